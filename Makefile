@@ -1,0 +1,48 @@
+# Every target sets up what it needs on a fresh checkout: only Python 3.11+ and make are required.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help setup demo test check bench lock clean
+
+help:           ## what can be done here
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+.setup-run: $(BIN)/python requirements.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.setup-dev: .setup-run requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+setup: .setup-dev  ## install everything into .venv
+
+demo: .setup-run   ## a campaign of 1,000 people through a sandbox gateway, start to report
+	$(BIN)/python -m scheduler.demo
+
+test: .setup-dev   ## every test, on real Redis and PostgreSQL servers that the tests start
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: .setup-dev  ## format, lint, types, imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --verbose
+
+bench: .setup-dev  ## what it costs, as ratios within one run
+	$(BIN)/python -m tests.bench
+
+lock: $(BIN)/python  ## resolve the pins again (names no host; pip checks the hashes)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--group build pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--group build --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+
+clean:          ## remove what the targets above made
+	rm -rf $(VENV) .setup-run .setup-dev .pytest_cache .mypy_cache .ruff_cache demo-output

@@ -1,0 +1,113 @@
+"""Every state that a run, a batch and a recipient can be in, and every move between them, as data.
+
+The store changes a state only by `UPDATE ... WHERE state IN (allowed from)`, and takes the allowed states from here.
+Values, not names, are stored. Each member's line says what it means and, after the arrow, where it can go.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, TypeVar
+
+
+class RunState(StrEnum):
+    """One firing of a campaign."""
+
+    SCHEDULED = "scheduled"  # waits for its start, or is being planned -> awaiting_approval, running, paused, cancelled, failed
+    AWAITING_APPROVAL = "awaiting_approval"  # waits for somebody to approve exactly this plan -> running, cancelled
+    RUNNING = "running"  # batches are sent -> settling, paused, cancelled
+    PAUSED = "paused"  # no new request starts -> scheduled, running, cancelled
+    SETTLING = "settling"  # everything is sent, receipts are waited for -> running (a retry), paused, completed, cancelled
+    COMPLETED = "completed"  # every recipient has an end -> running (a person resolves or resends)
+    CANCELLED = "cancelled"  # what was not sent never will be; what was sent is still followed
+    FAILED = "failed"  # could not be planned -> scheduled (the file was mended)
+
+
+class BatchState(StrEnum):
+    """The recipients of one gateway request."""
+
+    PLANNED = "planned"  # waits for its moment -> queued, sending, cancelled
+    QUEUED = "queued"  # its job is in the queue -> planned (job lost, or snoozed), sending, cancelled
+    SENDING = "sending"  # the intent is stored; one POST may be on its way -> accepted, planned, refused, unknown
+    UNKNOWN = "unknown"  # the outcome of the POST is not known, it is being looked up -> accepted, planned, held
+    ACCEPTED = "accepted"  # the gateway has every recipient that was sent -> planned (a retry)
+    REFUSED = "refused"  # the gateway proved to have refused it for good
+    HELD = "held"  # a person has to decide -> accepted, planned, cancelled
+    CANCELLED = "cancelled"  # never sent
+
+
+class RecipientState(StrEnum):
+    """One person in one run. The counts over all states always add up to the audience."""
+
+    PENDING = "pending"  # not sent yet -> in_doubt, cancelled, skipped, suppressed, held
+    IN_DOUBT = "in_doubt"  # a request with this person is on its way, or its outcome is unknown -> accepted, pending, failed, held
+    ACCEPTED = "accepted"  # the gateway has it, no phone has sent it yet -> sent, delivered, failed, expired, cancelled
+    SENT = "sent"  # the phone sent it, no delivery report yet; final when following ends -> delivered, failed
+    DELIVERED = "delivered"  # the phone of the recipient has it
+    FAILED = "failed"  # refused, left out or reported as failed -> accepted, sent, delivered (the gateway tried again), pending (a retry)
+    HELD = "held"  # a person has to decide -> accepted, pending, failed
+    EXPIRED = "expired"  # no receipt within follow.until -> sent, delivered, failed (it came after all)
+    CANCELLED = "cancelled"  # the run was cancelled before it was sent -> sent, delivered (cancelled at the gateway too late)
+    SKIPPED = "skipped"  # its moment was missed
+    INVALID = "invalid"  # planned as: no text can be sent to this row
+    DUPLICATE = "duplicate"  # planned as: the number stands in the audience already
+    SUPPRESSED = "suppressed"  # opted out
+    EXCLUDED = "excluded"  # planned as: listed in `exclude`
+    CAPPED = "capped"  # planned as: the frequency cap is reached
+    HOLDOUT = "holdout"  # planned as: control group
+
+
+R, B, P = RunState, BatchState, RecipientState
+
+RUN_MOVES: Final[Mapping[RunState, frozenset[RunState]]] = {
+    R.SCHEDULED: frozenset({R.AWAITING_APPROVAL, R.RUNNING, R.PAUSED, R.CANCELLED, R.FAILED}),
+    R.AWAITING_APPROVAL: frozenset({R.RUNNING, R.CANCELLED}),
+    R.RUNNING: frozenset({R.SETTLING, R.PAUSED, R.CANCELLED}),
+    R.PAUSED: frozenset({R.SCHEDULED, R.RUNNING, R.CANCELLED}),
+    R.SETTLING: frozenset({R.RUNNING, R.PAUSED, R.COMPLETED, R.CANCELLED}),
+    R.COMPLETED: frozenset({R.RUNNING}),
+    R.CANCELLED: frozenset(),
+    R.FAILED: frozenset({R.SCHEDULED}),
+}
+
+BATCH_MOVES: Final[Mapping[BatchState, frozenset[BatchState]]] = {
+    B.PLANNED: frozenset({B.QUEUED, B.SENDING, B.CANCELLED}),
+    B.QUEUED: frozenset({B.PLANNED, B.SENDING, B.CANCELLED}),
+    B.SENDING: frozenset({B.ACCEPTED, B.PLANNED, B.REFUSED, B.UNKNOWN}),
+    B.UNKNOWN: frozenset({B.ACCEPTED, B.PLANNED, B.HELD}),
+    B.ACCEPTED: frozenset({B.PLANNED}),
+    B.REFUSED: frozenset(),
+    B.HELD: frozenset({B.ACCEPTED, B.PLANNED, B.CANCELLED}),
+    B.CANCELLED: frozenset(),
+}
+
+RECIPIENT_MOVES: Final[Mapping[RecipientState, frozenset[RecipientState]]] = {
+    P.PENDING: frozenset({P.IN_DOUBT, P.CANCELLED, P.SKIPPED, P.SUPPRESSED, P.HELD}),
+    P.IN_DOUBT: frozenset({P.ACCEPTED, P.PENDING, P.FAILED, P.HELD}),
+    P.ACCEPTED: frozenset({P.SENT, P.DELIVERED, P.FAILED, P.EXPIRED, P.CANCELLED}),
+    P.SENT: frozenset({P.DELIVERED, P.FAILED}),
+    P.DELIVERED: frozenset(),
+    P.FAILED: frozenset({P.ACCEPTED, P.SENT, P.DELIVERED, P.PENDING}),
+    P.HELD: frozenset({P.ACCEPTED, P.PENDING, P.FAILED}),
+    P.EXPIRED: frozenset({P.SENT, P.DELIVERED, P.FAILED}),
+    P.CANCELLED: frozenset({P.SENT, P.DELIVERED}),
+    P.SKIPPED: frozenset(),
+    P.INVALID: frozenset(),
+    P.DUPLICATE: frozenset(),
+    P.SUPPRESSED: frozenset(),
+    P.EXCLUDED: frozenset(),
+    P.CAPPED: frozenset(),
+    P.HOLDOUT: frozenset(),
+}
+
+NEVER_SENT: Final = frozenset({P.INVALID, P.DUPLICATE, P.SUPPRESSED, P.EXCLUDED, P.CAPPED, P.HOLDOUT})
+"""What the plan can decide: no request ever carries such a recipient."""
+
+NOT_AT_THE_GATEWAY: Final = frozenset({P.PENDING, P.IN_DOUBT})
+"""Work is left for us: the run cannot settle while one of these exists."""
+
+S = TypeVar("S", RunState, BatchState, RecipientState)
+
+
+def may_become(moves: Mapping[S, frozenset[S]], to: S) -> frozenset[S]:
+    """The states from which `to` can be reached in one move: what a guarded UPDATE puts into its WHERE."""
+    return frozenset(state for state, targets in moves.items() if to in targets)
