@@ -1,0 +1,7 @@
+"""Where recipients come from: tables beside the campaign file, and the campaign file itself, read row by row."""
+
+from campaigns.audience.inline import inline_rows
+from campaigns.audience.rows import AudienceProblem, AudienceRow, RowReader
+from campaigns.audience.sources import open_source
+
+__all__ = ["AudienceProblem", "AudienceRow", "RowReader", "inline_rows", "open_source"]

@@ -1,0 +1,60 @@
+"""Which encoding a text file is in: found by reading all of it once, in pieces."""
+
+import codecs
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from campaigns.audience.rows import AudienceProblem
+
+_CHUNK_BYTES: Final = 1 << 20  # also the length over which a line without an end is taken for damage
+_BINARY: Final = {
+    b"PK\x03\x04": "is a workbook or a zip archive, whatever its name says",
+    b"\xd0\xcf\x11\xe0": "is a workbook of Excel 97-2003, whatever its name says",
+    b"%PDF": "is a PDF document, whatever its name says",
+}
+_SAVE_AS: Final = "save it as CSV UTF-8"
+
+
+def text_encoding(path: Path) -> str:
+    """`utf-8`, `utf-8-sig`, `utf-16`, or `cp1252` for a file that is neither.
+
+    Spreadsheets still export Windows-1252, which nothing in the file says: it is assumed only after the whole file
+    proved not to be UTF-8, as the first accent may come after a million rows. Raises `AudienceProblem`.
+    """
+    with path.open("rb") as file:
+        head = file.read(4)
+    if not head:
+        raise AudienceProblem("is empty", "it needs a header line and rows")
+    for magic, what in _BINARY.items():
+        if head.startswith(magic):
+            raise AudienceProblem(what, _SAVE_AS)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        if not _is_decodable(path, "utf-16"):
+            raise AudienceProblem("begins as UTF-16 and is not", _SAVE_AS)
+        return "utf-16"
+    if _is_decodable(path, "utf-8"):
+        return "utf-8-sig" if head.startswith(codecs.BOM_UTF8) else "utf-8"
+    if _is_decodable(path, "cp1252"):
+        return "cp1252"
+    raise AudienceProblem("is neither UTF-8 nor Windows-1252", _SAVE_AS)
+
+
+def _is_decodable(path: Path, encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        for chunk in _chunks(path):
+            if "\0" in decoder.decode(chunk):
+                raise AudienceProblem("contains NUL characters, which no text has", _SAVE_AS)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            if len(chunk) == _CHUNK_BYTES and b"\n" not in chunk and b"\r" not in chunk:
+                raise AudienceProblem("has a line over a million bytes long", "is it a table at all?")
+            yield chunk

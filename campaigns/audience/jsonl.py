@@ -1,0 +1,99 @@
+"""Tables with one JSON object a line."""
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final, TextIO
+
+from campaigns.audience.encodings import text_encoding
+from campaigns.audience.rows import MAX_CELL_CHARACTERS, AudienceProblem, AudienceRow, number_name, too_long
+from campaigns.segments import is_sendable
+from campaigns.templates import field_name
+
+_HEADER_LINES: Final = 1000  # objects may leave keys out, so the columns are those of the first lines together
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLinesReader:
+    """Rows of a .jsonl file; a line that is no object of plain values is an invalid row."""
+
+    path: Path
+    encoding: str
+    columns: tuple[str, ...]
+    number: str
+    fields: frozenset[str]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return ()
+
+    def __iter__(self) -> Iterator[AudienceRow]:
+        with _open(self.path, self.encoding) as file:
+            for line, text in enumerate(file, start=1):
+                if not text.strip():
+                    continue
+                try:
+                    cells = _cells(text)
+                except ValueError as error:
+                    yield AudienceRow(line, "", {}, str(error))
+                    continue
+                if any(len(cell) > MAX_CELL_CHARACTERS for cell in cells.values()):
+                    raise too_long(line)
+                fields = {name: cell.strip() for name, cell in cells.items() if name in self.fields}
+                yield AudienceRow(line, cells.get(self.number, ""), fields)
+
+
+def open_jsonl(path: Path, *, number_column: str, fields: Collection[str] | None = None) -> JsonLinesReader:
+    """Find the encoding and the columns. Raises `AudienceProblem`."""
+    encoding = text_encoding(path)
+    columns: dict[str, None] = {}
+    with _open(path, encoding) as file:
+        for text in islice(file, _HEADER_LINES):
+            try:
+                columns |= dict.fromkeys(_cells(text))
+            except ValueError:
+                continue  # reported with its line when the rows are read
+    if not columns:
+        raise AudienceProblem(f"has no JSON object in its first {_HEADER_LINES:,} lines", "one a line")
+    names = tuple(columns)
+    number = number_name(names, number_column=number_column)
+    return JsonLinesReader(path, encoding, names, number, frozenset(names if fields is None else fields))
+
+
+def _open(path: Path, encoding: str) -> TextIO:
+    return path.open(encoding=encoding, newline="\n")
+
+
+def _cells(text: str) -> dict[str, str]:
+    """The object in a line as field names and texts. Raises ValueError with a reason for the report."""
+    try:
+        pairs = json.loads(text, object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError):
+        raise ValueError("is no JSON") from None
+    if not isinstance(pairs, _Pairs):
+        raise ValueError("is no JSON object")  # noqa: TRY004 - one kind of error for one kind of bad line
+    cells = {field_name(key): _text(key, value) for key, value in pairs}
+    if len(cells) < len(pairs):
+        raise ValueError("has a field twice")
+    return cells
+
+
+class _Pairs(list[tuple[str, object]]):
+    """The members of one object, in which a key may stand twice."""
+
+
+def _text(key: str, value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"holds more than one value in {key[:32]}")  # noqa: TRY004 - as above
+    text = str(value)
+    if not is_sendable(text):
+        raise ValueError(f"has a broken character in {key[:32]}")
+    return text

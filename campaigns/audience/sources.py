@@ -1,0 +1,41 @@
+"""Opens a table by the ending of its name."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from campaigns.audience.delimited import open_delimited
+from campaigns.audience.jsonl import open_jsonl
+from campaigns.audience.rows import AudienceProblem, RowReader
+from campaigns.audience.workbook import open_workbook
+
+
+def open_source(path: Path, *, number_column: str, fields: Collection[str] | None = None) -> RowReader:
+    """A reader of the rows of a .csv, .tsv, .jsonl or .xlsx file.
+
+    `number_column` names the column of phone numbers, in any case; `fields` are the field names that rows are to carry,
+    None for all. Raises `AudienceProblem` when the table cannot be used at all, here or while it is read.
+    """
+    if path.is_dir():
+        raise AudienceProblem("is a folder", "name the file in it")
+    if not path.exists():
+        raise AudienceProblem("does not exist", "put it beside the campaign file")
+    if not path.is_file():
+        raise AudienceProblem("is no ordinary file", "copy its content into one")
+    try:
+        match path.suffix.lower():
+            case ".csv":
+                return open_delimited(path, number_column=number_column, fields=fields)
+            case ".tsv":
+                return open_delimited(path, number_column=number_column, fields=fields, delimiters="\t")
+            case ".jsonl":
+                return open_jsonl(path, number_column=number_column, fields=fields)
+            case ".xlsx":
+                return open_workbook(path, number_column=number_column, fields=fields)
+    except OSError as error:
+        raise AudienceProblem(f"cannot be read: {error.strerror}", "check its permissions") from error
+    hint = (
+        "save it as .xlsx or as CSV UTF-8"
+        if path.suffix.lower() in (".xls", ".ods")
+        else "use .csv, .tsv, .jsonl or .xlsx"
+    )
+    raise AudienceProblem("is no kind of table that can be read", hint)

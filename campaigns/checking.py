@@ -1,0 +1,179 @@
+"""Everything that can be known about a campaign file before planning: its keys, its message, the files it names."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from campaigns.audience import AudienceProblem, open_source
+from campaigns.definition.document import Data, Document, KeyPath, Place
+from campaigns.definition.models import Definition
+from campaigns.definition.reading import read_definition
+from campaigns.definition.scalars import nearest, shown
+from campaigns.definition.sources import ContactListSource, FileSource, InlineSource, Source, TaggedSource
+from campaigns.problems import CampaignFileError, Problem
+from campaigns.templates import MessageTemplate, TemplateProblem, compile_message, field_name
+
+MESSAGE: Final[KeyPath] = ("message",)
+
+
+def check_file(path: Path, *, timezone: str, region: str | None) -> Definition:
+    """The definition in the file at `path`, once its message is compiled and its audience files are opened.
+
+    `timezone` and `region` are the settings' own. Raises CampaignFileError with all problems: those of the file itself,
+    and those of its message and files as far as they can be seen without a valid file.
+    """
+    reading = read_definition(path, timezone=timezone, region=region)
+    check = _Check(reading.document, path.parent)
+    problems = tuple(dict.fromkeys((*reading.problems, *check.problems())))
+    if problems or reading.definition is None:
+        raise CampaignFileError(problems)
+    return reading.definition
+
+
+class _Check:
+    """One check of one document: works on what the file says, so that a wrong key elsewhere hides nothing."""
+
+    def __init__(self, document: Document, folder: Path) -> None:
+        self.document = document
+        self.folder = folder
+        self.sources = tuple(_valid_sources(document, "audience", TypeAdapter(TaggedSource)))
+        self.excluded = tuple(_valid_sources(document, "exclude", TypeAdapter(FileSource)))
+
+    def problems(self) -> Iterator[Problem]:
+        template, problem = self._template()
+        if problem:
+            yield problem
+        has_recipients = not self.sources
+        for path, source in self.sources:
+            if isinstance(source, FileSource):
+                columns, has_rows, problem = self._open(path, source)
+                has_recipients |= has_rows or problem is not None
+                if problem:
+                    yield problem
+                elif template:
+                    yield from self._unknown_fields(template, f"{shown(source.file)} does not have", columns)
+            else:
+                has_recipients = True
+                if template:
+                    yield from self._missing_fields(template, path, source)
+        if not has_recipients:
+            hint = "add recipients to its file"
+            yield self.document.value_place(("audience",)).problem(("audience",), "has no recipients", hint)
+        for path, source in self.excluded:
+            if isinstance(source, FileSource) and (problem := self._open(path, source)[2]):
+                yield problem
+
+    def _template(self) -> tuple[MessageTemplate | None, Problem | None]:
+        message = self.document.value(MESSAGE)
+        if not isinstance(message, str) or not message.strip():
+            return None, None
+        try:
+            return compile_message(message), None
+        except TemplateProblem as error:
+            place = _place_in_text(self.document, _line_that_fails(error.problem))
+            return None, place.problem(MESSAGE, error.problem, error.hint)
+
+    def _open(self, path: KeyPath, source: FileSource) -> tuple[tuple[str, ...], bool, Problem | None]:
+        """The columns of a file by the names that templates use, whether it has rows, and what is wrong with it."""
+        where = (*path, "file")
+        try:
+            reader = open_source(self._inside(source.file), number_column=source.number)
+            return reader.columns, next(iter(reader), None) is not None, None
+        except AudienceProblem as error:
+            return (), False, self.document.value_place(where).problem(where, error.problem, error.hint)
+
+    def _inside(self, name: str) -> Path:
+        """The file called `name` in the campaign's folder; raises AudienceProblem where it is elsewhere or nowhere."""
+        try:
+            folder = self.folder.resolve()
+            file = (folder / name).resolve()
+            if not file.is_relative_to(folder):
+                hint = "put the file beside the campaign file"
+                raise AudienceProblem(f"{shown(name)} is outside the folder of the campaign file", hint)
+            if file.exists():
+                return file
+            entries = sorted(folder.iterdir(), key=lambda entry: entry.suffix == file.suffix)
+            names = {entry.stem: entry.name for entry in entries if entry.is_file()}  # of equal stems the likest stays
+            near = names.get(nearest(file.stem, list(names)))
+        except (OSError, ValueError, RuntimeError) as error:  # too long a name, a loop of links
+            raise AudienceProblem(f"{shown(name)} cannot be opened", "check the name and the links in it") from error
+        hint = f"did you mean {near}?" if near else "put it beside the campaign file, or mend the name"
+        raise AudienceProblem(f"{shown(name)} does not exist", hint)
+
+    def _unknown_fields(self, template: MessageTemplate, who: str, known: tuple[str, ...]) -> Iterator[Problem]:
+        for name in sorted(template.required.difference(known)):
+            near = nearest(name, list(known))
+            hint = f"did you mean {near}?" if near else f"there is {', '.join(known[:12])}"
+            place = _place_in_text(self.document, _place_of_field(name))
+            yield place.problem(MESSAGE, f"uses {{{{ {name} }}}}, which {who}", hint)
+
+    def _missing_fields(
+        self, template: MessageTemplate, path: KeyPath, source: InlineSource | ContactListSource
+    ) -> Iterator[Problem]:
+        if isinstance(source, ContactListSource):
+            for name in sorted(template.fields):
+                place = _place_in_text(self.document, _place_of_field(name))
+                problem = f"uses {{{{ {name} }}}}, but a contact list has no fields: the gateway sends one text to all"
+                yield place.problem(MESSAGE, problem, "write a text without {{ }}, or use a file as audience")
+            return
+        given = [frozenset(field_name(key) for key, value in row.items() if value.strip()) for row in source.recipients]
+        anywhere = frozenset[str]().union(*given)
+        # A field that nobody has is one mistake in the message, not one in each recipient.
+        yield from self._unknown_fields(template, "no recipient has", tuple(sorted(anywhere)))
+        for index, fields in enumerate(given):
+            for name in sorted((template.required & anywhere) - fields):
+                where = (*path, "recipients", index)
+                near = nearest(name, sorted(fields))
+                hint = f"did you mean {name} instead of {near}?" if near else "add it, or give the field a default"
+                problem = f"has no {name}, which the message uses"
+                yield self.document.value_place(where).problem(where, problem, hint)
+
+
+def _valid_sources(document: Document, key: str, adapter: TypeAdapter[Source]) -> Iterator[tuple[KeyPath, Source]]:
+    """The sources under `key` that are valid by themselves, with their paths."""
+    value = document.value((key,))
+    entries: list[tuple[KeyPath, Data]] = [((key,), value)]
+    if isinstance(value, list):
+        entries = [((key, index), entry) for index, entry in enumerate(value)]
+    for path, entry in entries:
+        try:
+            yield path, adapter.validate_python(entry)
+        except ValidationError:
+            continue  # the definition's own problems say why
+
+
+def _place_in_text(document: Document, find: Callable[[str], tuple[int, int] | None]) -> Place:
+    """Where in the message something stands: `find` gets the message as the file writes it, line breaks and all."""
+    place, raw = document.value_place(MESSAGE), document.raw.get(MESSAGE)
+    found = find(raw) if raw else None
+    return Place(place.file, place.line + found[0] - 1, found[1]) if found else place
+
+
+def _line_that_fails(problem: str) -> Callable[[str], tuple[int, int] | None]:
+    """Folding moves lines, so the text is compiled once more as it stands in the file."""
+
+    def find(raw: str) -> tuple[int, int] | None:
+        try:
+            compile_message(raw)
+        except TemplateProblem as error:
+            if error.problem == problem:
+                line = raw.splitlines()[error.line - 1]
+                return error.line, len(line) - len(line.lstrip()) + 1
+        return None
+
+    return find
+
+
+def _place_of_field(name: str) -> Callable[[str], tuple[int, int] | None]:
+    def find(raw: str) -> tuple[int, int] | None:
+        for expression in re.finditer(r"\{\{.*?\}\}", raw, re.DOTALL):
+            for word in re.finditer(r"\w+", expression[0]):
+                if field_name(word[0]) == name:
+                    before = raw[: expression.start() + word.start()].split("\n")
+                    return len(before), len(before[-1]) + 1
+        return None
+
+    return find

@@ -1,0 +1,30 @@
+"""The campaign file: YAML with places (`loader`), typed values (`models`), all problems in plain words (`reading`)."""
+
+from campaigns.definition.models import Definition, DeviceMode, Devices, Follow, Kind, OnUnknown, Throughput
+from campaigns.definition.rates import Rate
+from campaigns.definition.reading import load_definition
+from campaigns.definition.schedule import Schedule
+from campaigns.definition.schema import json_schema
+from campaigns.definition.sources import ContactListSource, FileSource, InlineSource, Source
+from campaigns.definition.targets import Target
+from campaigns.definition.windows import Window
+
+__all__ = [
+    "ContactListSource",
+    "Definition",
+    "DeviceMode",
+    "Devices",
+    "FileSource",
+    "Follow",
+    "InlineSource",
+    "Kind",
+    "OnUnknown",
+    "Rate",
+    "Schedule",
+    "Source",
+    "Target",
+    "Throughput",
+    "Window",
+    "json_schema",
+    "load_definition",
+]

@@ -1,0 +1,116 @@
+"""A YAML file as plain texts, lists and mappings that remember where in the file they stand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from campaigns.problems import Problem
+
+Data: TypeAlias = "str | list[Data] | dict[str, Data] | None"
+KeyPath: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Line and column in a file, both counted from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def problem(self, path: KeyPath, problem: str, hint: str = "") -> Problem:
+        return Problem(self.file, self.line, self.column, dotted(path), problem, hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a file says, and where: every scalar is its text, an absent value is None.
+
+    `positions` holds the place of each value, `key_positions` that of the key before it. `raw` keeps the source lines
+    of every scalar that spans several lines. `problems` are those after which reading could go on.
+    """
+
+    file: str
+    data: dict[str, Data]
+    positions: Mapping[KeyPath, Place] = field(default_factory=dict)
+    key_positions: Mapping[KeyPath, Place] = field(default_factory=dict)
+    raw: Mapping[KeyPath, str] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+    def value_place(self, path: KeyPath) -> Place:
+        """Where the value at `path` stands; where nothing stands, the key of the nearest mapping around it."""
+        place = self.positions.get(path)
+        # A value that is empty has its place somewhere after the colon, often on the next line: the key is clearer.
+        return place if place and self.value(path) is not None else self.key_place(path)
+
+    def key_place(self, path: KeyPath) -> Place:
+        """Where the key at `path` stands (for a list item: the item), or the nearest one around it."""
+        while path:
+            place = self.key_positions.get(path) or self.positions.get(path)
+            if place:
+                return place
+            path = path[:-1]
+        return Place(self.file, 1, 1)
+
+    def value(self, path: KeyPath) -> Data:
+        """The value at `path`, None where there is none."""
+        node: Data = self.data
+        for step in path:
+            if isinstance(node, dict) and isinstance(step, str):
+                node = node.get(step)
+            elif isinstance(node, list) and isinstance(step, int) and step < len(node):
+                node = node[step]
+            else:
+                return None
+        return node
+
+
+def merged(defaults: Document, document: Document) -> Document:
+    """`document` over `defaults`: mappings are merged key by key, everything else is replaced as a whole."""
+    data, kept = _merged_data(defaults.data, document.data, ())
+
+    def from_defaults(path: KeyPath) -> bool:
+        return any(path[:length] in kept for length in range(1, len(path) + 1))
+
+    def chosen(low: Mapping[KeyPath, Place], high: Mapping[KeyPath, Place]) -> dict[KeyPath, Place]:
+        return {path: place for path, place in low.items() if from_defaults(path)} | {
+            path: place for path, place in high.items() if not from_defaults(path)
+        }
+
+    return Document(
+        document.file,
+        data,
+        chosen(defaults.positions, document.positions),
+        chosen(defaults.key_positions, document.key_positions),
+        document.raw,
+        defaults.problems + document.problems,
+    )
+
+
+def dotted(path: KeyPath) -> str:
+    """`schedule.window.from`, `audience[0].file`; a key that is no word but a text is cut to 40 characters."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            word = step if len(step) <= 40 else f"{step[:39]}…"
+            text += f".{word}" if text else word
+    return text
+
+
+def _merged_data(
+    low: dict[str, Data], high: dict[str, Data], path: KeyPath
+) -> tuple[dict[str, Data], frozenset[KeyPath]]:
+    """The merged mapping, and the paths whose values come as a whole from `low`."""
+    data = dict(high)
+    kept: frozenset[KeyPath] = frozenset()
+    for key, value in low.items():
+        here, own = (*path, key), high.get(key)
+        if own is None:
+            data[key] = value
+            kept |= {here}
+        elif isinstance(own, dict) and isinstance(value, dict):
+            data[key], below = _merged_data(value, own, here)
+            kept |= below
+    return data, kept

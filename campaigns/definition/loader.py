@@ -1,0 +1,200 @@
+"""YAML into a `Document`: a safe subset, read as texts, with the place of everything."""
+
+import codecs
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NoReturn
+
+import yaml
+
+from campaigns.definition.document import Data, Document, KeyPath, Place
+from campaigns.definition.syntax import explain
+from campaigns.problems import CampaignFileError, Problem
+
+MAX_BYTES: Final = 262_144
+"""256 KiB: some 4,000 recipients written in the file itself; larger audiences belong into a CSV."""
+
+MAX_DEPTH: Final = 20
+"""The format itself needs 5; the limit keeps hostile nesting from costing anything."""
+
+NOTHING: Final = frozenset({"", "~", "null"})
+"""Unquoted texts that mean "not given"; a name such as Null or NULL stays a text."""
+
+# YAML 1.2, section 5.1; a byte order mark inside the text is left out as well.
+NOT_PRINTABLE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+LINE_BREAK: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+
+
+def load_document(path: Path) -> Document:
+    """Read one YAML file.
+
+    Raises CampaignFileError where reading cannot go on; other problems are in the document's `problems`.
+    """
+    file = str(path)
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        _stop(Problem(file, 1, 1, "", f"the file cannot be read: {error.strerror}", "check its name and permissions"))
+    if len(content) > MAX_BYTES:
+        _stop(Problem(file, 1, 1, "", "the file is larger than 256 KiB", "keep the recipients in a CSV file beside it"))
+    return parse_document(_decoded(file, content), file)
+
+
+def parse_document(text: str, file: str) -> Document:
+    """As `load_document`, for a text that was read already; `file` is the name to show."""
+    unprintable = NOT_PRINTABLE.search(text)
+    if unprintable:
+        line, column = _line_and_column(text[: unprintable.start()])
+        what = f"an invisible control character (U+{ord(unprintable[0]):04X})"
+        _stop(Problem(file, line, column, "", f"{what} stands here", "delete it, or type the line again"))
+    return _Reader(text, file).document()
+
+
+class _Reader:
+    """Builds the data from PyYAML's parser events: nothing is constructed, resolved or expanded by the library."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.file = file
+        self.lines = LINE_BREAK.split(text)
+        # The C parser reads 256 KiB in a tenth of the time, with the same marks; not every platform has it.
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        self.events: Iterator[yaml.Event] = yaml.parse(text, Loader=loader)
+        self.positions: dict[KeyPath, Place] = {}
+        self.key_positions: dict[KeyPath, Place] = {}
+        self.raw: dict[KeyPath, str] = {}
+        self.problems: list[Problem] = []
+
+    def document(self) -> Document:
+        try:
+            data = self._only_document()
+        except yaml.MarkedYAMLError as error:
+            line, column, problem, hint = explain(error, self.lines)
+            self._fail(Place(self.file, line, column), problem, hint)
+        except yaml.YAMLError:
+            self._fail(Place(self.file, 1, 1), "this is not a text file", "save it as plain text in UTF-8")
+        if not isinstance(data, dict):
+            hint = "start from the commented example that `campaigns init` writes"
+            problem = "the file is empty" if data is None else "the file is not made of `key: value` lines"
+            self._fail(self.positions.get((), Place(self.file, 1, 1)), problem, hint)
+        return Document(self.file, data, self.positions, self.key_positions, self.raw, tuple(self.problems))
+
+    def _only_document(self) -> Data:
+        data: Data = None
+        documents = 0
+        for event in self.events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    hint = "write one file per campaign, and remove the line `---`"
+                    self._fail(self._place(event), "a second document starts here", hint)
+                data = self._value(next(self.events), ())
+        return data
+
+    def _value(self, event: yaml.Event, path: KeyPath) -> Data:
+        self.positions[path] = self._place(event)
+        self._refuse_decoration(event, path)
+        if isinstance(event, yaml.ScalarEvent):
+            self._keep_raw(event, path)
+            self._refuse_unprintable(event, path)
+            plain = event.style is None or event.style == ""
+            return None if plain and event.value in NOTHING else str(event.value)
+        if len(path) >= MAX_DEPTH and not isinstance(event, yaml.AliasEvent):
+            self._fail(
+                self._place(event), f"is nested more than {MAX_DEPTH} levels deep", "check the indentation", path
+            )
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(path)
+        if isinstance(event, yaml.MappingStartEvent):
+            return self._mapping(path)
+        return None
+
+    def _sequence(self, path: KeyPath) -> Data:
+        items: list[Data] = []
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            items.append(self._value(event, (*path, len(items))))
+        return items
+
+    def _mapping(self, path: KeyPath) -> Data:
+        data: dict[str, Data] = {}
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            place = self._place(event)
+            if not isinstance(event, yaml.ScalarEvent):
+                hint = "put a text that holds {{ }} in quotes, or on the lines after `message: >-`"
+                self._fail(place, "a bracket stands where a key should", hint, path)
+            key = str(event.value)
+            here = (*path, key)
+            self._refuse_decoration(event, here)
+            self._refuse_unprintable(event, here)
+            if key in data:
+                first = self.key_positions[here].line
+                self._note(place, f"is given twice, first in line {first}", "remove one of the two", here)
+                self._skip_value(here)
+                continue
+            self.key_positions[here] = place
+            data[key] = self._value(next(self.events), here)
+        return data
+
+    def _skip_value(self, path: KeyPath) -> None:
+        """Read a value that does not count, and leave the places of the one that does."""
+        positions, key_positions, raw = self.positions, self.key_positions, self.raw
+        self.positions, self.key_positions, self.raw = {}, {}, {}
+        self._value(next(self.events), path)
+        self.positions, self.key_positions, self.raw = positions, key_positions, raw
+
+    def _refuse_decoration(self, event: yaml.Event, path: KeyPath) -> None:
+        if isinstance(event, yaml.AliasEvent):
+            hint = "write the value out, or put a text that starts with * in quotes"
+            self._note(self._place(event), f"the alias *{event.anchor} is not allowed", hint, path)
+            return
+        anchor = getattr(event, "anchor", None)
+        if anchor is not None:
+            hint = f"remove &{anchor}, or put a text that starts with & in quotes"
+            self._note(self._place(event), f"the anchor &{anchor} is not allowed", hint, path)
+        if getattr(event, "tag", None) is not None:
+            hint = "remove it, or put a text that starts with ! in quotes"
+            self._note(self._place(event), "a tag (a word that starts with !) is not allowed", hint, path)
+
+    def _refuse_unprintable(self, event: yaml.ScalarEvent, path: KeyPath) -> None:
+        """Escapes in double quotes can write what the file itself may not hold."""
+        if NOT_PRINTABLE.search(event.value):
+            problem = "holds an invisible control character"
+            self._note(self._place(event), problem, "remove the backslash that writes it", path)
+
+    def _keep_raw(self, event: yaml.Event, path: KeyPath) -> None:
+        start, end = event.start_mark, event.end_mark
+        if start and end and start.line != end.line:
+            # A block text ends at the start of the line after it.
+            self.raw[path] = "\n".join(self.lines[start.line : end.line + (end.column > 0)])
+
+    def _place(self, event: yaml.Event) -> Place:
+        mark = event.start_mark
+        return Place(self.file, mark.line + 1, mark.column + 1) if mark else Place(self.file, 1, 1)
+
+    def _note(self, place: Place, problem: str, hint: str, path: KeyPath = ()) -> None:
+        self.problems.append(place.problem(path, problem, hint))
+
+    def _fail(self, place: Place, problem: str, hint: str, path: KeyPath = ()) -> NoReturn:
+        _stop(*self.problems, place.problem(path, problem, hint))
+
+
+def _decoded(file: str, content: bytes) -> str:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        problem = Problem(file, 1, 1, "", "the file is encoded in UTF-16", "save it again with the encoding UTF-8")
+        _stop(problem)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line, column = _line_and_column(content[: error.start].decode("utf-8-sig", errors="replace"))
+        hint = "save the file again with the encoding UTF-8"
+        _stop(Problem(file, line, column, "", "a character here is not encoded in UTF-8", hint))
+
+
+def _line_and_column(before: str) -> tuple[int, int]:
+    lines = LINE_BREAK.split(before)
+    return len(lines), len(lines[-1]) + 1
+
+
+def _stop(*problems: Problem) -> NoReturn:
+    raise CampaignFileError(problems)

@@ -1,0 +1,256 @@
+"""The campaign file as typed, unchangeable values: exactly the keys that users may write."""
+
+import hashlib
+import json
+import re
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+import phonenumbers
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, field_validator
+
+from campaigns.definition.durations import Duration
+from campaigns.definition.part import Part
+from campaigns.definition.rates import RateLimit
+from campaigns.definition.scalars import Cell, Flag, Scalar, Text, choice, refuse, shown, whole_number
+from campaigns.definition.schedule import Schedule
+from campaigns.definition.sources import ContactListSource, FileSource, Source, TaggedSource, as_list, not_empty
+from campaigns.definition.targets import DeviceTarget, Target
+
+
+class Kind(StrEnum):
+    """What a campaign is for: it sets defaults and priority."""
+
+    MARKETING = "marketing"  # may wait
+    REMINDER = "reminder"  # is worth nothing after its moment
+    TRANSACTIONAL = "transactional"  # somebody waits for it
+
+
+class DeviceMode(StrEnum):
+    """Which phones share the texts of a campaign."""
+
+    SPECIFIED = "specified"  # those in `use`, or the gateway's primary device
+    ALL_DEVICES = "all_devices"  # every device, with its default SIM
+    ALL_SIMS = "all_sims"  # every SIM of every device
+
+
+class OnUnknown(StrEnum):
+    """What becomes of a text whose sending was never confirmed and that the gateway does not know."""
+
+    RECONCILE = "reconcile"  # it is sent again, at most three times, then held
+    HOLD = "hold"  # a person decides
+    RESEND = "resend"  # it is sent again at once
+
+
+def _read_slug(text: str) -> str:
+    if re.fullmatch("[a-z0-9][a-z0-9-]{0,63}", text):
+        return text
+    slug = re.sub("[^a-z0-9]+", "-", text.casefold()).strip("-")[:64].strip("-")
+    problem = f"must be 1 to 64 of a-z, 0-9 and -, starting with a letter or digit, not {shown(text)}"
+    return refuse(problem, f"for example {slug}" if slug else "for example spring-sale")
+
+
+def _read_region(text: str) -> str:
+    region = text.upper()
+    if region in phonenumbers.SUPPORTED_REGIONS:
+        return region
+    hint = "write GB for the United Kingdom" if region == "UK" else "write two letters, such as IT for Italy"
+    return refuse(f"is not a country code of ISO 3166: {shown(text)}", hint)
+
+
+def _read_batch_size(text: str) -> int | None:
+    if text.casefold() == "auto":
+        return None
+    if re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= 500:
+        return int(text)
+    return refuse(f"must be auto or a whole number from 1 to 500, not {shown(text)}")
+
+
+Slug = Annotated[
+    str, Scalar(str, _read_slug, str, {"type": ["string", "integer"], "pattern": "^[a-z0-9][a-z0-9-]{0,63}$"})
+]
+Region = Annotated[str, Scalar(str, _read_region, str, {"type": ["string", "boolean"], "pattern": "^[A-Za-z]{2}$"})]
+BatchSize = Annotated[
+    int | None,
+    Scalar(
+        int,
+        _read_batch_size,
+        lambda size: size,
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 500},
+                {"type": "string", "pattern": "^(auto|[0-9]+)$"},
+            ]
+        },
+    ),
+]
+
+
+class Variant(Part):
+    """One of several texts."""
+
+    name: Text = Field(description="Its name in reports.", examples=["a"])
+    share: Annotated[int, whole_number(1, 100)] = Field(
+        description="Its share of the audience in percent.", examples=[50]
+    )
+    message: Text = Field(description="Its text, as `message`.", examples=["Hi {{ first_name }}"])
+
+
+class Throughput(Part):
+    """How fast texts may leave, counted in SMS segments."""
+
+    rate: RateLimit = Field(
+        None, description="The campaign's own limit: n/second, n/minute, n/hour, or none.", examples=["30/minute"]
+    )
+    daily: Annotated[int, whole_number(1, 10_000_000)] | None = Field(
+        None, description="Segments a day, in the campaign's zone.", examples=[500]
+    )
+    batch_size: BatchSize = Field(None, description="Messages per request: auto, or 1 to 500.", examples=["auto", 100])
+
+
+class FrequencyCap(Part):
+    """How often one person may be written to, over all campaigns of the same kind."""
+
+    messages: Annotated[int, whole_number(1, 1000)] = Field(description="At most this many texts.", examples=[2])
+    per: Duration = Field(description="In any stretch of this length.", examples=["7d"])
+
+
+class Devices(Part):
+    """The phones that send."""
+
+    use: Annotated[
+        tuple[DeviceTarget, ...],
+        BeforeValidator(as_list, json_schema_input_type=tuple[DeviceTarget, ...] | DeviceTarget),
+    ] = Field((), description='Device ids, or "id|SIM slot"; without it the primary device.', examples=[[1, "2|0"]])
+    mode: Annotated[DeviceMode, choice(DeviceMode)] = Field(
+        DeviceMode.SPECIFIED, description="The devices in `use`, all devices, or all SIMs.", examples=["specified"]
+    )
+    random: Flag = Field(False, description="One of them, chosen by chance for each request, sends all its texts.")
+
+    @field_validator("use")
+    @classmethod
+    def _names_each_once(cls, use: tuple[Target, ...]) -> tuple[Target, ...]:
+        twice = [str(target) for target in use if use.count(target) > 1]
+        if twice:
+            refuse(f"names {twice[0]} more than once", "name each device or SIM once")
+        return use
+
+    @field_validator("mode")
+    @classmethod
+    def _fits_use(cls, mode: DeviceMode, info: ValidationInfo) -> DeviceMode:
+        if mode is not DeviceMode.SPECIFIED and info.data.get("use"):
+            refuse(f"contradicts `use`: {mode} takes every device", "remove `mode` or `use`")
+        return mode
+
+    @field_validator("random")
+    @classmethod
+    def _has_a_choice(cls, random: bool, info: ValidationInfo) -> bool:
+        use, mode = info.data.get("use"), info.data.get("mode")
+        if random and use is not None and len(use) < 2 and mode is DeviceMode.SPECIFIED:
+            refuse("has nothing to choose from", "name two devices or more in `use`, or set mode: all_devices")
+        return random
+
+
+class RetryFailed(Part):
+    """Whether texts that the phone reported as failed are tried again."""
+
+    times: Annotated[int, whole_number(1, 5)] = Field(description="How many times.", examples=[1])
+    after: Duration = Field(description="How long after the failure.", examples=["30m"])
+
+
+class Follow(Part):
+    """How texts are followed after the gateway has taken them."""
+
+    until: Duration = Field(timedelta(hours=72), description="How long receipts are waited for.", examples=["72h"])
+    retry_failed: RetryFailed | None = Field(None, description="Try again what the phone reported as failed.")
+    on_unknown: Annotated[OnUnknown, choice(OnUnknown)] = Field(
+        OnUnknown.RECONCILE, description="When a request's outcome stays unknown.", examples=["reconcile"]
+    )
+
+
+class Report(Part):
+    """Who is told how the run goes."""
+
+    webhook: Text | None = Field(
+        None,
+        description="An address that is called when the run starts, pauses and completes.",
+        examples=["https://example.com/hook"],
+    )
+
+
+class Definition(Part):
+    """One campaign file, checked and merged with the team's defaults."""
+
+    campaign: Slug = Field(description="The identity of the campaign.", examples=["spring-sale"])
+    description: Cell = Field("", description="For people; nobody is sent it.", examples=["Spring sale, all shops"])
+    kind: Annotated[Kind, choice(Kind)] = Field(
+        Kind.MARKETING, description="What it is for: sets defaults and priority.", examples=["marketing"]
+    )
+    message: Text = Field(
+        description="The text, with {{ fields }} of the audience.",
+        examples=['Hi {{ first_name | default("there") }}, see you tomorrow.'],
+    )
+    variants: tuple[Variant, ...] = Field((), description="Several texts instead of one, split by share.")
+    holdout: Annotated[int, whole_number(0, 99)] | None = Field(
+        None, description="Percent kept as a control group, never sent to.", examples=[5]
+    )
+    audience: Annotated[
+        tuple[TaggedSource, ...],
+        BeforeValidator(not_empty),
+        BeforeValidator(as_list, json_schema_input_type=tuple[Source, ...] | Source),
+    ] = Field(
+        description="Sources, merged in order; one text per number.",
+        examples=[[{"file": "customers.csv", "number": "phone"}]],
+    )
+    exclude: Annotated[
+        tuple[FileSource, ...], BeforeValidator(as_list, json_schema_input_type=tuple[FileSource, ...] | FileSource)
+    ] = Field((), description="Files with numbers that get nothing.", examples=[[{"file": "already-bought.csv"}]])
+    default_region: Region | None = Field(
+        None, description="The country of numbers written without +country (ISO 3166).", examples=["IT"]
+    )
+    schedule: Schedule = Field(Schedule(), description="When it starts, and at which times it may send.")
+    throughput: Throughput = Field(Throughput(), description="How fast texts may leave, in SMS segments.")
+    frequency_cap: FrequencyCap | None = Field(None, description="Per person, over all campaigns of the same kind.")
+    devices: Devices = Field(Devices(), description="The phones that send.")
+    follow: Follow = Field(Follow(), description="How texts are followed after sending.")
+    approval: Flag = Field(False, description="Send nothing until somebody approves exactly this plan.")
+    report: Report = Field(Report(), description="Who is told how the run goes.")
+
+    _folder: Path = PrivateAttr(default=Path())
+
+    @field_validator("audience")
+    @classmethod
+    def _is_one_list_or_ours(cls, audience: tuple[Source, ...]) -> tuple[Source, ...]:
+        if len(audience) > 1 and any(isinstance(source, ContactListSource) for source in audience):
+            why = "the gateway keeps its numbers to itself, so they cannot be compared with those of other sources"
+            refuse(f"has a contact list and other sources: {why}", "make two campaigns of it")
+        return audience
+
+    @field_validator("exclude")
+    @classmethod
+    def _can_be_excluded(cls, exclude: tuple[FileSource, ...], info: ValidationInfo) -> tuple[FileSource, ...]:
+        if exclude and any(isinstance(source, ContactListSource) for source in info.data.get("audience", ())):
+            why = "the gateway keeps its numbers to itself and sends to all of them"
+            refuse(f"cannot go with a contact list: {why}", "remove `exclude`, or unsubscribe them from the list")
+        return exclude
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the campaign file, against which its files are read; not part of JSON or hash."""
+        return self._folder
+
+    def in_folder(self, folder: Path) -> Self:
+        """The same definition, its files being read from `folder`."""
+        copy = self.model_copy()
+        copy._folder = folder
+        return copy
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256, in hex, over what the file and the defaults say. Keys at their default do not count."""
+        # Without the defaults, a key that a later version adds does not make every campaign look edited.
+        content = self.model_dump(mode="json", exclude_defaults=True)
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,86 @@
+"""A campaign file and the team's defaults into a `Definition`, with every problem at once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from campaigns.definition.document import Document, KeyPath, merged
+from campaigns.definition.loader import load_document
+from campaigns.definition.models import Definition
+from campaigns.definition.unsupported import unsupported_problems
+from campaigns.definition.wording import problem_of
+from campaigns.problems import CampaignFileError, Problem
+
+DEFAULTS_NAME: Final = "defaults.yaml"
+PER_CAMPAIGN: Final = ("campaign", "message", "audience", "variants")
+"""What cannot be a default: it is what makes a campaign that campaign."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a campaign file says, as far as it could be read; `definition` is None when it has problems."""
+
+    document: Document
+    definition: Definition | None
+    problems: tuple[Problem, ...]
+
+
+def load_definition(path: Path, *, timezone: str, region: str | None) -> Definition:
+    """The definition in the file at `path`, over those in `defaults.yaml` beside it.
+
+    `timezone` and `region` are the settings' own and hold where neither file says anything. Raises CampaignFileError
+    with all problems of both files. Files of the audience are not opened: that is `campaigns.checking.check_file`.
+    """
+    reading = read_definition(path, timezone=timezone, region=region)
+    if reading.definition is None:
+        raise CampaignFileError(reading.problems)
+    return reading.definition
+
+
+def read_definition(path: Path, *, timezone: str, region: str | None) -> Reading:
+    """As `load_definition`, with the problems as a result; raises CampaignFileError only for what is no YAML."""
+    document = load_document(path)
+    defaults_path = path.with_name(DEFAULTS_NAME)
+    if defaults_path.is_file() and path.name != DEFAULTS_NAME:
+        document = merged(_defaults(defaults_path), document)
+    found: list[tuple[KeyPath, Problem]] = list(unsupported_problems(document))
+    definition = None
+    try:
+        definition = Definition.model_validate(_with_settings(document, timezone, region))
+    except ValidationError as error:
+        refused = [path for path, _ in found]
+        for details in error.errors(include_url=False):
+            where, problem = problem_of(details, document)
+            if problem and not any(where[: len(path)] == path for path in refused):
+                found.append((where, problem))
+    # A key that YAML itself already objected to is reported once.
+    known = {(problem.file, problem.path) for problem in document.problems}
+    problems = [problem for _, problem in found if (problem.file, problem.path) not in known]
+    problems += document.problems
+    if problems or definition is None:
+        return Reading(document, None, tuple(sorted(problems)))
+    return Reading(document, definition.in_folder(path.parent), ())
+
+
+def _defaults(path: Path) -> Document:
+    document = load_document(path)
+    problems = list(document.problems)
+    data = dict(document.data)
+    for key in PER_CAMPAIGN:
+        if key in data:
+            hint = "write it in the campaign's own file"
+            problems.append(document.key_place((key,)).problem((key,), "cannot be a default", hint))
+            del data[key]
+    return Document(document.file, data, document.positions, document.key_positions, {}, tuple(problems))
+
+
+def _with_settings(document: Document, timezone: str, region: str | None) -> dict[str, object]:
+    data: dict[str, object] = dict(document.data)
+    if data.get("default_region") is None:
+        data["default_region"] = region
+    schedule = data.get("schedule") or {}
+    if isinstance(schedule, dict) and schedule.get("timezone") is None:
+        data["schedule"] = schedule | {"timezone": timezone}
+    return data

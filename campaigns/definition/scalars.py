@@ -1,0 +1,131 @@
+"""How single values of the campaign file become typed values, and refuse in plain words."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import Annotated, Any, Final, NoReturn, TypeAlias
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+Json: TypeAlias = "bool | int | float | str | None"
+
+REFUSED: Final = "refused"
+"""The error type whose context carries our own `problem` and `hint`."""
+
+TEXTS: Final[list[Json]] = ["string", "number", "boolean"]
+"""What an editor may see where a text is meant: it reads 42 and true as YAML does, this package as they are written."""
+
+
+def refuse(problem: str, hint: str = "") -> NoReturn:
+    """Refuse a value, in a sentence that goes on after the key: "must be ..." or "is ..."."""
+    raise PydanticCustomError(REFUSED, "{problem}", {"problem": problem, "hint": hint})
+
+
+def shown(text: str) -> str:
+    """A value as it may stand in a sentence: quoted, at most 40 characters."""
+    return f"'{text}'" if len(text) <= 40 else f"'{text[:39]}…'"
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """The known word that `word` most looks like, or an empty string."""
+    folded = {entry.casefold(): entry for entry in known}
+    found = get_close_matches(word[:80].casefold(), folded, n=1, cutoff=0.6)
+    return folded[found[0]] if found else ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scalar:
+    """The reader and writer of one kind of value, for use in `Annotated`: text -> value -> the same text.
+
+    `kind` is the Python type of a value that is ready already; `schema` is what editors are told.
+    """
+
+    kind: type
+    read: Callable[[str], Any]
+    write: Callable[[Any], Json]
+    schema: dict[str, Any]
+
+    def parse(self, value: object) -> Any:
+        if isinstance(value, str):
+            return self.read(value.strip())
+        if isinstance(value, int) and not isinstance(value, bool):  # from JSON, which keeps numbers as such
+            return self.read(str(value))
+        if isinstance(value, self.kind):
+            return value
+        if value is None:
+            refuse("has no value", "write one, or remove it")
+        return refuse(f"must be a single value, not a {'list' if isinstance(value, list | tuple) else 'mapping'}")
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.parse, serialization=core_schema.plain_serializer_function_ser_schema(self.write)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return dict(self.schema)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlainText(Scalar):
+    """A text that is kept as it is written, spaces and all, but not empty."""
+
+    def parse(self, value: object) -> Any:
+        if isinstance(value, str) and value.strip():
+            return value
+        return Scalar.parse(self, value)
+
+
+def _read_text(text: str) -> str:
+    return text or refuse("is empty", "write a text, or remove the key")
+
+
+def _read_flag(text: str) -> bool:
+    word = text.casefold()
+    if word in {"true", "yes", "on"}:
+        return True
+    if word in {"false", "no", "off"}:
+        return False
+    return refuse(f"must be true or false, not {shown(text)}")
+
+
+def whole_number(low: int, high: int) -> Scalar:
+    """A whole number from `low` to `high`, both included."""
+
+    def read(text: str) -> int:
+        # 12 digits are more than any limit here: a longer text is no number that anybody meant
+        if re.fullmatch("[+-]?[0-9]{1,12}", text) and low <= int(text) <= high:
+            return int(text)
+        return refuse(f"must be a whole number from {low} to {high}, not {shown(text)}")
+
+    return Scalar(
+        int, read, int, {"type": ["integer", "string"], "minimum": low, "maximum": high, "pattern": "^[0-9]+$"}
+    )
+
+
+def choice(words: type[StrEnum]) -> Scalar:
+    """One of the words of an enum."""
+    known = [word.value for word in words]
+
+    def read(text: str) -> StrEnum:
+        try:
+            return words(text.casefold())
+        except ValueError:
+            near = nearest(text, known)
+            problem = f"must be one of {', '.join(known)}, not {shown(text)}"
+            return refuse(problem, f"did you mean {near}?" if near else "")
+
+    return Scalar(words, read, str, {"enum": known})
+
+
+Text = Annotated[str, PlainText(str, _read_text, str, {"type": TEXTS, "minLength": 1})]
+Cell = Annotated[str, PlainText(str, str, str, {"type": TEXTS})]
+"""As `Text`, but it may be empty."""
+Flag = Annotated[
+    bool,
+    Scalar(
+        bool, _read_flag, bool, {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false", "yes", "no", "on", "off"]}]}
+    ),
+]

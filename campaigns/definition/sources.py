@@ -1,0 +1,100 @@
+"""Where recipients come from: files, the campaign file itself, or a contact list of the gateway."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, TypeAlias
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
+
+from campaigns.definition.part import Part
+from campaigns.definition.scalars import TEXTS, Cell, Text, nearest, refuse, whole_number
+
+
+def as_list(value: Any) -> Any:
+    """A single entry as a list of one: people leave the hyphen out where there is only one."""
+    return value if isinstance(value, list | tuple) or value is None else [value]
+
+
+def not_empty(value: Any) -> Any:
+    """Refuse a list without entries. (Pydantic's own `min_length` also counts entries that are wrong as absent.)"""
+    if isinstance(value, list | tuple) and not value:
+        refuse("has no entries", "add one")
+    return value
+
+
+class FileSource(Part):
+    """A table beside the campaign file."""
+
+    file: Text = Field(
+        description="A .csv, .tsv, .jsonl or .xlsx file, relative to the campaign file and inside its folder.",
+        examples=["customers.csv"],
+    )
+    number: Text = Field("number", description="The column that holds the phone number.", examples=["phone"])
+
+
+def _read_recipient(value: object) -> object:
+    """A recipient without its empty fields; one that is no mapping is left for the model to refuse."""
+    if not isinstance(value, dict):
+        return value
+    if not isinstance(value.get("number"), str) or not value["number"].strip():
+        refuse("has no number", 'write it as number: "+39 333 123 4567"')
+    return {key: item for key, item in value.items() if item is not None}
+
+
+Recipient = Annotated[
+    dict[str, Cell],
+    BeforeValidator(_read_recipient),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "required": ["number"],
+            "properties": {"number": {"type": ["string", "integer"]}},
+            "additionalProperties": {"type": [*TEXTS, "null"]},
+        }
+    ),
+]
+"""One person: `number`, and the fields that the message may use."""
+
+
+class InlineSource(Part):
+    """Recipients written in the campaign file itself."""
+
+    recipients: Annotated[tuple[Recipient, ...], BeforeValidator(not_empty)] = Field(
+        description="Each with `number`, and the fields that the message uses.",
+        examples=[[{"number": "+39 333 123 4567", "first_name": "Anna"}]],
+    )
+
+
+class ContactListSource(Part):
+    """A list kept by the gateway: one request, sent by its id; no fields, no exclusions."""
+
+    contact_list: Annotated[int, whole_number(1, 2_147_483_647)] = Field(
+        description="The id of the list at the gateway.", examples=[12]
+    )
+
+
+KINDS: Final[Mapping[str, str]] = {
+    "file": FileSource.__name__,
+    "recipients": InlineSource.__name__,
+    "contact_list": ContactListSource.__name__,
+}
+"""The key that makes a source what it is -> its class."""
+
+
+def _kind(value: object) -> str:
+    """The kind of source that somebody meant, also where the key is misspelt."""
+    if isinstance(value, Part):
+        return type(value).__name__
+    keys = [str(key) for key in value] if isinstance(value, dict) else []
+    for key in (*keys, *(nearest(key, list(KINDS)) for key in keys)):
+        if key in KINDS:
+            return KINDS[key]
+    return FileSource.__name__
+
+
+Source: TypeAlias = FileSource | InlineSource | ContactListSource
+TaggedSource = Annotated[
+    Annotated[FileSource, Tag("FileSource")]
+    | Annotated[InlineSource, Tag("InlineSource")]
+    | Annotated[ContactListSource, Tag("ContactListSource")],
+    Discriminator(_kind),
+]

@@ -1,0 +1,54 @@
+"""YAML's syntax errors in plain words."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import yaml
+
+# Part of the parser's message (its C and its Python form agree in these parts) -> what to say, what to do.
+INDENTATION: Final = ("the indentation does not fit the lines above", "line it up with the keys beside it")
+STRAY: Final = ("something follows the closing quote or bracket", "put such a text on the lines after `key: >-`")
+SENTENCES: Final = (
+    ("could not find expected ':'", "a line here is not `key: value`", "check the line above as well"),
+    ("unexpected end of stream", "a quote is opened but never closed", "close it at the end of the text"),
+    ("unknown escape character", "a backslash stands in double quotes", "use single quotes instead"),
+    ("expected <block end>", *INDENTATION),
+    ("did not find expected key", *INDENTATION),
+    ("did not find expected '-'", "the indentation does not fit the list above", "line it up with the items above"),
+    ("expected ',' or ']'", "a list that was opened with [ is not closed", "separate items by commas and end with ]"),
+    ("expected ',' or '}'", "a bracket that was opened with { is not closed", "separate by commas and end with }"),
+    ("block scalar", "the indentation of this text is uneven", "indent all its lines by two spaces"),
+)
+
+# Here the place where it was opened says more than the end of the file.
+NEVER_CLOSED: Final = ("unexpected end of stream", "expected ',' or")
+
+
+def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[int, int, str, str]:
+    """Line, column, problem and hint for a syntax error. `lines` are those of the file. Never quotes the file."""
+    message = f"{error.context or ''} {error.problem or ''}"
+    mark = error.problem_mark or error.context_mark
+    if any(part in message for part in NEVER_CLOSED):
+        mark = error.context_mark or mark
+    line, column = (mark.line, mark.column) if mark else (0, 0)
+    source = lines[line] if line < len(lines) else ""
+    problem, hint = "this is not valid YAML", "check the indentation and the quotes here and in the line above"
+    if "cannot start any token" in message:
+        if "\t" in source[: column + 1]:
+            problem, hint = "a tab stands in the indentation", "indent with spaces"
+        else:
+            problem, hint = "a value cannot start with this character", "put the value in quotes"
+    elif "mapping values are not allowed" in message:
+        second = re.search(r":\s.*:(\s|$)", source)
+        problem, hint = ("a second `: ` stands in this line", "put the value in quotes") if second else INDENTATION
+    else:
+        for part, words, advice in SENTENCES:
+            if part in message:
+                problem, hint = words, advice
+                break
+        if (problem, hint) == INDENTATION and source[:column].strip():
+            problem, hint = STRAY
+    if "{{" in source:
+        hint = "put a text that holds {{ }} in quotes, or on the lines after `message: >-`"
+    return line + 1, column + 1, problem, hint

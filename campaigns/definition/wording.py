@@ -1,0 +1,107 @@
+"""What the models found wrong, in plain words and with its place in the file."""
+
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from campaigns.definition.document import Document, KeyPath
+from campaigns.definition.models import Definition
+from campaigns.definition.part import Part
+from campaigns.definition.scalars import REFUSED, nearest
+from campaigns.problems import Problem
+
+# Type of a pydantic error -> the sentence after the key. Single values never get here: they refuse in their own words.
+SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
+    "model_type": ("must be a mapping of keys and values", "put its keys on the lines below, indented"),
+    "dict_type": ("must be a mapping of keys and values", "put its keys on the lines below, indented"),
+    "tuple_type": ("must be a list", "put each entry on a line that starts with a hyphen"),
+}
+NOT_VALID: Final = ("cannot be understood", "compare it with the example that `campaigns init` writes")
+
+
+def problem_of(error: ErrorDetails, document: Document) -> tuple[KeyPath, Problem | None]:
+    """The path in the file that `error` is about, and the problem to show.
+
+    The problem is None for a missing key that the same mapping holds misspelt: one mistake is reported once.
+    """
+    path, model = _path_and_model(error["loc"], document)
+    kind = error["type"]
+    if kind == "missing":
+        if _is_misspelt(path, model, document):
+            return path, None
+        given = path in document.key_positions
+        problem = "has no value" if given else "is missing"
+        return path, document.key_place(path).problem(path, problem, _example(model, str(path[-1])))
+    if kind == "extra_forbidden":
+        return path, document.key_place(path).problem(path, "is not a known key", _suggestion(path, model))
+    if kind == REFUSED:
+        context = error.get("ctx", {})
+        return path, document.value_place(path).problem(path, context["problem"], context["hint"])
+    problem, hint = SENTENCES.get(kind, NOT_VALID)
+    return path, document.value_place(path).problem(path, problem, hint)
+
+
+def _path_and_model(location: tuple[int | str, ...], document: Document) -> tuple[KeyPath, type[BaseModel]]:
+    """Pydantic's location as a path in the file, and the model whose key it ends in.
+
+    The location also names the kind of an audience source by its class, and numbers a single entry that the file
+    writes without a list: neither stands in the file.
+    """
+    path: KeyPath = ()
+    model: type[BaseModel] = Definition
+    inside: dict[str, type[BaseModel]] = {}
+    for step in location:
+        if isinstance(step, str) and step in inside:
+            model = inside[step]
+            continue
+        if isinstance(step, int):
+            if isinstance(document.value(path), list):
+                path = (*path, step)
+            continue
+        if len(inside) == 1:
+            model = next(iter(inside.values()))
+        path = (*path, step)
+        inside = {found.__name__: found for found in _models_in(_fields(model).get(step))}
+    return path, model
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    """The keys of a mapping of the file -> the types of their values."""
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        yield annotation
+    for inner in typing.get_args(annotation):
+        yield from _models_in(inner)
+
+
+def _example(model: type[BaseModel], key: str) -> str:
+    for name, field in model.model_fields.items():
+        if key in (name, field.alias) and field.examples and isinstance(field.examples[0], str):
+            return f"for example {key}: {field.examples[0]}"
+    return "write it"
+
+
+def _suggestion(path: KeyPath, model: type[BaseModel]) -> str:
+    key, known = str(path[-1]), list(_fields(model))
+    near = nearest(key, known)
+    if near:
+        return f"did you mean {near}?"
+    for parent, annotation in _fields(Definition).items():
+        for inner in _models_in(annotation):
+            if key in _fields(inner) and inner is not model:
+                return f"it belongs under {parent}"
+    return f"known here: {', '.join(known)}"
+
+
+def _is_misspelt(path: KeyPath, model: type[BaseModel], document: Document) -> bool:
+    """Whether a missing key stands beside its place under a name that is not known."""
+    siblings, known = document.value(path[:-1]), list(_fields(model))
+    if not isinstance(siblings, dict):
+        return False
+    return any(nearest(key, known) == path[-1] for key in siblings if key not in known)

@@ -1,0 +1,80 @@
+"""How many SMS segments a text takes, and which character makes it dear."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Encoding = Literal["GSM-7", "UCS-2"]
+
+_BASIC: Final = (
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_EXTENDED: Final = "\f^{}\\[~]|€"
+_ONLY_BASIC: Final = re.compile(f"[{re.escape(_BASIC)}]*")
+_ONLY_GSM: Final = re.compile(f"[{re.escape(_BASIC + _EXTENDED)}]*")
+_EXTENDED_ONE: Final = re.compile(f"[{re.escape(_EXTENDED)}]")
+_SURROGATE_PAIR: Final = re.compile("[\U00010000-\U0010ffff]")
+
+_UNSENDABLE: Final = re.compile("[\0\ud800-\udfff]")
+
+# A single text has 140 octets: 160 septets or 70 UTF-16 units. Of several, each gives 6 octets to the header that joins
+# them on the phone, which leaves 153 septets or 67 units.
+_GSM_ALONE: Final = 160
+_GSM_JOINED: Final = 153
+_UCS_ALONE: Final = 70
+_UCS_JOINED: Final = 67
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """What a text costs. `units` are septets or UTF-16 code units; `forced_by` is the first character outside GSM-7."""
+
+    encoding: Encoding
+    segments: int
+    units: int
+    forced_by: str = ""
+
+
+# Nearly every text is a single GSM-7 segment, and those differ in nothing but their length.
+_ALONE: Final = tuple(Segmentation("GSM-7", 1, units) for units in range(_GSM_ALONE + 1))
+
+
+def is_sendable(text: str) -> bool:
+    """Whether every character can be stored and sent: no NUL (PostgreSQL takes none), no half of a surrogate pair."""
+    return not _UNSENDABLE.search(text)
+
+
+def segmentation(text: str) -> Segmentation:
+    """Encoding, segments and units of `text`; an empty text counts as one segment.
+
+    Source: 3GPP TS 23.038 (default alphabet and its extension table, an extended character takes two septets) and
+    3GPP TS 23.040 (the header of joined messages). No escape pair and no surrogate pair is split over an edge.
+    """
+    if _ONLY_BASIC.fullmatch(text):
+        units = len(text)
+        return _ALONE[units] if units <= _GSM_ALONE else Segmentation("GSM-7", -(-units // _GSM_JOINED), units)
+    match = _ONLY_GSM.match(text)
+    reach = match.end() if match else 0
+    if reach == len(text):
+        units = reach + len(_EXTENDED_ONE.findall(text))
+        if units <= _GSM_ALONE:
+            return _ALONE[units]
+        costs = (2 if character in _EXTENDED else 1 for character in text)
+        return Segmentation("GSM-7", _parts(costs, _GSM_JOINED), units)
+    units = len(text) + len(_SURROGATE_PAIR.findall(text))
+    if units <= _UCS_ALONE:
+        return Segmentation("UCS-2", 1, units, text[reach])
+    costs = (2 if character > "\uffff" else 1 for character in text)
+    return Segmentation("UCS-2", _parts(costs, _UCS_JOINED), units, text[reach])
+
+
+def _parts(costs: Iterable[int], room: int) -> int:
+    """Segments of `room` units needed when no character may be split."""
+    parts, used = 1, 0
+    for cost in costs:
+        used += cost
+        if used > room:
+            parts, used = parts + 1, cost
+    return parts

@@ -1,0 +1,72 @@
+"""What may be concluded about a request in doubt from what the gateway's reads show: pure, one decision in one place.
+
+Absence proves little: a read may lag, fail or lie empty. So a positive needs one full match, and a negative needs `settle` to
+have passed, two complete reads of which the last is at or after `settle`, and a control: the same kind of read must show a
+message that the gateway certainly has.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+SWEEPS: Final = (1 / 60, 1 / 15, 1 / 5, 1 / 2, 1.0)
+"""When a request in doubt is looked up: these shares of `settle` after its `send_by`."""
+
+MOST_ROUNDS: Final = 3
+"""How often people may be sent again after a proven miss before a person has to decide."""
+
+BLIND_CHECKS: Final = 8
+"""After so many look-ups that could not prove anything a person has to decide."""
+
+
+class Verdict(StrEnum):
+    """What to do with a request in doubt."""
+
+    ALL_FOUND = "all_found"  # the gateway has everybody
+    WAIT = "wait"  # look again at the next sweep
+    MISSED = "missed"  # whoever was not found was not stored: the outcome's own consequence follows
+    HOLD = "hold"  # nobody can tell; a person decides
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """One look at the gateway. `complete`: every read of it succeeded. `control`: a known message was seen (None: there is none)."""
+
+    at: datetime
+    complete: bool
+    found: int
+    control: bool | None
+
+
+def verdict(
+    look_ups: Sequence[LookUp], *, sought: int, settled_at: datetime, suspicion_only: bool = False
+) -> Verdict:
+    """Decide on the look-ups so far, the last one being the newest.
+
+    `suspicion_only`: the gateway's reply was a refusal from the allow-list and the look-up only guards against a wrong row
+    in that list: one complete read that finds nothing is enough.
+    """
+    if not look_ups:
+        return Verdict.WAIT
+    last = look_ups[-1]
+    if last.found >= sought:
+        return Verdict.ALL_FOUND
+    complete = [look for look in look_ups if look.complete]
+    if suspicion_only and last.complete and last.found == 0:
+        return Verdict.MISSED
+    if last.at < settled_at:
+        return Verdict.WAIT
+    if last.complete and len(complete) >= 2 and last.control:
+        return Verdict.MISSED
+    after_settle = sum(look.at >= settled_at for look in look_ups)
+    if last.complete and last.control is None and len(complete) >= 2:
+        return Verdict.HOLD  # an account without any message: nothing shows that its reads can be trusted
+    return Verdict.HOLD if after_settle >= BLIND_CHECKS else Verdict.WAIT
+
+
+def next_look(now: datetime, *, send_by: datetime, settle: timedelta) -> datetime:
+    """The next sweep after `now`; past `settle` every fifth of it, at least a second away."""
+    sweeps = (send_by + settle * share for share in SWEEPS)
+    return next((at for at in sweeps if at > now), now + max(settle / 5, timedelta(seconds=1)))

@@ -1,0 +1,149 @@
+"""From a campaign file to a planned run: the same for `campaigns run` and for the inbox."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from campaigns.audience import AudienceProblem
+from campaigns.batching import BatchLimits, batch_limits, into_batches
+from campaigns.checking import check_file
+from campaigns.definition import ContactListSource, Definition, Rate
+from campaigns.lifecycle import RunState
+from campaigns.planning import Plan, PlanSummary, plan_recipients
+from campaigns.problems import CampaignFileError, Problem
+from campaigns.segments import segmentation
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.settings import Settings
+from worker.store import plans, runs
+from worker.store.engine import Store
+from worker.store.runs import RunView
+
+
+class Taken(StrEnum):
+    """What became of a campaign file."""
+
+    PLANNED = "planned"  # a new run, or a new plan of a run of which nothing was sent
+    CONTINUED = "continued"  # its run is under way; it goes on as it was planned
+    OVER = "over"  # its run is completed or cancelled: nothing is sent
+
+
+class EditRefused(Exception):  # noqa: N818 - a decision that people are told, in the words of the product
+    """The file was changed after sending began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """A run and how it was found."""
+
+    run_id: int
+    taken: Taken
+
+
+def read_file(path: Path, settings: Settings) -> Definition:
+    """The definition in a campaign file. Raises `CampaignFileError` with every problem found."""
+    return check_file(path, timezone=settings.timezone, region=settings.region)
+
+
+def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
+    """Find or make the campaign's run, and plan it. Raises `EditRefused`, or `CampaignFileError` while planning."""
+    now = runtime.clock.now()
+    starts_at = definition.schedule.start_at() or now
+    follow_seconds = definition.follow.until.total_seconds()
+    with runtime.store.write() as session:
+        campaign_id = runs.ensure_campaign(session, definition.campaign, rehearsal=runtime.rehearsal, now=now)
+        definition_id = runs.ensure_definition(
+            session, campaign_id, content_hash=definition.content_hash, source=source,
+            body=definition.model_dump_json(), now=now,
+        )
+        found = runs.find_campaign_run(session, definition.campaign, rehearsal=runtime.rehearsal)
+        if found is None:
+            run_id = runs.create_run(
+                session, campaign_id=campaign_id, account_id=runtime.account_id, definition_id=definition_id,
+                starts_at=starts_at, follow_seconds=follow_seconds, now=now,
+            )
+        else:
+            run_id = found.id
+            taken = _may_replan(found, definition, has_sent=runs.has_sent(session, run_id))
+            if taken is not Taken.PLANNED:
+                return Intake(run_id, taken)
+            runs.clear_plan(
+                session, run_id, definition_id=definition_id, starts_at=starts_at, follow_seconds=follow_seconds
+            )
+    if runtime.only_runs is not None:
+        runtime.only_runs.add(run_id)
+    _plan(runtime, run_id, definition, source, starts_at)
+    return Intake(run_id, Taken.PLANNED)
+
+
+def _may_replan(found: RunView, definition: Definition, *, has_sent: bool) -> Taken:
+    if found.state in {RunState.COMPLETED, RunState.CANCELLED}:
+        return Taken.OVER
+    if not has_sent:
+        return Taken.PLANNED
+    if found.content_hash != definition.content_hash:
+        raise EditRefused(
+            f"{found.source} was changed after {found.campaign} began to send; it goes on as it was planned. "
+            "Undo the change, or cancel the campaign and give the new version another name"
+        )
+    return Taken.CONTINUED
+
+
+def _plan(runtime: Runtime, run_id: int, definition: Definition, source: str, starts_at: datetime) -> None:
+    plan = plan_recipients(definition)
+    try:
+        store_plan(runtime.store, run_id, definition, plan, limits=limits_of(definition, runtime.settings), starts_at=starts_at)
+        problem = "" if plan.summary.audience or list_of(definition) else "the audience is empty"
+    except AudienceProblem as error:
+        problem = str(error)
+    if problem:
+        with runtime.store.write() as session:
+            runs.fail_run(session, run_id, problem, runtime.clock.now())
+        raise CampaignFileError([Problem(source, 1, 1, "audience", problem)])
+    summary = plan.summary
+    with runtime.store.write() as session:
+        runs.finish_plan(
+            session, run_id, plan_hash=plan.hash, summary=summary_json(summary), now=runtime.clock.now()
+        )
+    get_logger().info("run.planned", campaign=definition.campaign, run=run_id, audience=summary.audience)
+
+
+def store_plan(
+    store: Store, run_id: int, definition: Definition, plan: Plan, *, limits: BatchLimits, starts_at: datetime
+) -> None:
+    """Write the plan, a chunk per transaction. A plan cut short is cleared and made again at the next intake."""
+    for chunk in into_batches(plan, limits):
+        with store.write() as session:
+            plans.insert_chunk(session, run_id, chunk, not_before=starts_at)
+    if (list_id := list_of(definition)) is not None:
+        segments = segmentation(definition.message).segments
+        with store.write() as session:
+            plans.insert_batches(session, run_id, {0: (0, segments)}, not_before=starts_at, list_id=list_id)
+
+
+def list_of(definition: Definition) -> int | None:
+    """The contact list that the campaign goes to, if it goes to one."""
+    first = definition.audience[0]
+    return first.contact_list if isinstance(first, ContactListSource) else None
+
+
+def limits_of(definition: Definition, settings: Settings) -> BatchLimits:
+    """What one request of the campaign may hold."""
+    return batch_limits(rates_of(definition, settings), definition.throughput.batch_size)
+
+
+def rates_of(definition: Definition, settings: Settings) -> list[Rate]:
+    """Every rate that applies to the campaign."""
+    rates: Iterable[Rate | None] = (definition.throughput.rate, settings.rate, settings.device_rate)
+    return [rate for rate in rates if rate is not None]
+
+
+def summary_json(summary: PlanSummary) -> dict[str, Any]:
+    """The plan in figures, as JSON takes it; without any text, for that is in the database once already."""
+    values = asdict(summary)
+    del values["samples"], values["longest_text"]
+    values["counts"] = {state.value: count for state, count in summary.counts.items()}
+    return values

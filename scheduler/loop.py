@@ -1,0 +1,65 @@
+"""The clock: APScheduler calling the ticks. The only module that knows APScheduler."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from scheduler.ticks.drain import drain
+from scheduler.ticks.finish import finish
+from scheduler.ticks.follow import follow
+from scheduler.ticks.probe import probe
+from scheduler.ticks.reconcile import reconcile
+from scheduler.ticks.rescue import rescue
+from scheduler.ticks.start import start
+from worker.logs import get_logger
+from worker.runtime import Runtime
+
+Tick = Callable[[Runtime, datetime], Mapping[str, int]]
+
+TICKS: Final[Mapping[Tick, float]] = {
+    start: 0.25,
+    drain: 0.1,
+    rescue: 1.0,
+    reconcile: 0.5,
+    follow: 0.25,
+    finish: 0.25,
+    probe: 1.0,
+}
+"""Every tick and how many seconds lie between two of its calls."""
+
+
+class Clockwork:
+    """Calls ticks in the background until it is stopped. A tick that fails is logged and called again next time."""
+
+    def __init__(self, runtime: Runtime, ticks: Mapping[Tick, float] = TICKS) -> None:
+        self._runtime = runtime
+        # One thread a tick: a slow read of receipts must not keep batches waiting.
+        self._scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(len(ticks))})
+        for tick, seconds in ticks.items():
+            self._scheduler.add_job(
+                self._call,
+                IntervalTrigger(seconds=seconds, timezone="UTC"),
+                args=[tick],
+                id=tick.__name__,
+                coalesce=True,
+                max_instances=1,
+                misfire_grace_time=None,
+            )
+
+    def _call(self, tick: Tick) -> None:
+        try:
+            tick(self._runtime, self._runtime.clock.now())
+        except Exception:
+            get_logger().exception("tick.failed", tick=tick.__name__)
+
+    def start(self) -> None:
+        """Begin."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Call nothing any more, and wait for the ticks that run."""
+        self._scheduler.shutdown(wait=True)

@@ -1,0 +1,1 @@
+"""What the clock does again and again: each a plain function `tick(runtime, now) -> counts`."""

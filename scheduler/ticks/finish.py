@@ -1,0 +1,42 @@
+"""Ending runs: nothing left to send, every receipt in or following over, and the books closed."""
+
+from datetime import datetime, timedelta
+
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.store import counts, doubts, runs
+from worker.store.runs import RunView
+
+
+def finish(runtime: Runtime, now: datetime) -> dict[str, int]:
+    """Settle runs that have sent everything; complete those that are followed to their end."""
+    with runtime.store.read() as session:
+        settleable = [id_ for id_ in runs.settleable_runs(session, runtime.account_id) if runtime.includes(id_)]
+    if settleable:
+        with runtime.store.write() as session:
+            for run_id in settleable:
+                runs.settle_run(session, run_id, now)
+    with runtime.store.read() as session:
+        ending = [run for run in runs.unfinished_runs(session, runtime.account_id) if runtime.includes(run.id)]
+    finished = sum(_finish(runtime, run, now) for run in ending)
+    return {"settled": len(settleable), "finished": finished}
+
+
+def _finish(runtime: Runtime, run: RunView, now: datetime) -> bool:
+    with runtime.store.read() as session:
+        in_doubt = doubts.batches_in_doubt(session, [run.id])
+        waiting = runs.open_receipts(session, run.id)
+    over = now >= (run.sent_at or now) + timedelta(seconds=run.follow_seconds)
+    if in_doubt or (waiting and not over):
+        return False
+    with runtime.store.write() as session:
+        runs.cancel_leftovers(session, run.id)
+        expired = runs.expire_open(session, run.id) if over else 0
+        finished = runs.finish_run(session, run.id, now)
+    if finished:
+        with runtime.store.read() as session:
+            by_state = counts.books(session, run.id).by_state
+        get_logger().info(
+            "run.finished", campaign=run.campaign, run=run.id, expired=expired, **{s.value: n for s, n in by_state.items()}
+        )
+    return finished

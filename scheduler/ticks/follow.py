@@ -1,0 +1,163 @@
+"""Reading receipts until every message has its end, with as few reads as it takes.
+
+A group costs one read. When many groups are due, reading by status over slices of time is cheaper: three reads a slice,
+however many groups lie in it. What a gateway did not show in its group (it may have tried again under another) is looked
+up by id. Completeness is judged by our own list of IDs, never by the reply.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from campaigns.lifecycle import RecipientState
+from worker.gateway import GatewayError, MessageStatus, result_words
+from worker.gateway.results import Message
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.store import receipts, sending
+from worker.store.receipts import Group, Receipt
+
+GROUPS_PER_TICK: Final = 2_000
+"""How many due groups are considered at once."""
+
+READS_PER_TICK: Final = 40
+"""How many groups one tick reads one by one; the others stay due, and the next tick reads on."""
+
+MESSAGES_PER_SLICE: Final = 5_000
+"""How many messages one read by status should bring at most: a reply of some megabytes."""
+
+STRAGGLERS_PER_GROUP: Final = 10
+"""How many messages that left their group are looked up by id at each poll of it."""
+
+ENDS: Final = (MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED)
+"""The statuses worth sweeping for, in the order of a message's life."""
+
+CLOCK_MARGIN: Final = timedelta(minutes=10)
+"""How far the gateway's clock may be away from ours."""
+
+RECEIPT_STATES: Final = {
+    MessageStatus.PENDING: RecipientState.ACCEPTED,
+    MessageStatus.SCHEDULED: RecipientState.ACCEPTED,
+    MessageStatus.QUEUED: RecipientState.ACCEPTED,
+    MessageStatus.SENT: RecipientState.SENT,
+    MessageStatus.DELIVERED: RecipientState.DELIVERED,
+    MessageStatus.FAILED: RecipientState.FAILED,
+    MessageStatus.CANCELLED: RecipientState.CANCELLED,
+}
+"""What a status makes of a recipient. A text nobody knows (`unknown`) and an inbound message move nothing."""
+
+
+def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
+    """Poll what is due and move recipients up."""
+    with runtime.store.read() as session:
+        found = receipts.due_groups(session, now=now, account_id=runtime.account_id, limit=GROUPS_PER_TICK)
+    due = [group for group in found if runtime.includes(group.run_id)]
+    if not due:
+        return {"groups": 0, "moved": 0, "reads": 0}
+    slices = _slices(due, now)
+    moved = reads = 0
+    if len(slices) * len(ENDS) < len(due):
+        moved, reads = _sweep(runtime, due, slices, now)
+    else:
+        due = due[:READS_PER_TICK]
+        for group in due:
+            moved += _poll(runtime, group, now)
+            reads += 1
+    with runtime.store.write() as session:
+        receipts.schedule_poll(session, [(g.id, at) for g, at in _next_polls(runtime, due, now)])
+    return {"groups": len(due), "moved": moved, "reads": reads}
+
+
+def _poll(runtime: Runtime, group: Group, now: datetime) -> int:
+    """Read one group, and by id what is missing in it."""
+    reads = 1
+    try:
+        messages = list(runtime.gateway.read_group(group.group_id)) if group.group_id else []
+    except GatewayError as error:
+        get_logger().warning("receipts.read_failed", problem=str(error))
+        return _store(runtime, {group.run_id}, [], reads)
+    shown = {message.id for message in messages}
+    with runtime.store.read() as session:
+        waiting = [id_ for _, id_ in receipts.open_ids(session, group.run_id, [group.group_id])]
+    for id_ in [id_ for id_ in waiting if id_ not in shown][:STRAGGLERS_PER_GROUP]:
+        reads += 1
+        try:
+            message = runtime.gateway.read_message(id_)
+        except GatewayError as error:
+            get_logger().warning("receipts.read_failed", problem=str(error))
+            break
+        if message is not None:
+            messages.append(message)
+    return _store(runtime, {group.run_id}, messages, reads)
+
+
+def _sweep(runtime: Runtime, due: Sequence[Group], slices: Iterable[tuple[datetime, datetime]], now: datetime) -> tuple[int, int]:
+    run_ids = {group.run_id for group in due}
+    moved = reads = 0
+    for start, end in slices:
+        for status in ENDS:
+            reads += 1
+            try:
+                messages = runtime.gateway.read_status(status, start, end)
+            except GatewayError as error:
+                get_logger().warning("receipts.read_failed", problem=str(error))
+                messages = ()
+            moved += _store(runtime, run_ids, messages, 1)
+    return moved, reads
+
+
+def _slices(due: Sequence[Group], now: datetime) -> list[tuple[datetime, datetime]]:
+    """Equal slices of the time in which the due messages were sent, so that each holds some thousands of them."""
+    start = min(group.accepted_at for group in due) - CLOCK_MARGIN
+    end = now + CLOCK_MARGIN
+    count = max(1, math.ceil(sum(group.messages for group in due) / MESSAGES_PER_SLICE))
+    length = (end - start) / count
+    return [(start + length * index, start + length * (index + 1)) for index in range(count)]
+
+
+def _store(runtime: Runtime, run_ids: set[int], messages: Sequence[Message], reads: int) -> int:
+    with runtime.store.write() as session:
+        receipts.count_reads(session, run_ids, reads)
+        if not messages:
+            return 0
+        sending.raise_floor(session, runtime.account_id, max(message.id for message in messages))
+        return receipts.apply_receipts(session, runtime.account_id, [r for m in messages if (r := receipt_of(m))])
+
+
+def receipt_of(message: Message) -> Receipt | None:
+    """What a message says about its recipient; None: nothing."""
+    state = RECEIPT_STATES.get(message.status)
+    if state is None:
+        return None
+    reason = ""
+    if state is RecipientState.FAILED:
+        reason = f"the phone could not send it: {result_words(message.result_code)}"
+    elif state is RecipientState.CANCELLED:
+        reason = "cancelled at the gateway"
+    return Receipt(
+        message.id, state, message.retries, message.sent_at, message.delivered_at, message.device, message.sim, reason
+    )
+
+
+def _next_polls(runtime: Runtime, due: Sequence[Group], now: datetime) -> list[tuple[Group, datetime | None]]:
+    """When to look at each group next; never again when all of its messages have their end."""
+    by_run: dict[int, list[Group]] = defaultdict(list)
+    for group in due:
+        by_run[group.run_id].append(group)
+    with runtime.store.read() as session:
+        still_open = {
+            (run_id, group_id)
+            for run_id, groups in by_run.items()
+            for group_id, _ in receipts.open_ids(session, run_id, [group.group_id for group in groups])
+        }
+    return [
+        (group, now + _pause(runtime, group) if (group.run_id, group.group_id) in still_open else None) for group in due
+    ]
+
+
+def _pause(runtime: Runtime, group: Group) -> timedelta:
+    """Half as long again at each poll, up to the setting's longest pause."""
+    first, longest = runtime.settings.first_poll_seconds, runtime.settings.max_poll_seconds
+    return timedelta(seconds=min(longest, first * 1.5 ** min(group.polls, 60)))

@@ -1,0 +1,27 @@
+"""Finding what died: jobs that nobody took, requests whose process ended before it stored an outcome."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.store import doubts, queue
+
+REPLY_GRACE: Final = timedelta(seconds=2)
+"""A request written just before `send_by` still has this long until its attempt counts as abandoned.
+
+Too early costs nothing but a look-up: the late reply finds its attempt decided or decides it itself, never both.
+"""
+
+
+def rescue(runtime: Runtime, now: datetime) -> dict[str, int]:
+    """Give lost jobs back to the plan; put abandoned requests in doubt, so that they are looked up."""
+    with runtime.store.read() as session:
+        if not (queue.any_lost(session, now) or doubts.any_stale(session, now=now, grace=REPLY_GRACE)):
+            return {"requeued": 0, "abandoned": 0}
+    with runtime.store.write() as session:
+        requeued = queue.requeue_lost(session, now)
+        abandoned = doubts.abandon_stale(session, now=now, grace=REPLY_GRACE)
+    if requeued or abandoned:
+        get_logger().warning("batches.rescued", requeued=requeued, in_doubt=abandoned)
+    return {"requeued": requeued, "abandoned": abandoned}

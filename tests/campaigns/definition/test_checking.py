@@ -1,0 +1,182 @@
+"""What `check` finds beyond the keys: the message, the files, and whether they fit each other."""
+
+from pathlib import Path
+
+import pytest
+
+from campaigns.checking import check_file
+from campaigns.problems import CampaignFileError
+
+HEAD = "campaign: sale\n"
+PEOPLE = "number,first_name,City\n+393331234567,Anna,Rome\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    (tmp_path / "secret.csv").write_text(PEOPLE, encoding="utf-8")
+    (inbox / "people.csv").write_text(PEOPLE, encoding="utf-8")
+    (inbox / "header.csv").write_text("number,first_name\n", encoding="utf-8")
+    (inbox / "nothing.csv").write_text("", encoding="utf-8")
+    (inbox / "phones.csv").write_text("phone,first_name\n1,Anna\n", encoding="utf-8")
+    (inbox / "people.txt").write_text(PEOPLE, encoding="utf-8")
+    (inbox / "binary.csv").write_bytes(b"number,x\x00\x01\xff\xfe\n" * 10)
+    (inbox / "sub").mkdir()
+    (inbox / "linked.csv").symlink_to(tmp_path / "secret.csv")
+    (inbox / "loop.csv").symlink_to(inbox / "loop.csv")
+    return inbox
+
+
+def problems_of(folder: Path, text: str) -> list[str]:
+    """Every problem as `line:column: path: ...`."""
+    path = folder / "sale.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(CampaignFileError) as caught:
+        check_file(path, timezone="UTC", region=None)
+    return [str(problem).removeprefix(f"{path}:") for problem in caught.value.problems]
+
+
+def test_a_campaign_that_fits_together_passes(folder: Path) -> None:
+    path = folder / "sale.yaml"
+    path.write_text(
+        HEAD + "message: Hi {{ first_name }} of {{ city }}{{ title | default('') }}\n"
+        "audience:\n  - file: people.csv\n"
+        "  - recipients: [{number: '+393337654321', First Name: Ada, city: Turin}]\n"
+        "  - file: sub/../people.csv\n"
+        "exclude: {file: header.csv}\n",
+        encoding="utf-8",
+    )
+
+    definition = check_file(path, timezone="UTC", region=None)
+
+    assert definition.campaign == "sale"
+    assert definition.folder == folder
+
+
+@pytest.mark.parametrize(
+    ("file", "phrase"),
+    [
+        ("poeple.csv", "'poeple.csv' does not exist (did you mean people.csv?)"),
+        ("elsewhere.csv", "'elsewhere.csv' does not exist (put it beside the campaign file"),
+        ("../secret.csv", "is outside the folder of the campaign file"),
+        ("/etc/hosts", "is outside the folder of the campaign file"),
+        ("sub/../../secret.csv", "is outside the folder of the campaign file"),
+        ("linked.csv", "is outside the folder of the campaign file"),
+        ("loop.csv", "'loop.csv'"),
+        ("x" * 300 + ".csv", "cannot be opened"),
+        ("sub", "is a folder"),
+        ("people.txt", "no kind of table"),
+        ("nothing.csv", "is empty"),
+        ("binary.csv", "NUL"),
+        ("phones.csv", "there is no column number"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_with_its_place(folder: Path, file: str, phrase: str) -> None:
+    problems = problems_of(folder, HEAD + f"message: Hello\naudience:\n  - file: people.csv\n  - file: {file}\n")
+
+    assert len(problems) == 1
+    assert problems[0].startswith("5:11: audience[1].file: ")
+    assert phrase in problems[0]
+
+
+def test_an_exclude_file_is_opened_as_well(folder: Path) -> None:
+    problems = problems_of(folder, HEAD + "message: Hi\naudience: {file: people.csv}\nexclude: {file: phones.csv}\n")
+
+    assert [problem.split(": ")[:2] for problem in problems] == [["4:17", "exclude.file"]]
+
+
+def test_a_column_is_suggested_for_the_number(folder: Path) -> None:
+    problems = problems_of(folder, HEAD + "message: Hi\naudience: {file: phones.csv, number: phon}\n")
+
+    assert "did you mean number: phone?" in problems[0]
+
+
+def test_an_audience_without_anybody_is_refused(folder: Path) -> None:
+    problems = problems_of(folder, HEAD + "message: Hi\naudience:\n  - file: header.csv\n  - file: header.csv\n")
+
+    assert problems == ["4:3: audience: has no recipients (add recipients to its file)"]
+
+
+def test_a_field_that_no_column_has_is_shown_where_the_message_uses_it(folder: Path) -> None:
+    message = "message: >-\n  Hello, we write to you today:\n\n  Dear {{ title }} {{ frist_name | upper }}\n"
+
+    problems = problems_of(folder, HEAD + message + "audience: {file: people.csv}\n")
+
+    assert problems == [
+        f"{place}: message: uses {{{{ {field} }}}}, which 'people.csv' does not have ({hint})"
+        for place, field, hint in [
+            ("5:11", "title", "there is number, first_name, city"),
+            ("5:23", "frist_name", "did you mean first_name?"),
+        ]
+    ]
+
+
+def test_a_field_that_a_recipient_lacks_is_shown_at_the_recipient(folder: Path) -> None:
+    audience = "audience:\n  - recipients:\n    - {number: 1, first_name: Ada}\n    - {number: 2, frist_name: Bob}\n"
+
+    problems = problems_of(folder, HEAD + "message: Hi {{ first_name }}\n" + audience)
+
+    assert len(problems) == 1
+    assert problems[0].startswith("6:7: audience[0].recipients[1]: has no first_name, which the message uses")
+    assert problems[0].endswith("(did you mean first_name instead of frist_name?)")
+
+
+def test_a_field_that_no_recipient_has_is_one_mistake(folder: Path) -> None:
+    audience = "audience:\n  - recipients:\n    - {number: 1, first_name: Ada}\n    - {number: 2, first_name: Bob}\n"
+
+    problems = problems_of(folder, HEAD + "message: Hi {{ frist_name }}\n" + audience)
+
+    assert problems == ["2:10: message: uses {{ frist_name }}, which no recipient has (did you mean first_name?)"]
+
+
+def test_a_contact_list_has_no_fields(folder: Path) -> None:
+    problems = problems_of(folder, HEAD + "message: Hi {{ name | default('you') }}\naudience: {contact_list: 1}\n")
+
+    assert len(problems) == 1
+    assert problems[0].startswith("2:10: message: uses {{ name }}, but a contact list has no fields")
+
+
+@pytest.mark.parametrize(
+    ("message", "place", "phrase"),
+    [
+        ("message: Hi {{ first_name | uper }}\n", "2:10", "did you mean upper?"),
+        ("message: |\n  Hi\n  {{ first_name | uper }}\n", "4:3", "did you mean upper?"),
+        ("message: >-\n  One\n  two\n  three {{ first_name\n", "5:3", ""),
+        ("message: >-\n  {% if x %}\n", "3:3", "{% ... %}"),
+        ('message: "{{ first_name | uper(\\"a\\") }}\n  and more"\n', "2:10", "did you mean upper?"),
+    ],
+)
+def test_a_message_that_does_not_compile_is_shown_at_its_line(
+    folder: Path, message: str, place: str, phrase: str
+) -> None:
+    problems = problems_of(folder, HEAD + message + "audience: {file: people.csv}\n")
+
+    assert len(problems) == 1
+    assert problems[0].startswith(f"{place}: message: ")
+    assert phrase in problems[0]
+
+
+def test_a_wrong_key_hides_no_wrong_file_and_no_wrong_field(folder: Path) -> None:
+    problems = problems_of(
+        folder,
+        "campaign: Sale 1\nmessage: Hi {{ nam }}\naudience:\n  - flie: x.csv\n"
+        "  - file: gone.csv\n  - file: people.csv\nfollow: {until: soon}\n",
+    )
+
+    assert [problem.split(": ")[:2] for problem in problems] == [
+        ["1:11", "campaign"],
+        ["2:10", "message"],
+        ["4:5", "audience[0].flie"],
+        ["5:11", "audience[1].file"],
+        ["7:17", "follow.until"],
+    ]
+
+
+def test_no_problem_shows_a_number_or_a_text(folder: Path) -> None:
+    text = HEAD + "message: Hi {{ a }} secret\naudience: {recipients: [{number: '+393331234567', b: secret}]}\n"
+
+    shown = "\n".join(problems_of(folder, text))
+
+    assert "3331234567" not in shown
+    assert "secret" not in shown

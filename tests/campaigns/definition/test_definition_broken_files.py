@@ -1,0 +1,224 @@
+"""Every mistake in a campaign file is reported at its place, in plain words, all at once."""
+
+from pathlib import Path
+
+import pytest
+
+from campaigns.definition import load_definition
+from campaigns.problems import CampaignFileError, Problem
+
+HEAD = "campaign: sale\nmessage: Hello\naudience: {file: people.csv}\n"  # three lines: a fourth is the broken one
+
+
+def problems_of(folder: Path, content: str | bytes, defaults: str | None = None) -> tuple[Problem, ...]:
+    path = folder / "sale.yaml"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    if defaults is not None:
+        (folder / "defaults.yaml").write_text(defaults, encoding="utf-8")
+    with pytest.raises(CampaignFileError) as caught:
+        load_definition(path, timezone="UTC", region=None)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "path", "phrase"),
+    [
+        ("", "1:1", "", "the file is empty"),
+        ("# nothing but a comment\n", "1:1", "", "the file is empty"),
+        ("- campaign\n", "1:1", "", "not made of `key: value` lines"),
+        (b"\xff\xfec\x00a\x00", "1:1", "", "encoded in UTF-16"),
+        (b"campaign: sale\ndescription: caf\xe9\n", "2:17", "", "not encoded in UTF-8"),
+        ("campaign: a\x07b\n", "1:12", "", "invisible control character (U+0007)"),
+        ("a: " + "x" * 300_000, "1:1", "", "larger than 256 KiB"),
+        ("campaign: sale: 1\n", "1:15", "", "a second `: ` stands in this line"),
+        ("campaign: sale\n  message: hello\n", "2:10", "", "the indentation does not fit"),
+        ("schedule:\n\tstart: now\n", "2:1", "", "a tab stands in the indentation"),
+        ("message: 'Hello\ncampaign: sale\n", "1:10", "", "a quote is opened but never closed"),
+        ("message: 'It's time'\n", "1:14", "", "something follows the closing quote"),
+        ('campaign: x\nmessage: "Hi "Anna""\n', "2:15", "", "something follows the closing quote"),
+        ("audience: [{file: a.csv}\n", "1:11", "", "opened with [ is not closed"),
+        ("devices: {random: true\n", "1:10", "", "opened with { is not closed"),
+        ("campaign: @sale\n", "1:11", "", "cannot start with this character"),
+        ('message: "C:\\quick"\n', "1:13", "", "a backslash stands in double quotes"),
+        ("message: {{ name }} hello\n", "1:11", "message", "a bracket stands where a key should"),
+        ("audience:\n  - file: a.csv\n message: x\n", "3:2", "", "the indentation does not fit"),
+        ("message: |\n    one\n  two\n", "3:3", "", "the indentation does not fit"),
+        ("campaign: sale\n---\ncampaign: two\n", "2:1", "", "a second document starts here"),
+        ("a: " + "[" * 30, "1:23", "a" + "[0]" * 19, "more than 20 levels deep"),
+        (HEAD + "kind: &k marketing\n", "4:7", "kind", "the anchor &k is not allowed"),
+        (HEAD + "kind: *k\n", "4:7", "kind", "the alias *k is not allowed"),
+        (HEAD + "kind: !!str marketing\n", "4:7", "kind", "a tag (a word that starts with !)"),
+        (HEAD + "campaign: other\n", "4:1", "campaign", "is given twice, first in line 1"),
+        (HEAD + 'description: "a\\0b"\n', "4:14", "description", "holds an invisible control character"),
+        (
+            "message: Hello\naudience: {file: a.csv}\n",
+            "1:1",
+            "campaign",
+            "is missing (for example campaign: spring-sale)",
+        ),
+        ("campaign:\nmessage: Hello\naudience: {file: a.csv}\n", "1:1", "campaign", "has no value"),
+        ("campaign: sale\nmessage: ''\naudience: {file: a.csv}\n", "2:10", "message", "is empty"),
+        ("campaign: Big Sale\nmessage: x\naudience: {file: a.csv}\n", "1:11", "campaign", "(for example big-sale)"),
+        ("campaign: sale\nmesage: x\naudience: {file: a.csv}\n", "2:1", "mesage", "(did you mean message?)"),
+        ("campaign: sale\nmessage: x\naudience: []\n", "3:11", "audience", "has no entries"),
+        ("campaign: sale\nmessage: x\naudience:\n  - people.csv\n", "4:5", "audience[0]", "must be a mapping"),
+        ("campaign: sale\nmessage: x\naudience:\n  - flie: a.csv\n", "4:5", "audience[0].flie", "did you mean file?"),
+        (
+            "campaign: sale\nmessage: x\naudience: {file: a, colour: red}\n",
+            "3:21",
+            "audience.colour",
+            "known here: file, number",
+        ),
+        ("campaign: sale\nmessage: x\naudience: {number: a}\n", "3:1", "audience.file", "is missing"),
+        ("campaign: sale\nmessage: x\naudience: {file: }\n", "3:12", "audience.file", "has no value"),
+        ("campaign: sale\nmessage: x\naudience: {recipients: []}\n", "3:24", "audience.recipients", "has no entries"),
+        (
+            "campaign: sale\nmessage: x\naudience: {recipients: [{name: Anna}]}\n",
+            "3:25",
+            "audience.recipients[0]",
+            "has no number",
+        ),
+        (
+            "campaign: sale\nmessage: x\naudience:\n- recipients:\n  - {number: 1, tags: [a]}\n",
+            "5:23",
+            "audience[0].recipients[0].tags",
+            "must be a single value, not a list",
+        ),
+        (
+            "campaign: sale\nmessage: x\naudience: {contact_list: vip}\n",
+            "3:26",
+            "audience.contact_list",
+            "whole number from 1",
+        ),
+        (
+            "campaign: sale\nmessage: x\naudience: [{contact_list: 1}, {file: a.csv}]\n",
+            "3:11",
+            "audience",
+            "has a contact list and other sources: the gateway keeps its numbers",
+        ),
+        (
+            "campaign: sale\nmessage: x\naudience: {contact_list: 1}\nexclude:\n  file: a.csv\n",
+            "5:3",
+            "exclude",
+            "cannot go with a contact list",
+        ),
+        (HEAD + "rate: 5/second\n", "4:1", "rate", "it belongs under throughput"),
+        (
+            HEAD + "kind: remindr\n",
+            "4:7",
+            "kind",
+            "one of marketing, reminder, transactional, not 'remindr' (did you mean reminder?)",
+        ),
+        (HEAD + "default_region: UK\n", "4:17", "default_region", "write GB for the United Kingdom"),
+        (HEAD + "default_region: Italy\n", "4:17", "default_region", "is not a country code of ISO 3166: 'Italy'"),
+        (HEAD + "schedule: tomorrow\n", "4:11", "schedule", "must be a mapping of keys and values"),
+        (HEAD + "schedule: {start: 2026-12-01}\n", "4:19", "schedule.start", "has no time of day"),
+        (HEAD + "schedule: {start: 2026-02-30 09:00}\n", "4:19", "schedule.start", "is no date and time that exists"),
+        (HEAD + "schedule: {start: 9026-12-01 09:00}\n", "4:19", "schedule.start", "between the years 2000 and 2099"),
+        (HEAD + "schedule: {start: soon}\n", "4:19", "schedule.start", "must be a date and time, not 'soon'"),
+        (HEAD + "schedule: {timezone: Europe/Roma}\n", "4:22", "schedule.timezone", "did you mean Europe/Rome?"),
+        (HEAD + "schedule: {timezone: New York}\n", "4:22", "schedule.timezone", "did you mean America/New_York?"),
+        (
+            HEAD + "schedule:\n  window: {from: '09:00'}\n",
+            "5:3",
+            "schedule.window.to",
+            "is missing (for example to: 20:00)",
+        ),
+        (
+            HEAD + "schedule: {window: {from: 9, to: '20:00'}}\n",
+            "4:27",
+            "schedule.window.from",
+            "must be a time of day, not '9'",
+        ),
+        (
+            HEAD + "schedule: {window: {from: '08:00', to: '08:00'}}\n",
+            "4:40",
+            "schedule.window.to",
+            "must differ from `from`",
+        ),
+        (
+            HEAD + "schedule: {window: {days: mon-xat, from: '08:00', to: '09:00'}}\n",
+            "4:27",
+            "schedule.window.days",
+            "must name days of the week, not 'mon-xat'",
+        ),
+        (HEAD + "throughput: {rate: 30/minut}\n", "4:20", "throughput.rate", "must be a number of segments per time"),
+        (HEAD + "throughput: {rate: 0/hour}\n", "4:20", "throughput.rate", "must allow from 1 to 100000 segments"),
+        (
+            HEAD + "throughput: {batch_size: 501}\n",
+            "4:26",
+            "throughput.batch_size",
+            "a whole number from 1 to 500, not '501'",
+        ),
+        (HEAD + "devices: {use: [1, 2|x]}\n", "4:20", "devices.use[1]", "must be a device id, or an id and a SIM slot"),
+        (HEAD + "devices: {use: [1, ~]}\n", "4:20", "devices.use[1]", "has no value"),
+        (HEAD + "devices: {use: 0}\n", "4:16", "devices.use", "leave `use` out for the primary device"),
+        (HEAD + "devices: {use: [2, 2]}\n", "4:16", "devices.use", "names 2 more than once"),
+        (HEAD + "devices: {use: [1, 2], mode: all_sims}\n", "4:30", "devices.mode", "contradicts `use`"),
+        (HEAD + "devices: {use: [1], random: yes}\n", "4:29", "devices.random", "has nothing to choose from"),
+        (HEAD + "devices: {random: perhaps}\n", "4:19", "devices.random", "must be true or false, not 'perhaps'"),
+        (HEAD + "follow: {until: 3 days}\n", "4:17", "follow.until", "must be a length of time, not '3 days'"),
+        (HEAD + "follow: {until: 400d}\n", "4:17", "follow.until", "at most 366 days"),
+        (HEAD + "approval: perhaps\n", "4:11", "approval", "must be true or false"),
+        (HEAD + "approval: Yes\n", "4:11", "approval", "Yes is not supported yet"),
+    ],
+)
+def test_a_mistake_is_reported_at_its_place(
+    tmp_path: Path, content: str | bytes, place: str, path: str, phrase: str
+) -> None:
+    problems = problems_of(tmp_path, content)
+
+    assert [(f"{found.line}:{found.column}", found.path) for found in problems] == [(place, path)]
+    assert phrase in str(problems[0])
+    assert str(problems[0]).startswith(f"{tmp_path / 'sale.yaml'}:{place}: ")
+
+
+def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    content = "campaign: sale\ncampaign: sale\nkind: x\naudience: []\nfollow: {until: soon}\nthroughput: {rate: 1}\n"
+
+    problems = problems_of(tmp_path, content)
+
+    assert [found.path for found in problems] == [
+        "message",
+        "campaign",
+        "kind",
+        "audience",
+        "follow.until",
+        "throughput.rate",
+    ]
+
+
+def test_a_mistake_in_the_defaults_is_reported_in_their_file(tmp_path: Path) -> None:
+    defaults = "kind: reminder\nschedule:\n  timezone: Nowhere\nmessage: Hello\n"
+
+    problems = problems_of(tmp_path, "campaign: sale\nmessage: Hello\n", defaults)
+
+    assert [(Path(found.file).name, found.line, found.path) for found in problems] == [
+        ("defaults.yaml", 3, "schedule.timezone"),
+        ("defaults.yaml", 4, "message"),
+        ("sale.yaml", 1, "audience"),
+    ]
+
+
+def test_a_default_that_contradicts_the_file_is_reported_where_it_stands(tmp_path: Path) -> None:
+    defaults = "exclude: {file: opted-out.csv}\n"
+
+    problems = problems_of(tmp_path, "campaign: sale\nmessage: Hi\naudience: {contact_list: 1}\n", defaults)
+
+    assert [(Path(found.file).name, found.line, found.path) for found in problems] == [("defaults.yaml", 1, "exclude")]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CampaignFileError, match=r"gone\.yaml:1:1: the file cannot be read: No such file"):
+        load_definition(tmp_path / "gone.yaml", timezone="UTC", region=None)
+
+
+def test_no_problem_shows_a_number_or_a_text(tmp_path: Path) -> None:
+    content = (
+        "campaign: sale\nmessage: [secret text]\naudience: {recipients: '+393331234567'}\nexclude: +393331234567\n"
+    )
+
+    shown = "\n".join(map(str, problems_of(tmp_path, content)))
+
+    assert "secret" not in shown
+    assert "3331234567" not in shown

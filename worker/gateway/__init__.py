@@ -1,0 +1,55 @@
+"""The gateway client: one POST per send, one verdict per POST, and no key, number or text in any log or error.
+
+`client` has the methods, `posting` one request from form to verdict, `connection` the socket, `classify` the table of
+verdicts, `errors` and `results` what callers get, `forms` and `wire` the two directions of the wire, `webhook` the
+gateway's calls to us.
+"""
+
+from worker.gateway.client import GatewayClient
+from worker.gateway.connection import Timeouts
+from worker.gateway.errors import (
+    Aborted,
+    AccountRefused,
+    ConnectFailed,
+    FailureUnknown,
+    GatewayError,
+    OutcomeUnknown,
+    ReplyImplausible,
+    ReplyLost,
+    ReplyUnreadable,
+    RequestRefused,
+    SendOutcome,
+    ServerFailed,
+    Throttled,
+    TooBig,
+)
+from worker.gateway.forms import OutgoingMessage, SendOption
+from worker.gateway.results import Balance, Contact, Message, SendReply
+from worker.gateway.statuses import MessageStatus, result_words
+
+__all__ = [
+    "Aborted",
+    "AccountRefused",
+    "Balance",
+    "ConnectFailed",
+    "Contact",
+    "FailureUnknown",
+    "GatewayClient",
+    "GatewayError",
+    "Message",
+    "MessageStatus",
+    "OutcomeUnknown",
+    "OutgoingMessage",
+    "ReplyImplausible",
+    "ReplyLost",
+    "ReplyUnreadable",
+    "RequestRefused",
+    "SendOption",
+    "SendOutcome",
+    "SendReply",
+    "ServerFailed",
+    "Throttled",
+    "Timeouts",
+    "TooBig",
+    "result_words",
+]

@@ -1,0 +1,267 @@
+"""THE classifier: what an exception or a reply says about a request. An allow-list; the default is "unknown".
+
+Unknown is the safe answer: it costs some reads. "Not sent" or "refused" where the messages were stored doubles texts,
+and "accepted" where they were not loses them. Rows are tried from the top; each stands on documentation or a proof.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+import httpx
+
+from worker.gateway.errors import (
+    AccountRefused,
+    ConnectFailed,
+    FailureUnknown,
+    GatewayError,
+    ReplyImplausible,
+    ReplyLost,
+    ReplyUnreadable,
+    RequestRefused,
+    SendOutcome,
+    ServerFailed,
+    Throttled,
+    TooBig,
+)
+from worker.gateway.results import Message
+from worker.gateway.wire import Envelope, parse_envelope, parse_messages, same_number
+
+EXCEPTIONS: Final[Mapping[type[Exception], type[GatewayError]]] = {
+    httpx.ConnectError: ConnectFailed,  # DNS, refused, unreachable, TLS
+    httpx.ConnectTimeout: ConnectFailed,
+    httpx.PoolTimeout: ConnectFailed,
+    httpx.ReadTimeout: ReplyLost,
+    httpx.WriteTimeout: ReplyLost,
+    httpx.ReadError: ReplyLost,
+    httpx.WriteError: ReplyLost,
+    httpx.CloseError: ReplyLost,
+    httpx.RemoteProtocolError: ReplyLost,  # closed without a reply, or in the middle of one
+    httpx.LocalProtocolError: ReplyLost,  # the parser refused our own request, perhaps after its head had left
+    httpx.ProxyError: ReplyLost,  # a proxy may have passed it on
+    httpx.UnsupportedProtocol: ReplyLost,
+    httpx.DecodingError: ReplyUnreadable,  # too long, or compressed beyond repair
+    httpx.TooManyRedirects: ReplyUnreadable,
+    httpx.HTTPStatusError: ReplyUnreadable,
+    httpx.InvalidURL: ReplyLost,
+    httpx.CookieConflict: ReplyLost,
+    httpx.StreamConsumed: ReplyUnreadable,
+    httpx.StreamClosed: ReplyUnreadable,
+    httpx.ResponseNotRead: ReplyUnreadable,
+    httpx.RequestNotRead: ReplyLost,
+}
+"""Every exception of httpx that is raised as such; what is not here is `ReplyLost`."""
+
+LEARNABLE: Final[Mapping[SendOutcome, type[GatewayError]]] = {
+    SendOutcome.ACCOUNT: AccountRefused,
+    SendOutcome.REFUSED: RequestRefused,
+    SendOutcome.THROTTLED: Throttled,
+    SendOutcome.TOO_BIG: TooBig,
+}
+"""What a person may declare an error text to mean. Never "accepted" or "not sent": these need a proof, not a text."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What came of one request: an exception, or a status and a body. `sent` are the numbers of a send, if known."""
+
+    error: Exception | None = None
+    bytes_written: int = 0
+    status: int = 0
+    body: bytes = field(default=b"", repr=False)
+    is_send: bool = False
+    sent: Sequence[str] | None = field(default=None, repr=False)
+    learned: Mapping[str, SendOutcome] = field(default_factory=dict)
+
+    @cached_property
+    def envelope(self) -> Envelope | None:
+        return parse_envelope(self.body)
+
+    @cached_property
+    def messages(self) -> tuple[Message, ...] | None:
+        return parse_messages(self.envelope.data.get("messages")) if self.envelope else None
+
+    @cached_property
+    def failed_as(self) -> type[GatewayError]:
+        """The class of the exception, by its nearest base in the table."""
+        return next((EXCEPTIONS[kind] for kind in type(self.error).__mro__ if kind in EXCEPTIONS), ReplyLost)
+
+    @property
+    def learned_class(self) -> type[GatewayError] | None:
+        """What a person declared this error text to mean."""
+        outcome = self.learned.get(self.fingerprint)
+        return LEARNABLE.get(outcome) if outcome else None
+
+    @property
+    def fingerprint(self) -> str:
+        return error_fingerprint(self.envelope.code, self.envelope.text) if self.envelope else ""
+
+    @property
+    def error_text(self) -> str:
+        return self.envelope.text if self.envelope else ""
+
+    @property
+    def code(self) -> int | None:
+        return self.envelope.code if self.envelope else None
+
+    def is_failure(self) -> bool:
+        """`success: false`."""
+        return self.envelope is not None and not self.envelope.success
+
+    def says(self, pattern: str) -> bool:
+        """`success: false` with a text that begins so, in any case."""
+        return self.is_failure() and bool(re.match(pattern, self.error_text.strip(), re.I))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table. `raises` may depend on what was seen; None is acceptance."""
+
+    when: Callable[[Seen], object]
+    raises: type[GatewayError] | Callable[[Seen], type[GatewayError]] | None
+    says: str
+
+
+_KEY: Final = "check CAMPAIGNS_API_KEY and CAMPAIGNS_GATEWAY_URL"
+
+ROWS: Final[tuple[Row, ...]] = (
+    # No reply.
+    Row(
+        lambda s: s.failed_as is ConnectFailed and s.error and not s.bytes_written,
+        ConnectFailed,
+        "No connection to the gateway ({cause}); nothing was sent. Check CAMPAIGNS_GATEWAY_URL and the network.",
+    ),
+    Row(
+        lambda s: s.error and s.failed_as is ReplyUnreadable,
+        ReplyUnreadable,
+        "The gateway's reply could not be read; the texts may have been accepted and are looked up.",
+    ),
+    Row(lambda s: s.error, ReplyLost, "The gateway gave no complete reply; the request may have arrived all the same."),
+    # The HTTP status.
+    Row(lambda s: 300 <= s.status < 400, AccountRefused, f"The server answers with a redirect; {_KEY}."),
+    Row(lambda s: s.status in {401, 403}, AccountRefused, f"The server refuses access; {_KEY}."),
+    Row(lambda s: s.status in {404, 405}, AccountRefused, f"There is no gateway at this address; {_KEY}."),
+    Row(
+        lambda s: s.status == 413,
+        TooBig,
+        "The request is too long for the server; use a smaller throughput.batch_size.",
+    ),
+    Row(lambda s: s.status == 429, Throttled, "The server asks to send slower; the request is tried again later."),
+    Row(
+        lambda s: s.status >= 500,
+        ServerFailed,
+        "The server failed; the request may have been carried out all the same.",
+    ),
+    Row(lambda s: s.status != 200, ReplyImplausible, "The server answers with a status that the gateway never uses."),
+    # The body.
+    Row(lambda s: not s.body.strip(), ReplyUnreadable, "The gateway's reply is empty."),
+    Row(lambda s: s.envelope is None, ReplyUnreadable, "The gateway's reply is not its JSON."),
+    Row(lambda s: s.is_failure() and s.code == 401, AccountRefused, f"The gateway refuses the API key; {_KEY}."),
+    Row(
+        lambda s: s.says(r"(you have )?insufficient credits"),
+        AccountRefused,
+        "The account has not enough credits; buy credits, then resume.",
+    ),
+    Row(
+        lambda s: s.says(r"your subscription has expired"),
+        AccountRefused,
+        "The account's subscription has expired; renew it, then resume.",
+    ),
+    Row(
+        lambda s: s.says(r"there is no sim card present on slot"),
+        RequestRefused,
+        "A SIM slot of the request holds no SIM card; correct devices.use.",
+    ),
+    Row(
+        lambda s: s.says(r"this device doesn.{1,6}t exist"),  # .{1,6}: an apostrophe in any spelling, &#039; too
+        RequestRefused,
+        "A device of the request does not exist on the gateway; correct devices.use.",
+    ),
+    Row(
+        lambda s: s.says(r"invalid request format"),
+        RequestRefused,
+        "The gateway cannot read the request: a malformed device or an empty text.",
+    ),
+    Row(
+        lambda s: s.is_failure() and s.learned_class,
+        lambda s: s.learned_class or FailureUnknown,
+        "The gateway refuses, with a text that was declared to mean so.",
+    ),
+    Row(
+        lambda s: s.is_failure(),
+        FailureUnknown,
+        "The gateway reports an error that is not known to come before messages are stored.",
+    ),
+    # A success that may be none: a request whose text got lost is answered like a balance request.
+    Row(
+        lambda s: s.is_send and s.messages is None,
+        ReplyImplausible,
+        "The gateway reports success without a readable list of messages.",
+    ),
+    Row(lambda s: s.is_send and not s.messages, ReplyImplausible, "The gateway reports success without any message."),
+    Row(
+        lambda s: s.is_send and s.messages and not all(message.number for message in s.messages),
+        ReplyImplausible,
+        "The gateway reports a message without a number.",
+    ),
+    Row(
+        lambda s: s.is_send and s.messages and len({message.id for message in s.messages}) != len(s.messages),
+        ReplyImplausible,
+        "The gateway reports two messages under one id.",
+    ),
+    Row(
+        lambda s: s.is_send and s.sent is not None and _foreign(s.messages or (), s.sent),
+        ReplyImplausible,
+        "The gateway reports messages to numbers that were not in the request.",
+    ),
+    Row(lambda s: True, None, ""),  # noqa: ARG005  every row takes what was seen
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was made of it: the error to raise, or None for a success, and one sentence for a person."""
+
+    error: type[GatewayError] | None
+    sentence: str
+
+    @property
+    def outcome(self) -> SendOutcome:
+        return self.error.outcome if self.error else SendOutcome.ACCEPTED
+
+
+def classify(seen: Seen) -> Verdict:
+    """The verdict of the first row that matches. Never raises, whatever the bytes."""
+    row = next(row for row in ROWS if row.when(seen))
+    sentence = row.says.replace("{cause}", str(seen.error))  # the system's words: DNS, refused, certificate
+    if row.raises is None or isinstance(row.raises, type):
+        return Verdict(row.raises, sentence)
+    return Verdict(row.raises(seen), sentence)
+
+
+def missing_numbers(messages: Sequence[Message], sent: Sequence[str]) -> tuple[str, ...]:
+    """The numbers, in the order and spelling of the request, that a complete reply leaves out."""
+    left = Counter(same_number(message.number) for message in messages)
+    missing = []
+    for number in sent:
+        same = same_number(number)
+        if left[same]:
+            left[same] -= 1
+        else:
+            missing.append(number)
+    return tuple(missing)
+
+
+def error_fingerprint(code: int | None, text: str) -> str:
+    """12 hex digits by which the same error is known again: case, spaces and digits in its text make no difference."""
+    same = re.sub(r"[0-9]+", "#", " ".join(text.casefold().split()))
+    return hashlib.sha256(f"{code} {same}".encode()).hexdigest()[:12]
+
+
+def _foreign(messages: Sequence[Message], sent: Sequence[str]) -> bool:
+    reported = Counter(same_number(message.number) for message in messages)
+    return bool(reported - Counter(same_number(number) for number in sent))

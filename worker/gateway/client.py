@@ -1,0 +1,244 @@
+"""The gateway's HTTP API, as methods. One client may be used from any number of threads."""
+
+import math
+import re
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final, Self
+
+import httpx
+from pydantic import SecretStr
+
+from campaigns.clock import Clock
+from worker.gateway.classify import missing_numbers
+from worker.gateway.connection import CheckedTransport, DirectTransport, Timeouts
+from worker.gateway.errors import GatewayError, ReplyImplausible, SendOutcome
+from worker.gateway.forms import (
+    FieldValue,
+    OutgoingMessage,
+    SendOption,
+    bulk_rows,
+    checked_target,
+    require_text,
+    target_list,
+    unix_seconds,
+)
+from worker.gateway.posting import Poster, Question, checked_url
+from worker.gateway.results import Balance, Contact, Message, SendReply
+from worker.gateway.statuses import WORD_TO_ASK_FOR, MessageStatus
+from worker.gateway.wire import clean_text, whole_number
+
+_SEND: Final = "services/send.php"
+_READ: Final = "services/read-messages.php"
+_CONTACTS: Final = "services/manage-contacts.php"
+_NOTHING_FOUND: Final = 404
+_NOTHING_LEARNED: Final[Mapping[str, SendOutcome]] = MappingProxyType({})
+
+# Live servers report both as errors; their exact texts are not documented.
+_ON_THE_LIST_ALREADY: Final = re.compile(r"already", re.I)
+_NOT_ON_THE_LIST: Final = re.compile(
+    r"already|(contact|number|subscriber)(?!s? ?list)\b.*(not (found|exist|subscribed)|doesn.{1,6}t exist)", re.I
+)
+
+
+class GatewayClient:
+    """One account on one gateway.
+
+    `learned` are error texts, by their `evidence["error_fingerprint"]`, that a person has declared to mean an outcome.
+    `transport` replaces the network in tests; `ssl_context` the trusted certificates. Methods raise GatewayError;
+    the constructor raises ValueError for a URL that cannot be a gateway's.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: SecretStr,
+        *,
+        clock: Clock,
+        timeouts: Timeouts | None = None,
+        learned: Mapping[str, SendOutcome] = _NOTHING_LEARNED,
+        transport: httpx.BaseTransport | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._url = checked_url(url)
+        if ssl_context is None and self._url.scheme == "https":
+            ssl_context = httpx.create_ssl_context(trust_env=False)
+        network = CheckedTransport(transport) if transport else DirectTransport(ssl_context)
+        self._poster = Poster(self._url, api_key, clock, timeouts or Timeouts(), learned, network)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"GatewayClient({str(self._url)!r})"
+
+    def close(self) -> None:
+        """Let go of the transport."""
+        self._poster.close()
+
+    # Sends: one POST. It is repeated only where no connection came about, at most 3 times within 10 s.
+
+    def send_bulk(
+        self,
+        messages: Sequence[OutgoingMessage],
+        *,
+        targets: Sequence[str] = (),
+        option: SendOption = SendOption.SPECIFIED,
+        random_device: bool = False,
+        schedule: datetime | None = None,
+        before_first_byte: Callable[[], None] | None = None,
+    ) -> SendReply:
+        """Send many texts in one request. `targets` are device ids or `id|slot`; none is the primary device.
+
+        `before_first_byte` runs once the connection stands, and may raise Aborted.
+        """
+        return self._send(
+            {
+                "messages": bulk_rows(messages),
+                "devices": target_list(targets),
+                "option": option,
+                "useRandomDevice": random_device,
+                "schedule": unix_seconds(schedule),
+            },
+            sent=tuple(message.number for message in messages),
+            private=tuple(message.text for message in messages),
+            before_first_byte=before_first_byte,
+        )
+
+    def send_one(
+        self,
+        number: str,
+        text: str,
+        *,
+        target: str | None = None,
+        schedule: datetime | None = None,
+        before_first_byte: Callable[[], None] | None = None,
+    ) -> SendReply:
+        """Send one text to one number."""
+        require_text(number, text)
+        return self._send(
+            {
+                "number": number,
+                "message": text,
+                "devices": checked_target(target) if target else None,
+                "schedule": unix_seconds(schedule),
+            },
+            sent=(number,),
+            private=(text,),
+            before_first_byte=before_first_byte,
+        )
+
+    def send_to_list(
+        self,
+        list_id: int,
+        text: str,
+        *,
+        targets: Sequence[str] = (),
+        option: SendOption = SendOption.SPECIFIED,
+        random_device: bool = False,
+        schedule: datetime | None = None,
+        before_first_byte: Callable[[], None] | None = None,
+    ) -> SendReply:
+        """Send one text to a contact list of the gateway; only the reply says to whom."""
+        require_text(str(list_id), text)
+        return self._send(
+            {
+                "listID": list_id,
+                "message": text,
+                "devices": target_list(targets),
+                "option": option,
+                "useRandomDevice": random_device,
+                "schedule": unix_seconds(schedule),
+            },
+            sent=None,
+            private=(text,),
+            before_first_byte=before_first_byte,
+        )
+
+    # Reads, balance and contacts: harmless if repeated, so transient errors are tried 5 times within 30 s.
+
+    def balance(self) -> Balance:
+        """The account's credits."""
+        envelope = self._poster.ask(Question(_SEND, {})).envelope
+        found = envelope.data.get("credits", ...) if envelope else ...
+        if found is None:
+            return Balance(None)
+        whole = math.floor(found) if isinstance(found, float) and math.isfinite(found) else whole_number(found)
+        if whole is None:
+            raise ReplyImplausible("The gateway's reply to a question for the balance holds no credits.")
+        return Balance(whole)
+
+    def read_message(self, id: int) -> Message | None:
+        """One message by the gateway's id; None if it has none such."""
+        return next((message for message in self._read({"id": id}) if message.id == id), None)
+
+    def read_group(self, group_id: str) -> tuple[Message, ...]:
+        """The messages of one group. Complete only if every id that the caller expects is among them."""
+        return self._read({"groupId": group_id})  # with a small d: `groupID` would be ignored, and all be returned
+
+    def read_status(self, status: MessageStatus, start: datetime, end: datetime) -> tuple[Message, ...]:
+        """The messages of one status between two aware times. Keep the time short: the gateway knows no pages."""
+        return self._read(
+            {
+                "status": WORD_TO_ASK_FOR[status],
+                "startTimestamp": unix_seconds(start),
+                "endTimestamp": unix_seconds(end + timedelta(microseconds=999_999)),  # whole seconds, rounded up
+            }
+        )
+
+    def add_contact(self, list_id: int, number: str, name: str | None = None, *, resubscribe: bool = False) -> Contact:
+        """Put a number on a contact list; one that is there already counts as done."""
+        asked = Contact(list_id, number, name, subscribed=True, id=None)
+        return self._contact(asked, {"name": name, "resubscribe": resubscribe or None}, _ON_THE_LIST_ALREADY)
+
+    def unsubscribe_contact(self, list_id: int, number: str) -> Contact:
+        """Take a number off a contact list; one that is not on it counts as done."""
+        asked = Contact(list_id, number, name=None, subscribed=False, id=None)
+        return self._contact(asked, {"unsubscribe": True}, _NOT_ON_THE_LIST)
+
+    def _contact(self, asked: Contact, fields: Mapping[str, FieldValue], already: re.Pattern[str]) -> Contact:
+        question = Question(
+            _CONTACTS,
+            {"listID": asked.list_id, "number": asked.number, **fields},
+            private=(asked.number, asked.name or ""),
+            fine=already.search,
+        )
+        envelope = self._poster.ask(question).envelope
+        row = envelope.data.get("contact") if envelope else None
+        if not isinstance(row, dict):
+            return asked
+        return replace(
+            asked,
+            number=clean_text(row.get("number")) or asked.number,
+            name=clean_text(row.get("name")) or asked.name,
+            id=whole_number(row.get("ID")),
+        )
+
+    def _send(
+        self,
+        fields: Mapping[str, FieldValue],
+        *,
+        sent: tuple[str, ...] | None,
+        private: tuple[str, ...],
+        before_first_byte: Callable[[], None] | None,
+    ) -> SendReply:
+        question = Question(_SEND, fields, True, sent, private, before_first_byte)
+        messages = self._poster.send(question).messages or ()
+        return SendReply(messages, missing_numbers(messages, sent or ()))
+
+    def _read(self, fields: Mapping[str, FieldValue]) -> tuple[Message, ...]:
+        try:
+            messages = self._poster.ask(Question(_READ, fields)).messages
+        except GatewayError as error:
+            if error.code == _NOTHING_FOUND:
+                return ()
+            raise
+        if messages is None:
+            raise ReplyImplausible("The gateway's reply to a question for messages holds no readable list of them.")
+        return messages

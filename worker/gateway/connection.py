@@ -1,0 +1,243 @@
+"""One connection per request, which knows how far it got, keeps a total deadline, and asks before the first byte.
+
+Every request has a connection of its own: an idle connection that dies under a send leaves its outcome unknown. Nor is
+there an `httpx.Client` around it: its cookie jar would send PHP's session cookie back, and PHP then serves one request
+of a session at a time; its redirects, proxies from the environment and INFO log of URLs are not wanted either.
+"""
+
+import socket
+import ssl
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import IntEnum
+from typing import Final, cast
+
+import httpcore
+import httpx
+
+from campaigns.clock import Clock
+from worker.gateway.errors import Aborted
+
+MAX_REPLY_BYTES: Final = 64 * 1024 * 1024
+_SocketOptions = Iterable[tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]]
+
+
+class Phase(IntEnum):
+    """How far a request got."""
+
+    CONNECT = 0
+    TLS = 1
+    WRITE = 2  # from here on the gateway may have it
+    WAIT = 3  # all of it is written
+    READ = 4  # the reply has begun
+    DONE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Limits of one operation each, and of all of them together; `total` stays below the 120 s lease of a batch."""
+
+    connect: timedelta = timedelta(seconds=5)
+    write: timedelta = timedelta(seconds=20)
+    read: timedelta = timedelta(seconds=60)
+    total: timedelta = timedelta(seconds=90)
+
+
+class Exchange:
+    """One request on its way. `bytes_written` counts bytes of HTTP, not of TLS; while it is 0, nothing was sent.
+
+    `deadline` is a moment of `clock.elapsed_seconds()`. `before_first_byte` runs once, connected, and may raise
+    Aborted; whatever else it raises becomes Aborted.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        timeouts: Timeouts,
+        deadline: float,
+        before_first_byte: Callable[[], None] | None = None,
+    ) -> None:
+        self.timeouts = timeouts
+        self.phase = Phase.CONNECT
+        self.bytes_written = 0
+        self._clock = clock
+        self._deadline = deadline
+        self._before_first_byte = before_first_byte
+
+    def begin_writing(self) -> None:
+        """The last check. Raises Aborted."""
+        if self._before_first_byte is not None:
+            try:
+                self._before_first_byte()
+            except Aborted:
+                raise
+            except Exception as error:
+                raise Aborted(f"The last check before sending failed ({type(error).__name__}).") from error
+        self.phase = Phase.WRITE
+
+    def allowed_seconds(self, own: timedelta) -> float:
+        """How long an operation may take. Raises TimeoutError once the whole request has taken too long."""
+        remaining = self._deadline - self._clock.elapsed_seconds()
+        if remaining <= 0:
+            raise TimeoutError("The request as a whole took too long.")
+        return min(own.total_seconds(), remaining)
+
+
+class DirectTransport(httpx.BaseTransport):
+    """Posts over a fresh connection. Every request carries its `Exchange` in `extensions["exchange"]`.
+
+    Raises httpx's exceptions, and Aborted from the exchange's check. A reply over 64 MiB is a DecodingError.
+    """
+
+    def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
+        self._ssl_context = ssl_context
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        exchange = cast(Exchange, request.extensions["exchange"])
+        url = httpcore.URL(
+            scheme=request.url.raw_scheme,
+            host=request.url.raw_host,
+            port=request.url.port,
+            target=request.url.raw_path,
+        )
+        outgoing = httpcore.Request(request.method, url, headers=request.headers.raw, content=request.content)
+        connection = httpcore.HTTPConnection(url.origin, self._ssl_context, network_backend=_Backend(exchange))
+        try:
+            reply = connection.handle_request(outgoing)
+            body = _read(reply)
+        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
+            raise as_httpx(error) from error
+        finally:
+            connection.close()
+        exchange.phase = Phase.DONE
+        return httpx.Response(reply.status, headers=_not_encoded(reply.headers), content=body)
+
+
+class CheckedTransport(httpx.BaseTransport):
+    """Any other transport behind the same check before the first byte; it counts as written once it has answered."""
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self._inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        exchange = cast(Exchange, request.extensions["exchange"])
+        exchange.begin_writing()
+        response = self._inner.handle_request(request)
+        response.read()
+        exchange.bytes_written = len(request.content)
+        exchange.phase = Phase.DONE
+        return response
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def as_httpx(error: Exception) -> Exception:
+    """The httpx exception of the same name as httpcore's, or as the nearest of its bases; else the error itself."""
+    for kind in type(error).__mro__:
+        named = getattr(httpx, kind.__name__, None)
+        if isinstance(named, type) and issubclass(named, httpx.TransportError):
+            return named(str(error))
+    return error
+
+
+def _read(reply: httpcore.Response) -> bytes:
+    body = bytearray()
+    for part in cast(Iterable[bytes], reply.stream):
+        body += part
+        if len(body) > MAX_REPLY_BYTES:
+            raise httpx.DecodingError(f"The reply is longer than {MAX_REPLY_BYTES} bytes.")
+    return bytes(body)
+
+
+def _not_encoded(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    # Asked for as it is. A server that compresses all the same must not make httpx unpack 64 MiB into 64 GiB.
+    return [(name, value) for name, value in headers if name.lower() != b"content-encoding"]
+
+
+class _Backend(httpcore.NetworkBackend):
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ARG002  httpcore's signature; the exchange has the times
+        local_address: str | None = None,  # noqa: ARG002  httpcore's signature
+        socket_options: _SocketOptions | None = None,  # noqa: ARG002  httpcore's signature
+    ) -> httpcore.NetworkStream:
+        failure: OSError = OSError("The name has no address.")
+        with _named(httpcore.ConnectTimeout, httpcore.ConnectError):
+            # One by one, because socket.create_connection gives the whole timeout to every address of a name.
+            for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+                try:
+                    seconds = self._exchange.allowed_seconds(self._exchange.timeouts.connect)
+                    connected = socket.create_connection((str(address[0]), port), seconds)
+                except OSError as error:
+                    failure = error
+                    continue
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return _Stream(connected, self._exchange)
+            raise failure
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, connected: socket.socket, exchange: Exchange) -> None:
+        self._socket = connected
+        self._exchange = exchange
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002  httpcore's signature; the exchange has the times
+    ) -> httpcore.NetworkStream:
+        self._exchange.phase = Phase.TLS
+        with _named(httpcore.ConnectTimeout, httpcore.ConnectError):
+            try:
+                self._socket.settimeout(self._exchange.allowed_seconds(self._exchange.timeouts.connect))
+                wrapped = ssl_context.wrap_socket(self._socket, server_hostname=server_hostname)
+            except BaseException:
+                self.close()
+                raise
+        return _Stream(wrapped, self._exchange)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002  httpcore's signature
+        exchange = self._exchange
+        if exchange.phase < Phase.WRITE:
+            exchange.begin_writing()
+        rest = memoryview(buffer)
+        with _named(httpcore.WriteTimeout, httpcore.WriteError):
+            while rest:
+                self._socket.settimeout(exchange.allowed_seconds(exchange.timeouts.write))
+                # Counted before they are handed over: a count of 0 is a proof even if `send` fails half-way.
+                exchange.bytes_written += len(rest)
+                written = self._socket.send(rest)
+                rest = rest[written:]
+                exchange.bytes_written -= len(rest)
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002  httpcore's signature
+        exchange = self._exchange
+        exchange.phase = max(exchange.phase, Phase.WAIT)
+        with _named(httpcore.ReadTimeout, httpcore.ReadError):
+            self._socket.settimeout(exchange.allowed_seconds(exchange.timeouts.read))
+            received = self._socket.recv(max_bytes)
+        if received:
+            exchange.phase = Phase.READ
+        return received
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@contextmanager
+def _named(timeout: type[Exception], failure: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise timeout(str(error)) from error
+    except (OSError, UnicodeError) as error:  # a name that is too long for DNS is a UnicodeError
+        raise failure(str(error)) from error

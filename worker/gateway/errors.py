@@ -1,0 +1,127 @@
+"""What can go wrong with a request. The policy rides on the error: switch on its attributes, never on class names."""
+
+# ruff: noqa: N818  the names say what happened, as a person would; all of them are a GatewayError
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import ClassVar, Final
+
+
+class SendOutcome(StrEnum):
+    """What became of a send, in the words of the send protocol."""
+
+    ACCEPTED = "accepted"  # the gateway has every message of the reply
+    NOT_SENT = "not_sent"  # proven: no byte of the request left
+    ACCOUNT = "account"  # nothing of this account passes until a person acts
+    REFUSED = "refused"  # this request will never pass as it is
+    THROTTLED = "throttled"  # later
+    TOO_BIG = "too_big"  # in smaller batches
+    UNKNOWN = "unknown"  # it may have been stored: look it up, never post it again
+
+
+_NO_EVIDENCE: Final[Mapping[str, object]] = MappingProxyType({})
+
+
+class GatewayError(Exception):
+    """A request that did not end well.
+
+    The text is one sentence for a person. `evidence` can be stored as JSON; it holds no key, no number and no text.
+    `code` is the code in the gateway's own error, never the HTTP status. `retry_after` is what the server asked for.
+    """
+
+    outcome: ClassVar[SendOutcome] = SendOutcome.UNKNOWN
+    transient: ClassVar[bool] = False
+    """A harmless request may be repeated soon. Says nothing about sends."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        retry_after: timedelta | None = None,
+        evidence: Mapping[str, object] = _NO_EVIDENCE,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_after = retry_after
+        self.evidence = evidence
+
+    @property
+    def may_have_arrived(self) -> bool:
+        """Whether the gateway may have stored the messages in spite of this error."""
+        return self.outcome is SendOutcome.UNKNOWN
+
+    @property
+    def account_problem(self) -> bool:
+        """Whether every other request of this account would fail as well."""
+        return self.outcome is SendOutcome.ACCOUNT
+
+
+class ConnectFailed(GatewayError):
+    """No connection: name, address, TLS or time. Not one byte of the request left."""
+
+    outcome = SendOutcome.NOT_SENT
+    transient = True
+
+
+class Aborted(GatewayError):
+    """Our own last check before the first byte said no."""
+
+    outcome = SendOutcome.NOT_SENT
+
+
+class AccountRefused(GatewayError):
+    """Key, credits, subscription or server address."""
+
+    outcome = SendOutcome.ACCOUNT
+
+
+class RequestRefused(GatewayError):
+    """Refused for good, for a reason that is known to come before anything is stored."""
+
+    outcome = SendOutcome.REFUSED
+
+
+class Throttled(GatewayError):
+    """Too many requests."""
+
+    outcome = SendOutcome.THROTTLED
+    transient = True
+
+
+class TooBig(GatewayError):
+    """The request is longer than the server takes."""
+
+    outcome = SendOutcome.TOO_BIG
+
+
+class OutcomeUnknown(GatewayError):
+    """The base of everything after which a message may be on the gateway."""
+
+
+class ReplyLost(OutcomeUnknown):
+    """The request left, wholly or in part, and no complete reply came back."""
+
+    transient = True
+
+
+class ReplyUnreadable(OutcomeUnknown):
+    """A complete reply which is not the gateway's JSON."""
+
+    transient = True
+
+
+class ReplyImplausible(OutcomeUnknown):
+    """The gateway's JSON, but not an answer to what was asked."""
+
+
+class ServerFailed(OutcomeUnknown):
+    """HTTP 5xx: the server, or something in front of it, broke at an unknown point."""
+
+    transient = True
+
+
+class FailureUnknown(OutcomeUnknown):
+    """`success: false` for a reason that is not on the allow-list."""

@@ -1,0 +1,71 @@
+"""What is kept of a request that did not end well: enough to judge it later, nothing that is private."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from worker.gateway.classify import Seen
+from worker.gateway.connection import Exchange
+from worker.gateway.errors import GatewayError
+
+_SHOWN_CHARACTERS: Final = 200
+_SHORTEST_WAIT: Final = timedelta(seconds=1)
+_LONGEST_WAIT: Final = timedelta(hours=1)
+
+
+def progress_of(exchange: Exchange, error: type[GatewayError]) -> dict[str, object]:
+    """The error's class, and how far the request got."""
+    return {
+        "class": error.__name__,
+        "phase": exchange.phase.name.lower(),
+        "bytes_written": exchange.bytes_written,
+    }
+
+
+def evidence_of(seen: Seen, error: type[GatewayError], exchange: Exchange, private: Iterable[str]) -> dict[str, object]:
+    """Progress and cause, and of a reply its status, length and fingerprints; ready for JSON.
+
+    The gateway's own error text is kept with every digit masked and without anything of `private`: the texts and
+    numbers of the request and the key. The rest of a body is only its SHA-256 (12 hex digits).
+    """
+    progress = progress_of(exchange, error)
+    if seen.error is not None:
+        return {**progress, "cause": type(seen.error).__name__}
+    reply = {
+        "status": seen.status,
+        "body_bytes": len(seen.body),
+        "body_sha256": hashlib.sha256(seen.body).hexdigest()[:12],
+    }
+    if not seen.is_failure():
+        return {**progress, **reply}
+    gateway = {
+        "error_code": seen.code,
+        "error_text": _shown(seen.error_text, private),
+        "error_fingerprint": seen.fingerprint,
+    }
+    return {**progress, **reply, **gateway}
+
+
+def retry_after(header: str | None, now: datetime) -> timedelta | None:
+    """What a Retry-After header asks for, in seconds or as an HTTP date, kept within 1 s and 1 h; else None."""
+    if header is None:
+        return None
+    header = header.strip()
+    if header.isascii() and header.isdigit():
+        wait = timedelta(seconds=int(header[:9]))
+    else:
+        try:
+            until = parsedate_to_datetime(header)
+            wait = (until if until.tzinfo else until.replace(tzinfo=UTC)) - now
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+    return min(max(wait, _SHORTEST_WAIT), _LONGEST_WAIT)
+
+
+def _shown(text: str, private: Iterable[str]) -> str:
+    for secret in filter(None, private):
+        text = text.replace(secret, "[...]")
+    return re.sub(r"[0-9]", "#", text)[:_SHOWN_CHARACTERS]

@@ -1,0 +1,134 @@
+"""One POST: key, deadline, tries, verdict. What leaves here is a plausible reply or a GatewayError."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final
+
+import httpx
+from pydantic import SecretStr
+
+from campaigns.clock import Clock
+from worker.gateway.classify import Seen, classify
+from worker.gateway.connection import Exchange, Timeouts
+from worker.gateway.errors import Aborted, SendOutcome
+from worker.gateway.evidence import evidence_of, progress_of, retry_after
+from worker.gateway.forms import FieldValue, Form
+from worker.gateway.retries import read_tries, send_tries
+
+_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+        "User-Agent": "sms-campaign-worker",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of the gateway. `sent` are the numbers of a send where they are known.
+
+    `private` and `sent` are blotted out of all evidence. `fine` tells by the text of an error whether it means that
+    what was asked for is so already.
+    """
+
+    path: str
+    fields: Mapping[str, FieldValue] = field(repr=False)
+    is_send: bool = False
+    sent: tuple[str, ...] | None = field(default=None, repr=False)
+    private: tuple[str, ...] = field(default=(), repr=False)
+    before_first_byte: Callable[[], None] | None = None
+    fine: Callable[[str], object] | None = None
+
+
+class Poster:
+    """Posts questions with the account's key. Safe to use from several threads: it changes nothing of its own."""
+
+    def __init__(
+        self,
+        url: httpx.URL,
+        api_key: SecretStr,
+        clock: Clock,
+        timeouts: Timeouts,
+        learned: Mapping[str, SendOutcome],
+        transport: httpx.BaseTransport,
+    ) -> None:
+        self._url = url
+        self._api_key = api_key
+        self._clock = clock
+        self._timeouts = timeouts
+        self._learned = learned
+        self._transport = transport
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def send(self, question: Question) -> Seen:
+        """Post once. Only a connection that did not come about is tried again, within one deadline for all tries."""
+        form = Form(question.fields, self._api_key)
+        return send_tries(self._clock)(self._post, question, form, self._deadline())
+
+    def ask(self, question: Question) -> Seen:
+        """Post something that does no harm if it arrives twice: tried again after every transient error."""
+        form = Form(question.fields, self._api_key)
+        return read_tries(self._clock)(lambda: self._post(question, form, self._deadline()))
+
+    def _deadline(self) -> float:
+        return self._clock.elapsed_seconds() + self._timeouts.total.total_seconds()
+
+    def _post(self, question: Question, form: Form, deadline: float) -> Seen:
+        exchange = Exchange(self._clock, self._timeouts, deadline, question.before_first_byte)
+        seen = Seen(is_send=question.is_send, sent=question.sent, learned=self._learned)
+        header: str | None = None
+        # Errors are raised outside of the handlers: inside, they would drag along the frames of the HTTP libraries,
+        # where local variables hold the body with the key and the texts, and some tracebacks print local variables.
+        aborted: Aborted | None = None
+        try:
+            response = self._transport.handle_request(self._request(question.path, form, exchange))
+            header = response.headers.get("Retry-After")
+            seen = replace(seen, status=response.status_code, body=response.content)
+        except Aborted as error:
+            aborted = error.with_traceback(None)
+        except Exception as error:  # whatever it was, the request may have left: the classifier decides
+            seen = replace(seen, error=error.with_traceback(None), bytes_written=exchange.bytes_written)
+        if aborted is not None:
+            aborted.evidence = {**aborted.evidence, **progress_of(exchange, Aborted)}
+            raise aborted
+        verdict = classify(seen)
+        done_already = question.fine is not None and seen.is_failure() and question.fine(seen.error_text)
+        if verdict.error is None or (done_already and verdict.error.outcome is SendOutcome.UNKNOWN):
+            return seen
+        raise verdict.error(
+            verdict.sentence,
+            code=seen.code,
+            retry_after=retry_after(header, self._clock.now()),
+            evidence=evidence_of(seen, verdict.error, exchange, self._private(question)),
+        )
+
+    def _private(self, question: Question) -> tuple[str, ...]:
+        return (*question.private, *(question.sent or ()), self._api_key.get_secret_value())
+
+    def _request(self, path: str, form: Form, exchange: Exchange) -> httpx.Request:
+        return httpx.Request(
+            "POST",
+            self._url.join(path),
+            headers=_HEADERS,
+            content=form.content(),
+            extensions={"exchange": exchange},
+        )
+
+
+def checked_url(url: str) -> httpx.URL:
+    """The gateway's address, ending in a slash. Raises ValueError for what cannot be one; the text does not show it."""
+    try:
+        parsed = httpx.URL(url.strip())
+    except httpx.InvalidURL:
+        parsed = httpx.URL("")
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise ValueError("The gateway's URL must begin with http:// or https://, followed by the name of a server.")
+    if parsed.userinfo or parsed.query or parsed.fragment:
+        raise ValueError("The gateway's URL must have no user name, question mark or #: the API key is a setting.")
+    return parsed.copy_with(path=parsed.path.rstrip("/") + "/")

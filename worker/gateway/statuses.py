@@ -1,0 +1,65 @@
+"""What the gateway's words and Android's numbers mean: one meaning a line."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class MessageStatus(StrEnum):
+    """How far a message is on the gateway. Only this counts: a delivery date alone proves nothing."""
+
+    PENDING = "pending"  # stored, no phone has it yet
+    SCHEDULED = "scheduled"  # stored, waits for its `schedule`
+    QUEUED = "queued"  # handed to a phone
+    SENT = "sent"  # the phone sent it; often the end, where no delivery report comes
+    DELIVERED = "delivered"  # the recipient's phone confirmed it
+    FAILED = "failed"  # the phone could not send it; the gateway may try again under the same id
+    CANCELLED = "cancelled"  # taken back on the gateway
+    RECEIVED = "received"  # inbound: somebody wrote to one of the phones
+    UNKNOWN = "unknown"  # a word that is not in the table: still open, counted, shown as it came
+
+
+_MEANINGS: Final[Mapping[str, MessageStatus]] = {
+    "pending": MessageStatus.PENDING,
+    "scheduled": MessageStatus.SCHEDULED,
+    "queued": MessageStatus.QUEUED,
+    "sent": MessageStatus.SENT,
+    "delivered": MessageStatus.DELIVERED,
+    "failed": MessageStatus.FAILED,
+    "canceled": MessageStatus.CANCELLED,
+    "cancelled": MessageStatus.CANCELLED,
+    "received": MessageStatus.RECEIVED,
+}
+
+WORD_TO_ASK_FOR: Final[Mapping[MessageStatus, str]] = {
+    MessageStatus.PENDING: "Pending",
+    MessageStatus.SCHEDULED: "Scheduled",
+    MessageStatus.QUEUED: "Queued",
+    MessageStatus.SENT: "Sent",
+    MessageStatus.DELIVERED: "Delivered",
+    MessageStatus.FAILED: "Failed",
+    MessageStatus.CANCELLED: "Canceled",
+    MessageStatus.RECEIVED: "Received",
+}
+"""How each status is spelt when messages are read by status; `UNKNOWN` cannot be asked for."""
+
+_RESULT_WORDS: Final[Mapping[int, str]] = {
+    -1: "ok",
+    1: "generic failure of the phone",
+    2: "the phone's radio is off (flight mode)",
+    3: "the phone could not encode the text",
+    4: "the phone has no service",
+    5: "the phone's limit of texts is exceeded",
+}
+
+
+def status_of(word: str) -> MessageStatus:
+    """The meaning of the gateway's word, in any case; `UNKNOWN` for a word that is not in the table."""
+    return _MEANINGS.get(word.strip().casefold(), MessageStatus.UNKNOWN)
+
+
+def result_words(result_code: int | None) -> str:
+    """Android's `resultCode` in words; empty where there is none."""
+    if result_code is None:
+        return ""
+    return _RESULT_WORDS.get(result_code, f"the phone's result code {result_code}")

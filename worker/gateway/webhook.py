@@ -1,0 +1,30 @@
+"""The gateway's webhook: is it the gateway, and what does it say."""
+
+import base64
+import hmac
+from collections.abc import Iterable
+
+from pydantic import SecretStr
+
+from worker.gateway.results import Message
+from worker.gateway.wire import parse_json, parse_messages
+
+
+def signature(field: bytes | str, key: SecretStr) -> str:
+    """What `X-SG-SIGNATURE` has to be: base64 of HMAC-SHA256 over the decoded `messages` field, byte for byte."""
+    content = field.encode("utf-8", "surrogateescape") if isinstance(field, str) else field
+    return base64.b64encode(hmac.digest(key.get_secret_value().encode(), content, "sha256")).decode("ascii")
+
+
+def verify(field: bytes | str, header: str, keys: Iterable[SecretStr]) -> bool:
+    """Whether one of the keys signed the field (several while a key is being replaced). Takes constant time per key."""
+    given = header.strip().encode("utf-8", "replace")
+    fits = False
+    for key in keys:  # all of them, however early one fits
+        fits |= hmac.compare_digest(signature(field, key).encode(), given)
+    return fits
+
+
+def received_messages(field: bytes | str) -> tuple[Message, ...] | None:
+    """The messages in the field; None where they cannot be read. Calls can be replayed: store each id once."""
+    return parse_messages(parse_json(field))

@@ -1,0 +1,39 @@
+"""One line an event that an operator would act on: JSON for services, readable on a terminal."""
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+
+
+def configure_logs(form: str = "auto", *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
+    """Send structlog's events to `stream` (standard error). `form`: `json`, `text` or `auto` (text on a terminal)."""
+    out = stream or sys.stderr
+    readable = form == "text" or (form == "auto" and out.isatty())
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        if readable
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            # format_exc_info prints a traceback without the values of local variables: they hold numbers and texts.
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    # Libraries log through the standard module. httpx writes whole URLs at INFO and APScheduler a line per tick.
+    logging.basicConfig(stream=out, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True)
+
+
+def get_logger() -> structlog.stdlib.BoundLogger:
+    """A logger; bind `campaign`, `batch` and `attempt` to it."""
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger()
+    return logger

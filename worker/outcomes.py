@@ -1,0 +1,120 @@
+"""Writing down what became of a request: the one transaction after it."""
+
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from sqlmodel import Session
+
+from campaigns.backoff import reconnect_after
+from campaigns.clock import Clock
+from campaigns.matching import digits
+from worker.gateway import Aborted, GatewayError, SendOutcome, SendReply
+from worker.gateway.results import Message
+from worker.settings import Settings
+from worker.store import runs, sending
+from worker.store.engine import Store
+
+COLLISION_PAUSE: Final = timedelta(seconds=2)
+"""How long people wait whose number is in doubt in another request."""
+
+FAILURES_TO_PAUSE: Final = 5
+"""So many connections in a row that failed: the account is paused and probed instead of being tried by every batch."""
+
+PROBE_SOON: Final = timedelta(seconds=15)
+"""An unreachable gateway is probed again after this."""
+
+PROBE_LATER: Final = timedelta(seconds=60)
+"""A refused account (key, credits) is probed again after this."""
+
+LEFT_OUT: Final = "left out by the gateway"
+
+
+class Outcomes:
+    """Stores the outcome of a request, exactly once, whatever it is."""
+
+    def __init__(self, store: Store, clock: Clock, settings: Settings) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._rng = random.Random()  # noqa: S311 - jitter, not a secret
+
+    def record_reply(self, intent: sending.Intent, reply: SendReply, *, text: str) -> None:
+        """The gateway has the messages of `reply`. `text` is what a contact list was sent."""
+        now = self._clock.now()
+        first_poll_at = now + timedelta(seconds=self._settings.first_poll_seconds)
+        evidence = {"messages": len(reply.messages), "left_out": len(reply.missing)}
+        with self._store.write() as session:
+            if not sending.close_attempt(session, intent.attempt_id, outcome="accepted", evidence=evidence, now=now):
+                # Reconciling decided while we waited. Its decision stands; a late reply is never applied blindly.
+                runs.record_event(
+                    session, "reply.came_late", now, run_id=intent.run_id, batch_id=intent.batch_id,
+                    attempt_id=intent.attempt_id, detail=evidence,
+                )
+                return
+            sending.reset_failures(session, intent.account_id)
+            if intent.list_id is not None:
+                sending.record_list_accepted(
+                    session, intent, [listed(m, text) for m in reply.messages], now=now, first_poll_at=first_poll_at
+                )
+                return
+            placed, left_out = place(intent.addressees, reply.messages)
+            sending.fail_in_doubt(session, left_out, LEFT_OUT)
+            sending.record_accepted(
+                session, intent, placed, now=now, first_poll_at=first_poll_at, retry_at=now + COLLISION_PAUSE
+            )
+
+    def record_failure(self, intent: sending.Intent, error: GatewayError) -> bool:
+        """The request did not end well. False: proven not sent, its people are pending again. True: it is in doubt.
+
+        Also a refusal is in doubt until it is looked up once: a wrong row in the classifier's table then costs a read and
+        not a double.
+        """
+        now = self._clock.now()
+        evidence = {**error.evidence, "problem": str(error)}
+        with self._store.write() as session:
+            if error.outcome is SendOutcome.NOT_SENT:
+                self._release(session, intent, error, evidence)
+                return False
+            sending.mark_unknown(
+                session, intent, outcome=error.outcome.value, evidence=evidence,
+                next_check_at=now + (error.retry_after or timedelta(0)), now=now,
+            )
+            if error.account_problem:
+                sending.pause_account(session, intent.account_id, str(error), now=now, probe_at=now + PROBE_LATER)
+            return True
+
+    def _release(self, session: Session, intent: sending.Intent, error: GatewayError, evidence: dict[str, object]) -> None:
+        now = self._clock.now()
+        if not sending.close_attempt(session, intent.attempt_id, outcome="not_sent", evidence=evidence, now=now):
+            return
+        sending.release(session, [a.id for a in intent.addressees], "")
+        if isinstance(error, Aborted):
+            sending.postpone_batch(session, intent.batch_id, until=now, reason=str(error))
+            return
+        failures = sending.count_failure(session, intent.account_id)
+        until = now + reconnect_after(failures, self._rng)
+        sending.postpone_batch(session, intent.batch_id, until=until, reason=str(error))
+        if failures >= FAILURES_TO_PAUSE:
+            sending.pause_account(session, intent.account_id, str(error), now=now, probe_at=now + PROBE_SOON)
+
+
+def place(
+    addressees: Sequence[sending.Addressee], messages: Sequence[Message]
+) -> tuple[list[sending.Placed], list[int]]:
+    """Give every message of a reply to its recipient, by number; the recipients that the gateway left out."""
+    waiting = {digits(a.number): a.id for a in addressees}
+    placed = [
+        sending.Placed(waiting.pop(key), m.id, m.group_id, m.device, m.sim)
+        for m in messages
+        if (key := digits(m.number)) in waiting
+    ]
+    return placed, list(waiting.values())
+
+
+def listed(message: Message, text: str) -> sending.Listed:
+    """A person of a contact list, known only now."""
+    return sending.Listed(
+        f"+{digits(message.number)}", text, sending.Placed(0, message.id, message.group_id, message.device, message.sim)
+    )

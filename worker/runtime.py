@@ -1,0 +1,98 @@
+"""Everything real that the product works with, made in one place."""
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from pydantic import SecretStr
+
+from campaigns.clock import Clock, SystemClock
+from worker.definitions import Definitions
+from worker.dispatch import Dispatcher
+from worker.gateway import GatewayClient
+from worker.jobs import JobQueue, in_process_queue, redis_queue
+from worker.settings import Settings, SettingsError
+from worker.store.engine import Store
+from worker.store.migrate import migrate
+from worker.store.runs import ensure_account
+from worker.throttle import InMemoryThrottle, RedisThrottle, Throttle, connect_for_throttle
+
+SANDBOX_ACCOUNT: Final = "sandbox"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The real things. `only_runs`: work on these runs alone (`campaigns run`); None: on every run of the account."""
+
+    settings: Settings
+    store: Store
+    clock: Clock
+    gateway: GatewayClient
+    queue: JobQueue
+    definitions: Definitions
+    account_id: int
+    rehearsal: bool
+    only_runs: set[int] | None = field(default=None)
+
+    def includes(self, run_id: int) -> bool:
+        """Whether this process works on the run."""
+        return self.only_runs is None or run_id in self.only_runs
+
+    def close(self) -> None:
+        """Finish what is under way and give everything back."""
+        self.queue.stop()
+        self.gateway.close()
+        self.store.close()
+
+
+def open_store(settings: Settings) -> Store:
+    """The database with its schema up to date. Raises `StoreError`."""
+    store = Store(settings.database_url)
+    migrate(store)
+    return store
+
+
+def gateway_key(settings: Settings, *, url: str) -> SecretStr:
+    """The API key. Raises `SettingsError` when address or key are missing."""
+    if not url:
+        raise SettingsError(
+            "no gateway is set: set CAMPAIGNS_GATEWAY_URL and CAMPAIGNS_API_KEY (environment or .env), or try it with --sandbox"
+        )
+    key = settings.key()
+    if not key.get_secret_value():
+        raise SettingsError("no API key is set: set CAMPAIGNS_API_KEY, or CAMPAIGNS_API_KEY_FILE to a file that holds it")
+    return key
+
+
+def build_runtime(
+    settings: Settings, *, sandbox: tuple[str, SecretStr] | None = None, shared_queue: bool = True, only_runs: set[int] | None = None,
+    clock: Clock | None = None,
+) -> Runtime:
+    """Make everything real. `sandbox`: (address, key) of a private sandbox that takes the gateway's place.
+
+    Queue and throttle are on Redis when a Redis is set; with `shared_queue=False` the queue is this process's own all the same.
+    Raises `SettingsError` or `StoreError`.
+    """
+    clock = clock or SystemClock()
+    url, key = sandbox or (settings.gateway_url, gateway_key(settings, url=settings.gateway_url))
+    account_key = SANDBOX_ACCOUNT if sandbox else sha256(url.rstrip("/").encode()).hexdigest()[:16]
+    gateway = GatewayClient(url, key, clock=clock)
+    store = open_store(settings)
+    with store.write() as session:
+        account_id = ensure_account(session, account_key)
+    on_redis = bool(settings.redis_url) and sandbox is None
+    dispatcher = Dispatcher(
+        store=store, gateway=gateway, throttle=_throttle(settings, clock, on_redis=on_redis), clock=clock, settings=settings,
+        account_key=account_key,
+    )
+    if on_redis and shared_queue:
+        queue = redis_queue(settings.redis_url, dispatcher.dispatch)
+    else:
+        queue = in_process_queue(dispatcher.dispatch)
+    return Runtime(settings, store, clock, gateway, queue, Definitions(store), account_id, sandbox is not None, only_runs)
+
+
+def _throttle(settings: Settings, clock: Clock, *, on_redis: bool) -> Throttle:
+    if not on_redis:
+        return InMemoryThrottle(clock)
+    return RedisThrottle(connect_for_throttle(settings.redis_url))

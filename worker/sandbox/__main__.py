@@ -1,0 +1,7 @@
+"""`python -m worker.sandbox`."""
+
+import sys
+
+from worker.sandbox.command import main
+
+sys.exit(main(sys.argv[1:]))

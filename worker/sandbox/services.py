@@ -1,0 +1,127 @@
+"""The three documented services and the sandbox's own inbound call: from form fields to the `data` of a reply."""
+
+import json
+from typing import Final
+
+from worker.sandbox.errors import ApiError, invalid_request
+from worker.sandbox.forms import is_true, timestamp, whole_number
+from worker.sandbox.messages import LAST_SECOND, Query, StoredMessage
+from worker.sandbox.options import Profile
+from worker.sandbox.replies import contact_row, message_rows
+from worker.sandbox.state import SandboxState
+from worker.sandbox.targets import Target, parse_targets
+
+Fields = dict[str, str]
+Data = dict[str, object]
+
+NOBODY: Final = -1
+"""An ID that no message has: what an unreadable number asks for."""
+
+
+class Services:
+    """All calls of one sandbox. Every method raises `ApiError` for what a live server would refuse."""
+
+    def __init__(self, state: SandboxState, profile: Profile) -> None:
+        self._state = state
+        self._profile = profile
+
+    def send(self, fields: Fields, now: float) -> Data:
+        """`send.php`: one text, several, a contact list, or, when nothing of that is there, the balance."""
+        rows = self._rows(fields)
+        if rows is None:
+            return {"credits": self._state.credits}
+        messages = self._state.accept(
+            rows,
+            self._targets(fields),
+            schedule=timestamp(fields, "schedule"),
+            random_target=is_true(fields, "useRandomDevice"),
+            now=now,
+        )
+        return {"messages": message_rows(messages, self._profile, now)}
+
+    def _targets(self, fields: Fields) -> tuple[Target, ...]:
+        return parse_targets(fields.get("devices", ""), fields.get("option", ""))
+
+    def _rows(self, fields: Fields) -> list[tuple[str, str]] | None:
+        if is_true(fields, "messages"):
+            return _bulk_rows(fields["messages"])
+        text = fields.get("message", "")
+        # A request whose text got lost is no error on live servers: it looks like a question for the balance.
+        if text and is_true(fields, "number"):
+            return [(fields["number"], text)]
+        if text and is_true(fields, "listID"):
+            contacts = self._state.contacts.subscribed(_list_id(fields))
+            if not contacts:
+                raise ApiError(500, "There are no subscribed contacts in this contacts list.")
+            return [(contact.number, text) for contact in contacts]
+        return None
+
+    def read(self, fields: Fields, now: float) -> Data:
+        """`read-messages.php`: all filters combine; unknown fields, also `groupID` with a capital D, are ignored."""
+        start = timestamp(fields, "startTimestamp")
+        end = timestamp(fields, "endTimestamp")
+        query = Query(
+            id=_number_or_nobody(fields, "id"),
+            group=fields["groupId"] if is_true(fields, "groupId") else None,
+            status=fields["status"].lower() if is_true(fields, "status") else None,
+            device=_number_or_nobody(fields, "deviceID"),
+            sim=_number_or_nobody(fields, "simSlot") if fields.get("simSlot") != "0" else 0,
+            start=start or 0,
+            end=end or LAST_SECOND,
+        )
+        messages = self._state.messages.find(query, now)
+        if not messages and self._profile is Profile.STRINGS:
+            raise ApiError(404, "No messages found.")
+        return {"messages": message_rows(messages, self._profile, now)}
+
+    def contacts(self, fields: Fields, now: float) -> Data:  # noqa: ARG002 - every service is called alike
+        """`manage-contacts.php`: adds, subscribes again, or unsubscribes."""
+        number = fields.get("number", "").strip()
+        if not number:
+            raise invalid_request()
+        contacts = self._state.contacts
+        if is_true(fields, "unsubscribe"):
+            contact = contacts.unsubscribe(_list_id(fields), number)
+        else:
+            name = fields.get("name", "").strip()
+            contact = contacts.add(_list_id(fields), number, name, resubscribe=is_true(fields, "resubscribe"))
+        return {"contact": contact_row(contact, self._profile)}
+
+    def inbound(self, fields: Fields, now: float) -> StoredMessage:
+        """The sandbox's own call: a person's text arrives."""
+        number, text = fields.get("number", "").strip(), fields.get("message", "")
+        if not (number and text):
+            raise invalid_request()
+        return self._state.receive(number, text, now=now)
+
+
+def _bulk_rows(text: str) -> list[tuple[str, str]]:
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        raise invalid_request() from None
+    if not isinstance(parsed, list) or not parsed:
+        raise invalid_request()
+    rows = []
+    for row in parsed:
+        if not isinstance(row, dict):
+            raise invalid_request()
+        number, message = row.get("number"), row.get("message")
+        if not (isinstance(number, int | str) and isinstance(message, int | str) and number and message):
+            raise invalid_request()
+        rows.append((str(number), str(message)))
+    return rows
+
+
+def _list_id(fields: Fields) -> int:
+    list_id = whole_number(fields.get("listID", ""))
+    if list_id is None:
+        raise invalid_request()
+    return list_id
+
+
+def _number_or_nobody(fields: Fields, name: str) -> int | None:
+    if not is_true(fields, name):
+        return None
+    number = whole_number(fields[name])
+    return NOBODY if number is None else number

@@ -1,0 +1,129 @@
+"""What the sandbox knows: its messages, the work of its phones, credits and contacts."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+
+from worker.sandbox.contacts import Contacts
+from worker.sandbox.errors import ApiError
+from worker.sandbox.ledger import Ledger
+from worker.sandbox.life import NEVER, Outcome, due_at, received, status_at
+from worker.sandbox.messages import Messages, StoredMessage
+from worker.sandbox.options import SandboxOptions
+from worker.sandbox.targets import PRIMARY_DEVICE, Target
+
+Queue = tuple[int, int, int]
+"""Device, slot and schedule (0 without one). Each schedule has its own queue, so that a text for next week does not
+hold up the SIM until then."""
+
+
+class SandboxState:
+    """Everything that was accepted, restored from the ledger when there is one.
+
+    Methods take `now` in unix seconds. Raises `SandboxError` when the ledger cannot be used.
+    """
+
+    def __init__(self, options: SandboxOptions) -> None:
+        self.messages = Messages()
+        self.contacts = Contacts()
+        self._options = options
+        self._rules = options.life_rules()
+        self._free_at: dict[Queue, float] = {}
+        self._spent = 0
+        self._ledger = Ledger(options.ledger)
+        for message in self._ledger.open():
+            self._take_in([message])
+
+    @property
+    def credits(self) -> int | None:
+        """Credits left, None for unlimited."""
+        return None if self._options.credits is None else self._options.credits - self._spent
+
+    def accept(
+        self,
+        rows: Sequence[tuple[str, str]],
+        targets: Sequence[Target],
+        *,
+        schedule: int | None,
+        random_target: bool,
+        now: float,
+    ) -> list[StoredMessage]:
+        """Accept texts (number, text) and deal them out to the targets in turn: 12 over three targets go 4 + 4 + 4.
+
+        With `random_target` one of the targets takes them all. Raises `ApiError` when there are not enough credits.
+        """
+        if self.credits is not None and self.credits < len(rows):
+            raise ApiError(500, "You have insufficient credits to send these messages.")
+        first_id = self.messages.last_id + 1
+        if random_target:
+            targets = [targets[_digest(self._options.seed, first_id)[0] % len(targets)]]
+        due = due_at(now, schedule)
+        groups = self._groups(first_id, targets, now)
+        # The SIMs' queues change only when everything is on record: a full disk then refuses a request without a trace.
+        free_at: dict[Queue, float] = {}
+        messages = []
+        for offset, (number, text) in enumerate(rows):
+            target = targets[offset % len(targets)]
+            queue = (target.device, target.slot or 0, schedule or 0)
+            free = free_at[queue] if queue in free_at else self._free_at.get(queue, 0.0)
+            life = self._rules.life(first_id + offset, number, due, free)
+            if life.sent_at != NEVER:
+                free_at[queue] = life.sent_at
+            messages.append(
+                StoredMessage(
+                    first_id + offset,
+                    number,
+                    text,
+                    target.device,
+                    target.slot,
+                    groups[target.device],
+                    schedule,
+                    now,
+                    life,
+                )
+            )
+        self._ledger.append(messages)
+        self._take_in(messages)
+        return messages
+
+    def receive(self, number: str, text: str, *, now: float) -> StoredMessage:
+        """Take in a text from a person to the primary device."""
+        message_id = self.messages.last_id + 1
+        message = StoredMessage(message_id, number, text, PRIMARY_DEVICE, 0, None, None, now, received(now))
+        self._ledger.append([message])
+        self._take_in([message])
+        return message
+
+    def count_by_status(self, now: float) -> dict[str, int]:
+        """How many messages are in which status at `now`."""
+        return dict(Counter(status_at(message.life, now) for message in self.messages))
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        self._ledger.close()
+
+    def _take_in(self, messages: Sequence[StoredMessage]) -> None:
+        self.messages.add(messages)
+        for message in messages:
+            if message.life.outcome is Outcome.RECEIVED:
+                continue
+            self._spent += 1
+            if message.life.sent_at != NEVER:
+                queue = (message.device, message.sim or 0, message.schedule or 0)
+                self._free_at[queue] = max(self._free_at.get(queue, 0.0), message.life.sent_at)
+
+    def _groups(self, first_id: int, targets: Sequence[Target], now: float) -> dict[int, str]:
+        devices = dict.fromkeys(target.device for target in targets)
+        if self._options.group_per_device:
+            return {device: self._group(f"{first_id}.{device}", now) for device in devices}
+        return dict.fromkeys(devices, self._group(str(first_id), now))
+
+    def _group(self, name: str, now: float) -> str:
+        # The documented shape, `)V5LxqyBMEbQrl9*J$5bb4c03e8a07b7.62193871`, with the characters that a client must
+        # encode. Unique by the first ID, which a ledger keeps growing over restarts.
+        letters = _digest(self._options.seed, name).hex()
+        return f"){letters[:14]}*{letters[14]}${int(now * 1_000_000):x}.{name}"
+
+
+def _digest(seed: int, name: object) -> bytes:
+    return hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=16).digest()

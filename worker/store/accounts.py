@@ -1,0 +1,39 @@
+"""The gateway account: paused with a reason, probed, resumed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from worker.store.models import Account
+from worker.store.moves import changed
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """What is known of an account."""
+
+    id: int
+    paused_reason: str
+    paused_at: datetime | None
+    next_probe_at: datetime | None
+    failures: int
+    highest_gateway_id: int
+
+
+def account_view(session: Session, account_id: int) -> AccountView:
+    """The account's row."""
+    row = session.exec(select(Account).where(Account.id == account_id)).one()
+    return AccountView(row.id, row.paused_reason, row.paused_at, row.next_probe_at, row.failures, row.highest_gateway_id)
+
+
+def resume_account(session: Session, account_id: int) -> bool:
+    """Texts may be sent again. False: it was not paused."""
+    statement = sa.update(Account).where(col(Account.id) == account_id, col(Account.paused_reason) != "")
+    return bool(changed(session, statement.values(paused_reason="", paused_at=None, next_probe_at=None, failures=0)))
+
+
+def postpone_probe(session: Session, account_id: int, until: datetime) -> None:
+    """Look at the paused account again then."""
+    session.execute(sa.update(Account).where(col(Account.id) == account_id).values(next_probe_at=until))

@@ -1,0 +1,140 @@
+"""Requests whose outcome is not known: found again after a crash, looked up, decided."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from campaigns.lifecycle import BatchState, RecipientState
+from campaigns.matching import Sought
+from worker.store.models import Attempt, AttemptState, Batch, Recipient, Run
+from worker.store.moves import batches, changed, move_batch
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """An attempt that has to be looked up."""
+
+    attempt_id: int
+    batch_id: int
+    run_id: int
+    account_id: int
+    definition_id: int
+    number: int
+    started_at: datetime
+    send_by: datetime
+    id_floor: int
+    checks: int
+    outcome: str  # how the request ended: `unknown`, or a refusal that is looked up before it is believed
+    list_id: int | None
+    evidence: dict[str, Any]
+
+
+def abandon_stale(session: Session, *, now: datetime, grace: timedelta) -> int:
+    """Attempts whose process did not write an outcome within `grace` of `send_by` are in doubt from now on; how many."""
+    stale = (
+        sa.update(Attempt)
+        .where(col(Attempt.state) == AttemptState.OPEN, col(Attempt.send_by) <= now - grace)
+        .values(state=AttemptState.UNKNOWN, outcome="unknown", next_check_at=now,
+                evidence={"class": "ProcessLost", "phase": "unknown"})
+        .returning(col(Attempt.batch_id))
+    )
+    lost = list(session.scalars(stale))
+    if lost:
+        session.execute(
+            move_batch(BatchState.UNKNOWN, batches.c.id.in_(lost), reason="the process that sent it ended before the outcome was stored")
+        )
+    return len(lost)
+
+
+def due_doubts(session: Session, *, now: datetime, account_id: int, limit: int = 20) -> list[Doubt]:
+    """Attempts in doubt whose next look-up is due."""
+    query = (
+        select(  # type: ignore[call-overload]  # more columns than SQLModel types
+            Attempt.id, Attempt.batch_id, Attempt.run_id, Run.account_id, Run.definition_id, Attempt.number, Attempt.started_at,
+            Attempt.send_by, Attempt.id_floor, Attempt.checks, Attempt.outcome, Batch.list_id, Attempt.evidence,
+        )
+        .join(Run, col(Run.id) == col(Attempt.run_id))
+        .join(Batch, col(Batch.id) == col(Attempt.batch_id))
+        .where(Attempt.state == AttemptState.UNKNOWN, Attempt.next_check_at <= now, Run.account_id == account_id)
+        .order_by(col(Attempt.next_check_at))
+        .limit(limit)
+    )
+    return [Doubt(*row) for row in session.exec(query)]
+
+
+def sought(session: Session, doubt: Doubt) -> Sought:
+    """The recipients of the attempt that are still in doubt."""
+    query = select(Recipient.id, Recipient.number, Recipient.text).where(
+        Recipient.batch_id == doubt.batch_id, Recipient.state == RecipientState.IN_DOUBT
+    )
+    return Sought(doubt.id_floor, {number: (id_, text) for id_, number, text in session.exec(query)})
+
+
+def attributed_ids(session: Session, account_id: int, gateway_ids: Collection[int]) -> set[int]:
+    """Those of the gateway IDs that belong to a recipient of this account already."""
+    found: set[int] = set()
+    ids = sorted(gateway_ids)
+    for start in range(0, len(ids), 5_000):  # below the 32,766 parameters that SQLite takes
+        query = (
+            select(Recipient.gateway_id)
+            .join(Run, col(Run.id) == col(Recipient.run_id))
+            .where(Run.account_id == account_id, col(Recipient.gateway_id).in_(ids[start : start + 5_000]))
+        )
+        found.update(id_ for id_ in session.exec(query) if id_ is not None)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A message that the gateway certainly has: a read that cannot see it proves nothing."""
+
+    gateway_id: int
+    accepted_at: datetime
+
+
+def known_message(session: Session, account_id: int) -> Known | None:
+    """The message of the account that was accepted last."""
+    row = session.exec(
+        select(Recipient.gateway_id, Recipient.accepted_at)
+        .join(Run, col(Run.id) == col(Recipient.run_id))
+        .where(Run.account_id == account_id, col(Recipient.gateway_id).is_not(None), col(Recipient.accepted_at).is_not(None))
+        .order_by(col(Recipient.gateway_id).desc())
+        .limit(1)
+    ).first()
+    return None if row is None or row[0] is None or row[1] is None else Known(row[0], row[1])
+
+
+def any_stale(session: Session, *, now: datetime, grace: timedelta) -> bool:
+    """Whether `abandon_stale` would find something."""
+    query = select(Attempt.id).where(Attempt.state == AttemptState.OPEN, Attempt.send_by <= now - grace)
+    return session.exec(query.limit(1)).first() is not None
+
+
+def postpone_check(session: Session, attempt_id: int, *, until: datetime, evidence: dict[str, Any]) -> None:
+    """Look again then; the evidence so far is kept."""
+    session.execute(
+        sa.update(Attempt)
+        .where(col(Attempt.id) == attempt_id)
+        .values(next_check_at=until, checks=Attempt.checks + 1, evidence=evidence)
+    )
+
+
+def batches_in_doubt(session: Session, run_ids: Sequence[int]) -> int:
+    """How many batches of these runs are in doubt."""
+    return session.exec(
+        select(sa.func.count()).select_from(Batch).where(
+            col(Batch.run_id).in_(run_ids), col(Batch.state).in_([BatchState.SENDING, BatchState.UNKNOWN])
+        )
+    ).one()
+
+
+def rounds(session: Session, batch_id: int) -> int:
+    """How often the batch was sent again after a look-up that found nothing."""
+    return session.exec(
+        select(sa.func.count()).select_from(Attempt).where(Attempt.batch_id == batch_id, Attempt.outcome == "not_found")
+    ).one()
+

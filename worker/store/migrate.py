@@ -1,0 +1,50 @@
+"""Bringing the schema up to date."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from worker.store.engine import Store, StoreError
+
+_LOCK = 0x5353_4D53  # an arbitrary number that names this lock among PostgreSQL's advisory locks
+
+
+def migrate(store: Store) -> str:
+    """Upgrade the schema to this version's; the revision it is at then. Harmless when it is there already.
+
+    Raises `StoreError` when the database cannot be opened or was made by a newer version.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    scripts = ScriptDirectory.from_config(config)
+    head = scripts.get_current_head() or ""
+    if (path := store.sqlite_path) is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with store.engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+        if current == head:
+            return head
+        if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+            raise StoreError(
+                f"the database is at schema {current}, which this version does not know; upgrade the program to the one that made it"
+            )
+        with store.engine.begin() as connection:
+            if not store.is_sqlite:
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:id)"), {"id": _LOCK})
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except sa.exc.OperationalError as error:
+        raise StoreError(
+            f"the database {store.url.render_as_string(hide_password=True)} cannot be opened ({_short(error)}); "
+            "check CAMPAIGNS_DATABASE_URL and that the server runs"
+        ) from None
+    return head
+
+
+def _short(error: sa.exc.OperationalError) -> str:
+    return str(error.orig).strip().splitlines()[0]

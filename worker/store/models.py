@@ -1,0 +1,235 @@
+"""The tables. Rows are read as plain values and written set by set; `table=True` models validate nothing."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from campaigns.lifecycle import BatchState, RecipientState, RunState
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+SQLModel.metadata.naming_convention = NAMING
+
+BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # SQLite counts up only an INTEGER PRIMARY KEY
+Json = sa.JSON().with_variant(JSONB(), "postgresql")
+
+
+def _by_value(enum: type[StrEnum]) -> sa.Enum:
+    """An enum column that stores values, checked by the database (SQLModel's default stores names, unchecked)."""
+    name = "".join("_" + c.lower() if c.isupper() else c for c in enum.__name__).lstrip("_")
+    return sa.Enum(
+        enum, values_callable=lambda e: [m.value for m in e], native_enum=False, create_constraint=True, length=20, name=name
+    )
+
+
+class AttemptState(StrEnum):
+    """One POST of one batch."""
+
+    OPEN = "open"  # the intent is stored, the outcome is not -> closed, unknown
+    UNKNOWN = "unknown"  # the outcome could not be read from a reply; it is being looked up -> closed
+    CLOSED = "closed"  # the outcome is known and applied
+
+
+class Account(SQLModel, table=True):
+    """The gateway account that texts are sent through, and what is known of it."""
+
+    id: int = Field(default=None, primary_key=True, sa_type=sa.Integer)
+    key: str = Field(unique=True, max_length=64)  # fingerprint of gateway address and API key, or "sandbox"
+    paused_reason: str = ""  # empty: texts may be sent
+    paused_at: datetime | None = None
+    next_probe_at: datetime | None = None
+    failures: int = 0  # requests in a row that did not reach the gateway
+    highest_gateway_id: int = Field(default=0, sa_type=sa.BigInteger)  # the ID floor of the next attempt
+
+
+class Campaign(SQLModel, table=True):
+    """A campaign, known by its slug; a rehearsal in the sandbox is kept apart from the real thing."""
+
+    __table_args__ = (sa.UniqueConstraint("slug", "rehearsal"),)
+
+    id: int = Field(default=None, primary_key=True, sa_type=sa.Integer)
+    slug: str = Field(max_length=64)
+    rehearsal: bool
+    created_at: datetime
+
+
+class DefinitionRow(SQLModel, table=True):
+    """One version of a campaign's file."""
+
+    __tablename__ = "definition"
+    __table_args__ = (sa.UniqueConstraint("campaign_id", "content_hash"),)
+
+    id: int = Field(default=None, primary_key=True, sa_type=sa.Integer)
+    campaign_id: int = Field(foreign_key="campaign.id")
+    content_hash: str = Field(max_length=64)
+    source: str  # the file's name, for messages to people
+    body: str = Field(sa_type=sa.Text)  # the definition as JSON
+    created_at: datetime
+
+
+class Run(SQLModel, table=True):
+    """One firing of a campaign. (campaign, moment) is unique: firing twice changes nothing."""
+
+    __table_args__ = (sa.UniqueConstraint("campaign_id", "moment"), sa.Index("ix_run_state", "state"))
+
+    id: int = Field(default=None, primary_key=True, sa_type=sa.Integer)
+    campaign_id: int = Field(foreign_key="campaign.id")
+    account_id: int = Field(foreign_key="account.id")
+    definition_id: int = Field(foreign_key="definition.id")
+    moment: str = Field(max_length=40)  # "once"; the moment of each run for a campaign that repeats
+    state: RunState = Field(sa_type=_by_value(RunState))  # type: ignore[call-overload]  # SQLModel's stubs want a class, not an instance
+    reason: str = ""  # why it is paused or failed
+    resume_to: str = ""  # the state that `resume` gives back to a paused run
+    starts_at: datetime
+    follow_seconds: float
+    plan_hash: str = Field(default="", max_length=64)
+    plan_summary: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
+    created_at: datetime
+    planned_at: datetime | None = None  # None: the plan is not whole yet
+    started_at: datetime | None = None
+    sent_at: datetime | None = None  # nothing is left to send
+    finished_at: datetime | None = None
+    read_requests: int = 0
+
+
+class Batch(SQLModel, table=True):
+    """The recipients of one gateway request."""
+
+    __table_args__ = (
+        sa.Index("ix_batch_run_id_state_not_before", "run_id", "state", "not_before"),
+        sa.Index("ix_batch_state", "state", sqlite_where=sa.text("state IN ('queued','sending','unknown')"),
+                 postgresql_where=sa.text("state IN ('queued','sending','unknown')")),
+    )
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)  # type: ignore[call-overload]  # an instance with a variant
+    run_id: int = Field(foreign_key="run.id")
+    ordinal: int
+    state: BatchState = Field(sa_type=_by_value(BatchState))  # type: ignore[call-overload]  # an instance, as above
+    not_before: datetime  # a snooze or a back-off: not sent earlier
+    queued_at: datetime | None = None
+    attempt: int = 0  # how often it was posted
+    recipients: int
+    segments: int
+    list_id: int | None = None  # a contact list kept by the gateway: its recipients are known from the reply
+    reason: str = ""
+
+
+class Recipient(SQLModel, table=True):
+    """One row of the audience of one run. (run, number, occurrence) is unique: planning twice changes nothing."""
+
+    __table_args__ = (
+        sa.UniqueConstraint("run_id", "number", "occurrence"),
+        sa.Index("ix_recipient_batch_id", "batch_id"),
+        sa.Index("ix_recipient_gateway_id", "gateway_id", sqlite_where=sa.text("gateway_id IS NOT NULL"),
+                 postgresql_where=sa.text("gateway_id IS NOT NULL")),
+        # The lock of the send protocol: a number is in at most one request whose outcome is not known.
+        sa.Index("uq_recipient_in_doubt", "number", unique=True, sqlite_where=sa.text("state = 'in_doubt'"),
+                 postgresql_where=sa.text("state = 'in_doubt'")),
+    )
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)  # type: ignore[call-overload]  # an instance with a variant
+    run_id: int = Field(foreign_key="run.id")
+    batch_id: int | None = Field(default=None, sa_type=sa.BigInteger)
+    number: str = Field(max_length=32)  # E.164; of an invalid row: what stood there
+    occurrence: int  # 0 for the row that counts; else the ordinal of the duplicate or invalid row
+    source: str
+    line: int
+    state: RecipientState = Field(sa_type=_by_value(RecipientState))  # type: ignore[call-overload]  # an instance, as above
+    reason: str = ""
+    variant: str = ""
+    text: str = Field(sa_type=sa.Text)
+    segments: int
+    gateway_id: int | None = Field(default=None, sa_type=sa.BigInteger)
+    group_id: str | None = None
+    device: int | None = None
+    sim: int | None = None
+    attempts: int = 0
+    retries: int = 0  # of the gateway's own; counts in the order of receipts
+    accepted_at: datetime | None = None
+    sent_at: datetime | None = None
+    delivered_at: datetime | None = None
+
+
+class Attempt(SQLModel, table=True):
+    """One POST: the intent before it, the outcome after it, and the evidence for both."""
+
+    __table_args__ = (
+        sa.Index("ix_attempt_batch_id", "batch_id"),
+        sa.Index("ix_attempt_run_id", "run_id"),
+        sa.Index("ix_attempt_unsettled", "next_check_at", sqlite_where=sa.text("state <> 'closed'"),
+                 postgresql_where=sa.text("state <> 'closed'")),
+    )
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)  # type: ignore[call-overload]  # an instance with a variant
+    run_id: int = Field(foreign_key="run.id")
+    batch_id: int = Field(sa_type=sa.BigInteger)
+    number: int  # 1 for the first POST of the batch
+    state: AttemptState = Field(sa_type=_by_value(AttemptState))  # type: ignore[call-overload]  # an instance, as above
+    started_at: datetime
+    send_by: datetime  # no byte is written later
+    id_floor: int = Field(sa_type=sa.BigInteger)  # the highest gateway ID seen before: its messages lie above
+    payload_hash: str = Field(max_length=64)
+    target: str = ""
+    recipients: int
+    segments: int
+    outcome: str = Field(default="", max_length=20)
+    evidence: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
+    finished_at: datetime | None = None
+    next_check_at: datetime  # when reconciling looks at it next
+    checks: int = 0
+
+
+class MessageGroup(SQLModel, table=True):
+    """The messages that the gateway keeps under one groupID: what following polls."""
+
+    __tablename__ = "message_group"
+    __table_args__ = (
+        sa.UniqueConstraint("run_id", "group_id"),
+        sa.Index("ix_message_group_next_poll_at", "next_poll_at"),
+    )
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)  # type: ignore[call-overload]  # an instance with a variant
+    run_id: int = Field(foreign_key="run.id")
+    batch_id: int = Field(sa_type=sa.BigInteger)
+    group_id: str
+    accepted_at: datetime
+    messages: int
+    polls: int = 0
+    next_poll_at: datetime | None = None  # None: every message of it has its end
+
+
+class Event(SQLModel, table=True):
+    """Something that happened and that somebody may ask about later."""
+
+    __table_args__ = (sa.Index("ix_event_run_id", "run_id"),)
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)  # type: ignore[call-overload]  # an instance with a variant
+    at: datetime
+    name: str = Field(max_length=60)
+    run_id: int | None = Field(default=None, foreign_key="run.id")
+    batch_id: int | None = Field(default=None, sa_type=sa.BigInteger)
+    attempt_id: int | None = Field(default=None, sa_type=sa.BigInteger)
+    detail: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
+
+
+class InboxFile(SQLModel, table=True):
+    """A campaign file of the inbox, as it was when it was last taken up."""
+
+    __tablename__ = "inbox_file"
+
+    path: str = Field(primary_key=True)
+    fingerprint: str = Field(max_length=64)
+    run_id: int | None = Field(default=None, foreign_key="run.id")
+    problem: str = Field(default="", sa_type=sa.Text)
+    seen_at: datetime
+    status_text: str = Field(default="", sa_type=sa.Text)  # what NAME.status.txt says
+    reported: bool = False  # NAME.report.csv is written

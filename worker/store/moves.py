@@ -1,0 +1,44 @@
+"""The one way in which a state changes: a guarded UPDATE whose WHERE comes from the tables in `campaigns.lifecycle`."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from campaigns.lifecycle import (
+    BATCH_MOVES,
+    RECIPIENT_MOVES,
+    RUN_MOVES,
+    BatchState,
+    RecipientState,
+    RunState,
+    may_become,
+)
+from worker.store.models import Batch, Recipient, Run
+
+runs = Run.__table__  # type: ignore[attr-defined]  # SQLModel adds it when the class is made
+batches = Batch.__table__  # type: ignore[attr-defined]  # as above
+recipients = Recipient.__table__  # type: ignore[attr-defined]  # as above
+
+
+def move_run(to: RunState, *where: sa.ColumnElement[bool], **values: Any) -> sa.Update:
+    """An UPDATE that moves the runs matching `where` to `to`, where the life cycle allows it."""
+    allowed = may_become(RUN_MOVES, to)
+    return sa.update(runs).where(runs.c.state.in_(sorted(allowed)), *where).values(state=to, **values)
+
+
+def move_batch(to: BatchState, *where: sa.ColumnElement[bool], **values: Any) -> sa.Update:
+    """An UPDATE that moves the batches matching `where` to `to`, where the life cycle allows it."""
+    allowed = may_become(BATCH_MOVES, to)
+    return sa.update(batches).where(batches.c.state.in_(sorted(allowed)), *where).values(state=to, **values)
+
+
+def move_recipients(to: RecipientState, *where: sa.ColumnElement[bool], **values: Any) -> sa.Update:
+    """An UPDATE that moves the recipients matching `where` to `to`, where the life cycle allows it."""
+    allowed = may_become(RECIPIENT_MOVES, to)
+    return sa.update(recipients).where(recipients.c.state.in_(sorted(allowed)), *where).values(state=to, **values)
+
+
+def changed(session: Session, statement: sa.Update | sa.Delete) -> int:
+    """Carry the statement out; how many rows it changed."""
+    return int(session.execute(statement).rowcount)  # type: ignore[attr-defined]  # a CursorResult, which the stubs hide

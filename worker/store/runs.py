@@ -1,0 +1,294 @@
+"""Campaigns, their versions and their runs: made once, found again by name."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from campaigns.lifecycle import BatchState, RecipientState, RunState
+from worker.store.models import Account, Attempt, Batch, Campaign, DefinitionRow, Event, MessageGroup, Recipient, Run
+from worker.store.moves import changed, move_batch, move_recipients, move_run
+
+ONCE = "once"
+"""The moment of a campaign that runs once: its slug alone is its identity, whatever its start is edited to."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run together with the name of its campaign."""
+
+    id: int
+    campaign: str
+    rehearsal: bool
+    account_id: int
+    definition_id: int
+    content_hash: str
+    source: str
+    state: RunState
+    reason: str
+    starts_at: datetime
+    follow_seconds: float
+    planned_at: datetime | None
+    started_at: datetime | None
+    sent_at: datetime | None
+    finished_at: datetime | None
+    read_requests: int
+    plan_summary: dict[str, Any]
+
+
+_VIEW = (
+    select(  # type: ignore[call-overload]  # SQLModel's select is typed for four columns at most
+        Run.id, Campaign.slug, Campaign.rehearsal, Run.account_id, Run.definition_id, DefinitionRow.content_hash,
+        DefinitionRow.source, Run.state, Run.reason, Run.starts_at, Run.follow_seconds, Run.planned_at, Run.started_at,
+        Run.sent_at, Run.finished_at, Run.read_requests, Run.plan_summary,
+    )
+    .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
+    .join(DefinitionRow, col(DefinitionRow.id) == col(Run.definition_id))
+)
+
+
+def _views(session: Session, statement: Any) -> list[RunView]:
+    return [RunView(*row) for row in session.exec(statement).all()]
+
+
+def run_view(session: Session, run_id: int) -> RunView:
+    """The run with this id. Raises `LookupError` where there is none."""
+    views = _views(session, _VIEW.where(col(Run.id) == run_id))
+    if not views:
+        raise LookupError(f"there is no run {run_id}")
+    return views[0]
+
+
+def find_run(session: Session, slug: str) -> RunView | None:
+    """The latest run of a campaign; of a rehearsal and the real thing the one that was made last."""
+    views = _views(session, _VIEW.where(col(Campaign.slug) == slug).order_by(col(Run.id).desc()).limit(1))
+    return views[0] if views else None
+
+
+def find_campaign_run(session: Session, slug: str, *, rehearsal: bool) -> RunView | None:
+    """The run of exactly this campaign, a rehearsal or the real thing."""
+    query = _VIEW.where(col(Campaign.slug) == slug, col(Campaign.rehearsal) == rehearsal)
+    views = _views(session, query.order_by(col(Run.id).desc()).limit(1))
+    return views[0] if views else None
+
+
+def list_runs(session: Session, states: Collection[RunState] = tuple(RunState)) -> list[RunView]:
+    """Every run in one of the states, the oldest first."""
+    return _views(session, _VIEW.where(col(Run.state).in_(list(states))).order_by(col(Run.id)))
+
+
+def ensure_account(session: Session, key: str) -> int:
+    """The account's row, made where it is missing; `key` is a fingerprint and never the API key."""
+    found = session.exec(select(Account.id).where(Account.key == key)).first()
+    if found is not None:
+        return found
+    account = Account(key=key)
+    session.add(account)
+    session.flush()
+    return account.id
+
+
+def ensure_campaign(session: Session, slug: str, *, rehearsal: bool, now: datetime) -> int:
+    """The campaign's row, made where it is missing."""
+    query = select(Campaign.id).where(Campaign.slug == slug, Campaign.rehearsal == rehearsal)
+    found = session.exec(query).first()
+    if found is not None:
+        return found
+    campaign = Campaign(slug=slug, rehearsal=rehearsal, created_at=now)
+    session.add(campaign)
+    session.flush()
+    return campaign.id
+
+
+def ensure_definition(session: Session, campaign_id: int, *, content_hash: str, source: str, body: str, now: datetime) -> int:
+    """This version of the campaign's file, stored once."""
+    query = select(DefinitionRow.id).where(
+        DefinitionRow.campaign_id == campaign_id, DefinitionRow.content_hash == content_hash
+    )
+    found = session.exec(query).first()
+    if found is not None:
+        return found
+    row = DefinitionRow(campaign_id=campaign_id, content_hash=content_hash, source=source, body=body, created_at=now)
+    session.add(row)
+    session.flush()
+    return row.id
+
+
+def definition_body(session: Session, definition_id: int) -> str:
+    """The definition as JSON."""
+    return session.exec(select(DefinitionRow.body).where(DefinitionRow.id == definition_id)).one()
+
+
+def create_run(
+    session: Session, *, campaign_id: int, account_id: int, definition_id: int, starts_at: datetime, follow_seconds: float, now: datetime
+) -> int:
+    """A new run, still without a plan."""
+    run = Run(
+        campaign_id=campaign_id, account_id=account_id, definition_id=definition_id, moment=ONCE,
+        state=RunState.SCHEDULED, starts_at=starts_at, follow_seconds=follow_seconds, created_at=now,
+    )
+    session.add(run)
+    session.flush()
+    return run.id
+
+
+def has_sent(session: Session, run_id: int) -> bool:
+    """Whether a request of this run was ever prepared: from then on its plan is fixed."""
+    return session.exec(select(Attempt.id).where(Attempt.run_id == run_id).limit(1)).first() is not None
+
+
+def clear_plan(session: Session, run_id: int, *, definition_id: int, starts_at: datetime, follow_seconds: float) -> bool:
+    """Forget the plan of a run of which nothing was sent, so that it can be planned anew. False: something was sent."""
+    unsent = ~sa.exists().where(col(Attempt.run_id) == run_id)
+    statement = sa.update(Run).where(col(Run.id) == run_id, unsent).values(
+        state=RunState.SCHEDULED, reason="", planned_at=None, started_at=None, sent_at=None, finished_at=None,
+        definition_id=definition_id, starts_at=starts_at, follow_seconds=follow_seconds,
+    )
+    if not changed(session, statement):
+        return False
+    session.execute(sa.delete(Recipient).where(col(Recipient.run_id) == run_id))
+    session.execute(sa.delete(Batch).where(col(Batch.run_id) == run_id))
+    return True
+
+
+def finish_plan(session: Session, run_id: int, *, plan_hash: str, summary: dict[str, Any], now: datetime) -> None:
+    """The plan is whole."""
+    session.execute(
+        sa.update(Run).where(col(Run.id) == run_id).values(planned_at=now, plan_hash=plan_hash, plan_summary=summary)
+    )
+
+
+def fail_run(session: Session, run_id: int, reason: str, now: datetime) -> bool:
+    """Planning failed."""
+    return bool(changed(session, move_run(RunState.FAILED, col(Run.id) == run_id, reason=reason, finished_at=now)))
+
+
+def start_due_runs(session: Session, account_id: int, now: datetime, *, only: Collection[int] | None = None) -> list[int]:
+    """Start every planned run of the account whose moment has come; their ids."""
+    where = [col(Run.account_id) == account_id, col(Run.starts_at) <= now, col(Run.planned_at).is_not(None)]
+    if only is not None:
+        where.append(col(Run.id).in_(only))
+    due = move_run(RunState.RUNNING, col(Run.state) == RunState.SCHEDULED, *where, reason="").values(
+        started_at=sa.func.coalesce(col(Run.started_at), now)
+    )
+    return list(session.scalars(due.returning(col(Run.id))))
+
+
+def pause_run(session: Session, run_id: int, reason: str) -> bool:
+    """No new request starts until somebody resumes the run. False: it is not at work."""
+    statement = move_run(RunState.PAUSED, col(Run.id) == run_id, reason=reason, resume_to=col(Run.state))
+    return bool(changed(session, statement))
+
+
+def resume_run(session: Session, run_id: int) -> RunState | None:
+    """Let a paused run go on where it was; its state then. None: it is not paused."""
+    resume_to = session.exec(
+        select(Run.resume_to).where(Run.id == run_id, Run.state == RunState.PAUSED)
+    ).first()
+    if resume_to is None:
+        return None
+    # A run that had only receipts to wait for goes through `running`: the finish tick settles it again at once.
+    to = RunState.SCHEDULED if resume_to == RunState.SCHEDULED else RunState.RUNNING
+    statement = move_run(to, col(Run.id) == run_id, col(Run.state) == RunState.PAUSED, reason="", resume_to="")
+    return to if changed(session, statement) else None
+
+
+def cancel_run(session: Session, run_id: int, reason: str, now: datetime) -> int | None:
+    """Never send what was not sent yet; how many recipients that are. None: the run is at its end already.
+
+    What was handed to the gateway is still followed; a batch whose outcome is in doubt is still looked up.
+    """
+    if not changed(session, move_run(RunState.CANCELLED, col(Run.id) == run_id, reason=reason, sent_at=now)):
+        return None
+    return cancel_leftovers(session, run_id)
+
+
+def cancel_leftovers(session: Session, run_id: int) -> int:
+    """Cancel what a cancelled run has not sent, also what came back to `pending` since; how many recipients.
+
+    Harmless for a run that is not cancelled: it changes nothing there.
+    """
+    reason = session.exec(select(Run.reason).where(Run.id == run_id, Run.state == RunState.CANCELLED)).first()
+    if reason is None:
+        return 0
+    session.execute(move_batch(BatchState.CANCELLED, col(Batch.run_id) == run_id, reason=reason))
+    unsent = (col(Recipient.run_id) == run_id, col(Recipient.state) == RecipientState.PENDING)
+    return changed(session, move_recipients(RecipientState.CANCELLED, *unsent, reason=reason))
+
+
+def in_flight(session: Session, run_id: int) -> list[int]:
+    """The batches of a run whose request is on its way or in doubt."""
+    query = select(Batch.id).where(
+        Batch.run_id == run_id, col(Batch.state).in_([BatchState.SENDING, BatchState.UNKNOWN])
+    )
+    return list(session.exec(query.order_by(col(Batch.id))))
+
+
+_LEFT_TO_SEND = sa.exists().where(
+    col(Batch.run_id) == col(Run.id),
+    col(Batch.state).in_([BatchState.PLANNED, BatchState.QUEUED, BatchState.SENDING, BatchState.UNKNOWN]),
+)
+
+
+def settleable_runs(session: Session, account_id: int) -> list[int]:
+    """Running runs of the account that have nothing left to send."""
+    query = select(Run.id).where(Run.account_id == account_id, Run.state == RunState.RUNNING, ~_LEFT_TO_SEND)
+    return list(session.exec(query))
+
+
+def settle_run(session: Session, run_id: int, now: datetime) -> bool:
+    """Everything is sent: from now on only receipts are waited for."""
+    settle = move_run(RunState.SETTLING, col(Run.id) == run_id, col(Run.state) == RunState.RUNNING, ~_LEFT_TO_SEND)
+    return bool(changed(session, settle.values(sent_at=now)))
+
+
+def expire_open(session: Session, run_id: int) -> int:
+    """Following has ended: what no phone reported by now is expired; what a phone sent stays `sent`."""
+    return changed(
+        session,
+        move_recipients(
+            RecipientState.EXPIRED,
+            col(Recipient.run_id) == run_id,
+            col(Recipient.state) == RecipientState.ACCEPTED,
+            reason="no phone had sent it when following ended",
+        ),
+    )
+
+
+def open_receipts(session: Session, run_id: int) -> int:
+    """How many recipients of the run may still get a receipt."""
+    return session.exec(
+        select(sa.func.count()).select_from(Recipient).where(
+            Recipient.run_id == run_id, col(Recipient.state).in_([RecipientState.ACCEPTED, RecipientState.SENT])
+        )
+    ).one()
+
+
+def finish_run(session: Session, run_id: int, now: datetime) -> bool:
+    """The run is over: completed, or cancelled and followed to its end. Nothing of it is polled any more."""
+    session.execute(sa.update(MessageGroup).where(col(MessageGroup.run_id) == run_id).values(next_poll_at=None))
+    done = changed(session, move_run(RunState.COMPLETED, col(Run.id) == run_id, finished_at=now))
+    if not done:
+        cancelled = sa.update(Run).where(
+            col(Run.id) == run_id, col(Run.state) == RunState.CANCELLED, col(Run.finished_at).is_(None)
+        )
+        done = changed(session, cancelled.values(finished_at=now))
+    return bool(done)
+
+
+def unfinished_runs(session: Session, account_id: int) -> list[RunView]:
+    """Settling and cancelled runs of the account that are not finished."""
+    ending = col(Run.state).in_([RunState.SETTLING, RunState.CANCELLED])
+    query = _VIEW.where(ending, col(Run.account_id) == account_id, col(Run.finished_at).is_(None))
+    return _views(session, query.order_by(col(Run.id)))
+
+
+def record_event(
+    session: Session, name: str, now: datetime, *, run_id: int | None = None, batch_id: int | None = None,
+    attempt_id: int | None = None, detail: dict[str, Any] | None = None,
+) -> None:
+    """Keep what happened, for whoever asks later."""
+    session.add(Event(at=now, name=name, run_id=run_id, batch_id=batch_id, attempt_id=attempt_id, detail=detail or {}))

@@ -1,0 +1,15 @@
+"""How fast anything is sent: one atomic decision over every limit that applies, in process or on Redis."""
+
+from worker.throttle.levels import Level, Reservation, Throttle, ThrottleUnavailable
+from worker.throttle.memory import InMemoryThrottle
+from worker.throttle.redis import RedisThrottle, connect_for_throttle
+
+__all__ = [
+    "InMemoryThrottle",
+    "Level",
+    "RedisThrottle",
+    "Reservation",
+    "Throttle",
+    "ThrottleUnavailable",
+    "connect_for_throttle",
+]

@@ -1,0 +1,152 @@
+-- One atomic reservation over all levels: history.py, line by line, on the clock of this server.
+--
+-- KEYS: one list for each level: a header "total pace pace_cost wanted since asked expected", then "moment cost" in order
+-- of time, moments in microseconds. One key holds everything of a level, so that it can only expire or be evicted as a whole.
+-- ARGV: cost, now in microseconds ('' = the server's clock), lateness in microseconds, parts of a window for lateness,
+-- entries and grace; then limit and per in microseconds for each level.
+-- Answers {wait, now} as text: an integer of Redis is exact, but "%.0f" needs no proof.
+
+local function text(...)
+  local parts = {}
+  for i, number in ipairs({...}) do parts[i] = string.format('%.0f', number) end
+  return table.concat(parts, ' ')
+end
+
+local function divided(number, by) return (number - number % by) / by end
+
+local function entry(level, index)
+  local found = redis.call('LINDEX', level.key, index)
+  if not found then return nil end
+  local moment, cost = string.match(found, '^(%d+) (%d+)$')
+  return tonumber(moment), tonumber(cost)
+end
+
+local function spacing(level)
+  local cost = math.min(level.pace_cost, level.limit)
+  local rest = cost * (level.per % level.limit)
+  return cost * divided(level.per, level.limit) + divided(rest + level.limit - 1, level.limit)
+end
+
+local function load(level)
+  local header = redis.call('LINDEX', level.key, 0)
+  level.known = header ~= false
+  local numbers = {}
+  for number in string.gmatch(header or '0 0 0 0 0 0 0', '%d+') do numbers[#numbers + 1] = tonumber(number) end
+  level.total, level.pace, level.pace_cost = numbers[1], numbers[2], numbers[3]
+  level.wanted, level.since, level.asked, level.expected = numbers[4], numbers[5], numbers[6], numbers[7]
+end
+
+local function save(level)
+  if not level.known then return end
+  redis.call('LSET', level.key, 0, text(level.total, level.pace, level.pace_cost,
+    level.wanted, level.since, level.asked, level.expected))
+  redis.call('PEXPIRE', level.key, text(divided(level.per, 1000) + 1000))
+end
+
+local function forget(level, now)
+  local gone = 0
+  local moment, cost = entry(level, 1)
+  while moment and moment <= now - level.per do
+    level.total = level.total - cost
+    gone = gone + 1
+    moment, cost = entry(level, gone + 1)
+  end
+  -- The last entry gone stays in front for a moment: save() puts the header in its place.
+  if gone > 0 then redis.call('LTRIM', level.key, gone, -1) end
+  if level.known then save(level) end
+  local ahead = 0
+  if level.total > 0 then
+    moment, cost = entry(level, -1)
+    while moment and moment > now do
+      redis.call('RPOP', level.key)
+      ahead = ahead + cost
+      moment, cost = entry(level, -1)
+    end
+    if ahead > 0 then redis.call('RPUSH', level.key, text(now, ahead)) end
+  end
+  level.pace = math.min(level.pace, now)
+  if level.asked > now then level.wanted = 0 end
+end
+
+local function room(level, cost, now)
+  local excess = level.total + cost - level.limit
+  local at, index = now, 1
+  while excess > 0 do
+    local moment, freed = entry(level, index)
+    if not moment then break end
+    excess = excess - freed
+    at = moment + level.per
+    index = index + 1
+  end
+  return at
+end
+
+local function ready(level, now)
+  local at = room(level, level.cost, now)
+  local has_waited_long = level.asked - level.since >= level.per
+  if level.wanted > level.cost and has_waited_long and now < level.expected then
+    local wanted_at = room(level, math.min(level.wanted, level.limit), now)
+    at = math.min(wanted_at, math.max(at, level.expected))
+  end
+  return math.max(at, level.pace + spacing(level))
+end
+
+local function take(level, now, lateness, lateness_parts, entry_parts)
+  if not level.known then
+    redis.call('RPUSH', level.key, '')
+    level.known = true
+  end
+  local width = math.max(1, divided(level.per, entry_parts))
+  local moment, cost
+  if level.total > 0 then moment, cost = entry(level, -1) end
+  if moment and divided(moment, width) == divided(now, width) then
+    redis.call('LSET', level.key, -1, text(now, cost + level.cost))
+  else
+    redis.call('RPUSH', level.key, text(now, level.cost))
+  end
+  level.total = level.total + level.cost
+  if level.total == level.cost then
+    level.pace = now
+  else
+    local catch_up = math.min(lateness, divided(level.per, lateness_parts))
+    level.pace = math.max(level.pace + spacing(level), now - catch_up)
+  end
+  level.pace_cost = level.cost
+  if level.cost >= level.wanted then level.wanted = 0 end
+end
+
+local function refuse(level, now, grace_parts)
+  local is_new = level.cost > level.wanted or now >= level.expected
+  if level.total + level.cost > level.limit and (is_new or level.cost == level.wanted) then
+    level.wanted = level.cost
+    level.asked = now
+    if is_new then level.since = now end
+    level.expected = ready(level, now) + divided(level.per, grace_parts)
+  end
+end
+
+local now = tonumber(ARGV[2])
+if not now then
+  local time = redis.call('TIME')
+  now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+end
+local wait = 0
+local levels = {}
+for i, key in ipairs(KEYS) do
+  local limit = tonumber(ARGV[5 + 2 * i])
+  local level = {key = key, limit = limit, per = tonumber(ARGV[6 + 2 * i])}
+  level.cost = math.min(tonumber(ARGV[1]), limit)
+  load(level)
+  forget(level, now)
+  wait = math.max(wait, ready(level, now) - now)
+  levels[i] = level
+end
+for _, level in ipairs(levels) do
+  if wait == 0 then
+    take(level, now, tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]))
+  else
+    refuse(level, now, tonumber(ARGV[6]))
+  end
+  save(level)
+end
+return {text(wait), text(now)}
