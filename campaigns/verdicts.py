@@ -5,11 +5,11 @@ have passed, two complete reads of which the last is at or after `settle`, and a
 message that the gateway certainly has.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, Self
 
 SWEEPS: Final = (1 / 60, 1 / 15, 1 / 5, 1 / 2, 1.0)
 """When a request in doubt is looked up: these shares of `settle` after its `send_by`."""
@@ -38,6 +38,15 @@ class LookUp:
     complete: bool
     found: int
     control: bool | None
+
+    def to_json(self) -> dict[str, object]:
+        """As it is kept among the evidence."""
+        return {"at": self.at.isoformat(), "complete": self.complete, "found": self.found, "control": self.control}
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> Self:
+        """The look that `to_json` wrote."""
+        return cls(datetime.fromisoformat(kept["at"]), kept["complete"], kept["found"], kept["control"])
 
 
 def verdict(

@@ -88,12 +88,12 @@ class Dispatcher:
 
     def _take_slot(self, work: sending.Work, definition: Definition) -> Route | timedelta:
         """A route whose levels all granted the batch's segments now; else how long to wait before asking again."""
-        routes = routes(definition, first=work.ordinal)
+        ways = routes(definition, first=work.ordinal)
         shared = self._shared_levels(work, definition)
         slept = timedelta(0)
         while True:
             shortest: timedelta | None = None
-            for route in routes:
+            for route in ways:
                 try:
                     reservation = self._throttle.reserve(work.segments, [*shared, *self._device_levels(route)])
                 except ThrottleUnavailable:

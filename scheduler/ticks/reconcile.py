@@ -68,7 +68,7 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
             older = _read(runtime, known.accepted_at - MARGIN, known.accepted_at + MARGIN)
             control, reads = known.gateway_id in older.messages, reads + older.reads
     look = LookUp(now, seen.complete, len(found.found), control)
-    history = [_look_from(entry) for entry in doubt.evidence.get("looks", [])] + [look]
+    history = [LookUp.from_json(entry) for entry in doubt.evidence.get("looks", [])] + [look]
     settle = timedelta(seconds=runtime.settings.settle_seconds)
     decision = verdict(
         history,
@@ -77,7 +77,7 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
         settled_at=doubt.send_by + settle,
         suspicion_only=doubt.outcome in _REFUSALS,
     )
-    evidence = {**doubt.evidence, "looks": [_look_to(entry) for entry in history], "verdict": decision.value}
+    evidence = {**doubt.evidence, "looks": [entry.to_json() for entry in history], "verdict": decision.value}
     with runtime.store.write() as session:
         runs_read = {doubt.run_id}
         runs.count_reads(session, runs_read, reads)

@@ -63,7 +63,9 @@ class Store:
 def _sqlite_engine(url: sa.URL, *, immediate: bool) -> sa.Engine:
     if not url.database or url.database == ":memory:":
         raise StoreError("campaigns need a database file: use sqlite:///campaigns.db, not an in-memory database")
-    engine = sa.create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS}, pool_size=16, max_overflow=48)
+    engine = sa.create_engine(
+        url, connect_args={"timeout": SQLITE_BUSY_SECONDS}, pool_size=16, max_overflow=48, hide_parameters=True
+    )
 
     def on_connect(connection: sqlite3.Connection, _record: Any) -> None:
         # SQLAlchemy and not the driver decides where transactions begin, or BEGIN IMMEDIATE below comes too late.
@@ -95,5 +97,6 @@ def _postgresql_engine(url: sa.URL) -> sa.Engine:
         pool_size=16,
         max_overflow=48,
         pool_pre_ping=True,
+        hide_parameters=True,  # an error message must not carry numbers and texts into a log
         connect_args={"connect_timeout": 10, "application_name": "campaigns"},
     )
