@@ -15,5 +15,5 @@ def backoff_after(attempt: int, rng: random.Random) -> timedelta:
 
 
 def reconnect_after(failures: int, rng: random.Random) -> timedelta:
-    """The pause after `failures` connections in a row that failed, proven without a byte sent: 0.5 s doubling to 60 s."""
+    """The pause after `failures` connections in a row that failed: nothing was sent. 0.5 s, doubling to 60 s."""
     return timedelta(seconds=min(60.0, 0.5 * 2.0 ** min(failures - 1, 10))) * (1 + rng.random() / 10)

@@ -12,11 +12,15 @@ from typing import Final, TypeVar
 class RunState(StrEnum):
     """One firing of a campaign."""
 
-    SCHEDULED = "scheduled"  # waits for its start, or is being planned -> awaiting_approval, running, paused, cancelled, failed
+    SCHEDULED = (
+        "scheduled"  # waits for its start, or is being planned -> awaiting_approval, running, paused, cancelled, failed
+    )
     AWAITING_APPROVAL = "awaiting_approval"  # waits for somebody to approve exactly this plan -> running, cancelled
     RUNNING = "running"  # batches are sent -> settling, paused, cancelled
     PAUSED = "paused"  # no new request starts -> scheduled, running, cancelled
-    SETTLING = "settling"  # everything is sent, receipts are waited for -> running (a retry), paused, completed, cancelled
+    SETTLING = (
+        "settling"  # everything is sent, receipts are waited for -> running (a retry), paused, completed, cancelled
+    )
     COMPLETED = "completed"  # every recipient has an end -> running (a person resolves or resends)
     CANCELLED = "cancelled"  # what was not sent never will be; what was sent is still followed
     FAILED = "failed"  # could not be planned -> scheduled (the file was mended)
@@ -39,14 +43,18 @@ class RecipientState(StrEnum):
     """One person in one run. The counts over all states always add up to the audience."""
 
     PENDING = "pending"  # not sent yet -> in_doubt, cancelled, skipped, suppressed, held
-    IN_DOUBT = "in_doubt"  # a request with this person is on its way, or its outcome is unknown -> accepted, pending, failed, held
+    IN_DOUBT = (
+        "in_doubt"  # in a request that is on its way or whose outcome is unknown -> accepted, pending, failed, held
+    )
     ACCEPTED = "accepted"  # the gateway has it, no phone has sent it yet -> sent, delivered, failed, expired, cancelled
     SENT = "sent"  # the phone sent it, no delivery report yet; final when following ends -> delivered, failed
     DELIVERED = "delivered"  # the phone of the recipient has it
-    FAILED = "failed"  # refused, left out or reported as failed -> accepted, sent, delivered (the gateway tried again), pending (a retry)
+    FAILED = "failed"  # refused, left out or reported so -> accepted, sent, delivered, pending (tried again)
     HELD = "held"  # a person has to decide -> accepted, pending, failed
     EXPIRED = "expired"  # no receipt within follow.until -> sent, delivered, failed (it came after all)
-    CANCELLED = "cancelled"  # the run was cancelled before it was sent -> sent, delivered (cancelled at the gateway too late)
+    CANCELLED = (
+        "cancelled"  # the run was cancelled before it was sent -> sent, delivered (cancelled at the gateway too late)
+    )
     SKIPPED = "skipped"  # its moment was missed
     INVALID = "invalid"  # planned as: no text can be sent to this row
     DUPLICATE = "duplicate"  # planned as: the number stands in the audience already

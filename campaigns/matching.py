@@ -1,14 +1,14 @@
-"""Which of the messages that a gateway shows belong to a request whose reply was lost: pure, so that it can be tested hard.
+"""Which of the messages that a gateway shows belong to a request whose reply was lost: pure, to be tested hard.
 
 The gateway has no idempotency key. What tells its messages apart from others: their ID lies above every ID seen before
 the request (the floor), they carry a number and a text of the request, nobody else claims them, and the messages of one
-request share a group. A group counts only as a whole: when all its numbers were in the request.
+request share a group. A group counts only as a whole: when all its numbers were in the request. One that fits in part
+proves neither that the request arrived nor that it did not, so nobody in it may be sent again without a person.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What was found: recipient id -> message; and messages that match a recipient a second time."""
+    """What was found: recipient id -> message; messages that match a recipient a second time; and who is unclear.
+
+    `unclear` are recipients with a message that may be theirs: their text in a group with strangers, or their number
+    with another text in a group of the request's numbers alone (a server may rewrite texts).
+    """
 
     found: Mapping[int, Candidate]
-    doubled: tuple[Candidate, ...]
+    doubled: tuple[Candidate, ...] = ()
+    unclear: frozenset[int] = frozenset()
 
 
 def digits(number: str) -> str:
@@ -58,18 +63,21 @@ def match(sought: Sought, candidates: Iterable[Candidate], *, attributed: Collec
             groups[candidate.group_id or f"#{candidate.gateway_id}"][candidate.gateway_id] = candidate
     found: dict[int, Candidate] = {}
     doubled: list[Candidate] = []
+    unclear: set[int] = set()
     for _, group in sorted(groups.items(), key=lambda item: min(item[1])):
-        members: Sequence[Candidate] = sorted(group.values(), key=lambda c: c.gateway_id)
-        if not all(digits(c.number) in wanted for c in members):
-            continue  # somebody else's request
-        if not any(is_similar(c.text, wanted[digits(c.number)][1]) for c in members):
-            continue  # the same people, another text
+        members = sorted(group.values(), key=lambda c: c.gateway_id)
+        ours = [c for c in members if digits(c.number) in wanted]
+        alike = [c for c in ours if is_similar(c.text, wanted[digits(c.number)][1])]
+        is_ours_alone = len(ours) == len(members)
+        if not (is_ours_alone and alike):
+            # All ours without a text of ours: rewritten, or another text to the same people. Strangers with a text of
+            # ours: rows that were added to our request, or the same text from elsewhere. Else it is somebody else's.
+            unclear.update(wanted[digits(c.number)][0] for c in (ours if is_ours_alone else alike))
+            continue
         for member in members:
             recipient_id = wanted[digits(member.number)][0]
             if recipient_id in found:
                 doubled.append(member)
             else:
                 found[recipient_id] = member
-    return Match(found, tuple(doubled))
-
-
+    return Match(found, tuple(doubled), frozenset(unclear - found.keys()))

@@ -1,8 +1,8 @@
 """How receipts move a message: only up, whatever order they come in and however often.
 
-A receipt is worth (the gateway's own retries, rank). The larger one stands, so merging receipts is taking a maximum: any
-order and any repetition of the same receipts ends the same. A failed message that the gateway retries by itself comes
-with a larger `retries`, which is the one way back.
+A receipt is worth (the gateway's own retries, rank). The larger one stands, so merging receipts is taking a maximum:
+any order and any repetition of the same receipts ends the same. A failed message that the gateway retries by itself
+comes with a larger `retries`, which is the one way back.
 """
 
 from typing import Final

@@ -1,8 +1,8 @@
 """What may be concluded about a request in doubt from what the gateway's reads show: pure, one decision in one place.
 
-Absence proves little: a read may lag, fail or lie empty. So a positive needs one full match, and a negative needs `settle` to
-have passed, two complete reads of which the last is at or after `settle`, and a control: the same kind of read must show a
-message that the gateway certainly has.
+Absence proves little: a read may lag, fail or lie empty. So a positive needs one full match, and a negative needs
+`settle` to have passed, two complete reads of which the last is at or after `settle`, and a control: the same kind of
+read must show a message that the gateway certainly has.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """One look at the gateway. `complete`: every read of it succeeded. `control`: a known message was seen (None: there is none)."""
+    """One look at the gateway: whether every read of it succeeded, how many recipients it found.
+
+    `control`: whether a message was seen that the gateway certainly has; None: there is none yet.
+    """
 
     at: datetime
     complete: bool
@@ -49,13 +52,11 @@ class LookUp:
         return cls(datetime.fromisoformat(kept["at"]), kept["complete"], kept["found"], kept["control"])
 
 
-def verdict(
-    look_ups: Sequence[LookUp], *, sought: int, settled_at: datetime, suspicion_only: bool = False
-) -> Verdict:
+def verdict(look_ups: Sequence[LookUp], *, sought: int, settled_at: datetime, suspicion_only: bool = False) -> Verdict:
     """Decide on the look-ups so far, the last one being the newest.
 
-    `suspicion_only`: the gateway's reply was a refusal from the allow-list and the look-up only guards against a wrong row
-    in that list: one complete read that finds nothing is enough.
+    `suspicion_only`: the reply was a refusal from the allow-list, and the look-up only guards against a wrong row in
+    that list: one complete read that finds nothing is enough.
     """
     if not look_ups:
         return Verdict.WAIT

@@ -56,14 +56,23 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
     with runtime.store.write() as session:
         campaign_id = runs.ensure_campaign(session, definition.campaign, rehearsal=runtime.rehearsal, now=now)
         definition_id = runs.ensure_definition(
-            session, campaign_id, content_hash=definition.content_hash, source=source,
-            body=definition.model_dump_json(), now=now,
+            session,
+            campaign_id,
+            content_hash=definition.content_hash,
+            source=source,
+            body=definition.model_dump_json(),
+            now=now,
         )
         found = runs.find_campaign_run(session, definition.campaign, rehearsal=runtime.rehearsal)
         if found is None:
             run_id = runs.create_run(
-                session, campaign_id=campaign_id, account_id=runtime.account_id, definition_id=definition_id,
-                starts_at=starts_at, follow_seconds=follow_seconds, now=now,
+                session,
+                campaign_id=campaign_id,
+                account_id=runtime.account_id,
+                definition_id=definition_id,
+                starts_at=starts_at,
+                follow_seconds=follow_seconds,
+                now=now,
             )
         else:
             run_id = found.id
@@ -95,7 +104,9 @@ def _may_replan(found: RunView, definition: Definition, *, has_sent: bool) -> Ta
 def _plan(runtime: Runtime, run_id: int, definition: Definition, source: str, starts_at: datetime) -> None:
     plan = plan_recipients(definition)
     try:
-        store_plan(runtime.store, run_id, definition, plan, limits=limits_of(definition, runtime.settings), starts_at=starts_at)
+        store_plan(
+            runtime.store, run_id, definition, plan, limits=limits_of(definition, runtime.settings), starts_at=starts_at
+        )
         problem = "" if plan.summary.audience or list_of(definition) else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)
@@ -105,9 +116,7 @@ def _plan(runtime: Runtime, run_id: int, definition: Definition, source: str, st
         raise CampaignFileError([Problem(source, 1, 1, "audience", problem)])
     summary = plan.summary
     with runtime.store.write() as session:
-        runs.finish_plan(
-            session, run_id, plan_hash=plan.hash, summary=summary_json(summary), now=runtime.clock.now()
-        )
+        runs.finish_plan(session, run_id, plan_hash=plan.hash, summary=summary_json(summary), now=runtime.clock.now())
     get_logger().info("run.planned", campaign=definition.campaign, run=run_id, audience=summary.audience)
 
 

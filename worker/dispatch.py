@@ -1,4 +1,4 @@
-"""Sending one batch: throttle, intent, one POST, outcome. The protocol itself; design and reasons are in worker/README.md."""
+"""Sending one batch: throttle, intent, one POST, outcome. The protocol itself; its reasons are in worker/README.md."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -53,7 +53,14 @@ class Dispatcher:
     """Sends batches by id. Safe to call for any id, any number of times, from any thread and process."""
 
     def __init__(
-        self, *, store: Store, gateway: GatewayClient, throttle: Throttle, clock: Clock, settings: Settings, account_key: str
+        self,
+        *,
+        store: Store,
+        gateway: GatewayClient,
+        throttle: Throttle,
+        clock: Clock,
+        settings: Settings,
+        account_key: str,
     ) -> None:
         self._store = store
         self._gateway = gateway
@@ -151,13 +158,20 @@ class Dispatcher:
         try:
             if intent.list_id is not None:
                 reply = self._gateway.send_to_list(
-                    intent.list_id, definition.message, targets=route.targets, option=option,
-                    random_device=definition.devices.random, before_first_byte=check,
+                    intent.list_id,
+                    definition.message,
+                    targets=route.targets,
+                    option=option,
+                    random_device=definition.devices.random,
+                    before_first_byte=check,
                 )
             else:
                 reply = self._gateway.send_bulk(
                     [OutgoingMessage(a.number, a.text) for a in intent.addressees],
-                    targets=route.targets, option=option, random_device=definition.devices.random, before_first_byte=check,
+                    targets=route.targets,
+                    option=option,
+                    random_device=definition.devices.random,
+                    before_first_byte=check,
                 )
         except GatewayError as error:
             sent = self._outcomes.record_failure(intent, error)
@@ -174,10 +188,10 @@ class Dispatcher:
 
 
 def routes(definition: Definition, *, first: int) -> list[Route]:
-    """The ways a batch of this campaign can go, the preferred one first: devices take turns, starting with number `first`.
+    """The ways a batch of this campaign can go, the preferred one first: devices take turns, from number `first` on.
 
-    With `mode: specified` every batch goes to one device or SIM, so that its limit is ours to keep. `random` and the modes
-    over all devices leave the choice to the gateway: all of those requests share one level, as if there were one device.
+    With `mode: specified` every batch goes to one device or SIM, so that its limit is ours to keep. `random` and the
+    modes over all devices leave the choice to the gateway: those requests share one level, as if of one device.
     """
     devices = definition.devices
     targets = [str(target) for target in devices.use]
@@ -187,4 +201,3 @@ def routes(definition: Definition, *, first: int) -> list[Route]:
         return [Route((), PRIMARY_DEVICE)]
     turn = first % len(targets)
     return [Route((target,), target) for target in targets[turn:] + targets[:turn]]
-

@@ -1,4 +1,4 @@
-"""The queue: Dramatiq jobs that carry one batch id each, in process or over Redis. The queue is a hint, the database the truth."""
+"""The queue: Dramatiq jobs with one batch id each, in process or over Redis; a hint, for the database is the truth."""
 
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -38,7 +38,7 @@ class JobQueue:
                 log.exception("job.failed", batch=batch_id)
 
         # No time limit: an interrupt between the reply and its transaction would put the batch in doubt for nothing.
-        self._actor = dramatiq.actor(send, actor_name=ACTOR, queue_name=QUEUE, broker=broker)
+        self._actor = dramatiq.actor(actor_name=ACTOR, queue_name=QUEUE, broker=broker)(send)
 
     def enqueue(self, batch_ids: Iterable[int]) -> int:
         """Put the batches into the queue; how many."""
@@ -74,7 +74,7 @@ def redis_queue(url: str, send_batch: Callable[[int], object]) -> JobQueue:
     client = redis.Redis.from_url(
         url, socket_timeout=60, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0), health_check_interval=30
     )
-    broker = RedisBroker(
+    broker: dramatiq.Broker = RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq leaves its constructor untyped
         client=client, middleware=[], namespace="campaigns", heartbeat_timeout=15_000, maintenance_chance=1_000_000
     )
     return JobQueue(broker, send_batch)

@@ -49,8 +49,13 @@ class Outcomes:
             if not sending.close_attempt(session, intent.attempt_id, outcome="accepted", evidence=evidence, now=now):
                 # Reconciling decided while we waited. Its decision stands; a late reply is never applied blindly.
                 runs.record_event(
-                    session, "reply.came_late", now, run_id=intent.run_id, batch_id=intent.batch_id,
-                    attempt_id=intent.attempt_id, detail=evidence,
+                    session,
+                    "reply.came_late",
+                    now,
+                    run_id=intent.run_id,
+                    batch_id=intent.batch_id,
+                    attempt_id=intent.attempt_id,
+                    detail=evidence,
                 )
                 return
             sending.reset_failures(session, intent.account_id)
@@ -68,8 +73,8 @@ class Outcomes:
     def record_failure(self, intent: sending.Intent, error: GatewayError) -> bool:
         """The request did not end well. False: proven not sent, its people are pending again. True: it is in doubt.
 
-        Also a refusal is in doubt until it is looked up once: a wrong row in the classifier's table then costs a read and
-        not a double.
+        Also a refusal is in doubt until it is looked up once: a wrong row in the classifier's table then costs a read
+        and not a double.
         """
         now = self._clock.now()
         evidence = {**error.evidence, "problem": str(error)}
@@ -78,14 +83,20 @@ class Outcomes:
                 self._release(session, intent, error, evidence)
                 return False
             sending.mark_unknown(
-                session, intent, outcome=error.outcome.value, evidence=evidence,
-                next_check_at=now + (error.retry_after or timedelta(0)), now=now,
+                session,
+                intent,
+                outcome=error.outcome.value,
+                evidence=evidence,
+                next_check_at=now + (error.retry_after or timedelta(0)),
+                now=now,
             )
             if error.account_problem:
                 sending.pause_account(session, intent.account_id, str(error), now=now, probe_at=now + PROBE_LATER)
             return True
 
-    def _release(self, session: Session, intent: sending.Intent, error: GatewayError, evidence: dict[str, object]) -> None:
+    def _release(
+        self, session: Session, intent: sending.Intent, error: GatewayError, evidence: dict[str, object]
+    ) -> None:
         now = self._clock.now()
         if not sending.close_attempt(session, intent.attempt_id, outcome="not_sent", evidence=evidence, now=now):
             return

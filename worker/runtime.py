@@ -56,22 +56,29 @@ def gateway_key(settings: Settings, *, url: str) -> SecretStr:
     """The API key. Raises `SettingsError` when address or key are missing."""
     if not url:
         raise SettingsError(
-            "no gateway is set: set CAMPAIGNS_GATEWAY_URL and CAMPAIGNS_API_KEY (environment or .env), or try it with --sandbox"
+            "no gateway is set: set CAMPAIGNS_GATEWAY_URL and CAMPAIGNS_API_KEY (environment or .env), "
+            "or try it with --sandbox"
         )
     key = settings.key()
     if not key.get_secret_value():
-        raise SettingsError("no API key is set: set CAMPAIGNS_API_KEY, or CAMPAIGNS_API_KEY_FILE to a file that holds it")
+        raise SettingsError(
+            "no API key is set: set CAMPAIGNS_API_KEY, or CAMPAIGNS_API_KEY_FILE to a file that holds it"
+        )
     return key
 
 
 def build_runtime(
-    settings: Settings, *, sandbox: tuple[str, SecretStr] | None = None, shared_queue: bool = True, only_runs: set[int] | None = None,
+    settings: Settings,
+    *,
+    sandbox: tuple[str, SecretStr] | None = None,
+    shared_queue: bool = True,
+    only_runs: set[int] | None = None,
     clock: Clock | None = None,
 ) -> Runtime:
     """Make everything real. `sandbox`: (address, key) of a private sandbox that takes the gateway's place.
 
-    Queue and throttle are on Redis when a Redis is set; with `shared_queue=False` the queue is this process's own all the same.
-    Raises `SettingsError` or `StoreError`.
+    Queue and throttle are on Redis when a Redis is set; with `shared_queue=False` the queue is this process's own all
+    the same. Raises `SettingsError` or `StoreError`.
     """
     clock = clock or SystemClock()
     url, key = sandbox or (settings.gateway_url, gateway_key(settings, url=settings.gateway_url))
@@ -82,14 +89,20 @@ def build_runtime(
         account_id = ensure_account(session, account_key)
     on_redis = bool(settings.redis_url) and sandbox is None
     dispatcher = Dispatcher(
-        store=store, gateway=gateway, throttle=_throttle(settings, clock, on_redis=on_redis), clock=clock, settings=settings,
+        store=store,
+        gateway=gateway,
+        throttle=_throttle(settings, clock, on_redis=on_redis),
+        clock=clock,
+        settings=settings,
         account_key=account_key,
     )
     if on_redis and shared_queue:
         queue = redis_queue(settings.redis_url, dispatcher.dispatch)
     else:
         queue = in_process_queue(dispatcher.dispatch)
-    return Runtime(settings, store, clock, gateway, queue, Definitions(store), account_id, sandbox is not None, only_runs)
+    return Runtime(
+        settings, store, clock, gateway, queue, Definitions(store), account_id, sandbox is not None, only_runs
+    )
 
 
 def _throttle(settings: Settings, clock: Clock, *, on_redis: bool) -> Throttle:

@@ -45,7 +45,9 @@ class Settings(BaseSettings):
         default_factory=get_localzone_name, description="zone of times in campaign files; default: the machine's"
     )
     region: str | None = Field(default=None, description="country of numbers without a country code, such as `IT`")
-    rate: OptionalRate = Field(default=None, description="ceiling over all campaigns of the account, such as `100/minute`")
+    rate: OptionalRate = Field(
+        default=None, description="ceiling over all campaigns of the account, such as `100/minute`"
+    )
     device_rate: OptionalRate = Field(
         default=Rate(30, timedelta(minutes=1)),
         description="ceiling of each device or SIM (Android's own limit for an app); `none` with `--sandbox`",
@@ -57,7 +59,9 @@ class Settings(BaseSettings):
     first_poll_seconds: float = Field(default=30, gt=0, le=3600, description="first look for receipts after a request")
     max_poll_seconds: float = Field(default=1800, gt=0, le=86_400, description="longest pause between two such looks")
     threads: int = Field(default=4, ge=1, le=64, description="requests that one worker process has under way at once")
-    log_format: str = Field(default="auto", pattern="^(auto|json|text)$", description="`json`, `text`, or `auto`: text on a terminal")
+    log_format: str = Field(
+        default="auto", pattern="^(auto|json|text)$", description="`json`, `text`, or `auto`: text on a terminal"
+    )
 
     @field_validator("timezone")
     @classmethod
@@ -100,7 +104,7 @@ UNSUPPORTED = {"daily": "a ceiling per day over all campaigns"}
 
 def load_settings(**overrides: Any) -> Settings:
     """The settings in force; `overrides` win over the environment. Raises `SettingsError`, one sentence."""
-    import os  # noqa: PLC0415 - the one place that reads the environment, at the moment it is asked to
+    import os
 
     for name, what in UNSUPPORTED.items():
         if os.environ.get(PREFIX + name.upper()):

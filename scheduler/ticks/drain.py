@@ -1,4 +1,4 @@
-"""Keeping the queue filled with what is due: a little ahead and never more, for the queue forgets and must not matter."""
+"""Keeping the queue filled with what is due, and little more: the queue may forget, and must not matter."""
 
 import math
 from datetime import datetime
@@ -12,7 +12,7 @@ SECONDS_AHEAD: Final = 2.0
 """How much work of a run with a rate is in the queue at most."""
 
 MOST_QUEUED: Final = 256
-"""How many batches of a run without a rate are in the queue at most: what a quarter of a second of small batches needs."""
+"""How many batches of a run without a rate are in the queue at most: a tick's worth of small ones and to spare."""
 
 
 def drain(runtime: Runtime, now: datetime) -> dict[str, int]:

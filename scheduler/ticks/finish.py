@@ -37,6 +37,10 @@ def _finish(runtime: Runtime, run: RunView, now: datetime) -> bool:
         with runtime.store.read() as session:
             by_state = counts.books(session, run.id).by_state
         get_logger().info(
-            "run.finished", campaign=run.campaign, run=run.id, expired=expired, **{s.value: n for s, n in by_state.items()}
+            "run.finished",
+            campaign=run.campaign,
+            run=run.id,
+            expired=expired,
+            **{s.value: n for s, n in by_state.items()},
         )
     return finished

@@ -1,8 +1,8 @@
 """Reading receipts until every message has its end, with as few reads as it takes.
 
-A group costs one read. When many groups are due, reading by status over slices of time is cheaper: three reads a slice,
-however many groups lie in it. What a gateway did not show in its group (it may have tried again under another) is looked
-up by id. Completeness is judged by our own list of IDs, never by the reply.
+A group costs one read. When many groups are due, reading by status over slices of time is cheaper: three reads a
+slice, however many groups lie in it. What a gateway did not show in its group (it may have tried again under another)
+is looked up by id. Completeness is judged by our own list of IDs, never by the reply.
 """
 
 import math
@@ -59,18 +59,18 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
     slices = _slices(due, now)
     moved = reads = 0
     if len(slices) * len(ENDS) < len(due):
-        moved, reads = _sweep(runtime, due, slices, now)
+        moved, reads = _sweep(runtime, due, slices)
     else:
         due = due[:READS_PER_TICK]
         for group in due:
-            moved += _poll(runtime, group, now)
+            moved += _poll(runtime, group)
             reads += 1
     with runtime.store.write() as session:
         receipts.schedule_poll(session, [(g.id, at) for g, at in _next_polls(runtime, due, now)])
     return {"groups": len(due), "moved": moved, "reads": reads}
 
 
-def _poll(runtime: Runtime, group: Group, now: datetime) -> int:
+def _poll(runtime: Runtime, group: Group) -> int:
     """Read one group, and by id what is missing in it."""
     reads = 1
     try:
@@ -93,7 +93,7 @@ def _poll(runtime: Runtime, group: Group, now: datetime) -> int:
     return _store(runtime, {group.run_id}, messages, reads)
 
 
-def _sweep(runtime: Runtime, due: Sequence[Group], slices: Iterable[tuple[datetime, datetime]], now: datetime) -> tuple[int, int]:
+def _sweep(runtime: Runtime, due: Sequence[Group], slices: Iterable[tuple[datetime, datetime]]) -> tuple[int, int]:
     run_ids = {group.run_id for group in due}
     moved = reads = 0
     for start, end in slices:

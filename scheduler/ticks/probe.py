@@ -12,7 +12,7 @@ PROBE_EVERY: Final = timedelta(seconds=60)
 
 
 def probe(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Resume the account when the key is good, credits are there and the gateway answers; otherwise look again later."""
+    """Resume the account when the key is good, credits are there and the gateway answers; else look again later."""
     with runtime.store.read() as session:
         account = accounts.account_view(session, runtime.account_id)
     if not account.paused_reason or (account.next_probe_at is not None and account.next_probe_at > now):

@@ -16,12 +16,17 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.outcomes import listed
 from worker.runtime import Runtime
-from worker.store import doubts, runs, sending
+from worker.store import doubts, receipts, runs, sending
 from worker.store.doubts import Doubt
 
 LIFE_ORDER: Final = (
-    MessageStatus.PENDING, MessageStatus.SCHEDULED, MessageStatus.QUEUED, MessageStatus.SENT, MessageStatus.DELIVERED,
-    MessageStatus.FAILED, MessageStatus.CANCELLED,
+    MessageStatus.PENDING,
+    MessageStatus.SCHEDULED,
+    MessageStatus.QUEUED,
+    MessageStatus.SENT,
+    MessageStatus.DELIVERED,
+    MessageStatus.FAILED,
+    MessageStatus.CANCELLED,
 )
 """Statuses in the order of a message's life: one that moves on between two reads is seen by the later one."""
 
@@ -47,7 +52,9 @@ class Seen:
 def reconcile(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Look up every attempt in doubt that is due."""
     with runtime.store.read() as session:
-        due = [d for d in doubts.due_doubts(session, now=now, account_id=runtime.account_id) if runtime.includes(d.run_id)]
+        due = [
+            d for d in doubts.due_doubts(session, now=now, account_id=runtime.account_id) if runtime.includes(d.run_id)
+        ]
     decided = sum(_look_up(runtime, doubt, now) for doubt in due)
     return {"looked_up": len(due), "decided": decided}
 
@@ -73,14 +80,15 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
     decision = verdict(
         history,
         # A contact list's people are known only from its messages: however many are seen, more may come until `settle`.
-        sought=len(sought.recipients) if doubt.list_id is None else (1 if now >= doubt.send_by + settle else sys.maxsize),
+        sought=len(sought.recipients)
+        if doubt.list_id is None
+        else (1 if now >= doubt.send_by + settle else sys.maxsize),
         settled_at=doubt.send_by + settle,
         suspicion_only=doubt.outcome in _REFUSALS,
     )
     evidence = {**doubt.evidence, "looks": [entry.to_json() for entry in history], "verdict": decision.value}
     with runtime.store.write() as session:
-        runs_read = {doubt.run_id}
-        runs.count_reads(session, runs_read, reads)
+        receipts.count_reads(session, {doubt.run_id}, reads)
         if seen.messages:
             sending.raise_floor(session, doubt.account_id, max(seen.messages))
         if decision is Verdict.WAIT:
@@ -88,7 +96,9 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
             doubts.postpone_check(session, doubt.attempt_id, until=until, evidence=evidence)
             return False
         _decide(runtime, session, doubt, sought, found, decision, evidence, seen, now)
-    get_logger().info("doubt.decided", batch=doubt.batch_id, attempt=doubt.number, verdict=decision.value, found=len(found.found))
+    get_logger().info(
+        "doubt.decided", batch=doubt.batch_id, attempt=doubt.number, verdict=decision.value, found=len(found.found)
+    )
     return True
 
 
@@ -108,16 +118,29 @@ def _match(runtime: Runtime, doubt: Doubt, sought: Sought, seen: Seen, attribute
     if doubt.list_id is None:
         return match(sought, candidates, attributed=attributed)
     text = runtime.definitions.get(doubt.definition_id).message
-    mine = [c for c in candidates if c.gateway_id > doubt.id_floor and c.gateway_id not in attributed and is_similar(c.text, text)]
-    return Match({c.gateway_id: c for c in mine}, ())
+    mine = [
+        c
+        for c in candidates
+        if c.gateway_id > doubt.id_floor and c.gateway_id not in attributed and is_similar(c.text, text)
+    ]
+    return Match({c.gateway_id: c for c in mine})
 
 
 def _decide(
-    runtime: Runtime, session: Session, doubt: Doubt, sought: Sought, found: Match, decision: Verdict,
-    evidence: dict[str, Any], seen: Seen, now: datetime,
+    runtime: Runtime,
+    session: Session,
+    doubt: Doubt,
+    sought: Sought,
+    found: Match,
+    decision: Verdict,
+    evidence: dict[str, Any],
+    seen: Seen,
+    now: datetime,
 ) -> None:
     outcome = doubt.outcome if doubt.outcome in _REFUSALS else "not_found"
-    if not sending.close_attempt(session, doubt.attempt_id, outcome=_OUTCOMES.get(decision, outcome), evidence=evidence, now=now):
+    if not sending.close_attempt(
+        session, doubt.attempt_id, outcome=_OUTCOMES.get(decision, outcome), evidence=evidence, now=now
+    ):
         return  # the reply came after all, and decided
     intent = sending.Intent(
         doubt.attempt_id, doubt.batch_id, doubt.run_id, doubt.account_id, doubt.number, doubt.send_by, (), doubt.list_id
@@ -128,24 +151,42 @@ def _decide(
         _decide_list(runtime, session, doubt, intent, messages, first_poll_at, now)
         return
     placed = [
-        sending.Placed(recipient_id, c.gateway_id, c.group_id, seen.messages[c.gateway_id].device, seen.messages[c.gateway_id].sim)
+        sending.Placed(
+            recipient_id, c.gateway_id, c.group_id, seen.messages[c.gateway_id].device, seen.messages[c.gateway_id].sim
+        )
         for recipient_id, c in found.found.items()
     ]
-    missed = [id_ for id_, _ in sought.recipients.values() if id_ not in found.found]
+    unclear = sorted(found.unclear) if decision is not Verdict.ALL_FOUND else []
+    sending.hold_in_doubt(
+        session, unclear, "the gateway has a message that may be this one, with other people or another text"
+    )
+    missed = [id_ for id_, _ in sought.recipients.values() if id_ not in found.found and id_ not in found.unclear]
     retry_at = _apply_to_missed(runtime, session, doubt, missed, decision, evidence, now)
     sending.record_accepted(session, intent, placed, now=now, first_poll_at=first_poll_at, retry_at=retry_at)
     if doubt.outcome == SendOutcome.TOO_BIG.value and missed:
         sending.split_batch(session, doubt.batch_id, until=retry_at, reason="the request was too big for the gateway")
     if found.doubled:
         detail = {"gateway_ids": [c.gateway_id for c in found.doubled]}
-        runs.record_event(session, "duplicate_acceptance", now, run_id=doubt.run_id, batch_id=doubt.batch_id,
-                          attempt_id=doubt.attempt_id, detail=detail)
-        reason = f"the gateway shows texts of batch {doubt.batch_id} twice; something else sends the same texts on this account"
+        runs.record_event(
+            session,
+            "duplicate_acceptance",
+            now,
+            run_id=doubt.run_id,
+            batch_id=doubt.batch_id,
+            attempt_id=doubt.attempt_id,
+            detail=detail,
+        )
+        reason = f"the gateway has texts of batch {doubt.batch_id} twice: something else sends them on this account too"
         sending.pause_account(session, doubt.account_id, reason, now=now, probe_at=now + timedelta(days=36_500))
 
 
 def _decide_list(
-    runtime: Runtime, session: Session, doubt: Doubt, intent: sending.Intent, messages: list[Message], first_poll_at: datetime,
+    runtime: Runtime,
+    session: Session,
+    doubt: Doubt,
+    intent: sending.Intent,
+    messages: list[Message],
+    first_poll_at: datetime,
     now: datetime,
 ) -> None:
     if messages:
@@ -163,7 +204,13 @@ def _decide_list(
 
 
 def _apply_to_missed(
-    runtime: Runtime, session: Session, doubt: Doubt, missed: list[int], decision: Verdict, evidence: dict[str, Any], now: datetime
+    runtime: Runtime,
+    session: Session,
+    doubt: Doubt,
+    missed: list[int],
+    decision: Verdict,
+    evidence: dict[str, Any],
+    now: datetime,
 ) -> datetime:
     """What becomes of those who were not found; the moment at which whoever is pending again may be sent."""
     problem = str(evidence.get("problem", ""))

@@ -25,7 +25,9 @@ class AccountView:
 def account_view(session: Session, account_id: int) -> AccountView:
     """The account's row."""
     row = session.exec(select(Account).where(Account.id == account_id)).one()
-    return AccountView(row.id, row.paused_reason, row.paused_at, row.next_probe_at, row.failures, row.highest_gateway_id)
+    return AccountView(
+        row.id, row.paused_reason, row.paused_at, row.next_probe_at, row.failures, row.highest_gateway_id
+    )
 
 
 def resume_account(session: Session, account_id: int) -> bool:

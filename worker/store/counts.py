@@ -26,7 +26,11 @@ class Books:
 def books(session: Session, run_id: int) -> Books:
     """Count one run."""
     rows = session.exec(
-        select(Recipient.state, sa.func.count(), sa.func.sum(sa.case((col(Recipient.gateway_id).is_not(None), Recipient.segments), else_=0)))
+        select(
+            Recipient.state,
+            sa.func.count(),
+            sa.func.sum(sa.case((col(Recipient.gateway_id).is_not(None), Recipient.segments), else_=0)),
+        )
         .where(Recipient.run_id == run_id)
         .group_by(col(Recipient.state))
     ).all()

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.matching import Sought
 from worker.store.models import Attempt, AttemptState, Batch, Recipient, Run
-from worker.store.moves import batches, changed, move_batch
+from worker.store.moves import batches, move_batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +34,26 @@ class Doubt:
 
 
 def abandon_stale(session: Session, *, now: datetime, grace: timedelta) -> int:
-    """Attempts whose process did not write an outcome within `grace` of `send_by` are in doubt from now on; how many."""
+    """Put attempts in doubt whose process wrote no outcome within `grace` of `send_by`; how many."""
     stale = (
         sa.update(Attempt)
         .where(col(Attempt.state) == AttemptState.OPEN, col(Attempt.send_by) <= now - grace)
-        .values(state=AttemptState.UNKNOWN, outcome="unknown", next_check_at=now,
-                evidence={"class": "ProcessLost", "phase": "unknown"})
+        .values(
+            state=AttemptState.UNKNOWN,
+            outcome="unknown",
+            next_check_at=now,
+            evidence={"class": "ProcessLost", "phase": "unknown"},
+        )
         .returning(col(Attempt.batch_id))
     )
     lost = list(session.scalars(stale))
     if lost:
         session.execute(
-            move_batch(BatchState.UNKNOWN, batches.c.id.in_(lost), reason="the process that sent it ended before the outcome was stored")
+            move_batch(
+                BatchState.UNKNOWN,
+                batches.c.id.in_(lost),
+                reason="the process that sent it ended before the outcome was stored",
+            )
         )
     return len(lost)
 
@@ -54,8 +62,19 @@ def due_doubts(session: Session, *, now: datetime, account_id: int, limit: int =
     """Attempts in doubt whose next look-up is due."""
     query = (
         select(  # type: ignore[call-overload]  # more columns than SQLModel types
-            Attempt.id, Attempt.batch_id, Attempt.run_id, Run.account_id, Run.definition_id, Attempt.number, Attempt.started_at,
-            Attempt.send_by, Attempt.id_floor, Attempt.checks, Attempt.outcome, Batch.list_id, Attempt.evidence,
+            Attempt.id,
+            Attempt.batch_id,
+            Attempt.run_id,
+            Run.account_id,
+            Run.definition_id,
+            Attempt.number,
+            Attempt.started_at,
+            Attempt.send_by,
+            Attempt.id_floor,
+            Attempt.checks,
+            Attempt.outcome,
+            Batch.list_id,
+            Attempt.evidence,
         )
         .join(Run, col(Run.id) == col(Attempt.run_id))
         .join(Batch, col(Batch.id) == col(Attempt.batch_id))
@@ -101,7 +120,11 @@ def known_message(session: Session, account_id: int) -> Known | None:
     row = session.exec(
         select(Recipient.gateway_id, Recipient.accepted_at)
         .join(Run, col(Run.id) == col(Recipient.run_id))
-        .where(Run.account_id == account_id, col(Recipient.gateway_id).is_not(None), col(Recipient.accepted_at).is_not(None))
+        .where(
+            Run.account_id == account_id,
+            col(Recipient.gateway_id).is_not(None),
+            col(Recipient.accepted_at).is_not(None),
+        )
         .order_by(col(Recipient.gateway_id).desc())
         .limit(1)
     ).first()
@@ -126,9 +149,9 @@ def postpone_check(session: Session, attempt_id: int, *, until: datetime, eviden
 def batches_in_doubt(session: Session, run_ids: Sequence[int]) -> int:
     """How many batches of these runs are in doubt."""
     return session.exec(
-        select(sa.func.count()).select_from(Batch).where(
-            col(Batch.run_id).in_(run_ids), col(Batch.state).in_([BatchState.SENDING, BatchState.UNKNOWN])
-        )
+        select(sa.func.count())
+        .select_from(Batch)
+        .where(col(Batch.run_id).in_(run_ids), col(Batch.state).in_([BatchState.SENDING, BatchState.UNKNOWN]))
     ).one()
 
 
@@ -137,4 +160,3 @@ def rounds(session: Session, batch_id: int) -> int:
     return session.exec(
         select(sa.func.count()).select_from(Attempt).where(Attempt.batch_id == batch_id, Attempt.outcome == "not_found")
     ).one()
-

@@ -28,7 +28,10 @@ class Store:
             ) from None
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
-            self._writer, self._reader = _sqlite_engine(self.url, immediate=True), _sqlite_engine(self.url, immediate=False)
+            self._writer, self._reader = (
+                _sqlite_engine(self.url, immediate=True),
+                _sqlite_engine(self.url, immediate=False),
+            )
         else:
             self._writer = self._reader = _postgresql_engine(self.url)
 
@@ -90,7 +93,9 @@ def _sqlite_engine(url: sa.URL, *, immediate: bool) -> sa.Engine:
 
 def _postgresql_engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() != "postgresql":
-        raise StoreError(f"CAMPAIGNS_DATABASE_URL names {url.get_backend_name()}; only SQLite and PostgreSQL are supported")
+        raise StoreError(
+            f"CAMPAIGNS_DATABASE_URL names {url.get_backend_name()}; only SQLite and PostgreSQL are supported"
+        )
     # The driver is fixed: a bare postgresql:// would ask for psycopg2, which is not installed.
     return sa.create_engine(
         url.set(drivername="postgresql+psycopg"),

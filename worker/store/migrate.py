@@ -31,7 +31,8 @@ def migrate(store: Store) -> str:
             return head
         if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
             raise StoreError(
-                f"the database is at schema {current}, which this version does not know; upgrade the program to the one that made it"
+                f"the database is at schema {current}, which this version does not know; "
+                "upgrade the program to the one that made it"
             )
         with store.engine.begin() as connection:
             if not store.is_sqlite:

@@ -27,7 +27,12 @@ def _by_value(enum: type[StrEnum]) -> sa.Enum:
     """An enum column that stores values, checked by the database (SQLModel's default stores names, unchecked)."""
     name = "".join("_" + c.lower() if c.isupper() else c for c in enum.__name__).lstrip("_")
     return sa.Enum(
-        enum, values_callable=lambda e: [m.value for m in e], native_enum=False, create_constraint=True, length=20, name=name
+        enum,
+        values_callable=lambda e: [m.value for m in e],
+        native_enum=False,
+        create_constraint=True,
+        length=20,
+        name=name,
     )
 
 
@@ -86,7 +91,7 @@ class Run(SQLModel, table=True):
     account_id: int = Field(foreign_key="account.id")
     definition_id: int = Field(foreign_key="definition.id")
     moment: str = Field(max_length=40)  # "once"; the moment of each run for a campaign that repeats
-    state: RunState = Field(sa_type=_by_value(RunState))  # type: ignore[call-overload]  # SQLModel's stubs want a class, not an instance
+    state: RunState = Field(sa_type=_by_value(RunState))
     reason: str = ""  # why it is paused or failed
     resume_to: str = ""  # the state that `resume` gives back to a paused run
     starts_at: datetime
@@ -106,14 +111,18 @@ class Batch(SQLModel, table=True):
 
     __table_args__ = (
         sa.Index("ix_batch_run_id_state_not_before", "run_id", "state", "not_before"),
-        sa.Index("ix_batch_state", "state", sqlite_where=sa.text("state IN ('queued','sending','unknown')"),
-                 postgresql_where=sa.text("state IN ('queued','sending','unknown')")),
+        sa.Index(
+            "ix_batch_state",
+            "state",
+            sqlite_where=sa.text("state IN ('queued','sending','unknown')"),
+            postgresql_where=sa.text("state IN ('queued','sending','unknown')"),
+        ),
     )
 
-    id: int = Field(default=None, primary_key=True, sa_type=BigId)  # type: ignore[call-overload]  # an instance with a variant
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
     run_id: int = Field(foreign_key="run.id")
     ordinal: int
-    state: BatchState = Field(sa_type=_by_value(BatchState))  # type: ignore[call-overload]  # an instance, as above
+    state: BatchState = Field(sa_type=_by_value(BatchState))
     not_before: datetime  # a snooze or a back-off: not sent earlier
     queued_at: datetime | None = None
     attempt: int = 0  # how often it was posted
@@ -129,21 +138,30 @@ class Recipient(SQLModel, table=True):
     __table_args__ = (
         sa.UniqueConstraint("run_id", "number", "occurrence"),
         sa.Index("ix_recipient_batch_id", "batch_id"),
-        sa.Index("ix_recipient_gateway_id", "gateway_id", sqlite_where=sa.text("gateway_id IS NOT NULL"),
-                 postgresql_where=sa.text("gateway_id IS NOT NULL")),
+        sa.Index(
+            "ix_recipient_gateway_id",
+            "gateway_id",
+            sqlite_where=sa.text("gateway_id IS NOT NULL"),
+            postgresql_where=sa.text("gateway_id IS NOT NULL"),
+        ),
         # The lock of the send protocol: a number is in at most one request whose outcome is not known.
-        sa.Index("uq_recipient_in_doubt", "number", unique=True, sqlite_where=sa.text("state = 'in_doubt'"),
-                 postgresql_where=sa.text("state = 'in_doubt'")),
+        sa.Index(
+            "uq_recipient_in_doubt",
+            "number",
+            unique=True,
+            sqlite_where=sa.text("state = 'in_doubt'"),
+            postgresql_where=sa.text("state = 'in_doubt'"),
+        ),
     )
 
-    id: int = Field(default=None, primary_key=True, sa_type=BigId)  # type: ignore[call-overload]  # an instance with a variant
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
     run_id: int = Field(foreign_key="run.id")
     batch_id: int | None = Field(default=None, sa_type=sa.BigInteger)
     number: str = Field(max_length=32)  # E.164; of an invalid row: what stood there
     occurrence: int  # 0 for the row that counts; else the ordinal of the duplicate or invalid row
     source: str
     line: int
-    state: RecipientState = Field(sa_type=_by_value(RecipientState))  # type: ignore[call-overload]  # an instance, as above
+    state: RecipientState = Field(sa_type=_by_value(RecipientState))
     reason: str = ""
     variant: str = ""
     text: str = Field(sa_type=sa.Text)
@@ -165,15 +183,19 @@ class Attempt(SQLModel, table=True):
     __table_args__ = (
         sa.Index("ix_attempt_batch_id", "batch_id"),
         sa.Index("ix_attempt_run_id", "run_id"),
-        sa.Index("ix_attempt_unsettled", "next_check_at", sqlite_where=sa.text("state <> 'closed'"),
-                 postgresql_where=sa.text("state <> 'closed'")),
+        sa.Index(
+            "ix_attempt_unsettled",
+            "next_check_at",
+            sqlite_where=sa.text("state <> 'closed'"),
+            postgresql_where=sa.text("state <> 'closed'"),
+        ),
     )
 
-    id: int = Field(default=None, primary_key=True, sa_type=BigId)  # type: ignore[call-overload]  # an instance with a variant
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
     run_id: int = Field(foreign_key="run.id")
     batch_id: int = Field(sa_type=sa.BigInteger)
     number: int  # 1 for the first POST of the batch
-    state: AttemptState = Field(sa_type=_by_value(AttemptState))  # type: ignore[call-overload]  # an instance, as above
+    state: AttemptState = Field(sa_type=_by_value(AttemptState))
     started_at: datetime
     send_by: datetime  # no byte is written later
     id_floor: int = Field(sa_type=sa.BigInteger)  # the highest gateway ID seen before: its messages lie above
@@ -197,7 +219,7 @@ class MessageGroup(SQLModel, table=True):
         sa.Index("ix_message_group_next_poll_at", "next_poll_at"),
     )
 
-    id: int = Field(default=None, primary_key=True, sa_type=BigId)  # type: ignore[call-overload]  # an instance with a variant
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
     run_id: int = Field(foreign_key="run.id")
     batch_id: int = Field(sa_type=sa.BigInteger)
     group_id: str
@@ -212,7 +234,7 @@ class Event(SQLModel, table=True):
 
     __table_args__ = (sa.Index("ix_event_run_id", "run_id"),)
 
-    id: int = Field(default=None, primary_key=True, sa_type=BigId)  # type: ignore[call-overload]  # an instance with a variant
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
     at: datetime
     name: str = Field(max_length=60)
     run_id: int | None = Field(default=None, foreign_key="run.id")

@@ -14,8 +14,19 @@ from worker.store.bulk import insert_rows
 from worker.store.models import Batch
 
 COLUMNS = (
-    "run_id", "batch_id", "number", "occurrence", "source", "line", "state", "reason", "variant", "text", "segments",
-    "attempts", "retries",
+    "run_id",
+    "batch_id",
+    "number",
+    "occurrence",
+    "source",
+    "line",
+    "state",
+    "reason",
+    "variant",
+    "text",
+    "segments",
+    "attempts",
+    "retries",
 )
 
 
@@ -39,8 +50,19 @@ def insert_chunk(
         COLUMNS,
         (
             (
-                run_id, None if ordinal is None else ids[ordinal], planned.number, planned.occurrence, planned.source,
-                planned.line, planned.state.value, planned.reason, "", planned.text, planned.segments, 0, 0,
+                run_id,
+                None if ordinal is None else ids[ordinal],
+                planned.number,
+                planned.occurrence,
+                planned.source,
+                planned.line,
+                planned.state.value,
+                planned.reason,
+                "",
+                planned.text,
+                planned.segments,
+                0,
+                0,
             )
             for planned, ordinal in rows
         ),
@@ -48,7 +70,12 @@ def insert_chunk(
 
 
 def insert_batches(
-    session: Session, run_id: int, sizes: dict[int, tuple[int, int]], *, not_before: datetime, list_id: int | None = None
+    session: Session,
+    run_id: int,
+    sizes: dict[int, tuple[int, int]],
+    *,
+    not_before: datetime,
+    list_id: int | None = None,
 ) -> dict[int, int]:
     """Insert batches given as ordinal -> (recipients, segments); ordinal -> id."""
     if not sizes:
@@ -56,9 +83,14 @@ def insert_batches(
     statement = sa.insert(Batch).returning(col(Batch.ordinal), col(Batch.id))
     values = [
         {
-            "run_id": run_id, "ordinal": ordinal, "state": BatchState.PLANNED, "not_before": not_before,
-            "recipients": recipients, "segments": segments, "list_id": list_id,
+            "run_id": run_id,
+            "ordinal": ordinal,
+            "state": BatchState.PLANNED,
+            "not_before": not_before,
+            "recipients": recipients,
+            "segments": segments,
+            "list_id": list_id,
         }
         for ordinal, (recipients, segments) in sizes.items()
     ]
-    return {ordinal: id_ for ordinal, id_ in session.execute(statement, values).all()}
+    return {row.ordinal: row.id for row in session.execute(statement, values)}

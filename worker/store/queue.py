@@ -11,7 +11,7 @@ from worker.store.models import Account, Batch, Run
 from worker.store.moves import changed, move_batch
 
 QUEUED_TOO_LONG = timedelta(seconds=60)
-"""A job that nobody took for so long was lost with its queue or its worker. Too early costs nothing: the intent is guarded."""
+"""A job that nobody took for so long was lost with its queue or worker. Too early is harmless: intents are guarded."""
 
 DOUBTS_PER_ACCOUNT = 3
 """With so many batches in doubt an account sends nothing more until they are looked up: something is wrong there."""
@@ -57,15 +57,22 @@ def drainable_runs(session: Session, account_id: int) -> list[tuple[int, int]]:
 
 def has_due(session: Session, run_id: int, *, now: datetime) -> bool:
     """Whether a batch of the run waits that may be sent now."""
-    query = select(Batch.id).where(Batch.run_id == run_id, Batch.state == BatchState.PLANNED, col(Batch.not_before) <= now)
+    query = select(Batch.id).where(
+        Batch.run_id == run_id, Batch.state == BatchState.PLANNED, col(Batch.not_before) <= now
+    )
     return session.exec(query.limit(1)).first() is not None
 
 
 def snooze_batch(session: Session, batch_id: int, *, until: datetime, reason: str) -> None:
     """Not now: the batch waits until then. Never counted as an attempt."""
     session.execute(
-        move_batch(BatchState.PLANNED, col(Batch.id) == batch_id, col(Batch.state) == BatchState.QUEUED,
-                   not_before=until, reason=reason)
+        move_batch(
+            BatchState.PLANNED,
+            col(Batch.id) == batch_id,
+            col(Batch.state) == BatchState.QUEUED,
+            not_before=until,
+            reason=reason,
+        )
     )
 
 

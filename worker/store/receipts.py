@@ -46,11 +46,15 @@ def due_groups(session: Session, *, now: datetime, account_id: int, limit: int) 
     """Groups whose next poll is due, the longest waiting first."""
     query = (
         select(  # type: ignore[call-overload]  # more columns than SQLModel types
-            MessageGroup.id, MessageGroup.run_id, MessageGroup.group_id, MessageGroup.accepted_at, MessageGroup.messages,
+            MessageGroup.id,
+            MessageGroup.run_id,
+            MessageGroup.group_id,
+            MessageGroup.accepted_at,
+            MessageGroup.messages,
             MessageGroup.polls,
         )
         .join(Run, col(Run.id) == col(MessageGroup.run_id))
-        .where(Run.account_id == account_id, MessageGroup.next_poll_at <= now)
+        .where(Run.account_id == account_id, col(MessageGroup.next_poll_at) <= now)
         .order_by(col(MessageGroup.next_poll_at))
         .limit(limit)
     )
@@ -79,7 +83,9 @@ def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt
             .where(recipients.c.run_id.in_(mine), _own_worth < sa.bindparam("b_worth"))
             .values(
                 retries=sa.bindparam("b_retries"),
-                sent_at=sa.func.coalesce(sa.bindparam("b_sent_at", type_=recipients.c.sent_at.type), recipients.c.sent_at),
+                sent_at=sa.func.coalesce(
+                    sa.bindparam("b_sent_at", type_=recipients.c.sent_at.type), recipients.c.sent_at
+                ),
                 delivered_at=sa.bindparam("b_delivered_at", type_=recipients.c.delivered_at.type),
                 device=sa.func.coalesce(sa.bindparam("b_device", type_=sa.Integer), recipients.c.device),
                 sim=sa.func.coalesce(sa.bindparam("b_sim", type_=sa.Integer), recipients.c.sim),
@@ -90,9 +96,14 @@ def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt
             statement,
             [
                 {
-                    "b_gateway_id": r.gateway_id, "b_worth": worth(r.state, r.retries), "b_retries": r.retries,
-                    "b_sent_at": r.sent_at, "b_delivered_at": r.delivered_at if state is RecipientState.DELIVERED else None,
-                    "b_device": r.device, "b_sim": r.sim, "b_reason": r.reason,
+                    "b_gateway_id": r.gateway_id,
+                    "b_worth": worth(r.state, r.retries),
+                    "b_retries": r.retries,
+                    "b_sent_at": r.sent_at,
+                    "b_delivered_at": r.delivered_at if state is RecipientState.DELIVERED else None,
+                    "b_device": r.device,
+                    "b_sim": r.sim,
+                    "b_reason": r.reason,
                 }
                 for r in batch
             ],
@@ -105,7 +116,12 @@ def open_ids(session: Session, run_id: int, group_ids: Collection[str]) -> list[
     """(group, gateway ID) of messages of these groups that still wait for a receipt."""
     query = (
         select(sa.func.coalesce(Recipient.group_id, ""), Recipient.gateway_id)
-        .join(MessageGroup, sa.and_(col(MessageGroup.run_id) == col(Recipient.run_id), col(MessageGroup.batch_id) == col(Recipient.batch_id)))
+        .join(
+            MessageGroup,
+            sa.and_(
+                col(MessageGroup.run_id) == col(Recipient.run_id), col(MessageGroup.batch_id) == col(Recipient.batch_id)
+            ),
+        )
         .where(
             MessageGroup.run_id == run_id,
             col(MessageGroup.group_id).in_(list(group_ids)),

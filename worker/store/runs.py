@@ -15,6 +15,9 @@ from worker.store.moves import changed, move_batch, move_recipients, move_run
 ONCE = "once"
 """The moment of a campaign that runs once: its slug alone is its identity, whatever its start is edited to."""
 
+PAUSED_BY_HAND = "paused by hand"
+"""The reason of a pause that somebody asked for, to tell it from one that the gateway caused."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunView:
@@ -41,9 +44,23 @@ class RunView:
 
 _VIEW = (
     select(  # type: ignore[call-overload]  # SQLModel's select is typed for four columns at most
-        Run.id, Campaign.slug, Campaign.rehearsal, Run.account_id, Run.definition_id, DefinitionRow.content_hash,
-        DefinitionRow.source, Run.state, Run.reason, Run.starts_at, Run.follow_seconds, Run.planned_at, Run.started_at,
-        Run.sent_at, Run.finished_at, Run.read_requests, Run.plan_summary,
+        Run.id,
+        Campaign.slug,
+        Campaign.rehearsal,
+        Run.account_id,
+        Run.definition_id,
+        DefinitionRow.content_hash,
+        DefinitionRow.source,
+        Run.state,
+        Run.reason,
+        Run.starts_at,
+        Run.follow_seconds,
+        Run.planned_at,
+        Run.started_at,
+        Run.sent_at,
+        Run.finished_at,
+        Run.read_requests,
+        Run.plan_summary,
     )
     .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
     .join(DefinitionRow, col(DefinitionRow.id) == col(Run.definition_id))
@@ -103,7 +120,9 @@ def ensure_campaign(session: Session, slug: str, *, rehearsal: bool, now: dateti
     return campaign.id
 
 
-def ensure_definition(session: Session, campaign_id: int, *, content_hash: str, source: str, body: str, now: datetime) -> int:
+def ensure_definition(
+    session: Session, campaign_id: int, *, content_hash: str, source: str, body: str, now: datetime
+) -> int:
     """This version of the campaign's file, stored once."""
     query = select(DefinitionRow.id).where(
         DefinitionRow.campaign_id == campaign_id, DefinitionRow.content_hash == content_hash
@@ -123,12 +142,25 @@ def definition_body(session: Session, definition_id: int) -> str:
 
 
 def create_run(
-    session: Session, *, campaign_id: int, account_id: int, definition_id: int, starts_at: datetime, follow_seconds: float, now: datetime
+    session: Session,
+    *,
+    campaign_id: int,
+    account_id: int,
+    definition_id: int,
+    starts_at: datetime,
+    follow_seconds: float,
+    now: datetime,
 ) -> int:
     """A new run, still without a plan."""
     run = Run(
-        campaign_id=campaign_id, account_id=account_id, definition_id=definition_id, moment=ONCE,
-        state=RunState.SCHEDULED, starts_at=starts_at, follow_seconds=follow_seconds, created_at=now,
+        campaign_id=campaign_id,
+        account_id=account_id,
+        definition_id=definition_id,
+        moment=ONCE,
+        state=RunState.SCHEDULED,
+        starts_at=starts_at,
+        follow_seconds=follow_seconds,
+        created_at=now,
     )
     session.add(run)
     session.flush()
@@ -140,12 +172,25 @@ def has_sent(session: Session, run_id: int) -> bool:
     return session.exec(select(Attempt.id).where(Attempt.run_id == run_id).limit(1)).first() is not None
 
 
-def clear_plan(session: Session, run_id: int, *, definition_id: int, starts_at: datetime, follow_seconds: float) -> bool:
+def clear_plan(
+    session: Session, run_id: int, *, definition_id: int, starts_at: datetime, follow_seconds: float
+) -> bool:
     """Forget the plan of a run of which nothing was sent, so that it can be planned anew. False: something was sent."""
     unsent = ~sa.exists().where(col(Attempt.run_id) == run_id)
-    statement = sa.update(Run).where(col(Run.id) == run_id, unsent).values(
-        state=RunState.SCHEDULED, reason="", planned_at=None, started_at=None, sent_at=None, finished_at=None,
-        definition_id=definition_id, starts_at=starts_at, follow_seconds=follow_seconds,
+    statement = (
+        sa.update(Run)
+        .where(col(Run.id) == run_id, unsent)
+        .values(
+            state=RunState.SCHEDULED,
+            reason="",
+            planned_at=None,
+            started_at=None,
+            sent_at=None,
+            finished_at=None,
+            definition_id=definition_id,
+            starts_at=starts_at,
+            follow_seconds=follow_seconds,
+        )
     )
     if not changed(session, statement):
         return False
@@ -166,7 +211,9 @@ def fail_run(session: Session, run_id: int, reason: str, now: datetime) -> bool:
     return bool(changed(session, move_run(RunState.FAILED, col(Run.id) == run_id, reason=reason, finished_at=now)))
 
 
-def start_due_runs(session: Session, account_id: int, now: datetime, *, only: Collection[int] | None = None) -> list[int]:
+def start_due_runs(
+    session: Session, account_id: int, now: datetime, *, only: Collection[int] | None = None
+) -> list[int]:
     """Start every planned run of the account whose moment has come; their ids."""
     where = [col(Run.account_id) == account_id, col(Run.starts_at) <= now, col(Run.planned_at).is_not(None)]
     if only is not None:
@@ -185,9 +232,7 @@ def pause_run(session: Session, run_id: int, reason: str) -> bool:
 
 def resume_run(session: Session, run_id: int) -> RunState | None:
     """Let a paused run go on where it was; its state then. None: it is not paused."""
-    resume_to = session.exec(
-        select(Run.resume_to).where(Run.id == run_id, Run.state == RunState.PAUSED)
-    ).first()
+    resume_to = session.exec(select(Run.resume_to).where(Run.id == run_id, Run.state == RunState.PAUSED)).first()
     if resume_to is None:
         return None
     # A run that had only receipts to wait for goes through `running`: the finish tick settles it again at once.
@@ -261,9 +306,9 @@ def expire_open(session: Session, run_id: int) -> int:
 def open_receipts(session: Session, run_id: int) -> int:
     """How many recipients of the run may still get a receipt."""
     return session.exec(
-        select(sa.func.count()).select_from(Recipient).where(
-            Recipient.run_id == run_id, col(Recipient.state).in_([RecipientState.ACCEPTED, RecipientState.SENT])
-        )
+        select(sa.func.count())
+        .select_from(Recipient)
+        .where(Recipient.run_id == run_id, col(Recipient.state).in_([RecipientState.ACCEPTED, RecipientState.SENT]))
     ).one()
 
 
@@ -287,8 +332,14 @@ def unfinished_runs(session: Session, account_id: int) -> list[RunView]:
 
 
 def record_event(
-    session: Session, name: str, now: datetime, *, run_id: int | None = None, batch_id: int | None = None,
-    attempt_id: int | None = None, detail: dict[str, Any] | None = None,
+    session: Session,
+    name: str,
+    now: datetime,
+    *,
+    run_id: int | None = None,
+    batch_id: int | None = None,
+    attempt_id: int | None = None,
+    detail: dict[str, Any] | None = None,
 ) -> None:
     """Keep what happened, for whoever asks later."""
     session.add(Event(at=now, name=name, run_id=run_id, batch_id=batch_id, attempt_id=attempt_id, detail=detail or {}))

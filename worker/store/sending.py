@@ -89,7 +89,12 @@ def load_work(session: Session, batch_id: int) -> Work | None:
     )
     row = session.execute(
         sa.select(
-            batches.c.id, batches.c.run_id, col(Run.account_id), col(Run.definition_id), batches.c.ordinal, batches.c.attempt,
+            batches.c.id,
+            batches.c.run_id,
+            col(Run.account_id),
+            col(Run.definition_id),
+            batches.c.ordinal,
+            batches.c.attempt,
             sa.func.coalesce(pending.c.recipients, 0),
             sa.func.coalesce(pending.c.segments, batches.c.segments),
             batches.c.list_id,
@@ -105,9 +110,7 @@ def load_work(session: Session, batch_id: int) -> Work | None:
     return None if row is None else Work(*row)
 
 
-def record_intent(
-    session: Session, work: Work, *, target: str, now: datetime, send_by: timedelta
-) -> Intent | NoIntent:
+def record_intent(session: Session, work: Work, *, target: str, now: datetime, send_by: timedelta) -> Intent | NoIntent:
     """Promise one request: the batch is `sending`, its people are `in_doubt`, the attempt is on record.
 
     A recipient whose number is in doubt in another request is left out and comes back later. Raises
@@ -159,9 +162,7 @@ def record_intent(
     )
     session.add(attempt)
     session.flush()
-    return Intent(
-        attempt.id, work.batch_id, work.run_id, work.account_id, taken, deadline, addressees, work.list_id
-    )
+    return Intent(attempt.id, work.batch_id, work.run_id, work.account_id, taken, deadline, addressees, work.list_id)
 
 
 def payload_hash(addressees: Sequence[Addressee]) -> str:
@@ -185,46 +186,66 @@ def close_attempt(
 
 
 def record_accepted(
-    session: Session, intent: Intent, placed: Sequence[Placed], *, now: datetime, first_poll_at: datetime, retry_at: datetime
+    session: Session,
+    intent: Intent,
+    placed: Sequence[Placed],
+    *,
+    now: datetime,
+    first_poll_at: datetime,
+    retry_at: datetime,
 ) -> int:
     """The gateway has these recipients; how many changed. Recipients not named stay in doubt: the caller decides."""
     statement = (
         move_recipients(RecipientState.ACCEPTED, recipients.c.id == sa.bindparam("b_id"))
         .where(recipients.c.state == RecipientState.IN_DOUBT)
         .values(
-            gateway_id=sa.bindparam("b_gateway_id"), group_id=sa.bindparam("b_group_id"),
-            device=sa.bindparam("b_device"), sim=sa.bindparam("b_sim"), accepted_at=now, reason="", retries=0,
+            gateway_id=sa.bindparam("b_gateway_id"),
+            group_id=sa.bindparam("b_group_id"),
+            device=sa.bindparam("b_device"),
+            sim=sa.bindparam("b_sim"),
+            accepted_at=now,
+            reason="",
+            retries=0,
         )
     )
     if placed:
         session.connection().execute(
             statement,
             [
-                {"b_id": p.recipient_id, "b_gateway_id": p.gateway_id, "b_group_id": p.group_id,
-                 "b_device": p.device, "b_sim": p.sim}
+                {
+                    "b_id": p.recipient_id,
+                    "b_gateway_id": p.gateway_id,
+                    "b_group_id": p.group_id,
+                    "b_device": p.device,
+                    "b_sim": p.sim,
+                }
                 for p in placed
             ],
         )
         add_groups(session, intent.run_id, intent.batch_id, placed, now=now, first_poll_at=first_poll_at)
         raise_floor(session, intent.account_id, max(p.gateway_id for p in placed))
-    conclude_batch(session, intent.batch_id, now=now, retry_at=retry_at)
+    conclude_batch(session, intent.batch_id, retry_at=retry_at)
     return len(placed)
 
 
 def add_groups(
     session: Session, run_id: int, batch_id: int, placed: Sequence[Placed], *, now: datetime, first_poll_at: datetime
 ) -> None:
-    """Follow these messages from `first_poll_at` on. Messages without a groupID are followed one by one, as group ''."""
+    """Follow these messages from `first_poll_at` on; those without a groupID one by one, as group ''."""
     for group_id, messages in Counter(p.group_id or "" for p in placed).items():
         known = sa.update(MessageGroup).where(
             col(MessageGroup.run_id) == run_id, col(MessageGroup.group_id) == group_id
         )
-        if not changed(
-            session, known.values(messages=MessageGroup.messages + messages, next_poll_at=first_poll_at)
-        ):
+        if not changed(session, known.values(messages=MessageGroup.messages + messages, next_poll_at=first_poll_at)):
             session.add(
-                MessageGroup(run_id=run_id, batch_id=batch_id, group_id=group_id, accepted_at=now, messages=messages,
-                             next_poll_at=first_poll_at)
+                MessageGroup(
+                    run_id=run_id,
+                    batch_id=batch_id,
+                    group_id=group_id,
+                    accepted_at=now,
+                    messages=messages,
+                    next_poll_at=first_poll_at,
+                )
             )
     session.flush()
 
@@ -238,11 +259,9 @@ def raise_floor(session: Session, account_id: int, gateway_id: int) -> None:
     )
 
 
-def conclude_batch(session: Session, batch_id: int, *, now: datetime, retry_at: datetime) -> None:
+def conclude_batch(session: Session, batch_id: int, *, retry_at: datetime) -> None:
     """A request of the batch is done: the batch is accepted, or waits again if people of it are still to be sent."""
-    left = sa.exists().where(
-        col(Recipient.batch_id) == batch_id, col(Recipient.state) == RecipientState.PENDING
-    )
+    left = sa.exists().where(col(Recipient.batch_id) == batch_id, col(Recipient.state) == RecipientState.PENDING)
     if changed(session, move_batch(BatchState.PLANNED, batches.c.id == batch_id, left, not_before=retry_at)):
         return
     held = sa.exists().where(col(Recipient.batch_id) == batch_id, col(Recipient.state) == RecipientState.HELD)
@@ -282,7 +301,8 @@ def postpone_batch(session: Session, batch_id: int, *, until: datetime, reason: 
             BatchState.PLANNED,
             batches.c.id == batch_id,
             batches.c.state.in_([BatchState.SENDING, BatchState.UNKNOWN]),
-            not_before=until, reason=reason,
+            not_before=until,
+            reason=reason,
         )
     )
 
@@ -293,14 +313,24 @@ def refuse_batch(session: Session, batch_id: int, reason: str) -> None:
 
 
 def mark_unknown(
-    session: Session, intent: Intent, *, outcome: str, evidence: Mapping[str, Any], next_check_at: datetime, now: datetime
+    session: Session,
+    intent: Intent,
+    *,
+    outcome: str,
+    evidence: Mapping[str, Any],
+    next_check_at: datetime,
+    now: datetime,
 ) -> None:
     """Nobody knows whether the gateway has it: reconciling looks it up."""
     statement = (
         sa.update(Attempt)
         .where(col(Attempt.id) == intent.attempt_id, col(Attempt.state) == AttemptState.OPEN)
         .values(
-            state=AttemptState.UNKNOWN, outcome=outcome, evidence=dict(evidence), finished_at=now, next_check_at=next_check_at
+            state=AttemptState.UNKNOWN,
+            outcome=outcome,
+            evidence=dict(evidence),
+            finished_at=now,
+            next_check_at=next_check_at,
         )
     )
     if changed(session, statement):
@@ -322,7 +352,13 @@ def split_batch(session: Session, batch_id: int, *, until: datetime, reason: str
     ordinal = session.exec(select(sa.func.max(Batch.ordinal)).where(Batch.run_id == run_id)).one() + 1
     second = ids[len(ids) // 2 :]
     half = Batch(
-        run_id=run_id, ordinal=ordinal, state=BatchState.PLANNED, not_before=until, recipients=len(second), segments=0, reason=reason
+        run_id=run_id,
+        ordinal=ordinal,
+        state=BatchState.PLANNED,
+        not_before=until,
+        recipients=len(second),
+        segments=0,
+        reason=reason,
     )
     session.add(half)
     session.flush()
@@ -389,11 +425,21 @@ def record_list_accepted(
         placed = person.placed
         rows.append(
             {
-                "run_id": intent.run_id, "batch_id": intent.batch_id, "number": person.number,
-                "occurrence": 0 if person.number not in seen else line, "source": f"contact list {intent.list_id}",
-                "line": line, "state": RecipientState.ACCEPTED, "text": person.text, "segments": segments,
-                "gateway_id": placed.gateway_id, "group_id": placed.group_id, "device": placed.device, "sim": placed.sim,
-                "attempts": 1, "accepted_at": now,
+                "run_id": intent.run_id,
+                "batch_id": intent.batch_id,
+                "number": person.number,
+                "occurrence": 0 if person.number not in seen else line,
+                "source": f"contact list {intent.list_id}",
+                "line": line,
+                "state": RecipientState.ACCEPTED,
+                "text": person.text,
+                "segments": segments,
+                "gateway_id": placed.gateway_id,
+                "group_id": placed.group_id,
+                "device": placed.device,
+                "sim": placed.sim,
+                "attempts": 1,
+                "accepted_at": now,
             }
         )
         seen.add(person.number)

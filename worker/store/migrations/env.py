@@ -1,9 +1,7 @@
 """Alembic's entry: only ever run through `worker.store.migrate`, which hands over an open connection."""
 
-import sqlmodel  # noqa: F401 - revisions name its types
+import sqlmodel
 from alembic import context
-
-import worker.store.models  # noqa: F401 - fills the metadata
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -1,0 +1,77 @@
+"""The command `campaigns`: its commands, its global options, and what an error looks like."""
+
+import errno
+import sys
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from scheduler.cli import account, books, control, files, running, setup
+from scheduler.cli.errors import tell
+
+DEBUG = "--debug"
+
+
+class Commands(TyperGroup):
+    """Tells every error as one sentence, and takes `--debug` before and after the command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        options = args[: args.index("--")] if "--" in args else args
+        if DEBUG in options:
+            args = [DEBUG, *(word for word in options if word != DEBUG), *args[len(options) :]]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (Exception, KeyboardInterrupt) as error:
+            # Typer's own kinds of ending, and a reader that went away (`| head`), are typer's to handle.
+            if isinstance(error, typer.Exit | type(typer.BadParameter("")).__mro__[2]):
+                raise
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise
+            raise typer.Exit(tell(error, debug=ctx.params["debug"])) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: it starts faster, and reads the same in a log
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"campaigns {version('sms-campaign-worker')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _campaigns(
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """SMS campaigns that run themselves: check a file, see what it would do, send it, follow every text to its end."""
+
+
+for group in (files, running, books, control, account, setup):
+    group.register(app)
+
+
+def main() -> NoReturn:
+    """Run the command line of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character must not end the command.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # both are TextIOWrappers here
+    try:
+        app(prog_name="campaigns")
+    except KeyboardInterrupt as error:
+        sys.exit(tell(error, debug=DEBUG in sys.argv))
+    sys.exit(0)

@@ -1,0 +1,72 @@
+"""Every error that a user can act on: which exit code it has, and how it is told."""
+
+import sys
+import traceback
+from enum import IntEnum
+from typing import Final
+
+import typer
+
+
+class Exit(IntEnum):
+    """The exit codes of every command, as users' scripts know them."""
+
+    DONE = 0
+    INTERNAL_ERROR = 1
+    BAD_INPUT = 2
+    UNHAPPY = 3  # finished, but some recipients failed, expired or are held
+    STOPPED = 4  # by the account or the gateway
+    INTERRUPTED = 130
+
+
+class Refused(Exception):  # noqa: N818 - the answer to a command, not a failure of it
+    """The command cannot do that; the message is one sentence with what to do instead."""
+
+
+KNOWN: Final = (
+    ("scheduler.cli.errors", "Refused", Exit.BAD_INPUT),
+    ("campaigns.problems", "CampaignFileError", Exit.BAD_INPUT),
+    ("worker.settings", "SettingsError", Exit.BAD_INPUT),
+    ("worker.store.engine", "StoreError", Exit.BAD_INPUT),
+    ("worker.sandbox.errors", "SandboxError", Exit.BAD_INPUT),
+    ("scheduler.intake", "EditRefused", Exit.BAD_INPUT),
+    ("worker.gateway.errors", "GatewayError", Exit.STOPPED),
+    ("scheduler.running", "Interrupted", Exit.INTERRUPTED),
+)
+"""(module, class, exit code). By name: importing all of them would make every command wait for libraries it never uses."""
+
+
+def tell(error: BaseException, *, debug: bool) -> Exit:
+    """Say on standard error what went wrong, with the traceback only when asked; the exit code for it."""
+    if debug:
+        typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        typer.echo("interrupted", err=True)
+        return Exit.INTERRUPTED
+    for module, name, code in KNOWN:
+        # An error of a module that was never loaded cannot have been raised.
+        kind = getattr(sys.modules.get(module), name, None)
+        if kind is not None and isinstance(error, kind):
+            typer.echo(str(error) or name, err=True)
+            return code
+    if type(error) is LookupError:  # "there is no ..."; its subclasses KeyError and IndexError are our own mistakes
+        typer.echo(str(error), err=True)
+        return Exit.BAD_INPUT
+    if isinstance(error, OSError) and error.filename:
+        typer.echo(f"{error.filename}: {error.strerror}; check the name and the permissions", err=True)
+        return Exit.BAD_INPUT
+    if _is_database_error(error):
+        problem = str(getattr(error, "orig", "")).strip().partition("\n")[0]
+        advice = "check CAMPAIGNS_DATABASE_URL, and bring the schema up to date with: campaigns migrate"
+        typer.echo(f"the database cannot be used ({problem}); {advice}", err=True)
+        return Exit.BAD_INPUT
+    # The message of an unknown error may hold a number or a text: only its kind is told.
+    advice = "it is shown above" if debug else "run the command again with --debug and report what it shows"
+    typer.echo(f"internal error ({type(error).__name__}); {advice}", err=True)
+    return Exit.INTERNAL_ERROR
+
+
+def _is_database_error(error: BaseException) -> bool:
+    """Whether the database was not there, or has no such table or column."""
+    module = sys.modules.get("sqlalchemy.exc")
+    return module is not None and isinstance(error, module.OperationalError | module.ProgrammingError)

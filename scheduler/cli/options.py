@@ -1,0 +1,8 @@
+"""Options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, one object a line.")]
+Slug = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="The campaign's name, as its file gives it.")]

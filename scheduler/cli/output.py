@@ -1,0 +1,111 @@
+"""The one place that writes to standard output: JSON for programs, plain sentences and tables for people."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import typer
+
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+STYLES: Final[Mapping[str, str]] = {
+    "delivered": "green",
+    "completed": "green",
+    "sent": "cyan",
+    "accepted": "cyan",
+    "running": "cyan",
+    "settling": "cyan",
+    "in_doubt": "yellow",
+    "held": "yellow",
+    "paused": "yellow",
+    "failed": "red",
+    "expired": "red",
+}
+"""The colour of a state; the others have none."""
+
+NOT_A_TERMINAL_COLUMNS: Final = 240
+"""Wide enough that rows of a table stay on one line where a program reads them."""
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """One object on one line; ASCII, so that it is the same in every locale."""
+    typer.echo(json.dumps(value))
+
+
+def say(text: str) -> None:
+    """A line for people."""
+    typer.echo(shown(text))
+
+
+def warn(text: str) -> None:
+    """A line for people, on standard error."""
+    typer.echo(shown(text), err=True)
+
+
+def shown(text: str) -> str:
+    """A text from outside as a terminal may see it: without control characters, which could rewrite the screen."""
+    return _CONTROL.sub("�", text)
+
+
+def state_words(state: str) -> str:
+    """A state as people read it."""
+    return state.replace("_", " ")
+
+
+def local_time(moment: datetime | None, zone: ZoneInfo) -> str:
+    """A moment by the clocks of a zone, to the minute; empty for None."""
+    return f"{moment.astimezone(zone):%a %Y-%m-%d %H:%M} ({zone.key})" if moment else ""
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, numeric: Sequence[str] = ()) -> None:
+    """A table; a cell that is a state has its colour. `numeric` are the headings of columns of figures."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else NOT_A_TERMINAL_COLUMNS)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in numeric else "left")
+    for row in rows:
+        table.add_row(*(Text(shown(cell), STYLES.get(cell.replace(" ", "_"), "")) for cell in row))
+    console.print(table)
+
+
+def print_facts(facts: Iterable[tuple[str, str]]) -> None:
+    """Names and values, one a line; a fact without a value is left out."""
+    known = [(name, value) for name, value in facts if value]
+    width = max((len(name) for name, _ in known), default=0)
+    for name, value in known:
+        first, *more = shown(value).split("\n")
+        typer.echo(f"{name:<{width}}  {first}")
+        for line in more:
+            typer.echo(f"{'':<{width}}  {line}")
+
+
+def print_counts(recipients: Mapping[str, int]) -> None:
+    """Counts by state, and the audience that they add up to."""
+    counted = [(state_words(state), f"{n:,}") for state, n in recipients.items() if state != "audience"]
+    print_table(("state", "recipients"), [*counted, ("audience", f"{recipients['audience']:,}")], numeric=("recipients",))
+
+
+def print_run(summary: Mapping[str, Any]) -> None:
+    """One run, from the object of `scheduler.report.run_summary`."""
+    requests = summary["requests"]
+    state = state_words(summary["state"])
+    print_facts(
+        [
+            ("campaign", summary["campaign"]),
+            ("state", f"{state}: {summary['reason']}" if "reason" in summary else state),
+            ("started", summary["started_at"] or ""),
+            ("finished", summary["finished_at"] or ""),
+            ("segments", f"{summary['segments']:,}"),
+            ("requests", f"{requests['send']:,} sends, {requests['read']:,} reads"),
+        ]
+    )
+    typer.echo()
+    print_counts(summary["recipients"])

@@ -1,0 +1,112 @@
+"""`run`, `up`, `worker`, `scheduler`: the commands that send."""
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from scheduler.running import Outcome
+    from worker.settings import Settings
+
+SANDBOX = Annotated[bool, typer.Option("--sandbox", help="Send to a private sandbox gateway; needs no setting at all.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(run)
+    app.command()(up)
+    app.command()(worker)
+    app.command()(scheduler)
+
+
+def run(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Campaign files (YAML).")],
+    sandbox: SANDBOX = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="End with one JSON object per campaign on standard output.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every request to standard error.")] = False,
+) -> None:
+    """Plan, send and follow campaigns to their end in this one process, then report.
+
+    A run that was interrupted goes on where it was; one that is completed says so and sends nothing.
+    """
+    # Commands import what they need, so that `--help` is fast.
+    import logging
+
+    from rich.console import Console
+
+    from scheduler.cli.live import LiveProgress
+    from scheduler.rehearsal import private_sandbox, rehearsal_settings
+    from scheduler.running import run_files
+    from worker.logs import configure_logs
+    from worker.settings import load_settings
+
+    settings = load_settings()
+    configure_logs(settings.log_format, level=logging.INFO if verbose else logging.ERROR)
+    if sandbox:
+        settings = rehearsal_settings(settings)
+    console = Console(stderr=True)
+    with (
+        private_sandbox(settings) if sandbox else nullcontext() as gateway,
+        LiveProgress(console, enabled=console.is_terminal and not verbose) as live,
+    ):
+        outcome = run_files(
+            files, settings, sandbox=gateway, told=lambda line: console.print(line, highlight=False), shown=live.show
+        )
+    _report(outcome, settings, as_json=json)
+    raise typer.Exit(outcome.exit_code)
+
+
+def up(sandbox: SANDBOX = False) -> None:
+    """Run the whole service in this one process: inbox, schedule, sending and following, until it is stopped."""
+    from scheduler.rehearsal import private_sandbox, rehearsal_settings
+    from scheduler.service import serve_all
+
+    settings = _service_settings()
+    if not sandbox:
+        raise typer.Exit(serve_all(settings))
+    settings = rehearsal_settings(settings)
+    with private_sandbox(settings) as gateway:
+        raise typer.Exit(serve_all(settings, gateway))
+
+
+def worker() -> None:
+    """Send what the scheduler queued; any number of workers share the work. Needs Redis."""
+    from scheduler.service import serve_worker
+
+    raise typer.Exit(serve_worker(_service_settings()))
+
+
+def scheduler() -> None:
+    """Watch the inbox, fill the queue, follow receipts; of several, one works and the others stand by. Needs Redis."""
+    from scheduler.service import serve_scheduler
+
+    raise typer.Exit(serve_scheduler(_service_settings()))
+
+
+def _service_settings() -> "Settings":
+    from worker.logs import configure_logs
+    from worker.settings import load_settings
+
+    settings = load_settings()
+    configure_logs(settings.log_format)
+    return settings
+
+
+def _report(outcome: "Outcome", settings: "Settings", *, as_json: bool) -> None:
+    from scheduler.cli.output import print_json, print_run
+    from scheduler.report import run_summary
+
+    if outcome.reason:
+        sys.stderr.write(f"{outcome.reason}\n")
+    for progress in outcome.progress:
+        summary = run_summary(progress.run, progress.books)
+        if as_json:
+            print_json(summary)
+        else:
+            print_run(summary)
+    del settings

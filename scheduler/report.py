@@ -1,0 +1,76 @@
+"""What became of a run: its figures as one object, its recipients row by row."""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final, TextIO
+
+from worker.store.counts import Books
+from worker.store.engine import Store
+from worker.store.exports import COLUMNS, export_rows
+from worker.store.runs import RunView
+
+# What a spreadsheet takes for a formula when a cell begins with it (OWASP, "CSV injection"). Names and texts come from
+# whoever filled in some form, and a report is opened by somebody else.
+_FORMULA: Final = re.compile(r"[=+\-@\t\r\n]")
+_NUMBER: Final = re.compile(r"\+[0-9]{1,15}")
+
+
+def run_summary(run: RunView, books: Books) -> dict[str, Any]:
+    """The object with which `run --json` and `status --json` end: counts by state add up to the audience.
+
+    Times are ISO 8601 in UTC, or None. `reason` is there only when the run has one.
+    """
+    summary: dict[str, Any] = {
+        "campaign": run.campaign,
+        "run": run.id,
+        "state": run.state.value,
+        "recipients": {"audience": books.audience} | {state.value: n for state, n in books.by_state.items()},
+        "segments": books.segments,
+        "requests": {"send": books.send_requests, "read": run.read_requests},
+        "started_at": utc(run.started_at),
+        "finished_at": utc(run.finished_at),
+    }
+    return summary | {"reason": run.reason} if run.reason else summary
+
+
+def write_csv(store: Store, run_id: int, stream: TextIO, *, raw: bool = False) -> int:
+    """Every recipient as CSV with a header; how many. Open the stream with `newline=""`.
+
+    Cells that a spreadsheet would compute get an apostrophe in front, unless `raw`; phone numbers never do.
+    """
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    count = 0
+    for row in _rows(store, run_id):
+        writer.writerow(row if raw else [_harmless(cell) for cell in row])
+        count += 1
+    return count
+
+
+def write_jsonl(store: Store, run_id: int, stream: TextIO) -> int:
+    """Every recipient as one JSON object a line; how many. Numbers are numbers, what is unknown is null."""
+    count = 0
+    for row in _rows(store, run_id):
+        stream.write(json.dumps(dict(zip(COLUMNS, row, strict=True)), ensure_ascii=False) + "\n")
+        count += 1
+    return count
+
+
+def utc(moment: datetime | None) -> str | None:
+    """ISO 8601 in UTC: `2026-12-01T09:00:00Z`; None for None."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
+
+
+def _rows(store: Store, run_id: int) -> Iterator[list[Any]]:
+    with store.read() as session:
+        for row in export_rows(session, run_id):
+            yield [utc(cell) if isinstance(cell, datetime) else cell for cell in row]
+
+
+def _harmless(cell: object) -> object:
+    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
+        return f"'{cell}"
+    return cell

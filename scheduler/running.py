@@ -1,0 +1,200 @@
+"""`campaigns run`: plan, send and follow some campaigns to their end in this one process."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import IntEnum
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+
+from campaigns.definition import Definition
+from campaigns.lifecycle import NOT_AT_THE_GATEWAY, RecipientState, RunState
+from campaigns.problems import CampaignFileError, Problem
+from scheduler.intake import EditRefused, Taken, read_file, take_up
+from scheduler.loop import Clockwork
+from scheduler.service import Stop, claim_database, stop_signals
+from scheduler.ticks.probe import account_problem
+from worker.runtime import Runtime, build_runtime
+from worker.settings import Settings
+from worker.store import accounts, counts, doubts, queue, runs
+from worker.store.counts import Books
+from worker.store.runs import RunView
+
+LOOK_SECONDS: Final = 0.2
+"""How often progress is read and shown."""
+
+LAST_LOOKS: Final = timedelta(seconds=5)
+"""How long a stopped account's requests in doubt are still looked up before `run` gives up on it."""
+
+UNHAPPY: Final = (RecipientState.FAILED, RecipientState.EXPIRED, RecipientState.HELD)
+
+
+class ExitCode(IntEnum):
+    """What the process says to whoever started it."""
+
+    DONE = 0
+    INTERNAL_ERROR = 1
+    BAD_INPUT = 2
+    UNHAPPY = 3  # finished, but some recipients failed, expired or are held
+    STOPPED = 4  # by the account or the gateway
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One run at one moment. `account_reason` is why its account is paused; empty if it is not."""
+
+    run: RunView
+    books: Books
+    in_flight: int
+    account_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How `run_files` ended; `reason` says why it was stopped, in one sentence."""
+
+    exit_code: ExitCode
+    progress: tuple[Progress, ...]
+    reason: str = ""
+
+
+class Interrupted(Exception):  # noqa: N818 - a request by the user, not an error
+    """SIGINT or SIGTERM came before anything was at work."""
+
+
+def run_files(
+    paths: Sequence[Path],
+    settings: Settings,
+    *,
+    sandbox: tuple[str, SecretStr] | None,
+    told: Callable[[str], None],
+    shown: Callable[[Sequence[Progress]], None],
+) -> Outcome:
+    """Run campaign files to their end. `told` takes sentences for the user, `shown` the progress five times a second.
+
+    Every file is checked before anything is sent. Raises `CampaignFileError` with the problems of all files,
+    `EditRefused`, `SettingsError`, `StoreError`.
+    """
+    definitions = _read_all(paths, settings)
+    runtime = build_runtime(settings, sandbox=sandbox, shared_queue=False, only_runs=set())
+    lock = claim_database(runtime)
+    try:
+        with stop_signals() as stop:
+            problem = _account_problem(runtime)
+            if problem:
+                return Outcome(ExitCode.STOPPED, (), problem)
+            _take_up_all(runtime, definitions, told)
+            return _work(runtime, stop, shown)
+    finally:
+        runtime.close()
+        lock.release()
+
+
+def _read_all(paths: Sequence[Path], settings: Settings) -> list[tuple[Path, Definition]]:
+    definitions: list[tuple[Path, Definition]] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            definitions.append((path, read_file(path, settings)))
+        except CampaignFileError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise CampaignFileError(problems)
+    return definitions
+
+
+def _account_problem(runtime: Runtime) -> str:
+    """Why nothing can be sent now; a paused account is probed at once, for somebody is waiting."""
+    with runtime.store.read() as session:
+        paused = accounts.account_view(session, runtime.account_id).paused_reason
+    if not paused:
+        return ""
+    problem = account_problem(runtime)
+    if not problem:
+        with runtime.store.write() as session:
+            accounts.resume_account(session, runtime.account_id)
+    return problem
+
+
+def _take_up_all(runtime: Runtime, definitions: Sequence[tuple[Path, Definition]], told: Callable[[str], None]) -> None:
+    only = runtime.only_runs
+    if only is None:
+        raise ValueError("`run` works on its own runs alone: build the runtime with only_runs=set()")
+    for path, definition in definitions:
+        intake = take_up(runtime, definition, source=path.name)
+        only.add(intake.run_id)
+        with runtime.store.read() as session:
+            run = runs.run_view(session, intake.run_id)
+        if intake.taken is Taken.OVER:
+            told(f"{run.campaign} is {run.state.value} already; nothing is sent")
+        elif intake.taken is Taken.CONTINUED:
+            told(f"{run.campaign} was interrupted; it goes on where it was")
+        if run.state is RunState.PAUSED:
+            raise EditRefused(
+                f"{run.campaign} is paused ({run.reason or 'by somebody'}); "
+                f"let it go on with: campaigns resume {run.campaign}"
+            )
+    with runtime.store.write() as session:
+        # What an earlier process had in its own queue ended with it.
+        queue.requeue_runs(session, sorted(only))
+
+
+def _work(runtime: Runtime, stop: Stop, shown: Callable[[Sequence[Progress]], None]) -> Outcome:
+    clockwork = Clockwork(runtime)
+    runtime.queue.work(runtime.settings.threads)
+    clockwork.start()
+    try:
+        stopped_since = None
+        while True:
+            progress = look(runtime)
+            shown(progress)
+            if all(p.run.finished_at is not None for p in progress):
+                return Outcome(_verdict(progress), progress)
+            if stop.wait(LOOK_SECONDS):
+                break
+            reason = _stopped_by(progress)
+            now = runtime.clock.now()
+            stopped_since = (stopped_since or now) if reason else None
+            # Requests in doubt are looked up first: most are decided by the first look.
+            if stopped_since is not None and (
+                not any(p.in_flight for p in progress) or now - stopped_since > LAST_LOOKS
+            ):
+                return Outcome(ExitCode.STOPPED, progress, reason)
+    finally:
+        clockwork.stop()
+        runtime.queue.stop()
+    return Outcome(ExitCode.INTERRUPTED, look(runtime))
+
+
+def _stopped_by(progress: Sequence[Progress]) -> str:
+    """Why nothing more can be sent, by the gateway's doing; empty while it can."""
+    for p in progress:
+        unsent = any(p.books.by_state.get(state) for state in NOT_AT_THE_GATEWAY)
+        if p.account_reason and p.run.finished_at is None and unsent:
+            return p.account_reason
+        if p.run.state is RunState.PAUSED and p.run.reason and p.run.reason != runs.PAUSED_BY_HAND:
+            return f"{p.run.campaign} was paused: {p.run.reason}"
+    return ""
+
+
+def look(runtime: Runtime) -> tuple[Progress, ...]:
+    """How far every run of this process is."""
+    with runtime.store.read() as session:
+        account = accounts.account_view(session, runtime.account_id)
+        return tuple(
+            Progress(
+                runs.run_view(session, run_id),
+                counts.books(session, run_id),
+                doubts.batches_in_doubt(session, [run_id]),
+                account.paused_reason,
+            )
+            for run_id in sorted(runtime.only_runs or ())
+        )
+
+
+def _verdict(progress: Sequence[Progress]) -> ExitCode:
+    unhappy = any(p.books.by_state.get(state) for p in progress for state in UNHAPPY)
+    return ExitCode.UNHAPPY if unhappy else ExitCode.DONE

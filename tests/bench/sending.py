@@ -1,0 +1,103 @@
+"""How fast a planned campaign is sent and recorded, beside a loop that only posts.
+
+Both talk to the same sandbox process (no ledger file) and send the same texts in the same batches.
+"""
+
+import json
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from time import perf_counter, sleep
+from typing import Final
+
+import httpx
+from pydantic import SecretStr
+
+from campaigns.lifecycle import RecipientState
+from scheduler.intake import read_file, take_up
+from scheduler.loop import Clockwork
+from tests.bench.results import BenchError, Sent
+from tests.bench.samples import texts, write_campaign
+from worker.runtime import Runtime, build_runtime
+from worker.sandbox.options import SandboxOptions
+from worker.sandbox.process import PrivateSandbox
+from worker.settings import load_settings
+from worker.store.counts import books
+from worker.store.runs import run_view, settleable_runs
+
+PACE_PER_SECOND: Final = 1_000_000.0  # phones that never keep anybody waiting: they are not what is measured
+NO_POLLS_SECONDS: Final = 3600.0  # following begins when the measurement is long over
+LOOK_SECONDS: Final = 0.02
+GIVE_UP_SECONDS: Final = 300.0
+
+
+def measure_sending(batch_size: int, recipients: int, *, repetitions: int) -> Sent:
+    """Send the campaign by turns with both. Raises `BenchError` when not every text was accepted exactly once."""
+    product: list[float] = []
+    bare: list[float] = []
+    for _ in range(repetitions):
+        # A new sandbox each time: one that holds the texts of all repetitions is slower in the last one.
+        with PrivateSandbox.start(SandboxOptions(pace_per_second=PACE_PER_SECOND)) as sandbox:
+            bare.append(send_bare(sandbox, batch_size, recipients))
+            product.append(send_with_product(sandbox, batch_size, recipients))
+            stored = sum(httpx.get(f"{sandbox.url}/sandbox/stats").json()["messages"].values())
+        if stored != 2 * recipients:
+            raise BenchError(f"two times {recipients} texts were sent, and the sandbox has {stored}")
+    return Sent(batch_size, recipients, tuple(product), tuple(bare))
+
+
+def send_bare(sandbox: PrivateSandbox, batch_size: int, recipients: int) -> float:
+    """Post every batch, one after the other over one connection, and read its reply; the seconds that took."""
+    url = f"{sandbox.url}/services/send.php"
+    rows = [{"number": number, "message": text} for number, text in texts(recipients)]
+    with httpx.Client() as client:
+        started = perf_counter()
+        for start in range(0, recipients, batch_size):
+            batch = rows[start : start + batch_size]
+            reply = client.post(url, data={"messages": json.dumps(batch), "key": sandbox.key}).json()
+            if not reply["success"] or len(reply["data"]["messages"]) != len(batch):
+                raise BenchError(f"the sandbox refused a batch of the bare loop: {reply['error']}")
+        return perf_counter() - started
+
+
+def send_with_product(sandbox: PrivateSandbox, batch_size: int, recipients: int) -> float:
+    """Send a planned campaign in one process, on SQLite; the seconds from its start to its last recorded acceptance."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        settings = load_settings(
+            database_url=f"sqlite:///{folder / 'bench.db'}", device_rate=None, first_poll_seconds=NO_POLLS_SECONDS
+        )
+        runtime = build_runtime(settings, sandbox=(sandbox.url, SecretStr(sandbox.key)), only_runs=set())
+        try:
+            path = write_campaign(folder, recipients=recipients, batch_size=batch_size)
+            run_id = take_up(runtime, read_file(path, settings), source=path.name).run_id
+            return _send(runtime, run_id, recipients)
+        finally:
+            runtime.close()
+
+
+def _send(runtime: Runtime, run_id: int, recipients: int) -> float:
+    clockwork = Clockwork(runtime)
+    runtime.queue.work(runtime.settings.threads)
+    clockwork.start()
+    try:
+        took = _wait_until_sent(runtime, run_id)
+    finally:
+        clockwork.stop()
+    with runtime.store.read() as session:
+        by_state = books(session, run_id).by_state
+    if by_state != {RecipientState.ACCEPTED: recipients}:
+        raise BenchError(f"{recipients} recipients were to be accepted, and they are {by_state}")
+    return took.total_seconds()
+
+
+def _wait_until_sent(runtime: Runtime, run_id: int) -> timedelta:
+    give_up = perf_counter() + GIVE_UP_SECONDS
+    while perf_counter() < give_up:
+        sleep(LOOK_SECONDS)
+        with runtime.store.read() as session:
+            run = run_view(session, run_id)
+            is_sent = run.sent_at is not None or run_id in settleable_runs(session, runtime.account_id)
+        if is_sent and run.started_at is not None:
+            return runtime.clock.now() - run.started_at
+    raise BenchError(f"the product was not done after {GIVE_UP_SECONDS:.0f} s")

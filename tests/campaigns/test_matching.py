@@ -1,0 +1,118 @@
+"""Whose messages are they? The matcher of requests whose reply was lost."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaigns.matching import Candidate, Match, Sought, is_similar, match
+
+FLOOR = 100
+ANNA, BEA, CARL = "+393331000001", "+393331000002", "+393331000003"
+TEXTS = {ANNA: "Hi Anna", BEA: "Hi Bea", CARL: "Hi Carl"}
+SOUGHT = Sought(FLOOR, {number: (place, TEXTS[number]) for place, number in enumerate(TEXTS, start=1)})
+
+
+def stored(gateway_id: int, number: str, *, text: str | None = None, group: str | None = "g1") -> Candidate:
+    return Candidate(gateway_id, number, TEXTS.get(number, "Hi") if text is None else text, group)
+
+
+def found_ids(result: Match) -> dict[int, int]:
+    return {recipient_id: candidate.gateway_id for recipient_id, candidate in result.found.items()}
+
+
+def test_a_whole_group_is_found_in_any_order_and_spelling() -> None:
+    shown = [stored(103, CARL), stored(101, ANNA.lstrip("+")), stored(102, BEA)]
+
+    result = match(SOUGHT, shown, attributed=())
+
+    assert found_ids(result) == {1: 101, 2: 102, 3: 103}
+    assert result.doubled == ()
+
+
+def test_a_part_of_the_request_is_found_too() -> None:
+    assert found_ids(match(SOUGHT, [stored(101, BEA)], attributed=())) == {2: 101}
+
+
+@pytest.mark.parametrize(
+    ("candidate", "why"),
+    [
+        (stored(FLOOR, ANNA), "it was there before the request"),
+        (stored(120, ANNA), "it belongs to somebody already"),
+        (stored(121, "+393339999999"), "its number was not in the request"),
+        (stored(122, ANNA, text="Your parcel is here"), "it is another text to the same person"),
+        (stored(123, ANNA, text=""), "its text is not known"),
+    ],
+)
+def test_what_is_not_ours_is_not_found(candidate: Candidate, why: str) -> None:
+    assert match(SOUGHT, [candidate], attributed={120}) == Match({}, ()), why
+
+
+def test_a_group_with_a_stranger_is_somebody_elses_request() -> None:
+    # given another system's request to Anna and a stranger, with the very same text
+    shown = [stored(101, ANNA), stored(102, "+393339999999", text=TEXTS[ANNA])]
+
+    assert match(SOUGHT, shown, attributed=()) == Match({}, ())
+
+
+def test_messages_without_a_group_are_judged_one_by_one() -> None:
+    shown = [stored(101, ANNA, group=None), stored(102, "+393339999999", group=None)]
+
+    assert found_ids(match(SOUGHT, shown, attributed=())) == {1: 101}
+
+
+def test_several_devices_may_give_a_request_several_groups() -> None:
+    shown = [stored(101, ANNA, group="g1"), stored(102, BEA, group="g2"), stored(103, CARL, group="g2")]
+
+    assert found_ids(match(SOUGHT, shown, attributed=())) == {1: 101, 2: 102, 3: 103}
+
+
+def test_a_second_copy_is_reported_and_the_first_one_counts() -> None:
+    shown = [stored(104, ANNA, group="g2"), stored(101, ANNA), stored(102, BEA)]
+
+    result = match(SOUGHT, shown, attributed=())
+
+    assert found_ids(result) == {1: 101, 2: 102}
+    assert [candidate.gateway_id for candidate in result.doubled] == [104]
+
+
+@pytest.mark.parametrize(
+    ("kept", "sent", "is_same"),
+    [
+        ("Hi Anna", "Hi Anna", True),
+        ("  Hi\nAnna ", "Hi Anna", True),
+        ("Hi Anna -- sent with Acme", "Hi Anna", True),
+        ("Hi Ann", "Hi Anna", False),
+        ("Anna Hi", "Hi Anna", False),
+        ("", "Hi Anna", False),
+    ],
+)
+def test_a_server_may_fold_space_and_add_a_footer(kept: str, sent: str, is_same: bool) -> None:
+    assert is_similar(kept, sent) is is_same
+
+
+CANDIDATES = st.lists(
+    st.builds(
+        Candidate,
+        st.integers(FLOOR - 5, FLOOR + 20),
+        st.sampled_from([*TEXTS, "+393339999999"]),
+        st.sampled_from([*TEXTS.values(), "other"]),
+        st.sampled_from([None, "g1", "g2", "g3"]),
+    ),
+    max_size=10,
+    unique_by=lambda candidate: candidate.gateway_id,
+)
+
+
+@given(CANDIDATES, st.sets(st.integers(FLOOR, FLOOR + 20)))
+def test_the_match_depends_on_what_is_shown_and_not_on_its_order(
+    shown: list[Candidate], attributed: set[int]
+) -> None:
+    result = match(SOUGHT, shown, attributed=attributed)
+
+    shuffled = sorted(shown, key=lambda candidate: (candidate.gateway_id * 7_919) % 23)
+    assert match(SOUGHT, [*shuffled, *shown], attributed=attributed) == result
+    # and nobody is given a message that is old, foreign or somebody else's
+    for recipient_id, candidate in result.found.items():
+        assert candidate.gateway_id > FLOOR
+        assert candidate.gateway_id not in attributed
+        assert SOUGHT.recipients[candidate.number][0] == recipient_id
