@@ -46,14 +46,16 @@ class RecipientState(StrEnum):
     IN_DOUBT = (
         "in_doubt"  # in a request that is on its way or whose outcome is unknown -> accepted, pending, failed, held
     )
-    ACCEPTED = "accepted"  # the gateway has it, no phone has sent it yet -> sent, delivered, failed, expired, cancelled
-    SENT = "sent"  # the phone sent it, no delivery report yet; final when following ends -> delivered, failed
+    ACCEPTED = (
+        "accepted"  # the gateway has it, no phone sent it yet -> accepted, sent, delivered, failed, cancelled, expired
+    )
+    SENT = "sent"  # the phone sent it; final when following ends -> accepted, sent, delivered, failed, cancelled
     DELIVERED = "delivered"  # the phone of the recipient has it
-    FAILED = "failed"  # refused, left out or reported so -> accepted, sent, delivered, pending (tried again)
+    FAILED = "failed"  # left out or reported so -> accepted, sent, delivered, failed, cancelled, pending (a retry)
     HELD = "held"  # a person has to decide -> accepted, pending, failed
-    EXPIRED = "expired"  # no receipt within follow.until -> sent, delivered, failed (it came after all)
+    EXPIRED = "expired"  # no receipt within follow.until -> accepted, sent, delivered, failed, cancelled
     CANCELLED = (
-        "cancelled"  # the run was cancelled before it was sent -> sent, delivered (cancelled at the gateway too late)
+        "cancelled"  # before it was sent, or at the gateway (too late) -> accepted, sent, delivered, failed, cancelled
     )
     SKIPPED = "skipped"  # its moment was missed
     INVALID = "invalid"  # planned as: no text can be sent to this row
@@ -88,16 +90,20 @@ BATCH_MOVES: Final[Mapping[BatchState, frozenset[BatchState]]] = {
     B.CANCELLED: frozenset(),
 }
 
+_RECEIPTS: Final = frozenset({P.ACCEPTED, P.SENT, P.DELIVERED, P.FAILED, P.CANCELLED})
+"""What a receipt can say. Which of two receipts stands is decided by their worth alone (`campaigns.receipts`): a move
+that was forbidden here would make the order decide in which they come. The same state again brings more `retries`."""
+
 RECIPIENT_MOVES: Final[Mapping[RecipientState, frozenset[RecipientState]]] = {
     P.PENDING: frozenset({P.IN_DOUBT, P.CANCELLED, P.SKIPPED, P.SUPPRESSED, P.HELD}),
     P.IN_DOUBT: frozenset({P.ACCEPTED, P.PENDING, P.FAILED, P.HELD}),
-    P.ACCEPTED: frozenset({P.SENT, P.DELIVERED, P.FAILED, P.EXPIRED, P.CANCELLED}),
-    P.SENT: frozenset({P.DELIVERED, P.FAILED}),
+    P.ACCEPTED: _RECEIPTS | {P.EXPIRED},
+    P.SENT: _RECEIPTS,
     P.DELIVERED: frozenset(),
-    P.FAILED: frozenset({P.ACCEPTED, P.SENT, P.DELIVERED, P.PENDING}),
+    P.FAILED: _RECEIPTS | {P.PENDING},
     P.HELD: frozenset({P.ACCEPTED, P.PENDING, P.FAILED}),
-    P.EXPIRED: frozenset({P.SENT, P.DELIVERED, P.FAILED}),
-    P.CANCELLED: frozenset({P.SENT, P.DELIVERED}),
+    P.EXPIRED: _RECEIPTS,
+    P.CANCELLED: _RECEIPTS,
     P.SKIPPED: frozenset(),
     P.INVALID: frozenset(),
     P.DUPLICATE: frozenset(),

@@ -31,6 +31,8 @@ def configure_logs(form: str = "auto", *, level: int = logging.INFO, stream: Tex
     )
     # Libraries log through the standard module. httpx writes whole URLs at INFO and APScheduler a line per tick.
     logging.basicConfig(stream=out, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True)
+    # A tick that takes longer than its interval is called once less: normal under load, and no news for anybody.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
 
 def get_logger() -> structlog.stdlib.BoundLogger:

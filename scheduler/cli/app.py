@@ -26,10 +26,8 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except (Exception, KeyboardInterrupt) as error:
-            # Typer's own kinds of ending, and a reader that went away (`| head`), are typer's to handle.
-            if isinstance(error, typer.Exit | type(typer.BadParameter("")).__mro__[2]):
-                raise
-            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+            # What carries an exit code already (wrong usage, an exit) and a reader that went away (`| head`) are typer's.
+            if hasattr(error, "exit_code") or (isinstance(error, OSError) and error.errno == errno.EPIPE):
                 raise
             raise typer.Exit(tell(error, debug=ctx.params["debug"])) from None
 

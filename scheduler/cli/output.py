@@ -90,7 +90,9 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
 def print_counts(recipients: Mapping[str, int]) -> None:
     """Counts by state, and the audience that they add up to."""
     counted = [(state_words(state), f"{n:,}") for state, n in recipients.items() if state != "audience"]
-    print_table(("state", "recipients"), [*counted, ("audience", f"{recipients['audience']:,}")], numeric=("recipients",))
+    print_table(
+        ("state", "recipients"), [*counted, ("audience", f"{recipients['audience']:,}")], numeric=("recipients",)
+    )
 
 
 def print_run(summary: Mapping[str, Any]) -> None:

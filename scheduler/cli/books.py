@@ -1,0 +1,125 @@
+"""`status`, `export`: how far campaigns are, and what became of everybody."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, TextIO
+
+import typer
+
+from scheduler.cli.options import AsJson, Slug
+from scheduler.cli.output import print_json, say, warn
+
+if TYPE_CHECKING:
+    from worker.store.engine import Store
+
+WATCH_SECONDS: Final = 1.0
+
+
+class Format(StrEnum):
+    """How an export is written."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(status)
+    app.command()(export)
+
+
+def status(
+    campaign: Annotated[
+        str | None, typer.Argument(metavar="[CAMPAIGN]", help="One campaign in detail; without it all of them.")
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every second until all of it is finished.")
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """Show how far campaigns are: counts by state, what they wait for, and why."""
+    from scheduler.cli.progress import read_progress, show_progress, summaries
+    from scheduler.cli.reading import NOTHING_YET, campaign_store, existing_store
+    from worker.settings import load_settings
+
+    settings = load_settings()
+    with campaign_store(settings) if campaign else existing_store(settings) as store:
+        if store is None:
+            if not json:
+                say(NOTHING_YET)
+            return
+        before = None
+        while True:
+            seen = read_progress(store, campaign)
+            if seen != before:
+                if json:
+                    for summary in summaries(seen):
+                        print_json(summary)
+                else:
+                    if before is not None:
+                        typer.clear() if sys.stdout.isatty() else say("")
+                    show_progress(seen, settings.zone, in_detail=campaign is not None)
+            if not watch or all(entry.run.finished_at for entry in seen):
+                return
+            before = seen
+            time.sleep(WATCH_SECONDS)
+
+
+def export(
+    campaign: Slug,
+    form: Annotated[Format, typer.Option("--format", help="csv, or jsonl: one JSON object a line.")] = Format.CSV,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file, whole or not at all.")
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="CSV cells as they are, also those that a spreadsheet would compute.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Short for --format jsonl.")] = False,
+) -> None:
+    """Write every recipient of a campaign with number, state, reason, text and times (UTC), as CSV or JSON lines.
+
+    Numbers and texts are shown in full.
+    """
+    from scheduler.cli.reading import campaign_store, latest_run
+    from worker.settings import load_settings
+
+    with campaign_store(load_settings()) as store:
+        with store.read() as session:
+            run = latest_run(session, campaign)
+        with _whole_file(output) if output else _standard_output() as stream:
+            count = _write(store, run.id, stream, Format.JSONL if json else form, raw=raw)
+    if output:
+        warn(f"wrote {count:,} recipients to {output}")
+
+
+def _write(store: "Store", run_id: int, stream: TextIO, form: Format, *, raw: bool) -> int:
+    from scheduler.report import write_csv, write_jsonl
+
+    if form is Format.JSONL:
+        return write_jsonl(store, run_id, stream)
+    return write_csv(store, run_id, stream, raw=raw)
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[TextIO]:
+    """A file that takes the place of `path` when the block ends well, and vanishes when it does not."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with draft.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _standard_output() -> Iterator[TextIO]:
+    """Standard output in UTF-8, whatever the locale: what is exported is a file, redirected or not."""
+    sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]  # a TextIOWrapper
+    yield sys.stdout
+    sys.stdout.flush()

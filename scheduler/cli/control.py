@@ -1,0 +1,102 @@
+"""`pause`, `resume`, `cancel`: stopping what is under way, for a while or for good."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scheduler.cli.errors import Refused
+from scheduler.cli.options import AsJson, Slug
+from scheduler.cli.output import print_json, say, state_words
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+    from worker.store.runs import RunView
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(pause)
+    app.command()(resume)
+    app.command()(cancel)
+
+
+def pause(campaign: Slug, json: AsJson = False) -> None:
+    """Start no new request of a campaign; requests under way are finished, receipts are followed."""
+    from worker.store.runs import PAUSED_BY_HAND, in_flight, pause_run
+
+    with _transaction(campaign) as (session, run):
+        if not pause_run(session, run.id, PAUSED_BY_HAND):
+            raise Refused(f"{campaign} is {state_words(run.state.value)} already: there is nothing to pause")
+        batches = in_flight(session, run.id)
+    if json:
+        print_json({"campaign": campaign, "run": run.id, "state": "paused", "in_flight": batches})
+        return
+    say(f"{campaign} is paused; let it go on with: campaigns resume {campaign}")
+    _tell_in_flight(batches)
+
+
+def resume(campaign: Slug, json: AsJson = False) -> None:
+    """Let a paused campaign go on where it was."""
+    from worker.store.outlook import outlook
+    from worker.store.runs import resume_run
+
+    with _transaction(campaign) as (session, run):
+        state = resume_run(session, run.id)
+        account_reason = outlook(session, run.id).account_reason
+        if state is None:
+            waits = f"; its account is: {account_reason}" if account_reason else ""
+            raise Refused(f"{campaign} is {state_words(run.state.value)} and not paused{waits}")
+    if json:
+        print_json({"campaign": campaign, "run": run.id, "state": state.value, "account": account_reason or None})
+        return
+    say(f"{campaign} is {state_words(state.value)} again")
+    if account_reason:
+        say(f"nothing is sent yet, for the account is paused: {account_reason}")
+
+
+def cancel(
+    campaign: Slug,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Never send what a campaign has not sent yet; what was sent is still followed. There is no way back."""
+    from campaigns.clock import SystemClock
+    from worker.store.runs import cancel_run, in_flight
+
+    with _transaction(campaign) as (session, run):
+        state = run.state  # asked about outside of a transaction: others must not wait for the answer
+    if sys.stdin.isatty() and not yes:
+        question = f"{campaign} is {state_words(state.value)}. Cancel it for good?"
+        if not typer.confirm(question, err=True):
+            typer.echo(f"{campaign} was left as it is", err=True)
+            return
+    with _transaction(campaign) as (session, run):
+        unsent = cancel_run(session, run.id, "cancelled by hand", SystemClock().now())
+        if unsent is None:
+            raise Refused(f"{campaign} is {state_words(run.state.value)} already: there is nothing to cancel")
+        batches = in_flight(session, run.id)
+    if json:
+        print_json({"campaign": campaign, "run": run.id, "state": "cancelled", "unsent": unsent, "in_flight": batches})
+        return
+    say(f"{campaign} is cancelled: {unsent:,} recipients will never be sent to")
+    _tell_in_flight(batches)
+
+
+@contextmanager
+def _transaction(slug: str) -> Iterator[tuple["Session", "RunView"]]:
+    """One transaction about the latest run of a campaign. Raises `Refused` for an unknown one."""
+    from scheduler.cli.reading import campaign_store, latest_run
+    from worker.settings import load_settings
+
+    with campaign_store(load_settings()) as store, store.write() as session:
+        yield session, latest_run(session, slug)
+
+
+def _tell_in_flight(batches: list[int]) -> None:
+    if batches:
+        numbers = ", ".join(map(str, batches))
+        say(f"these batches are under way or looked up at the gateway, and may still be delivered: {numbers}")

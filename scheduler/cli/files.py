@@ -1,0 +1,123 @@
+"""`init`, `check`, `plan`, `schema`: campaign files before anything is sent."""
+
+import json as jsonlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scheduler.cli.errors import Exit
+from scheduler.cli.options import AsJson
+from scheduler.cli.output import print_json, say
+
+if TYPE_CHECKING:
+    from campaigns.problems import Problem
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(init)
+    app.command()(check)
+    app.command()(plan)
+    app.command()(schema)
+
+
+def init(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="The inbox to make; by default the one of the settings.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Make an inbox with a commented example, and a settings file; nothing that exists is overwritten."""
+    from scheduler.cli.starter import EXAMPLE, make_starter
+    from worker.settings import load_settings
+
+    inbox = folder or load_settings().inbox
+    made, kept = make_starter(inbox, Path.cwd())
+    if json:
+        print_json({"inbox": str(inbox), "made": [str(path) for path in made], "kept": [str(path) for path in kept]})
+        return
+    for path in made:
+        say(f"made  {path}")
+    for path in kept:
+        say(f"kept  {path} (it was there already)")
+    campaign = inbox / EXAMPLE
+    say(
+        f"\nNext:\n  mv {campaign}.example {campaign}\n  campaigns check {campaign}\n  campaigns plan {campaign} --sandbox\n"
+        f"  campaigns run {campaign} --sandbox\nFor real texts set the gateway's address and key in .env, then leave out --sandbox."
+    )
+
+
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Campaign files (YAML).")],
+    json: AsJson = False,
+) -> None:
+    """Validate campaign files and the tables that they name; nothing is planned or sent.
+
+    Exit code 2 if any is invalid: every problem of every file is listed as file:line:column: path: problem.
+    """
+    from campaigns.checking import check_file
+    from campaigns.problems import CampaignFileError
+    from worker.settings import load_settings
+
+    settings = load_settings()
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            check_file(file, timezone=settings.timezone, region=settings.region)
+            found: tuple[Problem, ...] = ()
+        except CampaignFileError as error:
+            found = error.problems
+        problems.extend(found)
+        if json:
+            print_json(
+                {"file": str(file), "valid": not found, "problems": [_problem_json(problem) for problem in found]}
+            )
+        elif not found:
+            say(f"{file}: valid")
+    if problems and not json:
+        raise CampaignFileError(problems)
+    raise typer.Exit(Exit.BAD_INPUT if problems else Exit.DONE)
+
+
+def _problem_json(problem: "Problem") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(problem)
+
+
+def plan(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A campaign file (YAML).")],
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="As `run --sandbox` would do it.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Show what a campaign would do, sending nothing: who gets which text, what it costs, when it would be done."""
+    from campaigns.clock import SystemClock
+    from scheduler.cli.preview import preview, preview_json, print_preview
+    from scheduler.intake import read_file
+    from scheduler.rehearsal import rehearsal_settings
+    from worker.settings import load_settings
+
+    settings = load_settings()
+    if sandbox:
+        settings = rehearsal_settings(settings)
+    seen = preview(read_file(file, settings), settings, source=str(file), now=SystemClock().now())
+    if json:
+        print_json(preview_json(seen))
+    else:
+        print_preview(seen)
+
+
+def schema(
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it to this file.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Print the JSON Schema of the campaign file, with which editors complete and check while you type."""
+    from campaigns.definition import json_schema
+
+    text = jsonlib.dumps(json_schema(), indent=None if json else 2)
+    if output is None:
+        typer.echo(text)
+        return
+    output.write_text(text + "\n", encoding="utf-8")
+    typer.echo(f"wrote {output}", err=True)

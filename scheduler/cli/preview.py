@@ -1,0 +1,176 @@
+"""What `campaigns plan` shows: a plan made, counted and thrown away."""
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from campaigns.audience import AudienceProblem
+from campaigns.batching import BatchLimits, into_batches
+from campaigns.definition import Definition, DeviceMode, Rate
+from campaigns.forecast import Forecast, forecast
+from campaigns.lifecycle import RecipientState
+from campaigns.planning import PlanSummary, plan_recipients
+from campaigns.problems import CampaignFileError, Problem
+from campaigns.segments import segmentation
+from scheduler.cli.output import local_time, print_counts, print_facts, say
+from scheduler.intake import limits_of, list_of, rates_of
+from scheduler.report import utc
+from worker.dispatch import routes
+from worker.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a campaign would do. `rates` are those of all its devices together, in segments."""
+
+    definition: Definition
+    plan_hash: str
+    summary: PlanSummary
+    limits: BatchLimits
+    requests: int
+    rates: tuple[Rate, ...]
+    forecast: Forecast | None
+
+
+def preview(definition: Definition, settings: Settings, *, source: str, now: datetime) -> Preview:
+    """Plan the campaign as it would be planned now. Raises `CampaignFileError` for an unusable or empty audience."""
+    plan, limits = plan_recipients(definition), limits_of(definition, settings)
+    requests = 0
+    try:
+        for chunk in into_batches(plan, limits):
+            requests = max([requests, *(batch + 1 for _, batch in chunk if batch is not None)])
+        problem = "" if plan.summary.audience or list_of(definition) else "the audience is empty"
+    except AudienceProblem as error:
+        problem = str(error)
+    if problem:
+        raise CampaignFileError([Problem(source, 1, 1, "audience", problem)])
+    segments = plan.summary.segments
+    if list_of(definition) is not None:
+        requests, segments = 1, segmentation(definition.message).segments  # one request; the gateway knows for how many
+    rates = _rates(definition, settings)
+    start = max(definition.schedule.start_at() or now, now)
+    estimate = forecast(
+        segments, start=start, rates=rates, window=definition.schedule.window, zone=definition.schedule.zone
+    )
+    return Preview(definition, plan.hash, plan.summary, limits, requests, rates, estimate)
+
+
+def _rates(definition: Definition, settings: Settings) -> tuple[Rate, ...]:
+    """Every rate that applies; devices that take turns each have the device rate."""
+    if (rate := settings.device_rate) is not None:
+        shared = Rate(rate.count * len(routes(definition, first=0)), rate.per)
+        settings = settings.model_copy(update={"device_rate": shared})
+    return tuple(rates_of(definition, settings))
+
+
+def device_words(definition: Definition) -> str:
+    """Which phones send, in words."""
+    devices = definition.devices
+    names = [
+        f"device {target.device}" + ("" if target.slot is None else f" SIM slot {target.slot}")
+        for target in devices.use
+    ]
+    match devices.mode:
+        case DeviceMode.ALL_DEVICES:
+            chosen = "every device, with its default SIM"
+        case DeviceMode.ALL_SIMS:
+            chosen = "every SIM of every device"
+        case DeviceMode.SPECIFIED:
+            chosen = ", ".join(names) or "the gateway's primary device"
+    if devices.random:
+        return f"one of {chosen}, by chance for each request"
+    return f"{chosen}, in turns" if len(names) > 1 else chosen
+
+
+def forcing_characters(summary: PlanSummary) -> list[dict[str, Any]]:
+    """The characters for whose sake texts are sent as UCS-2, the most frequent first, by code and name."""
+    return [
+        {
+            "character": character,
+            "code": f"U+{ord(character):04X}",
+            "name": unicodedata.name(character, "a character without a name"),
+            "texts": count,
+        }
+        for character, count in summary.forced_by
+    ]
+
+
+def preview_json(seen: Preview) -> dict[str, Any]:
+    """The facts as one object; times are ISO 8601 in UTC."""
+    definition, summary, estimate = seen.definition, seen.summary, seen.forecast
+    last = estimate.last_send_at if estimate else None
+    return {
+        "campaign": definition.campaign,
+        "plan": seen.plan_hash,
+        "recipients": {"audience": summary.audience} | {state.value: n for state, n in _counts(summary).items()},
+        "segments": summary.segments,
+        "encodings": dict(summary.encodings),
+        "forced_by": forcing_characters(summary),
+        "samples": [{"number": sample.number, "text": sample.text} for sample in summary.samples],
+        "longest_text": summary.longest_text,
+        "warnings": list(summary.warnings),
+        "devices": device_words(definition),
+        "rates": [str(rate) for rate in seen.rates],
+        "batch_size": seen.limits.messages,
+        "requests": seen.requests,
+        "first_send_at": utc(estimate.first_send_at) if estimate else None,
+        "last_send_at": utc(last),
+        "followed_until": utc(last + definition.follow.until) if last else None,
+    }
+
+
+def print_preview(seen: Preview) -> None:
+    """The facts for people."""
+    definition, summary = seen.definition, seen.summary
+    rates = [f"at most {rate}" for rate in seen.rates]
+    print_facts(
+        [
+            ("campaign", definition.campaign),
+            ("description", definition.description),
+            ("plan", seen.plan_hash),
+            ("devices", device_words(definition)),
+            ("rate", f"{' and '.join(rates)}, in segments" if rates else "as fast as the gateway takes it"),
+            ("requests", f"{seen.requests:,}, each with at most {seen.limits.messages} texts"),
+            *_timing(seen),
+            ("cost", _cost(seen)),
+            *(("UCS-2 because", _because(entry)) for entry in forcing_characters(summary)),
+            *(("warning", warning) for warning in summary.warnings),
+        ]
+    )
+    if summary.audience:
+        say("")
+        print_counts({"audience": summary.audience} | {state.value: n for state, n in _counts(summary).items()})
+    for sample in summary.samples:
+        say(f"\nto {sample.number}\n  {sample.text}")
+    if summary.longest_text:
+        cost = segmentation(summary.longest_text)
+        say(f"\nlongest text ({cost.encoding}, segments: {cost.segments})\n  {summary.longest_text}")
+
+
+def _counts(summary: PlanSummary) -> dict[RecipientState, int]:
+    return {state: summary.counts[state] for state in RecipientState if state in summary.counts}
+
+
+def _timing(seen: Preview) -> list[tuple[str, str]]:
+    zone, estimate = seen.definition.schedule.zone, seen.forecast
+    if estimate is None:
+        return [("sends", "nothing: nobody in the audience can be sent to")]
+    last = estimate.last_send_at
+    return [
+        ("first send", local_time(estimate.first_send_at, zone)),
+        ("last send", local_time(last, zone) or "more than a year later: raise the rate or widen the window"),
+        ("finished by", local_time(last + seen.definition.follow.until, zone) if last else ""),
+    ]
+
+
+def _cost(seen: Preview) -> str:
+    if (list_id := list_of(seen.definition)) is not None:
+        segments = segmentation(seen.definition.message).segments
+        return f"segments: {segments} for each contact of list {list_id}; only the gateway knows how many they are"
+    encodings = ", ".join(f"{count:,} texts {encoding}" for encoding, count in seen.summary.encodings.items())
+    return f"segments: {seen.summary.segments:,}" + (f" ({encodings})" if encodings else "")
+
+
+def _because(entry: dict[str, Any]) -> str:
+    return f"{entry['code']} {entry['name']} in {entry['texts']:,} texts"

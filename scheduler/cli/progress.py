@@ -1,0 +1,111 @@
+"""What `campaigns status` shows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from campaigns.lifecycle import BatchState, RecipientState, RunState
+from scheduler.cli.output import local_time, print_facts, print_run, print_table, say, state_words
+from scheduler.cli.reading import latest_run
+from scheduler.report import run_summary
+from worker.store.counts import Books, books
+from worker.store.engine import Store
+from worker.store.outlook import Outlook, outlook
+from worker.store.runs import RunView, list_runs
+
+R = RecipientState
+
+COLUMNS = {
+    "open": (R.PENDING, R.IN_DOUBT, R.ACCEPTED),
+    "sent": (R.SENT,),
+    "delivered": (R.DELIVERED,),
+    "failed": (R.FAILED, R.EXPIRED),
+    "held": (R.HELD,),
+    "not sent": (R.CANCELLED, R.SKIPPED, R.INVALID, R.DUPLICATE, R.SUPPRESSED, R.EXCLUDED, R.CAPPED, R.HOLDOUT),
+}
+"""The columns of the overview: every state is in one of them, so that they add up to the audience."""
+
+IN_FLIGHT = (BatchState.SENDING, BatchState.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One run at one moment."""
+
+    run: RunView
+    books: Books
+    outlook: Outlook
+
+
+def read_progress(store: Store, slug: str | None) -> list[Progress]:
+    """How far one campaign is, or all of them, the oldest first. Raises `Refused` for an unknown one."""
+    with store.read() as session:
+        runs = list_runs(session) if slug is None else [latest_run(session, slug)]
+        return [Progress(run, books(session, run.id), outlook(session, run.id)) for run in runs]
+
+
+def summaries(seen: Sequence[Progress]) -> Iterator[dict[str, Any]]:
+    """The objects of `--json`."""
+    return (run_summary(entry.run, entry.books) for entry in seen)
+
+
+def show_progress(seen: Sequence[Progress], zone: ZoneInfo, *, in_detail: bool) -> None:
+    """A table of all runs, or everything about one."""
+    if in_detail:
+        _show_one(seen[0], zone)
+        return
+    rows = [
+        (
+            entry.run.campaign,
+            state_words(entry.run.state.value),
+            *(f"{sum(entry.books.by_state.get(state, 0) for state in states):,}" for states in COLUMNS.values()),
+            f"{entry.books.audience:,}",
+            local_time(entry.run.started_at, zone),
+            "; ".join(why for why in (_rehearsal(entry.run), waits_for(entry, zone)) if why),
+        )
+        for entry in seen
+    ]
+    figures = (*COLUMNS, "audience")
+    print_table(("campaign", "state", *figures, "started", "remarks"), rows, numeric=figures)
+
+
+def _show_one(entry: Progress, zone: ZoneInfo) -> None:
+    print_run(run_summary(entry.run, entry.books))
+    batches = entry.outlook.batches
+    in_flight = sum(batches.get(state, 0) for state in IN_FLIGHT)
+    say("")
+    print_facts(
+        [
+            ("file", entry.run.source),
+            ("rehearsal", _rehearsal(entry.run)),
+            ("batches", ", ".join(f"{n:,} {state_words(state.value)}" for state, n in sorted(batches.items()))),
+            ("in flight", f"{in_flight:,} of them" if in_flight else ""),
+            ("now", waits_for(entry, zone)),
+        ]
+    )
+
+
+def _rehearsal(run: RunView) -> str:
+    return "a rehearsal in the sandbox" if run.rehearsal else ""
+
+
+def waits_for(entry: Progress, zone: ZoneInfo) -> str:
+    """What the run waits for, in words; empty when it is over or sends."""
+    run, ahead = entry.run, entry.outlook
+    if run.finished_at is not None:
+        return run.reason
+    if run.state is RunState.PAUSED:
+        return f"paused: {run.reason}" if run.reason else "paused"
+    if ahead.account_reason:
+        return f"the account is paused: {ahead.account_reason}"
+    if run.state is RunState.SCHEDULED:
+        return f"starts {local_time(run.starts_at, zone)}" if run.planned_at else "is being planned"
+    in_doubt = ahead.batches.get(BatchState.UNKNOWN, 0)
+    if in_doubt:
+        return f"{in_doubt:,} requests are in doubt and looked up at the gateway"
+    if run.state in {RunState.SETTLING, RunState.CANCELLED}:
+        return "waits for receipts"
+    if ahead.next_due_at is not None and ahead.next_reason:
+        return f"next request {local_time(ahead.next_due_at, zone)}: {ahead.next_reason}"
+    return ""

@@ -1,0 +1,61 @@
+"""The database as commands look at it: nothing is made or upgraded on the way."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from scheduler.cli.errors import Refused
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+    from worker.settings import Settings
+    from worker.store.engine import Store
+    from worker.store.runs import RunView
+
+NOTHING_YET = "there are no campaigns yet; drop a file into the inbox, or run one: campaigns run FILE"
+
+
+@contextmanager
+def existing_store(settings: "Settings") -> Iterator["Store | None"]:
+    """The database, or None where nothing was ever stored in it. Raises `StoreError`."""
+    import sqlalchemy as sa
+
+    from worker.store.engine import Store
+
+    store = Store(settings.database_url)
+    try:
+        path = store.sqlite_path
+        if path is not None and not path.exists():
+            yield None
+            return
+        with store.read() as session:
+            is_empty = not sa.inspect(session.connection()).has_table("run")
+        yield None if is_empty else store
+    finally:
+        store.close()
+
+
+@contextmanager
+def campaign_store(settings: "Settings") -> Iterator["Store"]:
+    """As `existing_store`, for a command that names a campaign. Raises `Refused` where there is none yet."""
+    with existing_store(settings) as store:
+        if store is None:
+            raise Refused(NOTHING_YET)
+        yield store
+
+
+def latest_run(session: "Session", slug: str) -> "RunView":
+    """The latest run of a campaign. Raises `Refused` with the nearest name where there is none."""
+    from worker.store.runs import find_run, list_runs
+
+    run = find_run(session, slug)
+    if run is not None:
+        return run
+    known = sorted({run.campaign for run in list_runs(session)})
+    if not known:
+        raise Refused(NOTHING_YET)
+    near = get_close_matches(slug, known, n=1)
+    advice = f"did you mean {near[0]}?" if near else "list them with: campaigns status"
+    raise Refused(f"there is no campaign {slug}; {advice}")

@@ -1,0 +1,79 @@
+"""`migrate`, `sandbox`: what is needed before a campaign can be sent, or tried."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scheduler.cli.options import AsJson
+from scheduler.cli.output import print_json, say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(migrate)
+    app.command()(sandbox)
+
+
+def migrate(json: AsJson = False) -> None:
+    """Make the database's tables, or bring them up to date; harmless when they are."""
+    from worker.settings import load_settings
+    from worker.store.engine import Store
+    from worker.store.migrate import migrate as bring_up_to_date
+
+    store = Store(load_settings().database_url)
+    try:
+        revision = bring_up_to_date(store)
+    finally:
+        store.close()
+    database = store.url.render_as_string(hide_password=True)
+    if json:
+        print_json({"database": database, "revision": revision})
+    else:
+        say(f"the database {database} is at schema {revision}")
+
+
+def sandbox(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+    key: Annotated[str | None, typer.Option(help="The API key; without it one is made and printed.")] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(help="File for what was accepted; an existing one is continued.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="How replies are written: strings or ints.")] = "strings",
+    webhook: Annotated[
+        str | None, typer.Option(help="Address on this machine that inbound messages are pushed to.")
+    ] = None,
+    pace: Annotated[float, typer.Option(help="Messages per second and SIM.")] = 50.0,
+    failed: Annotated[float, typer.Option(help="Share of the numbers (0 to 1) that fail.")] = 0.0,
+    no_report: Annotated[float, typer.Option(help="Share of the numbers that never get a delivery report.")] = 0.0,
+    credits_: Annotated[int | None, typer.Option("--credits", help="One a message; unlimited without it.")] = None,
+    seed: Annotated[int, typer.Option(help="Changes which numbers the shares hit.")] = 0,
+    json: AsJson = False,
+) -> None:
+    """Run a local gateway with the same API that sends nothing to any phone; its URL is printed once it is ready.
+
+    It has devices 1 and 2 (two SIMs each) and contact lists 1 and 2. Ctrl-C ends it.
+    """
+    from worker.sandbox.command import run
+    from worker.sandbox.options import Profile, SandboxOptions
+    from worker.sandbox.server import serve
+
+    if profile not in list(Profile):
+        raise typer.BadParameter(f"must be {' or '.join(Profile)}, not {profile}", param_hint="--profile")
+    options = SandboxOptions(
+        port=port,
+        key=key,
+        ledger=ledger,
+        profile=Profile(profile),
+        webhook=webhook,
+        pace_per_second=pace,
+        failed=failed,
+        no_report=no_report,
+        credits=credits_,
+        seed=seed,
+    )
+    if not json:
+        run(options)
+        return
+    options = options.with_key()
+    serve(options, on_ready=lambda url: print_json({"url": url, "key": options.key}))

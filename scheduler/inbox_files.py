@@ -1,0 +1,182 @@
+"""The campaign files of the inbox: which there are, whether each is complete, in which form, and whether one is gone."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from campaigns.definition.loader import MAX_BYTES, load_document
+from campaigns.definition.reading import DEFAULTS_NAME
+from campaigns.definition.sources import as_list
+from campaigns.problems import CampaignFileError
+
+QUIET: Final = timedelta(seconds=0.7)
+"""How long nothing may have been written. With a look every 0.5 s a file is taken up 1.5 s after its last byte."""
+
+GONE_AFTER: Final = timedelta(seconds=2)
+"""How long a file must be missing: some editors delete the old version a moment before they put the new one there."""
+
+Stat = tuple[int, int]  # size in bytes, time of the last write in nanoseconds
+UNREADABLE: Final[Stat] = (-1, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Campaign files in the order of their paths; not `whole`: a folder could not be listed, so none may count as gone."""
+
+    files: tuple[Path, ...]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Size and time of a campaign file and of every file that it depends on (None: not there)."""
+
+    own: Stat | None
+    defaults: Stat | None
+    named: tuple[tuple[str, Stat | None], ...]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The files that it names and that are not there."""
+        return tuple(name for name, stat in self.named if stat is None)
+
+
+def list_campaign_files(inbox: Path) -> Listing:
+    """Every campaign file in the inbox and below: nothing hidden, no link that leads out. Raises `OSError`."""
+    if not inbox.is_dir():
+        raise NotADirectoryError(f"{inbox} is no folder")
+    failed: list[OSError] = []
+    found: list[Path] = []
+    for folder, subfolders, names in os.walk(inbox, onerror=failed.append):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        paths = (Path(folder, name) for name in names if not name.startswith(".") and name != DEFAULTS_NAME)
+        found += [path for path in paths if path.suffix.lower() in {".yaml", ".yml"} and _is_file_of(inbox, path)]
+    return Listing(tuple(sorted(found)), whole=not failed)
+
+
+def look_at(path: Path, names: tuple[str, ...]) -> Look:
+    """A look at the file, its defaults and the files called `names`."""
+    return Look(
+        _stat(path), _stat(path.with_name(DEFAULTS_NAME)), tuple((name, _stat(path.parent / name)) for name in names)
+    )
+
+
+def fingerprint(path: Path, look: Look) -> str:
+    """The form that a file is in, as 64 hex digits: half for what it and its defaults say, half for the files it names.
+
+    Those may be large, so their names, sizes and times stand for them. Raises `OSError` when the file itself cannot be read.
+    """
+    said = sha256(_head(path) + b"\0")
+    if look.defaults is not None and look.defaults != UNREADABLE:
+        said.update(_head(path.with_name(DEFAULTS_NAME)))
+    return said.hexdigest()[:32] + sha256(repr(look.named).encode()).hexdigest()[:32]
+
+
+def has_other_files(fingerprint: str, before: str) -> bool:
+    """Whether a file that the campaign names was written, came or went between the two."""
+    return fingerprint[32:] != before[32:]
+
+
+def named_files(path: Path) -> tuple[str, ...]:
+    """The names of the tables that a campaign file asks for, as far as it can be read; none outside its folder."""
+    said, by_default = _data(path), _data(path.with_name(DEFAULTS_NAME))
+    entries = [said.get("audience"), said["exclude"] if "exclude" in said else by_default.get("exclude")]
+    names = dict.fromkeys(name for entry in entries for name in _names_in(entry))
+    return tuple(name for name in names if _is_inside(path.parent, path.parent / name))
+
+
+@dataclass(slots=True)
+class _Seen:
+    look: Look
+    since: datetime
+    is_judged: bool = False
+
+
+class InboxWatch:
+    """What this process saw in the inbox: nothing of it has to outlive the process."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Path, _Seen] = {}
+        self._names: dict[Path, tuple[Look, tuple[str, ...]]] = {}
+        self._missing_since: dict[Path, datetime] = {}
+
+    def completed(self, path: Path, now: datetime) -> Look | None:
+        """The look at a file that has just become complete; None while it is written, and once it was returned."""
+        look = look_at(path, self._named(path))
+        self._missing_since.pop(path, None)
+        seen = self._seen.get(path)
+        if seen is None or seen.look != look:
+            self._seen[path] = _Seen(look, now)
+            return None
+        if seen.is_judged or now - seen.since < QUIET:
+            return None
+        seen.is_judged = True
+        return look
+
+    def look_again(self, path: Path, at: datetime) -> None:
+        """Return the file once more, then, though nothing of it changes."""
+        if path in self._seen:
+            self._seen[path] = _Seen(self._seen[path].look, at - QUIET)
+
+    def missing_for(self, path: Path, now: datetime) -> timedelta:
+        """How long a file that is not in the listing has been missing in every look."""
+        self._seen.pop(path, None)
+        self._names.pop(path, None)
+        return now - self._missing_since.setdefault(path, now)
+
+    def forget_missing(self) -> None:
+        """The inbox itself is away: that says nothing about its files."""
+        self._missing_since.clear()
+
+    def _named(self, path: Path) -> tuple[str, ...]:
+        """Parsed only when the file or its defaults changed, for this is asked twice a second."""
+        look = look_at(path, ())
+        known = self._names.get(path)
+        if known is None or known[0] != look:
+            known = self._names[path] = (look, named_files(path))
+        return known[1]
+
+
+def _stat(path: Path) -> Stat | None:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return UNREADABLE
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _head(path: Path) -> bytes:
+    """As much of a file as is ever read of it."""
+    with path.open("rb") as stream:
+        return stream.read(MAX_BYTES + 1)
+
+
+def _data(path: Path) -> dict[str, Any]:
+    try:
+        return dict(load_document(path).data) if path.is_file() else {}
+    except CampaignFileError:
+        return {}
+
+
+def _names_in(entry: Any) -> Iterator[str]:
+    for source in as_list(entry) or ():
+        if isinstance(source, dict) and isinstance(source.get("file"), str):
+            yield source["file"]
+
+
+def _is_file_of(inbox: Path, path: Path) -> bool:
+    """An ordinary file, for a pipe would never end, and inside the inbox also when it is a link."""
+    return path.is_file() and (not path.is_symlink() or _is_inside(inbox, path))
+
+
+def _is_inside(folder: Path, path: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # too long a name, a loop of links
+        return False

@@ -1,0 +1,187 @@
+"""What NAME.status.txt says, in the words of people who never see the command line."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from campaigns.definition import Schedule
+from campaigns.definition.windows import format_days
+from campaigns.lifecycle import RecipientState, RunState
+from campaigns.problems import CampaignFileError, Problem
+from worker.store.runs import RunView
+
+P, R = RecipientState, RunState
+
+MEANINGS: Final[Mapping[RecipientState, str]] = {
+    P.PENDING: "not sent yet",
+    P.IN_DOUBT: "being handed over, or being looked up because the gateway gave no clear answer",
+    P.ACCEPTED: "handed over, no phone has sent it yet",
+    P.SENT: "sent by the phone, no delivery report yet",
+    P.DELIVERED: "arrived",
+    P.FAILED: "could not be sent",
+    P.HELD: "a person has to decide",
+    P.EXPIRED: "no phone sent it in time",
+    P.CANCELLED: "cancelled before it was sent",
+    P.SKIPPED: "its moment was missed",
+    P.INVALID: "no text can be sent to this row",
+    P.DUPLICATE: "the number stands in the audience already",
+    P.SUPPRESSED: "opted out",
+    P.EXCLUDED: "excluded by the campaign",
+    P.CAPPED: "got enough texts lately",
+    P.HOLDOUT: "control group",
+}
+"""One line for every state that a recipient can be in."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """A run as its status text shows it. `account_paused`: why nothing of the account is sent; empty: it is."""
+
+    run: RunView
+    by_state: Mapping[RecipientState, int]
+    account_paused: str
+    schedule: Schedule
+    list_id: int | None
+
+
+def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
+    """The status without the time of its writing: equal texts need not be written again."""
+    parts = [notice] if notice else []
+    if status is not None:
+        parts += [_headline(status, now), _people(status)]
+        warnings = [f"Please note: {warning}" for warning in status.run.plan_summary.get("warnings", ())]
+        if warnings:
+            parts.append("\n".join(warnings))
+    return "\n\n".join(parts) + "\n"
+
+
+def stamped(text: str, zone: ZoneInfo, now: datetime) -> str:
+    """The status with the time of its writing, by the clocks of `zone`."""
+    return f"{text}\nLast updated: {shown_time(now, zone, seconds=True)}\n"
+
+
+def shown_time(moment: datetime, zone: ZoneInfo, *, seconds: bool = False) -> str:
+    """A moment by the clocks of a zone: `Tue 2026-12-01 09:00 (Europe/Rome)`."""
+    return f"{moment.astimezone(zone):{'%a %Y-%m-%d %H:%M:%S' if seconds else '%a %Y-%m-%d %H:%M'}} ({zone.key})"
+
+
+def broken_notice(name: str, error: CampaignFileError, missing: Sequence[str], *, has_run: bool) -> str:
+    """Every problem of a file. `missing`: files it names that are not there yet; `has_run`: an earlier version counts."""
+    if missing:
+        first = f"{name} is waiting for {', '.join(missing)}."
+        last = "It is read again as soon as something is put there or the file is changed."
+    else:
+        first = f"{name} cannot be used."
+        last = "It is read again as soon as it is mended and saved."
+    kept = " The version before it stays in force, see below." if has_run else " Nothing is sent."
+    return "\n".join([first + kept, "", *(_in_words(problem) for problem in error.problems), "", last])
+
+
+def internal_error_notice(name: str) -> str:
+    """The program, and not the file, is at fault."""
+    return f"{name} could not be read because of an internal error, see the log. It is tried again every minute."
+
+
+def taken_notice(name: str, campaign: str, other: str) -> str:
+    """Another file has this campaign."""
+    return (
+        f"{name} is not used: {other} is the campaign {campaign} already. "
+        "Give this one another name after `campaign:`, or remove one of the two files."
+    )
+
+
+def tables_notice(name: str, campaign: str) -> str:
+    """A table was changed after sending began."""
+    return (
+        f"A file that {name} names was changed after {campaign} began to send; the campaign goes on as it was planned. "
+        "For new people make a new campaign with another name."
+    )
+
+
+def over_notice(name: str, campaign: str) -> str:
+    """The campaign of this file is at its end."""
+    return (
+        f"{name} sends nothing more: the campaign {campaign} is over, see below. "
+        "To send again, give it another name after `campaign:`."
+    )
+
+
+def moved_notice(name: str, to: Path) -> str:
+    """The same campaign is in another file now."""
+    return f"{name} is gone; its campaign goes on as {to.as_posix()}, see the status there."
+
+
+def removed_notice(name: str) -> str:
+    """Nothing was or will be sent of it."""
+    return f"Cancelled: {name} was removed from the inbox. Nothing was sent."
+
+
+def _headline(status: RunStatus, now: datetime) -> str:
+    run = status.run
+    lines = [f"{run.campaign}: {_state(status, now)}"]
+    if run.rehearsal:
+        lines.append("This is a rehearsal in the sandbox: no text reaches a phone.")
+    if status.account_paused and run.state in {R.SCHEDULED, R.RUNNING}:
+        lines.append(f"Nothing is sent at the moment: {status.account_paused}")
+    zone = status.schedule.zone
+    if run.started_at is not None:
+        lines.append(f"Started: {shown_time(run.started_at, zone)}")
+    elif run.finished_at is None and run.state not in {R.CANCELLED, R.FAILED}:
+        lines.append(f"Starts: {shown_time(run.starts_at, zone)}")
+    if run.finished_at is not None and run.state is not R.FAILED:
+        lines.append(f"Finished: {shown_time(run.finished_at, zone)}")
+    return "\n".join(lines)
+
+
+def _state(status: RunStatus, now: datetime) -> str:
+    run, schedule = status.run, status.schedule
+    match run.state:
+        case R.SCHEDULED if run.planned_at is None:
+            return "is being planned"
+        case R.SCHEDULED:
+            return "planned, waits for its start"
+        case R.AWAITING_APPROVAL:
+            return "planned, waits for somebody to approve it"
+        case R.RUNNING if schedule.window is not None and not schedule.window.contains(now, schedule.zone):
+            window = schedule.window
+            hours = f"{format_days(window.days)} {window.opens:%H:%M} to {window.closes:%H:%M}"
+            opens = shown_time(window.next_open(now, schedule.zone), schedule.zone)
+            return f"waits for its sending hours ({hours}), goes on {opens}"
+        case R.RUNNING:
+            return "sending"
+        case R.SETTLING:
+            until = (run.sent_at or now) + timedelta(seconds=run.follow_seconds)
+            return f"everything is sent, delivery reports are waited for until {shown_time(until, schedule.zone)} at most"
+        case R.PAUSED:
+            return f"paused{_why(run)}. Nothing more is sent until somebody resumes it"
+        case R.COMPLETED:
+            return "completed"
+        case R.CANCELLED:
+            rest = "" if run.finished_at is not None else ". What was sent before is still followed"
+            return f"cancelled{_why(run)}{rest}"
+        case R.FAILED:
+            return f"could not be planned{_why(run)}. Nothing is sent"
+
+
+def _why(run: RunView) -> str:
+    return f": {run.reason.removesuffix('.')}" if run.reason else ""
+
+
+def _people(status: RunStatus) -> str:
+    if status.list_id is not None and not status.by_state:
+        return f"Goes to contact list {status.list_id} of the gateway; its people are known once it is sent."
+    audience = sum(status.by_state.values())
+    width = len(f"{audience:,}")
+    lines = [f"{audience:>{width},} in the audience, of these"]
+    lines += [
+        f"{count:>{width},} {state.value.replace('_', ' ')} ({MEANINGS[state]})" for state, count in status.by_state.items()
+    ]
+    return "\n".join(lines)
+
+
+def _in_words(problem: Problem) -> str:
+    """With the file's name alone: where the inbox lies on the server helps nobody."""
+    return str(Problem(Path(problem.file).name, problem.line, problem.column, problem.path, problem.problem, problem.hint))

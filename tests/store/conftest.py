@@ -1,0 +1,63 @@
+"""One suite, two databases: every test of the store runs on SQLite and on PostgreSQL."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlmodel import SQLModel
+
+from tests.store.store_world import World
+from tests.support.servers import PostgresServer
+from worker.store.engine import Store
+from worker.store.migrate import migrate
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A migrated database for a module; its tests find it empty (`store`)."""
+    if request.param == "sqlite":
+        yield from _migrated(f"sqlite:///{tmp_path_factory.mktemp('store') / 'campaigns.db'}")
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    server.start()
+    name = server.create_database()
+    try:
+        yield from _migrated(server.url(name))
+    finally:
+        server.start()
+        server.drop_database(name)
+
+
+def _migrated(url: str) -> Iterator[Store]:
+    store = Store(url)
+    migrate(store)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def empty(store: Store) -> None:
+    """Forget everything but the schema."""
+    with store.write() as session:
+        for table in reversed(SQLModel.metadata.sorted_tables):
+            session.execute(table.delete())
+
+
+@pytest.fixture
+def store(database: Store) -> Iterator[Store]:
+    """The database, empty."""
+    yield database
+    empty(database)
+
+
+@pytest.fixture
+def world(store: Store) -> World:
+    """The database with an account, and short words for what tests do with runs."""
+    return World(store)
+
+
+@pytest.fixture
+def sqlite_file(tmp_path: Path) -> str:
+    """The address of a database file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'new' / 'campaigns.db'}"

@@ -1,0 +1,152 @@
+"""Short words for what the store's tests do again and again: plan a run, promise a request, write its outcome down."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from campaigns.batching import BatchLimits, into_batches
+from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.planning import PlannedRecipient
+from tests.support.clocks import START
+from worker.store import counts, plans, runs, sending
+from worker.store.engine import Store
+from worker.store.models import Account, Batch, Recipient, Run
+from worker.store.sending import Intent, NoIntent, Placed
+
+NOW = START
+SEND_BY = timedelta(seconds=30)
+SOON = NOW + SEND_BY
+
+
+def people(
+    how_many: int, *, first: int = 0, state: RecipientState = RecipientState.PENDING, segments: int = 1
+) -> list[PlannedRecipient]:
+    """So many rows of an audience; `first` tells one audience from another."""
+    return [
+        PlannedRecipient(f"+39333{place:07}", 0, "people.csv", place + 2, state, "", f"Hi {place}", segments)
+        for place in range(first, first + how_many)
+    ]
+
+
+class World:
+    """A store with one account. Times stand still at `NOW` where a test does not say otherwise."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._gateway_ids = count(1_000)
+        with store.write() as session:
+            self.account_id = runs.ensure_account(session, "test-account")
+
+    def run(
+        self,
+        rows: Iterable[PlannedRecipient],
+        *,
+        campaign: str = "spring-sale",
+        per_request: int = 3,
+        state: RunState = RunState.RUNNING,
+    ) -> int:
+        """A planned run, in any state."""
+        with self.store.write() as session:
+            run_id = new_run(session, self.account_id, campaign)
+            for chunk in into_batches(rows, BatchLimits(per_request, 1_000)):
+                plans.insert_chunk(session, run_id, chunk, not_before=NOW)
+            runs.finish_plan(session, run_id, plan_hash="hash", summary={"audience": 1}, now=NOW)
+        self.set_run(run_id, state=state)
+        return run_id
+
+    def set_run(self, run_id: int, **values: Any) -> None:
+        """Put a run where no life cycle needs to have led it."""
+        with self.store.write() as session:
+            session.execute(sa.update(Run).where(sa.column("id") == run_id).values(**values))
+
+    def batches(self, run_id: int) -> list[int]:
+        """The run's batches in their order."""
+        with self.store.read() as session:
+            return list(session.scalars(sa.select(Batch.id).filter_by(run_id=run_id).order_by(sa.column("ordinal"))))
+
+    def batch(self, batch_id: int) -> Batch:
+        """The batch's row as it is now."""
+        with self.store.read() as session:
+            return session.execute(sa.select(Batch).filter_by(id=batch_id)).scalar_one()
+
+    def batch_state(self, batch_id: int) -> BatchState:
+        return self.batch(batch_id).state
+
+    def run_state(self, run_id: int) -> RunState:
+        with self.store.read() as session:
+            return runs.run_view(session, run_id).state
+
+    def recipients(self, run_id: int) -> list[Recipient]:
+        """The rows of the audience in their order."""
+        with self.store.read() as session:
+            return list(session.scalars(sa.select(Recipient).filter_by(run_id=run_id).order_by(sa.column("id"))))
+
+    def states(self, run_id: int) -> Counter[RecipientState]:
+        """The run's books."""
+        with self.store.read() as session:
+            return Counter(counts.books(session, run_id).by_state)
+
+    def account(self) -> Account:
+        with self.store.read() as session:
+            return session.execute(sa.select(Account).filter_by(id=self.account_id)).scalar_one()
+
+    def promise(self, batch_id: int, *, now: datetime = NOW) -> Intent | NoIntent:
+        """What a worker does before a request."""
+        with self.store.write() as session:
+            work = sending.load_work(session, batch_id)
+            if work is None:
+                return NoIntent.NOT_DUE
+            intent = sending.record_intent(session, work, target="", now=now, send_by=SEND_BY)
+            if not isinstance(intent, Intent):
+                session.rollback()
+            return intent
+
+    def intent(self, batch_id: int, *, now: datetime = NOW) -> Intent:
+        """A promise that has to succeed."""
+        intent = self.promise(batch_id, now=now)
+        assert isinstance(intent, Intent)
+        return intent
+
+    def placed(self, intent: Intent, how_many: int | None = None, *, group: str | None = "g") -> list[Placed]:
+        """What a gateway says that stored the first `how_many` of a request (None: all)."""
+        return [
+            Placed(a.id, next(self._gateway_ids), None if group is None else f"{group}-{intent.attempt_id}", 1, 0)
+            for a in intent.addressees[:how_many]
+        ]
+
+    def accept(self, intent: Intent, placed: Sequence[Placed]) -> bool:
+        """What a worker does after a good reply. False: it came too late."""
+        with self.store.write() as session:
+            if not sending.close_attempt(session, intent.attempt_id, outcome="accepted", evidence={}, now=NOW):
+                return False
+            sending.record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=SOON)
+            return True
+
+    def sent(self, run_id: int) -> list[Recipient]:
+        """Everybody of the run, handed to the gateway."""
+        for batch_id in self.batches(run_id):
+            intent = self.intent(batch_id)
+            self.accept(intent, self.placed(intent))
+        return self.recipients(run_id)
+
+
+def new_run(session: Session, account_id: int, campaign: str) -> int:
+    """A run without a plan."""
+    campaign_id = runs.ensure_campaign(session, campaign, rehearsal=False, now=NOW)
+    definition_id = runs.ensure_definition(
+        session, campaign_id, content_hash="1", source=f"{campaign}.yaml", body="{}", now=NOW
+    )
+    return runs.create_run(
+        session,
+        campaign_id=campaign_id,
+        account_id=account_id,
+        definition_id=definition_id,
+        starts_at=NOW,
+        follow_seconds=3_600,
+        now=NOW,
+    )
