@@ -4,14 +4,16 @@ import random
 from datetime import timedelta
 from typing import Final
 
-AFTER_REFUSAL: Final = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
-"""After a throttled request or a proven miss: the first, the second and every later time."""
+ROUNDS: Final = (1, 5, 15)
+"""After a throttled request or a proven miss: so many fifths of `settle`, the first, the second and every later time.
+
+That is 1, 5 and 15 minutes where `settle` is its usual 5 minutes; tests that shorten the one shorten the other.
+"""
 
 
-def backoff_after(attempt: int, rng: random.Random) -> timedelta:
-    """The pause before the next attempt after a refusal; `attempt` counts from 1. Jitter of up to a tenth."""
-    pause = AFTER_REFUSAL[min(attempt, len(AFTER_REFUSAL)) - 1]
-    return pause * (1 + rng.random() / 10)
+def backoff_after(attempt: int, rng: random.Random, *, settle: timedelta) -> timedelta:
+    """The pause before the next attempt; `attempt` counts from 1. Jitter of up to a tenth."""
+    return settle * ROUNDS[min(attempt, len(ROUNDS)) - 1] / 5 * (1 + rng.random() / 10)
 
 
 def reconnect_after(failures: int, rng: random.Random) -> timedelta:

@@ -42,6 +42,10 @@ class Match:
     unclear: frozenset[int] = frozenset()
 
 
+FEWEST_TO_KNOW_BY_NUMBERS = 3
+"""A group of exactly the request's numbers is the request whatever its texts say, if there are at least so many."""
+
+
 def digits(number: str) -> str:
     """A number without what gateways add or drop in front: the plus sign."""
     return number.lstrip("+")
@@ -69,15 +73,25 @@ def match(sought: Sought, candidates: Iterable[Candidate], *, attributed: Collec
         ours = [c for c in members if digits(c.number) in wanted]
         alike = [c for c in ours if is_similar(c.text, wanted[digits(c.number)][1])]
         is_ours_alone = len(ours) == len(members)
-        if not (is_ours_alone and alike):
+        if not (is_ours_alone and alike) and not _covers(ours, alike, wanted.keys()):
             # All ours without a text of ours: rewritten, or another text to the same people. Strangers with a text of
             # ours: rows that were added to our request, or the same text from elsewhere. Else it is somebody else's.
             unclear.update(wanted[digits(c.number)][0] for c in (ours if is_ours_alone else alike))
             continue
-        for member in members:
+        for member in ours:
             recipient_id = wanted[digits(member.number)][0]
             if recipient_id in found:
                 doubled.append(member)
             else:
                 found[recipient_id] = member
     return Match(found, tuple(doubled), frozenset(unclear - found.keys()))
+
+
+def _covers(ours: Collection[Candidate], alike: Collection[Candidate], wanted: Collection[str]) -> bool:
+    """Whether a group with strangers or other texts has everybody of the request all the same.
+
+    Everybody with their text: rows were added to the reply. Everybody, with other texts: the server rewrites them.
+    """
+    if {digits(c.number) for c in alike} >= set(wanted):
+        return True
+    return len(wanted) >= FEWEST_TO_KNOW_BY_NUMBERS and {digits(c.number) for c in ours} >= set(wanted)

@@ -22,11 +22,19 @@ RANKS: Final = {
 RETRY_WEIGHT: Final = 10
 """One retry outweighs every rank, except that nothing outweighs `delivered`."""
 
+MOST_RETRIES: Final = 1_000_000
+"""A gateway's larger counts are taken for this: a column holds it, and it stays below `delivered`."""
+
 DELIVERED_WORTH: Final = 1_000_000_000
 
 
+def counted_retries(retries: int) -> int:
+    """The gateway's own retries as they are compared and kept: at least 0, at most `MOST_RETRIES`."""
+    return min(max(retries, 0), MOST_RETRIES)
+
+
 def worth(state: RecipientState, retries: int) -> int:
-    """The place of a receipt in the order; the larger one stands. Retries past a million count as a million."""
+    """The place of a receipt in the order; the larger one stands."""
     if state is RecipientState.DELIVERED:
         return DELIVERED_WORTH
-    return min(retries, 1_000_000) * RETRY_WEIGHT + RANKS[state]
+    return counted_retries(retries) * RETRY_WEIGHT + RANKS[state]

@@ -52,14 +52,22 @@ def main() -> int:
     # Nothing of the user's own environment may steer a demo: no real gateway, no other database.
     settings = rehearsal_settings(
         load_settings(
-            _env_file=None, database_url=f"sqlite:///{FOLDER}/campaigns.db", redis_url="", gateway_url="", rate=None,
-            timezone="Europe/Rome", region=None, max_poll_seconds=2.0,
+            _env_file=None,
+            database_url=f"sqlite:///{FOLDER}/campaigns.db",
+            redis_url="",
+            gateway_url="",
+            rate=None,
+            timezone="Europe/Rome",
+            region=None,
+            max_poll_seconds=2.0,
         )
     )
     console = Console()
     console.print(f"A campaign file, [bold]{campaign}[/bold], with an audience of {PEOPLE:,} rows:\n")
     console.print(CAMPAIGN, highlight=False)
-    console.print("Sending it through a sandbox gateway on this machine: real HTTP, two devices with two SIMs each ...\n")
+    console.print(
+        "Sending it through a sandbox gateway on this machine: real HTTP, two devices with two SIMs each ...\n"
+    )
     sandbox = SandboxOptions(failed=0.02, pace_per_second=100)
     with private_sandbox(settings, sandbox) as gateway, LiveProgress(console, enabled=console.is_terminal) as live:
         outcome = run_files([campaign], settings, sandbox=gateway, told=console.print, shown=live.show)
@@ -74,7 +82,9 @@ def main() -> int:
     total = sum(states.values())
     sums = " + ".join(f"{count:,} {state}" for state, count in sorted(states.items(), key=lambda item: -item[1]))
     console.print(f"\nEvery row, with its state and reason: [bold]{report}[/bold]")
-    console.print(f"{sums} = {total:,} of {PEOPLE:,} rows: {'the books add up' if total == PEOPLE else 'the books are WRONG'}.")
+    console.print(
+        f"{sums} = {total:,} of {PEOPLE:,} rows: {'the books add up' if total == PEOPLE else 'the books are WRONG'}."
+    )
     return 0 if total == PEOPLE else 1
 
 

@@ -1,4 +1,4 @@
-"""The campaign files of the inbox: which there are, whether each is complete, in which form, and whether one is gone."""
+"""The campaign files of the inbox: which there are, whether each is complete, in which form, and which one is gone."""
 
 import os
 from collections.abc import Iterator
@@ -19,13 +19,13 @@ QUIET: Final = timedelta(seconds=0.7)
 GONE_AFTER: Final = timedelta(seconds=2)
 """How long a file must be missing: some editors delete the old version a moment before they put the new one there."""
 
-Stat = tuple[int, int]  # size in bytes, time of the last write in nanoseconds
-UNREADABLE: Final[Stat] = (-1, -1)
+Stat = tuple[int, int, int]  # size in bytes; times of the last write and of the last change of owner or rights, in ns
+UNREADABLE: Final[Stat] = (-1, -1, -1)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Campaign files in the order of their paths; not `whole`: a folder could not be listed, so none may count as gone."""
+    """Campaign files by path; not `whole`: some could not be listed, so none may count as gone."""
 
     files: tuple[Path, ...]
     whole: bool
@@ -51,7 +51,7 @@ def list_campaign_files(inbox: Path) -> Listing:
         raise NotADirectoryError(f"{inbox} is no folder")
     failed: list[OSError] = []
     found: list[Path] = []
-    for folder, subfolders, names in os.walk(inbox, onerror=failed.append):
+    for folder, subfolders, names in os.walk(inbox, onerror=failed.append):  # follows no link to a folder
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         paths = (Path(folder, name) for name in names if not name.startswith(".") and name != DEFAULTS_NAME)
         found += [path for path in paths if path.suffix.lower() in {".yaml", ".yml"} and _is_file_of(inbox, path)]
@@ -66,19 +66,23 @@ def look_at(path: Path, names: tuple[str, ...]) -> Look:
 
 
 def fingerprint(path: Path, look: Look) -> str:
-    """The form that a file is in, as 64 hex digits: half for what it and its defaults say, half for the files it names.
+    """The form that a file is in, as 64 digits: half for what it and its defaults say, half for the files it names.
 
-    Those may be large, so their names, sizes and times stand for them. Raises `OSError` when the file itself cannot be read.
+    Those may be large, so their names, sizes and times of writing stand for them.
     """
-    said = sha256(_head(path) + b"\0")
-    if look.defaults is not None and look.defaults != UNREADABLE:
-        said.update(_head(path.with_name(DEFAULTS_NAME)))
-    return said.hexdigest()[:32] + sha256(repr(look.named).encode()).hexdigest()[:32]
+    said = sha256(_head(path) + b"\0" + _head(path.with_name(DEFAULTS_NAME)))
+    named = [(name, stat[:2] if stat else None) for name, stat in look.named]
+    return said.hexdigest()[:32] + sha256(repr(named).encode()).hexdigest()[:32]
 
 
 def has_other_files(fingerprint: str, before: str) -> bool:
     """Whether a file that the campaign names was written, came or went between the two."""
     return fingerprint[32:] != before[32:]
+
+
+def with_files_of(fingerprint: str, before: str) -> str:
+    """The first fingerprint as far as the campaign file itself goes, with the named files of the other."""
+    return fingerprint[:32] + before[32:]
 
 
 def named_files(path: Path) -> tuple[str, ...]:
@@ -128,6 +132,10 @@ class InboxWatch:
         self._names.pop(path, None)
         return now - self._missing_since.setdefault(path, now)
 
+    def is_gone(self, path: Path, now: datetime) -> bool:
+        """Whether a file that is not in the listing was removed, and is not just being saved."""
+        return self.missing_for(path, now) >= GONE_AFTER
+
     def forget_missing(self) -> None:
         """The inbox itself is away: that says nothing about its files."""
         self._missing_since.clear()
@@ -148,18 +156,21 @@ def _stat(path: Path) -> Stat | None:
         return None
     except OSError:
         return UNREADABLE
-    return stat.st_size, stat.st_mtime_ns
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def _head(path: Path) -> bytes:
-    """As much of a file as is ever read of it."""
-    with path.open("rb") as stream:
-        return stream.read(MAX_BYTES + 1)
+    """As much of a file as is ever read of it; nothing of one that cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except OSError:
+        return b""
 
 
 def _data(path: Path) -> dict[str, Any]:
     try:
-        return dict(load_document(path).data) if path.is_file() else {}
+        return load_document(path).data if path.is_file() else {}
     except CampaignFileError:
         return {}
 

@@ -53,7 +53,7 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
     now = runtime.clock.now()
     starts_at = definition.schedule.start_at() or now
     follow_seconds = definition.follow.until.total_seconds()
-    with runtime.store.write() as session:
+    with runtime.store.write("register") as session:
         campaign_id = runs.ensure_campaign(session, definition.campaign, rehearsal=runtime.rehearsal, now=now)
         definition_id = runs.ensure_definition(
             session,
@@ -111,11 +111,11 @@ def _plan(runtime: Runtime, run_id: int, definition: Definition, source: str, st
     except AudienceProblem as error:
         problem = str(error)
     if problem:
-        with runtime.store.write() as session:
+        with runtime.store.write("plan_failed") as session:
             runs.fail_run(session, run_id, problem, runtime.clock.now())
         raise CampaignFileError([Problem(source, 1, 1, "audience", problem)])
     summary = plan.summary
-    with runtime.store.write() as session:
+    with runtime.store.write("plan_finished") as session:
         runs.finish_plan(session, run_id, plan_hash=plan.hash, summary=summary_json(summary), now=runtime.clock.now())
     get_logger().info("run.planned", campaign=definition.campaign, run=run_id, audience=summary.audience)
 
@@ -125,11 +125,11 @@ def store_plan(
 ) -> None:
     """Write the plan, a chunk per transaction. A plan cut short is cleared and made again at the next intake."""
     for chunk in into_batches(plan, limits):
-        with store.write() as session:
+        with store.write("plan_chunk") as session:
             plans.insert_chunk(session, run_id, chunk, not_before=starts_at)
     if (list_id := list_of(definition)) is not None:
         segments = segmentation(definition.message).segments
-        with store.write() as session:
+        with store.write("plan_list") as session:
             plans.insert_batches(session, run_id, {0: (0, segments)}, not_before=starts_at, list_id=list_id)
 
 

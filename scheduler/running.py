@@ -109,12 +109,14 @@ def _read_all(paths: Sequence[Path], settings: Settings) -> list[tuple[Path, Def
 def _account_problem(runtime: Runtime) -> str:
     """Why nothing can be sent now; a paused account is probed at once, for somebody is waiting."""
     with runtime.store.read() as session:
-        paused = accounts.account_view(session, runtime.account_id).paused_reason
-    if not paused:
+        account = accounts.account_view(session, runtime.account_id)
+    if not account.paused_reason:
         return ""
+    if account.next_probe_at is None:
+        return account.paused_reason
     problem = account_problem(runtime)
     if not problem:
-        with runtime.store.write() as session:
+        with runtime.store.write("probe_now") as session:
             accounts.resume_account(session, runtime.account_id)
     return problem
 
@@ -137,7 +139,7 @@ def _take_up_all(runtime: Runtime, definitions: Sequence[tuple[Path, Definition]
                 f"{run.campaign} is paused ({run.reason or 'by somebody'}); "
                 f"let it go on with: campaigns resume {run.campaign}"
             )
-    with runtime.store.write() as session:
+    with runtime.store.write("requeue_mine") as session:
         # What an earlier process had in its own queue ended with it.
         queue.requeue_runs(session, sorted(only))
 

@@ -81,7 +81,7 @@ def serve_all(settings: Settings, sandbox: tuple[str, SecretStr] | None = None) 
     runtime = build_runtime(settings, sandbox=sandbox)
     lock = claim_database(runtime)
     try:
-        with runtime.store.write() as session:
+        with runtime.store.write("requeue_all") as session:
             # What an earlier process had in its queue ended with it.
             queue.requeue_runs(session, [run.id for run in list_runs(session)])
         runtime.queue.work(settings.threads)

@@ -8,7 +8,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.definition import Schedule
-from campaigns.definition.windows import format_days
+from campaigns.definition.windows import MIDNIGHT, format_days
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.problems import CampaignFileError, Problem
 from worker.store.runs import RunView
@@ -49,13 +49,11 @@ class RunStatus:
 
 def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
     """The status without the time of its writing: equal texts need not be written again."""
-    parts = [notice] if notice else []
+    parts = [notice]
     if status is not None:
-        parts += [_headline(status, now), _people(status)]
         warnings = [f"Please note: {warning}" for warning in status.run.plan_summary.get("warnings", ())]
-        if warnings:
-            parts.append("\n".join(warnings))
-    return "\n\n".join(parts) + "\n"
+        parts += [_headline(status, now), _people(status), "\n".join(warnings)]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def stamped(text: str, zone: ZoneInfo, now: datetime) -> str:
@@ -69,7 +67,7 @@ def shown_time(moment: datetime, zone: ZoneInfo, *, seconds: bool = False) -> st
 
 
 def broken_notice(name: str, error: CampaignFileError, missing: Sequence[str], *, has_run: bool) -> str:
-    """Every problem of a file. `missing`: files it names that are not there yet; `has_run`: an earlier version counts."""
+    """Every problem of a file. `missing`: files it names that are not there; `has_run`: an earlier version counts."""
     if missing:
         first = f"{name} is waiting for {', '.join(missing)}."
         last = "It is read again as soon as something is put there or the file is changed."
@@ -109,9 +107,9 @@ def over_notice(name: str, campaign: str) -> str:
     )
 
 
-def moved_notice(name: str, to: Path) -> str:
+def moved_notice(name: str, to: str) -> str:
     """The same campaign is in another file now."""
-    return f"{name} is gone; its campaign goes on as {to.as_posix()}, see the status there."
+    return f"{name} is gone; its campaign goes on as {to}, see the status there."
 
 
 def removed_notice(name: str) -> str:
@@ -147,14 +145,17 @@ def _state(status: RunStatus, now: datetime) -> str:
             return "planned, waits for somebody to approve it"
         case R.RUNNING if schedule.window is not None and not schedule.window.contains(now, schedule.zone):
             window = schedule.window
-            hours = f"{format_days(window.days)} {window.opens:%H:%M} to {window.closes:%H:%M}"
+            closes = "24:00" if window.closes == MIDNIGHT else f"{window.closes:%H:%M}"
+            hours = f"{format_days(window.days)} {window.opens:%H:%M} to {closes}"
             opens = shown_time(window.next_open(now, schedule.zone), schedule.zone)
             return f"waits for its sending hours ({hours}), goes on {opens}"
         case R.RUNNING:
             return "sending"
         case R.SETTLING:
             until = (run.sent_at or now) + timedelta(seconds=run.follow_seconds)
-            return f"everything is sent, delivery reports are waited for until {shown_time(until, schedule.zone)} at most"
+            return (
+                f"everything is sent, delivery reports are waited for until {shown_time(until, schedule.zone)} at most"
+            )
         case R.PAUSED:
             return f"paused{_why(run)}. Nothing more is sent until somebody resumes it"
         case R.COMPLETED:
@@ -171,17 +172,21 @@ def _why(run: RunView) -> str:
 
 
 def _people(status: RunStatus) -> str:
-    if status.list_id is not None and not status.by_state:
-        return f"Goes to contact list {status.list_id} of the gateway; its people are known once it is sent."
+    if not status.by_state:
+        who = f"Goes to contact list {status.list_id} of the gateway; its people are known once it is sent."
+        return who if status.list_id is not None else ""
     audience = sum(status.by_state.values())
     width = len(f"{audience:,}")
     lines = [f"{audience:>{width},} in the audience, of these"]
     lines += [
-        f"{count:>{width},} {state.value.replace('_', ' ')} ({MEANINGS[state]})" for state, count in status.by_state.items()
+        f"{count:>{width},} {state.value.replace('_', ' ')} ({MEANINGS[state]})"
+        for state, count in status.by_state.items()
     ]
     return "\n".join(lines)
 
 
 def _in_words(problem: Problem) -> str:
     """With the file's name alone: where the inbox lies on the server helps nobody."""
-    return str(Problem(Path(problem.file).name, problem.line, problem.column, problem.path, problem.problem, problem.hint))
+    return str(
+        Problem(Path(problem.file).name, problem.line, problem.column, problem.path, problem.problem, problem.hint)
+    )

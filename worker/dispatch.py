@@ -129,7 +129,7 @@ class Dispatcher:
 
     def _promise(self, work: sending.Work, route: Route) -> sending.Intent | sending.NoIntent:
         try:
-            with self._store.write() as session:
+            with self._store.write("intent") as session:
                 intent = sending.record_intent(
                     session,
                     work,
@@ -182,7 +182,7 @@ class Dispatcher:
         return Dispatched.ACCEPTED
 
     def _snooze(self, batch_id: int, wait: timedelta, reason: str) -> Dispatched:
-        with self._store.write() as session:
+        with self._store.write("snooze") as session:
             queue.snooze_batch(session, batch_id, until=self._clock.now() + wait, reason=reason)
         return Dispatched.SNOOZED
 

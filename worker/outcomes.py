@@ -45,7 +45,7 @@ class Outcomes:
         now = self._clock.now()
         first_poll_at = now + timedelta(seconds=self._settings.first_poll_seconds)
         evidence = {"messages": len(reply.messages), "left_out": len(reply.missing)}
-        with self._store.write() as session:
+        with self._store.write("reply") as session:
             if not sending.close_attempt(session, intent.attempt_id, outcome="accepted", evidence=evidence, now=now):
                 # Reconciling decided while we waited. Its decision stands; a late reply is never applied blindly.
                 runs.record_event(
@@ -78,7 +78,7 @@ class Outcomes:
         """
         now = self._clock.now()
         evidence = {**error.evidence, "problem": str(error)}
-        with self._store.write() as session:
+        with self._store.write("failure") as session:
             if error.outcome is SendOutcome.NOT_SENT:
                 self._release(session, intent, error, evidence)
                 return False

@@ -85,7 +85,7 @@ def build_runtime(
     account_key = SANDBOX_ACCOUNT if sandbox else sha256(url.rstrip("/").encode()).hexdigest()[:16]
     gateway = GatewayClient(url, key, clock=clock)
     store = open_store(settings)
-    with store.write() as session:
+    with store.write("account") as session:
         account_id = ensure_account(session, account_key)
     on_redis = bool(settings.redis_url) and sandbox is None
     dispatcher = Dispatcher(

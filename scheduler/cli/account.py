@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def balance(json: AsJson = False) -> None:
-    """Show the credits of the gateway account; sends nothing."""
+    """Show the credits of the gateway account."""
     from worker.settings import load_settings
 
     with _gateway(load_settings()) as gateway:
@@ -48,9 +48,9 @@ def add(
     ] = False,
     json: AsJson = False,
 ) -> None:
-    """Put a number on a contact list; one that is there already counts as done.
+    """Put a number on a contact list.
 
-    Example: campaigns contacts add 12 "+39 333 123 4567" --name Anna
+    One that is there already counts as done. Example: campaigns contacts add 12 "+39 333 123 4567" --name Anna
     """
     from worker.settings import load_settings
 
@@ -62,7 +62,10 @@ def add(
 
 
 def unsubscribe(list_id: ListId, number: Number, json: AsJson = False) -> None:
-    """Take a number off a contact list; one that is not on it counts as done."""
+    """Take a number off a contact list.
+
+    One that is not on it counts as done.
+    """
     from worker.settings import load_settings
 
     settings = load_settings()

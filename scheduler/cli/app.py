@@ -26,7 +26,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except (Exception, KeyboardInterrupt) as error:
-            # What carries an exit code already (wrong usage, an exit) and a reader that went away (`| head`) are typer's.
+            # What carries an exit code already (wrong usage, an exit) or is a reader gone (`| head`) is typer's.
             if hasattr(error, "exit_code") or (isinstance(error, OSError) and error.errno == errno.EPIPE):
                 raise
             raise typer.Exit(tell(error, debug=ctx.params["debug"])) from None
@@ -35,6 +35,7 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110},
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: it starts faster, and reads the same in a log

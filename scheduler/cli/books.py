@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TextIO
 import typer
 
 from scheduler.cli.options import AsJson, Slug
-from scheduler.cli.output import print_json, say, warn
+from scheduler.cli.output import clear_screen, print_json, say, warn
 
 if TYPE_CHECKING:
     from worker.store.engine import Store
@@ -42,7 +42,7 @@ def status(
     ] = False,
     json: AsJson = False,
 ) -> None:
-    """Show how far campaigns are: counts by state, what they wait for, and why."""
+    """Show how far campaigns are, what they wait for, and why."""
     from scheduler.cli.progress import read_progress, show_progress, summaries
     from scheduler.cli.reading import NOTHING_YET, campaign_store, existing_store
     from worker.settings import load_settings
@@ -62,7 +62,7 @@ def status(
                         print_json(summary)
                 else:
                     if before is not None:
-                        typer.clear() if sys.stdout.isatty() else say("")
+                        clear_screen()
                     show_progress(seen, settings.zone, in_detail=campaign is not None)
             if not watch or all(entry.run.finished_at for entry in seen):
                 return
@@ -81,9 +81,9 @@ def export(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Short for --format jsonl.")] = False,
 ) -> None:
-    """Write every recipient of a campaign with number, state, reason, text and times (UTC), as CSV or JSON lines.
+    """Write every recipient of a campaign, as CSV or JSON lines.
 
-    Numbers and texts are shown in full.
+    With number, state, reason, text and times (UTC). Numbers and texts are written in full.
     """
     from scheduler.cli.reading import campaign_store, latest_run
     from worker.settings import load_settings

@@ -25,7 +25,10 @@ def register(app: typer.Typer) -> None:
 
 
 def pause(campaign: Slug, json: AsJson = False) -> None:
-    """Start no new request of a campaign; requests under way are finished, receipts are followed."""
+    """Start no new request of a campaign until it is resumed.
+
+    A request that is under way is finished, and receipts are followed.
+    """
     from worker.store.runs import PAUSED_BY_HAND, in_flight, pause_run
 
     with _transaction(campaign) as (session, run):
@@ -63,7 +66,10 @@ def cancel(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Never send what a campaign has not sent yet; what was sent is still followed. There is no way back."""
+    """Never send what a campaign has not sent yet.
+
+    What was sent is still followed. There is no way back.
+    """
     from campaigns.clock import SystemClock
     from worker.store.runs import cancel_run, in_flight
 
@@ -92,7 +98,7 @@ def _transaction(slug: str) -> Iterator[tuple["Session", "RunView"]]:
     from scheduler.cli.reading import campaign_store, latest_run
     from worker.settings import load_settings
 
-    with campaign_store(load_settings()) as store, store.write() as session:
+    with campaign_store(load_settings()) as store, store.write("control") as session:
         yield session, latest_run(session, slug)
 
 

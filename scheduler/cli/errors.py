@@ -33,7 +33,7 @@ KNOWN: Final = (
     ("worker.gateway.errors", "GatewayError", Exit.STOPPED),
     ("scheduler.running", "Interrupted", Exit.INTERRUPTED),
 )
-"""(module, class, exit code). By name: importing all of them would make every command wait for libraries it never uses."""
+"""(module, class, exit code). By name: to import them all would take a command a second longer."""
 
 
 def tell(error: BaseException, *, debug: bool) -> Exit:

@@ -28,7 +28,10 @@ def init(
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Make an inbox with a commented example, and a settings file; nothing that exists is overwritten."""
+    """Make an inbox with an example, and a settings file.
+
+    Nothing that exists is overwritten.
+    """
     from scheduler.cli.starter import EXAMPLE, make_starter
     from worker.settings import load_settings
 
@@ -43,8 +46,9 @@ def init(
         say(f"kept  {path} (it was there already)")
     campaign = inbox / EXAMPLE
     say(
-        f"\nNext:\n  mv {campaign}.example {campaign}\n  campaigns check {campaign}\n  campaigns plan {campaign} --sandbox\n"
-        f"  campaigns run {campaign} --sandbox\nFor real texts set the gateway's address and key in .env, then leave out --sandbox."
+        f"\nNext:\n  mv {campaign}.example {campaign}\n  campaigns check {campaign}\n"
+        f"  campaigns plan {campaign} --sandbox\n  campaigns run {campaign} --sandbox\n"
+        "For real texts set the gateway's address and key in .env, then leave out --sandbox."
     )
 
 
@@ -52,9 +56,10 @@ def check(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Campaign files (YAML).")],
     json: AsJson = False,
 ) -> None:
-    """Validate campaign files and the tables that they name; nothing is planned or sent.
+    """Validate campaign files and the tables that they name.
 
-    Exit code 2 if any is invalid: every problem of every file is listed as file:line:column: path: problem.
+    Nothing is planned or sent. Exit code 2 if any is invalid: every problem of every file is listed, as
+    file:line:column: path: problem.
     """
     from campaigns.checking import check_file
     from campaigns.problems import CampaignFileError
@@ -91,7 +96,10 @@ def plan(
     sandbox: Annotated[bool, typer.Option("--sandbox", help="As `run --sandbox` would do it.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Show what a campaign would do, sending nothing: who gets which text, what it costs, when it would be done."""
+    """Show what a campaign would do, sending nothing.
+
+    Who gets which text, who gets none, what it costs, when it would be done. Needs no gateway and no database.
+    """
     from campaigns.clock import SystemClock
     from scheduler.cli.preview import preview, preview_json, print_preview
     from scheduler.intake import read_file
@@ -101,7 +109,9 @@ def plan(
     settings = load_settings()
     if sandbox:
         settings = rehearsal_settings(settings)
-    seen = preview(read_file(file, settings), settings, source=str(file), now=SystemClock().now())
+    seen = preview(
+        read_file(file, settings), settings, source=str(file), now=SystemClock().now().replace(microsecond=0)
+    )
     if json:
         print_json(preview_json(seen))
     else:
@@ -112,7 +122,10 @@ def schema(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it to this file.")] = None,
     json: AsJson = False,
 ) -> None:
-    """Print the JSON Schema of the campaign file, with which editors complete and check while you type."""
+    """Print the JSON Schema of the campaign file, for editors.
+
+    With it they complete keys and mark mistakes while you type.
+    """
     from campaigns.definition import json_schema
 
     text = jsonlib.dumps(json_schema(), indent=None if json else 2)

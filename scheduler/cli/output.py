@@ -46,6 +46,16 @@ def warn(text: str) -> None:
     typer.echo(shown(text), err=True)
 
 
+def clear_screen() -> None:
+    """Begin at the top of a terminal; elsewhere leave a line free."""
+    from rich.console import Console
+
+    if sys.stdout.isatty():
+        Console().clear()
+    else:
+        typer.echo()
+
+
 def shown(text: str) -> str:
     """A text from outside as a terminal may see it: without control characters, which could rewrite the screen."""
     return _CONTROL.sub("�", text)

@@ -3,10 +3,10 @@
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from campaigns.audience import AudienceProblem
-from campaigns.batching import BatchLimits, into_batches
+from campaigns.batching import NO_LIMIT, BatchLimits, into_batches
 from campaigns.definition import Definition, DeviceMode, Rate
 from campaigns.forecast import Forecast, forecast
 from campaigns.lifecycle import RecipientState
@@ -19,10 +19,13 @@ from scheduler.report import utc
 from worker.dispatch import routes
 from worker.settings import Settings
 
+REASONS: Final = 3
+"""So many rows of each state that is not sent to are shown as examples."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a campaign would do. `rates` are those of all its devices together, in segments."""
+    """What a campaign would do. `rates` are those of all its devices together; `reasons` say why some get nothing."""
 
     definition: Definition
     plan_hash: str
@@ -30,16 +33,21 @@ class Preview:
     limits: BatchLimits
     requests: int
     rates: tuple[Rate, ...]
+    reasons: tuple[str, ...]
     forecast: Forecast | None
 
 
 def preview(definition: Definition, settings: Settings, *, source: str, now: datetime) -> Preview:
     """Plan the campaign as it would be planned now. Raises `CampaignFileError` for an unusable or empty audience."""
     plan, limits = plan_recipients(definition), limits_of(definition, settings)
-    requests = 0
+    requests, reasons = 0, dict[RecipientState, list[str]]()
     try:
         for chunk in into_batches(plan, limits):
-            requests = max([requests, *(batch + 1 for _, batch in chunk if batch is not None)])
+            for row, batch in chunk:
+                if batch is not None:
+                    requests = batch + 1
+                elif len(known := reasons.setdefault(row.state, [])) < REASONS:
+                    known.append(f"{row.state.value}: {row.reason}")
         problem = "" if plan.summary.audience or list_of(definition) else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)
@@ -53,7 +61,8 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
     estimate = forecast(
         segments, start=start, rates=rates, window=definition.schedule.window, zone=definition.schedule.zone
     )
-    return Preview(definition, plan.hash, plan.summary, limits, requests, rates, estimate)
+    examples = tuple(reason for state in RecipientState for reason in reasons.get(state, ()))
+    return Preview(definition, plan.hash, plan.summary, limits, requests, rates, examples, estimate)
 
 
 def _rates(definition: Definition, settings: Settings) -> tuple[Rate, ...]:
@@ -109,10 +118,12 @@ def preview_json(seen: Preview) -> dict[str, Any]:
         "forced_by": forcing_characters(summary),
         "samples": [{"number": sample.number, "text": sample.text} for sample in summary.samples],
         "longest_text": summary.longest_text,
+        "not_sent": list(seen.reasons),
         "warnings": list(summary.warnings),
         "devices": device_words(definition),
         "rates": [str(rate) for rate in seen.rates],
         "batch_size": seen.limits.messages,
+        "batch_segments": seen.limits.segments if seen.limits.segments < NO_LIMIT else None,
         "requests": seen.requests,
         "first_send_at": utc(estimate.first_send_at) if estimate else None,
         "last_send_at": utc(last),
@@ -131,10 +142,11 @@ def print_preview(seen: Preview) -> None:
             ("plan", seen.plan_hash),
             ("devices", device_words(definition)),
             ("rate", f"{' and '.join(rates)}, in segments" if rates else "as fast as the gateway takes it"),
-            ("requests", f"{seen.requests:,}, each with at most {seen.limits.messages} texts"),
+            ("requests", _requests(seen)),
             *_timing(seen),
             ("cost", _cost(seen)),
             *(("UCS-2 because", _because(entry)) for entry in forcing_characters(summary)),
+            *(("nothing for", reason) for reason in seen.reasons),
             *(("warning", warning) for warning in summary.warnings),
         ]
     )
@@ -160,8 +172,14 @@ def _timing(seen: Preview) -> list[tuple[str, str]]:
     return [
         ("first send", local_time(estimate.first_send_at, zone)),
         ("last send", local_time(last, zone) or "more than a year later: raise the rate or widen the window"),
-        ("finished by", local_time(last + seen.definition.follow.until, zone) if last else ""),
+        ("followed", f"until {local_time(last + seen.definition.follow.until, zone)} at the latest" if last else ""),
     ]
+
+
+def _requests(seen: Preview) -> str:
+    limits = seen.limits
+    segments = f" and {limits.segments:,} segments" if limits.segments < NO_LIMIT else ""
+    return f"{seen.requests:,}, each with at most {limits.messages:,} texts{segments}"
 
 
 def _cost(seen: Preview) -> str:

@@ -16,7 +16,10 @@ def register(app: typer.Typer) -> None:
 
 
 def migrate(json: AsJson = False) -> None:
-    """Make the database's tables, or bring them up to date; harmless when they are."""
+    """Make the tables of the database, or bring them up to date.
+
+    Harmless when they are.
+    """
     from worker.settings import load_settings
     from worker.store.engine import Store
     from worker.store.migrate import migrate as bring_up_to_date
@@ -50,9 +53,10 @@ def sandbox(
     seed: Annotated[int, typer.Option(help="Changes which numbers the shares hit.")] = 0,
     json: AsJson = False,
 ) -> None:
-    """Run a local gateway with the same API that sends nothing to any phone; its URL is printed once it is ready.
+    """Run a local gateway that sends nothing to any phone.
 
-    It has devices 1 and 2 (two SIMs each) and contact lists 1 and 2. Ctrl-C ends it.
+    It has the same API; its URL is printed once it accepts connections. It starts with devices 1 and 2 (two SIMs
+    each) and contact lists 1 and 2. Ctrl-C ends it.
     """
     from worker.sandbox.command import run
     from worker.sandbox.options import Profile, SandboxOptions

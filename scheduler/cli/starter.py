@@ -59,6 +59,9 @@ _DEFAULTS: Final = """\
 # The team's defaults: they hold for every campaign file in this folder that does not say otherwise.
 # Any key may stand here but campaign, message and audience. Remove a # to use one.
 
+follow:
+  until: 72h                      # how long receipts are waited for
+
 # default_region: IT
 # schedule:
 #   timezone: Europe/Rome

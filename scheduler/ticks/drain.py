@@ -30,7 +30,7 @@ def drain(runtime: Runtime, now: datetime) -> dict[str, int]:
         with runtime.store.read() as session:
             if not queue.has_due(session, run_id, now=now):
                 continue  # spares an idle run a write transaction four times a second
-        with runtime.store.write() as session:
+        with runtime.store.write("queue") as session:
             due = queue.queue_due(session, run_id, now=now, room=_room(runtime, definition))
         enqueued += runtime.queue.enqueue(due)
     return {"enqueued": enqueued}

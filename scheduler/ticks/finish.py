@@ -13,7 +13,7 @@ def finish(runtime: Runtime, now: datetime) -> dict[str, int]:
     with runtime.store.read() as session:
         settleable = [id_ for id_ in runs.settleable_runs(session, runtime.account_id) if runtime.includes(id_)]
     if settleable:
-        with runtime.store.write() as session:
+        with runtime.store.write("settle") as session:
             for run_id in settleable:
                 runs.settle_run(session, run_id, now)
     with runtime.store.read() as session:
@@ -29,7 +29,7 @@ def _finish(runtime: Runtime, run: RunView, now: datetime) -> bool:
     over = now >= (run.sent_at or now) + timedelta(seconds=run.follow_seconds)
     if in_doubt or (waiting and not over):
         return False
-    with runtime.store.write() as session:
+    with runtime.store.write("finish") as session:
         runs.cancel_leftovers(session, run.id)
         expired = runs.expire_open(session, run.id) if over else 0
         finished = runs.finish_run(session, run.id, now)

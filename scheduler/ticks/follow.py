@@ -65,7 +65,7 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
         for group in due:
             moved += _poll(runtime, group)
             reads += 1
-    with runtime.store.write() as session:
+    with runtime.store.write("poll_schedule") as session:
         receipts.schedule_poll(session, [(g.id, at) for g, at in _next_polls(runtime, due, now)])
     return {"groups": len(due), "moved": moved, "reads": reads}
 
@@ -118,7 +118,7 @@ def _slices(due: Sequence[Group], now: datetime) -> list[tuple[datetime, datetim
 
 
 def _store(runtime: Runtime, run_ids: set[int], messages: Sequence[Message], reads: int) -> int:
-    with runtime.store.write() as session:
+    with runtime.store.write("receipts") as session:
         receipts.count_reads(session, run_ids, reads)
         if not messages:
             return 0

@@ -15,10 +15,10 @@ def probe(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Resume the account when the key is good, credits are there and the gateway answers; else look again later."""
     with runtime.store.read() as session:
         account = accounts.account_view(session, runtime.account_id)
-    if not account.paused_reason or (account.next_probe_at is not None and account.next_probe_at > now):
+    if not account.paused_reason or account.next_probe_at is None or account.next_probe_at > now:
         return {"resumed": 0}
     problem = account_problem(runtime)
-    with runtime.store.write() as session:
+    with runtime.store.write("probe") as session:
         if problem:
             accounts.postpone_probe(session, account.id, now + PROBE_EVERY)
             return {"resumed": 0}

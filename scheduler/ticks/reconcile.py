@@ -1,17 +1,20 @@
 """Looking up requests whose outcome is not known, and deciding what became of them."""
 
+import math
 import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from sqlmodel import Session
 
 from campaigns.backoff import backoff_after
+from campaigns.decisions import Decision, Ending, Retry, decide, decide_list
+from campaigns.definition import OnUnknown
 from campaigns.matching import Candidate, Match, Sought, is_similar, match
-from campaigns.verdicts import MOST_ROUNDS, LookUp, Verdict, next_look, verdict
-from worker.gateway import GatewayError, MessageStatus, SendOutcome
+from campaigns.verdicts import LookUp, Verdict, next_look, verdict
+from worker.gateway import DeviceRefused, GatewayError, MessageStatus
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.outcomes import listed
@@ -33,10 +36,10 @@ LIFE_ORDER: Final = (
 MARGIN: Final = timedelta(minutes=10)
 """How far the gateway's clock may be away from ours before a read misses what it should show."""
 
-_REFUSALS: Final = frozenset(
-    {SendOutcome.ACCOUNT.value, SendOutcome.REFUSED.value, SendOutcome.THROTTLED.value, SendOutcome.TOO_BIG.value}
-)
-_OUTCOMES: Final = {Verdict.ALL_FOUND: "found", Verdict.HOLD: "held"}
+REFUSED_SHARE: Final = 0.02
+REFUSALS_AT_LEAST: Final = 10
+"""A run pauses itself at every further so large a share, or number, of its audience that the gateway refused."""
+
 _rng = Random()  # noqa: S311 - jitter, not a secret
 
 
@@ -76,30 +79,52 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
             control, reads = known.gateway_id in older.messages, reads + older.reads
     look = LookUp(now, seen.complete, len(found.found), control)
     history = [LookUp.from_json(entry) for entry in doubt.evidence.get("looks", [])] + [look]
+    ending = Ending(doubt.outcome)
     settle = timedelta(seconds=runtime.settings.settle_seconds)
-    decision = verdict(
+    policy = runtime.definitions.get(doubt.definition_id).follow.on_unknown
+    concluded = verdict(
         history,
         # A contact list's people are known only from its messages: however many are seen, more may come until `settle`.
-        sought=len(sought.recipients)
-        if doubt.list_id is None
-        else (1 if now >= doubt.send_by + settle else sys.maxsize),
+        sought=len(sought.recipients) if doubt.list_id is None else _any_once_settled(now >= doubt.send_by + settle),
         settled_at=doubt.send_by + settle,
-        suspicion_only=doubt.outcome in _REFUSALS,
+        suspicion_only=ending.is_refusal or (policy is OnUnknown.RESEND and doubt.list_id is None),
     )
-    evidence = {**doubt.evidence, "looks": [entry.to_json() for entry in history], "verdict": decision.value}
-    with runtime.store.write() as session:
+    evidence = {**doubt.evidence, "looks": [entry.to_json() for entry in history], "verdict": concluded.value}
+    with runtime.store.write("verdict") as session:
         receipts.count_reads(session, {doubt.run_id}, reads)
         if seen.messages:
             sending.raise_floor(session, doubt.account_id, max(seen.messages))
-        if decision is Verdict.WAIT:
+        if concluded is Verdict.WAIT:
             until = next_look(now, send_by=doubt.send_by, settle=settle)
             doubts.postpone_check(session, doubt.attempt_id, until=until, evidence=evidence)
             return False
-        _decide(runtime, session, doubt, sought, found, decision, evidence, seen, now)
+        outcome = doubt.outcome if concluded is Verdict.MISSED and ending.is_refusal else concluded.value
+        if not sending.close_attempt(session, doubt.attempt_id, outcome=outcome, evidence=evidence, now=now):
+            return False  # the reply came after all, and decided
+        problem = str(doubt.evidence.get("problem", "the gateway refused the request"))
+        if doubt.list_id is not None:
+            listing = decide_list(concluded, ending, found, problem=problem)
+            _carry_out_list(runtime, session, doubt, listing, seen, now)
+        else:
+            decision = decide(
+                concluded,
+                ending,
+                sought,
+                found,
+                problem=problem,
+                rounds=doubts.rounds(session, doubt.batch_id),
+                may_resend=policy is not OnUnknown.HOLD,
+                is_device_problem=doubt.evidence.get("class") == DeviceRefused.__name__,
+            )
+            _carry_out(runtime, session, doubt, decision, seen, now)
     get_logger().info(
-        "doubt.decided", batch=doubt.batch_id, attempt=doubt.number, verdict=decision.value, found=len(found.found)
+        "doubt.decided", batch=doubt.batch_id, attempt=doubt.number, verdict=concluded.value, found=len(found.found)
     )
     return True
+
+
+def _any_once_settled(is_settled: bool) -> int:
+    return 1 if is_settled else sys.maxsize
 
 
 def _read(runtime: Runtime, start: datetime, end: datetime) -> Seen:
@@ -126,115 +151,67 @@ def _match(runtime: Runtime, doubt: Doubt, sought: Sought, seen: Seen, attribute
     return Match({c.gateway_id: c for c in mine})
 
 
-def _decide(
-    runtime: Runtime,
-    session: Session,
-    doubt: Doubt,
-    sought: Sought,
-    found: Match,
-    decision: Verdict,
-    evidence: dict[str, Any],
-    seen: Seen,
-    now: datetime,
+def _carry_out(runtime: Runtime, session: Session, doubt: Doubt, decision: Decision, seen: Seen, now: datetime) -> None:
+    retry_at = now
+    if decision.retry is Retry.BACKED_OFF:
+        settle = timedelta(seconds=runtime.settings.settle_seconds)
+        retry_at += backoff_after(doubt.number, _rng, settle=settle)
+    sending.hold_in_doubt(session, decision.hold, decision.reason)
+    sending.fail_in_doubt(session, decision.fail, decision.reason)
+    sending.release(session, decision.release, decision.reason)
+    placed = [_placed(recipient_id, seen.messages[c.gateway_id]) for recipient_id, c in decision.place.items()]
+    first_poll_at = now + timedelta(seconds=runtime.settings.first_poll_seconds)
+    sending.record_accepted(session, _intent(doubt), placed, now=now, first_poll_at=first_poll_at, retry_at=retry_at)
+    if decision.split:
+        sending.split_batch(session, doubt.batch_id, until=retry_at, reason=decision.reason)
+    pause_run = decision.pause_run or too_many_refusals(session, doubt.run_id, len(decision.fail))
+    if pause_run and runs.pause_run(session, doubt.run_id, pause_run):
+        get_logger().warning("run.paused", run=doubt.run_id, reason=pause_run)
+    if decision.pause_account:
+        alarm(session, doubt, "duplicate_acceptance", decision.pause_account, now)
+
+
+def _carry_out_list(
+    runtime: Runtime, session: Session, doubt: Doubt, decision: Decision, seen: Seen, now: datetime
 ) -> None:
-    outcome = doubt.outcome if doubt.outcome in _REFUSALS else "not_found"
-    if not sending.close_attempt(
-        session, doubt.attempt_id, outcome=_OUTCOMES.get(decision, outcome), evidence=evidence, now=now
-    ):
-        return  # the reply came after all, and decided
-    intent = sending.Intent(
+    if decision.place:
+        text = runtime.definitions.get(doubt.definition_id).message
+        people = [listed(seen.messages[c.gateway_id], text) for c in decision.place.values()]
+        first_poll_at = now + timedelta(seconds=runtime.settings.first_poll_seconds)
+        sending.record_list_accepted(session, _intent(doubt), people, now=now, first_poll_at=first_poll_at)
+    elif decision.retry is Retry.AT_ONCE:
+        sending.hold_batch(session, doubt.batch_id, decision.reason)
+    else:
+        settle = timedelta(seconds=runtime.settings.settle_seconds)
+        until = now + backoff_after(doubt.number, _rng, settle=settle)
+        sending.postpone_batch(session, doubt.batch_id, until=until, reason=decision.reason)
+        if decision.pause_run:
+            runs.pause_run(session, doubt.run_id, decision.pause_run)
+
+
+def _intent(doubt: Doubt) -> sending.Intent:
+    return sending.Intent(
         doubt.attempt_id, doubt.batch_id, doubt.run_id, doubt.account_id, doubt.number, doubt.send_by, (), doubt.list_id
     )
-    first_poll_at = now + timedelta(seconds=runtime.settings.first_poll_seconds)
-    messages = [seen.messages[c.gateway_id] for c in found.found.values()]
-    if doubt.list_id is not None:
-        _decide_list(runtime, session, doubt, intent, messages, first_poll_at, now)
-        return
-    placed = [
-        sending.Placed(
-            recipient_id, c.gateway_id, c.group_id, seen.messages[c.gateway_id].device, seen.messages[c.gateway_id].sim
-        )
-        for recipient_id, c in found.found.items()
-    ]
-    unclear = sorted(found.unclear) if decision is not Verdict.ALL_FOUND else []
-    sending.hold_in_doubt(
-        session, unclear, "the gateway has a message that may be this one, with other people or another text"
-    )
-    missed = [id_ for id_, _ in sought.recipients.values() if id_ not in found.found and id_ not in found.unclear]
-    retry_at = _apply_to_missed(runtime, session, doubt, missed, decision, evidence, now)
-    sending.record_accepted(session, intent, placed, now=now, first_poll_at=first_poll_at, retry_at=retry_at)
-    if doubt.outcome == SendOutcome.TOO_BIG.value and missed:
-        sending.split_batch(session, doubt.batch_id, until=retry_at, reason="the request was too big for the gateway")
-    if found.doubled:
-        detail = {"gateway_ids": [c.gateway_id for c in found.doubled]}
-        runs.record_event(
-            session,
-            "duplicate_acceptance",
-            now,
-            run_id=doubt.run_id,
-            batch_id=doubt.batch_id,
-            attempt_id=doubt.attempt_id,
-            detail=detail,
-        )
-        reason = f"the gateway has texts of batch {doubt.batch_id} twice: something else sends them on this account too"
-        sending.pause_account(session, doubt.account_id, reason, now=now, probe_at=now + timedelta(days=36_500))
 
 
-def _decide_list(
-    runtime: Runtime,
-    session: Session,
-    doubt: Doubt,
-    intent: sending.Intent,
-    messages: list[Message],
-    first_poll_at: datetime,
-    now: datetime,
-) -> None:
-    if messages:
-        text = runtime.definitions.get(doubt.definition_id).message
-        sending.record_list_accepted(
-            session, intent, [listed(m, text) for m in messages], now=now, first_poll_at=first_poll_at
-        )
-    elif doubt.outcome in _REFUSALS and doubt.outcome != SendOutcome.REFUSED.value:
-        sending.postpone_batch(session, doubt.batch_id, until=now, reason=str(doubt.evidence.get("problem", "")))
-    elif doubt.outcome == SendOutcome.REFUSED.value:
-        _pause_refused(session, doubt)
-        sending.postpone_batch(session, doubt.batch_id, until=now, reason=str(doubt.evidence.get("problem", "")))
-    else:
-        sending.hold_batch(session, doubt.batch_id, "nobody can tell whether the gateway sent to the list")
+def _placed(recipient_id: int, message: Message) -> sending.Placed:
+    return sending.Placed(recipient_id, message.id, message.group_id, message.device, message.sim)
 
 
-def _apply_to_missed(
-    runtime: Runtime,
-    session: Session,
-    doubt: Doubt,
-    missed: list[int],
-    decision: Verdict,
-    evidence: dict[str, Any],
-    now: datetime,
-) -> datetime:
-    """What becomes of those who were not found; the moment at which whoever is pending again may be sent."""
-    problem = str(evidence.get("problem", ""))
-    if not missed:
-        return now
-    if decision is Verdict.HOLD:
-        sending.hold_in_doubt(session, missed, "the gateway's reads do not prove whether it was sent")
-    elif doubt.outcome == SendOutcome.REFUSED.value:
-        sending.release(session, missed, problem)
-        _pause_refused(session, doubt)
-    elif doubt.outcome == SendOutcome.THROTTLED.value:
-        sending.release(session, missed, problem)
-        return now + timedelta(seconds=1) * doubt.number
-    elif doubt.outcome in _REFUSALS:
-        sending.release(session, missed, problem)
-    elif doubts.rounds(session, doubt.batch_id) > MOST_ROUNDS:
-        sending.hold_in_doubt(session, missed, f"not found at the gateway after {MOST_ROUNDS} rounds of sending")
-    else:
-        sending.release(session, missed, "not found at the gateway, sent again")
-        return now + backoff_after(doubt.number, _rng) * (runtime.settings.settle_seconds / 300)
-    return now
+def too_many_refusals(session: Session, run_id: int, refused_now: int) -> str:
+    """Why the run should stop and ask: a further 2 % of its audience, at least 10 people, were refused; else ""."""
+    if not refused_now:
+        return ""
+    failed, audience = doubts.refused(session, run_id)
+    step = max(REFUSALS_AT_LEAST, math.ceil(audience * REFUSED_SHARE))
+    if failed // step == (failed - refused_now) // step:
+        return ""
+    return f"the gateway refused {failed:,} of {audience:,} recipients; look at the reasons, then resume"
 
 
-def _pause_refused(session: Session, doubt: Doubt) -> None:
-    problem = str(doubt.evidence.get("problem", "the gateway refused the request"))
-    if runs.pause_run(session, doubt.run_id, problem):
-        get_logger().warning("run.paused", run=doubt.run_id, reason=problem)
+def alarm(session: Session, doubt: Doubt, name: str, reason: str, now: datetime) -> None:
+    """Something that must not be: tell it, and send nothing more on this account until a person has looked."""
+    runs.record_event(session, name, now, run_id=doubt.run_id, batch_id=doubt.batch_id, attempt_id=doubt.attempt_id)
+    sending.pause_account(session, doubt.account_id, reason, now=now, probe_at=None)
+    get_logger().error(name, batch=doubt.batch_id, attempt=doubt.number, reason=reason)

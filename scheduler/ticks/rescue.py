@@ -19,7 +19,7 @@ def rescue(runtime: Runtime, now: datetime) -> dict[str, int]:
     with runtime.store.read() as session:
         if not (queue.any_lost(session, now) or doubts.any_stale(session, now=now, grace=REPLY_GRACE)):
             return {"requeued": 0, "abandoned": 0}
-    with runtime.store.write() as session:
+    with runtime.store.write("rescue") as session:
         requeued = queue.requeue_lost(session, now)
         abandoned = doubts.abandon_stale(session, now=now, grace=REPLY_GRACE)
     if requeued or abandoned:

@@ -9,7 +9,7 @@ from worker.store import runs
 
 def start(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Move planned runs to `running` once they are due."""
-    with runtime.store.write() as session:
+    with runtime.store.write("start") as session:
         started = runs.start_due_runs(session, runtime.account_id, now, only=runtime.only_runs)
     for run_id in started:
         get_logger().info("run.started", run=run_id)

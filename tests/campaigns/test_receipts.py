@@ -34,8 +34,9 @@ def test_one_retry_of_the_gateway_outweighs_every_state_but_delivered(
         assert worth(after, retries + 1) > worth(state, retries)
 
 
-def test_absurd_retries_stay_below_delivered() -> None:
+def test_absurd_retries_stay_between_nothing_and_delivered() -> None:
     assert worth(RecipientState.FAILED, 10**18) < DELIVERED_WORTH
+    assert worth(RecipientState.SENT, -1) == worth(RecipientState.SENT, 0)
 
 
 def test_messages_go_up_in_the_order_of_their_life() -> None:

@@ -17,6 +17,7 @@ import httpx
 from worker.gateway.errors import (
     AccountRefused,
     ConnectFailed,
+    DeviceRefused,
     FailureUnknown,
     GatewayError,
     ReplyImplausible,
@@ -173,12 +174,12 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row(
         lambda s: s.says(r"there is no sim card present on slot"),
-        RequestRefused,
+        DeviceRefused,
         "A SIM slot of the request holds no SIM card; correct devices.use.",
     ),
     Row(
         lambda s: s.says(r"this device doesn.{1,6}t exist"),  # .{1,6}: an apostrophe in any spelling, &#039; too
-        RequestRefused,
+        DeviceRefused,
         "A device of the request does not exist on the gateway; correct devices.use.",
     ),
     Row(

@@ -84,6 +84,10 @@ class RequestRefused(GatewayError):
     outcome = SendOutcome.REFUSED
 
 
+class DeviceRefused(RequestRefused):
+    """The devices or SIMs of the request are wrong, not its people: every request of the campaign would fail."""
+
+
 class Throttled(GatewayError):
     """Too many requests."""
 

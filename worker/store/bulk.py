@@ -3,11 +3,16 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import psycopg
+import sqlalchemy as sa
 from sqlmodel import Session
 
 
 def insert_rows(session: Session, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Insert plain values; a row has one for each column. No defaults of the models apply."""
+    """Insert plain values; a row has one for each column. No defaults of the models apply.
+
+    Raises `sqlalchemy.exc.IntegrityError` for a row that is there already; no error names a row's values.
+    """
     connection = session.connection()
     names = ", ".join(columns)
     if connection.dialect.name == "sqlite":
@@ -21,6 +26,11 @@ def insert_rows(session: Session, table: str, columns: Sequence[str], rows: Iter
     driver = connection.connection.driver_connection
     if driver is None:
         raise RuntimeError("the database connection was closed during an insert; try again")
-    with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)
+    try:
+        with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.Error as error:
+        # Its details quote the row, and with it a phone number or a text, which no log may hold.
+        kind = sa.exc.IntegrityError if isinstance(error, psycopg.IntegrityError) else sa.exc.DBAPIError
+        raise kind(f"COPY {table}", None, ValueError(error.diag.message_primary or type(error).__name__)) from None

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.matching import Sought
+from campaigns.verdicts import Verdict
 from worker.store.models import Attempt, AttemptState, Batch, Recipient, Run
 from worker.store.moves import batches, move_batch
 
@@ -156,7 +157,24 @@ def batches_in_doubt(session: Session, run_ids: Sequence[int]) -> int:
 
 
 def rounds(session: Session, batch_id: int) -> int:
-    """How often the batch was sent again after a look-up that found nothing."""
+    """How often the batch was sent again after a look-up that proved a miss; the attempt just closed does not count."""
+    missed = (
+        select(sa.func.count())
+        .select_from(Attempt)
+        .where(Attempt.batch_id == batch_id, Attempt.outcome == Verdict.MISSED.value)
+    )
+    return session.exec(missed).one() - 1
+
+
+def refused(session: Session, run_id: int) -> tuple[int, int]:
+    """(recipients refused for good by the gateway, recipients with a text) of a run."""
     return session.exec(
-        select(sa.func.count()).select_from(Attempt).where(Attempt.batch_id == batch_id, Attempt.outcome == "not_found")
+        select(
+            sa.func.count(
+                sa.case(
+                    (sa.and_(col(Recipient.state) == RecipientState.FAILED, col(Recipient.gateway_id).is_(None)), 1)
+                )
+            ),
+            sa.func.count(),
+        ).where(Recipient.run_id == run_id, col(Recipient.batch_id).is_not(None))
     ).one()

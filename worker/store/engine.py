@@ -9,6 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from worker.crashpoints import reached
+
 SQLITE_BUSY_SECONDS = 30
 
 
@@ -41,10 +43,17 @@ class Store:
         return Path(self.url.database) if self.is_sqlite and self.url.database else None
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """One transaction, durable when the block ends without an error, undone otherwise."""
-        with Session(self._writer) as session, session.begin():
-            yield session
+    def write(self, name: str = "unnamed") -> Iterator[Session]:
+        """One transaction, durable when the block ends without an error, undone otherwise.
+
+        `name` names its two crash points, before and after the commit; each transaction of the product has its own.
+        """
+        with Session(self._writer) as session:
+            with session.begin():
+                yield session
+                session.flush()
+                reached(f"{name}:before_commit")
+            reached(f"{name}:committed")
 
     @contextmanager
     def read(self) -> Iterator[Session]:

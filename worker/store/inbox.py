@@ -11,7 +11,7 @@ from worker.store.models import InboxFile
 
 @dataclass(frozen=True, slots=True)
 class InboxEntry:
-    """A campaign file as it was taken up last."""
+    """A campaign file as it was taken up last. `reported`: what stands beside it is final."""
 
     path: str
     fingerprint: str
@@ -21,22 +21,31 @@ class InboxEntry:
     reported: bool
 
 
-def inbox_entries(session: Session) -> dict[str, InboxEntry]:
-    """Every known file, by path."""
-    rows = session.exec(select(InboxFile)).all()
-    return {r.path: InboxEntry(r.path, r.fingerprint, r.run_id, r.problem, r.status_text, r.reported) for r in rows}
+def inbox_entries(session: Session, *, prefix: str = "") -> dict[str, InboxEntry]:
+    """Every known file whose path begins with `prefix`, by path."""
+    query = select(  # type: ignore[call-overload]  # SQLModel's select is typed for four columns at most
+        InboxFile.path,
+        InboxFile.fingerprint,
+        InboxFile.run_id,
+        InboxFile.problem,
+        InboxFile.status_text,
+        InboxFile.reported,
+    ).where(col(InboxFile.path).startswith(prefix, autoescape=True))
+    return {row.path: InboxEntry(*row) for row in session.exec(query.order_by(col(InboxFile.path)))}
 
 
 def remember_file(
     session: Session, path: str, *, fingerprint: str, run_id: int | None, problem: str, now: datetime
 ) -> None:
-    """The file was taken up in this form: its run, or its problem."""
+    """The file was taken up in this form: its run, its problem. What stands beside it has to be written anew."""
     row = session.get(InboxFile, path)
     if row is None:
         session.add(InboxFile(path=path, fingerprint=fingerprint, run_id=run_id, problem=problem, seen_at=now))
         return
-    values = {"fingerprint": fingerprint, "run_id": run_id, "problem": problem, "seen_at": now, "reported": False}
-    session.execute(sa.update(InboxFile).where(col(InboxFile.path) == path).values(**values))
+    values = {"fingerprint": fingerprint, "run_id": run_id, "problem": problem, "seen_at": now}
+    session.execute(
+        sa.update(InboxFile).where(col(InboxFile.path) == path).values(**values, status_text="", reported=False)
+    )
 
 
 def note_status(session: Session, path: str, *, status_text: str, reported: bool) -> None:

@@ -215,7 +215,7 @@ class MessageGroup(SQLModel, table=True):
 
     __tablename__ = "message_group"
     __table_args__ = (
-        sa.UniqueConstraint("run_id", "group_id"),
+        sa.UniqueConstraint("run_id", "group_id", "batch_id"),  # several requests may have messages without a group
         sa.Index("ix_message_group_next_poll_at", "next_poll_at"),
     )
 

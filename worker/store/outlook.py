@@ -34,4 +34,6 @@ def outlook(session: Session, run_id: int) -> Outlook:
     paused = session.exec(
         select(Account.paused_reason).join(Run, col(Run.account_id) == col(Account.id)).where(Run.id == run_id)
     ).one()
-    return Outlook(dict(counted), due[0] if due else None, due[1] if due else "", paused)
+    return Outlook(
+        {BatchState(state): count for state, count in counted}, due[0] if due else None, due[1] if due else "", paused
+    )

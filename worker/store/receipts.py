@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import RecipientState
-from campaigns.receipts import DELIVERED_WORTH, RANKS, RETRY_WEIGHT, worth
+from campaigns.receipts import DELIVERED_WORTH, RANKS, RETRY_WEIGHT, counted_retries, worth
 from worker.store.models import MessageGroup, Recipient, Run
 from worker.store.moves import move_recipients, recipients
 
@@ -61,12 +61,15 @@ def due_groups(session: Session, *, now: datetime, account_id: int, limit: int) 
     return [Group(*row) for row in session.exec(query)]
 
 
-_state_rank = sa.case(
-    *((recipients.c.state == state, rank) for state, rank in RANKS.items()), else_=RANKS[RecipientState.DELIVERED]
-)
 _own_worth = sa.case(
-    (recipients.c.state == RecipientState.DELIVERED, DELIVERED_WORTH),
-    else_=recipients.c.retries * RETRY_WEIGHT + _state_rank,
+    *(
+        (recipients.c.state == state, recipients.c.retries * RETRY_WEIGHT + rank)
+        for state, rank in RANKS.items()
+        if state is not RecipientState.DELIVERED
+    ),
+    # Delivered is final. Whoever is pending, in doubt or held waits for a request of ours: a receipt of an earlier
+    # message to the same person must not decide about that one.
+    else_=DELIVERED_WORTH,
 )
 
 
@@ -98,7 +101,7 @@ def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt
                 {
                     "b_gateway_id": r.gateway_id,
                     "b_worth": worth(r.state, r.retries),
-                    "b_retries": r.retries,
+                    "b_retries": counted_retries(r.retries),
                     "b_sent_at": r.sent_at,
                     "b_delivered_at": r.delivered_at if state is RecipientState.DELIVERED else None,
                     "b_device": r.device,

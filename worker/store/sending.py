@@ -234,7 +234,9 @@ def add_groups(
     """Follow these messages from `first_poll_at` on; those without a groupID one by one, as group ''."""
     for group_id, messages in Counter(p.group_id or "" for p in placed).items():
         known = sa.update(MessageGroup).where(
-            col(MessageGroup.run_id) == run_id, col(MessageGroup.group_id) == group_id
+            col(MessageGroup.run_id) == run_id,
+            col(MessageGroup.group_id) == group_id,
+            col(MessageGroup.batch_id) == batch_id,
         )
         if not changed(session, known.values(messages=MessageGroup.messages + messages, next_poll_at=first_poll_at)):
             session.add(
@@ -372,8 +374,8 @@ def split_batch(session: Session, batch_id: int, *, until: datetime, reason: str
     return half.id
 
 
-def pause_account(session: Session, account_id: int, reason: str, *, now: datetime, probe_at: datetime) -> bool:
-    """Nothing is sent through the account until it is resumed. False: it is paused already."""
+def pause_account(session: Session, account_id: int, reason: str, *, now: datetime, probe_at: datetime | None) -> bool:
+    """Nothing is sent through the account until it is resumed; None: only a person may. False: it is paused already."""
     statement = (
         sa.update(Account)
         .where(col(Account.id) == account_id, col(Account.paused_reason) == "")

@@ -213,7 +213,7 @@ def upgrade() -> None:
         sa.Column("next_poll_at", sqltypes.UTCDateTime(), nullable=True),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_message_group_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_message_group")),
-        sa.UniqueConstraint("run_id", "group_id", name=op.f("uq_message_group_run_id_group_id")),
+        sa.UniqueConstraint("run_id", "group_id", "batch_id", name=op.f("uq_message_group_run_id_group_id_batch_id")),
     )
     with op.batch_alter_table("message_group", schema=None) as batch_op:
         batch_op.create_index("ix_message_group_next_poll_at", ["next_poll_at"], unique=False)

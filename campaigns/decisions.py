@@ -1,0 +1,120 @@
+"""What becomes of everybody in a request in doubt, once a verdict is reached: pure, the one place that decides.
+
+A verdict (`campaigns.verdicts`) says what is proven. This says what follows from it, given how the request had ended
+and what the campaign's file wants. The scheduler carries it out in one transaction.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from campaigns.matching import Candidate, Match, Sought
+from campaigns.verdicts import MOST_ROUNDS, Verdict
+
+
+class Ending(StrEnum):
+    """How a request in doubt had ended; the values are those of the gateway client's outcomes."""
+
+    UNKNOWN = "unknown"  # no reply that proves anything
+    ACCOUNT = "account"  # key, credits, subscription, address
+    REFUSED = "refused"  # this request will never pass as it is
+    THROTTLED = "throttled"  # later
+    TOO_BIG = "too_big"  # in smaller batches
+
+    @property
+    def is_refusal(self) -> bool:
+        """An answer from the allow-list: looked up once all the same, for a wrong row there would double texts."""
+        return self is not Ending.UNKNOWN
+
+
+class Retry(StrEnum):
+    """When people who are pending again may be sent."""
+
+    AT_ONCE = "at_once"  # the pause of account or run is what they wait for, if for anything
+    BACKED_OFF = "backed_off"  # after the pause that grows with the attempts
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Everybody of the request, by what becomes of them. The ids are recipients'; each is in exactly one place.
+
+    `place` have these messages; `release` were not stored and are pending again; `fail` were refused for good; `hold` a
+    person decides on. `split`: cut the batch in halves. `pause_run`, `pause_account`: the reason to pause it, or "".
+    """
+
+    place: Mapping[int, Candidate]
+    release: tuple[int, ...] = ()
+    fail: tuple[int, ...] = ()
+    hold: tuple[int, ...] = ()
+    reason: str = ""
+    retry: Retry = Retry.AT_ONCE
+    split: bool = False
+    pause_run: str = ""
+    pause_account: str = ""
+
+
+UNPROVEN: Final = "the gateway's reads do not prove whether it was sent"
+UNCLEAR: Final = "the gateway has a message that may be this one, with other people or another text"
+WORN_OUT: Final = f"not found at the gateway after it was sent {MOST_ROUNDS + 1} times"
+NOT_FOUND: Final = "not found at the gateway"
+TWICE: Final = "the gateway has texts of this campaign twice: something else sends them on this account too"
+
+
+def decide(
+    verdict: Verdict,
+    ending: Ending,
+    sought: Sought,
+    match: Match,
+    *,
+    problem: str,
+    rounds: int,
+    may_resend: bool,
+    is_device_problem: bool,
+) -> Decision:
+    """What becomes of the people of one request. `verdict` is not WAIT.
+
+    `problem` is the gateway's refusal in one sentence, `rounds` how often the batch was sent again after a proven miss,
+    `may_resend` what the file's `on_unknown` allows, `is_device_problem` that devices.use is wrong and not the people.
+    """
+    found = Decision(match.found, pause_account=TWICE if match.doubled else "")
+    missed = tuple(id_ for id_, _ in sought.recipients.values() if id_ not in match.found)
+    if verdict is Verdict.ALL_FOUND or not missed:
+        return found
+    if verdict is Verdict.HOLD:
+        return replace(found, hold=missed, reason=UNPROVEN)
+    # Nobody with a message that may be theirs is ever sent again by itself, whatever the gateway said.
+    unclear = tuple(id_ for id_ in missed if id_ in match.unclear)
+    missed = tuple(id_ for id_ in missed if id_ not in match.unclear)
+    if unclear:
+        return replace(found, release=missed, hold=unclear, reason=UNCLEAR, retry=Retry.BACKED_OFF)
+    sent_again = replace(found, release=missed, reason=problem)
+    if ending is Ending.REFUSED and is_device_problem:
+        return replace(sent_again, pause_run=problem)
+    if ending in {Ending.REFUSED, Ending.TOO_BIG}:
+        # Whoever the gateway cannot take is found by halving: 14 requests for one among 100, and the others get theirs.
+        if len(sought.recipients) == 1:
+            return replace(found, fail=missed, reason=problem)
+        return replace(sent_again, split=True)
+    if ending is Ending.ACCOUNT:
+        return sent_again
+    if ending is Ending.THROTTLED:
+        return replace(sent_again, retry=Retry.BACKED_OFF)
+    if not may_resend:
+        return replace(found, hold=missed, reason=NOT_FOUND)
+    if rounds >= MOST_ROUNDS:
+        return replace(found, hold=missed, reason=WORN_OUT)
+    return replace(found, release=missed, reason=NOT_FOUND, retry=Retry.BACKED_OFF)
+
+
+def decide_list(verdict: Verdict, ending: Ending, match: Match, *, problem: str) -> Decision:
+    """The same for a request to a contact list, whose people are known from the gateway alone.
+
+    Unfound means held, whatever `on_unknown` says: nobody could tell a second text to a whole list from the first.
+    """
+    if match.found:
+        return Decision(match.found)
+    if ending is Ending.UNKNOWN or verdict is Verdict.HOLD:
+        return Decision({}, reason="nobody can tell whether the gateway sent to the list")
+    pause_run = problem if ending in {Ending.REFUSED, Ending.TOO_BIG} else ""
+    return Decision({}, reason=problem, retry=Retry.BACKED_OFF, pause_run=pause_run)

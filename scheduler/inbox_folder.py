@@ -1,0 +1,90 @@
+"""The folder that campaign files are dropped into: what it is called in the store, and whether it is there at all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from scheduler.inbox_files import Listing, list_campaign_files
+from scheduler.sidecars import status_path
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.store.inbox import InboxEntry, inbox_entries
+
+Entries: TypeAlias = Mapping[str, tuple[Path, InboxEntry]]
+"""What is known of the files of one inbox: key in the store -> the file, and how it was taken up."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboxFolder:
+    """The folder; `prefix` begins the keys of its files in the store."""
+
+    folder: Path
+    prefix: str
+
+    def key(self, path: Path) -> str:
+        """What the store calls a file."""
+        return self.prefix + self.name(path)
+
+    def name(self, path: Path) -> str:
+        """What people call a file: its path below the inbox."""
+        return path.relative_to(self.folder).as_posix()
+
+    def entries(self, runtime: Runtime) -> dict[str, tuple[Path, InboxEntry]]:
+        """Everything known of its files."""
+        with runtime.store.read() as session:
+            known = inbox_entries(session, prefix=self.prefix)
+        return {key: (self.folder / key.removeprefix(self.prefix), entry) for key, entry in known.items()}
+
+
+def inbox_folder(runtime: Runtime) -> InboxFolder:
+    """The inbox of the settings.
+
+    Keys hold the whole path, so that two inboxes on one database do not take each other's files for removed; those of a
+    rehearsal are kept apart, so that it does not count as the real thing.
+    """
+    folder = runtime.settings.inbox.resolve()
+    return InboxFolder(folder, f"{'rehearsal:' if runtime.rehearsal else ''}{folder.as_posix()}/")
+
+
+class Presence:
+    """Tells an inbox from which files were removed from one that is not there, such as a share that is not mounted."""
+
+    def __init__(self) -> None:
+        self._witnesses: dict[tuple[int, int], frozenset[Path]] = {}
+        self._trusted: set[tuple[int, int]] = set()
+        self._is_away = False
+
+    def list_files(self, inbox: InboxFolder, entries: Entries) -> Listing | None:
+        """The files of the inbox, which is made when nothing is known of it; None: it cannot be listed.
+
+        The listing is not `whole` while nothing shows that the folder is the one that the known files were dropped into.
+        """
+        try:
+            if not entries:
+                inbox.folder.mkdir(parents=True, exist_ok=True)
+            listing = list_campaign_files(inbox.folder)
+            stat = inbox.folder.stat()
+        except OSError as error:
+            self._note_away(inbox, f"it cannot be read ({error.strerror or error})")
+            return None
+        identity = stat.st_dev, stat.st_ino
+        # An unmounted share is an empty folder: of what was known when this very folder was first seen, something must
+        # show up in it.
+        witnesses = self._witnesses.setdefault(identity, frozenset(path for path, _ in entries.values()))
+        if identity not in self._trusted:
+            if witnesses and not any(path in listing.files or status_path(path).exists() for path in witnesses):
+                self._note_away(inbox, "none of the known files is in it")
+                return Listing(listing.files, whole=False)
+            self._trusted.add(identity)
+        self._is_away = False
+        return listing
+
+    def _note_away(self, inbox: InboxFolder, problem: str) -> None:
+        if not self._is_away:
+            self._is_away = True
+            get_logger().warning(
+                "inbox.away",
+                folder=str(inbox.folder),
+                problem=f"{problem}; nothing is cancelled for that: mount it or make it again",
+            )

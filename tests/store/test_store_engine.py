@@ -1,0 +1,199 @@
+"""Opening the database: durable, without lost updates, with the schema that the models describe."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import SQLModel
+
+from campaigns.lifecycle import BatchState, RecipientState, RunState
+from tests.store.store_world import NOW, World, new_run, people
+from worker.store import runs
+from worker.store.engine import Store, StoreError
+from worker.store.migrate import migrate
+from worker.store.models import Account, AttemptState
+
+ENUM_COLUMNS = [
+    ("run", RunState),
+    ("batch", BatchState),
+    ("recipient", RecipientState),
+    ("attempt", AttemptState),
+]
+
+
+def test_the_migrations_make_exactly_what_the_models_describe(store: Store) -> None:
+    with store.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def test_migrating_again_changes_nothing(store: Store) -> None:
+    with store.engine.connect() as connection:
+        before = MigrationContext.configure(connection).get_current_revision()
+
+    assert migrate(store) == before
+
+
+def test_two_processes_may_migrate_at_the_same_moment(sqlite_file: str, postgres_url: str) -> None:
+    for url in (sqlite_file, postgres_url):
+        stores = [Store(url), Store(url)]
+        with ThreadPoolExecutor(2) as pool:
+            assert len(set(pool.map(migrate, stores))) == 1
+        for store in stores:
+            store.close()
+
+
+def test_a_database_of_a_newer_version_is_refused(sqlite_file: str) -> None:
+    store = Store(sqlite_file)
+    migrate(store)
+    with store.write() as session:
+        session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(StoreError, match=r"schema 9999.*upgrade"):
+        migrate(store)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("what is this", "CAMPAIGNS_DATABASE_URL is not a database address"),
+        ("sqlite://", "need a database file"),
+        ("sqlite:///:memory:", "need a database file"),
+        ("mysql://somewhere/campaigns", "only SQLite and PostgreSQL"),
+    ],
+)
+def test_a_useless_address_is_refused_with_what_to_do(url: str, says: str) -> None:
+    with pytest.raises(StoreError, match=says):
+        Store(url)
+
+
+def test_a_server_that_is_away_is_named_without_its_password() -> None:
+    store = Store("postgresql+psycopg://me:geheim@127.0.0.1:9/nothing")
+
+    with pytest.raises(StoreError, match="CAMPAIGNS_DATABASE_URL") as caught:
+        migrate(store)
+    assert "geheim" not in str(caught.value)
+
+
+def test_sqlite_is_durable_and_keeps_its_references(sqlite_file: str) -> None:
+    store = Store(sqlite_file)
+    migrate(store)
+    for open_session in (store.write, store.read):
+        with open_session() as session:
+            pragmas = {
+                name: session.execute(sa.text(f"PRAGMA {name}")).scalar()
+                for name in ("journal_mode", "synchronous", "foreign_keys")
+            }
+        assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}  # 2 is FULL
+    store.close()
+
+
+def test_postgresql_waits_for_the_disk(store: Store) -> None:
+    if store.is_sqlite:
+        return  # the test above
+    with store.read() as session:
+        assert session.execute(sa.text("SHOW synchronous_commit")).scalar() == "on"
+
+
+def test_read_modify_writes_of_several_threads_lose_nothing(store: Store) -> None:
+    # given two threads that read a number, think, and write it back one larger
+    with store.write() as session:
+        account_id = runs.ensure_account(session, "counted")
+    rounds = 60
+    together = threading.Barrier(2)
+
+    def count_up() -> None:
+        together.wait()
+        for _ in range(rounds):
+            with store.write() as session:
+                mine = sa.select(Account.failures).where(sa.column("id") == account_id)
+                failures = session.execute(mine if store.is_sqlite else mine.with_for_update()).scalar_one()
+                session.execute(
+                    sa.update(Account).where(sa.column("id") == account_id).values(failures=failures + 1)
+                )
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(count_up), pool.submit(count_up)]:
+            done.result()
+
+    with store.read() as session:
+        assert session.execute(sa.select(Account.failures).filter_by(id=account_id)).scalar() == 2 * rounds
+
+
+def test_looking_neither_blocks_a_writer_nor_sees_half_of_it(store: Store) -> None:
+    with store.write() as session:
+        runs.ensure_account(session, "before")
+
+    # given a transaction that is not finished
+    with store.write() as writing:
+        runs.ensure_account(writing, "after")
+        # when somebody looks meanwhile
+        with store.read() as session:
+            seen = session.execute(sa.select(Account.key)).scalars().all()
+
+    assert seen == ["before"]
+
+
+def test_a_long_look_does_not_keep_anybody_from_writing(store: Store) -> None:
+    with store.read() as session:
+        session.execute(sa.select(Account.key)).all()
+        with store.write() as writing:
+            runs.ensure_account(writing, "meanwhile")
+
+    with store.read() as session:
+        assert session.execute(sa.select(Account.key)).scalars().all() == ["meanwhile"]
+
+
+def test_an_error_undoes_the_whole_transaction(store: Store) -> None:
+    def fail_half_way() -> None:
+        with store.write() as session:
+            runs.ensure_account(session, "half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
+
+    with store.read() as session:
+        assert session.execute(sa.select(Account)).all() == []
+
+
+@pytest.mark.parametrize(("table", "states"), ENUM_COLUMNS)
+def test_the_database_takes_no_state_that_the_code_could_not_read_back(
+    world: World, table: str, states: type[RunState]
+) -> None:
+    # given a row of each kind
+    run_id = world.run(people(1))
+    world.intent(world.batches(run_id)[0])
+    with world.store.read() as session:
+        assert session.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar() == 1  # noqa: S608 - our own names
+
+    # then the database refuses what is in no life cycle, also a member's name
+    for bad in ("nonsense", next(iter(states)).name):
+        with pytest.raises(IntegrityError), world.store.write() as session:
+            session.execute(sa.text(f"UPDATE {table} SET state = :state"), {"state": bad})  # noqa: S608 - as above
+
+
+def test_a_campaign_runs_once_for_a_moment(world: World) -> None:
+    world.run(people(1))
+
+    with pytest.raises(IntegrityError), world.store.write() as session:
+        new_run(session, world.account_id, "spring-sale")
+
+
+def test_names_are_found_again_and_not_made_twice(world: World) -> None:
+    with world.store.write() as session:
+        assert runs.ensure_account(session, "test-account") == world.account_id
+        campaign_id = runs.ensure_campaign(session, "sale", rehearsal=False, now=NOW)
+        assert runs.ensure_campaign(session, "sale", rehearsal=False, now=NOW) == campaign_id
+        assert runs.ensure_campaign(session, "sale", rehearsal=True, now=NOW) != campaign_id
+        versions = [
+            runs.ensure_definition(session, campaign_id, content_hash=text, source="s", body=text, now=NOW)
+            for text in ("1", "2", "1")
+        ]
+        assert versions[0] == versions[2] != versions[1]
+        assert runs.definition_body(session, versions[1]) == "2"

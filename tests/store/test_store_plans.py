@@ -1,0 +1,130 @@
+"""Plans in the database: what was planned is what is stored, and what comes out again."""
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from campaigns.batching import BatchLimits, into_batches
+from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.planning import PlannedRecipient
+from tests.store.store_world import NOW, World, new_run, people
+from worker.store import counts, exports, plans, runs
+from worker.store.models import Recipient
+
+MIXED = [
+    *people(4, segments=2),
+    PlannedRecipient("12", 5, "people.csv", 6, RecipientState.INVALID, "row 6 of people.csv: too short"),
+    PlannedRecipient("+393330000001", 6, "people.csv", 7, RecipientState.DUPLICATE, "same number as row 3"),
+    *people(3, first=50),
+    *people(1, first=90, state=RecipientState.EXCLUDED),
+]
+
+
+def as_planned(row: Recipient) -> PlannedRecipient:
+    return PlannedRecipient(
+        row.number, row.occurrence, row.source, row.line, row.state, row.reason, row.text, row.segments
+    )
+
+
+@pytest.mark.parametrize("chunk_rows", [3, 20_000])
+def test_what_was_planned_is_stored_in_order_and_in_its_batches(world: World, chunk_rows: int) -> None:
+    chunks = list(into_batches(MIXED, BatchLimits(3, 5), chunk_rows=chunk_rows))
+    with world.store.write() as session:
+        run_id = new_run(session, world.account_id, "sale")
+        for chunk in chunks:
+            plans.insert_chunk(session, run_id, chunk, not_before=NOW)
+
+    # then every row is there as it was planned
+    rows = world.recipients(run_id)
+    assert [as_planned(row) for row in rows] == MIXED
+    # and lies in the batch of its ordinal, whose totals are right
+    batches = {id_: world.batch(id_) for id_ in world.batches(run_id)}
+    planned = [ordinal for chunk in chunks for _, ordinal in chunk]
+    assert [None if row.batch_id is None else batches[row.batch_id].ordinal for row in rows] == planned
+    for id_, batch in batches.items():
+        members = [row for row in rows if row.batch_id == id_]
+        assert (batch.recipients, batch.segments) == (len(members), sum(row.segments for row in members))
+        assert (batch.state, batch.not_before) == (BatchState.PLANNED, NOW)
+
+
+def test_a_number_counts_once_in_a_run(world: World) -> None:
+    run_id = world.run(people(3))
+
+    with pytest.raises(IntegrityError) as caught, world.store.write() as session:
+        plans.insert_chunk(session, run_id, [(people(1)[0], None)], not_before=NOW)
+    assert "+39333" not in str(caught.value)  # it may end up in a log
+    # but in another run it counts again
+    world.run(people(3), campaign="summer-sale")
+
+
+def test_the_books_add_up_to_the_audience(world: World) -> None:
+    run_id = world.run(MIXED)
+
+    with world.store.read() as session:
+        books = counts.books(session, run_id)
+    assert books.by_state == Counter(row.state for row in MIXED)
+    assert (books.audience, books.segments, books.send_requests) == (len(MIXED), 0, 0)
+
+
+def test_segments_and_requests_are_counted_once_they_are_used(world: World) -> None:
+    run_id = world.run(people(4, segments=2), per_request=2)
+    first = world.intent(world.batches(run_id)[0])
+    world.accept(first, world.placed(first))
+    world.intent(world.batches(run_id)[1])
+
+    with world.store.read() as session:
+        books = counts.books(session, run_id)
+    assert (books.segments, books.send_requests) == (4, 2)
+
+
+def test_a_plan_is_made_anew_as_long_as_nothing_was_sent(world: World) -> None:
+    run_id = world.run(MIXED, state=RunState.SCHEDULED)
+    view = view_of(world, run_id)
+
+    with world.store.write() as session:
+        assert runs.clear_plan(
+            session, run_id, definition_id=view.definition_id, starts_at=NOW + timedelta(hours=1), follow_seconds=60
+        )
+        plans.insert_chunk(session, run_id, [(people(1)[0], 0)], not_before=NOW)
+
+    assert len(world.recipients(run_id)) == len(world.batches(run_id)) == 1
+    again = view_of(world, run_id)
+    assert (again.state, again.planned_at, again.follow_seconds) == (RunState.SCHEDULED, None, 60)
+
+
+def test_a_plan_is_fixed_from_the_first_intent_on(world: World) -> None:
+    run_id = world.run(MIXED)
+    world.intent(world.batches(run_id)[0])
+    view = view_of(world, run_id)
+
+    with world.store.write() as session:
+        assert runs.has_sent(session, run_id)
+        assert not runs.clear_plan(
+            session, run_id, definition_id=view.definition_id, starts_at=NOW, follow_seconds=60
+        )
+
+    assert len(world.recipients(run_id)) == len(MIXED)
+
+
+def view_of(world: World, run_id: int) -> runs.RunView:
+    with world.store.read() as session:
+        return runs.run_view(session, run_id)
+
+
+def test_an_export_streams_everybody_in_order(world: World) -> None:
+    run_id = world.run([*MIXED, *people(300, first=1_000)], per_request=100)
+    world.sent(run_id)
+
+    with world.store.read() as session:
+        rows = exports.export_rows(session, run_id, at_once=50)
+        first = next(rows)
+        rest = list(rows)
+
+    exported = [dict(zip(exports.COLUMNS, row, strict=True)) for row in [first, *rest]]
+    stored = world.recipients(run_id)
+    assert [row["number"] for row in exported] == [row.number for row in stored]
+    assert [row["gateway_id"] for row in exported] == [row.gateway_id for row in stored]
+    assert {row["planned_at"] for row in exported} == {NOW}
+    assert exported[0]["state"] == RecipientState.ACCEPTED
