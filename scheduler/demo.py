@@ -13,7 +13,7 @@ from rich.console import Console
 from scheduler.cli.live import LiveProgress
 from scheduler.cli.output import print_run
 from scheduler.rehearsal import private_sandbox, rehearsal_settings
-from scheduler.report import run_summary, write_csv_file
+from scheduler.report import run_summary, write_csv
 from scheduler.running import run_files
 from worker.logs import configure_logs
 from worker.sandbox.options import SandboxOptions
@@ -62,7 +62,7 @@ def main() -> int:
             max_poll_seconds=2.0,
         )
     )
-    console = Console()
+    console = Console(soft_wrap=True)
     console.print(f"A campaign file, [bold]{campaign}[/bold], with an audience of {PEOPLE:,} rows:\n")
     console.print(CAMPAIGN, highlight=False)
     console.print(
@@ -75,7 +75,8 @@ def main() -> int:
     print_run(run_summary(progress.run, progress.books))
     report = FOLDER / "spring-sale.report.csv"
     store = Store(settings.database_url)
-    write_csv_file(store, progress.run.id, report)
+    with report.open("w", encoding="utf-8", newline="") as stream:
+        write_csv(store, progress.run.id, stream)
     store.close()
     with report.open(encoding="utf-8", newline="") as rows:
         states = Counter(row["state"] for row in csv.DictReader(rows))

@@ -25,10 +25,14 @@ UNREADABLE: Final[Stat] = (-1, -1, -1)
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Campaign files by path; not `whole`: some could not be listed, so none may count as gone."""
+    """Campaign files by path; not `whole`: some could not be listed, so none may count as gone.
+
+    `unnameable` are those whose names are not UTF-8, which neither a database nor a status text can hold.
+    """
 
     files: tuple[Path, ...]
     whole: bool
+    unnameable: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,9 @@ def list_campaign_files(inbox: Path) -> Listing:
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         paths = (Path(folder, name) for name in names if not name.startswith(".") and name != DEFAULTS_NAME)
         found += [path for path in paths if path.suffix.lower() in {".yaml", ".yml"} and _is_file_of(inbox, path)]
-    return Listing(tuple(sorted(found)), whole=not failed)
+    found.sort()
+    unnameable = [path for path in found if not _is_nameable(path)]
+    return Listing(tuple(path for path in found if path not in unnameable), not failed, tuple(unnameable))
 
 
 def look_at(path: Path, names: tuple[str, ...]) -> Look:
@@ -132,10 +138,6 @@ class InboxWatch:
         self._names.pop(path, None)
         return now - self._missing_since.setdefault(path, now)
 
-    def is_gone(self, path: Path, now: datetime) -> bool:
-        """Whether a file that is not in the listing was removed, and is not just being saved."""
-        return self.missing_for(path, now) >= GONE_AFTER
-
     def forget_missing(self) -> None:
         """The inbox itself is away: that says nothing about its files."""
         self._missing_since.clear()
@@ -184,6 +186,14 @@ def _names_in(entry: Any) -> Iterator[str]:
 def _is_file_of(inbox: Path, path: Path) -> bool:
     """An ordinary file, for a pipe would never end, and inside the inbox also when it is a link."""
     return path.is_file() and (not path.is_symlink() or _is_inside(inbox, path))
+
+
+def _is_nameable(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_inside(folder: Path, path: Path) -> bool:

@@ -54,11 +54,12 @@ class Presence:
         self._witnesses: dict[tuple[int, int], frozenset[Path]] = {}
         self._trusted: set[tuple[int, int]] = set()
         self._is_away = False
+        self._unnameable: frozenset[Path] = frozenset()
 
     def list_files(self, inbox: InboxFolder, entries: Entries) -> Listing | None:
         """The files of the inbox, which is made when nothing is known of it; None: it cannot be listed.
 
-        The listing is not `whole` while nothing shows that the folder is the one that the known files were dropped into.
+        The listing is not `whole` while nothing shows that this is the folder that the known files were dropped into.
         """
         try:
             if not entries:
@@ -68,6 +69,7 @@ class Presence:
         except OSError as error:
             self._note_away(inbox, f"it cannot be read ({error.strerror or error})")
             return None
+        self._note_unnameable(frozenset(listing.unnameable))
         identity = stat.st_dev, stat.st_ino
         # An unmounted share is an empty folder: of what was known when this very folder was first seen, something must
         # show up in it.
@@ -79,6 +81,12 @@ class Presence:
             self._trusted.add(identity)
         self._is_away = False
         return listing
+
+    def _note_unnameable(self, paths: frozenset[Path]) -> None:
+        for path in paths - self._unnameable:
+            name = str(path).encode(errors="backslashreplace").decode()
+            get_logger().warning("inbox.file_skipped", file=name, problem="its name is not UTF-8; rename it")
+        self._unnameable = paths
 
     def _note_away(self, inbox: InboxFolder, problem: str) -> None:
         if not self._is_away:

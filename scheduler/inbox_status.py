@@ -1,6 +1,6 @@
 """Keeping the files beside the campaign files up to date, without looking more often than it is worth."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -42,27 +42,24 @@ class StatusBoard:
         runtime: Runtime,
         entries: Mapping[str, tuple[Path, InboxEntry]],
         now: datetime,
-        is_gone: Callable[[Path], bool],
     ) -> int:
-        """Look at every entry that is due; how many files were written. A gone file whose run is over is forgotten."""
+        """Look at every entry that is due; of how many the status was written."""
         due = [key for key in entries if self._due_at.get(key, now) <= now]
         if not due:
             return 0
         with runtime.store.read() as session:
             at_work = {run.id: run for run in runs.list_runs(session, AT_WORK)}
+            paused = accounts.account_view(session, runtime.account_id).paused_reason
         written = 0
         for key in due:
             path, entry = entries[key]
             self._due_at[key] = now + REFRESH_EVERY
-            if entry.reported and entry.run_id not in at_work:
-                continue
+            run = _run(runtime, entry, at_work)
             try:
-                written += self._refresh(runtime, path, entry, at_work, now)
+                written += self._refresh(runtime, path, entry, run, paused, now)
             except OSError as error:
                 self._due_at[key] = now + WRITE_AGAIN_AFTER
                 self._warn(path.parent, error)
-            if is_gone(path):
-                self._forget_if_over(runtime, key)
         return written
 
     def write_last(self, runtime: Runtime, path: Path, text: str, now: datetime) -> None:
@@ -75,49 +72,43 @@ class StatusBoard:
             self._warn(path.parent, error)
 
     def _refresh(
-        self, runtime: Runtime, path: Path, entry: InboxEntry, at_work: Mapping[int, RunView], now: datetime
+        self, runtime: Runtime, path: Path, entry: InboxEntry, run: RunView | None, paused: str, now: datetime
     ) -> int:
+        is_final = run is not None and run.state not in AT_WORK and run.finished_at is not None
+        if is_final and entry.reported:
+            return 0
         status = None
         zone = runtime.settings.zone
-        if entry.run_id is not None:
-            status = self._status(runtime, entry.path, at_work.get(entry.run_id), entry.run_id, now)
-            zone = status.schedule.zone
-        is_final = status is not None and status.run.state not in AT_WORK and status.run.finished_at is not None
-        if status is not None and status.run.state is RunState.FAILED and entry.problem:
-            status = None  # the notice has the same problem, with its place
+        if run is not None:
+            zone = runtime.definitions.get(run.definition_id).schedule.zone
+            # Of a run that could not be planned the notice has the same problem, with its place.
+            if run.state is not RunState.FAILED or not entry.problem:
+                status = self._status(runtime, entry.path, run, paused, now)
         text = status_text(entry.problem, status, now)
         if text == entry.status_text and is_final == entry.reported:
             return 0
-        if is_final and status is not None and status.run.state in OVER:
-            write_report(path, runtime.store, status.run.id)
+        if is_final and run is not None and run.state in OVER:
+            write_report(path, runtime.store, run.id)
         write_status(path, stamped(text, zone, now))
         with runtime.store.write() as session:
             inbox.note_status(session, entry.path, status_text=text, reported=is_final)
         self._unwritable.discard(path.parent)
         return 1
 
-    def _status(self, runtime: Runtime, key: str, run: RunView | None, run_id: int, now: datetime) -> RunStatus:
-        started = runtime.clock.elapsed_seconds()
-        with runtime.store.read() as session:
-            run = run or runs.run_view(session, run_id)
-            if run.planned_at is None:
-                by_state = {}
-            elif run.state is RunState.SCHEDULED:
-                planned = run.plan_summary.get("counts", {})
-                by_state = {state: planned[state.value] for state in RecipientState if planned.get(state.value)}
-            else:
-                by_state = counts.books(session, run_id).by_state
-            account_paused = accounts.account_view(session, run.account_id).paused_reason
-        took = timedelta(seconds=runtime.clock.elapsed_seconds() - started)
-        self._due_at[key] = now + max(REFRESH_EVERY, took * COUNTING_SHARE)
+    def _status(self, runtime: Runtime, key: str, run: RunView, paused: str, now: datetime) -> RunStatus:
+        by_state: Mapping[RecipientState, int] = {}
+        if run.planned_at is not None and run.state is RunState.SCHEDULED:
+            planned = run.plan_summary.get("counts", {})
+            by_state = {state: planned[state.value] for state in RecipientState if planned.get(state.value)}
+        elif run.planned_at is not None:
+            started = runtime.clock.elapsed_seconds()
+            with runtime.store.read() as session:
+                by_state = counts.books(session, run.id).by_state
+            took = timedelta(seconds=runtime.clock.elapsed_seconds() - started)
+            self._due_at[key] = now + max(REFRESH_EVERY, took * COUNTING_SHARE)
         definition = runtime.definitions.get(run.definition_id)
+        account_paused = paused if run.account_id == runtime.account_id else ""
         return RunStatus(run, by_state, account_paused, definition.schedule, list_of(definition))
-
-    def _forget_if_over(self, runtime: Runtime, key: str) -> None:
-        with runtime.store.write() as session:
-            entry = inbox.inbox_entries(session, prefix=key).get(key)
-            if entry is not None and entry.reported:
-                inbox.forget_file(session, key)
 
     def _warn(self, folder: Path, error: OSError) -> None:
         if folder not in self._unwritable:
@@ -127,3 +118,11 @@ class StatusBoard:
                 folder=str(folder),
                 problem=f"{error.strerror}; campaigns go on, but show no status there: allow writing to it",
             )
+
+
+def _run(runtime: Runtime, entry: InboxEntry, at_work: Mapping[int, RunView]) -> RunView | None:
+    """The run of a file. One that is over and reported is not read again, for nothing becomes of it: None."""
+    if entry.run_id is None or entry.run_id in at_work or entry.reported:
+        return at_work.get(entry.run_id or 0)
+    with runtime.store.read() as session:
+        return runs.run_view(session, entry.run_id)

@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 def status(
     campaign: Annotated[
-        str | None, typer.Argument(metavar="[CAMPAIGN]", help="One campaign in detail; without it all of them.")
+        str | None, typer.Argument(metavar="CAMPAIGN", help="One campaign in detail; without it all of them.")
     ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Look again every second until all of it is finished.")

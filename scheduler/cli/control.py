@@ -76,8 +76,9 @@ def cancel(
     with _transaction(campaign) as (session, run):
         state = run.state  # asked about outside of a transaction: others must not wait for the answer
     if sys.stdin.isatty() and not yes:
-        question = f"{campaign} is {state_words(state.value)}. Cancel it for good?"
-        if not typer.confirm(question, err=True):
+        # Not typer.confirm: it puts a space on standard output, which belongs to --json.
+        typer.echo(f"{campaign} is {state_words(state.value)}. Cancel it for good? [y/N] ", err=True, nl=False)
+        if sys.stdin.readline().strip().casefold() not in {"y", "yes"}:
             typer.echo(f"{campaign} was left as it is", err=True)
             return
     with _transaction(campaign) as (session, run):

@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 def init(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="The inbox to make; by default the one of the settings.")
+        Path | None, typer.Argument(metavar="DIR", help="The inbox to make; by default the one of the settings.")
     ] = None,
     json: AsJson = False,
 ) -> None:
@@ -53,7 +53,7 @@ def init(
 
 
 def check(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Campaign files (YAML).")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Campaign files (YAML).")],
     json: AsJson = False,
 ) -> None:
     """Validate campaign files and the tables that they name.

@@ -113,11 +113,15 @@ def print_run(summary: Mapping[str, Any]) -> None:
         [
             ("campaign", summary["campaign"]),
             ("state", f"{state}: {summary['reason']}" if "reason" in summary else state),
-            ("started", summary["started_at"] or ""),
-            ("finished", summary["finished_at"] or ""),
+            ("started", _to_the_second(summary["started_at"])),
+            ("finished", _to_the_second(summary["finished_at"])),
             ("segments", f"{summary['segments']:,}"),
             ("requests", f"{requests['send']:,} sends, {requests['read']:,} reads"),
         ]
     )
     typer.echo()
     print_counts(summary["recipients"])
+
+
+def _to_the_second(moment: str | None) -> str:
+    return f"{moment[:10]} {moment[11:19]} UTC" if moment else ""

@@ -9,6 +9,7 @@ from typing import Final
 from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError
 from scheduler.inbox_files import (
+    GONE_AFTER,
     QUIET,
     InboxWatch,
     Look,
@@ -74,10 +75,9 @@ class _Keeper:
         taken = sum(self._take(runtime, inbox, path, files, now) for path in listing.files) if listing else 0
         if taken:
             entries = inbox.entries(runtime)
-        gone: set[Path] = set()
         removed = 0
         if listing is not None and listing.whole:
-            gone = {path for path, _ in entries.values() if path not in files and self._watch.is_gone(path, now)}
+            gone = self._gone(entries, files, now)
             removed = sum(
                 self._remove(runtime, inbox, key, entries, gone, now) for key in entries if entries[key][0] in gone
             )
@@ -86,7 +86,7 @@ class _Keeper:
         else:
             # Where the folder is not the inbox, the status of files that are not there belongs nowhere.
             entries = {key: known for key, known in entries.items() if known[0] in files}
-        written = self._board.refresh(runtime, entries, now, gone.__contains__)
+        written = self._board.refresh(runtime, entries, now)
         return {"taken": taken, "removed": removed, "written": written}
 
     def _take(self, runtime: Runtime, inbox: InboxFolder, path: Path, files: frozenset[Path], now: datetime) -> int:
@@ -130,6 +130,16 @@ class _Keeper:
             store.remember_file(session, key, fingerprint=form, run_id=run_id, problem=notice, now=now)
         self._board.touch(key)
 
+    def _gone(self, entries: Entries, files: frozenset[Path], now: datetime) -> set[Path]:
+        """The known files that were removed, and are not just being saved."""
+        missing = {path: self._watch.missing_for(path, now) for path, _ in entries.values() if path not in files}
+        if timedelta() in missing.values():
+            # A file that was refused because a removed one is the same campaign takes it over before that is cancelled.
+            for path, entry in entries.values():
+                if entry.run_id is None:
+                    self._watch.look_again(path, now + QUIET)
+        return {path for path, duration in missing.items() if duration >= GONE_AFTER}
+
     def _remove(
         self, runtime: Runtime, inbox: InboxFolder, key: str, entries: Entries, gone: set[Path], now: datetime
     ) -> int:
@@ -149,9 +159,6 @@ class _Keeper:
             self._board.write_last(runtime, path, removed_notice(path.name), now)
         with runtime.store.write() as session:
             store.forget_file(session, key)
-        for other, known in entries.values():
-            if known.run_id is None:
-                self._watch.look_again(other, now)  # it may have been refused because of the removed one
         return 1
 
 

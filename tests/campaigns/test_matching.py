@@ -39,19 +39,53 @@ def test_a_part_of_the_request_is_found_too() -> None:
         (stored(FLOOR, ANNA), "it was there before the request"),
         (stored(120, ANNA), "it belongs to somebody already"),
         (stored(121, "+393339999999"), "its number was not in the request"),
-        (stored(122, ANNA, text="Your parcel is here"), "it is another text to the same person"),
-        (stored(123, ANNA, text=""), "its text is not known"),
     ],
 )
 def test_what_is_not_ours_is_not_found(candidate: Candidate, why: str) -> None:
-    assert match(SOUGHT, [candidate], attributed={120}) == Match({}, ()), why
+    assert match(SOUGHT, [candidate], attributed={120}) == Match({}), why
 
 
-def test_a_group_with_a_stranger_is_somebody_elses_request() -> None:
-    # given another system's request to Anna and a stranger, with the very same text
-    shown = [stored(101, ANNA), stored(102, "+393339999999", text=TEXTS[ANNA])]
+STRANGER = "+393339999999"
 
-    assert match(SOUGHT, shown, attributed=()) == Match({}, ())
+
+@pytest.mark.parametrize(
+    ("shown", "why"),
+    [
+        ([stored(101, ANNA, text="Your parcel is here")], "another text, or one that the server rewrote"),
+        ([stored(101, ANNA, text="")], "its text is not known"),
+        ([stored(101, ANNA), stored(102, STRANGER, text=TEXTS[ANNA])], "the same text from elsewhere, or added rows"),
+    ],
+)
+def test_what_may_be_ours_proves_nothing_and_is_not_sent_again(shown: list[Candidate], why: str) -> None:
+    assert match(SOUGHT, shown, attributed=()) == Match({}, unclear=frozenset({1})), why
+
+
+def test_the_same_people_among_strangers_with_another_text_is_somebody_elses_request() -> None:
+    shown = [stored(101, ANNA, text="Your parcel is here"), stored(102, STRANGER)]
+
+    assert match(SOUGHT, shown, attributed=()) == Match({})
+
+
+def test_a_server_may_add_rows_to_a_request() -> None:
+    shown = [stored(101 + place, number) for place, number in enumerate([*TEXTS, STRANGER])]
+
+    assert found_ids(match(SOUGHT, shown, attributed=())) == {1: 101, 2: 102, 3: 103}
+
+
+def test_a_server_may_rewrite_every_text_of_a_request() -> None:
+    shown = [stored(101 + place, number, text="S.") for place, number in enumerate(TEXTS)]
+
+    assert found_ids(match(SOUGHT, shown, attributed=())) == {1: 101, 2: 102, 3: 103}
+
+
+def test_nobody_is_both_found_and_unclear() -> None:
+    # given a group with another text to Anna, and one that is hers
+    shown = [stored(101, ANNA, text="Your parcel is here"), stored(102, ANNA, group="g2")]
+
+    result = match(SOUGHT, shown, attributed=())
+
+    assert found_ids(result) == {1: 102}
+    assert result.unclear == frozenset()
 
 
 def test_messages_without_a_group_are_judged_one_by_one() -> None:
@@ -116,3 +150,9 @@ def test_the_match_depends_on_what_is_shown_and_not_on_its_order(
         assert candidate.gateway_id > FLOOR
         assert candidate.gateway_id not in attributed
         assert SOUGHT.recipients[candidate.number][0] == recipient_id
+    # and nobody with a message of their own text above the floor may be sent again without a person
+    texts = {entry[0]: (number, entry[1]) for number, entry in SOUGHT.recipients.items()}
+    theirs = [c for c in shown if c.gateway_id > FLOOR and c.gateway_id not in attributed]
+    for recipient_id, (number, text) in texts.items():
+        if any(c.number == number and c.text == text for c in theirs):
+            assert recipient_id in result.found or recipient_id in result.unclear

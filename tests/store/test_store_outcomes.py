@@ -66,8 +66,10 @@ def test_people_left_out_of_a_reply_have_failed(world: World) -> None:
     ("rest", "batch_state"), [("release", BatchState.PLANNED), ("hold_in_doubt", BatchState.HELD)]
 )
 def test_a_part_that_was_not_found_comes_back_or_is_held(world: World, rest: str, batch_state: BatchState) -> None:
+    # given a request in doubt of which the first two people were found
     run_id, batch_id, intent = sent_batch(world)
     with world.store.write() as session:
+        sending.mark_unknown(session, intent, outcome="unknown", evidence={}, next_check_at=NOW, now=NOW)
         getattr(sending, rest)(session, [intent.addressees[2].id], "not found at the gateway")
     world.accept(intent, world.placed(intent, 2))
 

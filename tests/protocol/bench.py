@@ -1,0 +1,215 @@
+"""The whole product on a bench: a real store, throttle, dispatcher and ticks; the clock and the gateway are the test's."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+from dramatiq.brokers.stub import StubBroker
+from pydantic import SecretStr
+
+from campaigns.lifecycle import RecipientState, RunState
+from scheduler.intake import Intake, read_file, take_up
+from scheduler.ticks.drain import drain
+from scheduler.ticks.finish import finish
+from scheduler.ticks.follow import follow
+from scheduler.ticks.probe import probe
+from scheduler.ticks.reconcile import reconcile
+from scheduler.ticks.rescue import rescue
+from scheduler.ticks.start import start
+from tests.protocol.scripted_gateway import ScriptedGateway
+from tests.support.clocks import FakeClock
+from worker.definitions import Definitions
+from worker.dispatch import Dispatched, Dispatcher
+from worker.gateway import GatewayClient
+from worker.jobs import JobQueue
+from worker.runtime import Runtime
+from worker.settings import Settings
+from worker.store import accounts, counts, runs
+from worker.store.engine import Store
+from worker.store.models import Attempt, Batch, Event, Recipient
+from worker.store.runs import RunView
+from worker.throttle import InMemoryThrottle
+
+SETTLE: Final = timedelta(seconds=30)
+SEND_BY: Final = timedelta(seconds=6)
+SETTLED: Final = SEND_BY + SETTLE
+STEP_SECONDS: Final = 1.0
+
+
+class HeldQueue(JobQueue):
+    """A queue that keeps its jobs until the bench works on them, one by one."""
+
+    def __init__(self, send_batch: Callable[[int], object]) -> None:
+        super().__init__(StubBroker(middleware=[]), send_batch)
+        self.jobs: list[int] = []
+
+    def enqueue(self, batch_ids: Sequence[int]) -> int:  # type: ignore[override]  # narrower, for the bench alone
+        self.jobs += batch_ids
+        return len(batch_ids)
+
+
+class Bench:
+    """One account, one gateway; `tick` does what the schedulers and workers of a whole installation do in a moment."""
+
+    def __init__(self, folder: Path, database: str, clock: FakeClock) -> None:
+        self.clock = clock
+        self._folder = folder
+        self.gateway = ScriptedGateway(clock)
+        self.settings = Settings(
+            database_url=database,
+            timezone="UTC",
+            device_rate=None,
+            send_by_seconds=SEND_BY.total_seconds(),
+            settle_seconds=SETTLE.total_seconds(),
+            first_poll_seconds=5,
+            max_poll_seconds=60,
+        )
+        store = Store(database)
+        with store.write() as session:
+            account_id = runs.ensure_account(session, "bench")
+        client = GatewayClient("https://sms.example/", SecretStr("k"), clock=clock, transport=self.gateway)
+        self.dispatcher = Dispatcher(
+            store=store,
+            gateway=client,
+            throttle=InMemoryThrottle(clock),
+            clock=clock,
+            settings=self.settings,
+            account_key="bench",
+        )
+        self.queue = HeldQueue(self.dispatcher.dispatch)
+        self.runtime = Runtime(
+            self.settings, store, clock, client, self.queue, Definitions(store), account_id, rehearsal=False
+        )
+        self.store = store
+
+    # Campaigns.
+
+    def campaign(self, how_many: int = 4, *, name: str = "sale", first: int = 0, per_request: int = 10, more: str = "") -> int:
+        """Drop a campaign to so many people; its run."""
+        people = "".join(f"+39333{place:07},N{place}\n" for place in range(first, first + how_many))
+        (self._folder / f"{name}.csv").write_text(f"number,first_name\n{people}")
+        return self.drop(
+            f"campaign: {name}\nmessage: Ciao {{{{ first_name }}}}\naudience:\n  - file: {name}.csv\n"
+            f"throughput:\n  batch_size: {per_request}\n{more}",
+            name,
+        ).run_id
+
+    def drop(self, text: str, name: str = "sale") -> Intake:
+        """Take up a campaign file."""
+        path = self._folder / f"{name}.yaml"
+        path.write_text(text)
+        return take_up(self.runtime, read_file(path, self.settings), source=path.name)
+
+    # Time.
+
+    def tick(self) -> None:
+        """Everything that is due now."""
+        for work in (start, drain):
+            work(self.runtime, self.clock.now())
+        self.work()
+        for work in (rescue, reconcile, follow, finish, probe):
+            work(self.runtime, self.clock.now())
+
+    def work(self) -> list[Dispatched]:
+        """Work on every job in the queue."""
+        jobs, self.queue.jobs = self.queue.jobs, []
+        return [self.dispatcher.dispatch(job) for job in jobs]
+
+    def send(self) -> list[Dispatched]:
+        """Start and send what is due, and do nothing else."""
+        start(self.runtime, self.clock.now())
+        drain(self.runtime, self.clock.now())
+        return self.work()
+
+    def pass_time(self, duration: timedelta | float, *, step: float = STEP_SECONDS) -> None:
+        """Tick until so much time has passed; what a tick waits for itself counts."""
+        end = self.clock.now() + (duration if isinstance(duration, timedelta) else timedelta(seconds=duration))
+        while self.clock.now() < end:
+            self.tick()
+            self.clock.advance(min(step, (end - self.clock.now()).total_seconds()) if self.clock.now() < end else 0)
+        self.tick()
+
+    def until(self, is_so: Callable[[], bool], *, within: timedelta = timedelta(minutes=10), step: float = 2.0) -> None:
+        """Tick until it is so."""
+        end = self.clock.now() + within
+        self.tick()
+        while not is_so():
+            assert self.clock.now() < end, f"not so within {within}: {self.report()}"
+            self.clock.advance(step)
+            self.tick()
+
+    def finish(self, *run_ids: int, within: timedelta = timedelta(minutes=10)) -> None:
+        """Let the phones deliver everything, until the runs are over."""
+
+        def is_over() -> bool:
+            self.gateway.set_all("Delivered")
+            return all(self.run(run_id).finished_at is not None for run_id in run_ids)
+
+        self.until(is_over, within=within)
+
+    # What is so.
+
+    def run(self, run_id: int) -> RunView:
+        with self.store.read() as session:
+            return runs.run_view(session, run_id)
+
+    def states(self, run_id: int) -> dict[RecipientState, int]:
+        with self.store.read() as session:
+            return counts.books(session, run_id).by_state
+
+    def audience(self, run_id: int) -> int:
+        return sum(self.states(run_id).values())
+
+    def recipients(self, run_id: int) -> list[Recipient]:
+        with self.store.read() as session:
+            return list(session.scalars(sa.select(Recipient).filter_by(run_id=run_id).order_by(sa.column("id"))))
+
+    def batches(self, run_id: int) -> list[Batch]:
+        with self.store.read() as session:
+            return list(session.scalars(sa.select(Batch).filter_by(run_id=run_id).order_by(sa.column("ordinal"))))
+
+    def attempts(self, run_id: int) -> list[Attempt]:
+        with self.store.read() as session:
+            return list(session.scalars(sa.select(Attempt).filter_by(run_id=run_id).order_by(sa.column("id"))))
+
+    def outcomes(self, run_id: int) -> list[str]:
+        return [attempt.outcome for attempt in self.attempts(run_id)]
+
+    def events(self) -> list[str]:
+        with self.store.read() as session:
+            return list(session.scalars(sa.select(Event.name).order_by(sa.column("id"))))
+
+    def paused_because(self) -> str:
+        with self.store.read() as session:
+            return accounts.account_view(session, self.runtime.account_id).paused_reason
+
+    def report(self) -> str:
+        with self.store.read() as session:
+            return "; ".join(f"{run.campaign} is {run.state}: {self.states(run.id)}" for run in runs.list_runs(session))
+
+    # Control.
+
+    def pause(self, run_id: int) -> None:
+        with self.store.write() as session:
+            assert runs.pause_run(session, run_id, "by hand")
+
+    def resume(self, run_id: int) -> None:
+        with self.store.write() as session:
+            assert runs.resume_run(session, run_id) is RunState.RUNNING
+
+    def cancel(self, run_id: int) -> None:
+        with self.store.write() as session:
+            assert runs.cancel_run(session, run_id, "by hand", self.clock.now()) is not None
+
+    def close(self) -> None:
+        self.queue.stop()
+        self.store.close()
+
+
+def exactly_once(bench: Bench, *run_ids: int) -> bool:
+    """Whether the gateway has one message for every recipient that was to get one, and none for anybody else."""
+    wanted = Counter(row.number for run_id in run_ids for row in bench.recipients(run_id))
+    return bench.gateway.copies() == wanted

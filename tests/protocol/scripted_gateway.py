@@ -1,0 +1,213 @@
+"""A small gateway inside the test: a ledger of its own, and a misbehaviour for every request that wants one."""
+
+import json
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from urllib.parse import parse_qsl
+
+import httpx
+
+from tests.support.clocks import FakeClock
+
+LISTS: Final = {7: ("+393337000001", "+393337000002", "+393337000003")}
+"""The contact lists it keeps."""
+
+
+class Stores(StrEnum):
+    """What of a send takes effect."""
+
+    ALL = "all"
+    HALF = "half"
+    NONE = "none"
+
+
+class Answers(StrEnum):
+    """What the client gets to see of a send."""
+
+    OK = "ok"
+    LEFT_OUT = "left out"  # a good reply that does not name everybody
+    HTTP_500 = "http 500"
+    CODE_500 = "code 500 in the body"
+    TIMEOUT = "timeout"
+    NO_CONNECTION = "no connection"
+    EMPTY = "empty body"
+    HTML = "a page"
+    BALANCE = "a balance instead of messages"
+    SLOWER = "http 429"
+    TOO_BIG = "http 413"
+    BAD_KEY = "bad key"
+    NO_CREDITS = "no credits"
+    REDIRECT = "redirect"
+    BAD_DEVICE = "bad device"
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """How one send goes. `meanwhile` happens while the request is on its way."""
+
+    answers: Answers = Answers.OK
+    stores: Stores = Stores.ALL
+    meanwhile: Callable[[], object] | None = None
+
+
+@dataclass(slots=True)
+class Stored:
+    """A message as the gateway has it."""
+
+    id: int
+    number: str
+    text: str
+    group: str | None
+    at: datetime
+    status: str = "Pending"
+    retries: int = 0
+
+
+class Reads(StrEnum):
+    """How reads behave."""
+
+    TRUE = "true"
+    LYING_EMPTY = "lying empty"
+    FAILING = "failing"
+
+
+def answer(data: object) -> httpx.Response:
+    return httpx.Response(200, text=json.dumps({"success": True, "data": data, "error": None}))
+
+
+def refusal(code: int, text: str) -> httpx.Response:
+    return httpx.Response(200, text=json.dumps({"success": False, "data": None, "error": {"code": code, "message": text}}))
+
+
+@dataclass
+class ScriptedGateway(httpx.BaseTransport):
+    """Takes the network's place below the client.
+
+    `script` is used up by sends, one entry each; then everything is `usual`. `largest` people fit into one request.
+    Messages become visible to reads `lag` after they were stored. `group_for` names the group of a request.
+    """
+
+    clock: FakeClock
+    script: deque[Send] = field(default_factory=deque)
+    usual: Send = field(default_factory=Send)
+    largest: int = 1_000
+    lag: timedelta = timedelta(0)
+    reads: Reads = Reads.TRUE
+    has_groups: bool = True
+    key_works: bool = True
+    credits: int | None = None
+    stored: list[Stored] = field(default_factory=list)
+    sends: list[tuple[str, ...]] = field(default_factory=list)
+    asked: list[dict[str, str]] = field(default_factory=list)
+
+    # What tests ask for.
+
+    def copies(self) -> Counter[str]:
+        """How many messages it has for each number."""
+        return Counter(message.number for message in self.stored)
+
+    def set_all(self, status: str, *, numbers: Iterable[str] | None = None) -> None:
+        """Let the phones report."""
+        wanted = None if numbers is None else set(numbers)
+        for message in self.stored:
+            if wanted is None or message.number in wanted:
+                message.status = status
+
+    def store(self, rows: Iterable[tuple[str, str]]) -> list[Stored]:
+        """Messages that are there, whoever sent them."""
+        group = f")V{len(self.sends)}&=%{len(self.stored)}" if self.has_groups else None
+        new = [
+            Stored(1_001 + len(self.stored) + place, number, text, group, self.clock.now())
+            for place, (number, text) in enumerate(rows)
+        ]
+        self.stored += new
+        return new
+
+    # The HTTP side.
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        form = dict(parse_qsl(request.content.decode(), keep_blank_values=True))
+        if request.url.path.endswith("read-messages.php"):
+            self.asked.append(form)
+            return self._read(form)
+        if "message" not in form and "messages" not in form:
+            return answer({"credits": self.credits}) if self.key_works else refusal(401, "This API key is invalid")
+        return self._send(form)
+
+    def _send(self, form: dict[str, str]) -> httpx.Response:
+        rows = self._rows(form)
+        send = self.script.popleft() if self.script else self.usual
+        if len(rows) > self.largest:
+            send = Send(Answers.TOO_BIG, Stores.NONE)
+        self.sends.append(tuple(number for number, _ in rows))
+        kept = {Stores.ALL: rows, Stores.HALF: rows[: len(rows) // 2], Stores.NONE: []}[send.stores]
+        stored = self.store(kept)
+        if send.meanwhile is not None:
+            send.meanwhile()
+        return self._answer(send.answers, stored)
+
+    def _rows(self, form: dict[str, str]) -> list[tuple[str, str]]:
+        if "listID" in form:
+            return [(number, form["message"]) for number in LISTS[int(form["listID"])]]
+        return [(row["number"], row["message"]) for row in json.loads(form["messages"])]
+
+    def _answer(self, answers: Answers, stored: list[Stored]) -> httpx.Response:
+        match answers:
+            case Answers.OK | Answers.LEFT_OUT:
+                return answer({"messages": [self._shown(message) for message in stored]})
+            case Answers.HTTP_500:
+                return httpx.Response(500, text="Internal Server Error")
+            case Answers.CODE_500:
+                return refusal(500, "Qualcosa è andato storto")
+            case Answers.TIMEOUT:
+                raise httpx.ReadTimeout("timed out")
+            case Answers.NO_CONNECTION:
+                raise httpx.ConnectError("connection refused")
+            case Answers.EMPTY:
+                return httpx.Response(200, text="")
+            case Answers.HTML:
+                return httpx.Response(200, text="<html>Bad day</html>")
+            case Answers.BALANCE:
+                return answer({"credits": 100})
+            case Answers.SLOWER:
+                return httpx.Response(429, headers={"Retry-After": "7"}, text="slower")
+            case Answers.TOO_BIG:
+                return httpx.Response(413, text="too long")
+            case Answers.BAD_KEY:
+                return refusal(401, "This API key is invalid")
+            case Answers.NO_CREDITS:
+                return refusal(500, "You have insufficient credits to send messages")
+            case Answers.REDIRECT:
+                return httpx.Response(302, headers={"Location": "https://login.example/"})
+            case Answers.BAD_DEVICE:
+                return refusal(500, "This device doesn't exist")
+
+    def _read(self, form: dict[str, str]) -> httpx.Response:
+        if not self.key_works:
+            return refusal(401, "This API key is invalid")
+        if self.reads is Reads.FAILING:
+            return refusal(500, "Cannot connect to the database")
+        visible = [m for m in self.stored if m.at + self.lag <= self.clock.now()]
+        if self.reads is Reads.LYING_EMPTY:
+            visible = []
+        return answer({"messages": [self._shown(m) for m in visible if _is_asked_for(m, form)]})
+
+    def _shown(self, message: Stored) -> dict[str, object]:
+        return {
+            "ID": str(message.id), "number": message.number, "message": message.text, "deviceID": "1", "simSlot": "0",
+            "status": message.status, "sentDate": message.at.isoformat(), "deliveredDate": None,
+            "groupID": message.group, "retries": message.retries,
+        }  # fmt: skip
+
+
+def _is_asked_for(message: Stored, form: dict[str, str]) -> bool:
+    if "id" in form:
+        return message.id == int(form["id"])
+    if "groupId" in form:
+        return message.group == form["groupId"]
+    start, end = int(form["startTimestamp"]), int(form["endTimestamp"])
+    return message.status == form["status"] and start <= message.at.timestamp() <= end

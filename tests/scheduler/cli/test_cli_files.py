@@ -1,0 +1,194 @@
+"""`init`, `check`, `plan`, `schema`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+Run = Callable[..., Result]
+
+
+def test_init_makes_what_is_missing_and_says_what_to_do_next(run: Run, folder: Path) -> None:
+    result = run("init")
+
+    assert result.exit_code == 0
+    inbox = folder / "campaigns" / "inbox"
+    assert sorted(path.name for path in inbox.iterdir()) == [
+        "defaults.yaml",
+        "spring-customers.csv",
+        "spring-sale.yaml.example",
+    ]
+    assert "campaigns check campaigns/inbox/spring-sale.yaml" in result.stdout
+
+
+def test_init_overwrites_nothing(run: Run, folder: Path) -> None:
+    (folder / ".env").write_text("CAMPAIGNS_RATE=7/minute\n")
+    (folder / "box").mkdir()
+    (folder / "box" / "defaults.yaml").write_text("kind: reminder\n")
+
+    made = json.loads(run("init", "box", "--json").stdout)
+
+    assert (folder / ".env").read_text() == "CAMPAIGNS_RATE=7/minute\n"
+    assert (folder / "box" / "defaults.yaml").read_text() == "kind: reminder\n"
+    assert made["kept"] == ["box/defaults.yaml", str(folder / ".env")]
+    assert made["made"] == ["box/spring-sale.yaml.example", "box/spring-customers.csv"]
+
+
+def test_the_settings_file_is_private_and_changes_nothing_as_it_stands(run: Run, folder: Path) -> None:
+    run("init")
+
+    lines = (folder / ".env").read_text().splitlines()
+
+    assert (folder / ".env").stat().st_mode & 0o777 == 0o600
+    assert [line for line in lines if line and not line.startswith("#")] == []
+    assert "# CAMPAIGNS_DATABASE_URL=sqlite:///campaigns.db" in lines
+    assert "# CAMPAIGNS_DEVICE_RATE=30/minute" in lines
+
+
+def test_every_line_of_the_settings_file_can_be_switched_on(run: Run, folder: Path) -> None:
+    run("init", "box")
+    env = folder / ".env"
+    values = [line for line in env.read_text().splitlines() if line.startswith("# CAMPAIGNS_") and line[-1] != "="]
+    env.write_text("\n".join(line.removeprefix("# ") for line in values))
+
+    assert len(values) > 5
+    assert run("status").exit_code == 0
+
+
+def test_the_example_is_valid_once_renamed(run: Run, folder: Path) -> None:
+    run("init", "box")
+    campaign = (folder / "box" / "spring-sale.yaml.example").rename(folder / "box" / "spring-sale.yaml")
+
+    assert run("check", str(campaign)).exit_code == 0
+    plan = json.loads(run("plan", str(campaign), "--sandbox", "--json").stdout)
+    assert plan["recipients"] == {"audience": 10, "pending": 8, "invalid": 1, "duplicate": 1}
+
+
+def test_check_lists_every_problem_of_every_file_on_standard_error(run: Run, campaign_file: Path) -> None:
+    first, second = campaign_file.with_name("first.yaml"), campaign_file.with_name("second.yaml")
+    first.write_text("campaign: first\nmesage: Hi\naudience:\n  - file: people.csv\n    number: phone\n")
+    second.write_text(
+        "campaign: second\nmessage: Hi {{ frist_name }}\naudience:\n  - {file: people.csv, number: phone}\n"
+    )
+
+    result = run("check", str(first), str(campaign_file), str(second))
+
+    assert result.exit_code == 2
+    assert result.stdout == f"{campaign_file}: valid\n"
+    assert f"{first}:2:1: mesage: " in result.stderr
+    assert "did you mean first_name?" in result.stderr
+    assert all(line.startswith((f"{first}:", f"{second}:")) for line in result.stderr.splitlines())
+
+
+def test_check_json_has_one_object_for_each_file(run: Run, campaign_file: Path) -> None:
+    missing = campaign_file.with_name("missing.yaml")
+
+    result = run("check", str(campaign_file), str(missing), "--json")
+
+    good, bad = map(json.loads, result.stdout.splitlines())
+    assert result.exit_code == 2
+    assert good == {"file": str(campaign_file), "valid": True, "problems": []}
+    assert (bad["file"], bad["valid"]) == (str(missing), False)
+    assert bad["problems"][0].keys() == {"file", "line", "column", "path", "problem", "hint"}
+
+
+def test_a_plan_adds_up_and_needs_neither_gateway_nor_database(run: Run, folder: Path, campaign_file: Path) -> None:
+    before = set(folder.iterdir())
+
+    plan = json.loads(run("plan", str(campaign_file), "--json").stdout)
+
+    assert set(folder.iterdir()) == before
+    assert plan["recipients"] == {"audience": 4, "pending": 2, "invalid": 1, "duplicate": 1}
+    assert plan["segments"] == 2
+    assert plan["encodings"] == {"GSM-7": 2}
+    assert plan["samples"] == [{"number": "+39…01", "text": "Hi Anna"}, {"number": "+39…02", "text": "Hi there"}]
+    assert plan["longest_text"] == "Hi there"
+    assert plan["devices"] == "the gateway's primary device"
+    assert (plan["rates"], plan["batch_size"], plan["requests"]) == (["30/minute"], 100, 2)
+    assert len(plan["plan"]) == 64
+
+
+def test_a_plan_says_when_it_starts_and_how_long_it_takes(run: Run, folder: Path, campaign_file: Path) -> None:
+    # given one segment a minute, from a day far in the future on
+    (folder / "people.csv").write_text("phone,first_name\n" + "".join(f"+3933310000{n},\n" for n in range(10, 71)))
+    text = campaign_file.read_text().replace("2026-12-01", "2098-12-01")
+    campaign_file.write_text(f"{text}throughput:\n  rate: 60/hour\n")
+
+    plan = json.loads(run("plan", str(campaign_file), "--sandbox", "--json").stdout)
+
+    assert plan["first_send_at"] == "2098-12-01T08:00:00Z"
+    assert plan["last_send_at"] == "2098-12-01T09:00:00Z"
+    assert plan["followed_until"] == "2098-12-04T09:00:00Z"
+
+
+def test_a_plan_names_the_characters_that_cost_more(run: Run, campaign_file: Path) -> None:
+    campaign_file.write_text(campaign_file.read_text().replace("message: Hi", "message: It’s time,"))
+
+    plan = json.loads(run("plan", str(campaign_file), "--json").stdout)
+    result = run("plan", str(campaign_file))
+
+    assert plan["forced_by"] == [
+        {"character": "’", "code": "U+2019", "name": "RIGHT SINGLE QUOTATION MARK", "texts": 2}
+    ]
+    assert "U+2019 RIGHT SINGLE QUOTATION MARK in 2 texts" in result.stdout
+
+
+def test_a_plan_for_people_shows_no_full_number(run: Run, campaign_file: Path) -> None:
+    result = run("plan", str(campaign_file))
+
+    assert result.exit_code == 0
+    assert "3331000001" not in result.stdout
+    assert "to +39…01\n  Hi Anna\n" in result.stdout
+    assert "duplicate: same number as row 2 of people.csv" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("devices", "words"),
+    [
+        ("use: [1]", "device 1"),
+        ('use: [1, "2|0"]', "device 1, device 2 SIM slot 0, in turns"),
+        ("mode: all_devices", "every device, with its default SIM"),
+        ("mode: all_sims", "every SIM of every device"),
+        ("use: [1, 2]\n  random: true", "one of device 1, device 2, by chance for each request"),
+    ],
+)
+def test_a_plan_says_which_phones_send(run: Run, campaign_file: Path, devices: str, words: str) -> None:
+    campaign_file.write_text(f"{campaign_file.read_text()}devices:\n  {devices}\n")
+
+    assert json.loads(run("plan", str(campaign_file), "--json").stdout)["devices"] == words
+
+
+def test_devices_that_take_turns_add_up(run: Run, campaign_file: Path) -> None:
+    campaign_file.write_text(f"{campaign_file.read_text()}devices:\n  use: [1, 2]\n")
+
+    assert json.loads(run("plan", str(campaign_file), "--json").stdout)["rates"] == ["60/minute"]
+
+
+def test_a_contact_list_is_one_request_to_nobody_knows_whom(run: Run, folder: Path) -> None:
+    file = folder / "list.yaml"
+    file.write_text("campaign: list\nmessage: Hi\naudience:\n  - contact_list: 1\n")
+
+    plan = json.loads(run("plan", str(file), "--json").stdout)
+
+    assert (plan["requests"], plan["recipients"]) == (1, {"audience": 0})
+    assert "only the gateway knows how many" in run("plan", str(file)).stdout
+
+
+def test_an_empty_audience_is_refused(run: Run, campaign_file: Path) -> None:
+    campaign_file.with_name("people.csv").write_text("phone,first_name\n")
+
+    result = run("plan", str(campaign_file))
+
+    assert result.exit_code == 2
+    assert "has no recipients" in result.stderr
+
+
+def test_the_schema_is_printed_or_written(run: Run, folder: Path) -> None:
+    printed = run("schema")
+    written = run("schema", "--output", "campaign.schema.json")
+
+    assert json.loads(printed.stdout)["title"] == "SMS campaign"
+    assert (folder / "campaign.schema.json").read_text() == printed.stdout
+    assert written.stdout == ""

@@ -1,0 +1,130 @@
+"""An inbox on disk with a real store behind it; texts are sent and delivered by writing what a gateway would answer."""
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from campaigns.lifecycle import RecipientState
+from scheduler.ticks.finish import finish
+from scheduler.ticks.inbox import make_inbox_tick
+from scheduler.ticks.start import start
+from tests.support.clocks import FakeClock
+from worker.runtime import Runtime, build_runtime
+from worker.settings import Settings
+from worker.store import queue, receipts, runs, sending
+from worker.store.receipts import Receipt
+from worker.store.runs import RunView
+
+DATABASE = "campaigns.db"
+TEXT = "campaign: {slug}\nmessage: Hi {{{{ first_name }}}}\naudience: {{file: people.csv}}\n{more}"
+PEOPLE = "number,first_name\n+393331234567,Anna\n+393337654321,Ada\n12,Bob\n"
+TOMORROW = "schedule: {start: 2026-12-02 09:00, timezone: Europe/Rome}\n"
+"""The clock of these tests starts on Tuesday 2026-12-01 at 09:00 UTC."""
+
+
+class InboxWorld:
+    """What the scenarios do to the inbox, and what they see."""
+
+    def __init__(self, folder: Path, *, rehearsal: bool = False) -> None:
+        self.inbox = folder / "inbox"
+        self.clock = FakeClock()
+        settings = Settings(
+            gateway_url="http://127.0.0.1:9",  # nobody listens there, and nobody is asked
+            api_key=SecretStr("key"),
+            database_url=f"sqlite:///{folder / DATABASE}",
+            inbox=self.inbox,
+            timezone="Europe/Rome",
+        )
+        sandbox = (settings.gateway_url, settings.api_key) if rehearsal else None
+        self.runtime: Runtime = build_runtime(settings, sandbox=sandbox, clock=self.clock)
+        self.gateway_ids = count(1)
+        self.restart()
+
+    def restart(self) -> None:
+        """A new process: what the tick kept in memory is lost."""
+        self.tick = make_inbox_tick()
+
+    def pass_time(self, seconds: float = 2.5) -> dict[str, int]:
+        """Let time pass with a tick every half second; the sums of what they counted."""
+        sums: dict[str, int] = {}
+        for _ in range(round(seconds / 0.5)):
+            self.clock.advance(0.5)
+            for name, number in self.tick(self.runtime, self.clock.now()).items():
+                sums[name] = sums.get(name, 0) + number
+        return sums
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file into the inbox."""
+        path = self.inbox / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def drop(self, name: str = "spring.yaml", *, slug: str = "spring-sale", more: str = "") -> Path:
+        """Write a campaign file and its people."""
+        path = self.inbox / name
+        self.write(str(path.with_name("people.csv").relative_to(self.inbox)), PEOPLE)
+        return self.write(name, TEXT.format(slug=slug, more=more))
+
+    def status(self, name: str = "spring") -> str:
+        """What NAME.status.txt says; empty where there is none."""
+        path = self.inbox / f"{name}.status.txt"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def report(self, name: str = "spring") -> list[str]:
+        """The lines of NAME.report.csv; none where there is none."""
+        path = self.inbox / f"{name}.report.csv"
+        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+    def run(self, slug: str = "spring-sale") -> RunView | None:
+        """The latest run of a campaign."""
+        with self.runtime.store.read() as session:
+            return runs.find_run(session, slug)
+
+    def a_run(self, slug: str = "spring-sale") -> RunView:
+        """The latest run of a campaign that has one."""
+        run = self.run(slug)
+        assert run is not None
+        return run
+
+    def execute(self, statement: str) -> None:
+        """Change the database behind the back of the program."""
+        with self.runtime.store.write() as session:
+            session.execute(sa.text(statement))
+
+    def start(self) -> None:
+        """Start what is due."""
+        start(self.runtime, self.clock.now())
+
+    def send(self, slug: str = "spring-sale") -> None:
+        """The campaign starts, and the gateway takes every text of it."""
+        self.start()
+        now = self.clock.now()
+        with self.runtime.store.write() as session:
+            for batch_id in queue.queue_due(session, self.a_run(slug).id, now=now, room=100):
+                work = sending.load_work(session, batch_id)
+                assert work is not None
+                intent = sending.record_intent(session, work, target="", now=now, send_by=timedelta(seconds=30))
+                assert isinstance(intent, sending.Intent)
+                sending.close_attempt(session, intent.attempt_id, outcome="accepted", evidence={}, now=now)
+                placed = [sending.Placed(a.id, next(self.gateway_ids), "g", 1, 0) for a in intent.addressees]
+                sending.record_accepted(session, intent, placed, now=now, first_poll_at=now, retry_at=now)
+
+    def deliver(self) -> None:
+        """Every text arrives, and the runs come to their end."""
+        sent = [n for n in range(1, next(self.gateway_ids))]
+        arrived = Receipt(0, RecipientState.DELIVERED, 0, self.clock.now(), self.clock.now(), 1, 0, "")
+        with self.runtime.store.write() as session:
+            receipts.apply_receipts(session, self.runtime.account_id, [replace(arrived, gateway_id=n) for n in sent])
+        self.finish()
+
+    def finish(self) -> None:
+        """End the runs that are at their end."""
+        finish(self.runtime, self.clock.now())
+
+    def close(self) -> None:
+        self.runtime.close()

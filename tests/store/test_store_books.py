@@ -1,0 +1,151 @@
+"""Whatever happens in whatever order: everybody is somewhere, nobody is in two requests, nobody goes back from delivered."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from campaigns.lifecycle import RecipientState, RunState
+from tests.store.conftest import empty
+from tests.store.store_world import NOW, SOON, World, people
+from worker.store import doubts, queue, receipts, runs, sending
+from worker.store.engine import Store
+from worker.store.models import Attempt, AttemptState
+from worker.store.receipts import Receipt
+from worker.store.sending import Intent
+
+AUDIENCE = 6
+STEPS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 7)), min_size=5, max_size=25)
+SHOWN = [
+    RecipientState.ACCEPTED,
+    RecipientState.SENT,
+    RecipientState.DELIVERED,
+    RecipientState.FAILED,
+    RecipientState.CANCELLED,
+]
+
+
+class Life:
+    """Two runs to overlapping people, and everything that workers, ticks, people and phones do to them."""
+
+    def __init__(self, store: Store) -> None:
+        self.world = World(store)
+        self.runs = [
+            self.world.run(people(AUDIENCE), per_request=2),
+            self.world.run(people(AUDIENCE, first=3), campaign="other", per_request=3),
+        ]
+        self.under_way: list[Intent] = []
+        self.delivered: set[int] = set()
+        self.now = NOW
+
+    def step(self, what: int, pick: int) -> None:
+        self.now += timedelta(seconds=20)
+        steps = [
+            self.promise, self.promise, self.accept, self.release, self.lose, self.hold, self.receipt,
+            self.pause_or_resume, self.cancel, self.queue,
+        ]  # fmt: skip
+        steps[what](pick)
+
+    def run_of(self, pick: int) -> int:
+        return self.runs[pick % 2]
+
+    def promise(self, pick: int) -> None:
+        ids = [id_ for run_id in self.runs for id_ in self.world.batches(run_id)]
+        intent = self.world.promise(ids[pick % len(ids)], now=self.now)
+        if isinstance(intent, Intent):
+            self.under_way.append(intent)
+
+    def taken(self, pick: int) -> Iterator[tuple[Any, Intent]]:
+        """One request that is under way gets its outcome, unless somebody decided before."""
+        if self.under_way:
+            intent = self.under_way.pop(pick % len(self.under_way))
+            with self.world.store.write() as session:
+                if sending.close_attempt(session, intent.attempt_id, outcome="x", evidence={}, now=self.now):
+                    yield session, intent
+
+    def accept(self, pick: int) -> None:
+        for session, intent in self.taken(pick):
+            placed = self.world.placed(intent, None if pick % 2 else 1)
+            left_out = [a.id for a in intent.addressees[len(placed) :]]
+            sending.fail_in_doubt(session, left_out, "left out")
+            sending.record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=NOW)
+
+    def release(self, pick: int) -> None:
+        for session, intent in self.taken(pick):
+            sending.release(session, [a.id for a in intent.addressees], "")
+            sending.postpone_batch(session, intent.batch_id, until=NOW, reason="")
+
+    def lose(self, pick: int) -> None:
+        with self.world.store.write() as session:
+            doubts.abandon_stale(session, now=self.now, grace=timedelta(0))
+
+    def hold(self, pick: int) -> None:
+        for session, intent in self.taken(pick):
+            sending.hold_in_doubt(session, [a.id for a in intent.addressees], "nobody can tell")
+            sending.record_accepted(session, intent, [], now=NOW, first_poll_at=SOON, retry_at=NOW)
+
+    def receipt(self, pick: int) -> None:
+        state = SHOWN[pick % len(SHOWN)]
+        with self.world.store.write() as session:
+            ids = list(session.scalars(sa.select(receipts.Recipient.gateway_id).order_by(sa.column("id"))))
+            shown = [Receipt(id_, state, pick % 2, NOW, NOW, 1, 0, "") for id_ in ids[pick::2] if id_ is not None]
+            receipts.apply_receipts(session, self.world.account_id, shown)
+
+    def pause_or_resume(self, pick: int) -> None:
+        with self.world.store.write() as session:
+            if not runs.pause_run(session, self.run_of(pick), "lunch"):
+                runs.resume_run(session, self.run_of(pick))
+
+    def cancel(self, pick: int) -> None:
+        if pick == 0:  # rarely, or nothing else happens
+            with self.world.store.write() as session:
+                runs.cancel_run(session, self.run_of(pick), "by hand", self.now)
+
+    def queue(self, pick: int) -> None:
+        with self.world.store.write() as session:
+            queue.queue_due(session, self.run_of(pick), now=self.now, room=2)
+            queue.requeue_lost(session, self.now)
+
+    def check(self) -> None:
+        for run_id in self.runs:
+            states = self.world.states(run_id)
+            assert states.total() == AUDIENCE
+        rows = [row for run_id in self.runs for row in self.world.recipients(run_id)]
+        doubtful = [row.number for row in rows if row.state is RecipientState.IN_DOUBT]
+        assert len(doubtful) == len(set(doubtful))
+        # whoever is in doubt is so by a request that is not decided, and by no other
+        with self.world.store.read() as session:
+            undecided = set(session.scalars(sa.select(Attempt.batch_id).where(Attempt.state != AttemptState.CLOSED)))
+        assert {row.batch_id for row in rows if row.state is RecipientState.IN_DOUBT} == undecided
+        delivered = {row.id for row in rows if row.state is RecipientState.DELIVERED}
+        assert self.delivered <= delivered
+        self.delivered = delivered
+
+    def end(self) -> None:
+        """Decide what is open: then every run comes to its end."""
+        while self.under_way:
+            self.accept(1)
+        for run_id in self.runs:
+            with self.world.store.write() as session:
+                runs.cancel_run(session, run_id, "the end", self.now)
+                runs.cancel_leftovers(session, run_id)
+                runs.expire_open(session, run_id)
+                runs.finish_run(session, run_id, self.now)
+            assert self.world.run_state(run_id) is RunState.CANCELLED
+            left = {RecipientState.PENDING, RecipientState.IN_DOUBT, RecipientState.ACCEPTED}
+            assert not left & set(self.world.states(run_id))
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_everybody_is_somewhere_after_anything(store: Store, steps: list[tuple[int, int]]) -> None:
+    empty(store)
+    life = Life(store)
+    for what, pick in steps:
+        life.step(what, pick)
+        life.check()
+    life.end()
+    life.check()
