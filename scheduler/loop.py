@@ -15,6 +15,7 @@ from scheduler.ticks.probe import probe
 from scheduler.ticks.reconcile import reconcile
 from scheduler.ticks.rescue import rescue
 from scheduler.ticks.start import start
+from scheduler.ticks.watch import watch
 from worker.logs import get_logger
 from worker.runtime import Runtime
 
@@ -28,6 +29,7 @@ TICKS: Final[Mapping[Tick, float]] = {
     follow: 0.25,
     finish: 0.25,
     probe: 1.0,
+    watch: 5.0,
 }
 """Every tick and how many seconds lie between two of its calls."""
 

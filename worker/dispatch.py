@@ -12,6 +12,7 @@ from campaigns.definition import Definition, DeviceMode
 from worker.definitions import Definitions
 from worker.gateway import Aborted, GatewayClient, GatewayError, OutgoingMessage, SendOption
 from worker.logs import get_logger
+from worker.marker import Marker
 from worker.outcomes import Outcomes
 from worker.settings import Settings
 from worker.store import queue, sending
@@ -61,6 +62,7 @@ class Dispatcher:
         clock: Clock,
         settings: Settings,
         account_key: str,
+        marker: Marker,
     ) -> None:
         self._store = store
         self._gateway = gateway
@@ -68,6 +70,7 @@ class Dispatcher:
         self._clock = clock
         self._settings = settings
         self._account_key = account_key
+        self._marker = marker
         self._definitions = Definitions(store)
         self._outcomes = Outcomes(store, clock, settings)
         self._log = get_logger()
@@ -153,6 +156,7 @@ class Dispatcher:
                 if not sending.may_still_send(session, intent.run_id):
                     raise Aborted("the campaign or the account was stopped before the request was written")
 
+        self._marker.advance(intent.attempt_id)
         log = self._log.bind(campaign=definition.campaign, batch=intent.batch_id, attempt=intent.number)
         option = SendOption[definition.devices.mode.name]
         try:

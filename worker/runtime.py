@@ -9,15 +9,22 @@ from pydantic import SecretStr
 from campaigns.clock import Clock, SystemClock
 from worker.definitions import Definitions
 from worker.dispatch import Dispatcher
+from worker.durability import require_durable
 from worker.gateway import GatewayClient
 from worker.jobs import JobQueue, in_process_queue, redis_queue
+from worker.marker import FileMarker, Marker, NoMarker, RedisMarker
 from worker.settings import Settings, SettingsError
+from worker.store import accounts, runs
 from worker.store.engine import Store
 from worker.store.migrate import migrate
-from worker.store.runs import ensure_account
 from worker.throttle import InMemoryThrottle, RedisThrottle, Throttle, connect_for_throttle
 
 SANDBOX_ACCOUNT: Final = "sandbox"
+
+QUARANTINE: Final = (
+    "the database is older than what was sent from it (a restored backup or a fail-over); "
+    "let the gateway be swept for what it forgot: campaigns recover"
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,7 @@ class Runtime:
     gateway: GatewayClient
     queue: JobQueue
     definitions: Definitions
+    marker: Marker
     account_id: int
     rehearsal: bool
     only_runs: set[int] | None = field(default=None)
@@ -85,9 +93,13 @@ def build_runtime(
     account_key = SANDBOX_ACCOUNT if sandbox else sha256(url.rstrip("/").encode()).hexdigest()[:16]
     gateway = GatewayClient(url, key, clock=clock)
     store = open_store(settings)
-    with store.write("account") as session:
-        account_id = ensure_account(session, account_key)
+    require_durable(store)
     on_redis = bool(settings.redis_url) and sandbox is None
+    marker = _marker(settings, store, on_redis=on_redis)
+    with store.write("account") as session:
+        account_id = runs.ensure_account(session, account_key)
+        if marker.read() > accounts.last_attempt_id(session):
+            accounts.quarantine(session, account_id, QUARANTINE, now=clock.now())
     dispatcher = Dispatcher(
         store=store,
         gateway=gateway,
@@ -95,13 +107,23 @@ def build_runtime(
         clock=clock,
         settings=settings,
         account_key=account_key,
+        marker=marker,
     )
     if on_redis and shared_queue:
         queue = redis_queue(settings.redis_url, dispatcher.dispatch)
     else:
         queue = in_process_queue(dispatcher.dispatch)
     return Runtime(
-        settings, store, clock, gateway, queue, Definitions(store), account_id, sandbox is not None, only_runs
+        settings=settings,
+        store=store,
+        clock=clock,
+        gateway=gateway,
+        queue=queue,
+        definitions=Definitions(store),
+        marker=marker,
+        account_id=account_id,
+        rehearsal=sandbox is not None,
+        only_runs=only_runs,
     )
 
 
@@ -109,3 +131,10 @@ def _throttle(settings: Settings, clock: Clock, *, on_redis: bool) -> Throttle:
     if not on_redis:
         return InMemoryThrottle(clock)
     return RedisThrottle(connect_for_throttle(settings.redis_url))
+
+
+def _marker(settings: Settings, store: Store, *, on_redis: bool) -> Marker:
+    if on_redis:
+        return RedisMarker(connect_for_throttle(settings.redis_url), "campaigns:marker")
+    path = store.sqlite_path
+    return NoMarker() if path is None else FileMarker(path.with_name(f"{path.name}.marker"))

@@ -116,7 +116,7 @@ def print_run(summary: Mapping[str, Any]) -> None:
             ("started", _to_the_second(summary["started_at"])),
             ("finished", _to_the_second(summary["finished_at"])),
             ("segments", f"{summary['segments']:,}"),
-            ("requests", f"{requests['send']:,} sends, {requests['read']:,} reads"),
+            ("requests", f"{requests['send']:,} to send, {requests['read']:,} to read receipts"),
         ]
     )
     typer.echo()

@@ -178,8 +178,8 @@ def _timing(seen: Preview) -> list[tuple[str, str]]:
 
 def _requests(seen: Preview) -> str:
     limits = seen.limits
-    segments = f" and {limits.segments:,} segments" if limits.segments < NO_LIMIT else ""
-    return f"{seen.requests:,}, each with at most {limits.messages:,} texts{segments}"
+    segments = f"; segments at most {limits.segments:,}" if limits.segments < NO_LIMIT else ""
+    return f"{seen.requests:,} (each at most {limits.messages:,} texts{segments})"
 
 
 def _cost(seen: Preview) -> str:

@@ -66,7 +66,7 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
     with runtime.store.read() as session:
         sought = doubts.sought(session, doubt)
         known = doubts.known_message(session, runtime.account_id)
-    seen = _read(runtime, doubt.started_at - MARGIN, now + MARGIN)
+    seen = read_around(runtime, doubt.started_at - MARGIN, now + MARGIN)
     with runtime.store.read() as session:
         attributed = doubts.attributed_ids(session, runtime.account_id, seen.messages)
     found = _match(runtime, doubt, sought, seen, attributed)
@@ -75,7 +75,7 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
     if known is not None:
         control = known.gateway_id in seen.messages
         if not control and len(found.found) < len(sought.recipients):
-            older = _read(runtime, known.accepted_at - MARGIN, known.accepted_at + MARGIN)
+            older = read_around(runtime, known.accepted_at - MARGIN, known.accepted_at + MARGIN)
             control, reads = known.gateway_id in older.messages, reads + older.reads
     look = LookUp(now, seen.complete, len(found.found), control)
     history = [LookUp.from_json(entry) for entry in doubt.evidence.get("looks", [])] + [look]
@@ -101,6 +101,8 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
         outcome = doubt.outcome if concluded is Verdict.MISSED and ending.is_refusal else concluded.value
         if not sending.close_attempt(session, doubt.attempt_id, outcome=outcome, evidence=evidence, now=now):
             return False  # the reply came after all, and decided
+        if concluded is Verdict.MISSED and not ending.is_refusal:
+            doubts.schedule_watch(session, doubt, now=now, settle=settle)
         problem = str(doubt.evidence.get("problem", "the gateway refused the request"))
         if doubt.list_id is not None:
             listing = decide_list(concluded, ending, found, problem=problem)
@@ -127,7 +129,7 @@ def _any_once_settled(is_settled: bool) -> int:
     return 1 if is_settled else sys.maxsize
 
 
-def _read(runtime: Runtime, start: datetime, end: datetime) -> Seen:
+def read_around(runtime: Runtime, start: datetime, end: datetime) -> Seen:
     """Every message around a request, a status at a time; a read that fails is no information."""
     messages: dict[int, Message] = {}
     for count, status in enumerate(LIFE_ORDER, start=1):

@@ -26,6 +26,7 @@ from worker.dispatch import Dispatched, Dispatcher
 from worker.gateway import GatewayClient
 from worker.jobs import JobQueue
 from worker.runtime import Runtime
+from worker.marker import NoMarker
 from worker.settings import Settings
 from worker.store import accounts, counts, runs
 from worker.store.engine import Store
@@ -78,10 +79,11 @@ class Bench:
             clock=clock,
             settings=self.settings,
             account_key="bench",
+            marker=NoMarker(),
         )
         self.queue = HeldQueue(self.dispatcher.dispatch)
         self.runtime = Runtime(
-            self.settings, store, clock, client, self.queue, Definitions(store), account_id, rehearsal=False
+            self.settings, store, clock, client, self.queue, Definitions(store), NoMarker(), account_id, rehearsal=False
         )
         self.store = store
 

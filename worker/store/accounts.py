@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from worker.store.models import Account
+from worker.store.models import Account, Attempt
 from worker.store.moves import changed
 
 
@@ -39,3 +39,17 @@ def resume_account(session: Session, account_id: int) -> bool:
 def postpone_probe(session: Session, account_id: int, until: datetime) -> None:
     """Look at the paused account again then."""
     session.execute(sa.update(Account).where(col(Account.id) == account_id).values(next_probe_at=until))
+
+
+def quarantine(session: Session, account_id: int, reason: str, *, now: datetime) -> None:
+    """Nothing is sent until a person has let the gateway be swept: `campaigns recover`."""
+    session.execute(
+        sa.update(Account)
+        .where(col(Account.id) == account_id)
+        .values(paused_reason=reason, paused_at=now, next_probe_at=None)
+    )
+
+
+def last_attempt_id(session: Session) -> int:
+    """The highest id of an attempt; 0 where there is none."""
+    return session.exec(select(sa.func.coalesce(sa.func.max(Attempt.id), 0))).one()

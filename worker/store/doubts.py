@@ -59,31 +59,78 @@ def abandon_stale(session: Session, *, now: datetime, grace: timedelta) -> int:
     return len(lost)
 
 
-def due_doubts(session: Session, *, now: datetime, account_id: int, limit: int = 20) -> list[Doubt]:
-    """Attempts in doubt whose next look-up is due."""
-    query = (
-        select(  # type: ignore[call-overload]  # more columns than SQLModel types
-            Attempt.id,
-            Attempt.batch_id,
-            Attempt.run_id,
-            Run.account_id,
-            Run.definition_id,
-            Attempt.number,
-            Attempt.started_at,
-            Attempt.send_by,
-            Attempt.id_floor,
-            Attempt.checks,
-            Attempt.outcome,
-            Batch.list_id,
-            Attempt.evidence,
-        )
-        .join(Run, col(Run.id) == col(Attempt.run_id))
-        .join(Batch, col(Batch.id) == col(Attempt.batch_id))
-        .where(Attempt.state == AttemptState.UNKNOWN, Attempt.next_check_at <= now, Run.account_id == account_id)
-        .order_by(col(Attempt.next_check_at))
-        .limit(limit)
+_DOUBT = (
+    select(  # type: ignore[call-overload]  # more columns than SQLModel types
+        Attempt.id,
+        Attempt.batch_id,
+        Attempt.run_id,
+        Run.account_id,
+        Run.definition_id,
+        Attempt.number,
+        Attempt.started_at,
+        Attempt.send_by,
+        Attempt.id_floor,
+        Attempt.checks,
+        Attempt.outcome,
+        Batch.list_id,
+        Attempt.evidence,
+    )
+    .join(Run, col(Run.id) == col(Attempt.run_id))
+    .join(Batch, col(Batch.id) == col(Attempt.batch_id))
+    .order_by(col(Attempt.next_check_at))
+    .limit(20)
+)
+
+
+def due_doubts(session: Session, *, now: datetime, account_id: int) -> list[Doubt]:
+    """Attempts in doubt whose next look-up is due, some at a time."""
+    query = _DOUBT.where(
+        col(Attempt.state) == AttemptState.UNKNOWN, col(Attempt.next_check_at) <= now, col(Run.account_id) == account_id
     )
     return [Doubt(*row) for row in session.exec(query)]
+
+
+WATCHED_FOR = timedelta(hours=24)
+"""How long a request that was concluded as missed is watched."""
+
+
+def due_watches(session: Session, *, now: datetime, account_id: int) -> list[Doubt]:
+    """Missed attempts whose next look is due; not those in doubt again, for their messages are not known yet."""
+    again = sa.orm.aliased(Attempt)
+    in_doubt_again = sa.exists().where(
+        col(again.batch_id) == col(Attempt.batch_id), col(again.state) != AttemptState.CLOSED
+    )
+    query = _DOUBT.where(
+        col(Attempt.state) == AttemptState.CLOSED,
+        col(Attempt.outcome) == Verdict.MISSED.value,
+        col(Attempt.next_check_at) <= now,
+        col(Attempt.send_by) > now - WATCHED_FOR,
+        col(Run.account_id) == account_id,
+        col(Batch.list_id).is_(None),
+        ~in_doubt_again,
+    )
+    return [Doubt(*row) for row in session.exec(query)]
+
+
+def schedule_watch(session: Session, missed: Doubt, *, now: datetime, settle: timedelta) -> None:
+    """Look at a missed attempt again after as long as has passed since it was made, at least `settle`."""
+    pause = max(settle, now - missed.send_by, timedelta(seconds=1))
+    session.execute(sa.update(Attempt).where(col(Attempt.id) == missed.attempt_id).values(next_check_at=now + pause))
+
+
+def end_watch(session: Session, missed: Doubt) -> None:
+    """It showed up: nothing is left to watch for."""
+    session.execute(
+        sa.update(Attempt)
+        .where(col(Attempt.id) == missed.attempt_id)
+        .values(next_check_at=missed.send_by + 10 * WATCHED_FOR)
+    )
+
+
+def people_of_batch(session: Session, doubt: Doubt) -> Sought:
+    """Everybody of the attempt's batch, whatever became of them since."""
+    query = select(Recipient.id, Recipient.number, Recipient.text).where(Recipient.batch_id == doubt.batch_id)
+    return Sought(doubt.id_floor, {number: (id_, text) for id_, number, text in session.exec(query)})
 
 
 def sought(session: Session, doubt: Doubt) -> Sought:

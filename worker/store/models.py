@@ -186,8 +186,8 @@ class Attempt(SQLModel, table=True):
         sa.Index(
             "ix_attempt_unsettled",
             "next_check_at",
-            sqlite_where=sa.text("state <> 'closed'"),
-            postgresql_where=sa.text("state <> 'closed'"),
+            sqlite_where=sa.text("state <> 'closed' OR outcome = 'missed'"),
+            postgresql_where=sa.text("state <> 'closed' OR outcome = 'missed'"),
         ),
     )
 
@@ -206,7 +206,7 @@ class Attempt(SQLModel, table=True):
     outcome: str = Field(default="", max_length=20)
     evidence: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
     finished_at: datetime | None = None
-    next_check_at: datetime  # when reconciling looks at it next
+    next_check_at: datetime  # when reconciling, or the watch over missed requests, looks at it next
     checks: int = 0
 
 
