@@ -18,7 +18,7 @@ MOST_ROUNDS: Final = 3
 """How often people may be sent again after a proven miss before a person has to decide."""
 
 BLIND_CHECKS: Final = 8
-"""After so many look-ups that could not prove anything a person has to decide."""
+"""After so many whole look-ups past `settle` that could not prove anything a person has to decide."""
 
 
 class Verdict(StrEnum):
@@ -70,7 +70,8 @@ def verdict(look_ups: Sequence[LookUp], *, sought: int, settled_at: datetime, su
         return Verdict.WAIT
     if last.complete and len(complete) >= 2 and last.control:
         return Verdict.MISSED
-    after_settle = sum(look.at >= settled_at for look in look_ups)
+    # A look that failed is none: a gateway that is away over night, or refuses the key, must not leave work for people.
+    after_settle = sum(look.at >= settled_at for look in complete)
     if last.complete and last.control is None and len(complete) >= 2:
         return Verdict.HOLD  # an account without any message: nothing shows that its reads can be trusted
     return Verdict.HOLD if after_settle >= BLIND_CHECKS else Verdict.WAIT

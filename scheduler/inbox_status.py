@@ -54,8 +54,10 @@ class StatusBoard:
         for key in due:
             path, entry = entries[key]
             self._due_at[key] = now + REFRESH_EVERY
-            run = _run(runtime, entry, at_work)
+            if entry.reported and entry.run_id not in at_work:
+                continue  # nothing becomes of it any more
             try:
+                run = _run(runtime, entry.run_id, at_work)
                 written += self._refresh(runtime, path, entry, run, paused, now)
             except OSError as error:
                 self._due_at[key] = now + WRITE_AGAIN_AFTER
@@ -75,8 +77,6 @@ class StatusBoard:
         self, runtime: Runtime, path: Path, entry: InboxEntry, run: RunView | None, paused: str, now: datetime
     ) -> int:
         is_final = run is not None and run.state not in AT_WORK and run.finished_at is not None
-        if is_final and entry.reported:
-            return 0
         status = None
         zone = runtime.settings.zone
         if run is not None:
@@ -120,9 +120,10 @@ class StatusBoard:
             )
 
 
-def _run(runtime: Runtime, entry: InboxEntry, at_work: Mapping[int, RunView]) -> RunView | None:
-    """The run of a file. One that is over and reported is not read again, for nothing becomes of it: None."""
-    if entry.run_id is None or entry.run_id in at_work or entry.reported:
-        return at_work.get(entry.run_id or 0)
+def _run(runtime: Runtime, run_id: int | None, at_work: Mapping[int, RunView]) -> RunView | None:
+    if run_id is None:
+        return None
+    if run_id in at_work:
+        return at_work[run_id]
     with runtime.store.read() as session:
-        return runs.run_view(session, entry.run_id)
+        return runs.run_view(session, run_id)

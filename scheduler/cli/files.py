@@ -103,11 +103,12 @@ def plan(
     from campaigns.clock import SystemClock
     from scheduler.cli.preview import preview, preview_json, print_preview
     from scheduler.intake import read_file
-    from scheduler.rehearsal import rehearsal_settings
     from worker.settings import load_settings
 
     settings = load_settings()
     if sandbox:
+        from scheduler.rehearsal import rehearsal_settings
+
         settings = rehearsal_settings(settings)
     seen = preview(
         read_file(file, settings), settings, source=str(file), now=SystemClock().now().replace(microsecond=0)

@@ -78,7 +78,9 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
             older = read_around(runtime, known.accepted_at - MARGIN, known.accepted_at + MARGIN)
             control, reads = known.gateway_id in older.messages, reads + older.reads
     look = LookUp(now, seen.complete, len(found.found), control)
-    history = [LookUp.from_json(entry) for entry in doubt.evidence.get("looks", [])] + [look]
+    earlier = (LookUp.from_json(entry) for entry in doubt.evidence.get("looks", []))
+    # Of looks that failed only the last is kept: a gateway that is away over night must not fill the database.
+    history = [*(kept for kept in earlier if kept.complete), look]
     ending = Ending(doubt.outcome)
     settle = timedelta(seconds=runtime.settings.settle_seconds)
     policy = runtime.definitions.get(doubt.definition_id).follow.on_unknown
@@ -89,7 +91,7 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
         settled_at=doubt.send_by + settle,
         suspicion_only=ending.is_refusal or (policy is OnUnknown.RESEND and doubt.list_id is None),
     )
-    evidence = {**doubt.evidence, "looks": [entry.to_json() for entry in history], "verdict": concluded.value}
+    evidence = {**doubt.evidence, "looks": [entry.to_json() for entry in _telling(history)], "verdict": concluded.value}
     with runtime.store.write("verdict") as session:
         receipts.count_reads(session, {doubt.run_id}, reads)
         if seen.messages:
@@ -123,6 +125,12 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
         "doubt.decided", batch=doubt.batch_id, attempt=doubt.number, verdict=concluded.value, found=len(found.found)
     )
     return True
+
+
+def _telling(history: list[LookUp]) -> list[LookUp]:
+    """The looks worth keeping: all whole ones, and the last few that failed (a gateway may be away for days)."""
+    failed = [look for look in history if not look.complete][-5:]
+    return [look for look in history if look.complete or look in failed]
 
 
 def _any_once_settled(is_settled: bool) -> int:

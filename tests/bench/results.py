@@ -14,11 +14,15 @@ class BenchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One plan, from the file to the database. `peak_bytes`: the most memory that its process had resident."""
+    """One plan, from the file to the database. `peak_bytes`: the most memory that its process had resident.
+
+    `cpu_seconds` are those of its process alone: what stays comparable when the machine has other work.
+    """
 
     database: str
     recipients: int
     seconds: float
+    cpu_seconds: float
     peak_bytes: int
 
     @property
@@ -28,7 +32,8 @@ class Planned:
     def to_json(self) -> Mapping[str, object]:
         return {
             "database": self.database, "recipients": self.recipients, "seconds": round(self.seconds, 3),
-            "recipients_per_second": round(self.per_second), "peak_mib": round(self.peak_bytes / MEBIBYTE, 1),
+            "cpu_seconds": round(self.cpu_seconds, 3), "recipients_per_second": round(self.per_second),
+            "peak_mib": round(self.peak_bytes / MEBIBYTE, 1),
         }  # fmt: skip
 
 

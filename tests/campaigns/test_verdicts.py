@@ -72,6 +72,13 @@ def test_reads_that_stay_blind_end_with_a_person() -> None:
     assert verdict(blind, sought=3, settled_at=SETTLED_AT) is Verdict.HOLD
 
 
+def test_a_gateway_that_is_away_leaves_no_work_for_people() -> None:
+    away = [look(300 + 60 * turn, complete=False, control=False) for turn in range(600)]
+
+    assert verdict([look(60), *away], sought=3, settled_at=SETTLED_AT) is Verdict.WAIT
+    assert verdict([look(60), *away, look(40_000)], sought=3, settled_at=SETTLED_AT) is Verdict.MISSED
+
+
 LOOKS = st.lists(
     st.builds(
         look,

@@ -37,7 +37,7 @@ from worker.throttle import InMemoryThrottle
 SETTLE: Final = timedelta(seconds=30)
 SEND_BY: Final = timedelta(seconds=6)
 SETTLED: Final = SEND_BY + SETTLE
-STEP_SECONDS: Final = 1.0
+STEP_SECONDS: Final = 5.0
 
 
 class HeldQueue(JobQueue):
@@ -109,9 +109,7 @@ class Bench:
 
     def tick(self) -> None:
         """Everything that is due now."""
-        for work in (start, drain):
-            work(self.runtime, self.clock.now())
-        self.work()
+        self.send()
         for work in (rescue, reconcile, follow, finish, probe):
             work(self.runtime, self.clock.now())
 
@@ -120,10 +118,14 @@ class Bench:
         jobs, self.queue.jobs = self.queue.jobs, []
         return [self.dispatcher.dispatch(job) for job in jobs]
 
-    def send(self) -> list[Dispatched]:
-        """Start and send what is due, and do nothing else."""
+    def enqueue(self) -> None:
+        """Start and enqueue what is due, and do nothing else."""
         start(self.runtime, self.clock.now())
         drain(self.runtime, self.clock.now())
+
+    def send(self) -> list[Dispatched]:
+        """Send what is due, and do nothing else."""
+        self.enqueue()
         return self.work()
 
     def pass_time(self, duration: timedelta | float, *, step: float = STEP_SECONDS) -> None:
@@ -134,7 +136,7 @@ class Bench:
             self.clock.advance(min(step, (end - self.clock.now()).total_seconds()) if self.clock.now() < end else 0)
         self.tick()
 
-    def until(self, is_so: Callable[[], bool], *, within: timedelta = timedelta(minutes=10), step: float = 2.0) -> None:
+    def until(self, is_so: Callable[[], bool], *, within: timedelta = timedelta(minutes=10), step: float = STEP_SECONDS) -> None:
         """Tick until it is so."""
         end = self.clock.now() + within
         self.tick()

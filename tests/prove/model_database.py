@@ -104,7 +104,17 @@ class Account:
     next_probe_at: datetime | None = None
     failures: int = 0
     highest_gateway_id: int = 0
-    restored_at: datetime | None = None  # an older database came back: nothing is sent until everything was swept
+    restored: "Restored | None" = None  # an older database came back: nothing is sent until everybody was looked up
+
+
+@dataclass(slots=True)
+class Restored:
+    """What is known after an older database came back: when it was made, and the last moment of a request since."""
+
+    backup_at: datetime
+    send_by: datetime
+    id_floor: int
+    looked_up: set[int] = field(default_factory=set)  # recipients whose look-up has begun
 
 
 @dataclass(slots=True)
@@ -224,7 +234,7 @@ class Database:
 
     def may_send(self, run: Run) -> bool:
         """`may_still_send`."""
-        return run.state is RunState.RUNNING and not self.account.paused_reason and self.account.restored_at is None
+        return run.state is RunState.RUNNING and not self.account.paused_reason and self.account.restored is None
 
     def pending(self, batch: Batch) -> list[Recipient]:
         return [r for r in self.recipients if r.batch is batch and r.state is RecipientState.PENDING]
@@ -344,3 +354,39 @@ class Database:
             half = self._add_batch(batch.run, until)
             for recipient in waiting[len(waiting) // 2 :]:
                 recipient.batch = half
+
+    # A restored backup.
+
+    def quarantine(self, now: datetime) -> None:
+        """Whoever is pending may have been sent since the backup: in doubt, like the people of a lost request.
+
+        One round of it: a number that is in doubt in another run has to wait for the next one. What was in doubt when
+        the backup was made may have been settled and sent again since.
+        """
+        restored = self.account.restored
+        if restored is None:
+            return
+        if not restored.looked_up:
+            for attempt in self.attempts:
+                if attempt.state != "closed":
+                    attempt.send_by, attempt.looks, attempt.state = restored.send_by, [], "open"
+                    self.mark_unknown(attempt, "unknown", now)
+        for batch in self.batches:
+            taken = {r.number for r in self.in_doubt()}
+            waiting = [r for r in self.pending(batch) if r.id not in restored.looked_up]
+            people = tuple(r for r in waiting if r.number not in taken)
+            is_new_list = batch.run.list_id is not None and batch.attempt == 0
+            if not (people or is_new_list) or not self._move_batch(batch, BatchState.SENDING):
+                continue
+            batch.attempt += 1
+            for recipient in people:
+                self._move(recipient, RecipientState.IN_DOUBT, "")
+            restored.looked_up.update(r.id for r in people)
+            attempt = Attempt(
+                len(self.attempts) + 1, batch, batch.attempt, restored.backup_at, restored.send_by, restored.id_floor,
+                people, now,
+            )  # fmt: skip
+            self.attempts.append(attempt)
+            self.mark_unknown(attempt, "unknown", now)
+        if all(a.state == "closed" for a in self.attempts):
+            self.account.restored = None

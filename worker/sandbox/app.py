@@ -3,14 +3,17 @@
 import hmac
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
 from campaigns.clock import Clock
 from worker.sandbox import replies
-from worker.sandbox.errors import ApiError
-from worker.sandbox.faults import Fault, Reply, Request, RequestKind
+from worker.sandbox.errors import ApiError, SandboxError
+from worker.sandbox.exchange import PATHS, ChangeShown, ChangeTexts, Reply, Request, all_found, as_they_are, kind_of
+from worker.sandbox.fault_board import FaultBoard
+from worker.sandbox.fault_log import FaultLog
+from worker.sandbox.fault_plan import FaultPlan
 from worker.sandbox.forms import parse_form
 from worker.sandbox.ledger import to_lines
 from worker.sandbox.options import Profile, SandboxOptions
@@ -23,11 +26,9 @@ Event = dict[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
-KINDS: Final = {
-    "/services/send.php": RequestKind.SEND,
-    "/services/read-messages.php": RequestKind.READ,
-    "/services/manage-contacts.php": RequestKind.CONTACTS,
-}
+OWN_POSTS: Final = frozenset({"/sandbox/inbound", "/sandbox/faults"})
+DROP: Final = "sandbox.drop"
+"""Where the server offers, in a request's scope, to reset the connection."""
 BODY_LIMIT_BYTES: Final = 8 * 1024 * 1024  # PHP's usual post_max_size
 LEDGER_CHUNK_MESSAGES: Final = 5_000
 WHAT_THIS_IS: Final = b"A sandbox SMS gateway: it answers like the real one, and sends nothing to any phone.\n"
@@ -35,9 +36,12 @@ PLAIN: Final = "text/plain; charset=utf-8"
 
 
 class SandboxApp:
-    """Answers requests; time comes from `clock`, misbehaviour from `fault`. `options.key` must be set."""
+    """Answers requests; time comes from `clock`, misbehaviour from `board`. `options.key` must be set.
 
-    def __init__(self, options: SandboxOptions, *, clock: Clock, fault: Fault) -> None:
+    Raises `SandboxError` when a file of the options cannot be used.
+    """
+
+    def __init__(self, options: SandboxOptions, *, clock: Clock) -> None:
         if options.key is None:
             raise ValueError("a sandbox application needs a key: use SandboxOptions.with_key()")
         self._key = options.key.encode()
@@ -45,20 +49,22 @@ class SandboxApp:
         # Live servers were seen with either type: a client has to look at the body.
         self._content_type = "text/html; charset=UTF-8" if options.profile is Profile.STRINGS else "application/json"
         self._clock = clock
-        self._fault = fault
         self._state = SandboxState(options)
         self._services = Services(self._state, options.profile)
-        self._actions = {
-            RequestKind.SEND: self._services.send,
-            RequestKind.READ: self._services.read,
-            RequestKind.CONTACTS: self._services.contacts,
-        }
+        self.board = FaultBoard(
+            options.faults,
+            clock=clock,
+            log=FaultLog(options.fault_log),
+            has_proxy=options.has_proxy,
+            last_number=self._state.last_request,
+        )
         self._webhook = None if options.webhook is None else WebhookPusher(options.webhook, options.key)
         self._requests: Counter[str] = Counter()
 
     def close(self) -> None:
-        """Let go of the ledger and the webhook's receiver."""
+        """Let go of the ledger, the fault log and the webhook's receiver."""
         self._state.close()
+        self.board.log.close()
         if self._webhook is not None:
             self._webhook.close()
 
@@ -66,47 +72,71 @@ class SandboxApp:
         """One HTTP request."""
         path, method = scope["path"], scope["method"]
         if method == "GET" and path == "/sandbox/ledger":
-            await self._stream_ledger(send)
-            return
-        await _respond(send, await self._reply(method, path, receive))
+            await _stream(send, self._ledger_chunks())
+        elif method == "GET" and path == "/sandbox/faults/log":
+            await _stream(send, self.board.log.lines())
+        else:
+            reply = await self._reply(method, path, scope, receive)
+            await (_drop(scope, receive) if reply.is_dropped else _respond(send, reply))
 
-    async def _reply(self, method: str, path: str, receive: Receive) -> Reply:
+    async def _reply(self, method: str, path: str, scope: Scope, receive: Receive) -> Reply:
         if method == "GET":
             if path == "/":
                 return Reply(WHAT_THIS_IS, content_type=PLAIN)
             if path == "/sandbox/stats":
                 return Reply(json.dumps(self._stats()).encode())
-        kind = KINDS.get(path)
-        if kind is None and path != "/sandbox/inbound":
+            if path == "/sandbox/faults":
+                return self._faults()
+        if path not in PATHS and path not in OWN_POSTS:
             return Reply(b"There is nothing at this address.\n", 404, PLAIN)
         if method != "POST":
             return Reply(b"This address takes POST requests only.\n", 405, PLAIN)
         body = await _read_body(receive)
         if body is None:
             return Reply(b"The request body is larger than 8 MiB.\n", 413, PLAIN)
+        if path == "/sandbox/faults":
+            return self._put_in_force(body)
         fields = parse_form(body)
-        if kind is None:
+        if path == "/sandbox/inbound":
             return self._receive_text(fields)
-        return await self._serve(Request(kind, fields))
+        return await self._serve(path, fields, scope)
 
-    async def _serve(self, request: Request) -> Reply:
-        reply = await self._fault.before_store(request)
-        if reply is None:
-            reply = await self._fault.after_store(request, self._perform(request))
-        return reply
-
-    def _perform(self, request: Request) -> Reply:
-        kind: str = request.kind
-        try:
-            self._check_key(request.fields)
-            data = self._actions[request.kind](request.fields, self._now())
-            if "credits" in data:
-                kind = "balance"
-            body = replies.success(data)
-        except ApiError as error:
-            body = replies.failure(error)
+    async def _serve(self, path: str, fields: dict[str, str], scope: Scope) -> Reply:
+        kind = kind_of(path, fields)
         self._requests[kind] += 1
-        return Reply(body, content_type=self._content_type)
+        client = scope.get("client")
+        draw = self.board.receive(kind, client[1] if client else None)
+        request = Request(kind, fields, draw.number or 0)
+
+        def perform(*, texts: ChangeTexts = as_they_are, shown: ChangeShown = all_found) -> Reply:
+            last_id = self._state.messages.last_id
+            try:
+                self._check_key(fields)
+                body = replies.success(self._services.perform(request, self._now(), texts, shown))
+            except ApiError as error:
+                body = replies.failure(error)
+            stored = range(last_id + 1, self._state.messages.last_id + 1)
+            return Reply(body, content_type=self._content_type, stored=stored)
+
+        return await self.board.answer(request, draw, perform)
+
+    def _faults(self) -> Reply:
+        faults = {"plan": json.loads(self.board.plan.to_json()), "drawn": self.board.log.counts()}
+        return Reply(json.dumps(faults).encode())
+
+    def _put_in_force(self, body: bytes) -> Reply:
+        """A fault plan as JSON, with the key as one more field."""
+        try:
+            fields = json.loads(body)
+            self._check_key({"key": str(fields.pop("key", ""))})
+            self.board.put_in_force(FaultPlan.from_json(json.dumps(fields)))
+        except ApiError as error:
+            return Reply(f"{error}\n".encode(), 401, PLAIN)
+        except SandboxError as error:
+            return Reply(f"{error}\n".encode(), 400, PLAIN)
+        except (ValueError, RecursionError, AttributeError, TypeError):
+            return Reply(b"This address takes a fault plan: one JSON object, with the key as its field `key`.\n", 400, PLAIN)
+        return self._faults()
 
     def _receive_text(self, fields: dict[str, str]) -> Reply:
         self._requests["inbound"] += 1
@@ -133,12 +163,6 @@ class SandboxApp:
             stats["webhook"] = self._webhook.counts()
         return stats
 
-    async def _stream_ledger(self, send: Send) -> None:
-        await send(_start(200, "application/x-ndjson", length=None))
-        for lines in self._ledger_chunks():
-            await send({"type": "http.response.body", "body": lines, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-
     def _ledger_chunks(self) -> Iterator[bytes]:
         # By ID and not by iterator: requests that are accepted while the reply is on its way must not disturb it.
         messages = list(self._state.messages)
@@ -147,7 +171,11 @@ class SandboxApp:
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """The whole body, or None when it is larger than a server would take."""
+    """The whole body, or None when it is larger than a server would take.
+
+    What came of a body whose client went away counts as whole: PHP as a module of its web server does the same, and it
+    is the worst case for a client.
+    """
     chunks: list[bytes] = []
     size = 0
     has_more = True
@@ -162,12 +190,24 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 
 async def _respond(send: Send, reply: Reply) -> None:
-    await send(_start(reply.status, reply.content_type, len(reply.body)))
+    headers = [("content-type", reply.content_type), ("content-length", str(len(reply.body))), *reply.headers]
+    await send(_start(reply.status, headers))
     await send({"type": "http.response.body", "body": reply.body})
 
 
-def _start(status: int, content_type: str, length: int | None) -> Event:
-    headers = [(b"content-type", content_type.encode())]
-    if length is not None:
-        headers.append((b"content-length", str(length).encode()))
-    return {"type": "http.response.start", "status": status, "headers": headers}
+async def _stream(send: Send, chunks: Iterable[bytes]) -> None:
+    await send(_start(200, [("content-type", "application/x-ndjson")]))
+    for chunk in chunks:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _drop(scope: Scope, receive: Receive) -> None:
+    scope["extensions"][DROP]["reset"]()
+    while (await receive())["type"] != "http.disconnect":
+        pass  # a server that is not told so would believe that the reply was forgotten, and answer 500
+
+
+def _start(status: int, headers: Iterable[tuple[str, str]]) -> Event:
+    encoded = [(name.encode(), value.encode()) for name, value in headers]
+    return {"type": "http.response.start", "status": status, "headers": encoded}

@@ -7,11 +7,12 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 from worker.sandbox.errors import SandboxError
+from worker.sandbox.fault_plan import FaultPlan
 from worker.sandbox.options import Profile, SandboxOptions
 from worker.sandbox.server import serve
 
@@ -58,9 +59,12 @@ def options_to_json(options: SandboxOptions) -> str:
 
 def options_from_json(line: str) -> SandboxOptions:
     """The options of a line of `options_to_json`."""
-    options = SandboxOptions(**json.loads(line))
-    ledger = None if options.ledger is None else Path(options.ledger)
-    return replace(options, ledger=ledger, profile=Profile(options.profile))
+    values = json.loads(line)
+    for name in ("ledger", "fault_log"):
+        values[name] = None if values[name] is None else Path(values[name])
+    values["profile"] = Profile(values["profile"])
+    values["faults"] = FaultPlan.from_json(json.dumps(values["faults"]))
+    return SandboxOptions(**values)
 
 
 def _end_with_stdin() -> None:
@@ -87,6 +91,9 @@ def _parse(arguments: Sequence[str]) -> SandboxOptions:
     parser.add_argument("--credits", type=int, help="unlimited without it")
     parser.add_argument("--group-per-device", action="store_true", help="a group per device instead of per request")
     parser.add_argument("--seed", type=int, default=default.seed, help="changes which numbers the shares hit")
+    parser.add_argument("--faults", type=Path, help="JSON file of what is to go wrong: see the README of this package")
+    parser.add_argument("--fault-log", type=Path, help="file for the faults that were drawn, one JSON object a line")
+    parser.add_argument("--proxy", action="store_true", help="be ready for faults below HTTP that are switched on later")
     parsed = parser.parse_args(arguments)
     return SandboxOptions(
         port=parsed.port,
@@ -100,4 +107,14 @@ def _parse(arguments: Sequence[str]) -> SandboxOptions:
         credits=parsed.credits,
         group_per_device=parsed.group_per_device,
         seed=parsed.seed,
+        faults=FaultPlan() if parsed.faults is None else _read_plan(parsed.faults),
+        fault_log=parsed.fault_log,
+        proxy=parsed.proxy,
     )
+
+
+def _read_plan(path: Path) -> FaultPlan:
+    try:
+        return FaultPlan.from_json(path.read_bytes())
+    except OSError as error:
+        raise SandboxError(f"The fault plan {path} cannot be read ({error.strerror}): give another file.") from error

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
+from worker.sandbox.forms import is_true
 from worker.sandbox.messages import StoredMessage
 
 Text = tuple[str, str]
 """A number and what is to be sent to it."""
+
+ChangeTexts = Callable[[list[Text]], list[Text]]
+ChangeShown = Callable[[list[StoredMessage]], list[StoredMessage]]
 
 
 class RequestKind(StrEnum):
@@ -72,8 +76,8 @@ class Perform(Protocol):
     def __call__(
         self,
         *,
-        texts: Callable[[list[Text]], list[Text]] = as_they_are,
-        shown: Callable[[list[StoredMessage]], list[StoredMessage]] = all_found,
+        texts: ChangeTexts = as_they_are,
+        shown: ChangeShown = all_found,
     ) -> Reply: ...
 
 
@@ -85,9 +89,5 @@ def kind_of(path: str, fields: dict[str, str]) -> RequestKind:
     kind = PATHS[path]
     if kind is not RequestKind.SEND:
         return kind
-    has_text = _has(fields, "message") and (_has(fields, "number") or _has(fields, "listID"))
-    return RequestKind.SEND if has_text or _has(fields, "messages") else RequestKind.BALANCE
-
-
-def _has(fields: dict[str, str], name: str) -> bool:
-    return fields.get(name, "") not in ("", "0")
+    has_text = fields.get("message", "") != "" and (is_true(fields, "number") or is_true(fields, "listID"))
+    return RequestKind.SEND if has_text or is_true(fields, "messages") else RequestKind.BALANCE

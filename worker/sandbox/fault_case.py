@@ -1,13 +1,24 @@
 """One request that a fault befalls, and what a fault may do with it."""
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Final
 
 from worker.sandbox.errors import SandboxError
-from worker.sandbox.exchange import Perform, Reply, Request, RequestKind, Text, all_found, as_they_are
-from worker.sandbox.messages import StoredMessage
+from worker.sandbox.exchange import (
+    ChangeShown,
+    ChangeTexts,
+    Perform,
+    Reply,
+    Request,
+    RequestKind,
+    all_found,
+    as_they_are,
+)
+
+STRICT: Final = {"extra": "forbid"}
+"""Pydantic's setting for what is read from JSON: a misspelt field is an error, and not a fault that never comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +31,8 @@ class FaultTimes:
     a dripping reply has a byte every `drip_seconds`. `retry_after_seconds` is what a 429 asks for. `cut_byte` makes every
     cut happen there instead of at random; a negative one counts from the end.
     """
+
+    __pydantic_config__: ClassVar = STRICT
 
     late_min_seconds: float = 0.1
     late_max_seconds: float = 2.0
@@ -58,15 +71,13 @@ class Draw:
 
 @dataclass(slots=True)
 class Case:
-    """A request, what was drawn for it, and the levers: `wait` ends early when the sandbox stops, `later` lets the
-    request take effect after so many seconds, whatever becomes of the connection."""
+    """A request, what was drawn for it, and the levers: `honestly` lets it take effect and gives its reply, `later` does
+    so after some seconds, whatever becomes of the connection. `stored` collects the IDs that it made."""
 
     request: Request
     draw: Draw
     honestly: Perform
-    wait: Callable[[float], Awaitable[None]]
     later: Callable[["Case", float], None]
-    is_pending: bool = False
     stored: list[int] = field(default_factory=list)
 
     @property
@@ -80,8 +91,8 @@ class Case:
     def perform(
         self,
         *,
-        texts: Callable[[list[Text]], list[Text]] = as_they_are,
-        shown: Callable[[list[StoredMessage]], list[StoredMessage]] = all_found,
+        texts: ChangeTexts = as_they_are,
+        shown: ChangeShown = all_found,
     ) -> Reply:
         """Let the request take effect, and remember what it stored."""
         reply = self.honestly(texts=texts, shown=shown)

@@ -20,11 +20,13 @@ CHANGES: Final = frozenset({RequestKind.SEND, RequestKind.CONTACTS})
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """Something that can go wrong. `act` None: below HTTP, done by the proxy. A slow one is answered late."""
+    """Something that can go wrong. `act` None: below HTTP, done by the proxy. A slow one is answered late, a late one
+    takes effect after its answer."""
 
     befalls: frozenset[RequestKind]
     act: Callable[[Case], Reply] | None
     is_slow: bool = False
+    is_late: bool = False
 
     @property
     def needs_proxy(self) -> bool:
@@ -81,8 +83,8 @@ HTTP_FAULTS: Final[Mapping[str, FaultKind]] = {
     "partly_failure_unknown": FaultKind(SEND, partly(replies.failure_unknown)),
     "partly_credits_gone": FaultKind(SEND, partly(replies.credits_gone)),
     "partly_drop": FaultKind(SEND, partly(replies.dropped)),
-    "late_server_error": FaultKind(SEND, late(replies.server_error)),
-    "late_drop": FaultKind(SEND, late(replies.dropped)),
+    "late_server_error": FaultKind(SEND, late(replies.server_error), is_late=True),
+    "late_drop": FaultKind(SEND, late(replies.dropped), is_late=True),
     # What is stored, or its reply, is not what was asked for.
     "rows_skipped": FaultKind(SEND, effects.rows_skipped),
     "rows_hidden": FaultKind(SEND, effects.rows_hidden),

@@ -33,6 +33,7 @@ def _entry(message: StoredMessage) -> dict[str, object]:
         "sent_at": None if life.sent_at == NEVER else life.sent_at,
         "done_at": None if life.done_at == NEVER else life.done_at,
         "outcome": life.outcome,
+        "request": message.request,
     }
 
 
@@ -56,6 +57,7 @@ def from_line(line: bytes) -> StoredMessage:
             done_at=_moment(entry["done_at"]),
             outcome=Outcome(entry["outcome"]),
         ),
+        request=int(entry["request"]),
     )
 
 

@@ -13,8 +13,9 @@ OPEN_STATUSES: Final = frozenset({"scheduled", "pending", "queued"})
 
 
 class StoredMessage(NamedTuple):
-    """One message. `sim` is the slot that was asked for, None for the device's default SIM. A named tuple, because a
-    frozen dataclass of this size takes five times as long to make, and a request makes up to 500."""
+    """One message. `sim` is the slot that was asked for, None for the device's default SIM; `request` the number of the
+    request that stored it, 0 for an inbound one. A named tuple, because a frozen dataclass of this size takes five
+    times as long to make, and a request makes up to 500."""
 
     id: int
     number: str
@@ -25,6 +26,7 @@ class StoredMessage(NamedTuple):
     schedule: int | None
     accepted_at: float
     life: Life
+    request: int = 0
 
 
 @dataclass(frozen=True, slots=True)

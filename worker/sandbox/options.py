@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from worker.sandbox.errors import SandboxError
+from worker.sandbox.fault_plan import FaultPlan
 from worker.sandbox.life import LifeRules
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -28,6 +29,8 @@ class SandboxOptions:
     None is unlimited, else one credit is one message. `pace_per_second` counts messages per SIM. `failed` and
     `no_report` are shares (0..1) of the numbers that fail or never get a delivery report, by number and `seed`.
     `group_per_device` gives each device's part of a request its own group, instead of one group per request.
+    `faults` is what goes wrong from the start, `fault_log` a file for what did; `proxy` puts the proxy that makes faults
+    below HTTP in front even if `faults` has none of them yet.
     """
 
     port: int = 0
@@ -43,6 +46,9 @@ class SandboxOptions:
     credits: int | None = None
     group_per_device: bool = False
     seed: int = 0
+    faults: FaultPlan = FaultPlan()
+    fault_log: Path | None = None
+    proxy: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -66,6 +72,11 @@ class SandboxOptions:
         if self.key is not None:
             return self
         return replace(self, key="sandbox-" + "".join(secrets.choice(KEY_ALPHABET) for _ in range(12)))
+
+    @property
+    def has_proxy(self) -> bool:
+        """Whether clients talk to a proxy in front of the sandbox."""
+        return self.proxy or self.faults.needs_proxy
 
     def life_rules(self) -> LifeRules:
         """The part that decides on a message's life."""

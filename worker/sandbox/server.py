@@ -6,33 +6,36 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from typing import Final
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from campaigns.clock import SystemClock
-from worker.sandbox.app import SandboxApp
-from worker.sandbox.errors import SandboxError
-from worker.sandbox.faults import Fault, NoFault
+from worker.sandbox.app import DROP, SandboxApp
+from worker.sandbox.listening import HOST, bound, port_of, reset_on_close
 from worker.sandbox.options import SandboxOptions
+from worker.sandbox.proxy import FaultProxy
 
-HOST: Final = "127.0.0.1"
 
-
-def serve(options: SandboxOptions, *, on_ready: Callable[[str], None], fault: Fault | None = None) -> None:
+def serve(options: SandboxOptions, *, on_ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT, then return.
 
-    `on_ready` gets the URL once connections are accepted. The options need a key (`SandboxOptions.with_key`).
-    Raises `SandboxError` when the port is taken or the ledger cannot be used.
+    `on_ready` gets the URL once connections are accepted: the proxy's where there is one. The options need a key
+    (`SandboxOptions.with_key`). Raises `SandboxError` when the port is taken or a file cannot be used.
     """
     # A million messages are a million tuples that never go away: with Python's default of looking through everything
     # again and again, accepting 100 takes 1.9 ms instead of 1.2 ms once 300,000 are stored.
     gc.set_threshold(50_000, 20, 100)
-    with _listening(options.port) as listener:
-        app = SandboxApp(options, clock=SystemClock(), fault=fault or NoFault())
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(bound(0 if options.has_proxy else options.port))
+        app = SandboxApp(options, clock=SystemClock())
+        stack.callback(app.close)
+        port = port_of(listener)
+        if options.has_proxy:
+            port = stack.enter_context(FaultProxy(app.board, upstream_port=port, port=options.port)).port
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=_Protocol,
             ws="none",
             loop="asyncio",
             lifespan="off",
@@ -43,37 +46,36 @@ def serve(options: SandboxOptions, *, on_ready: Callable[[str], None], fault: Fa
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )
-        try:
-            with _ending_quietly():
-                _Server(config, lambda: on_ready(f"http://{HOST}:{listener.getsockname()[1]}")).run([listener])
-        finally:
-            app.close()
+        with _ending_quietly():
+            server = _Server(config, on_ready=lambda: on_ready(f"http://{HOST}:{port}"), on_stop=app.board.stop)
+            server.run([listener])
+
+
+class _Protocol(HttpToolsProtocol):
+    """Lets the application reset a connection, which ASGI has no word for."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {DROP: {"reset": self._reset}}
+
+    def _reset(self) -> None:
+        reset_on_close(self.transport.get_extra_info("socket"))
+        self.transport.abort()
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, *, on_ready: Callable[[], None], on_stop: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._on_ready()
 
-
-@contextlib.contextmanager
-def _listening(port: int) -> Iterator[socket.socket]:
-    # The protocol is named because asyncio sets TCP_NODELAY only then: without it, every keep-alive request waits 44 ms
-    # for the client's delayed ACK (measured).
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        # A sandbox that is restarted at once on its old port must not wait for the system to forget old connections.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((HOST, port))
-        except OSError as error:
-            raise SandboxError(
-                f"Port {port} of {HOST} cannot be used ({error.strerror}): choose another one, or 0 for any."
-            ) from error
-        yield listener
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stop()
+        await super().shutdown(sockets)
 
 
 @contextlib.contextmanager

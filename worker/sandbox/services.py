@@ -4,6 +4,7 @@ import json
 from typing import Final
 
 from worker.sandbox.errors import ApiError, invalid_request
+from worker.sandbox.exchange import ChangeShown, ChangeTexts, Request, RequestKind, Text, all_found, as_they_are
 from worker.sandbox.forms import is_true, timestamp, whole_number
 from worker.sandbox.messages import LAST_SECOND, Query, StoredMessage
 from worker.sandbox.options import Profile
@@ -25,38 +26,49 @@ class Services:
         self._state = state
         self._profile = profile
 
-    def send(self, fields: Fields, now: float) -> Data:
-        """`send.php`: one text, several, a contact list, or, when nothing of that is there, the balance."""
-        rows = self._rows(fields)
-        if rows is None:
-            return {"credits": self._state.credits}
+    def perform(
+        self,
+        request: Request,
+        now: float,
+        texts: ChangeTexts = as_they_are,
+        shown: ChangeShown = all_found,
+    ) -> Data:
+        """Let a request take effect; `texts` changes what a send stores, `shown` what a read shows."""
+        if request.kind is RequestKind.SEND:
+            return self._send(request, now, texts)
+        if request.kind is RequestKind.READ:
+            return self._read(request.fields, now, shown)
+        if request.kind is RequestKind.CONTACTS:
+            return self._change_contacts(request.fields)
+        return {"credits": self._state.credits}
+
+    def _send(self, request: Request, now: float, texts: ChangeTexts) -> Data:
+        """`send.php`: one text, several, or a contact list."""
+        fields = request.fields
         messages = self._state.accept(
-            rows,
+            texts(self._texts(fields)),
             self._targets(fields),
             schedule=timestamp(fields, "schedule"),
             random_target=is_true(fields, "useRandomDevice"),
             now=now,
+            request=request.number,
         )
         return {"messages": message_rows(messages, self._profile, now)}
 
     def _targets(self, fields: Fields) -> tuple[Target, ...]:
         return parse_targets(fields.get("devices", ""), fields.get("option", ""))
 
-    def _rows(self, fields: Fields) -> list[tuple[str, str]] | None:
+    def _texts(self, fields: Fields) -> list[Text]:
         if is_true(fields, "messages"):
-            return _bulk_rows(fields["messages"])
-        text = fields.get("message", "")
-        # A request whose text got lost is no error on live servers: it looks like a question for the balance.
-        if text and is_true(fields, "number"):
-            return [(fields["number"], text)]
-        if text and is_true(fields, "listID"):
-            contacts = self._state.contacts.subscribed(_list_id(fields))
-            if not contacts:
-                raise ApiError(500, "There are no subscribed contacts in this contacts list.")
-            return [(contact.number, text) for contact in contacts]
-        return None
+            return _bulk_texts(fields["messages"])
+        if is_true(fields, "number"):
+            return [(fields["number"], fields["message"])]
+        contacts = self._state.contacts.subscribed(_list_id(fields))
+        if not contacts:
+            raise ApiError(500, "There are no subscribed contacts in this contacts list.")
+        return [(contact.number, fields["message"]) for contact in contacts]
 
-    def read(self, fields: Fields, now: float) -> Data:
+    def _read(self, fields: Fields, now: float, shown: ChangeShown) -> Data:
         """`read-messages.php`: all filters combine; unknown fields, also `groupID` with a capital D, are ignored."""
         start = timestamp(fields, "startTimestamp")
         end = timestamp(fields, "endTimestamp")
@@ -69,12 +81,12 @@ class Services:
             start=start or 0,
             end=end or LAST_SECOND,
         )
-        messages = self._state.messages.find(query, now)
+        messages = shown(self._state.messages.find(query, now))
         if not messages and self._profile is Profile.STRINGS:
             raise ApiError(404, "No messages found.")
         return {"messages": message_rows(messages, self._profile, now)}
 
-    def contacts(self, fields: Fields, now: float) -> Data:  # noqa: ARG002 - every service is called alike
+    def _change_contacts(self, fields: Fields) -> Data:
         """`manage-contacts.php`: adds, subscribes again, or unsubscribes."""
         number = fields.get("number", "").strip()
         if not number:
@@ -95,7 +107,7 @@ class Services:
         return self._state.receive(number, text, now=now)
 
 
-def _bulk_rows(text: str) -> list[tuple[str, str]]:
+def _bulk_texts(text: str) -> list[Text]:
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError):

@@ -33,6 +33,8 @@ class SandboxState:
         self._ledger = Ledger(options.ledger)
         for message in self._ledger.open():
             self._take_in([message])
+        self.last_request = max((message.request for message in self.messages), default=0)
+        """The number of the last request on record when this sandbox started."""
 
     @property
     def credits(self) -> int | None:
@@ -47,10 +49,12 @@ class SandboxState:
         schedule: int | None,
         random_target: bool,
         now: float,
+        request: int = 0,
     ) -> list[StoredMessage]:
         """Accept texts (number, text) and deal them out to the targets in turn: 12 over three targets go 4 + 4 + 4.
 
-        With `random_target` one of the targets takes them all. Raises `ApiError` when there are not enough credits.
+        With `random_target` one of the targets takes them all; `request` is the number that goes on record. Raises
+        `ApiError` when there are not enough credits.
         """
         if self.credits is not None and self.credits < len(rows):
             raise ApiError(500, "You have insufficient credits to send these messages.")
@@ -80,6 +84,7 @@ class SandboxState:
                     schedule,
                     now,
                     life,
+                    request,
                 )
             )
         self._ledger.append(messages)

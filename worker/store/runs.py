@@ -298,17 +298,22 @@ def expire_open(session: Session, run_id: int) -> int:
             RecipientState.EXPIRED,
             col(Recipient.run_id) == run_id,
             col(Recipient.state) == RecipientState.ACCEPTED,
+            col(Recipient.gateway_id).is_not(None),  # without one a person declared it sent
             reason="no phone had sent it when following ended",
         ),
     )
 
 
 def open_receipts(session: Session, run_id: int) -> int:
-    """How many recipients of the run may still get a receipt."""
+    """How many recipients of the run may still get a receipt; one that a person declared sent has no ID to get it by."""
     return session.exec(
         select(sa.func.count())
         .select_from(Recipient)
-        .where(Recipient.run_id == run_id, col(Recipient.state).in_([RecipientState.ACCEPTED, RecipientState.SENT]))
+        .where(
+            Recipient.run_id == run_id,
+            col(Recipient.state).in_([RecipientState.ACCEPTED, RecipientState.SENT]),
+            col(Recipient.gateway_id).is_not(None),
+        )
     ).one()
 
 

@@ -29,9 +29,9 @@ TOMORROW = "schedule: {start: 2026-12-02 09:00, timezone: Europe/Rome}\n"
 class InboxWorld:
     """What the scenarios do to the inbox, and what they see."""
 
-    def __init__(self, folder: Path, *, rehearsal: bool = False) -> None:
+    def __init__(self, folder: Path, *, rehearsal: bool = False, clock: FakeClock | None = None) -> None:
         self.inbox = folder / "inbox"
-        self.clock = FakeClock()
+        self.clock = clock or FakeClock()
         settings = Settings(
             gateway_url="http://127.0.0.1:9",  # nobody listens there, and nobody is asked
             api_key=SecretStr("key"),
@@ -116,7 +116,7 @@ class InboxWorld:
 
     def deliver(self) -> None:
         """Every text arrives, and the runs come to their end."""
-        sent = [n for n in range(1, next(self.gateway_ids))]
+        sent = range(1, next(self.gateway_ids))
         arrived = Receipt(0, RecipientState.DELIVERED, 0, self.clock.now(), self.clock.now(), 1, 0, "")
         with self.runtime.store.write() as session:
             receipts.apply_receipts(session, self.runtime.account_id, [replace(arrived, gateway_id=n) for n in sent])

@@ -1,0 +1,50 @@
+"""`recover`: after a restored backup."""
+
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(recover)
+
+
+def recover(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """After a restored backup: find at the gateway what the database forgot, then let sending go on.
+
+    Stop the service first. A database that is older than what was sent from it sends nothing until this was run.
+    """
+    from scheduler.cli.output import print_json
+    from scheduler.recover import recover as sweep
+    from scheduler.service import claim_database
+    from worker.runtime import build_runtime
+    from worker.settings import load_settings
+
+    runtime = build_runtime(load_settings(), shared_queue=False)
+    lock = claim_database(runtime)
+    try:
+        result = sweep(runtime, runtime.clock.now())
+    finally:
+        runtime.close()
+        lock.release()
+    if json:
+        print_json(
+            {
+                "since": result.since.isoformat(),
+                "unknown": result.unknown,
+                "attributed": result.attributed,
+                "quarantine_ended": result.was_quarantined,
+            }
+        )
+        return
+    typer.echo(
+        f"The gateway was read from {result.since:%Y-%m-%d %H:%M} UTC on: {result.unknown:,} messages that the database "
+        f"did not know; {result.attributed:,} of them belong to recipients that it took for unsent, and now are accepted."
+    )
+    if result.unknown > result.attributed:
+        typer.echo(f"{result.unknown - result.attributed:,} messages belong to nobody here; something else sent them.")
+    if result.was_quarantined:
+        typer.echo("The quarantine is over; sending goes on when the service runs.")

@@ -1,0 +1,98 @@
+"""`campaigns recover`: after a restored backup, find at the gateway what the database forgot, then send on."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from campaigns.matching import digits, is_similar
+from scheduler.ticks.reconcile import MARGIN, read_around
+from worker.gateway.results import Message
+from worker.runtime import QUARANTINE, Runtime
+from worker.store import accounts, doubts, recovery, runs, sending
+from worker.store.recovery import Unsent
+
+SLICE: Final = timedelta(hours=1)
+"""The gateway knows no pages: an hour of messages is read at a time."""
+
+FARTHEST: Final = timedelta(days=31)
+"""How far back the gateway is swept where the database does not know when it last sent."""
+
+
+class RecoveryFailed(Exception):  # noqa: N818 - an outcome that people are told
+    """The gateway could not be read to the end: nothing may be concluded, and the account stays as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What was found: messages that the database did not know, and whose recipient was found among the unsent."""
+
+    since: datetime
+    unknown: int
+    attributed: int
+    was_quarantined: bool
+
+
+def recover(runtime: Runtime, now: datetime) -> Recovered:
+    """Sweep the gateway for messages above the ID floor, give them to their recipients, end the quarantine.
+
+    Nothing may be sent meanwhile: stop the service first. Raises `RecoveryFailed` when a read fails; sweeping again is
+    harmless.
+    """
+    with runtime.store.read() as session:
+        account = accounts.account_view(session, runtime.account_id)
+        last = recovery.last_activity(session, runtime.account_id)
+    since = (last or now - FARTHEST) - MARGIN
+    unknown = attributed = 0
+    for messages in _sweep(runtime, since, now + MARGIN):
+        fresh = [m for m in messages if m.id > account.highest_gateway_id]
+        with runtime.store.read() as session:
+            known = doubts.attributed_ids(session, runtime.account_id, {m.id for m in fresh})
+        fresh = [m for m in fresh if m.id not in known]
+        unknown += len(fresh)
+        attributed += _attribute(runtime, fresh, now)
+    was_quarantined = account.paused_reason == QUARANTINE
+    with runtime.store.write("recover_end") as session:
+        if was_quarantined:
+            accounts.resume_account(session, runtime.account_id)
+        detail = {"unknown": unknown, "attributed": attributed, "since": since.isoformat()}
+        runs.record_event(session, "account.recovered", now, detail=detail)
+        last_attempt = accounts.last_attempt_id(session)
+    runtime.marker.reset(last_attempt)
+    return Recovered(since, unknown, attributed, was_quarantined)
+
+
+def _sweep(runtime: Runtime, since: datetime, until: datetime) -> Iterator[list[Message]]:
+    start = since
+    while start < until:
+        end = min(start + SLICE, until)
+        seen = read_around(runtime, start, end)
+        if not seen.complete:
+            raise RecoveryFailed(
+                f"the gateway could not be read from {start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC; "
+                "nothing was concluded from it, try again when it answers"
+            )
+        yield sorted(seen.messages.values(), key=lambda m: m.id)
+        start = end
+
+
+def _attribute(runtime: Runtime, messages: Sequence[Message], now: datetime) -> int:
+    """Give each message to the oldest unsent recipient with its number and text; how many found theirs."""
+    if not messages:
+        return 0
+    first_poll_at = now + timedelta(seconds=runtime.settings.first_poll_seconds)
+    with runtime.store.write("recover") as session:
+        unsent: dict[str, list[Unsent]] = {}
+        for person in recovery.unsent_people(session, runtime.account_id, {m.number for m in messages}):
+            unsent.setdefault(digits(person.number), []).append(person)
+        found: list[tuple[Unsent, sending.Placed]] = []
+        for message in messages:
+            people = unsent.get(digits(message.number), [])
+            owner = next((p for p in people if is_similar(message.text, p.text)), None)
+            if owner is not None:
+                people.remove(owner)
+                placed = sending.Placed(person.id, message.id, message.group_id, message.device, message.sim)
+                found.append((owner, placed))
+        recovery.accept_found(session, found, now=now, first_poll_at=first_poll_at)
+        sending.raise_floor(session, runtime.account_id, max(m.id for m in messages))
+    return len(found)

@@ -1,0 +1,224 @@
+"""What appears beside a campaign file: true, in plain words, whole at every moment, and no oftener than needed."""
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from campaigns.lifecycle import RunState
+from tests.scheduler.inbox.inbox_world import TOMORROW, InboxWorld
+from tests.support.clocks import FakeClock
+from worker.store import runs, sending
+
+
+def start(world: InboxWorld) -> None:
+    world.start()
+
+
+def pause(world: InboxWorld) -> None:
+    world.send()
+    with world.runtime.store.write() as session:
+        runs.pause_run(session, world.a_run().id, "the gateway refused the text")
+
+
+def pause_account(world: InboxWorld) -> None:
+    world.start()
+    with world.runtime.store.write() as session:
+        sending.pause_account(
+            session, world.runtime.account_id, "no credits left", now=world.clock.now(), probe_at=None
+        )
+
+
+def settle(world: InboxWorld) -> None:
+    world.send()
+    world.finish()
+
+
+def complete(world: InboxWorld) -> None:
+    settle(world)
+    world.deliver()
+
+
+def cancel(world: InboxWorld) -> None:
+    world.send()
+    with world.runtime.store.write() as session:
+        runs.cancel_run(session, world.a_run().id, "cancelled by hand", world.clock.now())
+
+
+ROME = "(Europe/Rome)"
+SETTLING = "spring-sale: everything is sent, delivery reports are waited for until"
+
+
+@pytest.mark.parametrize(
+    ("more", "happens", "lines"),
+    [
+        ("", start, ["spring-sale: sending", f"Started: Tue 2026-12-01 10:00 {ROME}", "2 pending (not sent yet)"]),
+        (
+            "schedule: {window: {days: tue, from: '22:00', to: '24:00'}}\n",
+            start,
+            [f"spring-sale: waits for its sending hours (tue 22:00 to 24:00), goes on Tue 2026-12-01 22:00 {ROME}"],
+        ),
+        (
+            "",
+            pause,
+            [
+                "spring-sale: paused: the gateway refused the text. Nothing more is sent until somebody resumes it",
+                "2 accepted (handed over, no phone has sent it yet)",
+            ],
+        ),
+        ("", pause_account, ["spring-sale: sending", "Nothing is sent at the moment: no credits left"]),
+        ("follow: {until: 48h}\n", settle, [f"{SETTLING} Thu 2026-12-03 10:00 {ROME} at most"]),
+        ("", complete, ["spring-sale: completed", f"Finished: Tue 2026-12-01 10:00 {ROME}", "2 delivered (arrived)"]),
+        ("", cancel, ["spring-sale: cancelled: cancelled by hand. What was sent before is still followed"]),
+    ],
+)
+def test_the_status_says_where_the_campaign_is_and_why(
+    world: InboxWorld, more: str, happens: Callable[[InboxWorld], None], lines: list[str]
+) -> None:
+    # given a campaign that was taken up
+    world.drop(more=more)
+    world.pass_time()
+    # when something becomes of it
+    happens(world)
+    world.pass_time()
+    # then its status says so, and the counts add up
+    status = world.status().splitlines()
+    assert set(lines) <= set(status)
+    assert "3 in the audience, of these" in status
+    counted = status[status.index("3 in the audience, of these") + 1 : -2]
+    assert sum(int(line.split()[0]) for line in counted) == 3
+
+
+def test_a_contact_list_is_named_before_its_people_are_known(world: InboxWorld) -> None:
+    world.write("spring.yaml", "campaign: spring-sale\nmessage: Hi\naudience: [{contact_list: 12}]\n" + TOMORROW)
+
+    world.pass_time()
+
+    assert "Goes to contact list 12 of the gateway; its people are known once it is sent." in world.status()
+
+
+def test_the_report_appears_at_the_end_and_not_before(world: InboxWorld) -> None:
+    world.drop()
+    world.pass_time()
+    settle(world)
+    world.pass_time()
+    assert world.report() == []
+
+    world.deliver()
+    world.pass_time()
+
+    assert [line.split(",")[:2] for line in world.report()[1:]] == [
+        ["+393331234567", "delivered"], ["+393337654321", "delivered"], ["12", "invalid"],
+    ]  # fmt: skip
+
+
+def test_a_run_that_goes_on_after_its_end_is_reported_again(world: InboxWorld) -> None:
+    # given a campaign that was completed and reported
+    world.drop()
+    world.pass_time()
+    complete(world)
+    world.pass_time()
+    # when a person lets a part of it be sent again
+    world.execute("UPDATE run SET state = 'running', finished_at = NULL")
+    world.execute("UPDATE recipient SET state = 'failed' WHERE number LIKE '%567'")
+    world.pass_time()
+    assert world.status().startswith("spring-sale: sending")
+    world.finish()
+    world.finish()
+    world.pass_time()
+    # then status and report are those of its second end
+    assert world.a_run().state is RunState.COMPLETED
+    assert "1 failed (could not be sent)" in world.status()
+    assert world.report()[1].startswith("+393331234567,failed")
+
+
+def test_a_status_is_written_only_when_its_words_change_and_at_most_every_two_seconds(world: InboxWorld) -> None:
+    world.drop()
+    world.pass_time(2)
+    assert world.pass_time(10)["written"] == 0
+
+    world.send()
+    world.pass_time(2)
+    world.execute("UPDATE recipient SET state = 'sent' WHERE number LIKE '%567'")
+
+    assert [world.pass_time(0.5)["written"] for _ in range(5)].count(1) == 1
+
+
+def test_a_status_deleted_by_a_person_comes_back_with_the_next_change(world: InboxWorld) -> None:
+    path = world.write("spring.yaml", "campaign: spring-sale\n")
+    world.pass_time()
+    (world.inbox / "spring.status.txt").unlink()
+
+    path.write_text("campaign: spring-sale \n", encoding="utf-8")
+    world.pass_time()
+
+    assert world.status().startswith("spring.yaml cannot be used.")
+
+
+def test_a_status_that_cannot_be_written_is_logged_once_and_written_later(world: InboxWorld) -> None:
+    # given something else in the place of the status
+    world.drop(more=TOMORROW)
+    blocker = world.inbox / "spring.status.txt"
+    blocker.mkdir()
+    # when the file is taken up and half a minute passes
+    with capture_logs() as logs:
+        world.pass_time(35)
+    # then the campaign is planned, and the problem logged once
+    assert world.a_run().planned_at is not None
+    assert [entry["event"] for entry in logs].count("inbox.status_not_written") == 1
+    # and the status is there soon after it can be
+    blocker.rmdir()
+    world.pass_time(30)
+    assert world.status().startswith("spring-sale: planned")
+
+
+def test_no_draft_is_left_and_no_link_is_followed_by_writing(world: InboxWorld, tmp_path: Path) -> None:
+    precious = tmp_path / "precious.txt"
+    precious.write_text("keep me", encoding="utf-8")
+    world.drop(more=TOMORROW)
+    for name in (".spring.status.txt.tmp", "spring.status.txt"):
+        (world.inbox / name).symlink_to(precious)
+
+    world.pass_time()
+
+    assert precious.read_text(encoding="utf-8") == "keep me"
+    assert world.status().startswith("spring-sale: planned")
+    assert sorted(path.name for path in world.inbox.iterdir()) == ["people.csv", "spring.status.txt", "spring.yaml"]
+
+
+def test_two_files_that_differ_in_their_ending_only_have_a_status_each(world: InboxWorld) -> None:
+    world.drop("spring.yaml")
+    world.drop("spring.yml", slug="other")
+
+    world.pass_time()
+
+    assert world.status("spring").startswith("spring-sale: planned")
+    assert world.status("spring.yml").startswith("other: planned")
+
+
+class SlowMachine(FakeClock):
+    """Whatever is measured on it takes a fifth of a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._looks = count()
+
+    def elapsed_seconds(self) -> float:
+        return super().elapsed_seconds() + 0.2 * next(self._looks)
+
+
+def test_a_large_campaign_is_counted_less_often(tmp_path: Path) -> None:
+    # given a campaign whose counting takes a fifth of a second
+    world = InboxWorld(tmp_path, clock=SlowMachine())
+    world.drop()
+    world.pass_time()
+    world.send()
+    world.pass_time()
+    # when its texts arrive just after a count
+    world.execute("UPDATE recipient SET state = 'delivered' WHERE state = 'accepted'")
+    # then the status follows ten seconds after that count
+    assert world.pass_time(7)["written"] == 0
+    assert world.pass_time(4)["written"] == 1
+    world.close()

@@ -1,0 +1,175 @@
+"""Recipients and contact lists that a person has to decide on, and what becomes of them then."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.verdicts import Verdict
+from worker.store.doubts import WATCHED_FOR
+from worker.store.models import Attempt, Batch, InboxFile, MessageGroup, Recipient, Run
+from worker.store.moves import batches, changed, move_batch, move_recipients, move_run, recipients
+from worker.store.runs import cancel_leftovers, record_event
+
+HELD_RESOLVED: Final = "held.resolved"
+"""The event of a decision; its detail: `as`, `by`, and the row ids of its `recipients`."""
+
+
+class Declared(StrEnum):
+    """What a person found out about held texts, at the phone or in the gateway's own list."""
+
+    SENT = "sent"
+    NOT_SENT = "not-sent"
+
+    @property
+    def reason(self) -> str:
+        """What stands beside a recipient or batch from then on."""
+        return f"declared {self.value.replace('-', ' ')} by a person"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPerson:
+    """A recipient that is held. `attempts`: how many requests carried this person."""
+
+    id: int
+    number: str
+    batch_id: int | None
+    reason: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldList:
+    """A request to a contact list that is held: nobody here knows its people."""
+
+    batch_id: int
+    list_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a decision changed. `cancelled`: people of a cancelled run, who are not sent to although nobody did."""
+
+    people: int
+    lists: int
+    cancelled: int
+    run_state: RunState
+
+
+def held_people(session: Session, run_id: int, *, number: str | None = None) -> list[HeldPerson]:
+    """Everybody of a run who is held, or this number alone, in the order of the audience."""
+    query = select(  # type: ignore[call-overload]  # more columns than SQLModel types
+        Recipient.id, Recipient.number, Recipient.batch_id, Recipient.reason, Recipient.attempts
+    ).where(Recipient.run_id == run_id, Recipient.state == RecipientState.HELD)
+    if number is not None:
+        query = query.where(Recipient.number == number)
+    return [HeldPerson(*row) for row in session.exec(query.order_by(col(Recipient.id)))]
+
+
+def held_lists(session: Session, run_id: int) -> list[HeldList]:
+    """The requests to contact lists of a run that are held."""
+    query = select(Batch.id, Batch.list_id, Batch.reason).where(
+        Batch.run_id == run_id, Batch.state == BatchState.HELD, col(Batch.list_id).is_not(None)
+    )
+    return [HeldList(id_, list_id or 0, reason) for id_, list_id, reason in session.exec(query.order_by(col(Batch.id)))]
+
+
+def resolve_held(
+    session: Session, run_id: int, declared: Declared, *, number: str | None, by: str, now: datetime
+) -> Resolved:
+    """Carry out what a person found out about everything of a run that is held, or about one number of it.
+
+    Not sent: pending again in the same batch, and the run goes on, unless it was cancelled. Sent: accepted, without a
+    gateway ID, so nothing is waited for. Who decided and when is kept as an event for each batch.
+    """
+    to = RecipientState.ACCEPTED if declared is Declared.SENT else RecipientState.PENDING
+    who = [recipients.c.run_id == run_id, recipients.c.state == RecipientState.HELD]
+    if number is not None:
+        who.append(recipients.c.number == number)
+    moved = session.execute(
+        move_recipients(to, *who, reason=declared.reason).returning(recipients.c.id, recipients.c.batch_id)
+    ).all()
+    by_batch: dict[int | None, list[int]] = defaultdict(list)
+    for id_, batch_id in moved:
+        by_batch[batch_id].append(id_)
+    # A contact list has no numbers here: a decision about one number is none about the list.
+    lists = held_lists(session, run_id) if number is None else []
+    for held in lists:
+        by_batch[held.batch_id] = []
+    if declared is Declared.SENT:
+        _close_batches(session, run_id, now)
+    else:
+        _open_batches(session, run_id, now)
+    for batch_id, ids in by_batch.items():
+        detail = {"as": declared.value, "by": by, "recipients": ids}
+        record_event(session, HELD_RESOLVED, now, run_id=run_id, batch_id=batch_id, detail=detail)
+    cancelled = 0
+    if by_batch:
+        # What stands beside the file of a run that is over is written once more.
+        session.execute(
+            sa.update(InboxFile).where(col(InboxFile.run_id) == run_id).values(reported=False, status_text="")
+        )
+        if declared is Declared.NOT_SENT:
+            cancelled = cancel_leftovers(session, run_id)
+            _reopen(session, run_id, now)
+    state = session.exec(select(Run.state).where(Run.id == run_id)).one()
+    return Resolved(len(moved), len(lists), cancelled, RunState(state))
+
+
+def _waits(state: RecipientState) -> sa.Exists:
+    return sa.exists().where(col(Recipient.batch_id) == batches.c.id, col(Recipient.state) == state)
+
+
+def _open_batches(session: Session, run_id: int, now: datetime) -> None:
+    """Send again what has people to be sent to; a request that is under way or in doubt sees to its people itself."""
+    session.execute(
+        move_batch(
+            BatchState.PLANNED,
+            batches.c.run_id == run_id,
+            batches.c.state.in_([BatchState.HELD, BatchState.ACCEPTED]),
+            sa.or_(
+                _waits(RecipientState.PENDING),
+                sa.and_(batches.c.list_id.is_not(None), batches.c.state == BatchState.HELD),
+            ),
+            not_before=now,
+            queued_at=None,
+            reason=Declared.NOT_SENT.reason,
+        )
+    )
+
+
+def _close_batches(session: Session, run_id: int, now: datetime) -> None:
+    """Nothing of these batches is left to decide, nor to be watched for: a person has looked."""
+    decided = [batches.c.state == BatchState.HELD, ~_waits(RecipientState.HELD)]
+    closed = move_batch(BatchState.ACCEPTED, batches.c.run_id == run_id, *decided, reason=Declared.SENT.reason)
+    ids = list(session.scalars(closed.returning(batches.c.id)))
+    for start in range(0, len(ids), 5_000):  # below the 32,766 parameters that SQLite takes
+        session.execute(
+            sa.update(Attempt)
+            .where(col(Attempt.batch_id).in_(ids[start : start + 5_000]), col(Attempt.outcome) == Verdict.MISSED.value)
+            .values(next_check_at=now + WATCHED_FOR)  # a message found now is no late one: it was declared sent
+        )
+
+
+def _reopen(session: Session, run_id: int, now: datetime) -> None:
+    """The run sends again. Receipts that a completed run had stopped to wait for are looked at again, too."""
+    ended = col(Run.state).in_([RunState.COMPLETED, RunState.SETTLING])
+    reopen = move_run(RunState.RUNNING, col(Run.id) == run_id, ended, sent_at=None, finished_at=None, reason="")
+    if not changed(session, reopen):
+        return
+    followed = sa.exists().where(
+        col(Recipient.batch_id) == col(MessageGroup.batch_id),
+        col(Recipient.state).in_([RecipientState.ACCEPTED, RecipientState.SENT]),
+        col(Recipient.gateway_id).is_not(None),
+    )
+    session.execute(
+        sa.update(MessageGroup)
+        .where(col(MessageGroup.run_id) == run_id, col(MessageGroup.next_poll_at).is_(None), followed)
+        .values(next_poll_at=now)
+    )

@@ -1,0 +1,173 @@
+"""Everything that is known of one person, over all campaigns, and of the requests of some batches."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from campaigns.lifecycle import BatchState, RecipientState, RunState
+from worker.store.held import HELD_RESOLVED
+from worker.store.models import Account, Attempt, AttemptState, Batch, Campaign, Event, Recipient, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """One row of an audience with this number, and the run, batch and account that it depends on."""
+
+    recipient_id: int
+    number: str
+    state: RecipientState
+    reason: str
+    source: str
+    line: int
+    variant: str
+    text: str
+    segments: int
+    gateway_id: int | None
+    group_id: str | None
+    device: int | None
+    sim: int | None
+    attempts: int
+    retries: int
+    accepted_at: datetime | None
+    sent_at: datetime | None
+    delivered_at: datetime | None
+    run_id: int
+    campaign: str
+    rehearsal: bool
+    definition_id: int
+    run_state: RunState
+    run_reason: str
+    starts_at: datetime
+    planned_at: datetime | None
+    finished_at: datetime | None
+    account_id: int
+    account_reason: str
+    batch_id: int | None
+    batch_state: BatchState | None
+    batch_recipients: int | None
+    batch_reason: str | None
+    not_before: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One POST of a batch. `outcome` and `evidence` are empty until it ended."""
+
+    batch_id: int
+    number: int
+    state: AttemptState
+    started_at: datetime
+    send_by: datetime
+    finished_at: datetime | None
+    next_check_at: datetime
+    target: str
+    recipients: int
+    outcome: str
+    evidence: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What a person decided about somebody who was held."""
+
+    at: datetime
+    by: str
+    declared: str
+
+
+def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
+    """Every row with one of these numbers, of the newest run first. Invalid rows are found by what stands in them."""
+    query = (
+        select(  # type: ignore[call-overload]  # more columns than SQLModel types
+            Recipient.id,
+            Recipient.number,
+            Recipient.state,
+            Recipient.reason,
+            Recipient.source,
+            Recipient.line,
+            Recipient.variant,
+            Recipient.text,
+            Recipient.segments,
+            Recipient.gateway_id,
+            Recipient.group_id,
+            Recipient.device,
+            Recipient.sim,
+            Recipient.attempts,
+            Recipient.retries,
+            Recipient.accepted_at,
+            Recipient.sent_at,
+            Recipient.delivered_at,
+            Run.id,
+            Campaign.slug,
+            Campaign.rehearsal,
+            Run.definition_id,
+            Run.state,
+            Run.reason,
+            Run.starts_at,
+            Run.planned_at,
+            Run.finished_at,
+            Run.account_id,
+            Account.paused_reason,
+            Batch.id,
+            Batch.state,
+            Batch.recipients,
+            Batch.reason,
+            Batch.not_before,
+        )
+        .select_from(Run)
+        .join(Recipient, col(Recipient.run_id) == col(Run.id))
+        .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
+        .join(Account, col(Account.id) == col(Run.account_id))
+        .outerjoin(Batch, col(Batch.id) == col(Recipient.batch_id))
+        .where(col(Recipient.number).in_(sorted(numbers)))
+        .order_by(col(Run.id).desc(), col(Recipient.occurrence))
+    )
+    return [Appearance(*row) for row in session.exec(query)]
+
+
+def requests_of(session: Session, batch_ids: Collection[int]) -> dict[int, list[Request]]:
+    """The requests of each batch in their order; a batch without one is left out."""
+    found: dict[int, list[Request]] = defaultdict(list)
+    ids = sorted(batch_ids)
+    for start in range(0, len(ids), 5_000):  # below the 32,766 parameters that SQLite takes
+        query = select(  # type: ignore[call-overload]  # more columns than SQLModel types
+            Attempt.batch_id,
+            Attempt.number,
+            Attempt.state,
+            Attempt.started_at,
+            Attempt.send_by,
+            Attempt.finished_at,
+            Attempt.next_check_at,
+            Attempt.target,
+            Attempt.recipients,
+            Attempt.outcome,
+            Attempt.evidence,
+        ).where(col(Attempt.batch_id).in_(ids[start : start + 5_000]))
+        for row in session.exec(query.order_by(col(Attempt.id))):
+            found[row[0]].append(Request(*row))
+    return dict(found)
+
+
+def rulings(session: Session, run_id: int, recipient_id: int) -> list[Ruling]:
+    """What people decided about one recipient, the oldest first."""
+    query = select(Event.at, Event.detail).where(Event.run_id == run_id, Event.name == HELD_RESOLVED)
+    return [
+        Ruling(at, detail["by"], detail["as"])
+        for at, detail in session.exec(query.order_by(col(Event.id)))
+        if recipient_id in detail["recipients"]
+    ]
+
+
+def batches_looked_up(session: Session, account_id: int) -> int:
+    """How many batches of the account are in doubt: with too many of them nothing more is sent."""
+    return session.exec(
+        select(sa.func.count())
+        .select_from(Batch)
+        .join(Run, col(Run.id) == col(Batch.run_id))
+        .where(Run.account_id == account_id, Batch.state == BatchState.UNKNOWN)
+    ).one()
