@@ -62,6 +62,9 @@ class StatusBoard:
             except OSError as error:
                 self._due_at[key] = now + WRITE_AGAIN_AFTER
                 self._warn(path.parent, error)
+            except Exception:  # whatever is wrong with one campaign, the others keep their status
+                self._due_at[key] = now + WRITE_AGAIN_AFTER
+                get_logger().exception("inbox.status_failed", file=path.name)
         return written
 
     def write_last(self, runtime: Runtime, path: Path, text: str, now: datetime) -> None:

@@ -110,3 +110,23 @@ class PostgresLock:
                 self._connection.invalidate()
                 self._connection.close()
             self._connection = None
+
+
+def lock_holder(store: Store) -> str | None:
+    """Who holds the lock of this database, in words for people; None: nobody. Takes nothing, writes nothing."""
+    path = store.sqlite_path
+    if path is None:
+        with store.read() as session:
+            return advisory_lock_holder(session, ADVISORY_LOCK)
+    lock_path = _beside(path)
+    try:
+        handle = os.open(lock_path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # given back at once, with the handle
+    except BlockingIOError:
+        return f"process {FileLock(lock_path).holder() or 'unknown'} on this machine"
+    finally:
+        os.close(handle)
+    return None

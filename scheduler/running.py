@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +11,7 @@ from pydantic import SecretStr
 from campaigns.definition import Definition
 from campaigns.lifecycle import NOT_AT_THE_GATEWAY, RecipientState, RunState
 from campaigns.problems import CampaignFileError, Problem
+from scheduler.exits import Exit
 from scheduler.intake import EditRefused, Taken, read_file, take_up
 from scheduler.loop import Clockwork
 from scheduler.service import Stop, claim_database, stop_signals
@@ -31,17 +31,6 @@ LAST_LOOKS: Final = timedelta(seconds=5)
 UNHAPPY: Final = (RecipientState.FAILED, RecipientState.EXPIRED, RecipientState.HELD)
 
 
-class ExitCode(IntEnum):
-    """What the process says to whoever started it."""
-
-    DONE = 0
-    INTERNAL_ERROR = 1
-    BAD_INPUT = 2
-    UNHAPPY = 3  # finished, but some recipients failed, expired or are held
-    STOPPED = 4  # by the account or the gateway
-    INTERRUPTED = 130
-
-
 @dataclass(frozen=True, slots=True)
 class Progress:
     """One run at one moment. `account_reason` is why its account is paused; empty if it is not."""
@@ -56,13 +45,9 @@ class Progress:
 class Outcome:
     """How `run_files` ended; `reason` says why it was stopped, in one sentence."""
 
-    exit_code: ExitCode
+    exit_code: Exit
     progress: tuple[Progress, ...]
     reason: str = ""
-
-
-class Interrupted(Exception):  # noqa: N818 - a request by the user, not an error
-    """SIGINT or SIGTERM came before anything was at work."""
 
 
 def run_files(
@@ -85,7 +70,7 @@ def run_files(
         with stop_signals() as stop:
             problem = _account_problem(runtime)
             if problem:
-                return Outcome(ExitCode.STOPPED, (), problem)
+                return Outcome(Exit.STOPPED, (), problem)
             _take_up_all(runtime, definitions, told)
             return _work(runtime, stop, shown)
     finally:
@@ -164,11 +149,11 @@ def _work(runtime: Runtime, stop: Stop, shown: Callable[[Sequence[Progress]], No
             if stopped_since is not None and (
                 not any(p.in_flight for p in progress) or now - stopped_since > LAST_LOOKS
             ):
-                return Outcome(ExitCode.STOPPED, progress, reason)
+                return Outcome(Exit.STOPPED, progress, reason)
     finally:
         clockwork.stop()
         runtime.queue.stop()
-    return Outcome(ExitCode.INTERRUPTED, look(runtime))
+    return Outcome(Exit.INTERRUPTED, look(runtime))
 
 
 def _stopped_by(progress: Sequence[Progress]) -> str:
@@ -197,6 +182,6 @@ def look(runtime: Runtime) -> tuple[Progress, ...]:
         )
 
 
-def _verdict(progress: Sequence[Progress]) -> ExitCode:
+def _verdict(progress: Sequence[Progress]) -> Exit:
     unhappy = any(p.books.by_state.get(state) for p in progress for state in UNHAPPY)
-    return ExitCode.UNHAPPY if unhappy else ExitCode.DONE
+    return Exit.UNHAPPY if unhappy else Exit.DONE

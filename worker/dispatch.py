@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from campaigns.clock import Clock
 from campaigns.definition import Definition, DeviceMode
+from worker.crashpoints import reached
 from worker.definitions import Definitions
 from worker.gateway import Aborted, GatewayClient, GatewayError, OutgoingMessage, SendOption
 from worker.logs import get_logger
@@ -79,8 +80,11 @@ class Dispatcher:
         """Send the batch if it is due and allowed. Every outcome is stored; nothing is raised for a bad reply."""
         with self._store.read() as session:
             work = sending.load_work(session, batch_id)
+            is_stuck = work is not None and queue.has_too_much_in_doubt(session, work.account_id)
         if work is None:
             return Dispatched.NOTHING
+        if is_stuck:  # what was in the queue already must not follow the others into doubt
+            return self._snooze(batch_id, COLLISION_PAUSE, "too many requests in doubt")
         definition = self._definitions.get(work.definition_id)
         now = self._clock.now()
         window = definition.schedule.window
@@ -155,8 +159,10 @@ class Dispatcher:
             with self._store.read() as session:
                 if not sending.may_still_send(session, intent.run_id):
                     raise Aborted("the campaign or the account was stopped before the request was written")
+            reached("post:before_first_byte")
 
         self._marker.advance(intent.attempt_id)
+        reached("post:before_connect")
         log = self._log.bind(campaign=definition.campaign, batch=intent.batch_id, attempt=intent.number)
         option = SendOption[definition.devices.mode.name]
         try:
@@ -178,9 +184,11 @@ class Dispatcher:
                     before_first_byte=check,
                 )
         except GatewayError as error:
+            reached("post:failed")
             sent = self._outcomes.record_failure(intent, error)
             log.warning("batch.failed", outcome=error.outcome.value, problem=str(error))
             return Dispatched.NOT_SENT if sent is False else Dispatched.IN_DOUBT
+        reached("post:replied")
         self._outcomes.record_reply(intent, reply, text=definition.message)
         log.info("batch.accepted", messages=len(reply.messages), left_out=len(reply.missing))
         return Dispatched.ACCEPTED

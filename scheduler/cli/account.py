@@ -9,6 +9,7 @@ import typer
 from scheduler.cli.errors import Refused
 from scheduler.cli.options import AsJson
 from scheduler.cli.output import print_json, say
+from scheduler.cli.people import normalised
 
 if TYPE_CHECKING:
     from worker.gateway import Contact, GatewayClient
@@ -55,7 +56,7 @@ def add(
     from worker.settings import load_settings
 
     settings = load_settings()
-    normal = _normalised(number, settings)
+    normal = normalised(number, settings)
     with _gateway(settings) as gateway:
         contact = gateway.add_contact(list_id, normal, name, resubscribe=resubscribe)
     _show(contact, f"{normal} is on list {list_id}", as_json=json)
@@ -69,7 +70,7 @@ def unsubscribe(list_id: ListId, number: Number, json: AsJson = False) -> None:
     from worker.settings import load_settings
 
     settings = load_settings()
-    normal = _normalised(number, settings)
+    normal = normalised(number, settings)
     with _gateway(settings) as gateway:
         contact = gateway.unsubscribe_contact(list_id, normal)
     _show(contact, f"{normal} gets nothing more that is sent to list {list_id}", as_json=json)
@@ -88,15 +89,6 @@ def _show(contact: "Contact", sentence: str, *, as_json: bool) -> None:
         )
     else:
         say(sentence)
-
-
-def _normalised(number: str, settings: "Settings") -> str:
-    from campaigns.numbers import InvalidNumber, Normaliser
-
-    try:
-        return Normaliser(settings.region).normalise(number)
-    except InvalidNumber as error:
-        raise Refused(f"the number cannot be used: {error.reason}; write it as +39 333 123 4567") from None
 
 
 @contextmanager

@@ -2,21 +2,11 @@
 
 import sys
 import traceback
-from enum import IntEnum
 from typing import Final
 
 import typer
 
-
-class Exit(IntEnum):
-    """The exit codes of every command, as users' scripts know them."""
-
-    DONE = 0
-    INTERNAL_ERROR = 1
-    BAD_INPUT = 2
-    UNHAPPY = 3  # finished, but some recipients failed, expired or are held
-    STOPPED = 4  # by the account or the gateway
-    INTERRUPTED = 130
+from scheduler.exits import Exit
 
 
 class Refused(Exception):  # noqa: N818 - the answer to a command, not a failure of it
@@ -31,7 +21,7 @@ KNOWN: Final = (
     ("worker.sandbox.errors", "SandboxError", Exit.BAD_INPUT),
     ("scheduler.intake", "EditRefused", Exit.BAD_INPUT),
     ("worker.gateway.errors", "GatewayError", Exit.STOPPED),
-    ("scheduler.running", "Interrupted", Exit.INTERRUPTED),
+    ("scheduler.recover", "RecoveryFailed", Exit.STOPPED),
 )
 """(module, class, exit code). By name: to import them all would take a command a second longer."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scheduler.cli.errors import Exit
+from scheduler.exits import Exit
 from scheduler.cli.options import AsJson
 from scheduler.cli.output import print_json, say
 

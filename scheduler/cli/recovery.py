@@ -13,7 +13,7 @@ def register(app: typer.Typer) -> None:
 def recover(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """After a restored backup: find at the gateway what the database forgot, then let sending go on.
+    """Sweep the gateway for what a restored database forgot.
 
     Stop the service first. A database that is older than what was sent from it sends nothing until this was run.
     """
@@ -41,8 +41,8 @@ def recover(
         )
         return
     typer.echo(
-        f"The gateway was read from {result.since:%Y-%m-%d %H:%M} UTC on: {result.unknown:,} messages that the database "
-        f"did not know; {result.attributed:,} of them belong to recipients that it took for unsent, and now are accepted."
+        f"The gateway was read from {result.since:%Y-%m-%d %H:%M} UTC on. It has {result.unknown:,} messages that the "
+        f"database did not know; {result.attributed:,} of their recipients, taken for unsent before, now are accepted."
     )
     if result.unknown > result.attributed:
         typer.echo(f"{result.unknown - result.attributed:,} messages belong to nobody here; something else sent them.")

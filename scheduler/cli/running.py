@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 SANDBOX = Annotated[bool, typer.Option("--sandbox", help="Send to a private sandbox gateway; needs no setting at all.")]
 
+JSON_LOGS = Annotated[bool, typer.Option("--json", help="Log as JSON lines, whatever CAMPAIGNS_LOG_FORMAT says.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -23,14 +25,14 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Campaign files (YAML).")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Campaign files (YAML).")],
     sandbox: SANDBOX = False,
     json: Annotated[
         bool, typer.Option("--json", help="End with one JSON object per campaign on standard output.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every request to standard error.")] = False,
 ) -> None:
-    """Plan, send and follow campaigns to their end in this one process, then report.
+    """Plan, send and follow campaigns to their end, then report.
 
     A run that was interrupted goes on where it was; one that is completed says so and sends nothing.
     """
@@ -57,16 +59,19 @@ def run(
         outcome = run_files(
             files, settings, sandbox=gateway, told=lambda line: console.print(line, highlight=False), shown=live.show
         )
-    _report(outcome, settings, as_json=json)
+    _report(outcome, as_json=json)
     raise typer.Exit(outcome.exit_code)
 
 
-def up(sandbox: SANDBOX = False) -> None:
-    """Run the whole service in this one process: inbox, schedule, sending and following, until it is stopped."""
+def up(sandbox: SANDBOX = False, json: JSON_LOGS = False) -> None:
+    """Run the whole service in this one process.
+
+    Inbox, schedule, sending and following, until it is stopped. Needs neither Redis nor PostgreSQL.
+    """
     from scheduler.rehearsal import private_sandbox, rehearsal_settings
     from scheduler.service import serve_all
 
-    settings = _service_settings()
+    settings = _service_settings(json)
     if not sandbox:
         raise typer.Exit(serve_all(settings))
     settings = rehearsal_settings(settings)
@@ -74,30 +79,36 @@ def up(sandbox: SANDBOX = False) -> None:
         raise typer.Exit(serve_all(settings, gateway))
 
 
-def worker() -> None:
-    """Send what the scheduler queued; any number of workers share the work. Needs Redis."""
+def worker(json: JSON_LOGS = False) -> None:
+    """Send what the scheduler queued; needs Redis.
+
+    Any number of workers, on any number of machines, share the work.
+    """
     from scheduler.service import serve_worker
 
-    raise typer.Exit(serve_worker(_service_settings()))
+    raise typer.Exit(serve_worker(_service_settings(json)))
 
 
-def scheduler() -> None:
-    """Watch the inbox, fill the queue, follow receipts; of several, one works and the others stand by. Needs Redis."""
+def scheduler(json: JSON_LOGS = False) -> None:
+    """Watch the inbox, fill the queue, follow receipts; needs Redis.
+
+    Of several schedulers one works and the others stand by.
+    """
     from scheduler.service import serve_scheduler
 
-    raise typer.Exit(serve_scheduler(_service_settings()))
+    raise typer.Exit(serve_scheduler(_service_settings(json)))
 
 
-def _service_settings() -> "Settings":
+def _service_settings(as_json: bool) -> "Settings":
     from worker.logs import configure_logs
     from worker.settings import load_settings
 
     settings = load_settings()
-    configure_logs(settings.log_format)
+    configure_logs("json" if as_json else settings.log_format)
     return settings
 
 
-def _report(outcome: "Outcome", settings: "Settings", *, as_json: bool) -> None:
+def _report(outcome: "Outcome", *, as_json: bool) -> None:
     from scheduler.cli.output import print_json, print_run
     from scheduler.report import run_summary
 
@@ -109,4 +120,3 @@ def _report(outcome: "Outcome", settings: "Settings", *, as_json: bool) -> None:
             print_json(summary)
         else:
             print_run(summary)
-    del settings

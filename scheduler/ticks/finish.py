@@ -31,7 +31,8 @@ def _finish(runtime: Runtime, run: RunView, now: datetime) -> bool:
         return False
     with runtime.store.write("finish") as session:
         runs.cancel_leftovers(session, run.id)
-        expired = runs.expire_open(session, run.id) if over else 0
+        if over:
+            runs.expire_open(session, run.id)
         finished = runs.finish_run(session, run.id, now)
     if finished:
         with runtime.store.read() as session:
@@ -40,7 +41,6 @@ def _finish(runtime: Runtime, run: RunView, now: datetime) -> bool:
             "run.finished",
             campaign=run.campaign,
             run=run.id,
-            expired=expired,
             **{s.value: n for s, n in by_state.items()},
         )
     return finished

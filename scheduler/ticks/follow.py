@@ -81,7 +81,10 @@ def _poll(runtime: Runtime, group: Group) -> int:
     shown = {message.id for message in messages}
     with runtime.store.read() as session:
         waiting = [id_ for _, id_ in receipts.open_ids(session, group.run_id, [group.group_id])]
-    for id_ in [id_ for id_ in waiting if id_ not in shown][:STRAGGLERS_PER_GROUP]:
+    missing = sorted(set(waiting) - shown)
+    # A poll begins where the one before it ended, or some that never end would keep the others from being read.
+    first = group.polls * STRAGGLERS_PER_GROUP % max(1, len(missing))
+    for id_ in (missing[first:] + missing[:first])[:STRAGGLERS_PER_GROUP]:
         reads += 1
         try:
             message = runtime.gateway.read_message(id_)

@@ -28,7 +28,9 @@ CYCLES: Final[list[tuple[type[StrEnum], Moves, frozenset[StrEnum]]]] = [
     # A plan writes recipients in any of these states.
     (RecipientState, RECIPIENT_MOVES, frozenset({RecipientState.PENDING, *NEVER_SENT})),
 ]
-EVERY_CYCLE = pytest.mark.parametrize(("states", "moves", "starts"), CYCLES, ids=lambda value: getattr(value, "__name__", ""))
+EVERY_CYCLE = pytest.mark.parametrize(
+    ("states", "moves", "starts"), CYCLES, ids=lambda value: getattr(value, "__name__", "")
+)
 
 
 def described_edges(states: type[StrEnum]) -> dict[str, set[str]]:
@@ -47,9 +49,7 @@ def test_every_state_has_its_line(states: type[StrEnum], moves: Moves, starts: f
 
 
 @EVERY_CYCLE
-def test_the_comments_name_exactly_the_moves(
-    states: type[StrEnum], moves: Moves, starts: frozenset[StrEnum]
-) -> None:
+def test_the_comments_name_exactly_the_moves(states: type[StrEnum], moves: Moves, starts: frozenset[StrEnum]) -> None:
     assert described_edges(states) == {state.value: {to.value for to in targets} for state, targets in moves.items()}
 
 

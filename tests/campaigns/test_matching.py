@@ -138,9 +138,7 @@ CANDIDATES = st.lists(
 
 
 @given(CANDIDATES, st.sets(st.integers(FLOOR, FLOOR + 20)))
-def test_the_match_depends_on_what_is_shown_and_not_on_its_order(
-    shown: list[Candidate], attributed: set[int]
-) -> None:
+def test_the_match_depends_on_what_is_shown_and_not_on_its_order(shown: list[Candidate], attributed: set[int]) -> None:
     result = match(SOUGHT, shown, attributed=attributed)
 
     shuffled = sorted(shown, key=lambda candidate: (candidate.gateway_id * 7_919) % 23)

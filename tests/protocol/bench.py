@@ -1,4 +1,4 @@
-"""The whole product on a bench: a real store, throttle, dispatcher and ticks; the clock and the gateway are the test's."""
+"""The whole product on a bench: real store, throttle, dispatcher and ticks; clock and gateway are the test's."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,12 +12,8 @@ from pydantic import SecretStr
 
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.intake import Intake, read_file, take_up
+from scheduler.loop import TICKS
 from scheduler.ticks.drain import drain
-from scheduler.ticks.finish import finish
-from scheduler.ticks.follow import follow
-from scheduler.ticks.probe import probe
-from scheduler.ticks.reconcile import reconcile
-from scheduler.ticks.rescue import rescue
 from scheduler.ticks.start import start
 from tests.protocol.scripted_gateway import ScriptedGateway
 from tests.support.clocks import FakeClock
@@ -25,8 +21,8 @@ from worker.definitions import Definitions
 from worker.dispatch import Dispatched, Dispatcher
 from worker.gateway import GatewayClient
 from worker.jobs import JobQueue
-from worker.runtime import Runtime
 from worker.marker import NoMarker
+from worker.runtime import Runtime
 from worker.settings import Settings
 from worker.store import accounts, counts, runs
 from worker.store.engine import Store
@@ -89,7 +85,9 @@ class Bench:
 
     # Campaigns.
 
-    def campaign(self, how_many: int = 4, *, name: str = "sale", first: int = 0, per_request: int = 10, more: str = "") -> int:
+    def campaign(
+        self, how_many: int = 4, *, name: str = "sale", first: int = 0, per_request: int = 10, more: str = ""
+    ) -> int:
         """Drop a campaign to so many people; its run."""
         people = "".join(f"+39333{place:07},N{place}\n" for place in range(first, first + how_many))
         (self._folder / f"{name}.csv").write_text(f"number,first_name\n{people}")
@@ -110,8 +108,9 @@ class Bench:
     def tick(self) -> None:
         """Everything that is due now."""
         self.send()
-        for work in (rescue, reconcile, follow, finish, probe):
-            work(self.runtime, self.clock.now())
+        for work in TICKS:
+            if work not in {start, drain}:
+                work(self.runtime, self.clock.now())
 
     def work(self) -> list[Dispatched]:
         """Work on every job in the queue."""
@@ -136,7 +135,9 @@ class Bench:
             self.clock.advance(min(step, (end - self.clock.now()).total_seconds()) if self.clock.now() < end else 0)
         self.tick()
 
-    def until(self, is_so: Callable[[], bool], *, within: timedelta = timedelta(minutes=10), step: float = STEP_SECONDS) -> None:
+    def until(
+        self, is_so: Callable[[], bool], *, within: timedelta = timedelta(minutes=10), step: float = STEP_SECONDS
+    ) -> None:
         """Tick until it is so."""
         end = self.clock.now() + within
         self.tick()

@@ -80,7 +80,9 @@ def answer(data: object) -> httpx.Response:
 
 
 def refusal(code: int, text: str) -> httpx.Response:
-    return httpx.Response(200, text=json.dumps({"success": False, "data": None, "error": {"code": code, "message": text}}))
+    return httpx.Response(
+        200, text=json.dumps({"success": False, "data": None, "error": {"code": code, "message": text}})
+    )
 
 
 @dataclass

@@ -23,6 +23,7 @@ from campaigns.lifecycle import (
     may_become,
 )
 from campaigns.matching import Sought
+from campaigns.receipts import RANKS, counted_retries, worth
 from campaigns.verdicts import LookUp
 
 
@@ -114,6 +115,7 @@ class Restored:
     backup_at: datetime
     send_by: datetime
     id_floor: int
+    has_begun: bool = False
     looked_up: set[int] = field(default_factory=set)  # recipients whose look-up has begun
 
 
@@ -355,6 +357,29 @@ class Database:
             for recipient in waiting[len(waiting) // 2 :]:
                 recipient.batch = half
 
+    # Receipts and people.
+
+    def apply_receipt(self, gateway_id: int, state: RecipientState, retries: int) -> None:
+        """`apply_receipts` of one message."""
+        for recipient in self.recipients:
+            takes = recipient.gateway_id == gateway_id and recipient.state in RANKS
+            if takes and worth(recipient.state, recipient.retries) < worth(state, retries):
+                self._move(recipient, state, "as the phone says")
+                recipient.retries = counted_retries(retries)
+
+    def resend_held(self, run: Run, now: datetime) -> list[Recipient]:
+        """A person sends the held people of a run again."""
+        held = [r for r in self.recipients if r.run is run and r.state is RecipientState.HELD]
+        if run.state is RunState.CANCELLED:
+            return []
+        again = [r for r in held if r.batch.state is BatchState.HELD]
+        for recipient in again:
+            self._move(recipient, RecipientState.PENDING, "sent again by hand")
+        for batch in {r.batch.id: r.batch for r in again}.values():
+            self._move_batch(batch, BatchState.PLANNED)
+            batch.not_before = now
+        return again
+
     # A restored backup.
 
     def quarantine(self, now: datetime) -> None:
@@ -366,7 +391,8 @@ class Database:
         restored = self.account.restored
         if restored is None:
             return
-        if not restored.looked_up:
+        if not restored.has_begun:
+            restored.has_begun = True
             for attempt in self.attempts:
                 if attempt.state != "closed":
                     attempt.send_by, attempt.looks, attempt.state = restored.send_by, [], "open"

@@ -185,11 +185,14 @@ class ModelGateway:
         for number, text in people:
             self._add(number, text, f"g{self.last_group}", now, now, None)
 
-    def read_status(self, status: MessageStatus, start: datetime, end: datetime, now: datetime) -> list[Message]:
-        """What a read by status and time shows now. Raises ReadFailed."""
-        if self.mood is Mood.FAILING or (self.mood is Mood.HALTING and status is MessageStatus.SENT):
+    def read_status(
+        self, status: MessageStatus, start: datetime, end: datetime, now: datetime, mood: Mood | None = None
+    ) -> list[Message]:
+        """What a read by status and time shows now, in this mood or the present one. Raises ReadFailed."""
+        mood = mood or self.mood
+        if mood is Mood.FAILING or (mood is Mood.HALTING and status is MessageStatus.SENT):
             raise ReadFailed
-        if self.mood is Mood.EMPTY:
+        if mood is Mood.EMPTY:
             return []
         return [
             stored.message

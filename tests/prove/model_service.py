@@ -21,7 +21,7 @@ from campaigns.matching import Candidate, Match, Sought, is_similar, match
 from campaigns.verdicts import LookUp, Verdict, next_look, verdict
 from scheduler.ticks.reconcile import LIFE_ORDER, MARGIN
 from tests.prove.model_database import Attempt
-from tests.prove.model_gateway import ReadFailed
+from tests.prove.model_gateway import Mood, ReadFailed
 from worker.gateway import DeviceRefused, FailureUnknown, SendOutcome
 from worker.gateway.classify import Seen, classify
 from worker.gateway.results import Message
@@ -51,6 +51,7 @@ class Flaw(StrEnum):
     NO_QUARANTINE = "no-quarantine"
     MATCH_WITHOUT_FLOOR = "match-without-floor"
     LIST_IN_COMPANY = "list-in-company"  # a contact list is sent while other requests are in flight
+    SHORT_LIES = "short-lies"  # reads begin or end to lie in the middle of one look
     LIST_HALF_READ = "list-half-read"  # who is on a list is concluded from a look of which reads failed
 
 
@@ -147,14 +148,16 @@ def look_up(world: "World", attempt: Attempt, skew: timedelta) -> Steps:
     sought = db.sought(attempt, 0 if Flaw.MATCH_WITHOUT_FLOOR in world.flaws else attempt.id_floor)
     known = db.known_message()
     messages: dict[int, Message] = {}
-    complete = yield from _read(world, messages, attempt.started_at - MARGIN, now + MARGIN)
+    # A look is the smallest thing that lies: its control sees what the rest of it sees.
+    mood = None if Flaw.SHORT_LIES in world.flaws else world.gateway.mood
+    complete = yield from _read(world, messages, attempt.started_at - MARGIN, now + MARGIN, mood)
     found = _match(attempt, sought, messages, db.attributed_ids())
     control: bool | None = None
     if known is not None:
         control = known[0] in messages
         if not control and len(found.found) < len(sought.recipients):
             older: dict[int, Message] = {}
-            yield from _read(world, older, known[1] - MARGIN, known[1] + MARGIN)
+            yield from _read(world, older, known[1] - MARGIN, known[1] + MARGIN, mood)
             control = known[0] in older
     yield "look seen"
     looks = [*attempt.looks, LookUp(now, complete, len(found.found), control)]
@@ -192,14 +195,14 @@ def look_up(world: "World", attempt: Attempt, skew: timedelta) -> Steps:
 
 
 def _read(
-    world: "World", into: dict[int, Message], start: datetime, end: datetime
+    world: "World", into: dict[int, Message], start: datetime, end: datetime, mood: Mood | None
 ) -> Generator[str, None, bool]:
     """`reconcile._read`: whether every status could be read. Messages move on between the statuses."""
     for place_in_life, status in enumerate(LIFE_ORDER):
         if place_in_life in {0, 3}:
             yield "look"
         try:
-            into.update((m.id, m) for m in world.gateway.read_status(status, start, end, world.now))
+            into.update((m.id, m) for m in world.gateway.read_status(status, start, end, world.now, mood))
         except ReadFailed:
             return False
     return True

@@ -3,29 +3,22 @@
 import random
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from campaigns.definition import OnUnknown
-from campaigns.lifecycle import BatchState, RecipientState, RunState
-from campaigns.receipts import counted_retries, worth
-from scheduler.ticks.follow import receipt_of
+from campaigns.lifecycle import RunState
+from scheduler.ticks.follow import RECEIPT_STATES
 from scheduler.ticks.rescue import REPLY_GRACE
-from tests.prove.model_database import Attempt, Database, Recipient, Restored, Run
-from tests.prove.model_gateway import ModelGateway, Mood, Origin, SendFault, status_at
+from tests.prove.model_database import Attempt, Database, Restored, Run
+from tests.prove.model_gateway import Dress, ModelGateway, Mood, Origin, SendFault, status_at
 from tests.prove.model_service import SEND_BY, Flaw, Steps, look_up, send_job
 from worker.gateway.classify import Seen
 from worker.store.queue import QUEUED_TOO_LONG
 
 START: Final = datetime(2026, 12, 1, 9, tzinfo=UTC)
-LONGEST_END: Final = timedelta(hours=3)
-"""Liveness: so long after the last fault everybody has an end. Looks that prove nothing take 13 minutes, pauses 16.5."""
-
 PLAIN: Final = SendFault()
-_AT_THE_GATEWAY: Final = frozenset(
-    {RecipientState.ACCEPTED, RecipientState.SENT, RecipientState.DELIVERED, RecipientState.EXPIRED}
-)
 
 
 @dataclass(slots=True)
@@ -84,7 +77,9 @@ class World:
         return self.db.runs[run % len(self.db.runs)]
 
     def overhear(self, text: str, numbers: Sequence[str]) -> None:
-        """Another tool sends another text to the same people through this account."""
+        """Another tool sends another text to some of the people through this account: to two, or to others as well."""
+        if len(numbers) > 2:
+            numbers = [*numbers, "+39111"]
         self.gateway.overhear([(number, f"{text} {number}") for number in numbers], self.now)
 
     # What the machines do.
@@ -138,12 +133,11 @@ class World:
         self.now += timedelta(seconds=seconds)
 
     def follow(self) -> None:
-        """Receipts of everybody, in the order of the gateway, twice over."""
-        shown = {s.message.id: s for s in self.gateway.messages if s.visible_at <= self.now}
-        for recipient in self.db.recipients * 2:
-            stored = shown.get(recipient.gateway_id or 0)
-            if stored is not None:
-                self._receive(recipient, status_at(stored, self.now))
+        """Receipts of everybody, each of them twice."""
+        for stored in self.gateway.messages * 2:
+            state = RECEIPT_STATES.get(status_at(stored, self.now))
+            if stored.visible_at <= self.now and state is not None:
+                self.db.apply_receipt(stored.message.id, state, 0)
 
     def take_backup(self) -> None:
         if self.backup is None:
@@ -156,6 +150,7 @@ class World:
         made_at, self.db = self.backup
         self.backup = None
         self.crash_all()
+        self.cancelled = {run.id for run in self.db.runs if run.state is RunState.CANCELLED}
         self.counts["restored"] += 1
         if Flaw.NO_QUARANTINE not in self.flaws:
             self.db.account.restored = Restored(made_at, self.now + SEND_BY, self.db.account.highest_gateway_id)
@@ -189,19 +184,13 @@ class World:
         if fault != PLAIN:
             self.counts[f"send {fault.name}"] += 1
         if run.list_id is not None:
+            if fault.dress is Dress.STRANGER:
+                fault = replace(fault, dress=Dress.PLAIN)  # whom the gateway adds to its own list is on the list
+            if fault.shape == "foreign_row":
+                fault = replace(fault, shape="reset")  # and nobody here knows who is foreign to it
             numbers = self.lists[run.list_id]
             return self.gateway.receive([((run.id, n), n, run.text) for n in numbers], fault, self.now)
         doubts = Counter(r.number for r in self.db.in_doubt())
         if max(doubts.values(), default=0) > 1:
             self.broken.append("one number is in doubt twice")
         return self.gateway.receive([((run.id, r.number), r.number, r.text) for r in attempt.people], fault, self.now)
-
-    def _receive(self, recipient: Recipient, status: object) -> None:
-        """`apply_receipts` of one message."""
-        stored = next(s for s in self.gateway.messages if s.message.id == recipient.gateway_id)
-        receipt = receipt_of(stored.message_as(status))
-        if receipt is None or recipient.state not in _RECEIVING:
-            return
-        if worth(recipient.state, recipient.retries) < worth(receipt.state, receipt.retries):
-            self.db.move_recipient(recipient, receipt.state, receipt.reason)
-            recipient.retries = counted_retries(receipt.retries)

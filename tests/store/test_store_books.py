@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: everybody is somewhere, nobody is in two requests, nobody goes back from delivered."""
+"""Whatever happens in whatever order: everybody is somewhere, nobody in two requests, nobody back from delivered."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -80,7 +80,7 @@ class Life:
 
     def lose(self, pick: int) -> None:
         with self.world.store.write() as session:
-            doubts.abandon_stale(session, now=self.now, grace=timedelta(0))
+            doubts.abandon_stale(session, now=self.now, grace=timedelta(seconds=pick))
 
     def hold(self, pick: int) -> None:
         for session, intent in self.taken(pick):

@@ -113,9 +113,7 @@ def test_read_modify_writes_of_several_threads_lose_nothing(store: Store) -> Non
             with store.write() as session:
                 mine = sa.select(Account.failures).where(sa.column("id") == account_id)
                 failures = session.execute(mine if store.is_sqlite else mine.with_for_update()).scalar_one()
-                session.execute(
-                    sa.update(Account).where(sa.column("id") == account_id).values(failures=failures + 1)
-                )
+                session.execute(sa.update(Account).where(sa.column("id") == account_id).values(failures=failures + 1))
 
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(count_up), pool.submit(count_up)]:

@@ -149,9 +149,7 @@ def test_the_database_itself_refuses_a_number_in_doubt_twice(world: World) -> No
 
 def test_many_campaigns_to_the_same_people_never_have_one_in_doubt_twice(world: World) -> None:
     # given campaigns to the same six people, each in one request
-    ids = [
-        world.batches(world.run(people(6), campaign=f"sale-{turn}", per_request=6))[0] for turn in range(THREADS)
-    ]
+    ids = [world.batches(world.run(people(6), campaign=f"sale-{turn}", per_request=6))[0] for turn in range(THREADS)]
     together = threading.Barrier(THREADS)
 
     def take(batch_id: int) -> Intent | NoIntent:

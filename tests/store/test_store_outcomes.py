@@ -62,9 +62,7 @@ def test_people_left_out_of_a_reply_have_failed(world: World) -> None:
     assert world.batch_state(batch_id) is BatchState.ACCEPTED
 
 
-@pytest.mark.parametrize(
-    ("rest", "batch_state"), [("release", BatchState.PLANNED), ("hold_in_doubt", BatchState.HELD)]
-)
+@pytest.mark.parametrize(("rest", "batch_state"), [("release", BatchState.PLANNED), ("hold_in_doubt", BatchState.HELD)])
 def test_a_part_that_was_not_found_comes_back_or_is_held(world: World, rest: str, batch_state: BatchState) -> None:
     # given a request in doubt of which the first two people were found
     run_id, batch_id, intent = sent_batch(world)
@@ -127,9 +125,7 @@ def test_a_doubt_knows_what_it_seeks_and_when_it_is_looked_at_next(world: World)
     _, batch_id, intent = sent_batch(world)
     evidence = {"class": "ServerFailed"}
     with world.store.write() as session:
-        sending.mark_unknown(
-            session, intent, outcome="unknown", evidence=evidence, next_check_at=NOW, now=NOW
-        )
+        sending.mark_unknown(session, intent, outcome="unknown", evidence=evidence, next_check_at=NOW, now=NOW)
     assert world.batch_state(batch_id) is BatchState.UNKNOWN
 
     with world.store.write() as session:
@@ -187,9 +183,7 @@ def test_groups_of_a_request_are_followed(world: World) -> None:
 
 
 @pytest.mark.parametrize(("how_many", "halves"), [(1, None), (2, (1, 1)), (5, (2, 3))])
-def test_a_batch_that_is_too_big_is_cut_in_two(
-    world: World, how_many: int, halves: tuple[int, int] | None
-) -> None:
+def test_a_batch_that_is_too_big_is_cut_in_two(world: World, how_many: int, halves: tuple[int, int] | None) -> None:
     run_id = world.run(people(how_many, segments=2), per_request=how_many)
     (batch_id,) = world.batches(run_id)
 
@@ -237,4 +231,3 @@ def test_the_people_of_a_contact_list_are_the_audience(world: World) -> None:
     batch = world.batch(batch_id)
     assert (batch.state, batch.recipients, batch.segments) == (BatchState.ACCEPTED, 3, 3)
     assert world.account().highest_gateway_id == 13
-

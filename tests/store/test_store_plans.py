@@ -101,9 +101,7 @@ def test_a_plan_is_fixed_from_the_first_intent_on(world: World) -> None:
 
     with world.store.write() as session:
         assert runs.has_sent(session, run_id)
-        assert not runs.clear_plan(
-            session, run_id, definition_id=view.definition_id, starts_at=NOW, follow_seconds=60
-        )
+        assert not runs.clear_plan(session, run_id, definition_id=view.definition_id, starts_at=NOW, follow_seconds=60)
 
     assert len(world.recipients(run_id)) == len(MIXED)
 

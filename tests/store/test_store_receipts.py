@@ -21,9 +21,7 @@ SHOWN = [state for state in START_STATES if state is not RecipientState.EXPIRED]
 Said = tuple[RecipientState, int]
 
 # The database is emptied after the test function and not after each example; the examples tidy up themselves.
-shared_database = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+shared_database = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def receipt(state: RecipientState, retries: int = 0, *, gateway_id: int = GATEWAY_ID, reason: str = "") -> Receipt:
@@ -108,9 +106,7 @@ def test_absurd_retries_neither_break_the_database_nor_the_order(followed: World
 @pytest.mark.parametrize(
     "state", [RecipientState.PENDING, RecipientState.IN_DOUBT, RecipientState.HELD, RecipientState.SKIPPED]
 )
-def test_a_receipt_says_nothing_about_somebody_who_waits_for_a_request(
-    followed: World, state: RecipientState
-) -> None:
+def test_a_receipt_says_nothing_about_somebody_who_waits_for_a_request(followed: World, state: RecipientState) -> None:
     # given a person who is sent to a second time, and receipts of the first message
     put(followed, state)
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Final
 
 from campaigns.clock import Clock
-from worker.sandbox import replies
+from worker.sandbox.envelope import failure, success
 from worker.sandbox.errors import ApiError, SandboxError
 from worker.sandbox.exchange import PATHS, ChangeShown, ChangeTexts, Reply, Request, all_found, as_they_are, kind_of
 from worker.sandbox.fault_board import FaultBoard
@@ -17,6 +17,7 @@ from worker.sandbox.fault_plan import FaultPlan
 from worker.sandbox.forms import parse_form
 from worker.sandbox.ledger import to_lines
 from worker.sandbox.options import Profile, SandboxOptions
+from worker.sandbox.replies import message_rows
 from worker.sandbox.services import Services
 from worker.sandbox.state import SandboxState
 from worker.sandbox.webhook import WebhookPusher
@@ -112,9 +113,9 @@ class SandboxApp:
             last_id = self._state.messages.last_id
             try:
                 self._check_key(fields)
-                body = replies.success(self._services.perform(request, self._now(), texts, shown))
+                body = success(self._services.perform(request, self._now(), texts, shown))
             except ApiError as error:
-                body = replies.failure(error)
+                body = failure(error)
             stored = range(last_id + 1, self._state.messages.last_id + 1)
             return Reply(body, content_type=self._content_type, stored=stored)
 
@@ -135,7 +136,9 @@ class SandboxApp:
         except SandboxError as error:
             return Reply(f"{error}\n".encode(), 400, PLAIN)
         except (ValueError, RecursionError, AttributeError, TypeError):
-            return Reply(b"This address takes a fault plan: one JSON object, with the key as its field `key`.\n", 400, PLAIN)
+            return Reply(
+                b"This address takes a fault plan: one JSON object, with the key as its field `key`.\n", 400, PLAIN
+            )
         return self._faults()
 
     def _receive_text(self, fields: dict[str, str]) -> Reply:
@@ -143,12 +146,12 @@ class SandboxApp:
         try:
             self._check_key(fields)
             now = self._now()
-            rows = replies.message_rows([self._services.inbound(fields, now)], self._profile, now)
+            rows = message_rows([self._services.inbound(fields, now)], self._profile, now)
         except ApiError as error:
-            return Reply(replies.failure(error), content_type=self._content_type)
+            return Reply(failure(error), content_type=self._content_type)
         if self._webhook is not None:
             self._webhook.push(json.dumps(rows))
-        return Reply(replies.success({"messages": rows}), content_type=self._content_type)
+        return Reply(success({"messages": rows}), content_type=self._content_type)
 
     def _check_key(self, fields: dict[str, str]) -> None:
         if not hmac.compare_digest(fields.get("key", "").encode(), self._key):

@@ -93,7 +93,9 @@ def _parse(arguments: Sequence[str]) -> SandboxOptions:
     parser.add_argument("--seed", type=int, default=default.seed, help="changes which numbers the shares hit")
     parser.add_argument("--faults", type=Path, help="JSON file of what is to go wrong: see the README of this package")
     parser.add_argument("--fault-log", type=Path, help="file for the faults that were drawn, one JSON object a line")
-    parser.add_argument("--proxy", action="store_true", help="be ready for faults below HTTP that are switched on later")
+    parser.add_argument(
+        "--proxy", action="store_true", help="be ready for faults below HTTP that are switched on later"
+    )
     parsed = parser.parse_args(arguments)
     return SandboxOptions(
         port=parsed.port,

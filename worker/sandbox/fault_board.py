@@ -41,7 +41,7 @@ class FaultBoard:
         return self._plan
 
     def put_in_force(self, plan: FaultPlan) -> None:
-        """Use another plan from now on; its times and counts begin anew. Requests that have been drawn keep their faults.
+        """Use another plan from now on; its times and counts begin anew. What has been drawn stays so.
 
         Raises `SandboxError` when the plan has faults below HTTP and there is no proxy to make them.
         """

@@ -27,9 +27,9 @@ class FaultTimes:
 
     A late commit comes between `late_min_seconds` and `late_max_seconds` after the answer. `slow_seconds` delay a slow
     reply, and should be longer than the client's timeout. Messages younger than `lag_seconds` are missing from a read
-    that lags. A port that refuses does so for `closed_seconds`. What is never answered is held for `hold_seconds`, and
-    a dripping reply has a byte every `drip_seconds`. `retry_after_seconds` is what a 429 asks for. `cut_byte` makes every
-    cut happen there instead of at random; a negative one counts from the end.
+    that lags. A port that refuses does so for `closed_seconds`. What is never answered is held for `hold_seconds`; a
+    dripping reply has a byte every `drip_seconds`, for that long. `retry_after_seconds` is what a 429 asks for. With
+    `cut_byte` every cut comes after so many bytes instead of at random; a negative one counts from the end.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -71,8 +71,8 @@ class Draw:
 
 @dataclass(slots=True)
 class Case:
-    """A request, what was drawn for it, and the levers: `honestly` lets it take effect and gives its reply, `later` does
-    so after some seconds, whatever becomes of the connection. `stored` collects the IDs that it made."""
+    """A request, what was drawn for it, and the levers: `honestly` lets it take effect and gives its reply, `later`
+    does so after some seconds, whatever becomes of the connection. `stored` collects the IDs that it made."""
 
     request: Request
     draw: Draw

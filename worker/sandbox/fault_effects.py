@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from worker.sandbox.envelope import success
 from worker.sandbox.exchange import Reply, Text
 from worker.sandbox.fault_case import Case
-from worker.sandbox.replies import success
 
 FOOTER: Final = "\nSent with a free account"
 TEMPLATE: Final = "There is news for you: https://example.com/n"

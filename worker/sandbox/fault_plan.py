@@ -77,7 +77,7 @@ class FaultPlan:
 
     seed: int = 0
     rules: tuple[FaultRule, ...] = ()
-    times: FaultTimes = FaultTimes()
+    times: FaultTimes = field(default_factory=FaultTimes)
 
     @property
     def needs_proxy(self) -> bool:
@@ -104,7 +104,7 @@ class FaultPlan:
 
     @staticmethod
     def from_json(text: str | bytes) -> "FaultPlan":
-        """The plan of a JSON object; unknown fields are errors. Raises `SandboxError` with the place and the problem."""
+        """The plan of a JSON object; unknown fields are errors. Raises `SandboxError` with place and problem."""
         from pydantic import ValidationError
 
         try:

@@ -4,10 +4,10 @@ import json
 from email.utils import formatdate
 from typing import Final
 
+from worker.sandbox.envelope import failure, success
 from worker.sandbox.errors import ApiError
 from worker.sandbox.exchange import PATHS, Reply, RequestKind
 from worker.sandbox.fault_case import Case
-from worker.sandbox.replies import failure, success
 
 HTML: Final = "text/html; charset=UTF-8"
 PAGE: Final = "<!DOCTYPE html>\n<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>\n"
@@ -31,7 +31,7 @@ UNKNOWN_TEXTS: Final = (
     "SQLSTATE[HY000]: General error: 2006 MySQL server has gone away",
     "",
 )
-OTHER_JSON: Final = (
+OTHER_JSON: Final[tuple[object, ...]] = (
     None,
     [],
     "ok",

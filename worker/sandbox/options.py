@@ -1,7 +1,7 @@
 """How a sandbox is to behave."""
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,8 +29,8 @@ class SandboxOptions:
     None is unlimited, else one credit is one message. `pace_per_second` counts messages per SIM. `failed` and
     `no_report` are shares (0..1) of the numbers that fail or never get a delivery report, by number and `seed`.
     `group_per_device` gives each device's part of a request its own group, instead of one group per request.
-    `faults` is what goes wrong from the start, `fault_log` a file for what did; `proxy` puts the proxy that makes faults
-    below HTTP in front even if `faults` has none of them yet.
+    `faults` is what goes wrong from the start, `fault_log` a file for what did; `proxy` puts the proxy that makes
+    faults below HTTP in front even if `faults` has none of them yet.
     """
 
     port: int = 0
@@ -46,7 +46,7 @@ class SandboxOptions:
     credits: int | None = None
     group_per_device: bool = False
     seed: int = 0
-    faults: FaultPlan = FaultPlan()
+    faults: FaultPlan = field(default_factory=FaultPlan)
     fault_log: Path | None = None
     proxy: bool = False
 

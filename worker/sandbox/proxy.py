@@ -8,29 +8,28 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Final, Self
 
+from worker.sandbox.conversation import Conversation, Stream
+from worker.sandbox.errors import SandboxError
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_board import FaultBoard
 from worker.sandbox.fault_case import Draw
-from worker.sandbox.faults import TCP_FAULTS
 from worker.sandbox.listening import HOST, bound, port_of, reset_on_close
-from worker.sandbox.proxy_stream import Incoming, NotHttpError, Stream, read_head, read_request, reply_parts
 
 REOPEN_SECONDS: Final = 0.02
-KEY_END_BYTES: Final = 8
-"""A cut inside the key leaves out 1 to so many of its bytes: every key of a sandbox is longer."""
+BACKLOG: Final = 1_024
 
 
 class FaultProxy:
     """Passes every byte on, except where the board has drawn a fault; in a thread of its own while its block lasts.
 
-    It hands all other draws over to the sandbox, which numbers no request a second time. Raises `SandboxError` when the
-    port is taken (0: any free one).
+    What it draws for requests it hands over to the sandbox, so that each is drawn for once. Raises `SandboxError` when
+    the port is taken (0: any free one).
     """
 
     def __init__(self, board: FaultBoard, *, upstream_port: int, port: int = 0) -> None:
         self._board = board
         self._upstream_port = upstream_port
-        self._listener = self._listening(port)
+        self._listener = _listening(port)
         self.port = port_of(self._listener)
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -42,70 +41,79 @@ class FaultProxy:
         return f"http://{HOST}:{self.port}"
 
     def __enter__(self) -> Self:
+        self._accepting = self._loop.create_task(self._accept_forever())
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._loop.call_soon_threadsafe(self._main.cancel)
+        self._loop.call_soon_threadsafe(self._accepting.cancel)
         self._thread.join()
 
     def _run(self) -> None:
-        self._main = self._loop.create_task(self._accept_forever())
         with contextlib.suppress(asyncio.CancelledError):
-            self._loop.run_until_complete(self._main)
+            self._loop.run_until_complete(self._accepting)
+        self._loop.run_until_complete(self._end())
         self._loop.close()
 
-    def _listening(self, port: int) -> socket.socket:
-        listener = bound(port)
-        listener.setblocking(False)
-        listener.listen(1024)
-        return listener
+    async def _end(self) -> None:
+        self._listener.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _accept_forever(self) -> None:
-        try:
-            while True:
-                accepted, _ = await self._loop.sock_accept(self._listener)
-                await self._meet(accepted, self._board.draw(RequestKind.CONNECT))
-        finally:
-            self._listener.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        while True:
+            accepted, _ = await self._loop.sock_accept(self._listener)
+            draw = self._board.draw(RequestKind.CONNECT)
+            self._board.log.write(draw, ())
+            match draw.fault:
+                case "accept_reset":
+                    reset_on_close(accepted)
+                    accepted.close()
+                case "never_read":
+                    self._spawn(self._hold(accepted, draw))
+                case "refuse":
+                    # This connection is served: only those that come now are refused, before a byte of theirs.
+                    self._spawn(self._converse(accepted))
+                    await self._refuse(draw)
+                case _:
+                    self._spawn(self._converse(accepted))
 
-    async def _meet(self, accepted: socket.socket, draw: Draw) -> None:
-        """A new connection: the faults that come before its first byte."""
-        self._board.log.write(draw, ())
-        if draw.fault == "accept_reset":
+    async def _refuse(self, draw: Draw) -> None:
+        self._listener.close()
+        await asyncio.sleep(draw.times.closed_seconds)
+        while True:
+            with contextlib.suppress(SandboxError):
+                self._listener = _listening(self.port)
+                return
+            await asyncio.sleep(REOPEN_SECONDS)  # an outgoing connection has the port meanwhile: it will not last
+
+    async def _hold(self, accepted: socket.socket, draw: Draw) -> None:
+        try:
+            await asyncio.sleep(draw.times.hold_seconds)
+        finally:
             reset_on_close(accepted)
             accepted.close()
-        elif draw.fault == "never_read":
-            self._spawn(self._hold(accepted, draw))
-        else:
-            self._spawn(self._converse(accepted))
-        if draw.fault == "refuse":
-            # This connection is served: only those that come now are refused, which is proof that nothing was sent.
-            self._listener.close()
-            await asyncio.sleep(draw.times.closed_seconds)
-            await self._listen_again()
 
-    async def _listen_again(self) -> None:
-        while True:
-            with contextlib.suppress(Exception):
-                self._listener = self._listening(self.port)
-                return
-            await asyncio.sleep(REOPEN_SECONDS)  # some outgoing connection has the port: it will not last
+    async def _converse(self, accepted: socket.socket) -> None:
+        client = Stream(*await asyncio.open_connection(sock=accepted))
+        try:
+            upstream = Stream(*await asyncio.open_connection(HOST, self._upstream_port))
+        except OSError:
+            client.reset()  # the sandbox is ending
+            return
+        await Conversation(self._board, client, upstream).run()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _hold(self, accepted: socket.socket, draw: Draw) -> None:
-        # Not even a stream is made of it: that would read.
-        try:
-            await asyncio.sleep(draw.times.hold_seconds)
-        finally:
-            reset_on_close(accepted)
-            accepted.close()
+
+def _listening(port: int) -> socket.socket:
+    listener = bound(port)
+    listener.setblocking(False)
+    listener.listen(BACKLOG)
+    return listener

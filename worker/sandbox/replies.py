@@ -1,13 +1,11 @@
-"""Replies as live servers write them, in both profiles."""
+"""Messages and contacts as live servers write them, in both profiles."""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final
 
 from worker.sandbox.contacts import Contact
-from worker.sandbox.errors import ApiError
 from worker.sandbox.life import ERROR_NETWORK_OUT_OF_ORDER, RESULT_GENERIC_FAILURE, RESULT_OK, Outcome, status_at
 from worker.sandbox.messages import StoredMessage
 from worker.sandbox.options import Profile
@@ -17,20 +15,6 @@ INTS_ZONE: Final = timezone(timedelta(hours=6))
 USER_ID: Final = 1
 
 Row = dict[str, object]
-
-
-def success(data: Mapping[str, object]) -> bytes:
-    """The body of a reply that worked."""
-    return _json({"success": True, "data": data, "error": None})
-
-
-def failure(error: ApiError) -> bytes:
-    """The body of a refusal."""
-    return _json({"success": False, "data": None, "error": {"code": error.code, "message": error.message}})
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def message_rows(messages: Iterable[StoredMessage], profile: Profile, now: float) -> list[Row]:

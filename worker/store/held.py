@@ -3,12 +3,12 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.declarations import Declared
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.verdicts import Verdict
 from worker.store.doubts import WATCHED_FOR
@@ -18,18 +18,6 @@ from worker.store.runs import cancel_leftovers, record_event
 
 HELD_RESOLVED: Final = "held.resolved"
 """The event of a decision; its detail: `as`, `by`, and the row ids of its `recipients`."""
-
-
-class Declared(StrEnum):
-    """What a person found out about held texts, at the phone or in the gateway's own list."""
-
-    SENT = "sent"
-    NOT_SENT = "not-sent"
-
-    @property
-    def reason(self) -> str:
-        """What stands beside a recipient or batch from then on."""
-        return f"declared {self.value.replace('-', ' ')} by a person"
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,15 +36,20 @@ def queue_due(session: Session, run_id: int, *, now: datetime, room: int) -> lis
     return sorted(session.scalars(statement.returning(col(Batch.id))))
 
 
-def drainable_runs(session: Session, account_id: int) -> list[tuple[int, int]]:
-    """(run id, definition id) of the account's running runs; none while it is paused or has too much in doubt."""
+def has_too_much_in_doubt(session: Session, account_id: int) -> bool:
+    """Whether the account must not send before some of its requests in doubt are looked up."""
     in_doubt = session.exec(
         select(sa.func.count())
         .select_from(Batch)
         .join(Run, col(Run.id) == col(Batch.run_id))
         .where(Run.account_id == account_id, Batch.state == BatchState.UNKNOWN)
     ).one()
-    if in_doubt >= DOUBTS_PER_ACCOUNT:
+    return in_doubt >= DOUBTS_PER_ACCOUNT
+
+
+def drainable_runs(session: Session, account_id: int) -> list[tuple[int, int]]:
+    """(run id, definition id) of the account's running runs; none while it is paused or has too much in doubt."""
+    if has_too_much_in_doubt(session, account_id):
         return []
     query = (
         select(Run.id, Run.definition_id)

@@ -305,7 +305,7 @@ def expire_open(session: Session, run_id: int) -> int:
 
 
 def open_receipts(session: Session, run_id: int) -> int:
-    """How many recipients of the run may still get a receipt; one that a person declared sent has no ID to get it by."""
+    """How many recipients of the run may still get a receipt; whoever was declared sent has no ID to get one by."""
     return session.exec(
         select(sa.func.count())
         .select_from(Recipient)

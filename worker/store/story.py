@@ -82,43 +82,44 @@ class Ruling:
 
 def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
     """Every row with one of these numbers, of the newest run first. Invalid rows are found by what stands in them."""
+    columns: tuple[Any, ...] = (
+        Recipient.id,
+        Recipient.number,
+        Recipient.state,
+        Recipient.reason,
+        Recipient.source,
+        Recipient.line,
+        Recipient.variant,
+        Recipient.text,
+        Recipient.segments,
+        Recipient.gateway_id,
+        Recipient.group_id,
+        Recipient.device,
+        Recipient.sim,
+        Recipient.attempts,
+        Recipient.retries,
+        Recipient.accepted_at,
+        Recipient.sent_at,
+        Recipient.delivered_at,
+        Run.id,
+        Campaign.slug,
+        Campaign.rehearsal,
+        Run.definition_id,
+        Run.state,
+        Run.reason,
+        Run.starts_at,
+        Run.planned_at,
+        Run.finished_at,
+        Run.account_id,
+        Account.paused_reason,
+        Batch.id,
+        Batch.state,
+        Batch.recipients,
+        Batch.reason,
+        Batch.not_before,
+    )
     query = (
-        select(  # type: ignore[call-overload]  # more columns than SQLModel types
-            Recipient.id,
-            Recipient.number,
-            Recipient.state,
-            Recipient.reason,
-            Recipient.source,
-            Recipient.line,
-            Recipient.variant,
-            Recipient.text,
-            Recipient.segments,
-            Recipient.gateway_id,
-            Recipient.group_id,
-            Recipient.device,
-            Recipient.sim,
-            Recipient.attempts,
-            Recipient.retries,
-            Recipient.accepted_at,
-            Recipient.sent_at,
-            Recipient.delivered_at,
-            Run.id,
-            Campaign.slug,
-            Campaign.rehearsal,
-            Run.definition_id,
-            Run.state,
-            Run.reason,
-            Run.starts_at,
-            Run.planned_at,
-            Run.finished_at,
-            Run.account_id,
-            Account.paused_reason,
-            Batch.id,
-            Batch.state,
-            Batch.recipients,
-            Batch.reason,
-            Batch.not_before,
-        )
+        sa.select(*columns)
         .select_from(Run)
         .join(Recipient, col(Recipient.run_id) == col(Run.id))
         .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
@@ -127,7 +128,7 @@ def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
         .where(col(Recipient.number).in_(sorted(numbers)))
         .order_by(col(Run.id).desc(), col(Recipient.occurrence))
     )
-    return [Appearance(*row) for row in session.exec(query)]
+    return [Appearance(*row) for row in session.execute(query)]
 
 
 def requests_of(session: Session, batch_ids: Collection[int]) -> dict[int, list[Request]]:

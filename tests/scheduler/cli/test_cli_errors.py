@@ -11,7 +11,8 @@ from typer.testing import CliRunner, Result
 
 from campaigns.problems import CampaignFileError, Problem
 from scheduler.cli.app import Commands, app
-from scheduler.cli.errors import KNOWN, Exit, Refused, tell
+from scheduler.cli.errors import KNOWN, Refused, tell
+from scheduler.exits import Exit
 from scheduler.intake import EditRefused
 from worker.gateway import AccountRefused, ConnectFailed
 from worker.sandbox.errors import SandboxError

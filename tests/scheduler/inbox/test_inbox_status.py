@@ -222,3 +222,20 @@ def test_a_large_campaign_is_counted_less_often(tmp_path: Path) -> None:
     assert world.pass_time(7)["written"] == 0
     assert world.pass_time(4)["written"] == 1
     world.close()
+
+
+def test_a_status_that_fails_leaves_the_others_theirs(world: InboxWorld, tmp_path: Path) -> None:
+    # given two campaigns, and a database that lost what the first of them says
+    world.drop("a.yaml")
+    world.drop("b.yaml", slug="other")
+    world.pass_time()
+    world.execute("UPDATE definition SET body = '{}' WHERE source = 'a.yaml'")
+    later = InboxWorld(tmp_path, clock=world.clock)
+    # when both begin
+    later.start()
+    with capture_logs() as logs:
+        later.pass_time()
+    # then the second says so
+    assert later.status("b").startswith("other: sending")
+    assert [entry["file"] for entry in logs if entry["event"] == "inbox.status_failed"] == ["a.yaml"]
+    later.close()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from campaigns.clock import SystemClock
 from tests.worker.sandbox.conftest import StartSandbox
 from tests.worker.sandbox.php_client import PhpClient, RefusedError, http, php_form, php_json
-from worker.sandbox.app import KINDS, SandboxApp
-from worker.sandbox.faults import NoFault, Reply, Request, RequestKind
+from worker.sandbox.app import SandboxApp
+from worker.sandbox.exchange import PATHS
 from worker.sandbox.forms import percent_decoded
 from worker.sandbox.options import Profile, SandboxOptions
 
@@ -156,10 +156,10 @@ forms = st.dictionaries(send_names | other_names, form_values, max_size=6).map(
 )
 
 
-@given(path=st.sampled_from([*KINDS, "/sandbox/inbound"]), body=forms | st.binary(max_size=200))
+@given(path=st.sampled_from([*PATHS, "/sandbox/inbound"]), body=forms | st.binary(max_size=200))
 def test_any_bytes_get_a_reply_in_the_api_s_form(path: str, body: bytes) -> None:
     # given
-    app = SandboxApp(SandboxOptions(key="k"), clock=SystemClock(), fault=NoFault())
+    app = SandboxApp(SandboxOptions(key="k"), clock=SystemClock())
     # when
     status, reply = call(app, path, body)
     # then
@@ -176,26 +176,3 @@ pieces = st.sampled_from(
 @given(st.lists(pieces).map(b"".join) | st.binary())
 def test_percent_decoding_is_that_of_the_standard_library(value: bytes) -> None:
     assert percent_decoded(value) == unquote_to_bytes(value)
-
-
-class Recorder:
-    """A fault that refuses reads before they take effect and replaces the replies of sends after it."""
-
-    async def before_store(self, request: Request) -> Reply | None:
-        return Reply(b"busy", status=503) if request.kind is RequestKind.READ else None
-
-    async def after_store(self, request: Request, reply: Reply) -> Reply:
-        return Reply(reply.body[:10], status=502) if request.kind is RequestKind.SEND else reply
-
-
-def test_faults_act_before_and_after_a_request_takes_effect() -> None:
-    # given
-    app = SandboxApp(SandboxOptions(key="k"), clock=SystemClock(), fault=Recorder())
-    # when
-    sent = call(app, "/services/send.php", php_form({"number": "+447700900123", "message": "Hello", "key": "k"}))
-    read = call(app, "/services/read-messages.php", b"id=1&key=k")
-    # then
-    assert sent == (502, b'{"success"')
-    assert read == (503, b"busy")
-    assert call(app, "/sandbox/ledger", b"", "GET")[1].count(b"\n") == 1
-    assert json.loads(call(app, "/sandbox/stats", b"", "GET")[1])["requests"] == {"send": 1}

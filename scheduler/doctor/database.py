@@ -1,0 +1,110 @@
+"""The database: durable, of this version, and who works on it."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
+from scheduler.leader import lock_holder
+from worker.definitions import Definitions
+from worker.durability import require_durable
+from worker.store import health
+from worker.store.engine import Store, StoreError
+from worker.store.queue import drainable_runs
+
+WAITS_TOO_LONG: Final = timedelta(seconds=120)
+"""Due for longer than this, a batch waits for nobody: the drain tick takes 0.1 s, a lost job 60 s."""
+
+
+def check_durability(store: Store) -> Iterator[Finding]:
+    """Whether a commit survives a power cut."""
+    seen = health.durability(store)
+    shown = ", ".join(f"{name} = {value}" for name, value in seen.items())
+    try:
+        require_durable(store)
+    except StoreError as error:
+        yield problem(Area.DATABASE, str(error), "see the README on databases")
+        return
+    if store.is_sqlite and seen["journal_mode"] != "wal":
+        yield problem(
+            Area.DATABASE,
+            f"SQLite keeps no write-ahead log here ({shown})",
+            "put the database on a local disk: network file systems have none",
+        )
+    elif not store.is_sqlite and "off" in (seen["fsync"], seen["full_page_writes"]):
+        yield problem(
+            Area.DATABASE,
+            f"PostgreSQL may lose what it has confirmed when the power goes ({shown})",
+            "set fsync and full_page_writes to on in its configuration and restart it",
+        )
+    else:
+        yield ok(Area.DATABASE, f"what is committed survives a power cut ({shown})")
+
+
+def check_schema(store: Store) -> Iterator[Finding]:
+    """Whether the schema is the one of this version."""
+    schema = health.schema(store)
+    if schema.current == schema.head:
+        yield ok(Area.DATABASE, f"the schema is up to date ({schema.head})")
+    elif not schema.is_known:
+        yield problem(
+            Area.DATABASE,
+            f"the schema {schema.current} was made by a newer version",
+            "upgrade this program to the version that made it",
+        )
+    else:
+        yield problem(
+            Area.DATABASE,
+            f"the schema is at {schema.current or 'nothing'}, not at {schema.head}",
+            "run: campaigns migrate",
+        )
+
+
+def check_leader(store: Store) -> Iterator[Finding]:
+    """Who runs the clock."""
+    holder = lock_holder(store)
+    if holder is None:
+        yield ok(Area.SERVICE, "nobody runs the clock now; `campaigns up` or `campaigns scheduler` would")
+    else:
+        yield ok(Area.SERVICE, f"the clock is run by {holder}")
+
+
+def check_backlog(store: Store, account_id: int, now: datetime, jobs: int | None) -> Iterator[Finding]:
+    """Whether what is due is being sent. `jobs`: how many the shared queue holds; None: there is none."""
+    definitions = Definitions(store)
+    with store.read() as session:
+        sending = drainable_runs(session, account_id)
+    open_runs = []
+    for run_id, definition_id in sending:
+        schedule = definitions.get(definition_id).schedule
+        if schedule.window is None or schedule.window.contains(now, schedule.zone):
+            open_runs.append(run_id)
+    with store.read() as session:
+        waiting = health.backlog(session, account_id, open_runs, now=now)
+    in_redis = "" if jobs is None else f", {jobs:,} jobs in Redis"
+    shown = f"{waiting.due:,} batches are due, {waiting.queued:,} are in the queue{in_redis}"
+    if waiting.due_since is not None and now - waiting.due_since > WAITS_TOO_LONG:
+        yield problem(
+            Area.SERVICE,
+            f"{shown}; the first has been due for {_minutes(now - waiting.due_since)} and nobody takes it",
+            "start `campaigns up`, or a `campaigns scheduler`, or look into its log",
+        )
+    elif waiting.queued_since is not None and now - waiting.queued_since > WAITS_TOO_LONG:
+        yield problem(
+            Area.SERVICE,
+            f"{shown}; the first has been in it for {_minutes(now - waiting.queued_since)}",
+            "start a `campaigns worker`, or look into its log",
+        )
+    else:
+        yield ok(Area.SERVICE, shown)
+
+
+def nothing_yet() -> Finding:
+    """There is no database to look at."""
+    return unknown(
+        Area.DATABASE, "there is no database yet", "it is made by the first campaign, or by: campaigns migrate"
+    )
+
+
+def _minutes(age: timedelta) -> str:
+    return f"{age // timedelta(minutes=1):,} minutes"

@@ -1,0 +1,60 @@
+"""What the doctor says."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Standing(StrEnum):
+    """Whether something holds."""
+
+    OK = "ok"
+    PROBLEM = "problem"
+    UNKNOWN = "unknown"  # it could not be looked at, or nothing is there to look at
+
+
+class Area(StrEnum):
+    """What a finding is about; `exit_code` switches on it."""
+
+    SETTINGS = "settings"
+    DATABASE = "database"
+    SERVICE = "service"
+    REDIS = "redis"
+    CLOCK = "clock"
+    GATEWAY = "gateway"
+    PROTOCOL = "protocol"  # what the send protocol assumes of the gateway
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: one sentence, and what to do unless it holds. Holds no secret and no number."""
+
+    area: Area
+    standing: Standing
+    says: str
+    advice: str = ""
+
+
+def ok(area: Area, says: str) -> Finding:
+    """It holds."""
+    return Finding(area, Standing.OK, says)
+
+
+def problem(area: Area, says: str, advice: str) -> Finding:
+    """It does not hold."""
+    return Finding(area, Standing.PROBLEM, says, advice)
+
+
+def unknown(area: Area, says: str, advice: str = "") -> Finding:
+    """Nobody can tell."""
+    return Finding(area, Standing.UNKNOWN, says, advice)
+
+
+def exit_code(findings: Iterable[Finding]) -> int:
+    """0 without a problem; 2 for one of the settings, else 4 for one of the gateway, else 3."""
+    areas = {finding.area for finding in findings if finding.standing is Standing.PROBLEM}
+    if Area.SETTINGS in areas:
+        return 2
+    if areas & {Area.GATEWAY, Area.PROTOCOL}:
+        return 4
+    return 3 if areas else 0

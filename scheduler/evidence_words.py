@@ -1,0 +1,107 @@
+"""What is known of a request, in the words of people who have to decide about it."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from scheduler.report import utc
+from scheduler.status_words import shown_time
+from worker.store.models import AttemptState
+from worker.store.story import Request
+
+PHASES: Final[Mapping[str, str]] = {
+    "connect": "no connection came about, so nothing of it left",
+    "tls": "the connection was not secured, so nothing of it left",
+    "write": "it broke off while it was being written",
+    "wait": "it was written whole, and no answer came",
+    "read": "it was written whole, and the answer broke off",
+    "done": "it was written whole and answered",
+}
+"""How far a request got, by the phase in its evidence."""
+
+VERDICTS: Final[Mapping[str, str]] = {
+    "all_found": "the gateway has the text of everybody who was looked for",
+    "missed": "whoever was not found was not stored by the gateway",
+    "hold": "nobody can tell by what the gateway shows",
+    "wait": "not yet",
+}
+"""What the look-ups prove, by the verdict in the evidence."""
+
+CONTROLS: Final[Mapping[bool | None, str]] = {
+    True: "a text that is certainly there was shown",
+    False: "a text that is certainly there was not shown, so this look proves nothing",
+    None: "there was no text to test the look with",
+}
+"""What the control of a look says about its worth."""
+
+NOT_SENT: Final = "not_sent"
+"""The outcome of a request of which no byte left."""
+
+
+def request_lines(request: Request, zone: ZoneInfo) -> Iterator[str]:
+    """One request: when and to which device, how it ended, every look-up, the verdict."""
+    # To a contact list, whose people only the gateway knows, 0 were counted.
+    people = {0: "a contact list", 1: "1 person"}.get(request.recipients, f"{request.recipients:,} people")
+    device = f"device {request.target}" if request.target else "the primary device"
+    started = shown_time(request.started_at, zone, seconds=True)
+    yield f"request {request.number} of batch {request.batch_id}: {started}, {people}, {device}"
+    yield f"  it ended: {ending_words(request)}"
+    for look in request.evidence.get("looks", ()):
+        yield f"  {look_words(look, zone)}"
+    if conclusion := verdict_words(request, zone):
+        yield f"  concluded: {conclusion}"
+
+
+def ending_words(request: Request) -> str:
+    """How a request ended, in one line."""
+    evidence = request.evidence
+    if request.state is AttemptState.OPEN:
+        return "not yet, it is under way"
+    if "messages" in evidence:
+        left_out = evidence.get("left_out", 0)
+        return f"the gateway took {evidence['messages']:,}" + (f" and left out {left_out:,}" if left_out else "")
+    if evidence.get("class") == "ProcessLost":
+        return "the process that sent it ended before it could store what became of it"
+    parts = [str(evidence.get("problem", "")).rstrip("."), PHASES.get(str(evidence.get("phase", "")), "")]
+    if evidence.get("bytes_written"):
+        parts.append(f"{evidence['bytes_written']:,} bytes written")
+    if "status" in evidence:
+        parts.append(f"HTTP {evidence['status']}")
+    if evidence.get("error_text"):
+        parts.append(f"the gateway said \u201c{evidence['error_text']}\u201d (code {evidence.get('error_code')})")
+    return "; ".join(filter(None, parts)) or "nothing is known of its end"
+
+
+def look_words(look: Mapping[str, Any], zone: ZoneInfo) -> str:
+    """One look-up at the gateway, in one line."""
+    at = shown_time(datetime.fromisoformat(look["at"]), zone, seconds=True)
+    if not look["complete"]:
+        return f"looked up {at}: the gateway did not answer every question; found {look['found']:,}"
+    return f"looked up {at}: found {look['found']:,}; {CONTROLS[look['control']]}"
+
+
+def verdict_words(request: Request, zone: ZoneInfo) -> str:
+    """What was concluded about a request in doubt; empty where nothing was in doubt."""
+    if request.state is AttemptState.UNKNOWN:
+        return f"nothing yet, it is looked up again {shown_time(request.next_check_at, zone, seconds=True)}"
+    if request.outcome == NOT_SENT:
+        return "proven not sent"
+    verdict = str(request.evidence.get("verdict", ""))
+    return VERDICTS.get(verdict, verdict)
+
+
+def request_json(request: Request) -> dict[str, Any]:
+    """The same for programs: the evidence as it is kept. It holds no number, no text and no key."""
+    return {
+        "batch": request.batch_id,
+        "request": request.number,
+        "state": request.state.value,
+        "started_at": utc(request.started_at),
+        "send_by": utc(request.send_by),
+        "finished_at": utc(request.finished_at),
+        "device": request.target or None,
+        "recipients": request.recipients,
+        "outcome": request.outcome or None,
+        "evidence": request.evidence,
+    }

@@ -1,0 +1,239 @@
+"""One person's story in a campaign, in plain sentences: what was planned, what was tried, and why it is as it is."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from campaigns.definition import Schedule
+from campaigns.lifecycle import NEVER_SENT, BatchState, RecipientState, RunState
+from scheduler.evidence_words import request_json, request_lines
+from scheduler.report import utc
+from scheduler.status_words import shown_time
+from worker.store.models import AttemptState
+from worker.store.queue import DOUBTS_PER_ACCOUNT
+from worker.store.story import Appearance, Request, Ruling
+
+P = RecipientState
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One row of one campaign, with everything its state depends on. `now` is the moment it was read.
+
+    `requests` are those of its batch; `batches_in_doubt` those of the account.
+    """
+
+    row: Appearance
+    requests: tuple[Request, ...]
+    rulings: tuple[Ruling, ...]
+    schedule: Schedule
+    batches_in_doubt: int
+    now: datetime
+
+
+def chapter_lines(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
+    """The chapter as it is read: the campaign and the state first, then how it came to it."""
+    row = chapter.row
+    kind = " (a rehearsal in the sandbox)" if row.rehearsal else ""
+    yield f"{row.campaign}{kind}: {row.state.value.replace('_', ' ')}"
+    yield f"  why: {cause(chapter, zone)}"
+    yield f"  planned: {_planned(row, zone)}"
+    if row.state not in NEVER_SENT:
+        yield from (f"  {line}" for line in _tried(chapter, zone))
+    for ruling in chapter.rulings:
+        found = ruling.declared.replace("-", " ")
+        yield f"  decided: {ruling.by} declared it {found}, {shown_time(ruling.at, zone, seconds=True)}"
+    if row.gateway_id is not None:
+        yield f"  at the gateway: {_at_the_gateway(row, zone)}"
+    yield from (f"  {line}" for line in _receipts(row, zone))
+
+
+def chapter_json(chapter: Chapter, zone: ZoneInfo) -> dict[str, Any]:
+    """The same for programs."""
+    row = chapter.row
+    return {
+        "campaign": row.campaign,
+        "rehearsal": row.rehearsal,
+        "run": row.run_id,
+        "state": row.state.value,
+        "why": cause(chapter, zone),
+        "source": row.source,
+        "row": row.line,
+        "reason": row.reason,
+        "variant": row.variant,
+        "text": row.text,
+        "segments": row.segments,
+        "batch": row.batch_id,
+        "attempts": row.attempts,
+        "requests": [request_json(request) for request in chapter.requests],
+        "decisions": [{"at": utc(r.at), "by": r.by, "as": r.declared} for r in chapter.rulings],
+        "gateway_id": row.gateway_id,
+        "group_id": row.group_id,
+        "device": row.device,
+        "sim": row.sim,
+        "retries": row.retries,
+        "accepted_at": utc(row.accepted_at),
+        "sent_at": utc(row.sent_at),
+        "delivered_at": utc(row.delivered_at),
+    }
+
+
+def cause(chapter: Chapter, zone: ZoneInfo) -> str:
+    """Why the row is in its state, in one sentence that names the rule, the person or the event."""
+    return _CAUSES[chapter.row.state](chapter, zone)
+
+
+def _planned(row: Appearance, zone: ZoneInfo) -> str:
+    where = f"row {row.line} of {row.source}"
+    when = f", {shown_time(row.planned_at, zone)}" if row.planned_at else ""
+    variant = f", variant {row.variant}" if row.variant else ""
+    batch = f", in batch {row.batch_id} now" if row.batch_id is not None else ""
+    return f"{where}{when}{variant}{batch}"
+
+
+def _tried(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
+    row, requests = chapter.row, chapter.requests
+    for request in requests:
+        yield from request_lines(request, zone)
+    if row.attempts > len(requests):
+        earlier = row.attempts - len(requests)
+        yield f"{_requests(earlier)} before that carried this person in a larger batch, which was divided since"
+    elif row.attempts < len(requests):
+        yield f"this person was in {_requests(row.attempts)} of these {len(requests):,}"
+    if not requests and not row.attempts:
+        yield "no request was made yet"
+
+
+def _requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count:,} requests"
+
+
+def _at_the_gateway(row: Appearance, zone: ZoneInfo) -> str:
+    parts = [f"message {row.gateway_id}"]
+    parts.append(f"group {row.group_id}" if row.group_id else "without a group")
+    if row.device is not None:
+        parts.append(f"device {row.device}" + (f", SIM slot {row.sim}" if row.sim is not None else ""))
+    if row.accepted_at is not None:
+        parts.append(f"since {shown_time(row.accepted_at, zone, seconds=True)}")
+    return ", ".join(parts)
+
+
+def _receipts(row: Appearance, zone: ZoneInfo) -> Iterator[str]:
+    if row.retries:
+        times = "once" if row.retries == 1 else f"{row.retries:,} times"
+        yield f"the gateway itself tried again {times}"
+    if row.sent_at is not None:
+        yield f"receipt: sent by the phone {shown_time(row.sent_at, zone, seconds=True)}"
+    if row.delivered_at is not None:
+        yield f"receipt: delivered {shown_time(row.delivered_at, zone, seconds=True)}"
+
+
+def _pending(chapter: Chapter, zone: ZoneInfo) -> str:
+    row = chapter.row
+    before = f"; before that: {row.reason}" if row.reason else ""
+    return _waits_for(chapter, zone) + before
+
+
+def _waits_for(chapter: Chapter, zone: ZoneInfo) -> str:
+    """The first thing that stands in the way of a send, in the order in which they are checked."""
+    row, schedule = chapter.row, chapter.schedule
+    if row.planned_at is None:
+        return "the campaign is being planned"
+    if row.run_state is RunState.SCHEDULED:
+        return f"the campaign starts {shown_time(row.starts_at, zone)}"
+    if row.run_state is RunState.AWAITING_APPROVAL:
+        return "the campaign waits for somebody to approve its plan"
+    if row.run_state is RunState.PAUSED:
+        return (
+            f"the campaign is paused ({row.run_reason or 'by somebody'}); let it go on: campaigns resume {row.campaign}"
+        )
+    if row.run_state is not RunState.RUNNING:
+        return f"the campaign is {row.run_state.value} and sends nothing more"
+    if row.account_reason:
+        return f"the gateway account is paused: {row.account_reason}"
+    if chapter.batches_in_doubt >= DOUBTS_PER_ACCOUNT:
+        return f"{chapter.batches_in_doubt:,} batches are in doubt and looked up first, until then nothing is sent"
+    if schedule.window is not None and not schedule.window.contains(chapter.now, schedule.zone):
+        opens = schedule.window.next_open(chapter.now, schedule.zone)
+        return f"outside of the campaign's window, which opens {shown_time(opens, zone)}"
+    if row.batch_state in {BatchState.SENDING, BatchState.UNKNOWN}:
+        return "the others of its batch are being sent or looked up first"
+    if row.batch_state is BatchState.QUEUED:
+        return "its batch is in the queue and is sent next; if that lasts, no worker runs: campaigns doctor"
+    if row.not_before is not None and row.not_before > chapter.now:
+        return (
+            f"its batch waits until {shown_time(row.not_before, zone, seconds=True)}: {row.batch_reason or 'planned'}"
+        )
+    return "its batch is due; if that lasts, no scheduler runs: campaigns doctor"
+
+
+def _in_doubt(chapter: Chapter, zone: ZoneInfo) -> str:
+    last = chapter.requests[-1] if chapter.requests else None
+    if last is not None and last.state is AttemptState.UNKNOWN:
+        again = shown_time(last.next_check_at, zone, seconds=True)
+        return (
+            f"whether the gateway has it is not known; it is looked up {again}, and not sent again before it is known"
+        )
+    return "a request with it is under way"
+
+
+def _accepted(chapter: Chapter, _zone: ZoneInfo) -> str:
+    if chapter.row.gateway_id is None:
+        return f"{chapter.row.reason}; it has no ID at the gateway, so no receipt can be followed"
+    return "the gateway has it, and no phone has sent it yet"
+
+
+def _sent(chapter: Chapter, _zone: ZoneInfo) -> str:
+    if chapter.row.finished_at is not None:
+        return "the phone sent it, and no delivery report came before following ended"
+    return "the phone sent it, and no delivery report has come yet"
+
+
+def _failed(chapter: Chapter, _zone: ZoneInfo) -> str:
+    who = "the gateway did not take it" if chapter.row.gateway_id is None else "the phone did not send it"
+    return f"{who}: {chapter.row.reason or 'no reason was given'}"
+
+
+def _held(chapter: Chapter, _zone: ZoneInfo) -> str:
+    return (
+        f"{chapter.row.reason or 'no reason was kept'}; a person has to look and to decide: "
+        f"campaigns held {chapter.row.campaign}"
+    )
+
+
+def _cancelled(chapter: Chapter, _zone: ZoneInfo) -> str:
+    if chapter.row.gateway_id is not None:
+        return chapter.row.reason or "cancelled at the gateway"
+    return f"never sent: {chapter.row.reason or chapter.row.run_reason or 'the campaign was cancelled'}"
+
+
+def _by_rule(rule: str) -> Callable[[Chapter, ZoneInfo], str]:
+    """A state with one cause: the rule, and what was written down beside the row."""
+
+    def told(chapter: Chapter, _zone: ZoneInfo) -> str:
+        return f"{rule}: {chapter.row.reason}" if chapter.row.reason else rule
+
+    return told
+
+
+_CAUSES: Final[Mapping[RecipientState, Callable[[Chapter, ZoneInfo], str]]] = {
+    P.PENDING: _pending,
+    P.IN_DOUBT: _in_doubt,
+    P.ACCEPTED: _accepted,
+    P.SENT: _sent,
+    P.DELIVERED: _by_rule("the phone of this number confirmed it"),
+    P.FAILED: _failed,
+    P.HELD: _held,
+    P.EXPIRED: _by_rule("the gateway has it, but gave no receipt"),
+    P.CANCELLED: _cancelled,
+    P.SKIPPED: _by_rule("not sent, its moment was missed"),
+    P.INVALID: _by_rule("not sent, no text can be sent to this row"),
+    P.DUPLICATE: _by_rule("not sent a second time"),
+    P.SUPPRESSED: _by_rule("not sent, this number opted out"),
+    P.EXCLUDED: _by_rule("not sent, `exclude` in the campaign's file names this number"),
+    P.CAPPED: _by_rule("not sent, the frequency cap is reached"),
+    P.HOLDOUT: _by_rule("not sent, this person is in the control group"),
+}
+"""The cause of every state."""

@@ -1,0 +1,189 @@
+"""Following messages to their end: by group, by status, by id; and what happens to those that never end."""
+
+from datetime import timedelta
+
+import pytest
+
+from campaigns.lifecycle import RecipientState, RunState
+from tests.protocol.bench import Bench
+from tests.protocol.scripted_gateway import Reads
+
+TEN_MINUTES = "follow:\n  until: 10m\n"
+
+
+def reads_by(bench: Bench, field: str) -> int:
+    """How many reads asked by this field."""
+    return sum(field in form for form in bench.gateway.asked)
+
+
+def test_a_few_groups_are_read_one_by_one_and_no_longer_than_needed(bench: Bench) -> None:
+    run_id = bench.campaign(4, per_request=2)
+    bench.send()
+    bench.gateway.set_all("Delivered")
+    bench.pass_time(10)
+
+    assert bench.states(run_id) == {RecipientState.DELIVERED: 4}
+    assert (reads_by(bench, "groupId"), reads_by(bench, "status"), reads_by(bench, "id")) == (2, 0, 0)
+    assert bench.run(run_id).read_requests == 2
+    bench.pass_time(timedelta(minutes=5), step=60)
+    assert len(bench.gateway.asked) == 2
+
+
+def test_many_groups_are_read_by_status(bench: Bench) -> None:
+    run_id = bench.campaign(30, per_request=1)
+    bench.send()
+    bench.gateway.set_all("Delivered")
+    bench.pass_time(10)
+
+    assert bench.states(run_id) == {RecipientState.DELIVERED: 30}
+    assert (reads_by(bench, "groupId"), reads_by(bench, "status")) == (0, 3)
+
+
+def test_a_message_that_left_its_group_is_looked_up_by_its_id(bench: Bench) -> None:
+    # given a gateway that tries a failed message again under another group
+    run_id = bench.campaign(3)
+    bench.send()
+    bench.gateway.set_all("Delivered")
+    moved = bench.gateway.stored[1]
+    moved.group, moved.status, moved.retries = "another", "Sent", 1
+    bench.pass_time(6)
+
+    assert reads_by(bench, "id") == 1
+    assert bench.recipients(run_id)[1].state is RecipientState.SENT
+    moved.status = "Delivered"
+    bench.finish(run_id)
+    assert bench.states(run_id) == {RecipientState.DELIVERED: 3}
+
+
+def test_messages_without_a_group_are_followed_by_their_ids(bench: Bench) -> None:
+    bench.gateway.has_groups = False
+    run_id = bench.campaign(6, per_request=3)
+
+    bench.finish(run_id)
+
+    assert bench.states(run_id) == {RecipientState.DELIVERED: 6}
+    assert reads_by(bench, "groupId") == 0
+
+
+def test_more_messages_without_a_group_than_one_poll_reads_are_all_followed(bench: Bench) -> None:
+    # given 25 messages without a group, of which the first twelve never get anywhere
+    bench.gateway.has_groups = False
+    run_id = bench.campaign(25, per_request=25, more=TEN_MINUTES)
+    bench.send()
+    bench.gateway.set_all("Delivered", numbers=[row.number for row in bench.recipients(run_id)[12:]])
+
+    bench.pass_time(timedelta(minutes=9), step=20)
+
+    assert bench.states(run_id) == {RecipientState.ACCEPTED: 12, RecipientState.DELIVERED: 13}
+
+
+def test_polls_become_rarer_the_longer_nothing_happens(bench: Bench) -> None:
+    run_id = bench.campaign(1, more=TEN_MINUTES)
+    bench.send()
+    bench.pass_time(timedelta(minutes=1), step=5)
+    early = bench.run(run_id).read_requests
+    bench.pass_time(timedelta(minutes=8), step=10)
+
+    assert early >= 4
+    assert bench.run(run_id).read_requests - early <= 12  # the longest pause of the bench is a minute
+    assert bench.states(run_id) == {RecipientState.ACCEPTED: 1}
+
+
+def test_what_no_phone_sent_in_time_is_expired_and_what_one_sent_stays_sent(bench: Bench) -> None:
+    run_id = bench.campaign(3, more=TEN_MINUTES)
+    bench.send()
+    one, two, _ = bench.recipients(run_id)
+    bench.gateway.set_all("Delivered", numbers=[one.number])
+    bench.gateway.set_all("Sent", numbers=[two.number])
+    bench.pass_time(timedelta(minutes=9), step=20)
+    assert bench.run(run_id).state is RunState.SETTLING
+
+    bench.pass_time(timedelta(minutes=2), step=20)
+
+    assert bench.run(run_id).state is RunState.COMPLETED
+    assert bench.states(run_id) == {
+        RecipientState.SENT: 1,
+        RecipientState.DELIVERED: 1,
+        RecipientState.EXPIRED: 1,
+    }
+    asked = len(bench.gateway.asked)
+    bench.pass_time(timedelta(minutes=5), step=60)
+    assert len(bench.gateway.asked) == asked
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("Pending", RecipientState.ACCEPTED),
+        ("Scheduled", RecipientState.ACCEPTED),
+        ("Queued", RecipientState.ACCEPTED),
+        ("Sent", RecipientState.SENT),
+        ("Delivered", RecipientState.DELIVERED),
+        ("Failed", RecipientState.FAILED),
+        ("Canceled", RecipientState.CANCELLED),
+        ("Cancelled", RecipientState.CANCELLED),
+        ("Something New", RecipientState.ACCEPTED),
+        ("Received", RecipientState.ACCEPTED),
+    ],
+)
+def test_every_status_has_its_state(bench: Bench, status: str, state: RecipientState) -> None:
+    run_id = bench.campaign(1)
+    bench.send()
+    bench.gateway.set_all(status)
+    bench.pass_time(10)
+
+    assert bench.states(run_id) == {state: 1}
+    assert bench.audience(run_id) == 1
+
+
+def test_a_failed_message_that_the_gateway_tries_again_is_open_again(bench: Bench) -> None:
+    # given two messages of one group, of which one fails while the other is still open
+    run_id = bench.campaign(2)
+    bench.send()
+    failed = bench.gateway.stored[0]
+    failed.status = "Failed"
+    bench.pass_time(10)
+    assert bench.recipients(run_id)[0].state is RecipientState.FAILED
+    assert "the phone could not send it" in bench.recipients(run_id)[0].reason
+
+    failed.status, failed.retries = "Pending", 1
+    bench.pass_time(20)
+    assert bench.recipients(run_id)[0].state is RecipientState.ACCEPTED
+    bench.finish(run_id)
+
+    assert bench.states(run_id) == {RecipientState.DELIVERED: 2}
+
+
+@pytest.mark.parametrize("reads", [Reads.FAILING, Reads.LYING_EMPTY])
+def test_reads_that_do_not_work_change_nothing_and_are_made_again(bench: Bench, reads: Reads) -> None:
+    run_id = bench.campaign(3)
+    bench.send()
+    bench.gateway.set_all("Delivered")
+    bench.gateway.reads = reads
+    bench.pass_time(60)
+    assert bench.states(run_id) == {RecipientState.ACCEPTED: 3}
+
+    bench.gateway.reads = Reads.TRUE
+    bench.finish(run_id)
+
+    assert bench.states(run_id) == {RecipientState.DELIVERED: 3}
+
+
+def test_a_cancelled_campaign_is_followed_to_its_end(bench: Bench) -> None:
+    run_id = bench.campaign(4, per_request=2, more="  rate: 2/hour\n")
+    bench.send()
+    bench.cancel(run_id)
+
+    bench.finish(run_id)
+
+    assert bench.run(run_id).state is RunState.CANCELLED
+    assert bench.states(run_id) == {RecipientState.DELIVERED: 2, RecipientState.CANCELLED: 2}
+
+
+def test_an_inbound_message_with_a_known_id_moves_nobody(bench: Bench) -> None:
+    run_id = bench.campaign(1)
+    bench.send()
+    bench.gateway.set_all("Received")
+    bench.pass_time(timedelta(minutes=1))
+
+    assert bench.states(run_id) == {RecipientState.ACCEPTED: 1}

@@ -1,0 +1,140 @@
+"""Random histories of the send protocol, in the long form: `python -m tests.prove.histories --count 200000 --seed 1`.
+
+Each history is made from its own seed (`seed`:number), so that one that breaks a promise can be run alone with
+`--only`. `--without RULE` leaves a rule of the protocol out: then doubles or losses must be found, or the rule (or this
+proof) is good for nothing.
+"""
+
+import argparse
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final, Self
+
+from campaigns.definition import OnUnknown
+from tests.prove.model_ending import Books, judge, settle
+from tests.prove.model_gateway import LATEST_COMMIT, SHAPES, Dress, Mood, SendFault, Storing
+from tests.prove.model_service import Flaw
+from tests.prove.model_world import World
+
+NUMBERS: Final = tuple(f"+3933300000{place:02d}" for place in range(12))
+TEXTS: Final = ("Hello", "Sale today", "Your appointment")
+SECONDS: Final = (0.3, 2.0, 7.0, 20.0, 40.0, 90.0, 310.0)
+SHAPE_NAMES: Final = tuple(SHAPES)
+EVENTS: Final = {
+    "step": 46, "take": 12, "tick": 12, "time": 12, "follow": 1, "crash": 2, "crash_all": 0.5, "lose": 0.7,
+    "repeat": 1.5, "pause": 0.7, "resume": 1.5, "cancel": 0.25, "resend": 0.2, "mood": 2, "honest": 2, "overhear": 0.5,
+    "backup": 0.15, "restore": 0.3,
+}  # fmt: skip
+
+
+def draw_fault(rng: random.Random) -> SendFault:
+    """What becomes of one POST, within the assumptions of the design."""
+    if rng.random() < 0.12:
+        return SendFault(refused_connection=True)
+    name = rng.choice(SHAPE_NAMES)
+    shape = SHAPES[name]
+    is_refusal = shape.goes_with == {Storing.NOTHING}
+    if is_refusal and rng.random() < 0.1:
+        return SendFault(name, Storing.ALL)  # a wrong row: there at once, or the one look would not see it
+    storing = rng.choice(sorted(shape.goes_with))
+    dress = rng.choice(list(Dress)) if rng.random() < 0.4 else Dress.PLAIN
+    return SendFault(name, storing, dress, timedelta(seconds=rng.choice((0, 0, 2, 40, LATEST_COMMIT.total_seconds()))))
+
+
+def skew_of(rng: random.Random) -> timedelta:
+    """How far the wall clock of a machine is off: up to 5 s, mostly not at all."""
+    return timedelta(seconds=rng.choice((0, 0, 0, -5, 5)))
+
+
+def plan(world: World, rng: random.Random) -> None:
+    """One to three runs, mostly to the same people."""
+    for _ in range(rng.choice((1, 2, 2, 3))):
+        numbers = rng.sample(NUMBERS, rng.randint(1, len(NUMBERS)))
+        size = rng.randint(1, 6)
+        if rng.random() < 0.15:
+            world.plan_list(rng.choice(TEXTS), numbers)
+        else:
+            batches = [numbers[start : start + size] for start in range(0, len(numbers), size)]
+            world.plan(rng.choice(TEXTS), rng.choice((OnUnknown.RECONCILE, OnUnknown.RECONCILE, OnUnknown.HOLD)), batches)
+
+
+def happen(world: World, rng: random.Random, event: str, fault_share: float) -> None:
+    """One event of a history."""
+    place, run = rng.randrange(64), rng.randrange(64)
+    if event == "step":
+        world.step(place)
+    elif event == "take":
+        if rng.random() < fault_share and len(world.faults) < 3:
+            world.faults.append(draw_fault(rng))
+        world.take_job(place, skew_of(rng))
+    elif event == "repeat":
+        world.take_job(place, skew_of(rng), leaves_it=True)
+    elif event == "tick":
+        world.tick(skew_of(rng))
+    elif event == "time":
+        world.pass_time(rng.choice(SECONDS))
+    elif event == "mood":
+        world.set_mood(rng.choice(list(Mood)))
+    elif event == "honest":
+        world.set_mood(Mood.HONEST)
+    elif event == "overhear":
+        world.overhear("From another tool", rng.sample(NUMBERS, rng.randint(1, len(NUMBERS))))
+    elif event == "crash":
+        world.crash(place)
+    elif event in {"pause", "resume", "cancel"}:
+        getattr(world, event)(run)
+    else:
+        _RARE[event](world, run)
+
+
+_RARE: Final = {
+    "crash_all": lambda world, run: world.crash_all(),
+    "lose": lambda world, run: world.lose_jobs(),
+    "follow": lambda world, run: world.follow(),
+    "resend": lambda world, run: world.resend_held(run),
+    "backup": lambda world, run: world.take_backup(),
+    "restore": lambda world, run: world.restore_backup(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What happens, each event with its own seed, so that events can be left out without changing the others."""
+
+    seed: str
+    fault_share: float
+    events: tuple[tuple[str, int], ...]
+
+    @classmethod
+    def from_seed(cls, seed: str) -> Self:
+        """The history with this name: always the same."""
+        rng = random.Random(seed)
+        names = rng.choices(list(EVENTS), list(EVENTS.values()), k=rng.randint(20, 160))
+        return cls(seed, rng.choice((0.0, 0.3, 0.6, 1.0)), tuple((name, rng.getrandbits(32)) for name in names))
+
+    def run(self, flaws: frozenset[Flaw] = frozenset()) -> tuple[World, Books]:
+        """Let it happen and end."""
+        world = World(flaws, random.Random(self.seed))
+        plan(world, random.Random(self.seed + " plan"))
+        for event, seed in self.events:
+            happen(world, random.Random(seed), event, self.fault_share)
+        settle(world)
+        return world, judge(world)
+
+    def shrink(self, flaws: frozenset[Flaw]) -> "History":
+        """The same failure with fewer events, leaving out ever smaller pieces."""
+        smallest, size = self, len(self.events) // 2
+        while size:
+            for start in range(0, len(smallest.events), size):
+                shorter = replace(smallest, events=smallest.events[:start] + smallest.events[start + size :])
+                if not shorter.run(flaws)[1].is_kept:
+                    smallest = shorter
+                    break
+            else:
+                size //= 2
+        return smallest

@@ -1,0 +1,85 @@
+"""A sandbox process whose faults a test switches, and what came of a request: on the wire, in ledger and fault log."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from worker.sandbox.process import PrivateSandbox
+
+Row = dict[str, Any]
+
+NUMBERS = tuple(f"+4477009001{n:02d}" for n in range(6))
+TIMEOUT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class FaultyGateway:
+    """Its calls go over fresh connections, as the product's sends do."""
+
+    sandbox: PrivateSandbox
+
+    @property
+    def url(self) -> str:
+        return self.sandbox.url
+
+    def switch(self, *faults: str, requests: Sequence[str] = ("send",), rate: float = 1.0, **plan: Any) -> None:
+        """From now on, these kinds of requests meet these faults; no faults: all is well."""
+        weights = dict.fromkeys(faults, 1.0)
+        rules = [{"requests": list(requests), "rate": rate, "faults": weights}] if faults else []
+        self.put({"rules": rules, **plan}).raise_for_status()
+
+    def put(self, plan: Mapping[str, object]) -> httpx.Response:
+        return httpx.post(f"{self.url}/sandbox/faults", json={"key": self.sandbox.key, **plan}, timeout=TIMEOUT_SECONDS)
+
+    def send(self, numbers: Sequence[str] = NUMBERS, timeout: float = TIMEOUT_SECONDS) -> httpx.Response:
+        texts = [{"number": number, "message": f"Hi {index}"} for index, number in enumerate(numbers)]
+        return self.post("send", timeout, messages=json.dumps(texts))
+
+    def post(self, script: str, timeout: float = TIMEOUT_SECONDS, **fields: object) -> httpx.Response:
+        """The key comes last, as the product sends it."""
+        data = {name: str(value) for name, value in fields.items()} | {"key": self.sandbox.key}
+        return httpx.post(f"{self.url}/services/{script}.php", data=data, timeout=timeout)
+
+    def ledger(self) -> list[Row]:
+        return self._lines("/sandbox/ledger")
+
+    def log(self) -> list[Row]:
+        return self._lines("/sandbox/faults/log")
+
+    def _lines(self, path: str) -> list[Row]:
+        return [json.loads(line) for line in httpx.get(self.url + path, timeout=TIMEOUT_SECONDS).text.splitlines()]
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What ledger and fault log gained since `mark` was taken."""
+
+    gateway: FaultyGateway
+    ledger_length: int
+    log_length: int
+
+    @classmethod
+    def mark(cls, gateway: FaultyGateway) -> "Aftermath":
+        return cls(gateway, len(gateway.ledger()), len(gateway.log()))
+
+    def stored(self) -> list[Row]:
+        return self.gateway.ledger()[self.ledger_length :]
+
+    def drawn(self) -> list[Row]:
+        return self.gateway.log()[self.log_length :]
+
+
+def rows(response: httpx.Response) -> list[Row]:
+    messages: list[Row] = response.json()["data"]["messages"]
+    return messages
+
+
+def is_json(response: httpx.Response) -> bool:
+    try:
+        response.json()
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,145 @@
+"""What can be seen of the database's own state, and of the work that waits in it. Nothing here writes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlmodel import Session, col, select
+
+from campaigns.lifecycle import BatchState, RunState
+from worker.store.models import Account, Attempt, Batch, Recipient, Run
+from worker.store.queue import drainable_runs
+from worker.store.receipts import OPEN
+from worker.store.engine import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The revision a database is at (None: it has no schema), and the one this version works with."""
+
+    current: str | None
+    head: str
+    is_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Batches whose job is in the queue, and those that are due and not in it, with the longest waiting of each."""
+
+    queued: int
+    queued_since: datetime | None
+    due: int
+    due_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownMessage:
+    """A message that the gateway certainly has, and the request that made it, where it was the only one of its batch.
+
+    `id_floor`: the highest gateway ID seen before that request; None where several requests were made.
+    """
+
+    gateway_id: int
+    group_id: str | None
+    number: str
+    accepted_at: datetime
+    id_floor: int | None
+
+
+def durability(store: Store) -> dict[str, str]:
+    """What decides whether a commit survives a power cut, on a connection like those that write intents."""
+    with store.engine.connect() as connection:
+        if store.is_sqlite:
+            names = ("journal_mode", "synchronous")
+            return {name: str(connection.exec_driver_sql(f"PRAGMA {name}").scalar()) for name in names}
+        names = ("synchronous_commit", "fsync", "full_page_writes")
+        return {name: str(connection.execute(sa.text(f"SHOW {name}")).scalar()) for name in names}
+
+
+def schema(store: Store) -> Schema:
+    """Which revision the schema is at."""
+    scripts = ScriptDirectory(str(Path(__file__).parent / "migrations"))
+    with store.engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in scripts.walk_revisions()}
+    return Schema(current, scripts.get_current_head() or "", current is None or current in known)
+
+
+def advisory_lock_holder(session: Session, key: int) -> str | None:
+    """The PostgreSQL session that holds this advisory lock, as `process 123 at 10.0.0.5`; None: nobody does."""
+    row = session.execute(
+        sa.text(
+            "SELECT l.pid, host(a.client_addr) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
+            "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.classid = :high AND l.objid = :low "
+            "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        ),
+        {"high": key >> 32, "low": key & 0xFFFF_FFFF},
+    ).first()
+    return None if row is None else f"session {row[0]}" + (f" from {row[1]}" if row[1] else "")
+
+
+def server_time(session: Session) -> datetime:
+    """What the clock of a PostgreSQL server shows."""
+    now: datetime = session.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
+    return now
+
+
+def find_account(session: Session, key: str) -> int | None:
+    """The id of the account with this fingerprint; None: nothing was ever planned for it."""
+    return session.exec(select(Account.id).where(Account.key == key)).first()
+
+
+def backlog(session: Session, account_id: int, run_ids: list[int], *, now: datetime) -> Backlog:
+    """What waits to be sent: jobs in the queue of the whole account, and batches of these runs that are due."""
+    queued = session.exec(
+        select(sa.func.count(), sa.func.min(Batch.queued_at))
+        .join(Run, col(Run.id) == col(Batch.run_id))
+        .where(Run.account_id == account_id, Batch.state == BatchState.QUEUED)
+    ).one()
+    due = session.exec(
+        select(sa.func.count(), sa.func.min(Batch.not_before)).where(
+            col(Batch.run_id).in_(run_ids), Batch.state == BatchState.PLANNED, col(Batch.not_before) <= now
+        )
+    ).one()
+    return Backlog(queued[0], queued[1], due[0], due[1])
+
+
+def unsent_texts(session: Session, account_id: int) -> int:
+    """How many texts of planned and running campaigns are still to be sent through the account, at most."""
+    counted = session.exec(
+        select(sa.func.coalesce(sa.func.sum(Batch.recipients), 0))
+        .join(Run, col(Run.id) == col(Batch.run_id))
+        .where(
+            Run.account_id == account_id,
+            col(Run.state).in_([RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.RUNNING, RunState.PAUSED]),
+            col(Batch.state).in_([BatchState.PLANNED, BatchState.QUEUED]),
+        )
+    ).one()
+    return int(counted)
+
+
+def known_messages(session: Session, account_id: int, *, since: datetime, most: int) -> list[KnownMessage]:
+    """The messages that the gateway accepted last, not before `since`, the newest first."""
+    query = (
+        select(
+            Recipient.gateway_id,
+            Recipient.group_id,
+            Recipient.number,
+            Recipient.accepted_at,
+            sa.case((Batch.attempt == 1, Attempt.id_floor), else_=None),
+        )
+        .join(Run, col(Run.id) == col(Recipient.run_id))
+        .outerjoin(Batch, col(Batch.id) == col(Recipient.batch_id))
+        .outerjoin(Attempt, sa.and_(col(Attempt.batch_id) == col(Batch.id), col(Attempt.number) == 1))
+        .where(
+            Run.account_id == account_id,
+            col(Recipient.gateway_id).is_not(None),
+            col(Recipient.accepted_at) >= since,
+        )
+        .order_by(col(Recipient.gateway_id).desc())
+        .limit(most)
+    )
+    return [KnownMessage(*row) for row in session.execute(query)]
