@@ -12,15 +12,11 @@ from typing import Final, TypeVar
 class RunState(StrEnum):
     """One firing of a campaign."""
 
-    SCHEDULED = (
-        "scheduled"  # waits for its start, or is being planned -> awaiting_approval, running, paused, cancelled, failed
-    )
-    AWAITING_APPROVAL = "awaiting_approval"  # waits for somebody to approve exactly this plan -> running, cancelled
-    RUNNING = "running"  # batches are sent -> settling, paused, cancelled
+    SCHEDULED = "scheduled"  # waits, or is planned -> scheduled, awaiting_approval, running, paused, cancelled, failed
+    AWAITING_APPROVAL = "awaiting_approval"  # until this very plan is approved -> scheduled, running, cancelled
+    RUNNING = "running"  # batches are sent -> scheduled (an edit), settling, paused, cancelled
     PAUSED = "paused"  # no new request starts -> scheduled, running, cancelled
-    SETTLING = (
-        "settling"  # everything is sent, receipts are waited for -> running (a retry), paused, completed, cancelled
-    )
+    SETTLING = "settling"  # all is sent, receipts are waited for -> running (a retry), paused, completed, cancelled
     COMPLETED = "completed"  # every recipient has an end -> running (a person resolves or resends)
     CANCELLED = "cancelled"  # what was not sent never will be; what was sent is still followed
     FAILED = "failed"  # could not be planned -> scheduled (the file was mended)
@@ -32,9 +28,11 @@ class BatchState(StrEnum):
     PLANNED = "planned"  # waits for its moment -> queued, sending, cancelled
     QUEUED = "queued"  # its job is in the queue -> planned (job lost, or snoozed), sending, cancelled
     SENDING = "sending"  # the intent is stored; one POST may be on its way -> accepted, planned, refused, unknown
-    UNKNOWN = "unknown"  # the outcome of the POST is not known, it is being looked up -> accepted, planned, held
-    ACCEPTED = "accepted"  # the gateway has every recipient that was sent -> planned (a retry)
-    REFUSED = "refused"  # the gateway proved to have refused it for good
+    UNKNOWN = (
+        "unknown"  # the outcome of the POST is not known, it is being looked up -> accepted, planned, refused, held
+    )
+    ACCEPTED = "accepted"  # the gateway has it, perhaps without some people -> planned (a retry)
+    REFUSED = "refused"  # the gateway took nobody of it
     HELD = "held"  # a person has to decide -> accepted, planned, cancelled
     CANCELLED = "cancelled"  # never sent
 
@@ -43,20 +41,14 @@ class RecipientState(StrEnum):
     """One person in one run. The counts over all states always add up to the audience."""
 
     PENDING = "pending"  # not sent yet -> in_doubt, cancelled, skipped, suppressed, held
-    IN_DOUBT = (
-        "in_doubt"  # in a request that is on its way or whose outcome is unknown -> accepted, pending, failed, held
-    )
-    ACCEPTED = (
-        "accepted"  # the gateway has it, no phone sent it yet -> accepted, sent, delivered, failed, cancelled, expired
-    )
+    IN_DOUBT = "in_doubt"  # in a request under way, or of unknown outcome -> accepted, pending, failed, held
+    ACCEPTED = "accepted"  # at the gateway, not sent yet -> accepted, sent, delivered, failed, cancelled, expired
     SENT = "sent"  # the phone sent it; final when following ends -> accepted, sent, delivered, failed, cancelled
     DELIVERED = "delivered"  # the phone of the recipient has it
     FAILED = "failed"  # left out or reported so -> accepted, sent, delivered, failed, cancelled, pending (a retry)
     HELD = "held"  # a person has to decide -> accepted, pending, failed
     EXPIRED = "expired"  # no receipt within follow.until -> accepted, sent, delivered, failed, cancelled
-    CANCELLED = (
-        "cancelled"  # before it was sent, or at the gateway (too late) -> accepted, sent, delivered, failed, cancelled
-    )
+    CANCELLED = "cancelled"  # unsent, or at the gateway (too late) -> accepted, sent, delivered, failed, cancelled
     SKIPPED = "skipped"  # its moment was missed
     INVALID = "invalid"  # planned as: no text can be sent to this row
     DUPLICATE = "duplicate"  # planned as: the number stands in the audience already
@@ -69,9 +61,9 @@ class RecipientState(StrEnum):
 R, B, P = RunState, BatchState, RecipientState
 
 RUN_MOVES: Final[Mapping[RunState, frozenset[RunState]]] = {
-    R.SCHEDULED: frozenset({R.AWAITING_APPROVAL, R.RUNNING, R.PAUSED, R.CANCELLED, R.FAILED}),
-    R.AWAITING_APPROVAL: frozenset({R.RUNNING, R.CANCELLED}),
-    R.RUNNING: frozenset({R.SETTLING, R.PAUSED, R.CANCELLED}),
+    R.SCHEDULED: frozenset({R.SCHEDULED, R.AWAITING_APPROVAL, R.RUNNING, R.PAUSED, R.CANCELLED, R.FAILED}),
+    R.AWAITING_APPROVAL: frozenset({R.SCHEDULED, R.RUNNING, R.CANCELLED}),
+    R.RUNNING: frozenset({R.SCHEDULED, R.SETTLING, R.PAUSED, R.CANCELLED}),
     R.PAUSED: frozenset({R.SCHEDULED, R.RUNNING, R.CANCELLED}),
     R.SETTLING: frozenset({R.RUNNING, R.PAUSED, R.COMPLETED, R.CANCELLED}),
     R.COMPLETED: frozenset({R.RUNNING}),
@@ -83,7 +75,7 @@ BATCH_MOVES: Final[Mapping[BatchState, frozenset[BatchState]]] = {
     B.PLANNED: frozenset({B.QUEUED, B.SENDING, B.CANCELLED}),
     B.QUEUED: frozenset({B.PLANNED, B.SENDING, B.CANCELLED}),
     B.SENDING: frozenset({B.ACCEPTED, B.PLANNED, B.REFUSED, B.UNKNOWN}),
-    B.UNKNOWN: frozenset({B.ACCEPTED, B.PLANNED, B.HELD}),
+    B.UNKNOWN: frozenset({B.ACCEPTED, B.PLANNED, B.REFUSED, B.HELD}),
     B.ACCEPTED: frozenset({B.PLANNED}),
     B.REFUSED: frozenset(),
     B.HELD: frozenset({B.ACCEPTED, B.PLANNED, B.CANCELLED}),

@@ -73,10 +73,13 @@ def match(sought: Sought, candidates: Iterable[Candidate], *, attributed: Collec
         ours = [c for c in members if digits(c.number) in wanted]
         alike = [c for c in ours if is_similar(c.text, wanted[digits(c.number)][1])]
         is_ours_alone = len(ours) == len(members)
-        if not (is_ours_alone and alike) and not _covers(ours, alike, wanted.keys(), is_ours_alone=is_ours_alone):
+        has_everybody = _has_everybody(ours, wanted.keys()) and len(wanted) >= FEWEST_TO_KNOW_BY_NUMBERS
+        is_found = alike if is_ours_alone else _has_everybody(alike, wanted.keys())  # strangers: rows that were added
+        if not (is_found or (is_ours_alone and has_everybody)):
             # All ours without a text of ours: rewritten, or another text to the same people. Strangers with a text of
-            # ours: rows that were added to our request, or the same text from elsewhere. Else it is somebody else's.
-            unclear.update(wanted[digits(c.number)][0] for c in (ours if is_ours_alone else alike))
+            # ours: rows that were added to our request, or the same text from elsewhere. Everybody with other texts
+            # and strangers: both at once, or what another tool sent to more people. Else it is somebody else's.
+            unclear.update(wanted[digits(c.number)][0] for c in (ours if is_ours_alone or has_everybody else alike))
             continue
         for member in ours:
             recipient_id = wanted[digits(member.number)][0]
@@ -87,15 +90,5 @@ def match(sought: Sought, candidates: Iterable[Candidate], *, attributed: Collec
     return Match(found, tuple(doubled), frozenset(unclear - found.keys()))
 
 
-def _covers(
-    ours: Collection[Candidate], alike: Collection[Candidate], wanted: Collection[str], *, is_ours_alone: bool
-) -> bool:
-    """Whether a group with strangers or other texts has everybody of the request all the same.
-
-    Everybody with their text: rows were added to the reply. Everybody and nobody else, with other texts: the server
-    rewrites them. With strangers and other texts it is what another tool sent to more people than ours.
-    """
-    if {digits(c.number) for c in alike} >= set(wanted):
-        return True
-    is_enough = is_ours_alone and len(wanted) >= FEWEST_TO_KNOW_BY_NUMBERS
-    return is_enough and {digits(c.number) for c in ours} >= set(wanted)
+def _has_everybody(messages: Collection[Candidate], wanted: Collection[str]) -> bool:
+    return {digits(c.number) for c in messages} >= set(wanted)

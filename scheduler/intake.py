@@ -77,11 +77,12 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
         else:
             run_id = found.id
             taken = _may_replan(found, definition, has_sent=runs.has_sent(session, run_id))
+            if taken is Taken.PLANNED and not runs.clear_plan(
+                session, run_id, definition_id=definition_id, starts_at=starts_at, follow_seconds=follow_seconds
+            ):
+                taken = _may_replan(found, definition, has_sent=True)  # its first request was made just now
             if taken is not Taken.PLANNED:
                 return Intake(run_id, taken)
-            runs.clear_plan(
-                session, run_id, definition_id=definition_id, starts_at=starts_at, follow_seconds=follow_seconds
-            )
     if runtime.only_runs is not None:
         runtime.only_runs.add(run_id)
     _plan(runtime, run_id, definition, source, starts_at)

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import sqlalchemy as sa
 
 from worker.store.engine import Store
+from worker.store.health import advisory_lock_holder
 
 ADVISORY_LOCK: Final = 0x5353_4C44
 """An arbitrary number that names the lock among PostgreSQL's advisory locks."""
@@ -33,7 +34,11 @@ class LeaderLock(Protocol):
 def leader_lock(store: Store) -> LeaderLock:
     """The lock of this database: `flock` beside an SQLite file, a session's advisory lock on PostgreSQL."""
     path = store.sqlite_path
-    return PostgresLock(store.engine) if path is None else FileLock(path.with_name(path.name + ".lock"))
+    return PostgresLock(store.engine) if path is None else FileLock(_beside(path))
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
 
 
 class FileLock:

@@ -75,6 +75,11 @@ def gateway_key(settings: Settings, *, url: str) -> SecretStr:
     return key
 
 
+def account_fingerprint(url: str) -> str:
+    """What the account of a gateway is known by: its address, so that a new API key is the same account."""
+    return sha256(url.rstrip("/").encode()).hexdigest()[:16]
+
+
 def build_runtime(
     settings: Settings,
     *,
@@ -90,7 +95,7 @@ def build_runtime(
     """
     clock = clock or SystemClock()
     url, key = sandbox or (settings.gateway_url, gateway_key(settings, url=settings.gateway_url))
-    account_key = SANDBOX_ACCOUNT if sandbox else sha256(url.rstrip("/").encode()).hexdigest()[:16]
+    account_key = SANDBOX_ACCOUNT if sandbox else account_fingerprint(url)
     gateway = GatewayClient(url, key, clock=clock)
     store = open_store(settings)
     require_durable(store)

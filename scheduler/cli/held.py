@@ -43,9 +43,10 @@ def register(app: typer.Typer) -> None:
 
 
 def held(campaign: Slug, json: AsJson = False) -> None:
-    """Show who is held and why: texts of which the gateway's answers do not prove whether they were sent.
+    """Show who waits for a person to decide, and why.
 
-    Look at the gateway's or the phone's own list of messages, then tell what you found with: campaigns resolve
+    The gateway's answers do not prove whether these texts were sent. Look at its own list of messages, or at that of
+    the phone, then tell what you found with: campaigns resolve
     """
     from scheduler.cli.reading import campaign_store, latest_run
     from worker.settings import load_settings
@@ -91,9 +92,9 @@ def resolve(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Decide on held texts, after a look at the gateway's or the phone's own list of messages.
+    """Decide whether held texts were sent.
 
-    `not-sent` sends them again. `sent` counts them as accepted; their receipts cannot be followed. See: campaigns held
+    First look at the gateway's or the phone's own list of messages. `not-sent` sends them again. `sent` counts them as accepted; their receipts cannot be followed. See: campaigns held
     """
     from campaigns.clock import SystemClock
     from scheduler.cli.people import normalised

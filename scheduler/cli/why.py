@@ -25,9 +25,9 @@ def why(
     ],
     json: AsJson = False,
 ) -> None:
-    """Tell one person's full story: every campaign, the newest first, what was tried, and the cause of the state.
+    """Tell one person's full story, the newest campaign first.
 
-    The number is shown in full, and with --json the text, too.
+    What was planned, each attempt and its evidence, receipts, and the cause of the state. The number is shown in full, and with --json the text, too.
     """
     from scheduler.cli.reading import existing_store
     from scheduler.story_words import chapter_json, chapter_lines

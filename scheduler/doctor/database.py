@@ -23,7 +23,11 @@ def check_durability(store: Store) -> Iterator[Finding]:
     try:
         require_durable(store)
     except StoreError as error:
-        yield problem(Area.DATABASE, str(error), "see the README on databases")
+        yield problem(
+            Area.DATABASE,
+            str(error),
+            "put the database on a local disk, or correct the setting it names, then look again",
+        )
         return
     if store.is_sqlite and seen["journal_mode"] != "wal":
         yield problem(

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from scheduler.exits import Exit
+
 
 class Standing(StrEnum):
     """Whether something holds."""
@@ -50,11 +52,11 @@ def unknown(area: Area, says: str, advice: str = "") -> Finding:
     return Finding(area, Standing.UNKNOWN, says, advice)
 
 
-def exit_code(findings: Iterable[Finding]) -> int:
-    """0 without a problem; 2 for one of the settings, else 4 for one of the gateway, else 3."""
+def exit_code(findings: Iterable[Finding]) -> Exit:
+    """Done without a problem; bad input for one of the settings, else stopped for one of the gateway, else unhappy."""
     areas = {finding.area for finding in findings if finding.standing is Standing.PROBLEM}
     if Area.SETTINGS in areas:
-        return 2
+        return Exit.BAD_INPUT
     if areas & {Area.GATEWAY, Area.PROTOCOL}:
-        return 4
-    return 3 if areas else 0
+        return Exit.STOPPED
+    return Exit.UNHAPPY if areas else Exit.DONE

@@ -9,6 +9,7 @@ from typing import Final
 import sqlalchemy as sa
 from dramatiq.brokers.stub import StubBroker
 from pydantic import SecretStr
+from sqlmodel import col, select
 
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.intake import Intake, read_file, take_up
@@ -51,12 +52,12 @@ class HeldQueue(JobQueue):
 class Bench:
     """One account, one gateway; `tick` does what the schedulers and workers of a whole installation do in a moment."""
 
-    def __init__(self, folder: Path, database: str, clock: FakeClock) -> None:
+    def __init__(self, folder: Path, store: Store, clock: FakeClock) -> None:
         self.clock = clock
         self._folder = folder
         self.gateway = ScriptedGateway(clock)
         self.settings = Settings(
-            database_url=database,
+            database_url=store.url.render_as_string(),
             timezone="UTC",
             device_rate=None,
             send_by_seconds=SEND_BY.total_seconds(),
@@ -64,7 +65,6 @@ class Bench:
             first_poll_seconds=5,
             max_poll_seconds=60,
         )
-        store = Store(database)
         with store.write() as session:
             account_id = runs.ensure_account(session, "bench")
         client = GatewayClient("https://sms.example/", SecretStr("k"), clock=clock, transport=self.gateway)
@@ -185,7 +185,7 @@ class Bench:
 
     def events(self) -> list[str]:
         with self.store.read() as session:
-            return list(session.scalars(sa.select(Event.name).order_by(sa.column("id"))))
+            return list(session.exec(select(Event.name).order_by(col(Event.id))))
 
     def paused_because(self) -> str:
         with self.store.read() as session:
@@ -211,7 +211,6 @@ class Bench:
 
     def close(self) -> None:
         self.queue.stop()
-        self.store.close()
 
 
 def exactly_once(bench: Bench, *run_ids: int) -> bool:

@@ -1,10 +1,10 @@
-"""A bench for each test, on a copy of one migrated database file."""
+"""A bench for each test. They share one database file, which each of them leaves empty."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlmodel import SQLModel
 
 from tests.protocol.bench import Bench
 from tests.support.clocks import FakeClock
@@ -13,18 +13,26 @@ from worker.store.migrate import migrate
 
 
 @pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("migrated") / "campaigns.db"
-    store = Store(f"sqlite:///{path}")
+def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One store for all tests of a process: SQLAlchemy prepares every statement once and not once a test (0.2 s)."""
+    store = Store(f"sqlite:///{tmp_path_factory.mktemp('bench') / 'campaigns.db'}")
     migrate(store)
-    store.close()  # the last connection folds the write-ahead log into the file
-    return path
+    yield store
+    store.close()
 
 
 @pytest.fixture
-def bench(tmp_path: Path, migrated_file: Path, clock: FakeClock) -> Iterator[Bench]:
-    database = tmp_path / "campaigns.db"
-    shutil.copy(migrated_file, database)
-    made = Bench(tmp_path, f"sqlite:///{database}", clock)
+def bench(tmp_path: Path, sqlite_store: Store, clock: FakeClock) -> Iterator[Bench]:
+    made = Bench(tmp_path, sqlite_store, clock)
     yield made
     made.close()
+    with sqlite_store.write() as session:
+        for table in reversed(SQLModel.metadata.sorted_tables):
+            session.execute(table.delete())
+
+
+@pytest.fixture
+def known(bench: Bench) -> Bench:
+    """A bench whose account has sent before: reads can be checked against that message."""
+    bench.finish(bench.campaign(1, name="before", first=900))
+    return bench

@@ -54,6 +54,11 @@ class Send:
     meanwhile: Callable[[], object] | None = None
 
 
+LOST: Final = Send(Answers.TIMEOUT, Stores.NONE)
+STORED: Final = Send(Answers.TIMEOUT, Stores.ALL)
+"""Requests without a reply: one never arrived, one did."""
+
+
 @dataclass(slots=True)
 class Stored:
     """A message as the gateway has it."""

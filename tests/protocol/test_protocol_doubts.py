@@ -8,22 +8,11 @@ import pytest
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.verdicts import MOST_ROUNDS
 from tests.protocol.bench import SEND_BY, SETTLE, SETTLED, Bench, exactly_once
-from tests.protocol.scripted_gateway import LISTS, Answers, Reads, Send, Stores
-from worker.dispatch import Dispatched
+from tests.protocol.scripted_gateway import LOST, STORED, Answers, Reads, Send, Stores
 from worker.gateway import OutgoingMessage
 from worker.outcomes import Outcomes
 from worker.store import queue, sending
 from worker.store.sending import Intent
-
-LOST = Send(Answers.TIMEOUT, Stores.NONE)
-STORED = Send(Answers.TIMEOUT, Stores.ALL)
-
-
-@pytest.fixture
-def known(bench: Bench) -> Bench:
-    """A bench whose account has sent before: reads can be checked against that message."""
-    bench.finish(bench.campaign(1, name="before", first=900))
-    return bench
 
 
 def promise(bench: Bench, run_id: int) -> Intent:
@@ -272,46 +261,3 @@ def test_a_stopped_campaign_is_still_looked_up(known: Bench, control: str) -> No
     wanted = 6 if control == "pause" else 3
     assert known.gateway.copies().total() == 1 + wanted
     assert known.states(run_id)[RecipientState.DELIVERED] == wanted
-
-
-class TestContactLists:
-    """The gateway's own lists: one request, and only its reply or a look-up says to whom."""
-
-    TEXT = "campaign: news\nmessage: News for everybody\naudience:\n  - contact_list: 7\n"
-
-    def test_the_people_are_known_from_the_reply(self, bench: Bench) -> None:
-        run_id = bench.drop(self.TEXT).run_id
-
-        bench.finish(run_id)
-
-        assert bench.gateway.copies() == Counter(LISTS[7])
-        assert [row.number for row in bench.recipients(run_id)] == list(LISTS[7])
-        assert bench.states(run_id) == {RecipientState.DELIVERED: 3}
-        assert len(bench.gateway.sends) == 1
-
-    def test_the_people_are_known_from_a_look_up(self, known: Bench) -> None:
-        known.gateway.script.append(STORED)
-        run_id = known.drop(self.TEXT).run_id
-
-        assert known.send() == [Dispatched.IN_DOUBT]
-        known.finish(run_id)
-
-        assert exactly_once(known, 1, run_id)
-        assert known.states(run_id) == {RecipientState.DELIVERED: 3}
-
-    def test_a_list_that_was_not_found_is_held(self, known: Bench) -> None:
-        known.gateway.script.append(LOST)
-        run_id = known.drop(self.TEXT).run_id
-
-        known.finish(run_id)
-
-        assert [batch.state for batch in known.batches(run_id)] == [BatchState.HELD]
-        assert len(known.gateway.sends) == 2
-
-    def test_a_refused_list_is_sent_when_the_account_works_again(self, known: Bench) -> None:
-        known.gateway.script.append(Send(Answers.NO_CREDITS, Stores.NONE))
-        run_id = known.drop(self.TEXT).run_id
-
-        known.finish(run_id)
-
-        assert exactly_once(known, 1, run_id)

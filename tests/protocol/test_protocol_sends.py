@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.lifecycle import RecipientState, RunState
 from tests.protocol.bench import SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import Answers, Reads, Send, Stores
 from worker.dispatch import Dispatched
@@ -18,11 +18,6 @@ UNKNOWN = [
     Answers.BALANCE,
 ]
 REFUSALS = [Answers.SLOWER, Answers.TOO_BIG, Answers.BAD_KEY, Answers.NO_CREDITS, Answers.REDIRECT]
-
-
-def known_account(bench: Bench) -> None:
-    """Somebody was sent to before: reads can be checked against that message."""
-    bench.finish(bench.campaign(1, name="before", first=900))
 
 
 def test_a_campaign_goes_from_file_to_delivered(bench: Bench) -> None:
@@ -40,27 +35,26 @@ def test_a_campaign_goes_from_file_to_delivered(bench: Bench) -> None:
 @pytest.mark.parametrize("stores", list(Stores))
 @pytest.mark.parametrize("answers", UNKNOWN)
 def test_a_request_whose_outcome_is_unknown_is_looked_up_and_never_guessed(
-    bench: Bench, answers: Answers, stores: Stores
+    known: Bench, answers: Answers, stores: Stores
 ) -> None:
     # given a request that the gateway stored in whole, in half or not at all, and answered badly
-    known_account(bench)
-    bench.gateway.script.append(Send(answers, stores))
-    run_id = bench.campaign(6)
+    known.gateway.script.append(Send(answers, stores))
+    run_id = known.campaign(6)
 
-    assert bench.send() == [Dispatched.IN_DOUBT]
-    assert bench.states(run_id) == {RecipientState.IN_DOUBT: 6}
-    (attempt,) = bench.attempts(run_id)
+    assert known.send() == [Dispatched.IN_DOUBT]
+    assert known.states(run_id) == {RecipientState.IN_DOUBT: 6}
+    (attempt,) = known.attempts(run_id)
     assert attempt.evidence["class"]
     # then until it is settled nobody who was not found is sent again
-    bench.pass_time(SETTLED - timedelta(seconds=1))
-    assert len(bench.gateway.sends) == 2
+    known.pass_time(SETTLED - timedelta(seconds=1))
+    assert len(known.gateway.sends) == 2
     # and in the end everybody has exactly one text
-    bench.finish(run_id)
-    assert exactly_once(bench, run_id, 1)
-    assert bench.states(run_id) == {RecipientState.DELIVERED: 6}
+    known.finish(run_id)
+    assert exactly_once(known, run_id, 1)
+    assert known.states(run_id) == {RecipientState.DELIVERED: 6}
     # and the way there is on record: what was concluded of the first request, and the request for the rest
-    assert bench.outcomes(run_id)[0] in ({"all_found"} if stores is Stores.ALL else {"missed", "not_found"})
-    assert len(bench.outcomes(run_id)) == (1 if stores is Stores.ALL else 2)
+    assert known.outcomes(run_id)[0] in ({"all_found"} if stores is Stores.ALL else {"missed", "not_found"})
+    assert len(known.outcomes(run_id)) == (1 if stores is Stores.ALL else 2)
 
 
 @pytest.mark.parametrize("stores", [Stores.ALL, Stores.NONE])
@@ -238,45 +232,6 @@ def test_a_request_that_could_not_be_written_in_time_is_not_written(bench: Bench
     assert bench.attempts(run_id)[0].evidence["class"] == "Aborted"
     bench.finish(run_id)
     assert exactly_once(bench, run_id)
-
-
-def test_waiting_for_the_throttle_is_never_an_attempt(bench: Bench) -> None:
-    # given 8 texts at 2 a minute, one in each request
-    run_id = bench.campaign(8, per_request=1, more="  rate: 2/minute\n")
-
-    bench.finish(run_id, within=timedelta(minutes=5))
-
-    assert exactly_once(bench, run_id)
-    assert {batch.attempt for batch in bench.batches(run_id)} == {1}
-    assert bench.outcomes(run_id) == ["accepted"] * 8
-    times = [attempt.started_at for attempt in bench.attempts(run_id)]
-    assert all(later - early >= timedelta(minutes=1) for early, later in zip(times, times[2:], strict=False))
-
-
-def test_nothing_is_sent_outside_the_window(bench: Bench) -> None:
-    # given a window that opens in two minutes (the clock stands at 09:00)
-    run_id = bench.campaign(3, more='schedule:\n  window: {from: "09:02", to: "20:00"}\n')
-    bench.pass_time(110, step=10)
-    assert bench.gateway.sends == []
-
-    bench.finish(run_id)
-
-    assert exactly_once(bench, run_id)
-    assert {batch.attempt for batch in bench.batches(run_id)} == {1}
-
-
-def test_a_job_that_comes_when_the_window_has_closed_waits_for_the_next_day(bench: Bench) -> None:
-    # given a batch queued at 19:59:59 of which the job is worked on at 20:00
-    bench.clock.advance(timedelta(hours=10, seconds=59 * 60 + 59))
-    run_id = bench.campaign(3, more='schedule:\n  window: {from: "09:00", to: "20:00"}\n')
-    bench.enqueue()
-    bench.clock.advance(1)
-
-    assert bench.work() == [Dispatched.SNOOZED]
-
-    (batch,) = bench.batches(run_id)
-    assert (batch.state, batch.attempt) == (BatchState.PLANNED, 0)
-    assert batch.not_before.isoformat() == "2026-12-02T09:00:00+00:00"
 
 
 @pytest.mark.parametrize("how_often", [1, 3])

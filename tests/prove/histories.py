@@ -52,15 +52,22 @@ def skew_of(rng: random.Random) -> timedelta:
 
 
 def plan(world: World, rng: random.Random) -> None:
-    """One to three runs, mostly to the same people."""
-    for _ in range(rng.choice((1, 2, 2, 3))):
+    """One to three runs, mostly to the same people.
+
+    Where a backup comes back their texts differ: the same text to one person from two runs, one sent since the backup
+    and one not, cannot be told apart by anybody.
+    """
+    texts = rng.sample(TEXTS, 3) if world.has_backup else rng.choices(TEXTS, k=3)
+    for text in texts[: rng.choice((1, 2, 2, 3))]:
         numbers = rng.sample(NUMBERS, rng.randint(1, len(NUMBERS)))
         size = rng.randint(1, 6)
         if rng.random() < 0.15:
-            world.plan_list(rng.choice(TEXTS), numbers)
+            world.plan_list(text, numbers)
         else:
             batches = [numbers[start : start + size] for start in range(0, len(numbers), size)]
-            world.plan(rng.choice(TEXTS), rng.choice((OnUnknown.RECONCILE, OnUnknown.RECONCILE, OnUnknown.HOLD)), batches)
+            if rng.random() < 0.2:
+                world.remember(text, batches)
+            world.plan(text, rng.choice((OnUnknown.RECONCILE, OnUnknown.RECONCILE, OnUnknown.HOLD)), batches)
 
 
 def happen(world: World, rng: random.Random, event: str, fault_share: float) -> None:
@@ -120,6 +127,7 @@ class History:
     def run(self, flaws: frozenset[Flaw] = frozenset()) -> tuple[World, Books]:
         """Let it happen and end."""
         world = World(flaws, random.Random(self.seed))
+        world.has_backup = any(name == "backup" for name, _ in self.events)
         plan(world, random.Random(self.seed + " plan"))
         for event, seed in self.events:
             happen(world, random.Random(seed), event, self.fault_share)
@@ -138,3 +146,75 @@ class History:
             else:
                 size //= 2
         return smallest
+
+
+@dataclass(slots=True)
+class Totals:
+    """What many histories came to."""
+
+    histories: int = 0
+    recipients: int = 0
+    doubled: int = 0
+    lost: int = 0
+    held: int = 0
+    events: Counter[str] = field(default_factory=Counter)
+    broken: list[str] = field(default_factory=list)  # the seeds of the histories in which a promise was broken
+
+    def add(self, seed: str, world: World, books: Books) -> None:
+        """Count one more."""
+        self.histories += 1
+        self.recipients += books.recipients
+        self.doubled += books.doubled
+        self.lost += books.lost
+        self.held += books.held
+        self.events.update(world.counts)
+        if not books.is_kept:
+            self.broken.append(seed)
+
+
+def run_many(count: int, seed: int, flaws: frozenset[Flaw] = frozenset()) -> Totals:
+    """`count` histories, numbered from 0 below `seed`."""
+    totals = Totals()
+    for number in range(count):
+        history = History.from_seed(f"{seed}:{number}")
+        totals.add(history.seed, *history.run(flaws))
+    return totals
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command line; 1 where a promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.prove.histories", description=__doc__)
+    parser.add_argument("--count", type=int, default=2_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--without", action="append", default=[], choices=[flaw.value for flaw in Flaw])
+    parser.add_argument("--only", metavar="SEED:NUMBER", help="shrink this one history and show what happens in it")
+    options = parser.parse_args(arguments)
+    flaws = frozenset(map(Flaw, options.without))
+    if options.only:
+        history = History.from_seed(options.only).shrink(flaws)
+        world, books = history.run(flaws)
+        lines = [*(name for name, _ in history.events), *books.broken, *map(str, world.gateway.messages)]
+        _say(*lines, f"doubled {books.doubled}, lost {books.lost}, held {books.held}")
+        return int(not books.is_kept)
+    began = time.monotonic()
+    totals = run_many(options.count, options.seed, flaws)
+    send_faults = sum(n for name, n in totals.events.items() if name.startswith("send "))
+    _say(
+        f"seed {options.seed}, without {', '.join(options.without) or 'nothing'}",
+        f"{totals.histories:,} histories, {totals.recipients:,} recipients, {totals.events['posts']:,} posts",
+        f"{send_faults:,} send faults, {totals.events['crashes']:,} crashes, {totals.events['restored']:,} restored",
+        f"doubled {totals.doubled:,}, lost {totals.lost:,}, held {totals.held:,}",
+        f"{time.monotonic() - began:.1f} seconds",
+        *(f"  {count:>9,}  {name}" for name, count in sorted(totals.events.items())),
+    )
+    if totals.broken:
+        _say(f"{len(totals.broken)} histories broke a promise; --only shows one: {' '.join(totals.broken[:20])}")
+    return int(bool(totals.broken))
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -170,12 +170,12 @@ class Database:
         self.cancel_leftovers(run)
         return True
 
-    def cancel_leftovers(self, run: Run) -> None:
-        """What came back to `pending` in a cancelled run; nothing for another."""
+    def cancel_leftovers(self, run: Run, *, spares_held: bool = True) -> None:
+        """What came back to `pending` in a cancelled run; nothing for another. Held batches keep their question."""
         if run.state is not RunState.CANCELLED:
             return
         for batch in self.batches:
-            if batch.run is run:
+            if batch.run is run and not (spares_held and batch.state is BatchState.HELD):
                 self._move_batch(batch, BatchState.CANCELLED)
         for recipient in self.recipients:
             if recipient.run is run and recipient.state is RecipientState.PENDING:
@@ -326,9 +326,9 @@ class Database:
         if self.pending(batch):
             if self._move_batch(batch, BatchState.PLANNED):
                 batch.not_before = retry_at
-        elif any(r.batch is batch and r.state is RecipientState.HELD for r in self.recipients):
-            self._move_batch(batch, BatchState.HELD)
-        else:
+            return
+        has_held = any(r.batch is batch and r.state is RecipientState.HELD for r in self.recipients)
+        if not (has_held and self._move_batch(batch, BatchState.HELD)):
             self._move_batch(batch, BatchState.ACCEPTED)
 
     def accept_list(self, batch: Batch, people: Iterable[tuple[str, int]], now: datetime) -> None:
@@ -372,7 +372,7 @@ class Database:
         held = [r for r in self.recipients if r.run is run and r.state is RecipientState.HELD]
         if run.state is RunState.CANCELLED:
             return []
-        again = [r for r in held if r.batch.state is BatchState.HELD]
+        again = [r for r in held if r.batch.state in {BatchState.HELD, BatchState.ACCEPTED}]
         for recipient in again:
             self._move(recipient, RecipientState.PENDING, "sent again by hand")
         for batch in {r.batch.id: r.batch for r in again}.values():

@@ -8,6 +8,7 @@ from typing import Final
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.prove.model_database import Attempt, Batch, Recipient
 from tests.prove.model_gateway import Mood, Origin
+from tests.prove.model_service import Flaw
 from tests.prove.model_world import World
 from worker.store.queue import QUEUED_TOO_LONG
 
@@ -51,7 +52,7 @@ def settle(world: World) -> None:
         world.follow()
         for run in world.db.runs:
             if not any(b.run is run and b.state in {BatchState.SENDING, BatchState.UNKNOWN} for b in world.db.batches):
-                world.db.cancel_leftovers(run)
+                world.db.cancel_leftovers(run, spares_held=Flaw.CANCEL_HELD not in world.flaws)
         due = [moment for batch in world.db.batches for moment in _next_moments(batch)]
         due += [_due(attempt) for attempt in world.db.attempts if attempt.state != "closed"]
         if not due:
@@ -90,6 +91,8 @@ def judge(world: World) -> Books:
     if len(planned) != world.planned or len({(r.run.id, r.number) for r in planned}) != world.planned:
         broken.append("the books do not add up")
     for batch in world.db.batches:
+        if batch.state in _WAITING:
+            broken.append(f"batch {batch.id} is still {batch.state}")
         if batch.run.list_id is not None:
             recorded = {r.number for r in world.db.recipients if r.batch is batch}
             stored_numbers = {number for (run_id, number), ids in own.items() if run_id == batch.run.id and ids}

@@ -52,6 +52,7 @@ class Flaw(StrEnum):
     MATCH_WITHOUT_FLOOR = "match-without-floor"
     LIST_IN_COMPANY = "list-in-company"  # a contact list is sent while other requests are in flight
     SHORT_LIES = "short-lies"  # reads begin or end to lie in the middle of one look
+    CANCEL_HELD = "cancel-held"  # a held batch of a cancelled run is called cancelled, as if it had never been sent
     LIST_HALF_READ = "list-half-read"  # who is on a list is concluded from a look of which reads failed
 
 

@@ -35,6 +35,7 @@ class World:
     faults: deque[SendFault] = field(default_factory=deque)
     lists: dict[int, tuple[str, ...]] = field(default_factory=dict)
     backup: tuple[datetime, Database] | None = None
+    has_backup: bool = False  # a backup will be taken, and may come back
     has_lied: bool = False
     has_wrong_row: bool = False
     planned: int = 0
@@ -65,7 +66,7 @@ class World:
         self.db.resume_run(self._run(run))
 
     def cancel(self, run: int) -> None:
-        if self.db.cancel_run(self._run(run)):
+        if self.db.account.restored is None and self.db.cancel_run(self._run(run)):
             self.cancelled.add(self._run(run).id)
             self.counts["cancelled"] += 1
 
@@ -75,6 +76,13 @@ class World:
 
     def _run(self, run: int) -> Run:
         return self.db.runs[run % len(self.db.runs)]
+
+    def remember(self, text: str, batches: Sequence[Sequence[str]]) -> None:
+        """Another tool sent exactly these texts to these people minutes before; the account's IDs are known so far."""
+        for numbers in batches:
+            people = [(number, f"{text} {number}") for number in numbers]
+            self.gateway.overhear(people, self.now - timedelta(minutes=5))
+        self.db.raise_floor([self.gateway.last_id])
 
     def overhear(self, text: str, numbers: Sequence[str]) -> None:
         """Another tool sends another text to some of the people through this account: to two, or to others as well."""
@@ -154,6 +162,7 @@ class World:
         self.counts["restored"] += 1
         if Flaw.NO_QUARANTINE not in self.flaws:
             self.db.account.restored = Restored(made_at, self.now + SEND_BY, self.db.account.highest_gateway_id)
+            self.db.quarantine(self.now)
 
     # What the gateway does.
 
@@ -172,6 +181,8 @@ class World:
         fault = self.faults.popleft() if self.faults else PLAIN
         if fault.is_wrong_row and self.has_lied:
             return PLAIN
+        if self.has_backup and fault.dress is Dress.REWRITTEN:
+            return PLAIN  # whose other text it is cannot be told without the intent, which is lost
         self.has_wrong_row |= fault.is_wrong_row
         return fault
 

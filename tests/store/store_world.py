@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from campaigns.batching import BatchLimits, into_batches
 from campaigns.lifecycle import BatchState, RecipientState, RunState
@@ -67,12 +67,12 @@ class World:
     def batches(self, run_id: int) -> list[int]:
         """The run's batches in their order."""
         with self.store.read() as session:
-            return list(session.scalars(sa.select(Batch.id).filter_by(run_id=run_id).order_by(sa.column("ordinal"))))
+            return list(session.scalars(select(Batch.id).filter_by(run_id=run_id).order_by(col(Batch.ordinal))))
 
     def batch(self, batch_id: int) -> Batch:
         """The batch's row as it is now."""
         with self.store.read() as session:
-            return session.execute(sa.select(Batch).filter_by(id=batch_id)).scalar_one()
+            return session.exec(select(Batch).where(Batch.id == batch_id)).one()
 
     def batch_state(self, batch_id: int) -> BatchState:
         return self.batch(batch_id).state
@@ -93,7 +93,7 @@ class World:
 
     def account(self) -> Account:
         with self.store.read() as session:
-            return session.execute(sa.select(Account).filter_by(id=self.account_id)).scalar_one()
+            return session.exec(select(Account).where(Account.id == self.account_id)).one()
 
     def promise(self, batch_id: int, *, now: datetime = NOW) -> Intent | NoIntent:
         """What a worker does before a request."""

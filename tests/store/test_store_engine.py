@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, col, select
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, World, new_run, people
@@ -111,16 +111,16 @@ def test_read_modify_writes_of_several_threads_lose_nothing(store: Store) -> Non
         together.wait()
         for _ in range(rounds):
             with store.write() as session:
-                mine = sa.select(Account.failures).where(sa.column("id") == account_id)
-                failures = session.execute(mine if store.is_sqlite else mine.with_for_update()).scalar_one()
-                session.execute(sa.update(Account).where(sa.column("id") == account_id).values(failures=failures + 1))
+                mine = select(Account.failures).where(Account.id == account_id)
+                failures = session.exec(mine if store.is_sqlite else mine.with_for_update()).one()
+                session.execute(sa.update(Account).where(col(Account.id) == account_id).values(failures=failures + 1))
 
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(count_up), pool.submit(count_up)]:
             done.result()
 
     with store.read() as session:
-        assert session.execute(sa.select(Account.failures).filter_by(id=account_id)).scalar() == 2 * rounds
+        assert session.exec(select(Account.failures).where(Account.id == account_id)).one() == 2 * rounds
 
 
 def test_looking_neither_blocks_a_writer_nor_sees_half_of_it(store: Store) -> None:
@@ -132,19 +132,19 @@ def test_looking_neither_blocks_a_writer_nor_sees_half_of_it(store: Store) -> No
         runs.ensure_account(writing, "after")
         # when somebody looks meanwhile
         with store.read() as session:
-            seen = session.execute(sa.select(Account.key)).scalars().all()
+            seen = session.exec(select(Account.key)).all()
 
     assert seen == ["before"]
 
 
 def test_a_long_look_does_not_keep_anybody_from_writing(store: Store) -> None:
     with store.read() as session:
-        session.execute(sa.select(Account.key)).all()
+        session.exec(select(Account.key)).all()
         with store.write() as writing:
             runs.ensure_account(writing, "meanwhile")
 
     with store.read() as session:
-        assert session.execute(sa.select(Account.key)).scalars().all() == ["meanwhile"]
+        assert session.exec(select(Account.key)).all() == ["meanwhile"]
 
 
 def test_an_error_undoes_the_whole_transaction(store: Store) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SEND_BY, SOON, World, people
 from worker.store import queue, runs, sending
-from worker.store.models import Attempt, AttemptState, Recipient
+from worker.store.models import Attempt, AttemptState, Batch, Recipient
 from worker.store.sending import Intent, NoIntent
 
 THREADS = 8
@@ -88,7 +88,7 @@ def test_a_batch_is_sent_only_while_it_waits(world: World, state: BatchState) ->
     with world.store.write() as session:
         work = sending.load_work(session, batch_id)
         assert work is not None
-        session.execute(sa.update(sending.Batch).values(state=state))
+        session.execute(sa.update(Batch).values(state=state))
         assert sending.record_intent(session, work, target="", now=NOW, send_by=SEND_BY) is NoIntent.NOT_DUE
         assert sending.load_work(session, batch_id) is None
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-import sqlalchemy as sa
+from sqlmodel import select
 
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SOON, World, people
@@ -29,7 +29,7 @@ def test_an_outcome_is_written_once(world: World) -> None:
 
     assert (first, again) == (True, False)
     with world.store.read() as session:
-        attempt = session.execute(sa.select(Attempt)).scalar_one()
+        attempt = session.exec(select(Attempt)).one()
     assert (attempt.state, attempt.outcome, attempt.evidence, attempt.finished_at) == (
         AttemptState.CLOSED,
         "accepted",
@@ -178,7 +178,7 @@ def test_groups_of_a_request_are_followed(world: World) -> None:
     )
 
     with world.store.read() as session:
-        groups = session.execute(sa.select(MessageGroup.group_id, MessageGroup.messages, MessageGroup.next_poll_at))
+        groups = session.exec(select(MessageGroup.group_id, MessageGroup.messages, MessageGroup.next_poll_at))
         assert sorted(groups) == [("", 1, SOON), ("a", 1, SOON), ("b", 2, SOON)]
 
 

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlmodel import select
 
 from campaigns.lifecycle import RecipientState
 from campaigns.receipts import RANKS, worth
@@ -53,8 +54,8 @@ def apply(world: World, said: Sequence[Said], *, at_once: bool = False) -> None:
 
 def stands(world: World) -> Said:
     with world.store.read() as session:
-        state, retries = session.execute(sa.select(Recipient.state, Recipient.retries)).one()
-        return state, retries
+        state, retries = session.exec(select(Recipient.state, Recipient.retries)).one()
+        return RecipientState(state), retries
 
 
 RECEIPTS = st.lists(st.tuples(st.sampled_from(SHOWN), st.integers(0, 2)), min_size=1, max_size=7)
@@ -128,7 +129,7 @@ def test_a_delivery_date_without_the_status_is_no_delivery(followed: World) -> N
     apply(followed, [(RecipientState.SENT, 0)])
 
     with followed.store.read() as session:
-        assert session.execute(sa.select(Recipient.delivered_at)).scalar() is None
+        assert session.exec(select(Recipient.delivered_at)).one() is None
 
 
 def test_receipts_of_another_account_move_nothing(followed: World) -> None:

@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SOON, World, new_run, people
 from worker.store import queue, receipts, runs, sending
+from worker.store.models import Batch
 from worker.store.receipts import Receipt
 
 R = RunState
@@ -130,7 +132,7 @@ def test_a_run_starts_at_its_moment_and_not_before_its_plan_is_whole(world: Worl
 def test_a_run_settles_when_nothing_is_left_to_send(world: World, state: BatchState) -> None:
     run_id = world.run(people(2))
     with world.store.write() as session:
-        session.execute(sending.batches.update().values(state=state))
+        session.execute(sa.update(Batch).values(state=state))
         done = state in {BatchState.ACCEPTED, BatchState.REFUSED, BatchState.HELD, BatchState.CANCELLED}
         assert runs.settleable_runs(session, world.account_id) == ([run_id] if done else [])
         assert runs.settle_run(session, run_id, SOON) is done

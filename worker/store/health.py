@@ -10,10 +10,8 @@ from alembic.script import ScriptDirectory
 from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import BatchState, RunState
-from worker.store.models import Account, Attempt, Batch, Recipient, Run
-from worker.store.queue import drainable_runs
-from worker.store.receipts import OPEN
 from worker.store.engine import Store
+from worker.store.models import Account, Attempt, Batch, Recipient, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +51,10 @@ def durability(store: Store) -> dict[str, str]:
     """What decides whether a commit survives a power cut, on a connection like those that write intents."""
     with store.engine.connect() as connection:
         if store.is_sqlite:
-            names = ("journal_mode", "synchronous")
-            return {name: str(connection.exec_driver_sql(f"PRAGMA {name}").scalar()) for name in names}
-        names = ("synchronous_commit", "fsync", "full_page_writes")
-        return {name: str(connection.execute(sa.text(f"SHOW {name}")).scalar()) for name in names}
+            questions = {name: f"PRAGMA {name}" for name in ("journal_mode", "synchronous")}
+        else:
+            questions = {name: f"SHOW {name}" for name in ("synchronous_commit", "fsync", "full_page_writes")}
+        return {name: str(connection.exec_driver_sql(question).scalar()) for name, question in questions.items()}
 
 
 def schema(store: Store) -> Schema:
@@ -69,7 +67,7 @@ def schema(store: Store) -> Schema:
 
 
 def advisory_lock_holder(session: Session, key: int) -> str | None:
-    """The PostgreSQL session that holds this advisory lock, as `process 123 at 10.0.0.5`; None: nobody does."""
+    """The PostgreSQL session that holds this advisory lock, as `session 123 from 10.0.0.5`; None: nobody does."""
     row = session.execute(
         sa.text(
             "SELECT l.pid, host(a.client_addr) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
@@ -124,12 +122,12 @@ def unsent_texts(session: Session, account_id: int) -> int:
 def known_messages(session: Session, account_id: int, *, since: datetime, most: int) -> list[KnownMessage]:
     """The messages that the gateway accepted last, not before `since`, the newest first."""
     query = (
-        select(
+        select(  # type: ignore[call-overload]  # more columns than SQLModel types
             Recipient.gateway_id,
             Recipient.group_id,
             Recipient.number,
             Recipient.accepted_at,
-            sa.case((Batch.attempt == 1, Attempt.id_floor), else_=None),
+            sa.case((col(Batch.attempt) == 1, col(Attempt.id_floor))),
         )
         .join(Run, col(Run.id) == col(Recipient.run_id))
         .outerjoin(Batch, col(Batch.id) == col(Recipient.batch_id))
@@ -142,4 +140,4 @@ def known_messages(session: Session, account_id: int, *, since: datetime, most: 
         .order_by(col(Recipient.gateway_id).desc())
         .limit(most)
     )
-    return [KnownMessage(*row) for row in session.execute(query)]
+    return [KnownMessage(*row) for row in session.exec(query)]

@@ -176,13 +176,16 @@ def clear_plan(
     session: Session, run_id: int, *, definition_id: int, starts_at: datetime, follow_seconds: float
 ) -> bool:
     """Forget the plan of a run of which nothing was sent, so that it can be planned anew. False: something was sent."""
-    unsent = ~sa.exists().where(col(Attempt.run_id) == run_id)
-    statement = (
-        sa.update(Run)
-        .where(col(Run.id) == run_id, unsent)
-        .values(
-            state=RunState.SCHEDULED,
-            reason="",
+    # The lock first, the question after it: on PostgreSQL an intent under way holds a share of the lock, and is seen then.
+    state = session.exec(select(Run.state).where(Run.id == run_id).with_for_update()).one()
+    if has_sent(session, run_id):
+        return False
+    if state is RunState.PAUSED:  # an edit lets nothing go that was paused
+        planned_anew = sa.update(Run).where(col(Run.id) == run_id).values(resume_to=RunState.SCHEDULED.value)
+    else:
+        planned_anew = move_run(RunState.SCHEDULED, col(Run.id) == run_id, reason="")
+    session.execute(
+        planned_anew.values(
             planned_at=None,
             started_at=None,
             sent_at=None,
@@ -192,8 +195,6 @@ def clear_plan(
             follow_seconds=follow_seconds,
         )
     )
-    if not changed(session, statement):
-        return False
     session.execute(sa.delete(Recipient).where(col(Recipient.run_id) == run_id))
     session.execute(sa.delete(Batch).where(col(Batch.run_id) == run_id))
     return True

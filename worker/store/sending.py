@@ -116,6 +116,8 @@ def record_intent(session: Session, work: Work, *, target: str, now: datetime, s
     A recipient whose number is in doubt in another request is left out and comes back later. Raises
     `sqlalchemy.exc.IntegrityError` when another transaction put one of the numbers in doubt at this very moment.
     """
+    # A share of the run's lock: from the moment that a pause or a cancel is committed, no intent comes after it.
+    session.execute(select(Run.id).where(Run.id == work.run_id).with_for_update(read=True))
     may_send = (
         sa.exists()
         .where(col(Run.id) == batches.c.run_id, col(Run.state) == RunState.RUNNING)
@@ -262,14 +264,16 @@ def raise_floor(session: Session, account_id: int, gateway_id: int) -> None:
 
 
 def conclude_batch(session: Session, batch_id: int, *, retry_at: datetime) -> None:
-    """A request of the batch is done: the batch is accepted, or waits again if people of it are still to be sent."""
+    """A request of the batch is done: accepted, refused if nobody was taken; waiting again if people are left to send."""
     left = sa.exists().where(col(Recipient.batch_id) == batch_id, col(Recipient.state) == RecipientState.PENDING)
     if changed(session, move_batch(BatchState.PLANNED, batches.c.id == batch_id, left, not_before=retry_at)):
         return
     held = sa.exists().where(col(Recipient.batch_id) == batch_id, col(Recipient.state) == RecipientState.HELD)
     if changed(session, move_batch(BatchState.HELD, batches.c.id == batch_id, held)):
         return
-    session.execute(move_batch(BatchState.ACCEPTED, batches.c.id == batch_id))
+    taken = sa.exists().where(col(Recipient.batch_id) == batch_id, col(Recipient.gateway_id).is_not(None))
+    if not changed(session, move_batch(BatchState.ACCEPTED, batches.c.id == batch_id, taken)):
+        session.execute(move_batch(BatchState.REFUSED, batches.c.id == batch_id))
 
 
 def release(session: Session, recipient_ids: Sequence[int], reason: str) -> int:
@@ -307,11 +311,6 @@ def postpone_batch(session: Session, batch_id: int, *, until: datetime, reason: 
             reason=reason,
         )
     )
-
-
-def refuse_batch(session: Session, batch_id: int, reason: str) -> None:
-    """The gateway refused it for good."""
-    session.execute(move_batch(BatchState.REFUSED, batches.c.id == batch_id, reason=reason))
 
 
 def mark_unknown(

@@ -1,12 +1,14 @@
 """A sandbox process whose faults a test switches, and what came of a request: on the wire, in ledger and fault log."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
+from worker.sandbox.options import SandboxOptions
 from worker.sandbox.process import PrivateSandbox
 
 Row = dict[str, Any]
@@ -20,10 +22,17 @@ class FaultyGateway:
     """Its calls go over fresh connections, as the product's sends do."""
 
     sandbox: PrivateSandbox
+    client: httpx.Client
 
-    @property
-    def url(self) -> str:
-        return self.sandbox.url
+    @classmethod
+    @contextmanager
+    def start(cls, options: SandboxOptions) -> "Iterator[FaultyGateway]":
+        no_reuse = httpx.Limits(max_keepalive_connections=0)
+        with (
+            PrivateSandbox.start(options) as sandbox,
+            httpx.Client(base_url=sandbox.url, limits=no_reuse, timeout=TIMEOUT_SECONDS) as client,
+        ):
+            yield cls(sandbox, client)
 
     def switch(self, *faults: str, requests: Sequence[str] = ("send",), rate: float = 1.0, **plan: Any) -> None:
         """From now on, these kinds of requests meet these faults; no faults: all is well."""
@@ -32,7 +41,7 @@ class FaultyGateway:
         self.put({"rules": rules, **plan}).raise_for_status()
 
     def put(self, plan: Mapping[str, object]) -> httpx.Response:
-        return httpx.post(f"{self.url}/sandbox/faults", json={"key": self.sandbox.key, **plan}, timeout=TIMEOUT_SECONDS)
+        return self.client.post("/sandbox/faults", json={"key": self.sandbox.key, **plan})
 
     def send(self, numbers: Sequence[str] = NUMBERS, timeout: float = TIMEOUT_SECONDS) -> httpx.Response:
         texts = [{"number": number, "message": f"Hi {index}"} for index, number in enumerate(numbers)]
@@ -41,7 +50,7 @@ class FaultyGateway:
     def post(self, script: str, timeout: float = TIMEOUT_SECONDS, **fields: object) -> httpx.Response:
         """The key comes last, as the product sends it."""
         data = {name: str(value) for name, value in fields.items()} | {"key": self.sandbox.key}
-        return httpx.post(f"{self.url}/services/{script}.php", data=data, timeout=timeout)
+        return self.client.post(f"/services/{script}.php", data=data, timeout=timeout)
 
     def ledger(self) -> list[Row]:
         return self._lines("/sandbox/ledger")
@@ -50,7 +59,7 @@ class FaultyGateway:
         return self._lines("/sandbox/faults/log")
 
     def _lines(self, path: str) -> list[Row]:
-        return [json.loads(line) for line in httpx.get(self.url + path, timeout=TIMEOUT_SECONDS).text.splitlines()]
+        return [json.loads(line) for line in self.client.get(path).text.splitlines()]
 
 
 @dataclass(frozen=True, slots=True)

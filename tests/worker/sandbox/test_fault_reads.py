@@ -11,7 +11,6 @@ from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_replies import SERVER_ERRORS
 from worker.sandbox.faults import faults_of
 from worker.sandbox.options import Profile, SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 
 
 @pytest.fixture(scope="module", params=list(Profile))
@@ -22,8 +21,8 @@ def profile(request: pytest.FixtureRequest) -> Profile:
 
 @pytest.fixture(scope="module")
 def gateway(profile: Profile) -> Iterator[FaultyGateway]:
-    with PrivateSandbox.start(SandboxOptions(profile=profile, pace_per_second=1_000.0)) as sandbox:
-        yield FaultyGateway(sandbox)
+    with FaultyGateway.start(SandboxOptions(profile=profile, pace_per_second=1_000.0)) as started:
+        yield started
 
 
 @pytest.fixture

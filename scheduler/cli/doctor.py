@@ -1,0 +1,60 @@
+"""`doctor`: what holds, what does not, what to do."""
+
+from typing import Annotated
+
+import typer
+
+from scheduler.cli.options import AsJson
+from scheduler.cli.output import print_json, say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(doctor)
+
+
+def doctor(
+    json: AsJson = False,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Look at a private sandbox gateway in the real one's place.")
+    ] = False,
+) -> None:
+    """Check settings, database, queue, clocks and gateway.
+
+    Tells what holds, what does not, and what to do. Sends no text and shows no secret. Ends with 0 when nothing is a problem, 2 when the settings are one, 4 when the
+    gateway or its account is one, and 3 for any other.
+    """
+    from contextlib import nullcontext
+
+    from campaigns.clock import SystemClock
+    from scheduler.doctor.examination import examine
+    from scheduler.doctor.findings import Area, Standing, exit_code, problem
+    from scheduler.rehearsal import ledger_path, private_sandbox, rehearsal_settings
+    from worker.sandbox.options import SandboxOptions
+    from worker.settings import SettingsError, load_settings
+
+    findings = []
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        findings.append(problem(Area.SETTINGS, str(error), "correct it and look again"))
+    else:
+        if sandbox:
+            settings = rehearsal_settings(settings)
+        # A ledger is read where a rehearsal left one, and not begun where there is none.
+        options = None if ledger_path(settings).exists() else SandboxOptions()
+        with private_sandbox(settings, options) if sandbox else nullcontext() as gateway:
+            for finding in examine(settings, gateway, SystemClock()):
+                findings.append(finding)
+                if not json:
+                    say(f"{finding.standing.value:<7}  {finding.area.value:<8}  {finding.says}")
+                    if finding.advice and finding.standing is not Standing.OK:
+                        say(f"{'':<19}{finding.advice}")
+    code = exit_code(findings)
+    if json:
+        shown = [
+            {"area": f.area.value, "standing": f.standing.value, "says": f.says, "advice": f.advice or None}
+            for f in findings
+        ]
+        print_json({"problems": sum(f.standing is Standing.PROBLEM for f in findings), "findings": shown})
+    raise typer.Exit(code)

@@ -1,0 +1,113 @@
+"""The order in which the doctor looks: what fails first explains what follows."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from campaigns.clock import Clock
+from scheduler.doctor import clocks, database, gateway, protocol, redis_server
+from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
+from worker.gateway import GatewayClient
+from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint, gateway_key
+from worker.settings import Settings, SettingsError
+from worker.store import health
+from worker.store.engine import Store, StoreError
+from worker.throttle import connect_for_throttle
+
+
+def examine(settings: Settings, sandbox: tuple[str, SecretStr] | None, clock: Clock) -> Iterator[Finding]:
+    """Everything, finding by finding. `sandbox`: (address, key) of a sandbox in the gateway's place."""
+    client, findings = _gateway_of(settings, sandbox, clock)
+    yield from findings
+    url = sandbox[0] if sandbox else settings.gateway_url
+    key = SANDBOX_ACCOUNT if sandbox else account_fingerprint(url)
+    try:
+        store = Store(settings.database_url)
+    except StoreError as error:
+        yield problem(Area.SETTINGS, str(error), "correct CAMPAIGNS_DATABASE_URL")
+        return
+    with closing(store):
+        usable, findings = _database(store)
+        yield from findings
+        known = store if usable else None
+        yield from _services(settings, known, key, clock, on_redis=sandbox is None)
+        if client is None:
+            yield unknown(Area.GATEWAY, "the gateway was not looked at, for the settings above", "correct them first")
+            return
+        with client:
+            yield from _gateway(client, url, known, key, clock)
+
+
+def _gateway_of(
+    settings: Settings, sandbox: tuple[str, SecretStr] | None, clock: Clock
+) -> tuple[GatewayClient | None, list[Finding]]:
+    try:
+        url, key = sandbox or (settings.gateway_url, gateway_key(settings, url=settings.gateway_url))
+        client = GatewayClient(url, key, clock=clock)
+    except (SettingsError, ValueError) as error:
+        return None, [problem(Area.SETTINGS, str(error).rstrip("."), "campaigns init makes a settings file to fill in")]
+    which = "a private sandbox takes the gateway's place" if sandbox else "the gateway's address and API key are set"
+    return client, [ok(Area.SETTINGS, which)]
+
+
+def _database(store: Store) -> tuple[bool, list[Finding]]:
+    """Whether it can be read with this version, and what was found. An SQLite file that is not there stays so."""
+    path = store.sqlite_path
+    if path is not None and not path.exists():
+        return False, [database.nothing_yet()]
+    found: list[Finding] = []
+    try:
+        found += database.check_durability(store)
+        found += database.check_schema(store)
+        found += database.check_leader(store)
+    except sa.exc.DBAPIError as error:
+        reason = str(error.orig).strip().partition("\n")[0]
+        found.append(problem(Area.DATABASE, f"the database cannot be used ({reason})", "check CAMPAIGNS_DATABASE_URL"))
+        return False, found
+    schema = health.schema(store)
+    return schema.current == schema.head, found
+
+
+def _services(settings: Settings, store: Store | None, key: str, clock: Clock, *, on_redis: bool) -> Iterator[Finding]:
+    """Redis, the queue and the clocks of the servers."""
+    jobs = None
+    if settings.redis_url and on_redis:
+        with closing(connect_for_throttle(settings.redis_url)) as client:
+            yield from redis_server.check_redis(client)
+            yield from clocks.check_redis_clock(client, clock)
+            jobs = redis_server.count_jobs(client)
+    else:
+        yield ok(Area.REDIS, "no Redis is set: queue and throttle are in the one process that sends")
+    if store is None:
+        return
+    yield from clocks.check_database_clock(store, clock)
+    with store.read() as session:
+        account_id = health.find_account(session, key)
+    if account_id is not None:
+        yield from database.check_backlog(store, account_id, clock.now(), jobs)
+
+
+def _gateway(client: GatewayClient, url: str, store: Store | None, key: str, clock: Clock) -> Iterator[Finding]:
+    """The gateway, its account, and what the send protocol assumes of it."""
+    reachable, findings = gateway.check_address(url, clock)
+    yield from findings
+    account_id = None
+    if store is not None:
+        with store.read() as session:
+            account_id = health.find_account(session, key)
+        if account_id is not None:
+            yield from gateway.check_pause(store, account_id)
+    unsent, known = 0, []
+    if store is not None and account_id is not None:
+        since = clock.now() - protocol.LOOK_BACK
+        with store.read() as session:
+            unsent = health.unsent_texts(session, account_id)
+            known = health.known_messages(session, account_id, since=since, most=protocol.MOST_KNOWN)
+    if not reachable:
+        return
+    usable, finding = gateway.check_account(client, unsent=unsent)
+    yield finding
+    if usable:
+        yield from protocol.check_protocol(client, known, clock.now())

@@ -1,0 +1,94 @@
+"""The gateway and its account: reachable, the key good, credits left, its clock, and why the account is paused."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import httpx
+
+from campaigns.clock import Clock
+from scheduler.doctor.clocks import GATEWAY_OFFSET, compared, measured
+from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
+from worker.gateway import GatewayClient, GatewayError
+from worker.store import accounts, health
+from worker.store.engine import Store
+
+GATEWAY: Final = Area.GATEWAY
+TIMEOUT_SECONDS: Final = 10.0
+
+HALF_A_SECOND: Final = timedelta(seconds=0.5)
+"""An HTTP date has whole seconds: what it shows began up to a second ago."""
+
+
+def check_address(url: str, clock: Clock) -> tuple[bool, list[Finding]]:
+    """Whether a server answers there, and what its clock shows: a plain GET of the base address, without the key."""
+    dates: list[str] = []
+
+    def read() -> datetime:
+        # Not through the client: it hides headers. Any HTTP status is an answer.
+        with httpx.Client(trust_env=False, timeout=TIMEOUT_SECONDS) as client:
+            dates.append(client.get(url).headers.get("Date", ""))
+        return _parsed(dates[0]) or clock.now()
+
+    try:
+        offset, uncertainty = measured(read, clock)
+    except httpx.HTTPError as error:
+        return False, [
+            problem(
+                GATEWAY,
+                f"the gateway does not answer ({type(error).__name__}: {error})",
+                "see that its server runs, and that CAMPAIGNS_GATEWAY_URL is its address",
+            )
+        ]
+    found = [ok(GATEWAY, "the gateway answers")]
+    if _parsed(dates[0]) is None:
+        found.append(unknown(Area.CLOCK, "the gateway does not tell the time", "see that its machine keeps its time"))
+    else:
+        found.append(compared("the gateway", offset + HALF_A_SECOND, uncertainty + HALF_A_SECOND, GATEWAY_OFFSET))
+    return True, found
+
+
+def check_account(gateway: GatewayClient, *, unsent: int) -> tuple[bool, Finding]:
+    """Whether the key is good and credits are left for the `unsent` texts that are planned."""
+    try:
+        credits_left = gateway.balance().credits
+    except GatewayError as error:
+        return False, problem(
+            GATEWAY, f"the account cannot be asked: {error}", "correct CAMPAIGNS_API_KEY or the account"
+        )
+    if credits_left is None:
+        return True, ok(GATEWAY, "the key is good; credits are unlimited")
+    shown = f"the key is good; {credits_left:,} credits are left, {unsent:,} texts are still to be sent"
+    if credits_left <= 0 or credits_left < unsent:
+        return True, problem(
+            GATEWAY, shown, "buy credits: without them sending stops, and goes on by itself afterwards"
+        )
+    return True, ok(GATEWAY, shown)
+
+
+def check_pause(store: Store, account_id: int) -> Iterator[Finding]:
+    """Why nothing is sent through the account, if so."""
+    with store.read() as session:
+        account = accounts.account_view(session, account_id)
+    if not account.paused_reason:
+        yield ok(GATEWAY, "the account is not paused")
+        return
+    again = "it is tried again by itself" if account.next_probe_at else "a person has to look and to resume it"
+    yield problem(GATEWAY, f"the account is paused: {account.paused_reason}", again)
+
+
+def unsent_texts(store: Store, account_id: int | None) -> int:
+    """How many texts are still to be sent through the account."""
+    if account_id is None:
+        return 0
+    with store.read() as session:
+        return health.unsent_texts(session, account_id)
+
+
+def _parsed(date: str) -> datetime | None:
+    try:
+        parsed = parsedate_to_datetime(date)
+    except (ValueError, TypeError, IndexError):
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

@@ -1,0 +1,156 @@
+"""What the send protocol assumes of the gateway, as far as reads alone can show it; no text is sent."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from campaigns.matching import digits
+from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
+from scheduler.ticks.reconcile import LIFE_ORDER, MARGIN
+from worker.gateway import GatewayClient, GatewayError, Message, MessageStatus
+from worker.store.health import KnownMessage
+
+PROTOCOL: Final = Area.PROTOCOL
+
+LOOK_BACK: Final = timedelta(hours=24)
+"""Messages older than this prove little about the gateway of today."""
+
+MOST_KNOWN: Final = 500
+"""How many of our own messages are compared at most."""
+
+SPAN: Final = timedelta(minutes=10)
+"""Of the messages of this much time, the newest, the reads by time window must show every one."""
+
+TELLING: Final = timedelta(minutes=2)
+"""So far apart must acceptance and sending of a message be to tell by which of them a window goes."""
+
+NARROW: Final = timedelta(seconds=45)
+
+LONG_AGO: Final = datetime(2001, 1, 1, tzinfo=UTC)
+"""A day of this year has no messages: what an empty read looks like."""
+
+
+def check_protocol(gateway: GatewayClient, known: Sequence[KnownMessage], now: datetime) -> Iterator[Finding]:
+    """Look at our own `known` messages (newest first) through every kind of read. A read that fails is a problem."""
+    checks: list[Callable[[], Finding]] = [lambda: _empty_window(gateway)]
+    if known:
+        checks += [
+            lambda: _by_id(gateway, known[0]),
+            lambda: _by_group(gateway, known),
+            lambda: _by_window(gateway, known, now),
+            lambda: _window_date(gateway, known),
+        ]
+    for check in checks:
+        try:
+            yield check()
+        except GatewayError as error:
+            yield problem(PROTOCOL, f"a read failed: {error}", "requests in doubt cannot be looked up while reads fail")
+    if known:
+        yield _ids_grow(known)
+    else:
+        yield unknown(
+            PROTOCOL,
+            "nothing was sent in the last 24 hours, so nothing is known that reads would have to show",
+            "look again after a text was sent",
+        )
+
+
+def _empty_window(gateway: GatewayClient) -> Finding:
+    shown = gateway.read_status(MessageStatus.SENT, LONG_AGO, LONG_AGO + timedelta(days=1))
+    if shown:
+        return problem(
+            PROTOCOL,
+            f"asked for a day of 2001, the gateway shows {len(shown):,} messages: it does not heed the time window",
+            "look-ups still work, but each of them reads everything; ask whoever runs the gateway",
+        )
+    return ok(PROTOCOL, "a read that finds nothing is understood")
+
+
+def _by_id(gateway: GatewayClient, newest: KnownMessage) -> Finding:
+    shown = gateway.read_message(newest.gateway_id)
+    if shown is None:
+        return problem(
+            PROTOCOL,
+            f"the gateway does not show message {newest.gateway_id} by its ID, although it accepted it",
+            "see whether messages were deleted there; receipts of such texts never come",
+        )
+    if digits(shown.number) != digits(newest.number):
+        return problem(
+            PROTOCOL,
+            f"message {newest.gateway_id} is one to somebody else: this is another gateway, or a restored one",
+            "send nothing before that is clear: IDs of requests in doubt would be taken for others",
+        )
+    return ok(PROTOCOL, "a message is found by its ID")
+
+
+def _by_group(gateway: GatewayClient, known: Sequence[KnownMessage]) -> Finding:
+    group_id = known[0].group_id
+    if group_id is None:
+        return unknown(PROTOCOL, "the gateway gave the newest message no group", "its messages are followed one by one")
+    # The oldest of the known ones may be cut off from the rest of its group; those here are a part of it all the same.
+    ours = {message.gateway_id for message in known if message.group_id == group_id}
+    missing = ours - {message.id for message in gateway.read_group(group_id)}
+    if missing:
+        return problem(
+            PROTOCOL,
+            f"of {len(ours):,} messages of a group, a read of the group does not show {len(missing):,}",
+            "they are looked up one by one; following takes more reads",
+        )
+    return ok(PROTOCOL, f"a read by group shows all {len(ours):,} messages of it")
+
+
+def _by_window(gateway: GatewayClient, known: Sequence[KnownMessage], now: datetime) -> Finding:
+    latest = known[0].accepted_at
+    ours = [message for message in known if abs(latest - message.accepted_at) <= SPAN]
+    seen: set[int] = set()
+    start = min(message.accepted_at for message in ours) - MARGIN
+    for status in LIFE_ORDER:
+        # The same window as a look-up's: up to now, for the date it compares may be a later one.
+        seen.update(message.id for message in gateway.read_status(status, start, now + MARGIN))
+    missing = [message for message in ours if message.gateway_id not in seen]
+    if missing:
+        return problem(
+            PROTOCOL,
+            f"of {len(ours):,} messages the reads by status and time do not show {len(missing):,}",
+            "requests in doubt would be held for a person instead of being sent again; ask whoever runs the gateway",
+        )
+    return ok(PROTOCOL, f"reads by status and time show all {len(ours):,} messages of the last minutes of sending")
+
+
+def _window_date(gateway: GatewayClient, known: Sequence[KnownMessage]) -> Finding:
+    telling = _telling(gateway, known)
+    if telling is None:
+        return unknown(PROTOCOL, "no message shows which date a time window compares; look-ups allow for each of them")
+    ours, shown, sent_at = telling
+
+    def is_in(moment: datetime) -> bool:
+        found = gateway.read_status(shown.status, moment - NARROW, moment + NARROW)
+        return any(message.id == ours.gateway_id for message in found)
+
+    if is_in(sent_at):
+        return ok(PROTOCOL, "a time window compares the date at which the phone sent")
+    if is_in(ours.accepted_at):
+        return ok(PROTOCOL, "a time window compares the date at which the gateway accepted")
+    return unknown(PROTOCOL, "a time window compares neither the date of acceptance nor that of sending")
+
+
+def _telling(gateway: GatewayClient, known: Sequence[KnownMessage]) -> tuple[KnownMessage, Message, datetime] | None:
+    """Of the newest message and the oldest, one that was sent long after it was accepted."""
+    for ours in {known[0].gateway_id: known[0], known[-1].gateway_id: known[-1]}.values():
+        shown = gateway.read_message(ours.gateway_id)
+        if shown is None or shown.sent_at is None or shown.status not in LIFE_ORDER:
+            continue
+        if abs(shown.sent_at - ours.accepted_at) >= TELLING:
+            return ours, shown, shown.sent_at
+    return None
+
+
+def _ids_grow(known: Sequence[KnownMessage]) -> Finding:
+    below = [m for m in known if m.id_floor is not None and m.gateway_id <= m.id_floor]
+    if below:
+        return problem(
+            PROTOCOL,
+            f"{len(below):,} messages have IDs below those seen before their requests: IDs do not only grow here",
+            "requests in doubt cannot be told from older ones; send no campaign over this gateway and report it",
+        )
+    return ok(PROTOCOL, f"IDs grow: {len(known):,} messages lie above every ID seen before their requests")

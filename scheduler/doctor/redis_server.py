@@ -1,0 +1,88 @@
+"""Redis, where one is set: what the queue and the throttle need of it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, Final
+
+import redis
+
+from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
+from worker.jobs import QUEUE
+from worker.throttle import Level, RedisThrottle, ThrottleUnavailable
+
+REDIS: Final = Area.REDIS
+
+PROBE: Final = Level("doctor", 1_000_000, timedelta(seconds=1))
+"""A level of the doctor's own: a million segments a second, so that the question takes nothing from anybody."""
+
+JOBS: Final = (f"campaigns:{QUEUE}", f"campaigns:{QUEUE}.DQ")
+"""Where Dramatiq keeps its jobs: those to be done, and those that wait for a moment."""
+
+
+def count_jobs(client: redis.Redis) -> int | None:
+    """How many jobs the shared queue holds; None: Redis does not answer."""
+    try:
+        counts: list[Any] = [client.llen(key) for key in JOBS]
+    except redis.RedisError:
+        return None
+    return sum(int(count) for count in counts)
+
+
+def check_redis(client: redis.Redis) -> Iterator[Finding]:
+    """Whether Redis answers, forgets nothing while it runs, and keeps the limits over its restart."""
+    try:
+        memory: Any = client.info("memory")
+        kept: Any = client.info("persistence")
+    except redis.RedisError as error:
+        yield problem(
+            REDIS,
+            f"Redis does not answer ({type(error).__name__})",
+            "start it, or correct CAMPAIGNS_REDIS_URL; nothing is sent until it answers",
+        )
+        return
+    yield ok(REDIS, "Redis answers")
+    yield _eviction(str(memory.get("maxmemory_policy", "")))
+    yield _persistence(client, kept)
+    yield _throttle(client)
+
+
+def _eviction(policy: str) -> Finding:
+    if not policy:
+        return unknown(REDIS, "Redis does not tell its maxmemory-policy", "see that it is noeviction")
+    if policy != "noeviction":
+        return problem(
+            REDIS,
+            f"Redis forgets keys when its memory is full (maxmemory-policy {policy}): jobs and limits get lost",
+            "set maxmemory-policy to noeviction",
+        )
+    return ok(REDIS, "Redis forgets nothing when its memory is full (maxmemory-policy noeviction)")
+
+
+def _persistence(client: redis.Redis, kept: dict[str, Any]) -> Finding:
+    if kept.get("aof_enabled"):
+        if kept.get("aof_last_write_status", "ok") != "ok":
+            return problem(REDIS, "Redis could not write its log to disk", "see that its disk is not full")
+        return ok(REDIS, "Redis keeps its state on disk (appendonly yes)")
+    try:
+        answer: Any = client.config_get("save")
+    except redis.RedisError:
+        return unknown(
+            REDIS,
+            "Redis has no appendonly log and does not tell whether it saves",
+            "see that it keeps its state on disk",
+        )
+    if answer.get("save"):
+        return ok(REDIS, f"Redis keeps its state on disk from time to time (save {answer['save']})")
+    return problem(
+        REDIS,
+        "Redis keeps nothing on disk: after its restart rates are counted anew and may be exceeded once",
+        "set appendonly to yes",
+    )
+
+
+def _throttle(client: redis.Redis) -> Finding:
+    try:
+        RedisThrottle(client).reserve(1, [PROBE])
+    except ThrottleUnavailable as error:
+        return problem(REDIS, str(error), "see the log of Redis, and that its user may run scripts")
+    return ok(REDIS, "the throttle answers")

@@ -1,0 +1,46 @@
+"""Waiting for the throttle or the window: never an attempt, and nothing is sent too early."""
+
+from datetime import timedelta
+
+from campaigns.lifecycle import BatchState
+from tests.protocol.bench import Bench, exactly_once
+from worker.dispatch import Dispatched
+
+
+def test_waiting_for_the_throttle_is_never_an_attempt(bench: Bench) -> None:
+    # given 8 texts at 2 a minute, one in each request
+    run_id = bench.campaign(8, per_request=1, more="  rate: 2/minute\n")
+
+    bench.finish(run_id, within=timedelta(minutes=5))
+
+    assert exactly_once(bench, run_id)
+    assert {batch.attempt for batch in bench.batches(run_id)} == {1}
+    assert bench.outcomes(run_id) == ["accepted"] * 8
+    times = [attempt.started_at for attempt in bench.attempts(run_id)]
+    assert all(later - early >= timedelta(minutes=1) for early, later in zip(times, times[2:], strict=False))
+
+
+def test_nothing_is_sent_outside_the_window(bench: Bench) -> None:
+    # given a window that opens in two minutes (the clock stands at 09:00)
+    run_id = bench.campaign(3, more='schedule:\n  window: {from: "09:02", to: "20:00"}\n')
+    bench.pass_time(110, step=10)
+    assert bench.gateway.sends == []
+
+    bench.finish(run_id)
+
+    assert exactly_once(bench, run_id)
+    assert {batch.attempt for batch in bench.batches(run_id)} == {1}
+
+
+def test_a_job_that_comes_when_the_window_has_closed_waits_for_the_next_day(bench: Bench) -> None:
+    # given a batch queued at 19:59:59 of which the job is worked on at 20:00
+    bench.clock.advance(timedelta(hours=10, seconds=59 * 60 + 59))
+    run_id = bench.campaign(3, more='schedule:\n  window: {from: "09:00", to: "20:00"}\n')
+    bench.enqueue()
+    bench.clock.advance(1)
+
+    assert bench.work() == [Dispatched.SNOOZED]
+
+    (batch,) = bench.batches(run_id)
+    assert (batch.state, batch.attempt) == (BatchState.PLANNED, 0)
+    assert batch.not_before.isoformat() == "2026-12-02T09:00:00+00:00"

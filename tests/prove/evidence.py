@@ -1,0 +1,121 @@
+"""What is left after a run, read from outside: the gateway's ledger and the product's export."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One message that the gateway stored. `accepted_at` are unix seconds, `request` the number of its request."""
+
+    id: int
+    number: str
+    text: str
+    accepted_at: float
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the product's export says about one row of an audience. `gateway_id` None: it knows of no message."""
+
+    number: str
+    state: str
+    reason: str
+    text: str
+    segments: int
+    gateway_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """A campaign was cancelled at `at` (unix seconds), when at most `in_flight_requests` were on their way."""
+
+    at: float
+    in_flight_requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """At most `segments` in any time of length `per`.
+
+    `slack_segments` are for what lies between the moment at which the product counts and the one at which the gateway
+    stores: at least the segments of the requests that can be on their way at once.
+    """
+
+    segments: int
+    per: timedelta
+    slack_segments: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One campaign: what was asked for, and what the product says became of it.
+
+    `rows` is how many rows its audience has, duplicates and bad numbers included; `eligible` the numbers (E.164) that
+    are to get its text once. `summary` is the object of `run --json` or `status --json`, None when it never ended.
+    """
+
+    campaign: str
+    rows: int
+    eligible: frozenset[str]
+    told: tuple[Told, ...]
+    summary: Mapping[str, Any] | None
+    cancel: Cancel | None = None
+    ceiling: Ceiling | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that `checker.check` looks at.
+
+    `outputs` are logs, standard outputs and dumps by name, in which neither `key` nor a number nor a text may stand.
+    `texts_may_change`: the gateway rewrites texts in this world; `rows_may_be_hidden`: it leaves rows out of replies
+    although it stored them, so that the product tells them as failed.
+    """
+
+    sendings: tuple[Sending, ...]
+    stored: tuple[Stored, ...]
+    outputs: Mapping[str, str]
+    key: str
+    ceiling: Ceiling | None = None
+    texts_may_change: bool = False
+    rows_may_be_hidden: bool = False
+
+
+def read_ledger(path: Path) -> tuple[Stored, ...]:
+    """What a sandbox stored; inbound messages and a last line that was cut are left out. No file: nothing."""
+    if not path.exists():
+        return ()
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return stored_from(json.loads(line) for line in lines)
+
+
+def stored_from(entries: Iterable[Mapping[str, Any]]) -> tuple[Stored, ...]:
+    """The stored messages among the ledger's entries."""
+    return tuple(
+        Stored(int(e["ID"]), str(e["number"]), str(e["message"]), float(e["accepted_at"]), int(e["request"]))
+        for e in entries
+        if e["outcome"] != "received"
+    )
+
+
+def read_export(text: str) -> tuple[Told, ...]:
+    """The rows of `campaigns export CAMPAIGN --raw`."""
+    return tuple(
+        Told(
+            number=row["number"],
+            state=row["state"],
+            reason=row["reason"],
+            text=row["text"],
+            segments=int(row["segments"] or 0),
+            gateway_id=int(row["gateway_id"]) if row["gateway_id"] else None,
+        )
+        for row in csv.DictReader(io.StringIO(text, newline=""))
+    )

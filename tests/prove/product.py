@@ -1,0 +1,138 @@
+"""The product as its users have it: its command line in processes of its own, a folder, an environment, a campaign."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+from tests.prove.evidence import Told, read_export
+
+ROOT: Final = Path(__file__).parents[2]
+
+QUICK: Final[Mapping[str, str]] = {
+    "CAMPAIGNS_SEND_BY_SECONDS": "2",
+    "CAMPAIGNS_SETTLE_SECONDS": "3",
+    "CAMPAIGNS_FIRST_POLL_SECONDS": "0.3",
+    "CAMPAIGNS_MAX_POLL_SECONDS": "1",
+    "CAMPAIGNS_DEVICE_RATE": "none",
+    "CAMPAIGNS_LOG_FORMAT": "json",
+}
+"""The protocol's times, a hundredth of the defaults: what takes minutes in service takes seconds here."""
+
+FIRST_NUMBER: Final = 3_330_000_000
+"""Italian mobile numbers; every one of the next million is valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """A campaign file, and what the checker has to know about whom it is for."""
+
+    path: Path
+    campaign: str
+    rows: int
+    eligible: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended. A negative `code` is the signal that ended it."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class Product:
+    """An installation in a folder: every command works there, and what it says is kept in `outputs`."""
+
+    def __init__(self, folder: Path, *, gateway_url: str, key: str, **settings: str) -> None:
+        self.folder = folder
+        self.outputs: list[Path] = []
+        self._names = count(1)
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGNS_")}
+        self._env = {
+            **clean,
+            **QUICK,
+            "CAMPAIGNS_GATEWAY_URL": gateway_url,
+            "CAMPAIGNS_API_KEY": key,
+            "CAMPAIGNS_TIMEZONE": "Europe/Rome",
+            "PYTHONPATH": str(ROOT),
+            **{f"CAMPAIGNS_{name.upper()}": value for name, value in settings.items()},
+        }
+
+    def start(self, *command: str, victim: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """Start `campaigns COMMAND`; `victim` are options of `tests.prove.victim`. Its output goes to two files."""
+        name = f"{next(self._names):03}-{command[0]}"
+        files = [self.folder / f"{name}.{stream}" for stream in ("stdout", "stderr")]
+        with files[0].open("wb") as stdout, files[1].open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.prove.victim", *victim, "--", *command],
+                cwd=self.folder,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+            )
+        self.outputs += files
+        return process
+
+    def run(self, *command: str, victim: Sequence[str] = (), timeout_seconds: float = 60) -> Ended:
+        """Run a command to its end. Past the time it is killed, and `TimeoutExpired` raised."""
+        process = self.start(*command, victim=victim)
+        stdout, stderr = self.outputs[-2:]
+        try:
+            code = process.wait(timeout_seconds)
+        finally:
+            process.kill()
+            process.wait()
+        return Ended(code, _text(stdout), _text(stderr))
+
+    def export(self, campaign: str) -> tuple[Told, ...]:
+        """What the product says became of everybody. Not among the outputs: numbers and texts belong into it."""
+        ended = self.run("export", campaign, "--raw")
+        del self.outputs[-2:]
+        if ended.code != 0:
+            raise RuntimeError(f"the export of {campaign} ended with {ended.code}: {ended.stderr[-300:]}")
+        return read_export(ended.stdout)
+
+    def said(self) -> dict[str, str]:
+        """Everything that the processes wrote to standard output and standard error, by file."""
+        return {path.name: _text(path) for path in self.outputs}
+
+
+def summary_of(stdout: str) -> dict[str, Any] | None:
+    """The object with which `run --json` and `status --json` end; None when there is none."""
+    lines = [line for line in stdout.splitlines() if line.startswith("{")]
+    found: dict[str, Any] | None = json.loads(lines[-1]) if lines else None
+    return found
+
+
+def write_campaign(
+    folder: Path, campaign: str, *, recipients: int, first: int = 0, batch_size: int = 5, more: str = ""
+) -> Audience:
+    """A campaign file and its CSV: so many people, one of them twice, and a row whose number is none.
+
+    `first` is where their numbers begin; `more` are further lines of YAML.
+    """
+    numbers = [f"+39{FIRST_NUMBER + first + n}" for n in range(recipients)]
+    rows = [*numbers, numbers[0], "+39 12"]
+    people = "".join(f"{number},Anna{n}\n" for n, number in enumerate(rows))
+    (folder / f"{campaign}.csv").write_text(f"phone,first_name\n{people}", encoding="utf-8")
+    path = folder / f"{campaign}.yaml"
+    path.write_text(
+        f"campaign: {campaign}\n"
+        f"message: Ciao {{{{ first_name }}}}, this is {campaign}. Reply STOP to opt out.\n"
+        f"audience:\n  - file: {campaign}.csv\n    number: phone\n"
+        f"throughput:\n  batch_size: {batch_size}\n{more}",
+        encoding="utf-8",
+    )
+    return Audience(path, campaign, len(rows), frozenset(numbers))
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,85 @@
+"""`held`: who waits for a person, with the evidence."""
+
+import json
+from collections.abc import Callable
+
+from typer.testing import Result
+
+from tests.scheduler.operator.held_world import LISTED, NUMBERS, HeldWorld
+
+Cli = Callable[..., Result]
+
+
+def test_held_people_are_shown_with_the_evidence_and_what_to_do(cli: Cli, world: HeldWorld) -> None:
+    world.hold(NUMBERS[1:], found=NUMBERS[:1])
+
+    result = cli("held", "spring-sale")
+
+    assert result.exit_code == 0, result.stderr
+    batch = world.batches()[0].id
+    assert result.stdout.splitlines() == [
+        "2 people: the gateway's reads do not prove whether it was sent",
+        "  +39\u202602, +39\u202603",
+        f"  request 1 of batch {batch}: Tue 2026-12-01 10:00:00 (Europe/Rome), 3 people, device 1",
+        "    it ended: The gateway gave no complete reply (ReadTimeout); "
+        + "it was written whole, and no answer came; 412 bytes written",
+        "    looked up Tue 2026-12-01 10:00:00 (Europe/Rome): found 1; "
+        + "a text that is certainly there was not shown, so this look proves nothing",
+        "    concluded: nobody can tell by what the gateway shows",
+        "",
+        "What to do: look for these texts, at the times above, in the list of messages of the gateway "
+        + "or of the phone that was to send them.",
+        "  they are there:      campaigns resolve spring-sale --as sent",
+        "  they are not there:  campaigns resolve spring-sale --as not-sent   (sends them again)",
+        "  for one person:      add --number NUMBER",
+        "The numbers in full: campaigns export spring-sale",
+    ]
+
+
+def test_programs_get_the_evidence_as_it_is_kept(cli: Cli, world: HeldWorld) -> None:
+    world.hold()
+
+    shown = json.loads(cli("held", "spring-sale", "--json").stdout)
+
+    assert (shown["campaign"], shown["state"], shown["held"], shown["lists"]) == ("spring-sale", "running", 3, 0)
+    (group,) = shown["groups"]
+    assert group["people"] == ["+39\u202601", "+39\u202602", "+39\u202603"]
+    (request,) = group["requests"]
+    assert (request["outcome"], request["evidence"]["class"]) == ("hold", "ReplyLost")
+    assert request["evidence"]["looks"][0]["found"] == 0
+    assert "spring sale starts" not in json.dumps(shown)
+
+
+def test_people_with_different_reasons_are_shown_apart(cli: Cli, world: HeldWorld) -> None:
+    world.hold()
+    world.set_person(NUMBERS[0], reason="not found at the gateway")
+
+    shown = json.loads(cli("held", "spring-sale", "--json").stdout)
+
+    assert [(len(group["people"]), group["reason"][:9]) for group in shown["groups"]] == [
+        (1, "not found"),
+        (2, "the gatew"),
+    ]
+
+
+def test_a_contact_list_is_held_as_a_whole(cli: Cli, world: HeldWorld) -> None:
+    run_id = world.begin(LISTED, "club.yaml")
+    world.hold_list(run_id)
+
+    result = cli("held", "club")
+
+    assert result.stdout.splitlines()[0] == (
+        "everybody on contact list 7 of the gateway: nobody can tell whether the gateway sent to the list"
+    )
+    assert "a contact list, device 1" in result.stdout
+
+
+def test_nobody_held_is_one_sentence(cli: Cli, world: HeldWorld) -> None:
+    assert cli("held", "spring-sale").stdout == "nobody of spring-sale is held\n"
+
+
+def test_an_unknown_campaign_is_bad_input(cli: Cli, world: HeldWorld) -> None:
+    result = cli("held", "spring-sail")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "there is no campaign spring-sail; did you mean spring-sale?\n"
