@@ -27,7 +27,7 @@ class BatchState(StrEnum):
 
     PLANNED = "planned"  # waits for its moment -> queued, sending, cancelled
     QUEUED = "queued"  # its job is in the queue -> planned (job lost, or snoozed), sending, cancelled
-    SENDING = "sending"  # the intent is stored; one POST may be on its way -> accepted, planned, refused, unknown
+    SENDING = "sending"  # the intent is stored; a POST may be on its way -> accepted, planned, refused, unknown, held
     UNKNOWN = (
         "unknown"  # the outcome of the POST is not known, it is being looked up -> accepted, planned, refused, held
     )
@@ -74,7 +74,7 @@ RUN_MOVES: Final[Mapping[RunState, frozenset[RunState]]] = {
 BATCH_MOVES: Final[Mapping[BatchState, frozenset[BatchState]]] = {
     B.PLANNED: frozenset({B.QUEUED, B.SENDING, B.CANCELLED}),
     B.QUEUED: frozenset({B.PLANNED, B.SENDING, B.CANCELLED}),
-    B.SENDING: frozenset({B.ACCEPTED, B.PLANNED, B.REFUSED, B.UNKNOWN}),
+    B.SENDING: frozenset({B.ACCEPTED, B.PLANNED, B.REFUSED, B.UNKNOWN, B.HELD}),
     B.UNKNOWN: frozenset({B.ACCEPTED, B.PLANNED, B.REFUSED, B.HELD}),
     B.ACCEPTED: frozenset({B.PLANNED}),
     B.REFUSED: frozenset(),

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
@@ -25,6 +24,10 @@ from worker.store.exports import COLUMNS
 
 ROOT: Final = Path(__file__).parents[1]
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
+SCHEMA: Final = json_schema()
+REFUSED: Final = "key | instead"
+"""The headings of the table of keys that are not supported yet."""
+
 DOCUMENTS: Final = (
     "README.md", "CHANGELOG.md", "campaigns/README.md", "worker/README.md", "worker/throttle/README.md",
     "scheduler/README.md",
@@ -82,22 +85,34 @@ def options(command: Any) -> set[str]:
 COMMANDS: Final[Mapping[str, Any]] = dict(commands())
 
 
+def written_options(text: str) -> set[str]:
+    """Every option that stands in backticks."""
+    return {word for code in codes(text) for word in code.split() if word.startswith("-")}
+
+
+def named_by(code: str) -> set[str]:
+    """The command that `run FILE...` names; none where there is no such command."""
+    return {name for name in COMMANDS if f"{code} ".startswith(f"{name} ")}
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_option_is_in_the_readme(name: str) -> None:
-    described = [
-        row for row in rows("Commands", "command") if any(f"{code} ".startswith(f"{name} ") for code in codes(row[0]))
-    ]
+    described = [row for row in rows("Commands", "command") if any(name in named_by(code) for code in codes(row[0]))]
     assert len(described) == 1, f"campaigns {name} is not in the table of commands, or twice"
-    assert options(COMMANDS[name]) <= set(re.findall(r"--?[a-z][a-z-]*", described[0][-1]))
+    assert options(COMMANDS[name]) <= written_options(described[0][-1])
 
 
-def test_the_table_of_commands_names_no_other_command() -> None:
-    known = re.compile("|".join(COMMANDS))
-    assert [code for code in words("Commands", "command") if not known.match(code)] == []
+def test_the_table_of_commands_names_no_other_command_and_no_other_option() -> None:
+    for row in rows("Commands", "command"):
+        named = [named_by(code) for code in codes(row[0])]
+        assert all(named), f"there is no such command: {row[0]}"
+        assert written_options(row[-1]) <= {
+            word for names in named for name in names for word in options(COMMANDS[name])
+        }
 
 
 def test_global_options_are_in_the_readme() -> None:
-    assert {*options(get_command(app)), "--help", "-h"} <= set(re.findall(r"--?[a-z][a-z-]*", section("Commands")))
+    assert {*options(get_command(app)), "--help", "-h"} <= written_options(section("Commands").split("\n\n|")[0])
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -115,10 +130,8 @@ def test_every_setting_is_in_the_readme_with_its_default(name: str) -> None:
         for index, setting in enumerate(codes(row[0]))
     }
     default = Settings.model_fields[name].default
-    shown = (
-        "the machine's" if default is PydanticUndefined else "none" if default in ("", None, SecretStr("")) else default
-    )
-    assert described.get(PREFIX + name.upper()) == str(shown)
+    spoken = {"": "none", "None": "none", str(PydanticUndefined): "the machine's"}
+    assert described.get(PREFIX + name.upper()) == spoken.get(str(default), str(default))
 
 
 def test_the_table_of_settings_names_no_other_setting() -> None:
@@ -129,7 +142,7 @@ def test_the_table_of_settings_names_no_other_setting() -> None:
 def schema_paths(node: Mapping[str, Any], path: str = "") -> Iterator[str]:
     """Every key of the JSON schema: `schedule.window.from`, `audience[].file`."""
     if "$ref" in node:
-        yield from schema_paths(json_schema()["$defs"][node["$ref"].rpartition("/")[2]], path)
+        yield from schema_paths(SCHEMA["$defs"][node["$ref"].rpartition("/")[2]], path)
     for choice in (*node.get("anyOf", ()), *node.get("oneOf", ())):
         yield from schema_paths(choice, path)
     if "items" in node:
@@ -141,23 +154,14 @@ def schema_paths(node: Mapping[str, Any], path: str = "") -> Iterator[str]:
 
 
 # One source may be written without its hyphen: such a second path to the same key says nothing new.
-PATHS: Final = frozenset(re.sub(r"^(audience|exclude)\.", r"\1[].", path) for path in schema_paths(json_schema()))
+PATHS: Final = frozenset(re.sub(r"^(audience|exclude)\.", r"\1[].", path) for path in schema_paths(SCHEMA))
 
 
 @pytest.mark.parametrize("path", sorted(PATHS))
 def test_every_key_of_the_campaign_file_is_in_the_readme(path: str) -> None:
-    described, refused = words("The campaign file", "key"), words_of_refused()
+    described, refused = words("The campaign file", "key"), words("The campaign file", REFUSED) & PATHS
     holds_others = any(other.startswith((f"{path}.", f"{path}[]")) for other in PATHS)
     assert path in described or any(f"{path}.".startswith((f"{key}.", f"{key}[]")) for key in refused) or holds_others
-
-
-def words_of_refused() -> set[str]:
-    return {code for row in refused_rows() for code in codes(row[0]) if code in PATHS}
-
-
-def refused_rows() -> list[list[str]]:
-    _, _, rest = section("The campaign file").partition("| key | instead |\n")
-    return [line.split(" | ") for line in rest.split("\n\n")[0].splitlines()[1:]]
 
 
 def test_the_table_of_keys_names_no_other_key() -> None:
@@ -166,13 +170,14 @@ def test_the_table_of_keys_names_no_other_key() -> None:
 
 @pytest.mark.parametrize("entry", UNSUPPORTED, ids=lambda entry: ".".join(map(str, entry.path)))
 def test_every_key_that_is_not_supported_yet_is_listed_as_such(entry: Unsupported) -> None:
-    described = [row[0] for row in refused_rows() if ".".join(map(str, entry.path)) in codes(row[0])]
+    path = ".".join(map(str, entry.path))
+    described = [row[0] for row in rows("The campaign file", REFUSED) if path in codes(row[0])]
     assert len(described) == 1
-    assert entry.values.isdisjoint(codes(described[0])) is not bool(entry.values)
+    assert not entry.values or not entry.values.isdisjoint(codes(described[0]))
 
 
 def test_nothing_that_is_supported_is_listed_as_not_supported() -> None:
-    assert words_of_refused() == {".".join(map(str, entry.path)) for entry in UNSUPPORTED}
+    assert words("The campaign file", REFUSED) & PATHS == {".".join(map(str, entry.path)) for entry in UNSUPPORTED}
 
 
 def campaign_file(path: str = "", value: str = "") -> dict[str, Any]:

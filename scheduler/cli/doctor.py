@@ -21,8 +21,8 @@ def doctor(
 ) -> None:
     """Check settings, database, queue, clocks and gateway.
 
-    Tells what holds, what does not, and what to do. Sends no text and shows no secret. Ends with 0 when nothing is a problem, 2 when the settings are one, 4 when the
-    gateway or its account is one, and 3 for any other.
+    Tells what holds, what does not, and what to do. Sends no text and shows no secret. Ends with 0 when nothing is
+    a problem, 2 when the settings are one, 4 when the gateway or its account is one, and 3 for any other.
     """
     from contextlib import nullcontext
 

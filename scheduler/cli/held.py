@@ -45,8 +45,8 @@ def register(app: typer.Typer) -> None:
 def held(campaign: Slug, json: AsJson = False) -> None:
     """Show who waits for a person to decide, and why.
 
-    The gateway's answers do not prove whether these texts were sent. Look at its own list of messages, or at that of
-    the phone, then tell what you found with: campaigns resolve
+    The gateway's answers do not prove whether these texts were sent. Look at its own list of messages, or at that
+    of the phone, then tell what you found with: campaigns resolve
     """
     from scheduler.cli.reading import campaign_store, latest_run
     from worker.settings import load_settings
@@ -94,7 +94,8 @@ def resolve(
 ) -> None:
     """Decide whether held texts were sent.
 
-    First look at the gateway's or the phone's own list of messages. `not-sent` sends them again. `sent` counts them as accepted; their receipts cannot be followed. See: campaigns held
+    First look at the gateway's or the phone's own list of messages. `not-sent` sends them again. `sent` counts them
+    as accepted; their receipts cannot be followed. See: campaigns held
     """
     from campaigns.clock import SystemClock
     from scheduler.cli.people import normalised

@@ -27,7 +27,8 @@ def why(
 ) -> None:
     """Tell one person's full story, the newest campaign first.
 
-    What was planned, each attempt and its evidence, receipts, and the cause of the state. The number is shown in full, and with --json the text, too.
+    What was planned, each attempt and its evidence, receipts, and the cause of the state. The number is shown in
+    full, and with --json the text, too.
     """
     from scheduler.cli.reading import existing_store
     from scheduler.story_words import chapter_json, chapter_lines

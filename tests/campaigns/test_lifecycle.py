@@ -28,9 +28,7 @@ CYCLES: Final[list[tuple[type[StrEnum], Moves, frozenset[StrEnum]]]] = [
     # A plan writes recipients in any of these states.
     (RecipientState, RECIPIENT_MOVES, frozenset({RecipientState.PENDING, *NEVER_SENT})),
 ]
-EVERY_CYCLE = pytest.mark.parametrize(
-    ("states", "moves", "starts"), CYCLES, ids=lambda value: getattr(value, "__name__", "")
-)
+EVERY_CYCLE = pytest.mark.parametrize(("states", "moves", "starts"), CYCLES, ids=["run", "batch", "recipient"])
 
 
 def described_edges(states: type[StrEnum]) -> dict[str, set[str]]:

@@ -10,7 +10,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final, Self
@@ -99,13 +99,13 @@ def happen(world: World, rng: random.Random, event: str, fault_share: float) -> 
         _RARE[event](world, run)
 
 
-_RARE: Final = {
-    "crash_all": lambda world, run: world.crash_all(),
-    "lose": lambda world, run: world.lose_jobs(),
-    "follow": lambda world, run: world.follow(),
+_RARE: Final[Mapping[str, Callable[[World, int], object]]] = {
+    "crash_all": lambda world, _run: world.crash_all(),
+    "lose": lambda world, _run: world.lose_jobs(),
+    "follow": lambda world, _run: world.follow(),
     "resend": lambda world, run: world.resend_held(run),
-    "backup": lambda world, run: world.take_backup(),
-    "restore": lambda world, run: world.restore_backup(),
+    "backup": lambda world, _run: world.take_backup(),
+    "restore": lambda world, _run: world.restore_backup(),
 }
 
 

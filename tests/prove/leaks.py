@@ -34,7 +34,7 @@ def leaks(outputs: Mapping[str, str], *, key: str, numbers: Iterable[str], texts
 def _numbers_in(content: str, digits: set[str]) -> int:
     """How many of the numbers occur, also inside a longer row of digits (`0039...`)."""
     lengths = {len(number) for number in digits}
-    seen = set()
+    seen: set[str] = set()
     for match in _DIGITS.finditer(content):
         run = match.group()
         for length in lengths:

@@ -24,7 +24,7 @@ from campaigns.lifecycle import (
 )
 from campaigns.matching import Sought
 from campaigns.receipts import RANKS, counted_retries, worth
-from campaigns.verdicts import LookUp
+from tests.prove.model_rows import Account, Attempt, Batch, Recipient, Run
 
 
 def _guards(moves: Mapping[S, frozenset[S]]) -> dict[S, frozenset[S]]:
@@ -32,91 +32,6 @@ def _guards(moves: Mapping[S, frozenset[S]]) -> dict[S, frozenset[S]]:
 
 
 RUN_GUARDS, BATCH_GUARDS, RECIPIENT_GUARDS = _guards(RUN_MOVES), _guards(BATCH_MOVES), _guards(RECIPIENT_MOVES)
-
-
-@dataclass(slots=True)
-class Run:
-    """One firing of a campaign."""
-
-    id: int
-    text: str
-    policy: OnUnknown
-    state: RunState = RunState.RUNNING
-    list_id: int | None = None
-
-
-@dataclass(slots=True)
-class Batch:
-    """The recipients of one request."""
-
-    id: int
-    run: Run
-    not_before: datetime
-    state: BatchState = BatchState.PLANNED
-    queued_at: datetime | None = None
-    attempt: int = 0
-    reason: str = ""
-
-
-@dataclass(slots=True)
-class Recipient:
-    """One person in one run."""
-
-    id: int
-    run: Run
-    batch: Batch
-    number: str
-    state: RecipientState = RecipientState.PENDING
-    reason: str = ""
-    gateway_id: int | None = None
-    accepted_at: datetime | None = None
-    retries: int = 0
-
-    @property
-    def text(self) -> str:
-        """What the person is to read."""
-        return f"{self.run.text} {self.number}"
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One POST. `state` is open, unknown or closed."""
-
-    id: int
-    batch: Batch
-    number: int
-    started_at: datetime
-    send_by: datetime
-    id_floor: int
-    people: tuple[Recipient, ...]
-    next_check_at: datetime
-    state: str = "open"
-    outcome: str = ""
-    problem: str = ""
-    is_device_problem: bool = False
-    looks: list[LookUp] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Account:
-    """The gateway account."""
-
-    paused_reason: str = ""
-    next_probe_at: datetime | None = None
-    failures: int = 0
-    highest_gateway_id: int = 0
-    restored: "Restored | None" = None  # an older database came back: nothing is sent until everybody was looked up
-
-
-@dataclass(slots=True)
-class Restored:
-    """What is known after an older database came back: when it was made, and the last moment of a request since."""
-
-    backup_at: datetime
-    send_by: datetime
-    id_floor: int
-    has_begun: bool = False
-    looked_up: set[int] = field(default_factory=set)  # recipients whose look-up has begun
 
 
 @dataclass(slots=True)
@@ -176,10 +91,10 @@ class Database:
             return
         for batch in self.batches:
             if batch.run is run and not (spares_held and batch.state is BatchState.HELD):
-                self._move_batch(batch, BatchState.CANCELLED)
+                self.move_batch(batch, BatchState.CANCELLED)
         for recipient in self.recipients:
             if recipient.run is run and recipient.state is RecipientState.PENDING:
-                self._move(recipient, RecipientState.CANCELLED, "cancelled by hand")
+                self.move(recipient, RecipientState.CANCELLED, "cancelled by hand")
 
     def pause_account(self, reason: str, probe_at: datetime | None) -> None:
         if not self.account.paused_reason:
@@ -196,13 +111,13 @@ class Database:
             run.state = to
         return allowed
 
-    def _move_batch(self, batch: Batch, to: BatchState, reason: str = "") -> bool:
+    def move_batch(self, batch: Batch, to: BatchState, reason: str = "") -> bool:
         allowed = batch.state in BATCH_GUARDS[to]
         if allowed:
             batch.state, batch.reason = to, reason
         return allowed
 
-    def _move(self, recipient: Recipient, to: RecipientState, reason: str) -> bool:
+    def move(self, recipient: Recipient, to: RecipientState, reason: str) -> bool:
         allowed = recipient.state in RECIPIENT_GUARDS[to]
         if allowed:
             recipient.state, recipient.reason = to, reason
@@ -217,20 +132,20 @@ class Database:
         due = []
         for batch in self.batches:
             is_due = batch.state is BatchState.PLANNED and batch.not_before <= now
-            if is_due and batch.run.state is RunState.RUNNING and self._move_batch(batch, BatchState.QUEUED):
+            if is_due and batch.run.state is RunState.RUNNING and self.move_batch(batch, BatchState.QUEUED):
                 batch.queued_at = now
                 due.append(batch.id)
         return due
 
     def snooze(self, batch: Batch, until: datetime) -> None:
         if batch.state is BatchState.QUEUED:
-            self._move_batch(batch, BatchState.PLANNED, "later")
+            self.move_batch(batch, BatchState.PLANNED, "later")
             batch.not_before = until
 
     def requeue_lost(self, before: datetime) -> None:
         for batch in self.batches:
             if batch.state is BatchState.QUEUED and batch.queued_at is not None and batch.queued_at <= before:
-                self._move_batch(batch, BatchState.PLANNED)
+                self.move_batch(batch, BatchState.PLANNED)
 
     # The send protocol.
 
@@ -261,10 +176,10 @@ class Database:
             people = tuple(r for r in waiting if r.number not in taken)
             if not people:
                 return "in doubt elsewhere" if waiting else "nothing left"
-        self._move_batch(batch, BatchState.SENDING)
+        self.move_batch(batch, BatchState.SENDING)
         batch.attempt += 1
         for recipient in people:
-            self._move(recipient, RecipientState.IN_DOUBT, "")
+            self.move(recipient, RecipientState.IN_DOUBT, "")
         floor = self.account.highest_gateway_id
         attempt = Attempt(len(self.attempts) + 1, batch, batch.attempt, now, send_by, floor, people, send_by)
         self.attempts.append(attempt)
@@ -281,7 +196,7 @@ class Database:
         if attempt.state != "open":
             return False
         attempt.state, attempt.outcome, attempt.next_check_at = "unknown", outcome, next_check_at
-        return self._move_batch(attempt.batch, BatchState.UNKNOWN)
+        return self.move_batch(attempt.batch, BatchState.UNKNOWN)
 
     def abandon_stale(self, before: datetime, now: datetime) -> None:
         for attempt in self.attempts:
@@ -312,24 +227,24 @@ class Database:
         for id_ in ids:
             recipient = self.recipients[id_ - 1]
             if recipient.state is RecipientState.IN_DOUBT:
-                self._move(recipient, to, reason)
+                self.move(recipient, to, reason)
 
     def accept(self, placed: Iterable[tuple[int, int]], now: datetime) -> None:
         """(recipient id, gateway ID) of those that the gateway has."""
         for id_, gateway_id in placed:
             recipient = self.recipients[id_ - 1]
-            if recipient.state is RecipientState.IN_DOUBT and self._move(recipient, RecipientState.ACCEPTED, ""):
+            if recipient.state is RecipientState.IN_DOUBT and self.move(recipient, RecipientState.ACCEPTED, ""):
                 recipient.gateway_id, recipient.accepted_at, recipient.retries = gateway_id, now, 0
         self.raise_floor(gateway_id for _, gateway_id in placed)
 
     def conclude_batch(self, batch: Batch, retry_at: datetime) -> None:
         if self.pending(batch):
-            if self._move_batch(batch, BatchState.PLANNED):
+            if self.move_batch(batch, BatchState.PLANNED):
                 batch.not_before = retry_at
             return
         has_held = any(r.batch is batch and r.state is RecipientState.HELD for r in self.recipients)
-        if not (has_held and self._move_batch(batch, BatchState.HELD)):
-            self._move_batch(batch, BatchState.ACCEPTED)
+        if not (has_held and self.move_batch(batch, BatchState.HELD)):
+            self.move_batch(batch, BatchState.ACCEPTED)
 
     def accept_list(self, batch: Batch, people: Iterable[tuple[str, int]], now: datetime) -> None:
         """(number, gateway ID) of a contact list."""
@@ -340,15 +255,15 @@ class Database:
                 Recipient(id_, batch.run, batch, number, state, gateway_id=gateway_id, accepted_at=now)
             )
             self.raise_floor([gateway_id])
-        self._move_batch(batch, BatchState.ACCEPTED)
+        self.move_batch(batch, BatchState.ACCEPTED)
 
     def postpone_batch(self, batch: Batch, until: datetime, reason: str) -> None:
         in_flight = batch.state in {BatchState.SENDING, BatchState.UNKNOWN}
-        if in_flight and self._move_batch(batch, BatchState.PLANNED, reason):
+        if in_flight and self.move_batch(batch, BatchState.PLANNED, reason):
             batch.not_before = until
 
     def hold_batch(self, batch: Batch, reason: str) -> None:
-        self._move_batch(batch, BatchState.HELD, reason)
+        self.move_batch(batch, BatchState.HELD, reason)
 
     def split_batch(self, batch: Batch, until: datetime) -> None:
         waiting = self.pending(batch)
@@ -364,7 +279,7 @@ class Database:
         for recipient in self.recipients:
             takes = recipient.gateway_id == gateway_id and recipient.state in RANKS
             if takes and worth(recipient.state, recipient.retries) < worth(state, retries):
-                self._move(recipient, state, "as the phone says")
+                self.move(recipient, state, "as the phone says")
                 recipient.retries = counted_retries(retries)
 
     def resend_held(self, run: Run, now: datetime) -> list[Recipient]:
@@ -374,45 +289,8 @@ class Database:
             return []
         again = [r for r in held if r.batch.state in {BatchState.HELD, BatchState.ACCEPTED}]
         for recipient in again:
-            self._move(recipient, RecipientState.PENDING, "sent again by hand")
+            self.move(recipient, RecipientState.PENDING, "sent again by hand")
         for batch in {r.batch.id: r.batch for r in again}.values():
-            self._move_batch(batch, BatchState.PLANNED)
+            self.move_batch(batch, BatchState.PLANNED)
             batch.not_before = now
         return again
-
-    # A restored backup.
-
-    def quarantine(self, now: datetime) -> None:
-        """Whoever is pending may have been sent since the backup: in doubt, like the people of a lost request.
-
-        One round of it: a number that is in doubt in another run has to wait for the next one. What was in doubt when
-        the backup was made may have been settled and sent again since.
-        """
-        restored = self.account.restored
-        if restored is None:
-            return
-        if not restored.has_begun:
-            restored.has_begun = True
-            for attempt in self.attempts:
-                if attempt.state != "closed":
-                    attempt.send_by, attempt.looks, attempt.state = restored.send_by, [], "open"
-                    self.mark_unknown(attempt, "unknown", now)
-        for batch in self.batches:
-            taken = {r.number for r in self.in_doubt()}
-            waiting = [r for r in self.pending(batch) if r.id not in restored.looked_up]
-            people = tuple(r for r in waiting if r.number not in taken)
-            is_new_list = batch.run.list_id is not None and batch.attempt == 0
-            if not (people or is_new_list) or not self._move_batch(batch, BatchState.SENDING):
-                continue
-            batch.attempt += 1
-            for recipient in people:
-                self._move(recipient, RecipientState.IN_DOUBT, "")
-            restored.looked_up.update(r.id for r in people)
-            attempt = Attempt(
-                len(self.attempts) + 1, batch, batch.attempt, restored.backup_at, restored.send_by, restored.id_floor,
-                people, now,
-            )  # fmt: skip
-            self.attempts.append(attempt)
-            self.mark_unknown(attempt, "unknown", now)
-        if all(a.state == "closed" for a in self.attempts):
-            self.account.restored = None

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from tests.prove.model_database import Attempt, Batch, Recipient
 from tests.prove.model_gateway import Mood, Origin
+from tests.prove.model_rows import Attempt, Batch, Recipient
 from tests.prove.model_service import Flaw
 from tests.prove.model_world import World
 from worker.store.queue import QUEUED_TOO_LONG
 
 LONGEST_END: Final = timedelta(hours=3)
-"""Liveness: so long after the last fault everybody has an end. Looks that prove nothing take 13 minutes, a pause 16.5."""
+"""Liveness: so long after the last fault everybody has an end. Blind looks take 13 minutes, a pause at most 16.5."""
 
 _WAITING: Final = frozenset({BatchState.PLANNED, BatchState.QUEUED, BatchState.SENDING, BatchState.UNKNOWN})
 _CLOCK_ERROR: Final = timedelta(seconds=6)

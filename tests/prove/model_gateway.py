@@ -14,8 +14,9 @@ from worker.gateway.classify import Seen
 from worker.gateway.results import Message
 
 LATEST_COMMIT: Final = timedelta(seconds=285)
-"""The generator's form of the design's assumption: visible within `settle` (300 s) of `send_by`, less 5 s of clock error
-on each of two machines and 5 s for the look itself."""
+"""The generator's form of the design's assumption: visible within `settle` (300 s) of `send_by`.
+
+Less 5 s of clock error on each of two machines, and 5 s for the look itself."""
 
 Row = dict[str, Any]
 Origin = tuple[int, str]
@@ -60,11 +61,11 @@ class Shape:
 
 
 def _lost(error: Exception) -> Callable[[list[Row]], Seen]:
-    return lambda rows: Seen(error=error, bytes_written=999, is_send=True)
+    return lambda _rows: Seen(error=error, bytes_written=999, is_send=True)
 
 
 def _status(status: int, body: bytes = b"oops") -> Callable[[list[Row]], Seen]:
-    return lambda rows: Seen(status=status, body=body, is_send=True)
+    return lambda _rows: Seen(status=status, body=body, is_send=True)
 
 
 def _json(value: Callable[[list[Row]], object]) -> Callable[[list[Row]], Seen]:
@@ -72,7 +73,7 @@ def _json(value: Callable[[list[Row]], object]) -> Callable[[list[Row]], Seen]:
 
 
 def _error(code: int, text: str) -> Callable[[list[Row]], Seen]:
-    return _json(lambda rows: {"success": False, "data": None, "error": {"code": code, "message": text}})
+    return _json(lambda _rows: {"success": False, "data": None, "error": {"code": code, "message": text}})
 
 
 def _success(data: Callable[[list[Row]], object]) -> Callable[[list[Row]], Seen]:
@@ -114,12 +115,12 @@ SHAPES: Final[dict[str, Shape]] = {
     "empty": Shape(_status(200, b""), _ANY),
     "html": Shape(_status(200, b"<html>Wartung</html>"), _ANY),
     "cut_json": Shape(_status(200, b'{"success": true, "data": {"mess'), _ANY),
-    "not_its_json": Shape(_json(lambda rows: ["hello"]), _ANY),
+    "not_its_json": Shape(_json(lambda _rows: ["hello"]), _ANY),
     "unknown_text": Shape(_error(500, "Etwas ist schiefgegangen"), _ANY),
     "unknown_code": Shape(_error(42, "Deadlock found when trying to get lock"), _ANY),
-    "only_credits": Shape(_success(lambda rows: {"credits": 7}), _ANY),
-    "no_messages": Shape(_success(lambda rows: {"messages": []}), _ANY),
-    "null_messages": Shape(_success(lambda rows: {"messages": None}), _ANY),
+    "only_credits": Shape(_success(lambda _rows: {"credits": 7}), _ANY),
+    "no_messages": Shape(_success(lambda _rows: {"messages": []}), _ANY),
+    "null_messages": Shape(_success(lambda _rows: {"messages": None}), _ANY),
     "no_numbers": Shape(_success(lambda rows: {"messages": [{**row, "number": None} for row in rows]}), _ANY),
     "one_id": Shape(_success(lambda rows: {"messages": [{**row, "ID": 1} for row in rows * 2]}), _ANY),
     "foreign_row": Shape(_success(lambda rows: {"messages": [*rows, {"ID": 1, "number": "+999"}]}), _ANY),
@@ -160,7 +161,7 @@ class Stored:
     origin: Origin | None  # None: not ours
 
 
-class ReadFailed(Exception):
+class ReadError(Exception):
     """The read brought nothing that could be read."""
 
 
@@ -188,10 +189,10 @@ class ModelGateway:
     def read_status(
         self, status: MessageStatus, start: datetime, end: datetime, now: datetime, mood: Mood | None = None
     ) -> list[Message]:
-        """What a read by status and time shows now, in this mood or the present one. Raises ReadFailed."""
+        """What a read by status and time shows now, in this mood or the present one. Raises ReadError."""
         mood = mood or self.mood
         if mood is Mood.FAILING or (mood is Mood.HALTING and status is MessageStatus.SENT):
-            raise ReadFailed
+            raise ReadError
         if mood is Mood.EMPTY:
             return []
         return [

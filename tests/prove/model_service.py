@@ -5,7 +5,7 @@ the glue between them is written here a second time; each function names the one
 """
 
 import sys
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,8 +20,8 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.matching import Candidate, Match, Sought, is_similar, match
 from campaigns.verdicts import LookUp, Verdict, next_look, verdict
 from scheduler.ticks.reconcile import LIFE_ORDER, MARGIN
-from tests.prove.model_database import Attempt
-from tests.prove.model_gateway import Mood, ReadFailed
+from tests.prove.model_gateway import Mood, ReadError
+from tests.prove.model_rows import Attempt
 from worker.gateway import DeviceRefused, FailureUnknown, SendOutcome
 from worker.gateway.classify import Seen, classify
 from worker.gateway.results import Message
@@ -35,7 +35,7 @@ SEND_BY: Final = timedelta(seconds=30)
 SETTLE: Final = timedelta(seconds=300)
 CONNECT_TRIES: Final = 3
 
-Steps = Iterator[str]
+Steps = Generator[str, None, None]
 """What runs until its next named step; it can be left there for ever."""
 
 
@@ -204,7 +204,7 @@ def _read(
             yield "look"
         try:
             into.update((m.id, m) for m in world.gateway.read_status(status, start, end, world.now, mood))
-        except ReadFailed:
+        except ReadError:
             return False
     return True
 
@@ -217,7 +217,9 @@ def _match(attempt: Attempt, sought: Sought, messages: Mapping[int, Message], at
     mine = [
         c
         for c in candidates
-        if c.gateway_id > sought.id_floor and c.gateway_id not in attributed and is_similar(c.text, attempt.batch.run.text)
+        if c.gateway_id > sought.id_floor
+        and c.gateway_id not in attributed
+        and is_similar(c.text, attempt.batch.run.text)
     ]
     return Match({c.gateway_id: c for c in mine})
 

@@ -11,8 +11,10 @@ from campaigns.definition import OnUnknown
 from campaigns.lifecycle import RunState
 from scheduler.ticks.follow import RECEIPT_STATES
 from scheduler.ticks.rescue import REPLY_GRACE
-from tests.prove.model_database import Attempt, Database, Restored, Run
+from tests.prove.model_database import Database
 from tests.prove.model_gateway import Dress, ModelGateway, Mood, Origin, SendFault, status_at
+from tests.prove.model_quarantine import quarantine
+from tests.prove.model_rows import Attempt, Restored, Run
 from tests.prove.model_service import SEND_BY, Flaw, Steps, look_up, send_job
 from worker.gateway.classify import Seen
 from worker.store.queue import QUEUED_TOO_LONG
@@ -100,7 +102,7 @@ class World:
         probe_at = self.db.account.next_probe_at
         if probe_at is not None and probe_at <= now:
             self.db.resume_account()
-        self.db.quarantine(now)
+        quarantine(self.db, now)
         self.jobs += self.db.queue_due(now)
         for attempt in self.db.attempts:
             if attempt.state == "unknown" and attempt.next_check_at <= now:
@@ -162,7 +164,7 @@ class World:
         self.counts["restored"] += 1
         if Flaw.NO_QUARANTINE not in self.flaws:
             self.db.account.restored = Restored(made_at, self.now + SEND_BY, self.db.account.highest_gateway_id)
-            self.db.quarantine(self.now)
+            quarantine(self.db, self.now)
 
     # What the gateway does.
 

@@ -1,6 +1,7 @@
 """No history doubles or loses a text, and every rule of the protocol is needed for that."""
 
 import random
+from collections import deque
 from datetime import timedelta
 
 import pytest
@@ -9,14 +10,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from campaigns.definition import OnUnknown
-from campaigns.lifecycle import RecipientState, RunState
+from campaigns.lifecycle import RecipientState
 from tests.prove.histories import NUMBERS, SECONDS, TEXTS, History, draw_fault, main, run_many
 from tests.prove.model_ending import judge, settle
-from tests.prove.model_gateway import Mood, SendFault, Storing
+from tests.prove.model_gateway import Dress, Mood, SendFault, Storing
 from tests.prove.model_service import Flaw, look_up, send_job
 from tests.prove.model_world import World
 
 EXACT = timedelta(0)
+ANNA, BEA = NUMBERS[:2]
 PLACES = st.integers(0, 7)
 SKEWS = st.sampled_from([timedelta(seconds=seconds) for seconds in (0, -5, 5)])
 FAULTS = st.integers(0, 2**32 - 1).map(lambda seed: draw_fault(random.Random(seed)))
@@ -114,3 +116,121 @@ def test_every_rule_is_needed(flaw: Flaw, histories: int) -> None:
             assert history.run()[1].is_kept
             return
     pytest.fail(f"{histories} histories without {flaw} kept every promise")
+
+
+def post_all(world: World, *faults: SendFault) -> None:
+    """Every batch that is due is posted, with these faults in turn, and its outcome is stored."""
+    world.tick(EXACT)
+    world.faults.extend(faults)
+    while world.jobs:
+        deque(send_job(world, world.jobs.pop(0), EXACT), maxlen=0)
+
+
+def look(world: World, *moods: Mood) -> None:
+    """The scheduler looks once at everything in doubt; `moods` are how reads answer before each of its steps."""
+    for attempt in [attempt for attempt in world.db.attempts if attempt.state == "unknown"]:
+        steps = look_up(world, attempt, EXACT)
+        for mood in moods:
+            world.set_mood(mood)
+            next(steps, None)
+        deque(steps, maxlen=0)
+
+
+@pytest.mark.parametrize(("flaws", "doubled"), [((), 0), ((Flaw.SHORT_LIES,), 1)])
+def test_a_control_counts_only_if_it_saw_what_the_rest_of_the_look_saw(flaws: tuple[Flaw, ...], doubled: int) -> None:
+    # Given a known message, and half an hour later a text that is stored late and of which no reply came
+    world = World(frozenset(flaws))
+    world.plan("Hello", OnUnknown.RECONCILE, [[BEA]])
+    post_all(world)
+    world.pass_time(1_800)
+    world.plan("Hello", OnUnknown.RECONCILE, [[ANNA]])
+    post_all(world, SendFault("no_reply", Storing.LATE))
+    world.pass_time(40)
+    look(world, Mood.HONEST)
+    world.pass_time(300)
+
+    # When reads show nothing at all until the one that looks for the known message
+    look(world, Mood.EMPTY, Mood.EMPTY, Mood.EMPTY, Mood.HONEST)
+    settle(world)
+
+    # Then the control is blind as well, and nobody is sent again
+    assert judge(world).doubled == doubled
+
+
+@pytest.mark.parametrize(("flaws", "lost"), [((), 0), ((Flaw.LIST_HALF_READ,), 6)])
+def test_a_look_of_which_reads_failed_does_not_say_who_is_on_a_list(flaws: tuple[Flaw, ...], lost: int) -> None:
+    # Given a contact list that got its texts, and no reply
+    world = World(frozenset(flaws))
+    world.plan_list("Hello", NUMBERS[:8])
+    post_all(world, SendFault("no_reply", Storing.ALL))
+    world.pass_time(340)
+
+    # When the look after `settle` sees those that are pending, and then reads fail
+    look(world, Mood.HALTING)
+    settle(world)
+
+    # Then the others of the list are found by a later look
+    assert judge(world).lost == lost
+
+
+@pytest.mark.parametrize(("flaws", "lost"), [((), 0), ((Flaw.CANCEL_HELD,), 8)])
+def test_a_list_that_is_held_is_not_called_cancelled(flaws: tuple[Flaw, ...], lost: int) -> None:
+    # Given a contact list that got a rewritten text, and no reply
+    world = World(frozenset(flaws))
+    world.plan_list("Hello", NUMBERS[:8])
+    post_all(world, SendFault("no_reply", Storing.ALL, Dress.REWRITTEN))
+
+    # When its run is cancelled while it is in doubt
+    world.cancel(0)
+    settle(world)
+
+    # Then nobody is told that it was never sent
+    assert judge(world).lost == lost
+
+
+def test_what_another_tool_sends_to_more_people_is_not_taken_for_ours() -> None:
+    # Given a request that never arrived, and in the same minute another text to these people and others
+    world = World()
+    world.plan("Hello", OnUnknown.RECONCILE, [NUMBERS[:4]])
+    post_all(world, SendFault("no_reply", Storing.NOTHING))
+    world.overhear("From another tool", NUMBERS[:6])
+
+    settle(world)
+
+    assert judge(world).is_kept
+    assert all(r.gateway_id is None for r in world.db.recipients if r.state is RecipientState.HELD)
+
+
+def test_what_is_cancelled_before_the_request_is_written_is_not_sent() -> None:
+    world = World()
+    world.plan("Hello", OnUnknown.RECONCILE, [[ANNA, BEA]])
+    world.tick(EXACT)
+    job = send_job(world, world.jobs.pop(), EXACT)
+    while next(job) != "P3":
+        pass
+
+    world.cancel(0)
+    deque(job, maxlen=0)
+    settle(world)
+
+    assert world.gateway.messages == []
+    assert {r.state for r in world.db.recipients} == {RecipientState.CANCELLED}
+    assert judge(world).is_kept
+
+
+def test_a_history_that_breaks_a_promise_is_shrunk_to_a_smaller_one() -> None:
+    flaws = frozenset({Flaw.RETRY_EVERYTHING})
+    seeds = (f"3:{number}" for number in range(20))
+    history = next(h for h in map(History.from_seed, seeds) if not h.run(flaws)[1].is_kept)
+
+    smaller = history.shrink(flaws)
+
+    assert len(smaller.events) < len(history.events) / 2
+    assert not smaller.run(flaws)[1].is_kept
+
+
+def test_the_command_prints_its_figures_and_fails_where_a_promise_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--count", "30", "--seed", "5"]) == 0
+    assert "doubled 0, lost 0" in capsys.readouterr().out
+    assert main(["--count", "30", "--seed", "3", "--without", "retry-everything"]) == 1
+    assert "3:" in capsys.readouterr().out

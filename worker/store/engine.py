@@ -1,8 +1,9 @@
 """Opening the database so that a commit is durable and no update is lost, on SQLite and on PostgreSQL."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ class Store:
                 "CAMPAIGNS_DATABASE_URL is not a database address; use sqlite:///campaigns.db or postgresql+psycopg://..."
             ) from None
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        # SQLite takes one writer at a time and lets the others sleep and look again: threads of one process queue up
+        # here instead, which sent a quarter more in a measurement with four of them.
+        self._turn: AbstractContextManager[object] = threading.Lock() if self.is_sqlite else nullcontext()
         if self.is_sqlite:
             self._writer, self._reader = (
                 _sqlite_engine(self.url, immediate=True),
@@ -48,7 +52,7 @@ class Store:
 
         `name` names its two crash points, before and after the commit; each transaction of the product has its own.
         """
-        with Session(self._writer) as session:
+        with self._turn, Session(self._writer) as session:
             with session.begin():
                 yield session
                 session.flush()

@@ -176,7 +176,7 @@ def clear_plan(
     session: Session, run_id: int, *, definition_id: int, starts_at: datetime, follow_seconds: float
 ) -> bool:
     """Forget the plan of a run of which nothing was sent, so that it can be planned anew. False: something was sent."""
-    # The lock first, the question after it: on PostgreSQL an intent under way holds a share of the lock, and is seen then.
+    # The lock first, the question after it: on PostgreSQL an intent under way holds a share of it, and is seen then.
     state = session.exec(select(Run.state).where(Run.id == run_id).with_for_update()).one()
     if has_sent(session, run_id):
         return False

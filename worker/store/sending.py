@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.segments import segmentation
-from worker.store.models import Account, Attempt, AttemptState, Batch, MessageGroup, Recipient, Run
+from worker.store import hot
+from worker.store.models import Account, Attempt, AttemptState, Batch, Recipient
 from worker.store.moves import batches, changed, move_batch, move_recipients, recipients
 
 
@@ -77,36 +79,7 @@ class Placed:
 
 def load_work(session: Session, batch_id: int) -> Work | None:
     """The batch and what it would cost in segments; None: there is nothing to do for it."""
-    pending = (
-        select(
-            col(Recipient.batch_id).label("batch_id"),
-            sa.func.count().label("recipients"),
-            sa.func.sum(Recipient.segments).label("segments"),
-        )
-        .where(Recipient.batch_id == batch_id, Recipient.state == RecipientState.PENDING)
-        .group_by(col(Recipient.batch_id))
-        .subquery()
-    )
-    row = session.execute(
-        sa.select(
-            batches.c.id,
-            batches.c.run_id,
-            col(Run.account_id),
-            col(Run.definition_id),
-            batches.c.ordinal,
-            batches.c.attempt,
-            sa.func.coalesce(pending.c.recipients, 0),
-            sa.func.coalesce(pending.c.segments, batches.c.segments),
-            batches.c.list_id,
-        )
-        .join(Run, col(Run.id) == batches.c.run_id)
-        .outerjoin(pending, pending.c.batch_id == batches.c.id)
-        .where(
-            batches.c.id == batch_id,
-            batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED]),
-            col(Run.state) == RunState.RUNNING,
-        )
-    ).first()
+    row = session.connection().execute(hot.LOAD_WORK, {"b_batch": batch_id}).first()
     return None if row is None else Work(*row)
 
 
@@ -116,55 +89,34 @@ def record_intent(session: Session, work: Work, *, target: str, now: datetime, s
     A recipient whose number is in doubt in another request is left out and comes back later. Raises
     `sqlalchemy.exc.IntegrityError` when another transaction put one of the numbers in doubt at this very moment.
     """
-    # A share of the run's lock: from the moment that a pause or a cancel is committed, no intent comes after it.
-    session.execute(select(Run.id).where(Run.id == work.run_id).with_for_update(read=True))
-    may_send = (
-        sa.exists()
-        .where(col(Run.id) == batches.c.run_id, col(Run.state) == RunState.RUNNING)
-        .where(col(Account.id) == col(Run.account_id), col(Account.paused_reason) == "")
-    )
-    taken = session.execute(
-        move_batch(
-            BatchState.SENDING, batches.c.id == work.batch_id, may_send, attempt=batches.c.attempt + 1, reason=""
-        ).returning(batches.c.attempt)
-    ).scalar()
-    if taken is None:
+    connection = session.connection()
+    connection.execute(hot.LOCK_RUN, {"b_run": work.run_id})
+    number = connection.execute(hot.TAKE_BATCH, {"b_batch": work.batch_id}).scalar()
+    if number is None:
         return NoIntent.NOT_DUE
     addressees: tuple[Addressee, ...] = ()
     if work.list_id is None:
-        other = sa.orm.aliased(Recipient)
-        in_doubt = sa.select(col(other.number)).where(col(other.state) == RecipientState.IN_DOUBT)
-        rows = session.execute(
-            move_recipients(
-                RecipientState.IN_DOUBT,
-                recipients.c.batch_id == work.batch_id,
-                recipients.c.state == RecipientState.PENDING,
-                recipients.c.number.not_in(in_doubt),
-                attempts=recipients.c.attempts + 1,
-            ).returning(recipients.c.id, recipients.c.number, recipients.c.text, recipients.c.segments)
-        ).all()
-        addressees = tuple(sorted((Addressee(*row) for row in rows), key=lambda a: a.id))
+        rows = connection.execute(hot.PROMISE, {"b_batch": work.batch_id}).all()
+        addressees = tuple(Addressee(*row) for row in sorted(rows, key=itemgetter(0)))
         if not addressees:
             return NoIntent.ALL_IN_DOUBT if work.recipients else NoIntent.NOTHING_LEFT
     deadline = now + send_by
-    attempt = Attempt(
-        run_id=work.run_id,
-        batch_id=work.batch_id,
-        number=taken,
-        state=AttemptState.OPEN,
-        started_at=now,
-        send_by=deadline,
-        id_floor=session.exec(select(Account.highest_gateway_id).where(Account.id == work.account_id)).one(),
-        payload_hash=payload_hash(addressees),
-        target=target,
-        recipients=len(addressees),
-        segments=sum(a.segments for a in addressees) or work.segments,
+    values = {
+        "b_account": work.account_id,
+        "b_run_id": work.run_id,
+        "b_batch_id": work.batch_id,
+        "b_number": number,
+        "b_started_at": now,
+        "b_send_by": deadline,
+        "b_payload_hash": payload_hash(addressees),
+        "b_target": target,
+        "b_recipients": len(addressees),
+        "b_segments": sum(a.segments for a in addressees) or work.segments,
         # A process that died while it sent leaves an open attempt: from here on reconciling may take it over.
-        next_check_at=deadline,
-    )
-    session.add(attempt)
-    session.flush()
-    return Intent(attempt.id, work.batch_id, work.run_id, work.account_id, taken, deadline, addressees, work.list_id)
+        "b_next_check_at": deadline,
+    }
+    attempt_id = connection.execute(hot.OPEN_ATTEMPT, values).scalar_one()
+    return Intent(attempt_id, work.batch_id, work.run_id, work.account_id, number, deadline, addressees, work.list_id)
 
 
 def payload_hash(addressees: Sequence[Addressee]) -> str:
@@ -179,12 +131,8 @@ def close_attempt(
     session: Session, attempt_id: int, *, outcome: str, evidence: Mapping[str, Any], now: datetime
 ) -> bool:
     """Write the outcome down, once. False: it was decided already, and this one is too late to count."""
-    statement = (
-        sa.update(Attempt)
-        .where(col(Attempt.id) == attempt_id, col(Attempt.state) != AttemptState.CLOSED)
-        .values(state=AttemptState.CLOSED, outcome=outcome, evidence=dict(evidence), finished_at=now)
-    )
-    return bool(changed(session, statement))
+    values = {"b_attempt": attempt_id, "b_outcome": outcome, "b_evidence": dict(evidence), "b_now": now}
+    return bool(session.connection().execute(hot.CLOSE_ATTEMPT, values).rowcount)
 
 
 def record_accepted(
@@ -196,23 +144,10 @@ def record_accepted(
     first_poll_at: datetime,
     retry_at: datetime,
 ) -> int:
-    """The gateway has these recipients; how many changed. Recipients not named stay in doubt: the caller decides."""
-    statement = (
-        move_recipients(RecipientState.ACCEPTED, recipients.c.id == sa.bindparam("b_id"))
-        .where(recipients.c.state == RecipientState.IN_DOUBT)
-        .values(
-            gateway_id=sa.bindparam("b_gateway_id"),
-            group_id=sa.bindparam("b_group_id"),
-            device=sa.bindparam("b_device"),
-            sim=sa.bindparam("b_sim"),
-            accepted_at=now,
-            reason="",
-            retries=0,
-        )
-    )
+    """The gateway has these recipients; how many they are. Whoever is not named stays in doubt: the caller decides."""
     if placed:
         session.connection().execute(
-            statement,
+            hot.ACCEPT,
             [
                 {
                     "b_id": p.recipient_id,
@@ -220,6 +155,7 @@ def record_accepted(
                     "b_group_id": p.group_id,
                     "b_device": p.device,
                     "b_sim": p.sim,
+                    "b_now": now,
                 }
                 for p in placed
             ],
@@ -234,46 +170,36 @@ def add_groups(
     session: Session, run_id: int, batch_id: int, placed: Sequence[Placed], *, now: datetime, first_poll_at: datetime
 ) -> None:
     """Follow these messages from `first_poll_at` on; those without a groupID one by one, as group ''."""
+    connection = session.connection()
     for group_id, messages in Counter(p.group_id or "" for p in placed).items():
-        known = sa.update(MessageGroup).where(
-            col(MessageGroup.run_id) == run_id,
-            col(MessageGroup.group_id) == group_id,
-            col(MessageGroup.batch_id) == batch_id,
-        )
-        if not changed(session, known.values(messages=MessageGroup.messages + messages, next_poll_at=first_poll_at)):
-            session.add(
-                MessageGroup(
-                    run_id=run_id,
-                    batch_id=batch_id,
-                    group_id=group_id,
-                    accepted_at=now,
-                    messages=messages,
-                    next_poll_at=first_poll_at,
-                )
-            )
-    session.flush()
+        known = {
+            "b_run": run_id,
+            "b_batch": batch_id,
+            "b_group": group_id,
+            "b_messages": messages,
+            "b_poll_at": first_poll_at,
+        }
+        if not connection.execute(hot.EXTEND_GROUP, known).rowcount:
+            values = {
+                "run_id": run_id,
+                "batch_id": batch_id,
+                "group_id": group_id,
+                "accepted_at": now,
+                "messages": messages,
+                "polls": 0,
+                "next_poll_at": first_poll_at,
+            }
+            connection.execute(hot.ADD_GROUP, values)
 
 
 def raise_floor(session: Session, account_id: int, gateway_id: int) -> None:
     """Remember the highest gateway ID seen: messages of a later request lie above it."""
-    session.execute(
-        sa.update(Account)
-        .where(col(Account.id) == account_id, col(Account.highest_gateway_id) < gateway_id)
-        .values(highest_gateway_id=gateway_id)
-    )
+    session.connection().execute(hot.RAISE_FLOOR, {"b_account": account_id, "b_seen": gateway_id})
 
 
 def conclude_batch(session: Session, batch_id: int, *, retry_at: datetime) -> None:
-    """A request of the batch is done: accepted, refused if nobody was taken; waiting again if people are left to send."""
-    left = sa.exists().where(col(Recipient.batch_id) == batch_id, col(Recipient.state) == RecipientState.PENDING)
-    if changed(session, move_batch(BatchState.PLANNED, batches.c.id == batch_id, left, not_before=retry_at)):
-        return
-    held = sa.exists().where(col(Recipient.batch_id) == batch_id, col(Recipient.state) == RecipientState.HELD)
-    if changed(session, move_batch(BatchState.HELD, batches.c.id == batch_id, held)):
-        return
-    taken = sa.exists().where(col(Recipient.batch_id) == batch_id, col(Recipient.gateway_id).is_not(None))
-    if not changed(session, move_batch(BatchState.ACCEPTED, batches.c.id == batch_id, taken)):
-        session.execute(move_batch(BatchState.REFUSED, batches.c.id == batch_id))
+    """A request of the batch is done: accepted, refused or held; or waiting again, if people are left to send."""
+    session.connection().execute(hot.CONCLUDE_BATCH, {"b_batch": batch_id, "b_retry_at": retry_at})
 
 
 def release(session: Session, recipient_ids: Sequence[int], reason: str) -> int:
@@ -292,6 +218,8 @@ def hold_in_doubt(session: Session, recipient_ids: Sequence[int], reason: str) -
 
 
 def _move_in_doubt(session: Session, recipient_ids: Sequence[int], to: RecipientState, reason: str) -> int:
+    if not recipient_ids:
+        return 0
     return changed(
         session,
         move_recipients(
@@ -391,19 +319,12 @@ def count_failure(session: Session, account_id: int) -> int:
 
 def reset_failures(session: Session, account_id: int) -> None:
     """The gateway answered."""
-    session.execute(
-        sa.update(Account).where(col(Account.id) == account_id, col(Account.failures) > 0).values(failures=0)
-    )
+    session.connection().execute(hot.RESET_FAILURES, {"b_account": account_id})
 
 
 def may_still_send(session: Session, run_id: int) -> bool:
     """Whether neither the run nor its account was stopped since the intent."""
-    query = (
-        select(Run.id)
-        .join(Account, col(Account.id) == col(Run.account_id))
-        .where(Run.id == run_id, Run.state == RunState.RUNNING, Account.paused_reason == "")
-    )
-    return session.exec(query).first() is not None
+    return session.connection().execute(hot.MAY_STILL_SEND, {"b_run": run_id}).first() is not None
 
 
 @dataclass(frozen=True, slots=True)

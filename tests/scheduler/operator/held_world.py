@@ -1,7 +1,7 @@
 """A campaign that was begun, and short words for how its requests end."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,11 +11,14 @@ from pydantic import SecretStr
 from campaigns.decisions import UNPROVEN
 from campaigns.lifecycle import RecipientState
 from scheduler.intake import read_file, take_up
-from tests.support.clocks import START, FakeClock
+from tests.support.clocks import FakeClock
 from worker.runtime import build_runtime
 from worker.settings import load_settings
 from worker.store import runs, sending
 from worker.store.models import Batch, MessageGroup, Recipient, Run
+
+START: Final = datetime(2025, 12, 1, 9, 0, tzinfo=UTC)
+"""The commands go by the real clock: everything here lies before it, on a Monday."""
 
 SEND_BY: Final = timedelta(seconds=30)
 NUMBERS: Final = ("+393331000001", "+393331000002", "+393331000003")

@@ -147,10 +147,13 @@ def test_a_fault_log_that_cannot_be_written_is_an_error_with_a_reason(
         start_sandbox(SandboxOptions(fault_log=tmp_path / "nowhere" / "faults.jsonl"))
 
 
-def test_the_table_of_the_readme_has_every_fault() -> None:
+def test_the_tables_of_the_readme_say_what_every_fault_befalls() -> None:
     # given
     readme = Path(worker.sandbox.__path__[0], "README.md").read_text()
+    every_request = ["balance", "contacts", "read", "send"]
     # when
-    names = re.findall(r"^\| `([a-z0-9_]+)`", readme, re.MULTILINE)
+    table = re.findall(r"^\| `([a-z0-9_]+)` \| ([a-z, ]+) \|", readme.partition("### Over HTTP")[2], re.MULTILINE)
     # then
-    assert sorted(names) == sorted(FAULTS)
+    told = {name: every_request if befalls == "all" else sorted(befalls.split(", ")) for name, befalls in table}
+    assert told == {name: sorted(fault.befalls) for name, fault in FAULTS.items()}
+    assert len(told) == len(table)

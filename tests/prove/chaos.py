@@ -1,0 +1,288 @@
+"""The product under kill -9, pauses, a moved clock, lost and repeated jobs, and a gateway that fails at random.
+
+`python -m tests.prove.chaos --mode embedded|fleet --recipients N --kills K --faults 0.2 --seed N`. The seed decides on
+what is tried and when; what the processes are doing at that moment is up to the machine.
+"""
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from tests.prove.checker import Findings, check
+from tests.prove.evidence import Ceiling
+from tests.prove.product import Audience, write_campaign
+from tests.prove.stage import Process, Stage, ends_within, freeze, kill, wait_until
+from tests.prove.unrest import QUIET, STOPS_THE_ACCOUNT, unrest
+from tests.support.servers import PostgresServer, RedisServer
+from worker.jobs import redis_queue
+
+SETTLED_SECONDS: Final = 150.0
+"""Liveness: so long after the last disturbance everything has to be over."""
+
+STEPS: Final = ("intent", "reply", "failure", "queue", "verdict", "rescue", "receipts", "settle")
+REQUEST: Final = ("post:before_connect", "post:before_first_byte", "post:replied", "post:failed")
+POINTS: Final = (*REQUEST, *(f"{step}:{moment}" for step in STEPS for moment in ("before_commit", "committed")))
+"""Where half of the kills are aimed at; the others come at any moment."""
+
+RATE: Final = 40
+"""Segments a second: what stretches the sending, so that kills find it under way."""
+
+BATCH: Final = 5
+WORKERS: Final = 4
+SCHEDULERS: Final = 2
+THREADS: Final = 4  # the product's default for one process
+
+CLOCK_OFFSET_SECONDS: Final = 1.0
+"""How far one worker's clock is ahead. In proportion to `settle` that is more than a minute and a half in service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is tried. `faults` is the share (0..1) of sends that fault."""
+
+    mode: str
+    recipients: int
+    kills: int
+    faults: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it. `disturbances` counts everything that was done to the processes, by kind."""
+
+    trial: Trial
+    findings: Findings
+    posts: int
+    faults: dict[str, int]
+    disturbances: dict[str, int]
+    seconds: float
+    ended_in_time: bool
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether every promise was kept."""
+        return self.ended_in_time and not self.findings.violations
+
+
+@dataclass
+class _Course:
+    """One trial on its stage."""
+
+    trial: Trial
+    stage: Stage
+    rng: random.Random
+    done: Counter[str] = field(default_factory=Counter)
+
+    def write(self, folder: Path) -> list[Audience]:
+        """Two campaigns; half of the second one's people are in the first, too."""
+        half = self.trial.recipients // 2
+        more = f"  rate: {RATE}/second\nfollow:\n  until: 60s\n"
+        return [
+            write_campaign(folder, name, recipients=count, first=first, batch_size=BATCH, more=more)
+            for name, count, first in (("first", half, 0), ("second", self.trial.recipients - half, half // 2))
+        ]
+
+    def aim(self) -> tuple[str, ...]:
+        """The victim's option for a kill at a named point, for half of the victims."""
+        if self.rng.random() < 0.5:
+            return ()
+        return ("--crash", f"{self.rng.choice(POINTS)}:{self.rng.randint(1, 3)}")
+
+    def end(self, process: Process, *, was_aimed: bool) -> None:
+        """Kill it, unless it has killed itself."""
+        self.done["killed at a point" if was_aimed and process.poll() is not None else "killed at random"] += 1
+        kill(process)
+
+
+def embedded(trial: Trial, stage: Stage) -> tuple[list[Audience], bool, Counter[str]]:
+    """`campaigns run` on SQLite, killed again and again while the gateway fails; then left alone."""
+    course = _Course(trial, stage, random.Random(trial.seed))
+    audiences = course.write(stage.folder)
+    command = ("run", *(str(audience.path) for audience in audiences), "--json", "--verbose")
+    stage.put_faults(unrest(trial.faults, trial.seed))
+    for _ in range(trial.kills):
+        aim = course.aim()
+        process = stage.start(*command, victim=aim)
+        log = stage.product.outputs[-1]
+        wait_until(lambda p=process, log=log: p.poll() is not None or log.stat().st_size > 0, 10.0)  # type: ignore[misc]
+        if not ends_within(process, course.rng.uniform(0.0, 2.5)) and course.rng.random() < 0.3:
+            freeze(process, 2.5)
+            course.done["paused"] += 1
+        if process.poll() is None or process.returncode < 0:
+            course.end(process, was_aimed=bool(aim))
+    stage.put_faults(QUIET)
+    until = time.monotonic() + SETTLED_SECONDS
+    while time.monotonic() < until:
+        process = stage.start(*command)
+        ends_within(process, until - time.monotonic())
+        if process.poll() in {0, 3}:
+            return audiences, True, course.done
+        course.done[f"run ended with {process.poll()}"] += 1
+        _as_a_person(stage, audiences)
+    return audiences, False, course.done
+
+
+def _as_a_person(stage: Stage, audiences: Sequence[Audience]) -> None:
+    """Let campaigns go on that were paused because the gateway refused too much."""
+    for audience in audiences:
+        stage.product.run("resume", audience.campaign)
+    time.sleep(1)
+
+
+@dataclass
+class _Fleet:
+    """The processes of a service by their role, started again when they end."""
+
+    course: _Course
+    roles: dict[str, Process] = field(default_factory=dict)
+    aimed: set[str] = field(default_factory=set)
+
+    def start(self, role: str) -> None:
+        kind, number = role.split("-")
+        clock = ("--clock-offset", str(CLOCK_OFFSET_SECONDS)) if role == "worker-0" else ()
+        aim = () if number == "0" else self.course.aim()
+        self.aimed.discard(role)
+        if aim:
+            self.aimed.add(role)
+        self.roles[role] = self.course.stage.start(kind, "--json", victim=(*clock, *aim))
+
+    def revive(self) -> None:
+        """Start what a point has ended."""
+        for role, process in self.roles.items():
+            if process.poll() is not None:
+                self.course.done["killed at a point" if role in self.aimed else "ended by itself"] += 1
+                self.start(role)
+
+    def kill_one(self) -> None:
+        role = self.course.rng.choice(sorted(self.roles))
+        self.course.end(self.roles[role], was_aimed=role in self.aimed)
+        self.start(role)
+
+    def pause_one(self) -> None:
+        role = self.course.rng.choice([role for role in sorted(self.roles) if role != "worker-0"])
+        freeze(self.roles[role], 2.5)
+        self.course.done["paused"] += 1
+
+
+def fleet(trial: Trial, stage: Stage, redis: RedisServer) -> tuple[list[Audience], bool, Counter[str]]:
+    """Workers and schedulers on PostgreSQL and Redis, killed and started again; jobs lost and repeated."""
+    course = _Course(trial, stage, random.Random(trial.seed))
+    stage.put_faults(unrest(trial.faults, trial.seed, without=STOPS_THE_ACCOUNT))
+    processes = _Fleet(course)
+    for role in [f"worker-{n}" for n in range(WORKERS)] + [f"scheduler-{n}" for n in range(SCHEDULERS)]:
+        processes.start(role)
+    audiences = course.write(stage.inbox)
+    wait_until(lambda: stage.stored() > 0, 30.0)
+
+    def flush() -> None:
+        redis.flush()
+        course.done["redis flushed"] += 1
+        repeat()
+
+    def repeat() -> None:
+        # Also what brings back the jobs that a flush lost, or their batches would wait a minute for the rescue.
+        jobs = redis_queue(redis.url, lambda _: None)
+        course.done["jobs repeated"] += jobs.enqueue(range(1, trial.recipients // BATCH + 1))
+        jobs.stop()
+
+    others: list[Callable[[], None]] = [flush, repeat, processes.pause_one]
+    for number in range(trial.kills):
+        processes.kill_one()
+        others[number % len(others)]()
+        time.sleep(course.rng.uniform(0.2, 1.5))
+        processes.revive()
+    stage.put_faults(QUIET)
+    reports = [stage.inbox / f"{audience.campaign}.report.csv" for audience in audiences]
+
+    def is_over() -> bool:
+        processes.revive()
+        return all(report.exists() for report in reports)
+
+    has_ended = wait_until(is_over, SETTLED_SECONDS)
+    for process in processes.roles.values():
+        kill(process)
+    return audiences, has_ended, course.done
+
+
+def run(trial: Trial, folder: Path, *, redis: RedisServer | None = None, postgres_url: str = "") -> Outcome:
+    """Carry a trial out in a folder of its own and judge it; a fleet needs its servers."""
+    began = time.monotonic()
+    # Between the moment at which the product counts a segment and the one at which the gateway stores it lies up to a
+    # second, by the late commits above all: another second's worth, and the requests of every thread.
+    ceiling = Ceiling(2 * RATE, timedelta(seconds=1), slack_segments=2 * RATE + THREADS * BATCH)
+    with Stage(folder, database_url=postgres_url, redis_url=redis.url if redis else "") as stage:
+        if redis is None:
+            audiences, has_ended, disturbances = embedded(trial, stage)
+        else:
+            audiences, has_ended, disturbances = fleet(trial, stage, redis)
+        findings = check(stage.evidence(audiences, ceiling=ceiling))
+        return Outcome(
+            trial,
+            findings,
+            stage.posts(),
+            stage.faults_drawn(),
+            dict(disturbances),
+            time.monotonic() - began,
+            has_ended,
+        )
+
+
+def table(outcome: Outcome) -> str:
+    """The outcome as text, a figure a line, then every violation."""
+    found = outcome.findings
+    lines = {
+        "mode": outcome.trial.mode, "seed": outcome.trial.seed, "recipients": found.recipients, "posts": outcome.posts,
+        "stored": found.stored, "faults": sum(outcome.faults.values()), **outcome.disturbances, "held": found.held,
+        "failed": found.failed, "unsettled": found.unsettled, "doubled": found.doubled, "lost": found.lost,
+        "seconds": round(outcome.seconds, 1), "ended in time": outcome.ended_in_time,
+    }  # fmt: skip
+    kinds = ", ".join(f"{name} {count}" for name, count in sorted(outcome.faults.items()))
+    rows = [f"{name:>20}  {value}" for name, value in lines.items()]
+    return "\n".join([*rows, f"{'faults by kind':>20}  {kinds}", *(f"VIOLATION: {each}" for each in found.violations)])
+
+
+def run_with_servers(trial: Trial, folder: Path) -> Outcome:
+    """Start the servers that the trial needs, and carry it out."""
+    if trial.mode == "embedded":
+        return run(trial, folder)
+    with ExitStack() as stack:
+        redis, postgres = RedisServer(), PostgresServer()
+        for server in (redis, postgres):
+            stack.callback(server.close)
+            server.start()
+        return run(trial, folder, redis=redis, postgres_url=postgres.url(postgres.create_database()))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit code 1: a promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.prove.chaos")
+    parser.add_argument("--mode", choices=("embedded", "fleet"), default="embedded")
+    parser.add_argument("--recipients", type=int, default=300)
+    parser.add_argument("--kills", type=int, default=8)
+    parser.add_argument("--faults", type=float, default=0.2, metavar="SHARE")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder and leave it behind")
+    chosen = parser.parse_args(arguments)
+    trial = Trial(chosen.mode, chosen.recipients, chosen.kills, chosen.faults, chosen.seed)
+    with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
+        outcome = run_with_servers(trial, chosen.keep or Path(temporary))
+    sys.stdout.write(table(outcome) + "\n")
+    if chosen.json:
+        chosen.json.write_text(json.dumps(asdict(outcome), indent=1) + "\n")
+    return 0 if outcome.is_kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,182 @@
+"""Where the process is killed, in which world, and everything that is varied besides: the matrix of the crash proof."""
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import product
+from typing import Final
+
+from worker.sandbox.exchange import RequestKind
+from worker.sandbox.fault_plan import FaultPlan, FaultRule
+
+FAULTY_REQUESTS: Final = 3
+"""The first so many sends of a faulty world go wrong: all that may be in doubt at once, so that later ones wait."""
+
+
+class Database(StrEnum):
+    """Where the truth is kept."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+class Policy(StrEnum):
+    """`follow.on_unknown`. `resend` is left out: it is documented to double what was stored without an answer."""
+
+    RECONCILE = "reconcile"
+    HOLD = "hold"
+
+
+class Kind(StrEnum):
+    """What the campaign is like."""
+
+    PEOPLE = "people"
+    CONTACT_LIST = "contact_list"
+    NOBODY = "nobody"  # an audience file without rows: planning fails
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The circumstances of a crash. `first_crash` ends an earlier process, so that there is something to come back to.
+
+    `fault` befalls the first sends. `rate_per_second` (segments) throttles the campaign. `delivery_seconds` is how long
+    receipts take. Without `will_end_well` the process may also end by itself because the account was stopped.
+    """
+
+    name: str
+    fault: str = ""
+    first_crash: str = ""
+    kind: Kind = Kind.PEOPLE
+    rate_per_second: int | None = None
+    delivery_seconds: float = 0.3
+
+    def faults(self, seed: int) -> FaultPlan:
+        """The sandbox's plan."""
+        if not self.fault:
+            return FaultPlan(seed=seed)
+        rule = FaultRule((RequestKind.SEND,), 1.0, {self.fault: 1.0}, until_request=FAULTY_REQUESTS)
+        return FaultPlan(seed=seed, rules=(rule,))
+
+
+QUIET: Final = World("no fault")
+LOST: Final = World("reply lost", "drop_after")
+STORED: Final = World("error after storing", "server_error_after")
+UNSTORED: Final = World("error, not stored", "server_error_before")
+CAME_BACK: Final = World("killed before", first_crash="post:replied:1")
+THROTTLED: Final = World("rate", rate_per_second=10)
+NO_CREDITS: Final = World("no credits", "refused_credits")
+SLOW: Final = World("not stored, slow receipts", "server_error_before", delivery_seconds=9.0)
+A_LIST: Final = World("contact list", kind=Kind.CONTACT_LIST)
+NOBODY: Final = World("empty audience", kind=Kind.NOBODY)
+
+ANY: Final = (QUIET, LOST, STORED, UNSTORED)
+FAULTY: Final = (LOST, STORED, UNSTORED)
+
+TRANSACTIONS: Final[Mapping[str, tuple[World, ...]]] = {
+    "account": ANY,
+    "register": ANY,
+    "plan_chunk": ANY,
+    "plan_list": (A_LIST,),
+    "plan_finished": ANY,
+    "plan_failed": (NOBODY,),
+    "probe_now": (NO_CREDITS,),
+    "requeue_mine": ANY,
+    "start": ANY,
+    "queue": ANY,
+    "snooze": (THROTTLED,),
+    "intent": ANY,
+    "reply": ANY,
+    "failure": FAULTY,
+    "rescue": (CAME_BACK,),
+    "verdict": (CAME_BACK, *FAULTY),
+    "watch": (SLOW,),
+    "poll_schedule": ANY,
+    "receipts": ANY,
+    "settle": ANY,
+    "finish": ANY,
+}
+"""Every transaction that `campaigns run` can reach, and the worlds in which it does."""
+
+REQUESTS: Final[Mapping[str, tuple[World, ...]]] = {
+    "post:before_connect": ANY,
+    "post:before_first_byte": ANY,
+    "post:replied": ANY,
+    "post:failed": FAULTY,
+}
+
+NOT_BY_RUN: Final[Mapping[str, str]] = {
+    "probe": "60 s after an account was paused; `run` has given up by then",
+    "requeue_all": "`up` and `worker`",
+    "recover": "`recover`",
+    "recover_end": "`recover`",
+    "resolve": "`resolve`",
+    "control": "`pause`, `resume`, `cancel`, `approve`",
+    "inbox_remember": "the inbox",
+    "inbox_forget": "the inbox",
+    "inbox_cancel": "the inbox",
+    "inbox_status": "the inbox",
+}
+"""Transactions that `campaigns run` does not reach, and who does."""
+
+ONCE: Final = frozenset(
+    {"account", "register", "plan_list", "plan_finished", "plan_failed", "probe_now", "requeue_mine", "settle"}
+    | {"plan_chunk", "queue", "rescue", "watch", "finish"}
+)
+"""What one process does once or may do once: the n-th time is then the n-th process that is killed there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One campaign with one way to be killed. `seed` decides what is random in its gateway."""
+
+    point: str
+    nth: int
+    world: World
+    policy: Policy
+    database: Database
+    seed: int = field(default=0, compare=False)
+
+    @property
+    def name(self) -> str:
+        return f"{self.point}:{self.nth}, {self.world.name}, {self.policy}, {self.database}"
+
+    def crashes(self) -> tuple[str, ...]:
+        """Where each process in turn is killed."""
+        earlier = (self.world.first_crash,) if self.world.first_crash else ()
+        if self.point.partition(":")[0] in ONCE:
+            return (*earlier, *[f"{self.point}:1"] * self.nth)
+        return (*earlier, f"{self.point}:{self.nth}")
+
+
+def points() -> Iterator[tuple[str, World]]:
+    """Every point with every world in which it can be reached."""
+    for name, worlds in TRANSACTIONS.items():
+        for edge, world in product(("before_commit", "committed"), worlds):
+            yield f"{name}:{edge}", world
+    for point, worlds in REQUESTS.items():
+        for world in worlds:
+            yield point, world
+
+
+def matrix(seed: int) -> list[Case]:
+    """All of it: point, world, first to third time, policy, database."""
+    ways = product(points(), (1, 2, 3), Policy, Database)
+    return [
+        Case(point, nth, world, policy, database, seed + number)
+        for number, ((point, world), nth, policy, database) in enumerate(ways)
+    ]
+
+
+def sample(seed: int, size: int) -> list[Case]:
+    """So many cases of the matrix, each at a transaction or request of its own as long as there are any."""
+    cases = matrix(seed)
+    random.Random(seed).shuffle(cases)
+    seen: dict[str, int] = {}
+
+    def turn(case: Case) -> int:
+        place = case.point if case.point in REQUESTS else case.point.partition(":")[0]
+        seen[place] = seen.get(place, 0) + 1
+        return seen[place]
+
+    return [case for _, case in sorted(((turn(case), case) for case in cases), key=lambda pair: pair[0])][:size]

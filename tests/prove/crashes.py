@@ -1,0 +1,211 @@
+"""Killing the product at every commit and every request, starting it again, and judging what came of it.
+
+`python -m tests.prove.crashes [--short|--long] [--cases N] --seed N`. The exit code is 1 when a promise was broken.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.prove.checker import Findings, check
+from tests.prove.crash_points import Case, Database, Kind, World, matrix, sample
+from tests.prove.evidence import Ceiling, Evidence, Sending, read_ledger
+from tests.prove.product import Audience, Ended, Product, summary_of, write_campaign
+from tests.support.servers import PostgresServer
+from worker.sandbox.contacts import STARTING_LISTS
+from worker.sandbox.options import SandboxOptions
+from worker.sandbox.process import PrivateSandbox
+
+RECIPIENTS: Final = 30
+BATCH: Final = 5
+SHORT: Final = 12
+AT_ONCE: Final = 4
+"""Cases at a time: each waits most of its time for `send_by` and `settle`."""
+
+MOST_PROCESSES: Final = 8
+MOST_SECONDS: Final = 90
+DONE, BAD_INPUT, UNHAPPY, STOPPED = 0, 2, 3, 4
+CAMPAIGN: Final = "crash"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A case and what came of it. `kills`: how many processes were killed where they should be."""
+
+    case: Case
+    kills: int
+    processes: int
+    seconds: float
+    findings: Findings
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the process was killed at the case's own point at least once."""
+        return self.kills > (1 if self.case.world.first_crash else 0)
+
+
+def try_case(case: Case, folder: Path, database_url: str) -> Tried:
+    """Run one case in its own empty folder, with its own gateway, until the product has ended by itself."""
+    began = time.monotonic()
+    audience = _write(folder, case)
+    delivery = case.world.delivery_seconds
+    ledger = folder / "ledger.jsonl"
+    options = SandboxOptions(
+        ledger=ledger,
+        faults=case.world.faults(case.seed),
+        delivery_min_seconds=delivery,
+        delivery_max_seconds=delivery + 0.3,
+        seed=case.seed,
+    )
+    with PrivateSandbox.start(options) as sandbox:
+        product = Product(folder, gateway_url=sandbox.url, key=sandbox.key, database_url=database_url)
+        ends, kills, troubles = _live(product, audience, case)
+        told = product.export(CAMPAIGN)
+    summary = summary_of(ends[-1].stdout) if ends else None
+    if case.world.kind is Kind.NOBODY:
+        # A run that could not be planned has no summary of `run --json`: nothing of it may be anywhere.
+        sendings: tuple[Sending, ...] = ()
+        troubles += ["a campaign without an audience has recipients"] if told else []
+    else:
+        sendings = (Sending(CAMPAIGN, audience.rows, audience.eligible, told, summary, ceiling=_ceiling(case.world)),)
+    findings = check(Evidence(sendings, read_ledger(ledger), product.said(), sandbox.key))
+    findings = replace(findings, violations=(*troubles, *findings.violations))
+    return Tried(case, kills, len(ends), time.monotonic() - began, findings)
+
+
+def _write(folder: Path, case: Case) -> Audience:
+    """The campaign of the case."""
+    more = f"follow:\n  on_unknown: {case.policy}\n"
+    if case.world.kind is Kind.PEOPLE:
+        rate = case.world.rate_per_second
+        more = (f"  rate: {rate}/second\n" if rate else "") + more
+        return write_campaign(folder, CAMPAIGN, recipients=RECIPIENTS, batch_size=BATCH, more=more)
+    path = folder / f"{CAMPAIGN}.yaml"
+    source, eligible = "contact_list: 1", frozenset(number for number, _ in STARTING_LISTS[1])
+    if case.world.kind is Kind.NOBODY:
+        source, eligible = f"file: {CAMPAIGN}.csv", frozenset()
+        path.with_suffix(".csv").write_text("number\n", encoding="utf-8")
+    path.write_text(f"campaign: {CAMPAIGN}\nmessage: Ciao to all\naudience:\n  - {source}\n{more}", encoding="utf-8")
+    return Audience(path, CAMPAIGN, len(eligible), eligible)
+
+
+def _live(product: Product, audience: Audience, case: Case) -> tuple[list[Ended], int, list[str]]:
+    """Start the product again and again, killed as the case wants; its ends, the kills, and what must not be."""
+    crashes = list(case.crashes())
+    ends: list[Ended] = []
+    kills = 0
+    for _ in range(MOST_PROCESSES):
+        victim = ["--crash", crashes[0]] if crashes else []
+        try:
+            ended = product.run(
+                "run", audience.path.name, "--json", "--verbose", victim=victim, timeout_seconds=MOST_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            return ends, kills, [f"it did not end within {MOST_SECONDS} s"]
+        ends.append(ended)
+        if ended.code < 0:
+            kills += 1
+            crashes = crashes[1:]
+        elif ended.code in _good_ends(case.world):
+            return ends, kills, []
+        elif ended.code != STOPPED or not case.world.fault:
+            return ends, kills, [f"it ended with {ended.code}: {_last_line(ended.stderr)}"]
+    return ends, kills, [f"it did not finish in {MOST_PROCESSES} processes"]
+
+
+def _good_ends(world: World) -> tuple[int, ...]:
+    return (BAD_INPUT,) if world.kind is Kind.NOBODY else (DONE, UNHAPPY)
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2][:200]
+
+
+def _ceiling(world: World) -> Ceiling | None:
+    """A killed process forgets the slots it took: what it had on its way may come beside a new second's worth."""
+    if world.rate_per_second is None:
+        return None
+    return Ceiling(world.rate_per_second, timedelta(seconds=1), slack_segments=world.rate_per_second)
+
+
+def try_all(cases: Sequence[Case], *, at_once: int, shown: Callable[[Tried], None]) -> list[Tried]:
+    """Try the cases, some at a time; `shown` is called with each as it ends."""
+    with closing(PostgresServer()) as postgres, ThreadPoolExecutor(at_once) as pool:
+        if any(case.database is Database.POSTGRESQL for case in cases):
+            postgres.start()
+        names = {case: postgres.create_database() for case in cases if case.database is Database.POSTGRESQL}
+
+        def attempt(case: Case) -> Tried:
+            with tempfile.TemporaryDirectory(prefix="crash-") as name:
+                url = postgres.url(names[case]) if case in names else f"sqlite:///{name}/campaigns.db"
+                tried = try_case(case, Path(name), url)
+            if case in names:
+                postgres.drop_database(names[case])
+            shown(tried)
+            return tried
+
+        return list(pool.map(attempt, cases))
+
+
+def line_of(tried: Tried) -> str:
+    """A case in one line."""
+    found = tried.findings
+    verdict = "; ".join(found.violations) if found.violations else "kept"
+    reached = f"{tried.kills} killed" if tried.is_reached else "not reached"
+    figures = f"stored {found.stored}, held {found.held}, doubled {found.doubled}, lost {found.lost}"
+    return f"{tried.case.name}: {reached}, {figures}, {tried.seconds:.0f} s: {verdict}"
+
+
+def table_of(results: Iterable[Tried]) -> Table:
+    """The sums by world."""
+    heads = ("cases", "kills", "not reached", "recipients", "stored", "held", "doubled", "lost", "broken")
+    sums: dict[str, list[int]] = {}
+    for tried in results:
+        found = tried.findings
+        row = (
+            1, tried.kills, not tried.is_reached, found.recipients, found.stored, found.held, found.doubled, found.lost,
+            bool(found.violations),
+        )  # fmt: skip
+        for name in (tried.case.world.name, "all"):
+            sums[name] = [a + b for a, b in zip(sums.get(name, [0] * len(heads)), row, strict=True)]
+    table = Table("world", *heads, title="Killed at every commit and every request")
+    for name in sorted(sums, key=lambda name: (name == "all", name)):
+        table.add_row(name, *map(str, sums[name]))
+    return table
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print a line per case and the table; 1 when a promise was broken, else 0."""
+    parser = argparse.ArgumentParser(prog="python -m tests.prove.crashes", description="The crash proof.")
+    parser.add_argument("--short", dest="cases", action="store_const", const=SHORT, help=f"{SHORT} cases (default)")
+    parser.add_argument("--long", dest="cases", action="store_const", const=sys.maxsize, help="the whole matrix")
+    parser.add_argument("--cases", type=int, help="so many cases of the matrix")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--at-once", type=int, default=AT_ONCE)
+    options = parser.parse_args(arguments)
+    size = SHORT if options.cases is None else options.cases
+    cases = matrix(options.seed) if size == sys.maxsize else sample(options.seed, size)
+    console = Console()
+    began = time.monotonic()
+    results = try_all(
+        cases, at_once=options.at_once, shown=lambda t: console.print(line_of(t), highlight=False, markup=False)
+    )
+    console.print(table_of(results))
+    console.print(f"seed {options.seed}, {time.monotonic() - began:.0f} s")
+    return int(any(tried.findings.violations for tried in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

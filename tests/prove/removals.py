@@ -1,0 +1,194 @@
+"""What takes a rule of the send protocol away, for `victim --patch tests.prove.removals:NAME`: never in the product.
+
+Each function alters the process that calls it, for good. The last two alter its circumstances and no rule.
+"""
+
+import ctypes
+import itertools
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from campaigns.clock import SystemClock
+from campaigns.verdicts import LookUp, Verdict
+from scheduler.ticks import reconcile
+from worker import dispatch, runtime
+from worker.gateway import GatewayClient, GatewayError, SendOutcome
+from worker.gateway.errors import FailureUnknown
+from worker.marker import FileMarker
+from worker.outcomes import Outcomes
+from worker.store import accounts, sending
+from worker.store.engine import Store
+
+NUMBER_LOCK: Final = "uq_recipient_in_doubt"
+
+STALL_SECONDS: Final = 8.0
+"""Longer than `send_by` and `settle` of the stage together, so that the request is concluded as lost meanwhile."""
+
+STALL_EVERY: Final = 6
+
+PR_SET_PDEATHSIG: Final = 1
+
+
+def _patch(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    setattr(owner, name, make(getattr(owner, name)))
+
+
+def _nothing(_: Callable[..., Any]) -> Callable[..., None]:
+    return lambda *_args, **_values: None
+
+
+def _believe(is_proof: Callable[[GatewayError], bool]) -> None:
+    """Let such errors count as a proof that nothing was sent."""
+
+    def make(record_failure: Callable[..., bool]) -> Callable[..., bool]:
+        def record(self: Outcomes, intent: sending.Intent, error: GatewayError) -> bool:
+            if is_proof(error):
+                error.outcome = SendOutcome.NOT_SENT  # type: ignore[misc]  # a class's constant, changed for one error
+            return record_failure(self, intent, error)
+
+        return record
+
+    _patch(Outcomes, "record_failure", make)
+
+
+def retry_every_error() -> None:
+    """Whatever went wrong, post again."""
+    _believe(lambda _: True)
+
+
+def trust_refusals() -> None:
+    """`success: false` means that nothing was stored."""
+    _believe(lambda error: isinstance(error, FailureUnknown))
+
+
+class _TimelessClock(SystemClock):
+    def elapsed_seconds(self) -> float:
+        return 0.0
+
+
+def no_send_by() -> None:
+    """A request may be written at any time after its intent."""
+
+    def make(post: Callable[..., Any]) -> Callable[..., Any]:
+        def timeless(self: Any, *args: Any) -> Any:
+            self._clock = _TimelessClock()
+            return post(self, *args)
+
+        return timeless
+
+    _patch(dispatch.Dispatcher, "_post", make)
+
+
+def settle_at_once() -> None:
+    """The first look that finds nothing is believed."""
+
+    def make(verdict: Callable[..., Verdict]) -> Callable[..., Verdict]:
+        def hasty(looks: Sequence[LookUp], *, settled_at: datetime, **rest: Any) -> Verdict:
+            return verdict([*looks, replace(looks[-1])], settled_at=min(settled_at, looks[-1].at), **rest)
+
+        return hasty
+
+    _patch(reconcile, "verdict", make)
+
+
+def no_number_lock() -> None:
+    """A number may be in doubt in several requests at once."""
+
+    def without_index(migrate: Callable[[Store], str]) -> Callable[[Store], str]:
+        def make_schema(store: Store) -> str:
+            revision = migrate(store)
+            with store.engine.begin() as connection:
+                connection.execute(text(f"DROP INDEX IF EXISTS {NUMBER_LOCK}"))
+            return revision
+
+        return make_schema
+
+    def without_condition(move: Callable[..., Any]) -> Callable[..., Any]:
+        def move_all(to: Any, *where: Any, **values: Any) -> Any:
+            return move(to, *(each for each in where if "NOT IN" not in str(each)), **values)
+
+        return move_all
+
+    _patch(runtime, "migrate", without_index)
+    _patch(sending, "move_recipients", without_condition)
+
+
+def no_quarantine() -> None:
+    """A database that is behind its marker is used as it is."""
+    _patch(accounts, "quarantine", _nothing)
+
+
+_open = threading.local()
+
+
+class _Unfinished(AbstractContextManager[Session]):
+    """A transaction that stays open when its block ends well and has something to commit."""
+
+    def __init__(self, transaction: AbstractContextManager[Session]) -> None:
+        self._transaction = transaction
+
+    def __enter__(self) -> Session:
+        self._session = self._transaction.__enter__()
+        return self._session
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool | None:
+        if kind is None and self._session.in_transaction():
+            self._session.flush()
+            _open.transaction = self._transaction
+            return None
+        return self._transaction.__exit__(kind, error, trace)
+
+
+def intent_not_committed() -> None:
+    """The intent becomes durable only with the reply, and the mark outside of the database is not moved either."""
+
+    def promised(write: Callable[..., AbstractContextManager[Session]]) -> Callable[..., Any]:
+        def begin(self: Store, name: str = "unnamed") -> AbstractContextManager[Session]:
+            transaction = write(self, name)
+            return _Unfinished(transaction) if name == "intent" else transaction
+
+        return begin
+
+    def posted(send: Callable[..., Any]) -> Callable[..., Any]:
+        def send_first(self: GatewayClient, *args: Any, **values: Any) -> Any:
+            try:
+                return send(self, *args, **values)
+            finally:
+                _open.transaction.__exit__(None, None, None)
+
+        return send_first
+
+    _patch(Store, "write", promised)
+    _patch(GatewayClient, "send_bulk", posted)
+    _patch(FileMarker, "advance", _nothing)
+
+
+def stall() -> None:
+    """Every sixth request hangs between its intent and its connection, as on a machine that was suspended."""
+    count = itertools.count(1)
+
+    def make(reached: Callable[[str], None]) -> Callable[[str], None]:
+        def hang(name: str) -> None:
+            if name == "post:before_connect" and next(count) % STALL_EVERY == 0:
+                time.sleep(STALL_SECONDS)
+            reached(name)
+
+        return hang
+
+    _patch(dispatch, "reached", make)
+
+
+def end_with_parent() -> None:
+    """Ask the system for a kill -9 when the process that started this one ends, however it ends (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,147 @@
+"""Everything around the product while it is tried: a folder, a sandbox with faults, processes to kill."""
+
+import json
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from tests.prove.evidence import Ceiling, Evidence, Sending, read_ledger
+from tests.prove.leaks import dump_redis
+from tests.prove.product import Audience, Product, summary_of
+from worker.sandbox.fault_plan import FaultPlan
+from worker.sandbox.options import SandboxOptions
+from worker.sandbox.process import PrivateSandbox
+
+KEY: Final = "key-of-the-proof-4711"
+TIED: Final = ("--patch", "tests.prove.removals:end_with_parent")
+
+Process = subprocess.Popen[bytes]
+
+
+@dataclass
+class Stage:
+    """A folder with a sandbox, in which the product is started. Everything started ends with the block.
+
+    Without `database_url` it uses SQLite. `settings` are further settings of the product, by name.
+    """
+
+    folder: Path
+    database_url: str = ""
+    redis_url: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+    processes: list[Process] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.ledger = self.folder / "ledger.jsonl"
+        self.database = self.folder / "campaigns.db"
+        self.inbox = self.folder / "inbox"
+        self.inbox.mkdir(parents=True)
+
+    def __enter__(self) -> Self:
+        options = SandboxOptions(
+            key=KEY, ledger=self.ledger, proxy=True, pace_per_second=500, delivery_min_seconds=0.1,
+            delivery_max_seconds=0.4,
+        )  # fmt: skip
+        self.sandbox = PrivateSandbox.start(options)
+        url = self.database_url or f"sqlite:///{self.database}"
+        self.product = Product(
+            self.folder, gateway_url=self.sandbox.url, key=KEY, database_url=url, redis_url=self.redis_url,
+            inbox=str(self.inbox), **self.settings,
+        )  # fmt: skip
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self.processes:
+            kill(process)
+        self.sandbox.stop()
+
+    def start(self, *command: str, victim: Sequence[str] = ()) -> Process:
+        """Start `campaigns COMMAND`; it ends with this process, however this one ends."""
+        process = self.product.start(*command, victim=(*TIED, *victim))
+        self.processes.append(process)
+        return process
+
+    def errors_of_last(self) -> str:
+        """The standard error of the process that was started last."""
+        return self.product.outputs[-1].read_text(errors="replace")
+
+    def put_faults(self, plan: FaultPlan) -> None:
+        """Let other things go wrong from now on."""
+        body = json.dumps({**asdict(plan), "key": KEY}).encode()
+        self._own("faults", body)
+
+    def faults_drawn(self) -> dict[str, int]:
+        """How often which fault was made."""
+        drawn: dict[str, int] = {}
+        for counts in self._own("faults")["drawn"].values():
+            for name, count in counts.items():
+                drawn[name] = drawn.get(name, 0) + count
+        return drawn
+
+    def posts(self) -> int:
+        """How many requests to send the sandbox received."""
+        return int(self._own("stats")["requests"].get("send", 0))
+
+    def stored(self) -> int:
+        """How many messages the sandbox has; cheap enough to ask many times a second."""
+        return self.ledger.read_bytes().count(b"\n")
+
+    def _own(self, name: str, body: bytes | None = None) -> Any:
+        for _ in range(20):  # the sandbox's own addresses share the port, and its fault of a port that refuses
+            try:
+                with urllib.request.urlopen(f"{self.sandbox.url}/sandbox/{name}", body, 10) as reply:  # noqa: S310  ours
+                    return json.load(reply)
+            except OSError:
+                time.sleep(0.2)
+        raise RuntimeError("the sandbox does not answer any more: look at its process")
+
+    def evidence(self, audiences: Sequence[Audience], *, ceiling: Ceiling | None = None) -> Evidence:
+        """What is left: the export and the summary of each campaign, the ledger, every output, Redis."""
+        sendings = tuple(self._sending(audience) for audience in audiences)
+        outputs = self.product.said()
+        if self.redis_url:
+            outputs["redis"] = dump_redis(self.redis_url)
+        return Evidence(
+            sendings, read_ledger(self.ledger), outputs, KEY, ceiling, texts_may_change=True, rows_may_be_hidden=True
+        )
+
+    def _sending(self, audience: Audience) -> Sending:
+        ended = self.product.run("status", audience.campaign, "--json")
+        told = self.product.export(audience.campaign)
+        return Sending(audience.campaign, audience.rows, audience.eligible, told, summary_of(ended.stdout))
+
+
+def kill(process: Process) -> None:
+    """kill -9, and wait for its end. Harmless when it has ended, or is stopped."""
+    process.kill()
+    process.wait()
+
+
+def ends_within(process: Process, seconds: float) -> bool:
+    """Whether it ends by itself in that time."""
+    return wait_until(lambda: process.poll() is not None, seconds)
+
+
+def freeze(process: Process, seconds: float) -> None:
+    """Stop it for so long, as a suspended machine does."""
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGCONT)
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float) -> bool:
+    """Whether it became so within that time."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True

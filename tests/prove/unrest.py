@@ -1,0 +1,49 @@
+"""What goes wrong while the product is tried: which faults of the gateway, how often, for how long."""
+
+from collections.abc import Collection
+from typing import Final
+
+from worker.sandbox.exchange import RequestKind
+from worker.sandbox.fault_case import FaultTimes
+from worker.sandbox.fault_plan import FaultPlan, FaultRule
+from worker.sandbox.faults import FAULTS, faults_of
+
+LYING_READS: Final = frozenset({"lies_empty", "rows_missing"})
+"""Reads that succeed and hide what there is: the one thing that the promise to users assumes not to be."""
+
+ASKS_A_PERSON: Final = frozenset({"refused_sim", "refused_device"})
+"""The run pauses until somebody has corrected `devices.use`, which here is right."""
+
+STOPS_THE_ACCOUNT: Final = frozenset(
+    {
+        "http_401", "http_403", "http_404", "redirect_301", "redirect_302", "redirect_307", "refused_key",
+        "refused_subscription", "refused_credits", "partly_credits_gone",
+    }
+)  # fmt: skip
+"""The account is paused and probed after a minute: a service would spend its time on waiting."""
+
+TIMES: Final = FaultTimes(
+    late_max_seconds=1.0, slow_seconds=5.0, lag_seconds=0.5, hold_seconds=5.0, drip_seconds=0.2, retry_after_seconds=1
+)
+"""Within the assumptions of the protocol for a `send_by` of 2 s and a `settle` of 3 s: what arrives at all is shown
+within 2 + 1 + 0.5 s of its intent. What is never answered outlasts `send_by` and its grace."""
+
+QUIET: Final = FaultPlan()
+
+
+def unrest(share: float, seed: int, *, without: Collection[str] = ()) -> FaultPlan:
+    """Every fault that the promise covers, at this share (0..1) of all sends; reads and connections half as often."""
+    left_out = LYING_READS | ASKS_A_PERSON | set(without)
+
+    def rule(kind: RequestKind, rate: float) -> FaultRule:
+        return FaultRule((kind,), rate, dict.fromkeys((n for n in faults_of(kind, FAULTS) if n not in left_out), 1.0))
+
+    rules = (
+        rule(RequestKind.SEND, share), rule(RequestKind.READ, share / 2), rule(RequestKind.CONNECT, share / 4),
+    )  # fmt: skip
+    return FaultPlan(seed, rules, TIMES)
+
+
+def only(share: float, seed: int, *names: str, times: FaultTimes = TIMES) -> FaultPlan:
+    """These faults alone, at this share of all sends."""
+    return FaultPlan(seed, (FaultRule((RequestKind.SEND,), share, dict.fromkeys(names, 1.0)),), times)

@@ -1,0 +1,264 @@
+"""`doctor`: every check says what holds and what does not, and shows no secret."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import redis
+import sqlalchemy as sa
+from typer.testing import Result
+
+from scheduler.doctor import database, redis_server
+from scheduler.doctor.clocks import compared, measured
+from scheduler.doctor.findings import Area, Finding, Standing, exit_code, ok, problem, unknown
+from scheduler.leader import leader_lock
+from tests.scheduler.operator.held_world import HeldWorld
+from tests.support.clocks import FakeClock
+from worker.runtime import account_fingerprint
+from worker.sandbox.options import SandboxOptions
+from worker.sandbox.process import PrivateSandbox
+from worker.store import sending
+from worker.store.engine import Store
+from worker.store.migrate import migrate
+
+Cli = Callable[..., Result]
+NOBODY_LISTENS = "http://127.0.0.1:9"
+
+
+def told(result: Result) -> list[tuple[str, str, str]]:
+    """(standing, area, sentence) of every finding that was printed."""
+    lines = [line for line in result.stdout.splitlines() if not line.startswith(" ")]
+    return [(line[:7].strip(), line[9:17].strip(), line[19:]) for line in lines]
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[PrivateSandbox]:
+    """A gateway that the settings name."""
+    with PrivateSandbox.start(SandboxOptions(credits=5)) as sandbox:
+        monkeypatch.setenv("CAMPAIGNS_GATEWAY_URL", sandbox.url)
+        monkeypatch.setenv("CAMPAIGNS_API_KEY", sandbox.key)
+        yield sandbox
+
+
+def test_after_a_rehearsal_everything_holds(cli: Cli, folder: Path) -> None:
+    (folder / "c.yaml").write_text('campaign: c\nmessage: Hi\naudience: [recipients: [{number: "+39 333 100 0001"}]]\n')
+    assert cli("run", "c.yaml", "--sandbox").exit_code == 0
+
+    result = cli("doctor", "--sandbox")
+
+    assert result.exit_code == 0, result.stdout
+    assert {standing for standing, _, _ in told(result)} == {"ok", "unknown"}
+    said = [sentence for _, _, sentence in told(result)]
+    assert "a message is found by its ID" in said
+    assert "reads by status and time show all 1 messages of the last minutes of sending" in said
+    assert "IDs grow: 1 messages lie above every ID seen before their requests" in said
+
+
+def test_before_the_first_campaign_nothing_is_made(cli: Cli, sandbox: PrivateSandbox, folder: Path) -> None:
+    result = cli("doctor", "--json")
+
+    shown = json.loads(result.stdout)
+    assert (result.exit_code, shown["problems"]) == (0, 0)
+    assert {"area": "database", "standing": "unknown"}.items() <= shown["findings"][1].items()
+    assert list(folder.iterdir()) == []
+
+
+def test_without_settings_it_says_which(cli: Cli, folder: Path) -> None:
+    result = cli("doctor")
+
+    assert result.exit_code == 2
+    standing, area, sentence = told(result)[0]
+    assert (standing, area) == ("problem", "settings")
+    assert sentence.startswith("no gateway is set: set CAMPAIGNS_GATEWAY_URL and CAMPAIGNS_API_KEY")
+
+
+def test_a_setting_that_cannot_be_read_is_a_finding(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMPAIGNS_TIMEZONE", "Europe/Atlantis")
+
+    result = cli("doctor")
+
+    assert result.exit_code == 2
+    assert told(result) == [("problem", "settings", told(result)[0][2])]
+    assert "CAMPAIGNS_TIMEZONE" in told(result)[0][2]
+
+
+def test_a_gateway_that_does_not_answer_stops(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMPAIGNS_GATEWAY_URL", NOBODY_LISTENS)
+    monkeypatch.setenv("CAMPAIGNS_API_KEY", "s3cret-key")
+
+    result = cli("doctor")
+
+    assert result.exit_code == 4
+    assert told(result)[-1][2].startswith("the gateway does not answer (ConnectError: ")
+    assert "s3cret" not in result.output
+
+
+def test_a_wrong_key_is_named_and_not_shown(cli: Cli, sandbox: PrivateSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMPAIGNS_API_KEY", "s3cret-key")
+
+    result = cli("doctor")
+
+    assert result.exit_code == 4
+    assert told(result)[-1][:2] == ("problem", "gateway")
+    assert "the account cannot be asked" in told(result)[-1][2]
+    assert "s3cret" not in result.output
+    assert sandbox.key not in result.output
+
+
+def test_too_few_credits_and_a_paused_account_are_problems(world: HeldWorld, cli: Cli, sandbox: PrivateSandbox) -> None:
+    # The rehearsal's account takes the place of the real one, by the name that the real one is known by.
+    with world.store.write() as session:
+        session.execute(sa.text("UPDATE account SET key = :key"), {"key": account_fingerprint(sandbox.url)})
+        session.execute(sa.text("UPDATE batch SET recipients = 6"))
+        sending.pause_account(session, world.runtime.account_id, "no credits", now=world.clock.now(), probe_at=None)
+
+    result = cli("doctor")
+
+    assert result.exit_code == 4
+    problems = [sentence for standing, _, sentence in told(result) if standing == "problem"]
+    assert problems == [
+        "the account is paused: no credits",
+        "the key is good; 5 credits are left, 6 texts are still to be sent",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("areas", "code"),
+    [
+        ((), 0),
+        ((Area.DATABASE,), 3),
+        ((Area.REDIS, Area.CLOCK), 3),
+        ((Area.GATEWAY, Area.SERVICE), 4),
+        ((Area.PROTOCOL,), 4),
+        ((Area.GATEWAY, Area.SETTINGS), 2),
+    ],
+)
+def test_the_exit_code_names_what_to_look_at_first(areas: tuple[Area, ...], code: int) -> None:
+    findings = [ok(Area.GATEWAY, ""), unknown(Area.SETTINGS, ""), *(problem(area, "", "") for area in areas)]
+
+    assert exit_code(findings) == code
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty database without a schema."""
+    sqlite = f"sqlite:///{tmp_path / 'c.db'}"
+    store = Store(sqlite if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
+    yield store
+    store.close()
+
+
+def only(findings: Iterator[Finding]) -> Finding:
+    (finding,) = findings
+    return finding
+
+
+def test_the_schema_is_compared_with_this_version(store: Store) -> None:
+    missing = only(database.check_schema(store))
+    migrate(store)
+    there = only(database.check_schema(store))
+    with store.write() as session:
+        session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    newer = only(database.check_schema(store))
+
+    assert (missing.standing, missing.advice) == (Standing.PROBLEM, "run: campaigns migrate")
+    assert there.standing is Standing.OK
+    assert newer.says == "the schema 9999 was made by a newer version"
+
+
+def test_durability_is_read_from_the_connection_that_writes(store: Store) -> None:
+    finding = only(database.check_durability(store))
+
+    if store.is_sqlite:
+        assert finding == ok(
+            Area.DATABASE, "what is committed survives a power cut (journal_mode = wal, synchronous = 2)"
+        )
+    else:  # the server of the tests runs without fsync
+        assert finding.standing is Standing.PROBLEM
+        assert "fsync = off" in finding.says
+
+
+def test_who_runs_the_clock_is_told_without_taking_the_lock(store: Store) -> None:
+    lock = leader_lock(store)
+
+    assert only(database.check_leader(store)).says.startswith("nobody runs the clock now")
+    assert lock.acquire()
+    assert only(database.check_leader(store)).says.startswith("the clock is run by ")
+    lock.release()
+    assert only(database.check_leader(store)).says.startswith("nobody runs the clock now")
+
+
+@pytest.mark.parametrize(
+    ("age", "queued", "standing", "advice"),
+    [
+        (timedelta(seconds=60), False, Standing.OK, ""),
+        (timedelta(seconds=600), False, Standing.PROBLEM, "start `campaigns up`, or a `campaigns scheduler`"),
+        (timedelta(seconds=600), True, Standing.PROBLEM, "start a `campaigns worker`"),
+    ],
+)
+def test_work_that_nobody_does(world: HeldWorld, age: timedelta, queued: bool, standing: Standing, advice: str) -> None:
+    if queued:
+        with world.store.write() as session:
+            statement = "UPDATE batch SET state = 'queued', queued_at = not_before"
+            session.execute(sa.text(statement))
+
+    now = world.batches()[0].not_before + age
+    finding = only(database.check_backlog(world.store, world.runtime.account_id, now, None))
+
+    assert finding.standing is standing
+    assert finding.advice.startswith(advice)
+
+
+def test_a_healthy_redis_keeps_its_state(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("save", "60 1")
+        findings = list(redis_server.check_redis(client))
+        client.config_set("save", "")
+
+    assert [finding.standing for finding in findings] == [Standing.OK] * 4
+
+
+def test_a_redis_that_forgets_is_a_problem(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        findings = list(redis_server.check_redis(client))
+        client.config_set("maxmemory-policy", "noeviction")
+        jobs = redis_server.count_jobs(client)
+
+    problems = [finding.advice for finding in findings if finding.standing is Standing.PROBLEM]
+    assert problems == ["set maxmemory-policy to noeviction", "set appendonly to yes"]
+    assert jobs == 0
+
+
+def test_a_redis_that_is_not_there_is_a_problem_without_its_password() -> None:
+    with redis.Redis.from_url("redis://:s3cret@127.0.0.1:9/0") as client:
+        finding = only(redis_server.check_redis(client))
+        assert redis_server.count_jobs(client) is None
+
+    assert finding.says == "Redis does not answer (ConnectionError)"
+
+
+def test_a_clock_is_read_in_the_middle_of_the_time_it_took() -> None:
+    clock = FakeClock()
+
+    def read() -> datetime:
+        clock.advance(4)
+        return clock.now() + timedelta(seconds=58)
+
+    assert measured(read, clock) == (timedelta(seconds=60), timedelta(seconds=2))
+
+
+@pytest.mark.parametrize(
+    ("offset_seconds", "standing", "sentence"),
+    [
+        (3.0, Standing.OK, "the clock of Redis is 3.0 s ahead of ours (give or take 1.0)"),
+        (-5.5, Standing.OK, "the clock of Redis is 5.5 s behind ours (give or take 1.0)"),
+        (-7.0, Standing.PROBLEM, "the clock of Redis is 7.0 s behind ours (give or take 1.0)"),
+    ],
+)
+def test_an_offset_counts_when_it_is_certain(offset_seconds: float, standing: Standing, sentence: str) -> None:
+    finding = compared("Redis", timedelta(seconds=offset_seconds), timedelta(seconds=1), timedelta(seconds=5))
+
+    assert (finding.standing, finding.says) == (standing, sentence)
