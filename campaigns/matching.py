@@ -6,6 +6,7 @@ request share a group. A group counts only as a whole: when all its numbers were
 proves neither that the request arrived nor that it did not, so nobody in it may be sent again without a person.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -46,9 +47,15 @@ FEWEST_TO_KNOW_BY_NUMBERS = 3
 """A group of exactly the request's numbers is the request whatever its texts say, if there are at least so many."""
 
 
-def digits(number: str) -> str:
-    """A number without what gateways add or drop in front: the plus sign."""
-    return number.lstrip("+")
+_NOT_A_DIGIT = re.compile(r"[^0-9]+")
+
+
+def same_number(number: str) -> str:
+    """What two spellings of one E.164 number have in common: gateways drop the plus, or write 00 for it."""
+    bare = number[1:] if number[:1] == "+" else number
+    if not (bare.isascii() and bare.isdigit()):
+        bare = _NOT_A_DIGIT.sub("", number)
+    return bare.lstrip("0") or number.casefold()
 
 
 def is_similar(stored: str, sent: str) -> bool:
@@ -59,7 +66,7 @@ def is_similar(stored: str, sent: str) -> bool:
 
 def match(sought: Sought, candidates: Iterable[Candidate], *, attributed: Collection[int]) -> Match:
     """Find the request's messages among `candidates`; `attributed` are gateway IDs that belong to somebody already."""
-    wanted = {digits(number): entry for number, entry in sought.recipients.items()}
+    wanted = {same_number(number): entry for number, entry in sought.recipients.items()}
     groups: dict[str, dict[int, Candidate]] = defaultdict(dict)
     for candidate in candidates:
         if candidate.gateway_id > sought.id_floor and candidate.gateway_id not in attributed:
@@ -70,8 +77,8 @@ def match(sought: Sought, candidates: Iterable[Candidate], *, attributed: Collec
     unclear: set[int] = set()
     for _, group in sorted(groups.items(), key=lambda item: min(item[1])):
         members = sorted(group.values(), key=lambda c: c.gateway_id)
-        ours = [c for c in members if digits(c.number) in wanted]
-        alike = [c for c in ours if is_similar(c.text, wanted[digits(c.number)][1])]
+        ours = [c for c in members if same_number(c.number) in wanted]
+        alike = [c for c in ours if is_similar(c.text, wanted[same_number(c.number)][1])]
         is_ours_alone = len(ours) == len(members)
         has_everybody = _has_everybody(ours, wanted.keys()) and len(wanted) >= FEWEST_TO_KNOW_BY_NUMBERS
         is_found = alike if is_ours_alone else _has_everybody(alike, wanted.keys())  # strangers: rows that were added
@@ -79,10 +86,12 @@ def match(sought: Sought, candidates: Iterable[Candidate], *, attributed: Collec
             # All ours without a text of ours: rewritten, or another text to the same people. Strangers with a text of
             # ours: rows that were added to our request, or the same text from elsewhere. Everybody with other texts
             # and strangers: both at once, or what another tool sent to more people. Else it is somebody else's.
-            unclear.update(wanted[digits(c.number)][0] for c in (ours if is_ours_alone or has_everybody else alike))
+            unclear.update(
+                wanted[same_number(c.number)][0] for c in (ours if is_ours_alone or has_everybody else alike)
+            )
             continue
         for member in ours:
-            recipient_id = wanted[digits(member.number)][0]
+            recipient_id = wanted[same_number(member.number)][0]
             if recipient_id in found:
                 doubled.append(member)
             else:
@@ -91,4 +100,4 @@ def match(sought: Sought, candidates: Iterable[Candidate], *, attributed: Collec
 
 
 def _has_everybody(messages: Collection[Candidate], wanted: Collection[str]) -> bool:
-    return {digits(c.number) for c in messages} >= set(wanted)
+    return {same_number(c.number) for c in messages} >= set(wanted)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from campaigns.matching import digits, is_similar
+from campaigns.matching import is_similar, same_number
 from scheduler.ticks.reconcile import MARGIN, read_around
 from worker.gateway.results import Message
 from worker.runtime import QUARANTINE, Runtime
@@ -84,10 +84,10 @@ def _attribute(runtime: Runtime, messages: Sequence[Message], now: datetime) -> 
     with runtime.store.write("recover") as session:
         unsent: dict[str, list[Unsent]] = {}
         for person in recovery.unsent_people(session, runtime.account_id, {m.number for m in messages}):
-            unsent.setdefault(digits(person.number), []).append(person)
+            unsent.setdefault(same_number(person.number), []).append(person)
         found: list[tuple[Unsent, sending.Placed]] = []
         for message in messages:
-            people = unsent.get(digits(message.number), [])
+            people = unsent.get(same_number(message.number), [])
             owner = next((p for p in people if is_similar(message.text, p.text)), None)
             if owner is not None:
                 people.remove(owner)

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from campaigns.backoff import reconnect_after
 from campaigns.clock import Clock
-from campaigns.matching import digits
+from campaigns.matching import same_number
 from worker.gateway import Aborted, GatewayError, SendOutcome, SendReply
 from worker.gateway.results import Message
 from worker.settings import Settings
@@ -115,11 +115,11 @@ def place(
     addressees: Sequence[sending.Addressee], messages: Sequence[Message]
 ) -> tuple[list[sending.Placed], list[int]]:
     """Give every message of a reply to its recipient, by number; the recipients that the gateway left out."""
-    waiting = {digits(a.number): a.id for a in addressees}
+    waiting = {same_number(a.number): a.id for a in addressees}
     placed = [
         sending.Placed(waiting.pop(key), m.id, m.group_id, m.device, m.sim)
         for m in messages
-        if (key := digits(m.number)) in waiting
+        if (key := same_number(m.number)) in waiting
     ]
     return placed, list(waiting.values())
 
@@ -127,5 +127,7 @@ def place(
 def listed(message: Message, text: str) -> sending.Listed:
     """A person of a contact list, known only now."""
     return sending.Listed(
-        f"+{digits(message.number)}", text, sending.Placed(0, message.id, message.group_id, message.device, message.sim)
+        f"+{same_number(message.number)}",
+        text,
+        sending.Placed(0, message.id, message.group_id, message.device, message.sim),
     )

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scheduler.exits import Exit
 from scheduler.cli.options import AsJson
 from scheduler.cli.output import print_json, say
+from scheduler.exits import Exit
 
 if TYPE_CHECKING:
     from campaigns.problems import Problem

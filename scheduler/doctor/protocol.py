@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from campaigns.matching import digits
+from campaigns.matching import same_number
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from scheduler.ticks.reconcile import LIFE_ORDER, MARGIN
 from worker.gateway import GatewayClient, GatewayError, Message, MessageStatus
@@ -74,7 +74,7 @@ def _by_id(gateway: GatewayClient, newest: KnownMessage) -> Finding:
             f"the gateway does not show message {newest.gateway_id} by its ID, although it accepted it",
             "see whether messages were deleted there; receipts of such texts never come",
         )
-    if digits(shown.number) != digits(newest.number):
+    if same_number(shown.number) != same_number(newest.number):
         return problem(
             PROTOCOL,
             f"message {newest.gateway_id} is one to somebody else: this is another gateway, or a restored one",

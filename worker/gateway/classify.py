@@ -14,6 +14,7 @@ from typing import Final
 
 import httpx
 
+from campaigns.matching import same_number
 from worker.gateway.errors import (
     AccountRefused,
     ConnectFailed,
@@ -30,7 +31,7 @@ from worker.gateway.errors import (
     TooBig,
 )
 from worker.gateway.results import Message
-from worker.gateway.wire import Envelope, parse_envelope, parse_messages, same_number
+from worker.gateway.wire import Envelope, parse_envelope, parse_messages
 
 EXCEPTIONS: Final[Mapping[type[Exception], type[GatewayError]]] = {
     httpx.ConnectError: ConnectFailed,  # DNS, refused, unreachable, TLS

@@ -16,7 +16,6 @@ from worker.gateway.statuses import status_of
 
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
 _LARGEST: Final = 2**63 - 1  # what a BIGINT column holds
-_NOT_A_DIGIT: Final = re.compile("[^0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +90,8 @@ def _message(row: object) -> Message | None:
 
 def whole_number(value: object) -> int | None:
     """An integer written as JSON number or as text, if a database can hold it."""
+    if value is None:  # most fields of a fresh message
+        return None
     if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST:
@@ -125,11 +126,6 @@ def clean_text(value: object) -> str:
     if not value.isascii():
         value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return value.replace("\0", "\ufffd")
-
-
-def same_number(number: str) -> str:
-    """What two spellings of one E.164 number have in common: gateways drop the plus, or write 00 for it."""
-    return _NOT_A_DIGIT.sub("", number).lstrip("0") or number.casefold()
 
 
 def _refuse_constant(name: str) -> object:

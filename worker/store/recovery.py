@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import RecipientState
-from campaigns.matching import digits
+from campaigns.matching import same_number
 from worker.store.models import Attempt, Recipient, Run
 from worker.store.moves import move_recipients, recipients
 from worker.store.sending import Placed, add_groups
@@ -38,7 +38,7 @@ def last_activity(session: Session, account_id: int) -> datetime | None:
 
 def unsent_people(session: Session, account_id: int, numbers: Collection[str]) -> list[Unsent]:
     """The unsent recipients of the account with these numbers (with or without plus), the oldest run first."""
-    spelt = sorted({f"+{digits(number)}" for number in numbers})
+    spelt = sorted({f"+{same_number(number)}" for number in numbers})
     found: list[Unsent] = []
     for start in range(0, len(spelt), 5_000):  # below the 32,766 parameters that SQLite takes
         query = (

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from campaigns.matching import same_number
 from tests.worker.gateway.gateway_cases import ANNA, row
 from worker.gateway.results import Message
 from worker.gateway.statuses import WORD_TO_ASK_FOR, MessageStatus, result_words, status_of
@@ -15,7 +16,6 @@ from worker.gateway.wire import (
     parse_envelope,
     parse_json,
     parse_messages,
-    same_number,
     whole_number,
 )
 
