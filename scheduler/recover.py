@@ -8,7 +8,7 @@ from typing import Final
 from campaigns.matching import is_similar, same_number
 from scheduler.ticks.reconcile import MARGIN, read_around
 from worker.gateway.results import Message
-from worker.runtime import QUARANTINE, Runtime
+from worker.runtime import Runtime
 from worker.store import accounts, doubts, recovery, runs, sending
 from worker.store.recovery import Unsent
 
@@ -51,7 +51,7 @@ def recover(runtime: Runtime, now: datetime) -> Recovered:
         fresh = [m for m in fresh if m.id not in known]
         unknown += len(fresh)
         attributed += _attribute(runtime, fresh, now)
-    was_quarantined = account.paused_reason == QUARANTINE
+    was_quarantined = account.paused_reason == accounts.QUARANTINE
     with runtime.store.write("recover_end") as session:
         if was_quarantined:
             accounts.resume_account(session, runtime.account_id)

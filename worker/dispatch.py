@@ -1,24 +1,25 @@
 """Sending one batch: throttle, intent, one POST, outcome. The protocol itself; its reasons are in worker/README.md."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from sqlalchemy.exc import IntegrityError
 
 from campaigns.clock import Clock
-from campaigns.definition import Definition, DeviceMode
+from campaigns.definition import Definition
 from worker.crashpoints import reached
 from worker.definitions import Definitions
 from worker.gateway import Aborted, GatewayClient, GatewayError, OutgoingMessage, SendOption
+from worker.limits import Route, levels, routes
 from worker.logs import get_logger
 from worker.marker import Marker
 from worker.outcomes import Outcomes
 from worker.settings import Settings
 from worker.store import queue, sending
 from worker.store.engine import Store
-from worker.throttle import Level, Throttle, ThrottleUnavailable
+from worker.throttle import Throttle, ThrottleUnavailable
 
 SLEEP_AT_MOST: Final = timedelta(seconds=0.5)
 """A longer wait for the throttle gives the thread to another batch instead of sleeping in it."""
@@ -29,9 +30,6 @@ COLLISION_PAUSE: Final = timedelta(seconds=2)
 THROTTLE_PAUSE: Final = timedelta(seconds=2)
 """How long a batch waits when the throttle cannot be asked: it fails closed."""
 
-PRIMARY_DEVICE: Final = "primary"
-"""The level of requests that name no device: the gateway takes its primary one."""
-
 
 class Dispatched(StrEnum):
     """What `dispatch` did with a batch."""
@@ -41,14 +39,6 @@ class Dispatched(StrEnum):
     IN_DOUBT = "in_doubt"
     SNOOZED = "snoozed"
     NOTHING = "nothing"
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One way a batch can go: the devices named in the request, and the level that limits them."""
-
-    targets: tuple[str, ...]
-    level_key: str
 
 
 class Dispatcher:
@@ -70,9 +60,9 @@ class Dispatcher:
         self._throttle = throttle
         self._clock = clock
         self._settings = settings
-        self._account_key = account_key
         self._marker = marker
         self._definitions = Definitions(store)
+        self._levels = partial(levels, settings, account_key)
         self._outcomes = Outcomes(store, clock, settings)
         self._log = get_logger()
 
@@ -103,13 +93,12 @@ class Dispatcher:
     def _take_slot(self, work: sending.Work, definition: Definition) -> Route | timedelta:
         """A route whose levels all granted the batch's segments now; else how long to wait before asking again."""
         ways = routes(definition, first=work.ordinal)
-        shared = self._shared_levels(work, definition)
         slept = timedelta(0)
         while True:
             shortest: timedelta | None = None
             for route in ways:
                 try:
-                    reservation = self._throttle.reserve(work.segments, [*shared, *self._device_levels(route)])
+                    reservation = self._throttle.reserve(work.segments, self._levels(definition, work.run_id, route))
                 except ThrottleUnavailable:
                     self._log.warning("throttle.unavailable", batch=work.batch_id)
                     return THROTTLE_PAUSE
@@ -121,18 +110,6 @@ class Dispatcher:
                 return wait
             self._clock.sleep(wait.total_seconds())
             slept += wait
-
-    def _shared_levels(self, work: sending.Work, definition: Definition) -> list[Level]:
-        levels = []
-        if (rate := self._settings.rate) is not None:
-            levels.append(Level(f"account:{self._account_key}", rate.count, rate.per))
-        if (rate := definition.throughput.rate) is not None:
-            levels.append(Level(f"run:{work.run_id}", rate.count, rate.per))
-        return levels
-
-    def _device_levels(self, route: Route) -> list[Level]:
-        rate = self._settings.device_rate
-        return [] if rate is None else [Level(f"device:{self._account_key}:{route.level_key}", rate.count, rate.per)]
 
     def _promise(self, work: sending.Work, route: Route) -> sending.Intent | sending.NoIntent:
         try:
@@ -197,19 +174,3 @@ class Dispatcher:
         with self._store.write("snooze") as session:
             queue.snooze_batch(session, batch_id, until=self._clock.now() + wait, reason=reason)
         return Dispatched.SNOOZED
-
-
-def routes(definition: Definition, *, first: int) -> list[Route]:
-    """The ways a batch of this campaign can go, the preferred one first: devices take turns, from number `first` on.
-
-    With `mode: specified` every batch goes to one device or SIM, so that its limit is ours to keep. `random` and the
-    modes over all devices leave the choice to the gateway: those requests share one level, as if of one device.
-    """
-    devices = definition.devices
-    targets = [str(target) for target in devices.use]
-    if devices.random or devices.mode is not DeviceMode.SPECIFIED:
-        return [Route(tuple(targets), "any")]
-    if not targets:
-        return [Route((), PRIMARY_DEVICE)]
-    turn = first % len(targets)
-    return [Route((target,), target) for target in targets[turn:] + targets[:turn]]

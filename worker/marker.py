@@ -55,7 +55,7 @@ class FileMarker:
 
     def _write(self, attempt_id: int) -> None:
         try:
-            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
+            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
             try:
                 os.pwrite(handle, f"{attempt_id:<20}\n".encode(), 0)  # one write of fixed length is never seen torn
             finally:

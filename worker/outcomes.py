@@ -13,14 +13,11 @@ from campaigns.matching import same_number
 from worker.gateway import Aborted, GatewayError, SendOutcome, SendReply
 from worker.gateway.results import Message
 from worker.settings import Settings
-from worker.store import runs, sending
+from worker.store import accounts, runs, sending
 from worker.store.engine import Store
 
 COLLISION_PAUSE: Final = timedelta(seconds=2)
 """How long people wait whose number is in doubt in another request."""
-
-FAILURES_TO_PAUSE: Final = 5
-"""So many connections in a row that failed: the account is paused and probed instead of being tried by every batch."""
 
 PROBE_SOON: Final = timedelta(seconds=15)
 """An unreachable gateway is probed again after this."""
@@ -107,7 +104,7 @@ class Outcomes:
         failures = sending.count_failure(session, intent.account_id)
         until = now + reconnect_after(failures, self._rng)
         sending.postpone_batch(session, intent.batch_id, until=until, reason=str(error))
-        if failures >= FAILURES_TO_PAUSE:
+        if failures >= accounts.FAILURES_TO_PAUSE:
             sending.pause_account(session, intent.account_id, str(error), now=now, probe_at=now + PROBE_SOON)
 
 

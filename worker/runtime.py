@@ -1,6 +1,7 @@
 """Everything real that the product works with, made in one place."""
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
@@ -10,21 +11,20 @@ from campaigns.clock import Clock, SystemClock
 from worker.definitions import Definitions
 from worker.dispatch import Dispatcher
 from worker.durability import require_durable
-from worker.gateway import GatewayClient
+from worker.gateway import GatewayClient, SendOutcome
 from worker.jobs import JobQueue, in_process_queue, redis_queue
+from worker.limits import levels, routes
 from worker.marker import FileMarker, Marker, NoMarker, RedisMarker
 from worker.settings import Settings, SettingsError
-from worker.store import accounts, runs
+from worker.store import accounts, runs, sending
 from worker.store.engine import Store
 from worker.store.migrate import migrate
 from worker.throttle import InMemoryThrottle, RedisThrottle, Throttle, connect_for_throttle
 
-SANDBOX_ACCOUNT: Final = "sandbox"
+LONGEST_WINDOW: Final = timedelta(hours=1)
+"""The longest time that a rate can be counted over (`n/hour`)."""
 
-QUARANTINE: Final = (
-    "the database is older than what was sent from it (a restored backup or a fail-over); "
-    "let the gateway be swept for what it forgot: campaigns recover"
-)
+SANDBOX_ACCOUNT: Final = "sandbox"
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ def build_runtime(
     clock = clock or SystemClock()
     url, key = sandbox or (settings.gateway_url, gateway_key(settings, url=settings.gateway_url))
     account_key = SANDBOX_ACCOUNT if sandbox else account_fingerprint(url)
-    gateway = GatewayClient(url, key, clock=clock)
+    learned = {fingerprint: SendOutcome(meaning) for fingerprint, meaning in settings.error_texts.items()}
+    gateway = GatewayClient(url, key, clock=clock, learned=learned)
     store = open_store(settings)
     require_durable(store)
     on_redis = bool(settings.redis_url) and sandbox is None
@@ -104,11 +105,14 @@ def build_runtime(
     with store.write("account") as session:
         account_id = runs.ensure_account(session, account_key)
         if marker.read() > accounts.last_attempt_id(session):
-            accounts.quarantine(session, account_id, QUARANTINE, now=clock.now())
+            accounts.quarantine(session, account_id, now=clock.now())
+    throttle = _throttle(settings, clock, on_redis=on_redis)
+    if isinstance(throttle, InMemoryThrottle):
+        _remember(throttle, settings, store, account_key=account_key, account_id=account_id, now=clock.now())
     dispatcher = Dispatcher(
         store=store,
         gateway=gateway,
-        throttle=_throttle(settings, clock, on_redis=on_redis),
+        throttle=throttle,
         clock=clock,
         settings=settings,
         account_key=account_key,
@@ -136,6 +140,21 @@ def _throttle(settings: Settings, clock: Clock, *, on_redis: bool) -> Throttle:
     if not on_redis:
         return InMemoryThrottle(clock)
     return RedisThrottle(connect_for_throttle(settings.redis_url))
+
+
+def _remember(
+    throttle: InMemoryThrottle, settings: Settings, store: Store, *, account_key: str, account_id: int, now: datetime
+) -> None:
+    """Count what earlier processes sent: a restart must not open a second budget."""
+    definitions = Definitions(store)
+    with store.read() as session:
+        recent = sending.recent_attempts(session, account_id, since=now - LONGEST_WINDOW)
+    for attempt in recent:
+        definition = definitions.get(attempt.definition_id)
+        route = next((r for r in routes(definition, first=0) if ",".join(r.targets) == attempt.target), None)
+        if route is not None:
+            taken = levels(settings, account_key, definition, attempt.run_id, route)
+            throttle.remember(max(1, attempt.segments), taken, attempt.started_at)
 
 
 def _marker(settings: Settings, store: Store, *, on_redis: bool) -> Marker:

@@ -1,5 +1,6 @@
 """The settings: environment variables with the prefix `CAMPAIGNS_`, or a `.env` file in the working directory."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +29,28 @@ def _rate_or_none(value: Any) -> Any:
 OptionalRate = Annotated[Rate | None, NoDecode, BeforeValidator(_rate_or_none)]
 
 
+MEANINGS = frozenset({"account", "refused", "throttled", "too_big"})
+"""What a person may declare an error text to mean: never that texts were accepted or not sent, which needs a proof."""
+
+
+def _error_texts(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    meanings: dict[str, str] = {}
+    for entry in filter(None, (part.strip() for part in value.split(","))):
+        fingerprint, _, meaning = (part.strip().lower() for part in entry.partition("="))
+        if not re.fullmatch("[0-9a-f]{12}", fingerprint) or meaning not in MEANINGS:
+            raise ValueError(
+                f"has {entry!r}; write FINGERPRINT=MEANING, the fingerprint of 12 hex digits and one of "
+                + ", ".join(sorted(MEANINGS))
+            )
+        meanings[fingerprint] = meaning
+    return meanings
+
+
+ErrorTexts = Annotated[dict[str, str], NoDecode, BeforeValidator(_error_texts)]
+
+
 class Settings(BaseSettings):
     """Every setting, with its default. Seconds are seconds; rates count SMS segments (`30/minute`, or `none`)."""
 
@@ -48,6 +71,7 @@ class Settings(BaseSettings):
     rate: OptionalRate = Field(
         default=None, description="ceiling over all campaigns of the account, such as `100/minute`"
     )
+    daily: str = Field(default="", description="not supported yet: a ceiling per day over all campaigns")
     device_rate: OptionalRate = Field(
         default=Rate(30, timedelta(minutes=1)),
         description="ceiling of each device or SIM (Android's own limit for an app); `none` with `--sandbox`",
@@ -58,6 +82,11 @@ class Settings(BaseSettings):
     )
     first_poll_seconds: float = Field(default=30, gt=0, le=3600, description="first look for receipts after a request")
     max_poll_seconds: float = Field(default=1800, gt=0, le=86_400, description="longest pause between two such looks")
+    error_texts: ErrorTexts = Field(
+        default={},
+        description="what unknown error texts of this gateway mean, by fingerprint: `3f0c9a1b2c3d=refused,...`"
+        " (account, refused, throttled or too_big; `held` shows the fingerprints)",
+    )
     threads: int = Field(default=4, ge=1, le=64, description="requests that one worker process has under way at once")
     log_format: str = Field(
         default="auto", pattern="^(auto|json|text)$", description="`json`, `text`, or `auto`: text on a terminal"
@@ -69,6 +98,13 @@ class Settings(BaseSettings):
         if name not in available_timezones():
             raise ValueError("is not a time zone; use a name such as Europe/Rome")
         return name
+
+    @field_validator("daily")
+    @classmethod
+    def _not_yet(cls, daily: str) -> str:
+        if daily:
+            raise ValueError("is not supported yet; unset it")
+        return daily
 
     @field_validator("region", mode="before")
     @classmethod
@@ -98,17 +134,8 @@ class Settings(BaseSettings):
             ) from None
 
 
-UNSUPPORTED = {"daily": "a ceiling per day over all campaigns"}
-"""Settings of the documented contract whose feature is not there yet: set, they are refused and never ignored."""
-
-
 def load_settings(**overrides: Any) -> Settings:
     """The settings in force; `overrides` win over the environment. Raises `SettingsError`, one sentence."""
-    import os
-
-    for name, what in UNSUPPORTED.items():
-        if os.environ.get(PREFIX + name.upper()):
-            raise SettingsError(f"{PREFIX}{name.upper()} ({what}) is not supported yet; unset it")
     try:
         return Settings(**overrides)
     except ValidationError as error:

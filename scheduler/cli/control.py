@@ -42,12 +42,26 @@ def pause(campaign: Slug, json: AsJson = False) -> None:
     _tell_in_flight(batches)
 
 
-def resume(campaign: Slug, json: AsJson = False) -> None:
+def resume(
+    campaign: Slug,
+    account: Annotated[
+        bool,
+        typer.Option("--account", help="After an alarm that a person looked into: let its account go on, too."),
+    ] = False,
+    json: AsJson = False,
+) -> None:
     """Let a paused campaign go on where it was."""
+    from worker.store.accounts import QUARANTINE, account_view, resume_account
     from worker.store.outlook import outlook
     from worker.store.runs import resume_run
 
     with _transaction(campaign) as (session, run):
+        if account:
+            if account_view(session, run.account_id).paused_reason == QUARANTINE:
+                raise Refused(QUARANTINE)
+            if resume_account(session, run.account_id) and run.state.value != "paused":
+                say("the gateway account goes on")
+                return
         state = resume_run(session, run.id)
         account_reason = outlook(session, run.id).account_reason
         if state is None:

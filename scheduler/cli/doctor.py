@@ -1,11 +1,15 @@
 """`doctor`: what holds, what does not, what to do."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scheduler.cli.options import AsJson
 from scheduler.cli.output import print_json, say
+
+if TYPE_CHECKING:
+    from scheduler.doctor.findings import Finding
 
 
 def register(app: typer.Typer) -> None:
@@ -33,28 +37,40 @@ def doctor(
     from worker.sandbox.options import SandboxOptions
     from worker.settings import SettingsError, load_settings
 
-    findings = []
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        findings.append(problem(Area.SETTINGS, str(error), "correct it and look again"))
-    else:
+    def looked_at() -> Iterator["Finding"]:
+        try:
+            settings = load_settings()
+        except SettingsError as error:
+            yield problem(Area.SETTINGS, str(error), "correct it and look again")
+            return
         if sandbox:
             settings = rehearsal_settings(settings)
         # A ledger is read where a rehearsal left one, and not begun where there is none.
         options = None if ledger_path(settings).exists() else SandboxOptions()
         with private_sandbox(settings, options) if sandbox else nullcontext() as gateway:
-            for finding in examine(settings, gateway, SystemClock()):
-                findings.append(finding)
-                if not json:
-                    say(f"{finding.standing.value:<7}  {finding.area.value:<8}  {finding.says}")
-                    if finding.advice and finding.standing is not Standing.OK:
-                        say(f"{'':<19}{finding.advice}")
-    code = exit_code(findings)
+            yield from examine(settings, gateway, SystemClock())
+
+    findings = []
+    for finding in looked_at():
+        findings.append(finding)
+        if not json:
+            _show(finding)
     if json:
-        shown = [
-            {"area": f.area.value, "standing": f.standing.value, "says": f.says, "advice": f.advice or None}
-            for f in findings
-        ]
-        print_json({"problems": sum(f.standing is Standing.PROBLEM for f in findings), "findings": shown})
-    raise typer.Exit(code)
+        problems = sum(finding.standing is Standing.PROBLEM for finding in findings)
+        print_json({"problems": problems, "findings": [_json(finding) for finding in findings]})
+    raise typer.Exit(exit_code(findings))
+
+
+def _show(finding: "Finding") -> None:
+    say(f"{finding.standing.value:<7}  {finding.area.value:<8}  {finding.says}")
+    if finding.advice:
+        say(f"{'':<19}{finding.advice}")
+
+
+def _json(finding: "Finding") -> dict[str, str | None]:
+    return {
+        "area": finding.area.value,
+        "standing": finding.standing.value,
+        "says": finding.says,
+        "advice": finding.advice or None,
+    }

@@ -16,7 +16,7 @@ from campaigns.segments import segmentation
 from scheduler.cli.output import local_time, print_counts, print_facts, say
 from scheduler.intake import limits_of, list_of, rates_of
 from scheduler.report import utc
-from worker.dispatch import routes
+from worker.limits import routes
 from worker.settings import Settings
 
 REASONS: Final = 3

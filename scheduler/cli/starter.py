@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from campaigns.definition import Rate
-from worker.settings import PREFIX, UNSUPPORTED, Settings
+from worker.settings import PREFIX, Settings
+
+NOT_YET: Final = "not supported yet"
 
 EXAMPLE: Final = "spring-sale.yaml"
 
@@ -102,7 +104,7 @@ def _settings_lines() -> Iterator[str]:
     """Every setting with its meaning and its default, from the settings themselves."""
     yield "# Settings. Remove the # of a line to change it; environment variables of the same name win over this file."
     for name, field in Settings.model_fields.items():
-        if name not in UNSUPPORTED:
+        if not (field.description or "").startswith(NOT_YET):
             yield ""
             yield f"# {field.description}"
             yield f"# {PREFIX}{name.upper()}={_written(field.default)}"

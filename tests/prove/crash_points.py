@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
     PEOPLE = "people"
     CONTACT_LIST = "contact_list"
-    NOBODY = "nobody"  # an audience file without rows: planning fails
+    BROKEN = "broken"  # an audience file that turns out to be unreadable in its middle: planning fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ THROTTLED: Final = World("rate", rate_per_second=10)
 NO_CREDITS: Final = World("no credits", "refused_credits")
 SLOW: Final = World("not stored, slow receipts", "server_error_before", delivery_seconds=9.0)
 A_LIST: Final = World("contact list", kind=Kind.CONTACT_LIST)
-NOBODY: Final = World("empty audience", kind=Kind.NOBODY)
+BROKEN: Final = World("broken audience", kind=Kind.BROKEN)
 
 ANY: Final = (QUIET, LOST, STORED, UNSTORED)
 FAULTY: Final = (LOST, STORED, UNSTORED)
@@ -79,7 +79,7 @@ TRANSACTIONS: Final[Mapping[str, tuple[World, ...]]] = {
     "plan_chunk": ANY,
     "plan_list": (A_LIST,),
     "plan_finished": ANY,
-    "plan_failed": (NOBODY,),
+    "plan_failed": (BROKEN,),
     "probe_now": (NO_CREDITS,),
     "requeue_mine": ANY,
     "start": ANY,

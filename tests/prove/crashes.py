@@ -4,7 +4,6 @@
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ from rich.table import Table
 from tests.prove.checker import Findings, check
 from tests.prove.crash_points import Case, Database, Kind, World, matrix, sample
 from tests.prove.evidence import Ceiling, Evidence, Sending, read_ledger
-from tests.prove.product import Audience, Ended, Product, summary_of, write_campaign
+from tests.prove.product import FIRST_NUMBER, Audience, Ended, Product, summary_of, write_campaign
 from tests.support.servers import PostgresServer
 from worker.sandbox.contacts import STARTING_LISTS
 from worker.sandbox.options import SandboxOptions
@@ -35,6 +34,7 @@ AT_ONCE: Final = 4
 """Cases at a time: each waits most of its time for `send_by` and `settle`."""
 
 MOST_PROCESSES: Final = 8
+SHOWN: Final = 3
 MOST_SECONDS: Final = 90
 DONE, BAD_INPUT, UNHAPPY, STOPPED = 0, 2, 3, 4
 CAMPAIGN: Final = "crash"
@@ -72,9 +72,12 @@ def try_case(case: Case, folder: Path, database_url: str) -> Tried:
     with PrivateSandbox.start(options) as sandbox:
         product = Product(folder, gateway_url=sandbox.url, key=sandbox.key, database_url=database_url)
         ends, kills, troubles = _live(product, audience, case)
-        told = product.export(CAMPAIGN)
+        try:
+            told = product.export(CAMPAIGN)
+        except RuntimeError as error:
+            told, troubles = (), [*troubles, str(error)]
     summary = summary_of(ends[-1].stdout) if ends else None
-    if case.world.kind is Kind.NOBODY:
+    if case.world.kind is Kind.BROKEN:
         # A run that could not be planned has no summary of `run --json`: nothing of it may be anywhere.
         sendings: tuple[Sending, ...] = ()
         troubles += ["a campaign without an audience has recipients"] if told else []
@@ -94,9 +97,10 @@ def _write(folder: Path, case: Case) -> Audience:
         return write_campaign(folder, CAMPAIGN, recipients=RECIPIENTS, batch_size=BATCH, more=more)
     path = folder / f"{CAMPAIGN}.yaml"
     source, eligible = "contact_list: 1", frozenset(number for number, _ in STARTING_LISTS[1])
-    if case.world.kind is Kind.NOBODY:
+    if case.world.kind is Kind.BROKEN:
         source, eligible = f"file: {CAMPAIGN}.csv", frozenset()
-        path.with_suffix(".csv").write_text("number\n", encoding="utf-8")
+        people = f"number\n+39{FIRST_NUMBER}\n" + '"an open quotation mark\n'
+        path.with_suffix(".csv").write_text(people, encoding="utf-8")
     path.write_text(f"campaign: {CAMPAIGN}\nmessage: Ciao to all\naudience:\n  - {source}\n{more}", encoding="utf-8")
     return Audience(path, CAMPAIGN, len(eligible), eligible)
 
@@ -112,8 +116,8 @@ def _live(product: Product, audience: Audience, case: Case) -> tuple[list[Ended]
             ended = product.run(
                 "run", audience.path.name, "--json", "--verbose", victim=victim, timeout_seconds=MOST_SECONDS
             )
-        except subprocess.TimeoutExpired:
-            return ends, kills, [f"it did not end within {MOST_SECONDS} s"]
+        except TimeoutError as error:
+            return ends, kills, [str(error)]
         ends.append(ended)
         if ended.code < 0:
             kills += 1
@@ -126,7 +130,7 @@ def _live(product: Product, audience: Audience, case: Case) -> tuple[list[Ended]
 
 
 def _good_ends(world: World) -> tuple[int, ...]:
-    return (BAD_INPUT,) if world.kind is Kind.NOBODY else (DONE, UNHAPPY)
+    return (BAD_INPUT,) if world.kind is Kind.BROKEN else (DONE, UNHAPPY)
 
 
 def _last_line(text: str) -> str:
@@ -162,7 +166,9 @@ def try_all(cases: Sequence[Case], *, at_once: int, shown: Callable[[Tried], Non
 def line_of(tried: Tried) -> str:
     """A case in one line."""
     found = tried.findings
-    verdict = "; ".join(found.violations) if found.violations else "kept"
+    broken = found.violations
+    verdict = "; ".join(broken[:SHOWN]) if broken else "kept"
+    verdict += f"; and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
     reached = f"{tried.kills} killed" if tried.is_reached else "not reached"
     figures = f"stored {found.stored}, held {found.held}, doubled {found.doubled}, lost {found.lost}"
     return f"{tried.case.name}: {reached}, {figures}, {tried.seconds:.0f} s: {verdict}"
@@ -197,10 +203,10 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     size = SHORT if options.cases is None else options.cases
     cases = matrix(options.seed) if size == sys.maxsize else sample(options.seed, size)
-    console = Console()
+    console = Console(width=120)
     began = time.monotonic()
     results = try_all(
-        cases, at_once=options.at_once, shown=lambda t: console.print(line_of(t), highlight=False, markup=False)
+        cases, at_once=options.at_once, shown=lambda t: console.print(line_of(t), highlight=False, markup=False, soft_wrap=True)
     )
     console.print(table_of(results))
     console.print(f"seed {options.seed}, {time.monotonic() - began:.0f} s")

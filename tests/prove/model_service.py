@@ -25,7 +25,8 @@ from tests.prove.model_rows import Attempt
 from worker.gateway import DeviceRefused, FailureUnknown, SendOutcome
 from worker.gateway.classify import Seen, classify
 from worker.gateway.results import Message
-from worker.outcomes import COLLISION_PAUSE, FAILURES_TO_PAUSE, LEFT_OUT, PROBE_LATER, PROBE_SOON, listed, place
+from worker.outcomes import COLLISION_PAUSE, LEFT_OUT, PROBE_LATER, PROBE_SOON, listed, place
+from worker.store.accounts import FAILURES_TO_PAUSE
 from worker.store.sending import Addressee
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def look_up(world: "World", attempt: Attempt, skew: timedelta) -> Steps:
             yield from _read(world, older, known[1] - MARGIN, known[1] + MARGIN, mood)
             control = known[0] in older
     yield "look seen"
-    looks = [*attempt.looks, LookUp(now, complete, len(found.found), control)]
+    looks = [*(kept for kept in attempt.looks if kept.complete), LookUp(now, complete, len(found.found), control)]
     settled_at = attempt.send_by + (SETTLE / 20 if Flaw.SETTLE_EARLY in world.flaws else SETTLE)
     ending = Ending(attempt.outcome) if attempt.state == "unknown" else Ending.UNKNOWN
     is_whole = now >= settled_at and (complete or Flaw.LIST_HALF_READ in world.flaws)

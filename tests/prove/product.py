@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+from tests.prove import nursery
 from tests.prove.evidence import Told, read_export
 
 ROOT: Final = Path(__file__).parents[2]
@@ -67,10 +68,9 @@ class Product:
 
     def start(self, *command: str, victim: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         """Start `campaigns COMMAND`; `victim` are options of `tests.prove.victim`. Its output goes to two files."""
-        name = f"{next(self._names):03}-{command[0]}"
-        files = [self.folder / f"{name}.{stream}" for stream in ("stdout", "stderr")]
-        with files[0].open("wb") as stdout, files[1].open("wb") as stderr:
-            process = subprocess.Popen(
+        out, err = self._files(command[0])
+        with out.open("wb") as stdout, err.open("wb") as stderr:
+            return subprocess.Popen(
                 [sys.executable, "-m", "tests.prove.victim", *victim, "--", *command],
                 cwd=self.folder,
                 env=self._env,
@@ -78,19 +78,30 @@ class Product:
                 stdout=stdout,
                 stderr=stderr,
             )
-        self.outputs += files
-        return process
 
     def run(self, *command: str, victim: Sequence[str] = (), timeout_seconds: float = 60) -> Ended:
-        """Run a command to its end. Past the time it is killed, and `TimeoutExpired` raised."""
-        process = self.start(*command, victim=victim)
-        stdout, stderr = self.outputs[-2:]
-        try:
-            code = process.wait(timeout_seconds)
-        finally:
+        """Run a command to its end. Past the time it is killed, and `TimeoutError` raised.
+
+        It is forked from a process that has imported the product: what `--patch` is to change needs `start`.
+        """
+        stdout, stderr = self._files(command[0])
+        process = nursery.start(
+            [*victim, "--", *command], folder=self.folder, env=self._env, stdout=stdout, stderr=stderr
+        )
+        process.join(timeout_seconds)
+        code = process.exitcode
+        if code is None:
             process.kill()
-            process.wait()
+            process.join()
+            raise TimeoutError(f"{command[0]} did not end within {timeout_seconds:g} s")
         return Ended(code, _text(stdout), _text(stderr))
+
+    def _files(self, command: str) -> tuple[Path, Path]:
+        """Two new files for what a process says."""
+        name = f"{next(self._names):03}-{command}"
+        files = self.folder / f"{name}.stdout", self.folder / f"{name}.stderr"
+        self.outputs += files
+        return files
 
     def export(self, campaign: str) -> tuple[Told, ...]:
         """What the product says became of everybody. Not among the outputs: numbers and texts belong into it."""

@@ -166,12 +166,12 @@ ROWS: Final[tuple[Row, ...]] = (
     Row(
         lambda s: s.says(r"(you have )?insufficient credits"),
         AccountRefused,
-        "The account has not enough credits; buy credits, then resume.",
+        "The account has not enough credits; buy some, and sending goes on by itself.",
     ),
     Row(
         lambda s: s.says(r"your subscription has expired"),
         AccountRefused,
-        "The account's subscription has expired; renew it, then resume.",
+        "The account's subscription has expired; renew it, and sending goes on by itself.",
     ),
     Row(
         lambda s: s.says(r"there is no sim card present on slot"),

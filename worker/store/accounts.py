@@ -2,12 +2,22 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from worker.store.models import Account, Attempt
 from worker.store.moves import changed
+
+FAILURES_TO_PAUSE: Final = 5
+"""So many connections in a row that failed: the account is paused and probed instead of being tried by every batch."""
+
+
+QUARANTINE: Final = (
+    "the database is older than what was sent from it (a restored backup or a fail-over); "
+    "let the gateway be swept for what it forgot: campaigns recover"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +41,17 @@ def account_view(session: Session, account_id: int) -> AccountView:
 
 
 def resume_account(session: Session, account_id: int) -> bool:
-    """Texts may be sent again. False: it was not paused."""
+    """Texts may be sent again. False: it was not paused.
+
+    The breaker is half open then: one more connection that fails pauses the account again.
+    """
     statement = sa.update(Account).where(col(Account.id) == account_id, col(Account.paused_reason) != "")
-    return bool(changed(session, statement.values(paused_reason="", paused_at=None, next_probe_at=None, failures=0)))
+    return bool(
+        changed(
+            session,
+            statement.values(paused_reason="", paused_at=None, next_probe_at=None, failures=FAILURES_TO_PAUSE - 1),
+        )
+    )
 
 
 def postpone_probe(session: Session, account_id: int, until: datetime) -> None:
@@ -41,12 +59,12 @@ def postpone_probe(session: Session, account_id: int, until: datetime) -> None:
     session.execute(sa.update(Account).where(col(Account.id) == account_id).values(next_probe_at=until))
 
 
-def quarantine(session: Session, account_id: int, reason: str, *, now: datetime) -> None:
+def quarantine(session: Session, account_id: int, *, now: datetime) -> None:
     """Nothing is sent until a person has let the gateway be swept: `campaigns recover`."""
     session.execute(
         sa.update(Account)
         .where(col(Account.id) == account_id)
-        .values(paused_reason=reason, paused_at=now, next_probe_at=None)
+        .values(paused_reason=QUARANTINE, paused_at=now, next_probe_at=None)
     )
 
 

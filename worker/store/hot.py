@@ -184,4 +184,4 @@ CONCLUDE_BATCH: Final = (
         ),
     )
 )
-"""Waiting again if people are left to send, held if a person must decide, refused if nobody was taken, else accepted."""
+"""Waiting again if people are left to send, held if a person must decide, refused if nobody was taken; or accepted."""

@@ -24,6 +24,7 @@ def migrate(store: Store) -> str:
     head = scripts.get_current_head() or ""
     if (path := store.sqlite_path) is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)  # it holds numbers and texts; SQLite gives its side files the same mode
     try:
         with store.engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()

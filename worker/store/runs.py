@@ -99,13 +99,19 @@ def list_runs(session: Session, states: Collection[RunState] = tuple(RunState)) 
 
 def ensure_account(session: Session, key: str) -> int:
     """The account's row, made where it is missing; `key` is a fingerprint and never the API key."""
-    found = session.exec(select(Account.id).where(Account.key == key)).first()
+    query = select(Account.id).where(Account.key == key)
+    found = session.exec(query).first()
     if found is not None:
         return found
-    account = Account(key=key)
-    session.add(account)
-    session.flush()
-    return account.id
+    try:
+        with session.begin_nested():
+            account = Account(key=key)
+            session.add(account)
+            session.flush()
+            return account.id
+    except sa.exc.IntegrityError:
+        # Processes of a new service start at the same moment: another one was first.
+        return session.exec(query).one()
 
 
 def ensure_campaign(session: Session, slug: str, *, rehearsal: bool, now: datetime) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.segments import segmentation
 from worker.store import hot
-from worker.store.models import Account, Attempt, AttemptState, Batch, Recipient
+from worker.store.models import Account, Attempt, AttemptState, Batch, Recipient, Run
 from worker.store.moves import batches, changed, move_batch, move_recipients, recipients
 
 
@@ -377,3 +377,28 @@ def record_list_accepted(
 def hold_batch(session: Session, batch_id: int, reason: str) -> None:
     """A person has to decide on the whole batch: it went to a contact list, whose people nobody here knows."""
     session.execute(move_batch(BatchState.HELD, batches.c.id == batch_id, reason=reason))
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """A request that was made not long ago, for the throttle's memory."""
+
+    run_id: int
+    definition_id: int
+    target: str
+    segments: int
+    started_at: datetime
+
+
+def recent_attempts(session: Session, account_id: int, *, since: datetime, limit: int = 20_000) -> list[Recent]:
+    """The account's requests since then that may have left, in order of time; of very many the newest."""
+    query = (
+        select(  # type: ignore[call-overload]  # more columns than SQLModel types
+            Attempt.run_id, Run.definition_id, Attempt.target, Attempt.segments, Attempt.started_at
+        )
+        .join(Run, col(Run.id) == col(Attempt.run_id))
+        .where(Run.account_id == account_id, Attempt.started_at >= since, Attempt.outcome != "not_sent")
+        .order_by(col(Attempt.id).desc())
+        .limit(limit)
+    )
+    return sorted((Recent(*row) for row in session.exec(query)), key=attrgetter("started_at"))

@@ -118,14 +118,16 @@ def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
         Batch.reason,
         Batch.not_before,
     )
+    every_run = sa.select(col(Run.id)).correlate(None)
     query = (
         sa.select(*columns)
-        .select_from(Run)
-        .join(Recipient, col(Recipient.run_id) == col(Run.id))
+        .select_from(Recipient)
+        .join(Run, col(Run.id) == col(Recipient.run_id))
         .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
         .join(Account, col(Account.id) == col(Run.account_id))
         .outerjoin(Batch, col(Batch.id) == col(Recipient.batch_id))
-        .where(col(Recipient.number).in_(sorted(numbers)))
+        # Run by run, or SQLite would read through every recipient: the index begins with the run.
+        .where(col(Recipient.run_id).in_(every_run), col(Recipient.number).in_(sorted(numbers)))
         .order_by(col(Run.id).desc(), col(Recipient.occurrence))
     )
     return [Appearance(*row) for row in session.execute(query)]

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from pydantic import SecretStr
+from sqlmodel import col, select
 
 from campaigns.decisions import UNPROVEN
 from campaigns.lifecycle import RecipientState
@@ -86,7 +87,7 @@ class HeldWorld:
 
     def run(self, run_id: int | None = None) -> Run:
         with self.store.read() as session:
-            return session.execute(sa.select(Run).filter_by(id=run_id or self.run_id)).scalar_one()
+            return session.exec(select(Run).where(Run.id == (run_id or self.run_id))).one()
 
     def set_run(self, **values: Any) -> None:
         """Put the run where no life cycle needs to have led it."""
@@ -99,7 +100,7 @@ class HeldWorld:
     def polls(self) -> list[object]:
         """When each group is looked at next."""
         with self.store.read() as session:
-            return list(session.scalars(sa.select(MessageGroup.next_poll_at)))
+            return list(session.scalars(sa.select(col(MessageGroup.next_poll_at))))
 
     def ask(self, run_id: int | None = None) -> sending.Intent:
         """The promise of a request for the run's first batch."""

@@ -1,6 +1,7 @@
 """A sandbox process whose faults a test switches, and what came of a request: on the wire, in ledger and fault log."""
 
 import json
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ Row = dict[str, Any]
 
 NUMBERS = tuple(f"+4477009001{n:02d}" for n in range(6))
 TIMEOUT_SECONDS = 10.0
+KEY = "sandbox-key"
+LOST = (httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError)
+"""What httpx raises when a connection ends before its reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,14 @@ class Aftermath:
     def drawn(self) -> list[Row]:
         return self.gateway.log()[self.log_length :]
 
+    def assert_on_record(self, fault: str, count: int) -> None:
+        """The ledger has so many messages, under the number of the request that the fault log names with their IDs."""
+        stored, (drawn,) = self.stored(), self.drawn()
+        assert len(stored) == count
+        assert (drawn["fault"], drawn["kind"], drawn["nth"]) == (fault, "send", 1)
+        assert drawn["stored"] == [message["ID"] for message in stored]
+        assert {message["request"] for message in stored} <= {drawn["request"]}
+
 
 def rows(response: httpx.Response) -> list[Row]:
     messages: list[Row] = response.json()["data"]["messages"]
@@ -92,3 +104,12 @@ def is_json(response: httpx.Response) -> bool:
     except ValueError:
         return False
     return True
+
+
+def request_bytes(number: str = NUMBERS[0], key: str = KEY) -> bytes:
+    body = f"number=%2B{number[1:]}&message=Hi&key={key}".encode()
+    return b"POST /services/send.php HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def connect(gateway: FaultyGateway) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", int(gateway.sandbox.url.rpartition(":")[2])), timeout=10.0)

@@ -1,24 +1,25 @@
 """Faults below HTTP, made by the proxy: what a client's socket sees, and what the ledger holds."""
 
 import json
-import socket
-import threading
 import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from tests.worker.sandbox.faulty_gateway import NUMBERS, Aftermath, FaultyGateway, rows
+from tests.worker.sandbox.faulty_gateway import (
+    KEY,
+    LOST,
+    NUMBERS,
+    Aftermath,
+    FaultyGateway,
+    connect,
+    request_bytes,
+    rows,
+)
 from tests.worker.sandbox.php_client import until
-from worker.sandbox.exchange import RequestKind
-from worker.sandbox.fault_plan import FaultPlan
 from worker.sandbox.faults import TCP_FAULTS
 from worker.sandbox.options import SandboxOptions
-from worker.sandbox.process import PrivateSandbox
-
-KEY = "sandbox-key"
-LOST = (httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError)
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +32,6 @@ def gateway() -> Iterator[FaultyGateway]:
 def since(gateway: FaultyGateway) -> Iterator[Aftermath]:
     yield Aftermath.mark(gateway)
     gateway.switch()
-
-
-def request_bytes(number: str = NUMBERS[0], key: str = KEY) -> bytes:
-    body = f"number=%2B{number[1:]}&message=Hi&key={key}".encode()
-    return b"POST /services/send.php HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-
-
-def connect(gateway: FaultyGateway) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", int(gateway.sandbox.url.rpartition(":")[2])), timeout=10.0)
 
 
 def answer(gateway: FaultyGateway, request: bytes) -> bytes | None:
@@ -198,13 +190,13 @@ def test_reply_cut_unmarked_looks_like_a_whole_reply(gateway: FaultyGateway, sin
 
 def test_reply_drip_never_trips_a_timeout_between_bytes(gateway: FaultyGateway, since: Aftermath) -> None:
     # given
-    gateway.switch("reply_drip", times={"drip_seconds": 0.05, "hold_seconds": 0.5})
+    gateway.switch("reply_drip", times={"drip_seconds": 0.05, "hold_seconds": 1.2})
     # when
     started = time.monotonic()
     with pytest.raises(httpx.RemoteProtocolError):
-        gateway.send(timeout=0.4)
+        gateway.send(timeout=0.9)
     # then
-    assert time.monotonic() - started > 0.45
+    assert time.monotonic() - started > 1.0
     assert len(since.stored()) == len(NUMBERS)
 
 
@@ -215,8 +207,8 @@ def test_black_hole_takes_everything_and_says_nothing(gateway: FaultyGateway, si
     with pytest.raises(httpx.ReadTimeout):
         gateway.send(timeout=0.3)
     # then
+    assert until(since.drawn)[0]["fault"] == "black_hole"
     assert since.stored() == []
-    assert since.drawn()[0]["fault"] == "black_hole"
 
 
 def test_never_read_lets_a_long_request_get_stuck(gateway: FaultyGateway, since: Aftermath) -> None:
@@ -251,7 +243,7 @@ def test_accept_reset_ends_the_connection_before_its_first_byte(gateway: FaultyG
 def test_refuse_closes_the_port_for_a_while(gateway: FaultyGateway, since: Aftermath) -> None:
     # given
     rule = {"requests": ["connect"], "rate": 1, "faults": {"refuse": 1}, "until_request": 1}
-    gateway.put({"rules": [rule], "times": {"closed_seconds": 1.0}}).raise_for_status()
+    gateway.put({"rules": [rule], "times": {"closed_seconds": 2.0}}).raise_for_status()
     # when: the connection that drew it is served
     assert gateway.send().json()["success"]
     with pytest.raises(httpx.ConnectError):
@@ -266,65 +258,3 @@ def test_refuse_closes_the_port_for_a_while(gateway: FaultyGateway, since: After
 
     assert until(is_open)
     assert len(since.stored()) == 2 * len(NUMBERS)
-
-
-def test_a_client_that_dies_in_the_middle_is_no_fault_of_the_proxy(gateway: FaultyGateway, since: Aftermath) -> None:
-    # when
-    for size in (0, 10, 80, len(request_bytes()) - 3):
-        with connect(gateway) as connection:
-            connection.sendall(request_bytes()[:size])
-    # then
-    assert gateway.send().json()["success"]
-    assert since.drawn() == []
-    assert len(since.stored()) == len(NUMBERS)
-
-
-def test_many_clients_at_once_are_all_counted(gateway: FaultyGateway, since: Aftermath) -> None:
-    # given
-    gateway.switch("request_cut", "reply_cut", "reset_after_request", "server_error_after", rate=0.5)
-
-    def send_some() -> None:
-        for _ in range(10):
-            try:
-                gateway.send()
-            except LOST:
-                continue
-
-    # when
-    clients = [threading.Thread(target=send_some) for _ in range(4)]
-    for client in clients:
-        client.start()
-    for client in clients:
-        client.join()
-    # then
-    plan = FaultPlan.from_json(json.dumps(gateway.client.get("/sandbox/faults").json()["plan"]))
-    expected = [fault for nth in range(1, 41) if (fault := plan.draw(RequestKind.SEND, nth, 0.0)[0])]
-    assert until(lambda: len(since.drawn()) == len(expected))
-    assert sorted(line["fault"] for line in since.drawn()) == sorted(expected)
-    assert len({line["request"] for line in since.drawn()}) == len(expected)
-    assert len(since.stored()) == (40 - expected.count("request_cut")) * len(NUMBERS)
-
-
-def test_a_sandbox_with_a_proxy_ends_at_once_even_with_clients_in_a_black_hole() -> None:
-    # given
-    with FaultyGateway.start(SandboxOptions(key=KEY, proxy=True)) as gateway:
-        gateway.switch("black_hole")
-        with connect(gateway) as connection:
-            connection.sendall(request_bytes())
-            assert until(gateway.log)
-            # when
-            started = time.monotonic()
-            gateway.sandbox.stop()
-            # then
-            assert time.monotonic() - started < 4.0
-            assert gateway.sandbox.process.returncode == 0
-
-
-def test_the_proxy_has_the_port_that_was_asked_for() -> None:
-    # given
-    with PrivateSandbox.start(SandboxOptions(proxy=True)) as first:
-        port = int(first.url.rpartition(":")[2])
-    # when
-    with PrivateSandbox.start(SandboxOptions(port=port, proxy=True)) as second:
-        # then
-        assert second.url == first.url

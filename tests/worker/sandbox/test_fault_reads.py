@@ -54,7 +54,7 @@ def test_a_read_says_that_there_is_nothing(gateway: FaultyGateway, profile: Prof
 
 def test_a_read_does_not_show_the_newest_messages_yet(gateway: FaultyGateway, group: str) -> None:
     # given
-    gateway.switch("lag", requests=["read"], times={"lag_seconds": 0.7})
+    gateway.switch("lag", requests=["read"], times={"lag_seconds": 1.5})
     # when / then
     assert found(gateway.post("read-messages", groupId=group)) == 0
     assert until(lambda: found(gateway.post("read-messages", groupId=group))) == len(NUMBERS)

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from tests.worker.sandbox.faulty_gateway import NUMBERS, Aftermath, FaultyGateway, is_json, rows
+from tests.worker.sandbox.faulty_gateway import NUMBERS, Aftermath, FaultyGateway, is_json
 from tests.worker.sandbox.php_client import until
 from worker.sandbox.exchange import RequestKind
-from worker.sandbox.fault_effects import FOOTER, FOREIGN_NUMBER, TEMPLATE
 from worker.sandbox.fault_replies import CLIENT_ERRORS, SERVER_ERRORS, UNKNOWN_TEXTS
 from worker.sandbox.faults import faults_of
 from worker.sandbox.options import Profile, SandboxOptions
@@ -76,15 +75,6 @@ def since(gateway: FaultyGateway) -> Iterator[Aftermath]:
     gateway.switch()
 
 
-def assert_on_record(since: Aftermath, fault: str, count: int) -> None:
-    """The ledger has so many messages, under the number of the request that the fault log names with their IDs."""
-    stored, (drawn,) = since.stored(), since.drawn()
-    assert len(stored) == count
-    assert (drawn["fault"], drawn["kind"], drawn["nth"]) == (fault, "send", 1)
-    assert drawn["stored"] == [message["ID"] for message in stored]
-    assert {message["request"] for message in stored} <= {drawn["request"]}
-
-
 def test_every_fault_of_a_send_is_in_one_of_these_tables() -> None:
     before_and_after = {f"{name}_{when}" for name in SHOWN for when in ("before", "after")}
     assert before_and_after | set(REFUSED) | set(STATUS) | set(DROPPED) | CHANGED == set(faults_of(RequestKind.SEND))
@@ -102,7 +92,7 @@ def test_a_wrong_reply_before_or_after_storing(
     reply = gateway.send()
     # then
     assert SHOWN[shown](reply)
-    assert_on_record(since, f"{shown}_{when}", count)
+    since.assert_on_record(f"{shown}_{when}", count)
 
 
 @pytest.mark.parametrize("fault", REFUSED)
@@ -115,7 +105,7 @@ def test_a_known_refusal_stores_nothing(gateway: FaultyGateway, since: Aftermath
     # then
     assert (reply["success"], reply["error"]["code"]) == (False, code)
     assert reply["error"]["message"].startswith(text)
-    assert_on_record(since, fault, NONE)
+    since.assert_on_record(fault, NONE)
 
 
 @pytest.mark.parametrize("fault", STATUS)
@@ -126,7 +116,7 @@ def test_an_http_status_of_a_web_server_stores_nothing(gateway: FaultyGateway, s
     reply = gateway.send()
     # then
     assert reply.status_code == STATUS[fault]
-    assert_on_record(since, fault, NONE)
+    since.assert_on_record(fault, NONE)
 
 
 def test_a_429_says_in_every_possible_way_when_to_come_back(gateway: FaultyGateway, since: Aftermath) -> None:
@@ -160,7 +150,7 @@ def test_a_reset_instead_of_a_reply(gateway: FaultyGateway, since: Aftermath, fa
     with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
         gateway.send()
     # then
-    assert_on_record(since, fault, DROPPED[fault])
+    since.assert_on_record(fault, DROPPED[fault])
 
 
 def test_a_slow_reply_comes_after_the_client_s_patience_but_the_texts_are_stored(
@@ -172,7 +162,8 @@ def test_a_slow_reply_comes_after_the_client_s_patience_but_the_texts_are_stored
     with pytest.raises(httpx.ReadTimeout):
         gateway.send(timeout=0.2)
     # then
-    assert_on_record(since, "slow_reply", ALL)
+    assert until(since.drawn)
+    since.assert_on_record("slow_reply", ALL)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -189,7 +180,7 @@ def test_a_beginning_of_the_batch_is_stored_and_then_comes_an_error(
     numbers = [message["number"] for message in since.stored()]
     assert NONE < len(numbers) < ALL
     assert numbers == list(NUMBERS[: len(numbers)])
-    assert_on_record(since, fault, len(numbers))
+    since.assert_on_record(fault, len(numbers))
 
 
 def test_a_beginning_of_the_batch_is_stored_and_then_the_connection_is_reset(
@@ -211,13 +202,13 @@ def test_the_only_text_of_a_request_cannot_be_stored_in_part(gateway: FaultyGate
     reply = gateway.post("send", number=NUMBERS[0], message="Hi")
     # then
     assert reply.status_code >= 500
-    assert_on_record(since, "partly_server_error", NONE)
+    since.assert_on_record("partly_server_error", NONE)
 
 
 @pytest.mark.parametrize("fault", ["late_server_error", "late_drop"])
 def test_what_failed_is_stored_some_time_later(gateway: FaultyGateway, since: Aftermath, fault: str) -> None:
     # given
-    gateway.switch(fault, times={"late_min_seconds": 0.5, "late_max_seconds": 0.6})
+    gateway.switch(fault, times={"late_min_seconds": 1.0, "late_max_seconds": 1.1})
     # when
     if fault == "late_drop":
         with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
@@ -226,103 +217,9 @@ def test_what_failed_is_stored_some_time_later(gateway: FaultyGateway, since: Af
         assert gateway.send().status_code in SERVER_ERRORS
     # then
     assert since.stored() == []
-    assert until(since.stored)
-    assert_on_record(since, fault, ALL)
-    assert 0.5 <= since.stored()[0]["accepted_at"] - since.drawn()[0]["at"] < 2.0
-
-
-def test_texts_that_are_never_stored_are_left_out_of_the_reply(gateway: FaultyGateway, since: Aftermath) -> None:
-    # given
-    gateway.switch("rows_skipped")
-    # when
-    shown = rows(gateway.send())
-    # then
-    assert NONE < len(shown) < ALL
-    assert [row["number"] for row in shown] == [message["number"] for message in since.stored()]
-    assert_on_record(since, "rows_skipped", len(shown))
-
-
-def test_texts_that_are_stored_can_be_left_out_of_the_reply(gateway: FaultyGateway, since: Aftermath) -> None:
-    # given
-    gateway.switch("rows_hidden")
-    # when
-    shown = rows(gateway.send())
-    # then
-    assert NONE < len(shown) < ALL
-    assert_on_record(since, "rows_hidden", ALL)
-
-
-def test_rows_come_in_any_order(gateway: FaultyGateway, since: Aftermath) -> None:
-    # given
-    gateway.switch("rows_shuffled")
-    # when
-    ids = [int(row["ID"]) for row in rows(gateway.send())]
-    # then
-    assert ids != sorted(ids)
-    assert sorted(ids) == [message["ID"] for message in since.stored()]
-
-
-def test_a_row_comes_twice(gateway: FaultyGateway, since: Aftermath) -> None:
-    # given
-    gateway.switch("row_twice")
-    # when
-    ids = [int(row["ID"]) for row in rows(gateway.send())]
-    # then
-    assert len(ids) == ALL + 1
-    assert set(ids) == {message["ID"] for message in since.stored()}
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_a_row_is_invented(gateway: FaultyGateway, since: Aftermath, seed: int) -> None:
-    # given
-    gateway.switch("extra_rows", seed=seed)
-    # when
-    shown = rows(gateway.send())
-    # then
-    (extra,) = [row for row in shown if int(row["ID"]) not in {message["ID"] for message in since.stored()}]
-    assert extra["number"] in {FOREIGN_NUMBER, *NUMBERS}
-    assert len(shown) == ALL + 1
-
-
-@pytest.mark.parametrize("fault", ["groups_split", "groups_split_lost"])
-def test_one_request_makes_two_groups(gateway: FaultyGateway, since: Aftermath, fault: str) -> None:
-    # given
-    gateway.switch(fault)
-    # when
-    reply = gateway.send()
-    # then
-    stored = since.stored()
-    assert len({message["group"] for message in stored}) == 2
-    assert [message["number"] for message in stored] == list(NUMBERS)
-    assert_on_record(since, fault, ALL)
-    if fault == "groups_split":
-        assert [row["groupID"] for row in rows(reply)] == [message["group"] for message in stored]
-    else:
-        assert reply.status_code in SERVER_ERRORS
-
-
-@pytest.mark.parametrize("suffix", ["", "_lost"])
-@pytest.mark.parametrize(
-    ("fault", "texts"),
-    [
-        ("text_footer", [f"Hi {index}{FOOTER}" for index in range(ALL)]),
-        ("text_replaced", [TEMPLATE] * ALL),
-    ],
-)
-def test_the_gateway_rewrites_texts(
-    gateway: FaultyGateway, since: Aftermath, fault: str, texts: list[str], suffix: str
-) -> None:
-    # given
-    gateway.switch(fault + suffix)
-    # when
-    reply = gateway.send()
-    # then
-    assert [message["message"] for message in since.stored()] == texts
-    assert_on_record(since, fault + suffix, ALL)
-    if suffix:
-        assert reply.status_code in SERVER_ERRORS
-    else:
-        assert [row["message"] for row in rows(reply)] == texts
+    assert until(since.drawn)
+    since.assert_on_record(fault, ALL)
+    assert since.stored()[0]["accepted_at"] - since.drawn()[0]["at"] >= 1.0
 
 
 def test_a_list_can_be_stored_in_part_too(gateway: FaultyGateway, since: Aftermath) -> None:
@@ -341,4 +238,4 @@ def test_a_wrong_key_stores_nothing_whatever_the_fault(gateway: FaultyGateway, s
     # when
     gateway.client.post("/services/send.php", data={"number": NUMBERS[0], "message": "Hi", "key": "wrong"})
     # then
-    assert_on_record(since, fault, NONE)
+    since.assert_on_record(fault, NONE)

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import worker.sandbox
 from tests.worker.sandbox.conftest import StartSandbox
 from tests.worker.sandbox.faulty_gateway import NUMBERS, Aftermath, FaultyGateway
 from tests.worker.sandbox.php_client import http, php_form, until
-from worker.sandbox.command import options_from_json, options_to_json
+from worker.sandbox.command import main, options_from_json, options_to_json
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
@@ -43,6 +45,36 @@ def test_a_sandbox_can_start_with_faults_and_keep_a_log_of_them(start_sandbox: S
     send(again.url, again.key)
     again.stop()
     assert [json.loads(line)["request"] for line in log.read_text().splitlines()] == [1, 2]
+
+
+def test_the_command_takes_a_plan_from_a_file_and_prints_the_proxy_s_address(tmp_path: Path) -> None:
+    # given
+    plan = FaultPlan(3, (FaultRule((RequestKind.SEND,), 1.0, {"reset_after_request": 1.0}),))
+    (tmp_path / "plan.json").write_text(plan.to_json())
+    command = [sys.executable, "-m", "worker.sandbox", "--key", "k", "--faults", str(tmp_path / "plan.json")]
+    # when
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        with pytest.raises(OSError, match="reset"):
+            send(url, "k")
+        drawn = json.loads(http(f"{url}/sandbox/faults")[2])["drawn"]
+        process.terminate()
+    # then
+    assert drawn == {"send": {"reset_after_request": 1}}
+    assert process.returncode == 0
+
+
+def test_a_plan_file_that_is_missing_is_an_error_with_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # when
+    code = main(["--faults", str(tmp_path / "plan.json")])
+    # then
+    assert code == 2
+    assert re.fullmatch(
+        r"The fault plan .*plan\.json cannot be read \(.*\): give another file\.\n", capsys.readouterr().err
+    )
 
 
 def test_what_is_in_force_and_what_was_drawn_can_be_asked_for() -> None:

@@ -1,0 +1,202 @@
+"""Whether the proof can fail: the same product with one rule of the protocol taken away, in circumstances that need it.
+
+`python -m tests.prove.ablation [--only RULE] --seed N`. Each rule's circumstances are tried twice: with the whole
+product, which has to keep every promise, and without the rule, which has to break one. A rule that nobody misses is
+either superfluous or not tried by this proof.
+"""
+
+import argparse
+import json
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.prove.checker import Findings, check
+from tests.prove.product import Audience, write_campaign
+from tests.prove.stage import Process, Stage, ends_within, kill, wait_until
+from tests.prove.unrest import QUIET, only
+from worker.sandbox.fault_case import FaultTimes
+from worker.sandbox.fault_plan import FaultPlan
+
+PEOPLE: Final = 60
+BATCH: Final = 5
+END_SECONDS: Final = 60.0
+STARTED_SECONDS: Final = 20.0
+
+LATE: Final = FaultTimes(late_min_seconds=1.0, late_max_seconds=1.8)
+"""Late for a look right after the failure, and well before `send_by` and `settle` are over."""
+
+SLOW: Final = FaultTimes(slow_seconds=1.5)
+"""Long enough to be killed between the message's storing and its reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule, the function of `removals` that takes it away, and the circumstances in which it is needed.
+
+    `act` is what is done to the processes before they are left alone; `patches` alter the circumstances alone.
+    """
+
+    name: str
+    removal: str
+    faults: FaultPlan
+    act: Callable[["_Course"], None]
+    patches: tuple[str, ...] = ()
+    campaigns: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What was found with the rule and without it."""
+
+    rule: str
+    kept: Findings
+    broken: Findings
+    seconds: float
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether nothing breaks with the rule, and texts are doubled or lost without it."""
+        return not self.kept.violations and self.broken.doubled + self.broken.lost > 0
+
+
+@dataclass
+class _Course:
+    """One of the two tries of a rule."""
+
+    stage: Stage
+    command: tuple[str, ...]
+    victim: tuple[str, ...]
+    rng: random.Random
+
+    def start(self) -> Process:
+        return self.stage.start(*self.command, victim=self.victim)
+
+    def wait_for_more(self, messages: int) -> None:
+        """Until the gateway has so many more messages than now."""
+        now = self.stage.stored()
+        wait_until(lambda: self.stage.stored() >= now + messages, STARTED_SECONDS)
+
+
+def _nothing(_course: _Course) -> None:
+    """The faults are enough."""
+
+
+def _kill_between(course: _Course) -> None:
+    """kill -9 as soon as the gateway has stored something of which the process does not know yet."""
+    for _ in range(3):
+        process = course.start()
+        course.wait_for_more(1)
+        kill(process)
+
+
+def _restore_backup(course: _Course) -> None:
+    """Copy the database at one kill, and put the copy back after another one."""
+    stage = course.stage
+    backup = stage.folder / "backup"
+    backup.mkdir()
+    files = (stage.database.name, f"{stage.database.name}-wal")
+    for step in range(2):
+        process = course.start()
+        course.wait_for_more(2 * BATCH)
+        kill(process)
+        if step == 0:
+            for name in files:
+                shutil.copy(stage.folder / name, backup / name)
+    for leftover in (*files, f"{stage.database.name}-shm"):
+        (stage.folder / leftover).unlink(missing_ok=True)
+    for name in files:
+        shutil.copy(backup / name, stage.folder / name)
+
+
+def rules(seed: int) -> tuple[Rule, ...]:
+    """Every rule that is tried."""
+    lost_replies = only(0.4, seed, "server_error_after", "drop_after", "html_after", "empty_after")
+    return (
+        Rule("retry every error", "retry_every_error", lost_replies, _nothing),
+        Rule("trust success: false", "trust_refusals", only(0.4, seed, "failure_unknown_after"), _nothing),
+        Rule("no send_by", "no_send_by", QUIET, _nothing, patches=("stall",)),
+        Rule("settle at once", "settle_at_once", only(0.4, seed, "late_server_error", times=LATE), _nothing),
+        Rule("no number lock", "no_number_lock", only(0.6, seed, "drop_before", "drop_after"), _nothing, campaigns=2),
+        Rule("no quarantine", "no_quarantine", only(1.0, seed, "slow_reply", times=SLOW), _restore_backup),
+        Rule("intent not committed", "intent_not_committed", only(1.0, seed, "slow_reply", times=SLOW), _kill_between),
+    )
+
+
+def _try(rule: Rule, folder: Path, seed: int, *, removed: bool) -> Findings:
+    patches = (*rule.patches, *((rule.removal,) if removed else ()))
+    victim = tuple(argument for name in patches for argument in ("--patch", f"tests.prove.removals:{name}"))
+    with Stage(folder) as stage:
+        audiences = [
+            write_campaign(folder, f"news-{n}", recipients=PEOPLE, batch_size=BATCH) for n in range(rule.campaigns)
+        ]
+        command = ("run", *(str(audience.path) for audience in audiences), "--json", "--verbose")
+        stage.put_faults(rule.faults)
+        course = _Course(stage, command, victim, random.Random(seed))
+        rule.act(course)
+        _end(course, audiences)
+        return check(stage.evidence(audiences))
+
+
+def _end(course: _Course, audiences: Sequence[Audience]) -> None:
+    """Let it run to its end, doing what it asks a person to do."""
+    until = time.monotonic() + END_SECONDS
+    while time.monotonic() < until:
+        process = course.start()
+        ends_within(process, until - time.monotonic())
+        if process.poll() in {0, 3}:
+            return
+        if "campaigns recover" in course.stage.errors_of_last():
+            course.stage.product.run("recover")
+        else:
+            for audience in audiences:
+                course.stage.product.run("resume", audience.campaign)
+
+
+def ablate(rule: Rule, folder: Path, seed: int) -> Missed:
+    """Try a rule's circumstances with it and without it."""
+    began = time.monotonic()
+    kept = _try(rule, folder / "kept", seed, removed=False)
+    broken = _try(rule, folder / "broken", seed, removed=True)
+    return Missed(rule.name, kept, broken, time.monotonic() - began)
+
+
+def table(results: Sequence[Missed]) -> str:
+    """A line a rule: what was found with it and without it."""
+    head = f"{'rule':<22}{'with it: violations':>20}{'without: violations':>21}{'doubled':>9}{'lost':>6}{'seconds':>9}"
+    lines = [
+        f"{r.rule:<22}{len(r.kept.violations):>20}{len(r.broken.violations):>21}{r.broken.doubled:>9}{r.broken.lost:>6}"
+        f"{r.seconds:>9.0f}" + ("" if r.is_needed else "  NOT MISSED")
+        for r in results
+    ]
+    return "\n".join([head, *lines, *(f"WITH {r.rule}: {each}" for r in results for each in r.kept.violations)])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit code 1: a rule was not missed, or the whole product broke a promise."""
+    parser = argparse.ArgumentParser(prog="python -m tests.prove.ablation")
+    parser.add_argument("--only", action="append", metavar="RULE", help="part of a rule's name")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder and leave it behind")
+    chosen = parser.parse_args(arguments)
+    tried = [rule for rule in rules(chosen.seed) if not chosen.only or any(part in rule.name for part in chosen.only)]
+    results = []
+    with tempfile.TemporaryDirectory(prefix="ablation-") as temporary:
+        for rule in tried:
+            folder = (chosen.keep or Path(temporary)) / rule.removal
+            results.append(ablate(rule, folder, chosen.seed))
+    sys.stdout.write(table(results) + "\n")
+    if chosen.json:
+        chosen.json.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
+    return 0 if all(result.is_needed for result in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

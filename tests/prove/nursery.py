@@ -1,0 +1,57 @@
+"""Processes that are forked from one which has imported the product already: a start costs 20 ms instead of 1.5 s.
+
+The standard library's fork server: a clean process without threads that ends with this one.
+"""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+from typing import Final
+
+PRELOADED: Final = (
+    "tests.prove.victim",
+    "scheduler.cli",
+    "scheduler.cli.live",
+    "scheduler.cli.output",
+    "scheduler.cli.reading",
+    "scheduler.rehearsal",
+    "scheduler.report",
+    "scheduler.running",
+    "worker.store.migrate",
+)
+"""What `run` and `export` import when they begin."""
+
+
+def start(
+    arguments: Sequence[str], *, folder: Path, env: Mapping[str, str], stdout: Path, stderr: Path
+) -> ForkServerProcess:
+    """Start `python -m tests.prove.victim ARGUMENTS` in a folder, with this environment and these output files."""
+    process = _fork_server().Process(
+        target=_live, args=(tuple(arguments), str(folder), dict(env), str(stdout), str(stderr))
+    )
+    process.start()
+    return process
+
+
+@cache
+def _fork_server() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", *PRELOADED])
+    return context
+
+
+def _live(arguments: Sequence[str], folder: str, env: Mapping[str, str], stdout: str, stderr: str) -> None:
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    for path, stream in ((stdout, sys.stdout), (stderr, sys.stderr)):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(descriptor, stream.fileno())
+        os.close(descriptor)
+    from tests.prove.victim import main  # preloaded; not by the process that only starts others
+
+    main(list(arguments))
