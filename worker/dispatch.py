@@ -5,7 +5,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Final
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from campaigns.clock import Clock
 from campaigns.definition import Definition
@@ -29,6 +29,10 @@ COLLISION_PAUSE: Final = timedelta(seconds=2)
 
 THROTTLE_PAUSE: Final = timedelta(seconds=2)
 """How long a batch waits when the throttle cannot be asked: it fails closed."""
+
+
+DEADLOCK: Final = "40P01"
+"""PostgreSQL's code for a transaction that it ended to break a deadlock."""
 
 
 class Dispatched(StrEnum):
@@ -124,8 +128,11 @@ class Dispatcher:
                 if not isinstance(intent, sending.Intent):
                     session.rollback()
                 return intent
-        except IntegrityError:
-            return sending.NoIntent.ALL_IN_DOUBT  # another worker put one of the numbers in doubt just now
+        except (IntegrityError, OperationalError) as error:
+            # Another worker put one of the numbers in doubt just now; or two did so crosswise, and PostgreSQL ended one.
+            if isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", "") != DEADLOCK:
+                raise
+            return sending.NoIntent.ALL_IN_DOUBT
 
     def _post(self, intent: sending.Intent, route: Route, definition: Definition) -> Dispatched:
         deadline = self._clock.elapsed_seconds() + self._settings.send_by_seconds

@@ -1,6 +1,7 @@
 """One line an event that an operator would act on: JSON for services, readable on a terminal."""
 
 import logging
+import re
 import sys
 from typing import TextIO
 
@@ -23,6 +24,7 @@ def configure_logs(form: str = "auto", *, level: int = logging.INFO, stream: Tex
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             # format_exc_info prints a traceback without the values of local variables: they hold numbers and texts.
             structlog.processors.format_exc_info,
+            mask_numbers,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -33,6 +35,18 @@ def configure_logs(form: str = "auto", *, level: int = logging.INFO, stream: Tex
     logging.basicConfig(stream=out, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True)
     # A tick that takes longer than its interval is called once less: normal under load, and no news for anybody.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
+
+
+_LONG_NUMBER = re.compile(r"\+?\d{7,}")
+
+
+def mask_numbers(
+    _logger: structlog.typing.WrappedLogger, _name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Take phone numbers out of a traceback: a database quotes the values that broke a constraint."""
+    if "exception" in event:
+        event["exception"] = _LONG_NUMBER.sub("[number]", str(event["exception"]))
+    return event
 
 
 def get_logger() -> structlog.stdlib.BoundLogger:

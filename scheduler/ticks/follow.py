@@ -52,8 +52,9 @@ RECEIPT_STATES: Final = {
 def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Poll what is due and move recipients up."""
     with runtime.store.read() as session:
-        found = receipts.due_groups(session, now=now, account_id=runtime.account_id, limit=GROUPS_PER_TICK)
-    due = [group for group in found if runtime.includes(group.run_id)]
+        due = receipts.due_groups(
+            session, now=now, account_id=runtime.account_id, limit=GROUPS_PER_TICK, only=runtime.only_runs
+        )
     if not due:
         return {"groups": 0, "moved": 0, "reads": 0}
     slices = _slices(due, now)

@@ -55,9 +55,7 @@ class Seen:
 def reconcile(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Look up every attempt in doubt that is due."""
     with runtime.store.read() as session:
-        due = [
-            d for d in doubts.due_doubts(session, now=now, account_id=runtime.account_id) if runtime.includes(d.run_id)
-        ]
+        due = doubts.due_doubts(session, now=now, account_id=runtime.account_id, only=runtime.only_runs)
     decided = sum(_look_up(runtime, doubt, now) for doubt in due)
     return {"looked_up": len(due), "decided": decided}
 

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.prove.checker import Findings, check
-from tests.prove.crash_points import Case, Database, Kind, World, matrix, sample
+from tests.prove.crash_points import Case, Database, Kind, Policy, World, allow_hold, matrix, sample
 from tests.prove.evidence import Ceiling, Evidence, Sending, read_ledger
 from tests.prove.product import FIRST_NUMBER, Audience, Ended, Product, summary_of, write_campaign
 from tests.support.servers import PostgresServer
@@ -112,6 +112,8 @@ def _live(product: Product, audience: Audience, case: Case) -> tuple[list[Ended]
     kills = 0
     for _ in range(MOST_PROCESSES):
         victim = ["--crash", crashes[0]] if crashes else []
+        if case.policy is Policy.HOLD:
+            victim += ["--patch", f"{allow_hold.__module__}:{allow_hold.__name__}"]
         try:
             ended = product.run(
                 "run", audience.path.name, "--json", "--verbose", victim=victim, timeout_seconds=MOST_SECONDS
@@ -206,7 +208,9 @@ def main(arguments: Sequence[str]) -> int:
     console = Console(width=120)
     began = time.monotonic()
     results = try_all(
-        cases, at_once=options.at_once, shown=lambda t: console.print(line_of(t), highlight=False, markup=False, soft_wrap=True)
+        cases,
+        at_once=options.at_once,
+        shown=lambda t: console.print(line_of(t), highlight=False, markup=False, soft_wrap=True),
     )
     console.print(table_of(results))
     console.print(f"seed {options.seed}, {time.monotonic() - began:.0f} s")

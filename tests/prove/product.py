@@ -82,7 +82,8 @@ class Product:
     def run(self, *command: str, victim: Sequence[str] = (), timeout_seconds: float = 60) -> Ended:
         """Run a command to its end. Past the time it is killed, and `TimeoutError` raised.
 
-        It is forked from a process that has imported the product: what `--patch` is to change needs `start`.
+        It is forked from a process that has imported the product: a `--patch` then comes after the imports; with
+        `start` it comes before them.
         """
         stdout, stderr = self._files(command[0])
         process = nursery.start(

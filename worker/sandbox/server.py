@@ -30,9 +30,9 @@ def serve(options: SandboxOptions, *, on_ready: Callable[[str], None]) -> None:
         listener = stack.enter_context(bound(0 if options.has_proxy else options.port))
         app = SandboxApp(options, clock=SystemClock())
         stack.callback(app.close)
-        port = port_of(listener)
+        url = f"http://{HOST}:{port_of(listener)}"
         if options.has_proxy:
-            port = stack.enter_context(FaultProxy(app.board, upstream_port=port, port=options.port)).port
+            url = stack.enter_context(FaultProxy(app.board, upstream_port=port_of(listener), port=options.port)).url
         config = uvicorn.Config(
             app,
             http=_Protocol,
@@ -47,7 +47,7 @@ def serve(options: SandboxOptions, *, on_ready: Callable[[str], None]) -> None:
             timeout_graceful_shutdown=1,
         )
         with _ending_quietly():
-            server = _Server(config, on_ready=lambda: on_ready(f"http://{HOST}:{port}"), on_stop=app.board.stop)
+            server = _Server(config, on_ready=lambda: on_ready(url), on_stop=app.board.stop)
             server.run([listener])
 
 

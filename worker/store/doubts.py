@@ -82,11 +82,13 @@ _DOUBT = (
 )
 
 
-def due_doubts(session: Session, *, now: datetime, account_id: int) -> list[Doubt]:
-    """Attempts in doubt whose next look-up is due, some at a time."""
+def due_doubts(session: Session, *, now: datetime, account_id: int, only: Collection[int] | None = None) -> list[Doubt]:
+    """Attempts in doubt, of the runs in `only`, whose next look-up is due; some at a time."""
     query = _DOUBT.where(
         col(Attempt.state) == AttemptState.UNKNOWN, col(Attempt.next_check_at) <= now, col(Run.account_id) == account_id
     )
+    if only is not None:
+        query = query.where(col(Attempt.run_id).in_(only))
     return [Doubt(*row) for row in session.exec(query)]
 
 

@@ -42,8 +42,10 @@ class Group:
     polls: int
 
 
-def due_groups(session: Session, *, now: datetime, account_id: int, limit: int) -> list[Group]:
-    """Groups whose next poll is due, the longest waiting first."""
+def due_groups(
+    session: Session, *, now: datetime, account_id: int, limit: int, only: Collection[int] | None = None
+) -> list[Group]:
+    """Groups whose next poll is due, of the runs in `only`, the longest waiting first."""
     query = (
         select(  # type: ignore[call-overload]  # more columns than SQLModel types
             MessageGroup.id,
@@ -58,6 +60,8 @@ def due_groups(session: Session, *, now: datetime, account_id: int, limit: int) 
         .order_by(col(MessageGroup.next_poll_at))
         .limit(limit)
     )
+    if only is not None:
+        query = query.where(col(MessageGroup.run_id).in_(only))
     return [Group(*row) for row in session.exec(query)]
 
 

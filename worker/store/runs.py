@@ -218,6 +218,17 @@ def fail_run(session: Session, run_id: int, reason: str, now: datetime) -> bool:
     return bool(changed(session, move_run(RunState.FAILED, col(Run.id) == run_id, reason=reason, finished_at=now)))
 
 
+def any_due(session: Session, account_id: int, now: datetime) -> bool:
+    """Whether `start_due_runs` would find something."""
+    query = select(Run.id).where(
+        Run.account_id == account_id,
+        Run.state == RunState.SCHEDULED,
+        col(Run.starts_at) <= now,
+        col(Run.planned_at).is_not(None),
+    )
+    return session.exec(query.limit(1)).first() is not None
+
+
 def start_due_runs(
     session: Session, account_id: int, now: datetime, *, only: Collection[int] | None = None
 ) -> list[int]:
