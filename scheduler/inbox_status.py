@@ -93,7 +93,7 @@ class StatusBoard:
         if is_final and run is not None and run.state in OVER:
             write_report(path, runtime.store, run.id)
         write_status(path, stamped(text, zone, now))
-        with runtime.store.write() as session:
+        with runtime.store.write("inbox_status") as session:
             inbox.note_status(session, entry.path, status_text=text, reported=is_final)
         self._unwritable.discard(path.parent)
         return 1

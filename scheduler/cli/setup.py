@@ -51,6 +51,8 @@ def sandbox(
     no_report: Annotated[float, typer.Option(help="Share of the numbers that never get a delivery report.")] = 0.0,
     credits_: Annotated[int | None, typer.Option("--credits", help="One a message; unlimited without it.")] = None,
     seed: Annotated[int, typer.Option(help="Changes which numbers the shares hit.")] = 0,
+    faults: Annotated[Path | None, typer.Option(help="JSON file of what is to go wrong, and how often.")] = None,
+    fault_log: Annotated[Path | None, typer.Option(help="File for the faults that were drawn.")] = None,
     json: AsJson = False,
 ) -> None:
     """Run a local gateway that sends nothing to any phone.
@@ -58,7 +60,8 @@ def sandbox(
     It has the same API; its URL is printed once it accepts connections. It starts with devices 1 and 2 (two SIMs
     each) and contact lists 1 and 2. Ctrl-C ends it.
     """
-    from worker.sandbox.command import run
+    from worker.sandbox.command import read_plan, run
+    from worker.sandbox.fault_plan import FaultPlan
     from worker.sandbox.options import Profile, SandboxOptions
     from worker.sandbox.server import serve
 
@@ -75,6 +78,8 @@ def sandbox(
         no_report=no_report,
         credits=credits_,
         seed=seed,
+        faults=FaultPlan() if faults is None else read_plan(faults),
+        fault_log=fault_log,
     )
     if not json:
         run(options)

@@ -126,7 +126,7 @@ class _Keeper:
         return 1
 
     def _remember(self, runtime: Runtime, key: str, form: str, run_id: int | None, notice: str, now: datetime) -> None:
-        with runtime.store.write() as session:
+        with runtime.store.write("inbox_remember") as session:
             store.remember_file(session, key, fingerprint=form, run_id=run_id, problem=notice, now=now)
         self._board.touch(key)
 
@@ -157,7 +157,7 @@ class _Keeper:
             self._board.write_last(runtime, path, moved_notice(path.name, inbox.name(heirs[0])), now)
         else:
             self._board.write_last(runtime, path, removed_notice(path.name), now)
-        with runtime.store.write() as session:
+        with runtime.store.write("inbox_forget") as session:
             store.forget_file(session, key)
         return 1
 
@@ -228,7 +228,7 @@ def _cancel_unsent(runtime: Runtime, run_id: int, reason: str, now: datetime) ->
     with runtime.store.read() as session:
         if runs.run_view(session, run_id).state not in UNSENT or runs.has_sent(session, run_id):
             return False
-    with runtime.store.write() as session:
+    with runtime.store.write("inbox_cancel") as session:
         cancelled = not runs.has_sent(session, run_id) and runs.cancel_run(session, run_id, reason, now) is not None
     if cancelled:
         get_logger().info("run.cancelled", run=run_id, reason=reason)

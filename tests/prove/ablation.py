@@ -12,8 +12,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +21,9 @@ from tests.prove.checker import Findings, check
 from tests.prove.product import Audience, write_campaign
 from tests.prove.stage import Process, Stage, ends_within, kill, wait_until
 from tests.prove.unrest import QUIET, only
+from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_case import FaultTimes
-from worker.sandbox.fault_plan import FaultPlan
+from worker.sandbox.fault_plan import FaultPlan, FaultRule
 
 PEOPLE: Final = 60
 BATCH: Final = 5
@@ -49,6 +50,9 @@ class Rule:
     act: Callable[["_Course"], None]
     patches: tuple[str, ...] = ()
     campaigns: int = 1
+    people: int = PEOPLE
+    more: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +119,33 @@ def _restore_backup(course: _Course) -> None:
         shutil.copy(backup / name, stage.folder / name)
 
 
+def _one_after_the_other(seed: int) -> FaultPlan:
+    sends = (RequestKind.SEND,)
+    lost = FaultRule(sends, 1.0, {"drop_before": 1.0}, until_request=2)
+    late = FaultRule(sends, 1.0, {"slow_reply": 1.0}, until_request=4)
+    return FaultPlan(seed, (lost, late), FaultTimes(slow_seconds=4.0))
+
+
 def rules(seed: int) -> tuple[Rule, ...]:
     """Every rule that is tried."""
     lost_replies = only(0.4, seed, "server_error_after", "drop_after", "html_after", "empty_after")
     return (
         Rule("retry every error", "retry_every_error", lost_replies, _nothing),
         Rule("trust success: false", "trust_refusals", only(0.4, seed, "failure_unknown_after"), _nothing),
-        Rule("no send_by", "no_send_by", QUIET, _nothing, patches=("stall",)),
+        # The rate keeps the run at work until the requests that hang are written.
+        Rule("no send_by", "no_send_by", QUIET, _nothing, patches=("stall",), more="  rate: 5/second\n"),
         Rule("settle at once", "settle_at_once", only(0.4, seed, "late_server_error", times=LATE), _nothing),
-        Rule("no number lock", "no_number_lock", only(0.6, seed, "drop_before", "drop_after"), _nothing, campaigns=2),
+        # The first campaign's requests are lost; the second one's, to the same people, are stored and answered late. One
+        # thread: then they come in this order.
+        Rule(
+            "no number lock",
+            "no_number_lock",
+            _one_after_the_other(seed),
+            _nothing,
+            campaigns=2,
+            people=2 * BATCH,
+            settings={"threads": "1"},
+        ),
         Rule("no quarantine", "no_quarantine", only(1.0, seed, "slow_reply", times=SLOW), _restore_backup),
         Rule("intent not committed", "intent_not_committed", only(1.0, seed, "slow_reply", times=SLOW), _kill_between),
     )
@@ -132,9 +154,10 @@ def rules(seed: int) -> tuple[Rule, ...]:
 def _try(rule: Rule, folder: Path, seed: int, *, removed: bool) -> Findings:
     patches = (*rule.patches, *((rule.removal,) if removed else ()))
     victim = tuple(argument for name in patches for argument in ("--patch", f"tests.prove.removals:{name}"))
-    with Stage(folder) as stage:
+    with Stage(folder, settings=dict(rule.settings)) as stage:
         audiences = [
-            write_campaign(folder, f"news-{n}", recipients=PEOPLE, batch_size=BATCH) for n in range(rule.campaigns)
+            write_campaign(folder, f"news-{n}", recipients=rule.people, batch_size=BATCH, more=rule.more)
+            for n in range(rule.campaigns)
         ]
         command = ("run", *(str(audience.path) for audience in audiences), "--json", "--verbose")
         stage.put_faults(rule.faults)

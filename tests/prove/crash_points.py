@@ -152,7 +152,7 @@ class Case:
 
 def allow_hold() -> None:
     """Let this process take `on_unknown: hold`, which the protocol can and the campaign file may not ask for yet."""
-    unsupported.UNSUPPORTED = tuple(  # type: ignore[misc]  # final for the product; this process is a victim
+    unsupported.UNSUPPORTED = tuple(  # type: ignore[misc, assignment]  # final for the product; this process is a victim
         entry for entry in unsupported.UNSUPPORTED if entry.path != ("follow", "on_unknown")
     )
 

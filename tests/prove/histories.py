@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import Final, Self
 
 from campaigns.definition import OnUnknown
+from campaigns.matching import FEWEST_TO_KNOW_BY_NUMBERS
 from tests.prove.model_ending import Books, judge, settle
 from tests.prove.model_gateway import LATEST_COMMIT, SHAPES, Dress, Mood, SendFault, Storing
 from tests.prove.model_service import Flaw
@@ -54,13 +55,13 @@ def skew_of(rng: random.Random) -> timedelta:
 def plan(world: World, rng: random.Random) -> None:
     """One to three runs, mostly to the same people.
 
-    Where a backup comes back their texts differ: the same text to one person from two runs, one sent since the backup
-    and one not, cannot be told apart by anybody.
+    Where a backup comes back their texts differ, and batches are too small to be known by numbers alone: two texts to
+    the same people, one sent since the backup and one not, could not be told apart by anybody.
     """
     texts = rng.sample(TEXTS, 3) if world.has_backup else rng.choices(TEXTS, k=3)
     for text in texts[: rng.choice((1, 2, 2, 3))]:
         numbers = rng.sample(NUMBERS, rng.randint(1, len(NUMBERS)))
-        size = rng.randint(1, 6)
+        size = rng.randint(1, FEWEST_TO_KNOW_BY_NUMBERS - 1 if world.has_backup else 6)
         if rng.random() < 0.15:
             world.plan_list(text, numbers)
         else:

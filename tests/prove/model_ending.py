@@ -83,7 +83,8 @@ def judge(world: World) -> Books:
     doubled = sum(max(0, len(ids) - 1 - world.by_hand[origin]) for origin, ids in own.items())
     lost = 0
     for recipient in world.db.recipients:
-        wrong = _wrong(recipient, own[recipient.run.id, recipient.number])
+        origin = recipient.run.id, recipient.number
+        wrong = _wrong(recipient, own[origin], was_held=world.by_hand[origin] > 0)
         if wrong:
             lost += 1
             broken.append(f"recipient {recipient.id} of run {recipient.run.id} {wrong}")
@@ -103,14 +104,17 @@ def judge(world: World) -> Books:
     return Books(len(world.db.recipients), doubled, lost, states[RecipientState.HELD], tuple(broken))
 
 
-def _wrong(recipient: Recipient, own: set[int]) -> str:
-    """What is wrong with the end of this recipient, of whom the gateway has the messages `own`; "": nothing."""
+def _wrong(recipient: Recipient, own: set[int], *, was_held: bool) -> str:
+    """What is wrong with the end of this recipient, of whom the gateway has the messages `own`; "": nothing.
+
+    `was_held`: a person chose to send again, and knew that the gateway may have the text already.
+    """
     if recipient.state in {RecipientState.PENDING, RecipientState.IN_DOUBT}:
         return f"is still {recipient.state}"
     if recipient.gateway_id is not None:
         return "" if recipient.gateway_id in own else "has the ID of somebody else's message"
     if not recipient.reason:
         return f"is {recipient.state} without a reason"
-    if recipient.state is RecipientState.HELD:
+    if recipient.state is RecipientState.HELD or was_held:
         return ""
     return f"is {recipient.state} although the gateway has the text" if own else ""

@@ -26,13 +26,14 @@ def quarantine(db: Database, now: datetime) -> None:
         taken = {r.number for r in db.in_doubt()}
         waiting = [r for r in db.pending(batch) if r.id not in restored.looked_up]
         people = tuple(r for r in waiting if r.number not in taken)
-        is_new_list = batch.run.list_id is not None and batch.attempt == 0
-        if not (people or is_new_list) or not db.move_batch(batch, BatchState.SENDING):
+        is_list = batch.run.list_id is not None and batch.id not in restored.lists
+        if not (people or is_list) or not db.move_batch(batch, BatchState.SENDING):
             continue
         batch.attempt += 1
         for recipient in people:
             db.move(recipient, RecipientState.IN_DOUBT, "")
         restored.looked_up.update(r.id for r in people)
+        restored.lists.add(batch.id)
         attempt = Attempt(
             len(db.attempts) + 1, batch, batch.attempt, restored.backup_at, restored.send_by, restored.id_floor,
             people, now,

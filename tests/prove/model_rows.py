@@ -91,3 +91,4 @@ class Restored:
     id_floor: int
     has_begun: bool = False
     looked_up: set[int] = field(default_factory=set)  # recipients whose look-up has begun
+    lists: set[int] = field(default_factory=set)  # the same for batches, for those of a contact list have no people

@@ -111,13 +111,14 @@ def _parse(arguments: Sequence[str]) -> SandboxOptions:
         credits=parsed.credits,
         group_per_device=parsed.group_per_device,
         seed=parsed.seed,
-        faults=FaultPlan() if parsed.faults is None else _read_plan(parsed.faults),
+        faults=FaultPlan() if parsed.faults is None else read_plan(parsed.faults),
         fault_log=parsed.fault_log,
         proxy=parsed.proxy,
     )
 
 
-def _read_plan(path: Path) -> FaultPlan:
+def read_plan(path: Path) -> FaultPlan:
+    """The plan in a JSON file. Raises `SandboxError` in one sentence."""
     try:
         return FaultPlan.from_json(path.read_bytes())
     except OSError as error:

@@ -21,10 +21,11 @@ from worker.store.engine import StoreError
 
 Cli = Callable[..., Result]
 
-LATER = {"why", "held", "resolve", "approve", "resend", "test", "suppress", "devices", "doctor", "dashboard"}
+LATER = {"approve", "resend", "test", "suppress", "devices", "dashboard"}
 COMMANDS = [
     *("init", "check", "plan", "schema", "run", "up", "worker", "scheduler", "status", "export"),
-    *("pause", "resume", "cancel", "balance", "migrate", "sandbox", "contacts"),
+    *("why", "pause", "resume", "cancel", "held", "resolve", "recover"),
+    *("balance", "migrate", "sandbox", "doctor", "contacts"),
 ]
 
 

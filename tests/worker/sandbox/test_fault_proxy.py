@@ -36,15 +36,15 @@ def since(gateway: FaultyGateway) -> Iterator[Aftermath]:
 
 def answer(gateway: FaultyGateway, request: bytes) -> bytes | None:
     """All bytes that come back until the end; None when that end is a reset."""
-    with connect(gateway) as connection:
-        try:
+    received = b""
+    try:  # a reset may come as early as the connection itself
+        with connect(gateway) as connection:
             connection.sendall(request)
-            received = b""
             while part := connection.recv(65_536):
                 received += part
-        except ConnectionError:
-            return None
-        return received
+    except ConnectionError:
+        return None
+    return received
 
 
 def test_every_fault_below_http_has_its_test_here() -> None:

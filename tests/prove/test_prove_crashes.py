@@ -1,0 +1,148 @@
+"""The crash proof in short, and that it misses none of the places where the product can be killed."""
+
+import ast
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.prove import product as prove
+from tests.prove.crash_points import NOT_BY_RUN, ONCE, REQUESTS, TRANSACTIONS, Case, matrix, points, sample
+from tests.prove.crashes import SHORT, line_of, try_all
+from tests.prove.product import Product, summary_of, write_campaign
+from tests.prove.victim import Fate, parse_crash
+from worker.sandbox.options import SandboxOptions
+from worker.sandbox.process import PrivateSandbox
+
+SEED = 2
+
+
+def calls(name: str, *, of_with: bool) -> Iterator[tuple[str, ast.Call]]:
+    """Every call of a function or method of this name in the product, with its place; `of_with`: as `with ...`."""
+    for package in ("worker", "scheduler"):
+        for path in sorted((prove.ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                items = [item.context_expr for item in node.items] if isinstance(node, ast.With) else []
+                for call in items if of_with else [node]:
+                    if isinstance(call, ast.Call) and getattr(call.func, "attr", getattr(call.func, "id", "")) == name:
+                        yield f"{path.relative_to(prove.ROOT)}:{call.lineno}", call
+
+
+def literal(call: ast.Call) -> str | None:
+    """The call's only argument, when it is text as it stands."""
+    match call.args, call.keywords:
+        case [ast.Constant(value=str(name))], []:
+            return name
+    return None
+
+
+def test_every_transaction_has_a_name_of_its_own() -> None:
+    # given
+    names = {place: literal(call) for place, call in calls("write", of_with=True)}
+    # when
+    unnamed = [place for place, name in names.items() if name is None]
+    twice = [name for name, count in Counter(names.values()).items() if count > 1]
+    # then
+    assert (unnamed, twice) == ([], [])
+
+
+def test_the_matrix_names_every_transaction_or_says_who_reaches_it() -> None:
+    # given
+    named = {literal(call) for _, call in calls("write", of_with=True)}
+    # when / then
+    assert named == {*TRANSACTIONS, *NOT_BY_RUN}
+    assert not TRANSACTIONS.keys() & NOT_BY_RUN.keys()
+    assert TRANSACTIONS.keys() >= ONCE
+
+
+def test_the_matrix_names_every_point_around_a_request() -> None:
+    # given
+    written = {name for _, call in calls("reached", of_with=False) if (name := literal(call)) is not None}
+    # when / then
+    assert written == REQUESTS.keys()
+
+
+def test_the_matrix_has_every_way_of_every_point() -> None:
+    # given
+    cases = matrix(SEED)
+    # when / then
+    assert len(set(cases)) == len(cases) == len(list(points())) * 3 * 2 * 2
+
+
+def test_a_sample_is_spread_over_transactions_and_is_the_same_for_the_same_seed() -> None:
+    # given
+    places = len(TRANSACTIONS) + len(REQUESTS)
+
+    def place(case: Case) -> str:
+        return case.point if case.point in REQUESTS else case.point.partition(":")[0]
+
+    # when
+    cases = sample(SEED, places)
+    # then
+    assert len({place(case) for case in cases}) == places
+    assert cases == sample(SEED, places)
+    assert cases != sample(SEED + 1, places)
+
+
+@pytest.mark.parametrize(
+    ("text", "crash"),
+    [
+        ("post:replied:2", ("post:replied", 2)),
+        ("reply:committed", ("reply:committed", 1)),
+        ("", ("", 0)),
+    ],
+)
+def test_a_crash_is_a_point_and_a_count(text: str, crash: tuple[str, int]) -> None:
+    assert parse_crash(text) == crash
+
+
+def test_a_process_ends_the_nth_time_it_reaches_the_point_and_only_then(tmp_path: Path) -> None:
+    # given
+    killed: list[int] = []
+    passed = 0
+    fate = Fate("intent:committed", 2, lambda: killed.append(passed), tmp_path / "points")
+    # when
+    for passed, name in enumerate(["intent:committed", "reply:committed", "intent:committed", "intent:committed"]):
+        fate.reached(name)
+    # then
+    assert killed == [2]
+    assert (tmp_path / "points").read_text(encoding="ascii").split()[1] == "reply:committed"
+
+
+def test_a_victim_is_killed_where_it_should_and_goes_on_when_it_is_started_again(tmp_path: Path) -> None:
+    # given
+    audience = write_campaign(tmp_path, "spring", recipients=10)
+    with PrivateSandbox.start(SandboxOptions()) as sandbox:
+        product = Product(tmp_path, gateway_url=sandbox.url, key=sandbox.key)
+        # when
+        killed = product.run("run", audience.path.name, "--json", victim=["--crash", "reply:before_commit:1"])
+        again = product.run("run", audience.path.name, "--json", victim=["--list-points", "points"])
+    # then
+    reached = set((tmp_path / "points").read_text(encoding="ascii").split())
+    assert (killed.code, killed.stdout) == (-signal.SIGKILL, "")
+    assert again.code == 0
+    assert (summary_of(again.stdout) or {})["recipients"]["delivered"] == 10
+    assert {"rescue:committed", "verdict:committed", "finish:committed"} <= reached
+
+
+def test_a_victim_is_a_program(tmp_path: Path) -> None:
+    # given
+    product = Product(tmp_path, gateway_url="http://127.0.0.1:1", key="none")
+    # when
+    with product.start("status", victim=["--clock-offset", "3600"]) as process:
+        code = process.wait(60)
+    # then
+    assert code == 0
+    assert "no campaigns yet" in "".join(product.said().values())
+
+
+@pytest.mark.timeout(400)  # a dozen campaigns of some 8 s each, four at a time; other tests run beside them
+def test_a_dozen_crashes_break_no_promise() -> None:
+    # given
+    cases = sample(SEED, SHORT)
+    # when
+    results = try_all(cases, at_once=4, shown=lambda _: None)
+    # then
+    assert [line_of(tried) for tried in results if tried.findings.violations or not tried.is_reached] == []
