@@ -125,11 +125,14 @@ class Dispatcher:
                     now=self._clock.now(),
                     send_by=timedelta(seconds=self._settings.send_by_seconds),
                 )
-                if not isinstance(intent, sending.Intent):
+                if intent is sending.NoIntent.NOTHING_LEFT:
+                    # Everybody in it found an end elsewhere (`recover`): so must the batch, or its run never ends.
+                    sending.conclude_batch(session, work.batch_id, retry_at=self._clock.now())
+                elif not isinstance(intent, sending.Intent):
                     session.rollback()
                 return intent
         except (IntegrityError, OperationalError) as error:
-            # Another worker put one of the numbers in doubt just now; or two did so crosswise, and PostgreSQL ended one.
+            # Another worker put one of the numbers in doubt just now; or two did crosswise, and PostgreSQL ended one.
             if isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", "") != DEADLOCK:
                 raise
             return sending.NoIntent.ALL_IN_DOUBT

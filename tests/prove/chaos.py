@@ -7,6 +7,7 @@ what is tried and when; what the processes are doing at that moment is up to the
 import argparse
 import json
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -38,6 +39,9 @@ RATE: Final = 40
 """Segments a second: what stretches the sending, so that kills find it under way."""
 
 BATCH: Final = 5
+GAVE_UP: Final = "ended by itself"
+"""What no process of a service may do."""
+
 WORKERS: Final = 4
 SCHEDULERS: Final = 2
 THREADS: Final = 4  # the product's default for one process
@@ -72,7 +76,7 @@ class Outcome:
     @property
     def is_kept(self) -> bool:
         """Whether every promise was kept."""
-        return self.ended_in_time and not self.findings.violations
+        return self.ended_in_time and not self.findings.violations and GAVE_UP not in self.disturbances
 
 
 @dataclass
@@ -99,9 +103,9 @@ class _Course:
             return ()
         return ("--crash", f"{self.rng.choice(POINTS)}:{self.rng.randint(1, 3)}")
 
-    def end(self, process: Process, *, was_aimed: bool) -> None:
+    def end(self, process: Process) -> None:
         """Kill it, unless it has killed itself."""
-        self.done["killed at a point" if was_aimed and process.poll() is not None else "killed at random"] += 1
+        self.done["killed at random" if process.exitcode is None else "killed at a point"] += 1
         kill(process)
 
 
@@ -112,23 +116,22 @@ def embedded(trial: Trial, stage: Stage) -> tuple[list[Audience], bool, Counter[
     command = ("run", *(str(audience.path) for audience in audiences), "--json", "--verbose")
     stage.put_faults(unrest(trial.faults, trial.seed))
     for _ in range(trial.kills):
-        aim = course.aim()
-        process = stage.start(*command, victim=aim)
+        process = stage.start(*command, victim=course.aim())
         log = stage.product.outputs[-1]
-        wait_until(lambda p=process, log=log: p.poll() is not None or log.stat().st_size > 0, 10.0)  # type: ignore[misc]
+        wait_until(lambda p=process, log=log: p.exitcode is not None or log.stat().st_size > 0, 10.0)  # type: ignore[misc]
         if not ends_within(process, course.rng.uniform(0.0, 2.5)) and course.rng.random() < 0.3:
             freeze(process, 2.5)
             course.done["paused"] += 1
-        if process.poll() is None or process.returncode < 0:
-            course.end(process, was_aimed=bool(aim))
+        if process.exitcode is None or process.exitcode < 0:
+            course.end(process)
     stage.put_faults(QUIET)
     until = time.monotonic() + SETTLED_SECONDS
     while time.monotonic() < until:
         process = stage.start(*command)
         ends_within(process, until - time.monotonic())
-        if process.poll() in {0, 3}:
+        if process.exitcode in {0, 3}:
             return audiences, True, course.done
-        course.done[f"run ended with {process.poll()}"] += 1
+        course.done[f"run ended with {process.exitcode}"] += 1
         _as_a_person(stage, audiences)
     return audiences, False, course.done
 
@@ -146,27 +149,23 @@ class _Fleet:
 
     course: _Course
     roles: dict[str, Process] = field(default_factory=dict)
-    aimed: set[str] = field(default_factory=set)
 
     def start(self, role: str) -> None:
         kind, number = role.split("-")
         clock = ("--clock-offset", str(CLOCK_OFFSET_SECONDS)) if role == "worker-0" else ()
         aim = () if number == "0" else self.course.aim()
-        self.aimed.discard(role)
-        if aim:
-            self.aimed.add(role)
         self.roles[role] = self.course.stage.start(kind, "--json", victim=(*clock, *aim))
 
     def revive(self) -> None:
-        """Start what a point has ended."""
+        """Start again what has ended."""
         for role, process in self.roles.items():
-            if process.poll() is not None:
-                self.course.done["killed at a point" if role in self.aimed else "ended by itself"] += 1
+            if process.exitcode is not None:
+                self.course.done["killed at a point" if process.exitcode == -signal.SIGKILL else GAVE_UP] += 1
                 self.start(role)
 
     def kill_one(self) -> None:
         role = self.course.rng.choice(sorted(self.roles))
-        self.course.end(self.roles[role], was_aimed=role in self.aimed)
+        self.course.end(self.roles[role])
         self.start(role)
 
     def pause_one(self) -> None:

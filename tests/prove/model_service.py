@@ -17,7 +17,7 @@ from campaigns.backoff import backoff_after, reconnect_after
 from campaigns.decisions import Decision, Ending, Retry, decide, decide_list
 from campaigns.definition import OnUnknown
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from campaigns.matching import Candidate, Match, Sought, is_similar, match
+from campaigns.matching import Candidate, Match, Sought, is_similar, match, same_number
 from campaigns.verdicts import LookUp, Verdict, next_look, verdict
 from scheduler.ticks.reconcile import LIFE_ORDER, MARGIN
 from tests.prove.model_gateway import Mood, ReadError
@@ -55,6 +55,7 @@ class Flaw(StrEnum):
     SHORT_LIES = "short-lies"  # reads begin or end to lie in the middle of one look
     CANCEL_HELD = "cancel-held"  # a held batch of a cancelled run is called cancelled, as if it had never been sent
     FIRST_LIES = "first-lies"  # reads lie on an account of which no message is known yet
+    GROUP_HALF_READ = "group-half-read"  # groups are known by their numbers in a look of which reads failed
     LIST_HALF_READ = "list-half-read"  # who is on a list is concluded from a look of which reads failed
 
 
@@ -154,7 +155,12 @@ def look_up(world: "World", attempt: Attempt, skew: timedelta) -> Steps:
     # A look is the smallest thing that lies: its control sees what the rest of it sees.
     mood = None if Flaw.SHORT_LIES in world.flaws else world.gateway.mood
     complete = yield from _read(world, messages, attempt.started_at - MARGIN, now + MARGIN, mood)
-    found = _match(attempt, sought, messages, db.attributed_ids())
+    shown = messages
+    if not (complete or is_list or Flaw.GROUP_HALF_READ in world.flaws):
+        # Of a group that is seen in part nobody can say whose numbers are in it: only texts count.
+        texts = {same_number(number): text for number, (_, text) in sought.recipients.items()}
+        shown = {id_: m for id_, m in messages.items() if is_similar(m.text, texts.get(same_number(m.number), "\0"))}
+    found = _match(attempt, sought, shown, db.attributed_ids())
     control: bool | None = None
     if known is not None:
         control = known[0] in messages

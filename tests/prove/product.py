@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,16 +80,19 @@ class Product:
                 stderr=stderr,
             )
 
+    def fork(self, *command: str, victim: Sequence[str] = ()) -> ForkServerProcess:
+        """Start it as `run` does, without waiting for its end."""
+        stdout, stderr = self._files(command[0])
+        return nursery.start([*victim, "--", *command], folder=self.folder, env=self._env, stdout=stdout, stderr=stderr)
+
     def run(self, *command: str, victim: Sequence[str] = (), timeout_seconds: float = 60) -> Ended:
         """Run a command to its end. Past the time it is killed, and `TimeoutError` raised.
 
         It is forked from a process that has imported the product: a `--patch` then comes after the imports; with
         `start` it comes before them.
         """
-        stdout, stderr = self._files(command[0])
-        process = nursery.start(
-            [*victim, "--", *command], folder=self.folder, env=self._env, stdout=stdout, stderr=stderr
-        )
+        process = self.fork(*command, victim=victim)
+        stdout, stderr = self.outputs[-2:]
         process.join(timeout_seconds)
         code = process.exitcode
         if code is None:

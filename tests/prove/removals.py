@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import Update, text
 from sqlmodel import Session
 
 from campaigns.clock import SystemClock
@@ -26,7 +26,7 @@ from worker.gateway import GatewayClient, GatewayError, SendOutcome
 from worker.gateway.errors import FailureUnknown
 from worker.marker import FileMarker
 from worker.outcomes import Outcomes
-from worker.store import accounts, sending
+from worker.store import accounts, hot, sending
 from worker.store.engine import Store
 
 NUMBER_LOCK: Final = "uq_recipient_in_doubt"
@@ -113,14 +113,14 @@ def no_number_lock() -> None:
 
         return make_schema
 
-    def without_condition(move: Callable[..., Any]) -> Callable[..., Any]:
-        def move_all(to: Any, *where: Any, **values: Any) -> Any:
-            return move(to, *(each for each in where if "NOT IN" not in str(each)), **values)
-
-        return move_all
+    def without_condition(promise: Update) -> Update:
+        # The statement without its WHERE, and then with all of it but the lock.
+        kept = [each for each in promise._where_criteria if "NOT IN" not in str(each)]
+        promise._where_criteria = ()
+        return promise.where(*kept)
 
     _patch(runtime, "migrate", without_index)
-    _patch(sending, "move_recipients", without_condition)
+    _patch(hot, "PROMISE", without_condition)
 
 
 def no_quarantine() -> None:

@@ -1,12 +1,14 @@
 """Everything around the product while it is tried: a folder, a sandbox with faults, processes to kill."""
 
 import json
+import os
 import signal
-import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -19,9 +21,9 @@ from worker.sandbox.options import SandboxOptions
 from worker.sandbox.process import PrivateSandbox
 
 KEY: Final = "key-of-the-proof-4711"
-TIED: Final = ("--patch", "tests.prove.removals:end_with_parent")
+Process = ForkServerProcess
 
-Process = subprocess.Popen[bytes]
+TIED: Final = ("--patch", "tests.prove.removals:end_with_parent")
 
 
 @dataclass
@@ -65,7 +67,9 @@ class Stage:
 
     def start(self, *command: str, victim: Sequence[str] = ()) -> Process:
         """Start `campaigns COMMAND`; it ends with this process, however this one ends."""
-        process = self.product.start(*command, victim=(*TIED, *victim))
+        process = self.product.fork(*command, victim=(*TIED, *victim))
+        for path in self.product.outputs[-2:]:
+            path.touch()  # a process that is killed at once has not made them
         self.processes.append(process)
         return process
 
@@ -122,19 +126,23 @@ class Stage:
 def kill(process: Process) -> None:
     """kill -9, and wait for its end. Harmless when it has ended, or is stopped."""
     process.kill()
-    process.wait()
+    process.join()
 
 
 def ends_within(process: Process, seconds: float) -> bool:
     """Whether it ends by itself in that time."""
-    return wait_until(lambda: process.poll() is not None, seconds)
+    process.join(max(0.0, seconds))
+    return process.exitcode is not None
 
 
 def freeze(process: Process, seconds: float) -> None:
-    """Stop it for so long, as a suspended machine does."""
-    process.send_signal(signal.SIGSTOP)
-    time.sleep(seconds)
-    process.send_signal(signal.SIGCONT)
+    """Stop it for so long, as a suspended machine does; harmless when it has ended."""
+    if process.pid is None or process.exitcode is not None:
+        return
+    with suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        os.kill(process.pid, signal.SIGCONT)
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float) -> bool:

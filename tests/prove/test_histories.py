@@ -173,6 +173,25 @@ def test_a_look_of_which_reads_failed_does_not_say_who_is_on_a_list(flaws: tuple
     assert judge(world).lost == lost
 
 
+@pytest.mark.parametrize(("flaws", "lost"), [((), 0), ((Flaw.GROUP_HALF_READ,), 3)])
+def test_a_group_is_not_known_by_its_numbers_in_a_look_of_which_reads_failed(
+    flaws: tuple[Flaw, ...], lost: int
+) -> None:
+    # Given a request to three people that never arrived
+    world = World(frozenset(flaws))
+    world.plan("Hello", OnUnknown.RECONCILE, [NUMBERS[2:11:4]])
+    post_all(world, SendFault("no_reply", Storing.NOTHING))
+
+    # When another tool sends to twelve, and reads fail after those to exactly these three were seen to be pending
+    world.overhear("From another tool", NUMBERS)
+    world.pass_time(40)
+    look(world, Mood.HALTING)
+    settle(world)
+
+    # Then they are not taken for ours
+    assert judge(world).lost == lost
+
+
 @pytest.mark.parametrize(("flaws", "lost"), [((), 0), ((Flaw.CANCEL_HELD,), 8)])
 def test_a_list_that_is_held_is_not_called_cancelled(flaws: tuple[Flaw, ...], lost: int) -> None:
     # Given a contact list that got a rewritten text, and no reply

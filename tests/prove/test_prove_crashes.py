@@ -100,15 +100,14 @@ def test_a_crash_is_a_point_and_a_count(text: str, crash: tuple[str, int]) -> No
 
 def test_a_process_ends_the_nth_time_it_reaches_the_point_and_only_then(tmp_path: Path) -> None:
     # given
-    killed: list[int] = []
-    passed = 0
-    fate = Fate("intent:committed", 2, lambda: killed.append(passed), tmp_path / "points")
+    log = tmp_path / "points"
+    killed_after: list[list[str]] = []
+    fate = Fate("intent:committed", 2, lambda: killed_after.append(log.read_text("ascii").split()), log)
     # when
-    for passed, name in enumerate(["intent:committed", "reply:committed", "intent:committed", "intent:committed"]):
+    for name in ("intent:committed", "reply:committed", "intent:committed", "intent:committed"):
         fate.reached(name)
     # then
-    assert killed == [2]
-    assert (tmp_path / "points").read_text(encoding="ascii").split()[1] == "reply:committed"
+    assert killed_after == [["intent:committed", "reply:committed", "intent:committed"]]
 
 
 def test_a_victim_is_killed_where_it_should_and_goes_on_when_it_is_started_again(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 Everything here is carried out by `worker.store.sending`, which explains what it is for.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 from campaigns.lifecycle import BATCH_MOVES, BatchState, RecipientState, RunState, may_become
 from worker.store.models import Account, Attempt, AttemptState, MessageGroup
@@ -29,6 +31,13 @@ _to_send = (
     .group_by(recipients.c.batch_id)
     .subquery()
 )
+COUNT_IN_DOUBT: Final = (
+    sa.select(sa.func.count())
+    .select_from(batches)
+    .join(runs, runs.c.id == batches.c.run_id)
+    .where(runs.c.account_id == sa.bindparam("b_account"), batches.c.state == BatchState.UNKNOWN)
+)
+
 LOAD_WORK: Final = (
     sa.select(
         batches.c.id,
@@ -122,19 +131,35 @@ CLOSE_ATTEMPT: Final = (
     )
 )
 
-ACCEPT: Final = move_recipients(
-    RecipientState.ACCEPTED,
-    recipients.c.id == sa.bindparam("b_id"),
-    recipients.c.state == RecipientState.IN_DOUBT,
-    gateway_id=sa.bindparam("b_gateway_id"),
-    group_id=sa.bindparam("b_group_id"),
-    device=sa.bindparam("b_device"),
-    sim=sa.bindparam("b_sim"),
-    accepted_at=_now,
-    reason="",
-    retries=0,
-)
-"""For each row of an executemany: 113 k rows/s on SQLite; one statement over a JSON list was no faster at 100 rows."""
+_rows = sa.bindparam("b_rows", type_=sa.Text)
+_PLACED: Final = ("id", "gateway_id", "group_id", "device", "sim")
+"""The columns of one row of `b_rows`, a JSON list of lists in this order."""
+
+
+def _accept(row: Mapping[str, sa.ColumnElement[Any]]) -> sa.Update:
+    return move_recipients(
+        RecipientState.ACCEPTED,
+        recipients.c.id == row["id"],
+        recipients.c.state == RecipientState.IN_DOUBT,
+        **{name: row[name] for name in _PLACED[1:]},
+        accepted_at=_now,
+        reason="",
+        retries=0,
+    )
+
+
+def _from_json_each() -> dict[str, sa.ColumnElement[Any]]:
+    each = sa.func.json_each(_rows).table_valued("value", name="placed")
+    return {name: sa.func.json_extract(each.c.value, f"$[{place}]") for place, name in enumerate(_PLACED)}
+
+
+def _from_jsonb() -> dict[str, sa.ColumnElement[Any]]:
+    each = sa.func.jsonb_array_elements(sa.cast(_rows, JSONB)).table_valued(sa.column("value", JSONB), name="placed")
+    return {name: sa.cast(each.c.value[place].astext, recipients.c[name].type) for place, name in enumerate(_PLACED)}
+
+
+ACCEPT: Final = {"sqlite": _accept(_from_json_each()), "postgresql": _accept(_from_jsonb())}
+"""All recipients of a request in one statement: through SQLAlchemy an executemany of 100 rows took 3 ms of CPU."""
 
 _poll_at = sa.bindparam("b_poll_at", type_=groups.c.next_poll_at.type)
 EXTEND_GROUP: Final = (

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import BatchState, RunState
+from worker.store import hot
 from worker.store.models import Account, Batch, Run
 from worker.store.moves import changed, move_batch
 
@@ -38,12 +39,7 @@ def queue_due(session: Session, run_id: int, *, now: datetime, room: int) -> lis
 
 def has_too_much_in_doubt(session: Session, account_id: int) -> bool:
     """Whether the account must not send before some of its requests in doubt are looked up."""
-    in_doubt = session.exec(
-        select(sa.func.count())
-        .select_from(Batch)
-        .join(Run, col(Run.id) == col(Batch.run_id))
-        .where(Run.account_id == account_id, Batch.state == BatchState.UNKNOWN)
-    ).one()
+    in_doubt: int = session.connection().execute(hot.COUNT_IN_DOUBT, {"b_account": account_id}).scalar_one()
     return in_doubt >= DOUBTS_PER_ACCOUNT
 
 

@@ -1,5 +1,6 @@
 """The two transactions of a send: the intent before the request, the outcome after it."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -146,20 +147,9 @@ def record_accepted(
 ) -> int:
     """The gateway has these recipients; how many they are. Whoever is not named stays in doubt: the caller decides."""
     if placed:
-        session.connection().execute(
-            hot.ACCEPT,
-            [
-                {
-                    "b_id": p.recipient_id,
-                    "b_gateway_id": p.gateway_id,
-                    "b_group_id": p.group_id,
-                    "b_device": p.device,
-                    "b_sim": p.sim,
-                    "b_now": now,
-                }
-                for p in placed
-            ],
-        )
+        connection = session.connection()
+        rows = json.dumps([(p.recipient_id, p.gateway_id, p.group_id, p.device, p.sim) for p in placed])
+        connection.execute(hot.ACCEPT[connection.dialect.name], {"b_rows": rows, "b_now": now})
         add_groups(session, intent.run_id, intent.batch_id, placed, now=now, first_poll_at=first_poll_at)
         raise_floor(session, intent.account_id, max(p.gateway_id for p in placed))
     conclude_batch(session, intent.batch_id, retry_at=retry_at)
