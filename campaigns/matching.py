@@ -64,8 +64,14 @@ def is_similar(stored: str, sent: str) -> bool:
     return stored_words == sent_words or " ".join(sent_words) in " ".join(stored_words)
 
 
-def match(sought: Sought, candidates: Iterable[Candidate], *, attributed: Collection[int]) -> Match:
-    """Find the request's messages among `candidates`; `attributed` are gateway IDs that belong to somebody already."""
+def match(
+    sought: Sought, candidates: Iterable[Candidate], *, attributed: Collection[int], is_whole: bool = True
+) -> Match:
+    """Find the request's messages among `candidates`; `attributed` are gateway IDs that belong to somebody already.
+
+    `is_whole`: every read behind the candidates succeeded. Of a look cut short a stranger's group may show the part
+    that equals the request's numbers: then numbers alone prove nothing.
+    """
     wanted = {same_number(number): entry for number, entry in sought.recipients.items()}
     groups: dict[str, dict[int, Candidate]] = defaultdict(dict)
     for candidate in candidates:
@@ -80,9 +86,9 @@ def match(sought: Sought, candidates: Iterable[Candidate], *, attributed: Collec
         ours = [c for c in members if same_number(c.number) in wanted]
         alike = [c for c in ours if is_similar(c.text, wanted[same_number(c.number)][1])]
         is_ours_alone = len(ours) == len(members)
-        has_everybody = _has_everybody(ours, wanted.keys()) and len(wanted) >= FEWEST_TO_KNOW_BY_NUMBERS
+        has_everybody = len(wanted) >= FEWEST_TO_KNOW_BY_NUMBERS and _has_everybody(ours, wanted.keys())
         is_found = alike if is_ours_alone else _has_everybody(alike, wanted.keys())  # strangers: rows that were added
-        if not (is_found or (is_ours_alone and has_everybody)):
+        if not (is_found or (is_whole and is_ours_alone and has_everybody)):
             # All ours without a text of ours: rewritten, or another text to the same people. Strangers with a text of
             # ours: rows that were added to our request, or the same text from elsewhere. Everybody with other texts
             # and strangers: both at once, or what another tool sent to more people. Else it is somebody else's.

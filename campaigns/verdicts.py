@@ -1,8 +1,8 @@
 """What may be concluded about a request in doubt from what the gateway's reads show: pure, one decision in one place.
 
 Absence proves little: a read may lag, fail or lie empty. So a positive needs one full match, and a negative needs
-`settle` to have passed, two complete reads of which the last is at or after `settle`, and a control: the same kind of
-read must show a message that the gateway certainly has.
+two whole looks at or after `settle`, each with a control: the same kind of read must show a message that the gateway
+certainly has.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +19,10 @@ MOST_ROUNDS: Final = 3
 
 BLIND_CHECKS: Final = 8
 """After so many whole look-ups past `settle` that could not prove anything a person has to decide."""
+
+
+LOOKS_TO_MISS: Final = 2
+"""So many whole looks at or past `settle`, each with its control, prove that a request was not stored."""
 
 
 class Verdict(StrEnum):
@@ -68,7 +72,9 @@ def verdict(look_ups: Sequence[LookUp], *, sought: int, settled_at: datetime, su
         return Verdict.MISSED
     if last.at < settled_at:
         return Verdict.WAIT
-    if last.complete and len(complete) >= 2 and last.control:
+    # The control may have been read apart from the empty look that it vouches for: one lie in between is not enough.
+    vouched = sum(look.at >= settled_at and bool(look.control) for look in complete)
+    if last.complete and last.control and vouched >= LOOKS_TO_MISS:
         return Verdict.MISSED
     # A look that failed is none: a gateway that is away over night, or refuses the key, must not leave work for people.
     after_settle = sum(look.at >= settled_at for look in complete)

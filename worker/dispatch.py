@@ -87,12 +87,14 @@ class Dispatcher:
         granted = self._take_slot(work, definition)
         if not isinstance(granted, Route):
             return self._snooze(batch_id, granted, "waiting for the throttle")
+        # From before the intent: a machine that is suspended while the commit is under way must not gain time by it.
+        deadline = self._clock.elapsed_seconds() + self._settings.send_by_seconds
         intent = self._promise(work, granted)
         if intent is sending.NoIntent.ALL_IN_DOUBT:
             return self._snooze(batch_id, COLLISION_PAUSE, intent.value)
         if not isinstance(intent, sending.Intent):
             return Dispatched.NOTHING
-        return self._post(intent, granted, definition)
+        return self._post(intent, granted, definition, deadline)
 
     def _take_slot(self, work: sending.Work, definition: Definition) -> Route | timedelta:
         """A route whose levels all granted the batch's segments now; else how long to wait before asking again."""
@@ -137,14 +139,12 @@ class Dispatcher:
                 raise
             return sending.NoIntent.ALL_IN_DOUBT
 
-    def _post(self, intent: sending.Intent, route: Route, definition: Definition) -> Dispatched:
-        deadline = self._clock.elapsed_seconds() + self._settings.send_by_seconds
-
+    def _post(self, intent: sending.Intent, route: Route, definition: Definition, deadline: float) -> Dispatched:
         def check() -> None:
             if self._clock.elapsed_seconds() >= deadline:
                 raise Aborted("the request was not written in time and will be made again")
             with self._store.read() as session:
-                if not sending.may_still_send(session, intent.run_id):
+                if not sending.may_still_send(session, intent):
                     raise Aborted("the campaign or the account was stopped before the request was written")
             reached("post:before_first_byte")
 

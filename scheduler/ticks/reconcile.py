@@ -85,7 +85,9 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
     concluded = verdict(
         history,
         # A contact list's people are known only from its messages: however many are seen, more may come until `settle`.
-        sought=len(sought.recipients) if doubt.list_id is None else _any_once_settled(now >= doubt.send_by + settle),
+        sought=len(sought.recipients)
+        if doubt.list_id is None
+        else _any_once_settled(seen.complete and now >= doubt.send_by + settle),
         settled_at=doubt.send_by + settle,
         suspicion_only=ending.is_refusal or (policy is OnUnknown.RESEND and doubt.list_id is None),
     )
@@ -149,7 +151,7 @@ def read_around(runtime: Runtime, start: datetime, end: datetime) -> Seen:
 def _match(runtime: Runtime, doubt: Doubt, sought: Sought, seen: Seen, attributed: set[int]) -> Match:
     candidates = [Candidate(m.id, m.number, m.text, m.group_id) for m in seen.messages.values()]
     if doubt.list_id is None:
-        return match(sought, candidates, attributed=attributed)
+        return match(sought, candidates, attributed=attributed, is_whole=seen.complete)
     text = runtime.definitions.get(doubt.definition_id).message
     mine = [
         c

@@ -25,13 +25,13 @@ def look(seconds: float, *, complete: bool = True, found: int = 0, control: bool
         ([], Verdict.WAIT),
         # Before settle nothing is concluded from absence, however often it was looked.
         ([look(5), look(20), look(60), look(299)], Verdict.WAIT),
-        # At settle: two complete looks, the last one now, and it sees what it must see.
-        ([look(60), look(300)], Verdict.MISSED),
+        # From settle on: two complete looks that see what they must see. One may have lied, and its control not.
+        ([look(60), look(300)], Verdict.WAIT),
         ([look(300)], Verdict.WAIT),
         ([look(300), look(360)], Verdict.MISSED),
         # A part was found: the rest is decided at settle like everybody else.
         ([look(60, found=1), look(150, found=1)], Verdict.WAIT),
-        ([look(60, found=1), look(300, found=1)], Verdict.MISSED),
+        ([look(60, found=1), look(300, found=1), look(360, found=1)], Verdict.MISSED),
         # A positive needs nothing but itself.
         ([look(5, found=3)], Verdict.ALL_FOUND),
         ([look(5, found=3, complete=False, control=False)], Verdict.ALL_FOUND),
@@ -40,7 +40,8 @@ def look(seconds: float, *, complete: bool = True, found: int = 0, control: bool
         ([look(60, complete=False), look(300)], Verdict.WAIT),
         # A read that does not show a message that is certainly there lies.
         ([look(60, control=False), look(300, control=False)], Verdict.WAIT),
-        ([look(60, control=False), look(300, control=False), look(360)], Verdict.MISSED),
+        ([look(60, control=False), look(300, control=False), look(360)], Verdict.WAIT),
+        ([look(60, control=False), look(300, control=False), look(360), look(420)], Verdict.MISSED),
         # Nothing to check the reads against.
         ([look(60, control=None), look(300, control=None)], Verdict.HOLD),
         ([look(300, control=None)], Verdict.WAIT),
@@ -76,7 +77,8 @@ def test_a_gateway_that_is_away_leaves_no_work_for_people() -> None:
     away = [look(300 + 60 * turn, complete=False, control=False) for turn in range(600)]
 
     assert verdict([look(60), *away], sought=3, settled_at=SETTLED_AT) is Verdict.WAIT
-    assert verdict([look(60), *away, look(40_000)], sought=3, settled_at=SETTLED_AT) is Verdict.MISSED
+    back = [look(40_000), look(40_060)]
+    assert verdict([look(60), *away, *back], sought=3, settled_at=SETTLED_AT) is Verdict.MISSED
 
 
 LOOKS = st.lists(

@@ -42,7 +42,7 @@ class World:
     """The circumstances of a crash. `first_crash` ends an earlier process, so that there is something to come back to.
 
     `fault` befalls the first sends. `rate_per_second` (segments) throttles the campaign. `delivery_seconds` is how long
-    receipts take. Without `will_end_well` the process may also end by itself because the account was stopped.
+    receipts take.
     """
 
     name: str

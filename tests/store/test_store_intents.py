@@ -192,11 +192,12 @@ def test_work_costs_what_is_still_to_be_sent(world: World) -> None:
 
 def test_the_last_check_sees_a_pause_and_a_cancellation(world: World) -> None:
     run_id = world.run(people(3))
-    world.intent(world.batches(run_id)[0])
+    intent = world.intent(world.batches(run_id)[0])
+    assert isinstance(intent, sending.Intent)
 
     def may_send() -> bool:
         with world.store.read() as session:
-            return sending.may_still_send(session, run_id)
+            return sending.may_still_send(session, intent)
 
     assert may_send()
     with world.store.write() as session:

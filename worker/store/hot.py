@@ -17,6 +17,9 @@ accounts = Account.__table__  # type: ignore[attr-defined]  # SQLModel adds it w
 attempts = Attempt.__table__  # type: ignore[attr-defined]  # as above
 groups = MessageGroup.__table__  # type: ignore[attr-defined]  # as above
 
+ALONE: Final = 0x5353_4D43
+"""An arbitrary number that names the locks of contact lists among PostgreSQL's advisory locks."""
+
 _batch: sa.BindParameter[int] = sa.bindparam("b_batch")
 _now = sa.bindparam("b_now", type_=attempts.c.started_at.type)
 _pending = recipients.c.state == RecipientState.PENDING
@@ -63,8 +66,31 @@ _account_sends = accounts.c.paused_reason == ""
 MAY_STILL_SEND: Final = (
     sa.select(runs.c.id)
     .join(accounts, accounts.c.id == runs.c.account_id)
-    .where(runs.c.id == sa.bindparam("b_run"), runs.c.state == RunState.RUNNING, _account_sends)
+    .join(attempts, attempts.c.run_id == runs.c.id)
+    .where(
+        runs.c.id == sa.bindparam("b_run"),
+        runs.c.state == RunState.RUNNING,
+        _account_sends,
+        attempts.c.id == sa.bindparam("b_attempt"),
+        attempts.c.state == AttemptState.OPEN,
+    )
 )
+
+UNDER_WAY: Final = (
+    sa.select(
+        sa.func.count().label("requests"),
+        sa.func.count(batches.c.list_id).label("lists"),
+    )
+    .select_from(batches)
+    .join(runs, runs.c.id == batches.c.run_id)
+    .where(
+        runs.c.account_id == sa.bindparam("b_account"),
+        batches.c.state.in_([BatchState.SENDING, BatchState.UNKNOWN]),
+    )
+)
+LOCK_SHARED: Final = sa.select(sa.func.pg_advisory_xact_lock_shared(ALONE, sa.bindparam("b_account", type_=sa.Integer)))
+LOCK_EXCLUSIVE: Final = sa.select(sa.func.pg_advisory_xact_lock(ALONE, sa.bindparam("b_account", type_=sa.Integer)))
+"""On PostgreSQL two intents do not see each other: a lock keeps that to a contact list apart from all others."""
 
 LOCK_RUN: Final = sa.select(runs.c.id).where(runs.c.id == sa.bindparam("b_run")).with_for_update(read=True)
 """A share of the run's lock: from the moment that a pause or a cancel is committed, no intent comes after it."""

@@ -277,7 +277,9 @@ def cancel_leftovers(session: Session, run_id: int) -> int:
     reason = session.exec(select(Run.reason).where(Run.id == run_id, Run.state == RunState.CANCELLED)).first()
     if reason is None:
         return 0
-    session.execute(move_batch(BatchState.CANCELLED, col(Batch.run_id) == run_id, reason=reason))
+    # A held batch went to a contact list perhaps: it stays for a person to decide, and was not "never sent".
+    unsent_batches = (col(Batch.run_id) == run_id, col(Batch.state) != BatchState.HELD)
+    session.execute(move_batch(BatchState.CANCELLED, *unsent_batches, reason=reason))
     unsent = (col(Recipient.run_id) == run_id, col(Recipient.state) == RecipientState.PENDING)
     return changed(session, move_recipients(RecipientState.CANCELLED, *unsent, reason=reason))
 

@@ -92,6 +92,8 @@ def record_intent(session: Session, work: Work, *, target: str, now: datetime, s
     """
     connection = session.connection()
     connection.execute(hot.LOCK_RUN, {"b_run": work.run_id})
+    if not _may_go_in_company(connection, work):
+        return NoIntent.ALL_IN_DOUBT
     number = connection.execute(hot.TAKE_BATCH, {"b_batch": work.batch_id}).scalar()
     if number is None:
         return NoIntent.NOT_DUE
@@ -118,6 +120,18 @@ def record_intent(session: Session, work: Work, *, target: str, now: datetime, s
     }
     attempt_id = connection.execute(hot.OPEN_ATTEMPT, values).scalar_one()
     return Intent(attempt_id, work.batch_id, work.run_id, work.account_id, number, deadline, addressees, work.list_id)
+
+
+def _may_go_in_company(connection: sa.Connection, work: Work) -> bool:
+    """Whether the other requests of the account allow this one: one to a contact list goes alone.
+
+    Its people are known from its messages alone: no other message of the account may be unaccounted for meanwhile.
+    """
+    is_list = work.list_id is not None
+    if connection.dialect.name == "postgresql":
+        connection.execute(hot.LOCK_EXCLUSIVE if is_list else hot.LOCK_SHARED, {"b_account": work.account_id})
+    under_way = connection.execute(hot.UNDER_WAY, {"b_account": work.account_id}).one()
+    return not (under_way.lists or (is_list and under_way.requests))
 
 
 def payload_hash(addressees: Sequence[Addressee]) -> str:
@@ -312,9 +326,10 @@ def reset_failures(session: Session, account_id: int) -> None:
     session.connection().execute(hot.RESET_FAILURES, {"b_account": account_id})
 
 
-def may_still_send(session: Session, run_id: int) -> bool:
-    """Whether neither the run nor its account was stopped since the intent."""
-    return session.connection().execute(hot.MAY_STILL_SEND, {"b_run": run_id}).first() is not None
+def may_still_send(session: Session, intent: Intent) -> bool:
+    """Whether neither the run nor its account was stopped since the intent, and nobody took its attempt for dead."""
+    ids = {"b_run": intent.run_id, "b_attempt": intent.attempt_id}
+    return session.connection().execute(hot.MAY_STILL_SEND, ids).first() is not None
 
 
 @dataclass(frozen=True, slots=True)
