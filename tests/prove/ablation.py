@@ -192,15 +192,19 @@ def ablate(rule: Rule, folder: Path, seed: int) -> Missed:
     return Missed(rule.name, kept, broken, time.monotonic() - began)
 
 
-def table(results: Sequence[Missed]) -> str:
-    """A line a rule: what was found with it and without it."""
-    head = f"{'rule':<22}{'with it: violations':>20}{'without: violations':>21}{'doubled':>9}{'lost':>6}{'seconds':>9}"
-    lines = [
-        f"{r.rule:<22}{len(r.kept.violations):>20}{len(r.broken.violations):>21}{r.broken.doubled:>9}{r.broken.lost:>6}"
-        f"{r.seconds:>9.0f}" + ("" if r.is_needed else "  NOT MISSED")
-        for r in results
-    ]
-    return "\n".join([head, *lines, *(f"WITH {r.rule}: {each}" for r in results for each in r.kept.violations)])
+HEAD: Final = (
+    f"{'rule':<22}{'with it: violations':>20}{'without: violations':>21}{'doubled':>9}{'lost':>6}{'seconds':>9}"
+)
+
+
+def table(result: Missed) -> str:
+    """What was found with a rule and without it, in one line; and every violation of the whole product."""
+    line = (
+        f"{result.rule:<22}{len(result.kept.violations):>20}{len(result.broken.violations):>21}"
+        f"{result.broken.doubled:>9}{result.broken.lost:>6}{result.seconds:>9.0f}"
+    )
+    verdict = "" if result.is_needed else "  NOT MISSED"
+    return "\n".join([line + verdict, *(f"WITH {result.rule}: {each}" for each in result.kept.violations)])
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -213,11 +217,13 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     tried = [rule for rule in rules(chosen.seed) if not chosen.only or any(part in rule.name for part in chosen.only)]
     results = []
+    sys.stdout.write(HEAD + "\n")
     with tempfile.TemporaryDirectory(prefix="ablation-") as temporary:
         for rule in tried:
             folder = (chosen.keep or Path(temporary)) / rule.removal
             results.append(ablate(rule, folder, chosen.seed))
-    sys.stdout.write(table(results) + "\n")
+            sys.stdout.write(table(results[-1]) + "\n")
+            sys.stdout.flush()
     if chosen.json:
         chosen.json.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
     return 0 if all(result.is_needed for result in results) else 1

@@ -31,10 +31,10 @@ from worker.store.engine import Store
 
 NUMBER_LOCK: Final = "uq_recipient_in_doubt"
 
-STALL_SECONDS: Final = 8.0
-"""Longer than `send_by` and `settle` of the stage together, so that the request is concluded as lost meanwhile."""
+STALL_SECONDS: Final = 12.0
+"""Well above the 7 s after which the stage's times let a request be concluded as lost, also on a busy machine."""
 
-STALL_EVERY: Final = 6
+STALL_EVERY: Final = 4
 
 PR_SET_PDEATHSIG: Final = 1
 
@@ -174,7 +174,7 @@ def intent_not_committed() -> None:
 
 
 def stall() -> None:
-    """Every sixth request hangs between its intent and its connection, as on a machine that was suspended."""
+    """Every fourth request hangs between its intent and its connection, as on a machine that was suspended."""
     count = itertools.count(1)
 
     def make(reached: Callable[[str], None]) -> Callable[[str], None]:

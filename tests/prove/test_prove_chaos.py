@@ -52,7 +52,7 @@ def test_a_product_without_the_rule_is_found_out(name: str, tmp_path: Path) -> N
     # when
     missed = ablation.ablate(rule, tmp_path, SEED)
     # then
-    assert missed.is_needed, ablation.table([missed])
+    assert missed.is_needed, ablation.table(missed)
 
 
 def test_every_rule_has_a_way_to_take_it_away() -> None:
@@ -77,7 +77,7 @@ def test_a_rule_is_needed_when_things_break_without_it_alone(kept: Findings, bro
     missed = ablation.Missed("no send_by", kept, broken, seconds=1.0)
     # then
     assert missed.is_needed is is_needed
-    assert ("NOT MISSED" in ablation.table([missed])) is not is_needed
+    assert ("NOT MISSED" in ablation.table(missed)) is not is_needed
 
 
 @pytest.mark.parametrize(
