@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo test check bench prove lock clean
 
 help:           ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -36,6 +36,13 @@ check: .setup-dev  ## format, lint, types, imports
 
 bench: .setup-dev  ## what it costs, as ratios within one run
 	$(BIN)/python -m tests.bench
+
+prove: .setup-dev  ## the proof in its long form: hours; every line names its seed
+	$(BIN)/python -m tests.prove.histories --count 200000 --seed 1
+	$(BIN)/python -m tests.prove.crashes --long --seed 1
+	$(BIN)/python -m tests.prove.chaos --mode embedded --recipients 5000 --kills 100 --faults 0.2 --seed 1
+	$(BIN)/python -m tests.prove.chaos --mode fleet --recipients 5000 --kills 100 --faults 0.2 --seed 1
+	$(BIN)/python -m tests.prove.ablation --seed 1
 
 lock: $(BIN)/python  ## resolve the pins again (names no host; pip checks the hashes)
 	$(BIN)/python -m pip install --quiet uv

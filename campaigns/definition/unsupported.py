@@ -28,7 +28,6 @@ UNSUPPORTED: Final = (
     Unsupported(("throughput", "daily"), "remove it, and set throughput.rate and a window"),
     Unsupported(("frequency_cap",), "remove it"),
     Unsupported(("follow", "retry_failed"), "remove it"),
-    Unsupported(("follow", "on_unknown"), "remove it, or write reconcile", frozenset({"hold", "resend"})),
     Unsupported(("approval",), "remove it, or write false", frozenset({"true", "yes", "on"})),
     Unsupported(("report", "webhook"), "remove it"),
 )

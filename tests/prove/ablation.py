@@ -134,8 +134,8 @@ def rules(seed: int) -> tuple[Rule, ...]:
     return (
         Rule("retry every error", "retry_every_error", lost_replies, _nothing),
         Rule("trust success: false", "trust_refusals", only(0.4, seed, "failure_unknown_after"), _nothing),
-        # The rate keeps the run at work until the requests that hang are written.
-        Rule("no send_by", "no_send_by", QUIET, _nothing, patches=("stall",), more="  rate: 5/second\n"),
+        # `send_by`, and that nothing was concluded meanwhile. The rate keeps the run going until what hangs is written.
+        Rule("no last check", "no_last_check", QUIET, _nothing, patches=("stall",), more="  rate: 5/second\n"),
         Rule("settle at once", "settle_at_once", only(0.4, seed, "late_server_error", times=LATE), _nothing),
         # Requests of the first campaign are lost; the second one's, to the same people, are stored and answered late.
         # One thread: then they come in this order.

@@ -7,7 +7,6 @@ from enum import StrEnum
 from itertools import product
 from typing import Final
 
-from campaigns.definition import unsupported
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
 
@@ -150,13 +149,6 @@ class Case:
         if self.point.partition(":")[0] in ONCE:
             return (*earlier, *[f"{self.point}:1"] * self.nth)
         return (*earlier, f"{self.point}:{self.nth}")
-
-
-def allow_hold() -> None:
-    """Let this process take `on_unknown: hold`, which the protocol can and the campaign file may not ask for yet."""
-    unsupported.UNSUPPORTED = tuple(  # type: ignore[misc, assignment]  # final for the product; this process is a victim
-        entry for entry in unsupported.UNSUPPORTED if entry.path != ("follow", "on_unknown")
-    )
 
 
 def points() -> Iterator[tuple[str, World]]:

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.prove.checker import Findings, check
-from tests.prove.crash_points import Case, Database, Kind, Policy, World, allow_hold, matrix, sample
+from tests.prove.crash_points import Case, Database, Kind, World, matrix, sample
 from tests.prove.evidence import Ceiling, Evidence, Sending, read_ledger
 from tests.prove.product import FIRST_NUMBER, Audience, Ended, Product, summary_of, write_campaign
 from tests.support.servers import PostgresServer
@@ -112,8 +112,6 @@ def _live(product: Product, audience: Audience, case: Case) -> tuple[list[Ended]
     kills = 0
     for _ in range(MOST_PROCESSES):
         victim = ["--crash", crashes[0]] if crashes else []
-        if case.policy is Policy.HOLD:
-            victim += ["--patch", f"{allow_hold.__module__}:{allow_hold.__name__}"]
         try:
             ended = product.run(
                 "run", audience.path.name, "--json", "--verbose", victim=victim, timeout_seconds=MOST_SECONDS

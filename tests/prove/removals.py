@@ -18,7 +18,6 @@ from typing import Any, Final
 from sqlalchemy import Update, text
 from sqlmodel import Session
 
-from campaigns.clock import SystemClock
 from campaigns.verdicts import LookUp, Verdict
 from scheduler.ticks import reconcile
 from worker import dispatch, runtime
@@ -71,22 +70,16 @@ def trust_refusals() -> None:
     _believe(lambda error: isinstance(error, FailureUnknown))
 
 
-class _TimelessClock(SystemClock):
-    def elapsed_seconds(self) -> float:
-        return 0.0
+def no_last_check() -> None:
+    """A request is written whenever its connection stands: after `send_by`, and when it was concluded as lost."""
 
+    def make(send: Callable[..., Any]) -> Callable[..., Any]:
+        def unchecked(self: GatewayClient, *args: Any, **values: Any) -> Any:
+            return send(self, *args, **{**values, "before_first_byte": None})
 
-def no_send_by() -> None:
-    """A request may be written at any time after its intent."""
+        return unchecked
 
-    def make(post: Callable[..., Any]) -> Callable[..., Any]:
-        def timeless(self: Any, *args: Any) -> Any:
-            self._clock = _TimelessClock()
-            return post(self, *args)
-
-        return timeless
-
-    _patch(dispatch.Dispatcher, "_post", make)
+    _patch(GatewayClient, "send_bulk", make)
 
 
 def settle_at_once() -> None:

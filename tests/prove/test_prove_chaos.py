@@ -74,7 +74,7 @@ def test_kills_are_aimed_at_points_that_exist() -> None:
 )
 def test_a_rule_is_needed_when_things_break_without_it_alone(kept: Findings, broken: Findings, is_needed: bool) -> None:
     # given / when
-    missed = ablation.Missed("no send_by", kept, broken, seconds=1.0)
+    missed = ablation.Missed("no last check", kept, broken, seconds=1.0)
     # then
     assert missed.is_needed is is_needed
     assert ("NOT MISSED" in ablation.table(missed)) is not is_needed

@@ -80,7 +80,6 @@ throughput:
   daily: 500
 follow:
   retry_failed: {times: 1, after: 30m}
-  on_unknown: hold
 approval: true
 """
 
@@ -125,7 +124,7 @@ def test_every_key_that_is_not_supported_yet_is_refused_by_name(load: Load) -> N
     assert [problem.path for problem in caught.value.problems] == [
         "variants", "holdout", "frequency_cap", "report.webhook",
         "schedule.local_time", "schedule.spread", "schedule.if_late", "schedule.repeat", "schedule.remind",
-        "throughput.daily", "follow.retry_failed", "follow.on_unknown", "approval",
+        "throughput.daily", "follow.retry_failed", "approval",
     ]  # fmt: skip
     assert all("not supported yet" in problem.problem and problem.hint for problem in caught.value.problems)
 
