@@ -94,5 +94,5 @@ def _attribute(runtime: Runtime, messages: Sequence[Message], now: datetime) -> 
                 placed = sending.Placed(person.id, message.id, message.group_id, message.device, message.sim)
                 found.append((owner, placed))
         recovery.accept_found(session, found, now=now, first_poll_at=first_poll_at)
-        sending.raise_floor(session, runtime.account_id, max(m.id for m in messages))
+        accounts.raise_floor(session, runtime.account_id, max(m.id for m in messages))
     return len(found)

@@ -55,7 +55,7 @@ class Outcomes:
                     detail=evidence,
                 )
                 return
-            sending.reset_failures(session, intent.account_id)
+            accounts.reset_failures(session, intent.account_id)
             if intent.list_id is not None:
                 sending.record_list_accepted(
                     session, intent, [listed(m, text) for m in reply.messages], now=now, first_poll_at=first_poll_at
@@ -88,7 +88,7 @@ class Outcomes:
                 now=now,
             )
             if error.account_problem:
-                sending.pause_account(session, intent.account_id, str(error), now=now, probe_at=now + PROBE_LATER)
+                accounts.pause_account(session, intent.account_id, str(error), now=now, probe_at=now + PROBE_LATER)
             return True
 
     def _release(
@@ -101,11 +101,11 @@ class Outcomes:
         if isinstance(error, Aborted):
             sending.postpone_batch(session, intent.batch_id, until=now, reason=str(error))
             return
-        failures = sending.count_failure(session, intent.account_id)
+        failures = accounts.count_failure(session, intent.account_id)
         until = now + reconnect_after(failures, self._rng)
         sending.postpone_batch(session, intent.batch_id, until=until, reason=str(error))
         if failures >= accounts.FAILURES_TO_PAUSE:
-            sending.pause_account(session, intent.account_id, str(error), now=now, probe_at=now + PROBE_SOON)
+            accounts.pause_account(session, intent.account_id, str(error), now=now, probe_at=now + PROBE_SOON)
 
 
 def place(

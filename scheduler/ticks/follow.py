@@ -16,7 +16,7 @@ from worker.gateway import GatewayError, MessageStatus, result_words
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import receipts, sending
+from worker.store import accounts, receipts
 from worker.store.receipts import Group, Receipt
 
 GROUPS_PER_TICK: Final = 2_000
@@ -126,7 +126,7 @@ def _store(runtime: Runtime, run_ids: set[int], messages: Sequence[Message], rea
         receipts.count_reads(session, run_ids, reads)
         if not messages:
             return 0
-        sending.raise_floor(session, runtime.account_id, max(message.id for message in messages))
+        accounts.raise_floor(session, runtime.account_id, max(message.id for message in messages))
         return receipts.apply_receipts(session, runtime.account_id, [r for m in messages if (r := receipt_of(m))])
 
 

@@ -19,7 +19,7 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.outcomes import listed
 from worker.runtime import Runtime
-from worker.store import doubts, receipts, runs, sending
+from worker.store import accounts, doubts, receipts, runs, sending
 from worker.store.doubts import Doubt
 
 LIFE_ORDER: Final = (
@@ -95,7 +95,7 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
     with runtime.store.write("verdict") as session:
         receipts.count_reads(session, {doubt.run_id}, reads)
         if seen.messages:
-            sending.raise_floor(session, doubt.account_id, max(seen.messages))
+            accounts.raise_floor(session, doubt.account_id, max(seen.messages))
         if concluded is Verdict.WAIT:
             until = next_look(now, send_by=doubt.send_by, settle=settle)
             doubts.postpone_check(session, doubt.attempt_id, until=until, evidence=evidence)
@@ -223,5 +223,5 @@ def too_many_refusals(session: Session, run_id: int, refused_now: int) -> str:
 def alarm(session: Session, doubt: Doubt, name: str, reason: str, now: datetime) -> None:
     """Something that must not be: tell it, and send nothing more on this account until a person has looked."""
     runs.record_event(session, name, now, run_id=doubt.run_id, batch_id=doubt.batch_id, attempt_id=doubt.attempt_id)
-    sending.pause_account(session, doubt.account_id, reason, now=now, probe_at=None)
+    accounts.pause_account(session, doubt.account_id, reason, now=now, probe_at=None)
     get_logger().error(name, batch=doubt.batch_id, attempt=doubt.number, reason=reason)

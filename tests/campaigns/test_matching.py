@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.matching import Candidate, Match, Sought, is_similar, match
+from campaigns.matching import Candidate, Match, Sought, is_similar, match, same_number
 
 FLOOR = 100
 ANNA, BEA, CARL = "+393331000001", "+393331000002", "+393331000003"
@@ -154,3 +154,30 @@ def test_the_match_depends_on_what_is_shown_and_not_on_its_order(shown: list[Can
     for recipient_id, (number, text) in texts.items():
         if any(c.number == number and c.text == text for c in theirs):
             assert recipient_id in result.found or recipient_id in result.unclear
+
+
+def test_a_group_with_strangers_and_other_texts_is_unclear_however_many_of_ours_it_has() -> None:
+    people = {f"+3933310000{n:02}": (n, "Hi") for n in range(1, 5)}
+    group = [Candidate(100 + n, number, "Something else", "g") for n, number in enumerate(people)]
+    stranger = Candidate(200, "+393339999999", "Something else", "g")
+
+    found = match(Sought(50, people), [*group, stranger], attributed=())
+
+    assert found.found == {}
+    assert found.unclear == {1, 2, 3, 4}
+
+
+def test_numbers_alone_prove_nothing_in_a_look_that_was_cut_short() -> None:
+    people = {f"+3933310000{n:02}": (n, "Hi") for n in range(1, 5)}
+    group = [Candidate(100 + n, number, "Rewritten", "g") for n, number in enumerate(people)]
+
+    whole = match(Sought(50, people), group, attributed=())
+    cut_short = match(Sought(50, people), group, attributed=(), is_whole=False)
+
+    assert set(whole.found) == {1, 2, 3, 4}
+    assert (cut_short.found, cut_short.unclear) == ({}, {1, 2, 3, 4})
+
+
+@pytest.mark.parametrize("spelling", ["+393331234567", "393331234567", "00393331234567", "+39 333 123-4567"])
+def test_numbers_are_one_whatever_their_spelling(spelling: str) -> None:
+    assert same_number(spelling) == "393331234567"

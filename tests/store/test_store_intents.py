@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SEND_BY, SOON, World, people
-from worker.store import queue, runs, sending
+from worker.store import accounts, queue, runs, sending
 from worker.store.models import Attempt, AttemptState, Batch, Recipient
 from worker.store.sending import Intent, NoIntent
 
@@ -26,8 +26,8 @@ def test_an_intent_puts_everything_on_record(world: World) -> None:
     # given an account whose highest message is 500
     run_id = world.run(people(3, segments=2))
     with world.store.write() as session:
-        sending.raise_floor(session, world.account_id, 500)
-        sending.raise_floor(session, world.account_id, 400)
+        accounts.raise_floor(session, world.account_id, 500)
+        accounts.raise_floor(session, world.account_id, 400)
     (batch_id,) = world.batches(run_id)
 
     intent = world.intent(batch_id)
@@ -75,8 +75,8 @@ def test_only_a_running_run_sends(world: World, state: RunState) -> None:
 def test_nothing_is_sent_through_a_paused_account(world: World) -> None:
     (batch_id,) = world.batches(world.run(people(3)))
     with world.store.write() as session:
-        assert sending.pause_account(session, world.account_id, "no credits", now=NOW, probe_at=SOON)
-        assert not sending.pause_account(session, world.account_id, "bad key", now=NOW, probe_at=SOON)
+        assert accounts.pause_account(session, world.account_id, "no credits", now=NOW, probe_at=SOON)
+        assert not accounts.pause_account(session, world.account_id, "bad key", now=NOW, probe_at=SOON)
 
     assert world.promise(batch_id) is NoIntent.NOT_DUE
     assert world.account().paused_reason == "no credits"
@@ -207,7 +207,7 @@ def test_the_last_check_sees_a_pause_and_a_cancellation(world: World) -> None:
         runs.resume_run(session, run_id)
     assert may_send()
     with world.store.write() as session:
-        sending.pause_account(session, world.account_id, "no credits", now=NOW, probe_at=SOON)
+        accounts.pause_account(session, world.account_id, "no credits", now=NOW, probe_at=SOON)
     assert not may_send()
 
 

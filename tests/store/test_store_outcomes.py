@@ -7,7 +7,7 @@ from sqlmodel import select
 
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import doubts, plans, sending
+from worker.store import accounts, doubts, plans, sending
 from worker.store.models import Attempt, AttemptState, MessageGroup
 from worker.store.sending import Intent, Listed, Placed
 
@@ -204,9 +204,9 @@ def test_a_batch_that_is_too_big_is_cut_in_two(world: World, how_many: int, halv
 
 def test_failures_in_a_row_are_counted_and_forgotten(world: World) -> None:
     with world.store.write() as session:
-        assert [sending.count_failure(session, world.account_id) for _ in range(3)] == [1, 2, 3]
-        sending.reset_failures(session, world.account_id)
-        assert sending.count_failure(session, world.account_id) == 1
+        assert [accounts.count_failure(session, world.account_id) for _ in range(3)] == [1, 2, 3]
+        accounts.reset_failures(session, world.account_id)
+        assert accounts.count_failure(session, world.account_id) == 1
 
 
 def test_the_people_of_a_contact_list_are_the_audience(world: World) -> None:

@@ -98,7 +98,7 @@ def test_only_running_runs_are_drained(world: World) -> None:
 def test_nothing_is_drained_while_the_account_is_paused(world: World) -> None:
     run_id = world.run(people(1))
     with world.store.write() as session:
-        sending.pause_account(session, world.account_id, "no credits", now=NOW, probe_at=SOON)
+        accounts.pause_account(session, world.account_id, "no credits", now=NOW, probe_at=SOON)
 
     assert drainable(world) == []
     with world.store.write() as session:

@@ -7,6 +7,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from worker.store import hot
 from worker.store.models import Account, Attempt
 from worker.store.moves import changed
 
@@ -71,3 +72,29 @@ def quarantine(session: Session, account_id: int, *, now: datetime) -> None:
 def last_attempt_id(session: Session) -> int:
     """The highest id of an attempt; 0 where there is none."""
     return session.exec(select(sa.func.coalesce(sa.func.max(Attempt.id), 0))).one()
+
+
+def pause_account(session: Session, account_id: int, reason: str, *, now: datetime, probe_at: datetime | None) -> bool:
+    """Nothing is sent through the account until it is resumed; None: only a person may. False: it is paused already."""
+    statement = (
+        sa.update(Account)
+        .where(col(Account.id) == account_id, col(Account.paused_reason) == "")
+        .values(paused_reason=reason, paused_at=now, next_probe_at=probe_at)
+    )
+    return bool(changed(session, statement))
+
+
+def count_failure(session: Session, account_id: int) -> int:
+    """One more request in a row that did not reach the gateway; how many by now."""
+    statement = sa.update(Account).where(col(Account.id) == account_id).values(failures=Account.failures + 1)
+    return int(session.scalars(statement.returning(col(Account.failures))).one())
+
+
+def reset_failures(session: Session, account_id: int) -> None:
+    """The gateway answered."""
+    session.connection().execute(hot.RESET_FAILURES, {"b_account": account_id})
+
+
+def raise_floor(session: Session, account_id: int, gateway_id: int) -> None:
+    """Remember the highest gateway ID seen: messages of a later request lie above it."""
+    session.connection().execute(hot.RAISE_FLOOR, {"b_account": account_id, "b_seen": gateway_id})

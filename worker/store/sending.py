@@ -15,8 +15,8 @@ from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.segments import segmentation
-from worker.store import hot
-from worker.store.models import Account, Attempt, AttemptState, Batch, Recipient, Run
+from worker.store import accounts, hot
+from worker.store.models import Attempt, AttemptState, Batch, Recipient, Run
 from worker.store.moves import batches, changed, move_batch, move_recipients, recipients
 
 
@@ -165,7 +165,7 @@ def record_accepted(
         rows = json.dumps([(p.recipient_id, p.gateway_id, p.group_id, p.device, p.sim) for p in placed])
         connection.execute(hot.ACCEPT[connection.dialect.name], {"b_rows": rows, "b_now": now})
         add_groups(session, intent.run_id, intent.batch_id, placed, now=now, first_poll_at=first_poll_at)
-        raise_floor(session, intent.account_id, max(p.gateway_id for p in placed))
+        accounts.raise_floor(session, intent.account_id, max(p.gateway_id for p in placed))
     conclude_batch(session, intent.batch_id, retry_at=retry_at)
     return len(placed)
 
@@ -194,11 +194,6 @@ def add_groups(
                 "next_poll_at": first_poll_at,
             }
             connection.execute(hot.ADD_GROUP, values)
-
-
-def raise_floor(session: Session, account_id: int, gateway_id: int) -> None:
-    """Remember the highest gateway ID seen: messages of a later request lie above it."""
-    session.connection().execute(hot.RAISE_FLOOR, {"b_account": account_id, "b_seen": gateway_id})
 
 
 def conclude_batch(session: Session, batch_id: int, *, retry_at: datetime) -> None:
@@ -305,27 +300,6 @@ def split_batch(session: Session, batch_id: int, *, until: datetime, reason: str
     return half.id
 
 
-def pause_account(session: Session, account_id: int, reason: str, *, now: datetime, probe_at: datetime | None) -> bool:
-    """Nothing is sent through the account until it is resumed; None: only a person may. False: it is paused already."""
-    statement = (
-        sa.update(Account)
-        .where(col(Account.id) == account_id, col(Account.paused_reason) == "")
-        .values(paused_reason=reason, paused_at=now, next_probe_at=probe_at)
-    )
-    return bool(changed(session, statement))
-
-
-def count_failure(session: Session, account_id: int) -> int:
-    """One more request in a row that did not reach the gateway; how many by now."""
-    statement = sa.update(Account).where(col(Account.id) == account_id).values(failures=Account.failures + 1)
-    return int(session.scalars(statement.returning(col(Account.failures))).one())
-
-
-def reset_failures(session: Session, account_id: int) -> None:
-    """The gateway answered."""
-    session.connection().execute(hot.RESET_FAILURES, {"b_account": account_id})
-
-
 def may_still_send(session: Session, intent: Intent) -> bool:
     """Whether neither the run nor its account was stopped since the intent, and nobody took its attempt for dead."""
     ids = {"b_run": intent.run_id, "b_attempt": intent.attempt_id}
@@ -374,7 +348,7 @@ def record_list_accepted(
         session.execute(sa.insert(Recipient), rows)
         placements = [person.placed for person in people]
         add_groups(session, intent.run_id, intent.batch_id, placements, now=now, first_poll_at=first_poll_at)
-        raise_floor(session, intent.account_id, max(p.gateway_id for p in placements))
+        accounts.raise_floor(session, intent.account_id, max(p.gateway_id for p in placements))
     totals = {"recipients": len(rows), "segments": segments * len(rows)}
     session.execute(move_batch(BatchState.ACCEPTED, batches.c.id == intent.batch_id, **totals))
 

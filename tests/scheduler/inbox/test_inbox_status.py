@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from campaigns.lifecycle import RunState
 from tests.scheduler.inbox.inbox_world import TOMORROW, InboxWorld
 from tests.support.clocks import FakeClock
-from worker.store import runs, sending
+from worker.store import accounts, runs
 
 
 def start(world: InboxWorld) -> None:
@@ -26,7 +26,7 @@ def pause(world: InboxWorld) -> None:
 def pause_account(world: InboxWorld) -> None:
     world.start()
     with world.runtime.store.write() as session:
-        sending.pause_account(
+        accounts.pause_account(
             session, world.runtime.account_id, "no credits left", now=world.clock.now(), probe_at=None
         )
 

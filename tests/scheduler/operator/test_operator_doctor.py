@@ -19,7 +19,7 @@ from tests.support.clocks import FakeClock
 from worker.runtime import account_fingerprint
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.process import PrivateSandbox
-from worker.store import sending
+from worker.store import accounts
 from worker.store.engine import Store
 from worker.store.migrate import migrate
 
@@ -113,7 +113,7 @@ def test_too_few_credits_and_a_paused_account_are_problems(world: HeldWorld, cli
     with world.store.write() as session:
         session.execute(sa.text("UPDATE account SET key = :key"), {"key": account_fingerprint(sandbox.url)})
         session.execute(sa.text("UPDATE batch SET recipients = 6"))
-        sending.pause_account(session, world.runtime.account_id, "no credits", now=world.clock.now(), probe_at=None)
+        accounts.pause_account(session, world.runtime.account_id, "no credits", now=world.clock.now(), probe_at=None)
 
     result = cli("doctor")
 
