@@ -149,7 +149,9 @@ def test_a_control_counts_only_if_it_saw_what_the_rest_of_the_look_saw(flaws: tu
     look(world, Mood.HONEST)
     world.pass_time(300)
 
-    # When reads show nothing at all until the one that looks for the known message
+    # When reads show nothing at all until the one that looks for the known message, in both looks that it takes
+    look(world, Mood.EMPTY, Mood.EMPTY, Mood.EMPTY, Mood.HONEST)
+    world.pass_time(70)
     look(world, Mood.EMPTY, Mood.EMPTY, Mood.EMPTY, Mood.HONEST)
     settle(world)
 
