@@ -43,6 +43,7 @@ class Answers(StrEnum):
     NO_CREDITS = "no credits"
     REDIRECT = "redirect"
     BAD_DEVICE = "bad device"
+    BAD_FORMAT = "bad format"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ def refusal(code: int, text: str) -> httpx.Response:
 class ScriptedGateway(httpx.BaseTransport):
     """Takes the network's place below the client.
 
-    `script` is used up by sends, one entry each; then everything is `usual`. `largest` people fit into one request.
+    `script` is used up by sends, one entry each; then everything is `usual`. `largest` people fit into one request, and
+    one with a number of `poison` is refused.
     Messages become visible to reads `lag` after they were stored. `group_for` names the group of a request.
     """
 
@@ -105,6 +107,7 @@ class ScriptedGateway(httpx.BaseTransport):
     lag: timedelta = timedelta(0)
     reads: Reads = Reads.TRUE
     has_groups: bool = True
+    poison: set[str] = field(default_factory=set)
     key_works: bool = True
     credits: int | None = None
     stored: list[Stored] = field(default_factory=list)
@@ -150,6 +153,8 @@ class ScriptedGateway(httpx.BaseTransport):
         send = self.script.popleft() if self.script else self.usual
         if len(rows) > self.largest:
             send = Send(Answers.TOO_BIG, Stores.NONE)
+        if self.poison & {number for number, _ in rows}:
+            send = Send(Answers.BAD_FORMAT, Stores.NONE)
         self.sends.append(tuple(number for number, _ in rows))
         kept = {Stores.ALL: rows, Stores.HALF: rows[: len(rows) // 2], Stores.NONE: []}[send.stores]
         stored = self.store(kept)
@@ -192,6 +197,8 @@ class ScriptedGateway(httpx.BaseTransport):
                 return httpx.Response(302, headers={"Location": "https://login.example/"})
             case Answers.BAD_DEVICE:
                 return refusal(500, "This device doesn't exist")
+            case Answers.BAD_FORMAT:
+                return refusal(500, "Invalid request format")
 
     def _read(self, form: dict[str, str]) -> httpx.Response:
         if not self.key_works:
