@@ -25,6 +25,9 @@ from worker.store.runs import RunView
 LOOK_SECONDS: Final = 0.2
 """How often progress is read and shown."""
 
+LOOK_SHARE: Final = 20
+"""Counting a million recipients takes a second: a look is followed by a pause 20 times as long as it took."""
+
 LAST_LOOKS: Final = timedelta(seconds=5)
 """How long a stopped account's requests in doubt are still looked up before `run` gives up on it."""
 
@@ -136,11 +139,13 @@ def _work(runtime: Runtime, stop: Stop, shown: Callable[[Sequence[Progress]], No
     try:
         stopped_since = None
         while True:
+            began = runtime.clock.elapsed_seconds()
             progress = look(runtime)
             shown(progress)
+            pause = max(LOOK_SECONDS, LOOK_SHARE * (runtime.clock.elapsed_seconds() - began))
             if all(p.run.finished_at is not None for p in progress):
                 return Outcome(_verdict(progress), progress)
-            if stop.wait(LOOK_SECONDS):
+            if stop.wait(pause):
                 break
             reason = _stopped_by(progress)
             now = runtime.clock.now()
