@@ -91,7 +91,7 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
         settled_at=doubt.send_by + settle,
         suspicion_only=ending.is_refusal or (policy is OnUnknown.RESEND and doubt.list_id is None),
     )
-    evidence = {**doubt.evidence, "looks": [entry.to_json() for entry in _telling(history)], "verdict": concluded.value}
+    evidence = {**doubt.evidence, "looks": [entry.to_json() for entry in history], "verdict": concluded.value}
     with runtime.store.write("verdict") as session:
         receipts.count_reads(session, {doubt.run_id}, reads)
         if seen.messages:
@@ -125,12 +125,6 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
         "doubt.decided", batch=doubt.batch_id, attempt=doubt.number, verdict=concluded.value, found=len(found.found)
     )
     return True
-
-
-def _telling(history: list[LookUp]) -> list[LookUp]:
-    """The looks worth keeping: all whole ones, and the last few that failed (a gateway may be away for days)."""
-    failed = [look for look in history if not look.complete][-5:]
-    return [look for look in history if look.complete or look in failed]
 
 
 def _any_once_settled(is_settled: bool) -> int:

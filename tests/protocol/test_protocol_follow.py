@@ -39,6 +39,18 @@ def test_many_groups_are_read_by_status(bench: Bench) -> None:
     assert (reads_by(bench, "groupId"), reads_by(bench, "status")) == (0, 3)
 
 
+def test_a_gateway_whose_windows_show_nothing_is_read_by_group(bench: Bench) -> None:
+    bench.gateway.has_windows = False
+    run_id = bench.campaign(120, per_request=1)
+    bench.pass_time(30)
+    bench.gateway.set_all("Delivered")
+
+    bench.pass_time(timedelta(minutes=3))
+
+    assert bench.states(run_id) == {RecipientState.DELIVERED: 120}
+    assert bench.run(run_id).state is RunState.COMPLETED
+
+
 def test_a_message_that_left_its_group_is_looked_up_by_its_id(bench: Bench) -> None:
     # given a gateway that tries a failed message again under another group
     run_id = bench.campaign(3)
