@@ -41,6 +41,7 @@ class Runtime:
     account_id: int
     rehearsal: bool
     only_runs: set[int] | None = field(default=None)
+    next_counts: dict[int, float] = field(default_factory=dict)  # run id -> when its open receipts may be counted again
 
     def includes(self, run_id: int) -> bool:
         """Whether this process works on the run."""

@@ -324,12 +324,6 @@ def expire_open(session: Session, run_id: int) -> int:
     )
 
 
-def is_followed(session: Session, run_id: int) -> bool:
-    """Whether a group of the run is still to be polled."""
-    query = select(MessageGroup.id).where(MessageGroup.run_id == run_id, col(MessageGroup.next_poll_at).is_not(None))
-    return session.exec(query.limit(1)).first() is not None
-
-
 def open_receipts(session: Session, run_id: int) -> int:
     """How many recipients of the run may still get a receipt; whoever was declared sent has no ID to get one by."""
     return session.exec(
