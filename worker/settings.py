@@ -116,11 +116,6 @@ class Settings(BaseSettings):
         """The default zone of campaign files."""
         return ZoneInfo(self.timezone)
 
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether the database is a file of this machine."""
-        return self.database_url.startswith("sqlite")
-
     def key(self) -> SecretStr:
         """The API key, from the setting or the file it names; empty when there is neither."""
         if self.api_key_file is None:

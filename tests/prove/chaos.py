@@ -118,6 +118,7 @@ def embedded(trial: Trial, stage: Stage) -> tuple[list[Audience], bool, Counter[
     for _ in range(trial.kills):
         process = stage.start(*command, victim=course.aim())
         log = stage.product.outputs[-1]
+        # mypy cannot infer a lambda whose defaults bind loop variables.
         wait_until(lambda p=process, log=log: p.exitcode is not None or log.stat().st_size > 0, 10.0)  # type: ignore[misc]
         if not ends_within(process, course.rng.uniform(0.0, 2.5)) and course.rng.random() < 0.3:
             freeze(process, 2.5)
