@@ -78,8 +78,7 @@ def verdict(look_ups: Sequence[LookUp], *, sought: int, settled_at: datetime, su
         return Verdict.MISSED
     # A look that failed is none: a gateway that is away over night, or refuses the key, must not leave work for people.
     after_settle = sum(look.at >= settled_at for look in complete)
-    if last.complete and last.control is None and len(complete) >= 2:
-        return Verdict.HOLD  # an account without any message: nothing shows that its reads can be trusted
+    # Also an account without any message: nothing shows yet that its reads can be trusted, but its other requests may.
     return Verdict.HOLD if after_settle >= BLIND_CHECKS else Verdict.WAIT
 
 

@@ -1,10 +1,15 @@
 """Starting runs whose moment has come."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
+from scheduler.ticks.reconcile import MARGIN, read_around
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import runs
+from worker.store import accounts, runs
+
+LOOK_BACK: Final = timedelta(hours=1)
+"""What of the gateway is read before the first text: all that a look-up could see, and perhaps a witness."""
 
 
 def start(runtime: Runtime, now: datetime) -> dict[str, int]:
@@ -12,8 +17,30 @@ def start(runtime: Runtime, now: datetime) -> dict[str, int]:
     with runtime.store.read() as session:
         if not runs.any_due(session, runtime.account_id, now):
             return {"started": 0}
+        is_met = accounts.is_met(session, runtime.account_id)
+    if not is_met:
+        _meet(runtime, now)
     with runtime.store.write("start") as session:
         started = runs.start_due_runs(session, runtime.account_id, now, only=runtime.only_runs)
     for run_id in started:
         get_logger().info("run.started", run=run_id)
     return {"started": len(started)}
+
+
+def _meet(runtime: Runtime, now: datetime) -> None:
+    """Read the gateway once before anything is sent: a first request in doubt is then told from what was there.
+
+    A gateway that cannot be read now is sent to all the same, and read before the next run.
+    """
+    seen = read_around(runtime, now - LOOK_BACK, now + MARGIN)
+    if not seen.complete:
+        return
+    newest = seen.messages.get(max(seen.messages, default=0))
+    with runtime.store.write("meet") as session:
+        accounts.meet(
+            session,
+            runtime.account_id,
+            newest_id=newest.id if newest else 0,
+            seen_at=newest.sent_at if newest else None,
+            now=now,
+        )

@@ -42,9 +42,9 @@ def look(seconds: float, *, complete: bool = True, found: int = 0, control: bool
         ([look(60, control=False), look(300, control=False)], Verdict.WAIT),
         ([look(60, control=False), look(300, control=False), look(360)], Verdict.WAIT),
         ([look(60, control=False), look(300, control=False), look(360), look(420)], Verdict.MISSED),
-        # Nothing to check the reads against.
-        ([look(60, control=None), look(300, control=None)], Verdict.HOLD),
-        ([look(300, control=None)], Verdict.WAIT),
+        # Nothing to check the reads against, until another request of the account was accepted.
+        ([look(60, control=None), look(300, control=None)], Verdict.WAIT),
+        ([look(60, control=None), look(300, control=None), look(360), look(420)], Verdict.MISSED),
     ],
 )
 def test_verdicts(looks: list[LookUp], expected: Verdict) -> None:
@@ -66,8 +66,9 @@ def test_a_refusal_is_believed_after_one_look(looks: list[LookUp], expected: Ver
     assert verdict(looks, sought=3, settled_at=SETTLED_AT, suspicion_only=True) is expected
 
 
-def test_reads_that_stay_blind_end_with_a_person() -> None:
-    blind = [look(300 + 60 * turn, control=False) for turn in range(BLIND_CHECKS)]
+@pytest.mark.parametrize("control", [False, None])
+def test_reads_that_stay_blind_end_with_a_person(control: bool | None) -> None:
+    blind = [look(300 + 60 * turn, control=control) for turn in range(BLIND_CHECKS)]
 
     assert verdict(blind[:-1], sought=3, settled_at=SETTLED_AT) is Verdict.WAIT
     assert verdict(blind, sought=3, settled_at=SETTLED_AT) is Verdict.HOLD

@@ -84,6 +84,7 @@ TRANSACTIONS: Final[Mapping[str, tuple[World, ...]]] = {
     "plan_failed": (BROKEN,),
     "probe_now": (NO_CREDITS,),
     "requeue_mine": ANY,
+    "meet": ANY,
     "start": ANY,
     "queue": ANY,
     "snooze": (THROTTLED,),
@@ -123,7 +124,7 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
 
 ONCE: Final = frozenset(
     {"account", "register", "plan_list", "plan_finished", "plan_failed", "probe_now", "requeue_mine", "settle"}
-    | {"plan_chunk", "start", "queue", "rescue", "watch", "finish"}
+    | {"plan_chunk", "meet", "start", "queue", "rescue", "watch", "finish"}
 )
 """What one process does once or may do once: the n-th time is then the n-th process that is killed there."""
 

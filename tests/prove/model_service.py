@@ -54,7 +54,6 @@ class Flaw(StrEnum):
     LIST_IN_COMPANY = "list-in-company"  # a contact list is sent while other requests are in flight
     SHORT_LIES = "short-lies"  # reads begin or end to lie in the middle of one look
     CANCEL_HELD = "cancel-held"  # a held batch of a cancelled run is called cancelled, as if it had never been sent
-    FIRST_LIES = "first-lies"  # reads lie on an account of which no message is known yet
     GROUP_HALF_READ = "group-half-read"  # groups are known by their numbers in a look of which reads failed
     LIST_HALF_READ = "list-half-read"  # who is on a list is concluded from a look of which reads failed
 

@@ -169,13 +169,8 @@ class World:
     # What the gateway does.
 
     def set_mood(self, mood: Mood) -> None:
-        """How reads answer from now on. One reason for doubt in the reads at a time: see `next_fault`.
-
-        An account without a known message has no control: what it stored unseen is held so soon (after 5 minutes, not
-        13) that a later request with the same text may still find it.
-        """
-        has_control = self.db.known_message() is not None or Flaw.FIRST_LIES in self.flaws
-        if mood is not Mood.EMPTY or (has_control and not self.has_wrong_row):
+        """How reads answer from now on. One reason for doubt in the reads at a time: see `next_fault`."""
+        if mood is not Mood.EMPTY or not self.has_wrong_row:
             self.has_lied |= mood is Mood.EMPTY
             self.gateway.mood = mood
             self.counts[f"reads {mood}"] += 1

@@ -41,6 +41,26 @@ def account_view(session: Session, account_id: int) -> AccountView:
     )
 
 
+def is_met(session: Session, account_id: int) -> bool:
+    """Whether the gateway was read once before anything was sent through it."""
+    return session.exec(select(Account.met_at).where(Account.id == account_id)).one() is not None
+
+
+def meet(session: Session, account_id: int, *, newest_id: int, seen_at: datetime | None, now: datetime) -> None:
+    """Remember what the gateway had before anything was sent from this database; `newest_id` 0: no message.
+
+    Its newest message is the floor of the first requests, and the first witness that reads show what there is;
+    `seen_at` is when the gateway says it was sent.
+    """
+    witness = {"witness_id": newest_id, "witness_at": seen_at or now} if newest_id else {}
+    session.execute(
+        sa.update(Account)
+        .where(col(Account.id) == account_id, col(Account.met_at).is_(None))
+        .values(met_at=now, **witness)
+    )
+    raise_floor(session, account_id, newest_id)
+
+
 def resume_account(session: Session, account_id: int) -> bool:
     """Texts may be sent again. False: it was not paused.
 

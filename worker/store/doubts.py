@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.matching import Sought
 from campaigns.verdicts import Verdict
-from worker.store.models import Attempt, AttemptState, Batch, Recipient, Run
+from worker.store.models import Account, Attempt, AttemptState, Batch, Recipient, Run
 from worker.store.moves import batches, move_batch
 
 
@@ -166,7 +166,7 @@ class Known:
 
 
 def known_message(session: Session, account_id: int) -> Known | None:
-    """The message of the account that was accepted last."""
+    """The message of the account that was accepted last; before the first, the newest of those that were there."""
     row = session.exec(
         select(Recipient.gateway_id, Recipient.accepted_at)
         .join(Run, col(Run.id) == col(Recipient.run_id))
@@ -178,7 +178,9 @@ def known_message(session: Session, account_id: int) -> Known | None:
         .order_by(col(Recipient.gateway_id).desc())
         .limit(1)
     ).first()
-    return None if row is None or row[0] is None or row[1] is None else Known(row[0], row[1])
+    if row is None:
+        row = session.exec(select(Account.witness_id, Account.witness_at).where(Account.id == account_id)).one()
+    return None if row[0] is None or row[1] is None else Known(row[0], row[1])
 
 
 def any_stale(session: Session, *, now: datetime, grace: timedelta) -> bool:

@@ -54,6 +54,9 @@ class Account(SQLModel, table=True):
     next_probe_at: datetime | None = None
     failures: int = 0  # requests in a row that did not reach the gateway
     highest_gateway_id: int = Field(default=0, sa_type=sa.BigInteger)  # the ID floor of the next attempt
+    met_at: datetime | None = None  # the gateway was read once, before anything was sent
+    witness_id: int | None = Field(default=None, sa_type=sa.BigInteger)  # a message it had then: reads show it
+    witness_at: datetime | None = None
 
 
 class Campaign(SQLModel, table=True):
@@ -203,6 +206,7 @@ class Attempt(SQLModel, table=True):
     target: str = ""
     recipients: int
     segments: int
+    granted_at: datetime | None = None  # the throttle's moment, on its clock: what the rate is counted by
     outcome: str = Field(default="", max_length=20)
     evidence: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
     finished_at: datetime | None = None
@@ -255,3 +259,29 @@ class InboxFile(SQLModel, table=True):
     seen_at: datetime
     status_text: str = Field(default="", sa_type=sa.Text)  # what NAME.status.txt says
     reported: bool = False  # NAME.report.csv is written
+
+
+class Ceiling(SQLModel, table=True):
+    """A limit that was set or lowered while the service runs. One row for each thing limited and each who limits it."""
+
+    __table_args__ = (sa.UniqueConstraint("account_id", "scope", "source"),)
+
+    id: int = Field(default=None, primary_key=True, sa_type=sa.Integer)
+    account_id: int = Field(foreign_key="account.id")
+    scope: str = Field(max_length=100)  # `account`, `device:TARGET`, `campaign:SLUG`
+    source: str = Field(max_length=20)  # `person` (`campaigns throttle`) or `receipts` (a phone at its limit)
+    rate: str = ""  # as in a campaign file; empty: not limited by this row
+    daily: int | None = None  # segments
+    weight: int | None = None  # of a campaign beside others of its kind
+    reason: str = ""
+    until: datetime | None = None  # None: until it is cleared
+    set_at: datetime
+
+
+class Lease(SQLModel, table=True):
+    """Who may do something that one process at a time does. `token` grows with every new holder: the fence."""
+
+    name: str = Field(primary_key=True, max_length=40)
+    holder: str = Field(default="", max_length=100)
+    token: int = Field(default=0, sa_type=sa.BigInteger)
+    expires_at: datetime

@@ -22,6 +22,9 @@ def upgrade() -> None:
         sa.Column("next_probe_at", sqltypes.UTCDateTime(), nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("highest_gateway_id", sa.BigInteger(), nullable=False),
+        sa.Column("met_at", sqltypes.UTCDateTime(), nullable=True),
+        sa.Column("witness_id", sa.BigInteger(), nullable=True),
+        sa.Column("witness_at", sqltypes.UTCDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_account")),
         sa.UniqueConstraint("key", name=op.f("uq_account_key")),
     )
@@ -33,6 +36,30 @@ def upgrade() -> None:
         sa.Column("created_at", sqltypes.UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_campaign")),
         sa.UniqueConstraint("slug", "rehearsal", name=op.f("uq_campaign_slug_rehearsal")),
+    )
+    op.create_table(
+        "lease",
+        sa.Column("name", sqltypes.AutoString(length=40), nullable=False),
+        sa.Column("holder", sqltypes.AutoString(length=100), nullable=False),
+        sa.Column("token", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sqltypes.UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_lease")),
+    )
+    op.create_table(
+        "ceiling",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("scope", sqltypes.AutoString(length=100), nullable=False),
+        sa.Column("source", sqltypes.AutoString(length=20), nullable=False),
+        sa.Column("rate", sqltypes.AutoString(), nullable=False),
+        sa.Column("daily", sa.Integer(), nullable=True),
+        sa.Column("weight", sa.Integer(), nullable=True),
+        sa.Column("reason", sqltypes.AutoString(), nullable=False),
+        sa.Column("until", sqltypes.UTCDateTime(), nullable=True),
+        sa.Column("set_at", sqltypes.UTCDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_ceiling_account_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ceiling")),
+        sa.UniqueConstraint("account_id", "scope", "source", name=op.f("uq_ceiling_account_id_scope_source")),
     )
     op.create_table(
         "definition",
@@ -112,6 +139,7 @@ def upgrade() -> None:
         sa.Column("target", sqltypes.AutoString(), nullable=False),
         sa.Column("recipients", sa.Integer(), nullable=False),
         sa.Column("segments", sa.Integer(), nullable=False),
+        sa.Column("granted_at", sqltypes.UTCDateTime(), nullable=True),
         sa.Column("outcome", sqltypes.AutoString(length=20), nullable=False),
         sa.Column("evidence", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
         sa.Column("finished_at", sqltypes.UTCDateTime(), nullable=True),
@@ -339,6 +367,8 @@ def downgrade() -> None:
 
     op.drop_table("run")
     op.drop_table("definition")
+    op.drop_table("ceiling")
+    op.drop_table("lease")
     op.drop_table("campaign")
     op.drop_table("account")
     # ### end Alembic commands ###

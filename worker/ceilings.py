@@ -1,0 +1,51 @@
+"""Every limit on sending that is in force at this moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+from campaigns.definition import Rate
+from worker.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """Limits in SMS segments; None: no limit. What a campaign's file says is not among them.
+
+    `device_rates`: the devices (as in `devices.use`) that have a rate of their own now. `campaign_rates`,
+    `campaign_daily` and `weights`: what was set for a campaign (by slug) while it runs, in place of what its file says.
+    """
+
+    account_rate: Rate | None = None
+    account_daily: int | None = None
+    account_monthly: int | None = None
+    device_rate: Rate | None = None
+    device_daily: int | None = None
+    device_monthly: int | None = None
+    device_rates: Mapping[str, Rate] = field(default_factory=dict)
+    campaign_rates: Mapping[str, Rate] = field(default_factory=dict)
+    campaign_daily: Mapping[str, int] = field(default_factory=dict)
+    weights: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Those that the settings name."""
+        return cls(account_rate=settings.rate, device_rate=settings.device_rate)
+
+
+class CeilingsInForce(Protocol):
+    """Where a sender asks before each request."""
+
+    def current(self) -> Ceilings:
+        """The limits of this moment; cheap enough for every request, at most half a second old."""
+        ...
+
+
+class FixedCeilings:
+    """Limits that do not change."""
+
+    def __init__(self, ceilings: Ceilings) -> None:
+        self._ceilings = ceilings
+
+    def current(self) -> Ceilings:
+        return self._ceilings
