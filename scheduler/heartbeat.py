@@ -1,0 +1,86 @@
+"""Telling supervisors that a service works: datagrams for systemd, a file with a fresh time for probes."""
+
+import os
+import socket
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import sqlalchemy as sa
+
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.settings import PREFIX, SettingsError
+
+BEAT_SECONDS: Final = 2.0
+"""Between two beats: supervisors are patient for a minute and more, and a beat costs one empty query."""
+
+
+class Heartbeat:
+    """Beats while the database answers and every thread that sends lives; silent otherwise.
+
+    `file` is touched at each beat, and gone once the service stops. `notify_socket` is systemd's `NOTIFY_SOCKET`, told
+    `READY=1` at the first beat, `WATCHDOG=1` at each and `STOPPING=1` at the end. Where both are empty nothing is
+    looked at. Entering the block raises `SettingsError` where the file's folder cannot be written to.
+    """
+
+    def __init__(self, runtime: Runtime, *, file: Path | None, notify_socket: str) -> None:
+        self._runtime = runtime
+        self._file = file
+        self._notify_socket = notify_socket
+        self._is_ready = False
+
+    def __enter__(self) -> Self:
+        if self._file is not None and not os.access(self._file.parent, os.W_OK | os.X_OK):
+            raise SettingsError(
+                f"{PREFIX}HEARTBEAT_FILE names {self._file}, and nothing can be written into that folder; "
+                "make the folder, or unset it"
+            )
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._notify("STOPPING=1")
+        if self._file is not None:
+            self._file.unlink(missing_ok=True)
+
+    def beat(self) -> None:
+        """Say once that all is well, if it is."""
+        if (self._file is None and not self._notify_socket) or not self._is_well():
+            return
+        self._notify("WATCHDOG=1" if self._is_ready else "READY=1\nWATCHDOG=1")
+        self._is_ready = True
+        if self._file is not None:
+            try:
+                self._file.touch(mode=0o644)
+            except OSError as error:
+                get_logger().warning("heartbeat.write_failed", problem=error.strerror)
+
+    def heartbeat(self, _runtime: Runtime, _now: datetime) -> Mapping[str, int]:
+        """`beat` as a tick: where the clock runs, the beats show that it does."""
+        self.beat()
+        return {}
+
+    def _is_well(self) -> bool:
+        if not self._runtime.queue.is_alive():
+            get_logger().error("heartbeat.thread_lost")
+            return False
+        try:
+            with self._runtime.store.read() as session:
+                session.connection().exec_driver_sql("SELECT 1")
+        except sa.exc.SQLAlchemyError as error:
+            get_logger().warning("heartbeat.database_silent", problem=type(error).__name__)
+            return False
+        return True
+
+    def _notify(self, state: str) -> None:
+        if not self._notify_socket:
+            return
+        # A name in Linux's abstract namespace is written with @ and begins with a zero byte.
+        address = self._notify_socket.replace("@", "\0", 1) if self._notify_socket[0] == "@" else self._notify_socket
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.sendto(state.encode(), address)
+        except OSError as error:
+            get_logger().warning("heartbeat.notify_failed", problem=error.strerror)
