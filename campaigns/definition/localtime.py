@@ -1,7 +1,8 @@
 """From the clock on the wall to UTC, through the hours that a zone skips or repeats."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
@@ -21,21 +22,43 @@ def to_utc(wall: datetime, zone: ZoneInfo) -> datetime:
     return _jump(wall.replace(tzinfo=zone, fold=1).astimezone(UTC), earlier, zone)
 
 
-def both_utc(wall: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-    """Every moment at which clocks in `zone` show `wall`: one, two where it is repeated; in a gap as `to_utc`."""
-    first = to_utc(wall, zone)
-    yield first
-    second = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
-    if second > first:
-        yield second
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """From `begins` up to `ends` (UTC) the clocks of a zone run evenly, `offset` ahead of UTC."""
+
+    begins: datetime
+    ends: datetime
+    offset: timedelta
+
+    def wall(self, moment: datetime) -> datetime:
+        """What the clocks show at `moment` (UTC), naive."""
+        return moment.replace(tzinfo=None) + self.offset
+
+    def moment(self, wall: datetime) -> datetime:
+        """When the clocks show `wall` (naive), in UTC."""
+        return (wall - self.offset).replace(tzinfo=UTC)
 
 
-def jumps(day: date, zone: ZoneInfo) -> Iterator[datetime]:
-    """The moment of the UTC day `day` at which clocks in `zone` are put forward or back, if there is one."""
-    start = datetime.combine(day, time(), tzinfo=UTC)
-    end = start + timedelta(days=1)
-    if start.astimezone(zone).utcoffset() != end.astimezone(zone).utcoffset():
-        yield _jump(start, end, zone)
+def stretches(begins: datetime, ends: datetime, zone: ZoneInfo) -> Iterator[Stretch]:
+    """The time from `begins` up to `ends` (UTC), cut where clocks in `zone` are put forward or back.
+
+    No zone does that twice within a day, so that looking once a day misses nothing.
+    """
+    here = at = begins
+    offset = _offset(begins, zone)
+    while at < ends:
+        ahead = min(at + timedelta(days=1), ends)
+        if (changed := _offset(ahead, zone)) != offset:
+            jump = _jump(at, ahead, zone)
+            yield Stretch(here, jump, offset)
+            here, offset = jump, changed
+        at = ahead
+    if here < ends:
+        yield Stretch(here, ends, offset)
+
+
+def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta()
 
 
 def _jump(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
@@ -51,12 +74,13 @@ def _jump(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
 
 
 @cache
-def _known_zones() -> frozenset[str]:
+def known_zones() -> frozenset[str]:
+    """The names of the IANA list."""
     return frozenset(available_timezones())
 
 
 def _read_zone(text: str) -> str:
-    known = _known_zones()
+    known = known_zones()
     if text in known:
         return text
     cities: dict[str, str] = {zone.rsplit("/", 1)[-1]: zone for zone in sorted(known)}

@@ -107,6 +107,9 @@ class Throughput(Part):
     daily: Annotated[int, whole_number(1, 10_000_000)] | None = Field(
         None, description="Segments a day, in the campaign's zone.", examples=[500]
     )
+    monthly: Annotated[int, whole_number(1, 10_000_000)] | None = Field(
+        None, description="Segments a calendar month, in the campaign's zone.", examples=[10_000]
+    )
     batch_size: BatchSize = Field(None, description="Messages per request: auto, or 1 to 500.", examples=["auto", 100])
 
 

@@ -24,7 +24,8 @@ class Rate:
 
     def __str__(self) -> str:
         units = {length: unit for unit, length in UNITS.items()}
-        return f"{self.count}/{units[self.per]}"
+        # Only a slowed-down phone has a rate over a time that no file can name.
+        return f"{self.count}/{units.get(self.per) or f'{self.per.total_seconds():.0f} seconds'}"
 
 
 def parse_rate(text: str) -> Rate:

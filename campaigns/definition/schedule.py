@@ -1,21 +1,25 @@
 """When a campaign starts, and at which times it may send."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from campaigns.definition.durations import Duration
+from campaigns.definition.durations import Duration, format_duration, parse_duration
 from campaigns.definition.localtime import ZoneName, to_utc
 from campaigns.definition.part import Part
-from campaigns.definition.scalars import Scalar, Text, choice, refuse, shown
-from campaigns.definition.windows import Window
+from campaigns.definition.scalars import Scalar, Text, choice, refuse, shown, whole_number
+from campaigns.definition.sources import as_list
+from campaigns.definition.windows import TimeOfDay, Window
+from campaigns.timing.cron import Cron, InvalidCron, parse_cron
 
 START: Final = re.compile(r"(\d{4}-\d\d-\d\d)[ Tt](\d\d?)(:\d\d(?::\d\d)?) ?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 HINT: Final = "write 2026-12-01 09:00 (by the clocks of the campaign's zone), 2026-12-01T09:00+01:00, or now"
+
+HINT_UNTIL: Final = "write the last day, such as 2027-03-01, or a date and time"
 
 
 def parse_start(text: str) -> datetime | None:
@@ -71,19 +75,86 @@ class IfLate(Part):
     )
 
 
+def _read_cron(text: str) -> Cron:
+    try:
+        return parse_cron(text)
+    except InvalidCron as error:
+        return refuse(error.problem, error.hint)
+
+
+CronLine = Annotated[Cron, Scalar(Cron, _read_cron, str, {"type": "string", "minLength": 6})]
+
+
+def parse_until(text: str) -> date | datetime:
+    """The end that `text` names: a day, which is meant as a whole, or a date and time as of `parse_start`."""
+    is_day = re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII) is not None
+    until = parse_start(f"{text} 00:00" if is_day else text)
+    if until is None:
+        refuse("must be a day, not now", HINT_UNTIL)
+    return until.date() if is_day else until
+
+
+Until = Annotated[
+    date | datetime, Scalar(date, parse_until, lambda until: until.isoformat(), {"type": "string", "minLength": 10})
+]
+
+
 class Repeat(Part):
     """A run each time."""
 
-    cron: Text = Field(description="Minute, hour, day, month, weekday, as in a crontab.", examples=["0 9 * * mon"])
-    until: Text | None = Field(None, description="The last day.", examples=["2027-03-01"])
+    cron: CronLine = Field(description="Minute, hour, day, month, weekday, as in a crontab.", examples=["0 9 * * mon"])
+    until: Until | None = Field(None, description="The last day, or moment, included.", examples=["2027-03-01"])
+
+
+Offsets = Annotated[
+    tuple[Duration, ...], BeforeValidator(as_list, json_schema_input_type=tuple[Duration, ...] | Duration)
+]
 
 
 class Remind(Part):
     """One text per person and offset, around a date of theirs."""
 
     column: Text = Field(description="The column that holds the date.", examples=["appointment_at"])
-    before: tuple[Duration, ...] = Field((), description="How long before it.", examples=[["24h", "2h"]])
-    after: tuple[Duration, ...] = Field((), description="How long after it.", examples=[["1d"]])
+    before: Offsets = Field((), description="How long before it.", examples=[["24h", "2h"]])
+    after: Offsets = Field((), description="How long after it.", examples=[["1d"]])
+    at: TimeOfDay = Field(time(9), description="The time of day of a date that has none.", examples=["09:00"])
+
+
+class RampStep(Part):
+    """One of the first steps of a spread."""
+
+    share: Annotated[int, whole_number(1, 100)] = Field(description="Percent of the audience.", examples=[10])
+    over: Duration = Field(description="Evenly in this time.", examples=["1h"])
+
+
+class Spread(Part):
+    """Over how much time a run is evened out."""
+
+    over: Duration = Field(description="All of it.", examples=["3h"])
+    ramp: tuple[RampStep, ...] = Field((), description="How it begins; the rest follows evenly.")
+
+    @field_validator("ramp")
+    @classmethod
+    def _leaves_a_rest(cls, ramp: tuple[RampStep, ...], info: ValidationInfo) -> tuple[RampStep, ...]:
+        over = info.data.get("over")
+        share, length = sum(step.share for step in ramp), sum((step.over for step in ramp), timedelta())
+        if share > 100:
+            refuse(f"gives away {share} % of the audience", "make its shares 100 % or less together")
+        if over is None or not ramp:
+            return ramp
+        rest = 100 - share
+        if length > over or (rest > 0 and length == over):
+            left = f", and {rest} % are left" if rest else ""
+            refuse(f"takes {format_duration(length)} of {format_duration(over)}{left}", "make `over` longer")
+        if not rest and length < over:
+            hint = f"write over: {format_duration(length)}, or leave a share for the rest"
+            refuse(f"reaches everybody after {format_duration(length)} of {format_duration(over)}", hint)
+        return ramp
+
+
+def _read_spread(value: object) -> object:
+    """`3h` stands for `{over: 3h}`."""
+    return Spread(over=parse_duration(value.strip())) if isinstance(value, str) else value
 
 
 class Schedule(Part):
@@ -99,8 +170,8 @@ class Schedule(Part):
     local_time: Annotated[LocalTime, choice(LocalTime)] = Field(
         LocalTime.CAMPAIGN, description="Whose clocks start and window go by.", examples=["campaign"]
     )
-    spread: Duration | None = Field(
-        None, description="Even out over this time instead of as fast as the rate allows.", examples=["3h"]
+    spread: Annotated[Spread | None, BeforeValidator(_read_spread, json_schema_input_type=Duration | Spread | None)] = (
+        Field(None, description="Even out over this time instead of as fast as the rate allows.", examples=["3h"])
     )
     if_late: IfLate | None = Field(None, description="What to do with a moment that was missed.")
     repeat: Repeat | None = Field(None, description="A run each time.")

@@ -25,7 +25,6 @@ UNSUPPORTED: Final = (
     Unsupported(("schedule", "if_late"), "remove it"),
     Unsupported(("schedule", "repeat"), "remove it, and write one file per date"),
     Unsupported(("schedule", "remind"), "remove it, and write one file per date"),
-    Unsupported(("throughput", "daily"), "remove it, and set throughput.rate and a window"),
     Unsupported(("frequency_cap",), "remove it"),
     Unsupported(("follow", "retry_failed"), "remove it"),
     Unsupported(("approval",), "remove it, or write false", frozenset({"true", "yes", "on"})),

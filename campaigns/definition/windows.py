@@ -2,15 +2,28 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
-from typing import Annotated, Final
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+)
+from pydantic_core import PydanticCustomError
 
-from campaigns.definition.localtime import both_utc, jumps
+from campaigns.definition.closures import Closing
+from campaigns.definition.hours import Hours, Span
 from campaigns.definition.part import Part
 from campaigns.definition.scalars import Scalar, refuse, shown
+from campaigns.definition.sources import as_list, not_empty
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MIDNIGHT: Final = time()
@@ -55,57 +68,171 @@ TimeOfDay = Annotated[
 ]
 
 
-class Window(Part):
-    """When sending is allowed, by the clocks of a zone.
+def parse_range(text: str) -> tuple[time, time]:
+    """The times of day between which `text` opens, `09:00-12:30`; else ValueError."""
+    opens, dash, closes = re.sub(" ?[-\u2013] ?", "-", text).partition("-")
+    if not dash:
+        refuse(f"must be two times of day, not {shown(text)}", 'write them as "09:00-12:30"')
+    span = parse_time(opens), parse_time(closes)
+    _refuse_empty(span)
+    return span
 
-    A window whose end is not after its beginning goes over midnight, and `days` name the day on which it opens; from
-    00:00 to 24:00 is the whole day. What counts is what the clocks show: an hour that they repeat is inside both times.
+
+def format_range(span: tuple[time, time]) -> str:
+    """`span` as `parse_range` reads it."""
+    return "-".join(map(format_time, span))
+
+
+def format_time(at: time) -> str:
+    return at.strftime("%H:%M")
+
+
+def _refuse_empty(span: tuple[time, time], problem: str = "opens and closes at the same time") -> None:
+    if span[0] == span[1] != MIDNIGHT:
+        refuse(problem, "for whole days write 00:00 to 24:00")
+
+
+Range = Annotated[
+    tuple[time, time],
+    Scalar(tuple, parse_range, format_range, {"type": "string", "pattern": "^[0-9: \u2013-]+$"}),
+]
+
+
+class Opening(Part):
+    """Times of day and the days on which it opens then.
+
+    A time that ends before it begins goes over midnight, and `days` name the day on which it opens; from 00:00 to 24:00
+    is the whole day. On a date of `except` nothing is sent from midnight to midnight, and that evening does not open.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["from", "to"]}, {"required": ["ranges"]}]},
+    )
 
     days: Weekdays = Field(
         frozenset(range(7)), description="Days on which it opens.", examples=["mon-sat", "mon,wed,fri"]
     )
-    opens: TimeOfDay = Field(alias="from", description="When it opens, by the clock.", examples=["09:00"])
-    closes: TimeOfDay = Field(alias="to", description="When it closes; 24:00 is midnight.", examples=["20:00"])
+    ranges: Annotated[
+        tuple[Range, ...],
+        BeforeValidator(as_list, json_schema_input_type=tuple[Range, ...] | Range),
+    ] = Field((), description="Several times, instead of `from` and `to`.", examples=[["09:00-12:30", "15:00-20:00"]])
+    opens: TimeOfDay | None = Field(
+        None, alias="from", description="When it opens, by the clock.", examples=["09:00"], validate_default=True
+    )
+    closes: TimeOfDay | None = Field(
+        None, alias="to", description="When it closes; 24:00 is midnight.", examples=["20:00"], validate_default=True
+    )
+    closed_on: Annotated[
+        tuple[Closing, ...], BeforeValidator(as_list, json_schema_input_type=tuple[Closing, ...] | Closing)
+    ] = Field(
+        (),
+        alias="except",
+        description="Dates, or countries whose public holidays are meant: closed all day.",
+        examples=[["IT", "2026-12-24"]],
+    )
+
+    @field_validator("opens", "closes")
+    @classmethod
+    def _is_given_once(cls, at: time | None, info: ValidationInfo) -> time | None:
+        if at is not None and info.data.get("ranges"):
+            refuse("contradicts `ranges`", "write either `from` and `to`, or `ranges`")
+        if at is None and info.data.get("ranges") == ():
+            raise PydanticCustomError("missing", "is missing")
+        return at
 
     @field_validator("closes")
     @classmethod
-    def _is_not_empty(cls, closes: time, info: ValidationInfo) -> time:
-        if closes == info.data.get("opens") != MIDNIGHT:
-            refuse("must differ from `from`", "for whole days write 00:00 to 24:00")
+    def _is_not_empty(cls, closes: time | None, info: ValidationInfo) -> time | None:
+        opens = info.data.get("opens")
+        if closes is not None and opens is not None:
+            _refuse_empty((opens, closes), "must differ from `from`")
         return closes
+
+    @property
+    def spans(self) -> tuple[tuple[time, time], ...]:
+        """The times of day between which it is open."""
+        return self.ranges or (((self.opens or MIDNIGHT), (self.closes or MIDNIGHT)),)
+
+    def is_closed_on(self, day: date) -> bool:
+        return any(closure.covers(day) for closure in self.closed_on)
+
+    def spans_on(self, day: date) -> Iterator[Span]:
+        """What opens on `day`, by naive clock times."""
+        if day.weekday() not in self.days or self.is_closed_on(day):
+            return
+        midnight = datetime.combine(day + timedelta(days=1), MIDNIGHT)
+        for opens, closes in self.spans:
+            begins = datetime.combine(day, opens)
+            if opens < closes:
+                yield begins, datetime.combine(day, closes)
+            elif self.is_closed_on(midnight.date()):
+                yield begins, midnight
+            else:
+                yield begins, datetime.combine(midnight.date(), closes)
+
+    def __str__(self) -> str:
+        times = " and ".join(
+            f"{format_time(opens)} to {'24:00' if closes == MIDNIGHT else format_time(closes)}"
+            for opens, closes in self.spans
+        )
+        but = f" except {', '.join(map(str, self.closed_on))}" if self.closed_on else ""
+        return f"{format_days(self.days)} {times}{but}"
+
+
+class NeverOpens(Exception):  # noqa: N818 - what is the case, not an error of the program
+    """A window that stays closed for the 400 days to come."""
+
+
+class Window(
+    RootModel[
+        Annotated[
+            tuple[Opening, ...],
+            BeforeValidator(not_empty),
+            BeforeValidator(as_list, json_schema_input_type=tuple[Opening, ...] | Opening),
+        ]
+    ]
+):
+    """When sending is allowed: while one of its openings is open, by what the clocks of a zone show."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_serializer(mode="wrap")
+    def _single_without_list(self, handler: SerializerFunctionWrapHandler) -> Any:
+        """One opening is written as people write it, so that a file looks the same as before there were lists."""
+        openings = handler(self)
+        return openings[0] if len(openings) == 1 else openings
+
+    def hours(self, *zones: ZoneInfo) -> Hours:
+        """When it is open by the clocks of all `zones`: one instance for each window and set of zones."""
+        return _hours(self, zones)
 
     def contains(self, moment: datetime, zone: ZoneInfo) -> bool:
         """Whether sending is allowed at `moment` (aware)."""
-        local = moment.astimezone(zone)
-        today, wall = local.weekday(), local.time()
-        if self.opens < self.closes:
-            return today in self.days and self.opens <= wall < self.closes
-        yesterday = (today - 1) % 7
-        return (today in self.days and wall >= self.opens) or (yesterday in self.days and wall < self.closes)
+        return self.hours(zone).allowed(moment)
 
     def next_open(self, moment: datetime, zone: ZoneInfo) -> datetime:
-        """The first moment from `moment` on at which sending is allowed, in UTC: `moment` itself when it is."""
-        if self.contains(moment, zone):
-            return moment.astimezone(UTC)
-        return next(edge for edge in self._edges(moment, zone, days=22) if self.contains(edge, zone))
+        """The first moment from `moment` on at which sending is allowed, in UTC: `moment` itself when it is.
+
+        Raises NeverOpens; `hours(zone).next_open` gives None instead.
+        """
+        opening = self.hours(zone).next_open(moment)
+        if opening is None:
+            raise NeverOpens(f"the window ({self}) does not open in the next 400 days: shorten its `except`")
+        return opening
 
     def closes_at(self, moment: datetime, zone: ZoneInfo) -> datetime | None:
         """The first moment from `moment` on at which sending is not allowed, in UTC; None when it always is."""
-        if not self.contains(moment, zone):
-            return moment.astimezone(UTC)
-        return next((edge for edge in self._edges(moment, zone, days=8) if not self.contains(edge, zone)), None)
+        return self.hours(zone).closes_at(moment)
 
-    def _edges(self, moment: datetime, zone: ZoneInfo, days: int) -> Iterator[datetime]:
-        """The moments after `moment`, in order, at which it can open or close: nothing changes between them.
+    def spans_on(self, day: date) -> Iterator[Span]:
+        """What opens on `day`, by naive clock times."""
+        for opening in self.root:
+            yield from opening.spans_on(day)
 
-        Three weeks are enough to find an opening even where the clocks skip the only one of a week.
-        """
-        today = moment.astimezone(zone).date()
-        edges: set[datetime] = set()
-        for ahead in range(-1, days):
-            day = today + timedelta(days=ahead)
-            for at in (self.opens, self.closes):
-                edges.update(both_utc(datetime.combine(day, at), zone))
-            edges.update(jumps(day, zone))
-        return iter(sorted(edge for edge in edges if edge > moment))
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.root))
+
+
+@lru_cache(maxsize=256)
+def _hours(window: Window, zones: tuple[ZoneInfo, ...]) -> Hours:
+    return Hours(window.spans_on, zones)

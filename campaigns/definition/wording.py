@@ -4,7 +4,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 from pydantic_core import ErrorDetails
 
 from campaigns.definition.document import Document, KeyPath
@@ -63,9 +63,16 @@ def _path_and_model(location: tuple[int | str, ...], document: Document) -> tupl
             continue
         if len(inside) == 1:
             model = next(iter(inside.values()))
+        step = _key(model, step)
         path = (*path, step)
         inside = {found.__name__: found for found in _models_in(_fields(model).get(step))}
     return path, model
+
+
+def _key(model: type[BaseModel], step: str) -> str:
+    """A key as the file writes it; where a validator misses one, pydantic says how Python calls it."""
+    field = model.model_fields.get(step)
+    return field.alias if field and field.alias else step
 
 
 def _fields(model: type[BaseModel]) -> dict[str, Any]:
@@ -76,6 +83,8 @@ def _fields(model: type[BaseModel]) -> dict[str, Any]:
 def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, Part):
         yield annotation
+    if isinstance(annotation, type) and issubclass(annotation, RootModel):
+        yield from _models_in(annotation.model_fields["root"].annotation)
     for inner in typing.get_args(annotation):
         yield from _models_in(inner)
 

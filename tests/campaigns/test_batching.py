@@ -33,6 +33,23 @@ def test_a_request_holds_what_the_rates_let_through(
     assert batch_limits(rates, requested) == limits
 
 
+@pytest.mark.parametrize(
+    ("rates", "requested", "budgets", "limits"),
+    [
+        ([], None, [5_000], BatchLimits(100, 100)),
+        ([], None, [5_000, 500], BatchLimits(100, 10)),
+        ([], None, [3], BatchLimits(100, 1)),
+        ([Rate(5, SECOND)], None, [500], BatchLimits(100, 5)),
+        ([], 500, [30], BatchLimits(500, 30)),
+        ([Rate(5, SECOND)], 500, [30], BatchLimits(500, 5)),
+    ],
+)
+def test_a_request_is_a_small_part_of_a_budget_and_never_larger(
+    rates: list[Rate], requested: int | None, budgets: list[int], limits: BatchLimits
+) -> None:
+    assert batch_limits(rates, requested, budgets) == limits
+
+
 ROWS = st.lists(st.tuples(st.booleans(), st.integers(1, 10)), max_size=60)
 
 

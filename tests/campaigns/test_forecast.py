@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from campaigns.definition import Rate, Window
 from campaigns.forecast import HORIZON, forecast
+from campaigns.periods import Allowance, day_of, month_of
 
 ROME = ZoneInfo("Europe/Rome")
 MONDAY = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)  # 09:00 in Rome
@@ -100,3 +101,35 @@ def test_it_is_what_walking_segment_by_segment_finds(
         assert moment - seen.first_send_at > HORIZON
     else:
         assert seen.last_send_at == moment
+
+
+@pytest.mark.parametrize(
+    ("segments", "budget", "last"),
+    [
+        (500, Allowance(500, day_of, ROME), "2026-11-30T08:00Z"),
+        (501, Allowance(500, day_of, ROME), "2026-12-01T08:00Z"),
+        (2_501, Allowance(500, day_of, ROME), "2026-12-07T08:00Z"),  # six days with a window, a weekend between them
+        (2_001, Allowance(1_000, month_of, ROME), "2027-01-01T08:00Z"),
+    ],
+)
+def test_what_a_budget_does_not_hold_goes_on_in_the_next_window(segments: int, budget: Allowance, last: str) -> None:
+    seen = forecast(segments, start=MONDAY, rates=[], window=WEEKDAYS, zone=ROME, budgets=[budget])
+
+    assert seen is not None
+    assert seen.last_send_at == datetime.fromisoformat(last)
+
+
+def test_a_rate_spreads_what_is_left_for_the_last_day() -> None:
+    budget = Allowance(500, day_of, ROME)
+
+    seen = forecast(561, start=MONDAY, rates=[Rate(30, MINUTE)], window=WEEKDAYS, zone=ROME, budgets=[budget])
+
+    assert seen is not None
+    assert seen.last_send_at == MONDAY + timedelta(days=1, minutes=2)
+
+
+def test_a_budget_that_would_take_more_than_a_year_has_no_end() -> None:
+    seen = forecast(1_000_000, start=MONDAY, rates=[], window=None, zone=ROME, budgets=[Allowance(10, day_of, ROME)])
+
+    assert seen is not None
+    assert seen.last_send_at is None

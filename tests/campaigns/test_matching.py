@@ -175,7 +175,26 @@ def test_numbers_alone_prove_nothing_in_a_look_that_was_cut_short() -> None:
     cut_short = match(Sought(50, people), group, attributed=(), is_whole=False)
 
     assert set(whole.found) == {1, 2, 3, 4}
-    assert (cut_short.found, cut_short.unclear) == ({}, {1, 2, 3, 4})
+    assert cut_short == Match({}, unclear=frozenset({1, 2, 3, 4}))
+
+
+def test_a_cut_look_at_a_strangers_group_may_show_just_the_people_of_ours() -> None:
+    # given what another tool sent to our people and to one more, who is shown by the read that failed
+    group = [stored(101 + place, number, text="Another text") for place, number in enumerate(TEXTS)]
+    stranger = stored(200, STRANGER, text="Another text")
+
+    whole = match(SOUGHT, [*group, stranger], attributed=())
+    cut_short = match(SOUGHT, group, attributed=(), is_whole=False)
+
+    # then neither look gives these messages to our people, and nobody of them is sent again without a person
+    assert whole == cut_short == Match({}, unclear=frozenset({1, 2, 3}))
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_numbers_with_their_texts_prove_it_in_every_look(is_whole: bool) -> None:
+    shown = [stored(101, ANNA), stored(102, BEA)]
+
+    assert found_ids(match(SOUGHT, shown, attributed=(), is_whole=is_whole)) == {1: 101, 2: 102}
 
 
 @pytest.mark.parametrize("spelling", ["+393331234567", "393331234567", "00393331234567", "+39 333 123-4567"])

@@ -76,8 +76,6 @@ schedule:
   if_late: {within: 2h, otherwise: skip}
   repeat: {cron: "0 9 * * mon", until: 2027-03-01}
   remind: {column: appointment_at, before: [24h, 2h]}
-throughput:
-  daily: 500
 follow:
   retry_failed: {times: 1, after: 30m}
 approval: true
@@ -124,7 +122,7 @@ def test_every_key_that_is_not_supported_yet_is_refused_by_name(load: Load) -> N
     assert [problem.path for problem in caught.value.problems] == [
         "variants", "holdout", "frequency_cap", "report.webhook",
         "schedule.local_time", "schedule.spread", "schedule.if_late", "schedule.repeat", "schedule.remind",
-        "throughput.daily", "follow.retry_failed", "approval",
+        "follow.retry_failed", "approval",
     ]  # fmt: skip
     assert all("not supported yet" in problem.problem and problem.hint for problem in caught.value.problems)
 

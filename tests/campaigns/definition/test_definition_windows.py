@@ -1,14 +1,19 @@
 """Windows and starts by the clocks of zones that put them forward and back."""
 
+import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaigns.definition import Schedule, Window
 from campaigns.definition.localtime import to_utc
+from campaigns.definition.windows import NeverOpens
 
 ROME, NEW_YORK = ZoneInfo("Europe/Rome"), ZoneInfo("America/New_York")
 ZONES = (ROME, NEW_YORK, ZoneInfo("Australia/Lord_Howe"), ZoneInfo("UTC"))
@@ -42,21 +47,26 @@ zones = st.sampled_from(ZONES)
 def is_open_by_the_clock(allowed: Window, moment: datetime, zone: ZoneInfo) -> bool:
     """The rule in its longest form: one of today's and yesterday's openings, drawn on one line of naive clock time."""
     wall = moment.astimezone(zone).replace(tzinfo=None)
-    for days_back in (0, 1):
-        day = wall.date() - timedelta(days=days_back)
-        if day.weekday() in allowed.days:
-            opens, closes = datetime.combine(day, allowed.opens), datetime.combine(day, allowed.closes)
-            if opens <= wall < (closes if closes > opens else closes + timedelta(days=1)):
-                return True
+    for opening in allowed.root:
+        for days_back in (0, 1):
+            day = wall.date() - timedelta(days=days_back)
+            if day.weekday() not in opening.days or opening.is_closed_on(day) or opening.is_closed_on(wall.date()):
+                continue
+            for start, end in opening.spans:
+                opens, closes = datetime.combine(day, start), datetime.combine(day, end)
+                if opens <= wall < (closes if closes > opens else closes + timedelta(days=1)):
+                    return True
     return False
 
 
 @given(windows, moments, zones)
+@settings(deadline=None)
 def test_a_window_contains_what_the_clocks_say(allowed: Window, moment: datetime, zone: ZoneInfo) -> None:
     assert allowed.contains(moment, zone) == is_open_by_the_clock(allowed, moment, zone)
 
 
 @given(windows, moments, zones)
+@settings(deadline=None)
 def test_the_next_opening_is_open_and_nothing_before_it_is(allowed: Window, moment: datetime, zone: ZoneInfo) -> None:
     opening = allowed.next_open(moment, zone)
 
@@ -73,11 +83,12 @@ def test_the_next_opening_is_open_and_nothing_before_it_is(allowed: Window, mome
 
 
 @given(windows, moments, zones)
+@settings(deadline=None)
 def test_a_window_is_open_until_it_closes(allowed: Window, moment: datetime, zone: ZoneInfo) -> None:
     closing = allowed.closes_at(moment, zone)
 
     if closing is None:  # only days that follow each other without a gap never close
-        assert len(allowed.days) == 7
+        assert len(allowed.root[0].days) == 7
         return
     assert not is_open_by_the_clock(allowed, closing, zone)
     between = moment
@@ -154,3 +165,108 @@ def test_a_wall_clock_reading_leads_back_to_the_first_moment_that_showed_it(mome
 
     assert first.astimezone(zone).replace(tzinfo=None) == wall
     assert first in (moment, moment - timedelta(hours=1), moment - timedelta(minutes=30))
+
+
+SHOP = [
+    {"days": "mon-fri", "ranges": ["09:00-12:30", "15:00 \u2013 20:00"], "except": ["IT", "2026-12-24"]},
+    {"days": "sat", "from": "10:00", "to": "13:00"},
+]
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        pytest.param("2026-12-01T12:00", "2026-12-01T14:00", id="between two times of a day"),
+        pytest.param("2026-12-04T19:30", "2026-12-05T09:00", id="Saturday has times of its own"),
+        pytest.param("2026-12-07T19:00", "2026-12-09T08:00", id="over a public holiday"),
+        pytest.param(
+            "2026-12-23T19:00", "2026-12-26T09:00", id="over a date and a holiday; the other opening has none"
+        ),
+    ],
+)
+def test_several_openings_with_closed_dates(moment: str, expected: str) -> None:
+    shop = Window.model_validate(SHOP)
+
+    opening = shop.next_open(datetime.fromisoformat(f"{moment}+00:00"), ROME)
+
+    assert opening == datetime.fromisoformat(f"{expected}+00:00")
+
+
+def test_a_closed_date_is_closed_from_midnight_to_midnight() -> None:
+    night = Window.model_validate({"from": "20:00", "to": "06:00", "except": "2026-12-25"})
+    christmas = datetime(2026, 12, 24, 23, tzinfo=UTC)
+
+    assert night.closes_at(datetime(2026, 12, 24, 20, tzinfo=UTC), ROME) == christmas
+    # The evening of the closed date does not open, and so has no morning after it.
+    assert night.next_open(christmas, ROME) == datetime(2026, 12, 26, 19, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("part", "is_open"), [("DE", True), ("DE-BY", False), ("de-by", False), ("DE-BE", True)])
+def test_a_part_of_a_country_has_holidays_of_its_own(part: str, is_open: bool) -> None:
+    epiphany = datetime(2026, 1, 6, 12, tzinfo=UTC)
+
+    assert Window.model_validate({"from": "09:00", "to": "20:00", "except": part}).contains(epiphany, ROME) is is_open
+
+
+def test_a_window_that_stays_closed_says_so() -> None:
+    closed = [(datetime(2026, 1, 5, tzinfo=UTC) + timedelta(weeks=week)).date().isoformat() for week in range(60)]
+    never = Window.model_validate({"days": "mon", "from": "09:00", "to": "20:00", "except": closed})
+    moment = datetime(2026, 1, 5, tzinfo=UTC)
+
+    assert never.hours(ROME).next_open(moment) is None
+    with pytest.raises(NeverOpens, match="does not open in the next 400 days: shorten its `except`"):
+        never.next_open(moment, ROME)
+
+
+@pytest.mark.parametrize(
+    ("written", "phrase"),
+    [
+        ({"days": "mon"}, "is missing"),
+        ({"from": "09:00", "to": "20:00", "ranges": ["09:00-12:00"]}, "contradicts `ranges`"),
+        ({"ranges": ["09:00"]}, "must be two times of day"),
+        ({"ranges": ["09:00-09:00"]}, "opens and closes at the same time"),
+        ({"ranges": ["09:00-25:00"]}, "must be a time of day"),
+        ({"ranges": []}, "is missing"),
+        ([], "has no entries"),
+        ({"from": "09:00", "to": "20:00", "except": "Italy"}, "must be a date or a country whose holidays are known"),
+        ({"from": "09:00", "to": "20:00", "except": "DE-XX"}, "names no part of DE"),
+        ({"from": "09:00", "to": "20:00", "except": "2026-02-30"}, "is no date that exists"),
+        ({"from": "09:00", "to": "20:00", "except": "24.12.2026"}, "must be a date or a country"),
+    ],
+)
+def test_a_window_that_cannot_be_meant_is_refused(written: object, phrase: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(phrase)):
+        Window.model_validate(written)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"days": "mon,tue", "from": "09:00", "to": "20:00"},
+        {"ranges": ["09:00-12:30", "22:00-02:00"], "except": ["IT", "DE-BY", "2026-12-24"]},
+        [{"from": "09:00", "to": "20:00"}, {"days": "sat", "from": "10:00", "to": "13:00"}],
+    ],
+)
+def test_a_window_is_written_as_it_is_read(written: object) -> None:
+    read = Window.model_validate(written)
+
+    assert read.model_dump(mode="json", exclude_defaults=True) == written
+    assert Window.model_validate_json(read.model_dump_json()) == read
+
+
+def test_a_window_in_words() -> None:
+    assert str(Window.model_validate(SHOP)) == (
+        "mon,tue,wed,thu,fri 09:00 to 12:30 and 15:00 to 20:00 except IT, 2026-12-24; sat 10:00 to 13:00"
+    )
+    assert str(window("18:00", "24:00")) == "daily 18:00 to 24:00"
+
+
+def test_the_library_of_holidays_is_loaded_only_where_a_country_is_named() -> None:
+    code = (
+        "import sys; from campaigns.definition import Window\n"
+        "Window.model_validate({'from': '09:00', 'to': '20:00', 'except': '2026-12-24'})\n"
+        "assert 'holidays' not in sys.modules\n"
+        "Window.model_validate({'from': '09:00', 'to': '20:00', 'except': 'IT'})\n"
+        "assert 'holidays' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])

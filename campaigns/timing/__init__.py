@@ -1,0 +1,1 @@
+"""The right moment for every person: runs that repeat, zones, reminders, spreading, and what contradicts itself."""

@@ -1,0 +1,205 @@
+"""What the keys of a schedule cannot mean together: a table of conditions, each with a sentence and a way out."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from itertools import islice, pairwise
+from typing import Final
+
+from campaigns.definition.document import Document, KeyPath
+from campaigns.definition.hours import Hours
+from campaigns.definition.models import Definition
+from campaigns.definition.schedule import LocalTime, Remind, Schedule
+from campaigns.definition.sources import ContactListSource
+from campaigns.problems import Problem
+from campaigns.timing.recurrence import Recurrence, recurrence_of
+
+SAMPLE: Final = 60
+"""So many runs or openings to come are looked at: two months of a daily campaign, with every weekday in it."""
+
+
+class Case:
+    """One campaign at one moment, and what its rules ask about it."""
+
+    def __init__(self, definition: Definition, now: datetime) -> None:
+        self.schedule: Schedule = definition.schedule
+        self.now = now
+        self.start = self.schedule.start_at()
+        self.begins = max(now, self.start or now)
+        self.recurrence: Recurrence | None = recurrence_of(self.schedule)
+        self.has_contact_list = any(isinstance(source, ContactListSource) for source in definition.audience)
+        self.is_local = self.schedule.local_time is LocalTime.RECIPIENT
+
+    @property
+    def hours(self) -> Hours | None:
+        return self.schedule.window.hours(self.schedule.zone) if self.schedule.window else None
+
+    @property
+    def remind(self) -> Remind | None:
+        return self.schedule.remind
+
+    @property
+    def until(self) -> datetime | None:
+        return self.recurrence.until if self.recurrence else None
+
+    @cached_property
+    def runs(self) -> tuple[datetime, ...]:
+        """The moments of the next runs: of all of them that are looked at."""
+        if self.recurrence is None:
+            return (self.start or self.now,)
+        before = self.now if self.start is None or self.start <= self.now else self.start - timedelta(seconds=1)
+        horizon = before + timedelta(days=366 * 9)
+        return tuple(islice(self.recurrence.between(before, horizon), SAMPLE))
+
+    def never_opens(self) -> bool:
+        return self.hours is not None and self.hours.next_open(self.begins) is None
+
+    def always_late(self) -> bool:
+        """Whether every run meets a closed window for longer than `if_late` allows."""
+        late, hours = self.schedule.if_late, self.hours
+        if late is None or hours is None or self.remind is not None or not self.runs:
+            return False
+        openings = [(run, hours.next_open(run)) for run in self.runs]
+        return all(opens is not None and opens - run > late.within for run, opens in openings)
+
+    def spreads_beyond_window(self) -> bool:
+        spread, hours, moment = self.schedule.spread, self.hours, self.begins
+        if spread is None or hours is None or self.never_opens():
+            return False
+        for _ in range(SAMPLE):
+            opens = hours.next_open(moment)
+            closes = opens and hours.closes_at(opens)
+            if opens is None or closes is None:
+                return opens is None
+            if closes - opens >= spread.over:
+                return False
+            moment = closes
+        return True
+
+    def spreads_into_next_run(self) -> bool:
+        spread = self.schedule.spread
+        if spread is None or self.recurrence is None:
+            return False
+        return any(after - before < spread.over for before, after in pairwise(self.runs))
+
+    def has_equal_offsets(self) -> bool:
+        return self.remind is not None and any(
+            len(set(offsets)) < len(offsets) for offsets in (self.remind.before, self.remind.after)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A combination that makes no sense: when it is given, what to say after the key at `path`, and what to do."""
+
+    path: KeyPath
+    applies: Callable[[Case], bool]
+    problem: str
+    hint: str
+
+
+RULES: Final = (
+    Rule(
+        ("schedule", "window"),
+        Case.never_opens,
+        "never opens in the next 400 days: all of its days are closed by `except`",
+        "name more days, or shorten `except`",
+    ),
+    Rule(
+        ("schedule", "remind"),
+        lambda case: case.remind is not None and case.recurrence is not None,
+        "cannot go with `repeat`: it has a moment for every person already",
+        "remove one of the two",
+    ),
+    Rule(
+        ("schedule", "remind"),
+        lambda case: case.remind is not None and case.has_contact_list,
+        "needs a column with dates, and a contact list has no columns",
+        "use a file as audience",
+    ),
+    Rule(
+        ("schedule", "remind"),
+        lambda case: case.remind is not None and not (case.remind.before or case.remind.after),
+        "does not say when",
+        "add before: [24h], or after: [1d]",
+    ),
+    Rule(
+        ("schedule", "remind"),
+        Case.has_equal_offsets,
+        "names the same time twice: 24h and 1d are the same",
+        "name each time once: everybody gets one text for each",
+    ),
+    Rule(
+        ("schedule", "spread"),
+        lambda case: case.remind is not None and case.schedule.spread is not None,
+        "cannot go with `remind`: everybody has a moment of their own, and nothing is left to even out",
+        "remove `spread`",
+    ),
+    Rule(
+        ("schedule", "spread"),
+        lambda case: case.has_contact_list and case.schedule.spread is not None,
+        "cannot go with a contact list: the gateway sends to all of it with one request",
+        "remove `spread`, or use a file as audience",
+    ),
+    Rule(
+        ("schedule", "spread"),
+        Case.spreads_beyond_window,
+        "is longer than the window ever stays open",
+        "shorten it, or write throughput.daily to share the campaign out over several days",
+    ),
+    Rule(
+        ("schedule", "spread"),
+        Case.spreads_into_next_run,
+        "is longer than the time between two runs: the next would begin before the last one is through",
+        "shorten it, or repeat less often",
+    ),
+    Rule(
+        ("schedule", "local_time"),
+        lambda case: case.is_local and case.has_contact_list,
+        "cannot be recipient for a contact list: the gateway keeps its numbers to itself and sends to all at once",
+        "write campaign, or use a file as audience",
+    ),
+    Rule(
+        ("schedule", "local_time"),
+        lambda case: case.is_local and case.start is None and not (case.hours or case.remind or case.recurrence),
+        "has nothing to go by: the campaign has neither a start nor a window",
+        "add a start or a window, or remove it",
+    ),
+    Rule(
+        ("schedule", "repeat", "until"),
+        lambda case: case.until is not None and case.start is not None and case.until < case.start,
+        "lies before the start",
+        "move one of the two",
+    ),
+    Rule(
+        ("schedule", "repeat", "until"),
+        lambda case: case.until is not None and case.until < case.now and not (case.start and case.until < case.start),
+        "has passed already: no run is left",
+        "move it, or remove it to repeat without an end",
+    ),
+    Rule(
+        ("schedule", "repeat", "cron"),
+        lambda case: case.until is not None and case.until >= case.begins and not case.runs,
+        "has no run between now, or the start, and `until`",
+        "move `until`, or repeat more often",
+    ),
+    Rule(
+        ("schedule", "if_late", "within"),
+        Case.always_late,
+        "ends before the window opens: nothing would ever be sent",
+        "start inside the window, or allow more time",
+    ),
+)
+
+
+def contradictions(definition: Definition, document: Document, now: datetime) -> Iterator[Problem]:
+    """Every rule that a campaign breaks at `now` (aware), each as a problem at the place of its key.
+
+    `document` is what `definition` was read from. A `repeat` whose start has passed is none: what is past is not made
+    up for. Values that are wrong by themselves (a limit of 0, a length of 0 s, 31 February) are refused when read.
+    """
+    case = Case(definition, now)
+    for rule in RULES:
+        if rule.applies(case):
+            yield document.value_place(rule.path).problem(rule.path, rule.problem, rule.hint)

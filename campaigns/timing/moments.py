@@ -1,0 +1,158 @@
+"""When each person's texts are due: from the schedule, the person's zones and the row."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from campaigns.definition.durations import format_duration
+from campaigns.definition.hours import Hours, whole_day
+from campaigns.definition.localtime import to_utc
+from campaigns.definition.schedule import LocalTime, Otherwise, Remind, Schedule
+from campaigns.timing.dates import UnreadableDate, read_date
+from campaigns.timing.zones import ZoneOrigin, Zones
+
+START: Final = "start"
+"""The label of the only moment of a campaign without `remind`."""
+
+NEVER_OPENS: Final = "there is no time in the next 400 days at which the window is open in all of their zones"
+SKIP: Final = Otherwise.SKIP
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One text of a person: when it may leave first, when it is too late (both in UTC), and which one it is.
+
+    `at` is None exactly when the text is not to be sent; `missed` and `reason` then say what becomes of it and why.
+    `latest` is None when it is never too late.
+    """
+
+    label: str
+    at: datetime | None
+    latest: datetime | None = None
+    missed: Otherwise | None = None
+    reason: str = ""
+
+    def delayed(self, offset: timedelta, hours: Hours) -> "Moment":
+        """The same text by so much allowed time later, for `spread`: waiting for its turn is not being late."""
+        if self.at is None:
+            return self
+        at = hours.after(self.at, offset)
+        if at is None:
+            return replace(self, at=None, latest=None, missed=SKIP, reason=NEVER_OPENS)
+        return replace(self, at=at, latest=self.latest and self.latest + (at - self.at))
+
+
+class Timetable:
+    """The moments of one run of a campaign.
+
+    `firing` (aware) is the moment of a run that repeats; without it the start of the file counts. What people have in
+    common is worked out once for each set of zones: an instance serves a million of them.
+    """
+
+    def __init__(self, schedule: Schedule, firing: datetime | None = None) -> None:
+        self._schedule = schedule
+        self._firing = firing
+        self._campaign = Zones((schedule.timezone,), ZoneOrigin.CAMPAIGN)
+        self._hours: dict[Zones, Hours] = {}
+        self._starts: dict[Zones, datetime | None] = {}
+
+    def moments(self, zones: Zones, row: Mapping[str, str], now: datetime) -> list[Moment]:
+        """The moments of a person, in the order of the file: one, or one for each offset of `remind`.
+
+        `zones` are the person's own, `row` their fields, `now` (aware) the time of planning. Limits apply in a fixed
+        order: the moment itself, the window (the first allowed time from it on), the spread (`Moment.delayed`), whether
+        that is too late, then caps and rates, which only whoever sends can know.
+        """
+        clocks = zones if self._schedule.local_time is LocalTime.RECIPIENT else self._campaign
+        start = self._start(clocks)
+        if self._schedule.remind is None:
+            return [self._settled(START, start or now, clocks, now)]
+        # A reminder has the zone of its date; nothing leaves before the campaign has started.
+        dated = zones if zones.origin is ZoneOrigin.COLUMN else clocks
+        begins = max(now, start) if start else now
+        return list(self._reminders(self._schedule.remind, dated, clocks, row, begins))
+
+    def hours(self, zones: Zones) -> Hours:
+        """When the window is open for a person with these zones."""
+        clocks = zones if self._schedule.local_time is LocalTime.RECIPIENT else self._campaign
+        return self._open(clocks)
+
+    def _open(self, clocks: Zones) -> Hours:
+        found = self._hours.get(clocks)
+        if found is None:
+            window = self._schedule.window
+            found = window.hours(*clocks.infos) if window else Hours(whole_day, ())
+            self._hours[clocks] = found
+        return found
+
+    def _start(self, clocks: Zones) -> datetime | None:
+        """When the run starts by all of these clocks; None for at once."""
+        if clocks not in self._starts:
+            starts = [start for zone in clocks.infos if (start := self._start_in(zone))]
+            self._starts[clocks] = max(starts, default=None)
+        return self._starts[clocks]
+
+    def _start_in(self, zone: ZoneInfo) -> datetime | None:
+        if self._firing is None:
+            return self._schedule.start_at(zone)
+        return to_utc(self._firing.astimezone(self._schedule.zone).replace(tzinfo=None), zone)
+
+    def _settled(
+        self, label: str, moment: datetime, clocks: Zones, now: datetime, ends: datetime | None = None
+    ) -> Moment:
+        """The first allowed time from `moment` on, unless that is too late; at `ends` every text is."""
+        at = self._open(clocks).next_open(max(moment, now))
+        if at is None:
+            return Moment(label, None, missed=SKIP, reason=NEVER_OPENS)
+        late = self._schedule.if_late
+        latest = moment + late.within if late else None
+        if ends is not None and at >= ends:
+            return Moment(label, None, missed=SKIP, reason="the date itself comes before the first allowed time")
+        if late and at > moment + late.within:
+            by, allowed = format_duration(at - moment - timedelta(microseconds=(at - moment).microseconds)), late.within
+            reason = f"too late by {by}, where {format_duration(allowed)} are allowed"
+            return Moment(label, None, missed=late.otherwise, reason=reason)
+        return Moment(label, at, min(filter(None, (latest, ends)), default=None))
+
+    def _reminders(
+        self, remind: Remind, dated: Zones, clocks: Zones, row: Mapping[str, str], now: datetime
+    ) -> Iterator[Moment]:
+        offsets = [(before, True) for before in remind.before] + [(after, False) for after in remind.after]
+        text = row.get(remind.column, "").strip()
+        try:
+            day = read_date(text) if text else None
+            problem = f"has no {remind.column}"
+        except UnreadableDate as error:
+            day, problem = None, f"its {remind.column} {error.reason}"
+        for offset, is_before in offsets:
+            label = f"{format_duration(offset)} {'before' if is_before else 'after'}"
+            if day is None:
+                yield Moment(label, None, missed=SKIP, reason=problem)
+                continue
+            moments = [_shifted(day, -offset if is_before else offset, remind, zone) for zone in dated.infos]
+            # In several zones at once: a reminder before is never later than in any, one after never earlier.
+            moment = min(moments) if is_before else max(moments)
+            ends = min(_end(day, zone) for zone in dated.infos) if is_before else None
+            if moment < now and self._schedule.if_late is None:
+                yield Moment(label, None, missed=SKIP, reason="its moment had passed already")
+            else:
+                yield self._settled(label, moment, clocks, now, ends)
+
+
+def _shifted(day: date | datetime, offset: timedelta, remind: Remind, zone: ZoneInfo) -> datetime:
+    """`day` moved by `offset`, in UTC: whole days to the same time of day, the rest as elapsed time."""
+    wall = day if isinstance(day, datetime) else datetime.combine(day, remind.at)
+    local = wall.astimezone(zone).replace(tzinfo=None) if wall.tzinfo else wall
+    days = timedelta(days=int(offset / timedelta(days=1)))
+    if wall.tzinfo and not days:
+        return wall.astimezone(UTC) + offset
+    return to_utc(local + days, zone) + (offset - days)
+
+
+def _end(day: date | datetime, zone: ZoneInfo) -> datetime:
+    """When it is too late to remind of `day`, in UTC: at its time, or when the day is over."""
+    if isinstance(day, datetime):
+        return day.astimezone(UTC) if day.tzinfo else to_utc(day, zone)
+    return to_utc(datetime.combine(day + timedelta(days=1), time()), zone)
