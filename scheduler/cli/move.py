@@ -1,0 +1,50 @@
+"""`move`: another database."""
+
+from typing import Annotated
+
+import typer
+
+from scheduler.cli.errors import Refused
+from scheduler.cli.options import AsJson
+from scheduler.cli.output import print_json, say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(move)
+
+
+def move(
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="URL", help="Address of the new database; nothing may be in it yet.")
+    ] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Give up a move that was not finished.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Move everything to another database, with campaigns in flight.
+
+    Stop the service and every worker first. From SQLite to PostgreSQL, back, or to another file. The old database
+    never sends again. Interrupted, neither sends: run it again, or give it up with --undo.
+    Example: campaigns move --to postgresql+psycopg://campaigns@db.internal/campaigns
+    """
+    from campaigns.clock import SystemClock
+    from scheduler.move import give_up
+    from scheduler.move import move as carry_out
+    from worker.settings import load_settings
+
+    if (to is None) is not undo:
+        raise Refused("name the new database with --to URL, or give an unfinished move up with --undo")
+    clock = SystemClock()
+    if to is None:
+        kept = give_up(load_settings(), clock=clock)
+        if json:
+            print_json({"from": kept, "given_up": True})
+        else:
+            say(f"the move is given up; campaigns are sent from {kept} again, once its service runs")
+        return
+    moved = carry_out(load_settings(), to, clock=clock, told=(lambda _: None) if json else say)
+    if json:
+        print_json({"from": moved.source, "to": moved.target, "rows": dict(moved.rows)})
+        return
+    say(f"moved from {moved.source} to {moved.target}, which sends from now on; the old database never does again")
+    say("set CAMPAIGNS_DATABASE_URL to the new address everywhere, then start the service")

@@ -1,0 +1,211 @@
+"""Moving to another database: what each of the two knows of it, so that never both of them send.
+
+Written down as events, the last of which counts. A copy has a name, and the old database names the one copy that takes
+its place: no other copy of it is ever opened, whatever was interrupted and begun again.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from math import ceil
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from worker.store.accounts import MOVES, is_stopped_by_move
+from worker.store.engine import Store, StoreError
+from worker.store.models import Account, Attempt, AttemptState, Event, Run
+from worker.store.runs import record_event
+
+
+class Place(StrEnum):
+    """Where a database stands in a move; the values are the names of the events that lead there."""
+
+    HERE = "database.here"  # campaigns are sent from it: never moved, moved to, or the move was given up -> leaving
+    LEAVING = "database.leaving"  # nothing is sent from it, it is being copied -> gone, or here again
+    GONE = "database.gone"  # never sends again; the copy that it names takes its place
+    ARRIVED = "database.arrived"  # a whole copy that does not send before the other one is gone -> here
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a database knows of its last move. `other`: the address of the other one, without password and options."""
+
+    place: Place = Place.HERE
+    copy: str = ""
+    other: str = ""
+    at: datetime | None = None
+
+
+def shown(url: sa.URL) -> str:
+    """An address as it may be shown: options can hold a password, too."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def standing(session: Session) -> Standing:
+    """What the database knows of its last move."""
+    query = select(Event.name, Event.detail, Event.at).where(col(Event.name).in_(list(Place)))
+    row = session.exec(query.order_by(col(Event.id).desc()).limit(1)).first()
+    return Standing() if row is None else Standing(Place(row[0]), row[1]["copy"], row[1]["other"], row[2])
+
+
+def require_here(store: Store) -> None:
+    """Raises `StoreError` where a move is unfinished or has led away: campaigns are sent from one database only."""
+    with store.read() as session:
+        problem = _problem(standing(session), shown(store.url))
+    if problem:
+        raise StoreError(problem)
+
+
+def leave(session: Session, *, name: str, to: str, now: datetime) -> None:
+    """Send nothing from this database any more. Again while it is leaving: what began to send meanwhile stops, too.
+
+    `name`: its address, for messages. Raises `StoreError` when it has gone or is itself an unfinished copy, and while
+    requests are under way: those that may still be written, for their `send_by` is not over.
+    """
+    _wait_for_intents(session)
+    seen = standing(session)
+    if seen.place not in {Place.HERE, Place.LEAVING}:
+        raise StoreError(_problem(seen, name))
+    open_now = select(sa.func.count(), sa.func.max(Attempt.send_by))
+    count, last = session.exec(open_now.where(Attempt.state == AttemptState.OPEN, col(Attempt.send_by) > now)).one()
+    if count:
+        raise StoreError(
+            f"requests from the database {name} are under way ({count:,}); stop its service and its workers, "
+            f"and try again in {ceil((last - now).total_seconds())} s"
+        )
+    kept = _kept(session) if seen.place is Place.LEAVING else []
+    for account in session.exec(select(Account).where(~is_stopped_by_move()).order_by(col(Account.id))):
+        moments = {"paused_at": _text(account.paused_at), "next_probe_at": _text(account.next_probe_at)}
+        kept.append({"id": account.id, "paused_reason": account.paused_reason, **moments})
+    _note(session, Place.LEAVING, now, other=to, accounts=kept)
+    _stop(session, _leaving_reason(to), now)
+
+
+def give_up(session: Session, *, now: datetime) -> None:
+    """Send from this database again. Raises `StoreError` where no move is under way that could be given up."""
+    seen = standing(session)
+    if seen.place is Place.GONE:
+        raise StoreError(f"too late to give up: the database was {_gone_reason(seen)}")
+    if seen.place is not Place.LEAVING:
+        raise StoreError("there is no move from this database to give up; see CAMPAIGNS_DATABASE_URL")
+    _put_back(session, _kept(session))
+    _note(session, Place.HERE, now, other=seen.other)
+
+
+def arrive(session: Session, *, copy: str, source: str, now: datetime) -> None:
+    """This database is a whole copy now."""
+    _note(session, Place.ARRIVED, now, copy=copy, other=source)
+
+
+def is_spare_copy(session: Session, source: Session) -> bool:
+    """Whether this is a copy of that source that never sent and never will: it may be written over."""
+    if standing(session).place is not Place.ARRIVED:
+        return False
+    begun = select(Event.id, Event.at).where(Event.name == Place.LEAVING)
+    ours = {tuple(row) for row in session.exec(begun)}
+    theirs = {tuple(row) for row in source.exec(begun)}
+    works = session.exec(select(Account.id).where(~is_stopped_by_move())).first()
+    return bool(ours) and ours <= theirs and works is None
+
+
+def go(session: Session, *, copy: str, to: str, now: datetime) -> None:
+    """Never send from this database again: that copy takes its place.
+
+    Raises `StoreError` when it is not leaving any more, or when something works on it all the same.
+    """
+    _wait_for_intents(session)
+    if standing(session).place is not Place.LEAVING:
+        raise StoreError("the move was given up meanwhile; nothing was changed, look at `campaigns status`")
+    if session.exec(select(Account.id).where(~is_stopped_by_move())).first() is not None:
+        raise StoreError("something began to work on the database while it was copied; stop it and run the move again")
+    _note(session, Place.GONE, now, copy=copy, other=to)
+    _stop(session, _gone_reason(Standing(Place.GONE, copy, to, now)), now)
+
+
+def open_here(session: Session, *, copy: str, source: str, now: datetime) -> bool:
+    """Send from this copy: each account is as it was. False: that was done before.
+
+    Raises `StoreError` when this is not the copy that takes the place of the other database.
+    """
+    seen = standing(session)
+    if seen.copy != copy:
+        done = select(Event.detail).where(Event.name == Place.HERE)
+        if any(detail["copy"] == copy for detail in session.exec(done)):
+            return False
+        raise StoreError(
+            f"this is not the database that took the place of {source}; "
+            "name the one that it was moved to, nothing was changed"
+        )
+    if seen.place is not Place.ARRIVED:
+        return False
+    _put_back(session, _kept(session))
+    _note(session, Place.HERE, now, copy=copy, other=source)
+    return True
+
+
+def _problem(seen: Standing, name: str) -> str:
+    """Why nothing may be sent from a database, in one sentence; empty if it may."""
+    match seen.place:
+        case Place.LEAVING:
+            return f"the database {name} is {_leaving_reason(seen.other)}"
+        case Place.GONE:
+            return f"the database {name} was {_gone_reason(seen)}"
+        case Place.ARRIVED:
+            return (
+                f"the database {name} is a copy of {seen.other} whose move is not finished; "
+                "finish it with the same campaigns move --to, CAMPAIGNS_DATABASE_URL being the old address"
+            )
+        case Place.HERE:
+            return ""
+
+
+def _wait_for_intents(session: Session) -> None:
+    """An intent holds a share of its run's lock until it is committed: afterwards none has missed what comes now."""
+    session.execute(sa.select(col(Run.id)).order_by(col(Run.id)).with_for_update())
+
+
+def _kept(session: Session) -> list[dict[str, Any]]:
+    """How the accounts were before the move."""
+    query = select(Event.detail).where(Event.name == Place.LEAVING).order_by(col(Event.id).desc()).limit(1)
+    return list(session.exec(query).one()["accounts"])
+
+
+def _put_back(session: Session, kept: Iterable[dict[str, Any]]) -> None:
+    for account in kept:
+        session.execute(
+            sa.update(Account)
+            .where(col(Account.id) == account["id"])
+            .values(
+                paused_reason=account["paused_reason"],
+                paused_at=_moment(account["paused_at"]),
+                next_probe_at=_moment(account["next_probe_at"]),
+            )
+        )
+
+
+def _stop(session: Session, reason: str, now: datetime) -> None:
+    session.execute(sa.update(Account).values(paused_reason=reason, paused_at=now, next_probe_at=None))
+
+
+def _note(session: Session, place: Place, now: datetime, *, other: str, copy: str = "", **detail: Any) -> None:
+    record_event(session, place.value, now, detail={"copy": copy, "other": other, **detail})
+
+
+def _leaving_reason(other: str) -> str:
+    return f"{MOVES[0]}{other}; finish that with campaigns move --to, or give it up with campaigns move --undo"
+
+
+def _gone_reason(seen: Standing) -> str:
+    day = f"{seen.at:%Y-%m-%d %H:%M} UTC" if seen.at else "an unknown day"
+    return f"{MOVES[1]}{seen.other} on {day} and sends nothing any more; set CAMPAIGNS_DATABASE_URL to that address"
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
