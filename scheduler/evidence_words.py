@@ -28,6 +28,13 @@ VERDICTS: Final[Mapping[str, str]] = {
 }
 """What the look-ups prove, by the verdict in the evidence."""
 
+LIST_VERDICTS: Final[Mapping[str, str]] = {
+    **VERDICTS,
+    "all_found": "the gateway has texts of it; the people of the list are those it has them for",
+    "missed": "no text of it was found at the gateway",
+}
+"""The same about a request to a contact list, whose people only the gateway knows."""
+
 CONTROLS: Final[Mapping[bool | None, str]] = {
     True: "a text that is certainly there was shown",
     False: "a text that is certainly there was not shown, so this look proves nothing",
@@ -88,7 +95,7 @@ def verdict_words(request: Request, zone: ZoneInfo) -> str:
     if request.outcome == NOT_SENT:
         return "proven not sent"
     verdict = str(request.evidence.get("verdict", ""))
-    return VERDICTS.get(verdict, verdict)
+    return (VERDICTS if request.recipients else LIST_VERDICTS).get(verdict, verdict)
 
 
 def request_json(request: Request) -> dict[str, Any]:

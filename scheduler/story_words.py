@@ -43,8 +43,9 @@ def chapter_lines(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
     if row.state not in NEVER_SENT:
         yield from (f"  {line}" for line in _tried(chapter, zone))
     for ruling in chapter.rulings:
+        what = "it" if ruling.list_id is None else f"the text to contact list {ruling.list_id}"
         found = ruling.declared.replace("-", " ")
-        yield f"  decided: {ruling.by} declared it {found}, {shown_time(ruling.at, zone, seconds=True)}"
+        yield f"  decided: {ruling.by} declared {what} {found}, {shown_time(ruling.at, zone, seconds=True)}"
     if row.gateway_id is not None:
         yield f"  at the gateway: {_at_the_gateway(row, zone)}"
     yield from (f"  {line}" for line in _receipts(row, zone))
@@ -61,6 +62,7 @@ def chapter_json(chapter: Chapter, zone: ZoneInfo) -> dict[str, Any]:
         "why": cause(chapter, zone),
         "source": row.source,
         "row": row.line,
+        "contact_list": row.list_id,
         "reason": row.reason,
         "variant": row.variant,
         "text": row.text,
@@ -87,6 +89,8 @@ def cause(chapter: Chapter, zone: ZoneInfo) -> str:
 
 def _planned(row: Appearance, zone: ZoneInfo) -> str:
     where = f"row {row.line} of {row.source}"
+    if row.list_id is not None:
+        where = f"everybody on contact list {row.list_id} of the gateway"
     when = f", {shown_time(row.planned_at, zone)}" if row.planned_at else ""
     variant = f", variant {row.variant}" if row.variant else ""
     batch = f", in batch {row.batch_id} now" if row.batch_id is not None else ""
@@ -97,6 +101,8 @@ def _tried(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
     row, requests = chapter.row, chapter.requests
     for request in requests:
         yield from request_lines(request, zone)
+    if row.list_id is not None:
+        return  # whom a request to a list went to only the gateway knows
     if row.attempts > len(requests):
         earlier = row.attempts - len(requests)
         yield f"{_requests(earlier)} before that carried this person in a larger batch, which was divided since"

@@ -72,7 +72,7 @@ def _chapters(store: "Store", numbers: list[str]) -> "list[Chapter]":
     with store.read() as session:
         rows = appearances(session, numbers)
         requests = requests_of(session, {row.batch_id for row in rows if row.batch_id is not None})
-        decided = {row.recipient_id: rulings(session, row.run_id, row.recipient_id) for row in rows}
+        decided = {row.recipient_id: rulings(session, row) for row in rows}
         in_doubt = {id_: batches_looked_up(session, id_) for id_ in {row.account_id for row in rows}}
     return [
         Chapter(

@@ -36,10 +36,11 @@ def _finish(runtime: Runtime, run: RunView, now: datetime) -> bool:
     if in_doubt or (waiting and not over):
         return False
     with runtime.store.write("finish") as session:
-        runs.cancel_leftovers(session, run.id)
-        if over:
-            runs.expire_open(session, run.id)
-        finished = runs.finish_run(session, run.id, now)
+        finished = runs.finish_run(session, run.id, now, sent_at=run.sent_at)
+        if finished:  # else somebody let it send again since the look above
+            runs.cancel_leftovers(session, run.id)
+            if over:
+                runs.expire_open(session, run.id)
     if finished:
         with runtime.store.read() as session:
             by_state = counts.books(session, run.id).by_state

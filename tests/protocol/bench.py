@@ -1,7 +1,7 @@
 """The whole product on a bench: real store, throttle, dispatcher and ticks; clock and gateway are the test's."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ from dramatiq.brokers.stub import StubBroker
 from pydantic import SecretStr
 from sqlmodel import col, select
 
+from campaigns.definition import Kind
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.intake import Intake, read_file, take_up
 from scheduler.loop import TICKS
@@ -22,14 +23,16 @@ from worker.definitions import Definitions
 from worker.dispatch import Dispatched, Dispatcher
 from worker.gateway import GatewayClient
 from worker.jobs import JobQueue
+from worker.limits import Limits
 from worker.marker import NoMarker
 from worker.runtime import Runtime
 from worker.settings import Settings
 from worker.store import accounts, counts, runs
 from worker.store.engine import Store
-from worker.store.models import Attempt, Batch, Event, Recipient
+from worker.store.models import Account, Attempt, Batch, Event, Recipient
 from worker.store.runs import RunView
 from worker.throttle import InMemoryThrottle
+from worker.tuning import live_ceilings
 
 SETTLE: Final = timedelta(seconds=30)
 SEND_BY: Final = timedelta(seconds=6)
@@ -43,16 +46,22 @@ class HeldQueue(JobQueue):
     def __init__(self, send_batch: Callable[[int], object]) -> None:
         super().__init__(StubBroker(middleware=[]), send_batch)
         self.jobs: list[int] = []
+        self.is_away = False
 
-    def enqueue(self, batch_ids: Sequence[int]) -> int:  # type: ignore[override]  # narrower, for the bench alone
+    def enqueue(self, batch_ids: Iterable[int], kind: Kind = Kind.MARKETING) -> int:
+        """Keep the jobs; of every kind in one row."""
+        if self.is_away:
+            raise ConnectionError(f"no queue for {kind}")
+        before = len(self.jobs)
         self.jobs += batch_ids
-        return len(batch_ids)
+        return len(self.jobs) - before
 
 
 class Bench:
     """One account, one gateway; `tick` does what the schedulers and workers of a whole installation do in a moment."""
 
     def __init__(self, folder: Path, store: Store, clock: FakeClock) -> None:
+        """An account whose gateway was read already, and was empty."""
         self.clock = clock
         self._folder = folder
         self.gateway = ScriptedGateway(clock)
@@ -67,21 +76,38 @@ class Bench:
         )
         with store.write() as session:
             account_id = runs.ensure_account(session, "bench")
+            accounts.meet(session, account_id, newest_id=0, seen_at=None, now=clock.now())
         client = GatewayClient("https://sms.example/", SecretStr("k"), clock=clock, transport=self.gateway)
+        ceilings = live_ceilings(store, account_id, self.settings, clock)
         self.dispatcher = Dispatcher(
             store=store,
             gateway=client,
             throttle=InMemoryThrottle(clock),
             clock=clock,
             settings=self.settings,
-            account_key="bench",
+            limits=Limits("bench", self.settings.zone),
+            ceilings=ceilings,
             marker=NoMarker(),
         )
         self.queue = HeldQueue(self.dispatcher.dispatch)
         self.runtime = Runtime(
-            self.settings, store, clock, client, self.queue, Definitions(store), NoMarker(), account_id, rehearsal=False
+            self.settings,
+            store,
+            clock,
+            client,
+            self.queue,
+            Definitions(store),
+            NoMarker(),
+            account_id,
+            rehearsal=False,
+            ceilings=ceilings,
         )
         self.store = store
+
+    def forget_gateway(self) -> None:
+        """As if nothing had been read from it yet, as on the first day."""
+        with self.store.write() as session:
+            session.execute(sa.update(Account).values(met_at=None, witness_id=None, highest_gateway_id=0))
 
     # Campaigns.
 

@@ -71,6 +71,7 @@ class Stored:
     at: datetime
     status: str = "Pending"
     retries: int = 0
+    result_code: int | None = None
 
 
 class Reads(StrEnum):
@@ -217,7 +218,7 @@ class ScriptedGateway(httpx.BaseTransport):
         return {
             "ID": str(message.id), "number": message.number, "message": message.text, "deviceID": "1", "simSlot": "0",
             "status": message.status, "sentDate": message.at.isoformat(), "deliveredDate": None,
-            "groupID": message.group, "retries": message.retries,
+            "groupID": message.group, "retries": message.retries, "resultCode": message.result_code,
         }  # fmt: skip
 
 

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from campaigns.lifecycle import RecipientState, RunState
-from tests.protocol.bench import SETTLED, Bench, exactly_once
+from tests.protocol.bench import SEND_BY, SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import Answers, Reads, Send, Stores
+from worker.crashpoints import arm
 from worker.dispatch import Dispatched
 
 UNKNOWN = [
@@ -232,6 +233,30 @@ def test_a_request_that_could_not_be_written_in_time_is_not_written(bench: Bench
     assert bench.attempts(run_id)[0].evidence["class"] == "Aborted"
     bench.finish(run_id)
     assert exactly_once(bench, run_id)
+
+
+@pytest.mark.parametrize("moment", ["intent:before_commit", "intent:committed"])
+def test_a_slow_commit_of_the_intent_gains_no_time(bench: Bench, moment: str) -> None:
+    # given a machine that is suspended for longer than `send_by` while it promises the request
+    run_id = bench.campaign(3)
+
+    def suspend(point: str) -> None:
+        if point == moment:
+            arm(None)
+            bench.clock.advance(SEND_BY + timedelta(seconds=1))
+
+    arm(suspend)
+    try:
+        assert bench.send() == [Dispatched.NOT_SENT]
+    finally:
+        arm(None)
+
+    # then not a byte of it was written, and it is made again
+    assert bench.gateway.sends == []
+    assert bench.attempts(run_id)[0].evidence["class"] == "Aborted"
+    bench.finish(run_id)
+    assert exactly_once(bench, run_id)
+    assert len(bench.gateway.sends) == 1
 
 
 @pytest.mark.parametrize("how_often", [1, 3])

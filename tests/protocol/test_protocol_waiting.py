@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from campaigns.lifecycle import BatchState
 from tests.protocol.bench import Bench, exactly_once
 from worker.dispatch import Dispatched
@@ -44,3 +46,15 @@ def test_a_job_that_comes_when_the_window_has_closed_waits_for_the_next_day(benc
     (batch,) = bench.batches(run_id)
     assert (batch.state, batch.attempt) == (BatchState.PLANNED, 0)
     assert batch.not_before.isoformat() == "2026-12-02T09:00:00+00:00"
+
+
+def test_what_a_queue_that_is_away_did_not_take_is_sent_as_soon_as_it_is_back(bench: Bench) -> None:
+    bench.queue.is_away = True
+    run_id = bench.campaign(3)
+    with pytest.raises(ConnectionError):
+        bench.enqueue()
+    assert [batch.state for batch in bench.batches(run_id)] == [BatchState.PLANNED]
+
+    bench.queue.is_away = False
+
+    assert bench.send() == [Dispatched.ACCEPTED]

@@ -12,9 +12,9 @@ from campaigns.declarations import Declared
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.verdicts import Verdict
 from worker.store.doubts import WATCHED_FOR
-from worker.store.models import Attempt, Batch, InboxFile, MessageGroup, Recipient, Run
+from worker.store.models import Attempt, AttemptState, Batch, InboxFile, MessageGroup, Recipient, Run
 from worker.store.moves import batches, changed, move_batch, move_recipients, move_run, recipients
-from worker.store.runs import cancel_leftovers, record_event
+from worker.store.runs import cancel_leftovers, lock_run, record_event
 
 HELD_RESOLVED: Final = "held.resolved"
 """The event of a decision; its detail: `as`, `by`, and the row ids of its `recipients`."""
@@ -76,6 +76,8 @@ def resolve_held(
     Not sent: pending again in the same batch, and the run goes on, unless it was cancelled. Sent: accepted, without a
     gateway ID, so nothing is waited for. Who decided and when is kept as an event for each batch.
     """
+    lock_run(session, run_id)
+    _lock_requests(session, run_id)
     to = RecipientState.ACCEPTED if declared is Declared.SENT else RecipientState.PENDING
     who = [recipients.c.run_id == run_id, recipients.c.state == RecipientState.HELD]
     if number is not None:
@@ -108,6 +110,15 @@ def resolve_held(
             _reopen(session, run_id, now)
     state = session.exec(select(Run.state).where(Run.id == run_id)).one()
     return Resolved(len(moved), len(lists), cancelled, RunState(state))
+
+
+def _lock_requests(session: Session, run_id: int) -> None:
+    """Let no request of the run be concluded until this transaction ends.
+
+    What becomes of its batch depends on who is pending then: on PostgreSQL it would not see whom this one releases.
+    """
+    query = select(Attempt.id).where(Attempt.run_id == run_id, Attempt.state != AttemptState.CLOSED)
+    session.exec(query.order_by(col(Attempt.id)).with_for_update()).all()
 
 
 def _waits(state: RecipientState) -> sa.Exists:

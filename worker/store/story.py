@@ -52,11 +52,12 @@ class Appearance:
     batch_recipients: int | None
     batch_reason: str | None
     not_before: datetime | None
+    list_id: int | None  # the contact list through which this person came in; its batch has no others
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One POST of a batch. `outcome` and `evidence` are empty until it ended."""
+    """One POST of a batch. `outcome` and `evidence` are empty until it ended; `recipients` 0: to a contact list."""
 
     batch_id: int
     number: int
@@ -73,11 +74,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What a person decided about somebody who was held."""
+    """What a person decided about somebody who was held, or about a request to a whole contact list."""
 
     at: datetime
     by: str
     declared: str
+    list_id: int | None
 
 
 def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
@@ -117,6 +119,7 @@ def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
         Batch.recipients,
         Batch.reason,
         Batch.not_before,
+        Batch.list_id,
     )
     every_run = sa.select(col(Run.id)).correlate(None)
     query = (
@@ -156,13 +159,18 @@ def requests_of(session: Session, batch_ids: Collection[int]) -> dict[int, list[
     return dict(found)
 
 
-def rulings(session: Session, run_id: int, recipient_id: int) -> list[Ruling]:
-    """What people decided about one recipient, the oldest first."""
-    query = select(Event.at, Event.detail).where(Event.run_id == run_id, Event.name == HELD_RESOLVED)
+def rulings(session: Session, row: Appearance) -> list[Ruling]:
+    """What people decided about one recipient, the oldest first.
+
+    A decision about a contact list names nobody: it is about everybody who came in through it.
+    """
+    query = select(Event.at, Event.batch_id, Event.detail).where(
+        Event.run_id == row.run_id, Event.name == HELD_RESOLVED
+    )
     return [
-        Ruling(at, detail["by"], detail["as"])
-        for at, detail in session.exec(query.order_by(col(Event.id)))
-        if recipient_id in detail["recipients"]
+        Ruling(at, detail["by"], detail["as"], row.list_id)
+        for at, batch_id, detail in session.exec(query.order_by(col(Event.id)))
+        if row.recipient_id in detail["recipients"] or (row.list_id is not None and batch_id == row.batch_id)
     ]
 
 

@@ -57,6 +57,7 @@ ROW = Appearance(
     batch_recipients=40,
     batch_reason="",
     not_before=START,
+    list_id=None,
 )
 REQUEST = Request(
     batch_id=12,
