@@ -26,18 +26,23 @@ class BatchLimits:
     segments: int
 
 
-def batch_limits(rates: Sequence[Rate], requested: int | None) -> BatchLimits:
+BUDGET_PARTS: Final = 50
+"""At the end of a budget stands a request that does not fit: if it is a fiftieth, at most 2 % stay unused."""
+
+
+def batch_limits(rates: Sequence[Rate], requested: int | None, budgets: Sequence[int] = ()) -> BatchLimits:
     """The limits that follow from every rate that applies and from the `batch_size` that was asked for.
 
     A request never costs more than the smallest limit, or no throttle could keep that limit. With `auto` (None) it
-    holds about one second of the slowest rate, so that a slow campaign is smooth and a fast one cheap; without a rate
-    100.
+    holds about one second of the slowest rate, so that a slow campaign is smooth and a fast one cheap, and a fiftieth
+    of the smallest of the `budgets` (segments a day or month); without any limit 100.
     """
-    most = min((rate.count for rate in rates), default=NO_LIMIT)
+    most = min([*(rate.count for rate in rates), *budgets], default=NO_LIMIT)
     if requested is not None:
         return BatchLimits(requested, most)
     second = max(1, round(min((rate.per_second for rate in rates), default=NO_LIMIT)))
-    return BatchLimits(DEFAULT_BATCH_SIZE, min(most, second))
+    part = max(1, min(budgets) // BUDGET_PARTS) if budgets else NO_LIMIT
+    return BatchLimits(DEFAULT_BATCH_SIZE, min(most, second, part))
 
 
 Placed = tuple[PlannedRecipient, int | None]

@@ -7,6 +7,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.definition import Rate, Window
+from campaigns.periods import Allowance
 
 HORIZON: Final = timedelta(days=366)
 """What would take longer is a mistake in the rate or the window, and a date so far ahead would mean nothing."""
@@ -21,19 +22,43 @@ class Forecast:
 
 
 def forecast(
-    segments: int, *, start: datetime, rates: Sequence[Rate], window: Window | None, zone: ZoneInfo
+    segments: int,
+    *,
+    start: datetime,
+    rates: Sequence[Rate],
+    window: Window | None,
+    zone: ZoneInfo,
+    budgets: Sequence[Allowance] = (),
 ) -> Forecast | None:
     """The estimate for so many segments from `start` (aware) on; None when there are none.
 
     The throttle spaces segments evenly, so each rate by itself gives the moment of the last one, and the latest of
-    these counts. Without a rate everything leaves at once: nobody knows how fast a gateway answers.
+    these counts. Each budget puts off what does not fit into a day or month, and the rates then spread what goes in the
+    last one. Without a rate everything leaves at once: nobody knows how fast a gateway answers.
     """
     if segments < 1:
         return None
     first = window.next_open(start, zone) if window else start
     lasts = [_last(segments, first, rate, window, zone) for rate in rates]
-    reached = [last for last in lasts if last is not None]
+    for budget in budgets:
+        begins = _last_period(segments, first, budget, window, zone)
+        rest = segments - (segments - 1) // budget.segments * budget.segments
+        lasts += [begins, *(begins and _last(rest, begins, rate, window, zone) for rate in rates)]
+    reached = [last for last in lasts if last is not None and last - first <= HORIZON]
     return Forecast(first, max(reached, default=first) if len(reached) == len(lasts) else None)
+
+
+def _last_period(
+    segments: int, first: datetime, budget: Allowance, window: Window | None, zone: ZoneInfo
+) -> datetime | None:
+    """When sending begins in the day or month in which the last segment fits into the budget."""
+    begins = first
+    for _ in range((segments - 1) // budget.segments):
+        _, ends = budget.period_of(begins, budget.zone)
+        begins = window.next_open(ends, zone) if window else ends
+        if begins - first > HORIZON:
+            return None
+    return begins
 
 
 def _last(segments: int, first: datetime, rate: Rate, window: Window | None, zone: ZoneInfo) -> datetime | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ from campaigns.batching import BatchLimits, batch_limits, into_batches
 from campaigns.checking import check_file
 from campaigns.definition import ContactListSource, Definition, Rate
 from campaigns.lifecycle import RunState
+from campaigns.periods import Allowance
 from campaigns.planning import Plan, PlanSummary, plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.segments import segmentation
+from worker.ceilings import Ceilings
+from worker.limits import Scope, allowances
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings import Settings
-from worker.store import plans, runs
+from worker.store import grants, plans, runs
 from worker.store.engine import Store
 from worker.store.runs import RunView
 
@@ -28,6 +32,7 @@ class Taken(StrEnum):
 
     PLANNED = "planned"  # a new run, or a new plan of a run of which nothing was sent
     CONTINUED = "continued"  # its run is under way; it goes on as it was planned
+    TUNED = "tuned"  # the same, with the limits of the edited file
     OVER = "over"  # its run is completed or cancelled: nothing is sent
 
 
@@ -76,11 +81,16 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
             )
         else:
             run_id = found.id
-            taken = _may_replan(found, definition, has_sent=runs.has_sent(session, run_id))
+            planned = Definition.model_validate_json(runs.definition_body(session, found.definition_id))
+            taken = _may_replan(found, planned, definition, has_sent=runs.has_sent(session, run_id))
             if taken is Taken.PLANNED and not runs.clear_plan(
                 session, run_id, definition_id=definition_id, starts_at=starts_at, follow_seconds=follow_seconds
             ):
-                taken = _may_replan(found, definition, has_sent=True)  # its first request was made just now
+                taken = _may_replan(found, planned, definition, has_sent=True)  # its first request was made just now
+            if taken is Taken.TUNED:
+                runs.adopt_definition(session, run_id, definition_id)
+                grants.wake_run(session, run_id, now=now)
+                get_logger().info("run.tuned", campaign=definition.campaign, run=run_id)
             if taken is not Taken.PLANNED:
                 return Intake(run_id, taken)
     if runtime.only_runs is not None:
@@ -89,17 +99,26 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
     return Intake(run_id, Taken.PLANNED)
 
 
-def _may_replan(found: RunView, definition: Definition, *, has_sent: bool) -> Taken:
+def _may_replan(found: RunView, planned: Definition, definition: Definition, *, has_sent: bool) -> Taken:
     if found.state in {RunState.COMPLETED, RunState.CANCELLED}:
         return Taken.OVER
     if not has_sent:
         return Taken.PLANNED
-    if found.content_hash != definition.content_hash:
-        raise EditRefused(
-            f"{found.source} was changed after {found.campaign} began to send; it goes on as it was planned. "
-            "Undo the change, or cancel the campaign and give the new version another name"
-        )
-    return Taken.CONTINUED
+    if found.content_hash == definition.content_hash:
+        return Taken.CONTINUED
+    if _without_limits(planned).content_hash == _without_limits(definition).content_hash:
+        return Taken.TUNED
+    raise EditRefused(
+        f"{found.source} was changed after {found.campaign} began to send; it goes on as it was planned. "
+        "Undo the change, or cancel the campaign and give the new version another name; "
+        "only rate, daily and monthly below throughput may change while it runs"
+    )
+
+
+def _without_limits(definition: Definition) -> Definition:
+    """What a plan is made of: limits decide only when its requests go."""
+    throughput = definition.throughput.model_copy(update={"rate": None, "daily": None, "monthly": None})
+    return definition.model_copy(update={"throughput": throughput})
 
 
 def _plan(runtime: Runtime, run_id: int, definition: Definition, source: str, starts_at: datetime) -> None:
@@ -111,6 +130,7 @@ def _plan(runtime: Runtime, run_id: int, definition: Definition, source: str, st
         problem = "" if plan.summary.audience or list_of(definition) else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)
+    problem = problem or too_dear(definition, runtime.settings, plan.summary)
     if problem:
         with runtime.store.write("plan_failed") as session:
             runs.fail_run(session, run_id, problem, runtime.clock.now())
@@ -142,7 +162,28 @@ def list_of(definition: Definition) -> int | None:
 
 def limits_of(definition: Definition, settings: Settings) -> BatchLimits:
     """What one request of the campaign may hold."""
-    return batch_limits(rates_of(definition, settings), definition.throughput.batch_size)
+    budgets = [allowance.segments for _, allowance in allowances_of(definition, settings)]
+    return batch_limits(rates_of(definition, settings), definition.throughput.batch_size, budgets)
+
+
+def allowances_of(definition: Definition, settings: Settings) -> list[tuple[Scope, Allowance]]:
+    """Every budget of a day or a month that applies to the campaign, and whose it is."""
+    return list(allowances(Ceilings.from_settings(settings), settings.zone, definition))
+
+
+def too_dear(definition: Definition, settings: Settings, summary: PlanSummary) -> str:
+    """What is wrong if a text costs more than a budget has in its whole day or month, and could never go; else ''."""
+    longest = definition.message if list_of(definition) is not None else summary.longest_text
+    cost = segmentation(longest).segments if longest else 0
+    smallest = min(
+        (allowance for _, allowance in allowances_of(definition, settings)), key=attrgetter("segments"), default=None
+    )
+    if smallest is None or cost <= smallest.segments:
+        return ""
+    return (
+        f"the longest text costs {cost} segments, and at most {smallest} may be sent: it could never go; "
+        "shorten the message, or raise throughput.daily, throughput.monthly or the ceiling in the settings"
+    )
 
 
 def rates_of(definition: Definition, settings: Settings) -> list[Rate]:

@@ -1,18 +1,25 @@
-"""Who may run the clock: one process a database. A lock is advice that saves work; the unique keys are the safety."""
+"""Who may run the clock: one process a database. On PostgreSQL a fence keeps one that lost it from any effect."""
 
 import fcntl
 import os
+import socket
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
 import sqlalchemy as sa
 
+from campaigns.clock import Clock, SystemClock
+from worker.logs import get_logger
+from worker.store import leases
 from worker.store.engine import Store
-from worker.store.health import advisory_lock_holder
 
-ADVISORY_LOCK: Final = 0x5353_4C44
-"""An arbitrary number that names the lock among PostgreSQL's advisory locks."""
+CLOCK: Final = "clock"
+"""The lease of the process that runs the clock of a PostgreSQL database."""
+
+REHEARSAL: Final = "rehearsal"
+"""The lease of a rehearsal, which has an account of its own and need not wait for the service."""
 
 
 class LeaderLock(Protocol):
@@ -23,18 +30,26 @@ class LeaderLock(Protocol):
         ...
 
     def is_held(self) -> bool:
-        """Whether it is still ours: a lost connection loses the lock."""
+        """Whether it is still ours, as far as this process can tell."""
+        ...
+
+    def guard(self, store: Store) -> Store:
+        """The store of the ticks: what they write after the lock was lost is undone, by `LostLead`. Once acquired."""
         ...
 
     def release(self) -> None:
         """Give it back."""
         ...
 
+    def holder(self) -> str:
+        """Who holds it, in words for people; empty if nobody does or nobody knows."""
+        ...
 
-def leader_lock(store: Store) -> LeaderLock:
-    """The lock of this database: `flock` beside an SQLite file, a session's advisory lock on PostgreSQL."""
+
+def leader_lock(store: Store, *, rehearsal: bool = False) -> LeaderLock:
+    """The lock of this database: `flock` beside an SQLite file, a lease in PostgreSQL."""
     path = store.sqlite_path
-    return PostgresLock(store.engine) if path is None else FileLock(_beside(path))
+    return LeaseLock(store, REHEARSAL if rehearsal else CLOCK) if path is None else FileLock(_beside(path))
 
 
 def _beside(path: Path) -> Path:
@@ -65,6 +80,9 @@ class FileLock:
     def is_held(self) -> bool:
         return self._handle is not None
 
+    def guard(self, store: Store) -> Store:
+        return store  # the system keeps the lock for as long as the process lives: it cannot be lost
+
     def release(self) -> None:
         if self._handle is not None:
             os.close(self._handle)
@@ -77,44 +95,91 @@ class FileLock:
         return ""
 
 
-class PostgresLock:
-    """A session advisory lock on a connection of its own; the server frees it when the connection ends."""
+class LeaseLock:
+    """A lease in PostgreSQL, renewed by a thread of its own while it is held."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        # Outside the pool: a connection given back to a pool would carry the lock to whoever takes it next.
-        self._engine = sa.create_engine(engine.url, poolclass=sa.NullPool, hide_parameters=True)
-        self._connection: sa.Connection | None = None
+    def __init__(self, store: Store, name: str, clock: Clock | None = None) -> None:
+        self._store = store
+        self._name = name
+        self._clock = clock or SystemClock()
+        self._term: _Term | None = None
 
     def acquire(self) -> bool:
         if self.is_held():
             return True
+        self._end_term()
+        asked = self._clock.elapsed_seconds()
         try:
-            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            taken = bool(connection.scalar(sa.text("SELECT pg_try_advisory_lock(:id)"), {"id": ADVISORY_LOCK}))
-        except sa.exc.DBAPIError:
+            with self._store.write("lease_take") as session:
+                token = leases.take(session, self._name, f"process {os.getpid()} on {socket.gethostname()}"[:100])
+        except sa.exc.DBAPIError as error:
+            get_logger().warning("lease.unreachable", lease=self._name, problem=type(error).__name__)
             return False
-        if not taken:
-            connection.close()
+        if token is None:
             return False
-        self._connection = connection
+        self._term = _Term(self._store, self._name, token, self._clock, asked)
         return True
 
     def is_held(self) -> bool:
-        if self._connection is None:
-            return False
-        try:
-            self._connection.execute(sa.text("SELECT 1"))
-        except sa.exc.DBAPIError:
-            self.release()
-            return False
-        return True
+        return self._term is not None and self._term.is_held()
+
+    def guard(self, store: Store) -> Store:
+        if self._term is None:
+            raise RuntimeError("a lease guards a store only after it was acquired")
+        return store.fenced(leases.fence(self._name, self._term.token))
 
     def release(self) -> None:
-        if self._connection is not None:
-            with suppress(sa.exc.DBAPIError):
-                self._connection.invalidate()
-                self._connection.close()
-            self._connection = None
+        self._end_term()
+
+    def holder(self) -> str:
+        """Who holds the lease; empty if nobody does."""
+        with self._store.read() as session:
+            return leases.holder(session, self._name) or ""
+
+    def _end_term(self) -> None:
+        if self._term is not None:
+            self._term.end()
+            self._term = None
+
+
+class _Term:
+    """One holding of the lease, from one token to the next."""
+
+    def __init__(self, store: Store, name: str, token: int, clock: Clock, asked_seconds: float) -> None:
+        self.token = token
+        self._store = store
+        self._name = name
+        self._clock = clock
+        # From before the question: the server's own count began later.
+        self._until_seconds = asked_seconds + leases.LEASE.total_seconds()
+        self._over = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._keeper.start()
+
+    def is_held(self) -> bool:
+        """Whether no other process can have taken it yet."""
+        return not self._over.is_set() and self._clock.elapsed_seconds() < self._until_seconds
+
+    def end(self) -> None:
+        """Renew it no more, and give it back."""
+        self._over.set()
+        self._keeper.join()
+        with suppress(sa.exc.DBAPIError), self._store.write("lease_end") as session:
+            leases.give_back(session, self._name, self.token)
+
+    def _keep(self) -> None:
+        while not self._over.wait(leases.RENEW_EVERY.total_seconds()):
+            asked = self._clock.elapsed_seconds()
+            try:
+                with self._store.write("lease_renew") as session:
+                    is_ours = leases.renew(session, self._name, self.token)
+            except sa.exc.DBAPIError as error:
+                # The next renewal may still come in time; if none does, `is_held` says so.
+                get_logger().warning("lease.unreachable", lease=self._name, problem=type(error).__name__)
+                continue
+            if not is_ours:
+                self._over.set()
+            self._until_seconds = asked + leases.LEASE.total_seconds()
 
 
 def lock_holder(store: Store) -> str | None:
@@ -122,7 +187,7 @@ def lock_holder(store: Store) -> str | None:
     path = store.sqlite_path
     if path is None:
         with store.read() as session:
-            return advisory_lock_holder(session, ADVISORY_LOCK)
+            return leases.holder(session, CLOCK)
     lock_path = _beside(path)
     try:
         handle = os.open(lock_path, os.O_RDONLY)

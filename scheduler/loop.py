@@ -7,6 +7,7 @@ from typing import Final
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
+from sqlalchemy.exc import OperationalError
 
 from scheduler.ticks.drain import drain
 from scheduler.ticks.finish import finish
@@ -18,6 +19,7 @@ from scheduler.ticks.start import start
 from scheduler.ticks.watch import watch
 from worker.logs import get_logger
 from worker.runtime import Runtime
+from worker.store.leases import LostLead
 
 Tick = Callable[[Runtime, datetime], Mapping[str, int]]
 
@@ -55,6 +57,11 @@ class Clockwork:
     def _call(self, tick: Tick) -> None:
         try:
             tick(self._runtime, self._runtime.clock.now())
+        except LostLead:
+            get_logger().warning("tick.fenced", tick=tick.__name__)  # another process does this now
+        except OperationalError as error:
+            # A database that is away fails every tick: a line each says so, a traceback each would fill the disk.
+            get_logger().warning("tick.failed", tick=tick.__name__, problem=type(error.orig).__name__)
         except Exception:
             get_logger().exception("tick.failed", tick=tick.__name__)
 

@@ -14,11 +14,11 @@ from campaigns.problems import CampaignFileError, Problem
 from scheduler.exits import Exit
 from scheduler.intake import EditRefused, Taken, read_file, take_up
 from scheduler.loop import Clockwork
-from scheduler.service import Stop, claim_database, stop_signals
+from scheduler.service import Stop, claim_database, require_redis, stop_signals
 from scheduler.ticks.probe import account_problem
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
-from worker.store import accounts, counts, doubts, queue, runs
+from worker.store import accounts, counts, doubts, held, queue, runs
 from worker.store.counts import Books
 from worker.store.runs import RunView
 
@@ -67,6 +67,8 @@ def run_files(
     `EditRefused`, `SettingsError`, `StoreError`.
     """
     definitions = _read_all(paths, settings)
+    if settings.redis_url and sandbox is None:
+        require_redis(settings)
     runtime = build_runtime(settings, sandbox=sandbox, shared_queue=False, only_runs=set())
     lock = claim_database(runtime)
     try:
@@ -77,8 +79,8 @@ def run_files(
             _take_up_all(runtime, definitions, told)
             return _work(runtime, stop, shown)
     finally:
-        runtime.close()
         lock.release()
+        runtime.close()
 
 
 def _read_all(paths: Sequence[Path], settings: Settings) -> list[tuple[Path, Definition]]:
@@ -122,6 +124,8 @@ def _take_up_all(runtime: Runtime, definitions: Sequence[tuple[Path, Definition]
             told(f"{run.campaign} is {run.state.value} already; nothing is sent")
         elif intake.taken is Taken.CONTINUED:
             told(f"{run.campaign} was interrupted; it goes on where it was")
+        elif intake.taken is Taken.TUNED:
+            told(f"{run.campaign} was interrupted; it goes on where it was, with the limits of the edited file")
         if run.state is RunState.PAUSED:
             raise EditRefused(
                 f"{run.campaign} is paused ({run.reason or 'by somebody'}); "
@@ -144,7 +148,7 @@ def _work(runtime: Runtime, stop: Stop, shown: Callable[[Sequence[Progress]], No
             shown(progress)
             pause = max(LOOK_SECONDS, LOOK_SHARE * (runtime.clock.elapsed_seconds() - began))
             if all(p.run.finished_at is not None for p in progress):
-                return Outcome(_verdict(progress), progress)
+                return Outcome(_verdict(runtime, progress), progress)
             if stop.wait(pause):
                 break
             reason = _stopped_by(progress)
@@ -187,6 +191,8 @@ def look(runtime: Runtime) -> tuple[Progress, ...]:
         )
 
 
-def _verdict(progress: Sequence[Progress]) -> Exit:
-    unhappy = any(p.books.by_state.get(state) for p in progress for state in UNHAPPY)
-    return Exit.UNHAPPY if unhappy else Exit.DONE
+def _verdict(runtime: Runtime, progress: Sequence[Progress]) -> Exit:
+    if any(p.books.by_state.get(state) for p in progress for state in UNHAPPY):
+        return Exit.UNHAPPY
+    with runtime.store.read() as session:  # a request to a contact list that is held has no recipients yet
+        return Exit.UNHAPPY if any(held.held_lists(session, p.run.id) for p in progress) else Exit.DONE

@@ -8,7 +8,6 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.definition import Schedule
-from campaigns.definition.windows import MIDNIGHT, format_days
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.problems import CampaignFileError, Problem
 from worker.store.runs import RunView
@@ -144,11 +143,8 @@ def _state(status: RunStatus, now: datetime) -> str:
         case R.AWAITING_APPROVAL:
             return "planned, waits for somebody to approve it"
         case R.RUNNING if schedule.window is not None and not schedule.window.contains(now, schedule.zone):
-            window = schedule.window
-            closes = "24:00" if window.closes == MIDNIGHT else f"{window.closes:%H:%M}"
-            hours = f"{format_days(window.days)} {window.opens:%H:%M} to {closes}"
-            opens = shown_time(window.next_open(now, schedule.zone), schedule.zone)
-            return f"waits for its sending hours ({hours}), goes on {opens}"
+            opens = shown_time(schedule.window.next_open(now, schedule.zone), schedule.zone)
+            return f"waits for its sending hours ({schedule.window}), goes on {opens}"
         case R.RUNNING:
             return "sending"
         case R.SETTLING:

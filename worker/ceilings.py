@@ -13,7 +13,8 @@ class Ceilings:
     """Limits in SMS segments; None: no limit. What a campaign's file says is not among them.
 
     `device_rates`: the devices (as in `devices.use`) that have a rate of their own now. `campaign_rates`,
-    `campaign_daily` and `weights`: what was set for a campaign (by slug) while it runs, in place of what its file says.
+    `campaign_daily` and `weights`: what was set for a campaign (by slug) while it runs, in place of what its file says;
+    None in one of them: no limit. Ask with `.get(slug, definition.throughput.rate)`.
     """
 
     account_rate: Rate | None = None
@@ -22,15 +23,22 @@ class Ceilings:
     device_rate: Rate | None = None
     device_daily: int | None = None
     device_monthly: int | None = None
-    device_rates: Mapping[str, Rate] = field(default_factory=dict)
-    campaign_rates: Mapping[str, Rate] = field(default_factory=dict)
-    campaign_daily: Mapping[str, int] = field(default_factory=dict)
+    device_rates: Mapping[str, Rate | None] = field(default_factory=dict)
+    campaign_rates: Mapping[str, Rate | None] = field(default_factory=dict)
+    campaign_daily: Mapping[str, int | None] = field(default_factory=dict)
     weights: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Those that the settings name."""
-        return cls(account_rate=settings.rate, device_rate=settings.device_rate)
+        return cls(
+            account_rate=settings.rate,
+            account_daily=settings.daily,
+            account_monthly=settings.monthly,
+            device_rate=settings.device_rate,
+            device_daily=settings.device_daily,
+            device_monthly=settings.device_monthly,
+        )
 
 
 class CeilingsInForce(Protocol):

@@ -1,28 +1,36 @@
 """Sending one batch: throttle, intent, one POST, outcome. The protocol itself; its reasons are in worker/README.md."""
 
-from datetime import timedelta
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import partial
+from operator import attrgetter
 from typing import Final
 
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from campaigns.clock import Clock
 from campaigns.definition import Definition
+from worker.ceilings import CeilingsInForce
 from worker.crashpoints import reached
 from worker.definitions import Definitions
 from worker.gateway import Aborted, GatewayClient, GatewayError, OutgoingMessage, SendOption
-from worker.limits import Route, levels, routes
+from worker.limits import Limits, Route, routes
 from worker.logs import get_logger
 from worker.marker import Marker
-from worker.outcomes import Outcomes
+from worker.outcomes import RECORD_AGAIN, RECORD_WITHIN, Outcomes
 from worker.settings import Settings
-from worker.store import queue, sending
-from worker.store.engine import Store
-from worker.throttle import Throttle, ThrottleUnavailable
+from worker.store import grants, queue, sending
+from worker.store.engine import Store, is_away
+from worker.store.models import THROTTLED
+from worker.throttle import Limit, Throttle, ThrottleUnavailable
 
 SLEEP_AT_MOST: Final = timedelta(seconds=0.5)
 """A longer wait for the throttle gives the thread to another batch instead of sleeping in it."""
+
+NAP: Final = timedelta(seconds=0.1)
+"""A wait up to this is always slept. Of those who wait longer only half of the threads: slow campaigns, each with a job
+that sleeps, would take all threads from a fast one."""
 
 COLLISION_PAUSE: Final = timedelta(seconds=2)
 """How long people wait whose number is in doubt in another request."""
@@ -45,6 +53,24 @@ class Dispatched(StrEnum):
     NOTHING = "nothing"
 
 
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What the throttle granted: so many segments on a route, at a moment of its clock."""
+
+    route: Route
+    limits: list[Limit]
+    segments: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The throttle granted nothing. `is_spent`: because a budget is spent, until the end of its period."""
+
+    duration: timedelta
+    is_spent: bool = False
+
+
 class Dispatcher:
     """Sends batches by id. Safe to call for any id, any number of times, from any thread and process."""
 
@@ -56,7 +82,8 @@ class Dispatcher:
         throttle: Throttle,
         clock: Clock,
         settings: Settings,
-        account_key: str,
+        limits: Limits,
+        ceilings: CeilingsInForce,
         marker: Marker,
     ) -> None:
         self._store = store
@@ -66,12 +93,29 @@ class Dispatcher:
         self._settings = settings
         self._marker = marker
         self._definitions = Definitions(store)
-        self._levels = partial(levels, settings, account_key)
+        self._limits = limits
+        self._ceilings = ceilings
         self._outcomes = Outcomes(store, clock, settings)
+        self._beds = threading.BoundedSemaphore(max(1, settings.threads // 2))
         self._log = get_logger()
 
     def dispatch(self, batch_id: int) -> Dispatched:
-        """Send the batch if it is due and allowed. Every outcome is stored; nothing is raised for a bad reply."""
+        """Send the batch if it is due and allowed. Every outcome is stored; nothing is raised for a bad reply.
+
+        A database that is away is waited for: the job would be gone, and its batch idle until it is rescued.
+        """
+        until = self._clock.elapsed_seconds() + RECORD_WITHIN.total_seconds()
+        while True:
+            try:
+                return self._dispatch(batch_id)
+            except DBAPIError as error:
+                # Where an intent may have been stored, the next turn finds its batch under way and does nothing.
+                if not is_away(error) or self._clock.elapsed_seconds() >= until:
+                    raise
+                self._log.warning("batch.waits_for_database", batch=batch_id, problem=type(error).__name__)
+            self._clock.sleep(RECORD_AGAIN.total_seconds())
+
+    def _dispatch(self, batch_id: int) -> Dispatched:
         with self._store.read() as session:
             work = sending.load_work(session, batch_id)
             is_stuck = work is not None and queue.has_too_much_in_doubt(session, work.account_id)
@@ -84,46 +128,70 @@ class Dispatcher:
         window = definition.schedule.window
         if window is not None and not window.contains(now, definition.schedule.zone):
             return self._snooze(batch_id, window.next_open(now, definition.schedule.zone) - now, "outside the window")
-        granted = self._take_slot(work, definition)
-        if not isinstance(granted, Route):
-            return self._snooze(batch_id, granted, "waiting for the throttle")
+        slot = self._take_slot(work, definition)
+        if isinstance(slot, Wait):
+            return self._wait_for_budget(work, slot) if slot.is_spent else self._snooze_for_slot(batch_id, slot)
         # From before the intent: a machine that is suspended while the commit is under way must not gain time by it.
         deadline = self._clock.elapsed_seconds() + self._settings.send_by_seconds
-        intent = self._promise(work, granted)
-        if intent is sending.NoIntent.ALL_IN_DOUBT:
-            return self._snooze(batch_id, COLLISION_PAUSE, intent.value)
+        intent = self._promise(work, slot)
         if not isinstance(intent, sending.Intent):
-            return Dispatched.NOTHING
-        return self._post(intent, granted, definition, deadline)
+            self._give_back(slot)
+            is_held_up = intent is sending.NoIntent.ALL_IN_DOUBT
+            return self._snooze(batch_id, COLLISION_PAUSE, intent.value) if is_held_up else Dispatched.NOTHING
+        dispatched = self._post(intent, slot.route, definition, deadline)
+        if dispatched is Dispatched.NOT_SENT:
+            self._give_back(slot)
+        return dispatched
 
-    def _take_slot(self, work: sending.Work, definition: Definition) -> Route | timedelta:
-        """A route whose levels all granted the batch's segments now; else how long to wait before asking again."""
+    def _take_slot(self, work: sending.Work, definition: Definition) -> Slot | Wait:
+        """A route whose limits all granted the batch's segments now; else how long to wait before asking again."""
         ways = routes(definition, first=work.ordinal)
         slept = timedelta(0)
         while True:
-            shortest: timedelta | None = None
+            waits = []
             for route in ways:
+                limits = self._limits.of(
+                    self._ceilings.current(), definition, work.run_id, route, now=self._clock.now()
+                )
                 try:
-                    reservation = self._throttle.reserve(work.segments, self._levels(definition, work.run_id, route))
+                    reservation = self._throttle.reserve(work.segments, limits)
                 except ThrottleUnavailable:
                     self._log.warning("throttle.unavailable", batch=work.batch_id)
-                    return THROTTLE_PAUSE
+                    return Wait(THROTTLE_PAUSE)
                 if reservation.is_granted:
-                    return route
-                shortest = reservation.wait if shortest is None else min(shortest, reservation.wait)
-            wait = shortest or SLEEP_AT_MOST
-            if slept + wait > SLEEP_AT_MOST:
+                    return Slot(route, limits, work.segments, reservation.at)
+                waits.append(Wait(reservation.wait, reservation.is_spent))
+            wait = min(waits, key=attrgetter("duration"))
+            if slept + wait.duration > SLEEP_AT_MOST or not self._sleep(wait.duration):
                 return wait
-            self._clock.sleep(wait.total_seconds())
-            slept += wait
+            slept += wait.duration
 
-    def _promise(self, work: sending.Work, route: Route) -> sending.Intent | sending.NoIntent:
+    def _sleep(self, duration: timedelta) -> bool:
+        """Sleep in this thread; False: enough of the others sleep."""
+        is_nap = duration <= NAP
+        if not is_nap and not self._beds.acquire(blocking=False):
+            return False
+        try:
+            self._clock.sleep(duration.total_seconds())
+        finally:
+            if not is_nap:
+                self._beds.release()
+        return True
+
+    def _give_back(self, slot: Slot) -> None:
+        try:
+            self._throttle.give_back(slot.segments, slot.limits, slot.at)
+        except ThrottleUnavailable:
+            self._log.warning("throttle.unavailable", segments=slot.segments)  # they stay spent: never above
+
+    def _promise(self, work: sending.Work, slot: Slot) -> sending.Intent | sending.NoIntent:
         try:
             with self._store.write("intent") as session:
                 intent = sending.record_intent(
                     session,
                     work,
-                    target=",".join(route.targets),
+                    target=",".join(slot.route.targets),
+                    granted_at=slot.at,
                     now=self._clock.now(),
                     send_by=timedelta(seconds=self._settings.send_by_seconds),
                 )
@@ -143,9 +211,13 @@ class Dispatcher:
         def check() -> None:
             if self._clock.elapsed_seconds() >= deadline:
                 raise Aborted("the request was not written in time and will be made again")
-            with self._store.read() as session:
-                if not sending.may_still_send(session, intent):
-                    raise Aborted("the campaign or the account was stopped before the request was written")
+            try:
+                with self._store.read() as session:
+                    may_send = sending.may_still_send(session, intent)
+            except DBAPIError:
+                raise Aborted("the database did not answer before the request was written") from None
+            if not may_send:
+                raise Aborted("the campaign or the account was stopped before the request was written")
             reached("post:before_first_byte")
 
         self._marker.advance(intent.attempt_id)
@@ -179,6 +251,17 @@ class Dispatcher:
         self._outcomes.record_reply(intent, reply, text=definition.message)
         log.info("batch.accepted", messages=len(reply.messages), left_out=len(reply.missing))
         return Dispatched.ACCEPTED
+
+    def _snooze_for_slot(self, batch_id: int, wait: Wait) -> Dispatched:
+        return self._snooze(batch_id, wait.duration, THROTTLED)
+
+    def _wait_for_budget(self, work: sending.Work, wait: Wait) -> Dispatched:
+        until = self._clock.now() + wait.duration
+        with self._store.write("budget_spent") as session:
+            # All of the run at once: each of its batches would find the same, at the price of a transaction.
+            waiting = grants.postpone_run(session, work.run_id, until=until)
+        self._log.info("budget.spent", run=work.run_id, until=until.isoformat(), batches=waiting)
+        return Dispatched.SNOOZED
 
     def _snooze(self, batch_id: int, wait: timedelta, reason: str) -> Dispatched:
         with self._store.write("snooze") as session:

@@ -1,14 +1,30 @@
 """Which limits a batch has to keep, on each of the ways that it can go."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from campaigns.definition import Definition, DeviceMode
-from worker.settings import Settings
-from worker.throttle import Level
+from campaigns.periods import Allowance, day_of, month_of
+from worker.ceilings import Ceilings
+from worker.throttle import Budget, Level, Limit
 
 PRIMARY_DEVICE: Final = "primary"
 """The level of requests that name no device: the gateway takes its primary one."""
+
+ANY_DEVICE: Final = "any"
+"""The level of requests whose device the gateway chooses."""
+
+
+class Scope(StrEnum):
+    """Whose limit it is: the beginning of its key."""
+
+    ACCOUNT = "account"  # account:FINGERPRINT
+    RUN = "run"  # run:ID
+    DEVICE = "device"  # device:FINGERPRINT:TARGET
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +44,53 @@ def routes(definition: Definition, *, first: int) -> list[Route]:
     devices = definition.devices
     targets = [str(target) for target in devices.use]
     if devices.random or devices.mode is not DeviceMode.SPECIFIED:
-        return [Route(tuple(targets), "any")]
+        return [Route(tuple(targets), ANY_DEVICE)]
     if not targets:
         return [Route((), PRIMARY_DEVICE)]
     turn = first % len(targets)
     return [Route((target,), target) for target in targets[turn:] + targets[:turn]]
 
 
-def levels(settings: Settings, account_key: str, definition: Definition, run_id: int, route: Route) -> list[Level]:
-    """The levels of account, campaign and device that a batch takes its segments from, where they have a rate."""
-    rates = (
-        (f"account:{account_key}", settings.rate),
-        (f"run:{run_id}", definition.throughput.rate),
-        (f"device:{account_key}:{route.level_key}", settings.device_rate),
-    )
-    return [Level(key, rate.count, rate.per) for key, rate in rates if rate is not None]
+def allowances(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> Iterator[tuple[Scope, Allowance]]:
+    """The budgets that apply to a campaign. Those over all campaigns are for days and months of `zone`."""
+    own = definition.schedule.zone
+    daily = ceilings.campaign_daily.get(definition.campaign, definition.throughput.daily)
+    for scope, segments, period_of, of_zone in (
+        (Scope.ACCOUNT, ceilings.account_daily, day_of, zone),
+        (Scope.ACCOUNT, ceilings.account_monthly, month_of, zone),
+        (Scope.RUN, daily, day_of, own),
+        (Scope.RUN, definition.throughput.monthly, month_of, own),
+        (Scope.DEVICE, ceilings.device_daily, day_of, zone),
+        (Scope.DEVICE, ceilings.device_monthly, month_of, zone),
+    ):
+        if segments is not None:
+            yield scope, Allowance(segments, period_of, of_zone)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of one account. `zone`: whose days and months count for all campaigns together."""
+
+    account_key: str
+    zone: ZoneInfo
+
+    def of(
+        self, ceilings: Ceilings, definition: Definition, run_id: int, route: Route, *, now: datetime
+    ) -> list[Limit]:
+        """What a batch of the run takes its segments from on this route."""
+        keys = {
+            Scope.ACCOUNT: f"{Scope.ACCOUNT}:{self.account_key}",
+            Scope.RUN: f"{Scope.RUN}:{run_id}",
+            Scope.DEVICE: f"{Scope.DEVICE}:{self.account_key}:{route.level_key}",
+        }
+        rates = (
+            (Scope.ACCOUNT, ceilings.account_rate),
+            (Scope.RUN, ceilings.campaign_rates.get(definition.campaign, definition.throughput.rate)),
+            (Scope.DEVICE, ceilings.device_rates.get(route.level_key, ceilings.device_rate)),
+        )
+        levels = [Level(keys[scope], rate.count, rate.per) for scope, rate in rates if rate is not None]
+        budgets = [
+            Budget(keys[scope], allowance.segments, *allowance.period_of(now, allowance.zone))
+            for scope, allowance in allowances(ceilings, self.zone, definition)
+        ]
+        return [*levels, *budgets]

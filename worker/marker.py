@@ -7,11 +7,13 @@ until `campaigns recover` has swept the gateway for what was forgotten.
 import os
 import threading
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import redis
 
 from worker.logs import get_logger
+
+REDIS_KEY: Final = "campaigns:marker"
 
 
 class Marker(Protocol):
@@ -28,6 +30,11 @@ class Marker(Protocol):
     def reset(self, attempt_id: int) -> None:
         """Set the mark back, after a recovery."""
         ...
+
+
+def beside(database: Path) -> Path:
+    """Where the mark of an SQLite database is kept."""
+    return database.with_name(f"{database.name}.marker")
 
 
 class FileMarker:

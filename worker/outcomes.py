@@ -1,10 +1,11 @@
 """Writing down what became of a request: the one transaction after it."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
+import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.backoff import reconnect_after
@@ -12,9 +13,10 @@ from campaigns.clock import Clock
 from campaigns.matching import same_number
 from worker.gateway import Aborted, GatewayError, SendOutcome, SendReply
 from worker.gateway.results import Message
+from worker.logs import get_logger
 from worker.settings import Settings
 from worker.store import accounts, runs, sending
-from worker.store.engine import Store
+from worker.store.engine import Store, is_away
 
 COLLISION_PAUSE: Final = timedelta(seconds=2)
 """How long people wait whose number is in doubt in another request."""
@@ -25,7 +27,18 @@ PROBE_SOON: Final = timedelta(seconds=15)
 PROBE_LATER: Final = timedelta(seconds=60)
 """A refused account (key, credits) is probed again after this."""
 
+RECORD_WITHIN: Final = timedelta(seconds=15)
+"""How long a database that is away may keep an outcome waiting: a restart takes less, and a stop waits for 30 s.
+
+What is not stored by then is looked up as if its process had died: nothing is lost, and nothing is posted again.
+"""
+
+RECORD_AGAIN: Final = timedelta(seconds=0.25)
+
 LEFT_OUT: Final = "left out by the gateway"
+
+
+T = TypeVar("T")
 
 
 class Outcomes:
@@ -39,6 +52,29 @@ class Outcomes:
 
     def record_reply(self, intent: sending.Intent, reply: SendReply, *, text: str) -> None:
         """The gateway has the messages of `reply`. `text` is what a contact list was sent."""
+        self._persistently(lambda: self._record_reply(intent, reply, text))
+
+    def record_failure(self, intent: sending.Intent, error: GatewayError) -> bool:
+        """The request did not end well. False: proven not sent, its people are pending again. True: it is in doubt.
+
+        Also a refusal is in doubt until it is looked up once: a wrong row in the classifier's table then costs a read
+        and not a double.
+        """
+        return self._persistently(lambda: self._record_failure(intent, error))
+
+    def _persistently(self, record: Callable[[], T]) -> T:
+        """Record while the database comes back. Only the first of two records counts: an attempt is closed once."""
+        until = self._clock.elapsed_seconds() + RECORD_WITHIN.total_seconds()
+        while True:
+            try:
+                return record()
+            except sa.exc.DBAPIError as error:
+                if not is_away(error) or self._clock.elapsed_seconds() >= until:
+                    raise
+                get_logger().warning("outcome.not_stored_yet", problem=type(error).__name__)
+            self._clock.sleep(RECORD_AGAIN.total_seconds())
+
+    def _record_reply(self, intent: sending.Intent, reply: SendReply, text: str) -> None:
         now = self._clock.now()
         first_poll_at = now + timedelta(seconds=self._settings.first_poll_seconds)
         evidence = {"messages": len(reply.messages), "left_out": len(reply.missing)}
@@ -67,12 +103,7 @@ class Outcomes:
                 session, intent, placed, now=now, first_poll_at=first_poll_at, retry_at=now + COLLISION_PAUSE
             )
 
-    def record_failure(self, intent: sending.Intent, error: GatewayError) -> bool:
-        """The request did not end well. False: proven not sent, its people are pending again. True: it is in doubt.
-
-        Also a refusal is in doubt until it is looked up once: a wrong row in the classifier's table then costs a read
-        and not a double.
-        """
+    def _record_failure(self, intent: sending.Intent, error: GatewayError) -> bool:
         now = self._clock.now()
         evidence = {**error.evidence, "problem": str(error)}
         with self._store.write("failure") as session:

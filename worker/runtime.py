@@ -1,28 +1,29 @@
 """Everything real that the product works with, made in one place."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
 from pydantic import SecretStr
 
 from campaigns.clock import Clock, SystemClock
+from campaigns.sharing import Turns
+from worker.ceilings import CeilingsInForce
 from worker.definitions import Definitions
 from worker.dispatch import Dispatcher
 from worker.durability import require_durable
 from worker.gateway import GatewayClient, SendOutcome
 from worker.jobs import JobQueue, in_process_queue, redis_queue
-from worker.limits import levels, routes
-from worker.marker import FileMarker, Marker, NoMarker, RedisMarker
+from worker.ledger import StoreLedger
+from worker.limits import Limits
+from worker.marker import REDIS_KEY, FileMarker, Marker, NoMarker, RedisMarker, beside
 from worker.settings import Settings, SettingsError
-from worker.store import accounts, runs, sending
+from worker.store import accounts, runs
 from worker.store.engine import Store
 from worker.store.migrate import migrate
-from worker.throttle import InMemoryThrottle, RedisThrottle, Throttle, connect_for_throttle
-
-LONGEST_WINDOW: Final = timedelta(hours=1)
-"""The longest time that a rate can be counted over (`n/hour`)."""
+from worker.store.moving import require_here
+from worker.throttle import InMemoryThrottle, Ledger, RedisThrottle, Throttle, connect_for_throttle
+from worker.tuning import live_ceilings
 
 SANDBOX_ACCOUNT: Final = "sandbox"
 
@@ -40,8 +41,10 @@ class Runtime:
     marker: Marker
     account_id: int
     rehearsal: bool
+    ceilings: CeilingsInForce
     only_runs: set[int] | None = field(default=None)
     next_counts: dict[int, float] = field(default_factory=dict)  # run id -> when its open receipts may be counted again
+    turns: Turns = field(default_factory=Turns)  # who got how much: what keeps shares fair from tick to tick
 
     def includes(self, run_id: int) -> bool:
         """Whether this process works on the run."""
@@ -101,22 +104,23 @@ def build_runtime(
     gateway = GatewayClient(url, key, clock=clock, learned=learned)
     store = open_store(settings)
     require_durable(store)
+    require_here(store)
     on_redis = bool(settings.redis_url) and sandbox is None
     marker = _marker(settings, store, on_redis=on_redis)
     with store.write("account") as session:
         account_id = runs.ensure_account(session, account_key)
         if marker.read() > accounts.last_attempt_id(session):
             accounts.quarantine(session, account_id, now=clock.now())
-    throttle = _throttle(settings, clock, on_redis=on_redis)
-    if isinstance(throttle, InMemoryThrottle):
-        _remember(throttle, settings, store, account_key=account_key, account_id=account_id, now=clock.now())
+    ledger = StoreLedger(store, account_id)
+    ceilings = live_ceilings(store, account_id, settings, clock)
     dispatcher = Dispatcher(
         store=store,
         gateway=gateway,
-        throttle=throttle,
+        throttle=_throttle(settings, clock, ledger, on_redis=on_redis),
         clock=clock,
         settings=settings,
-        account_key=account_key,
+        limits=Limits(account_key, settings.zone),
+        ceilings=ceilings,
         marker=marker,
     )
     if on_redis and shared_queue:
@@ -133,33 +137,19 @@ def build_runtime(
         marker=marker,
         account_id=account_id,
         rehearsal=sandbox is not None,
+        ceilings=ceilings,
         only_runs=only_runs,
     )
 
 
-def _throttle(settings: Settings, clock: Clock, *, on_redis: bool) -> Throttle:
+def _throttle(settings: Settings, clock: Clock, ledger: Ledger, *, on_redis: bool) -> Throttle:
     if not on_redis:
-        return InMemoryThrottle(clock)
-    return RedisThrottle(connect_for_throttle(settings.redis_url))
-
-
-def _remember(
-    throttle: InMemoryThrottle, settings: Settings, store: Store, *, account_key: str, account_id: int, now: datetime
-) -> None:
-    """Count what earlier processes sent: a restart must not open a second budget."""
-    definitions = Definitions(store)
-    with store.read() as session:
-        recent = sending.recent_attempts(session, account_id, since=now - LONGEST_WINDOW)
-    for attempt in recent:
-        definition = definitions.get(attempt.definition_id)
-        route = next((r for r in routes(definition, first=0) if ",".join(r.targets) == attempt.target), None)
-        if route is not None:
-            taken = levels(settings, account_key, definition, attempt.run_id, route)
-            throttle.remember(max(1, attempt.segments), taken, attempt.started_at)
+        return InMemoryThrottle(clock, ledger)
+    return RedisThrottle(connect_for_throttle(settings.redis_url), ledger)
 
 
 def _marker(settings: Settings, store: Store, *, on_redis: bool) -> Marker:
     if on_redis:
-        return RedisMarker(connect_for_throttle(settings.redis_url), "campaigns:marker")
+        return RedisMarker(connect_for_throttle(settings.redis_url), REDIS_KEY)
     path = store.sqlite_path
-    return NoMarker() if path is None else FileMarker(path.with_name(f"{path.name}.marker"))
+    return NoMarker() if path is None else FileMarker(beside(path))

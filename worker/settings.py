@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
@@ -27,6 +27,24 @@ def _rate_or_none(value: Any) -> Any:
 
 
 OptionalRate = Annotated[Rate | None, NoDecode, BeforeValidator(_rate_or_none)]
+
+
+MOST_SEGMENTS: Final = 10_000_000
+"""The largest budget of a day or a month, as in a campaign file."""
+
+
+def _segments_or_none(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = value.strip().lower()
+    if text in {"", "none"}:
+        return None
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= MOST_SEGMENTS:
+        raise ValueError(f"must be a whole number of segments from 1 to {MOST_SEGMENTS}, or none")
+    return int(text)
+
+
+OptionalSegments = Annotated[int | None, BeforeValidator(_segments_or_none)]
 
 
 MEANINGS = frozenset({"account", "refused", "throttled", "too_big"})
@@ -62,7 +80,9 @@ class Settings(BaseSettings):
     database_url: str = Field(
         default="sqlite:///campaigns.db", description="SQLite, or PostgreSQL as `postgresql+psycopg://user@host/name`"
     )
+    database_url_file: Path | None = Field(default=None, description="a file that holds the database's address")
     redis_url: str = Field(default="", description="Redis for queue and throttle; empty: both in one process")
+    redis_url_file: Path | None = Field(default=None, description="a file that holds the address of Redis")
     inbox: Path = Field(default=Path("campaigns/inbox"), description="the folder that campaign files are dropped into")
     timezone: str = Field(
         default_factory=get_localzone_name, description="zone of times in campaign files; default: the machine's"
@@ -71,10 +91,15 @@ class Settings(BaseSettings):
     rate: OptionalRate = Field(
         default=None, description="ceiling over all campaigns of the account, such as `100/minute`"
     )
-    daily: str = Field(default="", description="not supported yet: a ceiling per day over all campaigns")
+    daily: OptionalSegments = Field(default=None, description="segments a day over all campaigns of the account")
+    monthly: OptionalSegments = Field(default=None, description="segments a calendar month over all campaigns")
     device_rate: OptionalRate = Field(
         default=Rate(30, timedelta(minutes=1)),
         description="ceiling of each device or SIM (Android's own limit for an app); `none` with `--sandbox`",
+    )
+    device_daily: OptionalSegments = Field(default=None, description="segments a day of each device or SIM")
+    device_monthly: OptionalSegments = Field(
+        default=None, description="segments a calendar month of each device or SIM"
     )
     send_by_seconds: float = Field(default=30, gt=0, le=3600, description="a request not written by then never is")
     settle_seconds: float = Field(
@@ -88,6 +113,9 @@ class Settings(BaseSettings):
         " (account, refused, throttled or too_big; `held` shows the fingerprints)",
     )
     threads: int = Field(default=4, ge=1, le=64, description="requests that one worker process has under way at once")
+    heartbeat_file: Path | None = Field(
+        default=None, description="a file that a service touches every two seconds while it works, for probes"
+    )
     log_format: str = Field(
         default="auto", pattern="^(auto|json|text)$", description="`json`, `text`, or `auto`: text on a terminal"
     )
@@ -98,13 +126,6 @@ class Settings(BaseSettings):
         if name not in available_timezones():
             raise ValueError("is not a time zone; use a name such as Europe/Rome")
         return name
-
-    @field_validator("daily")
-    @classmethod
-    def _not_yet(cls, daily: str) -> str:
-        if daily:
-            raise ValueError("is not supported yet; unset it")
-        return daily
 
     @field_validator("region", mode="before")
     @classmethod
@@ -118,19 +139,36 @@ class Settings(BaseSettings):
 
     def key(self) -> SecretStr:
         """The API key, from the setting or the file it names; empty when there is neither."""
-        if self.api_key_file is None:
-            return self.api_key
-        try:
-            return SecretStr(self.api_key_file.read_text(encoding="utf-8").strip())
-        except OSError as error:
-            raise SettingsError(
-                f"{PREFIX}API_KEY_FILE names {self.api_key_file}, which cannot be read ({error.strerror}); "
-                "mount the secret there or set CAMPAIGNS_API_KEY"
-            ) from None
+        return self.api_key if self.api_key_file is None else SecretStr(_read_secret(self.api_key_file, "api_key"))
+
+
+ADDRESSES: Final = ("database_url", "redis_url")
+"""Settings that may carry a password, and may therefore be read from a mounted secret: `NAME_file` wins over `NAME`."""
 
 
 def load_settings(**overrides: Any) -> Settings:
     """The settings in force; `overrides` win over the environment. Raises `SettingsError`, one sentence."""
+    settings = _load(overrides)
+    files: dict[str, Path | None] = {name: getattr(settings, f"{name}_file") for name in ADDRESSES}
+    return settings.model_copy(
+        update={
+            name: _read_secret(file, name) for name, file in files.items() if file is not None and name not in overrides
+        }
+    )
+
+
+def _read_secret(file: Path, name: str) -> str:
+    setting = PREFIX + name.upper()
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        problem = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise SettingsError(
+            f"{setting}_FILE names {file}, which cannot be read ({problem}); mount the secret there or set {setting}"
+        ) from None
+
+
+def _load(overrides: dict[str, Any]) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:

@@ -1,8 +1,9 @@
 """`pause`, `resume`, `cancel`: stopping what is under way, for a while or for good."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +15,7 @@ from scheduler.cli.output import print_json, say, state_words
 if TYPE_CHECKING:
     from sqlmodel import Session
 
-    from worker.store.runs import RunView
+    from worker.store.runs import InFlight, RunView
 
 
 def register(app: typer.Typer) -> None:
@@ -25,21 +26,23 @@ def register(app: typer.Typer) -> None:
 
 
 def pause(campaign: Slug, json: AsJson = False) -> None:
-    """Start no new request of a campaign until it is resumed.
+    """Start no new request of a campaign until it is resumed, on any worker.
 
     A request that is under way is finished, and receipts are followed.
     """
+    from campaigns.clock import SystemClock
     from worker.store.runs import PAUSED_BY_HAND, in_flight, pause_run
 
     with _transaction(campaign) as (session, run):
         if not pause_run(session, run.id, PAUSED_BY_HAND):
             raise Refused(f"{campaign} is {state_words(run.state.value)} already: there is nothing to pause")
-        batches = in_flight(session, run.id)
+        under_way = in_flight(session, run.id)
+    now = SystemClock().now()
     if json:
-        print_json({"campaign": campaign, "run": run.id, "state": "paused", "in_flight": batches})
+        print_json({"campaign": campaign, "run": run.id, "state": "paused", "in_flight": _as_json(under_way, now)})
         return
     say(f"{campaign} is paused; let it go on with: campaigns resume {campaign}")
-    _tell_in_flight(batches)
+    _tell_in_flight(under_way, now)
 
 
 def resume(
@@ -53,16 +56,21 @@ def resume(
     """Let a paused campaign go on where it was."""
     from worker.store.accounts import QUARANTINE, account_view, resume_account
     from worker.store.outlook import outlook
-    from worker.store.runs import resume_run
+    from worker.store.queue import requeue_runs
+    from worker.store.runs import list_runs, resume_run
 
     with _transaction(campaign) as (session, run):
         if account:
             if account_view(session, run.account_id).paused_reason == QUARANTINE:
                 raise Refused(QUARANTINE)
-            if resume_account(session, run.account_id) and run.state.value != "paused":
+            has_resumed = resume_account(session, run.account_id)
+            requeue_runs(session, [each.id for each in list_runs(session)])
+            if has_resumed and run.state.value != "paused":
                 say("the gateway account goes on")
                 return
         state = resume_run(session, run.id)
+        # Workers took its jobs meanwhile and found nothing to do: it would wait a minute until they count as lost.
+        requeue_runs(session, [run.id])
         account_reason = outlook(session, run.id).account_reason
         if state is None:
             waits = f"; its account is: {account_reason}" if account_reason else ""
@@ -95,16 +103,18 @@ def cancel(
         if sys.stdin.readline().strip().casefold() not in {"y", "yes"}:
             typer.echo(f"{campaign} was left as it is", err=True)
             return
+    now = SystemClock().now()
     with _transaction(campaign) as (session, run):
-        unsent = cancel_run(session, run.id, "cancelled by hand", SystemClock().now())
+        unsent = cancel_run(session, run.id, "cancelled by hand", now)
         if unsent is None:
             raise Refused(f"{campaign} is {state_words(run.state.value)} already: there is nothing to cancel")
-        batches = in_flight(session, run.id)
+        under_way = in_flight(session, run.id)
     if json:
-        print_json({"campaign": campaign, "run": run.id, "state": "cancelled", "unsent": unsent, "in_flight": batches})
+        in_json = _as_json(under_way, now)
+        print_json({"campaign": campaign, "run": run.id, "state": "cancelled", "unsent": unsent, "in_flight": in_json})
         return
     say(f"{campaign} is cancelled: {unsent:,} recipients will never be sent to")
-    _tell_in_flight(batches)
+    _tell_in_flight(under_way, now)
 
 
 @contextmanager
@@ -117,7 +127,18 @@ def _transaction(slug: str) -> Iterator[tuple["Session", "RunView"]]:
         yield session, latest_run(session, slug)
 
 
-def _tell_in_flight(batches: list[int]) -> None:
-    if batches:
-        numbers = ", ".join(map(str, batches))
-        say(f"these batches are under way or looked up at the gateway, and may still be delivered: {numbers}")
+def _age_seconds(request: "InFlight", now: datetime) -> float:
+    return max(0.0, round((now - request.started_at).total_seconds(), 1))
+
+
+def _as_json(under_way: Sequence["InFlight"], now: datetime) -> list[dict[str, float]]:
+    return [{"batch": r.batch_id, "recipients": r.recipients, "age_seconds": _age_seconds(r, now)} for r in under_way]
+
+
+def _tell_in_flight(under_way: Sequence["InFlight"], now: datetime) -> None:
+    if not under_way:
+        return
+    say("under way, or looked up at the gateway, and perhaps still delivered:")
+    for request in under_way:
+        people = f"{request.recipients:,} to be sent to" if request.recipients else "a contact list"
+        say(f"  batch {request.batch_id}: {people}, for {_age_seconds(request, now):g} s")

@@ -1,7 +1,7 @@
 """What `campaigns plan` shows: a plan made, counted and thrown away."""
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,13 +10,14 @@ from campaigns.batching import NO_LIMIT, BatchLimits, into_batches
 from campaigns.definition import Definition, DeviceMode, Rate
 from campaigns.forecast import Forecast, forecast
 from campaigns.lifecycle import RecipientState
+from campaigns.periods import Allowance
 from campaigns.planning import PlanSummary, plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.segments import segmentation
 from scheduler.cli.output import local_time, print_counts, print_facts, say
-from scheduler.intake import limits_of, list_of, rates_of
+from scheduler.intake import allowances_of, limits_of, list_of, rates_of, too_dear
 from scheduler.report import utc
-from worker.limits import routes
+from worker.limits import Scope, routes
 from worker.settings import Settings
 
 REASONS: Final = 3
@@ -25,7 +26,10 @@ REASONS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a campaign would do. `rates` are those of all its devices together; `reasons` say why some get nothing."""
+    """What a campaign would do. `reasons` say why some get nothing.
+
+    `rates` and `budgets` are those of all its devices together.
+    """
 
     definition: Definition
     plan_hash: str
@@ -33,6 +37,7 @@ class Preview:
     limits: BatchLimits
     requests: int
     rates: tuple[Rate, ...]
+    budgets: tuple[Allowance, ...]
     reasons: tuple[str, ...]
     forecast: Forecast | None
 
@@ -51,6 +56,7 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
         problem = "" if plan.summary.audience or list_of(definition) else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)
+    problem = problem or too_dear(definition, settings, plan.summary)
     if problem:
         raise CampaignFileError([Problem(source, 1, 1, "audience", problem)])
     segments = plan.summary.segments
@@ -58,11 +64,11 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
         requests, segments = 1, segmentation(definition.message).segments  # one request; the gateway knows for how many
     rates = _rates(definition, settings)
     start = max(definition.schedule.start_at() or now, now)
-    estimate = forecast(
-        segments, start=start, rates=rates, window=definition.schedule.window, zone=definition.schedule.zone
-    )
+    budgets = _budgets(definition, settings)
+    schedule = definition.schedule
+    estimate = forecast(segments, start=start, rates=rates, window=schedule.window, zone=schedule.zone, budgets=budgets)
     examples = tuple(reason for state in RecipientState for reason in reasons.get(state, ()))
-    return Preview(definition, plan.hash, plan.summary, limits, requests, rates, examples, estimate)
+    return Preview(definition, plan.hash, plan.summary, limits, requests, rates, budgets, examples, estimate)
 
 
 def _rates(definition: Definition, settings: Settings) -> tuple[Rate, ...]:
@@ -71,6 +77,15 @@ def _rates(definition: Definition, settings: Settings) -> tuple[Rate, ...]:
         shared = Rate(rate.count * len(routes(definition, first=0)), rate.per)
         settings = settings.model_copy(update={"device_rate": shared})
     return tuple(rates_of(definition, settings))
+
+
+def _budgets(definition: Definition, settings: Settings) -> tuple[Allowance, ...]:
+    """Every budget that applies; devices that take turns each have their own."""
+    devices = len(routes(definition, first=0))
+    return tuple(
+        replace(allowance, segments=allowance.segments * devices) if scope is Scope.DEVICE else allowance
+        for scope, allowance in allowances_of(definition, settings)
+    )
 
 
 def device_words(definition: Definition) -> str:
@@ -122,6 +137,7 @@ def preview_json(seen: Preview) -> dict[str, Any]:
         "warnings": list(summary.warnings),
         "devices": device_words(definition),
         "rates": [str(rate) for rate in seen.rates],
+        "budgets": [str(budget) for budget in seen.budgets],
         "batch_size": seen.limits.messages,
         "batch_segments": seen.limits.segments if seen.limits.segments < NO_LIMIT else None,
         "requests": seen.requests,
@@ -134,7 +150,7 @@ def preview_json(seen: Preview) -> dict[str, Any]:
 def print_preview(seen: Preview) -> None:
     """The facts for people."""
     definition, summary = seen.definition, seen.summary
-    rates = [f"at most {rate}" for rate in seen.rates]
+    rates = [f"at most {limit}" for limit in (*seen.rates, *seen.budgets)]
     print_facts(
         [
             ("campaign", definition.campaign),

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from campaigns.clock import SystemClock
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from scheduler.cli.output import local_time, print_facts, print_run, print_table, say, state_words
 from scheduler.cli.reading import latest_run
 from scheduler.report import run_summary
+from scheduler.throttling import Limit, slowed_devices
 from worker.store.counts import Books, books
 from worker.store.engine import Store
 from worker.store.outlook import Outlook, outlook
@@ -36,13 +38,19 @@ class Progress:
     run: RunView
     books: Books
     outlook: Outlook
+    slowed: tuple[Limit, ...] = ()
 
 
 def read_progress(store: Store, slug: str | None) -> list[Progress]:
     """How far one campaign is, or all of them, the oldest first. Raises `Refused` for an unknown one."""
     with store.read() as session:
         runs = list_runs(session) if slug is None else [latest_run(session, slug)]
-        return [Progress(run, books(session, run.id), outlook(session, run.id)) for run in runs]
+        at_work = {run.account_id for run in runs if run.finished_at is None}
+        slowed = {account: tuple(slowed_devices(session, account, SystemClock().now())) for account in at_work}
+        return [
+            Progress(run, books(session, run.id), outlook(session, run.id), slowed.get(run.account_id, ()))
+            for run in runs
+        ]
 
 
 def summaries(seen: Sequence[Progress]) -> Iterator[dict[str, Any]]:
@@ -68,6 +76,8 @@ def show_progress(seen: Sequence[Progress], zone: ZoneInfo, *, in_detail: bool) 
     ]
     figures = (*COLUMNS, "audience")
     print_table(("campaign", "state", *figures, "started", "remarks"), rows, numeric=figures)
+    for line in dict.fromkeys(line for entry in seen for line in _slowed(entry, zone)):
+        say(line)
 
 
 def _show_one(entry: Progress, zone: ZoneInfo) -> None:
@@ -82,12 +92,21 @@ def _show_one(entry: Progress, zone: ZoneInfo) -> None:
             ("batches", ", ".join(f"{n:,} {state_words(state.value)}" for state, n in sorted(batches.items()))),
             ("in flight", f"{in_flight:,} of them" if in_flight else ""),
             ("now", waits_for(entry, zone)),
+            ("phones", "\n".join(_slowed(entry, zone))),
         ]
     )
 
 
 def _rehearsal(run: RunView) -> str:
     return "a rehearsal in the sandbox" if run.rehearsal else ""
+
+
+def _slowed(entry: Progress, zone: ZoneInfo) -> list[str]:
+    return [
+        f"{limit.what} is slowed down to {limit.value}, at its own pace again {local_time(limit.until, zone)}: "
+        f"{limit.reason}"
+        for limit in entry.slowed
+    ]
 
 
 def waits_for(entry: Progress, zone: ZoneInfo) -> str:

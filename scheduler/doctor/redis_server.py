@@ -7,7 +7,7 @@ from typing import Any, Final
 import redis
 
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
-from worker.jobs import QUEUE
+from worker.jobs import QUEUES
 from worker.throttle import Level, RedisThrottle, ThrottleUnavailable
 
 REDIS: Final = Area.REDIS
@@ -15,7 +15,7 @@ REDIS: Final = Area.REDIS
 PROBE: Final = Level("doctor", 1_000_000, timedelta(seconds=1))
 """A level of the doctor's own: a million segments a second, so that the question takes nothing from anybody."""
 
-JOBS: Final = (f"campaigns:{QUEUE}", f"campaigns:{QUEUE}.DQ")
+JOBS: Final = tuple(f"campaigns:{queue}{ending}" for queue in QUEUES.values() for ending in ("", ".DQ"))
 """Where Dramatiq keeps its jobs: those to be done, and those that wait for a moment."""
 
 
@@ -75,7 +75,8 @@ def _persistence(client: redis.Redis, kept: dict[str, Any]) -> Finding:
         return ok(REDIS, f"Redis keeps its state on disk from time to time (save {answer['save']})")
     return problem(
         REDIS,
-        "Redis keeps nothing on disk: after its restart rates are counted anew and may be exceeded once",
+        "Redis keeps nothing on disk: after its restart nothing is sent until rates are counted from the database, "
+        "and a restored database is not noticed",
         "set appendonly to yes",
     )
 

@@ -1,44 +1,159 @@
-"""Keeping the queue filled with what is due, and little more: the queue may forget, and must not matter."""
+"""Keeping the queue filled with what is due, and little more: the queue may forget, and must not matter.
 
-import math
+Where several campaigns want the same account or the same phones, this is where it is decided whose turn it is
+(`campaigns.sharing`): little is in the queue at any moment, so nobody urgent waits behind much.
+"""
+
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from campaigns.definition import Definition
+from campaigns.batching import NO_LIMIT
+from campaigns.definition import Definition, Rate
+from campaigns.sharing import Contender, Portion, Room
+from worker.ceilings import Ceilings
+from worker.limits import allowances, routes
 from worker.runtime import Runtime
-from worker.store import queue
+from worker.store import queue, sending
+from worker.store.queue import Demand, Due
 
-SECONDS_AHEAD: Final = 2.0
-"""How much work of a run with a rate is in the queue at most."""
+OWN_SECONDS: Final = 1.0
+"""How much work of a campaign with a rate is on its way: what sleeps in a thread or waits for the throttle counts."""
+
+SHARED_SECONDS: Final = 2.0
+"""How much work of all campaigns under one account or phone is on its way."""
 
 MOST_QUEUED: Final = 256
-"""How many batches of a run without a rate are in the queue at most: a tick's worth of small ones and to spare."""
+"""How many requests are in the queue at most: a tick's worth of small ones and to spare."""
 
 
 def drain(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Enqueue due batches of every running run whose window is open."""
+    """Enqueue due batches of running runs whose window is open, to each its share."""
     with runtime.store.read() as session:
-        running = queue.drainable_runs(session, runtime.account_id)
-    enqueued = 0
-    for run_id, definition_id in running:
-        if not runtime.includes(run_id):
-            continue
-        definition = runtime.definitions.get(definition_id)
+        everybody = queue.demands(session, runtime.account_id, now=now)
+    demands = [demand for demand in everybody if runtime.includes(demand.run_id)]
+    if not any(demand.has_due for demand in demands):
+        return {"enqueued": 0}  # spares an idle service a write transaction ten times a second
+    chosen = _choose(runtime, demands, now)
+    if not chosen:
+        return {"enqueued": 0}
+    with runtime.store.write("queue") as session:
+        queued = queue.queue_batches(session, [portion.id for _, portion in chosen], now=now)
+        for _, portion in chosen:
+            if portion.id in queued and portion.is_cut:
+                # A limit was lowered after it was planned. The throttle counts a request that is dearer than a limit
+                # as that limit, or it could never go: it would break it. The rest is due as well.
+                sending.split_batch(session, portion.id, until=now, reason="", most_segments=portion.segments)
+    try:
+        for contender, portion in chosen:
+            if portion.id in queued:
+                runtime.queue.enqueue([portion.id], contender.kind)
+    except Exception:
+        # Redis is away. A job that got there all the same is harmless; a batch without one would wait for its rescue.
+        with runtime.store.write("queue_undone") as session:
+            queue.give_back(session, queued)
+        raise
+    return {"enqueued": len(queued)}
+
+
+def _choose(runtime: Runtime, demands: Sequence[Demand], now: datetime) -> list[tuple[Contender, Portion]]:
+    ceilings = runtime.ceilings.current()
+    shared = _Shared(ceilings)
+    most: dict[int, int] = {}
+    waiting: list[tuple[Demand, Definition, Room, tuple[Room, ...]]] = []
+    for demand in demands:
+        definition = runtime.definitions.get(demand.definition_id)
         schedule = definition.schedule
-        if schedule.window is not None and not schedule.window.contains(now, schedule.zone):
+        may_send = demand.has_due and (schedule.window is None or schedule.window.contains(now, schedule.zone))
+        if not (may_send or demand.queued_batches or demand.asleep_segments):
             continue
-        with runtime.store.read() as session:
-            if not queue.has_due(session, run_id, now=now):
-                continue  # spares an idle run a write transaction four times a second
-        with runtime.store.write("queue") as session:
-            due = queue.queue_due(session, run_id, now=now, room=_room(runtime, definition))
-        enqueued += runtime.queue.enqueue(due)
-    return {"enqueued": enqueued}
+        rate = ceilings.campaign_rates.get(demand.campaign, definition.throughput.rate)
+        lanes = shared.lanes(definition)
+        shared.count(demand, rate, lanes)
+        if may_send:
+            own = _room(rate, OWN_SECONDS)
+            own.used = demand.queued_segments + demand.asleep_segments
+            most[demand.run_id] = _most_segments(runtime, ceilings, definition, rate)
+            waiting.append((demand, definition, own, lanes))
+    free = MOST_QUEUED - sum(demand.queued_batches for demand in demands)
+    due = _due(runtime, waiting, shared, free, now)
+    return runtime.turns.share(
+        shared.account,
+        [
+            Contender(
+                demand.run_id,
+                definition.kind,
+                ceilings.weights.get(demand.campaign, 1),
+                [_portion(batch, most[demand.run_id]) for batch in due.get(demand.run_id, ())],
+                own,
+                lanes,
+            )
+            for demand, definition, own, lanes in waiting
+        ],
+        requests=free,
+    )
 
 
-def _room(runtime: Runtime, definition: Definition) -> int:
-    rates = [rate for rate in (definition.throughput.rate, runtime.settings.rate) if rate is not None]
-    if not rates:
-        return MOST_QUEUED
-    # Batches are one recipient at least, so this is never less than two seconds' worth.
-    return min(MOST_QUEUED, max(2, math.ceil(min(rate.per_second for rate in rates) * SECONDS_AHEAD)))
+def _portion(batch: Due, most_segments: int) -> Portion:
+    is_cut = batch.segments > most_segments
+    return Portion(batch.id, min(batch.segments, most_segments), batch.is_back, is_cut)
+
+
+def _most_segments(runtime: Runtime, ceilings: Ceilings, definition: Definition, own: Rate | None) -> int:
+    devices = [ceilings.device_rates.get(r.level_key, ceilings.device_rate) for r in routes(definition, first=0)]
+    rates = [rate.count for rate in (ceilings.account_rate, own, *devices) if rate is not None]
+    budgets = [allowance.segments for _, allowance in allowances(ceilings, runtime.settings.zone, definition)]
+    return min([*rates, *budgets], default=NO_LIMIT)
+
+
+def _due(
+    runtime: Runtime,
+    waiting: Sequence[tuple[Demand, Definition, Room, tuple[Room, ...]]],
+    shared: "_Shared",
+    free: int,
+    now: datetime,
+) -> dict[int, list[Due]]:
+    """The next batches of those that have room at all."""
+    hungry = [
+        demand.run_id
+        for demand, _, own, lanes in waiting
+        if not own.is_full and (not lanes or not all(lane.is_full for lane in lanes))
+    ]
+    if not hungry or free <= 0 or shared.account.is_full:
+        return {}
+    # Twice an even share of the queue: if most of them may take little, the next tick fills up what is left.
+    most = max(2, 2 * free // len(hungry))
+    with runtime.store.read() as session:
+        return queue.due_batches(session, hungry, now=now, most=most)
+
+
+class _Shared:
+    """The limits that campaigns have in common, and what is on its way under each of them."""
+
+    def __init__(self, ceilings: Ceilings) -> None:
+        self._ceilings = ceilings
+        self._rooms: dict[str, Room] = {}
+        self.account = _room(ceilings.account_rate, SHARED_SECONDS)
+
+    def lanes(self, definition: Definition) -> tuple[Room, ...]:
+        """The phones that a campaign can go by; none if one of them has no limit."""
+        lanes = []
+        for route in routes(definition, first=0):
+            key = route.level_key
+            rate = self._ceilings.device_rates.get(key, self._ceilings.device_rate)
+            if rate is None:
+                return ()
+            lanes.append(self._rooms.setdefault(key, _room(rate, SHARED_SECONDS)))
+        return tuple(lanes)
+
+    def count(self, demand: Demand, rate: Rate | None, lanes: Sequence[Room]) -> None:
+        """Count what is on its way already; which phone a queued request takes is open, so all of them in parts."""
+        for room in (self.account, *lanes):
+            # Who is slower than that by itself sleeps for its own limit, and keeps nobody from the others' slots.
+            is_slower = rate is not None and rate.per_second * SHARED_SECONDS < room.size
+            used = demand.queued_segments + (0 if is_slower else demand.waking_segments)
+            room.used += used if room is self.account else used / len(lanes)
+
+
+def _room(rate: Rate | None, seconds: float) -> Room:
+    return Room() if rate is None else Room(max(1.0, rate.per_second * seconds))

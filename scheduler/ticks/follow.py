@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.lifecycle import RecipientState
+from scheduler.slowing import slow_down
 from worker.gateway import GatewayError, MessageStatus, result_words
 from worker.gateway.results import Message
 from worker.logs import get_logger
@@ -128,11 +129,13 @@ def _slices(due: Sequence[Group], now: datetime) -> list[tuple[datetime, datetim
 
 
 def _store(runtime: Runtime, run_ids: set[int], messages: Sequence[Message], reads: int) -> int:
+    in_force = runtime.ceilings.current()  # not inside the transaction: it may need one of its own
     with runtime.store.write("receipts") as session:
         receipts.count_reads(session, run_ids, reads)
         if not messages:
             return 0
         accounts.raise_floor(session, runtime.account_id, max(message.id for message in messages))
+        slow_down(runtime, session, messages, in_force=in_force, now=runtime.clock.now())
         return receipts.apply_receipts(session, runtime.account_id, [r for m in messages if (r := receipt_of(m))])
 
 

@@ -3,10 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from campaigns.lifecycle import RunState
 from worker.gateway import GatewayError
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import accounts
+from worker.store import accounts, queue, runs
 
 PROBE_EVERY: Final = timedelta(seconds=60)
 
@@ -23,6 +24,8 @@ def probe(runtime: Runtime, now: datetime) -> dict[str, int]:
             accounts.postpone_probe(session, account.id, now + PROBE_EVERY)
             return {"resumed": 0}
         resumed = accounts.resume_account(session, account.id)
+        # While it was paused, workers threw the jobs of its batches away.
+        queue.requeue_runs(session, [run.id for run in runs.list_runs(session, [RunState.RUNNING])])
     get_logger().info("account.resumed", was=account.paused_reason)
     return {"resumed": int(resumed)}
 

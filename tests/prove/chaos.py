@@ -8,16 +8,19 @@ import argparse
 import json
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.prove.checker import Findings, check
 from tests.prove.evidence import Ceiling
@@ -36,9 +39,19 @@ POINTS: Final = (*REQUEST, *(f"{step}:{moment}" for step in STEPS for moment in 
 """Where half of the kills are aimed at; the others come at any moment."""
 
 RATE: Final = 40
-"""Segments a second: what stretches the sending, so that kills find it under way."""
+"""Segments a second: what stretches a short trial's sending, so that kills find it under way."""
 
 BATCH: Final = 5
+UNDER_FIRE: Final = 0.95
+"""Share of the people (0..1) that the gateway has when the faults and the kills end, in a trial that lasts so long."""
+
+LIVES_SECONDS: Final = (2.5, 15.0)
+"""The longest life of a process: while the kills that were asked for are made, and after them."""
+
+A_PERSON_LOOKS_EVERY: Final = 20
+"""So many kills of a service's processes lie between two looks whether a campaign paused itself."""
+
+FOLLOW: Final = "60s"
 GAVE_UP: Final = "ended by itself"
 """What no process of a service may do."""
 
@@ -52,13 +65,19 @@ CLOCK_OFFSET_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What is tried. `faults` is the share (0..1) of sends that fault."""
+    """What is tried. `faults` is the share (0..1) of sends that fault, `rate` is in segments a second.
+
+    `endure`: faults and kills go on until most people were sent, and there are more kills than `kills`.
+    """
 
     mode: str
     recipients: int
     kills: int
     faults: float
     seed: int
+    rate: int = RATE
+    batch: int = BATCH
+    endure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +110,10 @@ class _Course:
     def write(self, folder: Path) -> list[Audience]:
         """Two campaigns; half of the second one's people are in the first, too."""
         half = self.trial.recipients // 2
-        more = f"  rate: {RATE}/second\nfollow:\n  until: 60s\n"
+        more = f"  rate: {self.trial.rate}/second\nfollow:\n  until: {FOLLOW}\n"
         return [
-            write_campaign(folder, name, recipients=count, first=first, batch_size=BATCH, more=more)
-            for name, count, first in (("first", half, 0), ("second", self.trial.recipients - half, half // 2))
+            write_campaign(folder, name, recipients=people, first=first, batch_size=self.trial.batch, more=more)
+            for name, people, first in (("first", half, 0), ("second", self.trial.recipients - half, half // 2))
         ]
 
     def aim(self) -> tuple[str, ...]:
@@ -102,6 +121,19 @@ class _Course:
         if self.rng.random() < 0.5:
             return ()
         return ("--crash", f"{self.rng.choice(POINTS)}:{self.rng.randint(1, 3)}")
+
+    def blows(self) -> Iterator[int]:
+        """The number of each kill to come, from 0, until there is an end to it."""
+        for number in count():
+            is_enough = number >= self.trial.kills
+            if is_enough and (not self.trial.endure or self.stage.stored() >= UNDER_FIRE * self.trial.recipients):
+                return
+            yield number
+
+    def life_seconds(self, number: int) -> float:
+        """How long a process lives that is killed as the `number`-th."""
+        first, later = LIVES_SECONDS
+        return self.rng.uniform(0.0, first if number < self.trial.kills else later)
 
     def end(self, process: Process) -> None:
         """Kill it, unless it has killed itself."""
@@ -114,17 +146,22 @@ def embedded(trial: Trial, stage: Stage) -> tuple[list[Audience], bool, Counter[
     course = _Course(trial, stage, random.Random(trial.seed))
     audiences = course.write(stage.folder)
     command = ("run", *(str(audience.path) for audience in audiences), "--json", "--verbose")
-    stage.put_faults(unrest(trial.faults, trial.seed))
-    for _ in range(trial.kills):
+    stage.put_faults(unrest(trial.faults, trial.seed, rare=STOPS_THE_ACCOUNT if trial.endure else ()))
+    for number in course.blows():
         process = stage.start(*command, victim=course.aim())
         log = stage.product.outputs[-1]
         # mypy cannot infer a lambda whose defaults bind loop variables.
         wait_until(lambda p=process, log=log: p.exitcode is not None or log.stat().st_size > 0, 10.0)  # type: ignore[misc]
-        if not ends_within(process, course.rng.uniform(0.0, 2.5)) and course.rng.random() < 0.3:
+        if not ends_within(process, course.life_seconds(number)) and course.rng.random() < 0.3:
             freeze(process, 2.5)
             course.done["paused"] += 1
         if process.exitcode is None or process.exitcode < 0:
             course.end(process)
+        elif process.exitcode in {0, 3}:
+            break
+        else:
+            course.done[f"run ended with {process.exitcode}"] += 1
+            _as_a_person(stage, audiences)
     stage.put_faults(QUIET)
     until = time.monotonic() + SETTLED_SECONDS
     while time.monotonic() < until:
@@ -193,14 +230,16 @@ def fleet(trial: Trial, stage: Stage, redis: RedisServer) -> tuple[list[Audience
     def repeat() -> None:
         # Also what brings back the jobs that a flush lost, or their batches would wait a minute for the rescue.
         jobs = redis_queue(redis.url, lambda _: None)
-        course.done["jobs repeated"] += jobs.enqueue(range(1, trial.recipients // BATCH + 1))
+        course.done["jobs repeated"] += jobs.enqueue(range(1, trial.recipients // trial.batch + 1))
         jobs.stop()
 
     others: list[Callable[[], None]] = [flush, repeat, processes.pause_one]
-    for number in range(trial.kills):
+    for number in course.blows():
         processes.kill_one()
         others[number % len(others)]()
-        time.sleep(course.rng.uniform(0.2, 1.5))
+        if number % A_PERSON_LOOKS_EVERY == 0:
+            _as_a_person(stage, audiences)
+        time.sleep(0.2 + course.life_seconds(number) / 2)
         processes.revive()
     stage.put_faults(QUIET)
     reports = [stage.inbox / f"{audience.campaign}.report.csv" for audience in audiences]
@@ -220,7 +259,8 @@ def run(trial: Trial, folder: Path, *, redis: RedisServer | None = None, postgre
     began = time.monotonic()
     # Between the moment at which the product counts a segment and the one at which the gateway stores it lies up to a
     # second, by the late commits above all: another second's worth, and the requests of every thread.
-    ceiling = Ceiling(2 * RATE, timedelta(seconds=1), slack_segments=2 * RATE + THREADS * BATCH)
+    slack = 2 * trial.rate + THREADS * trial.batch
+    ceiling = Ceiling(2 * trial.rate, timedelta(seconds=1), slack_segments=slack)
     with Stage(folder, database_url=postgres_url, redis_url=redis.url if redis else "") as stage:
         if redis is None:
             audiences, has_ended, disturbances = embedded(trial, stage)
@@ -264,6 +304,38 @@ def run_with_servers(trial: Trial, folder: Path) -> Outcome:
         return run(trial, folder, redis=redis, postgres_url=postgres.url(postgres.create_database()))
 
 
+def run_many(trials: int, arguments: Sequence[str], seed: int) -> list[dict[str, Any]]:
+    """So many trials at once with seeds from `seed` on, each in a process of its own; their outcomes as JSON has them.
+
+    Most of a trial is waiting for what is in doubt, at most three requests of one account at a time: trials beside each
+    other are what uses a machine.
+    """
+
+    def one(number: int) -> dict[str, Any]:
+        with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+            told = Path(folder, "outcome.json")
+            command = [sys.executable, "-m", __spec__.name, *arguments, "--trials", "1", "--seed", str(seed + number)]
+            ended = subprocess.run([*command, "--json", str(told)], capture_output=True, text=True, check=False)
+            sys.stdout.write(f"{ended.stdout or ended.stderr[-2000:]}\n")
+            sys.stdout.flush()
+            outcome: dict[str, Any] = json.loads(told.read_text()) if told.exists() else {}
+            return {**outcome, "is_kept": ended.returncode == 0}
+
+    with ThreadPoolExecutor(trials) as pool:
+        return list(pool.map(one, range(trials)))
+
+
+def sums(outcomes: Sequence[dict[str, Any]]) -> str:
+    """Every figure of several outcomes, added up."""
+    total: Counter[str] = Counter()
+    for outcome in outcomes:
+        total["trials that kept every promise"] += outcome["is_kept"]
+        total.update({"posts": outcome.get("posts", 0), "faults": sum(outcome.get("faults", {}).values())})
+        total.update(outcome.get("disturbances", {}))
+        total.update({k: v for k, v in outcome.get("findings", {}).items() if isinstance(v, int)})
+    return "\n".join(f"{name:>32}  {value:,}" for name, value in total.items())
+
+
 def main(arguments: Sequence[str]) -> int:
     """Exit code 1: a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.prove.chaos")
@@ -272,10 +344,23 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--kills", type=int, default=8)
     parser.add_argument("--faults", type=float, default=0.2, metavar="SHARE")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rate", type=int, default=RATE, help="segments a second")
+    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--endure", action="store_true", help="faults and kills until most people were sent")
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--trials", type=int, default=1, help="so many at once, with seeds from --seed on")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder and leave it behind")
     chosen = parser.parse_args(arguments)
-    trial = Trial(chosen.mode, chosen.recipients, chosen.kills, chosen.faults, chosen.seed)
+    if chosen.trials > 1:
+        outcomes = run_many(chosen.trials, arguments, chosen.seed)
+        sys.stdout.write(sums(outcomes) + "\n")
+        if chosen.json:
+            chosen.json.write_text(json.dumps(outcomes, indent=1) + "\n")
+        return 0 if all(outcome["is_kept"] for outcome in outcomes) else 1
+    trial = Trial(
+        chosen.mode, chosen.recipients, chosen.kills, chosen.faults, chosen.seed, chosen.rate, chosen.batch,
+        chosen.endure,
+    )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
         outcome = run_with_servers(trial, chosen.keep or Path(temporary))
     sys.stdout.write(table(outcome) + "\n")

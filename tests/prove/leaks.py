@@ -11,6 +11,9 @@ import redis
 PROBE_CHARACTERS: Final = 16
 """So much of a text's beginning is looked for: enough not to be an accident, little enough to find a cut text."""
 
+HEAD_CHARACTERS: Final = 8
+"""A campaign's texts begin alike: an output without any of the few first halves has none of 100,000 beginnings."""
+
 _DIGITS: Final = re.compile(r"\d{8,}")
 
 
@@ -18,6 +21,7 @@ def leaks(outputs: Mapping[str, str], *, key: str, numbers: Iterable[str], texts
     """One sentence for each kind of secret in each output; it does not repeat the secret."""
     digits = {number.lstrip("+") for number in numbers}
     probes = {form for text in texts for form in _forms(text[:PROBE_CHARACTERS])}
+    heads = {probe[:HEAD_CHARACTERS] for probe in probes}
     found = []
     for name, content in outputs.items():
         if key and any(form in content for form in _forms(key)):
@@ -25,7 +29,8 @@ def leaks(outputs: Mapping[str, str], *, key: str, numbers: Iterable[str], texts
         count = _numbers_in(content, digits)
         if count:
             found.append(f"{name}: {count} full phone numbers stand in it")
-        count = sum(probe in content for probe in probes)
+        has_head = any(head in content for head in heads)
+        count = sum(probe in content for probe in probes) if has_head else 0
         if count:
             found.append(f"{name}: {count} beginnings of texts stand in it")
     return found

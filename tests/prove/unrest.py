@@ -31,12 +31,16 @@ within 2 + 1 + 0.5 s of its intent. What is never answered outlasts `send_by` an
 QUIET: Final = FaultPlan()
 
 
-def unrest(share: float, seed: int, *, without: Collection[str] = ()) -> FaultPlan:
-    """Every fault that the promise covers, at this share (0..1) of all sends; reads and connections half as often."""
+def unrest(share: float, seed: int, *, without: Collection[str] = (), rare: Collection[str] = ()) -> FaultPlan:
+    """Every fault that the promise covers, at this share (0..1) of all sends; reads and connections half as often.
+
+    Those in `rare` come a tenth as often as the others.
+    """
     left_out = LYING_READS | ASKS_A_PERSON | set(without)
 
     def rule(kind: RequestKind, rate: float) -> FaultRule:
-        return FaultRule((kind,), rate, dict.fromkeys((n for n in faults_of(kind, FAULTS) if n not in left_out), 1.0))
+        weights = {name: 0.1 if name in rare else 1.0 for name in faults_of(kind, FAULTS) if name not in left_out}
+        return FaultRule((kind,), rate, weights)
 
     rules = (
         rule(RequestKind.SEND, share), rule(RequestKind.READ, share / 2), rule(RequestKind.CONNECT, share / 4),

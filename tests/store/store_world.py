@@ -64,6 +64,15 @@ class World:
         with self.store.write() as session:
             session.execute(sa.update(Run).where(sa.column("id") == run_id).values(**values))
 
+    def set_batches(self, run_id: int, **values: Any) -> None:
+        """Put all batches of a run where no life cycle needs to have led them."""
+        with self.store.write() as session:
+            session.execute(sa.update(Batch).where(sa.column("run_id") == run_id).values(**values))
+
+    def run_definition(self, run_id: int) -> int:
+        with self.store.read() as session:
+            return runs.run_view(session, run_id).definition_id
+
     def batches(self, run_id: int) -> list[int]:
         """The run's batches in their order."""
         with self.store.read() as session:

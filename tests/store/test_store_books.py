@@ -11,6 +11,7 @@ from sqlmodel import col, select
 from campaigns.lifecycle import RecipientState, RunState
 from tests.store.conftest import empty
 from tests.store.store_world import NOW, SOON, World, people
+from tests.support.queueing import queue_due
 from worker.store import doubts, queue, receipts, runs, sending
 from worker.store.engine import Store
 from worker.store.models import Attempt, AttemptState, Recipient
@@ -106,7 +107,7 @@ class Life:
 
     def queue(self, pick: int) -> None:
         with self.world.store.write() as session:
-            queue.queue_due(session, self.run_of(pick), now=self.now, room=2)
+            queue_due(session, self.run_of(pick), now=self.now, room=2)
             queue.requeue_lost(session, self.now)
 
     def check(self) -> None:

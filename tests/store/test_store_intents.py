@@ -10,7 +10,8 @@ from sqlalchemy.exc import IntegrityError
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SEND_BY, SOON, World, people
-from worker.store import accounts, queue, runs, sending
+from tests.support.queueing import queue_due
+from worker.store import accounts, runs, sending
 from worker.store.models import Attempt, AttemptState, Batch, Recipient
 from worker.store.sending import Intent, NoIntent
 
@@ -214,6 +215,6 @@ def test_the_last_check_sees_a_pause_and_a_cancellation(world: World) -> None:
 def test_a_queued_batch_is_taken_like_a_planned_one(world: World) -> None:
     run_id = world.run(people(3))
     with world.store.write() as session:
-        (batch_id,) = queue.queue_due(session, run_id, now=NOW + timedelta(seconds=1), room=9)
+        (batch_id,) = queue_due(session, run_id, now=NOW + timedelta(seconds=1), room=9)
 
     assert world.intent(batch_id).number == 1

@@ -4,13 +4,15 @@ from datetime import timedelta
 
 from campaigns.lifecycle import BatchState, RunState
 from tests.store.store_world import NOW, SOON, World, people
+from tests.support.queueing import queue_due
 from worker.store import accounts, queue, sending
-from worker.store.queue import DOUBTS_PER_ACCOUNT, QUEUED_TOO_LONG
+from worker.store.models import THROTTLED
+from worker.store.queue import DOUBTS_PER_ACCOUNT, QUEUED_TOO_LONG, Demand, Due
 
 
 def queued(world: World, run_id: int, *, room: int = 100, minutes: float = 0) -> list[int]:
     with world.store.write() as session:
-        return queue.queue_due(session, run_id, now=NOW + timedelta(minutes=minutes), room=room)
+        return queue_due(session, run_id, now=NOW + timedelta(minutes=minutes), room=room)
 
 
 def drainable(world: World) -> list[int]:
@@ -36,8 +38,7 @@ def test_a_snooze_waits_and_is_no_attempt(world: World) -> None:
 
     batch = world.batch(id_)
     assert (batch.state, batch.attempt, batch.reason) == (BatchState.PLANNED, 0, "outside the window")
-    with world.store.read() as session:
-        assert not queue.has_due(session, run_id, now=NOW)
+    assert queued(world, run_id) == []
     assert queued(world, run_id, minutes=4) == []
     assert queued(world, run_id, minutes=5) == [id_]
     with world.store.read() as session:
@@ -116,3 +117,67 @@ def test_nothing_is_drained_while_too_much_is_in_doubt(world: World) -> None:
             sending.mark_unknown(session, intent, outcome="unknown", evidence={}, next_check_at=NOW, now=NOW)
 
     assert drainable(world) == []
+
+
+def demand_of(world: World, run_id: int, *, minutes: float = 0) -> Demand:
+    with world.store.read() as session:
+        found = queue.demands(session, world.account_id, now=NOW + timedelta(minutes=minutes))
+    return next(demand for demand in found if demand.run_id == run_id)
+
+
+def test_what_a_run_has_under_way_is_counted_in_segments(world: World) -> None:
+    # given 2 requests of 4 segments: of one is queued, and one waits for the throttle until in 2 minutes
+    run_id = world.run(people(6, segments=2), per_request=2)
+    other = world.run(people(1, first=10), campaign="other")
+    first, second, _ = world.batches(run_id)
+    with world.store.write() as session:
+        assert queue.queue_batches(session, [first, second], now=NOW) == {first, second}
+        queue.snooze_batch(session, second, until=NOW + timedelta(minutes=2), reason=THROTTLED)
+
+    def expected(**changed: int) -> Demand:
+        figures = {"queued_batches": 1, "queued_segments": 4, "asleep_segments": 4, "waking_segments": 0} | changed
+        return Demand(run_id, world.run_definition(run_id), "spring-sale", has_due=True, **figures)
+
+    assert demand_of(world, run_id) == expected()
+    assert demand_of(world, run_id, minutes=1) == expected(waking_segments=4)
+    assert demand_of(world, run_id, minutes=2) == expected(asleep_segments=0)
+    assert demand_of(world, other).queued_batches == 0
+
+
+def test_who_waits_for_something_else_is_not_under_way(world: World) -> None:
+    run_id = world.run(people(2))
+    (id_,) = queued(world, run_id)
+    with world.store.write() as session:
+        queue.snooze_batch(session, id_, until=SOON, reason="outside the window")
+
+    demand = demand_of(world, run_id)
+
+    assert (demand.has_due, demand.queued_batches, demand.asleep_segments) == (False, 0, 0)
+
+
+def test_the_first_due_batches_of_several_runs_come_in_one_look(world: World) -> None:
+    one, two = (world.run(people(5, first=first), campaign=f"c-{first}", per_request=2) for first in (0, 10))
+    waiting = world.run(people(1, first=20), campaign="waits")
+    world.set_batches(waiting, not_before=SOON)
+    (back, *_) = queued(world, two, room=1)
+    with world.store.write() as session:
+        queue.snooze_batch(session, back, until=NOW, reason=THROTTLED)
+
+    with world.store.read() as session:
+        found = queue.due_batches(session, [one, two, waiting], now=NOW, most=2)
+
+    assert found == {
+        one: [Due(id_, 2, is_back=False) for id_ in world.batches(one)[:2]],
+        two: [Due(id_, 2, is_back=id_ == back) for id_ in world.batches(two)[:2]],
+    }
+
+
+def test_what_is_no_longer_planned_is_not_queued(world: World) -> None:
+    run_id = world.run(people(4), per_request=2)
+    first, second = world.batches(run_id)
+    world.intent(first)
+
+    with world.store.write() as session:
+        assert queue.queue_batches(session, [first, second], now=NOW) == {second}
+
+    assert world.batch_state(first) is BatchState.SENDING

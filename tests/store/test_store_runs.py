@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SOON, World, new_run, people
-from worker.store import queue, receipts, runs, sending
+from tests.support.queueing import queue_due
+from worker.store import receipts, runs, sending
 from worker.store.models import Batch
 from worker.store.receipts import Receipt
 
@@ -83,7 +84,7 @@ def test_cancelling_stops_what_waits_and_keeps_what_left(world: World) -> None:
     world.accept(first, world.placed(first))
     under_way = world.intent(sending_now)
     with world.store.write() as session:
-        queue.queue_due(session, run_id, now=NOW, room=1)
+        queue_due(session, run_id, now=NOW, room=1)
 
     with world.store.write() as session:
         assert runs.cancel_run(session, run_id, "wrong text", NOW) == 4
@@ -95,7 +96,7 @@ def test_cancelling_stops_what_waits_and_keeps_what_left(world: World) -> None:
         BatchState.CANCELLED,
     ]
     with world.store.read() as session:
-        assert runs.in_flight(session, run_id) == [sending_now]
+        assert runs.in_flight(session, run_id) == [runs.InFlight(sending_now, 2, NOW)]
     # and when the request that was on its way proves not to have been sent, its people are cancelled as well
     with world.store.write() as session:
         sending.close_attempt(session, under_way.attempt_id, outcome="not_sent", evidence={}, now=NOW)

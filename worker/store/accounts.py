@@ -21,6 +21,10 @@ QUARANTINE: Final = (
 )
 
 
+MOVES: Final = ("being moved to ", "moved to ")
+"""How the reasons begin for which a move to another database stops an account: only the move itself takes them back."""
+
+
 @dataclass(frozen=True, slots=True)
 class AccountView:
     """What is known of an account."""
@@ -39,6 +43,11 @@ def account_view(session: Session, account_id: int) -> AccountView:
     return AccountView(
         row.id, row.paused_reason, row.paused_at, row.next_probe_at, row.failures, row.highest_gateway_id
     )
+
+
+def accounts_by_key(session: Session) -> dict[str, int]:
+    """The id of every account by the fingerprint of its gateway's address."""
+    return dict(session.exec(select(Account.key, Account.id)).all())
 
 
 def is_met(session: Session, account_id: int) -> bool:
@@ -66,7 +75,9 @@ def resume_account(session: Session, account_id: int) -> bool:
 
     The breaker is half open then: one more connection that fails pauses the account again.
     """
-    statement = sa.update(Account).where(col(Account.id) == account_id, col(Account.paused_reason) != "")
+    statement = sa.update(Account).where(
+        col(Account.id) == account_id, col(Account.paused_reason) != "", ~is_stopped_by_move()
+    )
     return bool(
         changed(
             session,
@@ -84,9 +95,14 @@ def quarantine(session: Session, account_id: int, *, now: datetime) -> None:
     """Nothing is sent until a person has let the gateway be swept: `campaigns recover`."""
     session.execute(
         sa.update(Account)
-        .where(col(Account.id) == account_id)
+        .where(col(Account.id) == account_id, ~is_stopped_by_move())
         .values(paused_reason=QUARANTINE, paused_at=now, next_probe_at=None)
     )
+
+
+def is_stopped_by_move() -> sa.ColumnElement[bool]:
+    """Whether nothing is sent through an account because its database was moved, or is being moved."""
+    return sa.or_(*(col(Account.paused_reason).startswith(words) for words in MOVES))
 
 
 def last_attempt_id(session: Session) -> int:

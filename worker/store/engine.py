@@ -1,12 +1,13 @@
 """Opening the database so that a commit is durable and no update is lost, on SQLite and on PostgreSQL."""
 
+import copy
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlmodel import Session
@@ -18,6 +19,11 @@ SQLITE_BUSY_SECONDS = 30
 
 class StoreError(Exception):
     """The database cannot be used. The message says what is wrong with it and what to do."""
+
+
+def is_away(error: sa.exc.DBAPIError) -> bool:
+    """Whether the database itself did not answer, and may in a moment: it restarts, or is locked."""
+    return isinstance(error, sa.exc.OperationalError) or error.connection_invalidated
 
 
 class Store:
@@ -41,6 +47,13 @@ class Store:
             )
         else:
             self._writer = self._reader = _postgresql_engine(self.url)
+        self._fence: Callable[[Session], None] | None = None
+
+    def fenced(self, fence: Callable[[Session], None]) -> Self:
+        """The same database, on the same connections: every write transaction begins with `fence`, which may raise."""
+        view = copy.copy(self)
+        view._fence = fence
+        return view
 
     @property
     def sqlite_path(self) -> Path | None:
@@ -55,6 +68,8 @@ class Store:
         """
         with self._turn, Session(self._writer) as session:
             with session.begin():
+                if self._fence is not None:
+                    self._fence(session)
                 yield session
                 session.flush()
                 reached(f"{name}:before_commit")

@@ -66,19 +66,6 @@ def schema(store: Store) -> Schema:
     return Schema(current, scripts.get_current_head() or "", current is None or current in known)
 
 
-def advisory_lock_holder(session: Session, key: int) -> str | None:
-    """The PostgreSQL session that holds this advisory lock, as `session 123 from 10.0.0.5`; None: nobody does."""
-    row = session.execute(
-        sa.text(
-            "SELECT l.pid, host(a.client_addr) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
-            "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.classid = :high AND l.objid = :low "
-            "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        ),
-        {"high": key >> 32, "low": key & 0xFFFF_FFFF},
-    ).first()
-    return None if row is None else f"session {row[0]}" + (f" from {row[1]}" if row[1] else "")
-
-
 def server_time(session: Session) -> datetime:
     """What the clock of a PostgreSQL server shows."""
     now: datetime = session.execute(sa.text("SELECT clock_timestamp()")).scalar_one()

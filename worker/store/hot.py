@@ -139,6 +139,7 @@ OPEN_ATTEMPT: Final = (
                 "target",
                 "recipients",
                 "segments",
+                "granted_at",
                 "next_check_at",
             )
         },

@@ -109,11 +109,27 @@ class Run(SQLModel, table=True):
     read_requests: int = 0
 
 
+THROTTLED = "waiting for the throttle"
+"""The reason of a batch that had its turn and got no slot: it takes the next one and is not counted again."""
+
+_THROTTLED_ONLY = sa.text(f"reason = '{THROTTLED}'")
+
+
 class Batch(SQLModel, table=True):
     """The recipients of one gateway request."""
 
     __table_args__ = (
         sa.Index("ix_batch_run_id_state_not_before", "run_id", "state", "not_before"),
+        # Few of a run's batches wait for the throttle, and the drain tick adds them up ten times a second: without an
+        # index of their own it read 100,000 that are due tomorrow, too, in 140 ms.
+        sa.Index(
+            "ix_batch_throttled",
+            "run_id",
+            "state",
+            "not_before",
+            sqlite_where=_THROTTLED_ONLY,
+            postgresql_where=_THROTTLED_ONLY,
+        ),
         sa.Index(
             "ix_batch_state",
             "state",
@@ -186,6 +202,7 @@ class Attempt(SQLModel, table=True):
     __table_args__ = (
         sa.Index("ix_attempt_batch_id", "batch_id"),
         sa.Index("ix_attempt_run_id", "run_id"),
+        sa.Index("ix_attempt_granted_at", "granted_at"),
         sa.Index(
             "ix_attempt_unsettled",
             "next_check_at",

@@ -9,7 +9,18 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from worker.store.models import Account, Attempt, Batch, Campaign, DefinitionRow, Event, MessageGroup, Recipient, Run
+from worker.store.models import (
+    Account,
+    Attempt,
+    AttemptState,
+    Batch,
+    Campaign,
+    DefinitionRow,
+    Event,
+    MessageGroup,
+    Recipient,
+    Run,
+)
 from worker.store.moves import changed, move_batch, move_recipients, move_run
 
 ONCE = "once"
@@ -173,6 +184,16 @@ def create_run(
     return run.id
 
 
+def lock_run(session: Session, run_id: int) -> None:
+    """Let no other transaction change the run, or promise a request of it, until this one ends.
+
+    The lock first, the question after it: on PostgreSQL only statements that begin after the lock was granted see what
+    the other transaction did. SQLite has one writer at a time.
+    """
+    # Not `FOR UPDATE`: that would also wait for everybody who writes a row that refers to the run.
+    session.exec(select(Run.id).where(Run.id == run_id).with_for_update(key_share=True)).one()
+
+
 def has_sent(session: Session, run_id: int) -> bool:
     """Whether a request of this run was ever prepared: from then on its plan is fixed."""
     return session.exec(select(Attempt.id).where(Attempt.run_id == run_id).limit(1)).first() is not None
@@ -204,6 +225,11 @@ def clear_plan(
     session.execute(sa.delete(Recipient).where(col(Recipient.run_id) == run_id))
     session.execute(sa.delete(Batch).where(col(Batch.run_id) == run_id))
     return True
+
+
+def adopt_definition(session: Session, run_id: int, definition_id: int) -> None:
+    """Another version of the campaign's file counts from now on; what was planned stays planned."""
+    session.execute(sa.update(Run).where(col(Run.id) == run_id).values(definition_id=definition_id))
 
 
 def finish_plan(session: Session, run_id: int, *, plan_hash: str, summary: dict[str, Any], now: datetime) -> None:
@@ -284,12 +310,23 @@ def cancel_leftovers(session: Session, run_id: int) -> int:
     return changed(session, move_recipients(RecipientState.CANCELLED, *unsent, reason=reason))
 
 
-def in_flight(session: Session, run_id: int) -> list[int]:
-    """The batches of a run whose request is on its way or in doubt."""
-    query = select(Batch.id).where(
-        Batch.run_id == run_id, col(Batch.state).in_([BatchState.SENDING, BatchState.UNKNOWN])
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A request on its way or in doubt. `recipients` 0: to a contact list, whose people are known from its reply."""
+
+    batch_id: int
+    recipients: int
+    started_at: datetime
+
+
+def in_flight(session: Session, run_id: int) -> list[InFlight]:
+    """The requests of a run that are on their way or in doubt, the oldest first."""
+    query = (
+        select(Attempt.batch_id, Attempt.recipients, Attempt.started_at)
+        .where(Attempt.run_id == run_id, Attempt.state != AttemptState.CLOSED)
+        .order_by(col(Attempt.id))
     )
-    return list(session.exec(query.order_by(col(Batch.id))))
+    return [InFlight(*row) for row in session.exec(query)]
 
 
 _LEFT_TO_SEND = sa.exists().where(
@@ -306,6 +343,7 @@ def settleable_runs(session: Session, account_id: int) -> list[int]:
 
 def settle_run(session: Session, run_id: int, now: datetime) -> bool:
     """Everything is sent: from now on only receipts are waited for."""
+    lock_run(session, run_id)  # somebody may be opening a batch of it: `resolve`
     settle = move_run(RunState.SETTLING, col(Run.id) == run_id, col(Run.state) == RunState.RUNNING, ~_LEFT_TO_SEND)
     return bool(changed(session, settle.values(sent_at=now)))
 
@@ -337,16 +375,21 @@ def open_receipts(session: Session, run_id: int) -> int:
     ).one()
 
 
-def finish_run(session: Session, run_id: int, now: datetime) -> bool:
-    """The run is over: completed, or cancelled and followed to its end. Nothing of it is polled any more."""
+def finish_run(session: Session, run_id: int, now: datetime, *, sent_at: datetime | None = None) -> bool:
+    """The run is over: completed, or cancelled and followed to its end. Nothing of it is polled any more.
+
+    `sent_at` is when it had sent everything, as the caller saw it. False: it is not over, or it has sent again since.
+    """
+    guard = [col(Run.id) == run_id]
+    if sent_at is not None:
+        guard.append(col(Run.sent_at) == sent_at)
+    # The run first: a reopened one keeps its polls, and whoever reopens it takes the locks in this order, too.
+    if not changed(session, move_run(RunState.COMPLETED, *guard, finished_at=now)):
+        cancelled = sa.update(Run).where(*guard, col(Run.state) == RunState.CANCELLED, col(Run.finished_at).is_(None))
+        if not changed(session, cancelled.values(finished_at=now)):
+            return False
     session.execute(sa.update(MessageGroup).where(col(MessageGroup.run_id) == run_id).values(next_poll_at=None))
-    done = changed(session, move_run(RunState.COMPLETED, col(Run.id) == run_id, finished_at=now))
-    if not done:
-        cancelled = sa.update(Run).where(
-            col(Run.id) == run_id, col(Run.state) == RunState.CANCELLED, col(Run.finished_at).is_(None)
-        )
-        done = changed(session, cancelled.values(finished_at=now))
-    return bool(done)
+    return True
 
 
 def unfinished_runs(session: Session, account_id: int) -> list[RunView]:

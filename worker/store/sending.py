@@ -1,13 +1,15 @@
 """The two transactions of a send: the intent before the request, the outcome after it."""
 
 import json
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from operator import attrgetter, itemgetter
+from itertools import accumulate
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +18,7 @@ from sqlmodel import Session, col, select
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.segments import segmentation
 from worker.store import accounts, hot
-from worker.store.models import Attempt, AttemptState, Batch, Recipient, Run
+from worker.store.models import Attempt, AttemptState, Batch, Recipient
 from worker.store.moves import batches, changed, move_batch, move_recipients, recipients
 
 
@@ -84,11 +86,14 @@ def load_work(session: Session, batch_id: int) -> Work | None:
     return None if row is None else Work(*row)
 
 
-def record_intent(session: Session, work: Work, *, target: str, now: datetime, send_by: timedelta) -> Intent | NoIntent:
+def record_intent(
+    session: Session, work: Work, *, target: str, now: datetime, send_by: timedelta, granted_at: datetime | None = None
+) -> Intent | NoIntent:
     """Promise one request: the batch is `sending`, its people are `in_doubt`, the attempt is on record.
 
-    A recipient whose number is in doubt in another request is left out and comes back later. Raises
-    `sqlalchemy.exc.IntegrityError` when another transaction put one of the numbers in doubt at this very moment.
+    `granted_at` is the throttle's moment, on its clock: limits are rebuilt by it. A recipient whose number is in doubt
+    in another request is left out and comes back later. Raises `sqlalchemy.exc.IntegrityError` when another transaction
+    put one of the numbers in doubt at this very moment.
     """
     connection = session.connection()
     connection.execute(hot.LOCK_RUN, {"b_run": work.run_id})
@@ -115,6 +120,7 @@ def record_intent(session: Session, work: Work, *, target: str, now: datetime, s
         "b_target": target,
         "b_recipients": len(addressees),
         "b_segments": sum(a.segments for a in addressees) or work.segments,
+        "b_granted_at": granted_at,
         # A process that died while it sent leaves an open attempt: from here on reconciling may take it over.
         "b_next_check_at": deadline,
     }
@@ -265,20 +271,28 @@ def mark_unknown(
         session.execute(move_batch(BatchState.UNKNOWN, batches.c.id == intent.batch_id, reason="outcome unknown"))
 
 
-def split_batch(session: Session, batch_id: int, *, until: datetime, reason: str) -> int | None:
-    """Cut a batch of pending people in two halves; the id of the new one. None: one person cannot be halved."""
-    ids = list(
-        session.exec(
-            select(Recipient.id)
-            .where(Recipient.batch_id == batch_id, Recipient.state == RecipientState.PENDING)
-            .order_by(col(Recipient.id))
-        )
-    )
-    if len(ids) < 2:
+def split_batch(
+    session: Session, batch_id: int, *, until: datetime, reason: str, most_segments: int | None = None
+) -> int | None:
+    """Cut a batch of pending people in two; the id of the second one. None: one person cannot be cut.
+
+    In two halves, or so that the first costs `most_segments` at most, where one person does not cost more.
+    """
+    people = session.exec(
+        select(Recipient.id, Recipient.segments)
+        .where(Recipient.batch_id == batch_id, Recipient.state == RecipientState.PENDING)
+        .order_by(col(Recipient.id))
+    ).all()
+    if len(people) < 2:
         return None
+    kept = len(people) // 2
+    if most_segments is not None:
+        kept = max(1, bisect_right(list(accumulate(segments for _, segments in people)), most_segments))
+        if kept == len(people):
+            return None
     run_id = session.exec(select(Batch.run_id).where(Batch.id == batch_id)).one()
     ordinal = session.exec(select(sa.func.max(Batch.ordinal)).where(Batch.run_id == run_id)).one() + 1
-    second = ids[len(ids) // 2 :]
+    second = [id_ for id_, _ in people[kept:]]
     half = Batch(
         run_id=run_id,
         ordinal=ordinal,
@@ -356,28 +370,3 @@ def record_list_accepted(
 def hold_batch(session: Session, batch_id: int, reason: str) -> None:
     """A person has to decide on the whole batch: it went to a contact list, whose people nobody here knows."""
     session.execute(move_batch(BatchState.HELD, batches.c.id == batch_id, reason=reason))
-
-
-@dataclass(frozen=True, slots=True)
-class Recent:
-    """A request that was made not long ago, for the throttle's memory."""
-
-    run_id: int
-    definition_id: int
-    target: str
-    segments: int
-    started_at: datetime
-
-
-def recent_attempts(session: Session, account_id: int, *, since: datetime, limit: int = 20_000) -> list[Recent]:
-    """The account's requests since then that may have left, in order of time; of very many the newest."""
-    query = (
-        select(  # type: ignore[call-overload]  # more columns than SQLModel types
-            Attempt.run_id, Run.definition_id, Attempt.target, Attempt.segments, Attempt.started_at
-        )
-        .join(Run, col(Run.id) == col(Attempt.run_id))
-        .where(Run.account_id == account_id, Attempt.started_at >= since, Attempt.outcome != "not_sent")
-        .order_by(col(Attempt.id).desc())
-        .limit(limit)
-    )
-    return sorted((Recent(*row) for row in session.exec(query)), key=attrgetter("started_at"))

@@ -6,7 +6,10 @@ spreads the grants evenly instead of in one burst for each window.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
+
+from worker.throttle.levels import Granted, to_microseconds
 
 # How late a sender may come and still catch up: the pace then counts from when it could have come. Without it every
 # late wake-up is lost for good (30 ms of lateness at 20 grants/s: 0.62 of the rate). At most a tenth of the window,
@@ -91,6 +94,19 @@ class History:
             if is_new:
                 self._wanted_since_us = now_us
             self._wanted_until_us = self.ready_us(cost, limit, per_us, now_us) + per_us // GRACE_PARTS
+
+    def recall(self, granted: Iterable[Granted], limit: int, per_us: int) -> None:
+        """Take what the records say, in order of time."""
+        for moment, cost in granted:
+            self.take(cost, limit, per_us, to_microseconds(moment))
+
+    def lines(self) -> list[str]:
+        """As `reserve.lua` keeps it: the header, then the entries."""
+        header = (
+            self._total, self._pace_us, self._pace_cost,
+            self._wanted, self._wanted_since_us, self._wanted_asked_us, self._wanted_until_us,
+        )  # fmt: skip
+        return [" ".join(map(str, line)) for line in (header, *self._entries)]
 
     def is_over(self, now_us: int, per_us: int) -> bool:
         """True if the window is empty: the answers are then those of a new level."""

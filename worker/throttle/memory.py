@@ -2,72 +2,142 @@
 
 import threading
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from campaigns.clock import Clock
 from worker.throttle.history import History
 from worker.throttle.levels import (
     MICROSECOND,
+    PAUSE,
+    Budget,
+    Ledger,
     Level,
+    Limit,
     Reservation,
     check_question,
     from_microseconds,
+    no_records,
     to_microseconds,
 )
+from worker.throttle.spending import AGAIN_US, Spending
 
-_SWEEP_EVERY_US = 60_000_000
+_SWEEP_EVERY_US: Final = 60_000_000
 
 
 class InMemoryThrottle:
-    """A `Throttle` for all threads of this process, forgotten with it: `remember` brings back what matters."""
+    """A `Throttle` for all threads of this process. What earlier processes were granted it reads from the `ledger`.
 
-    def __init__(self, clock: Clock) -> None:
+    `pause` is how long a budget that is first asked for in the middle of sending waits for the others to record theirs.
+    """
+
+    def __init__(self, clock: Clock, ledger: Ledger = no_records, *, pause: timedelta = PAUSE) -> None:
         self._clock = clock
+        self._ledger = ledger
+        self._pause_us = pause // MICROSECOND
         self._lock = threading.Lock()
         self._histories: dict[str, tuple[int, History]] = {}  # name -> per in microseconds, history
+        self._spendings: dict[str, tuple[int, Spending]] = {}  # name -> end in microseconds, spending
+        self._ripe_us: dict[str, int] = {}  # a budget that is not known -> from when on the ledger has everything
+        self._reading: set[str] = set()  # limits whose ledger a thread reads at this moment
+        self._begun_us = to_microseconds(clock.now())
+        self._last_grant_us: int | None = None
         self._next_sweep_us = 0
 
-    def reserve(self, cost_segments: int, levels: Sequence[Level]) -> Reservation:
-        """See `Throttle.reserve`; never raises `ThrottleUnavailable`."""
-        check_question(cost_segments, levels)
+    def reserve(self, cost_segments: int, limits: Sequence[Limit]) -> Reservation:
+        """See `Throttle.reserve`; never raises `ThrottleUnavailable`, but whatever the ledger raises."""
+        check_question(cost_segments, limits)
+        while True:
+            with self._lock:
+                now_us = to_microseconds(self._clock.now())
+                self._begun_us = min(self._begun_us, now_us)
+                self._sweep(now_us)
+                waits_us = [wait_us for limit in limits if (wait_us := self._unknown_us(limit, now_us)) is not None]
+                if not waits_us:
+                    return self._decide(cost_segments, limits, now_us)
+                missing = [limit for limit in limits if self._unknown_us(limit, now_us) == 0]
+                if not missing:
+                    return Reservation(max(waits_us) * MICROSECOND, from_microseconds(now_us))
+                self._reading.update(limit.name for limit in missing)
+            self._recall(missing, now_us)
+
+    def give_back(self, cost_segments: int, limits: Sequence[Limit], at: datetime) -> None:
+        """See `Throttle.give_back`."""
         with self._lock:
-            now_us = to_microseconds(self._clock.now())
-            self._sweep(now_us)
-            wait_us = 0
-            parts = []
-            for level in levels:
-                per_us, limit = level.per_us, level.limit_segments
-                cost = min(cost_segments, limit)
-                history = self._history(level)
+            for limit in limits:
+                _, spending = self._spendings.get(limit.name, (0, None))
+                if spending is not None and spending.known_since_us <= to_microseconds(at):
+                    spending.segments -= cost_segments
+
+    def _decide(self, cost_segments: int, limits: Sequence[Limit], now_us: int) -> Reservation:
+        wait_us, is_spent = 0, False
+        levels, spendings = [], []
+        for limit in limits:
+            if isinstance(limit, Budget):
+                spending = self._spendings[limit.name][1]
+                is_spent |= not spending.has_room(cost_segments, limit)
+                wait_us = max(wait_us, spending.ready_us(cost_segments, limit, now_us) - now_us)
+                spendings.append(spending)
+            else:
+                per_us, most = limit.per_us, limit.limit_segments
+                cost = min(cost_segments, most)
+                _, history = self._histories.setdefault(limit.name, (per_us, History()))
                 history.forget(now_us, per_us)
-                wait_us = max(wait_us, history.ready_us(cost, limit, per_us, now_us) - now_us)
-                parts.append((history, cost, limit, per_us))
-            for history, cost, limit, per_us in parts:
-                if wait_us == 0:
-                    history.take(cost, limit, per_us, now_us)
-                else:
-                    history.refuse(cost, limit, per_us, now_us)
-        return Reservation(wait_us * MICROSECOND, from_microseconds(now_us))
+                wait_us = max(wait_us, history.ready_us(cost, most, per_us, now_us) - now_us)
+                levels.append((history, cost, most, per_us))
+        for history, cost, most, per_us in levels:
+            if wait_us == 0:
+                history.take(cost, most, per_us, now_us)
+            elif not is_spent:  # who waits for tomorrow needs no room today
+                history.refuse(cost, most, per_us, now_us)
+        if wait_us == 0:
+            self._last_grant_us = now_us
+            for spending in spendings:
+                spending.segments += cost_segments
+        return Reservation(wait_us * MICROSECOND, from_microseconds(now_us), is_spent)
 
-    def remember(self, cost_segments: int, levels: Sequence[Level], at: datetime) -> None:
-        """Count a grant of an earlier process, from its records: a restart must not open a second budget.
+    def _unknown_us(self, limit: Limit, now_us: int) -> int | None:
+        """How long until the ledger of a limit without a record can be read; None: its record is here."""
+        if isinstance(limit, Level):
+            # A level without a history was idle, unless this process is younger than its window.
+            if limit.name in self._histories or now_us - self._begun_us >= limit.per_us:
+                return None
+            ripe_us = now_us
+        else:
+            if limit.name in self._spendings:
+                return None
+            was_idle = self._last_grant_us is None or self._last_grant_us + self._pause_us <= now_us
+            ripe_us = self._ripe_us.setdefault(limit.name, now_us if was_idle else now_us + self._pause_us)
+        return max(AGAIN_US if limit.name in self._reading else 0, ripe_us - now_us)
 
-        For each grant within the longest `per`, in order of time, before the first `reserve`.
-        """
-        check_question(cost_segments, levels)
-        with self._lock:
-            for level in levels:
-                cost = min(cost_segments, level.limit_segments)
-                self._history(level).take(cost, level.limit_segments, level.per_us, to_microseconds(at))
-
-    def _history(self, level: Level) -> History:
-        return self._histories.setdefault(level.name, (level.per_us, History()))[1]
+    def _recall(self, missing: Sequence[Limit], now_us: int) -> None:
+        """Read the ledger of these limits, whose `_reading` this thread is."""
+        try:
+            for limit in missing:
+                granted = list(self._ledger(limit, from_microseconds(now_us)))
+                with self._lock:
+                    if isinstance(limit, Level):
+                        history = History()
+                        history.recall(granted, limit.limit_segments, limit.per_us)
+                        self._histories[limit.name] = (limit.per_us, history)
+                    else:
+                        spent = sum(segments for _, segments in granted)
+                        since_us = to_microseconds(self._clock.now())
+                        self._spendings[limit.name] = (to_microseconds(limit.ends_at), Spending(spent, since_us))
+                        self._ripe_us.pop(limit.name, None)
+        finally:
+            with self._lock:
+                self._reading.difference_update(limit.name for limit in missing)
 
     def _sweep(self, now_us: int) -> None:
-        """Drop the levels of campaigns that ended, or a process that runs for months keeps them all."""
+        """Drop the limits of campaigns that ended, or a process that runs for months keeps them all."""
         if now_us < self._next_sweep_us:
             return
         self._next_sweep_us = now_us + _SWEEP_EVERY_US
         over = [name for name, (per_us, history) in self._histories.items() if history.is_over(now_us, per_us)]
         for name in over:
             del self._histories[name]
+        for name in [name for name, (end_us, _) in self._spendings.items() if end_us <= now_us]:
+            del self._spendings[name]
+        for name in [name for name, ripe_us in self._ripe_us.items() if ripe_us + _SWEEP_EVERY_US <= now_us]:
+            del self._ripe_us[name]

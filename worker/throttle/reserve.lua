@@ -1,10 +1,19 @@
--- One atomic reservation over all levels: history.py, line by line, on the clock of this server.
+-- One atomic reservation over all limits: history.py and spending.py, line by line, on the clock of this server.
 --
--- KEYS: one list for each level: a header "total pace pace_cost wanted since asked expected", then "moment cost" in order
--- of time, moments in microseconds. One key holds everything of a level, so that it can only expire or be evicted as a whole.
+-- KEYS: where the epoch is kept, then one for each limit. The epoch is "server id since": this server knows everything
+-- that it granted since that moment, and nothing of before. Another server, or one that lost its keys, begins a new one;
+-- what an older epoch kept is not looked at, and expires.
+-- A level is a list: a header "total pace pace_cost wanted since asked expected", then "moment cost" in order of time,
+-- moments in microseconds. One key holds everything of a level, so that it can only expire or be evicted as a whole.
+-- A budget is a hash: "segments", and "since" when it is known.
 -- ARGV: cost, now in microseconds ('' = the server's clock), lateness in microseconds, parts of a window for lateness,
--- entries and grace; then limit and per in microseconds for each level.
--- Answers {wait, now} as text: an integer of Redis is exact, but "%.0f" needs no proof.
+-- entries and grace, pause in microseconds before a ledger is read, microseconds after which to ask again; then for each
+-- limit its segments, 'level' or 'budget', and per and 0, or start and end, in microseconds.
+-- Answers {wait, now, whether a budget is spent, id of the epoch, the limits whose ledger the asker has to read ...} as
+-- text: an integer of Redis is exact, but "%.0f" needs no proof.
+
+local READING_MILLISECONDS = 10000 -- who reads a ledger and says nothing for so long is given up
+local MISSED_MILLISECONDS = 60000 -- a budget that nobody asks for any more is forgotten
 
 local function text(...)
   local parts = {}
@@ -125,28 +134,96 @@ local function refuse(level, now, grace_parts)
   end
 end
 
+local function begin(now)
+  local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  local known, id, since = string.match(redis.call('GET', KEYS[1]) or '', '^(%x+) (%d+) (%d+)$')
+  if known ~= server then
+    id, since = text(now), now
+  elseif tonumber(since) > now then
+    since = now -- the clock was set back
+  else
+    return {id = id, since = tonumber(since)}
+  end
+  redis.call('SET', KEYS[1], server .. ' ' .. id .. ' ' .. text(since))
+  return {id = id, since = since}
+end
+
+-- How long until the ledger of a limit without a record can be read; nil: its record is here.
+local function unknown(limit, epoch, now, pause, again)
+  local ripe
+  if limit.is_level then
+    -- A level without a record was idle, unless the epoch is younger than its window.
+    if limit.known or now - epoch.since >= limit.per then return nil end
+    ripe = epoch.since + math.min(pause, limit.per)
+  else
+    if limit.segments then return nil end
+    local missed = limit.key .. ':missed'
+    redis.call('SET', missed, text(now), 'NX', 'PX', MISSED_MILLISECONDS)
+    ripe = math.min(now, tonumber(redis.call('GET', missed))) + pause
+  end
+  if now < ripe then return ripe - now end
+  if redis.call('SET', limit.key .. ':reading', '1', 'NX', 'PX', READING_MILLISECONDS) then return 0 end
+  return again
+end
+
+local function keep_budget(budget, now)
+  redis.call('PEXPIRE', budget.key, text(math.max(0, divided(budget.ends - now, 1000)) + 1000))
+end
+
 local now = tonumber(ARGV[2])
 if not now then
   local time = redis.call('TIME')
   now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 end
-local wait = 0
-local levels = {}
-for i, key in ipairs(KEYS) do
-  local limit = tonumber(ARGV[5 + 2 * i])
-  local level = {key = key, limit = limit, per = tonumber(ARGV[6 + 2 * i])}
-  level.cost = math.min(tonumber(ARGV[1]), limit)
-  load(level)
+local cost, again = tonumber(ARGV[1]), tonumber(ARGV[8])
+local epoch = begin(now)
+local levels, budgets, missing = {}, {}, {}
+local unknown_for
+for i = 2, #KEYS do
+  local at = 4 * i
+  local limit = {
+    key = KEYS[i] .. '@' .. epoch.id, limit = tonumber(ARGV[at + 1]), is_level = ARGV[at + 2] == 'level',
+  }
+  if limit.is_level then
+    limit.per = tonumber(ARGV[at + 3])
+    limit.cost = math.min(cost, limit.limit)
+    load(limit)
+    levels[#levels + 1] = limit
+  else
+    limit.starts, limit.ends = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
+    limit.segments = tonumber(redis.call('HGET', limit.key, 'segments') or nil)
+    budgets[#budgets + 1] = limit
+  end
+  local wait = unknown(limit, epoch, now, tonumber(ARGV[7]), again)
+  if wait == 0 then missing[#missing + 1] = text(i - 2) end
+  if wait then unknown_for = math.max(unknown_for or 0, wait) end
+end
+if unknown_for then return {text(unknown_for), text(now), '0', epoch.id, unpack(missing)} end
+
+local wait, is_spent = 0, false
+for _, budget in ipairs(budgets) do
+  local ready = math.max(now, budget.starts)
+  if budget.segments + cost > budget.limit then
+    is_spent = true
+    ready = budget.ends
+  end
+  if now >= budget.ends then ready = now + again end
+  wait = math.max(wait, ready - now)
+end
+for _, level in ipairs(levels) do
   forget(level, now)
   wait = math.max(wait, ready(level, now) - now)
-  levels[i] = level
 end
 for _, level in ipairs(levels) do
   if wait == 0 then
     take(level, now, tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]))
-  else
+  elseif not is_spent then -- who waits for tomorrow needs no room today
     refuse(level, now, tonumber(ARGV[6]))
   end
   save(level)
 end
-return {text(wait), text(now)}
+for _, budget in ipairs(budgets) do
+  if wait == 0 then redis.call('HINCRBY', budget.key, 'segments', cost) end
+  keep_budget(budget, now)
+end
+return {text(wait), text(now), is_spent and '1' or '0', epoch.id}

@@ -1,7 +1,9 @@
 """`pause`, `resume`, `cancel`."""
 
 import json
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +13,7 @@ from typer.testing import Result
 from worker.store.engine import Store
 from worker.store.models import Account, Batch, Run
 from worker.store.runs import PAUSED_BY_HAND, run_view
+from worker.store.sending import load_work, record_intent
 
 Cli = Callable[..., Result]
 Planned = Callable[[str], tuple[Store, int]]
@@ -35,21 +38,31 @@ def test_a_paused_campaign_says_how_to_go_on_and_does(run: Cli, planned: Planned
     assert resumed.stdout == "spring-sale is running again\n"
 
 
-def test_pausing_lists_the_batches_under_way(run: Cli, planned: Planned) -> None:
+@pytest.mark.parametrize("command", [("pause",), ("cancel", "--yes")], ids=["pause", "cancel"])
+def test_what_is_under_way_is_listed_with_its_people_and_age(
+    run: Cli, planned: Planned, command: tuple[str, ...]
+) -> None:
+    # given a request that was begun a while ago
     store, run_id = planned("spring-sale")
     put(store, run_id, "running")
     with store.write() as session:
-        first = session.execute(sa.select(sa.func.min(Batch.id))).scalar_one()
-        session.execute(sa.update(Batch).where(col(Batch.id) == first).values(state="unknown"))
+        batch = session.execute(sa.select(sa.func.min(Batch.id))).scalar_one()
+        work = load_work(session, batch)
+        assert work is not None
+        begun = datetime.now(UTC) - timedelta(seconds=90)
+        record_intent(session, work, target="", now=begun, send_by=timedelta(seconds=30))
 
-    result = run("pause", "spring-sale", "--json")
+    in_json = json.loads(run(*command, "spring-sale", "--json").stdout)
 
-    assert json.loads(result.stdout) == {
-        "campaign": "spring-sale",
-        "run": run_id,
-        "state": "paused",
-        "in_flight": [first],
-    }
+    (request,) = in_json["in_flight"]
+    assert 90 <= request.pop("age_seconds") < 120
+    assert request == {"batch": batch, "recipients": 1}
+
+    # and in words
+    put(store, run_id, "running")
+    told = run(*command, "spring-sale").stdout.splitlines()
+    assert told[1] == "under way, or looked up at the gateway, and perhaps still delivered:"
+    assert re.fullmatch(rf"  batch {batch}: 1 to be sent to, for [0-9.]+ s", told[2])
 
 
 def test_resuming_tells_when_the_account_is_paused(run: Cli, planned: Planned) -> None:

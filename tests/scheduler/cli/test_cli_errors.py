@@ -24,8 +24,8 @@ Cli = Callable[..., Result]
 LATER = {"approve", "resend", "test", "suppress", "devices", "dashboard"}
 COMMANDS = [
     *("init", "check", "plan", "schema", "run", "up", "worker", "scheduler", "status", "export"),
-    *("why", "pause", "resume", "cancel", "held", "resolve", "recover"),
-    *("balance", "migrate", "sandbox", "doctor", "contacts"),
+    *("why", "pause", "resume", "cancel", "throttle", "held", "resolve", "recover"),
+    *("balance", "migrate", "sandbox", "move", "doctor", "contacts"),
 ]
 
 

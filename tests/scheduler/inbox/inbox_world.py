@@ -13,9 +13,10 @@ from scheduler.ticks.finish import finish
 from scheduler.ticks.inbox import make_inbox_tick
 from scheduler.ticks.start import start
 from tests.support.clocks import FakeClock
+from tests.support.queueing import queue_due
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
-from worker.store import queue, receipts, runs, sending
+from worker.store import receipts, runs, sending
 from worker.store.receipts import Receipt
 from worker.store.runs import RunView
 
@@ -105,7 +106,7 @@ class InboxWorld:
         self.start()
         now = self.clock.now()
         with self.runtime.store.write() as session:
-            for batch_id in queue.queue_due(session, self.a_run(slug).id, now=now, room=100):
+            for batch_id in queue_due(session, self.a_run(slug).id, now=now, room=100):
                 work = sending.load_work(session, batch_id)
                 assert work is not None
                 intent = sending.record_intent(session, work, target="", now=now, send_by=timedelta(seconds=30))

@@ -199,6 +199,21 @@ def test_an_edit_after_sending_began_is_refused_until_it_is_undone(world: InboxW
     assert world.status().startswith("spring-sale: sending")
 
 
+def test_an_edit_of_only_limits_counts_while_it_is_sent(world: InboxWorld) -> None:
+    path = world.drop()
+    world.pass_time()
+    world.send()
+    planned_with = world.a_run().definition_id
+
+    path.write_text(path.read_text(encoding="utf-8") + "throughput: {rate: 7/hour, daily: 90}\n", encoding="utf-8")
+    world.pass_time()
+
+    run = world.a_run()
+    assert world.status().startswith("spring-sale: ")
+    assert run.definition_id != planned_with
+    assert str(world.runtime.definitions.get(run.definition_id).throughput.rate) == "7/hour"
+
+
 def test_a_table_that_changes_after_sending_began_is_told(world: InboxWorld) -> None:
     world.drop()
     world.pass_time()

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.clocks import FakeClock
+from tests.worker.throttle.simulation import NO_PAUSE
 from worker.throttle import InMemoryThrottle, RedisThrottle, Throttle, connect_for_throttle
 
 
 @pytest.fixture(params=["memory", "redis"])
 def throttle(request: pytest.FixtureRequest, clock: FakeClock) -> Iterator[Throttle]:
     if request.param == "memory":
-        yield InMemoryThrottle(clock)
+        yield InMemoryThrottle(clock, pause=NO_PAUSE)
         return
     with connect_for_throttle(request.getfixturevalue("redis_url")) as client:
-        yield RedisThrottle(client, clock=clock)
+        yield RedisThrottle(client, pause=NO_PAUSE, clock=clock)

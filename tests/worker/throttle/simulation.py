@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tests.support.clocks import FakeClock
-from worker.throttle import Level, Throttle
+from worker.throttle import Limit, Throttle
+
+NO_PAUSE = timedelta()  # nobody sent anything before, so there is nothing to wait for
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ def send_for(
     duration: timedelta,
     throttle: Throttle,
     clock: FakeClock,
-    levels: Sequence[Level],
+    levels: Sequence[Limit],
     costs_segments: Sequence[int],
     late: timedelta = timedelta(),
 ) -> list[Grant]:

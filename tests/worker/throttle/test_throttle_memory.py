@@ -15,11 +15,9 @@ def test_a_restarted_process_goes_on_with_what_it_remembers(clock: FakeClock) ->
     # given a process that sent for some minutes and was ended in between
     level = Level("account:1", 30, MINUTE)
     before = send_for(timedelta(minutes=3, seconds=25), InMemoryThrottle(clock), clock, [level], [1, 2])
-    # when the next one is told what the records say of the last minute
-    throttle = InMemoryThrottle(clock)
-    for grant in before:
-        if grant.at > clock.now() - MINUTE:
-            throttle.remember(grant.cost_segments, [level], grant.at)
+    # when the next one reads what the records say of the last minute
+    records = [(grant.at, grant.cost_segments) for grant in before]
+    throttle = InMemoryThrottle(clock, lambda _limit, now: [entry for entry in records if entry[0] > now - MINUTE])
     after = send_for(timedelta(minutes=3), throttle, clock, [level], [1, 2])
     # then the limit holds across the restart
     assert largest_window_segments(before + after, MINUTE) <= 30

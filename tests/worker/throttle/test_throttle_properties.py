@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.clocks import FakeClock
-from tests.worker.throttle.simulation import Grant, largest_window_segments, send_for, sum_segments
-from worker.throttle import InMemoryThrottle, Level, RedisThrottle, connect_for_throttle
+from tests.support.clocks import START, FakeClock
+from tests.worker.throttle.simulation import NO_PAUSE, Grant, largest_window_segments, send_for, sum_segments
+from worker.throttle import Budget, InMemoryThrottle, Level, Limit, RedisThrottle, connect_for_throttle
 
 # Windows of seconds and not less: the keys on Redis expire by the real clock, a second after their window.
 LEVELS = st.lists(
@@ -21,6 +21,22 @@ LEVELS = st.lists(
     min_size=1,
     max_size=4,
     unique_by=lambda level: level.name,
+)
+BUDGETS = st.lists(
+    st.builds(
+        lambda key, limit, period: Budget(key, limit, START + period[0], START + period[1]),
+        st.sampled_from(["account", "device"]),
+        st.integers(1, 200),
+        st.sampled_from(
+            [
+                (timedelta(days=-1), timedelta(seconds=30)),
+                (timedelta(), timedelta(minutes=5)),
+                (timedelta(minutes=1), timedelta(hours=1)),
+            ]
+        ),
+    ),
+    max_size=2,
+    unique_by=lambda budget: budget.name,
 )
 COSTS = st.one_of(st.integers(1, 3), st.integers(1, 60))
 STEPS = st.one_of(
@@ -76,20 +92,24 @@ def test_a_wait_is_the_shortest_that_ends_in_a_grant(
     assert throttle.reserve(last, levels).is_granted
 
 
-@given(calls=st.lists(st.tuples(COSTS, LEVELS, STEPS), max_size=60))
+@given(calls=st.lists(st.tuples(COSTS, LEVELS, BUDGETS, STEPS, st.booleans()), max_size=60))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_redis_decides_exactly_as_memory_does(
-    redis_url: str, calls: list[tuple[int, list[Level], timedelta | str]]
+    redis_url: str, calls: list[tuple[int, list[Level], list[Budget], timedelta | str, bool]]
 ) -> None:
     clock = FakeClock()
-    memory = InMemoryThrottle(clock)
+    memory = InMemoryThrottle(clock, pause=NO_PAUSE)
     with connect_for_throttle(redis_url) as client:
         client.flushall()
-        redis = RedisThrottle(client, clock=clock)
-        for cost_segments, levels, step in calls:
-            answer = redis.reserve(cost_segments, levels)
-            assert answer == memory.reserve(cost_segments, levels)
-            clock.advance(answer.wait if isinstance(step, str) else step)
+        redis = RedisThrottle(client, pause=NO_PAUSE, clock=clock)
+        for cost_segments, levels, budgets, step, gives_back in calls:
+            limits: list[Limit] = [*levels, *budgets]
+            answer = redis.reserve(cost_segments, limits)
+            assert answer == memory.reserve(cost_segments, limits)
+            if answer.is_granted and gives_back:
+                redis.give_back(cost_segments, limits, answer.at)
+                memory.give_back(cost_segments, limits, answer.at)
+            clock.advance(min(answer.wait, timedelta(minutes=2)) if isinstance(step, str) else step)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.support.servers import RedisServer
-from tests.worker.throttle.simulation import Grant, largest_window_segments, sum_segments
+from tests.worker.throttle.simulation import NO_PAUSE, Grant, largest_window_segments, sum_segments
 from worker.throttle import Level, RedisThrottle, ThrottleUnavailable, connect_for_throttle
 
 SECOND = timedelta(seconds=1)
@@ -17,7 +17,7 @@ SECOND = timedelta(seconds=1)
 def test_grants_are_stamped_by_the_clock_of_the_server(redis_url: str) -> None:
     with connect_for_throttle(redis_url) as client:
         before = datetime.now(UTC)
-        answer = RedisThrottle(client).reserve(1, [Level("account:1", 1, SECOND)])
+        answer = RedisThrottle(client, pause=NO_PAUSE).reserve(1, [Level("account:1", 1, SECOND)])
         assert before <= answer.at <= datetime.now(UTC)
 
 
@@ -31,7 +31,7 @@ def test_eight_threads_with_eight_connections_share_one_budget(
 
     def send(sender: int) -> None:
         with connect_for_throttle(redis_url) as client:
-            throttle = RedisThrottle(client)
+            throttle = RedisThrottle(client, pause=NO_PAUSE)
             while time.monotonic() < end:
                 answer = throttle.reserve(10, [level])
                 if answer.is_granted:
@@ -54,31 +54,33 @@ def test_eight_threads_with_eight_connections_share_one_budget(
 def test_what_was_taken_is_known_to_every_client(redis_url: str) -> None:
     level = Level("device:2|1", 1, timedelta(hours=1))
     with connect_for_throttle(redis_url) as one, connect_for_throttle(redis_url) as other:
-        assert RedisThrottle(one).reserve(1, [level]).is_granted
-        assert RedisThrottle(other).reserve(1, [level]).wait > timedelta(minutes=59)
-        assert RedisThrottle(other, prefix="another:").reserve(1, [level]).is_granted
+        assert RedisThrottle(one, pause=NO_PAUSE).reserve(1, [level]).is_granted
+        assert RedisThrottle(other, pause=NO_PAUSE).reserve(1, [level]).wait > timedelta(minutes=59)
+        assert RedisThrottle(other, pause=NO_PAUSE, prefix="another:").reserve(1, [level]).is_granted
 
 
 def test_keys_have_the_prefix_and_expire_after_the_window(redis_url: str) -> None:
     with connect_for_throttle(redis_url) as client:
-        RedisThrottle(client, prefix="shop:").reserve(1, [Level("account:1", 1, timedelta(minutes=1))])
-        assert client.keys("*") == [b"shop:account:1/60000000"]
-        assert 60_000 < client.pttl("shop:account:1/60000000") <= 61_000
+        RedisThrottle(client, pause=NO_PAUSE, prefix="shop:").reserve(1, [Level("account:1", 1, timedelta(minutes=1))])
+        (key,) = client.keys("shop:account:1/60000000@*")
+        assert sorted(client.keys("*")) == [key, b"shop:epoch"]
+        assert 60_000 < client.pttl(key) <= 61_000
 
 
 def test_a_level_never_keeps_more_than_about_a_thousand_entries(redis_url: str) -> None:
     # given far more grants in a window than that
     level = Level("account:1", 2**26, timedelta(milliseconds=500))
     with connect_for_throttle(redis_url) as client:
-        throttle = RedisThrottle(client)
+        throttle = RedisThrottle(client, pause=NO_PAUSE)
         for _ in range(2500):
             assert throttle.reserve(1, [level]).is_granted
-        assert client.llen("campaigns:throttle:account:1/500000") <= 1002
+        (key,) = client.keys("campaigns:throttle:account:1/500000@*")
+        assert client.llen(key) <= 1002
 
 
 def test_a_server_that_forgot_its_scripts_is_taught_again(redis_url: str) -> None:
     with connect_for_throttle(redis_url) as client:
-        throttle = RedisThrottle(client)
+        throttle = RedisThrottle(client, pause=NO_PAUSE)
         throttle.reserve(1, [Level("account:1", 1, SECOND)])
         client.script_flush()
         assert throttle.reserve(1, [Level("account:2", 1, SECOND)]).is_granted
@@ -87,7 +89,7 @@ def test_a_server_that_forgot_its_scripts_is_taught_again(redis_url: str) -> Non
 def test_a_stopped_server_grants_nothing_until_it_is_back(redis_server: RedisServer, redis_url: str) -> None:
     level = Level("account:1", 100, SECOND)
     with connect_for_throttle(redis_url) as client:
-        throttle = RedisThrottle(client)
+        throttle = RedisThrottle(client, pause=NO_PAUSE)
         assert throttle.reserve(1, [level]).is_granted
         redis_server.stop()
         with pytest.raises(ThrottleUnavailable, match="CAMPAIGNS_REDIS_URL"):
@@ -98,7 +100,7 @@ def test_a_stopped_server_grants_nothing_until_it_is_back(redis_server: RedisSer
 
 def test_a_frozen_server_is_given_up_soon(redis_server: RedisServer, redis_url: str) -> None:
     with connect_for_throttle(redis_url) as client:
-        throttle = RedisThrottle(client)
+        throttle = RedisThrottle(client, pause=NO_PAUSE)
         throttle.reserve(1, [Level("account:1", 100, SECOND)])
         redis_server.freeze()
         try:

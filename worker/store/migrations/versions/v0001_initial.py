@@ -150,6 +150,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("attempt", schema=None) as batch_op:
         batch_op.create_index("ix_attempt_batch_id", ["batch_id"], unique=False)
+        batch_op.create_index("ix_attempt_granted_at", ["granted_at"], unique=False)
         batch_op.create_index("ix_attempt_run_id", ["run_id"], unique=False)
         batch_op.create_index(
             "ix_attempt_unsettled",
@@ -200,6 +201,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("state IN ('queued','sending','unknown')"),
             postgresql_where=sa.text("state IN ('queued','sending','unknown')"),
+        )
+        batch_op.create_index(
+            "ix_batch_throttled",
+            ["run_id", "state", "not_before"],
+            unique=False,
+            sqlite_where=sa.text("reason = 'waiting for the throttle'"),
+            postgresql_where=sa.text("reason = 'waiting for the throttle'"),
         )
 
     op.create_table(
@@ -345,6 +353,11 @@ def downgrade() -> None:
     op.drop_table("event")
     with op.batch_alter_table("batch", schema=None) as batch_op:
         batch_op.drop_index(
+            "ix_batch_throttled",
+            sqlite_where=sa.text("reason = 'waiting for the throttle'"),
+            postgresql_where=sa.text("reason = 'waiting for the throttle'"),
+        )
+        batch_op.drop_index(
             "ix_batch_state",
             sqlite_where=sa.text("state IN ('queued','sending','unknown')"),
             postgresql_where=sa.text("state IN ('queued','sending','unknown')"),
@@ -359,6 +372,7 @@ def downgrade() -> None:
             postgresql_where=sa.text("state <> 'closed' OR outcome = 'missed'"),
         )
         batch_op.drop_index("ix_attempt_run_id")
+        batch_op.drop_index("ix_attempt_granted_at")
         batch_op.drop_index("ix_attempt_batch_id")
 
     op.drop_table("attempt")

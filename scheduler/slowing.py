@@ -1,0 +1,82 @@
+"""Phones that report "limit exceeded" are slowed down, each by itself, and find their pace again."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlmodel import Session
+
+from campaigns.definition import Rate
+from campaigns.slowing import USUAL, slower
+from worker.ceilings import Ceilings
+from worker.gateway import MessageStatus
+from worker.gateway.results import Message
+from worker.limits import routes
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.store import ceilings, runs
+from worker.tuning import slowdowns
+
+LIMIT_EXCEEDED: Final = 5
+"""Android's RESULT_ERROR_LIMIT_EXCEEDED: the phone sends no more texts of this app for a while."""
+
+LATELY: Final = timedelta(minutes=5)
+"""What a device without a rate did in so long is taken for its pace."""
+
+REASON: Final = "its phone reported that its limit of texts is exceeded"
+
+DEVICE_SLOWED: Final = "device_slowed"
+
+
+def slow_down(
+    runtime: Runtime, session: Session, messages: Sequence[Message], *, in_force: Ceilings, now: datetime
+) -> list[str]:
+    """Lower the rate of every device whose phone reports for the first time that its limit is exceeded; which ones.
+
+    Call it before the receipts are applied, in their transaction: afterwards they are not news any more.
+    """
+    refused = [m.id for m in messages if m.status is MessageStatus.FAILED and m.result_code == LIMIT_EXCEEDED]
+    if not refused:
+        return []
+    ways = ceilings.sent_by(session, runtime.account_id, refused)
+    # One device under one name, whatever campaigns it was reported for.
+    targets = {
+        route.level_key: target
+        for definition_id, target in ways
+        for route in routes(runtime.definitions.get(definition_id), first=0)
+        if ",".join(route.targets) == target
+    }
+    before = slowdowns(ceilings.ceilings_of(session, runtime.account_id)) if targets else {}
+    slowed = []
+    for device, target in sorted(targets.items()):
+        slowdown = slower(_pace(session, runtime.account_id, in_force, device, target, now), now, before.get(device))
+        if slowdown is None:
+            continue
+        ceilings.set_ceiling(
+            session,
+            runtime.account_id,
+            f"{ceilings.DEVICE}{device}",
+            ceilings.RECEIPTS,
+            now=now,
+            rate=str(slowdown.rate),
+            until=slowdown.until,
+            reason=REASON,
+        )
+        runs.record_event(
+            session,
+            DEVICE_SLOWED,
+            now,
+            detail={"device": device, "rate": str(slowdown.rate), "until": slowdown.until.isoformat()},
+        )
+        get_logger().warning("device.slowed", device=device, rate=str(slowdown.rate), until=slowdown.until.isoformat())
+        slowed.append(device)
+    return slowed
+
+
+def _pace(session: Session, account_id: int, in_force: Ceilings, device: str, target: str, now: datetime) -> Rate:
+    """The rate in force of a device; without one, what it did lately."""
+    rate = in_force.device_rates.get(device, in_force.device_rate)
+    if rate is not None:
+        return rate
+    lately = ceilings.sent_lately(session, account_id, target, since=now - LATELY)
+    return Rate(max(1, lately * timedelta(minutes=1) // LATELY), timedelta(minutes=1)) if lately else USUAL

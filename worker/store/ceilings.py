@@ -1,0 +1,119 @@
+"""Limits that were set or lowered while the service runs."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from campaigns.definition import Rate
+from campaigns.definition.rates import parse_rate
+from campaigns.lifecycle import RecipientState
+from worker.store.hot import attempts
+from worker.store.models import Ceiling
+from worker.store.moves import changed, recipients, runs
+
+PERSON: Final = "person"
+RECEIPTS: Final = "receipts"
+
+ACCOUNT: Final = "account"
+DEVICE: Final = "device:"
+CAMPAIGN: Final = "campaign:"
+"""A scope is `account`, or one of these followed by a device as in `devices.use`, or by a campaign's name."""
+
+NO_RATE: Final = "none"
+"""A rate that somebody lifted; an empty one was not touched."""
+
+NO_DAILY: Final = 0
+"""A daily budget that somebody lifted. A budget of nothing would be a pause, which has its own command."""
+
+
+@dataclass(frozen=True, slots=True)
+class CeilingView:
+    """One row: what it limits and who set it. `rate` and `daily` are as stored: empty or None, lifted, or a limit."""
+
+    scope: str
+    source: str
+    rate: str
+    daily: int | None
+    weight: int | None
+    reason: str
+    until: datetime | None
+    set_at: datetime
+
+
+def ceilings_of(session: Session, account_id: int) -> list[CeilingView]:
+    """Every row of the account, also those that have ended."""
+    query = select(  # type: ignore[call-overload]  # more columns than SQLModel types
+        Ceiling.scope,
+        Ceiling.source,
+        Ceiling.rate,
+        Ceiling.daily,
+        Ceiling.weight,
+        Ceiling.reason,
+        Ceiling.until,
+        Ceiling.set_at,
+    ).where(Ceiling.account_id == account_id)
+    return [CeilingView(*row) for row in session.exec(query.order_by(col(Ceiling.scope), col(Ceiling.source)))]
+
+
+def set_ceiling(session: Session, account_id: int, scope: str, source: str, *, now: datetime, **values: Any) -> None:
+    """Set some of `rate`, `daily`, `weight`, `reason`, `until` for a scope; what is not named stays as it is."""
+    values["set_at"] = now
+    mine = (col(Ceiling.account_id) == account_id, col(Ceiling.scope) == scope, col(Ceiling.source) == source)
+    statement = sa.update(Ceiling).where(*mine).values(**values)
+    if changed(session, statement):
+        return
+    try:
+        with session.begin_nested():
+            session.add(Ceiling(account_id=account_id, scope=scope, source=source, **values))
+    except sa.exc.IntegrityError:
+        changed(session, statement)  # another process was first
+
+
+def clear_ceiling(session: Session, account_id: int, scope: str) -> bool:
+    """Forget what a person set for a scope, and what receipts lowered there. False: there was nothing."""
+    return bool(
+        changed(session, sa.delete(Ceiling).where(col(Ceiling.account_id) == account_id, col(Ceiling.scope) == scope))
+    )
+
+
+def sent_lately(session: Session, account_id: int, target: str, *, since: datetime) -> int:
+    """Segments that were posted to a device since then."""
+    query = (
+        sa.select(sa.func.coalesce(sa.func.sum(attempts.c.segments), 0))
+        .join(runs, runs.c.id == attempts.c.run_id)
+        .where(runs.c.account_id == account_id, attempts.c.target == target, attempts.c.started_at > since)
+    )
+    return int(session.connection().execute(query).scalar_one())
+
+
+def read_rate(stored: str) -> Rate:
+    """A rate as `str` writes it, also over a time that no campaign file can name. Raises `ValueError`."""
+    odd = re.fullmatch(r"(\d{1,6})/(\d{1,6}) seconds", stored)
+    return Rate(int(odd[1]), timedelta(seconds=int(odd[2]))) if odd else parse_rate(stored)
+
+
+def sent_by(session: Session, account_id: int, gateway_ids: Collection[int]) -> set[tuple[int, str]]:
+    """(definition id, target) of the requests that messages went by which are waited for; no phone reported them yet.
+
+    Only news count: what a phone reported as failed is shown at every look from then on.
+    """
+    later = attempts.alias()
+    query = (
+        sa.select(runs.c.definition_id, attempts.c.target)
+        .join(recipients, recipients.c.batch_id == attempts.c.batch_id)
+        .join(runs, runs.c.id == recipients.c.run_id)
+        .where(
+            runs.c.account_id == account_id,
+            recipients.c.gateway_id.in_(sorted(gateway_ids)),
+            recipients.c.state.in_([RecipientState.ACCEPTED, RecipientState.SENT]),
+            # The request that it was accepted from, and no earlier one of the same batch.
+            ~sa.exists().where(later.c.batch_id == attempts.c.batch_id, later.c.number > attempts.c.number),
+        )
+        .distinct()
+    )
+    return {(definition_id, target) for definition_id, target in session.connection().execute(query)}

@@ -1,0 +1,104 @@
+"""What was granted to requests: the records that limits are rebuilt from. And what waits for a budget."""
+
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from campaigns.lifecycle import BatchState
+from worker.store import hot
+from worker.store.models import THROTTLED
+from worker.store.moves import batches, changed, move_batch, runs
+
+attempts = hot.attempts
+
+SPENT: Final = "the budget of the day or month is spent"
+"""Why a batch waits for the end of a period."""
+
+WAITING: Final = (SPENT, THROTTLED)
+"""What a changed limit may end."""
+
+NO_TARGET: Final = ""
+"""The target of a request that names no device."""
+
+
+def of_account(account_id: int) -> sa.ColumnElement[bool]:
+    """The requests of an account."""
+    return sa.exists().where(runs.c.id == attempts.c.run_id, runs.c.account_id == account_id)
+
+
+def of_run(run_id: int) -> sa.ColumnElement[bool]:
+    """The requests of a run."""
+    return sa.and_(attempts.c.run_id == run_id)
+
+
+def of_target(account_id: int, target: str) -> sa.ColumnElement[bool]:
+    """The requests that went to a device or SIM (`2|0`); `NO_TARGET`: to the primary device."""
+    return sa.and_(of_account(account_id), attempts.c.target == target)
+
+
+def of_any_target(account_id: int) -> sa.ColumnElement[bool]:
+    """The requests whose device the gateway chose, and those to the primary device, which look the same here."""
+    is_open = sa.or_(attempts.c.target == NO_TARGET, attempts.c.target.contains(","))
+    return sa.and_(of_account(account_id), is_open)
+
+
+def granted_sum(session: Session, whose: sa.ColumnElement[bool], *, since: datetime, until: datetime) -> int:
+    """Segments granted to these requests from `since` on and before `until`, without those proven not sent."""
+    query = sa.select(sa.func.coalesce(sa.func.sum(attempts.c.segments), 0)).where(
+        whose, _counts, attempts.c.granted_at >= since, attempts.c.granted_at < until
+    )
+    return int(session.connection().execute(query).scalar_one())
+
+
+def granted_since(
+    session: Session, whose: sa.ColumnElement[bool], *, since: datetime, by_second: bool
+) -> list[tuple[datetime, int]]:
+    """Moments after `since` and the segments granted then, in order, without those proven not sent.
+
+    Grants of one second (or else millisecond) are one, at the last of their moments: of a million attempts in an hour
+    3,600 rows are read.
+    """
+    moment = attempts.c.granted_at
+    if session.connection().dialect.name == "postgresql":
+        slot: sa.ColumnElement[object] = sa.func.date_trunc("second" if by_second else "milliseconds", moment)
+    else:
+        slot = sa.func.substr(moment, 1, len("2026-12-01 09:00:00") if by_second else len("2026-12-01 09:00:00.000"))
+    last = sa.func.max(moment).label("last")
+    query = (
+        sa.select(last, sa.func.sum(attempts.c.segments))
+        .where(whose, _counts, moment > since)
+        .group_by(slot)
+        .order_by(last)
+    )
+    return [(at, int(segments)) for at, segments in session.connection().execute(query)]
+
+
+_counts = sa.and_(attempts.c.granted_at.is_not(None), attempts.c.outcome != "not_sent")
+
+
+def postpone_run(session: Session, run_id: int, *, until: datetime) -> int:
+    """A budget is spent: all batches of the run wait until its period is over; how many waited less before."""
+    longer = {"not_before": until, "reason": SPENT}
+    queued = move_batch(BatchState.PLANNED, batches.c.run_id == run_id, batches.c.state == BatchState.QUEUED, **longer)
+    planned = sa.update(batches).where(
+        batches.c.run_id == run_id, batches.c.state == BatchState.PLANNED, batches.c.not_before < until
+    )
+    return changed(session, queued) + changed(session, planned.values(**longer))
+
+
+def wake_run(session: Session, run_id: int, *, now: datetime) -> int:
+    """The run's own limits were changed: what waits for them is due again; how many batches."""
+    return _wake(session, batches.c.run_id == run_id, now)
+
+
+def wake_spent(session: Session, account_id: int, *, now: datetime) -> int:
+    """A limit was changed: what waits for any is due again; how many batches."""
+    return _wake(session, batches.c.run_id.in_(sa.select(runs.c.id).where(runs.c.account_id == account_id)), now)
+
+
+def _wake(session: Session, whose: sa.ColumnElement[bool], now: datetime) -> int:
+    # Too early is harmless: who still has to wait is told so when it asks.
+    waiting = (batches.c.state == BatchState.PLANNED, batches.c.not_before > now, batches.c.reason.in_(WAITING))
+    return changed(session, sa.update(batches).where(whose, *waiting).values(not_before=now))

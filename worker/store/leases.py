@@ -1,0 +1,98 @@
+"""Leases on PostgreSQL: what one process at a time may do, for some seconds at a time, and the fence around it.
+
+Every time is the server's. A session lock would do without a clock, but the server keeps one for a host that vanished
+until TCP gives up on it, which takes two hours by default.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session
+
+from worker.store.models import Lease
+from worker.store.moves import changed
+
+LEASE: Final = timedelta(seconds=10)
+"""How long a lease lasts without a renewal."""
+
+RENEW_EVERY: Final = timedelta(seconds=3)
+"""Two renewals may fail before a third is too late."""
+
+_leases = Lease.__table__  # type: ignore[attr-defined]  # SQLModel adds it when the class is made
+_now = sa.func.clock_timestamp()
+_end = _now + sa.cast(LEASE, sa.Interval)
+
+
+class LostLead(Exception):  # noqa: N818 - what happened to the caller, and no mistake of anybody
+    """Another process holds the lease: the transaction is undone, and its process must stand by."""
+
+
+def take(session: Session, name: str, holder: str) -> int | None:
+    """Take the lease for `LEASE` if nobody holds it; its token, larger than every one before. None: it is held.
+
+    Waits for the fenced transactions of the holder before. Raises `sqlalchemy.exc.OperationalError` after a second of
+    that: try again later.
+    """
+    if session.scalar(sa.select(_leases.c.name).where(_leases.c.name == name)) is None:
+        new = {"name": name, "holder": "", "token": 0, "expires_at": _now}
+        session.execute(insert(_leases).values(new).on_conflict_do_nothing())
+    session.execute(sa.select(sa.func.set_config("lock_timeout", "1s", True)))
+    free = sa.select(_leases.c.token).where(_leases.c.name == name, _leases.c.expires_at <= _now)
+    # FOR UPDATE, unlike the UPDATE below, waits for the share that every fenced transaction has of the row.
+    if session.scalar(free.with_for_update()) is None:
+        return None
+    taken = sa.update(_leases).where(_leases.c.name == name)
+    values = {"holder": holder, "token": _leases.c.token + 1, "expires_at": _end}
+    token: int = session.execute(taken.values(values).returning(_leases.c.token)).scalar_one()
+    return token
+
+
+def renew(session: Session, name: str, token: int) -> bool:
+    """Hold the lease for `LEASE` from now on. False: another process took it."""
+    return bool(changed(session, _held(name, token).values(expires_at=_end)))
+
+
+def give_back(session: Session, name: str, token: int) -> None:
+    """Let the next process have it at once; harmless when another one took it."""
+    session.execute(_held(name, token).values(expires_at=_now))
+
+
+def _held(name: str, token: int) -> sa.Update:
+    return sa.update(_leases).where(_leases.c.name == name, _leases.c.token == token)
+
+
+def fence(name: str, token: int) -> Callable[[Session], None]:
+    """What a transaction of the holder begins with: nobody takes the lease before it ends. Raises `LostLead`.
+
+    A process that is stopped in the middle must not keep the next one waiting: the server ends its transaction after
+    `LEASE`, and its connection soon after its host has vanished.
+    """
+    # A share of the key: a renewal changes no key and need not wait for the transactions that it is for.
+    held = sa.select(_leases.c.name).where(_leases.c.name == name, _leases.c.token == token)
+    share = held.with_for_update(read=True, key_share=True)
+    limits = {
+        "idle_in_transaction_session_timeout": f"{LEASE.total_seconds():.0f}s",
+        "tcp_keepalives_idle": "5",
+        "tcp_keepalives_interval": "2",
+        "tcp_keepalives_count": "3",
+    }
+    limit = sa.select(*(sa.func.set_config(setting, value, True) for setting, value in limits.items()))
+
+    def check(session: Session) -> None:
+        session.execute(limit)
+        if session.scalar(share) is None:
+            raise LostLead(f"another process took the lease `{name}` while this one did not answer; it stands by")
+
+    return check
+
+
+def holder(session: Session, name: str) -> str | None:
+    """Who holds the lease, in words for people; None: nobody, as in a database without a schema yet."""
+    if not sa.inspect(session.connection()).has_table(_leases.name):
+        return None
+    query = sa.select(_leases.c.holder).where(_leases.c.name == name, _leases.c.expires_at > _now)
+    found: str | None = session.scalar(query)
+    return found

@@ -1,0 +1,28 @@
+"""The arithmetic of one budget, in integer microseconds. `reserve.lua` is the same."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from worker.throttle.levels import Budget, to_microseconds
+
+# How soon to ask again when a period is over on this clock before it is on the asker's, or while another reads the
+# ledger.
+AGAIN_US: Final = 50_000
+
+
+@dataclass(slots=True)
+class Spending:
+    """What the period of a budget has granted so far; from `known_since_us` on, each grant when it was made."""
+
+    segments: int
+    known_since_us: int
+
+    def has_room(self, cost_segments: int, budget: Budget) -> bool:
+        return self.segments + cost_segments <= budget.limit_segments
+
+    def ready_us(self, cost_segments: int, budget: Budget, now_us: int) -> int:
+        """The earliest moment, `now_us` included, at which it is worth asking for `cost_segments`."""
+        starts_us, ends_us = to_microseconds(budget.starts_at), to_microseconds(budget.ends_at)
+        if now_us >= ends_us:
+            return now_us + AGAIN_US
+        return max(now_us, starts_us) if self.has_room(cost_segments, budget) else ends_us
