@@ -7,6 +7,7 @@ from typing import Final
 from campaigns.definition import Rate
 from campaigns.lifecycle import RecipientState
 from campaigns.planning import PlannedRecipient
+from campaigns.timing.placing import Departure
 
 DEFAULT_BATCH_SIZE: Final = 100
 """The gateway's limit is unknown; 100 texts are some 30 kB, and bigger requests gain little (measured)."""
@@ -46,28 +47,48 @@ def batch_limits(rates: Sequence[Rate], requested: int | None, budgets: Sequence
 
 
 Placed = tuple[PlannedRecipient, int | None]
-"""A row and the ordinal of its batch (from 0 in the order of the plan); None for rows that are never sent."""
+"""A row and the ordinal of its batch (from 0 as they are begun in the plan); None for rows that are never sent."""
 
 
 def into_batches(
     planned: Iterable[PlannedRecipient], limits: BatchLimits, *, chunk_rows: int = CHUNK_ROWS
 ) -> Iterator[list[Placed]]:
-    """Chunks of at most `chunk_rows` rows, all in order, the pending ones in batches within `limits`.
+    """Chunks of at most `chunk_rows` rows, all in order, the pending and held ones in batches within `limits`.
 
-    A batch lies within one chunk, so that who stores a chunk stores whole batches; its last one may be smaller.
+    Who shares a batch has the same departure and the same state. A batch lies within one chunk, so that who stores a
+    chunk stores whole batches, and no more than that many are open at once; the last ones of a chunk may be smaller.
     """
-    batch, members, segments, chunk = 0, 0, 0, list[Placed]()
+    opened = 0
+    chunk: list[Placed] = []
+    open_now: dict[tuple[Departure | None, RecipientState], _Batch] = {}
     for row in planned:
-        if row.state is not RecipientState.PENDING:
+        if row.state not in _TO_SEND:
             chunk.append((row, None))
         else:
-            if members and (members == limits.messages or segments + row.segments > limits.segments):
-                batch, members, segments = batch + 1, 0, 0
-            chunk.append((row, batch))
-            members += 1
-            segments += row.segments
+            key = row.departure, row.state
+            batch = open_now.get(key)
+            if batch is None or batch.is_full(limits, row.segments):
+                batch = open_now[key] = _Batch(opened)
+                opened += 1
+            batch.members += 1
+            batch.segments += row.segments
+            chunk.append((row, batch.ordinal))
         if len(chunk) == chunk_rows:
             yield chunk
-            batch, members, segments, chunk = batch + (members > 0), 0, 0, []
+            chunk = []
+            open_now.clear()
     if chunk:
         yield chunk
+
+
+_TO_SEND: Final = frozenset({RecipientState.PENDING, RecipientState.HELD})
+
+
+@dataclass(slots=True)
+class _Batch:
+    ordinal: int
+    members: int = 0
+    segments: int = 0
+
+    def is_full(self, limits: BatchLimits, more: int) -> bool:
+        return self.members == limits.messages or self.segments + more > limits.segments

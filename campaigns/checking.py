@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -15,22 +16,26 @@ from campaigns.definition.scalars import nearest, shown
 from campaigns.definition.sources import ContactListSource, FileSource, InlineSource, Source, TaggedSource
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.templates import MessageTemplate, TemplateProblem, compile_message, field_name
+from campaigns.timing.contradictions import contradictions
 
 MESSAGE: Final[KeyPath] = ("message",)
 
 
-def check_file(path: Path, *, timezone: str, region: str | None) -> Definition:
+def check_file(path: Path, *, timezone: str, region: str | None, now: datetime | None = None) -> Definition:
     """The definition in the file at `path`, once its message is compiled and its audience files are opened.
 
-    `timezone` and `region` are the settings' own. Raises CampaignFileError with all problems: those of the file itself,
+    `timezone` and `region` are the settings' own, `now` (aware) is the moment at which its schedule has to make sense;
+    None: that is not asked. Raises CampaignFileError with all problems: those of the file itself,
     and those of its message and files as far as they can be seen without a valid file.
     """
     reading = read_definition(path, timezone=timezone, region=region)
     check = _Check(reading.document, path.parent)
-    problems = tuple(dict.fromkeys((*reading.problems, *check.problems())))
-    if problems or reading.definition is None:
+    definition = reading.definition
+    contradicting = contradictions(definition, reading.document, now) if definition and now else ()
+    problems = tuple(dict.fromkeys((*reading.problems, *check.problems(), *contradicting)))
+    if problems or definition is None:
         raise CampaignFileError(problems)
-    return reading.definition
+    return definition
 
 
 class _Check:

@@ -25,8 +25,8 @@ class RunState(StrEnum):
 class BatchState(StrEnum):
     """The recipients of one gateway request."""
 
-    PLANNED = "planned"  # waits for its moment -> queued, sending, cancelled
-    QUEUED = "queued"  # its job is in the queue -> planned (job lost, or snoozed), sending, cancelled
+    PLANNED = "planned"  # waits for its moment -> queued, sending, cancelled, held (missed it)
+    QUEUED = "queued"  # its job is in the queue -> planned (job lost, or snoozed), sending, cancelled, held
     SENDING = "sending"  # the intent is stored; a POST may be on its way -> accepted, planned, refused, unknown, held
     UNKNOWN = (
         "unknown"  # the outcome of the POST is not known, it is being looked up -> accepted, planned, refused, held
@@ -72,8 +72,8 @@ RUN_MOVES: Final[Mapping[RunState, frozenset[RunState]]] = {
 }
 
 BATCH_MOVES: Final[Mapping[BatchState, frozenset[BatchState]]] = {
-    B.PLANNED: frozenset({B.QUEUED, B.SENDING, B.CANCELLED}),
-    B.QUEUED: frozenset({B.PLANNED, B.SENDING, B.CANCELLED}),
+    B.PLANNED: frozenset({B.QUEUED, B.SENDING, B.CANCELLED, B.HELD}),
+    B.QUEUED: frozenset({B.PLANNED, B.SENDING, B.CANCELLED, B.HELD}),
     B.SENDING: frozenset({B.ACCEPTED, B.PLANNED, B.REFUSED, B.UNKNOWN, B.HELD}),
     B.UNKNOWN: frozenset({B.ACCEPTED, B.PLANNED, B.REFUSED, B.HELD}),
     B.ACCEPTED: frozenset({B.PLANNED}),

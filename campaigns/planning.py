@@ -13,6 +13,8 @@ from campaigns.lifecycle import RecipientState
 from campaigns.numbers import InvalidNumber, Normaliser, mask
 from campaigns.segments import Segmentation, segmentation
 from campaigns.templates import MessageTemplate, RenderError, compile_message
+from campaigns.timing.placing import Departure, Placement, Placer
+from campaigns.timing.zones import InvalidZone
 
 MAX_SEGMENTS: Final = 10
 """Over this a text is taken for a mistake: phones and carriers join ten parts reliably, and each is paid for."""
@@ -32,7 +34,8 @@ class PlannedRecipient(NamedTuple):
     """One row of the audience. (number, occurrence) is unique in a plan.
 
     `occurrence` is 0 for the row that counts for its number, and the row's place in the whole audience (from 1) for a
-    duplicate or invalid one, whose `number` may be raw text. `text` and `segments` are empty unless the row is pending.
+    duplicate or invalid one, whose `number` may be raw text. `text` and `segments` are empty unless the row is pending,
+    or held because its moment was missed: only such rows have a `departure`, and none where nobody was placed in time.
     """
 
     number: str
@@ -43,6 +46,7 @@ class PlannedRecipient(NamedTuple):
     reason: str = ""
     text: str = ""
     segments: int = 0
+    departure: Departure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,9 @@ class Plan:
     Iterating again plans again, from the files as they then are. Raises `AudienceProblem` for an unusable table.
     """
 
-    def __init__(self, definition: Definition, suppressed: Suppressed | None) -> None:
+    def __init__(self, definition: Definition, placer: Placer | None, suppressed: Suppressed | None) -> None:
         self._definition = definition
+        self._placer = placer
         self._suppressed = suppressed
         self._template = compile_message(definition.message)
         self._tally = _Tally()
@@ -95,10 +100,7 @@ class Plan:
     def __iter__(self) -> Iterator[PlannedRecipient]:
         self._tally, self._hash = _Tally(), ""
         digest = hashlib.sha256(self._definition.content_hash.encode())
-        rows = _Judge(self._definition, self._template, self._tally.warnings).rows()
-        while chunk := list(islice(rows, _CHUNK_ROWS)):
-            if self._suppressed:
-                chunk = list(_without_suppressed(chunk, self._suppressed))
+        for chunk in self._chunks(self._placed(), self._tally.warnings):
             self._tally.add(chunk)
             # NUL separates, as it can stand in no cell and no text.
             digest.update("".join(f"{row.number}\0{row.state}\0{row.text}\0" for row, _ in chunk).encode())
@@ -106,13 +108,31 @@ class Plan:
                 yield row
         self._hash = digest.hexdigest()
 
+    def _placed(self) -> Placer | None:
+        """The placer of this pass. For a spread all are judged twice, for a turn is a part of all there are."""
+        placer = self._placer
+        if placer is None or not placer.needs_counting:
+            return placer and placer.afresh()
+        people: Counter[str] = Counter()
+        for chunk in self._chunks(placer.counting(), []):
+            people.update(row.departure.zones for row, cost in chunk if cost and row.departure)
+        return placer.afresh(people)
 
-def plan_recipients(definition: Definition, *, suppressed: Suppressed | None = None) -> Plan:
+    def _chunks(self, placer: Placer | None, warnings: list[str]) -> Iterator[list["_Judged"]]:
+        rows = _Judge(self._definition, self._template, placer, warnings).rows()
+        while chunk := list(islice(rows, _CHUNK_ROWS)):
+            yield list(_without_suppressed(chunk, self._suppressed)) if self._suppressed else chunk
+
+
+def plan_recipients(
+    definition: Definition, *, placer: Placer | None = None, suppressed: Suppressed | None = None
+) -> Plan:
     """The plan of a campaign's audience; nothing is read before it is iterated.
 
-    Memory grows with the numbers already seen, by some 130 bytes each. Raises `TemplateProblem` for a bad message.
+    Without a `placer` nobody is placed in time. Memory grows with the numbers already seen, by some 130 bytes each.
+    Raises `TemplateProblem` for a bad message.
     """
-    return Plan(definition, suppressed)
+    return Plan(definition, placer, suppressed)
 
 
 _Judged = tuple[PlannedRecipient, Segmentation | None]
@@ -123,7 +143,7 @@ def _without_suppressed(chunk: Sequence[_Judged], suppressed: Suppressed) -> Ite
     for row, cost in chunk:
         if row.state is RecipientState.PENDING and row.number in opted_out:
             state = RecipientState.SUPPRESSED
-            yield row._replace(state=state, reason="opted out", text="", segments=0), None
+            yield row._replace(state=state, reason="opted out", text="", segments=0, departure=None), None
         else:
             yield row, cost
 
@@ -131,9 +151,13 @@ def _without_suppressed(chunk: Sequence[_Judged], suppressed: Suppressed) -> Ite
 class _Judge:
     """Decides each row by itself and by the rows before it."""
 
-    def __init__(self, definition: Definition, template: MessageTemplate, warnings: list[str]) -> None:
+    def __init__(
+        self, definition: Definition, template: MessageTemplate, placer: Placer | None, warnings: list[str]
+    ) -> None:
         self._definition = definition
         self._template = template
+        self._place = placer.place if placer else _nowhere
+        self._columns = template.fields | (placer.columns if placer else frozenset())
         self._warnings = warnings
         self._normalise = Normaliser(definition.default_region).normalise
         # 100 bytes a number: the number, and the row that it stands in packed as line * sources + source.
@@ -147,10 +171,10 @@ class _Judge:
             match source:
                 case FileSource():
                     self._names.append(source.file)
-                    yield from self._judged(self._table(source, self._template.fields), index, excluded)
+                    yield from self._judged(self._table(source, self._columns), index, excluded)
                 case InlineSource():
                     self._names.append("recipients")
-                    rows = inline_rows(source.recipients, fields=self._template.fields)
+                    rows = inline_rows(source.recipients, fields=self._columns)
                     yield from self._judged(rows, index, excluded)
                 case ContactListSource():
                     self._names.append(f"contact list {source.contact_list}")
@@ -183,7 +207,7 @@ class _Judge:
         self, rows: Iterable[AudienceRow], index: int, excluded: Sequence[tuple[str, Set[int]]]
     ) -> Iterator[_Judged]:
         source, sources = self._names[index], len(self._definition.audience)
-        normalise, render, seen = self._normalise, self._template.render, self._seen
+        normalise, render, place, seen = self._normalise, self._template.render, self._place, self._seen
         ordinal = self._ordinal
         for line, raw, fields, problem in rows:
             ordinal += 1
@@ -205,12 +229,25 @@ class _Judge:
                     continue
                 text = render(fields)
                 cost = _checked(text)
-            except (InvalidNumber, RenderError) as error:
+                placed = place(number, fields)
+            except (InvalidNumber, RenderError, InvalidZone) as error:
                 yield _invalid(number, ordinal, source, line, str(error)), None
                 continue
             seen[key] = line * sources + index
-            yield PlannedRecipient(number, 0, source, line, RecipientState.PENDING, "", text, cost.segments), cost
+            state = placed.state
+            if state is RecipientState.SKIPPED:
+                yield PlannedRecipient(number, 0, source, line, state, placed.reason), None
+                continue
+            row = PlannedRecipient(number, 0, source, line, state, placed.reason, text, cost.segments, placed.departure)
+            yield row, cost if state is RecipientState.PENDING else None
         self._ordinal = ordinal
+
+
+_ANY_TIME: Final = Placement(RecipientState.PENDING, None)
+
+
+def _nowhere(_number: str, _fields: Mapping[str, str]) -> Placement:
+    return _ANY_TIME
 
 
 def _invalid(number: str, ordinal: int, source: str, line: int, why: str) -> PlannedRecipient:

@@ -12,11 +12,13 @@ from campaigns.audience import AudienceProblem
 from campaigns.batching import BatchLimits, batch_limits, into_batches
 from campaigns.checking import check_file
 from campaigns.definition import ContactListSource, Definition, Rate
+from campaigns.definition.schedule import LocalTime
 from campaigns.lifecycle import RunState
 from campaigns.periods import Allowance
 from campaigns.planning import Plan, PlanSummary, plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.segments import segmentation
+from campaigns.timing.placing import Placer
 from worker.ceilings import Ceilings
 from worker.limits import Scope, allowances
 from worker.logs import get_logger
@@ -48,9 +50,9 @@ class Intake:
     taken: Taken
 
 
-def read_file(path: Path, settings: Settings) -> Definition:
-    """The definition in a campaign file. Raises `CampaignFileError` with every problem found."""
-    return check_file(path, timezone=settings.timezone, region=settings.region)
+def read_file(path: Path, settings: Settings, *, now: datetime | None = None) -> Definition:
+    """The definition in a campaign file; `now` as in `check_file`. Raises `CampaignFileError` with every problem."""
+    return check_file(path, timezone=settings.timezone, region=settings.region, now=now)
 
 
 def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
@@ -95,7 +97,7 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
                 return Intake(run_id, taken)
     if runtime.only_runs is not None:
         runtime.only_runs.add(run_id)
-    _plan(runtime, run_id, definition, source, starts_at)
+    _plan(runtime, run_id, definition, source)
     return Intake(run_id, Taken.PLANNED)
 
 
@@ -121,12 +123,13 @@ def _without_limits(definition: Definition) -> Definition:
     return definition.model_copy(update={"throughput": throughput})
 
 
-def _plan(runtime: Runtime, run_id: int, definition: Definition, source: str, starts_at: datetime) -> None:
-    plan = plan_recipients(definition)
+def _plan(runtime: Runtime, run_id: int, definition: Definition, source: str) -> None:
+    now = runtime.clock.now()
+    placer = Placer(definition.schedule, now)
+    plan = plan_recipients(definition, placer=placer)
+    limits = limits_of(definition, runtime.settings)
     try:
-        store_plan(
-            runtime.store, run_id, definition, plan, limits=limits_of(definition, runtime.settings), starts_at=starts_at
-        )
+        store_plan(runtime.store, run_id, definition, plan, limits=limits, placer=placer, now=now)
         problem = "" if plan.summary.audience or list_of(definition) else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)
@@ -137,21 +140,24 @@ def _plan(runtime: Runtime, run_id: int, definition: Definition, source: str, st
         raise CampaignFileError([Problem(source, 1, 1, "audience", problem)])
     summary = plan.summary
     with runtime.store.write("plan_finished") as session:
+        if definition.schedule.local_time is LocalTime.RECIPIENT:
+            runs.start_with_first(session, run_id)
         runs.finish_plan(session, run_id, plan_hash=plan.hash, summary=summary_json(summary), now=runtime.clock.now())
     get_logger().info("run.planned", campaign=definition.campaign, run=run_id, audience=summary.audience)
 
 
 def store_plan(
-    store: Store, run_id: int, definition: Definition, plan: Plan, *, limits: BatchLimits, starts_at: datetime
+    store: Store, run_id: int, definition: Definition, plan: Plan, *, limits: BatchLimits, placer: Placer, now: datetime
 ) -> None:
     """Write the plan, a chunk per transaction. A plan cut short is cleared and made again at the next intake."""
     for chunk in into_batches(plan, limits):
         with store.write("plan_chunk") as session:
-            plans.insert_chunk(session, run_id, chunk, not_before=starts_at)
+            plans.insert_chunk(session, run_id, chunk)
     if (list_id := list_of(definition)) is not None:
         segments = segmentation(definition.message).segments
+        made = plans.list_batch(list_id, segments, placer.everybody(), now=now)
         with store.write("plan_list") as session:
-            plans.insert_batches(session, run_id, {0: (0, segments)}, not_before=starts_at, list_id=list_id)
+            plans.insert_batches(session, run_id, [made])
 
 
 def list_of(definition: Definition) -> int | None:

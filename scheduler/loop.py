@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from scheduler.ticks.drain import drain
 from scheduler.ticks.finish import finish
 from scheduler.ticks.follow import follow
+from scheduler.ticks.late import late
 from scheduler.ticks.probe import probe
 from scheduler.ticks.reconcile import reconcile
 from scheduler.ticks.rescue import rescue
@@ -26,6 +27,7 @@ Tick = Callable[[Runtime, datetime], Mapping[str, int]]
 TICKS: Final[Mapping[Tick, float]] = {
     start: 0.25,
     drain: 0.1,
+    late: 1.0,
     rescue: 1.0,
     reconcile: 0.5,
     follow: 0.25,

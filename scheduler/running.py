@@ -8,6 +8,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from campaigns.clock import SystemClock
 from campaigns.definition import Definition
 from campaigns.lifecycle import NOT_AT_THE_GATEWAY, RecipientState, RunState
 from campaigns.problems import CampaignFileError, Problem
@@ -84,11 +85,12 @@ def run_files(
 
 
 def _read_all(paths: Sequence[Path], settings: Settings) -> list[tuple[Path, Definition]]:
+    now = SystemClock().now()
     definitions: list[tuple[Path, Definition]] = []
     problems: list[Problem] = []
     for path in paths:
         try:
-            definitions.append((path, read_file(path, settings)))
+            definitions.append((path, read_file(path, settings, now=now)))
         except CampaignFileError as error:
             problems.extend(error.problems)
     if problems:

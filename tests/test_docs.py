@@ -188,7 +188,7 @@ def campaign_file(path: str = "", value: str = "") -> dict[str, Any]:
         "message": "m",
         "audience": [{"file": "f.csv"}],
         "exclude": [{"file": "g.csv"}],
-        "schedule": {"window": {"from": "09:00", "to": "20:00"}},
+        "schedule": {"window": {"from": "09:00", "to": "20:00"}, "if_late": {"within": "2h"}},
     }
     *folders, key = path.split(".")
     place = said

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from campaigns.clock import Clock
 from campaigns.definition import Definition
+from campaigns.timing.placing import hours_of
 from worker.ceilings import CeilingsInForce
 from worker.crashpoints import reached
 from worker.definitions import Definitions
@@ -71,6 +72,14 @@ class Wait:
     is_spent: bool = False
 
 
+def _opens(definition: Definition, work: sending.Work, now: datetime) -> datetime | None:
+    """When the batch's window opens; None: it is open, or the campaign has none."""
+    hours = hours_of(definition.schedule, work.zones)
+    if hours is None or hours.allowed(now):
+        return None
+    return hours.next_open(now) or now + timedelta(days=1)
+
+
 class Dispatcher:
     """Sends batches by id. Safe to call for any id, any number of times, from any thread and process."""
 
@@ -125,9 +134,11 @@ class Dispatcher:
             return self._snooze(batch_id, COLLISION_PAUSE, "too many requests in doubt")
         definition = self._definitions.get(work.definition_id)
         now = self._clock.now()
-        window = definition.schedule.window
-        if window is not None and not window.contains(now, definition.schedule.zone):
-            return self._snooze(batch_id, window.next_open(now, definition.schedule.zone) - now, "outside the window")
+        if work.latest is not None and now > work.latest:
+            return Dispatched.NOTHING  # the scheduler decides what becomes of its people
+        opens = work.moment if now < work.moment else _opens(definition, work, now)
+        if opens is not None:
+            return self._snooze(batch_id, opens - now, queue.CLOSED)
         slot = self._take_slot(work, definition)
         if isinstance(slot, Wait):
             return self._wait_for_budget(work, slot) if slot.is_spent else self._snooze_for_slot(batch_id, slot)
@@ -138,7 +149,7 @@ class Dispatcher:
             self._give_back(slot)
             is_held_up = intent is sending.NoIntent.ALL_IN_DOUBT
             return self._snooze(batch_id, COLLISION_PAUSE, intent.value) if is_held_up else Dispatched.NOTHING
-        dispatched = self._post(intent, slot.route, definition, deadline)
+        dispatched = self._post(intent, slot.route, definition, work, deadline)
         if dispatched is Dispatched.NOT_SENT:
             self._give_back(slot)
         return dispatched
@@ -207,10 +218,15 @@ class Dispatcher:
                 raise
             return sending.NoIntent.ALL_IN_DOUBT
 
-    def _post(self, intent: sending.Intent, route: Route, definition: Definition, deadline: float) -> Dispatched:
+    def _post(
+        self, intent: sending.Intent, route: Route, definition: Definition, work: sending.Work, deadline: float
+    ) -> Dispatched:
         def check() -> None:
             if self._clock.elapsed_seconds() >= deadline:
                 raise Aborted("the request was not written in time and will be made again")
+            now = self._clock.now()
+            if (work.latest is not None and now > work.latest) or _opens(definition, work, now):
+                raise Aborted("its sending hours, or its time, ended before the request was written")
             try:
                 with self._store.read() as session:
                     may_send = sending.may_still_send(session, intent)

@@ -20,9 +20,6 @@ class Unsupported:
 UNSUPPORTED: Final = (
     Unsupported(("variants",), "remove it, and write one text under `message`"),
     Unsupported(("holdout",), "remove it"),
-    Unsupported(("schedule", "local_time"), "remove it, or write campaign", frozenset({"recipient"})),
-    Unsupported(("schedule", "spread"), "remove it, and set a lower throughput.rate"),
-    Unsupported(("schedule", "if_late"), "remove it"),
     Unsupported(("schedule", "repeat"), "remove it, and write one file per date"),
     Unsupported(("schedule", "remind"), "remove it, and write one file per date"),
     Unsupported(("frequency_cap",), "remove it"),

@@ -54,7 +54,7 @@ class Timetable:
     def __init__(self, schedule: Schedule, firing: datetime | None = None) -> None:
         self._schedule = schedule
         self._firing = firing
-        self._campaign = Zones((schedule.timezone,), ZoneOrigin.CAMPAIGN)
+        self.campaign = Zones((schedule.timezone,), ZoneOrigin.CAMPAIGN)
         self._hours: dict[Zones, Hours] = {}
         self._starts: dict[Zones, datetime | None] = {}
 
@@ -65,7 +65,7 @@ class Timetable:
         order: the moment itself, the window (the first allowed time from it on), the spread (`Moment.delayed`), whether
         that is too late, then caps and rates, which only whoever sends can know.
         """
-        clocks = zones if self._schedule.local_time is LocalTime.RECIPIENT else self._campaign
+        clocks = zones if self._schedule.local_time is LocalTime.RECIPIENT else self.campaign
         start = self._start(clocks)
         if self._schedule.remind is None:
             return [self._settled(START, start or now, clocks, now)]
@@ -76,7 +76,7 @@ class Timetable:
 
     def hours(self, zones: Zones) -> Hours:
         """When the window is open for a person with these zones."""
-        clocks = zones if self._schedule.local_time is LocalTime.RECIPIENT else self._campaign
+        clocks = zones if self._schedule.local_time is LocalTime.RECIPIENT else self.campaign
         return self._open(clocks)
 
     def _open(self, clocks: Zones) -> Hours:

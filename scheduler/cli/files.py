@@ -62,6 +62,7 @@ def check(
     file:line:column: path: problem.
     """
     from campaigns.checking import check_file
+    from campaigns.clock import SystemClock
     from campaigns.problems import CampaignFileError
     from worker.settings import load_settings
 
@@ -69,7 +70,7 @@ def check(
     problems: list[Problem] = []
     for file in files:
         try:
-            check_file(file, timezone=settings.timezone, region=settings.region)
+            check_file(file, timezone=settings.timezone, region=settings.region, now=SystemClock().now())
             found: tuple[Problem, ...] = ()
         except CampaignFileError as error:
             found = error.problems
@@ -110,9 +111,8 @@ def plan(
         from scheduler.rehearsal import rehearsal_settings
 
         settings = rehearsal_settings(settings)
-    seen = preview(
-        read_file(file, settings), settings, source=str(file), now=SystemClock().now().replace(microsecond=0)
-    )
+    now = SystemClock().now().replace(microsecond=0)
+    seen = preview(read_file(file, settings, now=now), settings, source=str(file), now=now)
     if json:
         print_json(preview_json(seen))
     else:

@@ -14,6 +14,7 @@ from campaigns.periods import Allowance
 from campaigns.planning import PlanSummary, plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.segments import segmentation
+from campaigns.timing.placing import Placer
 from scheduler.cli.output import local_time, print_counts, print_facts, say
 from scheduler.intake import allowances_of, limits_of, list_of, rates_of, too_dear
 from scheduler.report import utc
@@ -44,13 +45,14 @@ class Preview:
 
 def preview(definition: Definition, settings: Settings, *, source: str, now: datetime) -> Preview:
     """Plan the campaign as it would be planned now. Raises `CampaignFileError` for an unusable or empty audience."""
-    plan, limits = plan_recipients(definition), limits_of(definition, settings)
+    plan = plan_recipients(definition, placer=Placer(definition.schedule, now))
+    limits = limits_of(definition, settings)
     requests, reasons = 0, dict[RecipientState, list[str]]()
     try:
         for chunk in into_batches(plan, limits):
             for row, batch in chunk:
-                if batch is not None:
-                    requests = batch + 1
+                if row.state is RecipientState.PENDING and batch is not None:
+                    requests = max(requests, batch + 1)
                 elif len(known := reasons.setdefault(row.state, [])) < REASONS:
                     known.append(f"{row.state.value}: {row.reason}")
         problem = "" if plan.summary.audience or list_of(definition) else "the audience is empty"

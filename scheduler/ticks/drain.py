@@ -4,13 +4,14 @@ Where several campaigns want the same account or the same phones, this is where 
 (`campaigns.sharing`): little is in the queue at any moment, so nobody urgent waits behind much.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Final
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
 
 from campaigns.batching import NO_LIMIT
 from campaigns.definition import Definition, Rate
 from campaigns.sharing import Contender, Portion, Room
+from campaigns.timing.placing import hours_of
 from worker.ceilings import Ceilings
 from worker.limits import allowances, routes
 from worker.runtime import Runtime
@@ -26,18 +27,23 @@ SHARED_SECONDS: Final = 2.0
 MOST_QUEUED: Final = 256
 """How many requests are in the queue at most: a tick's worth of small ones and to spare."""
 
+NEVER_OPENS: Final = timedelta(days=1)
+"""When a window is looked at again that does not open in the next 400 days: its file may be mended by then."""
+
 
 def drain(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Enqueue due batches of running runs whose window is open, to each its share."""
+    """Enqueue due batches of running runs whose window is open, to each its share; the others wait for it to open."""
     with runtime.store.read() as session:
         everybody = queue.demands(session, runtime.account_id, now=now)
     demands = [demand for demand in everybody if runtime.includes(demand.run_id)]
     if not any(demand.has_due for demand in demands):
         return {"enqueued": 0}  # spares an idle service a write transaction ten times a second
-    chosen = _choose(runtime, demands, now)
-    if not chosen:
+    chosen, closed = _choose(runtime, demands, now)
+    if not chosen and not closed:
         return {"enqueued": 0}
     with runtime.store.write("queue") as session:
+        for (run_id, zones), opens in closed.items():
+            queue.wait_for_opening(session, run_id, zones, until=opens, now=now)
         queued = queue.queue_batches(session, [portion.id for _, portion in chosen], now=now)
         for _, portion in chosen:
             if portion.id in queued and portion.is_cut:
@@ -56,28 +62,39 @@ def drain(runtime: Runtime, now: datetime) -> dict[str, int]:
     return {"enqueued": len(queued)}
 
 
-def _choose(runtime: Runtime, demands: Sequence[Demand], now: datetime) -> list[tuple[Contender, Portion]]:
+Closed: TypeAlias = dict[tuple[int, str], datetime]
+"""By run and zones: when sending is allowed again."""
+
+
+def _choose(
+    runtime: Runtime, demands: Sequence[Demand], now: datetime
+) -> tuple[list[tuple[Contender, Portion]], Closed]:
+    """What goes now, and what is due but outside of its window."""
     ceilings = runtime.ceilings.current()
     shared = _Shared(ceilings)
     most: dict[int, int] = {}
     waiting: list[tuple[Demand, Definition, Room, tuple[Room, ...]]] = []
     for demand in demands:
         definition = runtime.definitions.get(demand.definition_id)
-        schedule = definition.schedule
-        may_send = demand.has_due and (schedule.window is None or schedule.window.contains(now, schedule.zone))
-        if not (may_send or demand.queued_batches or demand.asleep_segments):
-            continue
         rate = ceilings.campaign_rates.get(demand.campaign, definition.throughput.rate)
         lanes = shared.lanes(definition)
         shared.count(demand, rate, lanes)
-        if may_send:
+        if demand.has_due:
             own = _room(rate, OWN_SECONDS)
             own.used = demand.queued_segments + demand.asleep_segments
             most[demand.run_id] = _most_segments(runtime, ceilings, definition, rate)
             waiting.append((demand, definition, own, lanes))
     free = MOST_QUEUED - sum(demand.queued_batches for demand in demands)
-    due = _due(runtime, waiting, shared, free, now)
-    return runtime.turns.share(
+    found = _due(runtime, waiting, shared, free, now)
+    closed = {
+        (demand.run_id, zones): opens
+        for demand, definition, _, _ in waiting
+        for zones, opens in _closed(definition, found.get(demand.run_id, ()), now)
+    }
+    due = {
+        run_id: [batch for batch in batches if (run_id, batch.zones) not in closed] for run_id, batches in found.items()
+    }
+    chosen = runtime.turns.share(
         shared.account,
         [
             Contender(
@@ -92,6 +109,15 @@ def _choose(runtime: Runtime, demands: Sequence[Demand], now: datetime) -> list[
         ],
         requests=free,
     )
+    return chosen, closed
+
+
+def _closed(definition: Definition, batches: Sequence[Due], now: datetime) -> Iterator[tuple[str, datetime]]:
+    """The zones of these batches where sending is not allowed now, and when it is again."""
+    for zones in {batch.zones for batch in batches}:
+        hours = hours_of(definition.schedule, zones)
+        if hours is not None and not hours.allowed(now):
+            yield zones, hours.next_open(now) or now + NEVER_OPENS
 
 
 def _portion(batch: Due, most_segments: int) -> Portion:

@@ -184,7 +184,7 @@ def _take_up(
     run_id = entry.run_id if entry else None
     slug = ""
     try:
-        definition = read_file(path, runtime.settings)
+        definition = read_file(path, runtime.settings, now=runtime.clock.now())
         slug = definition.campaign
         found = _find_run(runtime, slug)
         if found is not None and found.id in present:

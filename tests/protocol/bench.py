@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -11,8 +11,9 @@ from dramatiq.brokers.stub import StubBroker
 from pydantic import SecretStr
 from sqlmodel import col, select
 
+from campaigns.declarations import Declared
 from campaigns.definition import Kind
-from campaigns.lifecycle import RecipientState, RunState
+from campaigns.lifecycle import BatchState, RecipientState, RunState
 from scheduler.intake import Intake, read_file, take_up
 from scheduler.loop import TICKS
 from scheduler.ticks.drain import drain
@@ -27,9 +28,9 @@ from worker.limits import Limits
 from worker.marker import NoMarker
 from worker.runtime import Runtime
 from worker.settings import Settings
-from worker.store import accounts, counts, runs
+from worker.store import accounts, counts, held, runs
 from worker.store.engine import Store
-from worker.store.models import Account, Attempt, Batch, Event, Recipient
+from worker.store.models import Account, Attempt, Batch, Event, MessageGroup, Recipient, Run
 from worker.store.runs import RunView
 from worker.throttle import InMemoryThrottle
 from worker.tuning import live_ceilings
@@ -181,6 +182,31 @@ class Bench:
 
         self.until(is_over, within=within)
 
+    def finish_from_due_to_due(self, *run_ids: int, within: timedelta = timedelta(days=4)) -> None:
+        """As `finish`, over days: the clock goes from one moment at which something is due to the next."""
+        end = self.clock.now() + within
+        while True:
+            self.gateway.set_all("Delivered")
+            self.tick()
+            if all(self.run(run_id).finished_at is not None for run_id in run_ids):
+                return
+            assert self.clock.now() < end, f"not over within {within}: {self.report()}"
+            self.clock.advance(max(self._next_due() - self.clock.now(), timedelta(milliseconds=10)))
+
+    def _next_due(self) -> datetime:
+        now = self.clock.now()
+        waiting = col(Batch.state).in_([BatchState.PLANNED, BatchState.QUEUED])
+        late = now - timedelta(milliseconds=10)
+        moments = (
+            sa.select(sa.func.min(Batch.not_before)).where(waiting, col(Batch.not_before) > now),
+            sa.select(sa.func.min(Batch.latest)).where(waiting, col(Batch.latest) >= late),
+            sa.select(sa.func.min(Run.starts_at)).where(col(Run.starts_at) > now),
+            sa.select(sa.func.min(MessageGroup.next_poll_at)).where(col(MessageGroup.next_poll_at) > now),
+        )
+        with self.store.read() as session:
+            found = [session.scalars(query).one() for query in moments]
+        return min((moment for moment in found if moment is not None), default=now + timedelta(seconds=STEP_SECONDS))
+
     # What is so.
 
     def run(self, run_id: int) -> RunView:
@@ -234,6 +260,10 @@ class Bench:
     def cancel(self, run_id: int) -> None:
         with self.store.write() as session:
             assert runs.cancel_run(session, run_id, "by hand", self.clock.now()) is not None
+
+    def resolve_not_sent(self, run_id: int) -> None:
+        with self.store.write() as session:
+            held.resolve_held(session, run_id, Declared.NOT_SENT, number=None, by="the test", now=self.clock.now())
 
     def close(self) -> None:
         self.queue.stop()

@@ -128,6 +128,7 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "resolve": "`resolve`",
     "queue_undone": "a service whose Redis is away",
     "budget_spent": "a budget of a day or a month: no run of the proof lasts so long",
+    "late": "a campaign with `if_late` that misses its moment while it sends",
     "control": "`pause`, `resume`, `cancel`, `approve`",
     "wake": "a limit that is changed while the service runs",
     "throttle": "`throttle`",

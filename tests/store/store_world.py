@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from campaigns.batching import BatchLimits, into_batches
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.planning import PlannedRecipient
+from campaigns.timing.placing import Departure
 from tests.support.clocks import START
 from worker.store import counts, plans, runs, sending
 from worker.store.engine import Store
@@ -21,6 +22,7 @@ from worker.store.sending import Intent, NoIntent, Placed
 NOW = START
 SEND_BY = timedelta(seconds=30)
 SOON = NOW + SEND_BY
+AT_ONCE = Departure("", NOW)
 
 
 def people(
@@ -28,7 +30,7 @@ def people(
 ) -> list[PlannedRecipient]:
     """So many rows of an audience; `first` tells one audience from another."""
     return [
-        PlannedRecipient(f"+39333{place:07}", 0, "people.csv", place + 2, state, "", f"Hi {place}", segments)
+        PlannedRecipient(f"+39333{place:07}", 0, "people.csv", place + 2, state, "", f"Hi {place}", segments, AT_ONCE)
         for place in range(first, first + how_many)
     ]
 
@@ -54,7 +56,7 @@ class World:
         with self.store.write() as session:
             run_id = new_run(session, self.account_id, campaign)
             for chunk in into_batches(rows, BatchLimits(per_request, 1_000)):
-                plans.insert_chunk(session, run_id, chunk, not_before=NOW)
+                plans.insert_chunk(session, run_id, chunk)
             runs.finish_plan(session, run_id, plan_hash="hash", summary={"audience": 1}, now=NOW)
         self.set_run(run_id, state=state)
         return run_id

@@ -6,7 +6,7 @@ import pytest
 from sqlmodel import select
 
 from campaigns.lifecycle import BatchState, RecipientState
-from tests.store.store_world import NOW, SOON, World, people
+from tests.store.store_world import AT_ONCE, NOW, SOON, World, people
 from worker.store import accounts, doubts, plans, sending
 from worker.store.models import Attempt, AttemptState, MessageGroup
 from worker.store.sending import Intent, Listed, Placed
@@ -213,7 +213,8 @@ def test_the_people_of_a_contact_list_are_the_audience(world: World) -> None:
     # given a batch for a list, and a reply that names one person twice
     run_id = world.run([])
     with world.store.write() as session:
-        (batch_id,) = plans.insert_batches(session, run_id, {0: (0, 1)}, not_before=NOW, list_id=7).values()
+        made = plans.NewBatch(0, AT_ONCE, segments=1, list_id=7)
+        (batch_id,) = plans.insert_batches(session, run_id, [made]).values()
     intent = world.intent(batch_id)
     said = [("+39333", 11), ("+39334", 12), ("+39333", 13)]
     with world.store.write() as session:

@@ -101,4 +101,5 @@ def wake_spent(session: Session, account_id: int, *, now: datetime) -> int:
 def _wake(session: Session, whose: sa.ColumnElement[bool], now: datetime) -> int:
     # Too early is harmless: who still has to wait is told so when it asks.
     waiting = (batches.c.state == BatchState.PLANNED, batches.c.not_before > now, batches.c.reason.in_(WAITING))
-    return changed(session, sa.update(batches).where(whose, *waiting).values(not_before=now))
+    due = sa.case((batches.c.moment > now, batches.c.moment), else_=sa.literal(now, batches.c.moment.type))
+    return changed(session, sa.update(batches).where(whose, *waiting).values(not_before=due))

@@ -137,6 +137,7 @@ def _open_batches(session: Session, run_id: int, now: datetime) -> None:
                 sa.and_(batches.c.list_id.is_not(None), batches.c.state == BatchState.HELD),
             ),
             not_before=now,
+            latest=None,  # whoever decides this knows what time it is
             queued_at=None,
             reason=Declared.NOT_SENT.reason,
         )

@@ -52,6 +52,9 @@ LOAD_WORK: Final = (
         sa.func.coalesce(_to_send.c.recipients, 0),
         sa.func.coalesce(_to_send.c.segments, batches.c.segments),
         batches.c.list_id,
+        batches.c.zones,
+        batches.c.moment,
+        batches.c.latest,
     )
     .join(runs, runs.c.id == batches.c.run_id)
     .outerjoin(_to_send, _to_send.c.batch_id == batches.c.id)

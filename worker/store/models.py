@@ -115,6 +115,9 @@ THROTTLED = "waiting for the throttle"
 _THROTTLED_ONLY = sa.text(f"reason = '{THROTTLED}'")
 
 
+_MAY_BE_LATE = sa.text("latest IS NOT NULL AND state IN ('planned','queued')")
+
+
 class Batch(SQLModel, table=True):
     """The recipients of one gateway request."""
 
@@ -136,13 +139,17 @@ class Batch(SQLModel, table=True):
             sqlite_where=sa.text("state IN ('queued','sending','unknown')"),
             postgresql_where=sa.text("state IN ('queued','sending','unknown')"),
         ),
+        sa.Index("ix_batch_latest", "run_id", "latest", sqlite_where=_MAY_BE_LATE, postgresql_where=_MAY_BE_LATE),
     )
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
     run_id: int = Field(foreign_key="run.id")
     ordinal: int
     state: BatchState = Field(sa_type=_by_value(BatchState))
-    not_before: datetime  # a snooze or a back-off: not sent earlier
+    zones: str = Field(default="", sa_type=sa.Text)  # by whose clocks its window opens; empty: the campaign's
+    moment: datetime  # its people's own; whatever waits for a limit or a window is never sent earlier
+    latest: datetime | None = None  # after this its people are late
+    not_before: datetime  # their moment at first; later a snooze or a back-off: not sent earlier
     queued_at: datetime | None = None
     attempt: int = 0  # how often it was posted
     recipients: int

@@ -1,15 +1,16 @@
 """Writing a plan: recipients and batches, a chunk per transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
+from typing import Final
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from campaigns.lifecycle import BatchState
+from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.planning import PlannedRecipient
+from campaigns.timing.placing import Departure, Placement
 from worker.store.bulk import insert_rows
 from worker.store.models import Batch
 
@@ -30,20 +31,51 @@ COLUMNS = (
 )
 
 
-def insert_chunk(
-    session: Session, run_id: int, rows: Sequence[tuple[PlannedRecipient, int | None]], *, not_before: datetime
-) -> None:
+@dataclass(slots=True)
+class NewBatch:
+    """A batch to be stored: how many people and segments it has, when it may leave, and why it is held, if it is."""
+
+    ordinal: int
+    departure: Departure
+    recipients: int = 0
+    segments: int = 0
+    list_id: int | None = None
+    state: BatchState = BatchState.PLANNED
+    reason: str = ""
+
+
+_BATCH_STATES: Final = {
+    RecipientState.PENDING: BatchState.PLANNED,
+    RecipientState.HELD: BatchState.HELD,
+    RecipientState.SKIPPED: BatchState.CANCELLED,
+}
+"""What a batch is planned as whose people are planned as this."""
+
+
+def list_batch(list_id: int, segments: int, placement: Placement, *, now: datetime) -> NewBatch:
+    """The one batch of a campaign to a contact list, which may have missed its moment already."""
+    departure, state = placement.departure or Departure("", now), _BATCH_STATES[placement.state]
+    return NewBatch(0, departure, segments=segments, list_id=list_id, state=state, reason=placement.reason)
+
+
+def insert_chunk(session: Session, run_id: int, rows: Sequence[tuple[PlannedRecipient, int | None]]) -> None:
     """Insert planned recipients, each with the ordinal of its batch (None: never sent), and those batches.
 
-    The rows of one batch are all in one chunk.
+    The rows of one batch are all in one chunk. Raises ValueError for one with a batch that has no departure.
     """
-    sizes: dict[int, tuple[int, int]] = {}
-    in_batches = ((ordinal, planned) for planned, ordinal in rows if ordinal is not None)
-    for ordinal, members in groupby(in_batches, key=itemgetter(0)):
-        segments = [planned.segments for _, planned in members]
-        count, total = sizes.get(ordinal, (0, 0))
-        sizes[ordinal] = (count + len(segments), total + sum(segments))
-    ids = insert_batches(session, run_id, sizes, not_before=not_before)
+    found: dict[int, NewBatch] = {}
+    for planned, ordinal in rows:
+        if ordinal is None:
+            continue
+        batch = found.get(ordinal)
+        if batch is None:
+            if planned.departure is None:
+                raise ValueError("a recipient with a batch was not placed in time: plan with a placer")
+            state = _BATCH_STATES[planned.state]
+            batch = found[ordinal] = NewBatch(ordinal, planned.departure, state=state, reason=planned.reason)
+        batch.recipients += 1
+        batch.segments += planned.segments
+    ids = insert_batches(session, run_id, found.values())
     insert_rows(
         session,
         "recipient",
@@ -69,28 +101,25 @@ def insert_chunk(
     )
 
 
-def insert_batches(
-    session: Session,
-    run_id: int,
-    sizes: dict[int, tuple[int, int]],
-    *,
-    not_before: datetime,
-    list_id: int | None = None,
-) -> dict[int, int]:
-    """Insert batches given as ordinal -> (recipients, segments); ordinal -> id."""
-    if not sizes:
+def insert_batches(session: Session, run_id: int, made: Collection[NewBatch]) -> dict[int, int]:
+    """Insert batches; ordinal -> id."""
+    if not made:
         return {}
     statement = sa.insert(Batch).returning(col(Batch.ordinal), col(Batch.id))
     values = [
         {
             "run_id": run_id,
-            "ordinal": ordinal,
-            "state": BatchState.PLANNED,
-            "not_before": not_before,
-            "recipients": recipients,
-            "segments": segments,
-            "list_id": list_id,
+            "ordinal": batch.ordinal,
+            "state": batch.state,
+            "zones": batch.departure.zones,
+            "moment": batch.departure.at,
+            "latest": batch.departure.latest,
+            "not_before": batch.departure.at,
+            "recipients": batch.recipients,
+            "segments": batch.segments,
+            "list_id": batch.list_id,
+            "reason": batch.reason,
         }
-        for ordinal, (recipients, segments) in sizes.items()
+        for batch in made
     ]
     return {row.ordinal: row.id for row in session.execute(statement, values)}

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -46,11 +47,15 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A batch that may be sent now. `is_back`: it was in the queue before, and got no slot."""
+    """A batch that may be sent now, where the clocks of `zones` (empty: the campaign's) allow it.
+
+    `is_back`: it was in the queue before, and got no slot.
+    """
 
     id: int
     segments: int
     is_back: bool
+    zones: str = ""
 
 
 LEAD = timedelta(seconds=0.15)
@@ -98,7 +103,7 @@ _DEMANDS = (
 """Built once, as the statements of a send (`hot`): it is asked ten times a second."""
 
 _first = (
-    sa.select(batches.c.id, batches.c.segments, batches.c.reason)
+    sa.select(batches.c.id, batches.c.segments, batches.c.reason, batches.c.zones)
     .where(*_due_now)
     .correlate(runs)
     .order_by(sa.case((_throttled, 0), else_=1), batches.c.not_before, batches.c.ordinal)
@@ -113,8 +118,9 @@ _DUE = sa.select(
             sa.cast(_first.c.id, sa.String)
             + ":"
             + sa.cast(_first.c.segments, sa.String)
-            + sa.case((_first.c.reason == THROTTLED, ":back"), else_=":"),
-            ",",
+            + sa.case((_first.c.reason == THROTTLED, ":back:"), else_="::")
+            + _first.c.zones,
+            "|",
         )
     ).scalar_subquery(),
 ).where(runs.c.id.in_(sa.bindparam("b_runs", expanding=True)))
@@ -135,12 +141,27 @@ def due_batches(session: Session, run_ids: Collection[int], *, now: datetime, mo
     found = session.connection().execute(
         _DUE, {"b_runs": sorted(run_ids), "b_now": now, "b_lead": now + LEAD, "b_most": most}
     )
-    return {run_id: [_due(entry) for entry in entries.split(",")] for run_id, entries in found if entries}
+    return {run_id: [_due(entry) for entry in entries.split("|")] for run_id, entries in found if entries}
 
 
 def _due(entry: str) -> Due:
-    id_, segments, back = entry.split(":")
-    return Due(int(id_), int(segments), bool(back))
+    id_, segments, back, zones = entry.split(":")
+    return Due(int(id_), int(segments), bool(back), zones)
+
+
+CLOSED: Final = "outside the window"
+"""Why a batch waits for its sending hours."""
+
+
+def wait_for_opening(session: Session, run_id: int, zones: str, *, until: datetime, now: datetime) -> int:
+    """The window has closed by the clocks of `zones`: all that is due of them waits until then; how many batches."""
+    due = (
+        batches.c.run_id == run_id,
+        batches.c.state == BatchState.PLANNED,
+        batches.c.not_before <= now + LEAD,
+        batches.c.zones == zones,
+    )
+    return changed(session, sa.update(batches).where(*due).values(not_before=until, reason=CLOSED))
 
 
 def queue_batches(session: Session, batch_ids: Collection[int], *, now: datetime) -> set[int]:

@@ -232,6 +232,13 @@ def adopt_definition(session: Session, run_id: int, definition_id: int) -> None:
     session.execute(sa.update(Run).where(col(Run.id) == run_id).values(definition_id=definition_id))
 
 
+def start_with_first(session: Session, run_id: int) -> None:
+    """The run starts when the first of its people may be sent to: where clocks are ahead, before the campaign's own."""
+    first = sa.select(sa.func.min(col(Batch.moment))).where(col(Batch.run_id) == run_id).scalar_subquery()
+    earlier = sa.func.coalesce(first, col(Run.starts_at))
+    session.execute(sa.update(Run).where(col(Run.id) == run_id).values(starts_at=earlier))
+
+
 def finish_plan(session: Session, run_id: int, *, plan_hash: str, summary: dict[str, Any], now: datetime) -> None:
     """The plan is whole."""
     session.execute(

@@ -24,7 +24,7 @@ from worker.store.moves import batches, changed, move_batch, move_recipients, re
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A batch that could be sent now."""
+    """A batch that could be sent now: by the clocks of `zones` (empty: the campaign's), from `moment` to `latest`."""
 
     batch_id: int
     run_id: int
@@ -35,6 +35,9 @@ class Work:
     recipients: int
     segments: int
     list_id: int | None
+    zones: str
+    moment: datetime
+    latest: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class Placed:
 def load_work(session: Session, batch_id: int) -> Work | None:
     """The batch and what it would cost in segments; None: there is nothing to do for it."""
     row = session.connection().execute(hot.LOAD_WORK, {"b_batch": batch_id}).first()
-    return None if row is None else Work(*row)
+    return None if row is None else Work(*tuple(row))
 
 
 def record_intent(
@@ -290,13 +293,18 @@ def split_batch(
         kept = max(1, bisect_right(list(accumulate(segments for _, segments in people)), most_segments))
         if kept == len(people):
             return None
-    run_id = session.exec(select(Batch.run_id).where(Batch.id == batch_id)).one()
+    run_id, zones, moment, latest = session.exec(
+        select(Batch.run_id, Batch.zones, Batch.moment, Batch.latest).where(Batch.id == batch_id)
+    ).one()
     ordinal = session.exec(select(sa.func.max(Batch.ordinal)).where(Batch.run_id == run_id)).one() + 1
     second = [id_ for id_, _ in people[kept:]]
     half = Batch(
         run_id=run_id,
         ordinal=ordinal,
         state=BatchState.PLANNED,
+        zones=zones,
+        moment=moment,
+        latest=latest,
         not_before=until,
         recipients=len(second),
         segments=0,

@@ -183,6 +183,9 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
+        sa.Column("zones", sa.Text(), nullable=False),
+        sa.Column("moment", sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("latest", sqltypes.UTCDateTime(), nullable=True),
         sa.Column("not_before", sqltypes.UTCDateTime(), nullable=False),
         sa.Column("queued_at", sqltypes.UTCDateTime(), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=False),
@@ -194,6 +197,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batch")),
     )
     with op.batch_alter_table("batch", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_batch_latest",
+            ["run_id", "latest"],
+            unique=False,
+            sqlite_where=sa.text("latest IS NOT NULL AND state IN ('planned','queued')"),
+            postgresql_where=sa.text("latest IS NOT NULL AND state IN ('planned','queued')"),
+        )
         batch_op.create_index("ix_batch_run_id_state_not_before", ["run_id", "state", "not_before"], unique=False)
         batch_op.create_index(
             "ix_batch_state",
@@ -363,6 +373,11 @@ def downgrade() -> None:
             postgresql_where=sa.text("state IN ('queued','sending','unknown')"),
         )
         batch_op.drop_index("ix_batch_run_id_state_not_before")
+        batch_op.drop_index(
+            "ix_batch_latest",
+            sqlite_where=sa.text("latest IS NOT NULL AND state IN ('planned','queued')"),
+            postgresql_where=sa.text("latest IS NOT NULL AND state IN ('planned','queued')"),
+        )
 
     op.drop_table("batch")
     with op.batch_alter_table("attempt", schema=None) as batch_op:

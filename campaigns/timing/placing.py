@@ -1,0 +1,158 @@
+"""When each person's text may leave: their moment, and their turn where a run is spread."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from campaigns.definition.hours import Hours
+from campaigns.definition.schedule import LocalTime, Otherwise, Schedule
+from campaigns.lifecycle import RecipientState
+from campaigns.timing.moments import Moment, Timetable
+from campaigns.timing.spreading import offsets
+from campaigns.timing.zones import Zones, zones_of
+
+ZONE_COLUMN: Final = "timezone"
+"""The column that says in which zone a person is."""
+
+TURNS: Final = 3_600
+"""A spread has so many turns at most: 3 h go by in steps of 3 s. People who share a turn may share a request."""
+
+SHORTEST_TURN: Final = timedelta(seconds=1)
+
+
+class Departure(NamedTuple):
+    """When a text may leave: by the clocks of these zones, from `at` on, and not after `latest` (None: never too late).
+
+    `zones` are names joined by commas; empty for the campaign's own zone.
+    """
+
+    zones: str
+    at: datetime
+    latest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What the schedule makes of a person who could be sent to: pending, or skipped or held with a reason."""
+
+    state: RecipientState
+    departure: Departure | None
+    reason: str = ""
+
+
+class Placer:
+    """Places the people of one run in time. For one pass over the audience: it counts who had which turn.
+
+    `now` (aware) is the time of planning, `firing` the moment of a run that repeats. `people` says how many are to be
+    placed by the clocks of which zones; it is needed for `spread` alone, and `counting` gives it.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        now: datetime,
+        *,
+        firing: datetime | None = None,
+        people: Mapping[str, int] | None = None,
+    ) -> None:
+        self._schedule = schedule
+        self._now = now
+        self._firing = firing
+        self._people = people
+        self._timetable = Timetable(schedule, firing)
+        self._groups: dict[Zones | None, _Group] = {}
+        self._is_local = schedule.local_time is LocalTime.RECIPIENT
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of the audience that it asks for."""
+        return frozenset({ZONE_COLUMN}) if self._is_local else frozenset()
+
+    @property
+    def needs_counting(self) -> bool:
+        """Whether the audience has to be counted before anybody can be placed."""
+        return self._schedule.spread is not None and self._people is None
+
+    def counting(self) -> "Placer":
+        """One that gives nobody a turn: to find out whom there is to place."""
+        return Placer(self._schedule.model_copy(update={"spread": None}), self._now, firing=self._firing)
+
+    def afresh(self, people: Mapping[str, int] | None = None) -> "Placer":
+        """One for another pass: that after counting where `people` are given."""
+        return Placer(self._schedule, self._now, firing=self._firing, people=people or self._people)
+
+    def place(self, number: str, fields: Mapping[str, str]) -> Placement:
+        """Where the person with this number (E.164) belongs. Raises `InvalidZone` for a column that names no zone."""
+        zones = None
+        if self._is_local:
+            zones = zones_of(number, fields.get(ZONE_COLUMN, ""), self._schedule.timezone)
+        group = self._groups.get(zones)
+        if group is None:
+            group = self._groups[zones] = self._group(zones)
+        return group.next()
+
+    def everybody(self) -> Placement:
+        """Where a contact list belongs: all of it has one moment."""
+        return self._group(None).next()
+
+    def _group(self, zones: Zones | None) -> "_Group":
+        names = ",".join(zones.names) if zones else ""
+        clocks = zones or self._timetable.campaign
+        (moment,) = self._timetable.moments(clocks, {}, self._now)
+        if moment.at is None or self._schedule.spread is None or self._people is None:
+            placement = _placement(moment, names, self._now)
+            return _Group(lambda _: 0, lambda _: placement)
+        over = self._schedule.spread.over
+        turn = max(SHORTEST_TURN, over / TURNS)
+        offset = offsets(max(1, self._people.get(names, 0)), over, self._schedule.spread.ramp)
+        last = max(0, self._people.get(names, 0) - 1)
+        hours = self._timetable.hours(clocks)
+        return _Group(
+            # A table that grew since it was counted: whoever came in last goes with the last.
+            lambda position: offset(min(position, last)) // turn,
+            lambda number: _placement(moment.delayed(number * turn, hours), names, self._now),
+        )
+
+
+class _Group:
+    """The people with the same clocks, in the order of the audience.
+
+    `turn_of` makes a turn of a position, `placed` a placement of a turn.
+    """
+
+    def __init__(self, turn_of: Callable[[int], int], placed: Callable[[int], Placement]) -> None:
+        self._turn_of = turn_of
+        self._placed = placed
+        self._position = 0
+        self._turn = -1
+        self._now_on: Placement | None = None
+
+    def next(self) -> Placement:
+        turn = self._turn_of(self._position)
+        self._position += 1
+        if self._now_on is None or turn != self._turn:
+            self._turn, self._now_on = turn, self._placed(turn)
+        return self._now_on
+
+
+def _placement(moment: Moment, zones: str, now: datetime) -> Placement:
+    if moment.at is not None:
+        return Placement(RecipientState.PENDING, Departure(zones, moment.at, moment.latest))
+    if moment.missed is Otherwise.HOLD:
+        # A person may let it go: from then on, by the same clocks, and never too late.
+        return Placement(RecipientState.HELD, Departure(zones, now), moment.reason)
+    return Placement(RecipientState.SKIPPED, None, moment.reason)
+
+
+def hours_of(schedule: Schedule, zones: str = "") -> Hours | None:
+    """When sending is allowed by the clocks of `zones`, as in a `Departure`; None: always."""
+    return _hours(schedule, zones) if schedule.window else None
+
+
+@lru_cache(maxsize=1_024)
+def _hours(schedule: Schedule, zones: str) -> Hours | None:
+    names = zones.split(",") if zones else [schedule.timezone]
+    return schedule.window.hours(*map(ZoneInfo, names)) if schedule.window else None

@@ -1,0 +1,28 @@
+"""What missed its moment: people are skipped, or held for a person, as the campaign's `if_late` says."""
+
+from datetime import datetime
+
+from campaigns.definition.durations import format_duration
+from campaigns.definition.schedule import Otherwise
+from campaigns.lifecycle import RecipientState
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.store import late as store
+
+
+def late(runtime: Runtime, now: datetime) -> dict[str, int]:
+    """Send nothing any more of what could not be sent in time."""
+    with runtime.store.read() as session:
+        found = store.late_runs(session, runtime.account_id, now)
+    missed = 0
+    for run_id, definition_id in found:
+        if_late = runtime.definitions.get(definition_id).schedule.if_late
+        if if_late is None or not runtime.includes(run_id):
+            continue
+        to = RecipientState.HELD if if_late.otherwise is Otherwise.HOLD else RecipientState.SKIPPED
+        reason = f"its moment was missed: it could not be sent within {format_duration(if_late.within)}"
+        with runtime.store.write("late") as session:
+            people = store.expire_late(session, run_id, to, reason=reason, now=now)
+        get_logger().warning("run.late", run=run_id, people=people, state=to.value)
+        missed += people
+    return {"missed": missed}

@@ -1,0 +1,38 @@
+"""What missed its moment: nothing of it is sent any more."""
+
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from campaigns.lifecycle import BatchState, RecipientState, RunState
+from worker.store.moves import batches, changed, move_batch, move_recipients, recipients, runs
+
+_UNSENT: Final = sa.and_(
+    batches.c.latest.is_not(None), sa.literal_column("batch.state IN ('planned','queued')", sa.Boolean)
+)
+"""As the index on it has it: SQLite recognises a condition only by its words."""
+
+
+def late_runs(session: Session, account_id: int, now: datetime) -> list[tuple[int, int]]:
+    """(run id, definition id) of the account's running runs of which something is too late by now."""
+    late = sa.exists().where(batches.c.run_id == runs.c.id, batches.c.latest < now, _UNSENT)
+    query = sa.select(runs.c.id, runs.c.definition_id).where(
+        runs.c.account_id == account_id, runs.c.state == RunState.RUNNING, late
+    )
+    return [(run_id, definition_id) for run_id, definition_id in session.execute(query.order_by(runs.c.id))]
+
+
+def expire_late(session: Session, run_id: int, to: RecipientState, *, reason: str, now: datetime) -> int:
+    """Skip or hold (`to`) everybody of a run who was not sent to by the latest moment; how many people.
+
+    What is in a request, or in doubt, keeps its turn: if it comes back unsent it is late then.
+    """
+    end = BatchState.HELD if to is RecipientState.HELD else BatchState.CANCELLED
+    # The batch first, as in an intent: whoever gets its row decides what becomes of its people.
+    late = (batches.c.run_id == run_id, batches.c.latest < now)
+    session.execute(move_batch(end, *late, _UNSENT, reason=reason))
+    ended = sa.select(batches.c.id).where(*late, batches.c.state == end)
+    pending = (recipients.c.state == RecipientState.PENDING, recipients.c.batch_id.in_(ended))
+    return changed(session, move_recipients(to, *pending, reason=reason))
