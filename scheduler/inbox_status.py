@@ -22,6 +22,9 @@ COUNTING_SHARE: Final = 50
 WRITE_AGAIN_AFTER: Final = timedelta(seconds=30)
 """When a status or report that could not be written is tried again."""
 
+OTHER_RUNS: Final = 5
+"""So many of the other runs of a campaign that repeats stand in its status."""
+
 OVER: Final = frozenset({RunState.COMPLETED, RunState.CANCELLED})
 AT_WORK: Final = frozenset(RunState) - OVER - {RunState.FAILED}
 
@@ -111,7 +114,11 @@ class StatusBoard:
             self._due_at[key] = now + max(REFRESH_EVERY, took * COUNTING_SHARE)
         definition = runtime.definitions.get(run.definition_id)
         account_paused = paused if run.account_id == runtime.account_id else ""
-        return RunStatus(run, by_state, account_paused, definition.schedule, list_of(definition))
+        others: tuple[RunView, ...] = ()
+        if run.moment != runs.ONCE:
+            with runtime.store.read() as session:
+                others = tuple(runs.latest_runs(session, run.campaign_id, but=run.id, most=OTHER_RUNS))
+        return RunStatus(run, by_state, account_paused, definition.schedule, list_of(definition), others)
 
     def _warn(self, folder: Path, error: OSError) -> None:
         if folder not in self._unwritable:

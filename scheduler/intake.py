@@ -97,7 +97,7 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
                 return Intake(run_id, taken)
     if runtime.only_runs is not None:
         runtime.only_runs.add(run_id)
-    _plan(runtime, run_id, definition, source)
+    plan_run(runtime, run_id, definition, source)
     return Intake(run_id, Taken.PLANNED)
 
 
@@ -123,9 +123,15 @@ def _without_limits(definition: Definition) -> Definition:
     return definition.model_copy(update={"throughput": throughput})
 
 
-def _plan(runtime: Runtime, run_id: int, definition: Definition, source: str) -> None:
+def plan_run(
+    runtime: Runtime, run_id: int, definition: Definition, source: str, *, firing: datetime | None = None
+) -> None:
+    """Plan a run that has no plan, from the tables as they are now. Raises `CampaignFileError`: it has failed then.
+
+    `firing` is the moment of a run that repeats.
+    """
     now = runtime.clock.now()
-    placer = Placer(definition.schedule, now)
+    placer = Placer(definition.schedule, now, firing=firing)
     plan = plan_recipients(definition, placer=placer)
     limits = limits_of(definition, runtime.settings)
     try:

@@ -10,6 +10,7 @@ from typing import Any, Final, TextIO
 from worker.store.counts import Books
 from worker.store.engine import Store
 from worker.store.exports import COLUMNS, export_rows
+from worker.store.repetitions import moment_of
 from worker.store.runs import RunView
 
 # What a spreadsheet takes for a formula when a cell begins with it (OWASP, "CSV injection"). Names and texts come from
@@ -21,11 +22,13 @@ _NUMBER: Final = re.compile(r"\+[0-9]{1,15}")
 def run_summary(run: RunView, books: Books) -> dict[str, Any]:
     """The object with which `run --json` and `status --json` end: counts by state add up to the audience.
 
-    Times are ISO 8601 in UTC, or None. `reason` is there only when the run has one.
+    Times are ISO 8601 in UTC, or None. `reason` and `moment` are there only when the run has one.
     """
+    moment = moment_of(run.moment)
     summary: dict[str, Any] = {
         "campaign": run.campaign,
         "run": run.id,
+        **({"moment": utc(moment)} if moment else {}),
         "state": run.state.value,
         "recipients": {"audience": books.audience} | {state.value: n for state, n in books.by_state.items()},
         "segments": books.segments,

@@ -90,9 +90,15 @@ def _read_all(paths: Sequence[Path], settings: Settings) -> list[tuple[Path, Def
     problems: list[Problem] = []
     for path in paths:
         try:
-            definitions.append((path, read_file(path, settings, now=now)))
+            definition = read_file(path, settings, now=now)
         except CampaignFileError as error:
             problems.extend(error.problems)
+            continue
+        if definition.schedule.repeat is not None:
+            problem = "makes a run again and again, and `run` is for one"
+            hint = "put the file into the inbox of a service: campaigns up"
+            problems.append(Problem(path.name, 1, 1, "schedule.repeat", problem, hint))
+        definitions.append((path, definition))
     if problems:
         raise CampaignFileError(problems)
     return definitions

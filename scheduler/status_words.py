@@ -8,9 +8,11 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.definition import Schedule
+from campaigns.definition.schedule import LocalTime
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.problems import CampaignFileError, Problem
-from worker.store.runs import RunView
+from worker.store.repetitions import moment_of
+from worker.store.runs import ONCE, RunView
 
 P, R = RecipientState, RunState
 
@@ -37,13 +39,17 @@ MEANINGS: Final[Mapping[RecipientState, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """A run as its status text shows it. `account_paused`: why nothing of the account is sent; empty: it is."""
+    """A run as its status text shows it. `account_paused`: why nothing of the account is sent; empty: it is.
+
+    `others` are the newest of the other runs of a campaign that repeats.
+    """
 
     run: RunView
     by_state: Mapping[RecipientState, int]
     account_paused: str
     schedule: Schedule
     list_id: int | None
+    others: tuple[RunView, ...] = ()
 
 
 def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
@@ -51,7 +57,7 @@ def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
     parts = [notice]
     if status is not None:
         warnings = [f"Please note: {warning}" for warning in status.run.plan_summary.get("warnings", ())]
-        parts += [_headline(status, now), _people(status), "\n".join(warnings)]
+        parts += [_headline(status, now), _people(status), "\n".join(warnings), _others(status)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -136,12 +142,16 @@ def _headline(status: RunStatus, now: datetime) -> str:
 def _state(status: RunStatus, now: datetime) -> str:
     run, schedule = status.run, status.schedule
     match run.state:
+        case R.SCHEDULED if run.planned_at is None and run.moment != ONCE:
+            return "waits for its next run, which is planned shortly before"
         case R.SCHEDULED if run.planned_at is None:
             return "is being planned"
         case R.SCHEDULED:
             return "planned, waits for its start"
         case R.AWAITING_APPROVAL:
             return "planned, waits for somebody to approve it"
+        case R.RUNNING if schedule.local_time is LocalTime.RECIPIENT:
+            return "sending, to everybody by the clocks of their own zone"
         case R.RUNNING if schedule.window is not None and not schedule.window.contains(now, schedule.zone):
             opens = shown_time(schedule.window.next_open(now, schedule.zone), schedule.zone)
             return f"waits for its sending hours ({schedule.window}), goes on {opens}"
@@ -165,6 +175,17 @@ def _state(status: RunStatus, now: datetime) -> str:
 
 def _why(run: RunView) -> str:
     return f": {run.reason.removesuffix('.')}" if run.reason else ""
+
+
+def _others(status: RunStatus) -> str:
+    """The runs before and after this one, a line each."""
+    zone = status.schedule.zone
+    lines = []
+    for run in status.others:
+        moment = moment_of(run.moment)
+        if moment is not None:
+            lines.append(f"Run of {shown_time(moment, zone)}: {run.state.value.replace('_', ' ')}{_why(run)}")
+    return "\n".join(lines)
 
 
 def _people(status: RunStatus) -> str:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.definition import Schedule
 from campaigns.lifecycle import NEVER_SENT, BatchState, RecipientState, RunState
+from campaigns.timing.placing import hours_of
 from scheduler.evidence_words import request_json, request_lines
 from scheduler.report import utc
 from scheduler.status_words import shown_time
@@ -161,9 +162,12 @@ def _waits_for(chapter: Chapter, zone: ZoneInfo) -> str:
         return f"the gateway account is paused: {row.account_reason}"
     if chapter.batches_in_doubt >= DOUBTS_PER_ACCOUNT:
         return f"{chapter.batches_in_doubt:,} batches are in doubt and looked up first, until then nothing is sent"
-    if schedule.window is not None and not schedule.window.contains(chapter.now, schedule.zone):
-        opens = schedule.window.next_open(chapter.now, schedule.zone)
-        return f"outside of the campaign's window, which opens {shown_time(opens, zone)}"
+    hours = hours_of(schedule, row.zones or "")
+    if hours is not None and not hours.allowed(chapter.now):
+        opens = hours.next_open(chapter.now)
+        when = f"which opens {shown_time(opens, zone)}" if opens else "which never opens"
+        clocks = f", by the clocks of {row.zones.replace(',', ', ')}" if row.zones else ""
+        return f"outside of the campaign's window, {when}{clocks}"
     if row.batch_state in {BatchState.SENDING, BatchState.UNKNOWN}:
         return "the others of its batch are being sent or looked up first"
     if row.batch_state is BatchState.QUEUED:

@@ -97,6 +97,8 @@ class Timetable:
     def _start_in(self, zone: ZoneInfo) -> datetime | None:
         if self._firing is None:
             return self._schedule.start_at(zone)
+        if zone == self._schedule.zone:
+            return self._firing.astimezone(UTC)  # in an hour that comes twice the clock alone would not tell which
         return to_utc(self._firing.astimezone(self._schedule.zone).replace(tzinfo=None), zone)
 
     def _settled(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TextIO
 
 import typer
 
-from scheduler.cli.options import AsJson, Slug
+from scheduler.cli.options import AsJson, RunNumber, Slug
 from scheduler.cli.output import clear_screen, print_json, say, warn
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", help="Look again every second until all of it is finished.")
     ] = False,
+    number_of_run: RunNumber = None,
     json: AsJson = False,
 ) -> None:
     """Show how far campaigns are, what they wait for, and why."""
@@ -55,7 +56,7 @@ def status(
             return
         before = None
         while True:
-            seen = read_progress(store, campaign)
+            seen = read_progress(store, campaign, number_of_run)
             if seen != before:
                 if json:
                     for summary in summaries(seen):
@@ -79,6 +80,7 @@ def export(
     raw: Annotated[
         bool, typer.Option("--raw", help="CSV cells as they are, also those that a spreadsheet would compute.")
     ] = False,
+    number_of_run: RunNumber = None,
     json: Annotated[bool, typer.Option("--json", help="Short for --format jsonl.")] = False,
 ) -> None:
     """Write every recipient of a campaign, as CSV or JSON lines.
@@ -90,7 +92,7 @@ def export(
 
     with campaign_store(load_settings()) as store:
         with store.read() as session:
-            run = latest_run(session, campaign)
+            run = latest_run(session, campaign, number_of_run)
         with _whole_file(output) if output else _standard_output() as stream:
             count = _write(store, run.id, stream, Format.JSONL if json else form, raw=raw)
     if output:

@@ -4,10 +4,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from campaigns.lifecycle import RunState
 from scheduler.cli.errors import Refused
 from scheduler.cli.options import AsJson, Slug
 from scheduler.cli.output import print_json, say, state_words
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from sqlmodel import Session
 
     from worker.store.runs import InFlight, RunView
+
+
+AT_WORK: Final = frozenset({RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.RUNNING, RunState.PAUSED})
+"""Of several runs of a campaign those that may still send: the others only wait for receipts."""
 
 
 def register(app: typer.Typer) -> None:
@@ -33,10 +38,10 @@ def pause(campaign: Slug, json: AsJson = False) -> None:
     from campaigns.clock import SystemClock
     from worker.store.runs import PAUSED_BY_HAND, in_flight, pause_run
 
-    with _transaction(campaign) as (session, run):
-        if not pause_run(session, run.id, PAUSED_BY_HAND):
+    with _transaction(campaign) as (session, run, at_work):
+        if not [each for each in at_work if pause_run(session, each.id, PAUSED_BY_HAND)]:
             raise Refused(f"{campaign} is {state_words(run.state.value)} already: there is nothing to pause")
-        under_way = in_flight(session, run.id)
+        under_way = [request for each in at_work for request in in_flight(session, each.id)]
     now = SystemClock().now()
     if json:
         print_json({"campaign": campaign, "run": run.id, "state": "paused", "in_flight": _as_json(under_way, now)})
@@ -59,7 +64,7 @@ def resume(
     from worker.store.queue import requeue_runs
     from worker.store.runs import list_runs, resume_run
 
-    with _transaction(campaign) as (session, run):
+    with _transaction(campaign) as (session, run, at_work):
         if account:
             if account_view(session, run.account_id).paused_reason == QUARANTINE:
                 raise Refused(QUARANTINE)
@@ -68,9 +73,10 @@ def resume(
             if has_resumed and run.state.value != "paused":
                 say("the gateway account goes on")
                 return
-        state = resume_run(session, run.id)
+        states = [state for each in at_work if (state := resume_run(session, each.id)) is not None]
         # Workers took its jobs meanwhile and found nothing to do: it would wait a minute until they count as lost.
-        requeue_runs(session, [run.id])
+        requeue_runs(session, [each.id for each in at_work])
+        state = states[0] if states else None
         account_reason = outlook(session, run.id).account_reason
         if state is None:
             waits = f"; its account is: {account_reason}" if account_reason else ""
@@ -93,9 +99,10 @@ def cancel(
     What was sent is still followed. There is no way back.
     """
     from campaigns.clock import SystemClock
+    from worker.store.repetitions import end_repeating
     from worker.store.runs import cancel_run, in_flight
 
-    with _transaction(campaign) as (session, run):
+    with _transaction(campaign) as (session, run, _):
         state = run.state  # asked about outside of a transaction: others must not wait for the answer
     if sys.stdin.isatty() and not yes:
         # Not typer.confirm: it puts a space on standard output, which belongs to --json.
@@ -104,11 +111,13 @@ def cancel(
             typer.echo(f"{campaign} was left as it is", err=True)
             return
     now = SystemClock().now()
-    with _transaction(campaign) as (session, run):
-        unsent = cancel_run(session, run.id, "cancelled by hand", now)
-        if unsent is None:
+    with _transaction(campaign) as (session, run, at_work):
+        counts = [cancel_run(session, each.id, "cancelled by hand", now) for each in at_work]
+        if all(count is None for count in counts):
             raise Refused(f"{campaign} is {state_words(run.state.value)} already: there is nothing to cancel")
-        under_way = in_flight(session, run.id)
+        end_repeating(session, run.campaign_id)
+        unsent = sum(filter(None, counts))
+        under_way = [request for each in at_work for request in in_flight(session, each.id)]
     if json:
         in_json = _as_json(under_way, now)
         print_json({"campaign": campaign, "run": run.id, "state": "cancelled", "unsent": unsent, "in_flight": in_json})
@@ -118,13 +127,22 @@ def cancel(
 
 
 @contextmanager
-def _transaction(slug: str) -> Iterator[tuple["Session", "RunView"]]:
-    """One transaction about the latest run of a campaign. Raises `Refused` for an unknown one."""
+def _transaction(slug: str) -> Iterator[tuple["Session", "RunView", "list[RunView]"]]:
+    """One transaction about a campaign: its latest run, and all that are at work, or else that one.
+
+    Raises `Refused` for an unknown campaign.
+    """
     from scheduler.cli.reading import campaign_store, latest_run
     from worker.settings import load_settings
+    from worker.store.runs import ONCE, campaign_runs
 
     with campaign_store(load_settings()) as store, store.write("control") as session:
-        yield session, latest_run(session, slug)
+        run = latest_run(session, slug)
+        at_work = [run]
+        if run.moment != ONCE:
+            mine = (each for each in campaign_runs(session, slug) if each.campaign_id == run.campaign_id)
+            at_work = [each for each in mine if each.state in AT_WORK] or [run]
+        yield session, run, at_work
 
 
 def _age_seconds(request: "InFlight", now: datetime) -> float:

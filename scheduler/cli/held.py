@@ -10,7 +10,7 @@ import typer
 
 from campaigns.declarations import Declared
 from scheduler.cli.errors import Refused
-from scheduler.cli.options import AsJson, Slug
+from scheduler.cli.options import AsJson, RunNumber, Slug
 from scheduler.cli.output import print_json, say, state_words, warn
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
     app.command()(resolve)
 
 
-def held(campaign: Slug, json: AsJson = False) -> None:
+def held(campaign: Slug, number_of_run: RunNumber = None, json: AsJson = False) -> None:
     """Show who waits for a person to decide, and why.
 
     The gateway's answers do not prove whether these texts were sent. Look at its own list of messages, or at that
@@ -55,7 +55,7 @@ def held(campaign: Slug, json: AsJson = False) -> None:
 
     settings = load_settings()
     with campaign_store(settings) as store, store.read() as session:
-        run = latest_run(session, campaign)
+        run = latest_run(session, campaign, number_of_run)
         people, lists = held_people(session, run.id), held_lists(session, run.id)
         batch_ids = {person.batch_id for person in people} | {entry.batch_id for entry in lists}
         requests = requests_of(session, {id_ for id_ in batch_ids if id_ is not None})
@@ -89,6 +89,7 @@ def resolve(
     number: Annotated[
         str | None, typer.Option("--number", metavar="NUMBER", help="Decide on this person alone.")
     ] = None,
+    number_of_run: RunNumber = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: AsJson = False,
 ) -> None:
@@ -107,7 +108,7 @@ def resolve(
     wanted = None if number is None else normalised(number, settings)
     with campaign_store(settings) as store:
         with store.read() as session:
-            run = latest_run(session, campaign)
+            run = latest_run(session, campaign, number_of_run)
             people = held_people(session, run.id, number=wanted)
             lists = held_lists(session, run.id) if wanted is None else []
         if not people and not lists:

@@ -5,4 +5,8 @@ from typing import Annotated
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, one object a line.")]
+RunNumber = Annotated[
+    int | None,
+    typer.Option("--run", metavar="N", help="This run of a campaign that repeats, by its number in `status CAMPAIGN`."),
+]
 Slug = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="The campaign's name, as its file gives it.")]

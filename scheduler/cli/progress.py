@@ -14,7 +14,8 @@ from scheduler.throttling import Limit, slowed_devices
 from worker.store.counts import Books, books
 from worker.store.engine import Store
 from worker.store.outlook import Outlook, outlook
-from worker.store.runs import RunView, list_runs
+from worker.store.repetitions import moment_of
+from worker.store.runs import ONCE, RunView, campaign_runs, list_runs
 
 R = RecipientState
 
@@ -39,18 +40,35 @@ class Progress:
     books: Books
     outlook: Outlook
     slowed: tuple[Limit, ...] = ()
+    others: tuple[RunView, ...] = ()  # of a campaign that repeats
 
 
-def read_progress(store: Store, slug: str | None) -> list[Progress]:
-    """How far one campaign is, or all of them, the oldest first. Raises `Refused` for an unknown one."""
+OTHERS = 10
+"""So many runs of a campaign that repeats are listed beside the one that is shown."""
+
+
+def read_progress(store: Store, slug: str | None, number: int | None = None) -> list[Progress]:
+    """How far one campaign is, or one run of it, or all campaigns, the oldest first.
+
+    Of a campaign that repeats: its runs that are not over, and the last that is. Raises `Refused` for an unknown one.
+    """
     with store.read() as session:
-        runs = list_runs(session) if slug is None else [latest_run(session, slug)]
+        runs = _current(list_runs(session)) if slug is None else [latest_run(session, slug, number)]
+        others: tuple[RunView, ...] = ()
+        if slug is not None and runs[0].moment != ONCE:
+            others = tuple(run for run in campaign_runs(session, slug) if run.id != runs[0].id)[-OTHERS:]
         at_work = {run.account_id for run in runs if run.finished_at is None}
         slowed = {account: tuple(slowed_devices(session, account, SystemClock().now())) for account in at_work}
         return [
-            Progress(run, books(session, run.id), outlook(session, run.id), slowed.get(run.account_id, ()))
+            Progress(run, books(session, run.id), outlook(session, run.id), slowed.get(run.account_id, ()), others)
             for run in runs
         ]
+
+
+def _current(runs: Sequence[RunView]) -> list[RunView]:
+    """Without the finished runs that a later one of the same campaign has followed."""
+    last_over = {run.campaign_id: run.id for run in runs if run.finished_at is not None}
+    return [run for run in runs if run.finished_at is None or last_over[run.campaign_id] == run.id]
 
 
 def summaries(seen: Sequence[Progress]) -> Iterator[dict[str, Any]]:
@@ -93,8 +111,18 @@ def _show_one(entry: Progress, zone: ZoneInfo) -> None:
             ("in flight", f"{in_flight:,} of them" if in_flight else ""),
             ("now", waits_for(entry, zone)),
             ("phones", "\n".join(_slowed(entry, zone))),
+            ("run", _moment(entry.run, zone)),
+            ("other runs", "\n".join(_other(run, zone) for run in entry.others)),
         ]
     )
+
+
+def _moment(run: RunView, zone: ZoneInfo) -> str:
+    return "" if run.moment == ONCE else f"{run.id} of {local_time(moment_of(run.moment), zone)}"
+
+
+def _other(run: RunView, zone: ZoneInfo) -> str:
+    return f"{_moment(run, zone)}: {state_words(run.state.value)}" + (f", {run.reason}" if run.reason else "")
 
 
 def _rehearsal(run: RunView) -> str:
@@ -119,7 +147,8 @@ def waits_for(entry: Progress, zone: ZoneInfo) -> str:
     if ahead.account_reason:
         return f"the account is paused: {ahead.account_reason}"
     if run.state is RunState.SCHEDULED:
-        return f"starts {local_time(run.starts_at, zone)}" if run.planned_at else "is being planned"
+        is_ahead = run.planned_at is not None or run.moment != ONCE
+        return f"starts {local_time(run.starts_at, zone)}" if is_ahead else "is being planned"
     in_doubt = ahead.batches.get(BatchState.UNKNOWN, 0)
     if in_doubt:
         return f"{in_doubt:,} requests are in doubt and looked up at the gateway"

@@ -46,13 +46,21 @@ def campaign_store(settings: "Settings") -> Iterator["Store"]:
         yield store
 
 
-def latest_run(session: "Session", slug: str) -> "RunView":
-    """The latest run of a campaign. Raises `Refused` with the nearest name where there is none."""
-    from worker.store.runs import find_run, list_runs
+def latest_run(session: "Session", slug: str, number: int | None = None) -> "RunView":
+    """The latest run of a campaign that has begun, or its run with this number.
+
+    Raises `Refused` with the nearest name where there is none.
+    """
+    from worker.store.runs import campaign_runs, find_run, list_runs
 
     run = find_run(session, slug)
-    if run is not None:
+    if run is not None and number is None:
         return run
+    if run is not None:
+        for found in campaign_runs(session, slug):
+            if found.id == number:
+                return found
+        raise Refused(f"{slug} has no run {number}; see its runs with: campaigns status {slug}")
     known = sorted({run.campaign for run in list_runs(session)})
     if not known:
         raise Refused(NOTHING_YET)

@@ -19,7 +19,8 @@ from scheduler.inbox_files import (
 )
 from scheduler.inbox_folder import Entries, InboxFolder, Presence, inbox_folder
 from scheduler.inbox_status import StatusBoard
-from scheduler.intake import EditRefused, Taken, read_file, take_up
+from scheduler.intake import EditRefused, Taken, read_file
+from scheduler.repeating import repeat, stop, take_up
 from scheduler.status_words import (
     broken_notice,
     internal_error_notice,
@@ -34,6 +35,7 @@ from worker.runtime import Runtime
 from worker.store import inbox as store
 from worker.store import runs
 from worker.store.inbox import InboxEntry
+from worker.store.repetitions import all_repeating, campaigns_of, first_unfinished, point_files
 from worker.store.runs import RunView
 
 UNJUDGED: Final = "?" * 64
@@ -83,11 +85,42 @@ class _Keeper:
             )
             if removed:
                 entries = inbox.entries(runtime)
+            if self._repeat(runtime, entries, now):
+                entries = inbox.entries(runtime)
         else:
             # Where the folder is not the inbox, the status of files that are not there belongs nowhere.
             entries = {key: known for key, known in entries.items() if known[0] in files}
         written = self._board.refresh(runtime, entries, now)
         return {"taken": taken, "removed": removed, "written": written}
+
+    def _repeat(self, runtime: Runtime, entries: Entries, now: datetime) -> bool:
+        """Make and plan runs of the campaigns that repeat. A file whose report is written stands for the next run.
+
+        Whether any does from now on.
+        """
+        pointed = {entry.run_id: path for path, entry in entries.values() if entry.run_id is not None}
+        with runtime.store.read() as session:
+            repeating = all_repeating(session, rehearsal=runtime.rehearsal)
+            campaigns = campaigns_of(session, pointed) if repeating else {}
+        folders = {campaigns[run_id]: path.parent for run_id, path in pointed.items() if run_id in campaigns}
+        if not folders:
+            return False
+        repeat(runtime, lambda campaign: folders.get(campaign.campaign_id), now)
+        moved = False
+        for key, (_, entry) in entries.items():
+            if entry.reported and entry.run_id in campaigns:
+                moved |= self._point_on(runtime, key, entry.run_id, campaigns[entry.run_id])
+        return moved
+
+    def _point_on(self, runtime: Runtime, key: str, run_id: int, campaign_id: int) -> bool:
+        with runtime.store.read() as session:
+            to = first_unfinished(session, campaign_id)
+        if to is None or to == run_id:
+            return False
+        with runtime.store.write("inbox_next_run") as session:
+            point_files(session, [run_id], to=to)
+        self._board.touch(key)
+        return True
 
     def _take(self, runtime: Runtime, inbox: InboxFolder, path: Path, files: frozenset[Path], now: datetime) -> int:
         """Take the file up if it is complete and new or changed: 1 if so. Whatever goes wrong stays with this file."""
@@ -147,6 +180,9 @@ class _Keeper:
         path, entry = entries[key]
         heirs = [other for other, known in entries.values() if known.run_id == entry.run_id and other not in gone]
         run = _run(runtime, entry.run_id)
+        if run is not None and not heirs and stop(runtime, run.id, now):
+            self._board.touch(key)
+            return 1
         if run is not None and not heirs and run.state is not RunState.FAILED:
             if _cancel_unsent(runtime, run.id, REMOVED, now):
                 self._board.touch(key)
@@ -186,9 +222,9 @@ def _take_up(
     try:
         definition = read_file(path, runtime.settings, now=runtime.clock.now())
         slug = definition.campaign
-        found = _find_run(runtime, slug)
-        if found is not None and found.id in present:
-            return _Verdict(run_id, taken_notice(path.name, slug, present[found.id]))
+        other = next((present[id_] for id_ in _run_ids(runtime, slug) if id_ in present), None)
+        if other is not None:
+            return _Verdict(run_id, taken_notice(path.name, slug, other))
         intake = take_up(runtime, definition, source=name)
     except EditRefused as refused:
         found = _find_run(runtime, slug)
@@ -208,6 +244,11 @@ def _take_up(
 def _find_run(runtime: Runtime, slug: str) -> RunView | None:
     with runtime.store.read() as session:
         return runs.find_campaign_run(session, slug, rehearsal=runtime.rehearsal)
+
+
+def _run_ids(runtime: Runtime, slug: str) -> list[int]:
+    with runtime.store.read() as session:
+        return [run.id for run in runs.campaign_runs(session, slug) if run.rehearsal == runtime.rehearsal]
 
 
 def _run(runtime: Runtime, run_id: int | None) -> RunView | None:

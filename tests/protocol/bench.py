@@ -14,8 +14,9 @@ from sqlmodel import col, select
 from campaigns.declarations import Declared
 from campaigns.definition import Kind
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from scheduler.intake import Intake, read_file, take_up
+from scheduler.intake import Intake, read_file
 from scheduler.loop import TICKS
+from scheduler.repeating import PLAN_AHEAD, ZONES_APART, repeat, take_up
 from scheduler.ticks.drain import drain
 from scheduler.ticks.start import start
 from tests.protocol.scripted_gateway import ScriptedGateway
@@ -64,7 +65,7 @@ class Bench:
     def __init__(self, folder: Path, store: Store, clock: FakeClock) -> None:
         """An account whose gateway was read already, and was empty."""
         self.clock = clock
-        self._folder = folder
+        self.folder = folder
         self.gateway = ScriptedGateway(clock)
         self.settings = Settings(
             database_url=store.url.render_as_string(),
@@ -117,7 +118,7 @@ class Bench:
     ) -> int:
         """Drop a campaign to so many people; its run."""
         people = "".join(f"+39333{place:07},N{place}\n" for place in range(first, first + how_many))
-        (self._folder / f"{name}.csv").write_text(f"number,first_name\n{people}")
+        (self.folder / f"{name}.csv").write_text(f"number,first_name\n{people}")
         return self.drop(
             f"campaign: {name}\nmessage: Ciao {{{{ first_name }}}}\naudience:\n  - file: {name}.csv\n"
             f"throughput:\n  batch_size: {per_request}\n{more}",
@@ -126,7 +127,7 @@ class Bench:
 
     def drop(self, text: str, name: str = "sale") -> Intake:
         """Take up a campaign file."""
-        path = self._folder / f"{name}.yaml"
+        path = self.folder / f"{name}.yaml"
         path.write_text(text)
         return take_up(self.runtime, read_file(path, self.settings), source=path.name)
 
@@ -138,6 +139,7 @@ class Bench:
         for work in TICKS:
             if work not in {start, drain}:
                 work(self.runtime, self.clock.now())
+        repeat(self.runtime, lambda _: self.folder, self.clock.now())
 
     def work(self) -> list[Dispatched]:
         """Work on every job in the queue."""
@@ -191,9 +193,22 @@ class Bench:
             if all(self.run(run_id).finished_at is not None for run_id in run_ids):
                 return
             assert self.clock.now() < end, f"not over within {within}: {self.report()}"
-            self.clock.advance(max(self._next_due() - self.clock.now(), timedelta(milliseconds=10)))
+            due = self.next_due() or self.clock.now() + timedelta(seconds=STEP_SECONDS)
+            self.clock.advance(max(due - self.clock.now(), timedelta(milliseconds=10)))
 
-    def _next_due(self) -> datetime:
+    def live_until(self, end: datetime) -> None:
+        """The service runs, and the phones deliver, up to then; the clock goes from what is due to what is due next."""
+        while True:
+            for _ in range(4):  # what one tick plans is started by the next one, and sent by the one after it
+                self.gateway.set_all("Delivered")
+                self.tick()
+            if self.clock.now() >= end:
+                return
+            due = max(self.next_due() or end, self.clock.now() + timedelta(milliseconds=10))
+            self.clock.advance(min(due, end) - self.clock.now())
+
+    def next_due(self) -> datetime | None:
+        """The next moment at which something is due, as far as the database knows."""
         now = self.clock.now()
         waiting = col(Batch.state).in_([BatchState.PLANNED, BatchState.QUEUED])
         late = now - timedelta(milliseconds=10)
@@ -201,11 +216,16 @@ class Bench:
             sa.select(sa.func.min(Batch.not_before)).where(waiting, col(Batch.not_before) > now),
             sa.select(sa.func.min(Batch.latest)).where(waiting, col(Batch.latest) >= late),
             sa.select(sa.func.min(Run.starts_at)).where(col(Run.starts_at) > now),
+            sa.select(sa.func.min(Run.sent_at)).where(col(Run.finished_at).is_(None), col(Run.sent_at) > now),
             sa.select(sa.func.min(MessageGroup.next_poll_at)).where(col(MessageGroup.next_poll_at) > now),
         )
         with self.store.read() as session:
             found = [session.scalars(query).one() for query in moments]
-        return min((moment for moment in found if moment is not None), default=now + timedelta(seconds=STEP_SECONDS))
+            unplanned = col(Run.planned_at).is_(None), col(Run.state) == RunState.SCHEDULED
+            for starts_at in session.scalars(sa.select(col(Run.starts_at)).where(*unplanned)):
+                found += [starts_at - PLAN_AHEAD - ZONES_APART, starts_at - PLAN_AHEAD]
+        ahead = (moment for moment in found if moment is not None and moment > now - timedelta(milliseconds=10))
+        return min(ahead, default=None)
 
     # What is so.
 

@@ -136,6 +136,13 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "inbox_forget": "the inbox",
     "inbox_cancel": "the inbox",
     "inbox_status": "the inbox",
+    "inbox_next_run": "the inbox, of a campaign that repeats",
+    "repeat_register": "the inbox, of a campaign that repeats",
+    "repeat_next": "the inbox, of a campaign that repeats",
+    "repeat_plan": "the inbox, of a campaign that repeats",
+    "repeat_missed": "the inbox, of a campaign that repeats",
+    "repeat_stop": "the inbox, of a campaign that repeats",
+    "repeat_unbegun": "the inbox, of a campaign that repeated",
 }
 """Transactions that `campaigns run` does not reach, and who does."""
 

@@ -84,6 +84,15 @@ class DefinitionRow(SQLModel, table=True):
     created_at: datetime
 
 
+class Repetition(SQLModel, table=True):
+    """A campaign that makes a run again and again: by which version of its file, and from when on."""
+
+    campaign_id: int = Field(primary_key=True, foreign_key="campaign.id", sa_type=sa.Integer)
+    definition_id: int = Field(foreign_key="definition.id")
+    since: datetime  # moments up to this are none of it
+    is_ended: bool = False  # somebody cancelled it: it makes no run any more
+
+
 class Run(SQLModel, table=True):
     """One firing of a campaign. (campaign, moment) is unique: firing twice changes nothing."""
 

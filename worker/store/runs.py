@@ -35,7 +35,9 @@ class RunView:
     """A run together with the name of its campaign."""
 
     id: int
+    campaign_id: int
     campaign: str
+    moment: str
     rehearsal: bool
     account_id: int
     definition_id: int
@@ -56,7 +58,9 @@ class RunView:
 _VIEW = (
     select(  # type: ignore[call-overload]  # SQLModel's select is typed for four columns at most
         Run.id,
+        Run.campaign_id,
         Campaign.slug,
+        Run.moment,
         Campaign.rehearsal,
         Run.account_id,
         Run.definition_id,
@@ -91,9 +95,21 @@ def run_view(session: Session, run_id: int) -> RunView:
 
 
 def find_run(session: Session, slug: str) -> RunView | None:
-    """The latest run of a campaign; of a rehearsal and the real thing the one that was made last."""
-    views = _views(session, _VIEW.where(col(Campaign.slug) == slug).order_by(col(Run.id).desc()).limit(1))
+    """The latest run of a campaign that has begun, else the latest; of a rehearsal and the real thing the last made."""
+    latest = _VIEW.where(col(Campaign.slug) == slug).order_by(col(Run.started_at).is_(None), col(Run.id).desc())
+    views = _views(session, latest.limit(1))
     return views[0] if views else None
+
+
+def campaign_runs(session: Session, slug: str) -> list[RunView]:
+    """Every run of a campaign and of its rehearsal, the oldest first."""
+    return _views(session, _VIEW.where(col(Campaign.slug) == slug).order_by(col(Run.id)))
+
+
+def latest_runs(session: Session, campaign_id: int, *, but: int, most: int) -> list[RunView]:
+    """The last so many runs of a campaign, without one of them, in the order of their moments."""
+    query = _VIEW.where(col(Run.campaign_id) == campaign_id, col(Run.id) != but)
+    return _views(session, query.order_by(col(Run.moment).desc()).limit(most))[::-1]
 
 
 def find_campaign_run(session: Session, slug: str, *, rehearsal: bool) -> RunView | None:
@@ -167,13 +183,14 @@ def create_run(
     starts_at: datetime,
     follow_seconds: float,
     now: datetime,
+    moment: str = ONCE,
 ) -> int:
-    """A new run, still without a plan."""
+    """A new run, still without a plan. Raises `sqlalchemy.exc.IntegrityError` where the campaign has it already."""
     run = Run(
         campaign_id=campaign_id,
         account_id=account_id,
         definition_id=definition_id,
-        moment=ONCE,
+        moment=moment,
         state=RunState.SCHEDULED,
         starts_at=starts_at,
         follow_seconds=follow_seconds,

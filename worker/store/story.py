@@ -52,6 +52,7 @@ class Appearance:
     batch_recipients: int | None
     batch_reason: str | None
     not_before: datetime | None
+    zones: str | None  # by whose clocks its window opens; empty: the campaign's
     list_id: int | None  # the contact list through which this person came in; its batch has no others
 
 
@@ -119,6 +120,7 @@ def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
         Batch.recipients,
         Batch.reason,
         Batch.not_before,
+        Batch.zones,
         Batch.list_id,
     )
     every_run = sa.select(col(Run.id)).correlate(None)

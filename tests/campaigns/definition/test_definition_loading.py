@@ -71,7 +71,6 @@ holdout: 5
 frequency_cap: {messages: 2, per: 7d}
 report: {webhook: "https://example.com/hook"}
 schedule:
-  repeat: {cron: "0 9 * * mon", until: 2027-03-01}
   remind: {column: appointment_at, before: [24h, 2h]}
 follow:
   retry_failed: {times: 1, after: 30m}
@@ -117,7 +116,7 @@ def test_every_key_that_is_not_supported_yet_is_refused_by_name(load: Load) -> N
         load(SMALLEST + NOT_YET)
 
     assert [problem.path for problem in caught.value.problems] == [
-        "variants", "holdout", "frequency_cap", "report.webhook", "schedule.repeat", "schedule.remind",
+        "variants", "holdout", "frequency_cap", "report.webhook", "schedule.remind",
         "follow.retry_failed", "approval",
     ]  # fmt: skip
     assert all("not supported yet" in problem.problem and problem.hint for problem in caught.value.problems)

@@ -101,12 +101,21 @@ class InboxWorld:
         """Start what is due."""
         start(self.runtime, self.clock.now())
 
+    def runs(self, slug: str = "spring-sale") -> list[RunView]:
+        """Every run of a campaign, the oldest first."""
+        with self.runtime.store.read() as session:
+            return runs.campaign_runs(session, slug)
+
     def send(self, slug: str = "spring-sale") -> None:
         """The campaign starts, and the gateway takes every text of it."""
         self.start()
+        self.send_run(self.a_run(slug).id)
+
+    def send_run(self, run_id: int) -> None:
+        """The gateway takes every text of a run."""
         now = self.clock.now()
         with self.runtime.store.write() as session:
-            for batch_id in queue_due(session, self.a_run(slug).id, now=now, room=100):
+            for batch_id in queue_due(session, run_id, now=now, room=100):
                 work = sending.load_work(session, batch_id)
                 assert work is not None
                 intent = sending.record_intent(session, work, target="", now=now, send_by=timedelta(seconds=30))

@@ -57,6 +57,7 @@ ROW = Appearance(
     batch_recipients=40,
     batch_reason="",
     not_before=START,
+    zones="",
     list_id=None,
 )
 REQUEST = Request(

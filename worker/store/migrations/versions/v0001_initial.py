@@ -74,6 +74,16 @@ def upgrade() -> None:
         sa.UniqueConstraint("campaign_id", "content_hash", name=op.f("uq_definition_campaign_id_content_hash")),
     )
     op.create_table(
+        "repetition",
+        sa.Column("campaign_id", sa.Integer(), nullable=False),
+        sa.Column("definition_id", sa.Integer(), nullable=False),
+        sa.Column("since", sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("is_ended", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["campaign_id"], ["campaign.id"], name=op.f("fk_repetition_campaign_id")),
+        sa.ForeignKeyConstraint(["definition_id"], ["definition.id"], name=op.f("fk_repetition_definition_id")),
+        sa.PrimaryKeyConstraint("campaign_id", name=op.f("pk_repetition")),
+    )
+    op.create_table(
         "run",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("campaign_id", sa.Integer(), nullable=False),
@@ -395,6 +405,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_run_state")
 
     op.drop_table("run")
+    op.drop_table("repetition")
     op.drop_table("definition")
     op.drop_table("ceiling")
     op.drop_table("lease")

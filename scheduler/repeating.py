@@ -1,0 +1,287 @@
+"""Campaigns that repeat: a run for each moment, planned shortly before it, or counted as missed."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
+
+from campaigns.definition import Definition
+from campaigns.definition.schedule import LocalTime, Otherwise, Schedule
+from campaigns.lifecycle import RunState
+from campaigns.problems import CampaignFileError
+from campaigns.timing.recurrence import recurrence_of
+from scheduler import intake
+from scheduler.intake import EditRefused, Intake, Taken, plan_run
+from scheduler.status_words import shown_time
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.store import repetitions, runs
+from worker.store.repetitions import Firing, Repeating
+
+PLAN_AHEAD: Final = timedelta(minutes=5)
+"""How long before its moment a run is planned: a million people take about one minute."""
+
+ZONES_APART: Final = timedelta(hours=26)
+"""By the clocks of people a moment comes up to so much before it does in the campaign's zone, or after."""
+
+
+def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
+    """As `intake.take_up`, for campaigns that repeat, too: what is sent goes on, later runs follow the new version.
+
+    Raises `EditRefused`, or `CampaignFileError` while planning.
+    """
+    if definition.schedule.repeat is None:
+        _end_unbegun(runtime, definition)
+        return intake.take_up(runtime, definition, source=source)
+    now = runtime.clock.now()
+    with runtime.store.write("repeat_register") as session:
+        campaign_id = runs.ensure_campaign(session, definition.campaign, rehearsal=runtime.rehearsal, now=now)
+        definition_id = runs.ensure_definition(
+            session,
+            campaign_id,
+            content_hash=definition.content_hash,
+            source=source,
+            body=definition.model_dump_json(),
+            now=now,
+        )
+        known = repetitions.find_repeating(session, campaign_id)
+        if known is not None and known.is_ended:
+            return Intake(_run_of(session, campaign_id), Taken.OVER)
+        since = now
+        if known is None:
+            _replace_single_run(session, runtime, definition.campaign)
+        elif _timing(_definition(session, known).schedule) == _timing(definition.schedule):
+            since = known.since
+        repetitions.keep_repeating(session, campaign_id, definition_id=definition_id, since=since)
+        _renew(session, campaign_id, definition_id, definition, now)
+        repeating = repetitions.find_repeating(session, campaign_id)
+        if repeating is None:
+            raise LookupError(f"the repetition of campaign {campaign_id} was not stored")
+        _make_next(session, runtime.account_id, repeating, definition, now)
+        return Intake(_run_of(session, campaign_id), Taken.PLANNED)
+
+
+def stop(runtime: Runtime, run_id: int, now: datetime) -> bool:
+    """Make no more runs of the campaign of this run, for its file is gone; False: it does not repeat, or ended before.
+
+    What was not begun is forgotten: where the file comes back, its next run is made as if nothing had been.
+    """
+    with runtime.store.write("repeat_stop") as session:
+        campaign_id = runs.run_view(session, run_id).campaign_id
+        known = repetitions.find_repeating(session, campaign_id)
+        if known is None or known.is_ended:
+            return False
+        repetitions.forget_repeating(session, campaign_id)
+        open_runs = repetitions.firings(session, campaign_id, states=repetitions.OPEN)
+        unsent = [firing.run_id for firing in open_runs if not runs.has_sent(session, firing.run_id)]
+        left = repetitions.first_unfinished(session, campaign_id, without=unsent)
+        if left is not None:
+            repetitions.point_files(session, [run_id, *unsent], to=left)
+        for unsent_id in unsent:
+            repetitions.discard_run(session, unsent_id)
+    get_logger().info("repetition.stopped", campaign=known.campaign, at=now.isoformat())
+    return True
+
+
+def repeat(runtime: Runtime, folder_of: Callable[[Repeating], Path | None], now: datetime) -> int:
+    """Make, plan or miss what is due of every campaign that repeats; how many runs were planned.
+
+    `folder_of` says where its files are; None: nobody knows, and it is left alone.
+    """
+    with runtime.store.read() as session:
+        found = repetitions.all_repeating(session, rehearsal=runtime.rehearsal)
+    return sum(
+        _advance(runtime, repeating, folder, now) for repeating in found if (folder := folder_of(repeating)) is not None
+    )
+
+
+def _advance(runtime: Runtime, repeating: Repeating, folder: Path, now: datetime) -> bool:
+    definition = runtime.definitions.get(repeating.definition_id).in_folder(folder)
+    with runtime.store.read() as session:
+        waiting = _unplanned(session, repeating.campaign_id)
+        has_next = bool(waiting) or _next_moment(session, repeating, definition) is not None
+    if not waiting:
+        if has_next:
+            with runtime.store.write("repeat_next") as session:
+                _make_next(session, runtime.account_id, repeating, definition, now)
+        return False
+    firing = waiting[0]
+    apart = ZONES_APART if definition.schedule.local_time is LocalTime.RECIPIENT else timedelta()
+    if firing.state is not RunState.SCHEDULED or now < firing.moment - PLAN_AHEAD - apart:
+        return False
+    missed = _missed(definition.schedule, firing.moment, now, apart)
+    if missed is not None:
+        _miss(runtime, repeating, definition, firing, missed, now)
+        return False
+    return _plan(runtime, repeating, definition, firing)
+
+
+def _plan(runtime: Runtime, repeating: Repeating, definition: Definition, firing: Firing) -> bool:
+    """Plan from the tables as they are now. One that cannot be planned has failed, and the next one is made."""
+    with runtime.store.write("repeat_plan") as session:
+        # What an earlier process did not finish is planned anew; and so is what another version was planned of.
+        if not runs.clear_plan(
+            session,
+            firing.run_id,
+            definition_id=repeating.definition_id,
+            starts_at=firing.moment,
+            follow_seconds=definition.follow.until.total_seconds(),
+        ):
+            return False
+    try:
+        plan_run(runtime, firing.run_id, definition, repeating.source, firing=firing.moment)
+    except CampaignFileError as error:
+        get_logger().warning("run.not_planned", campaign=repeating.campaign, run=firing.run_id, problem=str(error))
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Missed:
+    """So many moments that no run is made of, and the last of them."""
+
+    count: int
+    last: datetime
+
+
+def _missed(schedule: Schedule, first: datetime, now: datetime, apart: timedelta) -> _Missed | None:
+    """Which moments from `first` up to now are past sending.
+
+    With `if_late` those that are later than it allows; the last of them is planned all the same where people are to be
+    held. Without it only the newest moment is made up for: nobody wants ten texts after ten days.
+    """
+    recurrence, late = recurrence_of(schedule), schedule.if_late
+    if recurrence is None or first > now:
+        return None
+    until = now if late is None else now - late.within - apart
+    keeps_last = late is None or late.otherwise is Otherwise.HOLD
+    passed = (at for at in chain([first], recurrence.between(first, now)) if late is None or at < until)
+    count, last = 0, None
+    for at in _but_last(passed) if keeps_last else passed:
+        count, last = count + 1, at
+    return None if last is None else _Missed(count, last)
+
+
+def _but_last(moments: Iterator[datetime]) -> Iterator[datetime]:
+    before = next(moments, None)
+    for moment in moments:
+        if before is not None:
+            yield before
+        before = moment
+
+
+def _miss(
+    runtime: Runtime, repeating: Repeating, definition: Definition, firing: Firing, missed: _Missed, now: datetime
+) -> None:
+    zone = definition.schedule.zone
+    reason = f"missed: nothing was running {shown_time(firing.moment, zone)}"
+    if missed.count > 1:
+        times = f"from {shown_time(firing.moment, zone)} to {shown_time(missed.last, zone)}"
+        reason = f"{missed.count:,} runs were missed: nothing was running {times}"
+    detail = {"count": missed.count, "first": firing.moment.isoformat(), "last": missed.last.isoformat()}
+    with runtime.store.write("repeat_missed") as session:
+        if not repetitions.miss_firings(session, firing.run_id, last=missed.last, reason=reason, now=now):
+            return
+        runs.record_event(session, "runs.missed", now, run_id=firing.run_id, detail=detail)
+        _make_next(session, runtime.account_id, repeating, definition, now)
+    get_logger().warning("runs.missed", campaign=repeating.campaign, **detail)
+
+
+def _make_next(
+    session: Session, account_id: int, repeating: Repeating, definition: Definition, now: datetime
+) -> int | None:
+    """The run for the next moment, unless one is waiting already. (campaign, moment) is unique: it is made once."""
+    at = _next_moment(session, repeating, definition)
+    if at is None or _unplanned(session, repeating.campaign_id):
+        return None
+    try:
+        with session.begin_nested():
+            return runs.create_run(
+                session,
+                campaign_id=repeating.campaign_id,
+                account_id=account_id,
+                definition_id=repeating.definition_id,
+                starts_at=at,
+                follow_seconds=definition.follow.until.total_seconds(),
+                now=now,
+                moment=repetitions.as_moment(at),
+            )
+    except IntegrityError:
+        return None  # another process was first
+
+
+def _next_moment(session: Session, repeating: Repeating, definition: Definition) -> datetime | None:
+    recurrence = recurrence_of(definition.schedule)
+    last = repetitions.last_moment(session, repeating.campaign_id)
+    return recurrence.next_after(max(repeating.since, last or repeating.since)) if recurrence else None
+
+
+def _unplanned(session: Session, campaign_id: int) -> list[Firing]:
+    waiting = repetitions.firings(session, campaign_id, states=[RunState.SCHEDULED, RunState.PAUSED])
+    return [firing for firing in waiting if not firing.is_planned]
+
+
+def _renew(session: Session, campaign_id: int, definition_id: int, definition: Definition, now: datetime) -> None:
+    """Runs of which nothing was sent are planned anew from this version, or forgotten where it has no such moment."""
+    recurrence = recurrence_of(definition.schedule)
+    for firing in repetitions.firings(session, campaign_id, states=repetitions.OPEN):
+        if runs.has_sent(session, firing.run_id) or (firing.state is RunState.FAILED and firing.moment < now):
+            continue
+        before = firing.moment - timedelta(seconds=1)
+        if recurrence is None or recurrence.next_after(before) != firing.moment:
+            repetitions.discard_run(session, firing.run_id)
+        else:
+            runs.clear_plan(
+                session,
+                firing.run_id,
+                definition_id=definition_id,
+                starts_at=firing.moment,
+                follow_seconds=definition.follow.until.total_seconds(),
+            )
+
+
+def _replace_single_run(session: Session, runtime: Runtime, campaign: str) -> None:
+    """A campaign that was to run once begins to repeat, if nothing of it was sent."""
+    found = runs.find_campaign_run(session, campaign, rehearsal=runtime.rehearsal)
+    if found is not None and found.moment == runs.ONCE and not repetitions.discard_run(session, found.id):
+        raise EditRefused(
+            f"{found.source} repeats now, and {campaign} was sent before; give the campaign that repeats another name"
+        )
+
+
+def _end_unbegun(runtime: Runtime, definition: Definition) -> None:
+    """A campaign that was to repeat is to run once, which nobody who only wants to end it must be surprised by."""
+    with runtime.store.read() as session:
+        found = runs.find_campaign_run(session, definition.campaign, rehearsal=runtime.rehearsal)
+        if found is None or found.moment == runs.ONCE:
+            return
+    with runtime.store.write("repeat_unbegun") as session:
+        for firing in repetitions.firings(session, found.campaign_id):
+            if not repetitions.discard_run(session, firing.run_id):
+                raise EditRefused(
+                    f"{found.source} does not repeat any more, and {found.campaign} was sent before; it goes on as it "
+                    f"was. To end it remove the file, or: campaigns cancel {found.campaign}. "
+                    "For one more run make a campaign with another name"
+                )
+        repetitions.forget_repeating(session, found.campaign_id)
+
+
+def _run_of(session: Session, campaign_id: int) -> int:
+    run_id = repetitions.first_unfinished(session, campaign_id)
+    if run_id is None:
+        raise EditRefused("it repeats, and none of its moments is left: move `until`, or repeat more often")
+    return run_id
+
+
+def _definition(session: Session, repeating: Repeating) -> Definition:
+    return Definition.model_validate_json(runs.definition_body(session, repeating.definition_id))
+
+
+def _timing(schedule: Schedule) -> tuple[object, ...]:
+    """What decides when runs fall."""
+    return schedule.repeat, schedule.start, schedule.timezone

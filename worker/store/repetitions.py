@@ -1,0 +1,177 @@
+"""Campaigns that make a run again and again, and what is known of their runs."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from campaigns.lifecycle import RunState
+from worker.store.models import Batch, Campaign, DefinitionRow, Event, InboxFile, Recipient, Repetition, Run
+from worker.store.moves import changed, move_run
+from worker.store.runs import ONCE, has_sent
+
+FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
+"""How the moment of a run is written down; as texts they have the order of time."""
+
+OPEN: Final = frozenset(RunState) - {RunState.COMPLETED, RunState.CANCELLED}
+
+
+@dataclass(frozen=True, slots=True)
+class Repeating:
+    """A campaign that repeats, and the version of its file that counts. Runs up to `since` are none of its."""
+
+    campaign_id: int
+    campaign: str
+    definition_id: int
+    source: str
+    since: datetime
+    is_ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """One run of such a campaign: its moment, and how far it is."""
+
+    run_id: int
+    moment: datetime
+    state: RunState
+    definition_id: int
+    is_planned: bool
+
+
+def as_moment(at: datetime) -> str:
+    """What a run is known by that fires at `at`."""
+    return at.astimezone(UTC).strftime(FORMAT)
+
+
+def moment_of(name: str) -> datetime | None:
+    """When a run fires that is known by this; None for a campaign that runs once."""
+    return None if name == ONCE else datetime.strptime(name, FORMAT).replace(tzinfo=UTC)
+
+
+_REPEATING = (
+    sa.select(
+        col(Repetition.campaign_id),
+        col(Campaign.slug),
+        col(Repetition.definition_id),
+        col(DefinitionRow.source),
+        col(Repetition.since),
+        col(Repetition.is_ended),
+    )
+    .join(Campaign, col(Campaign.id) == col(Repetition.campaign_id))
+    .join(DefinitionRow, col(DefinitionRow.id) == col(Repetition.definition_id))
+)
+
+
+def all_repeating(session: Session, *, rehearsal: bool) -> list[Repeating]:
+    """The campaigns that make runs, in their order."""
+    query = _REPEATING.where(col(Campaign.rehearsal) == rehearsal, ~col(Repetition.is_ended))
+    return [Repeating(*row) for row in session.execute(query.order_by(col(Campaign.id)))]
+
+
+def find_repeating(session: Session, campaign_id: int) -> Repeating | None:
+    """The repetition of a campaign, ended or not."""
+    row = session.execute(_REPEATING.where(col(Repetition.campaign_id) == campaign_id)).first()
+    return Repeating(*row) if row else None
+
+
+def keep_repeating(session: Session, campaign_id: int, *, definition_id: int, since: datetime) -> None:
+    """From now on this version of its file makes the runs of a campaign, those after `since`."""
+    row = session.get(Repetition, campaign_id)
+    if row is None:
+        session.add(Repetition(campaign_id=campaign_id, definition_id=definition_id, since=since))
+        session.flush()
+        return
+    new = sa.update(Repetition).where(col(Repetition.campaign_id) == campaign_id)
+    session.execute(new.values(definition_id=definition_id, since=since))
+
+
+def end_repeating(session: Session, campaign_id: int) -> None:
+    """Somebody cancelled it: it makes no run any more, whatever becomes of its file."""
+    session.execute(sa.update(Repetition).where(col(Repetition.campaign_id) == campaign_id).values(is_ended=True))
+
+
+def forget_repeating(session: Session, campaign_id: int) -> None:
+    """Its file is gone: it makes no run until it is there again."""
+    session.execute(sa.delete(Repetition).where(col(Repetition.campaign_id) == campaign_id))
+
+
+def firings(session: Session, campaign_id: int, *, states: Collection[RunState] = tuple(RunState)) -> list[Firing]:
+    """The runs of a campaign in these states, in the order of their moments."""
+    columns: tuple[Any, ...] = (Run.id, Run.moment, Run.state, Run.definition_id, Run.planned_at)
+    query = (
+        sa.select(*columns)
+        .where(col(Run.campaign_id) == campaign_id, col(Run.moment) != ONCE, col(Run.state).in_(list(states)))
+        .order_by(col(Run.moment))
+    )
+    return [
+        Firing(run_id, moment, state, definition_id, planned_at is not None)
+        for run_id, name, state, definition_id, planned_at in session.execute(query)
+        if (moment := moment_of(name)) is not None
+    ]
+
+
+def last_moment(session: Session, campaign_id: int) -> datetime | None:
+    """The moment up to which a campaign has its runs."""
+    query = select(sa.func.max(Run.moment)).where(Run.campaign_id == campaign_id, Run.moment != ONCE)
+    name = session.exec(query).one()
+    return moment_of(name) if name else None
+
+
+def has_firing(session: Session, campaign_id: int, moment: datetime) -> bool:
+    """Whether the campaign has a run at this moment: another process may have made it."""
+    query = select(Run.id).where(Run.campaign_id == campaign_id, Run.moment == as_moment(moment))
+    return session.exec(query).first() is not None
+
+
+def miss_firings(session: Session, run_id: int, *, last: datetime, reason: str, now: datetime) -> bool:
+    """A run that was not planned in time stands for all that were missed up to `last`: it never sends.
+
+    False: it is not waiting any more.
+    """
+    missed = move_run(
+        RunState.CANCELLED,
+        col(Run.id) == run_id,
+        col(Run.state) == RunState.SCHEDULED,
+        col(Run.planned_at).is_(None),
+        moment=as_moment(last),
+        starts_at=last,
+        reason=reason,
+        finished_at=now,
+    )
+    return bool(changed(session, missed))
+
+
+def discard_run(session: Session, run_id: int) -> bool:
+    """Forget a run of which nothing was sent, as if it had never been made. False: something was sent."""
+    session.exec(select(Run.id).where(Run.id == run_id).with_for_update()).one()
+    if has_sent(session, run_id):
+        return False
+    session.execute(sa.update(InboxFile).where(col(InboxFile.run_id) == run_id).values(run_id=None))
+    for table in (Recipient, Batch, Event):
+        session.execute(sa.delete(table).where(col(table.run_id) == run_id))
+    session.execute(sa.delete(Run).where(col(Run.id) == run_id))
+    return True
+
+
+def first_unfinished(session: Session, campaign_id: int, *, without: Collection[int] = ()) -> int | None:
+    """The run that a campaign's file stands for: the first that is not over, else the last that was planned."""
+    mine = select(Run.id).where(Run.campaign_id == campaign_id, col(Run.id).not_in(without))
+    unfinished = session.exec(mine.where(col(Run.finished_at).is_(None)).order_by(col(Run.moment)).limit(1)).first()
+    last = mine.order_by(col(Run.planned_at).is_(None), col(Run.moment).desc()).limit(1)
+    return unfinished or session.exec(last).first()
+
+
+def point_files(session: Session, run_ids: Collection[int], *, to: int) -> None:
+    """What stands beside the files of these runs is about another one from now on."""
+    files = sa.update(InboxFile).where(col(InboxFile.run_id).in_(run_ids))
+    session.execute(files.values(run_id=to, reported=False, status_text=""))
+
+
+def campaigns_of(session: Session, run_ids: Collection[int]) -> dict[int, int]:
+    """Run -> campaign."""
+    query = select(Run.id, Run.campaign_id).where(col(Run.id).in_(run_ids))
+    return dict(session.exec(query).all())
