@@ -17,8 +17,8 @@ from campaigns.timing.zones import Zones, zones_of
 ZONE_COLUMN: Final = "timezone"
 """The column that says in which zone a person is."""
 
-TURNS: Final = 3_600
-"""A spread has so many turns at most: 3 h go by in steps of 3 s. People who share a turn may share a request."""
+TURNS: Final = 1_000
+"""A spread has so many turns at most: 3 h go by in steps of 11 s. People who share a turn may share a request."""
 
 SHORTEST_TURN: Final = timedelta(seconds=1)
 

