@@ -1,25 +1,37 @@
 """What `campaigns plan` shows: a plan made, counted and thrown away."""
 
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
+from operator import attrgetter
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from campaigns.audience import AudienceProblem
 from campaigns.batching import NO_LIMIT, BatchLimits, into_batches
 from campaigns.definition import Definition, DeviceMode, Rate
-from campaigns.forecast import Forecast, forecast
+from campaigns.definition.durations import format_duration
+from campaigns.forecast import Forecast, Group, forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.periods import Allowance
 from campaigns.planning import PlanSummary, plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.segments import segmentation
-from campaigns.timing.placing import Placer
+from campaigns.timing.placing import Departure, Placer, hours_of
+from campaigns.timing.recurrence import SEARCH, recurrence_of
 from scheduler.cli.output import local_time, print_counts, print_facts, say
 from scheduler.intake import allowances_of, limits_of, list_of, rates_of, too_dear
 from scheduler.report import utc
 from worker.limits import Scope, routes
 from worker.settings import Settings
+
+RUNS: Final = 3
+"""So many of the next runs of a campaign that repeats are shown."""
+
+ZONES: Final = 12
+"""So many groups of people with the same clocks are shown."""
 
 REASONS: Final = 3
 """So many rows of each state that is not sent to are shown as examples."""
@@ -29,7 +41,8 @@ REASONS: Final = 3
 class Preview:
     """What a campaign would do. `reasons` say why some get nothing.
 
-    `rates` and `budgets` are those of all its devices together.
+    `rates` and `budgets` are those of all its devices together. `runs` are the next moments of a campaign that repeats;
+    all else is about the first of them. `groups` are its people by their clocks.
     """
 
     definition: Definition
@@ -40,19 +53,25 @@ class Preview:
     rates: tuple[Rate, ...]
     budgets: tuple[Allowance, ...]
     reasons: tuple[str, ...]
+    runs: tuple[datetime, ...]
+    groups: tuple[Group, ...]
     forecast: Forecast | None
 
 
 def preview(definition: Definition, settings: Settings, *, source: str, now: datetime) -> Preview:
     """Plan the campaign as it would be planned now. Raises `CampaignFileError` for an unusable or empty audience."""
-    plan = plan_recipients(definition, placer=Placer(definition.schedule, now))
+    recurrence = recurrence_of(definition.schedule)
+    runs = tuple(islice(recurrence.between(now, now + SEARCH), RUNS)) if recurrence else ()
+    placer = Placer(definition.schedule, now, firing=runs[0] if runs else None)
+    plan = plan_recipients(definition, placer=placer)
     limits = limits_of(definition, settings)
-    requests, reasons = 0, dict[RecipientState, list[str]]()
+    requests, reasons, groups = 0, dict[RecipientState, list[str]](), _Groups(definition)
     try:
         for chunk in into_batches(plan, limits):
             for row, batch in chunk:
-                if row.state is RecipientState.PENDING and batch is not None:
+                if row.state is RecipientState.PENDING and row.departure and batch is not None:
                     requests = max(requests, batch + 1)
+                    groups.add(row.departure, 1, row.segments)
                 elif len(known := reasons.setdefault(row.state, [])) < REASONS:
                     known.append(f"{row.state.value}: {row.reason}")
         problem = "" if plan.summary.audience or list_of(definition) else "the audience is empty"
@@ -61,16 +80,49 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
     problem = problem or too_dear(definition, settings, plan.summary)
     if problem:
         raise CampaignFileError([Problem(source, 1, 1, "audience", problem)])
-    segments = plan.summary.segments
     if list_of(definition) is not None:
-        requests, segments = 1, segmentation(definition.message).segments  # one request; the gateway knows for how many
-    rates = _rates(definition, settings)
-    start = max(definition.schedule.start_at() or now, now)
-    budgets = _budgets(definition, settings)
-    schedule = definition.schedule
-    estimate = forecast(segments, start=start, rates=rates, window=schedule.window, zone=schedule.zone, budgets=budgets)
-    examples = tuple(reason for state in RecipientState for reason in reasons.get(state, ()))
-    return Preview(definition, plan.hash, plan.summary, limits, requests, rates, budgets, examples, estimate)
+        requests, placed = 1, placer.everybody()  # one request; the gateway knows for how many
+        if placed.departure is not None and placed.state is RecipientState.PENDING:
+            groups.add(placed.departure, 0, segmentation(definition.message).segments)
+    rates, budgets, found = _rates(definition, settings), _budgets(definition, settings), groups.found()
+    return Preview(
+        definition,
+        plan.hash,
+        plan.summary,
+        limits,
+        requests,
+        rates,
+        budgets,
+        tuple(reason for state in RecipientState for reason in reasons.get(state, ())),
+        runs,
+        found,
+        forecast(found, rates=rates, budgets=budgets),
+    )
+
+
+class _Groups:
+    """Adds up who goes by the same clocks."""
+
+    def __init__(self, definition: Definition) -> None:
+        self._schedule = definition.schedule
+        self._found: dict[str, Group] = {}
+
+    def add(self, departure: Departure, people: int, segments: int) -> None:
+        known = self._found.get(departure.zones)
+        if known is None:
+            hours = hours_of(self._schedule, departure.zones)
+            known = Group(departure.zones, 0, 0, departure.at, departure.at, hours)
+        self._found[departure.zones] = Group(
+            known.zones,
+            known.people + people,
+            known.segments + segments,
+            min(known.first, departure.at),
+            max(known.last, departure.at),
+            known.hours,
+        )
+
+    def found(self) -> tuple[Group, ...]:
+        return tuple(sorted(self._found.values(), key=attrgetter("first", "zones")))
 
 
 def _rates(definition: Definition, settings: Settings) -> tuple[Rate, ...]:
@@ -146,6 +198,18 @@ def preview_json(seen: Preview) -> dict[str, Any]:
         "first_send_at": utc(estimate.first_send_at) if estimate else None,
         "last_send_at": utc(last),
         "followed_until": utc(last + definition.follow.until) if last else None,
+        "limited_by": str(estimate.limit) if estimate and estimate.limit else None,
+        "runs": [utc(moment) for moment in seen.runs],
+        "zones": [
+            {
+                "zones": group.zones.split(","),
+                "recipients": group.people,
+                "first_send_at": utc(group.first),
+                "last_send_at": utc(ends),
+            }
+            for group, ends in zip(seen.groups, estimate.last_of if estimate else (), strict=False)
+            if group.zones
+        ],
     }
 
 
@@ -188,10 +252,41 @@ def _timing(seen: Preview) -> list[tuple[str, str]]:
         return [("sends", "nothing: nobody in the audience can be sent to")]
     last = estimate.last_send_at
     return [
+        ("repeats", _repeats(seen)),
         ("first send", local_time(estimate.first_send_at, zone)),
         ("last send", local_time(last, zone) or "more than a year later: raise the rate or widen the window"),
+        ("limited by", f"{estimate.limit}, in segments" if estimate.limit else ""),
+        ("spread", _spread(seen)),
+        ("by zone", "\n".join(_by_zone(seen, estimate))),
         ("followed", f"until {local_time(last + seen.definition.follow.until, zone)} at the latest" if last else ""),
     ]
+
+
+def _repeats(seen: Preview) -> str:
+    repeat, zone = seen.definition.schedule.repeat, seen.definition.schedule.zone
+    return f"{repeat.cron}, next: {', '.join(local_time(at, zone) for at in seen.runs)}" if repeat else ""
+
+
+def _spread(seen: Preview) -> str:
+    spread = seen.definition.schedule.spread
+    if spread is None:
+        return ""
+    steps = [f"{step.share} % in {format_duration(step.over)}" for step in spread.ramp]
+    begins = f", {', then '.join(steps)} at first" if steps else ""
+    return f"over {format_duration(spread.over)} of open window{begins}"
+
+
+def _by_zone(seen: Preview, estimate: Forecast) -> Iterator[str]:
+    """From when to when people of each zone are sent to, by the clocks of the first of the zones they may be in."""
+    groups = [(group, ends) for group, ends in zip(seen.groups, estimate.last_of, strict=True) if group.zones]
+    for group, ends in groups[:ZONES]:
+        names = group.zones.split(",")
+        zone = ZoneInfo(names[0])
+        others = f" and {len(names) - 1} other zones at once" if names[1:] else ""
+        until = local_time(ends, zone) or "more than a year later"
+        yield f"{group.people:,} from {local_time(group.first, zone)}{others} until {until}"
+    if more := groups[ZONES:]:
+        yield f"{sum(group.people for group, _ in more):,} in {len(more):,} other zones"
 
 
 def _requests(seen: Preview) -> str:
