@@ -31,7 +31,7 @@ from tests.support.servers import PostgresServer, RedisServer
 from worker.jobs import redis_queue
 
 SETTLED_SECONDS: Final = 150.0
-"""Liveness: so long after the last disturbance everything has to be over."""
+"""How long everything takes at the end, whoever is left to be sent."""
 
 STEPS: Final = ("intent", "reply", "failure", "queue", "verdict", "rescue", "receipts", "settle")
 REQUEST: Final = ("post:before_connect", "post:before_first_byte", "post:replied", "post:failed")
@@ -67,8 +67,13 @@ CLOCK_OFFSET_SECONDS: Final = 1.0
 class Trial:
     """What is tried. `faults` is the share (0..1) of sends that fault, `rate` is in segments a second.
 
-    `endure`: faults and kills go on until most people were sent, and there are more kills than `kills`.
+    `endure`: faults and kills go on until most people were sent, for `minutes` at the longest.
     """
+
+    @property
+    def settled_seconds(self) -> float:
+        """Liveness: so long after the last disturbance everything has to be over."""
+        return SETTLED_SECONDS + 2 * self.recipients / self.rate
 
     mode: str
     recipients: int
@@ -78,6 +83,7 @@ class Trial:
     rate: int = RATE
     batch: int = BATCH
     endure: bool = False
+    minutes: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +130,11 @@ class _Course:
 
     def blows(self) -> Iterator[int]:
         """The number of each kill to come, from 0, until there is an end to it."""
+        until = time.monotonic() + 60 * self.trial.minutes
         for number in count():
             is_enough = number >= self.trial.kills
+            if time.monotonic() > until:
+                return
             if is_enough and (not self.trial.endure or self.stage.stored() >= UNDER_FIRE * self.trial.recipients):
                 return
             yield number
@@ -163,7 +172,7 @@ def embedded(trial: Trial, stage: Stage) -> tuple[list[Audience], bool, Counter[
             course.done[f"run ended with {process.exitcode}"] += 1
             _as_a_person(stage, audiences)
     stage.put_faults(QUIET)
-    until = time.monotonic() + SETTLED_SECONDS
+    until = time.monotonic() + trial.settled_seconds
     while time.monotonic() < until:
         process = stage.start(*command)
         ends_within(process, until - time.monotonic())
@@ -248,7 +257,7 @@ def fleet(trial: Trial, stage: Stage, redis: RedisServer) -> tuple[list[Audience
         processes.revive()
         return all(report.exists() for report in reports)
 
-    has_ended = wait_until(is_over, SETTLED_SECONDS)
+    has_ended = wait_until(is_over, trial.settled_seconds)
     for process in processes.roles.values():
         kill(process)
     return audiences, has_ended, course.done
@@ -347,6 +356,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rate", type=int, default=RATE, help="segments a second")
     parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--endure", action="store_true", help="faults and kills until most people were sent")
+    parser.add_argument("--minutes", type=float, default=60.0, help="the longest time under fire")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--trials", type=int, default=1, help="so many at once, with seeds from --seed on")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder and leave it behind")
@@ -359,7 +369,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0 if all(outcome["is_kept"] for outcome in outcomes) else 1
     trial = Trial(
         chosen.mode, chosen.recipients, chosen.kills, chosen.faults, chosen.seed, chosen.rate, chosen.batch,
-        chosen.endure,
+        chosen.endure, chosen.minutes,
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
         outcome = run_with_servers(trial, chosen.keep or Path(temporary))
