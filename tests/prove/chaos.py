@@ -45,8 +45,11 @@ BATCH: Final = 5
 UNDER_FIRE: Final = 0.95
 """Share of the people (0..1) that the gateway has when the faults and the kills end, in a trial that lasts so long."""
 
-LIVES_SECONDS: Final = (2.5, 15.0)
-"""The longest life of a process: while the kills that were asked for are made, and after them."""
+LIFE_SECONDS: Final = 2.5
+"""The longest life of a process."""
+
+LONG_LIFE_SECONDS: Final = 10.0
+"""The same in a trial with so many people that planning alone takes seconds."""
 
 A_PERSON_LOOKS_EVERY: Final = 20
 """So many kills of a service's processes lie between two looks whether a campaign paused itself."""
@@ -139,10 +142,9 @@ class _Course:
                 return
             yield number
 
-    def life_seconds(self, number: int) -> float:
-        """How long a process lives that is killed as the `number`-th."""
-        first, later = LIVES_SECONDS
-        return self.rng.uniform(0.0, first if number < self.trial.kills else later)
+    def life_seconds(self) -> float:
+        """How long the next process lives that is killed."""
+        return self.rng.uniform(0.0, LONG_LIFE_SECONDS if self.trial.endure else LIFE_SECONDS)
 
     def end(self, process: Process) -> None:
         """Kill it, unless it has killed itself."""
@@ -156,12 +158,12 @@ def embedded(trial: Trial, stage: Stage) -> tuple[list[Audience], bool, Counter[
     audiences = course.write(stage.folder)
     command = ("run", *(str(audience.path) for audience in audiences), "--json", "--verbose")
     stage.put_faults(unrest(trial.faults, trial.seed, rare=STOPS_THE_ACCOUNT if trial.endure else ()))
-    for number in course.blows():
+    for _ in course.blows():
         process = stage.start(*command, victim=course.aim())
         log = stage.product.outputs[-1]
         # mypy cannot infer a lambda whose defaults bind loop variables.
         wait_until(lambda p=process, log=log: p.exitcode is not None or log.stat().st_size > 0, 10.0)  # type: ignore[misc]
-        if not ends_within(process, course.life_seconds(number)) and course.rng.random() < 0.3:
+        if not ends_within(process, course.life_seconds()) and course.rng.random() < 0.3:
             freeze(process, 2.5)
             course.done["paused"] += 1
         if process.exitcode is None or process.exitcode < 0:
@@ -248,7 +250,7 @@ def fleet(trial: Trial, stage: Stage, redis: RedisServer) -> tuple[list[Audience
         others[number % len(others)]()
         if number % A_PERSON_LOOKS_EVERY == 0:
             _as_a_person(stage, audiences)
-        time.sleep(0.2 + course.life_seconds(number) / 2)
+        time.sleep(0.2 + course.life_seconds() / 2)
         processes.revive()
     stage.put_faults(QUIET)
     reports = [stage.inbox / f"{audience.campaign}.report.csv" for audience in audiences]
