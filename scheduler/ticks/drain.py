@@ -14,7 +14,7 @@ from campaigns.sharing import Contender, Portion, Room
 from worker.ceilings import Ceilings
 from worker.limits import allowances, routes
 from worker.runtime import Runtime
-from worker.store import queue, sending
+from worker.store import queue, runs, sending
 from worker.store.queue import Demand, Due
 
 OWN_SECONDS: Final = 1.0
@@ -30,6 +30,8 @@ MOST_QUEUED: Final = 256
 def drain(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Enqueue due batches of running runs whose window is open, to each its share."""
     with runtime.store.read() as session:
+        if not runs.any_at_work(session, runtime.account_id):
+            return {"enqueued": 0}
         everybody = queue.demands(session, runtime.account_id, now=now)
     demands = [demand for demand in everybody if runtime.includes(demand.run_id)]
     if not any(demand.has_due for demand in demands):
