@@ -40,10 +40,10 @@ bench: .setup-dev  ## what it costs, as ratios within one run
 prove: .setup-dev  ## the proof in its long form: hours; every line names its seed
 	$(BIN)/python -m tests.prove.histories --count 200000 --seed 1
 	$(BIN)/python -m tests.prove.crashes --long --at-once 6 --seed 1
-	$(BIN)/python -m tests.prove.chaos --mode embedded --trials 4 --recipients 37500 --batch 75 --rate 1000 \
-		--kills 120 --faults 0.3 --endure --minutes 60 --seed 1
-	$(BIN)/python -m tests.prove.chaos --mode fleet --recipients 50000 --batch 100 --rate 1000 \
-		--kills 120 --faults 0.3 --endure --minutes 60 --seed 1
+	$(BIN)/python -m tests.prove.chaos --mode embedded --trials 2 --recipients 50000 --batch 100 --rate 2000 \
+		--kills 500 --faults 0.3 --endure --minutes 60 --seed 1
+	$(BIN)/python -m tests.prove.chaos --mode fleet --recipients 100000 --batch 100 --rate 2000 \
+		--kills 500 --faults 0.3 --endure --minutes 60 --seed 1
 	$(BIN)/python -m tests.prove.ablation --seed 1
 
 lock: $(BIN)/python  ## resolve the pins again (names no host; pip checks the hashes)

@@ -45,11 +45,13 @@ BATCH: Final = 5
 UNDER_FIRE: Final = 0.95
 """Share of the people (0..1) that the gateway has when the faults and the kills end, in a trial that lasts so long."""
 
-LIFE_SECONDS: Final = 2.5
+LIFE_SECONDS: Final = 4.0
 """The longest life of a process."""
 
-LONG_LIFE_SECONDS: Final = 10.0
-"""The same in a trial with so many people that planning alone takes seconds."""
+LONG_LIFE_SECONDS: Final = 40.0
+"""The same in a trial with very many people, once the kills that were asked for are made: each kill in the middle of
+some requests costs `send_by` and `settle` until the account sends again, and with a kill every few seconds it would
+never have sent to all of them."""
 
 A_PERSON_LOOKS_EVERY: Final = 20
 """So many kills of a service's processes lie between two looks whether a campaign paused itself."""
@@ -142,9 +144,10 @@ class _Course:
                 return
             yield number
 
-    def life_seconds(self) -> float:
-        """How long the next process lives that is killed."""
-        return self.rng.uniform(0.0, LONG_LIFE_SECONDS if self.trial.endure else LIFE_SECONDS)
+    def life_seconds(self, number: int) -> float:
+        """How long the process lives that is the `number`-th to be killed."""
+        is_long = self.trial.endure and number >= self.trial.kills
+        return self.rng.uniform(0.0, LONG_LIFE_SECONDS if is_long else LIFE_SECONDS)
 
     def end(self, process: Process) -> None:
         """Kill it, unless it has killed itself."""
@@ -158,12 +161,12 @@ def embedded(trial: Trial, stage: Stage) -> tuple[list[Audience], bool, Counter[
     audiences = course.write(stage.folder)
     command = ("run", *(str(audience.path) for audience in audiences), "--json", "--verbose")
     stage.put_faults(unrest(trial.faults, trial.seed, rare=STOPS_THE_ACCOUNT if trial.endure else ()))
-    for _ in course.blows():
+    for number in course.blows():
         process = stage.start(*command, victim=course.aim())
         log = stage.product.outputs[-1]
         # mypy cannot infer a lambda whose defaults bind loop variables.
         wait_until(lambda p=process, log=log: p.exitcode is not None or log.stat().st_size > 0, 10.0)  # type: ignore[misc]
-        if not ends_within(process, course.life_seconds()) and course.rng.random() < 0.3:
+        if not ends_within(process, course.life_seconds(number)) and course.rng.random() < 0.3:
             freeze(process, 2.5)
             course.done["paused"] += 1
         if process.exitcode is None or process.exitcode < 0:
@@ -250,7 +253,7 @@ def fleet(trial: Trial, stage: Stage, redis: RedisServer) -> tuple[list[Audience
         others[number % len(others)]()
         if number % A_PERSON_LOOKS_EVERY == 0:
             _as_a_person(stage, audiences)
-        time.sleep(0.2 + course.life_seconds() / 2)
+        time.sleep(0.2 + course.life_seconds(number) / 2)
         processes.revive()
     stage.put_faults(QUIET)
     reports = [stage.inbox / f"{audience.campaign}.report.csv" for audience in audiences]
