@@ -138,8 +138,8 @@ def _store(runtime: Runtime, messages: Sequence[Message]) -> int:
         return 0
     in_force = runtime.ceilings.current()  # not inside the transaction: it may need one of its own
     with runtime.store.write("receipts") as session:
+        slow_down(runtime, session, messages, in_force=in_force, now=runtime.clock.now())  # by what is news
         moved = receipts.apply_receipts(session, runtime.account_id, [r for m in messages if (r := receipt_of(m))])
-        slow_down(runtime, session, messages, in_force=in_force, now=runtime.clock.now())
         # Last, for every reply of the account waits for it.
         accounts.raise_floor(session, runtime.account_id, max(message.id for message in messages))
         return moved
