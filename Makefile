@@ -26,7 +26,7 @@ demo: .setup-run   ## a campaign of 1,000 people through a sandbox gateway, star
 	$(BIN)/python -m scheduler.demo
 
 test: .setup-dev   ## every test, on real Redis and PostgreSQL servers that the tests start
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 4 --dist loadgroup
 
 check: .setup-dev  ## format, lint, types, imports
 	$(BIN)/ruff format --check .
@@ -39,9 +39,11 @@ bench: .setup-dev  ## what it costs, as ratios within one run
 
 prove: .setup-dev  ## the proof in its long form: hours; every line names its seed
 	$(BIN)/python -m tests.prove.histories --count 200000 --seed 1
-	$(BIN)/python -m tests.prove.crashes --long --seed 1
-	$(BIN)/python -m tests.prove.chaos --mode embedded --recipients 5000 --kills 100 --faults 0.2 --seed 1
-	$(BIN)/python -m tests.prove.chaos --mode fleet --recipients 5000 --kills 100 --faults 0.2 --seed 1
+	$(BIN)/python -m tests.prove.crashes --long --at-once 6 --seed 1
+	$(BIN)/python -m tests.prove.chaos --mode embedded --trials 2 --recipients 50000 --batch 100 --rate 2000 \
+		--kills 500 --faults 0.3 --endure --minutes 60 --seed 1
+	$(BIN)/python -m tests.prove.chaos --mode fleet --recipients 100000 --batch 100 --rate 2000 \
+		--kills 500 --faults 0.3 --endure --minutes 60 --seed 1
 	$(BIN)/python -m tests.prove.ablation --seed 1
 
 lock: $(BIN)/python  ## resolve the pins again (names no host; pip checks the hashes)

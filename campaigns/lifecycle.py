@@ -40,7 +40,7 @@ class BatchState(StrEnum):
 class RecipientState(StrEnum):
     """One person in one run. The counts over all states always add up to the audience."""
 
-    PENDING = "pending"  # not sent yet -> in_doubt, cancelled, skipped, suppressed, held
+    PENDING = "pending"  # not sent yet -> in_doubt, cancelled, skipped, suppressed, capped, held
     IN_DOUBT = "in_doubt"  # in a request under way, or of unknown outcome -> accepted, pending, failed, held
     ACCEPTED = "accepted"  # at the gateway, not sent yet -> accepted, sent, delivered, failed, cancelled, expired
     SENT = "sent"  # the phone sent it; final when following ends -> accepted, sent, delivered, failed, cancelled
@@ -54,7 +54,7 @@ class RecipientState(StrEnum):
     DUPLICATE = "duplicate"  # planned as: the number stands in the audience already
     SUPPRESSED = "suppressed"  # opted out
     EXCLUDED = "excluded"  # planned as: listed in `exclude`
-    CAPPED = "capped"  # planned as: the frequency cap is reached
+    CAPPED = "capped"  # the frequency cap is reached
     HOLDOUT = "holdout"  # planned as: control group
 
 
@@ -87,7 +87,7 @@ _RECEIPTS: Final = frozenset({P.ACCEPTED, P.SENT, P.DELIVERED, P.FAILED, P.CANCE
 that was forbidden here would make the order decide in which they come. The same state again brings more `retries`."""
 
 RECIPIENT_MOVES: Final[Mapping[RecipientState, frozenset[RecipientState]]] = {
-    P.PENDING: frozenset({P.IN_DOUBT, P.CANCELLED, P.SKIPPED, P.SUPPRESSED, P.HELD}),
+    P.PENDING: frozenset({P.IN_DOUBT, P.CANCELLED, P.SKIPPED, P.SUPPRESSED, P.CAPPED, P.HELD}),
     P.IN_DOUBT: frozenset({P.ACCEPTED, P.PENDING, P.FAILED, P.HELD}),
     P.ACCEPTED: _RECEIPTS | {P.EXPIRED},
     P.SENT: _RECEIPTS,

@@ -79,6 +79,7 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
                 definition_id=definition_id,
                 starts_at=starts_at,
                 follow_seconds=follow_seconds,
+                kind=definition.kind,
                 now=now,
             )
         else:
@@ -86,7 +87,12 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
             planned = Definition.model_validate_json(runs.definition_body(session, found.definition_id))
             taken = _may_replan(found, planned, definition, has_sent=runs.has_sent(session, run_id))
             if taken is Taken.PLANNED and not runs.clear_plan(
-                session, run_id, definition_id=definition_id, starts_at=starts_at, follow_seconds=follow_seconds
+                session,
+                run_id,
+                definition_id=definition_id,
+                starts_at=starts_at,
+                follow_seconds=follow_seconds,
+                kind=definition.kind,
             ):
                 taken = _may_replan(found, planned, definition, has_sent=True)  # its first request was made just now
             if taken is Taken.TUNED:

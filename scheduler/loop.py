@@ -30,8 +30,8 @@ TICKS: Final[Mapping[Tick, float]] = {
     late: 1.0,
     rescue: 1.0,
     reconcile: 0.5,
-    follow: 0.25,
-    finish: 0.25,
+    follow: 0.5,
+    finish: 0.5,
     probe: 1.0,
     watch: 5.0,
 }

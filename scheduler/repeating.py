@@ -131,6 +131,7 @@ def _plan(runtime: Runtime, repeating: Repeating, definition: Definition, firing
             definition_id=repeating.definition_id,
             starts_at=firing.moment,
             follow_seconds=definition.follow.until.total_seconds(),
+            kind=definition.kind,
         ):
             return False
     try:
@@ -208,6 +209,7 @@ def _make_next(
                 definition_id=repeating.definition_id,
                 starts_at=at,
                 follow_seconds=definition.follow.until.total_seconds(),
+                kind=definition.kind,
                 now=now,
                 moment=repetitions.as_moment(at),
             )
@@ -242,6 +244,7 @@ def _renew(session: Session, campaign_id: int, definition_id: int, definition: D
                 definition_id=definition_id,
                 starts_at=firing.moment,
                 follow_seconds=definition.follow.until.total_seconds(),
+                kind=definition.kind,
             )
 
 

@@ -20,6 +20,8 @@ QUEUES: Final = {
 }
 """A queue for each kind, the most urgent first. Within one queue a worker cannot overtake: it only sees the few jobs
 that it fetched; from several it fetches some of each, and takes the most urgent of them."""
+NAMESPACE: Final = "campaigns"
+
 PICK_UP_MILLISECONDS: Final = 100
 """How often an idle worker looks: 24 ms median to pick up a job for 2.8 % of a core (dramatiq's 1000: 222 ms)."""
 
@@ -30,8 +32,15 @@ STOP_MILLISECONDS: Final = 30_000
 class JobQueue:
     """Puts batch ids into the queue, and works on them where `work` was called."""
 
-    def __init__(self, broker: dramatiq.Broker, send_batch: Callable[[int], object]) -> None:
+    def __init__(
+        self,
+        broker: dramatiq.Broker,
+        send_batch: Callable[[int], object],
+        outstanding: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        """`outstanding` is what the method of that name answers."""
         self._broker = broker
+        self.outstanding = outstanding
         self._worker: dramatiq.Worker | None = None
         log = get_logger()
 
@@ -90,6 +99,15 @@ def redis_queue(url: str, send_batch: Callable[[int], object]) -> JobQueue:
         url, socket_timeout=60, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0), health_check_interval=30
     )
     broker: dramatiq.Broker = RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq leaves its constructor untyped
-        client=client, middleware=[], namespace="campaigns", heartbeat_timeout=15_000, maintenance_chance=1_000_000
+        client=client, middleware=[], namespace=NAMESPACE, heartbeat_timeout=15_000, maintenance_chance=1_000_000
     )
-    return JobQueue(broker, send_batch)
+
+    def outstanding() -> int | None:
+        try:
+            # Dramatiq keeps a job here until a worker is done with it, whoever has it in hand.
+            counts = [client.hlen(f"{NAMESPACE}:{name}.msgs") for name in QUEUES.values()]
+        except redis.RedisError:
+            return None
+        return sum(counts)
+
+    return JobQueue(broker, send_batch, outstanding)

@@ -142,6 +142,10 @@ def _budgets(definition: Definition, settings: Settings) -> tuple[Allowance, ...
     )
 
 
+SPLIT_BY_GATEWAY: Final = "the gateway splits the texts, and all phones together keep to the rate of one"
+"""What follows from not choosing the phone ourselves: see `worker.limits.routes`."""
+
+
 def device_words(definition: Definition) -> str:
     """Which phones send, in words."""
     devices = definition.devices
@@ -157,7 +161,9 @@ def device_words(definition: Definition) -> str:
         case DeviceMode.SPECIFIED:
             chosen = ", ".join(names) or "the gateway's primary device"
     if devices.random:
-        return f"one of {chosen}, by chance for each request"
+        return f"one of {chosen}, by chance for each request; {SPLIT_BY_GATEWAY}"
+    if devices.mode is not DeviceMode.SPECIFIED:
+        return f"{chosen}; {SPLIT_BY_GATEWAY}"
     return f"{chosen}, in turns" if len(names) > 1 else chosen
 
 

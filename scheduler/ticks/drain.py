@@ -15,7 +15,7 @@ from campaigns.timing.placing import hours_of
 from worker.ceilings import Ceilings
 from worker.limits import allowances, routes
 from worker.runtime import Runtime
-from worker.store import queue, sending
+from worker.store import queue, runs, sending
 from worker.store.queue import Demand, Due
 
 OWN_SECONDS: Final = 1.0
@@ -34,6 +34,8 @@ NEVER_OPENS: Final = timedelta(days=1)
 def drain(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Enqueue due batches of running runs whose window is open, to each its share; the others wait for it to open."""
     with runtime.store.read() as session:
+        if not runs.any_at_work(session, runtime.account_id):
+            return {"enqueued": 0}
         everybody = queue.demands(session, runtime.account_id, now=now)
     demands = [demand for demand in everybody if runtime.includes(demand.run_id)]
     if not any(demand.has_due for demand in demands):

@@ -17,6 +17,8 @@ COUNT_SHARE: Final = 20
 def finish(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Settle runs that have sent everything; complete those that are followed to their end."""
     with runtime.store.read() as session:
+        if not runs.any_at_work(session, runtime.account_id):
+            return {"settled": 0, "finished": 0}
         settleable = [id_ for id_ in runs.settleable_runs(session, runtime.account_id) if runtime.includes(id_)]
     if settleable:
         with runtime.store.write("settle") as session:

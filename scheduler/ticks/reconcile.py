@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from sqlmodel import Session
 
@@ -92,38 +92,63 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
         suspicion_only=ending.is_refusal or (policy is OnUnknown.RESEND and doubt.list_id is None),
     )
     evidence = {**doubt.evidence, "looks": [entry.to_json() for entry in history], "verdict": concluded.value}
+    conclusion = _Conclusion(doubt, sought, found, seen, concluded, policy, evidence)
     with runtime.store.write("verdict") as session:
-        receipts.count_reads(session, {doubt.run_id}, reads)
+        is_decided = _record(runtime, session, conclusion, now)
+        # Last: every intent of the run waits for whoever writes its row, and every reply for the account's.
+        receipts.count_reads(session, {doubt.run_id: reads})
         if seen.messages:
             accounts.raise_floor(session, doubt.account_id, max(seen.messages))
-        if concluded is Verdict.WAIT:
-            until = next_look(now, send_by=doubt.send_by, settle=settle)
-            doubts.postpone_check(session, doubt.attempt_id, until=until, evidence=evidence)
-            return False
-        outcome = doubt.outcome if concluded is Verdict.MISSED and ending.is_refusal else concluded.value
-        if not sending.close_attempt(session, doubt.attempt_id, outcome=outcome, evidence=evidence, now=now):
-            return False  # the reply came after all, and decided
-        if concluded is Verdict.MISSED and not ending.is_refusal:
-            doubts.schedule_watch(session, doubt, now=now, settle=settle)
-        problem = str(doubt.evidence.get("problem", "the gateway refused the request"))
-        if doubt.list_id is not None:
-            listing = decide_list(concluded, ending, found, problem=problem)
-            _carry_out_list(runtime, session, doubt, listing, seen, now)
-        else:
-            decision = decide(
-                concluded,
-                ending,
-                sought,
-                found,
-                problem=problem,
-                rounds=doubts.rounds(session, doubt.batch_id),
-                may_resend=policy is not OnUnknown.HOLD,
-                is_device_problem=doubt.evidence.get("class") == DeviceRefused.__name__,
-            )
-            _carry_out(runtime, session, doubt, decision, seen, now)
-    get_logger().info(
-        "doubt.decided", batch=doubt.batch_id, attempt=doubt.number, verdict=concluded.value, found=len(found.found)
-    )
+    if is_decided:
+        get_logger().info(
+            "doubt.decided", batch=doubt.batch_id, attempt=doubt.number, verdict=concluded.value, found=len(found.found)
+        )
+    return is_decided
+
+
+@dataclass(frozen=True, slots=True)
+class _Conclusion:
+    """What a look led to, to be written down."""
+
+    doubt: Doubt
+    sought: Sought
+    found: Match
+    seen: Seen
+    verdict: Verdict
+    policy: OnUnknown
+    evidence: dict[str, Any]
+
+
+def _record(runtime: Runtime, session: Session, conclusion: _Conclusion, now: datetime) -> bool:
+    """Write the look down, and carry out what follows from it; False: nothing was decided."""
+    doubt, concluded, evidence = conclusion.doubt, conclusion.verdict, conclusion.evidence
+    settle = timedelta(seconds=runtime.settings.settle_seconds)
+    if concluded is Verdict.WAIT:
+        until = next_look(now, send_by=doubt.send_by, settle=settle)
+        doubts.postpone_check(session, doubt.attempt_id, until=until, evidence=evidence)
+        return False
+    ending = Ending(doubt.outcome)
+    outcome = doubt.outcome if concluded is Verdict.MISSED and ending.is_refusal else concluded.value
+    if not sending.close_attempt(session, doubt.attempt_id, outcome=outcome, evidence=evidence, now=now):
+        return False  # the reply came after all, and decided
+    if concluded is Verdict.MISSED and not ending.is_refusal:
+        doubts.schedule_watch(session, doubt, now=now, settle=settle)
+    problem = str(doubt.evidence.get("problem", "the gateway refused the request"))
+    if doubt.list_id is not None:
+        listing = decide_list(concluded, ending, conclusion.found, problem=problem)
+        _carry_out_list(runtime, session, doubt, listing, conclusion.seen, now)
+    else:
+        decision = decide(
+            concluded,
+            ending,
+            conclusion.sought,
+            conclusion.found,
+            problem=problem,
+            rounds=doubts.rounds(session, doubt.batch_id),
+            may_resend=conclusion.policy is not OnUnknown.HOLD,
+            is_device_problem=doubt.evidence.get("class") == DeviceRefused.__name__,
+        )
+        _carry_out(runtime, session, doubt, decision, conclusion.seen, now)
     return True
 
 

@@ -17,10 +17,15 @@ Too early costs nothing but a look-up: the late reply finds its attempt decided 
 def rescue(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Give lost jobs back to the plan; put abandoned requests in doubt, so that they are looked up."""
     with runtime.store.read() as session:
-        if not (queue.any_lost(session, now) or doubts.any_stale(session, now=now, grace=REPLY_GRACE)):
+        is_old = queue.any_lost(session, now, age=queue.EMPTIED_AFTER)
+        is_stale = doubts.any_stale(session, now=now, grace=REPLY_GRACE)
+    is_emptied = is_old and runtime.queue.outstanding() == 0
+    age = queue.EMPTIED_AFTER if is_emptied else queue.QUEUED_TOO_LONG
+    with runtime.store.read() as session:
+        if not is_stale and not (is_old and queue.any_lost(session, now, age=age)):
             return {"requeued": 0, "abandoned": 0}
     with runtime.store.write("rescue") as session:
-        requeued = queue.requeue_lost(session, now)
+        requeued = queue.requeue_lost(session, now, age=age)
         abandoned = doubts.abandon_stale(session, now=now, grace=REPLY_GRACE)
     if requeued or abandoned:
         get_logger().warning("batches.rescued", requeued=requeued, in_doubt=abandoned)

@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: what planning and sending cost on this machine, in one run."""
+"""`python -m tests.bench`: what planning, sending and keeping limits cost on this machine, in one run."""
 
 import argparse
 import json
@@ -6,7 +6,8 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -14,17 +15,29 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.installation import Servers, servers
+from tests.bench.limiters import How, measure_limiter
+from tests.bench.pacing import (
+    BATCH_SIZE,
+    each_second,
+    send_by_devices,
+    send_through_kills,
+    send_two_at_once,
+    spend_a_day,
+    spent_day,
+    worst_device,
+)
 from tests.bench.planning import measure_planning
-from tests.bench.results import MEBIBYTE, BenchError, Planned, Sent
+from tests.bench.results import BenchError, Paced, Planned, Scaled, Sent, Waited
 from tests.bench.samples import write_campaign
+from tests.bench.scaling import measure_alone, measure_fleet
 from tests.bench.sending import measure_sending
+from tests.bench.tables import pacing_table, planning_table, scaling_table, sending_table, waiting_table
+from tests.bench.waiting import measure_waiting
 from tests.support.servers import PostgresServer
 from worker.logs import configure_logs
 
 PLAN_RECIPIENTS: Final = 100_000
-PLAN_PER_SECOND: Final = 20_000  # the targets
-PLAN_PEAK_MIB: Final = 250
-RATIO_AT_100: Final = 0.25
 
 SENDS: Final = {1: 1_000, 10: 5_000, 100: 40_000, 500: 40_000}
 """Batch size -> recipients: some seconds each."""
@@ -32,36 +45,56 @@ SENDS: Final = {1: 1_000, 10: 5_000, 100: 40_000, 500: 40_000}
 REPETITIONS: Final = 3
 QUICK_PARTS: Final = 10
 
+PAGE_COLUMNS: Final = 120
+"""Where the output is no terminal."""
+
+WORKERS: Final = 8
+RATE: Final = 200  # segments a second
+DAILY: Final = 500
+SLOW: Final = 1
+FAST: Final = 500
+PER_MINUTE: Final = 30  # of each of two devices
+FLEETS: Final = (1, 2, 4)
+SCALE_RECIPIENTS: Final = 20_000
+WAITING: Final = 100  # campaigns of WAITING_RECIPIENTS each
+WAITING_RECIPIENTS: Final = 1_000
+PLANNING_SECONDS: Final = 30.0
+
+Figures = Sequence[Planned | Sent | Paced | Scaled | Waited]
+
 
 def main(arguments: Sequence[str]) -> int:
     """Measure, print, and give the exit code: 0 measured, 1 something went wrong. A missed target is only shown."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measures planning and sending.")
     parser.add_argument("--quick", action="store_true", help="a tenth of the size, once: to see whether it works")
-    parser.add_argument("--only", choices=["plan", "send"], help="one of the two parts")
+    parser.add_argument("--only", choices=list(PARTS), help="one of the parts")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     options = parser.parse_args(arguments)
-    parts = QUICK_PARTS if options.quick else 1
-    console = Console()
-    planned: list[Planned] = []
-    sent: list[Sent] = []
+    console = Console(width=None if sys.stdout.isatty() else PAGE_COLUMNS)
+    figures: dict[str, Figures] = {}
+    loads: dict[str, list[float]] = {}
     # The log is written in full, as a service does, and read by nobody.
     with tempfile.TemporaryFile("w") as log:
         configure_logs("json", stream=log)
         try:
-            if options.only != "send":
-                planned = list(_planning(PLAN_RECIPIENTS // parts))
-                console.print(planning_table(planned))
-            if options.only != "plan":
-                for batch_size, recipients in SENDS.items():
-                    repetitions = 1 if options.quick else REPETITIONS
-                    sent.append(measure_sending(batch_size, recipients // parts, repetitions=repetitions))
-                console.print(sending_table(sent))
+            for name, measure in PARTS.items():
+                if options.only in (None, name):
+                    before = os.getloadavg()[0]
+                    figures[name], table = measure(QUICK_PARTS if options.quick else 1)
+                    loads[name] = [round(load, 1) for load in (before, os.getloadavg()[0])]
+                    console.print(table)
+                    console.print("load average (1 minute): {} before, {} after\n".format(*loads[name]))
         except BenchError as error:
             Console(stderr=True).print(str(error), markup=False)
             return 1
     if options.json is not None:
-        options.json.write_text(json.dumps(_figures(planned, sent), indent=2) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(_to_json(figures, loads), indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def _plan(parts: int) -> tuple[Figures, Table]:
+    planned = list(_planning(PLAN_RECIPIENTS // parts))
+    return planned, planning_table(planned)
 
 
 def _planning(recipients: int) -> Iterator[Planned]:
@@ -73,47 +106,67 @@ def _planning(recipients: int) -> Iterator[Planned]:
         yield measure_planning("PostgreSQL", postgres.url(postgres.create_database()), path)
 
 
-def planning_table(planned: Sequence[Planned]) -> Table:
-    """Speed and memory of planning, beside the targets."""
-    table = Table(
-        "database", "seconds", "of CPU", "per second", "target", "peak MiB", "target",
-        title=f"Planning {planned[0].recipients:,} recipients: a CSV file, checked, planned and stored",
-        caption="one process each; PostgreSQL runs with fsync off",
-    )  # fmt: skip
-    for row in planned:
-        peak_mib = row.peak_bytes / MEBIBYTE
-        table.add_row(
-            row.database, f"{row.seconds:.2f}", f"{row.cpu_seconds:.2f}",
-            f"{row.per_second:,.0f}", _verdict(f"> {PLAN_PER_SECOND:,}", row.per_second > PLAN_PER_SECOND),
-            f"{peak_mib:.0f}", _verdict(f"< {PLAN_PEAK_MIB}", peak_mib < PLAN_PEAK_MIB),
+def _send(parts: int) -> tuple[Figures, Table]:
+    repetitions = REPETITIONS if parts == 1 else 1
+    sent = [measure_sending(size, recipients // parts, repetitions=repetitions) for size, recipients in SENDS.items()]
+    return sent, sending_table(sent)
+
+
+def _pace(parts: int) -> tuple[Figures, Table]:
+    with servers() as world:
+        paced = list(_pacing(world, parts))
+    return paced, pacing_table(paced, batch_size=BATCH_SIZE)
+
+
+def _pacing(world: Servers, parts: int) -> Iterator[Paced]:
+    traffic = send_through_kills(world, rate=RATE, seconds=60 / parts, workers=WORKERS, kill_every_seconds=5)
+    yield traffic.paced(f"{RATE}/s, a worker killed every 5 s", rate=RATE, allowed=each_second(RATE))
+    for how in How:
+        yield measure_limiter(world, how, rate=RATE, seconds=20 / parts, workers=WORKERS)
+    traffic = send_two_at_once(world, slow=SLOW, fast=FAST, seconds=30 / parts, workers=WORKERS)
+    for campaign, rate in (("slow", SLOW), ("fast", FAST)):
+        name = f"{rate}/s, beside {FAST if campaign == 'slow' else SLOW}/s"
+        yield traffic.of(campaign).paced(name, rate=rate, allowed=each_second(rate))
+    # Both hardly work: at the same time, each with servers of its own.
+    with servers() as other, ThreadPoolExecutor() as pool:
+        day = pool.submit(spend_a_day, other, daily=DAILY, rate=RATE // 4, workers=WORKERS // 2, for_all=True)
+        devices = pool.submit(
+            send_by_devices, world, per_minute=PER_MINUTE, seconds=180 / parts, workers=WORKERS // 2
         )  # fmt: skip
-    return table
+        yield spent_day(day.result(), daily=DAILY)
+        yield worst_device(devices.result(), per_minute=PER_MINUTE)
 
 
-def sending_table(sent: Sequence[Sent]) -> Table:
-    """Speed of sending as a share of the bare loop's."""
-    table = Table(
-        "batch", "recipients", "product", "bare loop", "ratio", "each time", "target",
-        title="Sending: from the start until the last recipient is recorded as accepted",
-        caption="recipients per second, medians; one process, SQLite, sandbox without ledger file",
-    )  # fmt: skip
-    for row in sent:
-        has_target = row.batch_size == 100
-        table.add_row(
-            str(row.batch_size), f"{row.recipients:,}", f"{row.product_per_second:,.0f}", f"{row.bare_per_second:,.0f}",
-            f"{row.ratio:.2f}", " ".join(f"{ratio:.2f}" for ratio in row.ratios),
-            _verdict(f">= {RATIO_AT_100}", row.ratio >= RATIO_AT_100) if has_target else "",
-        )  # fmt: skip
-    return table
+def _scale(parts: int) -> tuple[Figures, Table]:
+    recipients = SCALE_RECIPIENTS // parts
+    with servers() as world:
+        scaled = [measure_fleet(world, workers=workers, recipients=recipients) for workers in FLEETS]
+    scaled += measure_alone(recipients=recipients)
+    return scaled, scaling_table(scaled)
 
 
-def _verdict(target: str, is_met: bool) -> str:
-    return f"[green]{target}[/]" if is_met else f"[red]missed {target}[/]"
+def _wait(parts: int) -> tuple[Figures, Table]:
+    with servers() as world:
+        waited = [
+            measure_waiting(
+                where, campaigns=WAITING // parts, recipients=WAITING_RECIPIENTS, idle_seconds=20 / parts,
+                planning_seconds=PLANNING_SECONDS,
+            )
+            for where in (world, None)
+        ]  # fmt: skip
+    return waited, waiting_table(waited)
 
 
-def _figures(planned: Sequence[Planned], sent: Sequence[Sent]) -> dict[str, object]:
+PARTS: Final[Mapping[str, Callable[[int], tuple[Figures, Table]]]] = {
+    "plan": _plan, "send": _send, "pace": _pace, "scale": _scale, "wait": _wait,
+}  # fmt: skip
+"""Each part gives its figures and their table; its argument: by how much smaller it is to be."""
+
+
+def _to_json(figures: Mapping[str, Figures], loads: Mapping[str, Sequence[float]]) -> dict[str, object]:
     machine = {"python": platform.python_version(), "system": platform.system(), "cores": os.cpu_count()}
-    return {"machine": machine, "plan": [row.to_json() for row in planned], "send": [row.to_json() for row in sent]}
+    parts = {name: [row.to_json() for row in rows] for name, rows in figures.items()}
+    return {"machine": machine, "load_average_before_and_after": loads, **parts}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from statistics import median
 from typing import Final
 
@@ -71,4 +72,75 @@ class Sent:
             "product_recipients_per_second": round(self.product_per_second),
             "bare_recipients_per_second": round(self.bare_per_second),
             "ratio": round(self.ratio, 3), "ratios": [round(ratio, 3) for ratio in self.ratios],
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """How a limit was kept. `attained` is a share of it.
+
+    The fullest windows of 1, 10 and 60 s, in segments: `allowed` (None: no limit of that length), `granted` by the
+    throttle's own stamps (empty where there are none) and `arrived` by the gateway's ledger.
+    """
+
+    what: str
+    attained: float
+    allowed: tuple[int | None, ...]
+    granted: tuple[int, ...]
+    arrived: tuple[int, ...]
+    spread_seconds: float | None = None  # by how much requests differed on their way from the slot to the gateway
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the stamps of the throttle are never above the limit."""
+        return all(most is None or got <= most for most, got in zip(self.allowed, self.granted, strict=True))
+
+    def to_json(self) -> Mapping[str, object]:
+        return {
+            "what": self.what, "attained": round(self.attained, 4), "windows_seconds": [1, 10, 60],
+            "allowed": self.allowed, "granted": self.granted, "arrived": self.arrived,
+            "spread_seconds": self.spread_seconds and round(self.spread_seconds, 4),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """One way to send the same campaign; in seconds from its start to the last recorded acceptance."""
+
+    what: str
+    recipients: int
+    seconds: float
+
+    @property
+    def per_second(self) -> float:
+        return self.recipients / self.seconds
+
+    def to_json(self) -> Mapping[str, object]:
+        return {"what": self.what, "recipients": self.recipients, "recipients_per_second": round(self.per_second)}
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """Campaigns that waited for one moment: what their waiting cost, and how late the first text of each was."""
+
+    what: str
+    campaigns: int
+    idle_seconds: float
+    idle_cpu_seconds: float
+    delays_seconds: tuple[float, ...]
+
+    @property
+    def idle_share(self) -> float:
+        """Of one core."""
+        return self.idle_cpu_seconds / self.idle_seconds
+
+    def delay_seconds(self, share: float) -> float:
+        """Within which this share of the campaigns had begun."""
+        return sorted(self.delays_seconds)[ceil(share * len(self.delays_seconds)) - 1]
+
+    def to_json(self) -> Mapping[str, object]:
+        return {
+            "what": self.what, "campaigns": self.campaigns, "idle_share_of_a_core": round(self.idle_share, 4),
+            "first_request_p50_seconds": round(self.delay_seconds(0.5), 3),
+            "first_request_p99_seconds": round(self.delay_seconds(0.99), 3),
         }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The campaign that is measured: a file of numbers with two more columns, and one text that uses both."""
+"""The campaigns that are measured: a file of numbers with two more columns, and one text that uses both."""
 
 from pathlib import Path
 from typing import Final
@@ -7,31 +7,36 @@ FIRST_NUMBER: Final = 3_330_000_000  # Italian mobile numbers, every one of the 
 PLACES: Final = ("Bari", "Como", "Genova", "Lecce", "Milano", "Napoli", "Roma", "Torino")
 
 
-def write_campaign(folder: Path, *, recipients: int, batch_size: int | None = None) -> Path:
-    """Write `bench.yaml` and its CSV into `folder`; the path of the former. `batch_size` None: as the product likes."""
-    rows = (f"+39{FIRST_NUMBER + n},{_name(n)},{_place(n)}\n" for n in range(recipients))
-    with (folder / "people.csv").open("w", encoding="utf-8") as file:
+def write_campaign(
+    folder: Path, *, recipients: int, campaign: str = "bench", first: int = 0, more: str = "", **throughput: int | str
+) -> Path:
+    """Write the campaign's YAML and its CSV into `folder`; the path of the former.
+
+    `first` is where its numbers begin, `more` further lines of YAML, `throughput` the keys of that block.
+    """
+    rows = (f"+39{FIRST_NUMBER + first + n},{_name(n)},{_place(n)}\n" for n in range(recipients))
+    with (folder / f"{campaign}.csv").open("w", encoding="utf-8") as file:
         file.write("phone,first_name,shop\n")
         file.writelines(rows)
-    throughput = "" if batch_size is None else f"throughput:\n  batch_size: {batch_size}\n"
-    path = folder / "bench.yaml"
+    keys = "".join(f"  {key}: {value}\n" for key, value in throughput.items())
+    path = folder / f"{campaign}.yaml"
     path.write_text(
-        "campaign: bench\n"
+        f"campaign: {campaign}\n"
         "message: Hi {{ first_name }}, our spring sale in {{ shop }} starts today. Reply STOP to opt out.\n"
-        f"audience:\n  - file: people.csv\n    number: phone\n{throughput}",
+        f"audience:\n  - file: {campaign}.csv\n    number: phone\n{more}" + (f"throughput:\n{keys}" if keys else ""),
         encoding="utf-8",
     )
     return path
 
 
-def texts(recipients: int) -> list[tuple[str, str]]:
-    """Number and text of everybody in such a campaign, as its plan has them."""
+def texts(recipients: int, *, first: int = 0) -> list[tuple[str, str]]:
+    """Number and text of everybody in such a campaign, as its plan has them, from number `first` on."""
     return [
         (
             f"+39{FIRST_NUMBER + n}",
             f"Hi {_name(n)}, our spring sale in {_place(n)} starts today. Reply STOP to opt out.",
         )
-        for n in range(recipients)
+        for n in range(first, first + recipients)
     ]
 
 

@@ -1,13 +1,35 @@
 """The benchmark measures what it says: small, and for the figures' meaning alone, not for their size."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.bench.installation import Servers
+from tests.bench.limiters import How, measure_limiter
+from tests.bench.pacing import attained, noon_zone
 from tests.bench.planning import measure_planning
-from tests.bench.results import BenchError, Planned, Sent
+from tests.bench.results import BenchError, Paced, Planned, Sent, Waited
 from tests.bench.samples import texts, write_campaign
+from tests.bench.scaling import measure_fleet
 from tests.bench.sending import measure_sending
+from tests.bench.waiting import measure_waiting
+from tests.bench.windows import Stamp, between, fullest
+from tests.support.servers import PostgresServer, RedisServer
+
+NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
+
+
+def stamps(*moments: tuple[float, int]) -> list[Stamp]:
+    """So many segments, so many seconds after noon."""
+    return [Stamp(NOON + timedelta(seconds=seconds), segments, "", "") for seconds, segments in moments]
+
+
+@pytest.fixture
+def servers(postgres_server: PostgresServer, redis_server: RedisServer) -> Servers:
+    postgres_server.start()
+    return Servers(postgres_server, redis_server)
 
 
 def test_a_plan_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
@@ -37,7 +59,7 @@ def test_the_texts_of_the_bare_loop_are_those_of_the_campaign(tmp_path: Path) ->
     # given
     write_campaign(tmp_path, recipients=2)
     # when
-    lines = (tmp_path / "people.csv").read_text(encoding="utf-8").splitlines()
+    lines = (tmp_path / "bench.csv").read_text(encoding="utf-8").splitlines()
     # then
     number, name, shop = lines[2].split(",")
     assert texts(2)[1] == (number, f"Hi {name}, our spring sale in {shop} starts today. Reply STOP to opt out.")
@@ -56,3 +78,66 @@ def test_a_plan_in_json_has_round_figures() -> None:
         "database": "SQLite", "recipients": 100, "seconds": 0.333, "cpu_seconds": 0.25, "recipients_per_second": 300,
         "peak_mib": 50.0,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("moments", "most"),
+    [
+        ([], 0),
+        ([(0, 5)], 5),
+        ([(0, 5), (1, 5)], 5),  # half-open: the second is just outside
+        ([(0, 5), (0.999999, 5)], 10),
+        ([(0.5, 1), (0, 2), (2, 4), (1.2, 3)], 7),  # in any order; from 1.2 on
+    ],
+)
+def test_the_fullest_window_may_begin_anywhere(moments: list[tuple[float, int]], most: int) -> None:
+    assert fullest(stamps(*moments), timedelta(seconds=1)) == most
+
+
+def test_segments_between_two_moments_leave_the_last_one_out() -> None:
+    assert between(stamps((0, 1), (1, 2), (2, 4)), NOON, NOON + timedelta(seconds=2)) == 3
+
+
+def test_what_was_attained_counts_only_the_time_that_it_ran() -> None:
+    # given a rate of 2 a second over two stretches of two seconds, with a pause between them
+    up = [(NOON + timedelta(seconds=at), NOON + timedelta(seconds=at + 2)) for at in (0, 10)]
+    # then
+    assert attained(stamps((0, 2), (1, 2), (5, 100), (10, 2)), up, rate=2) == 0.75
+
+
+@pytest.mark.parametrize("hour", range(24))
+def test_it_is_about_noon_where_a_day_is_measured(hour: int) -> None:
+    now = NOON.replace(hour=hour)
+    assert now.astimezone(ZoneInfo(noon_zone(now))).hour == 12
+
+
+def test_a_limit_without_a_window_of_that_length_is_not_exceeded() -> None:
+    paced = Paced("30/minute", 0.99, allowed=(None, None, 30), granted=(1, 6, 30), arrived=(2, 6, 31))
+    assert paced.is_exact
+    assert not Paced("30/minute", 0.99, (None, None, 30), (1, 6, 31), (1, 6, 31)).is_exact
+
+
+def test_the_delay_of_99_of_100_leaves_the_slowest_out() -> None:
+    waited = Waited("up", 100, 20.0, 0.5, tuple(float(n) for n in range(1, 101)))
+    assert (waited.delay_seconds(0.99), waited.delay_seconds(1), waited.idle_share) == (99.0, 100.0, 0.025)
+
+
+@pytest.mark.parametrize("how", How)
+def test_the_limiters_of_dramatiq_let_something_through(servers: Servers, how: How) -> None:
+    paced = measure_limiter(servers, how, rate=50, seconds=1, workers=1)
+    assert paced.attained > 0
+    assert paced.arrived[0] <= paced.arrived[2]
+
+
+def test_a_fleet_sends_everything_before_its_time_is_taken(servers: Servers) -> None:
+    assert measure_fleet(servers, workers=1, recipients=250).per_second > 0
+
+
+@pytest.mark.parametrize("is_scaled", [True, False])
+def test_campaigns_that_wait_begin_after_their_moment(servers: Servers, is_scaled: bool) -> None:
+    waited = measure_waiting(
+        servers if is_scaled else None, campaigns=3, recipients=20, idle_seconds=1, planning_seconds=10
+    )
+    assert len(waited.delays_seconds) == 3
+    assert min(waited.delays_seconds) > 0
+    assert waited.idle_seconds >= 1

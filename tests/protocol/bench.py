@@ -46,7 +46,7 @@ class HeldQueue(JobQueue):
     """A queue that keeps its jobs until the bench works on them, one by one."""
 
     def __init__(self, send_batch: Callable[[int], object]) -> None:
-        super().__init__(StubBroker(middleware=[]), send_batch)
+        super().__init__(StubBroker(middleware=[]), send_batch, lambda: len(self.jobs))
         self.jobs: list[int] = []
         self.is_away = False
 

@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 
 from campaigns.lifecycle import BatchState
+from scheduler.ticks.rescue import rescue
 from tests.protocol.bench import Bench, exactly_once
 from worker.dispatch import Dispatched
+from worker.store.queue import EMPTIED_AFTER
 
 
 def test_waiting_for_the_throttle_is_never_an_attempt(bench: Bench) -> None:
@@ -58,3 +60,27 @@ def test_what_a_queue_that_is_away_did_not_take_is_sent_as_soon_as_it_is_back(be
     bench.queue.is_away = False
 
     assert bench.send() == [Dispatched.ACCEPTED]
+
+
+def test_a_queue_that_was_emptied_is_filled_again_within_seconds(bench: Bench) -> None:
+    # given a campaign whose jobs are in a queue that loses them all
+    run_id = bench.campaign(6, per_request=2)
+    bench.enqueue()
+    bench.queue.jobs.clear()
+
+    bench.pass_time(EMPTIED_AFTER + timedelta(seconds=2), step=1)
+
+    assert exactly_once(bench, run_id)
+
+
+def test_what_is_in_the_queue_is_not_queued_again_while_others_wait_there(bench: Bench) -> None:
+    run_id = bench.campaign(6, per_request=2)
+    bench.enqueue()
+    first, *others = bench.queue.jobs
+    bench.clock.advance(EMPTIED_AFTER.total_seconds() + 1)
+
+    assert rescue(bench.runtime, bench.clock.now()) == {"requeued": 0, "abandoned": 0}
+
+    bench.queue.jobs = [first, *others]
+    bench.work()
+    assert exactly_once(bench, run_id)

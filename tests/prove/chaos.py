@@ -31,7 +31,7 @@ from tests.support.servers import PostgresServer, RedisServer
 from worker.jobs import redis_queue
 
 SETTLED_SECONDS: Final = 150.0
-"""Liveness: so long after the last disturbance everything has to be over."""
+"""How long everything takes at the end, whoever is left to be sent."""
 
 STEPS: Final = ("intent", "reply", "failure", "queue", "verdict", "rescue", "receipts", "settle")
 REQUEST: Final = ("post:before_connect", "post:before_first_byte", "post:replied", "post:failed")
@@ -45,8 +45,13 @@ BATCH: Final = 5
 UNDER_FIRE: Final = 0.95
 """Share of the people (0..1) that the gateway has when the faults and the kills end, in a trial that lasts so long."""
 
-LIVES_SECONDS: Final = (2.5, 15.0)
-"""The longest life of a process: while the kills that were asked for are made, and after them."""
+LIFE_SECONDS: Final = 4.0
+"""The longest life of a process."""
+
+LONG_LIFE_SECONDS: Final = 40.0
+"""The same in a trial with very many people, once the kills that were asked for are made: each kill in the middle of
+some requests costs `send_by` and `settle` until the account sends again, and with a kill every few seconds it would
+never have sent to all of them."""
 
 A_PERSON_LOOKS_EVERY: Final = 20
 """So many kills of a service's processes lie between two looks whether a campaign paused itself."""
@@ -67,8 +72,13 @@ CLOCK_OFFSET_SECONDS: Final = 1.0
 class Trial:
     """What is tried. `faults` is the share (0..1) of sends that fault, `rate` is in segments a second.
 
-    `endure`: faults and kills go on until most people were sent, and there are more kills than `kills`.
+    `endure`: faults and kills go on until most people were sent, for `minutes` at the longest.
     """
+
+    @property
+    def settled_seconds(self) -> float:
+        """Liveness: so long after the last disturbance everything has to be over."""
+        return SETTLED_SECONDS + 2 * self.recipients / self.rate
 
     mode: str
     recipients: int
@@ -78,6 +88,7 @@ class Trial:
     rate: int = RATE
     batch: int = BATCH
     endure: bool = False
+    minutes: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +135,19 @@ class _Course:
 
     def blows(self) -> Iterator[int]:
         """The number of each kill to come, from 0, until there is an end to it."""
+        until = time.monotonic() + 60 * self.trial.minutes
         for number in count():
             is_enough = number >= self.trial.kills
+            if time.monotonic() > until:
+                return
             if is_enough and (not self.trial.endure or self.stage.stored() >= UNDER_FIRE * self.trial.recipients):
                 return
             yield number
 
     def life_seconds(self, number: int) -> float:
-        """How long a process lives that is killed as the `number`-th."""
-        first, later = LIVES_SECONDS
-        return self.rng.uniform(0.0, first if number < self.trial.kills else later)
+        """How long the process lives that is the `number`-th to be killed."""
+        is_long = self.trial.endure and number >= self.trial.kills
+        return self.rng.uniform(0.0, LONG_LIFE_SECONDS if is_long else LIFE_SECONDS)
 
     def end(self, process: Process) -> None:
         """Kill it, unless it has killed itself."""
@@ -163,7 +177,7 @@ def embedded(trial: Trial, stage: Stage) -> tuple[list[Audience], bool, Counter[
             course.done[f"run ended with {process.exitcode}"] += 1
             _as_a_person(stage, audiences)
     stage.put_faults(QUIET)
-    until = time.monotonic() + SETTLED_SECONDS
+    until = time.monotonic() + trial.settled_seconds
     while time.monotonic() < until:
         process = stage.start(*command)
         ends_within(process, until - time.monotonic())
@@ -248,7 +262,7 @@ def fleet(trial: Trial, stage: Stage, redis: RedisServer) -> tuple[list[Audience
         processes.revive()
         return all(report.exists() for report in reports)
 
-    has_ended = wait_until(is_over, SETTLED_SECONDS)
+    has_ended = wait_until(is_over, trial.settled_seconds)
     for process in processes.roles.values():
         kill(process)
     return audiences, has_ended, course.done
@@ -347,6 +361,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rate", type=int, default=RATE, help="segments a second")
     parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--endure", action="store_true", help="faults and kills until most people were sent")
+    parser.add_argument("--minutes", type=float, default=60.0, help="the longest time under fire")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--trials", type=int, default=1, help="so many at once, with seeds from --seed on")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder and leave it behind")
@@ -359,7 +374,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0 if all(outcome["is_kept"] for outcome in outcomes) else 1
     trial = Trial(
         chosen.mode, chosen.recipients, chosen.kills, chosen.faults, chosen.seed, chosen.rate, chosen.batch,
-        chosen.endure,
+        chosen.endure, chosen.minutes,
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
         outcome = run_with_servers(trial, chosen.keep or Path(temporary))

@@ -159,5 +159,6 @@ def new_run(session: Session, account_id: int, campaign: str) -> int:
         definition_id=definition_id,
         starts_at=NOW,
         follow_seconds=3_600,
+        kind="marketing",
         now=NOW,
     )

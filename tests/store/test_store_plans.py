@@ -85,7 +85,12 @@ def test_a_plan_is_made_anew_as_long_as_nothing_was_sent(world: World) -> None:
 
     with world.store.write() as session:
         assert runs.clear_plan(
-            session, run_id, definition_id=view.definition_id, starts_at=NOW + timedelta(hours=1), follow_seconds=60
+            session,
+            run_id,
+            definition_id=view.definition_id,
+            starts_at=NOW + timedelta(hours=1),
+            follow_seconds=60,
+            kind="marketing",
         )
         plans.insert_chunk(session, run_id, [(people(1)[0], 0)])
 
@@ -101,7 +106,9 @@ def test_a_plan_is_fixed_from_the_first_intent_on(world: World) -> None:
 
     with world.store.write() as session:
         assert runs.has_sent(session, run_id)
-        assert not runs.clear_plan(session, run_id, definition_id=view.definition_id, starts_at=NOW, follow_seconds=60)
+        assert not runs.clear_plan(
+            session, run_id, definition_id=view.definition_id, starts_at=NOW, follow_seconds=60, kind="marketing"
+        )
 
     assert len(world.recipients(run_id)) == len(MIXED)
 

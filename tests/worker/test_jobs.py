@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+import redis
 
 from campaigns.definition import Kind
 from worker.jobs import JobQueue, in_process_queue, redis_queue
@@ -43,3 +44,22 @@ def test_a_transactional_job_overtakes_what_a_worker_has_fetched(
         jobs.stop()
 
     assert done[1] == URGENT
+
+
+def test_a_queue_on_redis_knows_when_it_was_emptied(redis_url: str) -> None:
+    jobs = redis_queue(redis_url, lambda _: None)
+    jobs.enqueue([1, 2])
+    jobs.enqueue([3], Kind.REMINDER)
+    assert jobs.outstanding() == 3
+
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+
+    assert jobs.outstanding() == 0
+    jobs.stop()
+
+
+def test_a_queue_of_one_process_loses_no_job_and_does_not_count_them() -> None:
+    jobs = in_process_queue(lambda _: None)
+    assert jobs.outstanding() is None
+    jobs.stop()

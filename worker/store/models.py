@@ -57,6 +57,8 @@ class Account(SQLModel, table=True):
     met_at: datetime | None = None  # the gateway was read once, before anything was sent
     witness_id: int | None = Field(default=None, sa_type=sa.BigInteger)  # a message it had then: reads show it
     witness_at: datetime | None = None
+    received_until: datetime | None = None  # replies were read up to this moment (the gateway's own dates)
+    received_id: int = Field(default=0, sa_type=sa.BigInteger)  # the highest gateway ID of a stored reply
 
 
 class Campaign(SQLModel, table=True):
@@ -102,13 +104,17 @@ class Run(SQLModel, table=True):
     campaign_id: int = Field(foreign_key="campaign.id")
     account_id: int = Field(foreign_key="account.id")
     definition_id: int = Field(foreign_key="definition.id")
-    moment: str = Field(max_length=40)  # "once"; the moment of each run for a campaign that repeats
+    moment: str = Field(max_length=40)  # "once"; else of a repetition, a day of reminders, a resend, a test
+    kind: str = Field(default="", max_length=20)  # marketing, reminder, transactional: what caps and opt-outs ask for
+    parent_id: int | None = Field(default=None, foreign_key="run.id")  # the run whose failed texts this one sends again
     state: RunState = Field(sa_type=_by_value(RunState))
     reason: str = ""  # why it is paused or failed
     resume_to: str = ""  # the state that `resume` gives back to a paused run
     starts_at: datetime
     follow_seconds: float
     plan_hash: str = Field(default="", max_length=64)
+    approved_hash: str = Field(default="", max_length=64)  # the plan that somebody has approved
+    approved_at: datetime | None = None
     plan_summary: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
     created_at: datetime
     planned_at: datetime | None = None  # None: the plan is not whole yet
@@ -164,14 +170,16 @@ class Batch(SQLModel, table=True):
     recipients: int
     segments: int
     list_id: int | None = None  # a contact list kept by the gateway: its recipients are known from the reply
+    avoid_device: int | None = None  # a text that failed there is tried on another one, where there is one
     reason: str = ""
 
 
 class Recipient(SQLModel, table=True):
-    """One row of the audience of one run. (run, number, occurrence) is unique: planning twice changes nothing."""
+    """One row of the audience of one run. (run, number, occurrence, slot) is unique: planning twice changes nothing."""
 
     __table_args__ = (
-        sa.UniqueConstraint("run_id", "number", "occurrence"),
+        sa.UniqueConstraint("run_id", "number", "occurrence", "slot"),
+        sa.Index("ix_recipient_number", "number"),  # one person over all campaigns: caps, opt-outs, replies, `why`
         sa.Index("ix_recipient_batch_id", "batch_id"),
         sa.Index(
             "ix_recipient_gateway_id",
@@ -194,6 +202,7 @@ class Recipient(SQLModel, table=True):
     batch_id: int | None = Field(default=None, sa_type=sa.BigInteger)
     number: str = Field(max_length=32)  # E.164; of an invalid row: what stood there
     occurrence: int  # 0 for the row that counts; else the ordinal of the duplicate or invalid row
+    slot: str = Field(default="", max_length=120)  # of a reminder: which appointment, and how long before or after it
     source: str
     line: int
     state: RecipientState = Field(sa_type=_by_value(RecipientState))
@@ -207,6 +216,8 @@ class Recipient(SQLModel, table=True):
     sim: int | None = None
     attempts: int = 0
     retries: int = 0  # of the gateway's own; counts in the order of receipts
+    result_code: int | None = None  # Android's, of the last receipt
+    again: int = 0  # how often a text that failed was sent again by us
     accepted_at: datetime | None = None
     sent_at: datetime | None = None
     delivered_at: datetime | None = None
@@ -318,3 +329,117 @@ class Lease(SQLModel, table=True):
     holder: str = Field(default="", max_length=100)
     token: int = Field(default=0, sa_type=sa.BigInteger)
     expires_at: datetime
+
+
+class Suppression(SQLModel, table=True):
+    """A number that gets nothing: of one kind of campaign, or (empty) of any. One list for the whole installation."""
+
+    __table_args__ = (
+        # What ended stays as the story of the person; at most one of a number and a kind is in force.
+        sa.Index(
+            "uq_suppression_in_force",
+            "number",
+            "kind",
+            unique=True,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        ),
+    )
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
+    number: str = Field(max_length=32)  # E.164
+    kind: str = Field(default="", max_length=20)
+    reason: str = ""  # the keyword that was sent, or a person's words
+    source: str = Field(default="", max_length=60)  # `reply`, `command`, `import FILE`
+    since: datetime
+    ended_at: datetime | None = None  # they came back, or it was removed
+
+
+class Inbound(SQLModel, table=True):
+    """A message that somebody sent to a phone. (account, gateway ID) is unique: stored once, however it came."""
+
+    __table_args__ = (
+        sa.UniqueConstraint("account_id", "gateway_id"),
+        sa.Index("ix_inbound_number", "number"),
+        sa.Index("ix_inbound_run_id", "run_id"),
+    )
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
+    account_id: int = Field(foreign_key="account.id")
+    gateway_id: int = Field(sa_type=sa.BigInteger)
+    number: str = Field(max_length=32)  # E.164 where it is a number; else as it came (a shop's name)
+    text: str = Field(sa_type=sa.Text)
+    device: int | None = None
+    sim: int | None = None
+    received_at: datetime  # the gateway's date
+    stored_at: datetime
+    came_by: str = Field(max_length=10)  # `poll` or `webhook`
+    meaning: str = Field(max_length=10)  # `stop`, `start`, `help`, `review` (perhaps a stop), `reply`
+    reviewed_at: datetime | None = None  # a person has looked at a `review`
+    run_id: int | None = Field(default=None, foreign_key="run.id")  # what it answers
+    recipient_id: int | None = Field(default=None, sa_type=sa.BigInteger)
+
+
+class Unsubscription(SQLModel, table=True):
+    """A number to be taken off a contact list of the gateway. Done once for each (account, list, number)."""
+
+    __table_args__ = (
+        sa.UniqueConstraint("account_id", "list_id", "number"),
+        sa.Index(
+            "ix_unsubscription_next_try_at",
+            "next_try_at",
+            sqlite_where=sa.text("done_at IS NULL"),
+            postgresql_where=sa.text("done_at IS NULL"),
+        ),
+    )
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
+    account_id: int = Field(foreign_key="account.id")
+    list_id: int
+    number: str = Field(max_length=32)
+    asked_at: datetime
+    next_try_at: datetime
+    tries: int = 0
+    done_at: datetime | None = None
+    problem: str = ""
+
+
+class Notice(SQLModel, table=True):
+    """Something that has to be told outside, until it is taken: a webhook call, an e-mail, a command."""
+
+    __table_args__ = (
+        sa.UniqueConstraint("key"),
+        sa.Index(
+            "ix_notice_next_try_at",
+            "next_try_at",
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        ),
+    )
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
+    key: str = Field(max_length=200)  # what is told to whom: told once, however often it is noticed
+    channel: str = Field(max_length=20)  # `webhook`, `reply_webhook`, `email`, `command`
+    target: str = Field(sa_type=sa.Text)  # the address
+    event: str = Field(max_length=40)  # `run.started`, `run.paused`, `run.completed`, `needs_person`, `reply` ...
+    body: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
+    run_id: int | None = Field(default=None, foreign_key="run.id")
+    created_at: datetime
+    next_try_at: datetime
+    tries: int = 0
+    ended_at: datetime | None = None  # taken, or given up (then there is a problem)
+    problem: str = ""
+
+
+class StuckDevice(SQLModel, table=True):
+    """A phone whose texts stay Pending for longer than those of the others: nothing new is planned for it meanwhile."""
+
+    __tablename__ = "stuck_device"
+    __table_args__ = (sa.UniqueConstraint("account_id", "device"),)
+
+    id: int = Field(default=None, primary_key=True, sa_type=sa.Integer)
+    account_id: int = Field(foreign_key="account.id")
+    device: int
+    waiting: int  # texts that it has not sent
+    oldest_at: datetime  # since when the oldest of them waits
+    since: datetime  # when this was noticed

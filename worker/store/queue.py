@@ -19,6 +19,9 @@ campaigns = Campaign.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 QUEUED_TOO_LONG = timedelta(seconds=60)
 """A job that nobody took for so long was lost with its queue or worker. Too early is harmless: intents are guarded."""
 
+EMPTIED_AFTER = timedelta(seconds=3)
+"""The same where the queue has no job at all any more: Redis was emptied. As long as queueing takes, and to spare."""
+
 DOUBTS_PER_ACCOUNT = 3
 """With so many batches in doubt an account sends nothing more until they are looked up: something is wrong there."""
 
@@ -212,9 +215,9 @@ def snooze_batch(session: Session, batch_id: int, *, until: datetime, reason: st
     )
 
 
-def any_lost(session: Session, now: datetime) -> bool:
+def any_lost(session: Session, now: datetime, *, age: timedelta = QUEUED_TOO_LONG) -> bool:
     """Whether `requeue_lost` would find something."""
-    lost = (Batch.state == BatchState.QUEUED, col(Batch.queued_at) <= now - QUEUED_TOO_LONG)
+    lost = (Batch.state == BatchState.QUEUED, col(Batch.queued_at) <= now - age)
     query = select(Batch.id).where(*lost, hot.NOT_WAITING)
     return session.exec(query.limit(1)).first() is not None
 

@@ -1,11 +1,14 @@
 """Receipts: what is waited for, and moving messages up by what the gateway shows."""
 
+import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import RecipientState
@@ -77,45 +80,79 @@ _own_worth = sa.case(
 )
 
 
+_rows = sa.bindparam("b_rows", type_=sa.Text)
+_SHOWN: Final = ("gateway_id", "worth", "retries", "sent_at", "delivered_at", "device", "sim", "reason")
+"""The columns of one row of `b_rows`, a JSON list of lists in this order."""
+
+
+def _move_up(to: RecipientState, row: Mapping[str, sa.ColumnElement[Any]]) -> sa.Update:
+    mine = sa.select(col(Run.id)).where(col(Run.account_id) == sa.bindparam("b_account"))
+    return move_recipients(
+        to,
+        recipients.c.gateway_id == row["gateway_id"],
+        recipients.c.run_id.in_(mine),
+        _own_worth < row["worth"],
+        retries=row["retries"],
+        sent_at=sa.func.coalesce(row["sent_at"], recipients.c.sent_at),
+        delivered_at=row["delivered_at"],
+        device=sa.func.coalesce(row["device"], recipients.c.device),
+        sim=sa.func.coalesce(row["sim"], recipients.c.sim),
+        reason=row["reason"],
+    )
+
+
+def _from_json_each() -> dict[str, sa.ColumnElement[Any]]:
+    each = sa.func.json_each(_rows).table_valued("value", name="shown")
+    return {name: sa.func.json_extract(each.c.value, f"$[{place}]") for place, name in enumerate(_SHOWN)}
+
+
+def _from_jsonb() -> dict[str, sa.ColumnElement[Any]]:
+    each = sa.func.jsonb_array_elements(sa.cast(_rows, JSONB)).table_valued(sa.column("value", JSONB), name="shown")
+    types = {"worth": sa.BigInteger()}
+    return {
+        name: sa.cast(each.c.value[place].astext, types.get(name) or recipients.c[name].type)
+        for place, name in enumerate(_SHOWN)
+    }
+
+
+_MOVE_UP: Final = {
+    dialect: {state: _move_up(state, row) for state in RANKS}
+    for dialect, row in (("sqlite", _from_json_each()), ("postgresql", _from_jsonb()))
+}
+"""All receipts of one state in one statement: one for each message held its locks for seconds, on PostgreSQL."""
+
+
 def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt]) -> int:
     """Move messages up; how many changed. Order and repetition do not matter (`campaigns.receipts`)."""
-    by_state: dict[RecipientState, list[Receipt]] = defaultdict(list)
+    connection = session.connection()
+    as_stored = recipients.c.sent_at.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+
+    def moment(at: datetime | None) -> str | None:
+        return None if at is None else str(as_stored(at) if as_stored else at.isoformat())
+
+    by_state: dict[RecipientState, dict[int, tuple[int, Receipt]]] = defaultdict(dict)
     for receipt in receipts:
-        by_state[receipt.state].append(receipt)
-    mine = sa.select(col(Run.id)).where(col(Run.account_id) == account_id)
+        weight = worth(receipt.state, receipt.retries)
+        # One statement moves a row once: of several receipts of a message the one that is worth most.
+        if weight > by_state[receipt.state].get(receipt.gateway_id, (-1, receipt))[0]:
+            by_state[receipt.state][receipt.gateway_id] = weight, receipt
     moved = 0
-    for state, batch in by_state.items():
-        statement = (
-            move_recipients(state, recipients.c.gateway_id == sa.bindparam("b_gateway_id"))
-            .where(recipients.c.run_id.in_(mine), _own_worth < sa.bindparam("b_worth"))
-            .values(
-                retries=sa.bindparam("b_retries"),
-                sent_at=sa.func.coalesce(
-                    sa.bindparam("b_sent_at", type_=recipients.c.sent_at.type), recipients.c.sent_at
-                ),
-                delivered_at=sa.bindparam("b_delivered_at", type_=recipients.c.delivered_at.type),
-                device=sa.func.coalesce(sa.bindparam("b_device", type_=sa.Integer), recipients.c.device),
-                sim=sa.func.coalesce(sa.bindparam("b_sim", type_=sa.Integer), recipients.c.sim),
-                reason=sa.bindparam("b_reason"),
+    for state, shown in by_state.items():
+        rows = [
+            (
+                r.gateway_id,
+                weight,
+                counted_retries(r.retries),
+                moment(r.sent_at),
+                moment(r.delivered_at) if state is RecipientState.DELIVERED else None,
+                r.device,
+                r.sim,
+                r.reason,
             )
-        )
-        result = session.connection().execute(
-            statement,
-            [
-                {
-                    "b_gateway_id": r.gateway_id,
-                    "b_worth": worth(r.state, r.retries),
-                    "b_retries": counted_retries(r.retries),
-                    "b_sent_at": r.sent_at,
-                    "b_delivered_at": r.delivered_at if state is RecipientState.DELIVERED else None,
-                    "b_device": r.device,
-                    "b_sim": r.sim,
-                    "b_reason": r.reason,
-                }
-                for r in batch
-            ],
-        )
-        moved += max(0, result.rowcount)
+            for weight, r in shown.values()
+        ]
+        values = {"b_rows": json.dumps(rows), "b_account": account_id}
+        moved += connection.execute(_MOVE_UP[connection.dialect.name][state], values).rowcount
     return moved
 
 
@@ -150,9 +187,7 @@ def schedule_poll(session: Session, schedule: Sequence[tuple[int, datetime | Non
         session.connection().execute(statement, [{"b_id": id_, "b_at": at} for id_, at in schedule])
 
 
-def count_reads(session: Session, run_ids: Collection[int], reads: int) -> None:
-    """Add read requests to the books of the runs they were made for: the first of them pays for a shared read."""
-    if reads and run_ids:
-        session.execute(
-            sa.update(Run).where(col(Run.id) == min(run_ids)).values(read_requests=Run.read_requests + reads)
-        )
+def count_reads(session: Session, reads: Mapping[int, int]) -> None:
+    """Add read requests (by run id) to the books."""
+    for run_id, count in sorted(reads.items()):
+        session.execute(sa.update(Run).where(col(Run.id) == run_id).values(read_requests=Run.read_requests + count))

@@ -22,6 +22,7 @@ from worker.store.models import (
     Run,
 )
 from worker.store.moves import changed, move_batch, move_recipients, move_run
+from worker.store.moves import runs as run_rows
 
 ONCE = "once"
 """The moment of a campaign that runs once: its slug alone is its identity, whatever its start is edited to."""
@@ -182,8 +183,10 @@ def create_run(
     definition_id: int,
     starts_at: datetime,
     follow_seconds: float,
+    kind: str,
     now: datetime,
     moment: str = ONCE,
+    parent_id: int | None = None,
 ) -> int:
     """A new run, still without a plan. Raises `sqlalchemy.exc.IntegrityError` where the campaign has it already."""
     run = Run(
@@ -191,6 +194,8 @@ def create_run(
         account_id=account_id,
         definition_id=definition_id,
         moment=moment,
+        kind=kind,
+        parent_id=parent_id,
         state=RunState.SCHEDULED,
         starts_at=starts_at,
         follow_seconds=follow_seconds,
@@ -217,7 +222,7 @@ def has_sent(session: Session, run_id: int) -> bool:
 
 
 def clear_plan(
-    session: Session, run_id: int, *, definition_id: int, starts_at: datetime, follow_seconds: float
+    session: Session, run_id: int, *, definition_id: int, starts_at: datetime, follow_seconds: float, kind: str
 ) -> bool:
     """Forget the plan of a run of which nothing was sent, so that it can be planned anew. False: something was sent."""
     # The lock first, the question after it: on PostgreSQL an intent under way holds a share of it, and is seen then.
@@ -237,6 +242,7 @@ def clear_plan(
             definition_id=definition_id,
             starts_at=starts_at,
             follow_seconds=follow_seconds,
+            kind=kind,
         )
     )
     session.execute(sa.delete(Recipient).where(col(Recipient.run_id) == run_id))
@@ -357,6 +363,24 @@ _LEFT_TO_SEND = sa.exists().where(
     col(Batch.run_id) == col(Run.id),
     col(Batch.state).in_([BatchState.PLANNED, BatchState.QUEUED, BatchState.SENDING, BatchState.UNKNOWN]),
 )
+
+
+_AT_WORK = sa.select(
+    sa.exists().where(
+        run_rows.c.account_id == sa.bindparam("b_account"),
+        sa.or_(
+            run_rows.c.state == RunState.RUNNING,
+            run_rows.c.state == RunState.SETTLING,
+            sa.and_(run_rows.c.state == RunState.CANCELLED, run_rows.c.finished_at.is_(None)),
+        ),
+    )
+)
+"""Built once: an idle service asks this, and nothing else, fourteen times a second."""
+
+
+def any_at_work(session: Session, account_id: int) -> bool:
+    """Whether a run of the account sends, or waits for what it sent."""
+    return bool(session.connection().execute(_AT_WORK, {"b_account": account_id}).scalar_one())
 
 
 def settleable_runs(session: Session, account_id: int) -> list[int]:

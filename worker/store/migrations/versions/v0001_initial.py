@@ -25,6 +25,8 @@ def upgrade() -> None:
         sa.Column("met_at", sqltypes.UTCDateTime(), nullable=True),
         sa.Column("witness_id", sa.BigInteger(), nullable=True),
         sa.Column("witness_at", sqltypes.UTCDateTime(), nullable=True),
+        sa.Column("received_until", sqltypes.UTCDateTime(), nullable=True),
+        sa.Column("received_id", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_account")),
         sa.UniqueConstraint("key", name=op.f("uq_account_key")),
     )
@@ -45,6 +47,26 @@ def upgrade() -> None:
         sa.Column("expires_at", sqltypes.UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_lease")),
     )
+    op.create_table(
+        "suppression",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sqltypes.AutoString(length=32), nullable=False),
+        sa.Column("kind", sqltypes.AutoString(length=20), nullable=False),
+        sa.Column("reason", sqltypes.AutoString(), nullable=False),
+        sa.Column("source", sqltypes.AutoString(length=60), nullable=False),
+        sa.Column("since", sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("ended_at", sqltypes.UTCDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_suppression")),
+    )
+    with op.batch_alter_table("suppression", schema=None) as batch_op:
+        batch_op.create_index(
+            "uq_suppression_in_force",
+            ["number", "kind"],
+            unique=True,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        )
+
     op.create_table(
         "ceiling",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -74,6 +96,44 @@ def upgrade() -> None:
         sa.UniqueConstraint("campaign_id", "content_hash", name=op.f("uq_definition_campaign_id_content_hash")),
     )
     op.create_table(
+        "stuck_device",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("device", sa.Integer(), nullable=False),
+        sa.Column("waiting", sa.Integer(), nullable=False),
+        sa.Column("oldest_at", sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("since", sqltypes.UTCDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_stuck_device_account_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stuck_device")),
+        sa.UniqueConstraint("account_id", "device", name=op.f("uq_stuck_device_account_id_device")),
+    )
+    op.create_table(
+        "unsubscription",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("list_id", sa.Integer(), nullable=False),
+        sa.Column("number", sqltypes.AutoString(length=32), nullable=False),
+        sa.Column("asked_at", sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("next_try_at", sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("done_at", sqltypes.UTCDateTime(), nullable=True),
+        sa.Column("problem", sqltypes.AutoString(), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_unsubscription_account_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_unsubscription")),
+        sa.UniqueConstraint(
+            "account_id", "list_id", "number", name=op.f("uq_unsubscription_account_id_list_id_number")
+        ),
+    )
+    with op.batch_alter_table("unsubscription", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_unsubscription_next_try_at",
+            ["next_try_at"],
+            unique=False,
+            sqlite_where=sa.text("done_at IS NULL"),
+            postgresql_where=sa.text("done_at IS NULL"),
+        )
+
+    op.create_table(
         "repetition",
         sa.Column("campaign_id", sa.Integer(), nullable=False),
         sa.Column("definition_id", sa.Integer(), nullable=False),
@@ -90,6 +150,8 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Integer(), nullable=False),
         sa.Column("definition_id", sa.Integer(), nullable=False),
         sa.Column("moment", sqltypes.AutoString(length=40), nullable=False),
+        sa.Column("kind", sqltypes.AutoString(length=20), nullable=False),
+        sa.Column("parent_id", sa.Integer(), nullable=True),
         sa.Column(
             "state",
             sa.Enum(
@@ -113,6 +175,8 @@ def upgrade() -> None:
         sa.Column("starts_at", sqltypes.UTCDateTime(), nullable=False),
         sa.Column("follow_seconds", sa.Float(), nullable=False),
         sa.Column("plan_hash", sqltypes.AutoString(length=64), nullable=False),
+        sa.Column("approved_hash", sqltypes.AutoString(length=64), nullable=False),
+        sa.Column("approved_at", sqltypes.UTCDateTime(), nullable=True),
         sa.Column("plan_summary", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
         sa.Column("created_at", sqltypes.UTCDateTime(), nullable=False),
         sa.Column("planned_at", sqltypes.UTCDateTime(), nullable=True),
@@ -123,6 +187,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_run_account_id")),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaign.id"], name=op.f("fk_run_campaign_id")),
         sa.ForeignKeyConstraint(["definition_id"], ["definition.id"], name=op.f("fk_run_definition_id")),
+        sa.ForeignKeyConstraint(["parent_id"], ["run.id"], name=op.f("fk_run_parent_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
         sa.UniqueConstraint("campaign_id", "moment", name=op.f("uq_run_campaign_id_moment")),
     )
@@ -202,6 +267,7 @@ def upgrade() -> None:
         sa.Column("recipients", sa.Integer(), nullable=False),
         sa.Column("segments", sa.Integer(), nullable=False),
         sa.Column("list_id", sa.Integer(), nullable=True),
+        sa.Column("avoid_device", sa.Integer(), nullable=True),
         sa.Column("reason", sqltypes.AutoString(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_batch_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batch")),
@@ -246,6 +312,31 @@ def upgrade() -> None:
         batch_op.create_index("ix_event_run_id", ["run_id"], unique=False)
 
     op.create_table(
+        "inbound",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("gateway_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sqltypes.AutoString(length=32), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("device", sa.Integer(), nullable=True),
+        sa.Column("sim", sa.Integer(), nullable=True),
+        sa.Column("received_at", sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("stored_at", sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("came_by", sqltypes.AutoString(length=10), nullable=False),
+        sa.Column("meaning", sqltypes.AutoString(length=10), nullable=False),
+        sa.Column("reviewed_at", sqltypes.UTCDateTime(), nullable=True),
+        sa.Column("run_id", sa.Integer(), nullable=True),
+        sa.Column("recipient_id", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_inbound_account_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_inbound_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_inbound")),
+        sa.UniqueConstraint("account_id", "gateway_id", name=op.f("uq_inbound_account_id_gateway_id")),
+    )
+    with op.batch_alter_table("inbound", schema=None) as batch_op:
+        batch_op.create_index("ix_inbound_number", ["number"], unique=False)
+        batch_op.create_index("ix_inbound_run_id", ["run_id"], unique=False)
+
+    op.create_table(
         "inbox_file",
         sa.Column("path", sqltypes.AutoString(), nullable=False),
         sa.Column("fingerprint", sqltypes.AutoString(length=64), nullable=False),
@@ -275,12 +366,40 @@ def upgrade() -> None:
         batch_op.create_index("ix_message_group_next_poll_at", ["next_poll_at"], unique=False)
 
     op.create_table(
+        "notice",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sqltypes.AutoString(length=200), nullable=False),
+        sa.Column("channel", sqltypes.AutoString(length=20), nullable=False),
+        sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("event", sqltypes.AutoString(length=40), nullable=False),
+        sa.Column("body", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("run_id", sa.Integer(), nullable=True),
+        sa.Column("created_at", sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("next_try_at", sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("ended_at", sqltypes.UTCDateTime(), nullable=True),
+        sa.Column("problem", sqltypes.AutoString(), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_notice_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice")),
+        sa.UniqueConstraint("key", name=op.f("uq_notice_key")),
+    )
+    with op.batch_alter_table("notice", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_notice_next_try_at",
+            ["next_try_at"],
+            unique=False,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        )
+
+    op.create_table(
         "recipient",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("batch_id", sa.BigInteger(), nullable=True),
         sa.Column("number", sqltypes.AutoString(length=32), nullable=False),
         sa.Column("occurrence", sa.Integer(), nullable=False),
+        sa.Column("slot", sqltypes.AutoString(length=120), nullable=False),
         sa.Column("source", sqltypes.AutoString(), nullable=False),
         sa.Column("line", sa.Integer(), nullable=False),
         sa.Column(
@@ -319,12 +438,16 @@ def upgrade() -> None:
         sa.Column("sim", sa.Integer(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("retries", sa.Integer(), nullable=False),
+        sa.Column("result_code", sa.Integer(), nullable=True),
+        sa.Column("again", sa.Integer(), nullable=False),
         sa.Column("accepted_at", sqltypes.UTCDateTime(), nullable=True),
         sa.Column("sent_at", sqltypes.UTCDateTime(), nullable=True),
         sa.Column("delivered_at", sqltypes.UTCDateTime(), nullable=True),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_recipient_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_recipient")),
-        sa.UniqueConstraint("run_id", "number", "occurrence", name=op.f("uq_recipient_run_id_number_occurrence")),
+        sa.UniqueConstraint(
+            "run_id", "number", "occurrence", "slot", name=op.f("uq_recipient_run_id_number_occurrence_slot")
+        ),
     )
     with op.batch_alter_table("recipient", schema=None) as batch_op:
         batch_op.create_index("ix_recipient_batch_id", ["batch_id"], unique=False)
@@ -335,6 +458,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("gateway_id IS NOT NULL"),
             postgresql_where=sa.text("gateway_id IS NOT NULL"),
         )
+        batch_op.create_index("ix_recipient_number", ["number"], unique=False)
         batch_op.create_index(
             "uq_recipient_in_doubt",
             ["number"],
@@ -354,6 +478,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("state = 'in_doubt'"),
             postgresql_where=sa.text("state = 'in_doubt'"),
         )
+        batch_op.drop_index("ix_recipient_number")
         batch_op.drop_index(
             "ix_recipient_gateway_id",
             sqlite_where=sa.text("gateway_id IS NOT NULL"),
@@ -362,11 +487,24 @@ def downgrade() -> None:
         batch_op.drop_index("ix_recipient_batch_id")
 
     op.drop_table("recipient")
+    with op.batch_alter_table("notice", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_notice_next_try_at",
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        )
+
+    op.drop_table("notice")
     with op.batch_alter_table("message_group", schema=None) as batch_op:
         batch_op.drop_index("ix_message_group_next_poll_at")
 
     op.drop_table("message_group")
     op.drop_table("inbox_file")
+    with op.batch_alter_table("inbound", schema=None) as batch_op:
+        batch_op.drop_index("ix_inbound_run_id")
+        batch_op.drop_index("ix_inbound_number")
+
+    op.drop_table("inbound")
     with op.batch_alter_table("event", schema=None) as batch_op:
         batch_op.drop_index("ix_event_run_id")
 
@@ -406,8 +544,25 @@ def downgrade() -> None:
 
     op.drop_table("run")
     op.drop_table("repetition")
+    with op.batch_alter_table("unsubscription", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_unsubscription_next_try_at",
+            sqlite_where=sa.text("done_at IS NULL"),
+            postgresql_where=sa.text("done_at IS NULL"),
+        )
+
+    op.drop_table("unsubscription")
+    op.drop_table("stuck_device")
     op.drop_table("definition")
     op.drop_table("ceiling")
+    with op.batch_alter_table("suppression", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_suppression_in_force",
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        )
+
+    op.drop_table("suppression")
     op.drop_table("lease")
     op.drop_table("campaign")
     op.drop_table("account")

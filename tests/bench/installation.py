@@ -1,0 +1,219 @@
+"""The product on real servers as its users run it: processes of its command line, an inbox, a gateway with a ledger."""
+
+import json
+import os
+import tempfile
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import psycopg
+
+from tests.bench.results import BenchError
+from tests.bench.samples import FIRST_NUMBER, write_campaign
+from tests.bench.windows import Stamp
+from tests.prove.product import Product
+from tests.prove.stage import KEY, TIED, Process, kill, wait_until
+from tests.support.servers import PostgresServer, RedisServer
+from worker.sandbox.options import SandboxOptions
+from worker.sandbox.process import PrivateSandbox
+from worker.settings import Settings
+
+GIVE_UP_SECONDS: Final = 120.0
+PACE_PER_SECOND: Final = 1_000_000.0  # phones that never keep anybody waiting: they are not what is measured
+
+DEFAULTS: Final = {
+    name: str(Settings.model_fields[name].default)
+    for name in ("send_by_seconds", "settle_seconds", "first_poll_seconds", "max_poll_seconds")
+}
+"""The protocol's times as in service, and not the short ones of the proof."""
+
+GRANTS: Final = """
+SELECT attempt.granted_at, attempt.segments, campaign.slug, attempt.target
+FROM attempt JOIN run ON run.id = attempt.run_id JOIN campaign ON campaign.id = run.campaign_id
+"""
+
+DELAYS: Final = """
+SELECT recipient.gateway_id, attempt.granted_at
+FROM recipient JOIN attempt ON attempt.batch_id = recipient.batch_id
+WHERE attempt.outcome = 'accepted' AND recipient.gateway_id IS NOT NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """What every installation shares, one after the other."""
+
+    postgres: PostgresServer
+    redis: RedisServer
+
+
+@contextmanager
+def servers() -> Iterator[Servers]:
+    """PostgreSQL (fsync off) and Redis (nothing kept) that end with the block."""
+    with closing(PostgresServer()) as postgres, closing(RedisServer()) as redis:
+        postgres.start()
+        redis.start()
+        yield Servers(postgres, redis)
+
+
+@dataclass
+class Installation:
+    """Processes that work together. With `servers` on a fresh database and an empty Redis, without on SQLite.
+
+    `settings` are settings of the product by name; everything started ends with the block.
+    """
+
+    servers: Servers | None
+    settings: dict[str, str] = field(default_factory=dict)
+    has_ledger: bool = True
+    processes: list[Process] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self._home = tempfile.TemporaryDirectory(prefix="bench-")
+        self.folder = Path(self._home.name)
+        self.inbox = self.folder / "inbox"
+        self.inbox.mkdir()
+        self.ledger = self.folder / "ledger.jsonl"
+        self._firsts: list[int] = []
+        self._campaigns: list[str] = []
+        self._next = 0
+        ledger = self.ledger if self.has_ledger else None
+        self.sandbox = PrivateSandbox.start(SandboxOptions(key=KEY, ledger=ledger, pace_per_second=PACE_PER_SECOND))
+        self.database_url, redis_url = f"sqlite:///{self.folder / 'campaigns.db'}", ""
+        self._database = ""
+        if self.servers is not None:
+            self.servers.redis.restart()
+            self._database = self.servers.postgres.create_database()
+            self.database_url = self.servers.postgres.url(self._database)
+            redis_url = self.servers.redis.url
+        self._product = Product(
+            self.folder, gateway_url=self.sandbox.url, key=KEY, database_url=self.database_url, redis_url=redis_url,
+            inbox=str(self.inbox), **{**DEFAULTS, **self.settings},
+        )  # fmt: skip
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill_all()
+        self.sandbox.stop()
+        if self.servers is not None:
+            self.servers.postgres.drop_database(self._database)
+        self._home.cleanup()
+
+    def start(self, *roles: str) -> list[Process]:
+        """Start a process of each role and wait until all of them are at work: a scheduler when it leads."""
+        started, signs = [], {}
+        for role in roles:
+            started.append(self._product.fork(role, "--json", victim=TIED))
+            signs[self._product.outputs[-1]] = "service.started" if role == "worker" else "scheduler.leads"
+        self.processes += started
+        self.wait(lambda: all(log.exists() and sign in log.read_text() for log, sign in signs.items()), "at work")
+        return started
+
+    def kill_all(self) -> None:
+        """kill -9 to every process of the product."""
+        while self.processes:
+            kill(self.processes.pop())
+
+    def replace(self, process: Process) -> Process:
+        """kill -9 to a worker; another one takes its place."""
+        kill(process)
+        self.processes.remove(process)
+        return self.start("worker")[0]
+
+    def restart(self, *roles: str) -> None:
+        """kill -9 to everything at once, and Redis forgets everything; then start again."""
+        if self.servers is None:
+            raise TypeError("only what has servers can be restarted with them")
+        self.kill_all()
+        self.servers.redis.restart()
+        self.start(*roles)
+
+    def drop(self, campaign: str, *, recipients: int, more: str = "", **throughput: int | str) -> None:
+        """Put a campaign for so many people into the inbox; nobody is in two of them."""
+        self._firsts.append(self._next)
+        self._campaigns.append(campaign)
+        # Written elsewhere, then moved: planning begins when a file is whole, and the table has to be there first.
+        path = write_campaign(
+            self.folder, recipients=recipients, campaign=campaign, first=self._next, more=more, **throughput
+        )
+        for file in (path.with_suffix(".csv"), path):
+            file.rename(self.inbox / file.name)
+        self._next += recipients
+
+    def wait(self, is_so: Callable[[], bool], what: str, seconds: float = GIVE_UP_SECONDS) -> None:
+        """Wait for it. Raises `BenchError` where it does not come."""
+        if not wait_until(is_so, seconds):
+            raise BenchError(f"the installation was not {what} within {seconds:.0f} s")
+
+    def stored(self) -> int:
+        """How many messages the gateway has."""
+        return self.ledger.read_bytes().count(b"\n") if self.ledger.exists() else 0
+
+    def arrivals(self) -> list[Stamp]:
+        """What the gateway stored, on its clock."""
+        return [
+            Stamp(_moment(entry), 1, self._campaign_of(entry["number"]), str(entry["device"]))
+            for entry in self._entries()
+        ]
+
+    def grants(self) -> list[Stamp]:
+        """What the throttle granted, on its clock: every intent that was stored, whatever came of it."""
+        return [Stamp(*row) for row in self.ask(GRANTS)]
+
+    def spread_seconds(self) -> float:
+        """By how much requests differed in the time from their slot to their texts' arrival."""
+        granted_at: dict[int, datetime] = dict(self.ask(DELAYS))
+        delays = [
+            (_moment(entry) - granted_at[int(entry["ID"])]).total_seconds()
+            for entry in self._entries()
+            if int(entry["ID"]) in granted_at
+        ]
+        return max(delays) - min(delays)
+
+    def ask(self, query: str) -> list[Any]:
+        """The rows of a query (PostgreSQL alone)."""
+        with psycopg.connect(self.database_url.replace("+psycopg", ""), autocommit=True) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    def _entries(self) -> Iterator[dict[str, Any]]:
+        for line in self.ledger.read_bytes().splitlines():
+            yield json.loads(line)
+
+    def _campaign_of(self, number: str) -> str:
+        return self._campaigns[bisect_right(self._firsts, int(number.removeprefix("+39")) - FIRST_NUMBER) - 1]
+
+
+def _moment(entry: dict[str, Any]) -> datetime:
+    return datetime.fromtimestamp(entry["accepted_at"], UTC)
+
+
+def cpu_seconds(process: Process) -> float:
+    """What a process has used of the processors so far, all its threads together (Linux)."""
+    stat = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii", errors="replace")
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def pass_time(seconds: float, act: Callable[[], object], every_seconds: float) -> None:
+    """Let so much time pass, and do something again and again meanwhile."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if left <= every_seconds:
+            time.sleep(left)
+            return
+        time.sleep(every_seconds)
+        act()
+
+
+def campaigns_of(stamps: Sequence[Stamp], campaign: str) -> list[Stamp]:
+    """Those of one campaign."""
+    return [stamp for stamp in stamps if stamp.campaign == campaign]

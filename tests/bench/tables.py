@@ -1,0 +1,115 @@
+"""The figures as tables, beside their targets."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich.table import Table
+
+from tests.bench.results import MEBIBYTE, Paced, Planned, Scaled, Sent, Waited
+
+PLAN_PER_SECOND: Final = 20_000  # the targets
+PLAN_PEAK_MIB: Final = 250
+RATIO_AT_100: Final = 0.25
+ATTAINED: Final = 0.98
+IDLE_SHARE: Final = 0.05
+FIRST_REQUEST_SECONDS: Final = 1.0
+
+
+def planning_table(planned: Sequence[Planned]) -> Table:
+    """Speed and memory of planning, beside the targets."""
+    table = Table(
+        "database", "seconds", "of CPU", "per second", "target", "peak MiB", "target",
+        title=f"Planning {planned[0].recipients:,} recipients: a CSV file, checked, planned and stored",
+        caption="one process each; PostgreSQL runs with fsync off",
+    )  # fmt: skip
+    for row in planned:
+        peak_mib = row.peak_bytes / MEBIBYTE
+        table.add_row(
+            row.database, f"{row.seconds:.2f}", f"{row.cpu_seconds:.2f}",
+            f"{row.per_second:,.0f}", verdict(f"> {PLAN_PER_SECOND:,}", row.per_second > PLAN_PER_SECOND),
+            f"{peak_mib:.0f}", verdict(f"< {PLAN_PEAK_MIB}", peak_mib < PLAN_PEAK_MIB),
+        )  # fmt: skip
+    return table
+
+
+def sending_table(sent: Sequence[Sent]) -> Table:
+    """Speed of sending as a share of the bare loop's."""
+    table = Table(
+        "batch", "recipients", "product", "bare loop", "ratio", "each time", "target",
+        title="Sending: from the start until the last recipient is recorded as accepted",
+        caption="recipients per second, medians; one process, SQLite, sandbox without ledger file",
+    )  # fmt: skip
+    for row in sent:
+        has_target = row.batch_size == 100
+        table.add_row(
+            str(row.batch_size), f"{row.recipients:,}", f"{row.product_per_second:,.0f}", f"{row.bare_per_second:,.0f}",
+            f"{row.ratio:.2f}", " ".join(f"{ratio:.2f}" for ratio in row.ratios),
+            verdict(f">= {RATIO_AT_100}", row.ratio >= RATIO_AT_100) if has_target else "",
+        )  # fmt: skip
+    return table
+
+
+def pacing_table(paced: Sequence[Paced], *, batch_size: int) -> Table:
+    """What of each limit was used, and its fullest windows on both clocks."""
+    table = Table(
+        "limit", "attained", "target", "by", "1 s", "10 s", "60 s", "spread",
+        title="Limits: the fullest window anywhere, in segments / as many as the limit allows",
+        caption="by the throttle's clock it has to be exact; by the gateway's ledger one batch "
+        f"({batch_size}) more is fine. Spread: by how much requests differed in the time from slot to gateway",
+    )  # fmt: skip
+    table.columns[0].min_width = max(len(word) for row in paced for word in row.what.split())
+    for row in paced:
+        if row.granted:
+            table.add_row(
+                row.what, f"{row.attained:.3f}", verdict(f">= {ATTAINED}", row.attained >= ATTAINED), "throttle",
+                *(_window(got, most, 0) for got, most in zip(row.granted, row.allowed, strict=True)),
+            )  # fmt: skip
+        spread = "" if row.spread_seconds is None else f"{row.spread_seconds * 1000:,.0f} ms"
+        share = "" if row.granted else f"{row.attained:.3f}"
+        windows = (
+            _window(got, most, min(batch_size, most or 0))
+            for got, most in zip(row.arrived, row.allowed, strict=True)
+        )  # fmt: skip
+        table.add_row("" if row.granted else row.what, share, "", "gateway", *windows, spread, end_section=True)
+    return table
+
+
+def scaling_table(scaled: Sequence[Scaled]) -> Table:
+    """Recipients per second, each way to send."""
+    table = Table(
+        "way", "per second",
+        title=f"One campaign of {scaled[0].recipients:,}, without a rate: start until the last one is accepted",
+        caption="requests of 100; sandbox without ledger file; PostgreSQL with fsync off",
+    )  # fmt: skip
+    for row in scaled:
+        table.add_row(row.what, f"{row.per_second:,.0f}")
+    return table
+
+
+def waiting_table(waited: Sequence[Waited]) -> Table:
+    """What waiting costs, and how soon everybody begins."""
+    table = Table(
+        "processes", "of a core", "target", "p50", "p99", "target", "last",
+        title=f"{waited[0].campaigns} campaigns that wait for the same moment",
+        caption="while they wait: the process with the clock; then: from that moment until the gateway has the first "
+        "text of each, in seconds; requests of 10",
+    )  # fmt: skip
+    for row in waited:
+        p99 = row.delay_seconds(0.99)
+        table.add_row(
+            row.what, f"{row.idle_share:.1%}", verdict(f"< {IDLE_SHARE:.0%}", row.idle_share < IDLE_SHARE),
+            f"{row.delay_seconds(0.5):.2f}", f"{p99:.2f}",
+            verdict(f"< {FIRST_REQUEST_SECONDS:g}", p99 < FIRST_REQUEST_SECONDS), f"{row.delay_seconds(1):.2f}",
+        )  # fmt: skip
+    return table
+
+
+def verdict(target: str, is_met: bool) -> str:
+    """The target, and whether it was met."""
+    return f"[green]{target}[/]" if is_met else f"[red]missed {target}[/]"
+
+
+def _window(got: int, most: int | None, more: int) -> str:
+    if most is None:
+        return f"{got:,}"
+    return f"[{'green' if got <= most + more else 'red'}]{got:,}[/]/{most:,}"
