@@ -19,6 +19,7 @@ COLUMNS = (
     "batch_id",
     "number",
     "occurrence",
+    "slot",
     "source",
     "line",
     "state",
@@ -28,6 +29,7 @@ COLUMNS = (
     "segments",
     "attempts",
     "retries",
+    "again",
 )
 
 
@@ -86,6 +88,7 @@ def insert_chunk(session: Session, run_id: int, rows: Sequence[tuple[PlannedReci
                 None if ordinal is None else ids[ordinal],
                 planned.number,
                 planned.occurrence,
+                "",
                 planned.source,
                 planned.line,
                 planned.state.value,
@@ -93,6 +96,7 @@ def insert_chunk(session: Session, run_id: int, rows: Sequence[tuple[PlannedReci
                 "",
                 planned.text,
                 planned.segments,
+                0,
                 0,
                 0,
             )
