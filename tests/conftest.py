@@ -3,9 +3,17 @@
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from tests.support.clocks import FakeClock
 from tests.support.servers import PostgresServer, RedisServer
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_at_first() -> Iterator[None]:
+    """A command that a test ran in this process has set the level of the logs: the next test starts without it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
