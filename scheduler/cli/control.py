@@ -38,11 +38,11 @@ def pause(campaign: Slug, json: AsJson = False) -> None:
     from campaigns.clock import SystemClock
     from worker.store.runs import PAUSED_BY_HAND, in_flight, pause_run
 
+    now = SystemClock().now()
     with _transaction(campaign) as (session, run, at_work):
-        if not [each for each in at_work if pause_run(session, each.id, PAUSED_BY_HAND)]:
+        if not [each for each in at_work if pause_run(session, each.id, PAUSED_BY_HAND, now=now)]:
             raise Refused(f"{campaign} is {state_words(run.state.value)} already: there is nothing to pause")
         under_way = [request for each in at_work for request in in_flight(session, each.id)]
-    now = SystemClock().now()
     if json:
         print_json({"campaign": campaign, "run": run.id, "state": "paused", "in_flight": _as_json(under_way, now)})
         return

@@ -8,6 +8,7 @@ from campaigns.lifecycle import RecipientState
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import late as store
+from worker.store.notices import announce_held
 
 
 def late(runtime: Runtime, now: datetime) -> dict[str, int]:
@@ -23,6 +24,8 @@ def late(runtime: Runtime, now: datetime) -> dict[str, int]:
         reason = f"its moment was missed: it could not be sent within {format_duration(if_late.within)}"
         with runtime.store.write("late") as session:
             people = store.expire_late(session, run_id, to, reason=reason, now=now)
+            if people and to is RecipientState.HELD:
+                announce_held(session, run_id, now=now)
         get_logger().warning("run.late", run=run_id, people=people, state=to.value)
         missed += people
     return {"missed": missed}

@@ -19,7 +19,7 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.outcomes import listed
 from worker.runtime import Runtime
-from worker.store import accounts, doubts, receipts, runs, sending
+from worker.store import accounts, doubts, notices, receipts, runs, sending
 from worker.store.doubts import Doubt
 
 LIFE_ORDER: Final = (
@@ -185,7 +185,8 @@ def _carry_out(runtime: Runtime, session: Session, doubt: Doubt, decision: Decis
     if decision.retry is Retry.BACKED_OFF:
         settle = timedelta(seconds=runtime.settings.settle_seconds)
         retry_at += backoff_after(doubt.number, _rng, settle=settle)
-    sending.hold_in_doubt(session, decision.hold, decision.reason)
+    if sending.hold_in_doubt(session, decision.hold, decision.reason):
+        notices.announce_held(session, doubt.run_id, now=now)
     sending.fail_in_doubt(session, decision.fail, decision.reason)
     sending.release(session, decision.release, decision.reason)
     placed = [_placed(recipient_id, seen.messages[c.gateway_id]) for recipient_id, c in decision.place.items()]
@@ -194,7 +195,7 @@ def _carry_out(runtime: Runtime, session: Session, doubt: Doubt, decision: Decis
     if decision.split:
         sending.split_batch(session, doubt.batch_id, until=retry_at, reason=decision.reason)
     pause_run = decision.pause_run or too_many_refusals(session, doubt.run_id, len(decision.fail))
-    if pause_run and runs.pause_run(session, doubt.run_id, pause_run):
+    if pause_run and runs.pause_run(session, doubt.run_id, pause_run, now=now):
         get_logger().warning("run.paused", run=doubt.run_id, reason=pause_run)
     if decision.pause_account:
         alarm(session, doubt, "duplicate_acceptance", decision.pause_account, now)
@@ -210,12 +211,13 @@ def _carry_out_list(
         sending.record_list_accepted(session, _intent(doubt), people, now=now, first_poll_at=first_poll_at)
     elif decision.retry is Retry.AT_ONCE:
         sending.hold_batch(session, doubt.batch_id, decision.reason)
+        notices.announce_held(session, doubt.run_id, now=now)
     else:
         settle = timedelta(seconds=runtime.settings.settle_seconds)
         until = now + backoff_after(doubt.number, _rng, settle=settle)
         sending.postpone_batch(session, doubt.batch_id, until=until, reason=decision.reason)
         if decision.pause_run:
-            runs.pause_run(session, doubt.run_id, decision.pause_run)
+            runs.pause_run(session, doubt.run_id, decision.pause_run, now=now)
 
 
 def _intent(doubt: Doubt) -> sending.Intent:

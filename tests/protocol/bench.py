@@ -271,7 +271,7 @@ class Bench:
 
     def pause(self, run_id: int) -> None:
         with self.store.write() as session:
-            assert runs.pause_run(session, run_id, "by hand")
+            assert runs.pause_run(session, run_id, "by hand", now=self.clock.now())
 
     def resume(self, run_id: int) -> None:
         with self.store.write() as session:

@@ -97,7 +97,7 @@ class Life:
 
     def pause_or_resume(self, pick: int) -> None:
         with self.world.store.write() as session:
-            if not runs.pause_run(session, self.run_of(pick), "lunch"):
+            if not runs.pause_run(session, self.run_of(pick), "lunch", now=NOW):
                 runs.resume_run(session, self.run_of(pick))
 
     def cancel(self, pick: int) -> None:

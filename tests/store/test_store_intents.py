@@ -202,7 +202,7 @@ def test_the_last_check_sees_a_pause_and_a_cancellation(world: World) -> None:
 
     assert may_send()
     with world.store.write() as session:
-        runs.pause_run(session, run_id, "by hand")
+        runs.pause_run(session, run_id, "by hand", now=NOW)
     assert not may_send()
     with world.store.write() as session:
         runs.resume_run(session, run_id)

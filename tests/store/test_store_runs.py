@@ -44,7 +44,7 @@ def test_control_from_every_state(
 
     world.set_run(run_id, state=state, resume_to=R.RUNNING.value if state is R.PAUSED else "")
     with world.store.write() as session:
-        assert runs.pause_run(session, run_id, "lunch") is (paused is not None)
+        assert runs.pause_run(session, run_id, "lunch", now=NOW) is (paused is not None)
     assert world.run_state(run_id) is (paused or state)
 
     world.set_run(run_id, state=state, resume_to=R.RUNNING.value if state is R.PAUSED else "")
@@ -68,7 +68,7 @@ def test_control_from_every_state(
 def test_a_paused_run_goes_on_where_it_was(world: World, state: RunState, resumed: RunState) -> None:
     run_id = world.run(people(2), state=state)
     with world.store.write() as session:
-        runs.pause_run(session, run_id, "lunch")
+        runs.pause_run(session, run_id, "lunch", now=NOW)
     assert view(world, run_id).reason == "lunch"
 
     with world.store.write() as session:

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 from worker.store import hot
 from worker.store.models import Account, Attempt
 from worker.store.moves import changed
+from worker.store.notices import announce_account
 
 FAILURES_TO_PAUSE: Final = 5
 """So many connections in a row that failed: the account is paused and probed instead of being tried by every batch."""
@@ -93,11 +94,14 @@ def postpone_probe(session: Session, account_id: int, until: datetime) -> None:
 
 def quarantine(session: Session, account_id: int, *, now: datetime) -> None:
     """Nothing is sent until a person has let the gateway be swept: `campaigns recover`."""
-    session.execute(
-        sa.update(Account)
-        .where(col(Account.id) == account_id, ~is_stopped_by_move())
-        .values(paused_reason=QUARANTINE, paused_at=now, next_probe_at=None)
-    )
+    known = col(Account.paused_reason) == QUARANTINE  # every process that starts comes here: told once
+    was_known = session.scalar(sa.select(known).where(col(Account.id) == account_id))
+    statement = sa.update(Account).where(col(Account.id) == account_id, ~is_stopped_by_move())
+    if (
+        changed(session, statement.values(paused_reason=QUARANTINE, paused_at=now, next_probe_at=None))
+        and not was_known
+    ):
+        announce_account(session, account_id, reason=QUARANTINE, now=now)
 
 
 def is_stopped_by_move() -> sa.ColumnElement[bool]:
@@ -117,7 +121,10 @@ def pause_account(session: Session, account_id: int, reason: str, *, now: dateti
         .where(col(Account.id) == account_id, col(Account.paused_reason) == "")
         .values(paused_reason=reason, paused_at=now, next_probe_at=probe_at)
     )
-    return bool(changed(session, statement))
+    if not changed(session, statement):
+        return False
+    announce_account(session, account_id, reason=reason, now=now)
+    return True
 
 
 def count_failure(session: Session, account_id: int) -> int:

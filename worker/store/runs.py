@@ -23,6 +23,7 @@ from worker.store.models import (
 )
 from worker.store.moves import changed, move_batch, move_recipients, move_run
 from worker.store.moves import runs as run_rows
+from worker.store.notices import announce
 
 ONCE = "once"
 """The moment of a campaign that runs once: its slug alone is its identity, whatever its start is edited to."""
@@ -271,7 +272,10 @@ def finish_plan(session: Session, run_id: int, *, plan_hash: str, summary: dict[
 
 def fail_run(session: Session, run_id: int, reason: str, now: datetime) -> bool:
     """Planning failed."""
-    return bool(changed(session, move_run(RunState.FAILED, col(Run.id) == run_id, reason=reason, finished_at=now)))
+    if not changed(session, move_run(RunState.FAILED, col(Run.id) == run_id, reason=reason, finished_at=now)):
+        return False
+    announce(session, "run.failed", run_id=run_id, now=now, reason=reason)
+    return True
 
 
 def any_due(session: Session, account_id: int, now: datetime) -> bool:
@@ -295,13 +299,19 @@ def start_due_runs(
     due = move_run(RunState.RUNNING, col(Run.state) == RunState.SCHEDULED, *where, reason="").values(
         started_at=sa.func.coalesce(col(Run.started_at), now)
     )
-    return list(session.scalars(due.returning(col(Run.id))))
+    started = list(session.scalars(due.returning(col(Run.id))))
+    for run_id in started:
+        announce(session, "run.started", run_id=run_id, now=now, key=f"run.started:{run_id}")
+    return started
 
 
-def pause_run(session: Session, run_id: int, reason: str) -> bool:
+def pause_run(session: Session, run_id: int, reason: str, *, now: datetime) -> bool:
     """No new request starts until somebody resumes the run. False: it is not at work."""
     statement = move_run(RunState.PAUSED, col(Run.id) == run_id, reason=reason, resume_to=col(Run.state))
-    return bool(changed(session, statement))
+    if not changed(session, statement):
+        return False
+    announce(session, "run.paused", run_id=run_id, now=now, reason=reason)
+    return True
 
 
 def resume_run(session: Session, run_id: int) -> RunState | None:
@@ -437,6 +447,7 @@ def finish_run(session: Session, run_id: int, now: datetime, *, sent_at: datetim
         if not changed(session, cancelled.values(finished_at=now)):
             return False
     session.execute(sa.update(MessageGroup).where(col(MessageGroup.run_id) == run_id).values(next_poll_at=None))
+    announce(session, "run.completed", run_id=run_id, now=now)
     return True
 
 

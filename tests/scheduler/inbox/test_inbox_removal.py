@@ -19,7 +19,7 @@ def leave(world: InboxWorld) -> None:
 
 def pause(world: InboxWorld) -> None:
     with world.runtime.store.write() as session:
-        assert runs.pause_run(session, world.a_run().id, "by hand")
+        assert runs.pause_run(session, world.a_run().id, "by hand", now=world.clock.now())
 
 
 def known_files(world: InboxWorld) -> list[str]:

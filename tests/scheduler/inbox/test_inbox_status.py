@@ -20,7 +20,7 @@ def start(world: InboxWorld) -> None:
 def pause(world: InboxWorld) -> None:
     world.send()
     with world.runtime.store.write() as session:
-        runs.pause_run(session, world.a_run().id, "the gateway refused the text")
+        runs.pause_run(session, world.a_run().id, "the gateway refused the text", now=world.clock.now())
 
 
 def pause_account(world: InboxWorld) -> None:

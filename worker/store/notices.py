@@ -1,0 +1,196 @@
+"""What has to be told outside: written with what happened, kept until it is taken.
+
+News is what happened (`announce`), before anybody has decided who hears of it. A notice is that news for one target.
+Both are rows of one table; news has the channel `NEWS` and no target.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, col, select
+
+from campaigns.lifecycle import RunState
+from worker.store.models import Notice, Run
+from worker.store.moves import changed
+
+NEWS: Final = "news"
+"""The channel of what is for nobody yet: the notices tick makes a notice of it for each target."""
+
+_SOON: Final = timedelta(seconds=5)
+"""How long news waits that is the first of many: whoever is told then hears of all of them."""
+
+_notices = Notice.__table__  # type: ignore[attr-defined]  # SQLModel adds it when the class is made
+_open = _notices.c.ended_at.is_(None)
+
+
+@dataclass(frozen=True, slots=True)
+class DueNotice:
+    """A notice to be told now, or news to be spread; `tries` were in vain."""
+
+    id: int
+    channel: str
+    target: str
+    event: str
+    body: dict[str, Any]
+    run_id: int | None
+    created_at: datetime
+    tries: int
+
+
+_FIELDS: Final = [_notices.c[name] for name in DueNotice.__dataclass_fields__]
+
+
+def tell(
+    session: Session,
+    *,
+    key: str,
+    channel: str,
+    target: str,
+    event: str,
+    body: dict[str, Any],
+    run_id: int | None,
+    now: datetime,
+    not_before: datetime | None = None,
+) -> bool:
+    """Have something told to a target, once for each `key`, if the transaction commits. False: it was noted before.
+
+    `channel` is `webhook`, `reply_webhook`, `email` or `command`; `target` its address. `body` is plain JSON.
+    """
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    values = {
+        "key": key,
+        "channel": channel,
+        "target": target,
+        "event": event,
+        "body": body,
+        "run_id": run_id,
+        "created_at": now,
+        "next_try_at": not_before or now,
+        "tries": 0,
+        "problem": "",
+    }
+    statement = insert(_notices).values(values).on_conflict_do_nothing().returning(_notices.c.id)
+    return session.scalar(statement) is not None
+
+
+def announce(session: Session, event: str, *, run_id: int, now: datetime, key: str = "", reason: str = "") -> None:
+    """Note news about a run; who hears of it, if anybody, is decided later. Without a `key` it is told every time."""
+    name = uuid4().hex
+    tell(
+        session,
+        key=f"{NEWS}:{key or name}",
+        channel=NEWS,
+        target="",
+        event=event,
+        body={"id": name, "reason": reason},
+        run_id=run_id,
+        now=now,
+    )
+
+
+def announce_held(session: Session, run_id: int, *, now: datetime) -> None:
+    """Note that people of a run are held, once an hour at most: they come by the hundred."""
+    tell(
+        session,
+        key=f"{NEWS}:run.held:{run_id}:{now:%Y-%m-%dT%H}",
+        channel=NEWS,
+        target="",
+        event="run.held",
+        body={"id": uuid4().hex, "reason": ""},
+        run_id=run_id,
+        now=now,
+        not_before=now + _SOON,
+    )
+
+
+def announce_account(session: Session, account_id: int, *, reason: str, now: datetime) -> None:
+    """Note that nothing is sent through an account any more."""
+    name = uuid4().hex
+    tell(
+        session,
+        key=f"{NEWS}:{name}",
+        channel=NEWS,
+        target="",
+        event="account.paused",
+        body={"id": name, "reason": reason, "account": account_id},
+        run_id=None,
+        now=now,
+    )
+
+
+def next_due(session: Session) -> datetime | None:
+    """When the next news or notice is due; None where nothing waits."""
+    return session.scalar(sa.select(sa.func.min(_notices.c.next_try_at)).where(_open))
+
+
+def due_news(session: Session, now: datetime, *, most: int = 100) -> list[DueNotice]:
+    """News that nobody was told yet, the oldest first."""
+    query = sa.select(*_FIELDS).where(_open, _notices.c.next_try_at <= now, _notices.c.channel == NEWS)
+    return [DueNotice(*row) for row in session.execute(query.order_by(_notices.c.id).limit(most))]
+
+
+def due_targets(
+    session: Session, now: datetime, *, but: Collection[tuple[str, str]] = (), most: int
+) -> dict[tuple[str, str], list[int]]:
+    """By (channel, target): the notices of at most so many rows that are due, the oldest first. `but`: not of these."""
+    query = sa.select(_notices.c.channel, _notices.c.target, _notices.c.id).where(
+        _open,
+        _notices.c.next_try_at <= now,
+        _notices.c.channel != NEWS,
+        *(sa.or_(_notices.c.channel != channel, _notices.c.target != target) for channel, target in but),
+    )
+    found: dict[tuple[str, str], list[int]] = {}
+    for channel, target, id_ in session.execute(query.order_by(_notices.c.next_try_at, _notices.c.id).limit(most)):
+        found.setdefault((channel, target), []).append(id_)
+    return found
+
+
+def claim(session: Session, ids: Sequence[int], *, now: datetime, until: datetime) -> list[DueNotice]:
+    """Take notices that are due; nobody else gets them before `until`. The oldest first."""
+    statement = (
+        sa.update(_notices)
+        .where(_notices.c.id.in_(ids), _open, _notices.c.next_try_at <= now)
+        .values(next_try_at=until)
+        .returning(*_FIELDS)
+    )
+    return sorted((DueNotice(*row) for row in session.execute(statement)), key=lambda notice: notice.id)
+
+
+def taken(session: Session, notice_id: int, *, now: datetime) -> None:
+    """Told, or spread: it is never told again."""
+    values = {"ended_at": now, "tries": _notices.c.tries + 1, "problem": ""}
+    session.execute(sa.update(_notices).where(_notices.c.id == notice_id, _open).values(values))
+
+
+def failed(session: Session, notice_id: int, *, problem: str, retry_at: datetime) -> None:
+    """Not told: it is tried again then."""
+    values = {"next_try_at": retry_at, "tries": _notices.c.tries + 1, "problem": problem}
+    session.execute(sa.update(_notices).where(_notices.c.id == notice_id, _open).values(values))
+
+
+def give_up(session: Session, notice_id: int, *, problem: str, now: datetime) -> bool:
+    """Not told, and never tried again. False: it had ended already."""
+    values = {"ended_at": now, "tries": _notices.c.tries + 1, "problem": problem}
+    return bool(changed(session, sa.update(_notices).where(_notices.c.id == notice_id, _open).values(values)))
+
+
+def put_off(session: Session, channel: str, target: str, *, until: datetime) -> int:
+    """Tell a target nothing before then; how many notices wait for it."""
+    mine = (_notices.c.channel == channel, _notices.c.target == target)
+    later = sa.update(_notices).where(*mine, _open, _notices.c.next_try_at < until)
+    return changed(session, later.values(next_try_at=until))
+
+
+def release(session: Session, ids: Sequence[int], *, now: datetime) -> None:
+    """Give claimed notices back that were not tried: they are due at once."""
+    session.execute(sa.update(_notices).where(_notices.c.id.in_(ids), _open).values(next_try_at=now))
+
+
+def runs_at_work(session: Session, account_id: int) -> list[int]:
+    """The runs of an account that send: whom it concerns that nothing is sent any more."""
+    return list(session.exec(select(Run.id).where(Run.account_id == account_id, col(Run.state) == RunState.RUNNING)))
