@@ -7,6 +7,7 @@ from typing import Final
 from sqlmodel import Session
 
 from campaigns.definition import Rate
+from campaigns.results import LIMIT_EXCEEDED
 from campaigns.slowing import USUAL, slower
 from worker.ceilings import Ceilings
 from worker.gateway import MessageStatus
@@ -16,9 +17,6 @@ from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import ceilings, runs
 from worker.tuning import slowdowns
-
-LIMIT_EXCEEDED: Final = 5
-"""Android's RESULT_ERROR_LIMIT_EXCEEDED: the phone sends no more texts of this app for a while."""
 
 LATELY: Final = timedelta(minutes=5)
 """What a device without a rate did in so long is taken for its pace."""

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.lifecycle import RecipientState
+from campaigns.results import result_words
 from scheduler.slowing import slow_down
-from worker.gateway import GatewayError, MessageStatus, result_words
+from worker.gateway import GatewayError, MessageStatus
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
@@ -156,7 +157,15 @@ def receipt_of(message: Message) -> Receipt | None:
     elif state is RecipientState.CANCELLED:
         reason = "cancelled at the gateway"
     return Receipt(
-        message.id, state, message.retries, message.sent_at, message.delivered_at, message.device, message.sim, reason
+        message.id,
+        state,
+        message.retries,
+        message.sent_at,
+        message.delivered_at,
+        message.device,
+        message.sim,
+        reason,
+        message.result_code,
     )
 
 

@@ -1,6 +1,7 @@
 """Receipts in the database: any order and any repetition ends the same."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -123,6 +124,16 @@ def test_times_device_and_reason_come_with_the_receipt(followed: World) -> None:
         row = session.execute(sa.select(Recipient)).scalar_one()
     assert (row.sent_at, row.delivered_at) == (NOW, NOW + timedelta(seconds=9))
     assert (row.device, row.sim, row.reason) == (2, 1, "delivered")
+
+
+def test_the_result_code_is_that_of_the_receipt_that_stands(followed: World) -> None:
+    failed, late = receipt(RecipientState.FAILED), receipt(RecipientState.SENT)
+    with followed.store.write() as session:
+        receipts.apply_receipts(session, followed.account_id, [replace(failed, result_code=4)])
+        receipts.apply_receipts(session, followed.account_id, [replace(late, result_code=-1)])
+
+    with followed.store.read() as session:
+        assert session.exec(select(Recipient.result_code)).one() == 4
 
 
 def test_a_delivery_date_without_the_status_is_no_delivery(followed: World) -> None:

@@ -26,7 +26,7 @@ from worker.gateway.errors import (
 )
 from worker.gateway.forms import OutgoingMessage, SendOption
 from worker.gateway.results import Balance, Contact, Message, SendReply
-from worker.gateway.statuses import MessageStatus, result_words
+from worker.gateway.statuses import MessageStatus
 
 __all__ = [
     "Aborted",
@@ -53,5 +53,4 @@ __all__ = [
     "Throttled",
     "Timeouts",
     "TooBig",
-    "result_words",
 ]

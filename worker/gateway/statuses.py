@@ -1,4 +1,4 @@
-"""What the gateway's words and Android's numbers mean: one meaning a line."""
+"""What the gateway's words mean: one meaning a line."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -43,23 +43,7 @@ WORD_TO_ASK_FOR: Final[Mapping[MessageStatus, str]] = {
 }
 """How each status is spelt when messages are read by status; `UNKNOWN` cannot be asked for."""
 
-_RESULT_WORDS: Final[Mapping[int, str]] = {
-    -1: "ok",
-    1: "generic failure of the phone",
-    2: "the phone's radio is off (flight mode)",
-    3: "the phone could not encode the text",
-    4: "the phone has no service",
-    5: "the phone's limit of texts is exceeded",
-}
-
 
 def status_of(word: str) -> MessageStatus:
     """The meaning of the gateway's word, in any case; `UNKNOWN` for a word that is not in the table."""
     return _MEANINGS.get(word.strip().casefold(), MessageStatus.UNKNOWN)
-
-
-def result_words(result_code: int | None) -> str:
-    """Android's `resultCode` in words; empty where there is none."""
-    if result_code is None:
-        return ""
-    return _RESULT_WORDS.get(result_code, f"the phone's result code {result_code}")

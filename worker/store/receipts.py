@@ -31,6 +31,7 @@ class Receipt:
     device: int | None
     sim: int | None
     reason: str
+    result_code: int | None = None  # Android's
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ _own_worth = sa.case(
 
 
 _rows = sa.bindparam("b_rows", type_=sa.Text)
-_SHOWN: Final = ("gateway_id", "worth", "retries", "sent_at", "delivered_at", "device", "sim", "reason")
+_SHOWN: Final = ("gateway_id", "worth", "retries", "sent_at", "delivered_at", "device", "sim", "reason", "result_code")
 """The columns of one row of `b_rows`, a JSON list of lists in this order."""
 
 
@@ -98,6 +99,7 @@ def _move_up(to: RecipientState, row: Mapping[str, sa.ColumnElement[Any]]) -> sa
         device=sa.func.coalesce(row["device"], recipients.c.device),
         sim=sa.func.coalesce(row["sim"], recipients.c.sim),
         reason=row["reason"],
+        result_code=row["result_code"],
     )
 
 
@@ -148,6 +150,7 @@ def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt
                 r.device,
                 r.sim,
                 r.reason,
+                r.result_code,
             )
             for weight, r in shown.values()
         ]

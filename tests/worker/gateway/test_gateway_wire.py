@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from campaigns.matching import same_number
 from tests.worker.gateway.gateway_cases import ANNA, row
 from worker.gateway.results import Message
-from worker.gateway.statuses import WORD_TO_ASK_FOR, MessageStatus, result_words, status_of
+from worker.gateway.statuses import WORD_TO_ASK_FOR, MessageStatus, status_of
 from worker.gateway.wire import (
     clean_text,
     moment,
@@ -194,8 +194,3 @@ def test_statuses(word: str, expected: MessageStatus) -> None:
 def test_every_status_but_unknown_can_be_asked_for() -> None:
     assert set(WORD_TO_ASK_FOR) == set(MessageStatus) - {MessageStatus.UNKNOWN}
     assert all(status_of(word) is status for status, word in WORD_TO_ASK_FOR.items())
-
-
-@pytest.mark.parametrize(("code", "words"), [(None, ""), (-1, "ok"), (4, "the phone has no service"), (77, "code 77")])
-def test_result_codes_have_words(code: int | None, words: str) -> None:
-    assert words in result_words(code)
