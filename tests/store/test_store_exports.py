@@ -45,7 +45,12 @@ def test_a_run_without_people_has_no_rows(world: World) -> None:
 def test_moments_and_the_result_are_in_words(world: World) -> None:
     run_id = world.run(people(2))
     with world.store.write() as session:
-        values = {"accepted_at": NOW, "sent_at": NOW + timedelta(milliseconds=250), "result_code": 4, "device": 2}
+        values: dict[str, object] = {
+            "accepted_at": NOW,
+            "sent_at": NOW + timedelta(milliseconds=250),
+            "result_code": 4,
+            "device": 2,
+        }
         first = sa.select(sa.func.min(col(Recipient.id))).scalar_subquery()
         session.execute(sa.update(Recipient).where(col(Recipient.id) == first).values(**values))
 
@@ -74,14 +79,16 @@ def test_the_first_reply_to_a_text_is_beside_it(world: World) -> None:
     run_id = world.run(people(3))
     rows = world.recipients(run_id)
     with world.store.write() as session:
-        for place, (row, at, text) in enumerate([(rows[0], 9, "later"), (rows[0], 1, "first"), (rows[2], 5, "=1+1")]):
+        for place, (row, minute, text) in enumerate(
+            [(rows[0], 9, "later"), (rows[0], 1, "first"), (rows[2], 5, "=1+1")]
+        ):
             session.add(
                 Inbound(
                     account_id=world.account_id,
                     gateway_id=50 + place,
                     number=row.number,
                     text=text,
-                    received_at=NOW + timedelta(minutes=at),
+                    received_at=NOW + timedelta(minutes=minute),
                     stored_at=NOW,
                     came_by="poll",
                     meaning="reply",

@@ -1,6 +1,6 @@
 """Every recipient of a run, streamed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
@@ -87,19 +87,21 @@ def _pages(session: Session, run_id: int, after: int, last: int) -> Iterator[lis
     has_replies = session.exec(select(Inbound.id).where(Inbound.run_id == run_id).limit(1)).first() is not None
     while rows := connection.execute(page, {"b_run": run_id, "b_after": after, "b_last": last}).all():
         place = {"b_run": run_id, "b_after": after, "b_last": rows[-1][0]}
-        replies = dict(_replies(connection, place)) if has_replies else {}
+        replies = _replies(connection, place) if has_replies else {}
         ended = {id_: moment(since) for id_, since in connection.execute(opted_out, place | {"b_kind": kind})}
         yield [
-            Exported(
-                *values,
-                planned_at,
-                accepted_at and moment(accepted_at),
-                sent_at and moment(sent_at),
-                delivered_at and moment(delivered_at),
-                result_code,
-                result_words(result_code),
-                *replies.get(id_, NO_REPLY),
-                ended.get(id_),
+            Exported._make(
+                (
+                    *values,
+                    planned_at,
+                    accepted_at and moment(accepted_at),
+                    sent_at and moment(sent_at),
+                    delivered_at and moment(delivered_at),
+                    result_code,
+                    result_words(result_code),
+                    *replies.get(id_, NO_REPLY),
+                    ended.get(id_),
+                )
             )
             for id_, *values, accepted_at, sent_at, delivered_at, result_code in rows
         ]
@@ -163,8 +165,8 @@ def _page(connection: sa.Connection) -> sa.Select[Any]:
     )
 
 
-def _replies(connection: sa.Connection, place: dict[str, int]) -> Iterator[tuple[int, tuple[str, str]]]:
-    """By recipient: the first reply, given last first, so that a dictionary keeps it."""
+def _replies(connection: sa.Connection, place: Mapping[str, int]) -> dict[int | None, tuple[str, str]]:
+    """The first reply of each recipient: when, and what."""
     query = (
         sa.select(col(Inbound.recipient_id), _text_of(connection, col(Inbound.received_at)), col(Inbound.text))
         .where(
@@ -174,8 +176,8 @@ def _replies(connection: sa.Connection, place: dict[str, int]) -> Iterator[tuple
         )
         .order_by(col(Inbound.received_at).desc(), col(Inbound.id).desc())
     )
-    for id_, at, text in connection.execute(query, place):
-        yield id_, (moment(at), text)
+    # The last ones come first, so that the dictionary keeps the first.
+    return {id_: (moment(at), text) for id_, at, text in connection.execute(query, place)}
 
 
 def _opted_out(connection: sa.Connection) -> sa.Select[Any]:
