@@ -1,7 +1,7 @@
 """Keeping the files beside the campaign files up to date, without looking more often than it is worth."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,11 @@ from worker.store.runs import RunView
 REFRESH_EVERY: Final = timedelta(seconds=2)
 COUNTING_SHARE: Final = 50
 """A status is looked at again after 50 times as long as its counting took: at most 2 % of the time is spent on it."""
+
+LOOK_SECONDS: Final = 0.05
+"""So long one look at most: where 100 campaigns start at once, their texts are more urgent than their status."""
+
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 WRITE_AGAIN_AFTER: Final = timedelta(seconds=30)
 """When a status or report that could not be written is tried again."""
@@ -53,8 +58,10 @@ class StatusBoard:
         with runtime.store.read() as session:
             at_work = {run.id: run for run in runs.list_runs(session, AT_WORK)}
             paused = accounts.account_view(session, runtime.account_id).paused_reason
-        written = 0
-        for key in due:
+        written, began = 0, runtime.clock.elapsed_seconds()
+        for key in sorted(due, key=lambda key: self._due_at.get(key, NEVER)):
+            if written and runtime.clock.elapsed_seconds() - began > LOOK_SECONDS:
+                break  # the others are first at the next look
             path, entry = entries[key]
             self._due_at[key] = now + REFRESH_EVERY
             if entry.reported and entry.run_id not in at_work:

@@ -87,6 +87,7 @@ class Dispatcher:
         self,
         *,
         store: Store,
+        definitions: Definitions,
         gateway: GatewayClient,
         throttle: Throttle,
         clock: Clock,
@@ -101,7 +102,7 @@ class Dispatcher:
         self._clock = clock
         self._settings = settings
         self._marker = marker
-        self._definitions = Definitions(store)
+        self._definitions = definitions
         self._limits = limits
         self._ceilings = ceilings
         self._outcomes = Outcomes(store, clock, settings)

@@ -113,8 +113,10 @@ def build_runtime(
             accounts.quarantine(session, account_id, now=clock.now())
     ledger = StoreLedger(store, account_id)
     ceilings = live_ceilings(store, account_id, settings, clock)
+    definitions = Definitions(store)
     dispatcher = Dispatcher(
         store=store,
+        definitions=definitions,
         gateway=gateway,
         throttle=_throttle(settings, clock, ledger, on_redis=on_redis),
         clock=clock,
@@ -133,7 +135,7 @@ def build_runtime(
         clock=clock,
         gateway=gateway,
         queue=queue,
-        definitions=Definitions(store),
+        definitions=definitions,
         marker=marker,
         account_id=account_id,
         rehearsal=sandbox is not None,

@@ -11,13 +11,23 @@ from worker.store import accounts, runs
 LOOK_BACK: Final = timedelta(hours=1)
 """What of the gateway is read before the first text: all that a look-up could see, and perhaps a witness."""
 
+PREPARE_AHEAD: Final = timedelta(seconds=5)
+"""So long before their moment the campaign files of runs are read: 100 of them that start together take 0.2 s."""
+
 
 def start(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Move planned runs to `running` once they are due."""
     with runtime.store.read() as session:
-        if not runs.any_due(session, runtime.account_id, now):
+        next_at = runs.next_start(session, runtime.account_id)
+        if next_at is None or next_at > now + PREPARE_AHEAD:
             return {"started": 0}
-        is_met = accounts.is_met(session, runtime.account_id)
+        if next_at > now:
+            soon = runs.starting_definitions(session, runtime.account_id, until=now + PREPARE_AHEAD)
+        else:
+            is_met = accounts.is_met(session, runtime.account_id)
+    if next_at > now:
+        runtime.definitions.prepare(soon)
+        return {"started": 0}
     if not is_met:
         _meet(runtime, now)
     with runtime.store.write("start") as session:

@@ -81,8 +81,10 @@ class Bench:
             accounts.meet(session, account_id, newest_id=0, seen_at=None, now=clock.now())
         client = GatewayClient("https://sms.example/", SecretStr("k"), clock=clock, transport=self.gateway)
         ceilings = live_ceilings(store, account_id, self.settings, clock)
+        definitions = Definitions(store)
         self.dispatcher = Dispatcher(
             store=store,
+            definitions=definitions,
             gateway=client,
             throttle=InMemoryThrottle(clock),
             clock=clock,
@@ -98,7 +100,7 @@ class Bench:
             clock,
             client,
             self.queue,
-            Definitions(store),
+            definitions,
             NoMarker(),
             account_id,
             rehearsal=False,
