@@ -1,7 +1,8 @@
-"""Everything that can be known about a campaign file before planning: its keys, its message, the files it names."""
+"""Everything that can be known about a campaign file before planning: its keys, its texts, the files it names."""
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from campaigns.problems import CampaignFileError, Problem
 from campaigns.templates import MessageTemplate, TemplateProblem, compile_message, field_name
 from campaigns.timing.contradictions import contradictions
 
-MESSAGE: Final[KeyPath] = ("message",)
+MESSAGE: Final = "message"
 
 
 def check_file(path: Path, *, timezone: str, region: str | None, now: datetime | None = None) -> Definition:
@@ -48,9 +49,13 @@ class _Check:
         self.excluded = tuple(_valid_sources(document, "exclude", TypeAdapter(FileSource)))
 
     def problems(self) -> Iterator[Problem]:
-        template, problem = self._template()
-        if problem:
-            yield problem
+        texts: list[_Text] = []
+        for path, message in self._messages():
+            try:
+                texts.append(_Text(path, compile_message(message)))
+            except TemplateProblem as error:
+                place = _place_in_text(self.document, path, _line_that_fails(error.problem))
+                yield place.problem(path, error.problem, error.hint)
         has_recipients = not self.sources
         for path, source in self.sources:
             if isinstance(source, FileSource):
@@ -58,12 +63,13 @@ class _Check:
                 has_recipients |= has_rows or problem is not None
                 if problem:
                     yield problem
-                elif template:
-                    yield from self._unknown_fields(template, f"{shown(source.file)} does not have", columns)
+                else:
+                    for text in texts:
+                        yield from self._unknown_fields(text, f"{shown(source.file)} does not have", columns)
             else:
                 has_recipients = True
-                if template:
-                    yield from self._missing_fields(template, path, source)
+                for text in texts:
+                    yield from self._missing_fields(text, path, source)
         if not has_recipients:
             hint = "add recipients to its file"
             yield self.document.value_place(("audience",)).problem(("audience",), "has no recipients", hint)
@@ -71,15 +77,16 @@ class _Check:
             if isinstance(source, FileSource) and (problem := self._open(path, source)[2]):
                 yield problem
 
-    def _template(self) -> tuple[MessageTemplate | None, Problem | None]:
-        message = self.document.value(MESSAGE)
-        if not isinstance(message, str) or not message.strip():
-            return None, None
-        try:
-            return compile_message(message), None
-        except TemplateProblem as error:
-            place = _place_in_text(self.document, _line_that_fails(error.problem))
-            return None, place.problem(MESSAGE, error.problem, error.hint)
+    def _messages(self) -> Iterator[tuple[KeyPath, str]]:
+        """Every text of the file that is one."""
+        variants = self.document.value(("variants",))
+        found: list[KeyPath] = [(MESSAGE,)]
+        if isinstance(variants, list):
+            found += [("variants", index, MESSAGE) for index in range(len(variants))]
+        for path in found:
+            message = self.document.value(path)
+            if isinstance(message, str) and message.strip():
+                yield path, message
 
     def _open(self, path: KeyPath, source: FileSource) -> tuple[tuple[str, ...], bool, Problem | None]:
         """The columns of a file by the names that templates use, whether it has rows, and what is wrong with it."""
@@ -108,26 +115,27 @@ class _Check:
         hint = f"did you mean {near}?" if near else "put it beside the campaign file, or mend the name"
         raise AudienceProblem(f"{shown(name)} does not exist", hint)
 
-    def _unknown_fields(self, template: MessageTemplate, who: str, known: tuple[str, ...]) -> Iterator[Problem]:
-        for name in sorted(template.required.difference(known)):
+    def _unknown_fields(self, text: "_Text", who: str, known: tuple[str, ...]) -> Iterator[Problem]:
+        for name in sorted(text.template.required.difference(known)):
             near = nearest(name, list(known))
             hint = f"did you mean {near}?" if near else f"there is {', '.join(known[:12])}"
-            place = _place_in_text(self.document, _place_of_field(name))
-            yield place.problem(MESSAGE, f"uses {{{{ {name} }}}}, which {who}", hint)
+            place = _place_in_text(self.document, text.path, _place_of_field(name))
+            yield place.problem(text.path, f"uses {{{{ {name} }}}}, which {who}", hint)
 
     def _missing_fields(
-        self, template: MessageTemplate, path: KeyPath, source: InlineSource | ContactListSource
+        self, text: "_Text", path: KeyPath, source: InlineSource | ContactListSource
     ) -> Iterator[Problem]:
+        template = text.template
         if isinstance(source, ContactListSource):
             for name in sorted(template.fields):
-                place = _place_in_text(self.document, _place_of_field(name))
+                place = _place_in_text(self.document, text.path, _place_of_field(name))
                 problem = f"uses {{{{ {name} }}}}, but a contact list has no fields: the gateway sends one text to all"
-                yield place.problem(MESSAGE, problem, "write a text without {{ }}, or use a file as audience")
+                yield place.problem(text.path, problem, "write a text without {{ }}, or use a file as audience")
             return
         given = [frozenset(field_name(key) for key, value in row.items() if value.strip()) for row in source.recipients]
         anywhere = frozenset[str]().union(*given)
         # A field that nobody has is one mistake in the message, not one in each recipient.
-        yield from self._unknown_fields(template, "no recipient has", tuple(sorted(anywhere)))
+        yield from self._unknown_fields(text, "no recipient has", tuple(sorted(anywhere)))
         for index, fields in enumerate(given):
             for name in sorted((template.required & anywhere) - fields):
                 where = (*path, "recipients", index)
@@ -135,6 +143,14 @@ class _Check:
                 hint = f"did you mean {name} instead of {near}?" if near else "add it, or give the field a default"
                 problem = f"has no {name}, which the message uses"
                 yield self.document.value_place(where).problem(where, problem, hint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A message of the file, and the key that it stands under."""
+
+    path: KeyPath
+    template: MessageTemplate
 
 
 def _valid_sources(document: Document, key: str, adapter: TypeAdapter[Source]) -> Iterator[tuple[KeyPath, Source]]:
@@ -150,9 +166,9 @@ def _valid_sources(document: Document, key: str, adapter: TypeAdapter[Source]) -
             continue  # the definition's own problems say why
 
 
-def _place_in_text(document: Document, find: Callable[[str], tuple[int, int] | None]) -> Place:
-    """Where in the message something stands: `find` gets the message as the file writes it, line breaks and all."""
-    place, raw = document.value_place(MESSAGE), document.raw.get(MESSAGE)
+def _place_in_text(document: Document, path: KeyPath, find: Callable[[str], tuple[int, int] | None]) -> Place:
+    """Where in a message something stands: `find` gets the message as the file writes it, line breaks and all."""
+    place, raw = document.value_place(path), document.raw.get(path)
     found = find(raw) if raw else None
     return Place(place.file, place.line + found[0] - 1, found[1]) if found else place
 

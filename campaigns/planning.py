@@ -1,30 +1,28 @@
 """What a campaign would do, row by row: who gets which text, and who gets none and why. Sends and stores nothing."""
 
 import hashlib
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, NamedTuple
 
 from campaigns.audience import AudienceProblem, AudienceRow, inline_rows, open_source
 from campaigns.definition import ContactListSource, Definition, FileSource, InlineSource
+from campaigns.figures import PlanSummary, Tally
 from campaigns.lifecycle import RecipientState
-from campaigns.numbers import InvalidNumber, Normaliser, mask
-from campaigns.segments import Segmentation, segmentation
-from campaigns.templates import MessageTemplate, RenderError, compile_message
+from campaigns.numbers import InvalidNumber, Normaliser
+from campaigns.segments import Segmentation
+from campaigns.splitting import CONTROL, PersonHash, Split, split_of
+from campaigns.templates import RenderError
+from campaigns.texts import Texts
 from campaigns.timing.placing import Departure, Placement, Placer
 from campaigns.timing.zones import InvalidZone
-
-MAX_SEGMENTS: Final = 10
-"""Over this a text is taken for a mistake: phones and carriers join ten parts reliably, and each is paid for."""
 
 MAX_RAW_NUMBER_CHARACTERS: Final = 32
 """As much of an unusable number is kept as a person needs to find it."""
 
 _CHUNK_ROWS: Final = 1000  # one question about suppression for so many rows
-_SAMPLES: Final = 3
-_FORCED_BY: Final = 10
 
 Suppressed = Callable[[Sequence[str]], Set[str]]
 """Which of these numbers (E.164, at most 1000 at a time) have opted out."""
@@ -35,7 +33,8 @@ class PlannedRecipient(NamedTuple):
 
     `occurrence` is 0 for the row that counts for its number, and the row's place in the whole audience (from 1) for a
     duplicate or invalid one, whose `number` may be raw text. `text` and `segments` are empty unless the row is pending,
-    or held because its moment was missed: only such rows have a `departure`, and none where nobody was placed in time.
+    or held because its moment was missed: only such rows have a `variant`, if the campaign has any, and a `departure`,
+    but none where nobody was placed in time.
     """
 
     number: str
@@ -47,28 +46,7 @@ class PlannedRecipient(NamedTuple):
     text: str = ""
     segments: int = 0
     departure: Departure | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SampleText:
-    """A text as it would be sent; the number is masked."""
-
-    number: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlanSummary:
-    """A plan in figures. The counts over all states add up to `audience`; `forced_by` has the most frequent first."""
-
-    audience: int
-    counts: Mapping[RecipientState, int]
-    segments: int
-    encodings: Mapping[str, int]
-    forced_by: tuple[tuple[str, int], ...]
-    samples: tuple[SampleText, ...]
-    longest_text: str
-    warnings: tuple[str, ...]
+    variant: str = ""
 
 
 class Plan:
@@ -77,12 +55,16 @@ class Plan:
     Iterating again plans again, from the files as they then are. Raises `AudienceProblem` for an unusable table.
     """
 
-    def __init__(self, definition: Definition, placer: Placer | None, suppressed: Suppressed | None) -> None:
+    def __init__(
+        self, definition: Definition, placer: Placer | None, suppressed: Suppressed | None, split: Split | None
+    ) -> None:
         self._definition = definition
         self._placer = placer
         self._suppressed = suppressed
-        self._template = compile_message(definition.message)
-        self._tally = _Tally()
+        self._given_split = split
+        self._texts = Texts(definition)
+        self._hash_of = PersonHash(definition.campaign).of
+        self._tally = Tally(definition)
         self._hash = ""
 
     @property
@@ -98,9 +80,12 @@ class Plan:
         return self._hash
 
     def __iter__(self) -> Iterator[PlannedRecipient]:
-        self._tally, self._hash = _Tally(), ""
+        self._tally, self._hash = Tally(self._definition), ""
         digest = hashlib.sha256(self._definition.content_hash.encode())
-        for chunk in self._chunks(self._placed(), self._tally.warnings):
+        placer, split = self._surveyed()
+        self._tally.cuts = split.cuts if split else ()
+        for judged in self._judged(placer, split, self._tally.warnings):
+            chunk = list(self._without_control(self._without_suppressed(judged), split))
             self._tally.add(chunk)
             # NUL separates, as it can stand in no cell and no text.
             digest.update("".join(f"{row.number}\0{row.state}\0{row.text}\0" for row, _ in chunk).encode())
@@ -108,56 +93,96 @@ class Plan:
                 yield row
         self._hash = digest.hexdigest()
 
-    def _placed(self) -> Placer | None:
-        """The placer of this pass. For a spread all are judged twice, for a turn is a part of all there are."""
-        placer = self._placer
-        if placer is None or not placer.needs_counting:
-            return placer and placer.afresh()
-        people: Counter[str] = Counter()
-        for chunk in self._chunks(placer.counting(), []):
-            people.update(row.departure.zones for row, cost in chunk if cost and row.departure)
-        return placer.afresh(people)
+    def _surveyed(self) -> tuple[Placer | None, Split | None]:
+        """The placer and the split of this pass. For a spread, or shares, all are judged twice: each is a part of all.
 
-    def _chunks(self, placer: Placer | None, warnings: list[str]) -> Iterator[list["_Judged"]]:
-        rows = _Judge(self._definition, self._template, placer, warnings).rows()
+        A turn of a spread may stay empty: whoever has opted out or is in the control group had it.
+        """
+        placer, split = self._placer, self._given_split
+        is_split = self._definition.is_split and split is None
+        if not is_split and not (placer and placer.needs_counting):
+            return placer and placer.afresh(), split
+        clocks: Counter[str] = Counter()
+        people = array("Q")
+        for judged in self._judged(placer and placer.counting(), None, []):
+            clocks.update(row.departure.zones for row, cost in judged if cost and row.departure)
+            if is_split:
+                hash_of = self._hash_of
+                people.extend(hash_of(row.number) for row, _ in self._without_suppressed(judged) if row.text)
+        if is_split:
+            shares = [variant.share for variant in self._definition.variants] or [100]
+            split = split_of(people, holdout=self._definition.holdout, shares=shares)
+        return placer and placer.afresh(clocks), split
+
+    def _judged(self, placer: Placer | None, split: Split | None, warnings: list[str]) -> Iterator[list["_Judged"]]:
+        """Every row of the audience, decided on by itself and the rows before it."""
+        part = None if split is None else lambda number: split.part(self._hash_of(number))
+        rows = _Judge(self._definition, self._texts, part, placer, warnings).rows()
         while chunk := list(islice(rows, _CHUNK_ROWS)):
-            yield list(_without_suppressed(chunk, self._suppressed)) if self._suppressed else chunk
+            yield chunk
+
+    def _without_suppressed(self, chunk: Sequence["_Judged"]) -> Iterable["_Judged"]:
+        if self._suppressed is None:
+            return chunk
+        opted_out = self._suppressed([row.number for row, _ in chunk if row.state is RecipientState.PENDING])
+        return (
+            _nothing_for(row, RecipientState.SUPPRESSED, "opted out")
+            if row.state is RecipientState.PENDING and row.number in opted_out
+            else (row, cost)
+            for row, cost in chunk
+        )
+
+    def _without_control(self, chunk: Iterable["_Judged"], split: Split | None) -> Iterable["_Judged"]:
+        if split is None or not self._definition.holdout:
+            return chunk
+        reason = f"in the control group of {self._definition.holdout} %"
+        return (
+            _nothing_for(row, RecipientState.HOLDOUT, reason)
+            if row.text and split.part(self._hash_of(row.number)) == CONTROL
+            else (row, cost)
+            for row, cost in chunk
+        )
 
 
 def plan_recipients(
-    definition: Definition, *, placer: Placer | None = None, suppressed: Suppressed | None = None
+    definition: Definition,
+    *,
+    placer: Placer | None = None,
+    suppressed: Suppressed | None = None,
+    split: Split | None = None,
 ) -> Plan:
     """The plan of a campaign's audience; nothing is read before it is iterated.
 
-    Without a `placer` nobody is placed in time. Memory grows with the numbers already seen, by some 130 bytes each.
-    Raises `TemplateProblem` for a bad message.
+    Without a `placer` nobody is placed in time. With a `split` (the `cuts` of an earlier plan) control group and
+    variants are those of that plan, also for whoever is new; without one they are cut from this audience.
+    Memory grows with the numbers already seen, by some 130 bytes each. Raises `TemplateProblem` for a bad message.
     """
-    return Plan(definition, placer, suppressed)
+    return Plan(definition, placer, suppressed, split)
 
 
 _Judged = tuple[PlannedRecipient, Segmentation | None]
 
 
-def _without_suppressed(chunk: Sequence[_Judged], suppressed: Suppressed) -> Iterator[_Judged]:
-    opted_out = suppressed([row.number for row, _ in chunk if row.state is RecipientState.PENDING])
-    for row, cost in chunk:
-        if row.state is RecipientState.PENDING and row.number in opted_out:
-            state = RecipientState.SUPPRESSED
-            yield row._replace(state=state, reason="opted out", text="", segments=0, departure=None), None
-        else:
-            yield row, cost
+def _nothing_for(row: PlannedRecipient, state: RecipientState, reason: str) -> _Judged:
+    return row._replace(state=state, reason=reason, text="", segments=0, departure=None, variant=""), None
 
 
 class _Judge:
     """Decides each row by itself and by the rows before it."""
 
     def __init__(
-        self, definition: Definition, template: MessageTemplate, placer: Placer | None, warnings: list[str]
+        self,
+        definition: Definition,
+        texts: Texts,
+        part: Callable[[str], int] | None,
+        placer: Placer | None,
+        warnings: list[str],
     ) -> None:
         self._definition = definition
-        self._template = template
+        self._texts = texts
+        self._part = part
         self._place = placer.place if placer else _nowhere
-        self._columns = template.fields | (placer.columns if placer else frozenset())
+        self._columns = texts.fields | (placer.columns if placer else frozenset())
         self._warnings = warnings
         self._normalise = Normaliser(definition.default_region).normalise
         # 100 bytes a number: the number, and the row that it stands in packed as line * sources + source.
@@ -207,8 +232,9 @@ class _Judge:
         self, rows: Iterable[AudienceRow], index: int, excluded: Sequence[tuple[str, Set[int]]]
     ) -> Iterator[_Judged]:
         source, sources = self._names[index], len(self._definition.audience)
-        normalise, render, place, seen = self._normalise, self._template.render, self._place, self._seen
-        ordinal = self._ordinal
+        normalise, text_of, place, seen = self._normalise, self._texts.of, self._place, self._seen
+        part, names = self._part, self._texts.names
+        ordinal, variant = self._ordinal, 0
         for line, raw, fields, problem in rows:
             ordinal += 1
             number = raw[:MAX_RAW_NUMBER_CHARACTERS]
@@ -227,8 +253,9 @@ class _Judge:
                     seen[key] = line * sources + index
                     yield PlannedRecipient(number, 0, source, line, RecipientState.EXCLUDED, f"listed in {file}"), None
                     continue
-                text = render(fields)
-                cost = _checked(text)
+                if part:
+                    variant = max(0, part(number) - 1)
+                text, cost = text_of(fields, variant)
                 placed = place(number, fields)
             except (InvalidNumber, RenderError, InvalidZone) as error:
                 yield _invalid(number, ordinal, source, line, str(error)), None
@@ -238,7 +265,9 @@ class _Judge:
             if state is RecipientState.SKIPPED:
                 yield PlannedRecipient(number, 0, source, line, state, placed.reason), None
                 continue
-            row = PlannedRecipient(number, 0, source, line, state, placed.reason, text, cost.segments, placed.departure)
+            row = PlannedRecipient(
+                number, 0, source, line, state, placed.reason, text, cost.segments, placed.departure, names[variant]
+            )
             yield row, cost if state is RecipientState.PENDING else None
         self._ordinal = ordinal
 
@@ -253,50 +282,3 @@ def _nowhere(_number: str, _fields: Mapping[str, str]) -> Placement:
 def _invalid(number: str, ordinal: int, source: str, line: int, why: str) -> PlannedRecipient:
     reason = f"row {line} of {source}: {why}"
     return PlannedRecipient(number, ordinal, source, line, RecipientState.INVALID, reason)
-
-
-def _checked(text: str) -> Segmentation:
-    """The cost of a text that may be sent, else raises `RenderError`."""
-    if not text or text.isspace():
-        raise RenderError("the text is empty")
-    cost = segmentation(text)
-    if cost.segments > MAX_SEGMENTS:
-        raise RenderError(f"the text takes {cost.segments} segments, and at most {MAX_SEGMENTS} are sent")
-    return cost
-
-
-@dataclass(slots=True)
-class _Tally:
-    """The figures while they grow."""
-
-    warnings: list[str] = field(default_factory=list)
-    _counts: Counter[RecipientState] = field(default_factory=Counter)
-    _segments: int = 0
-    _encodings: Counter[str] = field(default_factory=Counter)
-    _forced_by: Counter[str] = field(default_factory=Counter)
-    _samples: list[SampleText] = field(default_factory=list)
-    _longest: tuple[int, int, str] = (0, 0, "")
-
-    def add(self, chunk: Sequence[_Judged]) -> None:
-        self._counts.update([row.state for row, _ in chunk])
-        costs = [cost for _, cost in chunk if cost]
-        self._encodings.update([cost.encoding for cost in costs])
-        self._forced_by.update([cost.forced_by for cost in costs if cost.forced_by])
-        self._segments += sum(cost.segments for cost in costs)
-        pending = [row for row, cost in chunk if cost]
-        if pending:
-            self._longest = max(self._longest, max((row.segments, len(row.text), row.text) for row in pending))
-        missing = _SAMPLES - len(self._samples)
-        self._samples.extend(SampleText(mask(row.number), row.text) for row in pending[:missing])
-
-    def summary(self) -> PlanSummary:
-        return PlanSummary(
-            audience=self._counts.total(),
-            counts=dict(self._counts),
-            segments=self._segments,
-            encodings=dict(self._encodings),
-            forced_by=tuple(self._forced_by.most_common(_FORCED_BY)),
-            samples=tuple(self._samples),
-            longest_text=self._longest[2],
-            warnings=tuple(self.warnings),
-        )

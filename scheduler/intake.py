@@ -13,9 +13,10 @@ from campaigns.batching import BatchLimits, batch_limits, into_batches
 from campaigns.checking import check_file
 from campaigns.definition import ContactListSource, Definition, Rate
 from campaigns.definition.schedule import LocalTime
+from campaigns.figures import PlanSummary
 from campaigns.lifecycle import RunState
 from campaigns.periods import Allowance
-from campaigns.planning import Plan, PlanSummary, plan_recipients
+from campaigns.planning import Plan, plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
@@ -213,6 +214,9 @@ def rates_of(definition: Definition, settings: Settings) -> list[Rate]:
 def summary_json(summary: PlanSummary) -> dict[str, Any]:
     """The plan in figures, as JSON takes it; without any text, for that is in the database once already."""
     values = asdict(summary)
-    del values["samples"], values["longest_text"]
+    for texts in (values, *values["variants"]):
+        del texts["longest_text"]
+        texts.pop("samples", None)
+        texts.pop("sample", None)
     values["counts"] = {state.value: count for state, count in summary.counts.items()}
     return values

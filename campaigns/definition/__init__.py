@@ -7,6 +7,7 @@ from campaigns.definition.schedule import Schedule
 from campaigns.definition.schema import json_schema
 from campaigns.definition.sources import ContactListSource, FileSource, InlineSource, Source
 from campaigns.definition.targets import Target
+from campaigns.definition.variants import Variant
 from campaigns.definition.windows import Window
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Source",
     "Target",
     "Throughput",
+    "Variant",
     "Window",
     "json_schema",
     "load_definition",

@@ -6,10 +6,11 @@ import re
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import phonenumbers
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
+from pydantic_core import PydanticCustomError
 
 from campaigns.definition.durations import Duration
 from campaigns.definition.part import Part
@@ -18,6 +19,7 @@ from campaigns.definition.scalars import Cell, Flag, Scalar, Text, choice, refus
 from campaigns.definition.schedule import Schedule
 from campaigns.definition.sources import ContactListSource, FileSource, Source, TaggedSource, as_list, not_empty
 from campaigns.definition.targets import DeviceTarget, Target
+from campaigns.definition.variants import Variants
 
 
 class Kind(StrEnum):
@@ -68,6 +70,10 @@ def _read_batch_size(text: str) -> int | None:
     return refuse(f"must be auto or a whole number from 1 to 500, not {shown(text)}")
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default")
+
+
 Slug = Annotated[
     str, Scalar(str, _read_slug, str, {"type": ["string", "integer"], "pattern": "^[a-z0-9][a-z0-9-]{0,63}$"})
 ]
@@ -86,16 +92,6 @@ BatchSize = Annotated[
         },
     ),
 ]
-
-
-class Variant(Part):
-    """One of several texts."""
-
-    name: Text = Field(description="Its name in reports.", examples=["a"])
-    share: Annotated[int, whole_number(1, 100)] = Field(
-        description="Its share of the audience in percent.", examples=[50]
-    )
-    message: Text = Field(description="Its text, as `message`.", examples=["Hi {{ first_name }}"])
 
 
 class Throughput(Part):
@@ -191,13 +187,16 @@ class Definition(Part):
     kind: Annotated[Kind, choice(Kind)] = Field(
         Kind.MARKETING, description="What it is for: sets defaults and priority.", examples=["marketing"]
     )
+    variants: Variants = Field((), description="Several texts instead of one, split by share.")
     message: Text = Field(
+        None,
+        validate_default=True,  # it may be missing only where there are variants
         description="The text, with {{ fields }} of the audience.",
         examples=['Hi {{ first_name | default("there") }}, see you tomorrow.'],
+        json_schema_extra=_without_default,
     )
-    variants: tuple[Variant, ...] = Field((), description="Several texts instead of one, split by share.")
-    holdout: Annotated[int, whole_number(0, 99)] | None = Field(
-        None, description="Percent kept as a control group, never sent to.", examples=[5]
+    holdout: Annotated[int, whole_number(0, 99)] = Field(
+        0, description="Percent kept as a control group, never sent to.", examples=[5]
     )
     audience: Annotated[
         tuple[TaggedSource, ...],
@@ -222,6 +221,16 @@ class Definition(Part):
     report: Report = Field(Report(), description="Who is told how the run goes.")
 
     _folder: Path = PrivateAttr(default=Path())
+
+    @field_validator("message", mode="wrap")
+    @classmethod
+    def _or_variants(cls, message: object, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> str:
+        variants = info.data.get("variants")  # not there if they are wrong, which is reported already
+        if variants == () and message is None:
+            raise PydanticCustomError("missing", "missing")
+        if variants and message:
+            refuse("cannot go with `variants`", "remove one of the two; each variant has a message of its own")
+        return str(read(message)) if message or variants == () else ""
 
     @field_validator("audience")
     @classmethod
@@ -249,6 +258,16 @@ class Definition(Part):
         copy = self.model_copy()
         copy._folder = folder
         return copy
+
+    @property
+    def messages(self) -> dict[str, str]:
+        """The text of each variant by its name; of a campaign with one text that alone, by no name."""
+        return {variant.name: variant.message for variant in self.variants} or {"": self.message}
+
+    @property
+    def is_split(self) -> bool:
+        """Whether its people are divided: between variants, or from a control group."""
+        return bool(self.variants or self.holdout)
 
     @property
     def content_hash(self) -> str:

@@ -18,8 +18,6 @@ class Unsupported:
 
 
 UNSUPPORTED: Final = (
-    Unsupported(("variants",), "remove it, and write one text under `message`"),
-    Unsupported(("holdout",), "remove it"),
     Unsupported(("schedule", "remind"), "remove it, and write one file per date"),
     Unsupported(("frequency_cap",), "remove it"),
     Unsupported(("follow", "retry_failed"), "remove it"),

@@ -29,6 +29,8 @@ class Case:
         self.begins = max(now, self.start or now)
         self.recurrence: Recurrence | None = recurrence_of(self.schedule)
         self.has_contact_list = any(isinstance(source, ContactListSource) for source in definition.audience)
+        self.has_variants = bool(definition.variants)
+        self.has_holdout = bool(definition.holdout)
         self.is_local = self.schedule.local_time is LocalTime.RECIPIENT
 
     @property
@@ -100,6 +102,18 @@ class Rule:
 
 
 RULES: Final = (
+    Rule(
+        ("variants",),
+        lambda case: case.has_contact_list and case.has_variants,
+        "cannot go with a contact list: the gateway sends one text to all of it",
+        "write one text under `message`, or use a file as audience",
+    ),
+    Rule(
+        ("holdout",),
+        lambda case: case.has_contact_list and case.has_holdout,
+        "cannot go with a contact list: the gateway keeps its numbers to itself and sends to all of them",
+        "remove it, or use a file as audience",
+    ),
     Rule(
         ("schedule", "window"),
         Case.never_opens,

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import islice
 from operator import attrgetter
@@ -13,15 +13,16 @@ from campaigns.audience import AudienceProblem
 from campaigns.batching import NO_LIMIT, BatchLimits, into_batches
 from campaigns.definition import Definition, DeviceMode, Rate
 from campaigns.definition.durations import format_duration
+from campaigns.figures import PlanSummary, VariantSummary
 from campaigns.forecast import Forecast, Group, forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.periods import Allowance
-from campaigns.planning import PlanSummary, plan_recipients
+from campaigns.planning import plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Departure, Placer, hours_of
 from campaigns.timing.recurrence import SEARCH, recurrence_of
-from scheduler.cli.output import local_time, print_counts, print_facts, say
+from scheduler.cli.output import local_time, print_counts, print_facts, print_table, say
 from scheduler.intake import allowances_of, limits_of, list_of, rates_of, too_dear
 from scheduler.report import utc
 from worker.limits import Scope, routes
@@ -73,7 +74,9 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
                     requests = max(requests, batch + 1)
                     groups.add(row.departure, 1, row.segments)
                 elif len(known := reasons.setdefault(row.state, [])) < REASONS:
-                    known.append(f"{row.state.value}: {row.reason}")
+                    reason = f"{row.state.value}: {row.reason}"
+                    if reason not in known:
+                        known.append(reason)
         problem = "" if plan.summary.audience or list_of(definition) else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)
@@ -193,6 +196,7 @@ def preview_json(seen: Preview) -> dict[str, Any]:
         "forced_by": forcing_characters(summary),
         "samples": [{"number": sample.number, "text": sample.text} for sample in summary.samples],
         "longest_text": summary.longest_text,
+        **({"variants": [_variant_json(variant) for variant in summary.variants]} if summary.variants else {}),
         "not_sent": list(seen.reasons),
         "warnings": list(summary.warnings),
         "devices": device_words(definition),
@@ -241,11 +245,40 @@ def print_preview(seen: Preview) -> None:
     if summary.audience:
         say("")
         print_counts({"audience": summary.audience} | {state.value: n for state, n in _counts(summary).items()})
-    for sample in summary.samples:
-        say(f"\nto {sample.number}\n  {sample.text}")
+    _print_texts(summary)
     if summary.longest_text:
         cost = segmentation(summary.longest_text)
         say(f"\nlongest text ({cost.encoding}, segments: {cost.segments})\n  {summary.longest_text}")
+
+
+def _print_texts(summary: PlanSummary) -> None:
+    if not summary.variants:
+        for sample in summary.samples:
+            say(f"\nto {sample.number}\n  {sample.text}")
+        return
+    say("")
+    figures = ("share", "recipients", "segments")
+    rows = [(v.name, f"{v.share} %", f"{v.recipients:,}", f"{v.segments:,}", _encodings(v)) for v in summary.variants]
+    print_table(("variant", *figures, "encodings"), rows, numeric=figures)
+    for variant in summary.variants:
+        if variant.sample is not None:
+            say(f"\nvariant {variant.name}, to {variant.sample.number}\n  {variant.sample.text}")
+
+
+def _encodings(figures: PlanSummary | VariantSummary) -> str:
+    return ", ".join(f"{count:,} texts {encoding}" for encoding, count in figures.encodings.items())
+
+
+def _variant_json(variant: VariantSummary) -> dict[str, Any]:
+    return {
+        "name": variant.name,
+        "share": variant.share,
+        "recipients": variant.recipients,
+        "segments": variant.segments,
+        "encodings": dict(variant.encodings),
+        "sample": asdict(variant.sample) if variant.sample else None,
+        "longest_text": variant.longest_text,
+    }
 
 
 def _counts(summary: PlanSummary) -> dict[RecipientState, int]:
@@ -305,7 +338,7 @@ def _cost(seen: Preview) -> str:
     if (list_id := list_of(seen.definition)) is not None:
         segments = segmentation(seen.definition.message).segments
         return f"segments: {segments} for each contact of list {list_id}; only the gateway knows how many they are"
-    encodings = ", ".join(f"{count:,} texts {encoding}" for encoding, count in seen.summary.encodings.items())
+    encodings = _encodings(seen.summary)
     return f"segments: {seen.summary.segments:,}" + (f" ({encodings})" if encodings else "")
 
 

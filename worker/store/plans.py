@@ -93,7 +93,7 @@ def insert_chunk(session: Session, run_id: int, rows: Sequence[tuple[PlannedReci
                 planned.line,
                 planned.state.value,
                 planned.reason,
-                "",
+                planned.variant,
                 planned.text,
                 planned.segments,
                 0,

@@ -54,6 +54,20 @@ def test_a_campaign_that_fits_together_passes(folder: Path) -> None:
     assert definition.folder == folder
 
 
+def test_every_variant_is_checked_against_the_tables(folder: Path) -> None:
+    found = problems_of(
+        folder,
+        HEAD + "audience: {file: people.csv}\nvariants:\n  - {name: a, share: 50, message: 'Hi {{ first_nam }}'}\n"
+        "  - name: b\n    share: 50\n    message: >-\n      Ciao\n      {{ town }}\n",
+    )
+
+    not_there = "which 'people.csv' does not have"
+    assert found == [
+        f"4:35: variants[0].message: uses {{{{ first_nam }}}}, {not_there} (did you mean first_name?)",
+        f"9:10: variants[1].message: uses {{{{ town }}}}, {not_there} (there is number, first_name, city)",
+    ]
+
+
 @pytest.mark.parametrize(
     ("file", "phrase"),
     [

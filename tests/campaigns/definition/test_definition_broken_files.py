@@ -7,6 +7,8 @@ import pytest
 from campaigns.definition import load_definition
 from campaigns.problems import CampaignFileError, Problem
 
+SPLIT = "campaign: sale\naudience: {file: people.csv}\nvariants: "
+A = "{name: a, share: 50, message: x}"
 HEAD = "campaign: sale\nmessage: Hello\naudience: {file: people.csv}\n"  # three lines: a fourth is the broken one
 
 
@@ -102,6 +104,13 @@ def problems_of(folder: Path, content: str | bytes, defaults: str | None = None)
             "exclude",
             "cannot go with a contact list",
         ),
+        (HEAD + "variants: [{name: a, share: 100, message: x}]\n", "2:10", "message", "cannot go with `variants`"),
+        (f"{SPLIT}[{A}, {{name: b, share: 40, message: x}}]\n", "3:11", "variants", "have shares that add up to 90"),
+        (f"{SPLIT}[{A}, {{name: A, share: 50, message: x}}]\n", "3:11", "variants", "have two called a"),
+        (f"{SPLIT}[{{name: a, share: 100}}]\n", "3:12", "variants[0].message", "is missing"),
+        (f"{SPLIT}[{{name: {'x' * 41}, share: 100, message: x}}]\n", "3:19", "variants[0].name", "has more than 40"),
+        (f"{SPLIT}[{{name: a, share: 0, message: x}}]\n", "3:29", "variants[0].share", "whole number from 1 to 100"),
+        (HEAD + "holdout: 100\n", "4:10", "holdout", "whole number from 0 to 99"),
         (HEAD + "rate: 5/second\n", "4:1", "rate", "it belongs under throughput"),
         (
             HEAD + "kind: remindr\n",

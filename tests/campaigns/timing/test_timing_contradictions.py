@@ -17,11 +17,12 @@ FILE, LIST = "audience: {file: people.csv}", "audience: {contact_list: 12}"
 
 def problems_of(schedule: str, audience: str = FILE) -> list[tuple[str, str]]:
     """Path and problem of everything that contradicts itself in a campaign with this schedule."""
-    document = parse_document(f"campaign: sale\nmessage: Hello\n{audience}\nschedule: {{{schedule}}}\n", "sale.yaml")
+    message = "" if "variants" in audience else "message: Hello"
+    document = parse_document(f"campaign: sale\n{message}\n{audience}\nschedule: {{{schedule}}}\n", "sale.yaml")
     data: dict[str, Any] = {**document.data}
     data["schedule"] = {"timezone": "Europe/Rome", **data["schedule"]}
     found = list(contradictions(Definition.model_validate(data), document, NOW))
-    assert all(problem.line == 4 and problem.hint for problem in found)
+    assert all(problem.line >= 4 and problem.hint for problem in found)
     return [(problem.path.removeprefix("schedule."), problem.problem) for problem in found]
 
 
@@ -52,6 +53,16 @@ CASES = [
         id="remind and spread",
     ),
     pytest.param("spread: 1h", LIST, "spread", "with one request", id="spread and a contact list"),
+    pytest.param(
+        "start: now",
+        LIST + "\nvariants: [{name: a, share: 100, message: Hi}]",
+        "variants",
+        "the gateway sends one text to all of it",
+        id="variants and a contact list",
+    ),
+    pytest.param(
+        "start: now", LIST + "\nholdout: 5", "holdout", "sends to all of them", id="holdout and a contact list"
+    ),
     pytest.param(
         "spread: 12h, window: {from: '09:00', to: '20:00'}",
         FILE,

@@ -1,0 +1,40 @@
+"""Several texts of one campaign, each for its share of the people."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from campaigns.definition.part import Part
+from campaigns.definition.scalars import TEXTS, Scalar, Text, refuse, whole_number
+
+
+def _read_variant_name(text: str) -> str:
+    if not text:
+        refuse("is empty", "give it a name, such as a")
+    return text if len(text) <= 40 else refuse("has more than 40 characters", "give it a short name, such as a")
+
+
+class Variant(Part):
+    """One of several texts."""
+
+    name: Annotated[str, Scalar(str, _read_variant_name, str, {"type": TEXTS, "minLength": 1, "maxLength": 40})] = (
+        Field(description="Its name in reports.", examples=["a"])
+    )
+    share: Annotated[int, whole_number(1, 100)] = Field(
+        description="Its share of those who get a text, in percent.", examples=[50]
+    )
+    message: Text = Field(description="Its text, as `message`.", examples=["Hi {{ first_name }}"])
+
+
+def _adding_up(variants: tuple[Variant, ...]) -> tuple[Variant, ...]:
+    names = [variant.name.casefold() for variant in variants]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        refuse(f"have two called {twice}", "give each a name of its own")
+    total = sum(variant.share for variant in variants)
+    if variants and total != 100:
+        refuse(f"have shares that add up to {total}", "make them add up to 100")
+    return variants
+
+
+Variants = Annotated[tuple[Variant, ...], AfterValidator(_adding_up)]

@@ -1,0 +1,141 @@
+"""A plan in figures, which grow while its rows are made."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from campaigns.definition import Definition
+from campaigns.lifecycle import RecipientState
+from campaigns.numbers import mask
+from campaigns.segments import Segmentation
+
+_SAMPLES: Final = 3
+_FORCED_BY: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SampleText:
+    """A text as it would be sent; the number is masked."""
+
+    number: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class VariantSummary:
+    """A variant in figures: of those who get it, or are held with it. `longest_text` is the dearest, then longest."""
+
+    name: str
+    share: int
+    recipients: int
+    segments: int
+    encodings: Mapping[str, int]
+    sample: SampleText | None
+    longest_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSummary:
+    """A plan in figures. The counts over all states add up to `audience`; `forced_by` has the most frequent first.
+
+    `cuts` are those of the `Split` by which it was made; empty where nobody was divided.
+    """
+
+    audience: int
+    counts: Mapping[RecipientState, int]
+    segments: int
+    encodings: Mapping[str, int]
+    forced_by: tuple[tuple[str, int], ...]
+    samples: tuple[SampleText, ...]
+    longest_text: str
+    warnings: tuple[str, ...]
+    variants: tuple[VariantSummary, ...] = ()
+    cuts: tuple[int, ...] = ()
+
+
+class Countable(Protocol):
+    """What of a planned row is counted."""
+
+    @property
+    def number(self) -> str: ...
+    @property
+    def state(self) -> RecipientState: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def segments(self) -> int: ...
+    @property
+    def variant(self) -> str: ...
+
+
+class Tally:
+    """The figures while they grow."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.warnings: list[str] = []
+        self.cuts: tuple[int, ...] = ()
+        self._counts: Counter[RecipientState] = Counter()
+        self._forced_by: Counter[str] = Counter()
+        self._samples: list[SampleText] = []
+        self._texts = {name: _TextTally() for name in definition.messages}
+        self._shares = {variant.name: variant.share for variant in definition.variants}
+
+    def add(self, chunk: Sequence[tuple[Countable, Segmentation | None]]) -> None:
+        self._counts.update([row.state for row, _ in chunk])
+        sent = [(row, cost) for row, cost in chunk if cost]
+        self._forced_by.update([cost.forced_by for _, cost in sent if cost.forced_by])
+        self._samples.extend(SampleText(mask(row.number), row.text) for row, _ in sent[: _SAMPLES - len(self._samples)])
+        for name, tally in self._texts.items():
+            tally.add(sent if not self._shares else [(row, cost) for row, cost in sent if row.variant == name])
+
+    def summary(self) -> PlanSummary:
+        texts = self._texts.values()
+        return PlanSummary(
+            audience=self._counts.total(),
+            counts=dict(self._counts),
+            segments=sum(tally.segments for tally in texts),
+            encodings=dict(sum((tally.encodings for tally in texts), Counter())),
+            forced_by=tuple(self._forced_by.most_common(_FORCED_BY)),
+            samples=tuple(self._samples),
+            longest_text=max((tally.longest for tally in texts), default=_NO_TEXT)[2],
+            warnings=tuple(self.warnings),
+            variants=tuple(
+                VariantSummary(
+                    name,
+                    share,
+                    tally.recipients,
+                    tally.segments,
+                    dict(tally.encodings),
+                    tally.sample,
+                    tally.longest[2],
+                )
+                for name, share in self._shares.items()
+                for tally in [self._texts[name]]
+            ),
+            cuts=self.cuts,
+        )
+
+
+_NO_TEXT: Final = (0, 0, "")
+
+
+@dataclass(slots=True)
+class _TextTally:
+    """The figures of those who get one of the texts."""
+
+    recipients: int = 0
+    segments: int = 0
+    encodings: Counter[str] = field(default_factory=Counter)
+    sample: SampleText | None = None
+    longest: tuple[int, int, str] = _NO_TEXT
+
+    def add(self, sent: Sequence[tuple[Countable, Segmentation]]) -> None:
+        if not sent:
+            return
+        self.recipients += len(sent)
+        self.segments += sum(cost.segments for _, cost in sent)
+        self.encodings.update([cost.encoding for _, cost in sent])
+        self.longest = max(self.longest, max((row.segments, len(row.text), row.text) for row, _ in sent))
+        if self.sample is None:
+            self.sample = SampleText(mask(sent[0][0].number), sent[0][0].text)
