@@ -110,13 +110,17 @@ class StatusBoard:
 
     def _status(self, runtime: Runtime, key: str, run: RunView, paused: str, now: datetime) -> RunStatus:
         by_state: Mapping[RecipientState, int] = {}
+        happened = None
         if run.planned_at is not None and run.state is RunState.SCHEDULED:
             planned = run.plan_summary.get("counts", {})
             by_state = {state: planned[state.value] for state in RecipientState if planned.get(state.value)}
         elif run.planned_at is not None:
             started = runtime.clock.elapsed_seconds()
             with runtime.store.read() as session:
-                by_state = counts.books(session, run.id).by_state
+                books = counts.books(session, run.id)
+            by_state = books.by_state
+            if run.sent_at is not None and books.first_send_at is not None and books.last_send_at is not None:
+                happened = books.first_send_at, books.last_send_at
             took = timedelta(seconds=runtime.clock.elapsed_seconds() - started)
             self._due_at[key] = now + max(REFRESH_EVERY, took * COUNTING_SHARE)
         definition = runtime.definitions.get(run.definition_id)
@@ -125,7 +129,7 @@ class StatusBoard:
         if run.moment != runs.ONCE:
             with runtime.store.read() as session:
                 others = tuple(runs.latest_runs(session, run.campaign_id, but=run.id, most=OTHER_RUNS))
-        return RunStatus(run, by_state, account_paused, definition.schedule, list_of(definition), others)
+        return RunStatus(run, by_state, account_paused, definition.schedule, list_of(definition), happened, others)
 
     def _warn(self, folder: Path, error: OSError) -> None:
         if folder not in self._unwritable:

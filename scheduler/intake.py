@@ -14,14 +14,16 @@ from campaigns.checking import check_file
 from campaigns.definition import ContactListSource, Definition, Rate
 from campaigns.definition.schedule import LocalTime
 from campaigns.figures import PlanSummary
-from campaigns.lifecycle import RunState
+from campaigns.forecast import Agenda, Forecast, forecast
+from campaigns.lifecycle import RecipientState, RunState
 from campaigns.periods import Allowance
 from campaigns.planning import Plan, plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
+from scheduler.report import utc
 from worker.ceilings import Ceilings
-from worker.limits import Scope, allowances
+from worker.limits import Scope, allowances, gates
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings import Settings
@@ -142,7 +144,7 @@ def plan_run(
     plan = plan_recipients(definition, placer=placer)
     limits = limits_of(definition, runtime.settings)
     try:
-        store_plan(runtime.store, run_id, definition, plan, limits=limits, placer=placer, now=now)
+        agenda = store_plan(runtime.store, run_id, definition, plan, limits=limits, placer=placer, now=now)
         problem = "" if plan.summary.audience or list_of(definition) else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)
@@ -152,25 +154,36 @@ def plan_run(
             runs.fail_run(session, run_id, problem, runtime.clock.now())
         raise CampaignFileError([Problem(source, 1, 1, "audience", problem)])
     summary = plan.summary
+    shared, phones = gates(runtime.ceilings.current(), runtime.settings.zone, definition)
+    figures = summary_json(summary, forecast(agenda, shared, phones))
     with runtime.store.write("plan_finished") as session:
         if definition.schedule.local_time is LocalTime.RECIPIENT:
             runs.start_with_first(session, run_id)
-        runs.finish_plan(session, run_id, plan_hash=plan.hash, summary=summary_json(summary), now=runtime.clock.now())
+        runs.finish_plan(session, run_id, plan_hash=plan.hash, summary=figures, now=runtime.clock.now())
     get_logger().info("run.planned", campaign=definition.campaign, run=run_id, audience=summary.audience)
 
 
 def store_plan(
     store: Store, run_id: int, definition: Definition, plan: Plan, *, limits: BatchLimits, placer: Placer, now: datetime
-) -> None:
-    """Write the plan, a chunk per transaction. A plan cut short is cleared and made again at the next intake."""
+) -> Agenda:
+    """Write the plan, a chunk per transaction; what of it is to be sent when.
+
+    A plan cut short is cleared and made again at the next intake.
+    """
+    agenda = Agenda(definition.schedule)
     for chunk in into_batches(plan, limits):
+        agenda.add(chunk)
         with store.write("plan_chunk") as session:
             plans.insert_chunk(session, run_id, chunk)
     if (list_id := list_of(definition)) is not None:
         segments = segmentation(definition.message).segments
-        made = plans.list_batch(list_id, segments, placer.everybody(), now=now)
+        placed = placer.everybody()
+        made = plans.list_batch(list_id, segments, placed, now=now)
+        if placed.departure is not None and placed.state is RecipientState.PENDING:
+            agenda.add_batch(placed.departure, 0, segments)
         with store.write("plan_list") as session:
             plans.insert_batches(session, run_id, [made])
+    return agenda
 
 
 def list_of(definition: Definition) -> int | None:
@@ -211,7 +224,7 @@ def rates_of(definition: Definition, settings: Settings) -> list[Rate]:
     return [rate for rate in rates if rate is not None]
 
 
-def summary_json(summary: PlanSummary) -> dict[str, Any]:
+def summary_json(summary: PlanSummary, expected: Forecast | None) -> dict[str, Any]:
     """The plan in figures, as JSON takes it; without any text, for that is in the database once already."""
     values = asdict(summary)
     for texts in (values, *values["variants"]):
@@ -219,4 +232,7 @@ def summary_json(summary: PlanSummary) -> dict[str, Any]:
         texts.pop("samples", None)
         texts.pop("sample", None)
     values["counts"] = {state.value: count for state, count in summary.counts.items()}
+    if expected is not None:
+        ends = {"first_send_at": utc(expected.first_send_at), "last_send_at": utc(expected.last_send_at)}
+        values["forecast"] = {**ends, "limited_by": expected.limited_by or None, "too_late": expected.late}
     return values

@@ -25,7 +25,7 @@ _NUMBER: Final = re.compile(r"\+[0-9]{1,15}")
 def run_summary(run: RunView, books: Books) -> dict[str, Any]:
     """The object with which `run --json` and `status --json` end: counts by state add up to the audience.
 
-    Times are ISO 8601 in UTC, or None. `reason` and `moment` are there only when the run has one.
+    Times are ISO 8601 in UTC, or None. `reason`, `moment`, `forecast` and `happened` are there only when known.
     """
     moment = moment_of(run.moment)
     summary: dict[str, Any] = {
@@ -39,6 +39,11 @@ def run_summary(run: RunView, books: Books) -> dict[str, Any]:
         "started_at": utc(run.started_at),
         "finished_at": utc(run.finished_at),
     }
+    expected = run.plan_summary.get("forecast")
+    if expected is not None:
+        summary["forecast"] = {name: expected[name] for name in ("first_send_at", "last_send_at")}
+    if run.sent_at is not None and books.first_send_at is not None:
+        summary["happened"] = {"first_send_at": utc(books.first_send_at), "last_send_at": utc(books.last_send_at)}
     return summary | {"reason": run.reason} if run.reason else summary
 
 

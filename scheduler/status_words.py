@@ -1,6 +1,6 @@
 """What NAME.status.txt says, in the words of people who never see the command line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -37,11 +37,15 @@ MEANINGS: Final[Mapping[RecipientState, str]] = {
 """One line for every state that a recipient can be in."""
 
 
+FORECAST: Final = ("first_send_at", "last_send_at")
+
+
 @dataclass(frozen=True, slots=True)
 class RunStatus:
     """A run as its status text shows it. `account_paused`: why nothing of the account is sent; empty: it is.
 
-    `others` are the newest of the other runs of a campaign that repeats.
+    `happened`: when the first and the last text left, once all have. `others` are the newest of the other runs of a
+    campaign that repeats.
     """
 
     run: RunView
@@ -49,6 +53,7 @@ class RunStatus:
     account_paused: str
     schedule: Schedule
     list_id: int | None
+    happened: tuple[datetime, datetime] | None = None
     others: tuple[RunView, ...] = ()
 
 
@@ -136,7 +141,19 @@ def _headline(status: RunStatus, now: datetime) -> str:
         lines.append(f"Starts: {shown_time(run.starts_at, zone)}")
     if run.finished_at is not None and run.state is not R.FAILED:
         lines.append(f"Finished: {shown_time(run.finished_at, zone)}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_timing(status)])
+
+
+def _timing(status: RunStatus) -> Iterator[str]:
+    """What was expected when it was planned, and what came of it."""
+    zone, expected = status.schedule.zone, status.run.plan_summary.get("forecast")
+    if expected is not None and status.run.planned_at is not None:
+        first, last = (expected[name] and datetime.fromisoformat(expected[name]) for name in FORECAST)
+        until = shown_time(last, zone) if last else "more than a year later"
+        yield f"Forecast: texts leave from {shown_time(first, zone)} to {until}"
+    if status.happened is not None:
+        first, last = status.happened
+        yield f"Happened: texts left from {shown_time(first, zone)} to {shown_time(last, zone)}"
 
 
 def _state(status: RunStatus, now: datetime) -> str:

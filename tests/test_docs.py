@@ -32,7 +32,9 @@ DOCUMENTS: Final = (
     "scheduler/README.md",
 )  # fmt: skip
 
-WITHOUT_TIMES: Final = re.compile(r"^(plan|first send|last send|followed|started|finished|requests) .*\n", re.MULTILINE)
+WITHOUT_TIMES: Final = re.compile(
+    r"^(plan|first send|last send|followed|started|finished|forecast|happened|requests) .*\n", re.MULTILINE
+)
 """Lines of output that differ from day to day, or with the speed of the machine."""
 
 
@@ -240,19 +242,30 @@ def test_campaign_files_in_the_readme_are_valid(example: Path, number: int) -> N
     assert check_file(example / f"{number}.yaml", timezone="Europe/Rome", region=None).campaign
 
 
-@pytest.mark.parametrize(("number", "command"), [(0, ["plan", "0.yaml"]), (1, ["run", "0.yaml", "--sandbox"])])
-def test_the_output_in_the_readme_is_what_the_command_prints(example: Path, number: int, command: list[str]) -> None:
-    printed = subprocess.run(
+def printed_by(folder: Path, *command: str) -> str:
+    """What the command prints in this folder."""
+    return subprocess.run(
         [sys.executable, "-c", "from scheduler.cli import main; main()", *command],
-        cwd=example,
+        cwd=folder,
         env={"PYTHONPATH": str(ROOT), "CAMPAIGNS_TIMEZONE": "Europe/Rome"},
         capture_output=True,
         text=True,
         encoding="utf-8",
         check=True,
     ).stdout
+
+
+@pytest.mark.parametrize(("number", "command"), [(0, ["plan", "0.yaml"]), (2, ["run", "0.yaml", "--sandbox"])])
+def test_the_output_in_the_readme_is_what_the_command_prints(example: Path, number: int, command: list[str]) -> None:
     shown = WITHOUT_TIMES.sub("", blocks("text")[number])
-    assert WITHOUT_TIMES.sub("", printed).startswith(shown)
+    assert WITHOUT_TIMES.sub("", printed_by(example, *command)).startswith(shown)
+
+
+def test_the_days_in_the_readme_are_those_of_a_plan(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("number\n" + "".join(f"+39333{n:07}\n" for n in range(1_200)))
+    text = "campaign: a\nmessage: Hello\naudience: {file: people.csv}\nthroughput: {daily: 500}\n"
+    (tmp_path / "a.yaml").write_text(f"{text}schedule: {{start: 2099-12-01 09:00}}\n")  # a Tuesday, too
+    assert blocks("text")[1].replace("2026", "2099") in printed_by(tmp_path, "plan", "a.yaml")
 
 
 def test_the_example_of_init_is_valid_once_it_is_renamed(tmp_path: Path) -> None:

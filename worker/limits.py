@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from campaigns.definition import Definition, DeviceMode
+from campaigns.definition import Definition, DeviceMode, Rate
+from campaigns.forecast import Gate
 from campaigns.periods import Allowance, day_of, month_of
 from worker.ceilings import Ceilings
 from worker.throttle import Budget, Level, Limit
@@ -67,6 +68,33 @@ def allowances(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> It
             yield scope, Allowance(segments, period_of, of_zone)
 
 
+def rates(ceilings: Ceilings, definition: Definition, route: Route) -> Iterator[tuple[Scope, Rate]]:
+    """The rates that apply to a campaign on this route."""
+    for scope, rate in (
+        (Scope.ACCOUNT, ceilings.account_rate),
+        (Scope.RUN, ceilings.campaign_rates.get(definition.campaign, definition.throughput.rate)),
+        (Scope.DEVICE, ceilings.device_rates.get(route.level_key, ceilings.device_rate)),
+    ):
+        if rate is not None:
+            yield scope, rate
+
+
+def gates(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> tuple[Gate, list[Gate]]:
+    """What a forecast has to know: the limits on all requests of a campaign, and those on each way they can go.
+
+    `zone` as that of `Limits`.
+    """
+    ways, budgets = routes(definition, first=0), list(allowances(ceilings, zone, definition))
+
+    def gate(route: Route, *scopes: Scope) -> Gate:
+        return Gate(
+            tuple(rate for scope, rate in rates(ceilings, definition, route) if scope in scopes),
+            tuple(allowance for scope, allowance in budgets if scope in scopes),
+        )
+
+    return gate(ways[0], Scope.ACCOUNT, Scope.RUN), [gate(route, Scope.DEVICE) for route in ways]
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The limits of one account. `zone`: whose days and months count for all campaigns together."""
@@ -83,12 +111,7 @@ class Limits:
             Scope.RUN: f"{Scope.RUN}:{run_id}",
             Scope.DEVICE: f"{Scope.DEVICE}:{self.account_key}:{route.level_key}",
         }
-        rates = (
-            (Scope.ACCOUNT, ceilings.account_rate),
-            (Scope.RUN, ceilings.campaign_rates.get(definition.campaign, definition.throughput.rate)),
-            (Scope.DEVICE, ceilings.device_rates.get(route.level_key, ceilings.device_rate)),
-        )
-        levels = [Level(keys[scope], rate.count, rate.per) for scope, rate in rates if rate is not None]
+        levels = [Level(keys[scope], rate.count, rate.per) for scope, rate in rates(ceilings, definition, route)]
         budgets = [
             Budget(keys[scope], allowance.segments, *allowance.period_of(now, allowance.zone))
             for scope, allowance in allowances(ceilings, self.zone, definition)

@@ -106,9 +106,10 @@ class Placer:
             placement = _placement(moment, names, self._now)
             return _Group(lambda _: 0, lambda _: placement)
         over = self._schedule.spread.over
-        turn = max(SHORTEST_TURN, over / TURNS)
-        offset = offsets(max(1, self._people.get(names, 0)), over, self._schedule.spread.ramp)
-        last = max(0, self._people.get(names, 0) - 1)
+        people = max(1, self._people.get(names, 0))
+        longest = max(SHORTEST_TURN, over / TURNS)
+        turn = longest if over / people < longest else timedelta.resolution  # so few have each a moment of their own
+        offset, last = offsets(people, over, self._schedule.spread.ramp), people - 1
         hours = self._timetable.hours(clocks)
         return _Group(
             # A table that grew since it was counted: whoever came in last goes with the last.

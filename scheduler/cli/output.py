@@ -115,12 +115,23 @@ def print_run(summary: Mapping[str, Any]) -> None:
             ("state", f"{state}: {summary['reason']}" if "reason" in summary else state),
             ("started", _to_the_second(summary["started_at"])),
             ("finished", _to_the_second(summary["finished_at"])),
+            ("forecast", _span(summary.get("forecast"))),
+            ("happened", _span(summary.get("happened"))),
             ("segments", f"{summary['segments']:,}"),
             ("requests", f"{requests['send']:,} to send, {requests['read']:,} to read receipts"),
         ]
     )
     typer.echo()
     print_counts(summary["recipients"])
+
+
+def _span(times: Mapping[str, str | None] | None) -> str:
+    """From the first to the last text; empty where nothing is known of them."""
+    if not times:
+        return ""
+    first, last = _to_the_second(times["first_send_at"]), _to_the_second(times["last_send_at"])
+    day = f"{first[:10]} "
+    return f"{first.removesuffix(' UTC')} to {last.removeprefix(day) or 'more than a year later'}"
 
 
 def _to_the_second(moment: str | None) -> str:

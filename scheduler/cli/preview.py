@@ -1,11 +1,10 @@
 """What `campaigns plan` shows: a plan made, counted and thrown away."""
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import islice
-from operator import attrgetter
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -13,19 +12,21 @@ from campaigns.audience import AudienceProblem
 from campaigns.batching import NO_LIMIT, BatchLimits, into_batches
 from campaigns.definition import Definition, DeviceMode, Rate
 from campaigns.definition.durations import format_duration
+from campaigns.definition.schedule import Otherwise
 from campaigns.figures import PlanSummary, VariantSummary
-from campaigns.forecast import Forecast, Group, forecast
+from campaigns.forecast import Agenda, Day, Forecast, forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.periods import Allowance
 from campaigns.planning import plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.segments import segmentation
-from campaigns.timing.placing import Departure, Placer, hours_of
+from campaigns.timing.placing import Placer
 from campaigns.timing.recurrence import SEARCH, recurrence_of
 from scheduler.cli.output import local_time, print_counts, print_facts, print_table, say
 from scheduler.intake import allowances_of, limits_of, list_of, rates_of, too_dear
 from scheduler.report import utc
-from worker.limits import Scope, routes
+from worker.ceilings import Ceilings
+from worker.limits import Scope, gates, routes
 from worker.settings import Settings
 
 RUNS: Final = 3
@@ -33,6 +34,11 @@ RUNS: Final = 3
 
 ZONES: Final = 12
 """So many groups of people with the same clocks are shown."""
+
+DAYS: Final = 14
+"""So many days are shown one by one."""
+
+TOO_FAR: Final = "more than a year later"
 
 REASONS: Final = 3
 """So many rows of each state that is not sent to are shown as examples."""
@@ -43,7 +49,7 @@ class Preview:
     """What a campaign would do. `reasons` say why some get nothing.
 
     `rates` and `budgets` are those of all its devices together. `runs` are the next moments of a campaign that repeats;
-    all else is about the first of them. `groups` are its people by their clocks.
+    all else is about the first of them.
     """
 
     definition: Definition
@@ -55,7 +61,6 @@ class Preview:
     budgets: tuple[Allowance, ...]
     reasons: tuple[str, ...]
     runs: tuple[datetime, ...]
-    groups: tuple[Group, ...]
     forecast: Forecast | None
 
 
@@ -66,13 +71,13 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
     placer = Placer(definition.schedule, now, firing=runs[0] if runs else None)
     plan = plan_recipients(definition, placer=placer)
     limits = limits_of(definition, settings)
-    requests, reasons, groups = 0, dict[RecipientState, list[str]](), _Groups(definition)
+    requests, reasons, agenda = 0, dict[RecipientState, list[str]](), Agenda(definition.schedule)
     try:
         for chunk in into_batches(plan, limits):
+            agenda.add(chunk)
             for row, batch in chunk:
-                if row.state is RecipientState.PENDING and row.departure and batch is not None:
+                if row.state is RecipientState.PENDING and batch is not None:
                     requests = max(requests, batch + 1)
-                    groups.add(row.departure, 1, row.segments)
                 elif len(known := reasons.setdefault(row.state, [])) < REASONS:
                     reason = f"{row.state.value}: {row.reason}"
                     if reason not in known:
@@ -86,46 +91,20 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
     if list_of(definition) is not None:
         requests, placed = 1, placer.everybody()  # one request; the gateway knows for how many
         if placed.departure is not None and placed.state is RecipientState.PENDING:
-            groups.add(placed.departure, 0, segmentation(definition.message).segments)
-    rates, budgets, found = _rates(definition, settings), _budgets(definition, settings), groups.found()
+            agenda.add_batch(placed.departure, 0, segmentation(definition.message).segments)
+    shared, phones = gates(Ceilings.from_settings(settings), settings.zone, definition)
     return Preview(
         definition,
         plan.hash,
         plan.summary,
         limits,
         requests,
-        rates,
-        budgets,
+        _rates(definition, settings),
+        _budgets(definition, settings),
         tuple(reason for state in RecipientState for reason in reasons.get(state, ())),
         runs,
-        found,
-        forecast(found, rates=rates, budgets=budgets),
+        forecast(agenda, shared, phones),
     )
-
-
-class _Groups:
-    """Adds up who goes by the same clocks."""
-
-    def __init__(self, definition: Definition) -> None:
-        self._schedule = definition.schedule
-        self._found: dict[str, Group] = {}
-
-    def add(self, departure: Departure, people: int, segments: int) -> None:
-        known = self._found.get(departure.zones)
-        if known is None:
-            hours = hours_of(self._schedule, departure.zones)
-            known = Group(departure.zones, 0, 0, departure.at, departure.at, hours)
-        self._found[departure.zones] = Group(
-            known.zones,
-            known.people + people,
-            known.segments + segments,
-            min(known.first, departure.at),
-            max(known.last, departure.at),
-            known.hours,
-        )
-
-    def found(self) -> tuple[Group, ...]:
-        return tuple(sorted(self._found.values(), key=attrgetter("first", "zones")))
 
 
 def _rates(definition: Definition, settings: Settings) -> tuple[Rate, ...]:
@@ -208,16 +187,21 @@ def preview_json(seen: Preview) -> dict[str, Any]:
         "first_send_at": utc(estimate.first_send_at) if estimate else None,
         "last_send_at": utc(last),
         "followed_until": utc(last + definition.follow.until) if last else None,
-        "limited_by": str(estimate.limit) if estimate and estimate.limit else None,
+        "limited_by": estimate.limited_by or None if estimate else None,
+        "too_late": estimate.late if estimate else 0,
         "runs": [utc(moment) for moment in seen.runs],
+        "days": [
+            {"date": day.date.isoformat(), "texts": day.texts, "segments": day.segments}
+            for day in (estimate.days if estimate else ())
+        ],
         "zones": [
             {
                 "zones": group.zones.split(","),
                 "recipients": group.people,
-                "first_send_at": utc(group.first),
-                "last_send_at": utc(ends),
+                "first_send_at": utc(group.first_send_at),
+                "last_send_at": utc(group.last_send_at),
             }
-            for group, ends in zip(seen.groups, estimate.last_of if estimate else (), strict=False)
+            for group in (estimate.groups if estimate else ())
             if group.zones
         ],
     }
@@ -245,6 +229,9 @@ def print_preview(seen: Preview) -> None:
     if summary.audience:
         say("")
         print_counts({"audience": summary.audience} | {state.value: n for state, n in _counts(summary).items()})
+    if seen.forecast and len(seen.forecast.days) > 1:
+        say("")
+        _print_days(seen.forecast.days)
     _print_texts(summary)
     if summary.longest_text:
         cost = segmentation(summary.longest_text)
@@ -293,12 +280,30 @@ def _timing(seen: Preview) -> list[tuple[str, str]]:
     return [
         ("repeats", _repeats(seen)),
         ("first send", local_time(estimate.first_send_at, zone)),
-        ("last send", local_time(last, zone) or "more than a year later: raise the rate or widen the window"),
-        ("limited by", f"{estimate.limit}, in segments" if estimate.limit else ""),
+        ("last send", local_time(last, zone) or f"{TOO_FAR}: raise the rate or widen the window"),
+        ("limited by", f"{estimate.limited_by}, in segments" if estimate.limit else ""),
+        ("too late", _late(seen, estimate)),
         ("spread", _spread(seen)),
-        ("by zone", "\n".join(_by_zone(seen, estimate))),
+        ("by zone", "\n".join(_by_zone(estimate))),
         ("followed", f"until {local_time(last + seen.definition.follow.until, zone)} at the latest" if last else ""),
     ]
+
+
+def _late(seen: Preview, estimate: Forecast) -> str:
+    late = seen.definition.schedule.if_late
+    if not estimate.late or late is None:
+        return ""
+    becomes = "held" if late.otherwise is Otherwise.HOLD else "skipped"
+    return f"{estimate.late:,} get no turn within {format_duration(late.within)} and will be {becomes}"
+
+
+def _print_days(days: Sequence[Day]) -> None:
+    """How many texts leave on each day of the campaign's zone."""
+    rows = [(f"{day.date:%a %Y-%m-%d}", f"{day.texts:,}", f"{day.segments:,}") for day in days[:DAYS]]
+    if more := days[DAYS:]:
+        texts, segments = sum(day.texts for day in more), sum(day.segments for day in more)
+        rows.append((f"{len(more)} more days", f"{texts:,}", f"{segments:,}"))
+    print_table(("day", "texts", "segments"), rows, numeric=("texts", "segments"))
 
 
 def _repeats(seen: Preview) -> str:
@@ -315,17 +320,17 @@ def _spread(seen: Preview) -> str:
     return f"over {format_duration(spread.over)} of open window{begins}"
 
 
-def _by_zone(seen: Preview, estimate: Forecast) -> Iterator[str]:
+def _by_zone(estimate: Forecast) -> Iterator[str]:
     """From when to when people of each zone are sent to, by the clocks of the first of the zones they may be in."""
-    groups = [(group, ends) for group, ends in zip(seen.groups, estimate.last_of, strict=True) if group.zones]
-    for group, ends in groups[:ZONES]:
+    groups = [group for group in estimate.groups if group.zones]
+    for group in groups[:ZONES]:
         names = group.zones.split(",")
         zone = ZoneInfo(names[0])
         others = f" and {len(names) - 1} other zones at once" if names[1:] else ""
-        until = local_time(ends, zone) or "more than a year later"
-        yield f"{group.people:,} from {local_time(group.first, zone)}{others} until {until}"
+        first, last = (local_time(at, zone) or TOO_FAR for at in (group.first_send_at, group.last_send_at))
+        yield f"{group.people:,} from {first}{others} until {last}"
     if more := groups[ZONES:]:
-        yield f"{sum(group.people for group, _ in more):,} in {len(more):,} other zones"
+        yield f"{sum(group.people for group in more):,} in {len(more):,} other zones"
 
 
 def _requests(seen: Preview) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,13 +10,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.definition import Rate, Window
-from campaigns.forecast import HORIZON, Forecast, Group, forecast
+from campaigns.definition.schedule import Schedule
+from campaigns.forecast import HORIZON, Agenda, Day, Forecast, Gate, forecast
 from campaigns.periods import Allowance, day_of, month_of
+from campaigns.timing.placing import Departure
 
 ROME = ZoneInfo("Europe/Rome")
 MONDAY = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)  # 09:00 in Rome
 MINUTE = timedelta(minutes=1)
-WEEKDAYS = Window.model_validate({"days": "mon-fri", "from": "09:00", "to": "20:00"})
+WEEKDAYS = {"days": "mon-fri", "from": "09:00", "to": "20:00"}
+
+
+def agenda(window: dict[str, Any] | None = None) -> Agenda:
+    """An empty one for a campaign by the clocks of Rome."""
+    values: dict[str, Any] = {"timezone": "Europe/Rome", "local_time": "recipient"}
+    if window:
+        values["window"] = window
+    return Agenda(Schedule.model_validate(values))
+
+
+def add(
+    to: Agenda, people: int, zones: str = "", *, at: datetime, size: int = 1, latest: timedelta | None = None
+) -> None:
+    """People with one segment each, in requests of `size`, who may leave from `at` on."""
+    departure = Departure(zones, at, at + latest if latest else None)
+    for first in range(0, people, size):
+        count = min(size, people - first)
+        to.add_batch(departure, count, count)
+
+
+def first_open(window: dict[str, Any] | None, zone: ZoneInfo, start: datetime) -> datetime:
+    opens = Window.model_validate(window).hours(zone).next_open(start) if window else start
+    assert opens is not None
+    return opens
 
 
 def estimate(
@@ -23,13 +50,14 @@ def estimate(
     *,
     start: datetime = MONDAY,
     rates: Sequence[Rate] = (),
-    window: Window | None = None,
+    window: dict[str, Any] | None = None,
     budgets: Sequence[Allowance] = (),
+    size: int = 1,
 ) -> Forecast | None:
     """The forecast for people who all go by the clocks of Rome."""
-    hours = window.hours(ROME) if window else None
-    first = (hours.next_open(start) if hours else start) or start
-    return forecast([Group("", segments, segments, first, first, hours)], rates=rates, budgets=budgets)
+    made = agenda(window)
+    add(made, segments, at=first_open(window, ROME, start), size=size)
+    return forecast(made, Gate(tuple(rates), tuple(budgets)))
 
 
 def test_without_segments_there_is_no_forecast() -> None:
@@ -37,10 +65,11 @@ def test_without_segments_there_is_no_forecast() -> None:
 
 
 def test_without_rate_and_window_everything_leaves_at_the_start() -> None:
-    seen = estimate(1_000_000)
+    seen = estimate(10_000, size=100)
 
     assert seen is not None
     assert (seen.first_send_at, seen.last_send_at) == (MONDAY, MONDAY)
+    assert seen.days == (Day(MONDAY.date(), 10_000, 10_000),)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +106,7 @@ def test_what_does_not_fit_into_a_window_goes_on_in_the_next() -> None:
 
 
 def test_what_takes_over_a_year_has_no_end() -> None:
-    seen = estimate(1_000_000, rates=[Rate(1, timedelta(hours=1))], window=WEEKDAYS)
+    seen = estimate(20_000, rates=[Rate(1, timedelta(hours=1))], window=WEEKDAYS)
 
     assert seen is not None
     assert seen.first_send_at == MONDAY
@@ -86,7 +115,7 @@ def test_what_takes_over_a_year_has_no_end() -> None:
 
 TIMES = [time(hour, minute) for hour in range(24) for minute in (0, 59)]
 windows = st.builds(
-    lambda days, hours: Window.model_validate({"days": days, "from": hours[0], "to": hours[1]}),
+    lambda days, hours: {"days": days, "from": hours[0], "to": hours[1]},
     st.frozensets(st.integers(0, 6), min_size=1),
     st.tuples(st.sampled_from(TIMES), st.sampled_from(TIMES)).filter(lambda hours: hours[0] != hours[1]),
 )
@@ -99,15 +128,16 @@ windows = st.builds(
     start=st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31)),  # noqa: DTZ001 - made aware below
 )
 def test_it_is_what_walking_segment_by_segment_finds(
-    segments: int, count: int, window: Window, start: datetime
+    segments: int, count: int, window: dict[str, Any], start: datetime
 ) -> None:
     # given
     rate, begin = Rate(count, timedelta(hours=1)), start.replace(tzinfo=UTC, microsecond=0)
 
     # when every segment waits for its turn after the one before, and for the window
-    moment = window.next_open(begin, ROME)
+    hours = Window.model_validate(window)
+    moment = hours.next_open(begin, ROME)
     for _ in range(segments - 1):
-        moment = window.next_open(moment + rate.per / rate.count, ROME)
+        moment = hours.next_open(moment + rate.per / rate.count, ROME)
 
     # then
     seen = estimate(segments, start=begin, rates=[rate], window=window)
@@ -144,7 +174,7 @@ def test_a_rate_spreads_what_is_left_for_the_last_day() -> None:
 
 
 def test_a_budget_that_would_take_more_than_a_year_has_no_end() -> None:
-    seen = estimate(1_000_000, budgets=[Allowance(10, day_of, ROME)])
+    seen = estimate(10_000, budgets=[Allowance(10, day_of, ROME)])
 
     assert seen is not None
     assert seen.last_send_at is None
@@ -153,21 +183,28 @@ def test_a_budget_that_would_take_more_than_a_year_has_no_end() -> None:
 # Several zones.
 
 TOKYO, NEW_YORK = ZoneInfo("Asia/Tokyo"), ZoneInfo("America/New_York")
-MORNINGS = Window.model_validate({"days": "mon-fri", "from": "09:00", "to": "10:00"})
+MORNINGS = {"days": "mon-fri", "from": "09:00", "to": "10:00"}
+SUNDAY = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
 
-def mornings(segments: int, zone: ZoneInfo, *, turns: timedelta = timedelta(0)) -> Group:
-    """People who may be sent to between 9 and 10 by the clocks of `zone`, from Monday on."""
-    hours = MORNINGS.hours(zone)
-    first = hours.next_open(datetime(2026, 11, 30, tzinfo=UTC)) or MONDAY
-    return Group(zone.key, segments, segments, first, hours.after(first, turns) or first, hours)
+def mornings(*people: tuple[int, ZoneInfo]) -> Agenda:
+    """People who may be sent to between 9 and 10 by the clocks of their zone, from Monday on."""
+    made = agenda(MORNINGS)
+    for count, zone in people:
+        add(made, count, zone.key, at=first_open(MORNINGS, zone, SUNDAY))
+    return made
+
+
+def last_of(seen: Forecast) -> dict[str, str]:
+    """When the last of each zone leaves, in UTC."""
+    return {group.zones: f"{group.last_send_at:%a %H:%M}" for group in seen.groups if group.last_send_at}
 
 
 def test_everybody_goes_by_their_own_clocks() -> None:
-    seen = forecast([mornings(5, ROME), mornings(5, NEW_YORK), mornings(5, TOKYO)], rates=[])
+    seen = forecast(mornings((5, ROME), (5, NEW_YORK), (5, TOKYO)), Gate())
 
     assert seen is not None
-    assert [f"{moment:%a %H}" for moment in seen.last_of if moment] == ["Mon 08", "Mon 14", "Mon 00"]
+    assert last_of(seen) == {TOKYO.key: "Mon 00:00", ROME.key: "Mon 08:00", NEW_YORK.key: "Mon 14:00"}
     assert (seen.first_send_at.hour, seen.last_send_at, seen.limit) == (0, MONDAY + timedelta(hours=6), None)
 
 
@@ -175,38 +212,98 @@ def test_a_rate_is_shared_and_used_by_whoever_is_open() -> None:
     # given 100 people in Rome and 30 in New York, and 60 an hour
     rate = Rate(60, timedelta(hours=1))
 
-    seen = forecast([mornings(100, ROME), mornings(30, NEW_YORK)], rates=[rate])
+    seen = forecast(mornings((100, ROME), (30, NEW_YORK)), Gate((rate,)))
 
     # then New York goes while Rome is closed, and Rome goes on the next day
     assert seen is not None
-    rome, new_york = seen.last_of
-    assert new_york == MONDAY + timedelta(hours=6, minutes=29)
-    assert rome == MONDAY + timedelta(days=1, minutes=39)
-    assert (seen.last_send_at, seen.limit) == (rome, rate)
+    assert last_of(seen) == {ROME.key: "Tue 08:39", NEW_YORK.key: "Mon 14:29"}
+    assert seen.limit == rate
 
 
 def test_a_budget_is_shared_by_all_zones() -> None:
     budget = Allowance(50, day_of, ROME)
 
-    seen = forecast([mornings(60, TOKYO), mornings(30, ROME)], rates=[Rate(1_000, MINUTE)], budgets=[budget])
+    seen = forecast(mornings((60, TOKYO), (30, ROME)), Gate((Rate(1_000, MINUTE),), (budget,)))
 
     assert seen is not None
-    tokyo, rome = seen.last_of
-    assert [f"{moment:%a %H:%M}" for moment in (tokyo, rome) if moment] == ["Tue 00:00", "Tue 08:00"]
+    assert last_of(seen) == {TOKYO.key: "Tue 00:00", ROME.key: "Tue 08:00"}
     assert seen.limit == budget
+    assert [day.texts for day in seen.days] == [50, 40]
+
+
+def test_phones_share_the_work_and_each_keeps_its_own_limits() -> None:
+    phone = Gate((Rate(30, MINUTE),), (Allowance(60, day_of, ROME),))
+    made = agenda()
+    add(made, 150, at=MONDAY)
+
+    seen = forecast(made, Gate(), [phone, phone])
+
+    assert seen is not None
+    assert [day.texts for day in seen.days] == [120, 30]
+    assert seen.last_send_at == datetime(2026, 11, 30, 23, tzinfo=UTC) + 14 * timedelta(seconds=2)
+    assert seen.limited_by == "60 a day on each phone"
+
+
+def test_requests_that_do_not_fill_a_window_exactly_leave_room_in_it() -> None:
+    # given requests of 7 at 30 a minute: four fit into any minute, and not four and a bit
+    made = agenda()
+    add(made, 35, at=MONDAY, size=7)
+
+    seen = forecast(made, Gate((Rate(30, MINUTE),)))
+
+    assert seen is not None
+    assert seen.last_send_at == MONDAY + MINUTE
 
 
 def test_a_spread_ends_with_the_turn_of_the_last() -> None:
-    seen = forecast([mornings(5, ROME, turns=timedelta(minutes=90))], rates=[Rate(30, MINUTE)])
+    made = agenda(WEEKDAYS)
+    for turn in range(11):
+        add(made, 1, at=MONDAY + turn * timedelta(minutes=9))
+
+    seen = forecast(made, Gate((Rate(30, MINUTE),)))
 
     assert seen is not None
-    assert (seen.last_send_at, seen.limit) == (MONDAY + timedelta(days=1, minutes=30), None)
+    assert (seen.last_send_at, seen.limit) == (MONDAY + timedelta(minutes=90), None)
+
+
+def test_two_who_share_a_turn_do_not_make_the_rate_decide() -> None:
+    made = agenda()
+    for turn in range(11):
+        add(made, 2, at=MONDAY + turn * timedelta(minutes=9))
+
+    seen = forecast(made, Gate((Rate(30, MINUTE),)))
+
+    assert seen is not None
+    assert (seen.last_send_at, seen.limit) == (MONDAY + timedelta(minutes=90, seconds=2), None)
+
+
+def test_who_would_get_no_turn_in_time_is_counted_and_takes_nobodys_place() -> None:
+    made = agenda()
+    add(made, 5, at=MONDAY, latest=timedelta(minutes=2))
+    add(made, 1, at=MONDAY + timedelta(minutes=3))
+
+    seen = forecast(made, Gate((Rate(1, MINUTE),)))
+
+    assert seen is not None
+    assert (seen.late, seen.last_send_at) == (2, MONDAY + timedelta(minutes=3))
+    assert sum(day.texts for day in seen.days) == 4
+
+
+def test_moments_need_not_come_in_the_order_of_the_plan() -> None:
+    made = agenda()
+    for minute in (3, 1, 2):
+        add(made, 1, at=MONDAY + minute * MINUTE)
+
+    seen = forecast(made, Gate((Rate(1, timedelta(minutes=2)),)))
+
+    assert seen is not None
+    assert (seen.first_send_at, seen.last_send_at) == (MONDAY + MINUTE, MONDAY + 5 * MINUTE)
 
 
 def test_what_never_ends_is_named() -> None:
     rate = Rate(1, timedelta(hours=1))
 
-    seen = forecast([mornings(5_000, ROME)], rates=[Rate(30, MINUTE), rate])
+    seen = forecast(mornings((5_000, ROME)), Gate((Rate(30, MINUTE), rate)))
 
     assert seen is not None
     assert (seen.last_send_at, seen.limit) == (None, rate)

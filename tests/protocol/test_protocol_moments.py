@@ -6,12 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from campaigns.lifecycle import BatchState, RecipientState
-from campaigns.timing.placing import SHORTEST_TURN, TURNS
 from tests.protocol.bench import Bench, exactly_once
 from tests.protocol.scripted_gateway import LISTS, Answers, Send, Stores
 from worker.dispatch import Dispatched
 
-HOUR = timedelta(hours=1)
 ROME, TOKYO, NEW_YORK = "+393331234567", "+819012345678", "+12125550123"
 WORLD = f"recipients: [{{number: '{ROME}'}}, {{number: '{TOKYO}'}}, {{number: '{NEW_YORK}'}}]"
 FILE = "campaign: sale\nmessage: Ciao\naudience: {{{audience}}}\nschedule: {{timezone: Europe/Rome, {schedule}}}\n"
@@ -24,12 +22,6 @@ def drop(bench: Bench, schedule: str, audience: str = WORLD, *, more: str = "") 
 
 def at(text: str) -> datetime:
     return datetime.fromisoformat(f"2026-12-{text}").replace(tzinfo=UTC)
-
-
-def in_turn(offset: timedelta, over: timedelta) -> timedelta:
-    """A moment of a spread by its turns, of which there are a thousand."""
-    turn = max(SHORTEST_TURN, over / TURNS)
-    return offset // turn * turn
 
 
 def sent_at(bench: Bench) -> dict[str, datetime]:
@@ -113,7 +105,7 @@ def test_a_spread_sends_evenly_and_no_more(bench: Bench) -> None:
     bench.finish_from_due_to_due(run_id)
 
     times = sorted(message.at for message in bench.gateway.stored)
-    assert times == [at("01T11:00") + in_turn(timedelta(minutes=5) * place, HOUR) for place in range(12)]
+    assert times == [at("01T11:00") + timedelta(minutes=5) * turn for turn in range(12)]
     assert exactly_once(bench, run_id)
 
 
@@ -262,6 +254,6 @@ def test_a_budget_that_is_raised_lets_nobody_go_before_their_turn(bench: Bench) 
     assert bench.drop(text).run_id == run_id
     bench.finish_from_due_to_due(run_id)
 
-    turns = [at("01T09:00") + in_turn(place * HOUR, 6 * HOUR) for place in range(6)]
-    turns[1:3] = at("01T10:00"), at("01T11:30")  # one is seen every five minutes, the other had waited for the budget
+    late = at("01T11:30")
+    turns = [max(at("01T09:00") + timedelta(hours=turn), late if turn == 2 else at("01T09:00")) for turn in range(6)]
     assert sorted(message.at for message in bench.gateway.stored) == turns

@@ -1,6 +1,7 @@
 """The books: how many recipients are in which state, and what it took."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -11,11 +12,16 @@ from worker.store.models import Attempt, Recipient
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Counts of one run. `by_state` sums up to the audience; `segments` are those of texts handed to the gateway."""
+    """Counts of one run. `by_state` sums up to the audience; `segments` are those of texts handed to the gateway.
+
+    `first_send_at`, `last_send_at`: when requests were made, without those proven not sent; None: none was.
+    """
 
     by_state: dict[RecipientState, int]
     segments: int
     send_requests: int
+    first_send_at: datetime | None
+    last_send_at: datetime | None
 
     @property
     def audience(self) -> int:
@@ -34,10 +40,15 @@ def books(session: Session, run_id: int) -> Books:
         .where(Recipient.run_id == run_id)
         .group_by(col(Recipient.state))
     ).all()
-    requests = session.exec(select(sa.func.count()).select_from(Attempt).where(Attempt.run_id == run_id)).one()
+    left_at = sa.case((col(Attempt.outcome) != "not_sent", col(Attempt.started_at)))
+    requests, first, last = session.exec(
+        select(sa.func.count(), sa.func.min(left_at), sa.func.max(left_at)).where(col(Attempt.run_id) == run_id)
+    ).one()
     by_state = {RecipientState(state): count for state, count, _ in rows}
     return Books(
         {state: by_state[state] for state in RecipientState if state in by_state},
         sum(segments or 0 for _, _, segments in rows),
         requests,
+        first,
+        last,
     )

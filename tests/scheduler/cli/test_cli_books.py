@@ -80,6 +80,7 @@ def test_the_json_of_a_campaign_is_the_one_that_scripts_know(run: Cli, planned: 
         "requests": {"send": 0, "read": 0},
         "started_at": None,
         "finished_at": None,
+        "forecast": {"first_send_at": "2026-12-01T08:00:00Z", "last_send_at": "2026-12-01T08:00:02Z"},
     }
 
 
@@ -91,7 +92,7 @@ def test_a_reason_and_times_are_in_the_json_when_there_are_any(run: Cli, planned
 
     summary = json.loads(run("status", "--json", "spring-sale").stdout)
 
-    assert summary.keys() == SUMMARY_KEYS | {"reason"}
+    assert summary.keys() == SUMMARY_KEYS | {"forecast", "reason"}
     assert (summary["reason"], summary["started_at"]) == ("paused by hand", "2026-12-01T08:00:00Z")
 
 

@@ -70,7 +70,17 @@ SETTLING = "spring-sale: everything is sent, delivery reports are waited for unt
         ),
         ("", pause_account, ["spring-sale: sending", "Nothing is sent at the moment: no credits left"]),
         ("follow: {until: 48h}\n", settle, [f"{SETTLING} Thu 2026-12-03 10:00 {ROME} at most"]),
-        ("", complete, ["spring-sale: completed", f"Finished: Tue 2026-12-01 10:00 {ROME}", "2 delivered (arrived)"]),
+        (
+            "",
+            complete,
+            [
+                "spring-sale: completed",
+                f"Finished: Tue 2026-12-01 10:00 {ROME}",
+                f"Forecast: texts leave from Tue 2026-12-01 10:00 {ROME} to Tue 2026-12-01 10:00 {ROME}",
+                f"Happened: texts left from Tue 2026-12-01 10:00 {ROME} to Tue 2026-12-01 10:00 {ROME}",
+                "2 delivered (arrived)",
+            ],
+        ),
         ("", cancel, ["spring-sale: cancelled: cancelled by hand. What was sent before is still followed"]),
     ],
 )

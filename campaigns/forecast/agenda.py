@@ -1,0 +1,134 @@
+"""Every request of a plan by its moment, in the order in which they go."""
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from campaigns.batching import Placed
+from campaigns.definition.hours import Hours
+from campaigns.definition.schedule import Schedule
+from campaigns.lifecycle import RecipientState
+from campaigns.timing.placing import Departure, hours_of
+
+NEVER_US: Final = 2**62
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def to_us(moment: datetime) -> int:
+    """Microseconds since 1970."""
+    return (moment - _EPOCH) // MICROSECOND
+
+
+def from_us(moment_us: int) -> datetime:
+    """The moment, in UTC, so many microseconds after 1970."""
+    return _EPOCH + moment_us * MICROSECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Everybody who goes by the same clocks; `zones` as in a `Departure`. Aware times in UTC; None: over a year."""
+
+    zones: str
+    people: int
+    first_send_at: datetime | None
+    last_send_at: datetime | None
+
+
+class Agenda:
+    """Every request of a plan that is to be sent: what a forecast is made of. It takes some 30 bytes for each."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.zone: ZoneInfo = schedule.zone
+        self._schedule = schedule
+        self._lines: dict[str, Line] = {}
+        self._ordinals = 0
+
+    def add(self, chunk: Iterable[Placed]) -> None:
+        """Take up the requests of a chunk as `into_batches` gives it: all of them are whole."""
+        found: dict[int, tuple[Departure, list[int]]] = {}
+        for row, ordinal in chunk:
+            if ordinal is None or row.departure is None or row.state is not RecipientState.PENDING:
+                continue
+            known = found.get(ordinal)
+            if known is None:
+                known = found[ordinal] = row.departure, [0, 0]
+            known[1][0] += 1
+            known[1][1] += row.segments
+        for departure, (people, segments) in found.values():
+            self.add_batch(departure, people, segments)
+
+    def add_batch(self, departure: Departure, people: int, segments: int) -> None:
+        """Take up one request; they go in the order in which they come."""
+        line = self._lines.get(departure.zones)
+        if line is None:
+            line = self._lines[departure.zones] = Line(departure.zones, hours_of(self._schedule, departure.zones))
+        line.at.append(to_us(departure.at))
+        line.latest.append(to_us(departure.latest) if departure.latest else NEVER_US)
+        line.ordinals.append(self._ordinals)
+        line.people.append(people)
+        line.segments.append(segments)
+        self._ordinals += 1
+
+    def lines(self) -> list["Line"]:
+        """The requests by their clocks, each line in the order of its moments."""
+        return [line.in_order() for line in self._lines.values()]
+
+
+@dataclass(slots=True)
+class Line:
+    """The requests that go by the same clocks; `next` of them have gone. Times in microseconds since 1970."""
+
+    zones: str
+    hours: Hours | None
+    at: "array[int]" = field(default_factory=lambda: array("q"))
+    latest: "array[int]" = field(default_factory=lambda: array("q"))
+    ordinals: "array[int]" = field(default_factory=lambda: array("i"))
+    people: "array[int]" = field(default_factory=lambda: array("i"))
+    segments: "array[int]" = field(default_factory=lambda: array("i"))
+    next: int = 0
+    first_us: int = NEVER_US
+    last_us: int = NEVER_US
+    _floor_us: int = 0
+    _opens_us: int = 0
+    _closes_us: int = 0
+
+    def in_order(self) -> "Line":
+        """The same from its beginning, by moments."""
+        ordered = Line(self.zones, self.hours, self.at, self.latest, self.ordinals, self.people, self.segments)
+        if any(before > after for before, after in pairwise(self.at)):
+            order = sorted(range(len(self.at)), key=self.at.__getitem__)
+            for name in ("at", "latest", "ordinals", "people", "segments"):
+                column = getattr(self, name)
+                setattr(ordered, name, array(column.typecode, map(column.__getitem__, order)))
+        return ordered
+
+    def head(self, floor_us: int) -> tuple[int, int]:
+        """Who is next, as (when it waits since, ordinal): whoever waits longest goes first."""
+        return max(self.at[self.next], self._floor_us, floor_us), self.ordinals[self.next]
+
+    def opens_us(self, at_us: int) -> int:
+        """The first allowed moment from then on; `NEVER_US`: there is none."""
+        if self.hours is None or self._opens_us <= at_us < self._closes_us:
+            return at_us
+        opens = self.hours.next_open(from_us(at_us))
+        if opens is None:
+            return NEVER_US
+        closes = self.hours.closes_at(opens)
+        self._opens_us, self._closes_us = to_us(opens), to_us(closes) if closes else NEVER_US
+        return self._opens_us
+
+    def wait_until(self, opens_us: int) -> None:
+        """The window has closed: all who wait go on together when it opens."""
+        self._floor_us = opens_us
+
+    def group(self) -> Group:
+        is_done = self.next == len(self.at)
+        last = from_us(self.last_us) if is_done and self.last_us < NEVER_US else None
+        first = from_us(self.first_us) if self.first_us < NEVER_US else None
+        return Group(self.zones, sum(self.people), first, last)

@@ -1,0 +1,164 @@
+"""When the texts of a plan would leave: its requests, one by one, past their windows, rates and budgets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from heapq import heapify, heappop, heapreplace
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from campaigns.definition import Rate
+from campaigns.forecast.agenda import MICROSECOND, Agenda, Group, Line, from_us, to_us
+from campaigns.forecast.gates import Gate, Gates, Limit
+from campaigns.periods import Allowance, day_of
+
+HORIZON: Final = timedelta(days=366)
+"""What would take longer is a mistake in the rate or the window, and a date so far ahead would mean nothing."""
+
+HARDLY: Final = 0.01
+"""A limit that puts the end off by less than this part of the whole time decides nothing."""
+
+_FAR: Final = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """How many texts, and segments, leave on a day of the campaign's zone."""
+
+    date: date
+    texts: int
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Aware times in UTC. `last_send_at` is None when it lies more than a year after the first.
+
+    `limit` is the rate or budget that decides when the last text leaves, `is_of_phone`: of each of several phones;
+    None: the moments of people and their windows alone do. `late`: people who would miss their moment by more than
+    `if_late` allows, because others are before them.
+    """
+
+    first_send_at: datetime
+    last_send_at: datetime | None
+    limit: Rate | Allowance | None
+    is_of_phone: bool
+    days: tuple[Day, ...]
+    groups: tuple[Group, ...]
+    late: int
+
+    @property
+    def limited_by(self) -> str:
+        """The limit in words; empty where there is none."""
+        if self.limit is None:
+            return ""
+        return f"{self.limit} on each phone" if self.is_of_phone else str(self.limit)
+
+
+def forecast(agenda: Agenda, shared: Gate, phones: Sequence[Gate] = ()) -> Forecast | None:
+    """When these requests would leave if nothing else is sent and nothing fails; None when there are none.
+
+    It does what the scheduler does: whoever waits longest goes first, a closed window or a spent budget puts off all
+    who wait for it, and a request takes its segments from every limit at once. Without a rate everything leaves at its
+    moment: nobody knows how fast a gateway answers.
+    """
+    lines = agenda.lines()
+    if not lines:
+        return None
+    return _Simulation(lines, Gates(shared, phones), agenda.zone).run()
+
+
+class _Simulation:
+    def __init__(self, lines: Sequence[Line], gates: Gates, zone: ZoneInfo) -> None:
+        self._lines = lines
+        self._gates = gates
+        self._zone = zone
+        self._first_us = min(line.at[0] for line in lines)
+        self._ideal_us = max(line.at[-1] for line in lines)
+        self._now_us = self._first_us
+        self._floor_us = 0
+        self._waited_us: dict[int, tuple[int, Limit]] = {}
+        self._days: list[Day] = []
+        self._day_ends_us = 0
+        self._late = 0
+
+    def run(self) -> Forecast:
+        horizon_us = self._first_us + HORIZON // MICROSECOND
+        heap = self._heap()
+        while heap:
+            since_us, _, index = heap[0]
+            line = self._lines[index]
+            place = line.next
+            cost = line.segments[place]
+            start_us = max(since_us, self._now_us)
+            way = self._gates.next_way(cost, start_us)
+            if way.at_us > horizon_us:
+                break
+            if way.at_us > line.latest[place]:
+                self._late += line.people[place]
+                self._advance(heap, line, index)
+                continue
+            if way.because is not None:
+                self._blame(way.because, way.at_us - start_us)
+            if way.is_spent:
+                self._floor_us = self._now_us = way.at_us  # who waited until then goes in the order of the plan
+                heap = self._heap()
+            elif (opens_us := line.opens_us(way.at_us)) > way.at_us:
+                line.wait_until(opens_us)
+                if opens_us > horizon_us:
+                    heappop(heap)
+                else:
+                    heapreplace(heap, (*line.head(self._floor_us), index))
+            else:
+                for limit in way.limits:
+                    limit.take(cost, way.at_us)
+                self._send(line, way.at_us)
+                self._advance(heap, line, index)
+        return self._found()
+
+    def _heap(self) -> list[tuple[int, int, int]]:
+        heap = [
+            (*line.head(self._floor_us), index) for index, line in enumerate(self._lines) if line.next < len(line.at)
+        ]
+        heapify(heap)
+        return heap
+
+    def _advance(self, heap: list[tuple[int, int, int]], line: Line, index: int) -> None:
+        line.next += 1
+        if line.next < len(line.at):
+            heapreplace(heap, (*line.head(self._floor_us), index))
+        else:
+            heappop(heap)
+
+    def _send(self, line: Line, at_us: int) -> None:
+        self._now_us = line.last_us = at_us
+        line.first_us = min(line.first_us, at_us)
+        texts, segments = line.people[line.next], line.segments[line.next]
+        if at_us >= self._day_ends_us:
+            at = from_us(at_us)
+            self._day_ends_us = to_us(day_of(at, self._zone)[1])
+            self._days.append(Day(at.astimezone(self._zone).date(), texts, segments))
+        else:
+            today = self._days[-1]
+            self._days[-1] = Day(today.date, today.texts + texts, today.segments + segments)
+
+    def _blame(self, limit: Limit, wait_us: int) -> None:
+        before, _ = self._waited_us.get(id(limit), (0, limit))
+        self._waited_us[id(limit)] = before + wait_us, limit
+
+    def _found(self) -> Forecast:
+        is_whole = all(line.next == len(line.at) for line in self._lines)
+        last_us = self._now_us
+        decides = not is_whole or last_us - self._ideal_us > HARDLY * (last_us - self._first_us)
+        waited = self._waited_us.values() if decides else ()
+        _, slowest = max(waited, key=lambda entry: entry[0], default=(0, None))
+        groups = [line.group() for line in self._lines]
+        return Forecast(
+            first_send_at=from_us(self._first_us),
+            last_send_at=from_us(last_us) if is_whole else None,
+            limit=slowest.limit if slowest else None,
+            is_of_phone=slowest is not None and self._gates.is_of_phone(slowest),
+            days=tuple(self._days),
+            groups=tuple(sorted(groups, key=lambda group: (group.first_send_at or _FAR, group.zones))),
+            late=self._late,
+        )
