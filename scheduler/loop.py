@@ -38,11 +38,17 @@ TICKS: Final[Mapping[Tick, float]] = {
 """Every tick and how many seconds lie between two of its calls."""
 
 
+IDLE_SECONDS: Final = 0.3
+"""How often it is asked whether anything is to be sent while nothing is: asking cost a third of an idle service. What
+`start` begins is looked at at once, what a person resumes within this time."""
+
+
 class Clockwork:
     """Calls ticks in the background until it is stopped. A tick that fails is logged and called again next time."""
 
     def __init__(self, runtime: Runtime, ticks: Mapping[Tick, float] = TICKS) -> None:
         self._runtime = runtime
+        self._rests_until_seconds = 0.0
         # One thread a tick: a slow read of receipts must not keep batches waiting.
         self._scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(len(ticks))})
         for tick, seconds in ticks.items():
@@ -58,7 +64,7 @@ class Clockwork:
 
     def _call(self, tick: Tick) -> None:
         try:
-            tick(self._runtime, self._runtime.clock.now())
+            self._carry_out(tick)
         except LostLead:
             get_logger().warning("tick.fenced", tick=tick.__name__)  # another process does this now
         except OperationalError as error:
@@ -66,6 +72,16 @@ class Clockwork:
             get_logger().warning("tick.failed", tick=tick.__name__, problem=type(error.orig).__name__)
         except Exception:
             get_logger().exception("tick.failed", tick=tick.__name__)
+
+    def _carry_out(self, tick: Tick) -> None:
+        clock = self._runtime.clock
+        if tick is drain and clock.elapsed_seconds() < self._rests_until_seconds:
+            return
+        done = tick(self._runtime, clock.now())
+        if tick is drain:
+            self._rests_until_seconds = clock.elapsed_seconds() + IDLE_SECONDS if done.get("idle") else 0.0
+        elif done.get("started"):
+            self._rests_until_seconds = 0.0
 
     def start(self) -> None:
         """Begin."""

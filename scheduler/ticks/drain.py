@@ -35,7 +35,7 @@ def drain(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Enqueue due batches of running runs whose window is open, to each its share; the others wait for it to open."""
     with runtime.store.read() as session:
         if not runs.any_at_work(session, runtime.account_id):
-            return {"enqueued": 0}
+            return {"enqueued": 0, "idle": 1}
         everybody = queue.demands(session, runtime.account_id, now=now)
     demands = [demand for demand in everybody if runtime.includes(demand.run_id)]
     if not any(demand.has_due for demand in demands):
