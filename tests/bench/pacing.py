@@ -117,9 +117,9 @@ def send_two_at_once(servers: Servers, *, slow: int, fast: int, seconds: float, 
     with Installation(servers, NO_DEVICE_RATE) as world:
         world.start("scheduler", *["worker"] * workers)
         # The slow one has begun and goes on until after the end.
-        world.drop("slow", recipients=int(slow * (seconds + 60)), batch_size=BATCH_SIZE, rate=f"{slow}/second")
+        world.drop("slow", recipients=int(slow * (seconds + 60)), rate=f"{slow}/second")
         world.wait(lambda: world.stored() > 1, "sending")
-        world.drop("fast", recipients=int(fast * seconds * SPARE), batch_size=BATCH_SIZE, rate=f"{fast}/second")
+        world.drop("fast", recipients=int(fast * seconds * SPARE), rate=f"{fast}/second")
         world.wait(lambda: any(grant.campaign == "fast" for grant in world.grants()), "sending both")
         time.sleep(seconds + 1)
         world.kill_all()
