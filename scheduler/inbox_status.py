@@ -14,6 +14,7 @@ from worker.runtime import Runtime
 from worker.store import accounts, counts, inbox, runs
 from worker.store.inbox import InboxEntry
 from worker.store.runs import RunView
+from worker.store.variants import GroupOutcome, group_outcomes
 
 REFRESH_EVERY: Final = timedelta(seconds=2)
 COUNTING_SHARE: Final = 50
@@ -111,6 +112,7 @@ class StatusBoard:
     def _status(self, runtime: Runtime, key: str, run: RunView, paused: str, now: datetime) -> RunStatus:
         by_state: Mapping[RecipientState, int] = {}
         happened = None
+        groups: tuple[GroupOutcome, ...] = ()
         if run.planned_at is not None and run.state is RunState.SCHEDULED:
             planned = run.plan_summary.get("counts", {})
             by_state = {state: planned[state.value] for state in RecipientState if planned.get(state.value)}
@@ -118,6 +120,7 @@ class StatusBoard:
             started = runtime.clock.elapsed_seconds()
             with runtime.store.read() as session:
                 books = counts.books(session, run.id)
+                groups = group_outcomes(session, run, now=now)
             by_state = books.by_state
             if run.sent_at is not None and books.first_send_at is not None and books.last_send_at is not None:
                 happened = books.first_send_at, books.last_send_at
@@ -129,7 +132,9 @@ class StatusBoard:
         if run.moment != runs.ONCE:
             with runtime.store.read() as session:
                 others = tuple(runs.latest_runs(session, run.campaign_id, but=run.id, most=OTHER_RUNS))
-        return RunStatus(run, by_state, account_paused, definition.schedule, list_of(definition), happened, others)
+        return RunStatus(
+            run, by_state, account_paused, definition.schedule, list_of(definition), happened, others, groups
+        )
 
     def _warn(self, folder: Path, error: OSError) -> None:
         if folder not in self._unwritable:

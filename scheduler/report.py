@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
+from scheduler.variant_words import outcomes_json
 from worker.store.counts import Books
 from worker.store.engine import Store
 from worker.store.exports import COLUMNS, Exported, export_pages
 from worker.store.repetitions import moment_of
 from worker.store.runs import RunView
+from worker.store.variants import GroupOutcome
 
 _FORMULA: Final = frozenset(
     "=+-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
@@ -22,10 +24,11 @@ whoever filled in some form, and a report is opened by somebody else."""
 _NUMBER: Final = re.compile(r"\+[0-9]{1,15}")
 
 
-def run_summary(run: RunView, books: Books) -> dict[str, Any]:
+def run_summary(run: RunView, books: Books, groups: Sequence[GroupOutcome] = ()) -> dict[str, Any]:
     """The object with which `run --json` and `status --json` end: counts by state add up to the audience.
 
-    Times are ISO 8601 in UTC, or None. `reason`, `moment`, `forecast` and `happened` are there only when known.
+    Times are ISO 8601 in UTC, or None. `reason`, `moment`, `forecast` and `happened` are there only when known,
+    `variants` and `control` only for `groups`.
     """
     moment = moment_of(run.moment)
     summary: dict[str, Any] = {
@@ -44,6 +47,7 @@ def run_summary(run: RunView, books: Books) -> dict[str, Any]:
         summary["forecast"] = {name: expected[name] for name in ("first_send_at", "last_send_at")}
     if run.sent_at is not None and books.first_send_at is not None:
         summary["happened"] = {"first_send_at": utc(books.first_send_at), "last_send_at": utc(books.last_send_at)}
+    summary |= outcomes_json(groups)
     return summary | {"reason": run.reason} if run.reason else summary
 
 

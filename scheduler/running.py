@@ -1,7 +1,7 @@
 """`campaigns run`: plan, send and follow some campaigns to their end in this one process."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from worker.settings import Settings
 from worker.store import accounts, counts, doubts, held, queue, runs
 from worker.store.counts import Books
 from worker.store.runs import RunView
+from worker.store.variants import GroupOutcome, group_outcomes
 
 LOOK_SECONDS: Final = 0.2
 """How often progress is read and shown."""
@@ -37,12 +38,16 @@ UNHAPPY: Final = (RecipientState.FAILED, RecipientState.EXPIRED, RecipientState.
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One run at one moment. `account_reason` is why its account is paused; empty if it is not."""
+    """One run at one moment. `account_reason` is why its account is paused; empty if it is not.
+
+    `groups` are its variants and its control group, counted at the end alone.
+    """
 
     run: RunView
     books: Books
     in_flight: int
     account_reason: str
+    groups: tuple[GroupOutcome, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ def run_files(
             if problem:
                 return Outcome(Exit.STOPPED, (), problem)
             _take_up_all(runtime, definitions, told)
-            return _work(runtime, stop, shown)
+            return _with_groups(runtime, _work(runtime, stop, shown))
     finally:
         lock.release()
         runtime.close()
@@ -197,6 +202,13 @@ def look(runtime: Runtime) -> tuple[Progress, ...]:
             )
             for run_id in sorted(runtime.only_runs or ())
         )
+
+
+def _with_groups(runtime: Runtime, outcome: Outcome) -> Outcome:
+    now = runtime.clock.now()
+    with runtime.store.read() as session:
+        progress = [replace(p, groups=group_outcomes(session, p.run, now=now)) for p in outcome.progress]
+    return replace(outcome, progress=tuple(progress))
 
 
 def _verdict(runtime: Runtime, progress: Sequence[Progress]) -> Exit:

@@ -11,8 +11,10 @@ from campaigns.definition import Schedule
 from campaigns.definition.schedule import LocalTime
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.problems import CampaignFileError, Problem
+from scheduler.variant_words import outcome_lines
 from worker.store.repetitions import moment_of
 from worker.store.runs import ONCE, RunView
+from worker.store.variants import GroupOutcome
 
 P, R = RecipientState, RunState
 
@@ -45,7 +47,7 @@ class RunStatus:
     """A run as its status text shows it. `account_paused`: why nothing of the account is sent; empty: it is.
 
     `happened`: when the first and the last text left, once all have. `others` are the newest of the other runs of a
-    campaign that repeats.
+    campaign that repeats. `groups` are its variants and its control group.
     """
 
     run: RunView
@@ -55,6 +57,7 @@ class RunStatus:
     list_id: int | None
     happened: tuple[datetime, datetime] | None = None
     others: tuple[RunView, ...] = ()
+    groups: tuple[GroupOutcome, ...] = ()
 
 
 def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
@@ -62,7 +65,8 @@ def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
     parts = [notice]
     if status is not None:
         warnings = [f"Please note: {warning}" for warning in status.run.plan_summary.get("warnings", ())]
-        parts += [_headline(status, now), _people(status), "\n".join(warnings), _others(status)]
+        parts += [_headline(status, now), _people(status), "\n".join(outcome_lines(status.groups))]
+        parts += ["\n".join(warnings), _others(status)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 

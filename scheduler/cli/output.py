@@ -5,10 +5,13 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 import typer
+
+if TYPE_CHECKING:
+    from worker.store.variants import GroupOutcome
 
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
@@ -132,6 +135,18 @@ def _span(times: Mapping[str, str | None] | None) -> str:
     first, last = _to_the_second(times["first_send_at"]), _to_the_second(times["last_send_at"])
     day = f"{first[:10]} "
     return f"{first.removesuffix(' UTC')} to {last.removeprefix(day) or 'more than a year later'}"
+
+
+def print_groups(groups: "Sequence[GroupOutcome]") -> None:
+    """How variants and control group did; nothing where people were not divided."""
+    from scheduler.variant_words import CONFIDENCE, outcome_table
+
+    if not groups:
+        return
+    headings, rows = outcome_table(groups)
+    typer.echo()
+    print_table(headings, rows, numeric=headings[1:])
+    say(CONFIDENCE)
 
 
 def _to_the_second(moment: str | None) -> str:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.clock import SystemClock
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from scheduler.cli.output import local_time, print_facts, print_run, print_table, say, state_words
+from scheduler.cli.output import local_time, print_facts, print_groups, print_run, print_table, say, state_words
 from scheduler.cli.reading import latest_run
 from scheduler.report import run_summary
 from scheduler.throttling import Limit, slowed_devices
@@ -16,6 +16,7 @@ from worker.store.engine import Store
 from worker.store.outlook import Outlook, outlook
 from worker.store.repetitions import moment_of
 from worker.store.runs import ONCE, RunView, campaign_runs, list_runs
+from worker.store.variants import GroupOutcome, group_outcomes
 
 R = RecipientState
 
@@ -41,6 +42,7 @@ class Progress:
     outlook: Outlook
     slowed: tuple[Limit, ...] = ()
     others: tuple[RunView, ...] = ()  # of a campaign that repeats
+    groups: tuple[GroupOutcome, ...] = ()  # of one campaign that was asked for
 
 
 OTHERS = 10
@@ -52,15 +54,23 @@ def read_progress(store: Store, slug: str | None, number: int | None = None) -> 
 
     Of a campaign that repeats: its runs that are not over, and the last that is. Raises `Refused` for an unknown one.
     """
+    now = SystemClock().now()
     with store.read() as session:
         runs = _current(list_runs(session)) if slug is None else [latest_run(session, slug, number)]
         others: tuple[RunView, ...] = ()
         if slug is not None and runs[0].moment != ONCE:
             others = tuple(run for run in campaign_runs(session, slug) if run.id != runs[0].id)[-OTHERS:]
         at_work = {run.account_id for run in runs if run.finished_at is None}
-        slowed = {account: tuple(slowed_devices(session, account, SystemClock().now())) for account in at_work}
+        slowed = {account: tuple(slowed_devices(session, account, now)) for account in at_work}
         return [
-            Progress(run, books(session, run.id), outlook(session, run.id), slowed.get(run.account_id, ()), others)
+            Progress(
+                run,
+                books(session, run.id),
+                outlook(session, run.id),
+                slowed.get(run.account_id, ()),
+                others,
+                group_outcomes(session, run, now=now) if slug is not None else (),
+            )
             for run in runs
         ]
 
@@ -73,7 +83,7 @@ def _current(runs: Sequence[RunView]) -> list[RunView]:
 
 def summaries(seen: Sequence[Progress]) -> Iterator[dict[str, Any]]:
     """The objects of `--json`."""
-    return (run_summary(entry.run, entry.books) for entry in seen)
+    return (run_summary(entry.run, entry.books, entry.groups) for entry in seen)
 
 
 def show_progress(seen: Sequence[Progress], zone: ZoneInfo, *, in_detail: bool) -> None:
@@ -100,6 +110,7 @@ def show_progress(seen: Sequence[Progress], zone: ZoneInfo, *, in_detail: bool) 
 
 def _show_one(entry: Progress, zone: ZoneInfo) -> None:
     print_run(run_summary(entry.run, entry.books))
+    print_groups(entry.groups)
     batches = entry.outlook.batches
     in_flight = sum(batches.get(state, 0) for state in IN_FLIGHT)
     say("")

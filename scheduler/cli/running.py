@@ -109,14 +109,15 @@ def _service_settings(as_json: bool) -> "Settings":
 
 
 def _report(outcome: "Outcome", *, as_json: bool) -> None:
-    from scheduler.cli.output import print_json, print_run
+    from scheduler.cli.output import print_groups, print_json, print_run
     from scheduler.report import run_summary
 
     if outcome.reason:
         sys.stderr.write(f"{outcome.reason}\n")
     for progress in outcome.progress:
-        summary = run_summary(progress.run, progress.books)
+        summary = run_summary(progress.run, progress.books, progress.groups)
         if as_json:
             print_json(summary)
         else:
             print_run(summary)
+            print_groups(progress.groups)

@@ -1,0 +1,105 @@
+"""How the variants of a campaign did beside each other and beside its control group, in figures and in words."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from campaigns.intervals import Interval, difference, wilson
+from worker.store.variants import GroupOutcome
+
+FIGURES: Final = ("sent", "delivered", "replied", "opted_out")
+"""What is counted of a variant, in the order in which it happens."""
+
+OF_ANYBODY: Final = ("replied", "opted_out")
+"""What people of the control group can do, too."""
+
+CONTROL_NAME: Final = "control group"
+
+CONFIDENCE: Final = "in brackets: where the share lies with 95 % confidence"
+
+
+def outcomes_json(groups: Sequence[GroupOutcome]) -> dict[str, Any]:
+    """`variants` and `control` of a run; neither where its people were not divided. Shares are from 0 to 1."""
+    control = _control(groups)
+    found: dict[str, Any] = {}
+    if groups:
+        found["variants"] = [_json(group, control) for group in groups if not group.is_control]
+    if control is not None:
+        found["control"] = _json(control, None)
+    return found
+
+
+def outcome_table(groups: Sequence[GroupOutcome]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Headings and rows."""
+    control = _control(groups)
+    versus = ("replied more than control",) if control is not None else ()
+    rows = [
+        (
+            _name(group),
+            f"{group.people:,}",
+            *(_share(getattr(group, figure), group.people) if figure in _figures(group) else "" for figure in FIGURES),
+            *(_versus(group, control) for _ in versus),
+        )
+        for group in groups
+    ]
+    return ("variant", "people", *(figure.replace("_", " ") for figure in FIGURES), *versus), rows
+
+
+def outcome_lines(groups: Sequence[GroupOutcome]) -> Iterator[str]:
+    """A sentence for each group, for people who never see a table."""
+    for group in groups:
+        parts = [
+            f"{getattr(group, figure):,} {figure.replace('_', ' ')} ({_percent(getattr(group, figure), group.people)})"
+            for figure in _figures(group)
+        ]
+        who = "Control group" if group.is_control else f"Variant {group.variant}" if group.variant else "Sent to"
+        yield f"{who}: {group.people:,} people, of these {', '.join(parts)}"
+
+
+def _control(groups: Sequence[GroupOutcome]) -> GroupOutcome | None:
+    return next((group for group in groups if group.is_control), None)
+
+
+def _name(group: GroupOutcome) -> str:
+    return CONTROL_NAME if group.is_control else group.variant or "sent to"
+
+
+def _figures(group: GroupOutcome) -> Sequence[str]:
+    return OF_ANYBODY if group.is_control else FIGURES
+
+
+def _json(group: GroupOutcome, control: GroupOutcome | None) -> dict[str, Any]:
+    found: dict[str, Any] = {} if group.is_control else {"name": group.variant}
+    found["recipients"] = group.people
+    for figure in _figures(group):
+        count = getattr(group, figure)
+        share = round(count / group.people, 4) if group.people else None
+        found[figure] = {"count": count, "share": share, **_bounds(wilson(count, group.people))}
+    if control is not None:
+        found["replied_more_than_control"] = _bounds(_more(group, control))
+    return found
+
+
+def _bounds(interval: Interval) -> dict[str, float]:
+    return {"low": round(interval.low, 4), "high": round(interval.high, 4)}
+
+
+def _more(group: GroupOutcome, control: GroupOutcome) -> Interval:
+    return difference(group.replied, group.people, control.replied, control.people)
+
+
+def _percent(count: int, of: int) -> str:
+    return f"{100 * count / of:.1f} %" if of else "-"
+
+
+def _share(count: int, of: int) -> str:
+    if not of:
+        return "0"
+    low, high = wilson(count, of)
+    return f"{count:,} = {_percent(count, of)} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _versus(group: GroupOutcome, control: GroupOutcome | None) -> str:
+    if control is None or group.is_control:
+        return ""
+    low, high = _more(group, control)
+    return f"{100 * low:+.1f} to {100 * high:+.1f} points"

@@ -1,0 +1,128 @@
+"""What became of each variant and of the control group, beside replies and opt-outs of others and of other times."""
+
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from campaigns.lifecycle import RecipientState
+from campaigns.planning import PlannedRecipient
+from scheduler.variant_words import outcome_lines, outcome_table, outcomes_json
+from tests.store.store_world import AT_ONCE, NOW, World
+from worker.store import runs
+from worker.store.models import Inbound, Recipient, Suppression
+from worker.store.variants import GroupOutcome, group_outcomes
+
+S = RecipientState
+LATER = NOW + timedelta(minutes=10)
+
+
+def split_rows(a: int, b: int, control: int) -> list[PlannedRecipient]:
+    """An audience with so many of each, and a row that was shared out to nobody."""
+    groups = ["a"] * a + ["b"] * b + [""] * control
+    rows = [
+        PlannedRecipient(f"+39333{place:07}", 0, "p.csv", place + 2, S.PENDING, "", f"Hi {place}", 1, AT_ONCE, variant)
+        if variant
+        else PlannedRecipient(f"+39333{place:07}", 0, "p.csv", place + 2, S.HOLDOUT)
+        for place, variant in enumerate(groups)
+    ]
+    return [*rows, PlannedRecipient("call me", 99, "p.csv", 101, S.INVALID)]
+
+
+@pytest.fixture
+def run_id(world: World) -> int:
+    """Two of variant a were delivered, one failed; of b one was sent and one is pending."""
+    run_id = world.run(split_rows(3, 2, 4), per_request=4)
+    world.set_run(run_id, plan_summary={"cuts": [1, 2]}, started_at=NOW)
+    first = world.intent(world.batches(run_id)[0])
+    world.accept(first, world.placed(first))
+    states = [S.DELIVERED, S.DELIVERED, S.FAILED, S.SENT]
+    with world.store.write() as session:
+        for place, state in enumerate(states):
+            change = sa.update(Recipient).where(col(Recipient.number) == number(place))
+            session.execute(change.values(state=state))
+    return run_id
+
+
+def number(place: int) -> str:
+    return f"+39333{place:07}"
+
+
+def write(session: Session, account_id: int, place: int, at: datetime, gateway_id: int) -> None:
+    session.add(
+        Inbound(
+            account_id=account_id, gateway_id=gateway_id, number=number(place), text="hello", received_at=at,
+            stored_at=at, came_by="poll", meaning="reply",
+        )
+    )  # fmt: skip
+
+
+def opt_out(session: Session, place: int, at: datetime, source: str = "reply") -> None:
+    session.add(Suppression(number=number(place), source=source, since=at))
+
+
+def outcomes(world: World, run_id: int, again: tuple[int, ...] = ()) -> tuple[GroupOutcome, ...]:
+    with world.store.read() as session:
+        return group_outcomes(session, runs.run_view(session, run_id), again, now=LATER)
+
+
+def test_each_group_has_its_figures(world: World, run_id: int) -> None:
+    with world.store.write() as session:
+        for gateway_id, place in enumerate([0, 0, 1, 3, 5], start=1):  # one of them wrote twice
+            write(session, world.account_id, place, LATER, gateway_id)
+        opt_out(session, 1, LATER)
+        opt_out(session, 6, LATER, "command")
+
+    assert outcomes(world, run_id) == (
+        GroupOutcome("a", False, people=3, sent=2, delivered=2, replied=2, opted_out=1),
+        GroupOutcome("b", False, people=2, sent=1, delivered=0, replied=1, opted_out=0),
+        GroupOutcome("", True, people=4, sent=0, delivered=0, replied=1, opted_out=1),
+    )
+
+
+def test_what_was_written_at_another_time_or_to_another_account_does_not_count(world: World, run_id: int) -> None:
+    world.set_run(run_id, sent_at=NOW, follow_seconds=300.0)  # ten minutes later is too late
+    with world.store.write() as session:
+        other = runs.ensure_account(session, "another")
+        write(session, world.account_id, 0, NOW - timedelta(seconds=1), 1)
+        write(session, world.account_id, 0, LATER, 2)
+        write(session, other, 0, NOW, 3)
+        opt_out(session, 0, NOW - timedelta(days=1))
+        opt_out(session, 1, NOW, "import old-list.csv")
+
+    assert [(group.replied, group.opted_out) for group in outcomes(world, run_id)] == [(0, 0)] * 3
+
+
+def test_who_got_it_from_a_resend_got_it(world: World, run_id: int) -> None:
+    again = world.run(split_rows(3, 0, 0)[2:3], campaign="again")
+    world.sent(again)
+    with world.store.write() as session:
+        session.execute(sa.update(Recipient).where(col(Recipient.run_id) == again).values(state=S.DELIVERED))
+
+    found = outcomes(world, run_id, (again,))
+
+    assert [(group.people, group.sent, group.delivered) for group in found] == [(3, 3, 3), (2, 1, 0), (4, 0, 0)]
+
+
+def test_a_run_that_was_not_divided_has_no_groups(world: World, run_id: int) -> None:
+    world.set_run(run_id, plan_summary={})
+
+    assert outcomes(world, run_id) == ()
+
+
+def test_groups_in_words(world: World, run_id: int) -> None:
+    found = outcomes(world, run_id)
+
+    headings, rows = outcome_table(found)
+    assert headings[-1] == "replied more than control"
+    assert [row[:3] for row in rows] == [
+        ("a", "3", "2 = 66.7 % (20.8 to 93.9)"),
+        ("b", "2", "1 = 50.0 % (9.5 to 90.5)"),
+        ("control group", "4", ""),
+    ]
+    assert list(outcome_lines(found))[2] == "Control group: 4 people, of these 0 replied (0.0 %), 0 opted out (0.0 %)"
+    told = outcomes_json(found)
+    assert [variant["name"] for variant in told["variants"]] == ["a", "b"]
+    assert told["variants"][0]["sent"] == {"count": 2, "share": 0.6667, "low": 0.2077, "high": 0.9385}
+    assert told["control"]["recipients"] == 4

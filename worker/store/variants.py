@@ -1,0 +1,87 @@
+"""What became of each variant and of the control group."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from campaigns.lifecycle import RecipientState
+from worker.store.models import Inbound, Recipient, Suppression
+from worker.store.runs import RunView
+
+IMPORTED: Final = "import"
+"""How the source of a suppression begins that came from a table: it says nothing about the text."""
+
+Group: TypeAlias = tuple[str, bool]
+"""The name of a variant, and whether it is the control group, which has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOutcome:
+    """The people of one variant, or of the control group, and how many of them got that far.
+
+    `people` are all who were shared out to it, also those who were not sent to in the end: only so are groups alike.
+    """
+
+    variant: str
+    is_control: bool
+    people: int
+    sent: int
+    delivered: int
+    replied: int
+    opted_out: int
+
+
+def is_split(run: RunView) -> bool:
+    """Whether the people of a run were divided when it was planned."""
+    return bool(run.plan_summary.get("cuts"))
+
+
+def group_outcomes(
+    session: Session, run: RunView, again: Iterable[int] = (), *, now: datetime
+) -> tuple[GroupOutcome, ...]:
+    """The variants by name and then the control group of a run; nothing where its people were not divided.
+
+    `again` are the runs that sent to those who failed in it. Who wrote, and who opted out, is counted from the run's
+    start until `follow.until` after its last request: also in the control group, to which nobody can answer.
+    """
+    if not is_split(run):
+        return ()
+    runs = [run.id, *again]
+    state = col(Recipient.state)
+    people = _counted(session, [run.id])
+    sent = _counted(session, runs, state.in_([RecipientState.SENT, RecipientState.DELIVERED]))
+    delivered = _counted(session, runs, state == RecipientState.DELIVERED)
+    replied: Counter[Group] = Counter()
+    opted_out: Counter[Group] = Counter()
+    if run.started_at is not None:
+        until = (run.sent_at or now) + timedelta(seconds=run.follow_seconds)
+        at = col(Inbound.received_at)
+        wrote = sa.select(col(Inbound.number)).where(
+            col(Inbound.account_id) == run.account_id, at >= run.started_at, at <= until
+        )
+        since = col(Suppression.since)
+        left = sa.select(col(Suppression.number)).where(
+            since >= run.started_at, since <= until, ~col(Suppression.source).startswith(IMPORTED)
+        )
+        number = col(Recipient.number)
+        replied = _counted(session, [run.id], number.in_(wrote))
+        opted_out = _counted(session, [run.id], number.in_(left))
+    return tuple(
+        GroupOutcome(*group, people[group], sent[group], delivered[group], replied[group], opted_out[group])
+        for group in sorted(people, key=lambda group: (group[1], group[0]))
+    )
+
+
+def _counted(session: Session, run_ids: Sequence[int], *where: sa.ColumnElement[bool]) -> Counter[Group]:
+    is_control = col(Recipient.state) == RecipientState.HOLDOUT
+    # Whoever was shared out has a text, or is in the control group.
+    shared_out = sa.or_(is_control, col(Recipient.text) != "")
+    columns: tuple[Any, ...] = (col(Recipient.variant), is_control, sa.func.count())
+    query = sa.select(*columns).where(col(Recipient.run_id).in_(run_ids), shared_out, *where)
+    rows = session.execute(query.group_by(col(Recipient.variant), is_control))
+    return Counter({(variant, bool(control)): count for variant, control, count in rows})
