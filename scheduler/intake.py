@@ -1,6 +1,6 @@
 """From a campaign file to a planned run: the same for `campaigns run` and for the inbox."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +17,7 @@ from campaigns.figures import PlanSummary
 from campaigns.forecast import Agenda, Forecast, forecast
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.periods import Allowance
-from campaigns.planning import Plan, plan_recipients
+from campaigns.planning import Plan, Suppressed, plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
@@ -27,7 +27,7 @@ from worker.limits import Scope, allowances, gates
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings import Settings
-from worker.store import grants, plans, runs
+from worker.store import grants, plans, runs, suppressions
 from worker.store.engine import Store
 from worker.store.runs import RunView
 
@@ -141,7 +141,7 @@ def plan_run(
     """
     now = runtime.clock.now()
     placer = Placer(definition.schedule, now, firing=firing)
-    plan = plan_recipients(definition, placer=placer)
+    plan = plan_recipients(definition, placer=placer, suppressed=suppressed_in(runtime.store, definition))
     limits = limits_of(definition, runtime.settings)
     try:
         agenda = store_plan(runtime.store, run_id, definition, plan, limits=limits, placer=placer, now=now)
@@ -161,6 +161,19 @@ def plan_run(
             runs.start_with_first(session, run_id)
         runs.finish_plan(session, run_id, plan_hash=plan.hash, summary=figures, now=runtime.clock.now())
     get_logger().info("run.planned", campaign=definition.campaign, run=run_id, audience=summary.audience)
+
+
+def suppressed_in(store: Store, definition: Definition) -> Suppressed | None:
+    """Who gets nothing of this campaign; None: nobody is on the list. Whoever comes later is seen by each request."""
+    with store.read() as session:
+        if not suppressions.any_in_force(session):
+            return None
+
+    def among(numbers: Sequence[str]) -> Set[str]:
+        with store.read() as session:
+            return suppressions.suppressed_among(session, numbers, definition.kind)
+
+    return among
 
 
 def store_plan(

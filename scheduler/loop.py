@@ -15,8 +15,10 @@ from scheduler.ticks.follow import follow
 from scheduler.ticks.late import late
 from scheduler.ticks.probe import probe
 from scheduler.ticks.reconcile import reconcile
+from scheduler.ticks.replies import replies
 from scheduler.ticks.rescue import rescue
 from scheduler.ticks.start import start
+from scheduler.ticks.unsubscribe import unsubscribe
 from scheduler.ticks.watch import watch
 from worker.logs import get_logger
 from worker.runtime import Runtime
@@ -34,6 +36,8 @@ TICKS: Final[Mapping[Tick, float]] = {
     finish: 0.5,
     probe: 1.0,
     watch: 5.0,
+    replies: 1.0,
+    unsubscribe: 1.0,
 }
 """Every tick and how many seconds lie between two of its calls."""
 

@@ -148,7 +148,7 @@ class Dispatcher:
         intent = self._promise(work, slot)
         if not isinstance(intent, sending.Intent):
             self._give_back(slot)
-            is_held_up = intent is sending.NoIntent.ALL_IN_DOUBT
+            is_held_up = intent in {sending.NoIntent.ALL_IN_DOUBT, sending.NoIntent.LIST_NOT_READY}
             return self._snooze(batch_id, COLLISION_PAUSE, intent.value) if is_held_up else Dispatched.NOTHING
         dispatched = self._post(intent, slot.route, definition, work, deadline)
         if dispatched is Dispatched.NOT_SENT:
@@ -210,7 +210,7 @@ class Dispatcher:
                 if intent is sending.NoIntent.NOTHING_LEFT:
                     # Everybody in it found an end elsewhere (`recover`): so must the batch, or its run never ends.
                     sending.conclude_batch(session, work.batch_id, retry_at=self._clock.now())
-                elif not isinstance(intent, sending.Intent):
+                elif intent in {sending.NoIntent.NOT_DUE, sending.NoIntent.ALL_IN_DOUBT}:
                     session.rollback()
                 return intent
         except (IntegrityError, OperationalError) as error:

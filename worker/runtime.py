@@ -44,6 +44,7 @@ class Runtime:
     ceilings: CeilingsInForce
     only_runs: set[int] | None = field(default=None)
     next_counts: dict[int, float] = field(default_factory=dict)  # run id -> when its open receipts may be counted again
+    next_looks: dict[str, float] = field(default_factory=dict)  # what is read now and then -> when it is read again
     turns: Turns = field(default_factory=Turns)  # who got how much: what keeps shares fair from tick to tick
 
     def includes(self, run_id: int) -> bool:

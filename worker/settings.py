@@ -69,6 +69,13 @@ def _error_texts(value: Any) -> Any:
 ErrorTexts = Annotated[dict[str, str], NoDecode, BeforeValidator(_error_texts)]
 
 
+def _words(value: Any) -> Any:
+    return tuple(filter(None, (word.strip() for word in value.split(",")))) if isinstance(value, str) else value
+
+
+StopWords = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+
+
 class Settings(BaseSettings):
     """Every setting, with its default. Seconds are seconds; rates count SMS segments (`30/minute`, or `none`)."""
 
@@ -111,6 +118,12 @@ class Settings(BaseSettings):
         default={},
         description="what unknown error texts of this gateway mean, by fingerprint: `3f0c9a1b2c3d=refused,...`"
         " (account, refused, throttled or too_big; `held` shows the fingerprints)",
+    )
+    reply_poll_seconds: float = Field(
+        default=15, gt=0, le=3600, description="pause between two looks for replies at the gateway"
+    )
+    stop_words: StopWords = Field(
+        default=(), description="more words that opt out when they are a whole reply: `R,TD1`"
     )
     threads: int = Field(default=4, ge=1, le=64, description="requests that one worker process has under way at once")
     heartbeat_file: Path | None = Field(

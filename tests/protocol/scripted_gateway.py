@@ -17,6 +17,9 @@ LISTS: Final = {7: ("+393337000001", "+393337000002", "+393337000003")}
 """The contact lists it keeps."""
 
 
+RECEIVED: Final = "Received"
+
+
 class Stores(StrEnum):
     """What of a send takes effect."""
 
@@ -115,18 +118,21 @@ class ScriptedGateway(httpx.BaseTransport):
     stored: list[Stored] = field(default_factory=list)
     sends: list[tuple[str, ...]] = field(default_factory=list)
     asked: list[dict[str, str]] = field(default_factory=list)
+    asked_for_replies: list[dict[str, str]] = field(default_factory=list)
+    lists: dict[int, list[str]] = field(default_factory=lambda: {key: list(people) for key, people in LISTS.items()})
+    lists_are_closed: bool = False  # True: nobody can be taken off a list
 
     # What tests ask for.
 
     def copies(self) -> Counter[str]:
         """How many messages it has for each number."""
-        return Counter(message.number for message in self.stored)
+        return Counter(message.number for message in self.stored if message.status != RECEIVED)
 
     def set_all(self, status: str, *, numbers: Iterable[str] | None = None) -> None:
         """Let the phones report."""
         wanted = None if numbers is None else set(numbers)
         for message in self.stored:
-            if wanted is None or message.number in wanted:
+            if message.status != RECEIVED and (wanted is None or message.number in wanted):
                 message.status = status
 
     def store(self, rows: Iterable[tuple[str, str]]) -> list[Stored]:
@@ -139,13 +145,21 @@ class ScriptedGateway(httpx.BaseTransport):
         self.stored += new
         return new
 
+    def receive(self, number: str, text: str, *, ago: timedelta = timedelta(0)) -> Stored:
+        """Somebody writes to a phone; `ago`: the phone was offline since, and brings it only now."""
+        message = Stored(1_001 + len(self.stored), number, text, None, self.clock.now() - ago, RECEIVED)
+        self.stored.append(message)
+        return message
+
     # The HTTP side.
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         form = dict(parse_qsl(request.content.decode(), keep_blank_values=True))
         if request.url.path.endswith("read-messages.php"):
-            self.asked.append(form)
+            (self.asked_for_replies if form.get("status") == RECEIVED else self.asked).append(form)
             return self._read(form)
+        if "unsubscribe" in form:
+            return self._unsubscribe(form)
         if "message" not in form and "messages" not in form:
             return answer({"credits": self.credits}) if self.key_works else refusal(401, "This API key is invalid")
         return self._send(form)
@@ -164,9 +178,18 @@ class ScriptedGateway(httpx.BaseTransport):
             send.meanwhile()
         return self._answer(send.answers, stored)
 
+    def _unsubscribe(self, form: dict[str, str]) -> httpx.Response:
+        people = self.lists[int(form["listID"])]
+        if self.lists_are_closed:
+            return refusal(500, "Something went wrong")
+        if form["number"] not in people:
+            return refusal(500, "This contact doesn't exist in the contacts list")
+        people.remove(form["number"])
+        return answer({"contact": {"ID": "1", "number": form["number"], "subscribed": False}})
+
     def _rows(self, form: dict[str, str]) -> list[tuple[str, str]]:
         if "listID" in form:
-            return [(number, form["message"]) for number in LISTS[int(form["listID"])]]
+            return [(number, form["message"]) for number in self.lists[int(form["listID"])]]
         return [(row["number"], row["message"]) for row in json.loads(form["messages"])]
 
     def _answer(self, answers: Answers, stored: list[Stored]) -> httpx.Response:

@@ -105,6 +105,7 @@ TRANSACTIONS: Final[Mapping[str, tuple[World, ...]]] = {
     "receipts": ANY,
     "settle": ANY,
     "finish": ANY,
+    "replies_read": ANY,
 }
 """Every transaction that `campaigns run` can reach, and the worlds in which it does."""
 
@@ -132,6 +133,9 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "control": "`pause`, `resume`, `cancel`, `approve`",
     "wake": "a limit that is changed while the service runs",
     "throttle": "`throttle`",
+    "replies": "somebody answers: nobody does in this proof",
+    "unsubscribed": "somebody on the list of opt-outs, and a campaign to a contact list",
+    "unsubscribe_failed": "the same, at a gateway that does not take it",
     "inbox_remember": "the inbox",
     "inbox_forget": "the inbox",
     "inbox_cancel": "the inbox",
@@ -148,7 +152,7 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
 
 ONCE: Final = frozenset(
     {"account", "register", "plan_list", "plan_finished", "plan_failed", "probe_now", "requeue_mine", "settle"}
-    | {"lease_take", "lease_end", "plan_chunk", "meet", "start", "queue", "rescue", "watch", "finish"}
+    | {"lease_take", "lease_end", "plan_chunk", "meet", "start", "queue", "rescue", "watch", "finish", "replies_read"}
 )
 """What one process does once or may do once: the n-th time is then the n-th process that is killed there."""
 

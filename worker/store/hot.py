@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from campaigns.lifecycle import BATCH_MOVES, BatchState, RecipientState, RunState, may_become
-from worker.store.models import Account, Attempt, AttemptState, MessageGroup
+from worker.store.models import Account, Attempt, AttemptState, MessageGroup, Suppression
 from worker.store.moves import batches, move_batch, move_recipients, recipients, runs
 
 accounts = Account.__table__  # type: ignore[attr-defined]  # SQLModel adds it when the class is made
 attempts = Attempt.__table__  # type: ignore[attr-defined]  # as above
+suppressions = Suppression.__table__  # type: ignore[attr-defined]  # as above
 groups = MessageGroup.__table__  # type: ignore[attr-defined]  # as above
 
 ALONE: Final = 0x5353_4D43
@@ -115,6 +116,23 @@ TAKE_BATCH: Final = move_batch(
     attempt=batches.c.attempt + 1,
     reason="",
 ).returning(batches.c.attempt)
+
+OPTED_OUT: Final = "opted out"
+"""The reason of whoever is suppressed; since when and why is in the list of suppressions."""
+
+TAKE_OUT: Final = move_recipients(
+    RecipientState.SUPPRESSED,
+    recipients.c.batch_id == _batch,
+    _pending,
+    sa.exists().where(
+        suppressions.c.number == recipients.c.number,
+        suppressions.c.ended_at.is_(None),
+        runs.c.id == recipients.c.run_id,
+        sa.or_(suppressions.c.kind == "", suppressions.c.kind == runs.c.kind),
+    ),
+    reason=OPTED_OUT,
+)
+"""The last look at the list of suppressions, in the transaction of the intent: what is on it by now gets nothing."""
 
 _other = recipients.alias()
 PROMISE: Final = move_recipients(

@@ -154,6 +154,13 @@ class Batch(SQLModel, table=True):
             sqlite_where=sa.text("state IN ('queued','sending','unknown')"),
             postgresql_where=sa.text("state IN ('queued','sending','unknown')"),
         ),
+        # Contact lists in use, asked for at each opt-out.
+        sa.Index(
+            "ix_batch_list_id",
+            "list_id",
+            sqlite_where=sa.text("list_id IS NOT NULL"),
+            postgresql_where=sa.text("list_id IS NOT NULL"),
+        ),
         sa.Index("ix_batch_latest", "run_id", "latest", sqlite_where=_MAY_BE_LATE, postgresql_where=_MAY_BE_LATE),
     )
 

@@ -17,9 +17,10 @@ from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.segments import segmentation
-from worker.store import accounts, hot
+from worker.store import accounts, hot, unsubscriptions
 from worker.store.models import Attempt, AttemptState, Batch, Recipient
 from worker.store.moves import batches, changed, move_batch, move_recipients, recipients
+from worker.store.suppressions import lower_totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ class NoIntent(StrEnum):
     NOT_DUE = "not due"  # taken by somebody else, sent, cancelled; or the run or the account does not send
     ALL_IN_DOUBT = "numbers in doubt elsewhere"  # comes back later
     NOTHING_LEFT = "nothing left to send"
+    LIST_NOT_READY = "people who opted out are taken off the contact list first"  # comes back soon
+    LIST_STUCK = "people who opted out cannot be taken off the contact list"  # a person has to look
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +99,28 @@ def record_intent(
 
     `granted_at` is the throttle's moment, on its clock: limits are rebuilt by it. A recipient whose number is in doubt
     in another request is left out and comes back later. Raises `sqlalchemy.exc.IntegrityError` when another transaction
-    put one of the numbers in doubt at this very moment.
+    put one of the numbers in doubt at this very moment. Whoever has opted out by now is suppressed.
     """
     connection = session.connection()
     connection.execute(hot.LOCK_RUN, {"b_run": work.run_id})
     if not _may_go_in_company(connection, work):
         return NoIntent.ALL_IN_DOUBT
+    if work.list_id is not None:
+        left = unsubscriptions.outstanding(session, work.run_id, work.account_id, work.list_id, now=now)
+        if left is not None:
+            return _not_ready(session, work, left)
     number = connection.execute(hot.TAKE_BATCH, {"b_batch": work.batch_id}).scalar()
     if number is None:
         return NoIntent.NOT_DUE
     addressees: tuple[Addressee, ...] = ()
     if work.list_id is None:
+        taken_out = connection.execute(hot.TAKE_OUT, {"b_batch": work.batch_id}).rowcount
+        if taken_out:
+            lower_totals(session, batches.c.id == work.batch_id)
         rows = connection.execute(hot.PROMISE, {"b_batch": work.batch_id}).all()
         addressees = tuple(Addressee(*row) for row in sorted(rows, key=itemgetter(0)))
         if not addressees:
-            return NoIntent.ALL_IN_DOUBT if work.recipients else NoIntent.NOTHING_LEFT
+            return NoIntent.ALL_IN_DOUBT if work.recipients > taken_out else NoIntent.NOTHING_LEFT
     deadline = now + send_by
     values = {
         "b_account": work.account_id,
@@ -129,6 +139,13 @@ def record_intent(
     }
     attempt_id = connection.execute(hot.OPEN_ATTEMPT, values).scalar_one()
     return Intent(attempt_id, work.batch_id, work.run_id, work.account_id, number, deadline, addressees, work.list_id)
+
+
+def _not_ready(session: Session, work: Work, left: unsubscriptions.Outstanding) -> NoIntent:
+    if not left.stuck:
+        return NoIntent.LIST_NOT_READY
+    hold_batch(session, work.batch_id, str(left))
+    return NoIntent.LIST_STUCK
 
 
 def _may_go_in_company(connection: sa.Connection, work: Work) -> bool:

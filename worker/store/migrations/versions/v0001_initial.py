@@ -280,6 +280,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("latest IS NOT NULL AND state IN ('planned','queued')"),
             postgresql_where=sa.text("latest IS NOT NULL AND state IN ('planned','queued')"),
         )
+        batch_op.create_index(
+            "ix_batch_list_id",
+            ["list_id"],
+            unique=False,
+            sqlite_where=sa.text("list_id IS NOT NULL"),
+            postgresql_where=sa.text("list_id IS NOT NULL"),
+        )
         batch_op.create_index("ix_batch_run_id_state_not_before", ["run_id", "state", "not_before"], unique=False)
         batch_op.create_index(
             "ix_batch_state",
@@ -521,6 +528,11 @@ def downgrade() -> None:
             postgresql_where=sa.text("state IN ('queued','sending','unknown')"),
         )
         batch_op.drop_index("ix_batch_run_id_state_not_before")
+        batch_op.drop_index(
+            "ix_batch_list_id",
+            sqlite_where=sa.text("list_id IS NOT NULL"),
+            postgresql_where=sa.text("list_id IS NOT NULL"),
+        )
         batch_op.drop_index(
             "ix_batch_latest",
             sqlite_where=sa.text("latest IS NOT NULL AND state IN ('planned','queued')"),

@@ -1,0 +1,99 @@
+"""Taking replies in: each stored once, its meaning acted upon in the same transaction. Webhook and polling share it."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from functools import lru_cache
+
+from sqlmodel import Session
+
+from campaigns.numbers import InvalidNumber, Normaliser, mask
+from campaigns.optout import Meaning, Meanings
+from worker.gateway import Message, MessageStatus
+from worker.logs import get_logger
+from worker.settings import Settings
+from worker.store import inbound, suppressions, unsubscriptions
+from worker.store.engine import Store
+from worker.store.inbound import Answer, Incoming
+from worker.store.suppressions import REPLY, Entry
+
+
+def take_in(
+    store: Store, settings: Settings, account_id: int, messages: Collection[Message], *, came_by: str, now: datetime
+) -> Counter[Meaning]:
+    """Store replies that are not stored yet, and act on them; how many of each meaning.
+
+    `came_by` is `poll` or `webhook`. Only messages of status Received count. What is stored already changes nothing, so
+    a call may be repeated, replayed, or overtaken by another one.
+    """
+    received = {message.id: message for message in messages if message.status is MessageStatus.RECEIVED}
+    with store.read() as session:
+        new = inbound.unknown_ids(session, account_id, received)
+    if not new:
+        return Counter()
+    meanings, normaliser = _meanings(settings.stop_words), Normaliser(settings.region)
+    replies = [_incoming(received[id_], meanings, normaliser, now) for id_ in sorted(new)]
+    with store.write("replies") as session:
+        stored = inbound.store_replies(session, account_id, replies, came_by=came_by, now=now)
+        _act(session, account_id, stored, now)
+    for answer in stored:
+        if answer.meaning in {Meaning.STOP, Meaning.START}:
+            get_logger().info(
+                f"reply.asked_to_{answer.meaning}",
+                number=mask(answer.number),
+                reply=answer.gateway_id,
+                campaign=answer.campaign,
+                came_by=came_by,
+            )
+    return Counter(answer.meaning for answer in stored)
+
+
+@lru_cache(maxsize=4)
+def _meanings(stop_words: tuple[str, ...]) -> Meanings:
+    return Meanings(stop_words)
+
+
+def _incoming(message: Message, meanings: Meanings, normaliser: Normaliser, now: datetime) -> Incoming:
+    return Incoming(
+        message.id,
+        sender(message.number, normaliser),
+        message.text,
+        message.device,
+        message.sim,
+        min(message.sent_at or message.delivered_at or now, now),
+        meanings.of(message.text),
+    )
+
+
+def sender(raw: str, normaliser: Normaliser) -> str:
+    """Who wrote: E.164, also where the gateway leaves the plus out; what is no number (a shop's name) as it came."""
+    for number in (raw, f"+{raw}"):
+        try:
+            return normaliser.normalise(number)
+        except InvalidNumber:
+            continue
+    return raw[:32]
+
+
+def _act(session: Session, account_id: int, stored: Iterable[Answer], now: datetime) -> None:
+    """The last wish of each person counts, whatever the order in which replies come in."""
+    wishes = [answer for answer in stored if answer.meaning in {Meaning.STOP, Meaning.START}]
+    last = inbound.last_wishes(session, account_id, {answer.number for answer in wishes})
+    current = [answer for answer in wishes if last[answer.number] == answer.gateway_id]
+    opt_out(session, [answer for answer in current if answer.meaning is Meaning.STOP], now)
+    back = {answer.number for answer in current if answer.meaning is Meaning.START}
+    if back:
+        suppressions.release(session, back, now=now, source=REPLY)
+
+
+def opt_out(session: Session, replies: Collection[Answer], now: datetime) -> int:
+    """Whoever wrote these gets nothing more, of any kind, and leaves the gateway's lists; how many had not so far."""
+    entries = [Entry(answer.number, "", _quoted(answer.text), REPLY, answer.received_at) for answer in replies]
+    added = suppressions.suppress(session, entries)
+    unsubscriptions.ask(session, {entry.number for entry in entries}, now=now)
+    return added
+
+
+def _quoted(text: str) -> str:
+    words = " ".join(text.split())
+    return f"replied {words if len(words) <= 60 else words[:59] + '…'}"

@@ -1,0 +1,82 @@
+"""Reading what people wrote to the phones. Polling is the truth; the webhook is only faster.
+
+A look begins some minutes before the end of the last one, for rows may show up late; once an hour it goes a day back,
+for a phone that was offline brings replies with their old dates. What is stored already is known by its ID.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from scheduler.inbound import take_in
+from worker.gateway import GatewayError, MessageStatus
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.store import inbound
+
+OVERLAP: Final = timedelta(minutes=10)
+"""How late a row may show up after its date, and how far the gateway's clock may be away from ours."""
+
+LOOK_BACK: Final = timedelta(hours=24)
+"""How far the first look of a process goes back, and one in every hour."""
+
+LOOK_BACK_AGAIN: Final = timedelta(hours=1)
+
+SLICE: Final = timedelta(hours=6)
+"""The most that one read asks for: the gateway knows no pages."""
+
+WRITE_AGAIN: Final = timedelta(minutes=5)
+"""A look that brought nothing is written down so often: an idle service hardly writes. Less than `OVERLAP`."""
+
+_NEXT, _NEXT_BACK = "replies", "replies:back"
+
+
+def replies(runtime: Runtime, now: datetime) -> dict[str, int]:
+    """Store and obey new replies, every `reply_poll_seconds`, once anything was sent through the account."""
+    at = runtime.clock.elapsed_seconds()
+    if at < runtime.next_looks.get(_NEXT, at):
+        return {"reads": 0, "replies": 0}
+    runtime.next_looks[_NEXT] = at + runtime.settings.reply_poll_seconds
+    with runtime.store.read() as session:
+        if not inbound.has_sent(session, runtime.account_id):
+            return {"reads": 0, "replies": 0}
+        until = inbound.read_until(session, runtime.account_id)
+    goes_back = at >= runtime.next_looks.get(_NEXT_BACK, at)
+    start = (until or now) - OVERLAP
+    if goes_back:
+        start = min(start, now - LOOK_BACK)
+    reads, stored, is_whole = _read(runtime, start, now)
+    if is_whole and goes_back:
+        runtime.next_looks[_NEXT_BACK] = at + LOOK_BACK_AGAIN.total_seconds()
+    return {"reads": reads, "replies": stored}
+
+
+def _read(runtime: Runtime, start: datetime, now: datetime) -> tuple[int, int, bool]:
+    """Read and store from `start` on: reads, replies stored, and whether every read succeeded."""
+    reads = stored = 0
+    for begin, end in _slices(start, now + OVERLAP):
+        reads += 1
+        try:
+            messages = runtime.gateway.read_status(MessageStatus.RECEIVED, begin, end)
+        except GatewayError as error:
+            get_logger().warning("replies.read_failed", problem=str(error))
+            return reads, stored, False
+        stored += take_in(
+            runtime.store, runtime.settings, runtime.account_id, messages, came_by="poll", now=now
+        ).total()
+        _remember(runtime, min(end, now), has_news=bool(stored))
+    return reads, stored, True
+
+
+def _slices(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+    while start < end:
+        yield start, min(start + SLICE, end)
+        start += SLICE
+
+
+def _remember(runtime: Runtime, until: datetime, *, has_news: bool) -> None:
+    with runtime.store.read() as session:
+        known = inbound.read_until(session, runtime.account_id)
+    if known is None or until - known >= WRITE_AGAIN or (has_news and until > known):
+        with runtime.store.write("replies_read") as session:
+            inbound.record_read(session, runtime.account_id, until)

@@ -1,0 +1,85 @@
+"""Replies in the database: once each, linked to what they answer."""
+
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from sqlmodel import col
+
+from campaigns.optout import Meaning
+from tests.store.store_world import NOW, World, people
+from worker.store import inbound
+from worker.store.inbound import Answer, Incoming
+from worker.store.models import Recipient
+
+ANNA = "+393330000000"
+
+
+def reply(gateway_id: int, *, number: str = ANNA, meaning: Meaning = Meaning.REPLY, at: datetime = NOW) -> Incoming:
+    return Incoming(gateway_id, number, "Hello", 1, 0, at, meaning)
+
+
+def store(world: World, *replies: Incoming, came_by: str = "poll") -> list[Answer]:
+    with world.store.write() as session:
+        return inbound.store_replies(session, world.account_id, replies, came_by=came_by, now=NOW)
+
+
+def test_a_reply_is_stored_once_however_it_comes(world: World) -> None:
+    first = store(world, reply(7), reply(5), reply(7), came_by="webhook")
+    assert [answer.gateway_id for answer in first] == [5, 7]
+    second = store(world, reply(7), reply(9))
+    assert [(answer.gateway_id, answer.came_by) for answer in second] == [(9, "poll")]
+    with world.store.read() as session:
+        assert inbound.unknown_ids(session, world.account_id, [5, 7, 8, 9]) == {8}
+    assert world.account().received_id == 9
+
+
+@pytest.mark.parametrize(
+    ("minutes_after_first", "answers"),
+    [(-30, None), (1, "first"), (59, "first"), (61, "second")],
+    ids=["before anything was sent", "at once", "before the second", "after the second"],
+)
+def test_a_reply_answers_the_last_text_before_it(world: World, minutes_after_first: int, answers: str | None) -> None:
+    # given two campaigns to the same person, an hour and a clock's margin apart
+    later = NOW + timedelta(hours=1) + inbound.CLOCK_MARGIN
+    for campaign, at in (("first", NOW), ("second", later)):
+        run_id = world.run(people(1), campaign=campaign)
+        world.sent(run_id)
+        with world.store.write() as session:
+            session.execute(sa.update(Recipient).where(col(Recipient.run_id) == run_id).values(accepted_at=at))
+    # when they answer
+    (answer,) = store(world, reply(5, at=NOW + timedelta(minutes=minutes_after_first)))
+    # then
+    assert answer.campaign == answers
+
+
+def test_replies_of_a_run_are_counted_by_meaning(world: World) -> None:
+    run_id = world.run(people(1))
+    world.sent(run_id)
+    store(world, reply(1), reply(2, meaning=Meaning.STOP), reply(3), reply(4, number="+393339999999"))
+    with world.store.read() as session:
+        assert inbound.count_replies(session, run_id) == {Meaning.STOP: 1, Meaning.REPLY: 2}
+
+
+def test_the_last_wish_is_that_with_the_highest_id(world: World) -> None:
+    store(world, reply(9, meaning=Meaning.START), reply(11))
+    store(world, reply(3, meaning=Meaning.STOP))
+    with world.store.read() as session:
+        assert inbound.last_wishes(session, world.account_id, [ANNA, "+39333"]) == {ANNA: 9}
+
+
+def test_a_review_waits_until_somebody_has_read_it(world: World) -> None:
+    (answer, _) = store(world, reply(1, meaning=Meaning.REVIEW), reply(2))
+    with world.store.write() as session:
+        assert [waiting.id for waiting in inbound.waiting_reviews(session)] == [answer.id]
+        assert inbound.mark_reviewed(session, [answer.id, answer.id + 1], NOW) == 1
+        assert inbound.waiting_reviews(session) == []
+
+
+def test_what_was_read_never_goes_back(world: World) -> None:
+    with world.store.write() as session:
+        assert inbound.read_until(session, world.account_id) is None
+        inbound.record_read(session, world.account_id, NOW)
+        inbound.record_read(session, world.account_id, NOW - timedelta(hours=1))
+        assert inbound.read_until(session, world.account_id) == NOW
+        assert not inbound.has_sent(session, world.account_id)

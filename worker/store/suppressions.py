@@ -1,0 +1,143 @@
+"""Numbers that get nothing: one list for the whole installation. What ended stays, as the story of the person."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from campaigns.lifecycle import NEVER_SENT, BatchState, RecipientState
+from worker.store import hot
+from worker.store.bulk import in_parts, insert_missing
+from worker.store.models import Account, Run, Suppression
+from worker.store.moves import batches, changed, move_batch, move_recipients, recipients
+
+REPLY: Final = "reply"
+"""The source of a suppression that the person asked for in a reply: the only one that a reply (START) can end."""
+
+EVERYBODY_LEFT: Final = "everybody in it has opted out"
+
+_in_force = col(Suppression.ended_at).is_(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A number (E.164) and the kind of campaign that it gets nothing of; empty: of any."""
+
+    number: str
+    kind: str
+    reason: str
+    source: str
+    since: datetime
+    ended_at: datetime | None = None
+
+
+def suppress(session: Session, entries: Collection[Entry]) -> int:
+    """Put numbers on the list, and take them out of what is planned; how many were not on it.
+
+    From the commit on no intent is made for them, not even by a transaction that was under way: on PostgreSQL an intent
+    holds a share of its account's lock, which this waits for, and reads the list only once it has it.
+    """
+    if not entries:
+        return 0
+    if session.connection().dialect.name == "postgresql":
+        for account_id in session.exec(select(Account.id).order_by(col(Account.id))).all():
+            session.connection().execute(hot.LOCK_EXCLUSIVE, {"b_account": account_id})
+    rows = [
+        {"number": e.number, "kind": e.kind, "reason": e.reason, "source": e.source, "since": e.since}
+        for e in sorted(entries, key=lambda e: (e.number, e.kind))
+    ]
+    added = len(session.execute(insert_missing(session, Suppression).returning(col(Suppression.id)), rows).all())
+    for kind in {e.kind for e in entries}:
+        _take_out(session, sorted({e.number for e in entries if e.kind == kind}), kind)
+    return added
+
+
+def _take_out(session: Session, numbers: Sequence[str], kind: str) -> None:
+    """Pending recipients with these numbers are suppressed, today's and tomorrow's; empty batches end."""
+    for part in in_parts(numbers):
+        pending = [recipients.c.number.in_(part), recipients.c.state == RecipientState.PENDING]
+        if kind:
+            pending.append(recipients.c.run_id.in_(sa.select(col(Run.id)).where(col(Run.kind) == kind)))
+        statement = move_recipients(RecipientState.SUPPRESSED, *pending, reason=hot.OPTED_OUT)
+        touched = {id_ for id_ in session.scalars(statement.returning(recipients.c.batch_id)) if id_ is not None}
+        for ids in in_parts(sorted(touched)):
+            waiting = batches.c.id.in_(ids), batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED])
+            lower_totals(session, *waiting)
+            nobody = ~sa.exists().where(
+                recipients.c.batch_id == batches.c.id, recipients.c.state == RecipientState.PENDING
+            )
+            session.execute(move_batch(BatchState.CANCELLED, *waiting, nobody, reason=EVERYBODY_LEFT))
+
+
+def lower_totals(session: Session, *where: sa.ColumnElement[bool]) -> None:
+    """Count the people and segments of these batches again, without whoever is never sent to."""
+    sent_to = recipients.c.batch_id == batches.c.id, recipients.c.state.not_in(sorted(NEVER_SENT))
+    totals = {
+        "recipients": sa.select(sa.func.count()).where(*sent_to).scalar_subquery(),
+        "segments": sa.select(sa.func.coalesce(sa.func.sum(recipients.c.segments), 0))
+        .where(*sent_to)
+        .scalar_subquery(),
+    }
+    session.execute(sa.update(batches).where(*where).values(totals))
+
+
+def release(
+    session: Session, numbers: Collection[str], *, now: datetime, kind: str | None = None, source: str | None = None
+) -> int:
+    """Take numbers off the list, where `kind` and `source` fit (None: whatever they are); how many entries ended.
+
+    Who was suppressed in a campaign stays so there: only later plans have the number again.
+    """
+    ended = 0
+    for part in in_parts(sorted(numbers)):
+        where: list[sa.ColumnElement[bool]] = [col(Suppression.number).in_(part), _in_force]
+        if kind is not None:
+            where.append(col(Suppression.kind) == kind)
+        if source is not None:
+            where.append(col(Suppression.source) == source)
+        ended += changed(session, sa.update(Suppression).where(*where).values(ended_at=now))
+    return ended
+
+
+def any_in_force(session: Session) -> bool:
+    """Whether there is anybody on the list."""
+    return session.exec(select(Suppression.id).where(_in_force).limit(1)).first() is not None
+
+
+def suppressed_among(session: Session, numbers: Sequence[str], kind: str) -> set[str]:
+    """Which of these numbers get nothing of campaigns of this kind."""
+    found: set[str] = set()
+    for part in in_parts(numbers):
+        query = select(Suppression.number).where(
+            col(Suppression.number).in_(part), _in_force, col(Suppression.kind).in_(["", kind])
+        )
+        found.update(session.exec(query))
+    return found
+
+
+_COLUMNS: Final = (
+    Suppression.number,
+    Suppression.kind,
+    Suppression.reason,
+    Suppression.source,
+    Suppression.since,
+    Suppression.ended_at,
+)
+
+
+def in_force(session: Session, *, kind: str | None = None) -> Iterator[Entry]:
+    """The list, the oldest entry first, some thousands in memory at a time."""
+    query = sa.select(*_COLUMNS).where(_in_force).order_by(col(Suppression.since), col(Suppression.id))  # type: ignore[call-overload]  # more columns than SQLAlchemy types
+    if kind is not None:
+        query = query.where(col(Suppression.kind) == kind)
+    for row in session.execute(query.execution_options(yield_per=5_000)):
+        yield Entry(*row)
+
+
+def history(session: Session, numbers: Collection[str]) -> list[Entry]:
+    """Everything that the list ever said about these numbers, the oldest first."""
+    query = sa.select(*_COLUMNS).where(col(Suppression.number).in_(sorted(numbers)))  # type: ignore[call-overload]  # more columns than SQLAlchemy types
+    return [Entry(*row) for row in session.execute(query.order_by(col(Suppression.since), col(Suppression.id)))]
