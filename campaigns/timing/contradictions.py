@@ -24,6 +24,7 @@ class Case:
 
     def __init__(self, definition: Definition, now: datetime) -> None:
         self.schedule: Schedule = definition.schedule
+        self.throughput = definition.throughput
         self.now = now
         self.start = self.schedule.start_at()
         self.begins = max(now, self.start or now)
@@ -84,6 +85,25 @@ class Case:
         if spread is None or self.recurrence is None:
             return False
         return any(after - before < spread.over for before, after in pairwise(self.runs))
+
+    def piles_up(self) -> bool:
+        """Whether several runs wait for the same opening of the window, and none of them for too long."""
+        hours, late = self.hours, self.schedule.if_late
+        if self.recurrence is None or hours is None:
+            return False
+        openings = [(run, hours.next_open(run)) for run in self.runs]
+        sent = [opens for run, opens in openings if opens and not (late and opens - run > late.within)]
+        return len(set(sent)) < len(sent)
+
+    def has_one_start_for_all(self) -> bool:
+        """Whether the start is one moment everywhere, and nothing else goes by anybody's own clocks."""
+        start = self.schedule.start
+        goes_by_clocks = self.hours or self.remind or self.recurrence
+        return self.is_local and start is not None and start.tzinfo is not None and not goes_by_clocks
+
+    def has_idle_budget(self) -> bool:
+        daily, monthly = self.throughput.daily, self.throughput.monthly
+        return daily is not None and monthly is not None and daily > monthly
 
     def has_equal_offsets(self) -> bool:
         return self.remind is not None and any(
@@ -179,6 +199,24 @@ RULES: Final = (
         lambda case: case.is_local and case.start is None and not (case.hours or case.remind or case.recurrence),
         "has nothing to go by: the campaign has neither a start nor a window",
         "add a start or a window, or remove it",
+    ),
+    Rule(
+        ("schedule", "start"),
+        Case.has_one_start_for_all,
+        "has an offset and so is the same moment everywhere: local_time: recipient has nothing to go by",
+        "leave the offset out, as in 2026-12-01 09:00, or write local_time: campaign",
+    ),
+    Rule(
+        ("schedule", "repeat", "cron"),
+        Case.piles_up,
+        "has several runs that would wait for the same opening of the window: everybody would get all of them at once",
+        "repeat only while the window is open, or skip what waits long: if_late: {within: 1h}",
+    ),
+    Rule(
+        ("throughput", "daily"),
+        Case.has_idle_budget,
+        "is more than `monthly` allows in a whole month",
+        "lower it, or raise monthly",
     ),
     Rule(
         ("schedule", "repeat", "until"),

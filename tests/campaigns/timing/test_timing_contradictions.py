@@ -86,6 +86,27 @@ CASES = [
     ),
     pytest.param("local_time: recipient", FILE, "local_time", "has nothing to go by", id="local time of nothing"),
     pytest.param(
+        "local_time: recipient, start: '2026-12-01T09:00+01:00'",
+        FILE,
+        "start",
+        "the same moment everywhere",
+        id="local time of one moment",
+    ),
+    pytest.param(
+        "repeat: {cron: '0 * * * *'}, window: {from: '09:00', to: '20:00'}",
+        FILE,
+        "repeat.cron",
+        "wait for the same opening",
+        id="runs that pile up in front of a window",
+    ),
+    pytest.param(
+        "start: now",
+        f"{FILE}\nthroughput: {{daily: 500, monthly: 300}}",
+        "throughput.daily",
+        "is more than `monthly` allows",
+        id="a budget of a day above that of the month",
+    ),
+    pytest.param(
         "repeat: {cron: '@daily', until: 2026-11-30}, start: 2026-12-01 09:00",
         FILE,
         "repeat.until",
