@@ -13,6 +13,7 @@ from scheduler.ticks.drain import drain
 from scheduler.ticks.finish import finish
 from scheduler.ticks.follow import follow
 from scheduler.ticks.late import late
+from scheduler.ticks.notices import notices
 from scheduler.ticks.probe import probe
 from scheduler.ticks.reconcile import reconcile
 from scheduler.ticks.replies import replies
@@ -38,6 +39,7 @@ TICKS: Final[Mapping[Tick, float]] = {
     watch: 5.0,
     replies: 1.0,
     unsubscribe: 1.0,
+    notices: 1.0,
 }
 """Every tick and how many seconds lie between two of its calls."""
 

@@ -131,7 +131,14 @@ def test_every_setting_is_in_the_readme_with_its_default(name: str) -> None:
         for index, setting in enumerate(codes(row[0]))
     }
     default = Settings.model_fields[name].default
-    spoken = {"": "none", "None": "none", "{}": "none", "()": "none", str(PydanticUndefined): "the machine's"}
+    spoken = {
+        "": "none",
+        "None": "none",
+        "{}": "none",
+        "()": "none",
+        "False": "false",
+        str(PydanticUndefined): "the machine's",
+    }
     assert described.get(PREFIX + name.upper()) == spoken.get(str(default), str(default))
 
 

@@ -1,6 +1,7 @@
 """Everything real that the product works with, made in one place."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
@@ -45,6 +46,7 @@ class Runtime:
     only_runs: set[int] | None = field(default=None)
     next_counts: dict[int, float] = field(default_factory=dict)  # run id -> when its open receipts may be counted again
     next_looks: dict[str, float] = field(default_factory=dict)  # what is read now and then -> when it is read again
+    resting: dict[tuple[str, str], datetime] = field(default_factory=dict)  # where notices go, and not before when
     turns: Turns = field(default_factory=Turns)  # who got how much: what keeps shares fair from tick to tick
 
     def includes(self, run_id: int) -> bool:

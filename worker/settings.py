@@ -1,12 +1,13 @@
 """The settings: environment variables with the prefix `CAMPAIGNS_`, or a `.env` file in the working directory."""
 
 import re
+import shlex
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from tzlocal import get_localzone_name
 
@@ -76,6 +77,42 @@ def _words(value: Any) -> Any:
 StopWords = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 
 
+def _email_addresses(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    addresses = tuple(filter(None, (part.strip() for part in value.split(","))))
+    for address in addresses:
+        if not re.fullmatch(r"[^@\s<>,;:\"\x00-\x1f]+@[^@\s<>,;:\"\x00-\x1f]+", address):
+            raise ValueError("has something that is no e-mail address; write them with commas between, without names")
+    return addresses
+
+
+EmailAddresses = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_email_addresses)]
+
+
+def _command_line(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(shlex.split(value))
+    except ValueError:
+        raise ValueError("has a quote that is not closed; write a program and its arguments as in a shell") from None
+
+
+CommandLine = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_command_line)]
+
+
+def _host_port(value: str) -> str:
+    text = value.strip()
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", text)
+    if text and (match is None or int(match[2]) > 65_535):
+        raise ValueError("must be host:port, such as 127.0.0.1:8080 (port 0: any free one), or empty")
+    return text
+
+
+HostPort = Annotated[str, AfterValidator(_host_port)]
+
+
 class Settings(BaseSettings):
     """Every setting, with its default. Seconds are seconds; rates count SMS segments (`30/minute`, or `none`)."""
 
@@ -125,6 +162,32 @@ class Settings(BaseSettings):
     stop_words: StopWords = Field(
         default=(), description="more words that opt out when they are a whole reply: `R,TD1`"
     )
+    report_webhook: SecretStr = Field(
+        default=SecretStr(""), description="an address that is told how campaigns go whose file names none"
+    )
+    reply_webhook: SecretStr = Field(default=SecretStr(""), description="an address that is told every reply, in full")
+    webhook_secret: SecretStr = Field(
+        default=SecretStr(""), description="the key that calls of webhooks are signed with"
+    )
+    webhook_secret_file: Path | None = Field(default=None, description="a file that holds that key")
+    allow_private_webhooks: bool = Field(
+        default=False, description="also call webhooks on private addresses, and with `http`"
+    )
+    notify_email: EmailAddresses = Field(default=(), description="who gets e-mail about how campaigns go")
+    smtp_url: SecretStr = Field(
+        default=SecretStr(""), description="the mail server, as in `smtps://user:password@mail.example.com`"
+    )
+    smtp_url_file: Path | None = Field(default=None, description="a file that holds the mail server's address")
+    notify_command: CommandLine = Field(
+        default=(), description="a program that is given what happens as JSON on its standard input; no shell"
+    )
+    http: HostPort = Field(
+        default="", description="`host:port` for the webhook of replies and `/healthz`; empty: not listened"
+    )
+    webhook_keys: SecretStr = Field(
+        default=SecretStr(""), description="further API keys that sign calls of the gateway's webhook, with commas"
+    )
+    webhook_keys_file: Path | None = Field(default=None, description="a file that holds them, also one a line")
     threads: int = Field(default=4, ge=1, le=64, description="requests that one worker process has under way at once")
     heartbeat_file: Path | None = Field(
         default=None, description="a file that a service touches every two seconds while it works, for probes"
@@ -153,6 +216,21 @@ class Settings(BaseSettings):
     def key(self) -> SecretStr:
         """The API key, from the setting or the file it names; empty when there is neither."""
         return self.api_key if self.api_key_file is None else SecretStr(_read_secret(self.api_key_file, "api_key"))
+
+    def further_webhook_keys(self) -> list[SecretStr]:
+        """What else the gateway's webhook may be signed with while its API key is being replaced."""
+        file = self.webhook_keys_file
+        text = _read_secret(file, "webhook_keys") if file else self.webhook_keys.get_secret_value()
+        return [SecretStr(key) for key in re.split(r"[,\s]+", text) if key]
+
+    def signing_secret(self) -> SecretStr:
+        """What our own calls of webhooks are signed with; empty: they are not."""
+        file = self.webhook_secret_file
+        return SecretStr(_read_secret(file, "webhook_secret")) if file else self.webhook_secret
+
+    def mail_server(self) -> SecretStr:
+        """The mail server's address; empty: no e-mail is sent."""
+        return SecretStr(_read_secret(self.smtp_url_file, "smtp_url")) if self.smtp_url_file else self.smtp_url
 
 
 ADDRESSES: Final = ("database_url", "redis_url")

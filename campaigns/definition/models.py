@@ -12,6 +12,7 @@ import phonenumbers
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
 from pydantic_core import PydanticCustomError
 
+from campaigns.definition.addresses import WebAddress
 from campaigns.definition.durations import Duration
 from campaigns.definition.part import Part
 from campaigns.definition.rates import RateLimit
@@ -172,9 +173,9 @@ class Follow(Part):
 class Report(Part):
     """Who is told how the run goes."""
 
-    webhook: Text | None = Field(
+    webhook: WebAddress | None = Field(
         None,
-        description="An address that is called when the run starts, pauses and completes.",
+        description="An address that is told when the run starts, pauses, needs a person and completes.",
         examples=["https://example.com/hook"],
     )
 

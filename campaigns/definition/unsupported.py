@@ -22,7 +22,6 @@ UNSUPPORTED: Final = (
     Unsupported(("frequency_cap",), "remove it"),
     Unsupported(("follow", "retry_failed"), "remove it"),
     Unsupported(("approval",), "remove it, or write false", frozenset({"true", "yes", "on"})),
-    Unsupported(("report", "webhook"), "remove it"),
 )
 
 

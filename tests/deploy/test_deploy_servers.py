@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from scheduler.doctor.findings import Standing
 from scheduler.doctor.redis_server import check_redis
 from scheduler.loop import TICKS
+from scheduler.telling.delivery import AT_ONCE
 from tests.deploy.deploy_files import DEPLOY, settings_lines
 from tests.support.servers import PostgresServer
 from worker.settings import Settings
@@ -89,7 +90,8 @@ def test_postgresql_takes_every_setting(postgres_url: str, postgres_server: Post
 
 def test_postgresql_has_connections_for_the_fleet_that_the_readme_counts() -> None:
     threads = Settings.model_fields["threads"].default
-    scheduler, worker = len(TICKS) + 4, threads + 1  # with inbox, heartbeat, lease and main; main's heartbeat
+    # With inbox, heartbeat, lease and main, and the threads that tell notices; with main's heartbeat.
+    scheduler, worker = len(TICKS) + 4 + AT_ONCE, threads + 1
     most = int(settings_lines(POSTGRESQL_CONF)["max_connections"]) - 3 - 10  # the superuser's, and commands by hand
 
     readme = (DEPLOY / "README.md").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ of a session at a time; its redirects, proxies from the environment and INFO log
 
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +21,9 @@ from campaigns.clock import Clock
 from worker.gateway.errors import Aborted
 
 MAX_REPLY_BYTES: Final = 64 * 1024 * 1024
+Resolver = Callable[[str, int], Sequence[str]]
+"""From a host's name and port to the addresses that may be connected to, the first one first. Raises `OSError`."""
+
 _SocketOptions = Iterable[tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]]
 
 
@@ -85,14 +88,29 @@ class Exchange:
         return min(own.total_seconds(), remaining)
 
 
+def addresses_of(host: str, port: int) -> list[str]:
+    """Every address of a name. Raises `OSError`."""
+    return [str(address[0]) for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
 class DirectTransport(httpx.BaseTransport):
     """Posts over a fresh connection. Every request carries its `Exchange` in `extensions["exchange"]`.
 
-    Raises httpx's exceptions, and Aborted from the exchange's check. A reply over 64 MiB is a DecodingError.
+    `resolve` is asked once for each request, and only what it gives is connected to. With `max_reply_bytes=0` the body
+    of a reply is not read. Raises httpx's exceptions, and Aborted from the exchange's check. A longer reply is a
+    DecodingError.
     """
 
-    def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        ssl_context: ssl.SSLContext | None,
+        *,
+        resolve: Resolver = addresses_of,
+        max_reply_bytes: int = MAX_REPLY_BYTES,
+    ) -> None:
         self._ssl_context = ssl_context
+        self._resolve = resolve
+        self._max_reply_bytes = max_reply_bytes
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         exchange = cast(Exchange, request.extensions["exchange"])
@@ -103,10 +121,12 @@ class DirectTransport(httpx.BaseTransport):
             target=request.url.raw_path,
         )
         outgoing = httpcore.Request(request.method, url, headers=request.headers.raw, content=request.content)
-        connection = httpcore.HTTPConnection(url.origin, self._ssl_context, network_backend=_Backend(exchange))
+        connection = httpcore.HTTPConnection(
+            url.origin, self._ssl_context, network_backend=_Backend(exchange, self._resolve)
+        )
         try:
             reply = connection.handle_request(outgoing)
-            body = _read(reply)
+            body = _read(reply, self._max_reply_bytes) if self._max_reply_bytes else b""
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise as_httpx(error) from error
         finally:
@@ -143,12 +163,12 @@ def as_httpx(error: Exception) -> Exception:
     return error
 
 
-def _read(reply: httpcore.Response) -> bytes:
+def _read(reply: httpcore.Response, max_bytes: int) -> bytes:
     body = bytearray()
     for part in cast(Iterable[bytes], reply.stream):
         body += part
-        if len(body) > MAX_REPLY_BYTES:
-            raise httpx.DecodingError(f"The reply is longer than {MAX_REPLY_BYTES} bytes.")
+        if len(body) > max_bytes:
+            raise httpx.DecodingError(f"The reply is longer than {max_bytes} bytes.")
     return bytes(body)
 
 
@@ -158,8 +178,9 @@ def _not_encoded(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]
 
 
 class _Backend(httpcore.NetworkBackend):
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, resolve: Resolver) -> None:
         self._exchange = exchange
+        self._resolve = resolve
 
     def connect_tcp(
         self,
@@ -172,10 +193,10 @@ class _Backend(httpcore.NetworkBackend):
         failure: OSError = OSError("The name has no address.")
         with _named(httpcore.ConnectTimeout, httpcore.ConnectError):
             # One by one, because socket.create_connection gives the whole timeout to every address of a name.
-            for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            for address in self._resolve(host, port):
                 try:
                     seconds = self._exchange.allowed_seconds(self._exchange.timeouts.connect)
-                    connected = socket.create_connection((str(address[0]), port), seconds)
+                    connected = socket.create_connection((address, port), seconds)
                 except OSError as error:
                     failure = error
                     continue

@@ -135,13 +135,23 @@ def due_news(session: Session, now: datetime, *, most: int = 100) -> list[DueNot
 
 
 def due_targets(
-    session: Session, now: datetime, *, but: Collection[tuple[str, str]] = (), most: int
+    session: Session,
+    now: datetime,
+    *,
+    but: Collection[tuple[str, str]] = (),
+    most: int,
+    only_runs: Collection[int] | None = None,
 ) -> dict[tuple[str, str], list[int]]:
-    """By (channel, target): the notices of at most so many rows that are due, the oldest first. `but`: not of these."""
+    """By (channel, target): at most so many notices that are due, the oldest first.
+
+    `but`: none for these targets. `only_runs`: those of these runs, and those of no run.
+    """
+    mine = sa.true() if only_runs is None else _notices.c.run_id.is_(None) | _notices.c.run_id.in_(only_runs)
     query = sa.select(_notices.c.channel, _notices.c.target, _notices.c.id).where(
         _open,
         _notices.c.next_try_at <= now,
         _notices.c.channel != NEWS,
+        mine,
         *(sa.or_(_notices.c.channel != channel, _notices.c.target != target) for channel, target in but),
     )
     found: dict[tuple[str, str], list[int]] = {}

@@ -1,0 +1,156 @@
+"""Telling what is due: several targets at once, each its own notices one by one."""
+
+import random
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from scheduler.report import utc
+from scheduler.telling.hook import run_command
+from scheduler.telling.mail import send_mail
+from scheduler.telling.outcome import Outcome
+from scheduler.telling.reports import letter, subject
+from scheduler.telling.targets import Channel, Target
+from scheduler.telling.webhook import Webhooks, place
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.settings import Settings
+from worker.store import notices, runs
+from worker.store.notices import DueNotice
+
+AT_ONCE: Final = 4
+"""Targets that are told something at the same time: each may need a connection to the database."""
+
+MOST_CLAIMED: Final = 200
+"""Notices looked at in one go."""
+
+TURN_SECONDS: Final = 10.0
+"""How long one target is told one notice after the other before the next look."""
+
+CLAIM: Final = timedelta(seconds=60)
+"""A process that was killed meanwhile: after this the notice is told again. Longer than a turn and its last call."""
+
+PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 120, 600, 1800, 3600))
+"""Between two tries; the last one again and again."""
+
+GIVE_UP_AFTER: Final = timedelta(days=3)
+
+_rng = random.Random()  # noqa: S311 - jitter, not a secret
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How many notices were taken, and how many were not."""
+
+    taken: int = 0
+    failed: int = 0
+
+    def __add__(self, other: "Told") -> "Told":
+        return Told(self.taken + other.taken, self.failed + other.failed)
+
+
+def deliver(runtime: Runtime) -> Told:
+    """Tell everything that is due. A target that is slow keeps only its own notices waiting."""
+    total, flying = Told(), dict[Future[Told], Target]()
+    end = runtime.clock.elapsed_seconds() + TURN_SECONDS
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="notices") as pool:
+        while True:
+            free = AT_ONCE - len(flying)
+            if free and runtime.clock.elapsed_seconds() < end:
+                for target, mine in _claim(runtime, set(flying.values()), most=free).items():
+                    flying[pool.submit(_tell_all, runtime, mine)] = target
+            if not flying:
+                return total
+            for done in wait(flying, 0.5, FIRST_COMPLETED).done:
+                del flying[done]
+                total += done.result()
+
+
+def _claim(runtime: Runtime, busy: set[Target], *, most: int) -> dict[Target, list[DueNotice]]:
+    now = runtime.clock.now()
+    with runtime.store.read() as session:
+        due = notices.due_targets(session, now, but=busy, most=MOST_CLAIMED, only_runs=runtime.only_runs)
+    if not due:
+        return {}
+    awake = [target for target in due if runtime.resting.get(target, now) <= now]
+    with runtime.store.write("notice_claim") as session:
+        for target in due.keys() - awake:  # noted since it was found to be away
+            notices.put_off(session, *target, until=runtime.resting[target])
+        claimed = {target: notices.claim(session, due[target], now=now, until=now + CLAIM) for target in awake[:most]}
+    return {target: mine for target, mine in claimed.items() if mine}
+
+
+def _tell_all(runtime: Runtime, mine: Sequence[DueNotice]) -> Told:
+    """Tell one target one notice after the other, until it does not take one or its turn is over."""
+    total, end = Told(), runtime.clock.elapsed_seconds() + TURN_SECONDS
+    for number, notice in enumerate(mine):
+        if runtime.clock.elapsed_seconds() >= end or runtime.resting.get(_target(notice), notice.created_at) > (
+            runtime.clock.now()
+        ):
+            with runtime.store.write("notice_release") as session:
+                notices.release(session, [left.id for left in mine[number:]], now=runtime.clock.now())
+            break
+        outcome = _send(runtime.settings, notice, runtime.clock.now())
+        total += _record(runtime, notice, outcome)
+    return total
+
+
+def _target(notice: DueNotice) -> Target:
+    return notice.channel, notice.target
+
+
+def _send(settings: Settings, notice: DueNotice, now: datetime) -> Outcome:
+    body: dict[str, Any] = {
+        "id": f"notice-{notice.id}",
+        "event": notice.event,
+        "at": utc(notice.created_at),
+        **notice.body,
+    }
+    match notice.channel:
+        case Channel.WEBHOOK | Channel.REPLY_WEBHOOK:
+            webhooks = Webhooks(settings.signing_secret(), settings.allow_private_webhooks)
+            return webhooks.call(notice.target, notice.event, body, timestamp=int(now.timestamp()))
+        case Channel.EMAIL:
+            text = letter(body, notice.event)
+            return send_mail(settings.mail_server(), notice.target, subject(body, notice.event), text, id_=body["id"])
+        case Channel.COMMAND if settings.notify_command:
+            return run_command(settings.notify_command, body)
+        case _:
+            return Outcome(f"nothing is set for the channel {notice.channel}", is_away=True)
+
+
+def _record(runtime: Runtime, notice: DueNotice, outcome: Outcome) -> Told:
+    now = runtime.clock.now()
+    target = _target(notice)
+    if not outcome.problem:
+        runtime.resting.pop(target, None)
+        with runtime.store.write("notice_told") as session:
+            notices.taken(session, notice.id, now=now)
+        return Told(taken=1)
+    retry_at = now + PAUSES[min(notice.tries, len(PAUSES) - 1)] * (1 + _rng.random() / 10)
+    is_over = retry_at > notice.created_at + GIVE_UP_AFTER
+    where = {"channel": notice.channel, "event": notice.event, "target": _place(notice), "problem": outcome.problem}
+    with runtime.store.write("notice_failed") as session:
+        if not is_over:
+            notices.failed(session, notice.id, problem=outcome.problem, retry_at=retry_at)
+        elif notices.give_up(session, notice.id, problem=outcome.problem, now=now):
+            runs.record_event(session, "notice.given_up", now, run_id=notice.run_id, detail=where)
+        if outcome.is_away:
+            notices.put_off(session, *target, until=retry_at)
+    if outcome.is_away:
+        runtime.resting[target] = retry_at
+    # `event` is structlog's own word.
+    said = {name: value for name, value in where.items() if name != "event"} | {"about": notice.event}
+    if is_over:
+        get_logger().error("notice.given_up", **said)
+    else:
+        get_logger().warning("notice.failed", **said, tries=notice.tries + 1, retry_at=utc(retry_at))
+    return Told(failed=1)
+
+
+def _place(notice: DueNotice) -> str:
+    if notice.channel == Channel.EMAIL:
+        return notice.target.rpartition("@")[2]
+    return place(notice.target) if notice.channel != Channel.COMMAND else "command"

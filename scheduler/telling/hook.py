@@ -1,0 +1,45 @@
+"""Running a program that is given what happened."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Final
+
+from scheduler.telling.outcome import TAKEN, Outcome
+
+TIMEOUT: Final = timedelta(seconds=30)
+
+KEPT: Final = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "XDG_RUNTIME_DIR")
+"""Of our environment the program gets these variables and no other: the rest holds keys and passwords."""
+
+
+def run_command(command: Sequence[str], body: dict[str, Any], *, timeout: timedelta = TIMEOUT) -> Outcome:
+    """The body as one line of JSON on the program's standard input. Taken: it ends with 0 in time.
+
+    What it prints is thrown away; what it started ends with it when time is up.
+    """
+    environment = {name: os.environ[name] for name in KEPT if name in os.environ}
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the operator's own program, as an argument list and without a shell
+            list(command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return Outcome(f"CAMPAIGNS_NOTIFY_COMMAND cannot be started ({error.strerror})", is_away=True)
+    try:
+        process.communicate(json.dumps(body, ensure_ascii=False).encode() + b"\n", timeout.total_seconds())
+    except subprocess.TimeoutExpired:
+        return Outcome(f"the command had not ended after {timeout.total_seconds():g} s", is_away=True)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return Outcome(f"the command ended with {process.returncode}", is_away=True) if process.returncode else TAKEN

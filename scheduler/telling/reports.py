@@ -1,0 +1,62 @@
+"""What a notice about a campaign says: figures and reasons, never a text and never a full number."""
+
+import re
+from typing import Any, Final
+
+from scheduler.report import run_summary, utc
+from worker.runtime import SANDBOX_ACCOUNT
+from worker.store import accounts, counts, runs
+from worker.store.engine import Store
+from worker.store.notices import DueNotice
+
+_LONG_NUMBER: Final = re.compile(r"\+?\d{7,}")
+
+SENTENCES: Final = {
+    "run.started": "has started",
+    "run.paused": "is paused",
+    "run.completed": "is over",
+    "run.failed": "could not be planned",
+    "run.held": "has people who wait for a decision: campaigns held, then campaigns resolve",
+    "run.awaiting_approval": "waits to be approved: campaigns approve",
+    "account.paused": "sending is stopped",
+}
+"""What happened, in words that follow the name of a campaign."""
+
+
+def report(store: Store, news: DueNotice) -> dict[str, Any]:
+    """The JSON of a notice: `id`, `event`, `at`, `rehearsal`, `reason` if any, and for a run what `status --json` says.
+
+    The figures are those of now; `id` is the same for everybody who is told.
+    """
+    reason = _LONG_NUMBER.sub("[number]", str(news.body.get("reason", "")))
+    said: dict[str, Any] = {
+        "id": news.body["id"],
+        "event": news.event,
+        "at": utc(news.created_at),
+    }
+    with store.read() as session:
+        if news.run_id is None:
+            said["rehearsal"] = accounts.accounts_by_key(session).get(SANDBOX_ACCOUNT) == news.body["account"]
+        else:
+            run = runs.run_view(session, news.run_id)
+            said |= run_summary(run, counts.books(session, news.run_id)) | {"rehearsal": run.rehearsal}
+    said.pop("reason", None)
+    return said | ({"reason": reason} if reason else {})
+
+
+def subject(body: dict[str, Any], event: str) -> str:
+    """One line for people."""
+    what = " ".join(filter(None, [str(body.get("campaign", "")), SENTENCES.get(event, event).partition(":")[0]]))
+    return f"[campaigns] {what}" + (" (rehearsal)" if body.get("rehearsal") else "")
+
+
+def letter(body: dict[str, Any], event: str) -> str:
+    """The same for people, a line each."""
+    about = f"Campaign {body['campaign']} {SENTENCES.get(event, event)}." if "campaign" in body else ""
+    lines = [about or f"{SENTENCES.get(event, event).capitalize()}."]
+    if body.get("reason"):
+        lines.append(f"Why: {body['reason']}")
+    lines.append(f"When: {body['at']}")
+    if "recipients" in body:
+        lines += ["", *(f"{state:<12}{count:>12,}" for state, count in body["recipients"].items())]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,59 @@
+"""Who hears of what."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import TypeAlias
+
+from worker.runtime import Runtime
+from worker.settings import Settings
+from worker.store import notices, runs
+from worker.store.engine import Store
+
+Target: TypeAlias = tuple[str, str]
+"""Channel and address, as a notice has them."""
+
+
+class Channel(StrEnum):
+    """How a notice is told."""
+
+    WEBHOOK = "webhook"
+    REPLY_WEBHOOK = "reply_webhook"
+    EMAIL = "email"
+    COMMAND = "command"
+
+
+COMMAND: Target = (Channel.COMMAND, "command")
+"""The command is that of the settings and stands in no row: who can write to the database must not run programs."""
+
+
+def everywhere(settings: Settings) -> Iterator[Target]:
+    """Who hears of every campaign."""
+    if settings.mail_server().get_secret_value():
+        yield from ((Channel.EMAIL, address) for address in settings.notify_email)
+    if settings.notify_command:
+        yield COMMAND
+
+
+def of_run(runtime: Runtime, definition_id: int) -> set[Target]:
+    """Who hears of a run: the webhook of its file, or else that of the settings, and whoever hears of all."""
+    own = runtime.definitions.get(definition_id).report.webhook
+    return {*_webhook(own or runtime.settings.report_webhook.get_secret_value()), *everywhere(runtime.settings)}
+
+
+def of_account(runtime: Runtime, account_id: int) -> set[Target]:
+    """Who hears that nothing is sent any more: everybody, and the webhooks of the campaigns that are being sent."""
+    return {
+        *_webhook(runtime.settings.report_webhook.get_secret_value()),
+        *everywhere(runtime.settings),
+        *(target for id_ in _definitions_at_work(runtime.store, account_id) for target in of_run(runtime, id_)),
+    }
+
+
+def _webhook(address: str) -> Iterator[Target]:
+    if address:
+        yield Channel.WEBHOOK, address
+
+
+def _definitions_at_work(store: Store, account_id: int) -> set[int]:
+    with store.read() as session:
+        return {runs.run_view(session, run_id).definition_id for run_id in notices.runs_at_work(session, account_id)}

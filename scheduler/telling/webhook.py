@@ -1,0 +1,138 @@
+"""Calling a webhook: one signed POST to an address that may be called, with nothing followed and nothing read back."""
+
+import base64
+import hmac
+import ipaddress
+import json
+import ssl
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import httpx
+from pydantic import SecretStr
+
+from campaigns.clock import Clock, SystemClock
+from scheduler.telling.outcome import TAKEN, Outcome
+from worker.gateway.connection import DirectTransport, Exchange, Timeouts, addresses_of
+
+TIMEOUT: Final = timedelta(seconds=10)
+"""Name, connection, request and the reply's head together."""
+
+ALIVE: Final = frozenset(range(400, 500)) - {401, 403, 404, 408, 410, 425, 429}
+"""What a target answers that works and does not want this one call: others for it are not kept waiting."""
+
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+
+
+class ForbiddenAddressError(OSError):
+    """The address is one that must not be called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """How webhooks are called. `secret` empty: calls are not signed. `ssl_context` None: the usual authorities."""
+
+    secret: SecretStr
+    allow_private: bool = False
+    clock: Clock = field(default_factory=SystemClock)
+    timeout: timedelta = TIMEOUT
+    ssl_context: ssl.SSLContext | None = None
+
+    def call(self, address: str, event: str, body: dict[str, Any], *, timestamp: int) -> Outcome:
+        """POST the body as JSON. `timestamp`: seconds since 1970, part of what is signed. Taken: any status of 2xx."""
+        problem = address_problem(address, allow_private=self.allow_private)
+        if problem:
+            return Outcome(problem, is_away=True)
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        headers = {"Content-Type": "application/json", "User-Agent": "campaigns", "X-Campaigns-Event": event}
+        headers["X-Campaigns-Timestamp"] = str(timestamp)
+        if self.secret.get_secret_value():
+            headers["X-Campaigns-Signature"] = signature(content, timestamp, self.secret)
+        exchange = Exchange(
+            self.clock,
+            Timeouts(self.timeout, self.timeout, self.timeout, self.timeout),
+            self.clock.elapsed_seconds() + self.timeout.total_seconds(),
+        )
+        try:
+            return self._post(address, headers, content, exchange)
+        except httpx.TimeoutException:
+            return Outcome(f"no answer within {self.timeout.total_seconds():g} s", is_away=True)
+        except httpx.TransportError as error:
+            return Outcome(_reason(error), is_away=True)
+
+    def _post(self, address: str, headers: dict[str, str], content: bytes, exchange: Exchange) -> Outcome:
+        parts = urlsplit(address)
+        if parts.username is not None:
+            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+            headers = headers | {"Authorization": f"Basic {base64.b64encode(login).decode()}"}
+        context = self.ssl_context
+        if context is None and parts.scheme.lower() == "https":
+            context = httpx.create_ssl_context(trust_env=False)
+        transport = DirectTransport(context, resolve=self._resolve, max_reply_bytes=0)
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
+        request = httpx.Request("POST", bare, headers=headers, content=content, extensions={"exchange": exchange})
+        status = transport.handle_request(request).status_code
+        if 200 <= status < 300:
+            return TAKEN
+        return Outcome(f"HTTP {status}", is_away=status not in ALIVE)
+
+    def _resolve(self, host: str, port: int) -> list[str]:
+        # Looked up once, judged, and connected to as judged: a name that changes a moment later changes nothing.
+        found = addresses_of(host, port)
+        allowed = [address for address in found if self.allow_private or is_public(address)]
+        if not allowed:
+            raise ForbiddenAddressError("its address is private, and CAMPAIGNS_ALLOW_PRIVATE_WEBHOOKS is not set")
+        return allowed
+
+
+def signature(content: bytes, timestamp: int, secret: SecretStr) -> str:
+    """What `X-Campaigns-Signature` says: HMAC-SHA256 over timestamp, a dot and the body, in hex, after `sha256=`."""
+    signed = hmac.digest(secret.get_secret_value().encode(), f"{timestamp}.".encode() + content, "sha256")
+    return f"sha256={signed.hex()}"
+
+
+def address_problem(address: str, *, allow_private: bool) -> str:
+    """What is wrong with the form of a webhook's address; empty if nothing is. Nothing is looked up."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "it is not an address"
+    if port == 0 or not host or any(character <= " " or character == "\x7f" for character in address):
+        return "it is not an address"
+    if parts.scheme.lower() == "https" or (parts.scheme.lower() == "http" and allow_private):
+        return ""
+    return "it must begin with https://"
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the open internet, also where it carries another one inside."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip in _NAT64:
+            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)))
+        inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
+        if ip.is_site_local or any(carried is not None and not carried.is_global for carried in inner):
+            return False
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+def place(address: str) -> str:
+    """Where it is, for a log: host and port, without login, path and query."""
+    try:
+        return urlsplit(address).netloc.rpartition("@")[2] or "?"
+    except ValueError:
+        return "?"
+
+
+def _reason(error: httpx.TransportError) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ForbiddenAddressError):
+            return str(cause)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({cause.verify_message})"
+        cause = cause.__cause__
+    return type(error).__name__

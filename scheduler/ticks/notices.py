@@ -1,0 +1,51 @@
+"""Telling outside what happens: webhooks, e-mail, a command, until each has taken it."""
+
+from datetime import datetime
+from hashlib import sha256
+
+from scheduler.telling.delivery import deliver
+from scheduler.telling.reports import report
+from scheduler.telling.targets import Target, of_account, of_run
+from worker.runtime import Runtime
+from worker.store import notices as store
+from worker.store import runs
+from worker.store.notices import DueNotice
+
+
+def notices(runtime: Runtime, now: datetime) -> dict[str, int]:
+    """Make a notice of every piece of news for everybody who hears of it; tell what is due."""
+    with runtime.store.read() as session:
+        due = store.next_due(session)
+        if due is None or due > now:
+            return {"spread": 0, "told": 0, "failed": 0}
+        news = [each for each in store.due_news(session, now) if each.run_id is None or runtime.includes(each.run_id)]
+    for each in news:
+        _spread(runtime, each, now)
+    told = deliver(runtime)
+    return {"spread": len(news), "told": told.taken, "failed": told.failed}
+
+
+def _spread(runtime: Runtime, news: DueNotice, now: datetime) -> None:
+    targets = _targets(runtime, news)
+    body = report(runtime.store, news) if targets else {}  # to count a million recipients takes a second
+    with runtime.store.write("notice_spread") as session:
+        for channel, target in sorted(targets):
+            store.tell(
+                session,
+                key=f"{news.id}:{channel}:{sha256(target.encode()).hexdigest()[:32]}",
+                channel=channel,
+                target=target,
+                event=news.event,
+                body=body,
+                run_id=news.run_id,
+                now=now,
+            )
+        store.taken(session, news.id, now=now)
+
+
+def _targets(runtime: Runtime, news: DueNotice) -> set[Target]:
+    if news.run_id is None:
+        return of_account(runtime, int(news.body["account"]))
+    with runtime.store.read() as session:
+        definition_id = runs.run_view(session, news.run_id).definition_id
+    return of_run(runtime, definition_id)

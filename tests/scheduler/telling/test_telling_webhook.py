@@ -1,0 +1,194 @@
+"""Calling webhooks: real servers that take, refuse, hang, drip, redirect; addresses that must not be called."""
+
+import base64
+import hashlib
+import hmac
+import re
+import time
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from scheduler.telling.outcome import TAKEN, Outcome
+from scheduler.telling.webhook import Webhooks, address_problem, is_public, place
+from tests.support.receiver import Receiver
+from tests.support.tcp_server import unused_port
+
+SECRET = SecretStr("s3cret")
+README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+SHORT = timedelta(seconds=0.3)
+
+
+def call(url: str, *, secret: SecretStr = SECRET, timeout: timedelta = SHORT, private: bool = True) -> Outcome:
+    webhooks = Webhooks(secret, allow_private=private, timeout=timeout)
+    return webhooks.call(url, "run.started", {"id": "1", "über": "ж"}, timestamp=1_700_000_000)
+
+
+def test_a_call_is_json_and_signed() -> None:
+    with Receiver() as receiver:
+        assert call(receiver.url + "?token=a%20b") == TAKEN
+    [told] = receiver.calls
+    assert (told.path, told.json) == ("/hook?token=a%20b", {"id": "1", "über": "ж"})
+    assert told.headers["Content-Type"] == "application/json"
+    assert told.headers["X-Campaigns-Event"] == "run.started"
+    # The same by another road: hmac's old interface, over what stands in the request.
+    signed = told.headers["X-Campaigns-Timestamp"].encode() + b"." + told.body
+    assert told.headers["X-Campaigns-Signature"] == "sha256=" + hmac.new(b"s3cret", signed, hashlib.sha256).hexdigest()
+
+
+def test_the_code_in_the_readme_accepts_a_genuine_call_and_no_other() -> None:
+    [code] = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102 - our own README
+    is_genuine = names["is_genuine"]
+    with Receiver() as receiver:
+        now = int(time.time())
+        for at in (now, now - 600):
+            Webhooks(SECRET, allow_private=True).call(receiver.url, "e", {}, timestamp=at)
+    fresh, old = receiver.calls
+    assert is_genuine(fresh.headers, fresh.body, "s3cret")
+    assert not is_genuine(fresh.headers, fresh.body + b" ", "s3cret")
+    assert not is_genuine(fresh.headers, fresh.body, "other")
+    assert not is_genuine(old.headers, old.body, "s3cret")
+    assert not is_genuine({**fresh.headers, "X-Campaigns-Timestamp": str(now - 1)}, fresh.body, "s3cret")
+
+
+def test_without_a_secret_nothing_is_signed() -> None:
+    with Receiver() as receiver:
+        assert call(receiver.url, secret=SecretStr("")) == TAKEN
+    assert "X-Campaigns-Signature" not in receiver.calls[0].headers
+
+
+def test_a_login_in_the_address_is_sent_as_a_header_and_not_in_the_path() -> None:
+    with Receiver() as receiver:
+        assert call(receiver.url.replace("//", "//anna:p%40ss@")) == TAKEN
+    [told] = receiver.calls
+    assert told.headers["Authorization"] == "Basic " + base64.b64encode(b"anna:p@ss").decode()
+    assert (told.path, "anna" in told.headers["Host"]) == ("/hook", False)
+
+
+@pytest.mark.parametrize(
+    ("status", "is_away"), [(400, False), (422, False), (404, True), (401, True), (429, True), (500, True), (503, True)]
+)
+def test_another_answer_than_2xx_is_none(status: int, is_away: bool) -> None:
+    with Receiver(status) as receiver:
+        assert call(receiver.url) == Outcome(f"HTTP {status}", is_away=is_away)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed(status: int) -> None:
+    with Receiver(status) as receiver:
+        assert call(receiver.url).problem == f"HTTP {status}"
+    assert [told.path for told in receiver.calls] == ["/hook"]
+
+
+def drip(handler: BaseHTTPRequestHandler) -> None:
+    """A head that never ends, a byte at a time."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    for _ in range(100):
+        handler.wfile.write(b"a")
+        time.sleep(0.05)
+
+
+def hang(handler: BaseHTTPRequestHandler) -> None:
+    """No answer."""
+    time.sleep(1.0)
+
+
+def flood(handler: BaseHTTPRequestHandler) -> None:
+    """A body without an end: nobody reads it."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    for _ in range(10_000):
+        handler.wfile.write(b"a" * 65_536)
+
+
+@pytest.mark.parametrize("answer", [drip, hang])
+def test_a_slow_answer_is_waited_for_as_long_as_agreed(answer: Any) -> None:
+    began = time.monotonic()
+    with Receiver(answer) as receiver:
+        assert call(receiver.url) == Outcome("no answer within 0.3 s", is_away=True)
+    assert time.monotonic() - began < 1.0
+
+
+def test_the_body_of_an_answer_is_not_read() -> None:
+    with Receiver(flood) as receiver:
+        assert call(receiver.url, timeout=timedelta(seconds=5)) == TAKEN
+
+
+def test_nobody_listens() -> None:
+    assert call(f"http://127.0.0.1:{unused_port()}/") == Outcome("ConnectError", is_away=True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]"])
+def test_a_private_address_is_not_called_however_it_is_written(host: str) -> None:
+    with Receiver() as receiver:
+        port = receiver.url.rpartition(":")[2]
+        outcome = call(f"https://{host}:{port}", private=False)
+    assert outcome == Outcome("its address is private, and CAMPAIGNS_ALLOW_PRIVATE_WEBHOOKS is not set", is_away=True)
+    assert receiver.calls == []
+
+
+def test_https_is_never_plain() -> None:
+    with Receiver() as receiver:
+        outcome = call(receiver.url.replace("http:", "https:"))
+    assert outcome.is_away
+    assert receiver.calls == []
+
+
+@pytest.mark.parametrize(
+    ("address", "is_open"),
+    [
+        ("93.184.215.14", True),
+        ("2606:2800:21f:cb07:6820:80da:af6b:8b2c", True),
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),  # noqa: S104 - an address that is judged
+        ("224.0.0.1", False),
+        ("255.255.255.255", False),
+        ("::1", False),
+        ("::", False),
+        ("fe80::1%eth0", False),
+        ("fc00::1", False),
+        ("fec0::1", False),
+        ("ff02::1", False),
+        ("::ffff:10.0.0.1", False),
+        ("64:ff9b::a00:1", False),
+        ("64:ff9b::5db8:d70e", True),
+        ("2002:a00:1::", False),
+    ],
+)
+def test_addresses_of_the_open_internet(address: str, is_open: bool) -> None:
+    assert is_public(address) is is_open
+
+
+@pytest.mark.parametrize(
+    ("address", "private", "problem"),
+    [
+        ("https://example.com/hook?a=b", False, ""),
+        ("HTTPS://example.com", False, ""),
+        ("http://example.com/hook", False, "it must begin with https://"),
+        ("http://example.com/hook", True, ""),
+        ("ftp://example.com", True, "it must begin with https://"),
+        ("example.com/hook", True, "it is not an address"),
+        ("https://", True, "it is not an address"),
+        ("https://a b/", True, "it is not an address"),
+        ("https://[::1", True, "it is not an address"),
+        ("https://a:99999/", True, "it is not an address"),
+        ("https://a/\r\nX: y", True, "it is not an address"),
+    ],
+)
+def test_the_form_of_an_address(address: str, private: bool, problem: str) -> None:
+    assert address_problem(address, allow_private=private) == problem
+
+
+def test_a_log_shows_neither_login_nor_path_nor_query() -> None:
+    assert place("https://anna:secret@example.com:8443/hook/token?key=secret") == "example.com:8443"
+    assert place("https://[::1") == "?"

@@ -1,0 +1,69 @@
+"""An HTTP server on this machine that is called, and answers as a test says."""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Call:
+    """What came in."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+Answer = int | Callable[[BaseHTTPRequestHandler], None]
+
+
+class Receiver:
+    """Answers calls with `answers` in turn, then with 204: a status, or whatever a function writes."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.calls: list[Call] = []
+        self.answers = list(answers)
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.calls.append(Call(self.path, dict(self.headers), body))
+                answer = receiver.answers.pop(0) if receiver.answers else 204
+                if not isinstance(answer, int):
+                    answer(self)
+                    return
+                self.send_response(answer)
+                self.send_header("Location", "/elsewhere")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+                """Quiet."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}/hook"
+
+    def events(self) -> list[str]:
+        """The events that were told, in their order."""
+        return [call.json["event"] for call in self.calls]
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._server.shutdown()
+        self._server.server_close()
