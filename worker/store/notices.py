@@ -11,10 +11,10 @@ from typing import Any, Final
 from uuid import uuid4
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import RunState
+from worker.store.bulk import insert_missing
 from worker.store.models import Notice, Run
 from worker.store.moves import changed
 
@@ -61,7 +61,6 @@ def tell(
 
     `channel` is `webhook`, `reply_webhook`, `email` or `command`; `target` its address. `body` is plain JSON.
     """
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     values = {
         "key": key,
         "channel": channel,
@@ -74,8 +73,8 @@ def tell(
         "tries": 0,
         "problem": "",
     }
-    statement = insert(_notices).values(values).on_conflict_do_nothing().returning(_notices.c.id)
-    return session.scalar(statement) is not None
+    statement = insert_missing(session, Notice).values(values)
+    return session.scalar(statement.returning(_notices.c.id)) is not None
 
 
 def announce(session: Session, event: str, *, run_id: int, now: datetime, key: str = "", reason: str = "") -> None:
