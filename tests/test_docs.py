@@ -198,6 +198,7 @@ def campaign_file(path: str = "", value: str = "") -> dict[str, Any]:
         "audience": [{"file": "f.csv"}],
         "exclude": [{"file": "g.csv"}],
         "schedule": {"window": {"from": "09:00", "to": "20:00"}, "if_late": {"within": "2h"}},
+        "frequency_cap": {"messages": "2", "per": "7d"},
     }
     *folders, key = path.split(".")
     place = said

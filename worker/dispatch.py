@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from campaigns.capping import Cap, cap_of
 from campaigns.clock import Clock
 from campaigns.definition import Definition
 from campaigns.timing.placing import hours_of
@@ -21,7 +22,7 @@ from worker.logs import get_logger
 from worker.marker import Marker
 from worker.outcomes import RECORD_AGAIN, RECORD_WITHIN, Outcomes
 from worker.settings import Settings
-from worker.store import grants, queue, sending
+from worker.store import capping, grants, queue, sending
 from worker.store.engine import Store, is_away
 from worker.store.models import THROTTLED
 from worker.throttle import Limit, Throttle, ThrottleUnavailable
@@ -140,20 +141,39 @@ class Dispatcher:
         opens = work.moment if now < work.moment else _opens(definition, work, now)
         if opens is not None:
             return self._snooze(batch_id, opens - now, queue.CLOSED)
+        cap = cap_of(definition, work.zones)
+        if cap is not None:
+            found = self._without_capped(work, cap)
+            if found is None:
+                return Dispatched.NOTHING
+            work = found
         slot = self._take_slot(work, definition)
         if isinstance(slot, Wait):
             return self._wait_for_budget(work, slot) if slot.is_spent else self._snooze_for_slot(batch_id, slot)
         # From before the intent: a machine that is suspended while the commit is under way must not gain time by it.
         deadline = self._clock.elapsed_seconds() + self._settings.send_by_seconds
-        intent = self._promise(work, slot)
+        intent = self._promise(work, slot, cap)
         if not isinstance(intent, sending.Intent):
             self._give_back(slot)
-            is_held_up = intent in {sending.NoIntent.ALL_IN_DOUBT, sending.NoIntent.LIST_NOT_READY}
+            is_held_up = intent in sending.COME_BACK
             return self._snooze(batch_id, COLLISION_PAUSE, intent.value) if is_held_up else Dispatched.NOTHING
         dispatched = self._post(intent, slot.route, definition, work, deadline)
         if dispatched is Dispatched.NOT_SENT:
             self._give_back(slot)
         return dispatched
+
+    def _without_capped(self, work: sending.Work, cap: Cap) -> sending.Work | None:
+        """The batch without whoever is over the cap, or None. The intent asks again, and decides.
+
+        Before a slot is taken: a rate gives none back, and an audience that is mostly capped would go at a crawl.
+        """
+        with self._store.read() as session:
+            if not capping.any_over(session, work.batch_id, work.account_id, cap, now=self._clock.now()):
+                return work
+        with self._store.write("cap") as session:
+            if not capping.keep_cap(session, work.batch_id, work.account_id, cap, now=self._clock.now()):
+                return None
+            return sending.load_work(session, work.batch_id)
 
     def _take_slot(self, work: sending.Work, definition: Definition) -> Slot | Wait:
         """A route whose limits all granted the batch's segments now; else how long to wait before asking again."""
@@ -196,7 +216,7 @@ class Dispatcher:
         except ThrottleUnavailable:
             self._log.warning("throttle.unavailable", segments=slot.segments)  # they stay spent: never above
 
-    def _promise(self, work: sending.Work, slot: Slot) -> sending.Intent | sending.NoIntent:
+    def _promise(self, work: sending.Work, slot: Slot, cap: Cap | None) -> sending.Intent | sending.NoIntent:
         try:
             with self._store.write("intent") as session:
                 intent = sending.record_intent(
@@ -206,11 +226,12 @@ class Dispatcher:
                     granted_at=slot.at,
                     now=self._clock.now(),
                     send_by=timedelta(seconds=self._settings.send_by_seconds),
+                    cap=cap,
                 )
                 if intent is sending.NoIntent.NOTHING_LEFT:
                     # Everybody in it found an end elsewhere (`recover`): so must the batch, or its run never ends.
                     sending.conclude_batch(session, work.batch_id, retry_at=self._clock.now())
-                elif intent in {sending.NoIntent.NOT_DUE, sending.NoIntent.ALL_IN_DOUBT}:
+                elif intent in {sending.NoIntent.NOT_DUE, sending.NoIntent.ALL_IN_DOUBT, sending.NoIntent.OVER_CAP}:
                     session.rollback()
                 return intent
         except (IntegrityError, OperationalError) as error:

@@ -110,11 +110,23 @@ class Throughput(Part):
     batch_size: BatchSize = Field(None, description="Messages per request: auto, or 1 to 500.", examples=["auto", 100])
 
 
+class OverCap(StrEnum):
+    """What becomes of a person who had enough texts lately."""
+
+    SKIP = "skip"  # they get nothing of this campaign
+    DEFER = "defer"  # they get it as soon as the cap allows
+
+
 class FrequencyCap(Part):
     """How often one person may be written to, over all campaigns of the same kind."""
 
     messages: Annotated[int, whole_number(1, 1000)] = Field(description="At most this many texts.", examples=[2])
     per: Duration = Field(description="In any stretch of this length.", examples=["7d"])
+    otherwise: Annotated[OverCap, choice(OverCap)] = Field(
+        OverCap.SKIP,
+        description="Skip whoever had that many, or send to them when the oldest drops out.",
+        examples=["skip"],
+    )
 
 
 class Devices(Part):

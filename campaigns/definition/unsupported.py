@@ -19,7 +19,6 @@ class Unsupported:
 
 UNSUPPORTED: Final = (
     Unsupported(("schedule", "remind"), "remove it, and write one file per date"),
-    Unsupported(("frequency_cap",), "remove it"),
     Unsupported(("follow", "retry_failed"), "remove it"),
     Unsupported(("approval",), "remove it, or write false", frozenset({"true", "yes", "on"})),
 )

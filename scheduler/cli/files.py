@@ -99,9 +99,11 @@ def plan(
 ) -> None:
     """Show what a campaign would do, sending nothing.
 
-    Who gets which text, who gets none, what it costs, when it would be done. Needs no gateway and no database.
+    Who gets which text, who gets none, what it costs, when it would be done. Needs no gateway, and looks into the
+    database only for what a frequency cap counts.
     """
     from campaigns.clock import SystemClock
+    from scheduler.cli.capped import capped_now
     from scheduler.cli.preview import preview, preview_json, print_preview
     from scheduler.intake import read_file
     from worker.settings import load_settings
@@ -112,7 +114,9 @@ def plan(
 
         settings = rehearsal_settings(settings)
     now = SystemClock().now().replace(microsecond=0)
-    seen = preview(read_file(file, settings, now=now), settings, source=str(file), now=now)
+    definition = read_file(file, settings, now=now)
+    with capped_now(definition, settings, rehearsal=sandbox, now=now) as over_cap:
+        seen = preview(definition, settings, source=str(file), now=now, over_cap=over_cap)
     if json:
         print_json(preview_json(seen))
     else:

@@ -1,7 +1,7 @@
 """What `campaigns plan` shows: a plan made, counted and thrown away."""
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -12,6 +12,7 @@ from campaigns.audience import AudienceProblem
 from campaigns.batching import NO_LIMIT, BatchLimits, into_batches
 from campaigns.definition import Definition, DeviceMode, Rate
 from campaigns.definition.durations import format_duration
+from campaigns.definition.models import OverCap as WhenOver
 from campaigns.definition.schedule import Otherwise
 from campaigns.figures import PlanSummary, VariantSummary
 from campaigns.forecast import Agenda, Day, Forecast, forecast
@@ -62,9 +63,16 @@ class Preview:
     reasons: tuple[str, ...]
     runs: tuple[datetime, ...]
     forecast: Forecast | None
+    over_cap: int | None = None
 
 
-def preview(definition: Definition, settings: Settings, *, source: str, now: datetime) -> Preview:
+OverCap = Callable[[Sequence[str]], int]
+"""How many of these numbers (E.164) are over the campaign's frequency cap now."""
+
+
+def preview(
+    definition: Definition, settings: Settings, *, source: str, now: datetime, over_cap: OverCap | None = None
+) -> Preview:
     """Plan the campaign as it would be planned now. Raises `CampaignFileError` for an unusable or empty audience."""
     recurrence = recurrence_of(definition.schedule)
     runs = tuple(islice(recurrence.between(now, now + SEARCH), RUNS)) if recurrence else ()
@@ -72,9 +80,12 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
     plan = plan_recipients(definition, placer=placer)
     limits = limits_of(definition, settings)
     requests, reasons, agenda = 0, dict[RecipientState, list[str]](), Agenda(definition.schedule)
+    capped = 0
     try:
         for chunk in into_batches(plan, limits):
             agenda.add(chunk)
+            if over_cap is not None:
+                capped += over_cap([row.number for row, _ in chunk if row.state is RecipientState.PENDING])
             for row, batch in chunk:
                 if row.state is RecipientState.PENDING and batch is not None:
                     requests = max(requests, batch + 1)
@@ -104,6 +115,7 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
         tuple(reason for state in RecipientState for reason in reasons.get(state, ())),
         runs,
         forecast(agenda, shared, phones),
+        capped if over_cap is not None else None,
     )
 
 
@@ -178,6 +190,7 @@ def preview_json(seen: Preview) -> dict[str, Any]:
         **({"variants": [_variant_json(variant) for variant in summary.variants]} if summary.variants else {}),
         "not_sent": list(seen.reasons),
         "warnings": list(summary.warnings),
+        "over_cap_now": seen.over_cap,
         "devices": device_words(definition),
         "rates": [str(rate) for rate in seen.rates],
         "budgets": [str(budget) for budget in seen.budgets],
@@ -223,6 +236,7 @@ def print_preview(seen: Preview) -> None:
             ("cost", _cost(seen)),
             *(("UCS-2 because", _because(entry)) for entry in forcing_characters(summary)),
             *(("nothing for", reason) for reason in seen.reasons),
+            ("frequency cap", _cap(seen)),
             *(("warning", warning) for warning in summary.warnings),
         ]
     )
@@ -304,6 +318,16 @@ def _print_days(days: Sequence[Day]) -> None:
         texts, segments = sum(day.texts for day in more), sum(day.segments for day in more)
         rows.append((f"{len(more)} more days", f"{texts:,}", f"{segments:,}"))
     print_table(("day", "texts", "segments"), rows, numeric=("texts", "segments"))
+
+
+def _cap(seen: Preview) -> str:
+    cap = seen.definition.frequency_cap
+    if cap is None:
+        return ""
+    over = "not known, for the database does not answer" if seen.over_cap is None else f"{seen.over_cap:,}"
+    ends = "wait until they drop below it" if cap.otherwise is WhenOver.DEFER else "would get nothing"
+    limit = f"{cap.messages} in {format_duration(cap.per)} to one person, over all {seen.definition.kind} campaigns"
+    return f"{limit}; over it now, and {ends}: {over}"
 
 
 def _repeats(seen: Preview) -> str:

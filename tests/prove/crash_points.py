@@ -128,6 +128,7 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "recover_end": "`recover`",
     "resolve": "`resolve`",
     "queue_undone": "a service whose Redis is away",
+    "cap": "a campaign with a frequency cap that somebody is over; the proof has one campaign",
     "budget_spent": "a budget of a day or a month: no run of the proof lasts so long",
     "late": "a campaign with `if_late` that misses its moment while it sends",
     "control": "`pause`, `resume`, `cancel`, `approve`",

@@ -10,16 +10,19 @@ from enum import StrEnum
 from hashlib import sha256
 from itertools import accumulate
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.capping import Cap
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.segments import segmentation
 from worker.store import accounts, hot, unsubscriptions
-from worker.store.models import Attempt, AttemptState, Batch, Recipient
+from worker.store.capping import is_passed
+from worker.store.models import Attempt, AttemptState, Recipient
 from worker.store.moves import batches, changed, move_batch, move_recipients, recipients
+from worker.store.splitting import branch_off
 from worker.store.suppressions import lower_totals
 
 
@@ -71,8 +74,13 @@ class NoIntent(StrEnum):
     NOT_DUE = "not due"  # taken by somebody else, sent, cancelled; or the run or the account does not send
     ALL_IN_DOUBT = "numbers in doubt elsewhere"  # comes back later
     NOTHING_LEFT = "nothing left to send"
+    OVER_CAP = "the frequency cap was reached just now"  # comes back soon, without those who reached it
     LIST_NOT_READY = "people who opted out are taken off the contact list first"  # comes back soon
     LIST_STUCK = "people who opted out cannot be taken off the contact list"  # a person has to look
+
+
+COME_BACK: Final = frozenset({NoIntent.ALL_IN_DOUBT, NoIntent.OVER_CAP, NoIntent.LIST_NOT_READY})
+"""What passes by itself, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +101,21 @@ def load_work(session: Session, batch_id: int) -> Work | None:
 
 
 def record_intent(
-    session: Session, work: Work, *, target: str, now: datetime, send_by: timedelta, granted_at: datetime | None = None
+    session: Session,
+    work: Work,
+    *,
+    target: str,
+    now: datetime,
+    send_by: timedelta,
+    granted_at: datetime | None = None,
+    cap: Cap | None = None,
 ) -> Intent | NoIntent:
     """Promise one request: the batch is `sending`, its people are `in_doubt`, the attempt is on record.
 
     `granted_at` is the throttle's moment, on its clock: limits are rebuilt by it. A recipient whose number is in doubt
-    in another request is left out and comes back later. Raises `sqlalchemy.exc.IntegrityError` when another transaction
-    put one of the numbers in doubt at this very moment. Whoever has opted out by now is suppressed.
+    in another request is left out and comes back later; whoever has opted out by now is suppressed; where somebody is
+    over the `cap`, there is no intent. Raises `sqlalchemy.exc.IntegrityError` when another transaction put one of the
+    numbers in doubt at this very moment.
     """
     connection = session.connection()
     connection.execute(hot.LOCK_RUN, {"b_run": work.run_id})
@@ -121,6 +137,9 @@ def record_intent(
         addressees = tuple(Addressee(*row) for row in sorted(rows, key=itemgetter(0)))
         if not addressees:
             return NoIntent.ALL_IN_DOUBT if work.recipients > taken_out else NoIntent.NOTHING_LEFT
+        # After the promise and not before: what was in doubt elsewhere a moment ago may be accepted by now.
+        if cap is not None and is_passed(connection, work.batch_id, work.account_id, cap, now=now):
+            return NoIntent.OVER_CAP
     deadline = now + send_by
     values = {
         "b_account": work.account_id,
@@ -310,33 +329,7 @@ def split_batch(
         kept = max(1, bisect_right(list(accumulate(segments for _, segments in people)), most_segments))
         if kept == len(people):
             return None
-    run_id, zones, moment, latest = session.exec(
-        select(Batch.run_id, Batch.zones, Batch.moment, Batch.latest).where(Batch.id == batch_id)
-    ).one()
-    ordinal = session.exec(select(sa.func.max(Batch.ordinal)).where(Batch.run_id == run_id)).one() + 1
-    second = [id_ for id_, _ in people[kept:]]
-    half = Batch(
-        run_id=run_id,
-        ordinal=ordinal,
-        state=BatchState.PLANNED,
-        zones=zones,
-        moment=moment,
-        latest=latest,
-        not_before=until,
-        recipients=len(second),
-        segments=0,
-        reason=reason,
-    )
-    session.add(half)
-    session.flush()
-    session.execute(sa.update(Recipient).where(col(Recipient.id).in_(second)).values(batch_id=half.id))
-    for id_ in (batch_id, half.id):
-        totals = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(recipients.c.segments), 0)).where(
-            recipients.c.batch_id == id_
-        )
-        count, segments = session.execute(totals).one()
-        session.execute(sa.update(Batch).where(col(Batch.id) == id_).values(recipients=count, segments=segments))
-    return half.id
+    return branch_off(session, batch_id, [id_ for id_, _ in people[kept:]], until=until, reason=reason)
 
 
 def may_still_send(session: Session, intent: Intent) -> bool:

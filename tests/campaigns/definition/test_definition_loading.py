@@ -66,8 +66,6 @@ approval: false
 """
 
 NOT_YET = """\
-frequency_cap: {messages: 2, per: 7d}
-report: {webhook: "https://example.com/hook"}
 schedule:
   remind: {column: appointment_at, before: [24h, 2h]}
 follow:
@@ -114,7 +112,7 @@ def test_every_key_that_is_not_supported_yet_is_refused_by_name(load: Load) -> N
         load(SMALLEST + NOT_YET)
 
     assert [problem.path for problem in caught.value.problems] == [
-        "frequency_cap", "schedule.remind",
+        "schedule.remind",
         "follow.retry_failed", "approval",
     ]  # fmt: skip
     assert all("not supported yet" in problem.problem and problem.hint for problem in caught.value.problems)

@@ -1,0 +1,242 @@
+"""Frequency caps in the database: who has had enough texts of a kind lately gets none, or gets it later.
+
+Who is over a cap is taken out of the batch in a transaction of its own, before a slot is taken. The intent asks again,
+once its people are in doubt (`is_passed`): from then on no other request can have them, and what another one sent them
+until then is there to be seen. So two campaigns that want the same person at the same moment do not both find room.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Session
+
+from campaigns.capping import Cap, Earlier
+from campaigns.lifecycle import BatchState, RecipientState, RunState
+from worker.store.hot import accounts, attempts
+from worker.store.models import Campaign
+from worker.store.moves import batches, move_batch, move_recipients, recipients, runs
+from worker.store.splitting import branch_off
+from worker.store.suppressions import lower_totals
+
+campaigns = Campaign.__table__  # type: ignore[attr-defined]  # SQLModel adds it when the class is made
+
+WAITS: Final = "waits for its frequency cap"
+"""Why a batch waits whose people had enough texts lately."""
+
+ALL_CAPPED: Final = "everybody in it is over the frequency cap"
+
+_had = recipients.alias("had")
+_tried_at = sa.select(sa.func.max(attempts.c.send_by)).where(attempts.c.batch_id == _had.c.batch_id).scalar_subquery()
+_had_at = sa.case(
+    # Nobody knows when, or whether, it was sent: at the latest when its last request could be written.
+    (sa.or_(_had.c.state == RecipientState.HELD, _had.c.accepted_at.is_(None)), _tried_at),
+    else_=_had.c.accepted_at,
+)
+_HAS: Final = (
+    RecipientState.ACCEPTED,
+    RecipientState.SENT,
+    RecipientState.DELIVERED,
+    RecipientState.EXPIRED,
+    RecipientState.HELD,
+)
+"""Who has a text, or may have it or get it yet. What a phone reported as failed was not sent."""
+
+_counts = sa.and_(
+    _had.c.state.in_(_HAS),
+    _had.c.attempts > 0,  # whoever is held without one only missed their moment
+    runs.c.kind == sa.bindparam("b_kind"),
+    runs.c.account_id == sa.bindparam("b_account"),
+    _had_at > sa.bindparam("b_since", type_=recipients.c.accepted_at.type),
+)
+_place = sa.func.row_number().over(partition_by=recipients.c.id, order_by=[_had_at.desc(), _had.c.id])
+_texts = (
+    sa.select(recipients.c.id, campaigns.c.slug, _had_at.label("at"), _place.label("place"))
+    .join(_had, _had.c.number == recipients.c.number)
+    .join(runs, runs.c.id == _had.c.run_id)
+    .join(campaigns, campaigns.c.id == runs.c.campaign_id)
+    .where(recipients.c.batch_id == sa.bindparam("b_batch"), recipients.c.state == RecipientState.PENDING, _counts)
+    .subquery()
+)
+_NEWEST: Final = (
+    sa.select(_texts.c.id, _texts.c.slug, _texts.c.at)
+    .where(_texts.c.place <= sa.bindparam("b_messages"))
+    .order_by(_texts.c.id, _texts.c.place)
+)
+"""As many of the newest texts of everybody in a batch as the cap allows: who has so many is over it."""
+
+_PROMISED: Final = sa.select(sa.func.count()).select_from(
+    sa.select(recipients.c.id)
+    .join(_had, _had.c.number == recipients.c.number)
+    .join(runs, runs.c.id == _had.c.run_id)
+    .where(recipients.c.batch_id == sa.bindparam("b_batch"), recipients.c.state == RecipientState.IN_DOUBT, _counts)
+    .group_by(recipients.c.id)
+    .having(sa.func.count() >= sa.bindparam("b_messages"))
+    .subquery()
+)
+
+_MAY_GO: Final = (
+    sa.select(batches.c.latest)
+    .join(runs, runs.c.id == batches.c.run_id)
+    .join(accounts, accounts.c.id == runs.c.account_id)
+    .where(
+        batches.c.id == sa.bindparam("b_batch"),
+        batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED]),
+        runs.c.state == RunState.RUNNING,
+        accounts.c.paused_reason == "",
+    )
+    .with_for_update(of=batches)
+)
+
+_rows = sa.bindparam("b_rows", type_=sa.Text)
+
+
+def _by_row(row: Mapping[str, sa.ColumnElement[Any]]) -> tuple[sa.Update, sa.Update]:
+    mine = (recipients.c.id == row["id"], recipients.c.state == RecipientState.PENDING)
+    return (
+        move_recipients(RecipientState.CAPPED, *mine, reason=row["reason"]),
+        sa.update(recipients).where(*mine).values(reason=row["reason"]),
+    )
+
+
+def _from_json_each() -> dict[str, sa.ColumnElement[Any]]:
+    each = sa.func.json_each(_rows).table_valued("value", name="told")
+    return {name: sa.func.json_extract(each.c.value, f"$[{place}]") for place, name in enumerate(("id", "reason"))}
+
+
+def _from_jsonb() -> dict[str, sa.ColumnElement[Any]]:
+    each = sa.func.jsonb_array_elements(sa.cast(_rows, JSONB)).table_valued(sa.column("value", JSONB), name="told")
+    return {"id": sa.cast(each.c.value[0].astext, sa.BigInteger), "reason": each.c.value[1].astext}
+
+
+_TELL: Final = {"sqlite": _by_row(_from_json_each()), "postgresql": _by_row(_from_jsonb())}
+"""Everybody who gets none, or gets it later, each with a reason of their own, in one statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """A person over the cap, and why. `until` None: they get nothing."""
+
+    id: int
+    reason: str
+    until: datetime | None
+
+
+def any_over(session: Session, batch_id: int, account_id: int, cap: Cap, *, now: datetime) -> bool:
+    """Whether somebody of the batch is over the cap as it looks now: a look that nothing is decided by."""
+    return bool(_over(session, batch_id, account_id, cap, latest=None, now=now))
+
+
+def is_passed(connection: sa.Connection, batch_id: int, account_id: int, cap: Cap, *, now: datetime) -> bool:
+    """Whether somebody of a request that is being promised has got as many texts as the cap allows meanwhile."""
+    found: int = connection.execute(_PROMISED, _asked(batch_id, account_id, cap, now)).scalar_one()
+    return found > 0
+
+
+def _asked(batch_id: int | None, account_id: int, cap: Cap, now: datetime) -> dict[str, Any]:
+    return {
+        "b_batch": batch_id,
+        "b_account": account_id,
+        "b_kind": cap.kind,
+        "b_messages": cap.messages,
+        "b_since": cap.since(now),
+    }
+
+
+def keep_cap(session: Session, batch_id: int, account_id: int, cap: Cap, *, now: datetime) -> bool:
+    """Take everybody out of the batch who is over the cap; False: nobody is left in it who may be sent to now.
+
+    They are `capped`, or moved to a batch that waits until they may be sent to.
+    """
+    connection = session.connection()
+    batch = connection.execute(_MAY_GO, {"b_batch": batch_id}).first()
+    if batch is None:
+        return True  # taken by somebody else, or stopped: whoever promises a request finds that out
+    over = _over(session, batch_id, account_id, cap, latest=batch.latest, now=now)
+    if not over:
+        return True
+    capped, told = _TELL[connection.dialect.name]
+    waiting: dict[datetime, list[int]] = defaultdict(list)
+    for person in over:
+        if person.until is not None:
+            waiting[person.until].append(person.id)
+    for statement, people in (
+        (capped, [(p.id, p.reason) for p in over if p.until is None]),
+        (told, [(p.id, f"{WAITS}: {p.reason}") for p in over if p.until is not None]),
+    ):
+        if people:
+            connection.execute(statement, {"b_rows": json.dumps(people)})
+    lower_totals(session, batches.c.id == batch_id)
+    return _part(session, batch_id, waiting)
+
+
+def _over(
+    session: Session, batch_id: int, account_id: int, cap: Cap, *, latest: datetime | None, now: datetime
+) -> list[_Over]:
+    earlier: dict[int, list[Earlier]] = defaultdict(list)
+    for id_, campaign, at in session.connection().execute(_NEWEST, _asked(batch_id, account_id, cap, now)):
+        earlier[id_].append(Earlier(campaign, at))
+    found = []
+    for id_, texts in earlier.items():
+        if len(texts) < cap.messages:
+            continue
+        until = cap.free_at(texts) if cap.is_patient else None
+        if until is not None and latest is not None and until > latest:
+            until = None
+        found.append(_Over(id_, cap.words(texts), until))
+    return found
+
+
+def _part(session: Session, batch_id: int, waiting: Mapping[datetime, Sequence[int]]) -> bool:
+    """Put whoever waits into batches of their own, one for each moment; False: nobody else is left in this one."""
+    pending = (recipients.c.batch_id == batch_id, recipients.c.state == RecipientState.PENDING)
+    left: int = session.execute(sa.select(sa.func.count()).select_from(recipients).where(*pending)).scalar_one()
+    groups = sorted(waiting.items())
+    is_anybody_left = left > sum(map(len, waiting.values()))
+    if not is_anybody_left and groups:
+        until, _ = groups.pop(0)  # the first of them keep the batch
+        mine = batches.c.id == batch_id
+        session.execute(move_batch(BatchState.PLANNED, mine, batches.c.state == BatchState.QUEUED, queued_at=None))
+        session.execute(sa.update(batches).where(mine).values(not_before=until, reason=WAITS))
+    elif not is_anybody_left:
+        session.execute(move_batch(BatchState.CANCELLED, batches.c.id == batch_id, reason=ALL_CAPPED))
+    for until, people in groups:
+        branch_off(session, batch_id, people, until=until, reason=WAITS)
+    return is_anybody_left
+
+
+_ASKED: Final = 1_000
+"""So many numbers are asked about at once."""
+
+_FULL: Final = (
+    sa.select(_had.c.number)
+    .join(runs, runs.c.id == _had.c.run_id)
+    .where(
+        _had.c.number.in_(sa.bindparam("b_numbers", expanding=True)),
+        sa.or_(
+            _counts,
+            sa.and_(
+                _had.c.state == RecipientState.IN_DOUBT,
+                runs.c.kind == sa.bindparam("b_kind"),
+                runs.c.account_id == sa.bindparam("b_account"),
+            ),
+        ),
+    )
+    .group_by(_had.c.number)
+    .having(sa.func.count() >= sa.bindparam("b_messages"))
+)
+
+
+def count_over(session: Session, numbers: Sequence[str], account_id: int, cap: Cap, *, now: datetime) -> int:
+    """How many of these numbers (E.164) are over the cap at this moment; what is in doubt counts."""
+    values = _asked(None, account_id, cap, now)
+    found = 0
+    for start in range(0, len(numbers), _ASKED):
+        asked: Collection[str] = numbers[start : start + _ASKED]
+        found += len(session.connection().execute(_FULL, {**values, "b_numbers": list(asked)}).all())
+    return found
