@@ -1,7 +1,7 @@
 """Which recipients share one request to the gateway."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from campaigns.definition import Rate
@@ -55,8 +55,9 @@ def into_batches(
 ) -> Iterator[list[Placed]]:
     """Chunks of at most `chunk_rows` rows, all in order, the pending and held ones in batches within `limits`.
 
-    Who shares a batch has the same departure and the same state. A batch lies within one chunk, so that who stores a
-    chunk stores whole batches, and no more than that many are open at once; the last ones of a chunk may be smaller.
+    Who shares a batch has the same departure and the same state, and nobody is in one twice. A batch lies within one
+    chunk, so that who stores a chunk stores whole batches, and no more than that many are open at once; the last ones
+    of a chunk may be smaller.
     """
     opened = 0
     chunk: list[Placed] = []
@@ -67,11 +68,13 @@ def into_batches(
         else:
             key = row.departure, row.state
             batch = open_now.get(key)
-            if batch is None or batch.is_full(limits, row.segments):
+            if batch is None or batch.is_full(limits, row.segments) or row.number in batch.numbers:
                 batch = open_now[key] = _Batch(opened)
                 opened += 1
             batch.members += 1
             batch.segments += row.segments
+            if row.slot:  # with reminders of two appointments; else every number is there once anyway
+                batch.numbers.add(row.number)
             chunk.append((row, batch.ordinal))
         if len(chunk) == chunk_rows:
             yield chunk
@@ -89,6 +92,7 @@ class _Batch:
     ordinal: int
     members: int = 0
     segments: int = 0
+    numbers: set[str] = field(default_factory=set)
 
     def is_full(self, limits: BatchLimits, more: int) -> bool:
         return self.members == limits.messages or self.segments + more > limits.segments

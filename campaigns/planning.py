@@ -2,7 +2,7 @@
 
 import hashlib
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
 from typing import Final, NamedTuple
@@ -34,7 +34,7 @@ class PlannedRecipient(NamedTuple):
     `occurrence` is 0 for the row that counts for its number, and the row's place in the whole audience (from 1) for a
     duplicate or invalid one, whose `number` may be raw text. `text` and `segments` are empty unless the row is pending,
     or held because its moment was missed: only such rows have a `variant`, if the campaign has any, and a `departure`,
-    but none where nobody was placed in time.
+    but none where nobody was placed in time. `slot` names one reminder of several.
     """
 
     number: str
@@ -47,6 +47,7 @@ class PlannedRecipient(NamedTuple):
     segments: int = 0
     departure: Departure | None = None
     variant: str = ""
+    slot: str = ""
 
 
 class Plan:
@@ -56,8 +57,14 @@ class Plan:
     """
 
     def __init__(
-        self, definition: Definition, placer: Placer | None, suppressed: Suppressed | None, split: Split | None
+        self,
+        definition: Definition,
+        placer: Placer | None = None,
+        suppressed: Suppressed | None = None,
+        split: Split | None = None,
+        judge: "MakeJudge | None" = None,
     ) -> None:
+        self._make_judge = judge or Judge
         self._definition = definition
         self._placer = placer
         self._suppressed = suppressed
@@ -114,14 +121,14 @@ class Plan:
             split = split_of(people, holdout=self._definition.holdout, shares=shares)
         return placer and placer.afresh(clocks), split
 
-    def _judged(self, placer: Placer | None, split: Split | None, warnings: list[str]) -> Iterator[list["_Judged"]]:
+    def _judged(self, placer: Placer | None, split: Split | None, warnings: list[str]) -> Iterator[list["Judged"]]:
         """Every row of the audience, decided on by itself and the rows before it."""
         part = None if split is None else lambda number: split.part(self._hash_of(number))
-        rows = _Judge(self._definition, self._texts, part, placer, warnings).rows()
+        rows = self._make_judge(self._definition, self._texts, part, placer, warnings).rows()
         while chunk := list(islice(rows, _CHUNK_ROWS)):
             yield chunk
 
-    def _without_suppressed(self, chunk: Sequence["_Judged"]) -> Iterable["_Judged"]:
+    def _without_suppressed(self, chunk: Sequence["Judged"]) -> Iterable["Judged"]:
         if self._suppressed is None:
             return chunk
         opted_out = self._suppressed([row.number for row, _ in chunk if row.state is RecipientState.PENDING])
@@ -132,7 +139,7 @@ class Plan:
             for row, cost in chunk
         )
 
-    def _without_control(self, chunk: Iterable["_Judged"], split: Split | None) -> Iterable["_Judged"]:
+    def _without_control(self, chunk: Iterable["Judged"], split: Split | None) -> Iterable["Judged"]:
         if split is None or not self._definition.holdout:
             return chunk
         reason = f"in the control group of {self._definition.holdout} %"
@@ -160,15 +167,38 @@ def plan_recipients(
     return Plan(definition, placer, suppressed, split)
 
 
-_Judged = tuple[PlannedRecipient, Segmentation | None]
+Judged = tuple[PlannedRecipient, Segmentation | None]
+
+MakeJudge = Callable[[Definition, Texts, Callable[[str], int] | None, Placer | None, list[str]], "Judge"]
+"""Makes what decides the rows of one pass: see `Judge`."""
 
 
-def _nothing_for(row: PlannedRecipient, state: RecipientState, reason: str) -> _Judged:
+def read_through(definition: Definition) -> None:
+    """Read every table of the audience to its end. Raises `AudienceProblem` for one that cannot be read."""
+    for source in definition.audience:
+        if isinstance(source, FileSource):
+            deque(open_table(definition, source, frozenset()), maxlen=0)
+
+
+def open_table(
+    definition: Definition, source: FileSource, fields: Set[str], warnings: list[str] | None = None
+) -> Iterator[AudienceRow]:
+    """The rows of a table of the campaign. Raises `AudienceProblem` that names it."""
+    try:
+        reader = open_source(definition.folder / source.file, number_column=source.number, fields=fields)
+        if warnings is not None:
+            warnings.extend(reader.warnings)
+        yield from reader
+    except AudienceProblem as problem:
+        raise AudienceProblem(f"{source.file}: {problem.problem}", problem.hint) from problem
+
+
+def _nothing_for(row: PlannedRecipient, state: RecipientState, reason: str) -> Judged:
     return row._replace(state=state, reason=reason, text="", segments=0, departure=None, variant=""), None
 
 
-class _Judge:
-    """Decides each row by itself and by the rows before it."""
+class Judge:
+    """Decides each row by itself and by the rows before it. Another way to do so overrides `judged`."""
 
     def __init__(
         self,
@@ -190,17 +220,17 @@ class _Judge:
         self._names: list[str] = []
         self._ordinal = 0
 
-    def rows(self) -> Iterator[_Judged]:
+    def rows(self) -> Iterator[Judged]:
         excluded = [(source.file, self._listed(source)) for source in self._definition.exclude]
         for index, source in enumerate(self._definition.audience):
             match source:
                 case FileSource():
                     self._names.append(source.file)
-                    yield from self._judged(self._table(source, self._columns), index, excluded)
+                    yield from self.judged(self._table(source, self._columns), index, excluded)
                 case InlineSource():
                     self._names.append("recipients")
                     rows = inline_rows(source.recipients, fields=self._columns)
-                    yield from self._judged(rows, index, excluded)
+                    yield from self.judged(rows, index, excluded)
                 case ContactListSource():
                     self._names.append(f"contact list {source.contact_list}")
                     self._warnings.append(
@@ -208,12 +238,7 @@ class _Judge:
                     )
 
     def _table(self, source: FileSource, fields: Set[str]) -> Iterator[AudienceRow]:
-        try:
-            reader = open_source(self._definition.folder / source.file, number_column=source.number, fields=fields)
-            self._warnings.extend(reader.warnings)
-            yield from reader
-        except AudienceProblem as problem:
-            raise AudienceProblem(f"{source.file}: {problem.problem}", problem.hint) from problem
+        return open_table(self._definition, source, fields, self._warnings)
 
     def _listed(self, source: FileSource) -> set[int]:
         numbers: set[int] = set()
@@ -228,9 +253,10 @@ class _Judge:
             self._warnings.append(f"{rows} no phone number and so exclude nobody, first row {unusable[0]}")
         return numbers
 
-    def _judged(
+    def judged(
         self, rows: Iterable[AudienceRow], index: int, excluded: Sequence[tuple[str, Set[int]]]
-    ) -> Iterator[_Judged]:
+    ) -> Iterator[Judged]:
+        """The rows of the source with this index; `excluded` are the files under `exclude` and their numbers."""
         source, sources = self._names[index], len(self._definition.audience)
         normalise, text_of, place, seen = self._normalise, self._texts.of, self._place, self._seen
         part, names = self._part, self._texts.names

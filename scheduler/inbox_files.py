@@ -44,6 +44,12 @@ class Look:
     named: tuple[tuple[str, Stat | None], ...]
 
     @property
+    def written_at(self) -> int:
+        """When any of them was last written, in ns."""
+        stats = (self.own, self.defaults, *(stat for _, stat in self.named))
+        return max((stat[1] for stat in stats if stat), default=0)
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """The files that it names and that are not there."""
         return tuple(name for name, stat in self.named if stat is None)

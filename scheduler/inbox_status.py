@@ -13,6 +13,7 @@ from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import accounts, counts, inbox, runs
 from worker.store.inbox import InboxEntry
+from worker.store.reminders import day_of
 from worker.store.runs import RunView
 from worker.store.variants import GroupOutcome, group_outcomes
 
@@ -113,7 +114,7 @@ class StatusBoard:
         by_state: Mapping[RecipientState, int] = {}
         happened = None
         groups: tuple[GroupOutcome, ...] = ()
-        if run.planned_at is not None and run.state is RunState.SCHEDULED:
+        if run.planned_at is not None and run.state is RunState.SCHEDULED and day_of(run.moment) is None:
             planned = run.plan_summary.get("counts", {})
             by_state = {state: planned[state.value] for state in RecipientState if planned.get(state.value)}
         elif run.planned_at is not None:

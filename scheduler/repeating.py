@@ -15,12 +15,13 @@ from campaigns.definition.schedule import LocalTime, Otherwise, Schedule
 from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError
 from campaigns.timing.recurrence import recurrence_of
-from scheduler import intake
+from scheduler import intake, reminding
 from scheduler.intake import EditRefused, Intake, Taken, plan_run
 from scheduler.status_words import shown_time
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import repetitions, runs
+from worker.store.reminders import day_of, every_day
 from worker.store.repetitions import Firing, Repeating
 
 PLAN_AHEAD: Final = timedelta(minutes=5)
@@ -35,6 +36,8 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
 
     Raises `EditRefused`, or `CampaignFileError` while planning.
     """
+    if definition.schedule.remind is not None:
+        return reminding.take_up(runtime, definition, source=source)
     if definition.schedule.repeat is None:
         _end_unbegun(runtime, definition)
         return intake.take_up(runtime, definition, source=source)
@@ -58,6 +61,7 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
         elif _timing(_definition(session, known).schedule) == _timing(definition.schedule):
             since = known.since
         repetitions.keep_repeating(session, campaign_id, definition_id=definition_id, since=since)
+        _refuse_days(session, campaign_id, definition.campaign, source)
         _renew(session, campaign_id, definition_id, definition, now)
         repeating = repetitions.find_repeating(session, campaign_id)
         if repeating is None:
@@ -77,8 +81,8 @@ def stop(runtime: Runtime, run_id: int, now: datetime) -> bool:
         if known is None or known.is_ended:
             return False
         repetitions.forget_repeating(session, campaign_id)
-        open_runs = repetitions.firings(session, campaign_id, states=repetitions.OPEN)
-        unsent = [firing.run_id for firing in open_runs if not runs.has_sent(session, firing.run_id)]
+        open_runs = repetitions.open_runs(session, campaign_id)
+        unsent = [open_id for open_id in open_runs if not runs.has_sent(session, open_id)]
         left = repetitions.first_unfinished(session, campaign_id, without=unsent)
         if left is not None:
             repetitions.point_files(session, [run_id, *unsent], to=left)
@@ -102,6 +106,8 @@ def repeat(runtime: Runtime, folder_of: Callable[[Repeating], Path | None], now:
 
 def _advance(runtime: Runtime, repeating: Repeating, folder: Path, now: datetime) -> bool:
     definition = runtime.definitions.get(repeating.definition_id).in_folder(folder)
+    if definition.schedule.repeat is None:
+        return False  # it reminds: its runs are made when a table comes
     with runtime.store.read() as session:
         waiting = _unplanned(session, repeating.campaign_id)
         has_next = bool(waiting) or _next_moment(session, repeating, definition) is not None
@@ -257,6 +263,15 @@ def _replace_single_run(session: Session, runtime: Runtime, campaign: str) -> No
         )
 
 
+def _refuse_days(session: Session, campaign_id: int, campaign: str, source: str) -> None:
+    """A campaign that reminded begins to repeat, if nothing of it was sent."""
+    for run_id in every_day(session, campaign_id):
+        if not repetitions.discard_run(session, run_id):
+            raise EditRefused(
+                f"{source} repeats now, and {campaign} reminded people before; give the one that repeats another name"
+            )
+
+
 def _end_unbegun(runtime: Runtime, definition: Definition) -> None:
     """A campaign that was to repeat is to run once, which nobody who only wants to end it must be surprised by."""
     with runtime.store.read() as session:
@@ -264,11 +279,12 @@ def _end_unbegun(runtime: Runtime, definition: Definition) -> None:
         if found is None or found.moment == runs.ONCE:
             return
     with runtime.store.write("repeat_unbegun") as session:
-        for firing in repetitions.firings(session, found.campaign_id):
-            if not repetitions.discard_run(session, firing.run_id):
+        for run_id in repetitions.every_run(session, found.campaign_id):
+            if not repetitions.discard_run(session, run_id):
+                before = "remind" if day_of(found.moment) else "repeat"
                 raise EditRefused(
-                    f"{found.source} does not repeat any more, and {found.campaign} was sent before; it goes on as it "
-                    f"was. To end it remove the file, or: campaigns cancel {found.campaign}. "
+                    f"{found.source} does not {before} any more, and {found.campaign} was sent before; it goes on as "
+                    f"it was. To end it remove the file, or: campaigns cancel {found.campaign}. "
                     "For one more run make a campaign with another name"
                 )
         repetitions.forget_repeating(session, found.campaign_id)

@@ -11,6 +11,7 @@ from scheduler.variant_words import outcomes_json
 from worker.store.counts import Books
 from worker.store.engine import Store
 from worker.store.exports import COLUMNS, Exported, export_pages
+from worker.store.reminders import day_of
 from worker.store.repetitions import moment_of
 from worker.store.runs import RunView
 from worker.store.variants import GroupOutcome
@@ -27,7 +28,7 @@ _NUMBER: Final = re.compile(r"\+[0-9]{1,15}")
 def run_summary(run: RunView, books: Books, groups: Sequence[GroupOutcome] = ()) -> dict[str, Any]:
     """The object with which `run --json` and `status --json` end: counts by state add up to the audience.
 
-    Times are ISO 8601 in UTC, or None. `reason`, `moment`, `forecast` and `happened` are there only when known,
+    Times are ISO 8601 in UTC, or None. `reason`, `moment`, `day`, `forecast` and `happened` are there only when known,
     `variants` and `control` only for `groups`.
     """
     moment = moment_of(run.moment)
@@ -35,6 +36,7 @@ def run_summary(run: RunView, books: Books, groups: Sequence[GroupOutcome] = ())
         "campaign": run.campaign,
         "run": run.id,
         **({"moment": utc(moment)} if moment else {}),
+        **({"day": run.moment} if day_of(run.moment) else {}),
         "state": run.state.value,
         "recipients": {"audience": books.audience} | {state.value: n for state, n in books.by_state.items()},
         "segments": books.segments,

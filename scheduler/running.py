@@ -13,8 +13,9 @@ from campaigns.definition import Definition
 from campaigns.lifecycle import NOT_AT_THE_GATEWAY, RecipientState, RunState
 from campaigns.problems import CampaignFileError, Problem
 from scheduler.exits import Exit
-from scheduler.intake import EditRefused, Taken, read_file, take_up
+from scheduler.intake import EditRefused, Taken, read_file
 from scheduler.loop import Clockwork
+from scheduler.repeating import take_up
 from scheduler.service import Stop, claim_database, require_redis, stop_signals
 from scheduler.ticks.probe import account_problem
 from worker.runtime import Runtime, build_runtime

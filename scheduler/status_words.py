@@ -12,6 +12,7 @@ from campaigns.definition.schedule import LocalTime
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.problems import CampaignFileError, Problem
 from scheduler.variant_words import outcome_lines
+from worker.store.reminders import day_of
 from worker.store.repetitions import moment_of
 from worker.store.runs import ONCE, RunView
 from worker.store.variants import GroupOutcome
@@ -134,6 +135,8 @@ def removed_notice(name: str) -> str:
 def _headline(status: RunStatus, now: datetime) -> str:
     run = status.run
     lines = [f"{run.campaign}: {_state(status, now)}"]
+    if day_of(run.moment) is not None:
+        lines.append(f"These are its reminders of {run.moment}.")
     if run.rehearsal:
         lines.append("This is a rehearsal in the sandbox: no text reaches a phone.")
     if status.account_paused and run.state in {R.SCHEDULED, R.RUNNING}:
@@ -203,9 +206,13 @@ def _others(status: RunStatus) -> str:
     zone = status.schedule.zone
     lines = []
     for run in status.others:
-        moment = moment_of(run.moment)
-        if moment is not None:
-            lines.append(f"Run of {shown_time(moment, zone)}: {run.state.value.replace('_', ' ')}{_why(run)}")
+        if (moment := moment_of(run.moment)) is not None:
+            when = shown_time(moment, zone)
+        elif day_of(run.moment) is not None:
+            when = run.moment
+        else:
+            continue
+        lines.append(f"Run of {when}: {run.state.value.replace('_', ' ')}{_why(run)}")
     return "\n".join(lines)
 
 

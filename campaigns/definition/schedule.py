@@ -115,6 +115,16 @@ class Remind(Part):
     """One text per person and offset, around a date of theirs."""
 
     column: Text = Field(description="The column that holds the date.", examples=["appointment_at"])
+    key: Text | None = Field(
+        None,
+        description="The column that tells one appointment of a person from another; without it everybody has one.",
+        examples=["appointment_id"],
+    )
+    cancelled: Text | None = Field(
+        None,
+        description="The column that says whether it is cancelled; `cancelled` where there is one.",
+        examples=["cancelled"],
+    )
     before: Offsets = Field((), description="How long before it.", examples=[["24h", "2h"]])
     after: Offsets = Field((), description="How long after it.", examples=[["1d"]])
     at: TimeOfDay = Field(time(9), description="The time of day of a date that has none.", examples=["09:00"])

@@ -18,7 +18,6 @@ class Unsupported:
 
 
 UNSUPPORTED: Final = (
-    Unsupported(("schedule", "remind"), "remove it, and write one file per date"),
     Unsupported(("follow", "retry_failed"), "remove it"),
     Unsupported(("approval",), "remove it, or write false", frozenset({"true", "yes", "on"})),
 )

@@ -10,6 +10,7 @@ from campaigns.definition.durations import format_duration
 from campaigns.definition.hours import Hours, whole_day
 from campaigns.definition.localtime import to_utc
 from campaigns.definition.schedule import LocalTime, Otherwise, Remind, Schedule
+from campaigns.templates import field_name
 from campaigns.timing.dates import UnreadableDate, read_date
 from campaigns.timing.zones import ZoneOrigin, Zones
 
@@ -122,12 +123,7 @@ class Timetable:
         self, remind: Remind, dated: Zones, clocks: Zones, row: Mapping[str, str], now: datetime
     ) -> Iterator[Moment]:
         offsets = [(before, True) for before in remind.before] + [(after, False) for after in remind.after]
-        text = row.get(remind.column, "").strip()
-        try:
-            day = read_date(text) if text else None
-            problem = f"has no {remind.column}"
-        except UnreadableDate as error:
-            day, problem = None, f"its {remind.column} {error.reason}"
+        day, problem = date_in(remind, row)
         for offset, is_before in offsets:
             label = f"{format_duration(offset)} {'before' if is_before else 'after'}"
             if day is None:
@@ -141,6 +137,17 @@ class Timetable:
                 yield Moment(label, None, missed=SKIP, reason="its moment had passed already")
             else:
                 yield self._settled(label, moment, clocks, now, ends)
+
+
+def date_in(remind: Remind, row: Mapping[str, str]) -> tuple[date | datetime | None, str]:
+    """The date of a row, or None and what is wrong with it."""
+    text = row.get(field_name(remind.column), "").strip()
+    if not text:
+        return None, f"has no {remind.column}"
+    try:
+        return read_date(text), ""
+    except UnreadableDate as error:
+        return None, f"its {remind.column} {error.reason}"
 
 
 def _shifted(day: date | datetime, offset: timedelta, remind: Remind, zone: ZoneInfo) -> datetime:

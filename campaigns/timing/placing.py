@@ -103,7 +103,7 @@ class Placer:
         clocks = zones or self._timetable.campaign
         (moment,) = self._timetable.moments(clocks, {}, self._now)
         if moment.at is None or self._schedule.spread is None or self._people is None:
-            placement = _placement(moment, names, self._now)
+            placement = placement_of(moment, names, self._now)
             return _Group(lambda _: 0, lambda _: placement)
         over = self._schedule.spread.over
         people = max(1, self._people.get(names, 0))
@@ -114,7 +114,7 @@ class Placer:
         return _Group(
             # A table that grew since it was counted: whoever came in last goes with the last.
             lambda position: offset(min(position, last)) // turn,
-            lambda number: _placement(moment.delayed(number * turn, hours), names, self._now),
+            lambda number: placement_of(moment.delayed(number * turn, hours), names, self._now),
         )
 
 
@@ -139,7 +139,7 @@ class _Group:
         return self._now_on
 
 
-def _placement(moment: Moment, zones: str, now: datetime) -> Placement:
+def placement_of(moment: Moment, zones: str, now: datetime) -> Placement:
     if moment.at is not None:
         return Placement(RecipientState.PENDING, Departure(zones, moment.at, moment.latest))
     if moment.missed is Otherwise.HOLD:

@@ -14,6 +14,7 @@ from scheduler.throttling import Limit, slowed_devices
 from worker.store.counts import Books, books
 from worker.store.engine import Store
 from worker.store.outlook import Outlook, outlook
+from worker.store.reminders import day_of
 from worker.store.repetitions import moment_of
 from worker.store.runs import ONCE, RunView, campaign_runs, list_runs
 from worker.store.variants import GroupOutcome, group_outcomes
@@ -129,7 +130,9 @@ def _show_one(entry: Progress, zone: ZoneInfo) -> None:
 
 
 def _moment(run: RunView, zone: ZoneInfo) -> str:
-    return "" if run.moment == ONCE else f"{run.id} of {local_time(moment_of(run.moment), zone)}"
+    if run.moment == ONCE:
+        return ""
+    return f"{run.id} of {run.moment if day_of(run.moment) else local_time(moment_of(run.moment), zone)}"
 
 
 def _other(run: RunView, zone: ZoneInfo) -> str:

@@ -2,42 +2,35 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from campaigns.lifecycle import RunState
-from campaigns.problems import CampaignFileError
 from scheduler.inbox_files import (
     GONE_AFTER,
     QUIET,
     InboxWatch,
+    Listing,
     Look,
     fingerprint,
-    has_other_files,
     with_files_of,
 )
 from scheduler.inbox_folder import Entries, InboxFolder, Presence, inbox_folder
 from scheduler.inbox_status import StatusBoard
-from scheduler.intake import EditRefused, Taken, read_file
-from scheduler.repeating import repeat, stop, take_up
+from scheduler.inbox_verdicts import find_run, judge, reminds
+from scheduler.repeating import repeat, stop
 from scheduler.status_words import (
-    broken_notice,
     internal_error_notice,
     moved_notice,
-    over_notice,
     removed_notice,
-    tables_notice,
-    taken_notice,
 )
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import inbox as store
 from worker.store import runs
 from worker.store.inbox import InboxEntry
-from worker.store.repetitions import all_repeating, campaigns_of, first_unfinished, point_files
-from worker.store.runs import RunView
+from worker.store.repetitions import all_repeating, campaigns_of, first_unfinished
 
 UNJUDGED: Final = "?" * 64
 """The fingerprint of a file that was never taken up: like no other."""
@@ -92,7 +85,10 @@ class _Keeper:
         if listing is None or not listing.whole:
             self._watch.forget_missing()
         files = frozenset(listing.files if listing else ())
-        taken = sum(self._take(runtime, inbox, path, files, now) for path in listing.files) if listing else 0
+        taken = sum(
+            self._take(runtime, inbox, path, look, files, now)
+            for path, look in self._completed(runtime, inbox, listing, now)
+        )
         if taken:
             entries = inbox.entries(runtime)
         removed = 0
@@ -125,9 +121,15 @@ class _Keeper:
             return False
         repeat(runtime, lambda campaign: folders.get(campaign.campaign_id), now)
         moved = False
+        reminding = {each.campaign_id for each in repeating if reminds(runtime, each.definition_id)}
+        last = _last_of(entries, campaigns)
         for key, (_, entry) in entries.items():
-            if entry.reported and entry.run_id in campaigns:
-                moved |= self._point_on(runtime, key, entry.run_id, campaigns[entry.run_id])
+            if not entry.reported or entry.run_id not in campaigns:
+                continue
+            campaign_id = campaigns[entry.run_id]
+            # Of the many files of a campaign that reminds only the last one has news: the others have their report.
+            if campaign_id not in reminding or last[campaign_id] == key:
+                moved |= self._point_on(runtime, key, entry.run_id, campaign_id)
         return moved
 
     def _point_on(self, runtime: Runtime, key: str, run_id: int, campaign_id: int) -> bool:
@@ -136,22 +138,40 @@ class _Keeper:
         if to is None or to == run_id:
             return False
         with runtime.store.write("inbox_next_run") as session:
-            point_files(session, [run_id], to=to)
+            store.point_file(session, key, to=to)
         self._board.touch(key)
         return True
 
-    def _take(self, runtime: Runtime, inbox: InboxFolder, path: Path, files: frozenset[Path], now: datetime) -> int:
-        """Take the file up if it is complete and new or changed: 1 if so. Whatever goes wrong stays with this file."""
+    def _completed(
+        self, runtime: Runtime, inbox: InboxFolder, listing: Listing | None, now: datetime
+    ) -> list[tuple[Path, Look]]:
+        """The files that have just become complete, the newest last: of several of a campaign it is the last word."""
+        found: list[tuple[Path, Look]] = []
+        for path in listing.files if listing else ():
+            try:
+                if look := self._watch.completed(path, now):
+                    found.append((path, look))
+            except Exception:
+                self._note_failed(runtime, inbox, path, now)
+        return sorted(found, key=lambda each: each[1].written_at)
+
+    def _take(
+        self, runtime: Runtime, inbox: InboxFolder, path: Path, look: Look, files: frozenset[Path], now: datetime
+    ) -> int:
+        """Take the complete file up if it is new or changed: 1 if so. Whatever goes wrong stays with this file."""
         try:
-            look = self._watch.completed(path, now)
-            return 0 if look is None else self._judge(runtime, inbox, path, look, files, now)
+            return self._judge(runtime, inbox, path, look, files, now)
         except Exception:
-            get_logger().exception("inbox.file_failed", file=inbox.name(path))
+            self._note_failed(runtime, inbox, path, now)
+            return 1
+
+    def _note_failed(self, runtime: Runtime, inbox: InboxFolder, path: Path, now: datetime) -> None:
+        """In an `except`: not the file is at fault, and it is tried again."""
+        get_logger().exception("inbox.file_failed", file=inbox.name(path))
         self._watch.look_again(path, now + RETRY_AFTER)
         _, entry = inbox.entries(runtime).get(inbox.key(path), (path, None))
         form, run_id = (with_files_of(UNJUDGED, entry.fingerprint), entry.run_id) if entry else (UNJUDGED, None)
         self._remember(runtime, inbox.key(path), form, run_id, internal_error_notice(path.name), now)
-        return 1
 
     def _judge(
         self, runtime: Runtime, inbox: InboxFolder, path: Path, look: Look, files: frozenset[Path], now: datetime
@@ -167,14 +187,26 @@ class _Keeper:
             # One that is missing for a moment is being saved; one that is missing for longer was renamed.
             if other != path and (other in files or self._watch.missing_for(other, now) < QUIET)
         }
-        verdict = _take_up(runtime, inbox.name(path), path, look, entry, form, present)
+        verdict = judge(runtime, inbox.name(path), path, look, entry, form, present)
         if entry is not None and not verdict.is_planned:
             form = with_files_of(form, entry.fingerprint)  # what the plan was made of stays what it is compared with
         self._remember(runtime, inbox.key(path), form, verdict.run_id, verdict.notice, now)
         if entry is not None and entry.run_id is not None and entry.run_id not in {verdict.run_id, *present}:
-            _cancel_unsent(runtime, entry.run_id, REPLACED, now)
+            self._replace(runtime, entry.run_id, verdict.run_id, present, now)
         get_logger().info("inbox.file_taken", file=inbox.name(path), run=verdict.run_id, usable=not verdict.notice)
         return 1
+
+    def _replace(
+        self, runtime: Runtime, run_id: int, by: int | None, present: Mapping[int | None, str], now: datetime
+    ) -> None:
+        """The file is another campaign now: end the one before, unless some of it was sent, or other files have it."""
+        others = [id_ for id_ in (by, *present) if id_ is not None]
+        with runtime.store.read() as session:
+            campaigns = campaigns_of(session, [run_id, *others])
+        if run_id not in campaigns or campaigns[run_id] in {campaigns.get(id_) for id_ in others}:
+            return
+        if not stop(runtime, run_id, now):
+            _cancel_unsent(runtime, run_id, REPLACED, now)
 
     def _remember(self, runtime: Runtime, key: str, form: str, run_id: int | None, notice: str, now: datetime) -> None:
         with runtime.store.write("inbox_remember") as session:
@@ -196,8 +228,16 @@ class _Keeper:
     ) -> int:
         """Cancel what the removed file alone stands for, unless some of it was sent: 1 if anything was done."""
         path, entry = entries[key]
-        heirs = [other for other, known in entries.values() if known.run_id == entry.run_id and other not in gone]
-        run = _run(runtime, entry.run_id)
+        with runtime.store.read() as session:
+            campaigns = campaigns_of(
+                session, {known.run_id for _, known in entries.values() if known.run_id is not None}
+            )
+        heirs = [
+            other
+            for other, known in entries.values()
+            if known.run_id is not None and other not in gone and _is_same(campaigns, known.run_id, entry.run_id)
+        ]
+        run = find_run(runtime, entry.run_id)
         if run is not None and not heirs and stop(runtime, run.id, now):
             self._board.touch(key)
             return 1
@@ -216,69 +256,22 @@ class _Keeper:
         return 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """What became of a file: its run, what people have to be told, and whether the plan is made of this form of it."""
-
-    run_id: int | None
-    notice: str
-    is_planned: bool = False
+def _is_same(campaigns: Mapping[int, int], run_id: int, other_id: int | None) -> bool:
+    """Whether two runs are of one campaign."""
+    return other_id is not None and campaigns.get(run_id) == campaigns.get(other_id)
 
 
-def _take_up(
-    runtime: Runtime,
-    name: str,
-    path: Path,
-    look: Look,
-    entry: InboxEntry | None,
-    form: str,
-    present: Mapping[int | None, str],
-) -> _Verdict:
-    """Read and plan. `present`: the runs that other files of the inbox stand for, and the names of those."""
-    run_id = entry.run_id if entry else None
-    slug = ""
-    try:
-        definition = read_file(path, runtime.settings, now=runtime.clock.now())
-        slug = definition.campaign
-        other = next((present[id_] for id_ in _run_ids(runtime, slug) if id_ in present), None)
-        if other is not None:
-            return _Verdict(run_id, taken_notice(path.name, slug, other))
-        intake = take_up(runtime, definition, source=name)
-    except EditRefused as refused:
-        found = _find_run(runtime, slug)
-        return _Verdict(found.id if found else run_id, f"{refused}.")
-    except CampaignFileError as error:
-        found = (_find_run(runtime, slug) if slug else None) or _run(runtime, run_id)
-        has_run = found is not None and found.state is not RunState.FAILED
-        return _Verdict(found.id if found else None, broken_notice(path.name, error, look.missing, has_run=has_run))
-    notice = ""
-    if intake.taken is Taken.OVER:
-        notice = over_notice(path.name, slug)
-    elif intake.taken is Taken.CONTINUED and entry is not None and entry.run_id == intake.run_id:
-        notice = tables_notice(path.name, slug) if has_other_files(form, entry.fingerprint) else ""
-    return _Verdict(intake.run_id, notice, intake.taken is Taken.PLANNED)
-
-
-def _find_run(runtime: Runtime, slug: str) -> RunView | None:
-    with runtime.store.read() as session:
-        return runs.find_campaign_run(session, slug, rehearsal=runtime.rehearsal)
-
-
-def _run_ids(runtime: Runtime, slug: str) -> list[int]:
-    with runtime.store.read() as session:
-        return [run.id for run in runs.campaign_runs(session, slug) if run.rehearsal == runtime.rehearsal]
-
-
-def _run(runtime: Runtime, run_id: int | None) -> RunView | None:
-    if run_id is None:
-        return None
-    with runtime.store.read() as session:
-        return runs.run_view(session, run_id)
+def _last_of(entries: Entries, campaigns: Mapping[int, int]) -> dict[int, str]:
+    """Campaign -> the file of it that was taken up last."""
+    in_order = sorted(entries.items(), key=lambda item: (item[1][1].seen_at, item[0]))
+    return {
+        campaigns[id_]: key for key, (_, entry) in in_order if (id_ := entry.run_id) is not None and id_ in campaigns
+    }
 
 
 def _is_planned(runtime: Runtime, entry: InboxEntry) -> bool:
     """Whether the file has a run with a whole plan: not when the process was killed while it planned."""
-    run = _run(runtime, entry.run_id)
+    run = find_run(runtime, entry.run_id)
     return run is not None and not (run.state is RunState.SCHEDULED and run.planned_at is None)
 
 

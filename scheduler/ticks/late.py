@@ -17,11 +17,13 @@ def late(runtime: Runtime, now: datetime) -> dict[str, int]:
         found = store.late_runs(session, runtime.account_id, now)
     missed = 0
     for run_id, definition_id in found:
-        if_late = runtime.definitions.get(definition_id).schedule.if_late
-        if if_late is None or not runtime.includes(run_id):
+        if not runtime.includes(run_id):
             continue
-        to = RecipientState.HELD if if_late.otherwise is Otherwise.HOLD else RecipientState.SKIPPED
-        reason = f"its moment was missed: it could not be sent within {format_duration(if_late.within)}"
+        if_late = runtime.definitions.get(definition_id).schedule.if_late
+        to = RecipientState.HELD if if_late and if_late.otherwise is Otherwise.HOLD else RecipientState.SKIPPED
+        reason = "its moment was missed: the date itself came before it could be sent"  # a reminder, without `if_late`
+        if if_late is not None:
+            reason = f"its moment was missed: it could not be sent within {format_duration(if_late.within)}"
         with runtime.store.write("late") as session:
             people = store.expire_late(session, run_id, to, reason=reason, now=now)
             if people and to is RecipientState.HELD:

@@ -152,6 +152,9 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "repeat_plan": "the inbox, of a campaign that repeats",
     "repeat_missed": "the inbox, of a campaign that repeats",
     "repeat_stop": "the inbox, of a campaign that repeats",
+    "remind_register": "a campaign that reminds: its runs are proven by the tests of its days",
+    "remind_chunk": "a campaign that reminds",
+    "remind_finish": "a campaign that reminds",
     "repeat_unbegun": "the inbox, of a campaign that repeated",
 }
 """Transactions that `campaigns run` does not reach, and who does."""

@@ -107,7 +107,7 @@ def resolve_held(
         )
         if declared is Declared.NOT_SENT:
             cancelled = cancel_leftovers(session, run_id)
-            _reopen(session, run_id, now)
+            reopen_run(session, run_id, now)
     state = session.exec(select(Run.state).where(Run.id == run_id)).one()
     return Resolved(len(moved), len(lists), cancelled, RunState(state))
 
@@ -157,7 +157,7 @@ def _close_batches(session: Session, run_id: int, now: datetime) -> None:
         )
 
 
-def _reopen(session: Session, run_id: int, now: datetime) -> None:
+def reopen_run(session: Session, run_id: int, now: datetime) -> None:
     """The run sends again. Receipts that a completed run had stopped to wait for are looked at again, too."""
     ended = col(Run.state).in_([RunState.COMPLETED, RunState.SETTLING])
     reopen = move_run(RunState.RUNNING, col(Run.id) == run_id, ended, sent_at=None, finished_at=None, reason="")

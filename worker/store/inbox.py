@@ -19,6 +19,7 @@ class InboxEntry:
     problem: str
     status_text: str
     reported: bool
+    seen_at: datetime
 
 
 def inbox_entries(session: Session, *, prefix: str = "") -> dict[str, InboxEntry]:
@@ -30,6 +31,7 @@ def inbox_entries(session: Session, *, prefix: str = "") -> dict[str, InboxEntry
         InboxFile.problem,
         InboxFile.status_text,
         InboxFile.reported,
+        InboxFile.seen_at,
     ).where(col(InboxFile.path).startswith(prefix, autoescape=True))
     return {row.path: InboxEntry(*row) for row in session.exec(query.order_by(col(InboxFile.path)))}
 
@@ -53,6 +55,12 @@ def note_status(session: Session, path: str, *, status_text: str, reported: bool
     session.execute(
         sa.update(InboxFile).where(col(InboxFile.path) == path).values(status_text=status_text, reported=reported)
     )
+
+
+def point_file(session: Session, path: str, *, to: int) -> None:
+    """What stands beside this file is about another run from now on."""
+    values = {"run_id": to, "reported": False, "status_text": ""}
+    session.execute(sa.update(InboxFile).where(col(InboxFile.path) == path).values(**values))
 
 
 def forget_file(session: Session, path: str) -> None:

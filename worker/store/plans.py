@@ -88,7 +88,7 @@ def insert_chunk(session: Session, run_id: int, rows: Sequence[tuple[PlannedReci
                 None if ordinal is None else ids[ordinal],
                 planned.number,
                 planned.occurrence,
-                "",
+                planned.slot,
                 planned.source,
                 planned.line,
                 planned.state.value,

@@ -48,8 +48,11 @@ def as_moment(at: datetime) -> str:
 
 
 def moment_of(name: str) -> datetime | None:
-    """When a run fires that is known by this; None for a campaign that runs once."""
-    return None if name == ONCE else datetime.strptime(name, FORMAT).replace(tzinfo=UTC)
+    """When a run of a campaign that repeats fires, which is known by this; None for every other run."""
+    try:
+        return datetime.strptime(name, FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 _REPEATING = (
@@ -112,6 +115,17 @@ def firings(session: Session, campaign_id: int, *, states: Collection[RunState] 
         for run_id, name, state, definition_id, planned_at in session.execute(query)
         if (moment := moment_of(name)) is not None
     ]
+
+
+def open_runs(session: Session, campaign_id: int) -> list[int]:
+    """The runs of a campaign that are at work or wait, in the order of their moments."""
+    query = select(Run.id).where(Run.campaign_id == campaign_id, col(Run.state).in_(list(OPEN)))
+    return list(session.exec(query.order_by(col(Run.moment))))
+
+
+def every_run(session: Session, campaign_id: int) -> list[int]:
+    """All runs of a campaign, in the order of their moments."""
+    return list(session.exec(select(Run.id).where(Run.campaign_id == campaign_id).order_by(col(Run.moment))))
 
 
 def last_moment(session: Session, campaign_id: int) -> datetime | None:

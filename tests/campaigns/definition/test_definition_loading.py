@@ -112,7 +112,6 @@ def test_every_key_that_is_not_supported_yet_is_refused_by_name(load: Load) -> N
         load(SMALLEST + NOT_YET)
 
     assert [problem.path for problem in caught.value.problems] == [
-        "schedule.remind",
         "follow.retry_failed", "approval",
     ]  # fmt: skip
     assert all("not supported yet" in problem.problem and problem.hint for problem in caught.value.problems)

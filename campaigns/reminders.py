@@ -1,0 +1,125 @@
+"""The plan of a campaign that reminds: for each row a text for each offset from its date, and what became of the row.
+
+Nothing here knows what was planned before; `campaigns.replanning` compares.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from datetime import datetime
+from typing import NoReturn
+
+from campaigns.audience import AudienceRow
+from campaigns.definition import Definition
+from campaigns.lifecycle import RecipientState
+from campaigns.numbers import InvalidNumber
+from campaigns.planning import MAX_RAW_NUMBER_CHARACTERS, Judge, Judged, Plan, PlannedRecipient, Suppressed
+from campaigns.templates import RenderError
+from campaigns.texts import Texts
+from campaigns.timing.appointments import Appointments, Slot, UnclearRow
+from campaigns.timing.placing import Placer
+from campaigns.timing.zones import InvalidZone
+
+INVALID, DUPLICATE, EXCLUDED, CANCELLED = "invalid", "duplicate", "excluded", "cancelled"
+"""The labels of slots of rows that get no text at all."""
+
+
+def plan_reminders(definition: Definition, now: datetime, *, suppressed: Suppressed | None = None) -> Plan:
+    """The reminders of a campaign's audience, as of `now` (aware); nothing is read before it is iterated.
+
+    (number, slot) is unique in it. A row that says `cancelled`, or that is excluded, is one of that state: nothing of
+    its appointment is to be sent any more. Raises `TemplateProblem` for a bad message.
+    """
+
+    def judge(
+        definition: Definition,
+        texts: Texts,
+        part: Callable[[str], int] | None,
+        placer: Placer | None,
+        warnings: list[str],
+    ) -> "_ReminderJudge":
+        return _ReminderJudge(definition, texts, part, placer, warnings, Appointments(definition.schedule, now))
+
+    return Plan(definition, suppressed=suppressed, judge=judge)
+
+
+class _ReminderJudge(Judge):
+    """Decides each row, of which each may have several texts."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        texts: Texts,
+        part: Callable[[str], int] | None,
+        placer: Placer | None,
+        warnings: list[str],
+        appointments: Appointments,
+    ) -> None:
+        super().__init__(definition, texts, part, placer, warnings)
+        self._columns = texts.fields | appointments.columns
+        self._appointments = appointments
+        self._first: dict[int | tuple[int, str], str] = {}
+        self._again: Counter[tuple[str, str, str]] = Counter()
+
+    def judged(
+        self, rows: Iterable[AudienceRow], index: int, excluded: Sequence[tuple[str, Set[int]]]
+    ) -> Iterator[Judged]:
+        source, appointments = self._names[index], self._appointments
+        for line, raw, fields, problem in rows:
+            number, key = raw[:MAX_RAW_NUMBER_CHARACTERS], appointments.key(fields)
+            try:
+                number = self._normalise(raw) if not problem else _refuse(problem)
+                digits = int(number)
+                appointment = (digits, key) if key else digits
+                if (first := self._first.get(appointment)) is not None:
+                    reason = f"same {'appointment' if key else 'number'} as {first}"
+                    slot = self._numbered(number, key, DUPLICATE)
+                    yield PlannedRecipient(number, 0, source, line, RecipientState.DUPLICATE, reason, slot=slot), None
+                    continue
+                found = tuple(self._row(number, key, source, line, fields, excluded))
+            except (InvalidNumber, RenderError, InvalidZone, UnclearRow) as error:
+                reason, slot = f"row {line} of {source}: {error}", self._numbered(number, key, INVALID)
+                yield PlannedRecipient(number, 0, source, line, RecipientState.INVALID, reason, slot=slot), None
+                continue
+            self._first[appointment] = f"row {line} of {source}"
+            yield from found
+
+    def _numbered(self, number: str, key: str, label: str) -> str:
+        """The slot of a row that cannot be told from others by a date: by how many of the kind there are."""
+        self._again[number, key, label] += 1
+        return str(Slot(key, label, str(self._again[number, key, label])))
+
+    def _row(
+        self,
+        number: str,
+        key: str,
+        source: str,
+        line: int,
+        fields: Mapping[str, str],
+        excluded: Sequence[tuple[str, Set[int]]],
+    ) -> Iterator[Judged]:
+        if file := next((file for file, numbers in excluded if int(number) in numbers), None):
+            slot = str(Slot(key, EXCLUDED, ""))
+            reason = f"listed in {file}"
+            yield PlannedRecipient(number, 0, source, line, RecipientState.EXCLUDED, reason, slot=slot), None
+            return
+        if self._appointments.is_cancelled(fields):
+            slot = str(Slot(key, CANCELLED, self._appointments.date(number, fields)))
+            reason = "the appointment was cancelled"
+            yield PlannedRecipient(number, 0, source, line, RecipientState.CANCELLED, reason, slot=slot), None
+            return
+        found = self._appointments.reminders(number, fields)
+        text, cost = "", None
+        if any(placed.departure for _, placed in found):
+            text, cost = self._texts.of(fields, 0)
+        for place, placed in found:
+            slot = str(place._replace(key=key))
+            row = PlannedRecipient(number, 0, source, line, placed.state, placed.reason, slot=slot)
+            if placed.departure is None or cost is None:
+                yield row, None
+            else:
+                row = row._replace(text=text, segments=cost.segments, departure=placed.departure)
+                yield row, cost if placed.state is RecipientState.PENDING else None
+
+
+def _refuse(problem: str) -> NoReturn:
+    raise UnclearRow(problem)

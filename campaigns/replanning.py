@@ -1,0 +1,133 @@
+"""A plan beside what was planned before: what is new, what is void, what changed. What was sent is never touched."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from campaigns.lifecycle import RecipientState
+from campaigns.planning import PlannedRecipient
+from campaigns.timing.appointments import Slot, slot_of
+from campaigns.timing.placing import Departure
+
+_VOID: Final = frozenset({RecipientState.CANCELLED, RecipientState.SKIPPED, RecipientState.SUPPRESSED})
+
+
+class Known(NamedTuple):
+    """A row of an earlier plan. `text`, and its batch's `moment`, `latest` and `zones`, while it is pending."""
+
+    id: int
+    run_id: int
+    batch_id: int | None
+    number: str
+    slot: str
+    occurrence: int
+    state: RecipientState
+    is_at_gateway: bool
+    attempts: int
+    text: str
+    zones: str | None
+    moment: datetime | None
+    latest: datetime | None
+
+    @property
+    def is_void(self) -> bool:
+        """Whether it was given up before anything was sent: if it may go now after all, it is planned once more."""
+        return self.state in _VOID and not self.is_at_gateway
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a plan changes. `withdrawn`: why, and the rows; `replaced`: pending rows and what takes their place."""
+
+    new: list[PlannedRecipient] = field(default_factory=list)
+    withdrawn: dict[str, list[Known]] = field(default_factory=lambda: defaultdict(list))
+    replaced: list[tuple[Known, PlannedRecipient]] = field(default_factory=list)
+    in_doubt: int = 0  # rows to be withdrawn whose outcome is not known yet
+
+    @property
+    def numbers(self) -> set[str]:
+        """Whom it concerns."""
+        withdrawn = {known.number for rows in self.withdrawn.values() for known in rows}
+        return withdrawn | {row.number for row in self.new} | {known.number for known, _ in self.replaced}
+
+
+def compare_reminders(
+    planned: Sequence[PlannedRecipient], known: Iterable[Known], *, zone: ZoneInfo, now: datetime
+) -> Changes:
+    """What the rows of a plan of reminders change in what is known of their numbers; dates are told by `zone`.
+
+    Appointments that the plan does not name stay as they are: a later export may leave out whoever it likes.
+    """
+    comparison = _Comparison(known, zone, now)
+    for row in planned:
+        comparison.add(row)
+    return comparison.changes
+
+
+class _Comparison:
+    def __init__(self, known: Iterable[Known], zone: ZoneInfo, now: datetime) -> None:
+        self._zone, self._now = zone, now
+        self._known: dict[tuple[str, str], list[tuple[Slot, Known]]] = defaultdict(list)
+        for row in known:
+            slot = slot_of(row.slot)
+            self._known[row.number, slot.key].append((slot, row))
+        self._withdrawn: set[int] = set()
+        self.changes = Changes()
+
+    def add(self, row: PlannedRecipient) -> None:
+        slot = slot_of(row.slot)
+        known = self._known.get((row.number, slot.key), [])
+        same = [other for other_slot, other in known if other_slot == slot]
+        if row.state in {RecipientState.CANCELLED, RecipientState.EXCLUDED}:
+            self._withdraw((other for _, other in known), row.reason)
+            is_known = any(other_slot.date == slot.date for other_slot, _ in known) if slot.date else bool(known)
+            if not is_known:
+                self.changes.new.append(row)
+        elif not slot.date or row.state in {RecipientState.INVALID, RecipientState.DUPLICATE}:
+            if not same:
+                self.changes.new.append(row)
+        else:
+            moved = (other for other_slot, other in known if other_slot.date != slot.date)
+            self._withdraw(moved, f"the appointment was moved to {shown_date(slot.date, self._zone)}")
+            self._remind(row, same)
+
+    def _remind(self, row: PlannedRecipient, same: Sequence[Known]) -> None:
+        standing = [other for other in same if not other.is_void]
+        if standing:
+            if _has_changed(standing[-1], row, self._now):
+                occurrence = 1 + max(other.occurrence for other in same)
+                self.changes.replaced.append((standing[-1], row._replace(occurrence=occurrence)))
+        elif not same:
+            self.changes.new.append(row)
+        elif row.state in {RecipientState.PENDING, RecipientState.HELD}:
+            self.changes.new.append(row._replace(occurrence=1 + max(other.occurrence for other in same)))
+
+    def _withdraw(self, rows: Iterable[Known], reason: str) -> None:
+        for row in rows:
+            if row.id in self._withdrawn:
+                continue
+            if row.state is RecipientState.PENDING:
+                self._withdrawn.add(row.id)
+                self.changes.withdrawn[reason].append(row)
+            elif row.state is RecipientState.IN_DOUBT:
+                self._withdrawn.add(row.id)
+                self.changes.in_doubt += 1
+
+
+def _has_changed(known: Known, row: PlannedRecipient, now: datetime) -> bool:
+    """Whether a row that nobody has tried to send is to leave at another time, or with another text."""
+    if known.state is not RecipientState.PENDING or row.departure is None or known.attempts or known.moment is None:
+        return False
+    if row.state is not RecipientState.PENDING:
+        return False
+    planned = Departure(known.zones or "", known.moment, known.latest)
+    # What is due is only waiting for its turn: planned now it would have another moment each time.
+    return known.text != row.text or (known.moment > now and planned != row.departure)
+
+
+def shown_date(date: str, zone: ZoneInfo) -> str:
+    """The date of a slot by the clocks of a zone: `2026-12-06 10:30`; a day without a time as it is."""
+    return f"{datetime.fromisoformat(date).astimezone(zone):%Y-%m-%d %H:%M}" if "T" in date else date

@@ -1,0 +1,138 @@
+"""The reminders of one row: which appointment it is about, whether it still stands, and when each text may leave."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from hashlib import sha256
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from campaigns.definition.localtime import to_utc
+from campaigns.definition.schedule import LocalTime, Schedule
+from campaigns.lifecycle import RecipientState
+from campaigns.templates import field_name
+from campaigns.timing.moments import Timetable, date_in
+from campaigns.timing.placing import ZONE_COLUMN, Placement, placement_of
+from campaigns.timing.zones import ZoneOrigin, Zones, zones_of
+
+CANCELLED_COLUMN: Final = "cancelled"
+"""The column that says whether an appointment is cancelled, where the campaign file names no other."""
+
+LONGEST_KEY: Final = 60
+"""Characters; a longer key is stood for by its hash."""
+
+REMEMBERED: Final = 50_000
+"""So many dates are worked out once: appointments begin at few different minutes."""
+
+_YES: Final = frozenset(
+    {"1", "true", "t", "yes", "y", "x", "on", "si", "sì", "sí", "s", "oui", "o", "ja", "j"}
+    | {"cancelled", "canceled", "annullato", "annullata", "annulé", "annulée", "storniert", "abgesagt"}
+    | {"cancelado", "cancelada", "afgezegd", "geannuleerd"}
+)
+_NO: Final = frozenset(
+    {"", "0", "false", "f", "no", "n", "off", "none", "null", "nein", "non", "nao", "não", "nee", "-"}
+)
+
+
+class UnclearRow(Exception):  # noqa: N818 - the reason, not the error, is what callers want
+    """A row that does not say clearly whether its appointment stands; the message says why."""
+
+
+class Slot(NamedTuple):
+    """The place of one reminder: which appointment (`key`, then its `date`), and which of its texts (`label`).
+
+    A row that gets no text has the reason's name as its `label`.
+    """
+
+    key: str
+    label: str
+    date: str
+
+    def __str__(self) -> str:
+        return f"{self.key}|{self.label}|{self.date}"
+
+
+def slot_of(text: str) -> Slot:
+    """The slot that was written as `text`."""
+    return Slot(*text.rsplit("|", 2))
+
+
+class Appointments:
+    """Places the reminders of the rows of one campaign, as of `now` (aware): for one pass over the audience."""
+
+    def __init__(self, schedule: Schedule, now: datetime) -> None:
+        if schedule.remind is None:
+            raise ValueError("the campaign reminds of nothing: plan it with a Placer")
+        self._schedule, self._remind, self._now = schedule, schedule.remind, now
+        self._timetable = Timetable(schedule)
+        self._is_local = schedule.local_time is LocalTime.RECIPIENT
+        self._key_column = field_name(schedule.remind.key) if schedule.remind.key else ""
+        self._cancelled_column = field_name(schedule.remind.cancelled or CANCELLED_COLUMN)
+        self._date_column = field_name(schedule.remind.column)
+        self._known: dict[tuple[str, Zones], tuple[tuple[Slot, Placement], ...]] = {}
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of the audience that it asks for."""
+        return frozenset({self._date_column, self._cancelled_column, self._key_column, ZONE_COLUMN} - {""})
+
+    def key(self, fields: Mapping[str, str]) -> str:
+        """What tells this appointment from others of the same person; empty where everybody has one."""
+        key = fields.get(self._key_column, "") if self._key_column else ""
+        return key if len(key) <= LONGEST_KEY else sha256(key.encode()).hexdigest()
+
+    def is_cancelled(self, fields: Mapping[str, str]) -> bool:
+        """Whether the row says that its appointment is cancelled. Raises `UnclearRow` for neither yes nor no."""
+        word = fields.get(self._cancelled_column, "").strip().casefold()
+        if word in _NO:
+            return False
+        if word in _YES:
+            return True
+        raise UnclearRow(f"its {self._cancelled_column} is neither yes nor no")
+
+    def date(self, number: str, fields: Mapping[str, str]) -> str:
+        """The date as slots have it; empty where it is missing or unreadable. Raises `InvalidZone`."""
+        day, _ = date_in(self._remind, fields)
+        return _written(day, self._dated(self._zones(number, fields)).infos[0]) if day is not None else ""
+
+    def reminders(self, number: str, fields: Mapping[str, str]) -> tuple[tuple[Slot, Placement], ...]:
+        """Each text about this row's date: its slot without a key, and when it may leave or why not.
+
+        One for all of them where there is no date. Raises `InvalidZone`.
+        """
+        zones = self._zones(number, fields)
+        known = fields.get(self._date_column, ""), zones
+        found = self._known.get(known)
+        if found is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            found = self._known[known] = self._placed(zones, fields)
+        return found
+
+    def _placed(self, zones: Zones, fields: Mapping[str, str]) -> tuple[tuple[Slot, Placement], ...]:
+        day, problem = date_in(self._remind, fields)
+        if day is None:
+            return ((Slot("", "no date", ""), Placement(RecipientState.SKIPPED, None, problem)),)
+        names = ",".join(zones.names) if self._is_local else ""
+        date = _written(day, self._dated(zones).infos[0])
+        return tuple(
+            (Slot("", moment.label, date), placement_of(moment, names, self._now))
+            for moment in self._timetable.moments(zones, fields, self._now)
+        )
+
+    def _zones(self, number: str, fields: Mapping[str, str]) -> Zones:
+        named = fields.get(ZONE_COLUMN, "")
+        if self._is_local or named.strip():
+            return zones_of(number, named, self._schedule.timezone)
+        return self._timetable.campaign
+
+    def _dated(self, zones: Zones) -> Zones:
+        """Whose clocks a date without an offset is meant by, as `Timetable.moments` has it."""
+        return zones if self._is_local or zones.origin is ZoneOrigin.COLUMN else self._timetable.campaign
+
+
+def _written(day: "date | datetime", zone: ZoneInfo) -> str:
+    """A date in one form, however the row writes it: a time is written in UTC, a day stays a day."""
+    if not isinstance(day, datetime):
+        return day.isoformat()
+    at = day.astimezone(UTC) if day.tzinfo else to_utc(day, zone)
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")

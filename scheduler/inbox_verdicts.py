@@ -1,0 +1,88 @@
+"""What becomes of a campaign file of the inbox: it is planned, or refused with words for people."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from campaigns.lifecycle import RunState
+from campaigns.problems import CampaignFileError
+from scheduler.inbox_files import Look, has_other_files
+from scheduler.intake import EditRefused, Taken, read_file
+from scheduler.repeating import take_up
+from scheduler.status_words import broken_notice, over_notice, tables_notice, taken_notice
+from worker.runtime import Runtime
+from worker.store import runs
+from worker.store.inbox import InboxEntry
+from worker.store.runs import RunView
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a file: its run, what people have to be told, and whether the plan is made of this form of it."""
+
+    run_id: int | None
+    notice: str
+    is_planned: bool = False
+
+
+def judge(
+    runtime: Runtime,
+    name: str,
+    path: Path,
+    look: Look,
+    entry: InboxEntry | None,
+    form: str,
+    present: Mapping[int | None, str],
+) -> Verdict:
+    """Read and plan. `present`: the runs that other files of the inbox stand for, and the names of those."""
+    run_id = entry.run_id if entry else None
+    slug = ""
+    try:
+        definition = read_file(path, runtime.settings, now=runtime.clock.now())
+        slug = definition.campaign
+        other = next((present[id_] for id_ in _run_ids(runtime, slug) if id_ in present), None)
+        if other is not None and not (definition.schedule.remind and _is_reminding(runtime, slug)):
+            return Verdict(run_id, taken_notice(path.name, slug, other))
+        intake = take_up(runtime, definition, source=name)
+    except EditRefused as refused:
+        found = _find_run(runtime, slug)
+        return Verdict(found.id if found else run_id, f"{refused}.")
+    except CampaignFileError as error:
+        found = (_find_run(runtime, slug) if slug else None) or find_run(runtime, run_id)
+        has_run = found is not None and found.state is not RunState.FAILED
+        return Verdict(found.id if found else None, broken_notice(path.name, error, look.missing, has_run=has_run))
+    notice = ""
+    if intake.taken is Taken.OVER:
+        notice = over_notice(path.name, slug)
+    elif intake.taken is Taken.CONTINUED and entry is not None and entry.run_id == intake.run_id:
+        notice = tables_notice(path.name, slug) if has_other_files(form, entry.fingerprint) else ""
+    return Verdict(intake.run_id, notice, intake.taken is Taken.PLANNED)
+
+
+def reminds(runtime: Runtime, definition_id: int) -> bool:
+    """Whether this version of a campaign reminds."""
+    return runtime.definitions.get(definition_id).schedule.remind is not None
+
+
+def _is_reminding(runtime: Runtime, slug: str) -> bool:
+    """Whether the campaign that other files stand for reminds: any number of files may add to it."""
+    found = _find_run(runtime, slug)
+    return found is not None and reminds(runtime, found.definition_id)
+
+
+def _find_run(runtime: Runtime, slug: str) -> RunView | None:
+    with runtime.store.read() as session:
+        return runs.find_campaign_run(session, slug, rehearsal=runtime.rehearsal)
+
+
+def _run_ids(runtime: Runtime, slug: str) -> list[int]:
+    with runtime.store.read() as session:
+        return [run.id for run in runs.campaign_runs(session, slug) if run.rehearsal == runtime.rehearsal]
+
+
+def find_run(runtime: Runtime, run_id: int | None) -> RunView | None:
+    """The run with this id, if there is an id."""
+    if run_id is None:
+        return None
+    with runtime.store.read() as session:
+        return runs.run_view(session, run_id)

@@ -1,0 +1,214 @@
+"""Campaigns that remind: whatever a table says is compared with what was planned before, and each day has a run."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from itertools import islice
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session
+
+from campaigns.audience import AudienceProblem
+from campaigns.batching import into_batches
+from campaigns.definition import Definition
+from campaigns.lifecycle import RecipientState, RunState
+from campaigns.planning import Plan, PlannedRecipient, read_through
+from campaigns.problems import CampaignFileError, Problem
+from campaigns.reminders import plan_reminders
+from campaigns.replanning import Changes, compare_reminders
+from scheduler.intake import EditRefused, Intake, Taken, limits_of, suppressed_in, too_dear
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.store import grants, plans, reminders, repetitions, runs
+from worker.store.held import reopen_run
+
+AT_ONCE: Final = 2_000
+"""So many reminders are compared at once: of each person everything that was planned before is in memory meanwhile."""
+
+
+def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
+    """Plan what is new in the tables of a campaign that reminds, and withdraw what is void. Sends nothing twice.
+
+    Raises `EditRefused`, or `CampaignFileError` while planning, after which nothing has changed.
+    """
+    now = runtime.clock.now()
+    plan = plan_reminders(definition, now, suppressed=suppressed_in(runtime.store, definition))
+    try:
+        read_through(definition)
+    except AudienceProblem as error:
+        raise _refused(source, str(error)) from error
+    with runtime.store.write("remind_register") as session:
+        campaign_id = runs.ensure_campaign(session, definition.campaign, rehearsal=runtime.rehearsal, now=now)
+        definition_id = runs.ensure_definition(
+            session,
+            campaign_id,
+            content_hash=definition.content_hash,
+            source=source,
+            body=definition.model_dump_json(),
+            now=now,
+        )
+        known = repetitions.find_repeating(session, campaign_id)
+        if known is not None and known.is_ended:
+            return Intake(_run_of(session, campaign_id), Taken.OVER)
+        _replace_other_runs(session, campaign_id, definition, source)
+        repetitions.keep_repeating(session, campaign_id, definition_id=definition_id, since=now)
+        for run_id in reminders.adopt_version(
+            session,
+            campaign_id,
+            definition_id=definition_id,
+            follow_seconds=definition.follow.until.total_seconds(),
+            kind=definition.kind,
+        ):
+            grants.wake_run(session, run_id, now=now)
+    _Planner(runtime, definition, campaign_id, definition_id, now).carry_out(plan)
+    if problem := too_dear(definition, runtime.settings, plan.summary):
+        raise _refused(source, problem)
+    with runtime.store.read() as session:
+        if runtime.only_runs is not None:
+            runtime.only_runs.update(reminders.unfinished_days(session, campaign_id))
+        return Intake(_run_of(session, campaign_id), Taken.PLANNED)
+
+
+@dataclass(slots=True)
+class _Done:
+    """What a table changed."""
+
+    new: int = 0
+    withdrawn: int = 0
+    replaced: int = 0
+    in_doubt: int = 0
+    days: set[int] = field(default_factory=set)  # runs that got something new
+
+
+class _Planner:
+    """Carries out one plan of one campaign, a part of it per transaction: what is cut short is done by the next one."""
+
+    def __init__(
+        self, runtime: Runtime, definition: Definition, campaign_id: int, definition_id: int, now: datetime
+    ) -> None:
+        self._runtime = runtime
+        self._definition = definition
+        self._campaign_id = campaign_id
+        self._definition_id = definition_id
+        self._now = now
+        self._zone: ZoneInfo = definition.schedule.zone
+        self._limits = limits_of(definition, runtime.settings)
+        self._done = _Done()
+
+    def carry_out(self, plan: Plan) -> _Done:
+        rows = iter(plan)
+        while chunk := list(islice(rows, AT_ONCE)):
+            # Most of a table that comes every night is known: only what is not takes a transaction.
+            with self._runtime.store.read() as session:
+                numbers = self._compare(session, chunk).numbers
+            if numbers:
+                self._write([row for row in chunk if row.number in numbers])
+        self._finish(plan)
+        done = self._done
+        get_logger().info(
+            "reminders.planned",
+            campaign=self._definition.campaign,
+            rows=plan.summary.audience,
+            new=done.new,
+            withdrawn=done.withdrawn,
+            replaced=done.replaced,
+        )
+        return done
+
+    def _compare(self, session: Session, rows: Sequence[PlannedRecipient]) -> Changes:
+        known = reminders.known_of(session, self._campaign_id, {row.number for row in rows})
+        return compare_reminders(rows, known, zone=self._zone, now=self._now)
+
+    def _write(self, rows: Sequence[PlannedRecipient]) -> None:
+        done = self._done
+        with self._runtime.store.write("remind_chunk") as session:
+            reminders.lock_campaign(session, self._campaign_id)
+            changes = self._compare(session, rows)
+            # Every run before any of its rows, in one order, as an intent locks them.
+            for run_id in sorted(_runs_of(changes)):
+                runs.lock_run(session, run_id)
+            done.withdrawn += reminders.withdraw(session, changes.withdrawn)
+            gone = reminders.take_back(session, [known for known, _ in changes.replaced])
+            again = [row for known, row in changes.replaced if known.id in gone]
+            for day, of_day in sorted(self._by_day([*changes.new, *again]).items()):
+                self._insert(session, day, of_day)
+            done.new += len(changes.new)
+            done.replaced += len(again)
+            done.in_doubt += changes.in_doubt
+
+    def _by_day(self, rows: Sequence[PlannedRecipient]) -> dict[date, list[PlannedRecipient]]:
+        """Each row with the day on which it leaves; one that never does with the day on which that was found out."""
+        days: dict[date, list[PlannedRecipient]] = defaultdict(list)
+        for row in rows:
+            at = row.departure.at if row.departure else self._now
+            days[at.astimezone(self._zone).date()].append(row)
+        return days
+
+    def _insert(self, session: Session, day: date, rows: Sequence[PlannedRecipient]) -> None:
+        found = reminders.find_day(session, self._campaign_id, day) or self._new_day(session, day)
+        for placed in into_batches(rows, self._limits, chunk_rows=len(rows)):
+            shifted = [(row, None if batch is None else found.first_ordinal + batch) for row, batch in placed]
+            plans.insert_chunk(session, found.id, shifted)
+        self._done.days.add(found.id)
+        if any(row.state in {RecipientState.PENDING, RecipientState.HELD} for row in rows):
+            reopen_run(session, found.id, self._now)
+        reminders.show_again(session, [found.id])
+
+    def _new_day(self, session: Session, day: date) -> reminders.DayRun:
+        is_paused = reminders.is_paused_by_hand(session, self._campaign_id)
+        run_id = runs.create_run(
+            session,
+            campaign_id=self._campaign_id,
+            account_id=self._runtime.account_id,
+            definition_id=self._definition_id,
+            starts_at=self._now,
+            follow_seconds=self._definition.follow.until.total_seconds(),
+            kind=self._definition.kind,
+            now=self._now,
+            moment=day.isoformat(),
+        )
+        if is_paused:
+            runs.pause_run(session, run_id, runs.PAUSED_BY_HAND, now=self._now)
+        return reminders.DayRun(run_id, RunState.SCHEDULED, 0)
+
+    def _finish(self, plan: Plan) -> None:
+        """The days have a whole plan, also those that an interrupted process has begun."""
+        with self._runtime.store.read() as session:
+            unplanned = reminders.unplanned_days(session, self._campaign_id)
+        touched = sorted(self._done.days | set(unplanned))
+        if not touched:
+            return
+        with self._runtime.store.write("remind_finish") as session:
+            for run_id in touched:
+                reminders.finish_day(
+                    session, run_id, plan_hash=plan.hash, warnings=plan.summary.warnings, now=self._now
+                )
+
+
+def _runs_of(changes: Changes) -> Iterator[int]:
+    for rows in changes.withdrawn.values():
+        yield from (row.run_id for row in rows)
+    yield from (known.run_id for known, _ in changes.replaced)
+
+
+def _replace_other_runs(session: Session, campaign_id: int, definition: Definition, source: str) -> None:
+    """A campaign that was to run otherwise begins to remind, if nothing of it was sent."""
+    for run_id in reminders.other_runs(session, campaign_id):
+        if not repetitions.discard_run(session, run_id):
+            raise EditRefused(
+                f"{source} reminds of dates now, and {definition.campaign} was sent before; "
+                "give the campaign that reminds another name"
+            )
+
+
+def _run_of(session: Session, campaign_id: int) -> int:
+    run_id = repetitions.first_unfinished(session, campaign_id)
+    if run_id is None:
+        raise EditRefused("its tables have no row with a date: nothing is to be sent")
+    return run_id
+
+
+def _refused(source: str, problem: str) -> CampaignFileError:
+    return CampaignFileError([Problem(source, 1, 1, "audience", problem)])

@@ -1,0 +1,214 @@
+"""Campaigns that remind: a run for each day on which texts are due, planned again whenever a table comes."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Session, col, select
+
+from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.replanning import Known
+from worker.store.models import Batch, Campaign, InboxFile, Run
+from worker.store.moves import batches, changed, move_batch, move_recipients, recipients, runs
+from worker.store.repetitions import moment_of
+from worker.store.runs import ONCE, PAUSED_BY_HAND, finish_plan, lock_run
+
+DAY_LENGTH: Final = len("2026-12-05")
+
+AT_ONCE: Final = 5_000
+"""So many ids in one statement: below the 32,766 parameters that SQLite takes."""
+
+_numbers = sa.bindparam("b_numbers", type_=sa.Text)
+
+
+def day_of(moment: str) -> date | None:
+    """The day of a run of reminders; None for any other run."""
+    try:
+        return date.fromisoformat(moment) if len(moment) == DAY_LENGTH else None
+    except ValueError:
+        return None
+
+
+def is_day(moment: Any) -> sa.ColumnElement[bool]:
+    """Whether a run is one of a day of reminders."""
+    return col(moment).like("____-__-__")
+
+
+def lock_campaign(session: Session, campaign_id: int) -> None:
+    """One at a time plans a campaign: a reminder is looked for in all of its runs before it is written to one."""
+    session.exec(select(Campaign.id).where(Campaign.id == campaign_id).with_for_update(key_share=True)).one()
+
+
+def _wanted(dialect: str) -> sa.TableValuedAlias:
+    if dialect == "sqlite":
+        return sa.func.json_each(_numbers).table_valued("value", name="wanted")
+    return sa.func.jsonb_array_elements_text(sa.cast(_numbers, JSONB)).table_valued("value", name="wanted")
+
+
+def _known(dialect: str) -> sa.Select[Any]:
+    wanted = _wanted(dialect)
+    pending = recipients.c.state == RecipientState.PENDING
+    return (
+        sa.select(
+            recipients.c.id,
+            recipients.c.run_id,
+            recipients.c.batch_id,
+            recipients.c.number,
+            recipients.c.slot,
+            recipients.c.occurrence,
+            recipients.c.state,
+            recipients.c.gateway_id.is_not(None),
+            recipients.c.attempts,
+            sa.case((pending, recipients.c.text), else_=""),
+            batches.c.zones,
+            batches.c.moment,
+            batches.c.latest,
+        )
+        # One person after the other, by their index, or SQLite would look into every run for every number.
+        .select_from(wanted.join(recipients, recipients.c.number == wanted.c.value))
+        .join(runs, runs.c.id == recipients.c.run_id)
+        .outerjoin(batches, sa.and_(batches.c.id == recipients.c.batch_id, pending))
+        .where(sa.func.coalesce(runs.c.campaign_id, 0) == sa.bindparam("b_campaign"))  # not by an index on it
+        .order_by(recipients.c.id)
+    )
+
+
+_KNOWN: Final = {dialect: _known(dialect) for dialect in ("sqlite", "postgresql")}
+
+
+def known_of(session: Session, campaign_id: int, numbers: Collection[str]) -> list[Known]:
+    """Every row of a campaign with one of these numbers, in all of its runs, the oldest first."""
+    connection = session.connection()
+    values = {"b_numbers": json.dumps(sorted(numbers)), "b_campaign": campaign_id}
+    return [Known(*row) for row in connection.execute(_KNOWN[connection.dialect.name], values)]
+
+
+@dataclass(frozen=True, slots=True)
+class DayRun:
+    """The run of one day. `first_ordinal`: of the next batch of it."""
+
+    id: int
+    state: RunState
+    first_ordinal: int
+
+
+def find_day(session: Session, campaign_id: int, day: date) -> DayRun | None:
+    """The run of a campaign for this day, locked: nothing of it begins or ends before this transaction does."""
+    query = select(Run.id).where(Run.campaign_id == campaign_id, Run.moment == day.isoformat())
+    run_id = session.exec(query).first()
+    if run_id is None:
+        return None
+    lock_run(session, run_id)
+    state = session.exec(select(Run.state).where(Run.id == run_id)).one()
+    last = session.exec(select(sa.func.max(Batch.ordinal)).where(Batch.run_id == run_id)).one()
+    return DayRun(run_id, RunState(state), 0 if last is None else last + 1)
+
+
+def is_paused_by_hand(session: Session, campaign_id: int) -> bool:
+    """Whether somebody has paused the campaign: its new runs are, too."""
+    paused = (Run.campaign_id == campaign_id, Run.state == RunState.PAUSED, Run.reason == PAUSED_BY_HAND)
+    return session.exec(select(Run.id).where(*paused).limit(1)).first() is not None
+
+
+def unfinished_days(session: Session, campaign_id: int) -> list[int]:
+    """The runs of a campaign's days that are not over, in the order of the days."""
+    mine = (Run.campaign_id == campaign_id, is_day(Run.moment), col(Run.finished_at).is_(None))
+    return list(session.exec(select(Run.id).where(*mine).order_by(col(Run.moment))))
+
+
+def adopt_version(
+    session: Session, campaign_id: int, *, definition_id: int, follow_seconds: float, kind: str
+) -> list[int]:
+    """Another version of the file counts for all days that are not over; the runs that another one counted for."""
+    mine = (Run.campaign_id == campaign_id, is_day(Run.moment), col(Run.finished_at).is_(None))
+    others = list(session.exec(select(Run.id).where(*mine, Run.definition_id != definition_id)))
+    if others:
+        values = {"definition_id": definition_id, "follow_seconds": follow_seconds, "kind": kind}
+        session.execute(sa.update(Run).where(col(Run.id).in_(others)).values(**values))
+    return others
+
+
+def other_runs(session: Session, campaign_id: int) -> list[int]:
+    """The runs of a campaign that ran once, or again and again, before it began to remind."""
+    query = select(Run.id, Run.moment).where(Run.campaign_id == campaign_id).order_by(col(Run.id))
+    return [run_id for run_id, moment in session.exec(query) if moment == ONCE or moment_of(moment) is not None]
+
+
+def every_day(session: Session, campaign_id: int) -> list[int]:
+    """The runs of a campaign's days."""
+    mine = select(Run.id).where(Run.campaign_id == campaign_id, is_day(Run.moment))
+    return list(session.exec(mine.order_by(col(Run.moment))))
+
+
+def unplanned_days(session: Session, campaign_id: int) -> list[int]:
+    """Days whose plan was cut short."""
+    mine = (Run.campaign_id == campaign_id, is_day(Run.moment), col(Run.planned_at).is_(None))
+    return list(session.exec(select(Run.id).where(*mine).order_by(col(Run.id))))
+
+
+def finish_day(session: Session, run_id: int, *, plan_hash: str, warnings: Sequence[str], now: datetime) -> None:
+    """What is known of the day is planned: it starts with the first of its texts."""
+    first = sa.select(sa.func.min(batches.c.moment)).where(
+        batches.c.run_id == run_id, batches.c.state != BatchState.CANCELLED
+    )
+    starts_at = sa.case(
+        (col(Run.started_at).is_(None), sa.func.coalesce(first.scalar_subquery(), col(Run.starts_at))),
+        else_=col(Run.starts_at),
+    )
+    session.execute(sa.update(Run).where(col(Run.id) == run_id).values(starts_at=starts_at))
+    finish_plan(session, run_id, plan_hash=plan_hash, summary={"warnings": list(warnings)}, now=now)
+
+
+def withdraw(session: Session, reasons: Mapping[str, Sequence[Known]]) -> int:
+    """Never send these rows, as far as nobody has tried to meanwhile; how many. `reasons`: why -> the rows."""
+    count = 0
+    for reason, rows in reasons.items():
+        for some in _parts(rows):
+            pending = (recipients.c.id.in_([row.id for row in some]), recipients.c.state == RecipientState.PENDING)
+            count += changed(session, move_recipients(RecipientState.CANCELLED, *pending, reason=reason))
+    trim_batches(session, {row.batch_id for rows in reasons.values() for row in rows if row.batch_id is not None})
+    return count
+
+
+def take_back(session: Session, rows: Sequence[Known]) -> set[int]:
+    """Forget rows that are planned anew, as far as nobody has tried to send them meanwhile; which."""
+    gone: set[int] = set()
+    for some in _parts(rows):
+        untried = (recipients.c.state == RecipientState.PENDING, recipients.c.attempts == 0)
+        delete = sa.delete(recipients).where(recipients.c.id.in_([row.id for row in some]), *untried)
+        gone |= set(session.scalars(delete.returning(recipients.c.id)))
+    trim_batches(session, {row.batch_id for row in rows if row.id in gone and row.batch_id is not None})
+    return gone
+
+
+def trim_batches(session: Session, batch_ids: Collection[int]) -> None:
+    """Batches that wait have the people who are left; those with nobody left end."""
+    waiting = batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED])
+    left = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(recipients.c.segments), 0)).where(
+        recipients.c.batch_id == batches.c.id, recipients.c.state == RecipientState.PENDING
+    )
+    count, segments = left.with_only_columns(left.selected_columns[0]), left.with_only_columns(left.selected_columns[1])
+    for some in _parts(sorted(batch_ids)):
+        these = batches.c.id.in_(some)
+        totals = {"recipients": count.scalar_subquery(), "segments": segments.scalar_subquery()}
+        session.execute(sa.update(batches).where(these, waiting).values(**totals))
+        nobody = (these, waiting, batches.c.recipients == 0, batches.c.list_id.is_(None))
+        session.execute(move_batch(BatchState.CANCELLED, *nobody, reason="nobody is left in it"))
+
+
+def show_again(session: Session, run_ids: Collection[int]) -> None:
+    """What stands beside the files of these runs has to be written once more."""
+    files = sa.update(InboxFile).where(col(InboxFile.run_id).in_(run_ids))
+    session.execute(files.values(reported=False, status_text=""))
+
+
+Part = TypeVar("Part")
+
+
+def _parts(rows: Sequence[Part]) -> Iterator[Sequence[Part]]:
+    for start in range(0, len(rows), AT_ONCE):
+        yield rows[start : start + AT_ONCE]
