@@ -18,6 +18,7 @@ from scheduler.ticks.probe import probe
 from scheduler.ticks.reconcile import reconcile
 from scheduler.ticks.replies import replies
 from scheduler.ticks.rescue import rescue
+from scheduler.ticks.retry import retry
 from scheduler.ticks.start import start
 from scheduler.ticks.unsubscribe import unsubscribe
 from scheduler.ticks.watch import watch
@@ -34,6 +35,7 @@ TICKS: Final[Mapping[Tick, float]] = {
     rescue: 1.0,
     reconcile: 0.5,
     follow: 0.5,
+    retry: 1.0,
     finish: 0.5,
     probe: 1.0,
     watch: 5.0,

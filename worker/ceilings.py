@@ -14,7 +14,8 @@ class Ceilings:
 
     `device_rates`: the devices (as in `devices.use`) that have a rate of their own now. `campaign_rates`,
     `campaign_daily` and `weights`: what was set for a campaign (by slug) while it runs, in place of what its file says;
-    None in one of them: no limit. Ask with `.get(slug, definition.throughput.rate)`.
+    None in one of them: no limit. Ask with `.get(slug, definition.throughput.rate)`. `stuck`: devices that
+    send nothing.
     """
 
     account_rate: Rate | None = None
@@ -27,6 +28,7 @@ class Ceilings:
     campaign_rates: Mapping[str, Rate | None] = field(default_factory=dict)
     campaign_daily: Mapping[str, int | None] = field(default_factory=dict)
     weights: Mapping[str, int] = field(default_factory=dict)
+    stuck: frozenset[int] = frozenset()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:

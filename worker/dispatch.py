@@ -177,7 +177,10 @@ class Dispatcher:
 
     def _take_slot(self, work: sending.Work, definition: Definition) -> Slot | Wait:
         """A route whose limits all granted the batch's segments now; else how long to wait before asking again."""
-        ways = routes(definition, first=work.ordinal)
+        avoided = set(self._ceilings.current().stuck)
+        if work.avoid_device is not None:
+            avoided.add(work.avoid_device)
+        ways = routes(definition, first=work.ordinal, without=avoided)
         slept = timedelta(0)
         while True:
             waits = []

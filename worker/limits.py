@@ -1,6 +1,6 @@
 """Which limits a batch has to keep, on each of the ways that it can go."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -36,16 +36,19 @@ class Route:
     level_key: str
 
 
-def routes(definition: Definition, *, first: int) -> list[Route]:
+def routes(definition: Definition, *, first: int, without: Collection[int] = ()) -> list[Route]:
     """The ways a batch of this campaign can go, the preferred one first: devices take turns, from number `first` on.
+
+    The devices in `without` are left out as long as there is another one.
 
     With `mode: specified` every batch goes to one device or SIM, so that its limit is ours to keep. `random` and the
     modes over all devices leave the choice to the gateway: those requests share one level, as if of one device.
     """
     devices = definition.devices
-    targets = [str(target) for target in devices.use]
+    targets = [str(target) for target in devices.use if target.device not in without]
+    targets = targets or [str(target) for target in devices.use]
     if devices.random or devices.mode is not DeviceMode.SPECIFIED:
-        return [Route(tuple(targets), ANY_DEVICE)]
+        return [Route(tuple(str(target) for target in devices.use), ANY_DEVICE)]
     if not targets:
         return [Route((), PRIMARY_DEVICE)]
     turn = first % len(targets)

@@ -17,10 +17,7 @@ class Unsupported:
     values: frozenset[str] = frozenset()
 
 
-UNSUPPORTED: Final = (
-    Unsupported(("follow", "retry_failed"), "remove it"),
-    Unsupported(("approval",), "remove it, or write false", frozenset({"true", "yes", "on"})),
-)
+UNSUPPORTED: Final = (Unsupported(("approval",), "remove it, or write false", frozenset({"true", "yes", "on"})),)
 
 
 def unsupported_problems(document: Document) -> Iterator[tuple[KeyPath, Problem]]:

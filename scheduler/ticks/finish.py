@@ -5,9 +5,11 @@ from typing import Final
 
 from sqlmodel import Session
 
+from campaigns.lifecycle import RunState
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import counts, doubts, runs
+from worker.store.retries import waiting_retries
 from worker.store.runs import RunView
 
 COUNT_SHARE: Final = 20
@@ -33,9 +35,10 @@ def finish(runtime: Runtime, now: datetime) -> dict[str, int]:
 def _finish(runtime: Runtime, run: RunView, now: datetime) -> bool:
     with runtime.store.read() as session:
         in_doubt = doubts.batches_in_doubt(session, [run.id])
+        retries = waiting_retries(session, run.id) if run.state is RunState.SETTLING else 0
         waiting = _waits_for_receipts(runtime, session, run.id)
     over = now >= (run.sent_at or now) + timedelta(seconds=run.follow_seconds)
-    if in_doubt or (waiting and not over):
+    if in_doubt or retries or (waiting and not over):
         return False
     with runtime.store.write("finish") as session:
         finished = runs.finish_run(session, run.id, now, sent_at=run.sent_at)

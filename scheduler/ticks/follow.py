@@ -13,6 +13,7 @@ from typing import Final
 
 from campaigns.lifecycle import RecipientState
 from campaigns.results import result_words
+from scheduler.retrying import notice
 from scheduler.slowing import slow_down
 from worker.gateway import GatewayError, MessageStatus
 from worker.gateway.results import Message
@@ -105,7 +106,7 @@ def _poll(runtime: Runtime, group: Group, reads: Counter[int]) -> int:
             break
         if message is not None:
             messages.append(message)
-    return _store(runtime, messages)
+    return store_receipts(runtime, messages)
 
 
 def _sweep(
@@ -121,7 +122,7 @@ def _sweep(
             except GatewayError as error:
                 get_logger().warning("receipts.read_failed", problem=str(error))
                 continue
-            moved += _store(runtime, messages)
+            moved += store_receipts(runtime, messages)
     return moved
 
 
@@ -134,13 +135,15 @@ def _slices(due: Sequence[Group], now: datetime) -> list[tuple[datetime, datetim
     return [(start + length * index, start + length * (index + 1)) for index in range(count)]
 
 
-def _store(runtime: Runtime, messages: Sequence[Message]) -> int:
+def store_receipts(runtime: Runtime, messages: Sequence[Message]) -> int:
+    """Move recipients up by what the gateway shows; how many moved. Phones and failed texts are looked after, too."""
     if not messages:
         return 0
     in_force = runtime.ceilings.current()  # not inside the transaction: it may need one of its own
     with runtime.store.write("receipts") as session:
         slow_down(runtime, session, messages, in_force=in_force, now=runtime.clock.now())  # by what is news
         moved = receipts.apply_receipts(session, runtime.account_id, [r for m in messages if (r := receipt_of(m))])
+        notice(runtime, session, messages, now=runtime.clock.now())
         # Last, for every reply of the account waits for it.
         accounts.raise_floor(session, runtime.account_id, max(message.id for message in messages))
         return moved

@@ -75,6 +75,7 @@ class Stored:
     status: str = "Pending"
     retries: int = 0
     result_code: int | None = None
+    device: str = "1"
 
 
 class Reads(StrEnum):
@@ -135,11 +136,11 @@ class ScriptedGateway(httpx.BaseTransport):
             if message.status != RECEIVED and (wanted is None or message.number in wanted):
                 message.status = status
 
-    def store(self, rows: Iterable[tuple[str, str]]) -> list[Stored]:
+    def store(self, rows: Iterable[tuple[str, str]], *, device: str = "1") -> list[Stored]:
         """Messages that are there, whoever sent them."""
         group = f")V{len(self.sends)}&=%{len(self.stored)}" if self.has_groups else None
         new = [
-            Stored(1_001 + len(self.stored) + place, number, text, group, self.clock.now())
+            Stored(1_001 + len(self.stored) + place, number, text, group, self.clock.now(), device=device)
             for place, (number, text) in enumerate(rows)
         ]
         self.stored += new
@@ -173,7 +174,8 @@ class ScriptedGateway(httpx.BaseTransport):
             send = Send(Answers.BAD_FORMAT, Stores.NONE)
         self.sends.append(tuple(number for number, _ in rows))
         kept = {Stores.ALL: rows, Stores.HALF: rows[: len(rows) // 2], Stores.NONE: []}[send.stores]
-        stored = self.store(kept)
+        named = json.loads(form.get("devices") or "[]")
+        stored = self.store(kept, device=str(named[0]).partition("|")[0] if named else "1")
         if send.meanwhile is not None:
             send.meanwhile()
         return self._answer(send.answers, stored)
@@ -239,9 +241,10 @@ class ScriptedGateway(httpx.BaseTransport):
 
     def _shown(self, message: Stored) -> dict[str, object]:
         return {
-            "ID": str(message.id), "number": message.number, "message": message.text, "deviceID": "1", "simSlot": "0",
-            "status": message.status, "sentDate": message.at.isoformat(), "deliveredDate": None,
-            "groupID": message.group, "retries": message.retries, "resultCode": message.result_code,
+            "ID": str(message.id), "number": message.number, "message": message.text,
+            "deviceID": message.device, "simSlot": "0", "status": message.status,
+            "sentDate": message.at.isoformat(), "deliveredDate": None, "groupID": message.group,
+            "retries": message.retries, "resultCode": message.result_code,
         }  # fmt: skip
 
 

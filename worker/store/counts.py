@@ -7,12 +7,13 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import RecipientState
-from worker.store.models import Attempt, Recipient
+from worker.store.models import Attempt, Recipient, Retry
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Counts of one run. `by_state` sums up to the audience; `segments` are those of texts handed to the gateway.
+    """Counts of one run. `by_state` sums up to the audience.
+    `segments` are those of texts handed to the gateway, also where a text failed and was sent again.
 
     `first_send_at`, `last_send_at`: when requests were made, without those proven not sent; None: none was.
     """
@@ -44,10 +45,15 @@ def books(session: Session, run_id: int) -> Books:
     requests, first, last = session.exec(
         select(sa.func.count(), sa.func.min(left_at), sa.func.max(left_at)).where(col(Attempt.run_id) == run_id)
     ).one()
+    failed_before = session.exec(
+        select(sa.func.coalesce(sa.func.sum(Retry.segments), 0)).where(
+            Retry.run_id == run_id, col(Retry.began_at).is_not(None)
+        )
+    ).one()
     by_state = {RecipientState(state): count for state, count, _ in rows}
     return Books(
         {state: by_state[state] for state in RecipientState if state in by_state},
-        sum(segments or 0 for _, _, segments in rows),
+        sum(segments or 0 for _, _, segments in rows) + failed_before,
         requests,
         first,
         last,

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.matching import Sought
 from campaigns.verdicts import Verdict
-from worker.store.models import Account, Attempt, AttemptState, Batch, Recipient, Run
+from worker.store.models import Account, Attempt, AttemptState, Batch, Recipient, Retry, Run
 from worker.store.moves import batches, move_batch
 
 
@@ -144,16 +144,17 @@ def sought(session: Session, doubt: Doubt) -> Sought:
 
 
 def attributed_ids(session: Session, account_id: int, gateway_ids: Collection[int]) -> set[int]:
-    """Those of the gateway IDs that belong to a recipient of this account already."""
+    """Those of the gateway IDs that belong to a recipient of this account already, or did before it was retried."""
     found: set[int] = set()
     ids = sorted(gateway_ids)
     for start in range(0, len(ids), 5_000):  # below the 32,766 parameters that SQLite takes
-        query = (
-            select(Recipient.gateway_id)
-            .join(Run, col(Run.id) == col(Recipient.run_id))
-            .where(Run.account_id == account_id, col(Recipient.gateway_id).in_(ids[start : start + 5_000]))
-        )
-        found.update(id_ for id_ in session.exec(query) if id_ is not None)
+        for table in (Recipient, Retry):
+            query = (
+                sa.select(col(table.gateway_id))
+                .join(Run, col(Run.id) == col(table.run_id))
+                .where(col(Run.account_id) == account_id, col(table.gateway_id).in_(ids[start : start + 5_000]))
+            )
+            found.update(id_ for id_ in session.scalars(query) if id_ is not None)
     return found
 
 

@@ -60,6 +60,7 @@ LOAD_WORK: Final = (
         batches.c.zones,
         batches.c.moment,
         batches.c.latest,
+        batches.c.avoid_device,
     )
     .join(runs, runs.c.id == batches.c.run_id)
     .outerjoin(_to_send, _to_send.c.batch_id == batches.c.id)

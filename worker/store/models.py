@@ -450,3 +450,40 @@ class StuckDevice(SQLModel, table=True):
     waiting: int  # texts that it has not sent
     oldest_at: datetime  # since when the oldest of them waits
     since: datetime  # when this was noticed
+
+
+_WAITS = sa.text("due_at IS NOT NULL")
+_IS_WATCHED = sa.text("next_look_at IS NOT NULL")
+
+
+class Retry(SQLModel, table=True):
+    """A text that a phone did not send, and that is sent again as another message.
+
+    (recipient, gateway ID) is unique: a failure is noticed once, however often it is shown.
+    """
+
+    __table_args__ = (
+        sa.UniqueConstraint("recipient_id", "gateway_id"),
+        sa.Index("ix_retry_gateway_id", "gateway_id"),
+        sa.Index("ix_retry_run_id", "run_id"),
+        sa.Index("ix_retry_due_at", "due_at", sqlite_where=_WAITS, postgresql_where=_WAITS),
+        sa.Index("ix_retry_next_look_at", "next_look_at", sqlite_where=_IS_WATCHED, postgresql_where=_IS_WATCHED),
+    )
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
+    run_id: int = Field(foreign_key="run.id")
+    recipient_id: int = Field(sa_type=sa.BigInteger)
+    batch_id: int = Field(sa_type=sa.BigInteger)  # whose request the failed message came from
+    gateway_id: int = Field(sa_type=sa.BigInteger)  # the failed message
+    device: int | None = None
+    sim: int | None = None
+    result_code: int  # why it failed: a proof that it was not sent
+    retries: int  # the gateway's own, when this was noticed
+    segments: int
+    noticed_at: datetime
+    due_at: datetime | None  # when it is sent again; None: it was, or it will not be
+    began_at: datetime | None = None  # its person waits for the next message since then
+    dropped: str = ""  # why it is not sent again after all
+    next_look_at: datetime | None = None  # when it is looked whether the failed message was sent after all
+    looks: int = 0
+    doubled_at: datetime | None = None  # it was: somebody may have got the text twice

@@ -190,6 +190,14 @@ def schedule_poll(session: Session, schedule: Sequence[tuple[int, datetime | Non
         session.connection().execute(statement, [{"b_id": id_, "b_at": at} for id_, at in schedule])
 
 
+def poll_again(session: Session, batch_ids: Collection[int], *, at: datetime) -> None:
+    """Look at the groups of these batches again from then on: the gateway itself goes on with messages of theirs."""
+    ended = sa.update(MessageGroup).where(
+        col(MessageGroup.batch_id).in_(sorted(batch_ids)), col(MessageGroup.next_poll_at).is_(None)
+    )
+    session.execute(ended.values(next_poll_at=at))
+
+
 def count_reads(session: Session, reads: Mapping[int, int]) -> None:
     """Add read requests (by run id) to the books."""
     for run_id, count in sorted(reads.items()):

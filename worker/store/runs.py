@@ -24,6 +24,7 @@ from worker.store.models import (
 from worker.store.moves import changed, move_batch, move_recipients, move_run
 from worker.store.moves import runs as run_rows
 from worker.store.notices import announce
+from worker.store.retries import drop_cancelled
 
 ONCE = "once"
 """The moment of a campaign that runs once: its slug alone is its identity, whatever its start is edited to."""
@@ -363,6 +364,7 @@ def cancel_leftovers(session: Session, run_id: int) -> int:
     # A held batch went to a contact list perhaps: it stays for a person to decide, and was not "never sent".
     unsent_batches = (col(Batch.run_id) == run_id, col(Batch.state) != BatchState.HELD)
     session.execute(move_batch(BatchState.CANCELLED, *unsent_batches, reason=reason))
+    drop_cancelled(session, run_id)
     unsent = (col(Recipient.run_id) == run_id, col(Recipient.state) == RecipientState.PENDING)
     return changed(session, move_recipients(RecipientState.CANCELLED, *unsent, reason=reason))
 

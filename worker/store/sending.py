@@ -28,7 +28,10 @@ from worker.store.suppressions import lower_totals
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A batch that could be sent now: by the clocks of `zones` (empty: the campaign's), from `moment` to `latest`."""
+    """A batch that could be sent now: by the clocks of `zones` (empty: the campaign's), from `moment` to `latest`.
+
+    Its people's texts failed on `avoid_device`: another one is tried where there is one.
+    """
 
     batch_id: int
     run_id: int
@@ -42,6 +45,7 @@ class Work:
     zones: str
     moment: datetime
     latest: datetime | None
+    avoid_device: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,8 +68,6 @@ approval: false
 NOT_YET = """\
 schedule:
   remind: {column: appointment_at, before: [24h, 2h]}
-follow:
-  retry_failed: {times: 1, after: 30m}
 approval: true
 """
 
@@ -112,7 +110,7 @@ def test_every_key_that_is_not_supported_yet_is_refused_by_name(load: Load) -> N
         load(SMALLEST + NOT_YET)
 
     assert [problem.path for problem in caught.value.problems] == [
-        "follow.retry_failed", "approval",
+        "approval",
     ]  # fmt: skip
     assert all("not supported yet" in problem.problem and problem.hint for problem in caught.value.problems)
 

@@ -1,0 +1,43 @@
+"""What receipts say about failed texts: which of them are sent again, and which were sent after all."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlmodel import Session
+
+from campaigns.results import PROVEN_NOT_SENT
+from worker.gateway import MessageStatus
+from worker.gateway.results import Message
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.store import retries, runs
+
+TEXT_DOUBLED: Final = "text_doubled"
+"""The event of a text that was sent again, and turned out to have been sent the first time as well."""
+
+_SENT: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED})
+
+
+def notice(runtime: Runtime, session: Session, messages: Sequence[Message], *, now: datetime) -> None:
+    """Let campaigns that want it try their failed texts again. Call it in the transaction that applied the receipts."""
+    failed = [m.id for m in messages if m.status is MessageStatus.FAILED and m.result_code in PROVEN_NOT_SENT]
+    if failed:
+        again = []
+        for text in retries.failed_texts(session, runtime.account_id, failed):
+            rule = runtime.definitions.get(text.definition_id).follow.retry_failed
+            if rule is not None and text.again < rule.times:
+                again.append((text, now + rule.after))
+        retries.plan_retries(session, again, now=now)
+    sent = [m.id for m in messages if m.status in _SENT]
+    if sent:
+        for doubled in retries.record_sent_after_all(session, runtime.account_id, sent, now=now):
+            runs.record_event(
+                session,
+                TEXT_DOUBLED,
+                now,
+                run_id=doubled.run_id,
+                batch_id=doubled.batch_id,
+                detail={"recipient": doubled.recipient_id, "gateway_id": doubled.gateway_id},
+            )
+            get_logger().warning("text.doubled", run=doubled.run_id, gateway_id=doubled.gateway_id)

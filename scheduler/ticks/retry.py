@@ -1,0 +1,155 @@
+"""Sending failed texts again (`follow.retry_failed`): only what the phone proved not to have sent, and asked once more.
+
+The message is read by its id right before. The gateway may have tried again by itself: what is not failed any more
+stays its business, and what failed anew waits anew. For an hour afterwards the failed message is looked at again.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Final
+
+from sqlmodel import Session
+
+from campaigns.results import PROVEN_NOT_SENT
+from scheduler.intake import limits_of
+from scheduler.ticks.follow import store_receipts
+from worker.gateway import GatewayError, MessageStatus
+from worker.gateway.results import Message
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.store import receipts, retries, runs
+from worker.store.retries import DueRetry
+
+READS_PER_TICK: Final = 100
+"""How many messages one tick reads by id; the others stay due."""
+
+UNREAD_PAUSE: Final = timedelta(seconds=30)
+"""How long a text waits whose message could not be read."""
+
+LOOKS: Final = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1))
+"""How long after it was sent again the failed message is looked at once more."""
+
+GONE: Final = "the gateway does not show the failed message any more"
+TOO_LATE: Final = "its time was over"
+
+
+def retry(runtime: Runtime, now: datetime) -> dict[str, int]:
+    """Send again what is due and still stands as failed; look whether failed messages were sent after all."""
+    with runtime.store.read() as session:
+        due = [
+            entry
+            for entry in retries.due_retries(session, runtime.account_id, now=now, most=READS_PER_TICK)
+            if runtime.includes(entry.run_id)
+        ]
+    begun = _send_again(runtime, due, now) if due else 0
+    return {"retried": begun, "looked": _look(runtime, now)}
+
+
+def _send_again(runtime: Runtime, due: Sequence[DueRetry], now: datetime) -> int:
+    reads: Counter[int] = Counter()
+    read: dict[int, Message | None] = {}
+    for entry in due:
+        reads[entry.run_id] += 1
+        try:
+            read[entry.id] = runtime.gateway.read_message(entry.gateway_id)
+        except GatewayError as error:
+            get_logger().warning("retry.not_read", problem=str(error))
+            break
+    store_receipts(runtime, [message for message in read.values() if message is not None])
+    by_run: dict[int, list[DueRetry]] = defaultdict(list)
+    for entry in due:
+        by_run[entry.run_id].append(entry)
+    with runtime.store.write("retry") as session:
+        begun = sum(_begin(runtime, session, run_id, entries, read, now) for run_id, entries in sorted(by_run.items()))
+        receipts.count_reads(session, reads)
+    return begun
+
+
+def _begin(
+    runtime: Runtime,
+    session: Session,
+    run_id: int,
+    due: Sequence[DueRetry],
+    read: dict[int, Message | None],
+    now: datetime,
+) -> int:
+    """Everybody of one run who is due: how many are pending again."""
+    runs.lock_run(session, run_id)
+    definition = runtime.definitions.get(due[0].definition_id)
+    rule = definition.follow.retry_failed
+    after = rule.after if rule else UNREAD_PAUSE
+    ready: list[DueRetry] = []
+    for entry in due:
+        message = read.get(entry.id)
+        if entry.id not in read:
+            retries.postpone_retries(session, [entry.id], until=now + UNREAD_PAUSE)
+        elif message is None:
+            retries.drop_retries(session, [entry.id], GONE)
+        elif message.status is not MessageStatus.FAILED or message.result_code not in PROVEN_NOT_SENT:
+            retries.forget_retries(session, [entry.id])  # the gateway itself goes on with it
+            receipts.poll_again(session, [entry.batch_id], at=now)
+        elif message.retries > entry.retries:
+            retries.postpone_retries(session, [entry.id], until=now + after, retries_seen=message.retries)
+        elif entry.latest is not None and entry.latest < now:
+            retries.drop_retries(session, [entry.id], TOO_LATE)
+        else:
+            ready.append(entry)
+    begun = 0
+    for group in _requests(runtime, ready):
+        reason = "a phone did not send it" if group[0].device is None else f"device {group[0].device} did not send it"
+        batch_id = retries.begin_retries(session, run_id, group, reason=reason, now=now, next_look_at=now + LOOKS[0])
+        if batch_id is not None:
+            begun += len(group)
+            runs.record_event(
+                session, "texts.retried", now, run_id=run_id, batch_id=batch_id, detail={"people": len(group)}
+            )
+    if begun:
+        get_logger().info("texts.retried", campaign=definition.campaign, run=run_id, people=begun)
+    return begun
+
+
+def _requests(runtime: Runtime, ready: Sequence[DueRetry]) -> Iterator[list[DueRetry]]:
+    """Who shares a request: the same device to avoid, the same clocks, and no more than any request may hold."""
+
+    def alike(entry: DueRetry) -> tuple[int, str, str]:
+        return entry.device or 0, entry.zones, entry.latest.isoformat() if entry.latest else ""
+
+    for _, group in groupby(sorted(ready, key=alike), key=alike):
+        request: list[DueRetry] = []
+        limits = None
+        for entry in group:
+            limits = limits or limits_of(runtime.definitions.get(entry.definition_id), runtime.settings)
+            segments = sum(member.segments for member in request) + entry.segments
+            if request and (len(request) == limits.messages or segments > limits.segments):
+                yield request
+                request = []
+            request.append(entry)
+        yield request
+
+
+def _look(runtime: Runtime, now: datetime) -> int:
+    with runtime.store.read() as session:
+        due = retries.due_looks(session, runtime.account_id, now=now, most=READS_PER_TICK)
+    due = [watched for watched in due if runtime.includes(watched.run_id)]
+    if not due:
+        return 0
+    reads: Counter[int] = Counter()
+    shown: list[Message] = []
+    for watched in due:
+        reads[watched.run_id] += 1
+        try:
+            message = runtime.gateway.read_message(watched.gateway_id)
+        except GatewayError as error:
+            get_logger().warning("retry.not_read", problem=str(error))
+            return 0  # all of them stay due
+        if message is not None:
+            shown.append(message)
+    with runtime.store.write("retry_watch") as session:
+        for watched in due:
+            left = LOOKS[watched.looks + 1 :]
+            retries.schedule_look(session, watched, max(watched.began_at + left[0], now) if left else None)
+        receipts.count_reads(session, reads)
+    store_receipts(runtime, shown)
+    return len(due)

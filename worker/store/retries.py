@@ -1,0 +1,310 @@
+"""Texts that a phone did not send and that are sent again: noticed, waiting, begun, and watched afterwards."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from campaigns.lifecycle import BatchState, RecipientState, RunState
+from worker.store.models import Batch, Retry, Run
+from worker.store.moves import changed, move_recipients, move_run, recipients, runs
+
+retries = Retry.__table__  # type: ignore[attr-defined]  # SQLModel adds it when the class is made
+
+IDS_AT_ONCE: Final = 5_000
+"""Below the 32,766 parameters that SQLite takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedText:
+    """A message that failed, and the person it was for. `again`: how often we sent another one for it already."""
+
+    recipient_id: int
+    run_id: int
+    definition_id: int
+    batch_id: int
+    gateway_id: int
+    device: int | None
+    sim: int | None
+    result_code: int
+    retries: int
+    segments: int
+    again: int
+
+
+def failed_texts(session: Session, account_id: int, gateway_ids: Collection[int]) -> list[FailedText]:
+    """Those of these messages that stand as failed and were not noticed yet."""
+    found: list[FailedText] = []
+    ids = sorted(gateway_ids)
+    noticed = sa.exists().where(
+        retries.c.recipient_id == recipients.c.id, retries.c.gateway_id == recipients.c.gateway_id
+    )
+    for start in range(0, len(ids), IDS_AT_ONCE):
+        query = (
+            sa.select(
+                recipients.c.id,
+                recipients.c.run_id,
+                runs.c.definition_id,
+                recipients.c.batch_id,
+                recipients.c.gateway_id,
+                recipients.c.device,
+                recipients.c.sim,
+                recipients.c.result_code,
+                recipients.c.retries,
+                recipients.c.segments,
+                recipients.c.again,
+            )
+            .join(runs, runs.c.id == recipients.c.run_id)
+            .where(
+                runs.c.account_id == account_id,
+                runs.c.state.in_([RunState.RUNNING, RunState.SETTLING, RunState.PAUSED]),
+                recipients.c.gateway_id.in_(ids[start : start + IDS_AT_ONCE]),
+                recipients.c.state == RecipientState.FAILED,
+                recipients.c.batch_id.is_not(None),
+                ~noticed,
+            )
+        )
+        found += [FailedText(*row) for row in session.execute(query)]
+    return found
+
+
+def plan_retries(session: Session, failed: Sequence[tuple[FailedText, datetime]], *, now: datetime) -> None:
+    """These texts are sent again at these moments."""
+    if failed:
+        session.execute(
+            sa.insert(Retry),
+            [
+                {
+                    "run_id": text.run_id,
+                    "recipient_id": text.recipient_id,
+                    "batch_id": text.batch_id,
+                    "gateway_id": text.gateway_id,
+                    "device": text.device,
+                    "sim": text.sim,
+                    "result_code": text.result_code,
+                    "retries": text.retries,
+                    "segments": text.segments,
+                    "noticed_at": now,
+                    "due_at": due_at,
+                }
+                for text, due_at in failed
+            ],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DueRetry:
+    """A text whose turn has come. It may go where its first batch could: by `zones`, until `latest`."""
+
+    id: int
+    run_id: int
+    definition_id: int
+    recipient_id: int
+    batch_id: int
+    gateway_id: int
+    device: int | None
+    retries: int
+    segments: int
+    zones: str
+    latest: datetime | None
+
+
+_DUE: Final = (
+    sa.select(
+        retries.c.id,
+        retries.c.run_id,
+        runs.c.definition_id,
+        retries.c.recipient_id,
+        retries.c.batch_id,
+        retries.c.gateway_id,
+        retries.c.device,
+        retries.c.retries,
+        retries.c.segments,
+        col(Batch.zones),
+        col(Batch.latest),
+    )
+    .join(runs, runs.c.id == retries.c.run_id)
+    .join(Batch, col(Batch.id) == retries.c.batch_id)
+    .where(
+        runs.c.account_id == sa.bindparam("b_account"),
+        runs.c.state.in_([RunState.RUNNING, RunState.SETTLING]),
+        sa.literal_column("retry.due_at IS NOT NULL"),  # in the words of the index
+        retries.c.due_at <= sa.bindparam("b_now", type_=retries.c.due_at.type),
+    )
+    .order_by(retries.c.due_at, retries.c.id)
+    .limit(sa.bindparam("b_most", type_=sa.Integer))
+)
+"""Built once: it is asked every second."""
+
+
+def due_retries(session: Session, account_id: int, *, now: datetime, most: int) -> list[DueRetry]:
+    """Texts of running and settling runs whose turn has come, the longest waiting first."""
+    found = session.connection().execute(_DUE, {"b_account": account_id, "b_now": now, "b_most": most})
+    return [DueRetry(*row) for row in found]
+
+
+def waiting_retries(session: Session, run_id: int) -> int:
+    """How many texts of a run are still to be sent again."""
+    return session.exec(
+        select(sa.func.count()).select_from(Retry).where(Retry.run_id == run_id, col(Retry.due_at).is_not(None))
+    ).one()
+
+
+def postpone_retries(
+    session: Session, ids: Collection[int], *, until: datetime, retries_seen: int | None = None
+) -> None:
+    """Not now. `retries_seen`: the gateway itself has tried again that often meanwhile."""
+    values: dict[str, Any] = {"due_at": until}
+    if retries_seen is not None:
+        values["retries"] = retries_seen
+    session.execute(sa.update(retries).where(retries.c.id.in_(sorted(ids))).values(**values))
+
+
+def forget_retries(session: Session, ids: Collection[int]) -> None:
+    """They have not failed any more: if they fail again, that is news."""
+    session.execute(sa.delete(retries).where(retries.c.id.in_(sorted(ids)), retries.c.began_at.is_(None)))
+
+
+def drop_retries(session: Session, ids: Collection[int], reason: str) -> None:
+    """They are not sent again after all."""
+    session.execute(sa.update(retries).where(retries.c.id.in_(sorted(ids))).values(due_at=None, dropped=reason))
+
+
+def drop_cancelled(session: Session, run_id: int) -> int:
+    """Nothing of a cancelled run is sent again; how many texts."""
+    statement = sa.update(retries).where(retries.c.run_id == run_id, retries.c.due_at.is_not(None))
+    return changed(session, statement.values(due_at=None, dropped="the campaign was cancelled"))
+
+
+def begin_retries(
+    session: Session, run_id: int, due: Sequence[DueRetry], *, reason: str, now: datetime, next_look_at: datetime
+) -> int | None:
+    """One batch of these people, who are pending again; its id. None: nobody of them stands as failed any more.
+
+    The caller holds the run's lock; all of `due` are of this run, and have device, zones and latest moment in common.
+    """
+    ordinal = session.exec(select(sa.func.max(Batch.ordinal)).where(Batch.run_id == run_id)).one() + 1
+    batch = Batch(
+        run_id=run_id,
+        ordinal=ordinal,
+        state=BatchState.PLANNED,
+        zones=due[0].zones,
+        moment=now,
+        latest=due[0].latest,
+        not_before=now,
+        recipients=0,
+        segments=0,
+        avoid_device=due[0].device,
+    )
+    session.add(batch)
+    session.flush()
+    failed = sa.select(retries.c.gateway_id).where(
+        retries.c.recipient_id == recipients.c.id, retries.c.id.in_(sorted(entry.id for entry in due))
+    )
+    moved = move_recipients(
+        RecipientState.PENDING,
+        recipients.c.id.in_(sorted(entry.recipient_id for entry in due)),
+        recipients.c.state == RecipientState.FAILED,
+        recipients.c.gateway_id == failed.scalar_subquery(),
+        batch_id=batch.id,
+        again=recipients.c.again + 1,
+        reason=reason,
+        **dict.fromkeys(_OF_THE_MESSAGE),
+        retries=0,
+    )
+    back = set(session.scalars(moved.returning(recipients.c.id)))
+    gone = [entry.id for entry in due if entry.recipient_id not in back]
+    if gone:
+        drop_retries(session, gone, "it did not stand as failed any more")
+    if not back:
+        session.execute(sa.delete(Batch).where(col(Batch.id) == batch.id))
+        return None
+    begun = [entry for entry in due if entry.recipient_id in back]
+    session.execute(
+        sa.update(retries)
+        .where(retries.c.id.in_(sorted(entry.id for entry in begun)))
+        .values(due_at=None, began_at=now, next_look_at=next_look_at)
+    )
+    totals = {"recipients": len(begun), "segments": sum(entry.segments for entry in begun)}
+    session.execute(sa.update(Batch).where(col(Batch.id) == batch.id).values(**totals))
+    reopen = move_run(RunState.RUNNING, col(Run.id) == run_id, col(Run.state) == RunState.SETTLING)
+    session.execute(reopen.values(sent_at=None))
+    return batch.id
+
+
+_OF_THE_MESSAGE: Final = (
+    "gateway_id", "group_id", "device", "sim", "accepted_at", "sent_at", "delivered_at", "result_code",
+)  # fmt: skip
+"""What was known of the message that failed: `Retry` keeps it, and the next message has its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A failed message that is looked at again, for its text was sent a second time at `began_at`."""
+
+    id: int
+    run_id: int
+    gateway_id: int
+    began_at: datetime
+    looks: int
+
+
+def due_looks(session: Session, account_id: int, *, now: datetime, most: int) -> list[Watched]:
+    """Failed messages whose next look is due."""
+    query = (
+        sa.select(retries.c.id, retries.c.run_id, retries.c.gateway_id, retries.c.began_at, retries.c.looks)
+        .join(runs, runs.c.id == retries.c.run_id)
+        .where(
+            runs.c.account_id == account_id,
+            sa.literal_column("retry.next_look_at IS NOT NULL"),
+            retries.c.next_look_at <= now,
+        )
+        .order_by(retries.c.next_look_at)
+        .limit(most)
+    )
+    return [Watched(*row) for row in session.execute(query)]
+
+
+def schedule_look(session: Session, watched: Watched, at: datetime | None) -> None:
+    """Look at it again then; None: never."""
+    session.execute(
+        sa.update(retries).where(retries.c.id == watched.id).values(next_look_at=at, looks=watched.looks + 1)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Doubled:
+    """A text that had been proven not sent, was sent again, and turned out to have been sent the first time as well."""
+
+    run_id: int
+    recipient_id: int
+    batch_id: int
+    gateway_id: int
+
+
+def record_sent_after_all(
+    session: Session, account_id: int, gateway_ids: Collection[int], *, now: datetime
+) -> list[Doubled]:
+    """These messages were sent: those of them whose text was sent again are doubled, and that is news."""
+    if session.execute(sa.select(retries.c.id).where(retries.c.began_at.is_not(None)).limit(1)).first() is None:
+        return []
+    found: list[Doubled] = []
+    ids = sorted(gateway_ids)
+    mine = sa.select(runs.c.id).where(runs.c.account_id == account_id)
+    for start in range(0, len(ids), IDS_AT_ONCE):
+        late = (
+            sa.update(retries)
+            .where(
+                retries.c.gateway_id.in_(ids[start : start + IDS_AT_ONCE]),
+                retries.c.run_id.in_(mine),
+                retries.c.began_at.is_not(None),
+                retries.c.doubled_at.is_(None),
+            )
+            .values(doubled_at=now, next_look_at=None)
+            .returning(retries.c.run_id, retries.c.recipient_id, retries.c.batch_id, retries.c.gateway_id)
+        )
+        found += [Doubled(*row) for row in session.execute(late)]
+    return found
