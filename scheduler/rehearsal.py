@@ -23,12 +23,15 @@ def rehearsal_settings(settings: Settings) -> Settings:
 
 
 @contextmanager
-def private_sandbox(settings: Settings, options: SandboxOptions | None = None) -> Iterator[tuple[str, SecretStr]]:
+def private_sandbox(
+    settings: Settings, options: SandboxOptions | None = None, *, webhook: str | None = None
+) -> Iterator[tuple[str, SecretStr]]:
     """(address, key) of a sandbox that lives as long as the block. Raises `SandboxError`.
 
-    Its ledger lies beside the database: a rehearsal that was interrupted finds its messages again.
+    `webhook` is told replies. The ledger lies beside the database: a rehearsal that was interrupted finds its messages
+    again.
     """
-    chosen = options or SandboxOptions(ledger=ledger_path(settings))
+    chosen = options or SandboxOptions(ledger=ledger_path(settings), webhook=webhook)
     with PrivateSandbox.start(chosen) as sandbox:
         yield sandbox.url, SecretStr(sandbox.key)
 

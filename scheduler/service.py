@@ -2,9 +2,10 @@
 
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from types import FrameType
 from typing import Final
@@ -16,6 +17,8 @@ from scheduler.heartbeat import BEAT_SECONDS, Heartbeat
 from scheduler.leader import FileLock, LeaderLock, leader_lock
 from scheduler.loop import TICKS, Clockwork
 from scheduler.ticks.inbox import make_inbox_tick
+from scheduler.web.app import make_app
+from scheduler.web.serving import FrontDoor
 from worker.logs import get_logger
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings, SettingsError
@@ -108,10 +111,13 @@ def _is_shared(runtime: Runtime) -> bool:
     return bool(runtime.settings.redis_url) and not runtime.rehearsal and not runtime.store.is_sqlite
 
 
-def serve_all(settings: Settings, sandbox: tuple[str, SecretStr] | None = None) -> int:
+def serve_all(
+    settings: Settings, sandbox: tuple[str, SecretStr] | None = None, listener: socket.socket | None = None
+) -> int:
     """`up`: inbox, clock and sending in one process until SIGINT or SIGTERM; the exit code.
 
-    A second one on the same PostgreSQL and Redis sends, too, and stands by for the clock.
+    A second one on the same PostgreSQL and Redis sends, too, and stands by for the clock. `listener` is where the front
+    door is; None: there is none.
     """
     if settings.redis_url and sandbox is None:
         require_redis(settings)
@@ -124,7 +130,7 @@ def serve_all(settings: Settings, sandbox: tuple[str, SecretStr] | None = None) 
                 queue.requeue_runs(session, [run.id for run in list_runs(session)])
         runtime.queue.work(settings.threads)
         get_logger().info("service.started", role="up", inbox=str(settings.inbox), threads=settings.threads)
-        with stop_signals() as stop, _heartbeat(runtime) as heartbeat:
+        with stop_signals() as stop, _heartbeat(runtime) as heartbeat, _front_door(runtime, sandbox, listener):
             if _is_shared(runtime):
                 _lead_or_stand_by(runtime, lock, stop, heartbeat)
             else:
@@ -170,6 +176,32 @@ def serve_worker(settings: Settings) -> int:
         runtime.close()
     get_logger().info("service.stopped", role="worker")
     return stop.exit_code
+
+
+def serve_dashboard(settings: Settings, listener: socket.socket) -> int:
+    """`dashboard`: the front door alone, any number of them, until SIGINT or SIGTERM; the exit code."""
+    runtime = build_runtime(settings)
+    get_logger().info("service.started", role="dashboard")
+    try:
+        with stop_signals() as stop, _heartbeat(runtime) as heartbeat, FrontDoor(make_app(runtime), listener) as door:
+            while door.is_alive():
+                heartbeat.beat()
+                if stop.wait(BEAT_SECONDS):
+                    break
+            else:
+                raise RuntimeError("nothing listens any more")
+    finally:
+        runtime.close()
+    get_logger().info("service.stopped", role="dashboard")
+    return stop.exit_code
+
+
+def _front_door(
+    runtime: Runtime, sandbox: tuple[str, SecretStr] | None, listener: socket.socket | None
+) -> AbstractContextManager[object]:
+    if listener is None:
+        return nullcontext()
+    return FrontDoor(make_app(runtime, sandbox[1] if sandbox else None), listener)
 
 
 def _heartbeat(runtime: Runtime) -> Heartbeat:

@@ -1,4 +1,4 @@
-"""`run`, `up`, `worker`, `scheduler`: the commands that send."""
+"""`run`, `up`, `worker`, `scheduler`, `dashboard`: the commands that send and serve."""
 
 import sys
 from contextlib import nullcontext
@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(worker)
     app.command()(scheduler)
+    app.command()(dashboard)
 
 
 def run(
@@ -70,13 +71,18 @@ def up(sandbox: SANDBOX = False, json: JSON_LOGS = False) -> None:
     """
     from scheduler.rehearsal import private_sandbox, rehearsal_settings
     from scheduler.service import serve_all
+    from scheduler.web.app import WEBHOOK
+    from scheduler.web.serving import listen, url_of
 
     settings = _service_settings(json)
     if not sandbox:
-        raise typer.Exit(serve_all(settings))
+        raise typer.Exit(serve_all(settings, listener=listen(settings.http) if settings.http else None))
     settings = rehearsal_settings(settings)
-    with private_sandbox(settings) as gateway:
-        raise typer.Exit(serve_all(settings, gateway))
+    listener = listen(settings.http or "127.0.0.1:0")
+    webhook = url_of(listener) + WEBHOOK
+    # A sandbox calls nobody outside of this machine; polling finds replies all the same.
+    with private_sandbox(settings, webhook=webhook if "//127." in webhook else None) as gateway:
+        raise typer.Exit(serve_all(settings, gateway, listener))
 
 
 def worker(json: JSON_LOGS = False) -> None:
@@ -97,6 +103,21 @@ def scheduler(json: JSON_LOGS = False) -> None:
     from scheduler.service import serve_scheduler
 
     raise typer.Exit(serve_scheduler(_service_settings(json)))
+
+
+def dashboard(json: JSON_LOGS = False) -> None:
+    """Listen at CAMPAIGNS_HTTP: the gateway's webhook for replies, and /healthz.
+
+    `up` listens there by itself. Any number of these may run.
+    """
+    from scheduler.service import serve_dashboard
+    from scheduler.web.serving import listen
+    from worker.settings import SettingsError
+
+    settings = _service_settings(json)
+    if not settings.http:
+        raise SettingsError("nothing says where to listen: set CAMPAIGNS_HTTP, such as 127.0.0.1:8080")
+    raise typer.Exit(serve_dashboard(settings, listen(settings.http)))
 
 
 def _service_settings(as_json: bool) -> "Settings":

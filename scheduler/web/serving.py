@@ -1,0 +1,106 @@
+"""Listening: uvicorn in a thread beside the clock."""
+
+import asyncio
+import socket
+import threading
+from types import TracebackType
+from typing import Any, Final, Self
+
+import h11
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from worker.logs import get_logger
+from worker.settings import SettingsError
+
+MOST_CONNECTIONS: Final = 1_000
+BACKLOG: Final = 2_048
+HEAD_SECONDS: Final = 10.0
+"""Who has not asked anything by then is not waited for."""
+
+STOP_SECONDS: Final = 10
+"""How long calls that are under way may take to end."""
+
+
+class Impatient(H11Protocol):
+    """uvicorn waits for the head of a request for ever; and h11, unlike httptools, bounds how long one may be."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn's own
+        super().connection_made(transport)
+        self.loop.call_later(HEAD_SECONDS, self._look, None)
+
+    def _look(self, cycle: object) -> None:
+        if self.transport.is_closing():
+            return
+        if self.conn.their_state is h11.IDLE and self.cycle is cycle:
+            self.transport.close()
+            return
+        self.loop.call_later(HEAD_SECONDS, self._look, self.cycle)
+
+
+def listen(address: str) -> socket.socket:
+    """A socket for `host:port`; port 0: any free one. Raises `SettingsError`."""
+    host, _, port = address.rpartition(":")
+    try:
+        family, *_, place = socket.getaddrinfo(
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        # The protocol is named because asyncio sets TCP_NODELAY only then.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(place)
+            listener.listen(BACKLOG)  # whoever calls before uvicorn is there waits a moment
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise SettingsError(
+            f"nothing can listen at {address} ({error.strerror}); set CAMPAIGNS_HTTP to another host:port"
+        ) from None
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The address under which a program on this machine reaches it."""
+    host, port = listener.getsockname()[:2]
+    reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{reached}:{port}"
+
+
+class FrontDoor:
+    """Answers calls while the block runs; at its end those under way are answered first."""
+
+    def __init__(self, app: Starlette, listener: socket.socket) -> None:
+        self._listener = listener
+        config: dict[str, Any] = {
+            "http": Impatient,
+            "ws": "none",
+            "loop": "asyncio",
+            "lifespan": "off",
+            "log_config": None,
+            "access_log": False,
+            "server_header": False,
+            "proxy_headers": False,
+            "limit_concurrency": MOST_CONNECTIONS,
+            "timeout_graceful_shutdown": STOP_SECONDS,
+        }
+        self._server = uvicorn.Server(uvicorn.Config(app, **config))
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [listener]}, name="front-door", daemon=True
+        )
+
+    def is_alive(self) -> bool:
+        """Whether calls are answered."""
+        return self._thread.is_alive()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        get_logger().info("front_door.opened", at=url_of(self._listener))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._server.should_exit = True
+        self._thread.join(STOP_SECONDS + 5)
+        self._listener.close()

@@ -1,0 +1,56 @@
+"""Storing what the webhook brings: everything that waits goes into one transaction, and every call is told how it went.
+
+A commit takes milliseconds, and 500 calls at once would each wait for 499 others.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from worker.gateway import Message
+
+Take = Callable[[Sequence[Message]], object]
+
+MOST_AT_ONCE: Final = 1_000
+"""Messages of one transaction, give or take those of a call."""
+
+
+class Taker:
+    """Calls `take` in a thread, never twice at a time, with the messages of all calls that wait."""
+
+    def __init__(self, take: Take) -> None:
+        self._take = take
+        self._waiting: list[tuple[Sequence[Message], asyncio.Future[None]]] = []
+        self._worker: asyncio.Task[None] | None = None
+
+    async def take(self, messages: Sequence[Message]) -> None:
+        """Return once they are stored. Raises what `take` raised."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((messages, future))
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+        await future
+
+    async def _work(self) -> None:
+        while self._waiting:
+            calls, messages = 0, list[Message]()
+            for brought, _ in self._waiting:
+                if calls and len(messages) + len(brought) > MOST_AT_ONCE:
+                    break
+                calls, messages = calls + 1, [*messages, *brought]
+            batch, self._waiting = self._waiting[:calls], self._waiting[calls:]
+            error = await self._stored(messages)
+            for _, future in batch:
+                if future.done():  # its caller has gone; what it brought is stored all the same
+                    continue
+                if error is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(error)
+
+    async def _stored(self, messages: Sequence[Message]) -> Exception | None:
+        try:
+            await asyncio.to_thread(self._take, messages)
+        except Exception as error:  # whatever it is, those who wait must hear of it
+            return error
+        return None

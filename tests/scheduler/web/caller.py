@@ -1,0 +1,86 @@
+"""Calling the webhook as a gateway does, and otherwise."""
+
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlencode, urlsplit
+
+from pydantic import SecretStr
+from sqlmodel import col, select
+
+from scheduler.web.app import WEBHOOK, make_app
+from scheduler.web.serving import FrontDoor, listen, url_of
+from worker.runtime import Runtime
+from worker.store.engine import Store
+from worker.store.models import Inbound
+
+KEY: Final = "f3a9-Kéy"
+FORM: Final = "application/x-www-form-urlencoded"
+
+
+class Door:
+    """The front door of a runtime, open while the block runs."""
+
+    def __init__(self, runtime: Runtime, *, body_seconds: float = 10.0) -> None:
+        listener = listen("127.0.0.1:0")
+        self.url = url_of(listener)
+        self._front = FrontDoor(make_app(runtime, SecretStr(KEY), body_seconds=body_seconds), listener)
+
+    def __enter__(self) -> Self:
+        self._front.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._front.__exit__(kind, error, at)
+
+
+def message(id_: int, text: str = "STOP", *, number: str = "+393331234567", status: str = "Received") -> dict[str, Any]:
+    """A message as the gateway documents it."""
+    return {
+        "ID": str(id_),
+        "number": number,
+        "message": text,
+        "deviceID": "1",
+        "simSlot": "0",
+        "userID": "1",
+        "status": status,
+        "sentDate": "2026-11-22T10:00:00+01:00",
+        "deliveredDate": None,
+        "groupID": None,
+    }
+
+
+def signed(field: str, key: str = KEY) -> str:
+    """What PHP's `base64_encode(hash_hmac('sha256', $_POST['messages'], API_KEY, true))` gives."""
+    return base64.b64encode(hmac.new(key.encode(), field.encode(), hashlib.sha256).digest()).decode()
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
+    """The status of one POST to the webhook."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    try:
+        connection.request("POST", WEBHOOK, body, dict(headers))
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def push(url: str, messages: Sequence[Mapping[str, Any]], *, key: str = KEY) -> int:
+    """One call as a gateway makes it."""
+    field = json.dumps(messages, ensure_ascii=False)
+    body = urlencode({"messages": field}).encode()
+    return post(url, body, {"Content-Type": FORM, "X-SG-SIGNATURE": signed(field, key)})
+
+
+def stored(store: Store) -> list[tuple[int, str]]:
+    """ID and text of every reply, and that each came by the webhook."""
+    with store.read() as session:
+        rows = list(session.exec(select(Inbound).order_by(col(Inbound.gateway_id))))
+    assert {row.came_by for row in rows} <= {"webhook"}
+    return [(row.gateway_id, row.text) for row in rows]

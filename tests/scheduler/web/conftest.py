@@ -1,0 +1,30 @@
+"""A front door on this machine, with a database of its own behind it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from tests.scheduler.web.caller import KEY, Door
+from worker.runtime import Runtime, build_runtime
+from worker.settings import Settings
+
+
+def runtime_of(database_url: str, **more: object) -> Runtime:
+    """Of a sandbox that nobody calls: replies come in by the door alone."""
+    settings = Settings(database_url=database_url, timezone="UTC", region="IT", _env_file=None, **more)  # type: ignore[call-arg, arg-type]  # pydantic-settings' own argument
+    return build_runtime(settings, sandbox=("http://127.0.0.1:9", SecretStr(KEY)))
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Iterator[Runtime]:
+    made = runtime_of(f"sqlite:///{tmp_path / 'campaigns.db'}", webhook_keys=SecretStr("older, oldest"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def door(runtime: Runtime) -> Iterator[Door]:
+    with Door(runtime) as made:
+        yield made

@@ -1,0 +1,206 @@
+"""The gateway's webhook: genuine calls are stored once, everything else is refused, and nothing is lost meanwhile."""
+
+import json
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from urllib.parse import quote, quote_plus, urlencode, urlsplit
+from urllib.request import urlopen
+
+import pytest
+
+from tests.scheduler.web.caller import FORM, KEY, Door, message, post, push, signed, stored
+from tests.scheduler.web.conftest import runtime_of
+from tests.support.servers import PostgresServer
+from worker.runtime import Runtime
+from worker.sandbox.options import SandboxOptions
+from worker.sandbox.process import PrivateSandbox
+
+FIELD = (
+    '[{"ID":"7001","number":"+393331234567","message":"STOP – ça suffit & 1+1=2 100% \\"ok\\" ж\\\\u00e9",'
+    '"deviceID":"1","simSlot":"0","userID":"1","status":"Received","sentDate":"2026-11-22T10:00:00+01:00","deliveredDate":null,'
+    '"groupID":null}]'
+)
+SIGNATURE = "fmmZcI6uZy7m4LUQauAoQ3E4N9/jPrhY4a2/afgaQA4="
+"""printf %s "$FIELD" | openssl dgst -sha256 -hmac 'f3a9-Kéy' -binary | base64"""
+
+MULTIPART = (
+    b'--xYz\r\nContent-Disposition: form-data; name="other"\r\n\r\nx\r\n'
+    b'--xYz\r\nContent-Disposition: form-data; name="messages"\r\nContent-Type: text/plain\r\n\r\n'
+    + FIELD.encode()
+    + b"\r\n--xYz--\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        (FORM, ("messages=" + quote_plus(FIELD)).encode()),
+        (f"{FORM}; charset=UTF-8", ("messages=" + quote(FIELD, safe="")).encode()),
+        (FORM, ("a=1&messages=" + quote_plus(FIELD) + "&b=2").encode()),
+        ("multipart/form-data; boundary=xYz", MULTIPART),
+        ('multipart/form-data; boundary="xYz"', MULTIPART),
+    ],
+    ids=["plus", "percent", "other fields", "multipart", "quoted boundary"],
+)
+def test_what_another_implementation_signed_is_taken(
+    door: Door, runtime: Runtime, content_type: str, body: bytes
+) -> None:
+    assert post(door.url, body, {"Content-Type": content_type, "X-SG-SIGNATURE": SIGNATURE}) == 200
+    assert stored(runtime.store) == [(7001, 'STOP – ça suffit & 1+1=2 100% "ok" ж\\u00e9')]
+
+
+@pytest.mark.parametrize(("key", "status"), [(KEY, 200), ("older", 200), ("oldest", 200), ("other", 401), ("", 401)])
+def test_any_key_in_force_will_do_while_one_is_replaced(door: Door, key: str, status: int) -> None:
+    assert push(door.url, [message(1)], key=key) == status
+
+
+def form(*fields: tuple[str, str]) -> bytes:
+    return urlencode(fields).encode()
+
+
+GOOD = json.dumps([message(1)])
+BROKEN = ["", "{}", "[1]", "[", "null", "\x00", '{"messages": []}', "[" * 5000]
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({"Content-Type": FORM}, form(("messages", GOOD)), 400),
+        ({"Content-Type": FORM, "X-SG-SIGNATURE": ""}, form(("messages", GOOD)), 400),
+        ({"Content-Type": FORM, "X-SG-SIGNATURE": "wrong"}, form(("messages", GOOD)), 401),
+        ({"Content-Type": FORM, "X-SG-SIGNATURE": signed(GOOD, "wrong")}, form(("messages", GOOD)), 401),
+        ({"Content-Type": FORM, "X-SG-SIGNATURE": signed(GOOD)}, form(("messages", GOOD + " ")), 401),
+        ({"Content-Type": FORM, "X-SG-SIGNATURE": "\xff\xfe"}, form(("messages", GOOD)), 401),
+        ({"Content-Type": FORM, "X-SG-SIGNATURE": signed(GOOD)}, form(("message", GOOD)), 400),
+        ({"Content-Type": FORM, "X-SG-SIGNATURE": signed(GOOD)}, form(("messages", GOOD), ("messages", GOOD)), 400),
+        ({"Content-Type": FORM, "X-SG-SIGNATURE": signed(GOOD)}, b"", 400),
+        ({"Content-Type": FORM, "X-SG-SIGNATURE": signed(GOOD)}, form(("messages", GOOD)) + b"&a=" * 200, 400),
+        ({"Content-Type": "application/json", "X-SG-SIGNATURE": signed(GOOD)}, GOOD.encode(), 400),
+        ({"Content-Type": "multipart/form-data", "X-SG-SIGNATURE": signed(GOOD)}, form(("messages", GOOD)), 400),
+        ({"X-SG-SIGNATURE": signed(GOOD)}, form(("messages", GOOD)), 400),
+        ({"Content-Type": FORM, "X-SG-SIGNATURE": signed(GOOD)}, b"messages=" + b"a" * 1_048_576, 413),
+        *(
+            ({"Content-Type": FORM, "X-SG-SIGNATURE": signed(field)}, form(("messages", field)), 400)
+            for field in BROKEN
+        ),
+    ],
+)
+def test_a_call_that_is_not_genuine_is_refused_and_nothing_of_it_is_stored(
+    door: Door, runtime: Runtime, headers: dict[str, str], body: bytes, status: int
+) -> None:
+    assert post(door.url, body, headers) == status
+    assert stored(runtime.store) == []
+    assert push(door.url, [message(2)]) == 200
+
+
+def test_what_comes_twice_or_is_replayed_is_stored_once(door: Door, runtime: Runtime) -> None:
+    for _ in range(3):
+        assert push(door.url, [message(1), message(1), message(2, "ciao")]) == 200
+    assert stored(runtime.store) == [(1, "STOP"), (2, "ciao")]
+
+
+@pytest.mark.parametrize("status", ["Pending", "Sent", "Delivered", "Failed", "Unheard of"])
+def test_only_what_was_received_is_believed(door: Door, runtime: Runtime, status: str) -> None:
+    assert push(door.url, [message(1, status=status), message(2)]) == 200
+    assert stored(runtime.store) == [(2, "STOP")]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "HEAD"])
+def test_only_a_post_is_a_call(door: Door, method: str) -> None:
+    assert raw(door.url, f"{method} /webhook/inbound HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") == 405
+
+
+def raw(url: str, text: str, *, drip: str = "", seconds: float = 20) -> int:
+    """The status of what is sent as it stands; 0: the connection was closed without one. `drip`: byte by byte then."""
+    parts = urlsplit(url)
+    with closing(socket.create_connection((parts.hostname or "", parts.port or 0), timeout=seconds)) as connection:
+        connection.sendall(text.encode())
+        connection.settimeout(0.05 if drip else seconds)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                head = connection.recv(4096)
+                return int(head.split()[1]) if head else 0
+            except TimeoutError:
+                connection.sendall(drip.encode())
+    raise AssertionError("no answer")
+
+
+HEAD = f"POST /webhook/inbound HTTP/1.1\r\nHost: a\r\nX-SG-SIGNATURE: a\r\nContent-Type: {FORM}\r\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        (HEAD + "Content-Length: 99999999999999999999\r\n\r\n", 413),
+        (HEAD + "Content-Length: 2000000\r\n\r\nmessages=", 413),
+        (HEAD + "Content-Length: -5\r\n\r\n", 400),
+        (HEAD + "Content-Length: 5\r\nContent-Length: 50\r\n\r\nabcde", 400),
+        (HEAD + "Transfer-Encoding: chunked\r\n\r\n" + f"90000\r\n{'a' * 589_824}\r\n" * 2, 413),
+        (HEAD + "X: " + "a" * 100_000 + "\r\n\r\n", 400),
+        ("nonsense\r\n\r\n", 400),
+    ],
+    ids=["huge", "too long", "negative", "two lengths", "chunks without end", "long head", "nonsense"],
+)  # fmt: skip
+def test_a_lying_length_costs_nothing(door: Door, text: str, status: int) -> None:
+    assert raw(door.url, text) == status
+
+
+def test_a_body_that_comes_slowly_is_not_waited_for(runtime: Runtime) -> None:
+    with Door(runtime, body_seconds=0.3) as door:
+        began = time.monotonic()
+        assert raw(door.url, HEAD + "Content-Length: 1000\r\n\r\n", drip="a") == 408
+    assert time.monotonic() - began < 3
+
+
+def test_five_hundred_calls_at_once_lose_nothing(door: Door, runtime: Runtime) -> None:
+    # given every second call made by somebody who does not have the key, and every reply called in twice
+    def call(number: int) -> tuple[int, float]:
+        began = time.monotonic()
+        key = KEY if number % 2 else "wrong"
+        return push(door.url, [message(number // 4 + 1)], key=key), time.monotonic() - began
+
+    # when
+    with ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(call, range(500)))
+    # then
+    assert [status for status, _ in answers] == [401, 200] * 250
+    assert stored(runtime.store) == [(number, "STOP") for number in range(1, 126)]
+
+
+def test_where_the_database_is_away_nobody_believes_that_it_was_taken(
+    postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    runtime = runtime_of(postgres_url)
+    with closing(runtime), Door(runtime) as door:
+        assert push(door.url, [message(1)]) == 200
+        postgres_server.stop()
+        assert push(door.url, [message(2)]) == 503
+        postgres_server.start()
+        assert push(door.url, [message(2)]) == 200
+        assert stored(runtime.store) == [(1, "STOP"), (2, "STOP")]
+
+
+def test_a_reply_to_the_sandbox_comes_in_by_its_webhook(door: Door, runtime: Runtime) -> None:
+    options = SandboxOptions(key=KEY, webhook=f"{door.url}/webhook/inbound")
+    with PrivateSandbox.start(options) as sandbox:
+        body = urlencode({"number": "+393331234567", "message": "Stop – grazie & ciao", "key": KEY})
+        with urlopen(f"{sandbox.url}/sandbox/inbound", body.encode()) as reply:  # noqa: S310 - loopback
+            [sent] = json.load(reply)["data"]["messages"]
+        end = time.monotonic() + 10
+        while not stored(runtime.store) and time.monotonic() < end:
+            time.sleep(0.02)
+    assert stored(runtime.store) == [(int(sent["ID"]), "Stop – grazie & ciao")]
+
+
+def test_health_is_that_of_the_database(postgres_server: PostgresServer, postgres_url: str) -> None:
+    runtime = runtime_of(postgres_url)
+    request = "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    with closing(runtime), Door(runtime) as door:
+        assert raw(door.url, request) == 200
+        postgres_server.stop()
+        assert raw(door.url, request) == 503
+        postgres_server.start()
+        assert raw(door.url, request) == 200
