@@ -66,8 +66,12 @@ class _Check:
                 else:
                     for text in texts:
                         yield from self._unknown_fields(text, f"{shown(source.file)} does not have", columns)
+                    yield from self._unknown_columns(f"{shown(source.file)} does not have", columns)
             else:
                 has_recipients = True
+                if isinstance(source, InlineSource):
+                    given = {field_name(key) for row in source.recipients for key in row}
+                    yield from self._unknown_columns("no recipient has", tuple(sorted(given)))
                 for text in texts:
                     yield from self._missing_fields(text, path, source)
         if not has_recipients:
@@ -121,6 +125,16 @@ class _Check:
             hint = f"did you mean {near}?" if near else f"there is {', '.join(known[:12])}"
             place = _place_in_text(self.document, text.path, _place_of_field(name))
             yield place.problem(text.path, f"uses {{{{ {name} }}}}, which {who}", hint)
+
+    def _unknown_columns(self, who: str, known: tuple[str, ...]) -> Iterator[Problem]:
+        """The columns that reminders ask for by name."""
+        for key in ("column", "key", "cancelled"):
+            path = ("schedule", "remind", key)
+            name = self.document.value(path)
+            if isinstance(name, str) and name.strip() and field_name(name) not in known:
+                near = nearest(field_name(name), list(known))
+                hint = f"did you mean {near}?" if near else f"there is {', '.join(known[:12])}"
+                yield self.document.value_place(path).problem(path, f"is {shown(name)}, which {who}", hint)
 
     def _missing_fields(
         self, text: "_Text", path: KeyPath, source: InlineSource | ContactListSource

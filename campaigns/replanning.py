@@ -128,6 +128,15 @@ def _has_changed(known: Known, row: PlannedRecipient, now: datetime) -> bool:
     return known.text != row.text or (known.moment > now and planned != row.departure)
 
 
+def slot_words(text: str, zone: ZoneInfo) -> str:
+    """Which reminder a slot is, for people: `the reminder 1d before 2026-12-06 10:30, appointment A-17`."""
+    slot = slot_of(text)
+    which = f", appointment {slot.key}" if slot.key else ""
+    if not slot.date or ("before" not in slot.label and "after" not in slot.label):
+        return f"no reminder{which}"
+    return f"the reminder {slot.label} {shown_date(slot.date, zone)}{which}"
+
+
 def shown_date(date: str, zone: ZoneInfo) -> str:
     """The date of a slot by the clocks of a zone: `2026-12-06 10:30`; a day without a time as it is."""
     return f"{datetime.fromisoformat(date).astimezone(zone):%Y-%m-%d %H:%M}" if "T" in date else date

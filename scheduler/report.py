@@ -53,13 +53,14 @@ def run_summary(run: RunView, books: Books, groups: Sequence[GroupOutcome] = ())
     return summary | {"reason": run.reason} if run.reason else summary
 
 
-def write_csv(store: Store, run_id: int, stream: TextIO, *, raw: bool = False) -> int:
-    """Every recipient as CSV with a header; how many. Open the stream with `newline=""`.
+def write_csv(store: Store, run_id: int, stream: TextIO, *, raw: bool = False, header: bool = True) -> int:
+    """Every recipient as CSV, with a header unless it is there already; how many. Open the stream with `newline=""`.
 
     Cells that a spreadsheet would compute get an apostrophe in front, unless `raw`; phone numbers never do.
     """
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    if header:
+        writer.writerow(COLUMNS)
     count = 0
     with store.read() as session:
         for page in export_pages(session, run_id):

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.definition import Schedule
 from campaigns.lifecycle import NEVER_SENT, BatchState, RecipientState, RunState
+from campaigns.replanning import slot_words
 from campaigns.timing.placing import hours_of
 from scheduler.evidence_words import request_json, request_lines
 from scheduler.report import utc
@@ -65,6 +66,7 @@ def chapter_json(chapter: Chapter, zone: ZoneInfo) -> dict[str, Any]:
         "row": row.line,
         "contact_list": row.list_id,
         "reason": row.reason,
+        **({"reminder": slot_words(row.slot, zone)} if row.slot else {}),
         "variant": row.variant,
         "text": row.text,
         "segments": row.segments,
@@ -94,8 +96,9 @@ def _planned(row: Appearance, zone: ZoneInfo) -> str:
         where = f"everybody on contact list {row.list_id} of the gateway"
     when = f", {shown_time(row.planned_at, zone)}" if row.planned_at else ""
     variant = f", variant {row.variant}" if row.variant else ""
+    reminder = f", {slot_words(row.slot, zone)}" if row.slot else ""
     batch = f", in batch {row.batch_id} now" if row.batch_id is not None else ""
-    return f"{where}{when}{variant}{batch}"
+    return f"{where}{reminder}{when}{variant}{batch}"
 
 
 def _tried(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:

@@ -32,6 +32,7 @@ class Case:
         self.has_contact_list = any(isinstance(source, ContactListSource) for source in definition.audience)
         self.has_variants = bool(definition.variants)
         self.has_holdout = bool(definition.holdout)
+        self.needs_approval = definition.approval
         self.is_local = self.schedule.local_time is LocalTime.RECIPIENT
 
     @property
@@ -139,6 +140,24 @@ RULES: Final = (
         Case.never_opens,
         "never opens in the next 400 days: all of its days are closed by `except`",
         "name more days, or shorten `except`",
+    ),
+    Rule(
+        ("variants",),
+        lambda case: case.remind is not None and case.has_variants,
+        "cannot go with `remind`: people come in one by one, and shares of them would change with every table",
+        "write one text under `message`",
+    ),
+    Rule(
+        ("holdout",),
+        lambda case: case.remind is not None and case.has_holdout,
+        "cannot go with `remind`: people come in one by one, and a share of them would change with every table",
+        "remove it",
+    ),
+    Rule(
+        ("approval",),
+        lambda case: case.remind is not None and case.needs_approval,
+        "cannot go with `remind`: every table that comes changes the plan that somebody has approved",
+        "remove it; look at the first table with `campaigns plan`",
     ),
     Rule(
         ("schedule", "remind"),

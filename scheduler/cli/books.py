@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -83,28 +83,31 @@ def export(
     number_of_run: RunNumber = None,
     json: Annotated[bool, typer.Option("--json", help="Short for --format jsonl.")] = False,
 ) -> None:
-    """Write every recipient of a campaign, as CSV or JSON lines.
+    """Write every recipient of a campaign, as CSV or JSON lines; of one that reminds those of all days.
 
     With number, state, reason, text and times (UTC). Numbers and texts are written in full.
     """
     from scheduler.cli.reading import campaign_store, latest_run
     from worker.settings import load_settings
+    from worker.store.reminders import day_of, every_day
 
     with campaign_store(load_settings()) as store:
         with store.read() as session:
             run = latest_run(session, campaign, number_of_run)
+            is_whole = number_of_run is None and day_of(run.moment)
+            run_ids = every_day(session, run.campaign_id) if is_whole else [run.id]
         with _whole_file(output) if output else _standard_output() as stream:
-            count = _write(store, run.id, stream, Format.JSONL if json else form, raw=raw)
+            count = _write(store, run_ids, stream, Format.JSONL if json else form, raw=raw)
     if output:
         warn(f"wrote {count:,} recipients to {output}")
 
 
-def _write(store: "Store", run_id: int, stream: TextIO, form: Format, *, raw: bool) -> int:
+def _write(store: "Store", run_ids: Sequence[int], stream: TextIO, form: Format, *, raw: bool) -> int:
     from scheduler.report import write_csv, write_jsonl
 
     if form is Format.JSONL:
-        return write_jsonl(store, run_id, stream)
-    return write_csv(store, run_id, stream, raw=raw)
+        return sum(write_jsonl(store, run_id, stream) for run_id in run_ids)
+    return sum(write_csv(store, id_, stream, raw=raw, header=not place) for place, id_ in enumerate(run_ids))
 
 
 @contextmanager

@@ -20,9 +20,11 @@ from campaigns.lifecycle import RecipientState
 from campaigns.periods import Allowance
 from campaigns.planning import plan_recipients
 from campaigns.problems import CampaignFileError, Problem
+from campaigns.reminders import plan_reminders
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
 from campaigns.timing.recurrence import SEARCH, recurrence_of
+from scheduler.cli.offsets import Offset, Offsets, offset_json, offset_words
 from scheduler.cli.output import local_time, print_counts, print_facts, print_table, say
 from scheduler.intake import allowances_of, limits_of, list_of, rates_of, too_dear
 from scheduler.report import utc
@@ -64,6 +66,7 @@ class Preview:
     runs: tuple[datetime, ...]
     forecast: Forecast | None
     over_cap: int | None = None
+    reminders: tuple[Offset, ...] = ()
 
 
 OverCap = Callable[[Sequence[str]], int]
@@ -78,6 +81,9 @@ def preview(
     runs = tuple(islice(recurrence.between(now, now + SEARCH), RUNS)) if recurrence else ()
     placer = Placer(definition.schedule, now, firing=runs[0] if runs else None)
     plan = plan_recipients(definition, placer=placer)
+    if definition.schedule.remind is not None:
+        plan = plan_reminders(definition, now)
+    offsets = Offsets()
     limits = limits_of(definition, settings)
     requests, reasons, agenda = 0, dict[RecipientState, list[str]](), Agenda(definition.schedule)
     capped = 0
@@ -87,6 +93,7 @@ def preview(
             if over_cap is not None:
                 capped += over_cap([row.number for row, _ in chunk if row.state is RecipientState.PENDING])
             for row, batch in chunk:
+                offsets.add(row)
                 if row.state is RecipientState.PENDING and batch is not None:
                     requests = max(requests, batch + 1)
                 elif len(known := reasons.setdefault(row.state, [])) < REASONS:
@@ -116,6 +123,7 @@ def preview(
         runs,
         forecast(agenda, shared, phones),
         capped if over_cap is not None else None,
+        offsets.found,
     )
 
 
@@ -203,6 +211,7 @@ def preview_json(seen: Preview) -> dict[str, Any]:
         "limited_by": estimate.limited_by or None if estimate else None,
         "too_late": estimate.late if estimate else 0,
         "runs": [utc(moment) for moment in seen.runs],
+        "reminders": [offset_json(offset) for offset in seen.reminders],
         "days": [
             {"date": day.date.isoformat(), "texts": day.texts, "segments": day.segments}
             for day in (estimate.days if estimate else ())
@@ -293,6 +302,7 @@ def _timing(seen: Preview) -> list[tuple[str, str]]:
     last = estimate.last_send_at
     return [
         ("repeats", _repeats(seen)),
+        ("reminders", "\n".join(offset_words(offset, zone) for offset in seen.reminders)),
         ("first send", local_time(estimate.first_send_at, zone)),
         ("last send", local_time(last, zone) or f"{TOO_FAR}: raise the rate or widen the window"),
         ("limited by", f"{estimate.limited_by}, in segments" if estimate.limit else ""),

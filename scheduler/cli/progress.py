@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from sqlmodel import Session
 
 from campaigns.clock import SystemClock
 from campaigns.lifecycle import BatchState, RecipientState, RunState
@@ -14,7 +17,7 @@ from scheduler.throttling import Limit, slowed_devices
 from worker.store.counts import Books, books
 from worker.store.engine import Store
 from worker.store.outlook import Outlook, outlook
-from worker.store.reminders import day_of
+from worker.store.reminders import day_of, every_day
 from worker.store.repetitions import moment_of
 from worker.store.runs import ONCE, RunView, campaign_runs, list_runs
 from worker.store.variants import GroupOutcome, group_outcomes
@@ -53,11 +56,13 @@ OTHERS = 10
 def read_progress(store: Store, slug: str | None, number: int | None = None) -> list[Progress]:
     """How far one campaign is, or one run of it, or all campaigns, the oldest first.
 
-    Of a campaign that repeats: its runs that are not over, and the last that is. Raises `Refused` for an unknown one.
+    Of a campaign that repeats: its runs that are not over, and the last that is. One that reminds is one entry, with
+    the books of all its days. Raises `Refused` for an unknown one.
     """
     now = SystemClock().now()
     with store.read() as session:
         runs = _current(list_runs(session)) if slug is None else [latest_run(session, slug, number)]
+        days = {run.id: _days(session, run) for run in runs if number is None and day_of(run.moment)}
         others: tuple[RunView, ...] = ()
         if slug is not None and runs[0].moment != ONCE:
             others = tuple(run for run in campaign_runs(session, slug) if run.id != runs[0].id)[-OTHERS:]
@@ -66,7 +71,7 @@ def read_progress(store: Store, slug: str | None, number: int | None = None) -> 
         return [
             Progress(
                 run,
-                books(session, run.id),
+                books(session, *days.get(run.id, [run.id])),
                 outlook(session, run.id),
                 slowed.get(run.account_id, ()),
                 others,
@@ -77,9 +82,22 @@ def read_progress(store: Store, slug: str | None, number: int | None = None) -> 
 
 
 def _current(runs: Sequence[RunView]) -> list[RunView]:
-    """Without the finished runs that a later one of the same campaign has followed."""
+    """Without the finished runs that a later one of the same campaign has followed; of days only the first to come."""
     last_over = {run.campaign_id: run.id for run in runs if run.finished_at is not None}
-    return [run for run in runs if run.finished_at is None or last_over[run.campaign_id] == run.id]
+    of_days = sorted((run for run in runs if day_of(run.moment)), key=attrgetter("moment"))
+    days = {run.campaign_id: run.id for run in of_days if run.finished_at is not None}
+    days |= {run.campaign_id: run.id for run in reversed(of_days) if run.finished_at is None}
+    return [
+        run
+        for run in runs
+        if days.get(run.campaign_id, run.id) == run.id
+        and (run.campaign_id in days or run.finished_at is None or last_over[run.campaign_id] == run.id)
+    ]
+
+
+def _days(session: Session, run: RunView) -> list[int]:
+    """All runs of the campaign's days."""
+    return every_day(session, run.campaign_id)
 
 
 def summaries(seen: Sequence[Progress]) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from worker.store.models import Attempt, Recipient, Retry
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Counts of one run. `by_state` sums up to the audience.
+    """Counts of a run. `by_state` sums up to the audience.
     `segments` are those of texts handed to the gateway, also where a text failed and was sent again.
 
     `first_send_at`, `last_send_at`: when requests were made, without those proven not sent; None: none was.
@@ -30,24 +30,24 @@ class Books:
         return sum(self.by_state.values())
 
 
-def books(session: Session, run_id: int) -> Books:
-    """Count one run."""
+def books(session: Session, *run_ids: int) -> Books:
+    """Count a run, or several together."""
     rows = session.exec(
         select(
             Recipient.state,
             sa.func.count(),
             sa.func.sum(sa.case((col(Recipient.gateway_id).is_not(None), Recipient.segments), else_=0)),
         )
-        .where(Recipient.run_id == run_id)
+        .where(col(Recipient.run_id).in_(run_ids))
         .group_by(col(Recipient.state))
     ).all()
     left_at = sa.case((col(Attempt.outcome) != "not_sent", col(Attempt.started_at)))
     requests, first, last = session.exec(
-        select(sa.func.count(), sa.func.min(left_at), sa.func.max(left_at)).where(col(Attempt.run_id) == run_id)
+        select(sa.func.count(), sa.func.min(left_at), sa.func.max(left_at)).where(col(Attempt.run_id).in_(run_ids))
     ).one()
     failed_before = session.exec(
         select(sa.func.coalesce(sa.func.sum(Retry.segments), 0)).where(
-            Retry.run_id == run_id, col(Retry.began_at).is_not(None)
+            col(Retry.run_id).in_(run_ids), col(Retry.began_at).is_not(None)
         )
     ).one()
     by_state = {RecipientState(state): count for state, count, _ in rows}

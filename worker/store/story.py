@@ -54,6 +54,7 @@ class Appearance:
     not_before: datetime | None
     zones: str | None  # by whose clocks its window opens; empty: the campaign's
     list_id: int | None  # the contact list through which this person came in; its batch has no others
+    slot: str  # of a reminder: which one it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
         Batch.not_before,
         Batch.zones,
         Batch.list_id,
+        Recipient.slot,
     )
     every_run = sa.select(col(Run.id)).correlate(None)
     query = (

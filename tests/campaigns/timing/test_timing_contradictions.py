@@ -41,6 +41,27 @@ CASES = [
         "a contact list has no columns",
         id="remind and a contact list",
     ),
+    pytest.param(
+        "remind: {column: at, before: 1d}",
+        FILE + "\nvariants: [{name: a, share: 100, message: Hi}]",
+        "variants",
+        "people come in one by one",
+        id="remind and variants",
+    ),
+    pytest.param(
+        "remind: {column: at, before: 1d}",
+        FILE + "\nholdout: 5",
+        "holdout",
+        "people come in one by one",
+        id="remind and a control group",
+    ),
+    pytest.param(
+        "remind: {column: at, before: 1d}",
+        FILE + "\napproval: true",
+        "approval",
+        "every table that comes changes the plan",
+        id="remind and approval",
+    ),
     pytest.param("remind: {column: at}", FILE, "remind", "does not say when", id="remind without a time"),
     pytest.param(
         "remind: {column: at, before: [24h, 1d]}", FILE, "remind", "names the same time twice", id="equal offsets"
