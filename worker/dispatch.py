@@ -30,7 +30,7 @@ from worker.throttle import Limit, Throttle, ThrottleUnavailable
 SLEEP_AT_MOST: Final = timedelta(seconds=0.5)
 """A longer wait for the throttle gives the thread to another batch instead of sleeping in it."""
 
-NAP: Final = timedelta(seconds=0.1)
+NAP: Final = queue.LEAD
 """A wait up to this is always slept. Of those who wait longer only half of the threads: slow campaigns, each with a job
 that sleeps, would take all threads from a fast one."""
 
@@ -139,6 +139,10 @@ class Dispatcher:
         if work.latest is not None and now > work.latest:
             return Dispatched.NOTHING  # the scheduler decides what becomes of its people
         opens = work.moment if now < work.moment else _opens(definition, work, now)
+        if opens is not None and opens - now <= NAP:
+            self._sleep(opens - now)  # it was queued a moment ahead
+            now = self._clock.now()
+            opens = _opens(definition, work, now)
         if opens is not None:
             return self._snooze(batch_id, opens - now, queue.CLOSED)
         cap = cap_of(definition, work.zones)

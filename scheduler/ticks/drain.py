@@ -91,7 +91,7 @@ def _choose(
     closed = {
         (demand.run_id, zones): opens
         for demand, definition, _, _ in waiting
-        for zones, opens in _closed(definition, found.get(demand.run_id, ()), now)
+        for zones, opens in _closed(definition, found.get(demand.run_id, ()), now + queue.LEAD)
     }
     due = {
         run_id: [batch for batch in batches if (run_id, batch.zones) not in closed] for run_id, batches in found.items()

@@ -62,21 +62,16 @@ class Due:
 
 
 LEAD = timedelta(seconds=0.15)
-"""So much before its slot a batch goes back to the queue: as long as tick and pick-up take, or every slot of a slow
-campaign is taken late (0.90 of a rate of 1/second was attained without it)."""
+"""So much before its moment, or its slot, a batch goes to the queue: as long as tick and pick-up take, or every slot of
+a slow campaign is taken late (0.90 of a rate of 1/second was attained without it). Who takes it waits out the rest."""
 
-_now: sa.BindParameter[datetime] = sa.bindparam("b_now", type_=batches.c.not_before.type)
 _soon: sa.BindParameter[datetime] = sa.bindparam("b_soon", type_=batches.c.not_before.type)
 _lead: sa.BindParameter[datetime] = sa.bindparam("b_lead", type_=batches.c.not_before.type)
 _throttled = batches.c.reason == sa.bindparam("throttled", THROTTLED, literal_execute=True)
 """Written out in the statement: an index on a condition is used only where that condition stands."""
 
 _planned = (batches.c.run_id == runs.c.id, batches.c.state == BatchState.PLANNED)
-_due_now = (
-    *_planned,
-    batches.c.not_before <= _lead,
-    sa.or_(batches.c.not_before <= _now, _throttled),
-)
+_due_now = (*_planned, batches.c.not_before <= _lead)
 _queued = (batches.c.run_id == runs.c.id, batches.c.state == BatchState.QUEUED)
 _asleep = (*_planned, batches.c.not_before > _lead, _throttled)
 
@@ -134,16 +129,14 @@ def demands(session: Session, account_id: int, *, now: datetime) -> list[Demand]
     if has_too_much_in_doubt(session, account_id):
         return []
     found = session.connection().execute(
-        _DEMANDS, {"b_account": account_id, "b_now": now, "b_lead": now + LEAD, "b_soon": now + SOON}
+        _DEMANDS, {"b_account": account_id, "b_lead": now + LEAD, "b_soon": now + SOON}
     )
     return [Demand(*row) for row in found]
 
 
 def due_batches(session: Session, run_ids: Collection[int], *, now: datetime, most: int) -> dict[int, list[Due]]:
     """At most so many batches of each run that may be sent now: what is back first, then the longest waiting."""
-    found = session.connection().execute(
-        _DUE, {"b_runs": sorted(run_ids), "b_now": now, "b_lead": now + LEAD, "b_most": most}
-    )
+    found = session.connection().execute(_DUE, {"b_runs": sorted(run_ids), "b_lead": now + LEAD, "b_most": most})
     return {run_id: [_due(entry) for entry in entries.split("|")] for run_id, entries in found if entries}
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -285,6 +285,8 @@ def fail_run(session: Session, run_id: int, reason: str, now: datetime) -> bool:
     return True
 
 
+_MOMENT = run_rows.c.starts_at.type
+
 _WAITING = (
     run_rows.c.account_id == sa.bindparam("b_account"),
     run_rows.c.state == RunState.SCHEDULED,
@@ -308,14 +310,24 @@ def starting_definitions(session: Session, account_id: int, *, until: datetime) 
 
 
 def start_due_runs(
-    session: Session, account_id: int, now: datetime, *, only: Collection[int] | None = None
+    session: Session,
+    account_id: int,
+    now: datetime,
+    *,
+    ahead: timedelta = timedelta(0),
+    only: Collection[int] | None = None,
 ) -> list[int]:
-    """Start every planned run of the account whose moment has come; their ids."""
-    where = [col(Run.account_id) == account_id, col(Run.starts_at) <= now, col(Run.planned_at).is_not(None)]
+    """Start every planned run of the account whose moment has come, or comes within `ahead`; their ids.
+
+    Its texts wait for their own moments all the same.
+    """
+    where = [col(Run.account_id) == account_id, col(Run.starts_at) <= now + ahead, col(Run.planned_at).is_not(None)]
     if only is not None:
         where.append(col(Run.id).in_(only))
     due = move_run(RunState.RUNNING, col(Run.state) == RunState.SCHEDULED, *where, reason="").values(
-        started_at=sa.func.coalesce(col(Run.started_at), now)
+        started_at=sa.func.coalesce(
+            col(Run.started_at), sa.case((col(Run.starts_at) > now, col(Run.starts_at)), else_=sa.literal(now, _MOMENT))
+        )
     )
     started = list(session.scalars(due.returning(col(Run.id))))
     for run_id in started:
