@@ -14,9 +14,10 @@ from campaigns.lifecycle import NOT_AT_THE_GATEWAY, RecipientState, RunState
 from campaigns.problems import CampaignFileError, Problem
 from scheduler.exits import Exit
 from scheduler.intake import EditRefused, Taken, read_file
+from scheduler.leader import LeaderLock
 from scheduler.loop import Clockwork
 from scheduler.repeating import take_up
-from scheduler.service import Stop, claim_database, require_redis, stop_signals
+from scheduler.service import STANDBY_SECONDS, Stop, claim_database, is_shared, require_redis, stop_signals, taken
 from scheduler.ticks.probe import account_problem
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
@@ -30,6 +31,9 @@ LOOK_SECONDS: Final = 0.2
 
 LOOK_SHARE: Final = 20
 """Counting a million recipients takes a second: a look is followed by a pause 20 times as long as it took."""
+
+PATIENCE: Final = timedelta(seconds=15)
+"""How long a run that is due may wait for the process that has the lock: a service starts one within a second."""
 
 LAST_LOOKS: Final = timedelta(seconds=5)
 """How long a stopped account's requests in doubt are still looked up before `run` gives up on it."""
@@ -80,11 +84,11 @@ def run_files(
     lock = claim_database(runtime)
     try:
         with stop_signals() as stop:
-            problem = _account_problem(runtime)
+            problem = account_stop(runtime)
             if problem:
                 return Outcome(Exit.STOPPED, (), problem)
             _take_up_all(runtime, definitions, told)
-            return _with_groups(runtime, _work(runtime, stop, shown))
+            return bring_to_end(runtime, lock, stop, shown)
     finally:
         lock.release()
         runtime.close()
@@ -110,7 +114,7 @@ def _read_all(paths: Sequence[Path], settings: Settings) -> list[tuple[Path, Def
     return definitions
 
 
-def _account_problem(runtime: Runtime) -> str:
+def account_stop(runtime: Runtime) -> str:
     """Why nothing can be sent now; a paused account is probed at once, for somebody is waiting."""
     with runtime.store.read() as session:
         account = accounts.account_view(session, runtime.account_id)
@@ -145,18 +149,67 @@ def _take_up_all(runtime: Runtime, definitions: Sequence[tuple[Path, Definition]
                 f"{run.campaign} is paused ({run.reason or 'by somebody'}); "
                 f"let it go on with: campaigns resume {run.campaign}"
             )
-    with runtime.store.write("requeue_mine") as session:
-        # What an earlier process had in its own queue ended with it.
-        queue.requeue_runs(session, sorted(only))
 
 
-def _work(runtime: Runtime, stop: Stop, shown: Callable[[Sequence[Progress]], None]) -> Outcome:
-    clockwork = Clockwork(runtime)
-    runtime.queue.work(runtime.settings.threads)
-    clockwork.start()
+def bring_to_end(
+    runtime: Runtime, lock: LeaderLock, stop: Stop, shown: Callable[[Sequence[Progress]], None]
+) -> Outcome:
+    """Send and follow the runs of this process; where another one has the lock, it does that, and this one looks on.
+
+    If that one ends, this one takes over. One that leaves runs lie that are due does not send them: they are given up.
+    """
+    outcome = _work(_Hands(runtime, lock), stop, shown)
+    now = runtime.clock.now()
+    with runtime.store.read() as session:
+        progress = [replace(p, groups=group_outcomes(session, p.run, now=now)) for p in outcome.progress]
+    return replace(outcome, progress=tuple(progress))
+
+
+class _Hands:
+    """What this process sends with, from the moment on at which it may."""
+
+    def __init__(self, runtime: Runtime, lock: LeaderLock) -> None:
+        self.runtime = runtime
+        self._lock = lock
+        self._clockwork: Clockwork | None = None
+        self._next_try_seconds = runtime.clock.elapsed_seconds()
+
+    def may_work(self) -> bool:
+        """Begin, or try again now and then; whether this process sends."""
+        now = self.runtime.clock.elapsed_seconds()
+        if self._clockwork is None and now >= self._next_try_seconds:
+            self._next_try_seconds = now + STANDBY_SECONDS
+            if is_shared(self.runtime) or self._lock.acquire():
+                self._begin()
+        return self._clockwork is not None
+
+    def _begin(self) -> None:
+        runtime = self.runtime
+        with runtime.store.write("requeue_mine") as session:
+            # What an earlier process had in its own queue ended with it.
+            queue.requeue_runs(session, sorted(runtime.only_runs or ()))
+        runtime.queue.work(runtime.settings.threads)
+        self._clockwork = Clockwork(runtime)
+        self._clockwork.start()
+
+    def stop(self) -> None:
+        if self._clockwork is not None:
+            self._clockwork.stop()
+            self.runtime.queue.stop()
+
+    def left_lying(self, progress: Sequence[Progress]) -> str:
+        """Why nothing happens although something is due and another process has the lock; empty while it does."""
+        now = self.runtime.clock.now()
+        due = any(p.run.state is RunState.SCHEDULED and p.run.starts_at + PATIENCE < now for p in progress)
+        return f"{taken(self.runtime, self._lock.holder())}; it does not send this" if due else ""
+
+
+def _work(hands: _Hands, stop: Stop, shown: Callable[[Sequence[Progress]], None]) -> Outcome:
+    runtime = hands.runtime
     try:
         stopped_since = None
         while True:
+            is_working = hands.may_work()
             began = runtime.clock.elapsed_seconds()
             progress = look(runtime)
             shown(progress)
@@ -165,6 +218,8 @@ def _work(runtime: Runtime, stop: Stop, shown: Callable[[Sequence[Progress]], No
                 return Outcome(_verdict(runtime, progress), progress)
             if stop.wait(pause):
                 break
+            if not is_working and (lying := hands.left_lying(progress)):
+                return Outcome(Exit.STOPPED, progress, lying)
             reason = _stopped_by(progress)
             now = runtime.clock.now()
             stopped_since = (stopped_since or now) if reason else None
@@ -174,8 +229,7 @@ def _work(runtime: Runtime, stop: Stop, shown: Callable[[Sequence[Progress]], No
             ):
                 return Outcome(Exit.STOPPED, progress, reason)
     finally:
-        clockwork.stop()
-        runtime.queue.stop()
+        hands.stop()
     return Outcome(Exit.INTERRUPTED, look(runtime))
 
 
@@ -203,13 +257,6 @@ def look(runtime: Runtime) -> tuple[Progress, ...]:
             )
             for run_id in sorted(runtime.only_runs or ())
         )
-
-
-def _with_groups(runtime: Runtime, outcome: Outcome) -> Outcome:
-    now = runtime.clock.now()
-    with runtime.store.read() as session:
-        progress = [replace(p, groups=group_outcomes(session, p.run, now=now)) for p in outcome.progress]
-    return replace(outcome, progress=tuple(progress))
 
 
 def _verdict(runtime: Runtime, progress: Sequence[Progress]) -> Exit:

@@ -83,18 +83,19 @@ def claim_database(runtime: Runtime) -> LeaderLock:
     any number of processes keep it together: the lock is then left for whoever runs the clock.
     """
     lock = leader_lock(runtime.store, rehearsal=runtime.rehearsal)
-    if _is_shared(runtime):
+    if is_shared(runtime):
         return lock
     # The lease of a process that was killed lasts on for a while; the system gives a file lock back at once.
     until = runtime.clock.elapsed_seconds() + (0 if isinstance(lock, FileLock) else PATIENCE_SECONDS)
     while not lock.acquire():
         if runtime.clock.elapsed_seconds() >= until:
-            raise SettingsError(_taken(runtime, lock.holder()))
+            raise SettingsError(taken(runtime, lock.holder()))
         runtime.clock.sleep(STANDBY_SECONDS / 4)
     return lock
 
 
-def _taken(runtime: Runtime, holder: str) -> str:
+def taken(runtime: Runtime, holder: str) -> str:
+    """What to tell whoever cannot work on the database because another process (`holder`) does."""
     if runtime.store.is_sqlite:
         return (
             f"another process ({holder or 'unknown'}) works on the database {runtime.store.sqlite_path}; "
@@ -106,7 +107,7 @@ def _taken(runtime: Runtime, holder: str) -> str:
     )
 
 
-def _is_shared(runtime: Runtime) -> bool:
+def is_shared(runtime: Runtime) -> bool:
     """Whether several processes may send from the database: they then have one queue and one throttle."""
     return bool(runtime.settings.redis_url) and not runtime.rehearsal and not runtime.store.is_sqlite
 
@@ -124,19 +125,19 @@ def serve_all(
     runtime = build_runtime(settings, sandbox=sandbox)
     lock = claim_database(runtime)
     try:
-        if not _is_shared(runtime):
+        if not is_shared(runtime):
             with runtime.store.write("requeue_all") as session:
                 # What an earlier process had in its queue ended with it.
                 queue.requeue_runs(session, [run.id for run in list_runs(session)])
         runtime.queue.work(settings.threads)
         get_logger().info("service.started", role="up", inbox=str(settings.inbox), threads=settings.threads)
         with stop_signals() as stop, _heartbeat(runtime) as heartbeat, _front_door(runtime, sandbox, listener):
-            if _is_shared(runtime):
+            if is_shared(runtime):
                 _lead_or_stand_by(runtime, lock, stop, heartbeat)
             else:
                 _tick_until(runtime, lock, stop, heartbeat)
                 if not stop.is_set():
-                    raise SettingsError(_taken(runtime, lock.holder()))
+                    raise SettingsError(taken(runtime, lock.holder()))
     finally:
         runtime.queue.stop()
         lock.release()

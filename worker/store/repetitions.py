@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from campaigns.lifecycle import RunState
 from worker.store.models import Batch, Campaign, DefinitionRow, Event, InboxFile, Recipient, Repetition, Run
 from worker.store.moves import changed, move_run
-from worker.store.runs import ONCE, has_sent
+from worker.store.runs import has_sent
 
 FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 """How the moment of a run is written down; as texts they have the order of time."""
@@ -40,6 +40,10 @@ class Firing:
     state: RunState
     definition_id: int
     is_planned: bool
+
+
+_IS_FIRING = col(Run.moment).like("____-__-__T__:__:__Z")
+"""As `FORMAT`: a run that a repetition made."""
 
 
 def as_moment(at: datetime) -> str:
@@ -107,7 +111,7 @@ def firings(session: Session, campaign_id: int, *, states: Collection[RunState] 
     columns: tuple[Any, ...] = (Run.id, Run.moment, Run.state, Run.definition_id, Run.planned_at)
     query = (
         sa.select(*columns)
-        .where(col(Run.campaign_id) == campaign_id, col(Run.moment) != ONCE, col(Run.state).in_(list(states)))
+        .where(col(Run.campaign_id) == campaign_id, _IS_FIRING, col(Run.state).in_(list(states)))
         .order_by(col(Run.moment))
     )
     return [
@@ -130,7 +134,7 @@ def every_run(session: Session, campaign_id: int) -> list[int]:
 
 def last_moment(session: Session, campaign_id: int) -> datetime | None:
     """The moment up to which a campaign has its runs."""
-    query = select(sa.func.max(Run.moment)).where(Run.campaign_id == campaign_id, Run.moment != ONCE)
+    query = select(sa.func.max(Run.moment)).where(Run.campaign_id == campaign_id, _IS_FIRING)
     name = session.exec(query).one()
     return moment_of(name) if name else None
 
