@@ -15,6 +15,7 @@ from scheduler.report import utc
 from scheduler.status_words import shown_time
 from worker.store.models import AttemptState
 from worker.store.queue import DOUBTS_PER_ACCOUNT
+from worker.store.runs import TEST_PREFIX
 from worker.store.story import Appearance, Request, Ruling
 
 P = RecipientState
@@ -39,7 +40,9 @@ def chapter_lines(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
     """The chapter as it is read: the campaign and the state first, then how it came to it."""
     row = chapter.row
     kind = " (a rehearsal in the sandbox)" if row.rehearsal else ""
-    yield f"{row.campaign}{kind}: {row.state.value.replace('_', ' ')}"
+    if row.campaign.startswith(TEST_PREFIX):
+        kind = f" (a test text){kind}"
+    yield f"{row.campaign.removeprefix(TEST_PREFIX)}{kind}: {row.state.value.replace('_', ' ')}"
     yield f"  why: {cause(chapter, zone)}"
     yield f"  planned: {_planned(row, zone)}"
     if row.state not in NEVER_SENT:

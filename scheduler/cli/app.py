@@ -7,7 +7,21 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from scheduler.cli import account, books, control, doctor, files, held, move, recovery, running, setup, throttle, why
+from scheduler.cli import (
+    account,
+    books,
+    control,
+    doctor,
+    files,
+    held,
+    move,
+    recovery,
+    running,
+    sample,
+    setup,
+    throttle,
+    why,
+)
 from scheduler.cli.errors import tell
 
 DEBUG = "--debug"
@@ -60,7 +74,7 @@ def _campaigns(
     """SMS campaigns that run themselves: check a file, see what it would do, send it, follow every text to its end."""
 
 
-for group in (files, running, books, why, control, throttle, held, recovery, account, setup, move, doctor):
+for group in (files, running, sample, books, why, control, throttle, held, recovery, account, setup, move, doctor):
     group.register(app)
 
 

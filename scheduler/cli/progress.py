@@ -19,7 +19,7 @@ from worker.store.engine import Store
 from worker.store.outlook import Outlook, outlook
 from worker.store.reminders import day_of, every_day
 from worker.store.repetitions import moment_of
-from worker.store.runs import ONCE, RunView, campaign_runs, list_runs
+from worker.store.runs import ONCE, TEST_PREFIX, RunView, campaign_runs, list_runs
 from worker.store.variants import GroupOutcome, group_outcomes
 
 R = RecipientState
@@ -82,7 +82,11 @@ def read_progress(store: Store, slug: str | None, number: int | None = None) -> 
 
 
 def _current(runs: Sequence[RunView]) -> list[RunView]:
-    """Without the finished runs that a later one of the same campaign has followed; of days only the first to come."""
+    """What is shown of all: no tests; no finished run that a later one of its campaign has followed; of days the first.
+
+    The first of days is the first to come, or else the last that is over.
+    """
+    runs = [run for run in runs if not run.campaign.startswith(TEST_PREFIX)]
     last_over = {run.campaign_id: run.id for run in runs if run.finished_at is not None}
     of_days = sorted((run for run in runs if day_of(run.moment)), key=attrgetter("moment"))
     days = {run.campaign_id: run.id for run in of_days if run.finished_at is not None}
@@ -148,9 +152,9 @@ def _show_one(entry: Progress, zone: ZoneInfo) -> None:
 
 
 def _moment(run: RunView, zone: ZoneInfo) -> str:
-    if run.moment == ONCE:
-        return ""
-    return f"{run.id} of {run.moment if day_of(run.moment) else local_time(moment_of(run.moment), zone)}"
+    at = moment_of(run.moment)
+    when = run.moment if day_of(run.moment) else local_time(at, zone)
+    return f"{run.id} of {when}" if when else ""
 
 
 def _other(run: RunView, zone: ZoneInfo) -> str:
@@ -179,7 +183,7 @@ def waits_for(entry: Progress, zone: ZoneInfo) -> str:
     if ahead.account_reason:
         return f"the account is paused: {ahead.account_reason}"
     if run.state is RunState.SCHEDULED:
-        is_ahead = run.planned_at is not None or run.moment != ONCE
+        is_ahead = run.planned_at is not None or moment_of(run.moment) is not None
         return f"starts {local_time(run.starts_at, zone)}" if is_ahead else "is being planned"
     in_doubt = ahead.batches.get(BatchState.UNKNOWN, 0)
     if in_doubt:

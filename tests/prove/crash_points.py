@@ -127,6 +127,8 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "recover": "`recover`",
     "recover_end": "`recover`",
     "resolve": "`resolve`",
+    "test_text": "`test`",
+    "test_given_up": "`test`",
     "queue_undone": "a service whose Redis is away",
     "cap": "a campaign with a frequency cap that somebody is over; the proof has one campaign",
     "budget_spent": "a budget of a day or a month: no run of the proof lasts so long",

@@ -67,7 +67,7 @@ class Campaign(SQLModel, table=True):
     __table_args__ = (sa.UniqueConstraint("slug", "rehearsal"),)
 
     id: int = Field(default=None, primary_key=True, sa_type=sa.Integer)
-    slug: str = Field(max_length=64)
+    slug: str = Field(max_length=70)  # of the tests of a campaign: `test:` before its name
     rehearsal: bool
     created_at: datetime
 

@@ -29,6 +29,9 @@ from worker.store.retries import drop_cancelled
 ONCE = "once"
 """The moment of a campaign that runs once: its slug alone is its identity, whatever its start is edited to."""
 
+TEST_PREFIX = "test:"
+"""Before the name of a campaign: that of its tests. No campaign file can have such a name, as it holds a colon."""
+
 PAUSED_BY_HAND = "paused by hand"
 """The reason of a pause that somebody asked for, to tell it from one that the gateway caused."""
 
@@ -120,6 +123,12 @@ def find_campaign_run(session: Session, slug: str, *, rehearsal: bool) -> RunVie
     query = _VIEW.where(col(Campaign.slug) == slug, col(Campaign.rehearsal) == rehearsal)
     views = _views(session, query.order_by(col(Run.id).desc()).limit(1))
     return views[0] if views else None
+
+
+def only_recipient(session: Session, run_id: int) -> tuple[RecipientState, str]:
+    """The state and the reason of the one recipient of a test."""
+    state, reason = session.exec(select(Recipient.state, Recipient.reason).where(Recipient.run_id == run_id)).one()
+    return RecipientState(state), reason
 
 
 def list_runs(session: Session, states: Collection[RunState] = tuple(RunState)) -> list[RunView]:

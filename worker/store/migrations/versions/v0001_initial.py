@@ -33,7 +33,7 @@ def upgrade() -> None:
     op.create_table(
         "campaign",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("slug", sqltypes.AutoString(length=64), nullable=False),
+        sa.Column("slug", sqltypes.AutoString(length=70), nullable=False),
         sa.Column("rehearsal", sa.Boolean(), nullable=False),
         sa.Column("created_at", sqltypes.UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_campaign")),

@@ -1,0 +1,98 @@
+"""`test`: one real text with a sample recipient's fields."""
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scheduler.cli.options import AsJson
+from scheduler.cli.output import print_facts, print_json, say, state_words
+from scheduler.cli.running import SANDBOX
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("test")(send_test)
+
+
+def send_test(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A campaign file (YAML).")],
+    to: Annotated[str, typer.Option("--to", metavar="NUMBER", help="Who gets it: your own phone.")],
+    row: Annotated[
+        int | None, typer.Option("--row", metavar="N", help="The row of the table whose fields are used.")
+    ] = None,
+    variant: Annotated[
+        str | None, typer.Option("--variant", metavar="NAME", help="The variant; without it the first.")
+    ] = None,
+    sandbox: SANDBOX = False,
+    json: AsJson = False,
+) -> None:
+    """Send one real text of a campaign to a number of yours, and wait until it is there.
+
+    With the fields of the first row that can be sent to. At once, whatever the campaign's sending hours; within the
+    limits of account and phones. It is no text of the campaign and counts nowhere.
+    """
+    import logging
+
+    from rich.console import Console
+
+    from campaigns.clock import SystemClock
+    from campaigns.numbers import mask
+    from campaigns.segments import segmentation
+    from scheduler.cli.live import LiveProgress
+    from scheduler.cli.people import normalised
+    from scheduler.cli.preview import device_words
+    from scheduler.intake import read_file
+    from scheduler.rehearsal import private_sandbox, rehearsal_settings
+    from scheduler.sample import choose_sample, send_sample
+    from worker.logs import configure_logs
+    from worker.settings import load_settings
+
+    settings = load_settings()
+    configure_logs(settings.log_format, level=logging.ERROR)
+    if sandbox:
+        settings = rehearsal_settings(settings)
+    definition = read_file(file, settings, now=SystemClock().now())
+    number = normalised(to, settings.model_copy(update={"region": definition.default_region or settings.region}))
+    sample = choose_sample(definition, row=row, variant=variant)
+    cost = segmentation(sample.text)
+    if not json:
+        print_facts(
+            [
+                ("test of", definition.campaign + (f", variant {sample.variant}" if sample.variant else "")),
+                ("fields of", sample.source if sample.row is None else f"row {sample.row} of {sample.source}"),
+                ("to", mask(number)),
+                ("devices", device_words(definition)),
+                ("segments", f"{cost.segments} ({cost.encoding})"),
+            ]
+        )
+        say(f"\nTEST, no text of the campaign:\n  {sample.text}\n")
+    console = Console(stderr=True)
+    with (
+        private_sandbox(settings) if sandbox else nullcontext() as gateway,
+        LiveProgress(console, enabled=console.is_terminal) as live,
+    ):
+        tested = send_sample(definition, sample, number, settings, source=file.name, sandbox=gateway, shown=live.show)
+    if tested.outcome.reason:
+        sys.stderr.write(f"{tested.outcome.reason}\n")
+    if json:
+        print_json(
+            {
+                "campaign": definition.campaign,
+                "run": tested.run_id,
+                "to": mask(number),
+                "variant": sample.variant or None,
+                "source": sample.source,
+                "row": sample.row,
+                "text": sample.text,
+                "segments": cost.segments,
+                "encoding": cost.encoding,
+                "state": tested.state and tested.state.value,
+                "reason": tested.reason or None,
+            }
+        )
+    elif tested.state is not None:
+        say(state_words(tested.state.value) + (f": {tested.reason}" if tested.reason else ""))
+    raise typer.Exit(tested.outcome.exit_code)

@@ -1,0 +1,208 @@
+"""`campaigns test`: one real text with the fields of one row, sent as any text is, and kept apart from the campaign."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import chain
+from typing import Final
+
+from pydantic import SecretStr
+
+from campaigns.definition import ContactListSource, Definition, Follow, InlineSource, Schedule, Throughput, Variant
+from campaigns.definition.models import Report
+from campaigns.lifecycle import RecipientState, RunState
+from campaigns.planning import PlannedRecipient, plan_recipients
+from campaigns.segments import segmentation
+from campaigns.splitting import Split
+from campaigns.timing.placing import Departure
+from scheduler.exits import Exit
+from scheduler.leader import leader_lock
+from scheduler.running import UNHAPPY, Outcome, Progress, account_stop, bring_to_end
+from scheduler.service import claim_database, require_redis, stop_signals
+from worker.runtime import Runtime, build_runtime
+from worker.settings import Settings
+from worker.store import plans, runs, suppressions
+from worker.store.runs import TEST_PREFIX
+
+FOLLOWED_FOR: Final = timedelta(minutes=10)
+"""How long the receipt of a test is waited for at most: somebody sits in front of it."""
+
+KIND: Final = "test"
+"""Of its run: like no campaign's, so that a test counts for no frequency cap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One text as it would be sent for one row; `row` is None for a contact list, which has none here."""
+
+    text: str
+    variant: str
+    source: str
+    row: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """How a test ended: the run that it was, and what became of its one recipient; None where nothing could be sent."""
+
+    outcome: Outcome
+    run_id: int | None = None
+    state: RecipientState | None = None
+    reason: str = ""
+
+
+def choose_sample(definition: Definition, *, row: int | None = None, variant: str | None = None) -> Sample:
+    """The text of the first row that can be sent to, or of the row with this number in its table.
+
+    With variants: the text of the one that is named, or the first. Raises `LookupError` where there is none such, and
+    `AudienceProblem` for a table that cannot be read.
+    """
+    if variant is not None and variant not in definition.messages:
+        names = ", ".join(name for name in definition.messages if name)
+        raise LookupError(f"there is no variant {variant}; " + (f"there is {names}" if names else "there are none"))
+    name = next(iter(definition.messages)) if variant is None else variant
+    first = definition.audience[0]
+    if isinstance(first, ContactListSource):
+        if row is not None:
+            raise LookupError("a contact list has no rows here: leave --row out")
+        return Sample(definition.message, "", f"contact list {first.contact_list}", None)
+    chosen = next((planned for planned in _planned(definition, name) if _is_wanted(planned, row)), None)
+    if chosen is None:
+        what = "nobody in the audience can be sent to" if row is None else f"there is no row {row} in the audience"
+        raise LookupError(f"{what}; see: campaigns plan")
+    if chosen.state is not RecipientState.PENDING:
+        raise LookupError(f"row {row} of {chosen.source} is sent nothing ({chosen.reason}); choose another one")
+    return Sample(chosen.text, name, chosen.source, chosen.line)
+
+
+def _planned(definition: Definition, variant: str) -> Iterator[PlannedRecipient]:
+    """The audience, everybody in this variant. Nobody is counted: a million rows are not read for one."""
+    mine = [each for each in definition.variants if each.name == variant]
+    others = [each for each in definition.variants if each.name != variant]
+    first = definition.model_copy(update={"variants": tuple[Variant, ...](chain(mine, others)), "holdout": 0})
+    return iter(plan_recipients(first, split=Split(())))
+
+
+def _is_wanted(planned: PlannedRecipient, row: int | None) -> bool:
+    return planned.state is RecipientState.PENDING if row is None else planned.line == row
+
+
+def send_sample(
+    definition: Definition,
+    sample: Sample,
+    to: str,
+    settings: Settings,
+    *,
+    source: str,
+    sandbox: tuple[str, SecretStr] | None,
+    shown: Callable[[Sequence[Progress]], None],
+) -> Tested:
+    """Send the text to this number (E.164) and wait for what becomes of it. `source` is the name of the file.
+
+    A service that runs sends it, else this process does. Raises `LookupError` for a number that has opted out,
+    `SettingsError` and `StoreError`.
+    """
+    if settings.redis_url and sandbox is None:
+        require_redis(settings)
+    runtime = build_runtime(settings, sandbox=sandbox, shared_queue=False, only_runs=set())
+    lock = claim_database(runtime) if runtime.rehearsal else leader_lock(runtime.store)
+    try:
+        with stop_signals() as stop:
+            _refuse_opted_out(runtime, to, definition)
+            problem = account_stop(runtime)
+            if problem:
+                return Tested(Outcome(Exit.STOPPED, (), problem))
+            run_id = _plan(runtime, definition, sample, to, source)
+            outcome = bring_to_end(runtime, lock, stop, shown)
+            _give_up_unsent(runtime, run_id)
+            return _tested(runtime, outcome, run_id)
+    finally:
+        lock.release()
+        runtime.close()
+
+
+def _refuse_opted_out(runtime: Runtime, to: str, definition: Definition) -> None:
+    with runtime.store.read() as session:
+        if suppressions.suppressed_among(session, [to], definition.kind):
+            raise LookupError("this number has opted out, and gets no test either; see: campaigns suppress list")
+
+
+def _plan(runtime: Runtime, definition: Definition, sample: Sample, to: str, source: str) -> int:
+    """A run of its own, in a campaign of its own: nothing that asks for the campaign's runs finds it."""
+    now = runtime.clock.now()
+    tested = _as_test(definition, to, sample)
+    segments = segmentation(sample.text).segments
+    person = PlannedRecipient(
+        to, 0, sample.source, sample.row or 0, RecipientState.PENDING, "", sample.text, segments, Departure("", now),
+        sample.variant,
+    )  # fmt: skip
+    slug = f"{TEST_PREFIX}{definition.campaign}"
+    with runtime.store.write("test_text") as session:
+        campaign_id = runs.ensure_campaign(session, slug, rehearsal=runtime.rehearsal, now=now)
+        # An earlier test whose outcome is in doubt is looked up as well: until then its number gets no other text.
+        earlier = [
+            run.id
+            for run in runs.campaign_runs(session, slug)
+            if run.campaign_id == campaign_id and runs.in_flight(session, run.id)
+        ]
+        definition_id = runs.ensure_definition(
+            session,
+            campaign_id,
+            content_hash=tested.content_hash,
+            source=source,
+            body=tested.model_dump_json(),
+            now=now,
+        )
+        run_id = runs.create_run(
+            session,
+            campaign_id=campaign_id,
+            account_id=runtime.account_id,
+            definition_id=definition_id,
+            starts_at=now,
+            follow_seconds=tested.follow.until.total_seconds(),
+            kind=KIND,
+            now=now,
+            moment=f"test-{now:%Y-%m-%dT%H:%M:%S.%fZ}",
+        )
+        plans.insert_chunk(session, run_id, [(person, 0)])
+        runs.finish_plan(session, run_id, plan_hash=tested.content_hash, summary={}, now=now)
+    if runtime.only_runs is not None:
+        runtime.only_runs.update([run_id, *earlier])
+    return run_id
+
+
+def _as_test(definition: Definition, to: str, sample: Sample) -> Definition:
+    """The campaign without what decides when and to whom it goes; phones, and the account's and their limits, stay."""
+    return definition.model_copy(
+        update={
+            "message": definition.messages[sample.variant],
+            "variants": (),
+            "holdout": 0,
+            "audience": (InlineSource(recipients=({"number": to},)),),
+            "exclude": (),
+            "schedule": Schedule(timezone=definition.schedule.timezone),
+            "throughput": Throughput(),
+            "frequency_cap": None,
+            "follow": Follow(until=min(definition.follow.until, FOLLOWED_FOR)),
+            "approval": False,
+            "report": Report(),
+        }
+    )
+
+
+def _give_up_unsent(runtime: Runtime, run_id: int) -> None:
+    """Nobody waits any more: what was not sent must not go out hours later. What is in doubt is looked up all the same.
+
+    A run that has nothing left to send is left as it is.
+    """
+    with runtime.store.write("test_given_up") as session:
+        if runs.run_view(session, run_id).state in {RunState.SCHEDULED, RunState.RUNNING}:
+            runs.cancel_run(session, run_id, "nobody waited for this test any more", runtime.clock.now())
+
+
+def _tested(runtime: Runtime, outcome: Outcome, run_id: int) -> Tested:
+    with runtime.store.read() as session:
+        state, reason = runs.only_recipient(session, run_id)
+    if outcome.exit_code is Exit.UNHAPPY and state not in UNHAPPY:
+        outcome = replace(outcome, exit_code=Exit.DONE)  # it was an earlier test that failed
+    return Tested(outcome, run_id, state, reason)

@@ -1,0 +1,71 @@
+"""Processes beside the one that tests, and what the sandbox's ledger says about them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[3]
+COMMAND: Final = (sys.executable, "-c", "from scheduler.cli import main; main()")
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """A command in a process of its own, with the settings of this one."""
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_until(what: Callable[[], object], *, seconds: float = 60) -> None:
+    """Look until it is so. Raises AssertionError when it never is."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+class Service:
+    """`campaigns up`, which holds the lock of the database."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self, *options: str) -> None:
+        """Start it and wait until it works."""
+        self._process = start(self._folder, "up", *options)
+        lock = self._folder / "campaigns.db.lock"
+        wait_until(lambda: lock.exists() and lock.read_text().strip() == str(self._pid()))
+
+    def _pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End it, if it runs."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.communicate()
+            self._process = None
+
+
+def sent(folder: Path) -> Counter[str]:
+    """How often the gateway took a text for each number."""
+    lines = (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
+    return Counter(json.loads(line)["number"] for line in lines)
+
+
+def texts(folder: Path) -> list[str]:
+    """Every text that the gateway took."""
+    lines = (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["message"] for line in lines]
