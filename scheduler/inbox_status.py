@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from campaigns.lifecycle import RecipientState, RunState
+from scheduler.approving import awaited
 from scheduler.intake import list_of
 from scheduler.sidecars import write_report, write_status
 from scheduler.status_words import RunStatus, stamped, status_text
@@ -114,7 +115,8 @@ class StatusBoard:
         by_state: Mapping[RecipientState, int] = {}
         happened = None
         groups: tuple[GroupOutcome, ...] = ()
-        if run.planned_at is not None and run.state is RunState.SCHEDULED and day_of(run.moment) is None:
+        waits = run.state in {RunState.SCHEDULED, RunState.AWAITING_APPROVAL}
+        if run.planned_at is not None and waits and day_of(run.moment) is None:
             planned = run.plan_summary.get("counts", {})
             by_state = {state: planned[state.value] for state in RecipientState if planned.get(state.value)}
         elif run.planned_at is not None:
@@ -134,7 +136,15 @@ class StatusBoard:
             with runtime.store.read() as session:
                 others = tuple(runs.latest_runs(session, run.campaign_id, but=run.id, most=OTHER_RUNS))
         return RunStatus(
-            run, by_state, account_paused, definition.schedule, list_of(definition), happened, others, groups
+            run,
+            by_state,
+            account_paused,
+            definition.schedule,
+            list_of(definition),
+            happened,
+            others,
+            groups,
+            awaited(run, definition),
         )
 
     def _warn(self, folder: Path, error: OSError) -> None:

@@ -8,6 +8,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from campaigns.approval import Approvable, to_approve
 from campaigns.audience import AudienceProblem
 from campaigns.batching import BatchLimits, batch_limits, into_batches
 from campaigns.checking import check_file
@@ -27,7 +28,7 @@ from worker.limits import Scope, allowances, gates
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings import Settings
-from worker.store import grants, plans, runs, suppressions
+from worker.store import approvals, grants, plans, runs, suppressions
 from worker.store.engine import Store
 from worker.store.runs import RunView
 
@@ -160,6 +161,10 @@ def plan_run(
         if definition.schedule.local_time is LocalTime.RECIPIENT:
             runs.start_with_first(session, run_id)
         runs.finish_plan(session, run_id, plan_hash=plan.hash, summary=figures, now=runtime.clock.now())
+        if definition.approval:
+            counts = {"audience": summary.audience} | figures["counts"]
+            plan_now = Approvable(to_approve(definition, plan.hash), definition.content_hash, counts)
+            approvals.await_approval(session, run_id, plan_now, runtime.clock.now())
     get_logger().info("run.planned", campaign=definition.campaign, run=run_id, audience=summary.audience)
 
 

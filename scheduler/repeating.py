@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
+from campaigns.approval import to_approve
 from campaigns.definition import Definition
 from campaigns.definition.schedule import LocalTime, Otherwise, Schedule
 from campaigns.lifecycle import RunState
@@ -20,7 +21,7 @@ from scheduler.intake import EditRefused, Intake, Taken, plan_run
 from scheduler.status_words import shown_time
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import repetitions, runs
+from worker.store import approvals, repetitions, runs
 from worker.store.reminders import day_of, every_day
 from worker.store.repetitions import Firing, Repeating
 
@@ -145,6 +146,10 @@ def _plan(runtime: Runtime, repeating: Repeating, definition: Definition, firing
     except CampaignFileError as error:
         get_logger().warning("run.not_planned", campaign=repeating.campaign, run=firing.run_id, problem=str(error))
         return False
+    if definition.approval:
+        with runtime.store.write("repeat_unapproved") as session:
+            before = repetitions.as_moment(firing.moment)
+            approvals.cancel_unapproved(session, repeating.campaign_id, before=before, now=runtime.clock.now())
     return True
 
 
@@ -208,7 +213,7 @@ def _make_next(
         return None
     try:
         with session.begin_nested():
-            return runs.create_run(
+            run_id = runs.create_run(
                 session,
                 campaign_id=repeating.campaign_id,
                 account_id=account_id,
@@ -221,6 +226,9 @@ def _make_next(
             )
     except IntegrityError:
         return None  # another process was first
+    if definition.approval:
+        approvals.inherit(session, run_id, to_approve(definition, ""))
+    return run_id
 
 
 def _next_moment(session: Session, repeating: Repeating, definition: Definition) -> datetime | None:

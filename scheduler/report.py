@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
+from campaigns.approval import command
 from scheduler.variant_words import outcomes_json
 from worker.store.counts import Books
 from worker.store.engine import Store
@@ -25,11 +26,11 @@ whoever filled in some form, and a report is opened by somebody else."""
 _NUMBER: Final = re.compile(r"\+[0-9]{1,15}")
 
 
-def run_summary(run: RunView, books: Books, groups: Sequence[GroupOutcome] = ()) -> dict[str, Any]:
+def run_summary(run: RunView, books: Books, groups: Sequence[GroupOutcome] = (), *, awaits: str = "") -> dict[str, Any]:
     """The object with which `run --json` and `status --json` end: counts by state add up to the audience.
 
     Times are ISO 8601 in UTC, or None. `reason`, `moment`, `day`, `forecast` and `happened` are there only when known,
-    `variants` and `control` only for `groups`.
+    `variants` and `control` only for `groups`. `awaits`: the hash that has to be approved before it starts.
     """
     moment = moment_of(run.moment)
     summary: dict[str, Any] = {
@@ -50,6 +51,8 @@ def run_summary(run: RunView, books: Books, groups: Sequence[GroupOutcome] = ())
     if run.sent_at is not None and books.first_send_at is not None:
         summary["happened"] = {"first_send_at": utc(books.first_send_at), "last_send_at": utc(books.last_send_at)}
     summary |= outcomes_json(groups)
+    if awaits:
+        summary["approval"] = {"plan": awaits, "command": command(run.campaign, awaits)}
     return summary | {"reason": run.reason} if run.reason else summary
 
 

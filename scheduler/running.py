@@ -8,10 +8,12 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from campaigns.approval import command
 from campaigns.clock import SystemClock
 from campaigns.definition import Definition
 from campaigns.lifecycle import NOT_AT_THE_GATEWAY, RecipientState, RunState
 from campaigns.problems import CampaignFileError, Problem
+from scheduler.approving import awaited
 from scheduler.exits import Exit
 from scheduler.intake import EditRefused, Taken, read_file
 from scheduler.leader import LeaderLock
@@ -45,7 +47,7 @@ UNHAPPY: Final = (RecipientState.FAILED, RecipientState.EXPIRED, RecipientState.
 class Progress:
     """One run at one moment. `account_reason` is why its account is paused; empty if it is not.
 
-    `groups` are its variants and its control group, counted at the end alone.
+    `groups` are its variants and its control group, counted at the end alone. `awaits`: the hash to be approved first.
     """
 
     run: RunView
@@ -53,6 +55,7 @@ class Progress:
     in_flight: int
     account_reason: str
     groups: tuple[GroupOutcome, ...] = ()
+    awaits: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +217,9 @@ def _work(hands: _Hands, stop: Stop, shown: Callable[[Sequence[Progress]], None]
             progress = look(runtime)
             shown(progress)
             pause = max(LOOK_SECONDS, LOOK_SHARE * (runtime.clock.elapsed_seconds() - began))
-            if all(p.run.finished_at is not None for p in progress):
-                return Outcome(_verdict(runtime, progress), progress)
+            if all(p.run.finished_at is not None or p.awaits for p in progress):
+                waits = " ".join(_waits(p) for p in progress if p.awaits)
+                return Outcome(Exit.STOPPED if waits else _verdict(runtime, progress), progress, waits)
             if stop.wait(pause):
                 break
             if not is_working and (lying := hands.left_lying(progress)):
@@ -233,6 +237,14 @@ def _work(hands: _Hands, stop: Stop, shown: Callable[[Sequence[Progress]], None]
     return Outcome(Exit.INTERRUPTED, look(runtime))
 
 
+def _waits(progress: Progress) -> str:
+    campaign, file = progress.run.campaign, progress.run.source
+    return (
+        f"{campaign} waits for approval, and nothing of it was sent: look at it with `campaigns plan {file}`, "
+        f"approve it with `{command(campaign, progress.awaits)}`, and run the same command again."
+    )
+
+
 def _stopped_by(progress: Sequence[Progress]) -> str:
     """Why nothing more can be sent, by the gateway's doing; empty while it can."""
     for p in progress:
@@ -248,14 +260,16 @@ def look(runtime: Runtime) -> tuple[Progress, ...]:
     """How far every run of this process is."""
     with runtime.store.read() as session:
         account = accounts.account_view(session, runtime.account_id)
+        views = [runs.run_view(session, run_id) for run_id in sorted(runtime.only_runs or ())]
         return tuple(
             Progress(
-                runs.run_view(session, run_id),
-                counts.books(session, run_id),
-                doubts.batches_in_doubt(session, [run_id]),
+                run,
+                counts.books(session, run.id),
+                doubts.batches_in_doubt(session, [run.id]),
                 account.paused_reason,
+                awaits=awaited(run, runtime.definitions.get(run.definition_id)),
             )
-            for run_id in sorted(runtime.only_runs or ())
+            for run in views
         )
 
 

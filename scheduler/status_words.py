@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from campaigns.approval import command
 from campaigns.definition import Schedule
 from campaigns.definition.schedule import LocalTime
 from campaigns.lifecycle import RecipientState, RunState
@@ -48,7 +49,7 @@ class RunStatus:
     """A run as its status text shows it. `account_paused`: why nothing of the account is sent; empty: it is.
 
     `happened`: when the first and the last text left, once all have. `others` are the newest of the other runs of a
-    campaign that repeats. `groups` are its variants and its control group.
+    campaign that repeats. `groups` are its variants and its control group. `awaits`: the hash that has to be approved.
     """
 
     run: RunView
@@ -59,6 +60,7 @@ class RunStatus:
     happened: tuple[datetime, datetime] | None = None
     others: tuple[RunView, ...] = ()
     groups: tuple[GroupOutcome, ...] = ()
+    awaits: str = ""
 
 
 def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
@@ -141,6 +143,8 @@ def _headline(status: RunStatus, now: datetime) -> str:
         lines.append("This is a rehearsal in the sandbox: no text reaches a phone.")
     if status.account_paused and run.state in {R.SCHEDULED, R.RUNNING}:
         lines.append(f"Nothing is sent at the moment: {status.account_paused}")
+    if status.awaits:
+        lines.append(f"Nothing is sent before somebody approves it: {command(run.campaign, status.awaits)}")
     zone = status.schedule.zone
     if run.started_at is not None:
         lines.append(f"Started: {shown_time(run.started_at, zone)}")

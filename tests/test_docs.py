@@ -13,7 +13,6 @@ from typer.main import get_command
 
 from campaigns.checking import check_file
 from campaigns.definition import Definition, json_schema
-from campaigns.definition.unsupported import UNSUPPORTED, Unsupported
 from campaigns.lifecycle import BATCH_MOVES, RECIPIENT_MOVES, RUN_MOVES, RecipientState, RunState
 from scheduler.cli.app import app
 from scheduler.cli.starter import EXAMPLE, make_starter
@@ -24,8 +23,6 @@ from worker.store.exports import COLUMNS
 ROOT: Final = Path(__file__).parents[1]
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 SCHEMA: Final = json_schema()
-REFUSED: Final = "key | instead"
-"""The headings of the table of keys that are not supported yet."""
 
 DOCUMENTS: Final = (
     "README.md", "CHANGELOG.md", "campaigns/README.md", "worker/README.md", "worker/throttle/README.md",
@@ -169,25 +166,13 @@ PATHS: Final = frozenset(
 
 @pytest.mark.parametrize("path", sorted(PATHS))
 def test_every_key_of_the_campaign_file_is_in_the_readme(path: str) -> None:
-    described, refused = words("The campaign file", "key"), words("The campaign file", REFUSED) & PATHS
+    described = words("The campaign file", "key")
     holds_others = any(other.startswith((f"{path}.", f"{path}[]")) for other in PATHS)
-    assert path in described or any(f"{path}.".startswith((f"{key}.", f"{key}[]")) for key in refused) or holds_others
+    assert path in described or holds_others
 
 
 def test_the_table_of_keys_names_no_other_key() -> None:
     assert words("The campaign file", "key") <= PATHS
-
-
-@pytest.mark.parametrize("entry", UNSUPPORTED, ids=lambda entry: ".".join(map(str, entry.path)))
-def test_every_key_that_is_not_supported_yet_is_listed_as_such(entry: Unsupported) -> None:
-    path = ".".join(map(str, entry.path))
-    described = [row[0] for row in rows("The campaign file", REFUSED) if path in codes(row[0])]
-    assert len(described) == 1
-    assert not entry.values or not entry.values.isdisjoint(codes(described[0]))
-
-
-def test_nothing_that_is_supported_is_listed_as_not_supported() -> None:
-    assert words("The campaign file", REFUSED) & PATHS == {".".join(map(str, entry.path)) for entry in UNSUPPORTED}
 
 
 def campaign_file(path: str = "", value: str = "") -> dict[str, Any]:

@@ -6,10 +6,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from campaigns.definition.document import Document, KeyPath, merged
+from campaigns.definition.document import Document, merged
 from campaigns.definition.loader import load_document
 from campaigns.definition.models import Definition
-from campaigns.definition.unsupported import unsupported_problems
 from campaigns.definition.wording import problem_of
 from campaigns.problems import CampaignFileError, Problem
 
@@ -45,19 +44,16 @@ def read_definition(path: Path, *, timezone: str, region: str | None) -> Reading
     defaults_path = path.with_name(DEFAULTS_NAME)
     if defaults_path.is_file() and path.name != DEFAULTS_NAME:
         document = merged(_defaults(defaults_path), document)
-    found: list[tuple[KeyPath, Problem]] = list(unsupported_problems(document))
+    found: list[Problem] = []
     definition = None
     try:
         definition = Definition.model_validate(_with_settings(document, timezone, region))
     except ValidationError as error:
-        refused = [path for path, _ in found]
-        for details in error.errors(include_url=False):
-            where, problem = problem_of(details, document)
-            if problem and not any(where[: len(path)] == path for path in refused):
-                found.append((where, problem))
+        problems_found = (problem_of(details, document) for details in error.errors(include_url=False))
+        found = [problem for _, problem in problems_found if problem]
     # A key that YAML itself already objected to is reported once.
     known = {(problem.file, problem.path) for problem in document.problems}
-    problems = [problem for _, problem in found if (problem.file, problem.path) not in known]
+    problems = [problem for problem in found if (problem.file, problem.path) not in known]
     problems += document.problems
     if problems or definition is None:
         return Reading(document, None, tuple(sorted(problems)))

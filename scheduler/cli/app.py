@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from scheduler.cli import (
     account,
+    approve,
     books,
     control,
     doctor,
@@ -74,7 +75,10 @@ def _campaigns(
     """SMS campaigns that run themselves: check a file, see what it would do, send it, follow every text to its end."""
 
 
-for group in (files, running, sample, books, why, control, throttle, held, recovery, account, setup, move, doctor):
+for group in (
+    *(files, running, sample, books, why, control, approve),
+    *(throttle, held, recovery, account, setup, move, doctor),
+):
     group.register(app)
 
 

@@ -100,10 +100,10 @@ def plan(
     """Show what a campaign would do, sending nothing.
 
     Who gets which text, who gets none, what it costs, when it would be done. Needs no gateway, and looks into the
-    database only for what a frequency cap counts.
+    database only for who opted out and what a frequency cap counts.
     """
     from campaigns.clock import SystemClock
-    from scheduler.cli.capped import capped_now
+    from scheduler.cli.known import known_people
     from scheduler.cli.preview import preview, preview_json, print_preview
     from scheduler.intake import read_file
     from worker.settings import load_settings
@@ -115,8 +115,8 @@ def plan(
         settings = rehearsal_settings(settings)
     now = SystemClock().now().replace(microsecond=0)
     definition = read_file(file, settings, now=now)
-    with capped_now(definition, settings, rehearsal=sandbox, now=now) as over_cap:
-        seen = preview(definition, settings, source=str(file), now=now, over_cap=over_cap)
+    with known_people(definition, settings, rehearsal=sandbox, now=now) as people:
+        seen = preview(definition, settings, source=str(file), now=now, people=people)
     if json:
         print_json(preview_json(seen))
     else:

@@ -118,7 +118,7 @@ def resolve(
             warn("everything was left as it is")
             return
         with store.write("resolve") as session:
-            done = resolve_held(session, run.id, declared, number=wanted, by=_who(), now=SystemClock().now())
+            done = resolve_held(session, run.id, declared, number=wanted, by=deciding_user(), now=SystemClock().now())
     if json:
         print_json(
             {
@@ -225,7 +225,7 @@ def _people(count: int) -> str:
     return "1 person" if count == 1 else f"{count:,} people"
 
 
-def _who() -> str:
+def deciding_user() -> str:
     """Who decides, for the record: the user of this machine."""
     import getpass
     import os

@@ -1,13 +1,14 @@
 """What `campaigns plan` shows: a plan made, counted and thrown away."""
 
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from campaigns.approval import command, to_approve
 from campaigns.audience import AudienceProblem
 from campaigns.batching import NO_LIMIT, BatchLimits, into_batches
 from campaigns.definition import Definition, DeviceMode, Rate
@@ -24,6 +25,7 @@ from campaigns.reminders import plan_reminders
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
 from campaigns.timing.recurrence import SEARCH, recurrence_of
+from scheduler.cli.known import NOTHING, Known
 from scheduler.cli.offsets import Offset, Offsets, offset_json, offset_words
 from scheduler.cli.output import local_time, print_counts, print_facts, print_table, say
 from scheduler.intake import allowances_of, limits_of, list_of, rates_of, too_dear
@@ -69,18 +71,14 @@ class Preview:
     reminders: tuple[Offset, ...] = ()
 
 
-OverCap = Callable[[Sequence[str]], int]
-"""How many of these numbers (E.164) are over the campaign's frequency cap now."""
-
-
 def preview(
-    definition: Definition, settings: Settings, *, source: str, now: datetime, over_cap: OverCap | None = None
+    definition: Definition, settings: Settings, *, source: str, now: datetime, people: Known = NOTHING
 ) -> Preview:
     """Plan the campaign as it would be planned now. Raises `CampaignFileError` for an unusable or empty audience."""
     recurrence = recurrence_of(definition.schedule)
     runs = tuple(islice(recurrence.between(now, now + SEARCH), RUNS)) if recurrence else ()
     placer = Placer(definition.schedule, now, firing=runs[0] if runs else None)
-    plan = plan_recipients(definition, placer=placer)
+    plan = plan_recipients(definition, placer=placer, suppressed=people.suppressed)
     if definition.schedule.remind is not None:
         plan = plan_reminders(definition, now)
     offsets = Offsets()
@@ -90,8 +88,8 @@ def preview(
     try:
         for chunk in into_batches(plan, limits):
             agenda.add(chunk)
-            if over_cap is not None:
-                capped += over_cap([row.number for row, _ in chunk if row.state is RecipientState.PENDING])
+            if people.over_cap is not None:
+                capped += people.over_cap([row.number for row, _ in chunk if row.state is RecipientState.PENDING])
             for row, batch in chunk:
                 offsets.add(row)
                 if row.state is RecipientState.PENDING and batch is not None:
@@ -122,7 +120,7 @@ def preview(
         tuple(reason for state in RecipientState for reason in reasons.get(state, ())),
         runs,
         forecast(agenda, shared, phones),
-        capped if over_cap is not None else None,
+        capped if people.over_cap is not None else None,
         offsets.found,
     )
 
@@ -186,6 +184,7 @@ def preview_json(seen: Preview) -> dict[str, Any]:
     """The facts as one object; times are ISO 8601 in UTC."""
     definition, summary, estimate = seen.definition, seen.summary, seen.forecast
     last = estimate.last_send_at if estimate else None
+    approval = to_approve(definition, seen.plan_hash) if definition.approval else ""
     return {
         "campaign": definition.campaign,
         "plan": seen.plan_hash,
@@ -199,6 +198,7 @@ def preview_json(seen: Preview) -> dict[str, Any]:
         "not_sent": list(seen.reasons),
         "warnings": list(summary.warnings),
         "over_cap_now": seen.over_cap,
+        **({"approval": {"plan": approval, "command": command(definition.campaign, approval)}} if approval else {}),
         "devices": device_words(definition),
         "rates": [str(rate) for rate in seen.rates],
         "budgets": [str(budget) for budget in seen.budgets],
@@ -246,6 +246,7 @@ def print_preview(seen: Preview) -> None:
             *(("UCS-2 because", _because(entry)) for entry in forcing_characters(summary)),
             *(("nothing for", reason) for reason in seen.reasons),
             ("frequency cap", _cap(seen)),
+            ("approval", _approval(seen)),
             *(("warning", warning) for warning in summary.warnings),
         ]
     )
@@ -328,6 +329,15 @@ def _print_days(days: Sequence[Day]) -> None:
         texts, segments = sum(day.texts for day in more), sum(day.segments for day in more)
         rows.append((f"{len(more)} more days", f"{texts:,}", f"{segments:,}"))
     print_table(("day", "texts", "segments"), rows, numeric=("texts", "segments"))
+
+
+def _approval(seen: Preview) -> str:
+    definition = seen.definition
+    if not definition.approval:
+        return ""
+    what = "this plan" if definition.schedule.repeat is None else "this version of the file"
+    approval = to_approve(definition, seen.plan_hash)
+    return f"once somebody approves {what}: {command(definition.campaign, approval)}"
 
 
 def _cap(seen: Preview) -> str:

@@ -8,12 +8,15 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
+from campaigns.approval import command
 from campaigns.clock import SystemClock
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from scheduler.approving import awaited
 from scheduler.cli.output import local_time, print_facts, print_groups, print_run, print_table, say, state_words
 from scheduler.cli.reading import latest_run
 from scheduler.report import run_summary
 from scheduler.throttling import Limit, slowed_devices
+from worker.definitions import Definitions
 from worker.store.counts import Books, books
 from worker.store.engine import Store
 from worker.store.outlook import Outlook, outlook
@@ -47,6 +50,7 @@ class Progress:
     slowed: tuple[Limit, ...] = ()
     others: tuple[RunView, ...] = ()  # of a campaign that repeats
     groups: tuple[GroupOutcome, ...] = ()  # of one campaign that was asked for
+    awaits: str = ""  # the hash that has to be approved
 
 
 OTHERS = 10
@@ -59,7 +63,7 @@ def read_progress(store: Store, slug: str | None, number: int | None = None) -> 
     Of a campaign that repeats: its runs that are not over, and the last that is. One that reminds is one entry, with
     the books of all its days. Raises `Refused` for an unknown one.
     """
-    now = SystemClock().now()
+    now, definitions = SystemClock().now(), Definitions(store)
     with store.read() as session:
         runs = _current(list_runs(session)) if slug is None else [latest_run(session, slug, number)]
         days = {run.id: _days(session, run) for run in runs if number is None and day_of(run.moment)}
@@ -76,6 +80,7 @@ def read_progress(store: Store, slug: str | None, number: int | None = None) -> 
                 slowed.get(run.account_id, ()),
                 others,
                 group_outcomes(session, run, now=now) if slug is not None else (),
+                awaited(run, definitions.get(run.definition_id)) if run.started_at is None else "",
             )
             for run in runs
         ]
@@ -106,7 +111,7 @@ def _days(session: Session, run: RunView) -> list[int]:
 
 def summaries(seen: Sequence[Progress]) -> Iterator[dict[str, Any]]:
     """The objects of `--json`."""
-    return (run_summary(entry.run, entry.books, entry.groups) for entry in seen)
+    return (run_summary(entry.run, entry.books, entry.groups, awaits=entry.awaits) for entry in seen)
 
 
 def show_progress(seen: Sequence[Progress], zone: ZoneInfo, *, in_detail: bool) -> None:
@@ -180,6 +185,8 @@ def waits_for(entry: Progress, zone: ZoneInfo) -> str:
         return run.reason
     if run.state is RunState.PAUSED:
         return f"paused: {run.reason}" if run.reason else "paused"
+    if entry.awaits:
+        return f"waits for approval: {command(run.campaign, entry.awaits)}"
     if ahead.account_reason:
         return f"the account is paused: {ahead.account_reason}"
     if run.state is RunState.SCHEDULED:

@@ -136,7 +136,7 @@ def _report(outcome: "Outcome", *, as_json: bool) -> None:
     if outcome.reason:
         sys.stderr.write(f"{outcome.reason}\n")
     for progress in outcome.progress:
-        summary = run_summary(progress.run, progress.books, progress.groups)
+        summary = run_summary(progress.run, progress.books, progress.groups, awaits=progress.awaits)
         if as_json:
             print_json(summary)
         else:

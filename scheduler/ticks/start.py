@@ -3,10 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from campaigns.approval import to_approve
 from scheduler.ticks.reconcile import MARGIN, read_around
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import accounts, runs
+from worker.store import accounts, approvals, runs
 
 LOOK_BACK: Final = timedelta(hours=1)
 """What of the gateway is read before the first text: all that a look-up could see, and perhaps a witness."""
@@ -27,13 +28,18 @@ def start(runtime: Runtime, now: datetime) -> dict[str, int]:
         if next_at > now + START_AHEAD:
             soon = runs.starting_definitions(session, runtime.account_id, until=now + PREPARE_AHEAD)
         else:
+            due = runs.starting_definitions(session, runtime.account_id, until=now + START_AHEAD)
             is_met = accounts.is_met(session, runtime.account_id)
     if next_at > now + START_AHEAD:
         runtime.definitions.prepare(soon)
         return {"started": 0}
     if not is_met:
         _meet(runtime, now)
+    guarded = [(id_, definition) for id_ in due if (definition := runtime.definitions.get(id_)).approval]
     with runtime.store.write("start") as session:
+        for id_, definition in guarded:  # resumed, or planned by another version: what was approved is what starts
+            approval = to_approve(definition, "") or None
+            approvals.hold_unapproved(session, runtime.account_id, id_, approval, until=now + START_AHEAD)
         started = runs.start_due_runs(session, runtime.account_id, now, ahead=START_AHEAD, only=runtime.only_runs)
     for run_id in started:
         get_logger().info("run.started", run=run_id)

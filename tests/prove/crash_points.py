@@ -154,6 +154,7 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "repeat_register": "the inbox, of a campaign that repeats",
     "repeat_next": "the inbox, of a campaign that repeats",
     "repeat_plan": "the inbox, of a campaign that repeats",
+    "repeat_unapproved": "the inbox, of a campaign that repeats and has to be approved",
     "repeat_missed": "the inbox, of a campaign that repeats",
     "repeat_stop": "the inbox, of a campaign that repeats",
     "remind_register": "a campaign that reminds: its runs are proven by the tests of its days",

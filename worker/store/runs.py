@@ -59,6 +59,8 @@ class RunView:
     finished_at: datetime | None
     read_requests: int
     plan_summary: dict[str, Any]
+    plan_hash: str
+    approved_hash: str
 
 
 _VIEW = (
@@ -82,6 +84,8 @@ _VIEW = (
         Run.finished_at,
         Run.read_requests,
         Run.plan_summary,
+        Run.plan_hash,
+        Run.approved_hash,
     )
     .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
     .join(DefinitionRow, col(DefinitionRow.id) == col(Run.definition_id))

@@ -169,7 +169,6 @@ def problems_of(folder: Path, content: str | bytes, defaults: str | None = None)
         (HEAD + "follow: {until: 3 days}\n", "4:17", "follow.until", "must be a length of time, not '3 days'"),
         (HEAD + "follow: {until: 400d}\n", "4:17", "follow.until", "at most 366 days"),
         (HEAD + "approval: perhaps\n", "4:11", "approval", "must be true or false"),
-        (HEAD + "approval: Yes\n", "4:11", "approval", "Yes is not supported yet"),
     ],
 )
 def test_a_mistake_is_reported_at_its_place(

@@ -1,0 +1,52 @@
+"""What the database knows of the people of a campaign that is only looked at: what `campaigns plan` asks."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError
+
+from campaigns.capping import cap_of
+from campaigns.definition import Definition
+from campaigns.planning import Suppressed
+from scheduler.cli.reading import existing_store
+from scheduler.intake import suppressed_in
+from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint
+from worker.settings import Settings
+from worker.store.accounts import accounts_by_key
+from worker.store.capping import count_over
+from worker.store.engine import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Who has opted out, and how many of some numbers are over the campaign's cap; None: nobody knows, or none is."""
+
+    suppressed: Suppressed | None = None
+    over_cap: Callable[[Sequence[str]], int] | None = None
+
+
+NOTHING: Final = Known()
+
+
+@contextmanager
+def known_people(definition: Definition, settings: Settings, *, rehearsal: bool, now: datetime) -> Iterator[Known]:
+    """What is known as long as the block lasts. A database that does not answer knows nothing."""
+    cap = cap_of(definition)
+    account_key = SANDBOX_ACCOUNT if rehearsal else account_fingerprint(settings.gateway_url)
+    with ExitStack() as opened:
+        try:
+            store = opened.enter_context(existing_store(settings))
+            session = opened.enter_context(store.read()) if store else None
+            account_id = accounts_by_key(session).get(account_key, 0) if session else 0
+            suppressed = suppressed_in(store, definition) if store else None
+        except (DBAPIError, StoreError):
+            yield NOTHING
+            return
+
+        def over_cap(numbers: Sequence[str]) -> int:
+            return count_over(session, numbers, account_id, cap, now=now) if session and cap else 0
+
+        yield Known(suppressed, over_cap if cap else None)

@@ -1,0 +1,92 @@
+"""Plans that wait until somebody approves exactly them."""
+
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from campaigns.approval import Approvable
+from campaigns.lifecycle import RunState
+from worker.store.models import Event, Run
+from worker.store.moves import changed, move_run
+from worker.store.notices import announce
+from worker.store.runs import cancel_run, record_event
+
+WAITS: Final = "plan.waits_for_approval"
+APPROVED: Final = "plan.approved"
+"""Names of events: what there was to approve, and who did."""
+
+NOT_IN_TIME: Final = "nobody approved it before the next run was due"
+
+
+def await_approval(session: Session, run_id: int, plan: Approvable, now: datetime) -> bool:
+    """The run may not start before its plan is approved; False: somebody has approved it already."""
+    if inherit(session, run_id, plan.approval):
+        return False
+    moved = move_run(RunState.AWAITING_APPROVAL, col(Run.id) == run_id, col(Run.state) == RunState.SCHEDULED)
+    waits = changed(session, moved)
+    if not any(known.approval == plan.approval for known in approvables(session, run_id)):
+        record_event(session, WAITS, now, run_id=run_id, detail=plan.to_json())
+    if waits:
+        announce(session, "run.awaiting_approval", run_id=run_id, now=now, key=f"approval:{run_id}:{plan.approval}")
+    return True
+
+
+def inherit(session: Session, run_id: int, approval: str) -> bool:
+    """Whether this was approved, for this run or for another one of its campaign: of those that repeat one does."""
+    this = select(Run.campaign_id).where(Run.id == run_id).scalar_subquery()
+    query = (
+        select(Run.approved_at)
+        .where(Run.campaign_id == this, Run.approved_hash == approval)
+        .order_by(col(Run.id) != run_id)
+        .limit(1)
+    )
+    row = session.exec(query).first()
+    if row is None:
+        return False
+    session.execute(sa.update(Run).where(col(Run.id) == run_id).values(approved_hash=approval, approved_at=row))
+    return True
+
+
+def hold_unapproved(
+    session: Session, account_id: int, definition_id: int, approval: str | None, *, until: datetime
+) -> list[int]:
+    """Runs of this version of a file that are due by then and not approved wait for it; their ids.
+
+    `approval` is what had to be approved, None: the plan of each.
+    """
+    wanted = col(Run.plan_hash) if approval is None else sa.literal(approval)
+    due = (
+        col(Run.account_id) == account_id,
+        col(Run.definition_id) == definition_id,
+        col(Run.state) == RunState.SCHEDULED,
+        col(Run.starts_at) <= until,
+        col(Run.planned_at).is_not(None),
+        sa.or_(col(Run.approved_hash) == "", col(Run.approved_hash) != wanted),
+    )
+    return list(session.scalars(move_run(RunState.AWAITING_APPROVAL, *due).returning(col(Run.id))))
+
+
+def approve(session: Session, run_id: int, approval: str, *, by: str, now: datetime) -> None:
+    """Somebody has approved this: the run starts at its moment. The caller has locked the run and compared its plan."""
+    session.execute(sa.update(Run).where(col(Run.id) == run_id).values(approved_hash=approval, approved_at=now))
+    session.execute(move_run(RunState.SCHEDULED, col(Run.id) == run_id, col(Run.state) == RunState.AWAITING_APPROVAL))
+    record_event(session, APPROVED, now, run_id=run_id, detail={"plan": approval, "by": by})
+
+
+def cancel_unapproved(session: Session, campaign_id: int, *, before: str, now: datetime) -> int:
+    """Runs of a campaign that repeats whose moment (as its name) lies before this one, and nobody approved: how many.
+
+    They are cancelled, or an approval after a week would send everybody seven texts at once.
+    """
+    query = select(Run.id).where(
+        Run.campaign_id == campaign_id, Run.state == RunState.AWAITING_APPROVAL, Run.moment < before
+    )
+    return sum(cancel_run(session, run_id, NOT_IN_TIME, now) is not None for run_id in session.exec(query).all())
+
+
+def approvables(session: Session, run_id: int) -> list[Approvable]:
+    """What there was to approve of a run until now, the oldest first."""
+    query = select(Event.detail).where(Event.run_id == run_id, Event.name == WAITS).order_by(col(Event.id))
+    return [Approvable.from_json(detail) for detail in session.exec(query)]
