@@ -20,6 +20,7 @@ from scheduler.ticks.replies import replies
 from scheduler.ticks.rescue import rescue
 from scheduler.ticks.retry import retry
 from scheduler.ticks.start import start
+from scheduler.ticks.stuck import stuck
 from scheduler.ticks.unsubscribe import unsubscribe
 from scheduler.ticks.watch import watch
 from worker.logs import get_logger
@@ -39,6 +40,7 @@ TICKS: Final[Mapping[Tick, float]] = {
     finish: 0.5,
     probe: 1.0,
     watch: 5.0,
+    stuck: 5.0,
     replies: 1.0,
     unsubscribe: 1.0,
     notices: 1.0,

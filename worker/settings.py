@@ -151,6 +151,12 @@ class Settings(BaseSettings):
     )
     first_poll_seconds: float = Field(default=30, gt=0, le=3600, description="first look for receipts after a request")
     max_poll_seconds: float = Field(default=1800, gt=0, le=86_400, description="longest pause between two such looks")
+    stuck_after_seconds: float = Field(
+        default=600,
+        gt=0,
+        le=86_400,
+        description="a phone that has sent nothing for so long, though texts wait, is stuck",
+    )
     error_texts: ErrorTexts = Field(
         default={},
         description="what unknown error texts of this gateway mean, by fingerprint: `3f0c9a1b2c3d=refused,...`"

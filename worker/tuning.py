@@ -18,6 +18,7 @@ from worker.settings import Settings, SettingsError, load_settings
 from worker.store import ceilings as rows
 from worker.store import grants
 from worker.store.ceilings import ACCOUNT, CAMPAIGN, DEVICE, NO_DAILY, NO_RATE, PERSON, CeilingView
+from worker.store.devices import stuck_devices
 from worker.store.engine import Store
 
 LOOK_SECONDS: Final = 0.5
@@ -58,7 +59,8 @@ class LiveCeilings:
         now = self._clock.now()
         with self._store.read() as session:
             found = rows.ceilings_of(session, self._account_id)
-        return in_force(self._settings.current(), found, now)
+            stuck = frozenset(device.device for device in stuck_devices(session, self._account_id))
+        return dataclasses.replace(in_force(self._settings.current(), found, now), stuck=stuck)
 
     def _change(self, ceilings: Ceilings) -> None:
         if ceilings == self._current:

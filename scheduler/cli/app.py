@@ -12,6 +12,7 @@ from scheduler.cli import (
     approve,
     books,
     control,
+    devices,
     doctor,
     files,
     held,
@@ -77,7 +78,7 @@ def _campaigns(
 
 for group in (
     *(files, running, sample, books, why, control, approve),
-    *(throttle, held, recovery, account, setup, move, doctor),
+    *(throttle, held, recovery, account, devices, setup, move, doctor),
 ):
     group.register(app)
 

@@ -14,10 +14,12 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from scheduler.approving import awaited
 from scheduler.cli.output import local_time, print_facts, print_groups, print_run, print_table, say, state_words
 from scheduler.cli.reading import latest_run
+from scheduler.devices import failure_words, stuck_words
 from scheduler.report import run_summary
 from scheduler.throttling import Limit, slowed_devices
 from worker.definitions import Definitions
-from worker.store.counts import Books, books
+from worker.store.counts import Books, Failures, books, failures
+from worker.store.devices import Stuck, stuck_devices
 from worker.store.engine import Store
 from worker.store.outlook import Outlook, outlook
 from worker.store.reminders import day_of, every_day
@@ -51,6 +53,8 @@ class Progress:
     others: tuple[RunView, ...] = ()  # of a campaign that repeats
     groups: tuple[GroupOutcome, ...] = ()  # of one campaign that was asked for
     awaits: str = ""  # the hash that has to be approved
+    failures: tuple[Failures, ...] = ()  # the same
+    stuck: tuple[Stuck, ...] = ()
 
 
 OTHERS = 10
@@ -72,6 +76,7 @@ def read_progress(store: Store, slug: str | None, number: int | None = None) -> 
             others = tuple(run for run in campaign_runs(session, slug) if run.id != runs[0].id)[-OTHERS:]
         at_work = {run.account_id for run in runs if run.finished_at is None}
         slowed = {account: tuple(slowed_devices(session, account, now)) for account in at_work}
+        stuck = {account: tuple(stuck_devices(session, account)) for account in at_work}
         return [
             Progress(
                 run,
@@ -81,6 +86,8 @@ def read_progress(store: Store, slug: str | None, number: int | None = None) -> 
                 others,
                 group_outcomes(session, run, now=now) if slug is not None else (),
                 awaited(run, definitions.get(run.definition_id)) if run.started_at is None else "",
+                tuple(failures(session, run.id)) if slug is not None else (),
+                stuck.get(run.account_id, ()),
             )
             for run in runs
         ]
@@ -132,7 +139,7 @@ def show_progress(seen: Sequence[Progress], zone: ZoneInfo, *, in_detail: bool) 
     ]
     figures = (*COLUMNS, "audience")
     print_table(("campaign", "state", *figures, "started", "remarks"), rows, numeric=figures)
-    for line in dict.fromkeys(line for entry in seen for line in _slowed(entry, zone)):
+    for line in dict.fromkeys(line for entry in seen for line in _phones(entry, zone)):
         say(line)
 
 
@@ -149,7 +156,8 @@ def _show_one(entry: Progress, zone: ZoneInfo) -> None:
             ("batches", ", ".join(f"{n:,} {state_words(state.value)}" for state, n in sorted(batches.items()))),
             ("in flight", f"{in_flight:,} of them" if in_flight else ""),
             ("now", waits_for(entry, zone)),
-            ("phones", "\n".join(_slowed(entry, zone))),
+            ("phones", "\n".join(_phones(entry, zone))),
+            ("failed", "\n".join(failure_words(entry.failures))),
             ("run", _moment(entry.run, zone)),
             ("other runs", "\n".join(_other(run, zone) for run in entry.others)),
         ]
@@ -170,8 +178,8 @@ def _rehearsal(run: RunView) -> str:
     return "a rehearsal in the sandbox" if run.rehearsal else ""
 
 
-def _slowed(entry: Progress, zone: ZoneInfo) -> list[str]:
-    return [
+def _phones(entry: Progress, zone: ZoneInfo) -> list[str]:
+    return [stuck_words(device, zone) for device in entry.stuck] + [
         f"{limit.what} is slowed down to {limit.value}, at its own pace again {local_time(limit.until, zone)}: "
         f"{limit.reason}"
         for limit in entry.slowed

@@ -17,6 +17,7 @@ from worker.sandbox.fault_plan import FaultPlan
 from worker.sandbox.forms import parse_form
 from worker.sandbox.ledger import to_lines
 from worker.sandbox.options import Profile, SandboxOptions
+from worker.sandbox.phones import PhoneChange
 from worker.sandbox.replies import message_rows
 from worker.sandbox.services import Services
 from worker.sandbox.state import SandboxState
@@ -27,7 +28,7 @@ Event = dict[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
-OWN_POSTS: Final = frozenset({"/sandbox/inbound", "/sandbox/faults"})
+OWN_POSTS: Final = frozenset({"/sandbox/inbound", "/sandbox/faults", "/sandbox/phones"})
 DROP: Final = "sandbox.drop"
 """Where the server offers, in a request's scope, to reset the connection."""
 BODY_LIMIT_BYTES: Final = 8 * 1024 * 1024  # PHP's usual post_max_size
@@ -100,6 +101,8 @@ class SandboxApp:
         fields = parse_form(body)
         if path == "/sandbox/inbound":
             return self._receive_text(fields)
+        if path == "/sandbox/phones":
+            return self._change_phone(fields)
         return await self._serve(path, fields, scope)
 
     async def _serve(self, path: str, fields: dict[str, str], scope: Scope) -> Reply:
@@ -152,6 +155,14 @@ class SandboxApp:
         if self._webhook is not None:
             self._webhook.push(json.dumps(rows))
         return Reply(success({"messages": rows}), content_type=self._content_type)
+
+    def _change_phone(self, fields: dict[str, str]) -> Reply:
+        try:
+            self._check_key(fields)
+            self._state.change_phone(PhoneChange.from_fields(fields), now=self._now())
+        except ApiError as error:
+            return Reply(f"{error}\n".encode(), error.code, PLAIN)
+        return Reply(json.dumps(self._stats()).encode())
 
     def _check_key(self, fields: dict[str, str]) -> None:
         if not hmac.compare_digest(fields.get("key", "").encode(), self._key):

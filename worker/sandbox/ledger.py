@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from worker.sandbox.errors import SandboxError
-from worker.sandbox.life import NEVER, Life, Outcome, due_at
+from worker.sandbox.life import NEVER, RESULT_GENERIC_FAILURE, Life, Outcome, due_at
 from worker.sandbox.messages import StoredMessage
 
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
@@ -33,6 +33,7 @@ def _entry(message: StoredMessage) -> dict[str, object]:
         "sent_at": None if life.sent_at == NEVER else life.sent_at,
         "done_at": None if life.done_at == NEVER else life.done_at,
         "outcome": life.outcome,
+        "result_code": life.result_code if life.outcome is Outcome.FAILED else None,
         "request": message.request,
     }
 
@@ -56,6 +57,7 @@ def from_line(line: bytes) -> StoredMessage:
             sent_at=_moment(entry["sent_at"]),
             done_at=_moment(entry["done_at"]),
             outcome=Outcome(entry["outcome"]),
+            result_code=int(entry.get("result_code") or RESULT_GENERIC_FAILURE),
         ),
         request=int(entry["request"]),
     )

@@ -7,11 +7,13 @@ Numbers with which a person can provoke an outcome, whatever the shares are set 
 
 - ending in `9990001`: the phone fails to send it (`Failed`, result code 1);
 - ending in `9990002`: sent, but no delivery report ever comes (stays `Sent`);
-- ending in `9990003`: no phone ever takes it (stays `Pending`).
+- ending in `9990003`: no phone ever takes it (stays `Pending`);
+- ending in `9991` and three digits: the phone fails with that result code (`9991004`: no service).
 
 Seven digits, so that generated audiences (`+39333` and a counter) do not hit them by accident.
 """
 
+import re
 import zlib
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,6 +38,8 @@ class Outcome(StrEnum):
     RECEIVED = "received"  # an inbound message: its life is over when it arrives
 
 
+FAILS_WITH: Final = re.compile("9991([0-9]{3})$")
+
 PROVOKED: Final = {
     "9990001": Outcome.FAILED,
     "9990002": Outcome.NO_REPORT,
@@ -52,6 +56,7 @@ class Life(NamedTuple):
     sent_at: float
     done_at: float
     outcome: Outcome
+    result_code: int = RESULT_GENERIC_FAILURE  # of one that fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +70,12 @@ class LifeRules:
     no_report: float
     seed: int
 
-    def life(self, message_id: int, number: str, due: float, free_at: float) -> Life:
-        """The life of a message that is due at `due` on a SIM that has other work until `free_at`."""
-        outcome = self.outcome(number)
+    def life(self, message_id: int, number: str, due: float, free_at: float, failing: int | None = None) -> Life:
+        """The life of a message that is due at `due` on a SIM that has other work until `free_at`.
+
+        `failing`: the result code of a phone that fails whatever it is given.
+        """
+        outcome = self.outcome(number) if failing is None else Outcome.FAILED
         if outcome is Outcome.STUCK:
             return Life(due, NEVER, NEVER, NEVER, outcome)
         turn_at = max(due, free_at)
@@ -77,13 +85,17 @@ class LifeRules:
             # Knuth's multiplicative hash: neighbouring IDs get delays far apart, and the same ones in every run.
             share = ((message_id + self.seed) * 2_654_435_761 & 0xFFFF_FFFF) / 0x1_0000_0000
             return Life(due, turn_at, sent_at, sent_at + self.delivery_min_seconds + spread * share, outcome)
-        return Life(due, turn_at, sent_at, sent_at if outcome is Outcome.FAILED else NEVER, outcome)
+        if outcome is Outcome.FAILED:
+            return Life(due, turn_at, sent_at, sent_at, outcome, failure_code(number) if failing is None else failing)
+        return Life(due, turn_at, sent_at, NEVER, outcome)
 
     def outcome(self, number: str) -> Outcome:
         """What becomes of every text to this number: the provoked outcome, else by the shares."""
         provoked = PROVOKED.get(number[-7:])
         if provoked is not None:
             return provoked
+        if FAILS_WITH.search(number):
+            return Outcome.FAILED
         if self.failed or self.no_report:
             # `surrogatepass`: JSON may carry lone surrogates, and a sandbox must not stumble over a silly number.
             digest = zlib.crc32(f"{self.seed}:{number}".encode("utf-8", "surrogatepass"))
@@ -93,6 +105,12 @@ class LifeRules:
             if share < self.failed + self.no_report:
                 return Outcome.NO_REPORT
         return Outcome.DELIVERED
+
+
+def failure_code(number: str) -> int:
+    """With which result code texts to this number fail, if they do."""
+    provoked = FAILS_WITH.search(number)
+    return int(provoked[1]) if provoked else RESULT_GENERIC_FAILURE
 
 
 def due_at(accepted_at: float, schedule: int | None) -> float:

@@ -1,7 +1,7 @@
 """The messages a sandbox has accepted, and the ways to find them again."""
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final, NamedTuple
@@ -80,6 +80,19 @@ class Messages:
             self._by_sent.add(int(message.life.sent_at), message)
             self.last_id = max(self.last_id, message.id)
 
+    def replace(self, changed: Collection[StoredMessage]) -> None:
+        """Give stored messages another life."""
+        new = {message.id: message for message in changed}
+        old = [self._by_id[id_] for id_ in new]
+        self._by_accepted.drop({int(message.accepted_at) for message in old}, new)
+        self._by_sent.drop({int(message.life.sent_at) for message in old}, new)
+        for group in {message.group for message in old if message.group is not None}:
+            self._by_group[group] = [new.get(message.id, message) for message in self._by_group[group]]
+        for message in new.values():
+            self._by_id[message.id] = message
+            self._by_accepted.add(int(message.accepted_at), message)
+            self._by_sent.add(int(message.life.sent_at), message)
+
     def find(self, query: Query, now: float) -> list[StoredMessage]:
         """The messages that fit at `now`, by ascending ID."""
         found = [message for message in self._candidates(query, now) if query.accepts(message, now)]
@@ -125,6 +138,10 @@ class _TimeIndex:
             insort(self._seconds, second)
         else:
             bucket.append(message)
+
+    def drop(self, seconds: Iterable[int], ids: Container[int]) -> None:
+        for second in seconds:
+            self._buckets[second] = [message for message in self._buckets[second] if message.id not in ids]
 
     def between(self, start: int, end: int) -> Iterator[StoredMessage]:
         for second in self._range(start, end):

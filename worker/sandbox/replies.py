@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from worker.sandbox.contacts import Contact
-from worker.sandbox.life import ERROR_NETWORK_OUT_OF_ORDER, RESULT_GENERIC_FAILURE, RESULT_OK, Outcome, status_at
+from worker.sandbox.life import ERROR_NETWORK_OUT_OF_ORDER, RESULT_OK, Outcome, status_at
 from worker.sandbox.messages import StoredMessage
 from worker.sandbox.options import Profile
 
@@ -42,7 +42,7 @@ def _strings_row(message: StoredMessage, now: float) -> Row:
 def _ints_row(message: StoredMessage, now: float) -> Row:
     is_sent = message.life.sent_at <= now
     has_failed = is_sent and message.life.outcome is Outcome.FAILED
-    result = RESULT_GENERIC_FAILURE if has_failed else RESULT_OK
+    result = message.life.result_code if has_failed else RESULT_OK
     return {
         "ID": message.id,
         "number": message.number,

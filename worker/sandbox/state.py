@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from worker.sandbox.contacts import Contacts
 from worker.sandbox.errors import ApiError
 from worker.sandbox.ledger import Ledger
-from worker.sandbox.life import NEVER, Outcome, due_at, received, status_at
+from worker.sandbox.life import NEVER, Life, Outcome, due_at, received, status_at
 from worker.sandbox.messages import Messages, StoredMessage
 from worker.sandbox.options import SandboxOptions
+from worker.sandbox.phones import PhoneChange, PhoneState
 from worker.sandbox.targets import PRIMARY_DEVICE, Target
 
 Queue = tuple[int, int, int]
@@ -30,6 +31,8 @@ class SandboxState:
         self._rules = options.life_rules()
         self._free_at: dict[Queue, float] = {}
         self._spent = 0
+        self._off: set[int] = set()
+        self._failing: dict[int, int] = {}  # device -> result code
         self._ledger = Ledger(options.ledger)
         for message in self._ledger.open():
             self._take_in([message])
@@ -70,7 +73,7 @@ class SandboxState:
             target = targets[offset % len(targets)]
             queue = (target.device, target.slot or 0, schedule or 0)
             free = free_at[queue] if queue in free_at else self._free_at.get(queue, 0.0)
-            life = self._rules.life(first_id + offset, number, due, free)
+            life = self._life(first_id + offset, number, target.device, due, free)
             if life.sent_at != NEVER:
                 free_at[queue] = life.sent_at
             messages.append(
@@ -90,6 +93,39 @@ class SandboxState:
         self._ledger.append(messages)
         self._take_in(messages)
         return messages
+
+    def _life(self, message_id: int, number: str, device: int, due: float, free_at: float) -> Life:
+        life = self._rules.life(message_id, number, due, free_at, self._failing.get(device))
+        return _waiting(life) if device in self._off else life
+
+    def change_phone(self, change: PhoneChange, *, now: float) -> None:
+        """Switch a phone off or on, or let it fail. The ledger's file keeps the lives that messages began with."""
+        device = change.device
+        if change.state is PhoneState.FAILING:
+            self._failing[device] = change.result_code
+        else:
+            self._failing.pop(device, None)
+        unsent = [message for message in self.messages if message.device == device and message.life.sent_at > now]
+        if change.state is PhoneState.OFF:
+            self._off.add(device)
+            self.messages.replace([message._replace(life=_waiting(message.life)) for message in unsent])
+        elif device in self._off:
+            self._off.remove(device)
+            self._wake(unsent, now)
+
+    def _wake(self, unsent: Sequence[StoredMessage], now: float) -> None:
+        free_at: dict[int, float] = {}
+        woken = []
+        for message in unsent:
+            sim = message.sim or 0
+            due = max(message.life.due_at, now)
+            life = self._life(message.id, message.number, message.device, due, free_at.get(sim, now))
+            if life.sent_at != NEVER:
+                free_at[sim] = life.sent_at
+            woken.append(message._replace(life=life))
+        self.messages.replace(woken)
+        for sim, free in free_at.items():
+            self._free_at[woken[0].device, sim, 0] = free
 
     def receive(self, number: str, text: str, *, now: float) -> StoredMessage:
         """Take in a text from a person to the primary device."""
@@ -128,6 +164,10 @@ class SandboxState:
         # encode. Unique by the first ID, which a ledger keeps growing over restarts.
         letters = _digest(self._options.seed, name).hex()
         return f"){letters[:14]}*{letters[14]}${int(now * 1_000_000):x}.{name}"
+
+
+def _waiting(life: Life) -> Life:
+    return life._replace(turn_at=NEVER, sent_at=NEVER, done_at=NEVER)
 
 
 def _digest(seed: int, name: object) -> bytes:

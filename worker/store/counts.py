@@ -58,3 +58,25 @@ def books(session: Session, *run_ids: int) -> Books:
         first,
         last,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """How many texts of a run failed for one reason on one device. `result_code` None: not because of a phone."""
+
+    count: int
+    result_code: int | None
+    device: int | None
+    reason: str
+
+
+def failures(session: Session, run_id: int) -> list[Failures]:
+    """Why texts of a run failed, the most frequent reason first."""
+    count = sa.func.count()
+    query = (
+        sa.select(count, col(Recipient.result_code), col(Recipient.device), col(Recipient.reason))
+        .where(col(Recipient.run_id) == run_id, col(Recipient.state) == RecipientState.FAILED)
+        .group_by(col(Recipient.result_code), col(Recipient.device), col(Recipient.reason))
+        .order_by(count.desc(), col(Recipient.reason), col(Recipient.device))
+    )
+    return [Failures(*row) for row in session.execute(query)]

@@ -1,0 +1,77 @@
+"""The phones of an account, for people: what they sent, what waits there, their limit, and whether they are stuck."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session
+
+from campaigns.results import result_advice, result_words
+from scheduler.report import utc
+from scheduler.status_words import shown_time
+from worker.ceilings import Ceilings
+from worker.settings import Settings
+from worker.store import ceilings, devices
+from worker.store.counts import Failures
+from worker.store.devices import DeviceView, Stuck
+from worker.tuning import in_force
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device or SIM as `campaigns devices` shows it. `rate`: segments, as it is limited now; empty: not at all."""
+
+    seen: DeviceView
+    rate: str
+    stuck: Stuck | None
+
+    @property
+    def name(self) -> str:
+        """As `devices.use` names it."""
+        return str(self.seen.device) if self.seen.sim is None else f"{self.seen.device}|{self.seen.sim}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of `--json`."""
+        seen, stuck = self.seen, self.stuck
+        return {
+            "device": seen.device,
+            "sim": seen.sim,
+            "waiting": seen.waiting,
+            "sent": seen.sent,
+            "failed": seen.failed,
+            "last_sent_at": utc(seen.last_sent_at),
+            "rate": self.rate or None,
+            "stuck": None if stuck is None else {"since": utc(stuck.since), "oldest_at": utc(stuck.oldest_at)},
+        }
+
+
+def devices_of(session: Session, account_id: int, settings: Settings, *, now: datetime) -> Iterator[Device]:
+    """Every device and SIM that a text of the account went by."""
+    current = in_force(Ceilings.from_settings(settings), ceilings.ceilings_of(session, account_id), now)
+    stuck = {device.device: device for device in devices.stuck_devices(session, account_id)}
+    for seen in devices.devices_seen(session, account_id):
+        names = (str(seen.device), f"{seen.device}|{seen.sim}")
+        rate = next((current.device_rates[name] for name in names if name in current.device_rates), current.device_rate)
+        yield Device(seen, "" if rate is None else str(rate), stuck.get(seen.device))
+
+
+def stuck_words(stuck: Stuck, zone: ZoneInfo) -> str:
+    """What is wrong with a stuck phone, and what to do."""
+    texts = "1 text waits" if stuck.waiting == 1 else f"{stuck.waiting:,} texts wait"
+    return (
+        f"device {stuck.device} is stuck: {texts} there since {shown_time(stuck.oldest_at, zone)} and none goes; what "
+        "is not sent yet goes by the campaign's other devices, if it names some. See whether the phone is on, has a "
+        "connection and runs the gateway's app; it is used again as soon as it sends"
+    )
+
+
+def failure_words(found: Sequence[Failures]) -> Iterator[str]:
+    """Why texts failed: `9 the phone has no service (device 2): look where the phone lies ...`."""
+    for entry in found:
+        where = "" if entry.device is None else f" (device {entry.device})"
+        if entry.result_code is None:
+            yield f"{entry.count:,} {entry.reason or 'for no known reason'}{where}"
+        else:
+            yield f"{entry.count:,} {result_words(entry.result_code)}{where}: {result_advice(entry.result_code)}"

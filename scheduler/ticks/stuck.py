@@ -1,0 +1,81 @@
+"""Phones that hold texts and send none: noticed, left out of what is sent next, and taken back when they send again."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from campaigns.stuck import suspects
+from scheduler.ticks.follow import store_receipts
+from worker.gateway import GatewayError, MessageStatus
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.store import devices, runs
+from worker.store.devices import Waiting
+
+SAMPLE: Final = 6
+"""How many texts of a suspect are read before it is called stuck: what is known of them may be half an hour old."""
+
+LOOK_AGAIN: Final = timedelta(seconds=30)
+"""How long nothing is looked at after a look: counting what waits reads all that is followed."""
+
+UNSENT: Final = frozenset({MessageStatus.PENDING, MessageStatus.QUEUED})
+
+DEVICE_STUCK: Final = "device_stuck"
+DEVICE_MOVES: Final = "device_moves"
+"""The events of a phone that got stuck, and of one that sends again."""
+
+
+def stuck(runtime: Runtime, now: datetime) -> dict[str, int]:
+    """Look which phones are stuck, and which are not any more."""
+    limit = timedelta(seconds=runtime.settings.stuck_after_seconds)
+    with runtime.store.read() as session:
+        known = {device.device for device in devices.stuck_devices(session, runtime.account_id)}
+        if (not known and not devices.any_followed(session)) or not _is_time(runtime, limit):
+            return {"stuck": len(known)}
+        waiting = {entry.device: entry for entry in devices.stalled_devices(session, runtime.account_id)}
+    ages = {device: now - entry.oldest_at if entry.oldest_at else timedelta(0) for device, entry in waiting.items()}
+    found = suspects(ages, limit=limit) | (known & waiting.keys())
+    still = {device for device in found if _sends_nothing(runtime, waiting[device], is_known=device in known)}
+    return {"stuck": _record(runtime, [waiting[device] for device in sorted(still)], known - still, now)}
+
+
+def _is_time(runtime: Runtime, limit: timedelta) -> bool:
+    """A tenth of the limit between two looks, at most half a minute."""
+    at = runtime.clock.elapsed_seconds()
+    if at < runtime.next_stuck_look[0]:
+        return False
+    runtime.next_stuck_look[0] = at + min(LOOK_AGAIN, limit / 10).total_seconds()
+    return True
+
+
+def _sends_nothing(runtime: Runtime, device: Waiting, *, is_known: bool) -> bool:
+    """Whether the gateway still shows all of a sample as unsent. A failed read changes nothing about a phone."""
+    with runtime.store.read() as session:
+        ids = devices.sample_stalled(session, runtime.account_id, device, most=SAMPLE)
+    if not ids:
+        return False
+    try:
+        messages = [runtime.gateway.read_message(id_) for id_ in ids]
+    except GatewayError as error:
+        get_logger().warning("device.not_read", device=device.device, problem=str(error))
+        return is_known
+    shown = [message for message in messages if message is not None]
+    if shown:
+        store_receipts(runtime, shown)
+    return bool(shown) and all(message.status in UNSENT for message in shown)
+
+
+def _record(runtime: Runtime, still: Sequence[Waiting], moving: set[int], now: datetime) -> int:
+    if not still and not moving:
+        return 0
+    with runtime.store.write("stuck") as session:
+        for device in still:
+            if devices.record_stuck(session, runtime.account_id, device, now=now):
+                detail = {"device": device.device, "waiting": device.waiting}
+                runs.record_event(session, DEVICE_STUCK, now, detail=detail)
+                get_logger().warning("device.stuck", **detail)
+        for number in sorted(moving):
+            if devices.forget_stuck(session, runtime.account_id, number):
+                runs.record_event(session, DEVICE_MOVES, now, detail={"device": number})
+                get_logger().info("device.moves", device=number)
+    return len(still)

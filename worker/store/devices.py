@@ -1,0 +1,169 @@
+"""The phones of an account, as far as receipts show them: what waits there, what they sent, which are stuck."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from campaigns.lifecycle import RecipientState
+from worker.store.models import MessageGroup, StuckDevice
+from worker.store.moves import changed, recipients, runs
+
+groups = MessageGroup.__table__  # type: ignore[attr-defined]  # SQLModel adds it when the class is made
+
+
+MOVED: Final = (RecipientState.SENT, RecipientState.DELIVERED, RecipientState.FAILED)
+"""A phone that reports one of these works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a device has not sent though nothing newer was: how many texts, since when the oldest waits, above which ID.
+
+    `oldest_at` None: none; what waits there is older than what it sent.
+    """
+
+    device: int
+    waiting: int
+    oldest_at: datetime | None
+    above_id: int
+
+
+_of_groups = groups.join(recipients, recipients.c.batch_id == groups.c.batch_id).join(
+    runs, runs.c.id == recipients.c.run_id
+)
+# By the groups that are still polled, which are few: a run that is over costs nothing.
+_followed = (
+    groups.c.next_poll_at.is_not(None),
+    recipients.c.device.is_not(None),
+    recipients.c.gateway_id.is_not(None),
+    runs.c.account_id == sa.bindparam("b_account"),
+)
+_waits = recipients.c.state == RecipientState.ACCEPTED
+_FOLLOWED: Final = (
+    sa.select(recipients.c.device, sa.func.min(sa.case((_waits, recipients.c.gateway_id))))
+    .select_from(_of_groups)
+    .where(*_followed)
+    .group_by(recipients.c.device)
+)
+_device = recipients.c.device == sa.bindparam("b_device")
+_above = recipients.c.gateway_id > sa.bindparam("b_above")
+_NEWEST_MOVED: Final = (
+    sa.select(recipients.c.gateway_id)
+    .join(runs, runs.c.id == recipients.c.run_id)
+    .where(runs.c.account_id == sa.bindparam("b_account"), _device, _above, recipients.c.state.in_(MOVED))
+    .order_by(recipients.c.gateway_id.desc())
+    .limit(1)
+)
+_stalled = (*_followed, _device, _above, _waits)
+_STALLED: Final = (
+    sa.select(sa.func.count(), sa.func.min(recipients.c.accepted_at)).select_from(_of_groups).where(*_stalled)
+)
+
+
+def any_followed(session: Session) -> bool:
+    """Whether any message is waited for."""
+    query = select(MessageGroup.id).where(col(MessageGroup.next_poll_at).is_not(None))
+    return session.exec(query.limit(1)).first() is not None
+
+
+def stalled_devices(session: Session, account_id: int) -> list[Waiting]:
+    """Every device with messages that are still followed, and what of it waits behind everything that it sent."""
+    connection = session.connection()
+    found = []
+    for device, oldest_id in connection.execute(_FOLLOWED, {"b_account": account_id}).all():
+        if oldest_id is None:
+            found.append(Waiting(device, 0, None, 0))
+            continue
+        of_device = {"b_account": account_id, "b_device": device}
+        above = connection.execute(_NEWEST_MOVED, of_device | {"b_above": oldest_id - 1}).scalar() or oldest_id - 1
+        count, oldest_at = connection.execute(_STALLED, of_device | {"b_above": above}).one()
+        found.append(Waiting(device, count, oldest_at, above))
+    return found
+
+
+def sample_stalled(session: Session, account_id: int, device: Waiting, *, most: int) -> list[int]:
+    """Gateway IDs of what waits on a device: half of them the oldest, half the newest."""
+    waiting = sa.select(recipients.c.gateway_id).select_from(_of_groups).where(*_stalled).limit(max(1, most // 2))
+    of_device = {"b_account": account_id, "b_device": device.device, "b_above": device.above_id}
+    ids: set[int] = set()
+    for order in (recipients.c.gateway_id.asc(), recipients.c.gateway_id.desc()):
+        ids.update(session.connection().execute(waiting.order_by(order), of_device).scalars())
+    return sorted(ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A device that sends nothing: `waiting` texts, the oldest since `oldest_at`; noticed at `since`."""
+
+    device: int
+    waiting: int
+    oldest_at: datetime
+    since: datetime
+
+
+def stuck_devices(session: Session, account_id: int) -> list[Stuck]:
+    """The devices of the account that are stuck now."""
+    query = select(StuckDevice.device, StuckDevice.waiting, StuckDevice.oldest_at, StuckDevice.since)
+    rows = session.exec(query.where(StuckDevice.account_id == account_id).order_by(col(StuckDevice.device)))
+    return [Stuck(*row) for row in rows]
+
+
+def record_stuck(session: Session, account_id: int, device: Waiting, *, now: datetime) -> bool:
+    """It sends nothing. True: that is news."""
+    values = {"waiting": device.waiting, "oldest_at": device.oldest_at or now}
+    mine = (col(StuckDevice.account_id) == account_id, col(StuckDevice.device) == device.device)
+    if changed(session, sa.update(StuckDevice).where(*mine).values(**values)):
+        return False
+    session.execute(sa.insert(StuckDevice).values(account_id=account_id, device=device.device, since=now, **values))
+    return True
+
+
+def forget_stuck(session: Session, account_id: int, device: int) -> bool:
+    """It sends again. False: it was not stuck."""
+    mine = (col(StuckDevice.account_id) == account_id, col(StuckDevice.device) == device)
+    return bool(changed(session, sa.delete(StuckDevice).where(*mine)))
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceView:
+    """All that is known of a device or SIM: texts that wait there, texts it sent, when the last one."""
+
+    device: int
+    sim: int | None
+    waiting: int
+    sent: int
+    failed: int
+    last_sent_at: datetime | None
+
+
+def devices_seen(session: Session, account_id: int) -> list[DeviceView]:
+    """Every device and SIM that a message of the account went by, in their order. Reads every recipient."""
+
+    def count(*states: RecipientState) -> sa.ColumnElement[int]:
+        return sa.func.count(sa.case((recipients.c.state.in_(states), 1)))
+
+    query = (
+        sa.select(
+            recipients.c.device,
+            recipients.c.sim,
+            count(RecipientState.ACCEPTED),
+            count(RecipientState.SENT, RecipientState.DELIVERED),
+            count(RecipientState.FAILED),
+            sa.func.max(
+                sa.case(
+                    (
+                        recipients.c.state.in_([RecipientState.SENT, RecipientState.DELIVERED]),
+                        sa.func.coalesce(recipients.c.sent_at, recipients.c.accepted_at),
+                    )
+                )
+            ),
+        )
+        .join(runs, runs.c.id == recipients.c.run_id)
+        .where(runs.c.account_id == account_id, recipients.c.device.is_not(None))
+        .group_by(recipients.c.device, recipients.c.sim)
+        .order_by(recipients.c.device, sa.func.coalesce(recipients.c.sim, -1))
+    )
+    return [DeviceView(*row) for row in session.connection().execute(query)]
