@@ -252,5 +252,7 @@ def summary_json(summary: PlanSummary, expected: Forecast | None) -> dict[str, A
     values["counts"] = {state.value: count for state, count in summary.counts.items()}
     if expected is not None:
         ends = {"first_send_at": utc(expected.first_send_at), "last_send_at": utc(expected.last_send_at)}
-        values["forecast"] = {**ends, "limited_by": expected.limited_by or None, "too_late": expected.late}
+        days = [day.to_json() for day in expected.days]
+        limit = expected.limited_by or None
+        values["forecast"] = {**ends, "limited_by": limit, "too_late": expected.late, "days": days}
     return values

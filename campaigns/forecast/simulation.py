@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from heapq import heapify, heappop, heapreplace
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from campaigns.definition import Rate
@@ -28,6 +28,10 @@ class Day:
     date: date
     texts: int
     segments: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return {"date": self.date.isoformat(), "texts": self.texts, "segments": self.segments}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class _Simulation:
         self._zone = zone
         self._first_us = min(line.at[0] for line in lines)
         self._ideal_us = max(line.at[-1] for line in lines)
-        self._now_us = self._first_us
+        self._now_us = self._last_us = self._first_us
         self._floor_us = 0
         self._waited_us: dict[int, tuple[int, Limit]] = {}
         self._days: list[Day] = []
@@ -92,17 +96,17 @@ class _Simulation:
             cost = line.segments[place]
             start_us = max(since_us, self._now_us)
             way = self._gates.next_way(cost, start_us)
+            latest_us = line.latest[place]
             if way.at_us > horizon_us:
                 break
-            if way.at_us > line.latest[place]:
-                self._late += line.people[place]
-                self._advance(heap, line, index)
-                continue
             if way.because is not None:
                 self._blame(way.because, way.at_us - start_us)
-            if way.is_spent:
+            if way.is_spent and start_us <= latest_us:
                 self._floor_us = self._now_us = way.at_us  # who waited until then goes in the order of the plan
                 heap = self._heap()
+            elif way.at_us > latest_us:
+                self._late += line.people[place]
+                self._advance(heap, line, index)
             elif (opens_us := line.opens_us(way.at_us)) > way.at_us:
                 line.wait_until(opens_us)
                 if opens_us > horizon_us:
@@ -131,7 +135,7 @@ class _Simulation:
             heappop(heap)
 
     def _send(self, line: Line, at_us: int) -> None:
-        self._now_us = line.last_us = at_us
+        self._now_us = self._last_us = line.last_us = at_us
         line.first_us = min(line.first_us, at_us)
         texts, segments = line.people[line.next], line.segments[line.next]
         if at_us >= self._day_ends_us:
@@ -148,7 +152,7 @@ class _Simulation:
 
     def _found(self) -> Forecast:
         is_whole = all(line.next == len(line.at) for line in self._lines)
-        last_us = self._now_us
+        last_us = self._last_us
         decides = not is_whole or last_us - self._ideal_us > HARDLY * (last_us - self._first_us)
         waited = self._waited_us.values() if decides else ()
         _, slowest = max(waited, key=lambda entry: entry[0], default=(0, None))

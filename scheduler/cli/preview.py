@@ -212,10 +212,7 @@ def preview_json(seen: Preview) -> dict[str, Any]:
         "too_late": estimate.late if estimate else 0,
         "runs": [utc(moment) for moment in seen.runs],
         "reminders": [offset_json(offset) for offset in seen.reminders],
-        "days": [
-            {"date": day.date.isoformat(), "texts": day.texts, "segments": day.segments}
-            for day in (estimate.days if estimate else ())
-        ],
+        "days": [day.to_json() for day in estimate.days] if estimate else [],
         "zones": [
             {
                 "zones": group.zones.split(","),

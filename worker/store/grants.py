@@ -8,13 +8,10 @@ from sqlmodel import Session
 
 from campaigns.lifecycle import BatchState
 from worker.store import hot
-from worker.store.models import THROTTLED
+from worker.store.models import SPENT, THROTTLED
 from worker.store.moves import batches, changed, move_batch, runs
 
 attempts = hot.attempts
-
-SPENT: Final = "the budget of the day or month is spent"
-"""Why a batch waits for the end of a period."""
 
 WAITING: Final = (SPENT, THROTTLED)
 """What a changed limit may end."""

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from campaigns.lifecycle import BATCH_MOVES, BatchState, RecipientState, RunState, may_become
-from worker.store.models import Account, Attempt, AttemptState, MessageGroup, Suppression
+from worker.store.models import SPENT, Account, Attempt, AttemptState, MessageGroup, Suppression
 from worker.store.moves import batches, move_batch, move_recipients, recipients, runs
 
 accounts = Account.__table__  # type: ignore[attr-defined]  # SQLModel adds it when the class is made
@@ -66,7 +66,11 @@ LOAD_WORK: Final = (
     .outerjoin(_to_send, _to_send.c.batch_id == batches.c.id)
     .where(
         batches.c.id == _batch,
-        batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED]),
+        # Up to 256 jobs are left in the queue when a budget is spent: each would ask, and put all of its run off again.
+        sa.or_(
+            batches.c.state == BatchState.QUEUED,
+            sa.and_(batches.c.state == BatchState.PLANNED, batches.c.reason != SPENT),
+        ),
         runs.c.state == RunState.RUNNING,
     )
 )

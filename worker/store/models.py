@@ -127,6 +127,9 @@ class Run(SQLModel, table=True):
 THROTTLED = "waiting for the throttle"
 """The reason of a batch that had its turn and got no slot: it takes the next one and is not counted again."""
 
+SPENT = "the budget of the day or month is spent"
+"""The reason of a batch that waits for the end of a budget's period: a job that it still has leads nowhere."""
+
 _THROTTLED_ONLY = sa.text(f"reason = '{THROTTLED}'")
 
 

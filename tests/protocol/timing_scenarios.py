@@ -1,0 +1,146 @@
+"""Campaigns at random: zones, days on which clocks change, windows, spreads, rates, budgets, people."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from hypothesis import strategies as st
+
+ZONES: Final = (
+    "Europe/Rome", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kathmandu", "America/Santiago",
+    "Pacific/Chatham", "Asia/Tokyo",
+)  # fmt: skip
+
+DAYS: Final = (
+    date(2026, 3, 7), date(2026, 3, 28), date(2026, 4, 4), date(2026, 9, 5), date(2026, 9, 26), date(2026, 10, 3),
+    date(2026, 10, 24), date(2026, 10, 31), date(2026, 2, 14), date(2026, 3, 21), date(2026, 6, 10),
+)  # fmt: skip
+"""Days before clocks change in one of the zones, and one on which nothing happens."""
+
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+LONG: Final = "x" * 170
+"""A text of two segments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A window by the clock; it goes over midnight where `to` is not after `since`."""
+
+    days: tuple[int, ...]
+    since: time
+    to: time
+
+    def is_open(self, wall: datetime) -> bool:
+        """Whether clocks that show `wall` (naive) allow sending."""
+        at, today = wall.time(), wall.weekday()
+        if self.since < self.to:
+            return today in self.days and self.since <= at < self.to
+        return (today in self.days and at >= self.since) or ((today - 1) % 7 in self.days and at < self.to)
+
+    def __str__(self) -> str:
+        days = ",".join(WEEKDAYS[day] for day in self.days)
+        return f"{{days: '{days}', from: '{self.since:%H:%M}', to: '{self.to:%H:%M}'}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A row of the table: `number` places; `zone` is in its column."""
+
+    number: int
+    zone: str
+    is_long: bool
+
+    @property
+    def phone(self) -> str:
+        return f"+39333{self.number:07}"
+
+    @property
+    def segments(self) -> int:
+        return 2 if self.is_long else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One campaign, dropped at `now`. `rate` is a count and the seconds it is for; `start` is naive."""
+
+    now: datetime
+    zone: str
+    is_local: bool
+    start: datetime | None
+    window: Opening | None
+    spread: timedelta | None
+    within: timedelta | None
+    holds: bool
+    rate: tuple[int, int] | None
+    daily: int | None
+    batch_size: int
+    people: tuple[Person, ...]
+
+    def zone_of(self, person: Person) -> ZoneInfo:
+        """Whose clocks count for a person."""
+        return ZoneInfo(person.zone if self.is_local else self.zone)
+
+    @property
+    def table(self) -> str:
+        """The audience as CSV, with one row twice and one without a number."""
+        rows = [f"{person.phone},{person.zone},{LONG if person.is_long else 'x'}" for person in self.people]
+        return "\n".join(["number,timezone,text", *rows, rows[0], f"12,{self.zone},x"]) + "\n"
+
+    @property
+    def file(self) -> str:
+        """The campaign file; the audience is in `sale.csv`."""
+        schedule = [f"timezone: {self.zone}", f"local_time: {'recipient' if self.is_local else 'campaign'}"]
+        if self.start is not None:
+            schedule.append(f"start: {self.start:%Y-%m-%d %H:%M}")
+        if self.window is not None:
+            schedule.append(f"window: {self.window}")
+        if self.spread is not None:
+            schedule.append(f"spread: {self.spread // timedelta(minutes=1)}m")
+        if self.within is not None:
+            otherwise = "hold" if self.holds else "skip"
+            schedule.append(f"if_late: {{within: {self.within // timedelta(minutes=1)}m, otherwise: {otherwise}}}")
+        limits = [f"batch_size: {self.batch_size}"]
+        if self.rate is not None:
+            limits.append(f"rate: {self.rate[0]}/{'minute' if self.rate[1] == 60 else 'hour'}")
+        if self.daily is not None:
+            limits.append(f"daily: {self.daily}")
+        return (
+            "campaign: sale\nmessage: '{{ text }}'\naudience: {file: sale.csv}\n"
+            f"schedule: {{{', '.join(schedule)}}}\nthroughput: {{{', '.join(limits)}}}\n"
+        )
+
+
+MINUTE: Final = timedelta(minutes=1)
+quarters = st.integers(0, 95).map(lambda quarter: time(quarter // 4, quarter % 4 * 15))
+openings = st.builds(
+    lambda days, hours: Opening(tuple(sorted(days)), *hours),
+    st.frozensets(st.integers(0, 6), min_size=2),
+    st.tuples(quarters, quarters).filter(lambda hours: hours[0] != hours[1]),
+)
+people = st.lists(st.tuples(st.sampled_from(ZONES), st.booleans()), min_size=1, max_size=14).map(
+    lambda rows: tuple(Person(number, *row) for number, row in enumerate(rows))
+)
+
+
+@st.composite
+def scenarios(draw: st.DrawFn) -> Scenario:
+    """Scenarios that make sense: what contradicts itself is refused before anything happens."""
+    day = draw(st.sampled_from(DAYS))
+    now = datetime.combine(day, draw(quarters), UTC)
+    ahead = draw(st.none() | st.integers(-4, 3 * 96))
+    start = None if ahead is None else now.replace(tzinfo=None) + ahead * 15 * MINUTE
+    return Scenario(
+        now=now,
+        zone=draw(st.sampled_from(ZONES)),
+        is_local=draw(st.booleans()),
+        start=start,
+        window=draw(st.none() | openings),
+        spread=draw(st.none() | st.sampled_from([10 * MINUTE, 60 * MINUTE, 180 * MINUTE])),
+        within=draw(st.none() | st.sampled_from([30 * MINUTE, 120 * MINUTE, 24 * 60 * MINUTE])),
+        holds=draw(st.booleans()),
+        rate=draw(st.none() | st.sampled_from([(2, 60), (10, 60), (5, 3600), (20, 3600)])),
+        daily=draw(st.none() | st.integers(2, 12)),
+        batch_size=draw(st.sampled_from([1, 2, 5])),
+        people=draw(people),
+    )
