@@ -9,12 +9,14 @@ from sqlmodel import Session
 
 from campaigns.numbers import InvalidNumber, Normaliser, mask
 from campaigns.optout import Meaning, Meanings
+from scheduler.report import utc
 from worker.gateway import Message, MessageStatus
 from worker.logs import get_logger
 from worker.settings import Settings
-from worker.store import inbound, suppressions, unsubscriptions
+from worker.store import inbound, suppressions
 from worker.store.engine import Store
 from worker.store.inbound import Answer, Incoming
+from worker.store.notices import tell
 from worker.store.suppressions import REPLY, Entry
 
 
@@ -36,6 +38,7 @@ def take_in(
     with store.write("replies") as session:
         stored = inbound.store_replies(session, account_id, replies, came_by=came_by, now=now)
         _act(session, account_id, stored, now)
+        _tell(session, stored, settings.reply_webhook.get_secret_value(), now)
     for answer in stored:
         if answer.meaning in {Meaning.STOP, Meaning.START}:
             get_logger().info(
@@ -80,20 +83,47 @@ def _act(session: Session, account_id: int, stored: Iterable[Answer], now: datet
     wishes = [answer for answer in stored if answer.meaning in {Meaning.STOP, Meaning.START}]
     last = inbound.last_wishes(session, account_id, {answer.number for answer in wishes})
     current = [answer for answer in wishes if last[answer.number] == answer.gateway_id]
-    opt_out(session, [answer for answer in current if answer.meaning is Meaning.STOP], now)
+    stops = [answer for answer in current if answer.meaning is Meaning.STOP]
+    suppressions.suppress(session, [opt_out_of(answer) for answer in stops], now=now)
     back = {answer.number for answer in current if answer.meaning is Meaning.START}
     if back:
         suppressions.release(session, back, now=now, source=REPLY)
 
 
-def opt_out(session: Session, replies: Collection[Answer], now: datetime) -> int:
-    """Whoever wrote these gets nothing more, of any kind, and leaves the gateway's lists; how many had not so far."""
-    entries = [Entry(answer.number, "", _quoted(answer.text), REPLY, answer.received_at) for answer in replies]
-    added = suppressions.suppress(session, entries)
-    unsubscriptions.ask(session, {entry.number for entry in entries}, now=now)
-    return added
+def _tell(session: Session, stored: Iterable[Answer], target: str, now: datetime) -> None:
+    """Every reply to the reply webhook, with number and text: that is what it is for."""
+    if not target:
+        return
+    for answer in stored:
+        name = f"reply:{answer.account_id}:{answer.gateway_id}"
+        body = {
+            "id": name,
+            "event": "reply",
+            "at": utc(now),
+            "number": answer.number,
+            "text": answer.text,
+            "meaning": answer.meaning.value,
+            "received_at": utc(answer.received_at),
+            "campaign": answer.campaign,
+            "run": answer.run_id,
+            "device": answer.device,
+            "sim": answer.sim,
+        }
+        tell(
+            session,
+            key=name,
+            channel="reply_webhook",
+            target=target,
+            event="reply",
+            body=body,
+            run_id=answer.run_id,
+            now=now,
+        )
 
 
-def _quoted(text: str) -> str:
-    words = " ".join(text.split())
-    return f"replied {words if len(words) <= 60 else words[:59] + '…'}"
+def opt_out_of(answer: Answer) -> Entry:
+    """What a stop is on the list as: of any kind, in the person's own words."""
+    words = " ".join(answer.text.split())
+    return Entry(
+        answer.number, "", f"replied {words if len(words) <= 60 else words[:59] + '…'}", REPLY, answer.received_at
+    )

@@ -94,10 +94,11 @@ def _harmless(row: Exported) -> Sequence[object]:
         [row.reason[:1], row.variant[:1], row.text[:1], (row.group_id or "")[:1], (row.reply or "")[:1]]
     ) and _NUMBER.fullmatch(row.number):
         return row
-    return [_harmless_cell(cell) for cell in row]
+    return [harmless_cell(cell) for cell in row]
 
 
-def _harmless_cell(cell: object) -> object:
+def harmless_cell(cell: object) -> object:
+    """The cell with an apostrophe in front where a spreadsheet would compute it; phone numbers never get one."""
     if isinstance(cell, str) and cell[:1] in _FORMULA and not _NUMBER.fullmatch(cell):
         return f"'{cell}"
     return cell

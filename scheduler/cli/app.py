@@ -21,6 +21,7 @@ from scheduler.cli import (
     running,
     sample,
     setup,
+    suppress,
     throttle,
     why,
 )
@@ -78,7 +79,7 @@ def _campaigns(
 
 for group in (
     *(files, running, sample, books, why, control, approve),
-    *(throttle, held, recovery, account, devices, setup, move, doctor),
+    *(throttle, held, recovery, account, devices, suppress, setup, move, doctor),
 ):
     group.register(app)
 

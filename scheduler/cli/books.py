@@ -1,16 +1,14 @@
 """`status`, `export`: how far campaigns are, and what became of everybody."""
 
-import os
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TextIO
 
 import typer
 
+from scheduler.cli.destination import standard_output, whole_file
 from scheduler.cli.options import AsJson, RunNumber, Slug
 from scheduler.cli.output import clear_screen, print_json, say, warn
 
@@ -96,7 +94,7 @@ def export(
             run = latest_run(session, campaign, number_of_run)
             is_whole = number_of_run is None and day_of(run.moment)
             run_ids = every_day(session, run.campaign_id) if is_whole else [run.id]
-        with _whole_file(output) if output else _standard_output() as stream:
+        with whole_file(output) if output else standard_output() as stream:
             count = _write(store, run_ids, stream, Format.JSONL if json else form, raw=raw)
     if output:
         warn(f"wrote {count:,} recipients to {output}")
@@ -108,23 +106,3 @@ def _write(store: "Store", run_ids: Sequence[int], stream: TextIO, form: Format,
     if form is Format.JSONL:
         return sum(write_jsonl(store, run_id, stream) for run_id in run_ids)
     return sum(write_csv(store, id_, stream, raw=raw, header=not place) for place, id_ in enumerate(run_ids))
-
-
-@contextmanager
-def _whole_file(path: Path) -> Iterator[TextIO]:
-    """A file that takes the place of `path` when the block ends well, and vanishes when it does not."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with draft.open("w", encoding="utf-8", newline="") as stream:
-            yield stream
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-@contextmanager
-def _standard_output() -> Iterator[TextIO]:
-    """Standard output in UTF-8, whatever the locale: what is exported is a file, redirected or not."""
-    sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]  # a TextIOWrapper
-    yield sys.stdout
-    sys.stdout.flush()

@@ -80,7 +80,7 @@ def preview(
     placer = Placer(definition.schedule, now, firing=runs[0] if runs else None)
     plan = plan_recipients(definition, placer=placer, suppressed=people.suppressed)
     if definition.schedule.remind is not None:
-        plan = plan_reminders(definition, now)
+        plan = plan_reminders(definition, now, suppressed=people.suppressed)
     offsets = Offsets()
     limits = limits_of(definition, settings)
     requests, reasons, agenda = 0, dict[RecipientState, list[str]](), Agenda(definition.schedule)

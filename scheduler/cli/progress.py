@@ -1,7 +1,7 @@
 """What `campaigns status` shows."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,20 +11,24 @@ from sqlmodel import Session
 from campaigns.approval import command
 from campaigns.clock import SystemClock
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.optout import Meaning
 from scheduler.approving import awaited
 from scheduler.cli.output import local_time, print_facts, print_groups, print_run, print_table, say, state_words
 from scheduler.cli.reading import latest_run
 from scheduler.devices import failure_words, stuck_words
+from scheduler.opt_out_words import counted
 from scheduler.report import run_summary
 from scheduler.throttling import Limit, slowed_devices
 from worker.definitions import Definitions
 from worker.store.counts import Books, Failures, books, failures
 from worker.store.devices import Stuck, stuck_devices
 from worker.store.engine import Store
+from worker.store.inbound import count_replies
 from worker.store.outlook import Outlook, outlook
 from worker.store.reminders import day_of, every_day
 from worker.store.repetitions import moment_of
 from worker.store.runs import ONCE, TEST_PREFIX, RunView, campaign_runs, list_runs
+from worker.store.unsubscriptions import reached_all_the_same
 from worker.store.variants import GroupOutcome, group_outcomes
 
 R = RecipientState
@@ -55,6 +59,8 @@ class Progress:
     awaits: str = ""  # the hash that has to be approved
     failures: tuple[Failures, ...] = ()  # the same
     stuck: tuple[Stuck, ...] = ()
+    replies: Mapping[Meaning, int] = field(default_factory=dict)  # likewise
+    reached: int = 0  # people who had opted out and stood on the contact list that it went to all the same
 
 
 OTHERS = 10
@@ -88,6 +94,8 @@ def read_progress(store: Store, slug: str | None, number: int | None = None) -> 
                 awaited(run, definitions.get(run.definition_id)) if run.started_at is None else "",
                 tuple(failures(session, run.id)) if slug is not None else (),
                 stuck.get(run.account_id, ()),
+                count_replies(session, *days.get(run.id, [run.id])) if slug is not None else {},
+                reached_all_the_same(session, run.id),
             )
             for run in runs
         ]
@@ -118,7 +126,13 @@ def _days(session: Session, run: RunView) -> list[int]:
 
 def summaries(seen: Sequence[Progress]) -> Iterator[dict[str, Any]]:
     """The objects of `--json`."""
-    return (run_summary(entry.run, entry.books, entry.groups, awaits=entry.awaits) for entry in seen)
+    return (run_summary(entry.run, entry.books, entry.groups, awaits=entry.awaits) | _answered(entry) for entry in seen)
+
+
+def _answered(entry: Progress) -> dict[str, Any]:
+    replies = {meaning.value: count for meaning, count in entry.replies.items()}
+    alarm = {"reached_though_opted_out": entry.reached} if entry.reached else {}
+    return ({"replies": replies} if replies else {}) | alarm
 
 
 def show_progress(seen: Sequence[Progress], zone: ZoneInfo, *, in_detail: bool) -> None:
@@ -133,7 +147,7 @@ def show_progress(seen: Sequence[Progress], zone: ZoneInfo, *, in_detail: bool) 
             *(f"{sum(entry.books.by_state.get(state, 0) for state in states):,}" for states in COLUMNS.values()),
             f"{entry.books.audience:,}",
             local_time(entry.run.started_at, zone),
-            "; ".join(why for why in (_rehearsal(entry.run), waits_for(entry, zone)) if why),
+            "; ".join(why for why in (_rehearsal(entry.run), _alarm(entry), waits_for(entry, zone)) if why),
         )
         for entry in seen
     ]
@@ -156,12 +170,21 @@ def _show_one(entry: Progress, zone: ZoneInfo) -> None:
             ("batches", ", ".join(f"{n:,} {state_words(state.value)}" for state, n in sorted(batches.items()))),
             ("in flight", f"{in_flight:,} of them" if in_flight else ""),
             ("now", waits_for(entry, zone)),
+            ("replies", counted(entry.replies)),
+            ("alarm", _alarm(entry)),
             ("phones", "\n".join(_phones(entry, zone))),
             ("failed", "\n".join(failure_words(entry.failures))),
             ("run", _moment(entry.run, zone)),
             ("other runs", "\n".join(_other(run, zone) for run in entry.others)),
         ]
     )
+
+
+def _alarm(entry: Progress) -> str:
+    if not entry.reached:
+        return ""
+    who = "1 person" if entry.reached == 1 else f"{entry.reached:,} people"
+    return f"{who} who had opted out stood on the contact list in spite of it, and got the text"
 
 
 def _moment(run: RunView, zone: ZoneInfo) -> str:

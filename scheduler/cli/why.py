@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from scheduler.story_words import Chapter
     from worker.settings import Settings
     from worker.store.engine import Store
+    from worker.store.inbound import Answer
+    from worker.store.suppressions import Entry
 
 
 def register(app: typer.Typer) -> None:
@@ -27,10 +29,12 @@ def why(
 ) -> None:
     """Tell one person's full story, the newest campaign first.
 
-    What was planned, each attempt and its evidence, receipts, and the cause of the state. The number is shown in
-    full, and with --json the text, too.
+    What was planned, each attempt and its evidence, receipts, replies, and the cause of the state. The number is
+    shown in full, and with --json the texts, too.
     """
+    from campaigns.lifecycle import RecipientState
     from scheduler.cli.reading import existing_store
+    from scheduler.opt_out_words import entry_json, opt_out_lines, reply_json
     from scheduler.story_words import chapter_json, chapter_lines
     from worker.settings import load_settings
 
@@ -38,13 +42,25 @@ def why(
     wanted = _as_written(number, settings)
     with existing_store(settings) as store:
         chapters = [] if store is None else _chapters(store, wanted)
+        entries, replies = ([], []) if store is None else _wishes(store, wanted)
     if json:
-        print_json({"number": wanted[0], "story": [chapter_json(chapter, settings.zone) for chapter in chapters]})
+        print_json(
+            {
+                "number": wanted[0],
+                "suppressions": [entry_json(entry) for entry in entries],
+                "replies": [reply_json(reply) for reply in replies],
+                "story": [chapter_json(chapter, settings.zone) for chapter in chapters],
+            }
+        )
         return
-    if not chapters:
+    is_in_doubt = any(chapter.row.state is RecipientState.IN_DOUBT for chapter in chapters)
+    told = list(opt_out_lines(entries, replies, settings.zone, is_in_doubt=is_in_doubt))
+    if not chapters and not told:
         say(f"{wanted[0]} is in no campaign")
         return
     say(wanted[0])
+    for line in told:
+        say(f"  {line}")
     for chapter in chapters:
         say("")
         for line in chapter_lines(chapter, settings.zone):
@@ -59,6 +75,14 @@ def _as_written(number: str, settings: "Settings") -> list[str]:
         return list(dict.fromkeys([Normaliser(settings.region).normalise(number), number]))
     except InvalidNumber:
         return [number]
+
+
+def _wishes(store: "Store", numbers: list[str]) -> "tuple[list[Entry], list[Answer]]":
+    from worker.store.inbound import replies_of
+    from worker.store.suppressions import history
+
+    with store.read() as session:
+        return history(session, numbers), replies_of(session, numbers)
 
 
 def _chapters(store: "Store", numbers: list[str]) -> "list[Chapter]":

@@ -36,22 +36,22 @@ def replies(runtime: Runtime, now: datetime) -> dict[str, int]:
     at = runtime.clock.elapsed_seconds()
     if at < runtime.next_looks.get(_NEXT, at):
         return {"reads": 0, "replies": 0}
-    runtime.next_looks[_NEXT] = at + runtime.settings.reply_poll_seconds
     with runtime.store.read() as session:
         if not inbound.has_sent(session, runtime.account_id):
             return {"reads": 0, "replies": 0}
         until = inbound.read_until(session, runtime.account_id)
+    runtime.next_looks[_NEXT] = at + runtime.settings.reply_poll_seconds
     goes_back = at >= runtime.next_looks.get(_NEXT_BACK, at)
     start = (until or now) - OVERLAP
     if goes_back:
         start = min(start, now - LOOK_BACK)
-    reads, stored, is_whole = _read(runtime, start, now)
+    reads, stored, is_whole = _read(runtime, start, now, goes_back=goes_back)
     if is_whole and goes_back:
         runtime.next_looks[_NEXT_BACK] = at + LOOK_BACK_AGAIN.total_seconds()
     return {"reads": reads, "replies": stored}
 
 
-def _read(runtime: Runtime, start: datetime, now: datetime) -> tuple[int, int, bool]:
+def _read(runtime: Runtime, start: datetime, now: datetime, *, goes_back: bool) -> tuple[int, int, bool]:
     """Read and store from `start` on: reads, replies stored, and whether every read succeeded."""
     reads = stored = 0
     for begin, end in _slices(start, now + OVERLAP):
@@ -64,7 +64,7 @@ def _read(runtime: Runtime, start: datetime, now: datetime) -> tuple[int, int, b
         stored += take_in(
             runtime.store, runtime.settings, runtime.account_id, messages, came_by="poll", now=now
         ).total()
-        _remember(runtime, min(end, now), has_news=bool(stored))
+        _remember(runtime, min(end, now), has_news=goes_back or stored > 0)
     return reads, stored, True
 
 

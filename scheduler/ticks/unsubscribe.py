@@ -14,10 +14,14 @@ CALLS_PER_TICK: Final = 50
 
 FIRST_PAUSE: Final = timedelta(seconds=5)
 LONGEST_PAUSE: Final = timedelta(minutes=10)
+_NEXT: Final = "unsubscribe"
 
 
 def unsubscribe(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Carry out what is due; what fails is tried again, with pauses that double."""
+    at = runtime.clock.elapsed_seconds()
+    if at < runtime.next_looks.get(_NEXT, at):
+        return {"due": 0, "done": 0}
     with runtime.store.read() as session:
         tasks = unsubscriptions.due(session, runtime.account_id, now, limit=CALLS_PER_TICK)
     done = 0
@@ -31,7 +35,9 @@ def unsubscribe(runtime: Runtime, now: datetime) -> dict[str, int]:
             )
             with runtime.store.write("unsubscribe_failed") as session:
                 unsubscriptions.record_failed(session, task.id, str(error), next_try_at=now + pause)
-            break  # whatever is wrong is wrong for the others, too: they stay due
+            # Whatever is wrong may be wrong for the others, too: they stay due, and are not tried at once.
+            runtime.next_looks[_NEXT] = at + FIRST_PAUSE.total_seconds()
+            break
         done += 1
         with runtime.store.write("unsubscribed") as session:
             unsubscriptions.record_done(session, task.id, runtime.clock.now())

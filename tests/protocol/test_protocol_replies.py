@@ -88,7 +88,7 @@ def test_start_brings_back_who_had_written_stop(sent: Bench) -> None:
 def test_start_does_not_undo_what_a_person_entered(sent: Bench) -> None:
     with sent.store.write() as session:
         entry = suppressions.Entry(ANNA, "", "asked by phone", "command", sent.clock.now())
-        suppressions.suppress(session, [entry])
+        suppressions.suppress(session, [entry], now=sent.clock.now())
     sent.gateway.receive(ANNA, "START")
     sent.pass_time(POLL)
     assert suppressed(sent) == {ANNA}

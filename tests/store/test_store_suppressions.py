@@ -26,7 +26,7 @@ def entry(place: int, *, kind: str = "", source: str = "command") -> Entry:
 
 def suppress(world: World, entries: Iterable[Entry]) -> int:
     with world.store.write() as session:
-        return suppressions.suppress(session, list(entries))
+        return suppressions.suppress(session, list(entries), now=NOW)
 
 
 def test_a_number_is_on_the_list_once(world: World) -> None:
@@ -109,7 +109,7 @@ def test_who_comes_back_is_in_later_plans_and_not_in_this_one(world: World) -> N
     run_id = world.run(people(2))
     suppress(world, [entry(0)])
     with world.store.write() as session:
-        assert suppressions.release(session, [number(0)], now=NOW) == 1
+        assert suppressions.release(session, [number(0)], now=NOW) == {number(0)}
     assert world.states(run_id) == Counter({P.SUPPRESSED: 1, P.PENDING: 1})
     with world.store.read() as session:
         assert not suppressions.any_in_force(session)
@@ -120,7 +120,7 @@ def test_who_comes_back_is_in_later_plans_and_not_in_this_one(world: World) -> N
 def test_a_reply_ends_what_a_reply_began_and_nothing_else(world: World) -> None:
     suppress(world, [entry(0), entry(1, source=REPLY)])
     with world.store.write() as session:
-        assert suppressions.release(session, [number(0), number(1)], now=NOW, source=REPLY) == 1
+        assert suppressions.release(session, [number(0), number(1)], now=NOW, source=REPLY) == {number(1)}
     with world.store.read() as session:
         assert [e.number for e in suppressions.in_force(session)] == [number(0)]
 

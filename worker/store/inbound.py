@@ -131,6 +131,11 @@ def answers(session: Session, *where: sa.ColumnElement[bool]) -> list[Answer]:
     return [Answer(**row | {"meaning": Meaning(row["meaning"])}) for row in found]
 
 
+def replies_of(session: Session, numbers: Collection[str]) -> list[Answer]:
+    """Everything that these numbers ever wrote."""
+    return answers(session, col(Inbound.number).in_(sorted(numbers)))
+
+
 def last_wishes(session: Session, account_id: int, numbers: Collection[str]) -> dict[str, int]:
     """By number the gateway's ID of its last STOP or START: an older one that comes late decides nothing."""
     found: dict[str, int] = {}
@@ -159,9 +164,10 @@ def mark_reviewed(session: Session, ids: Collection[int], now: datetime) -> int:
     return changed(session, sa.update(Inbound).where(*waiting).values(reviewed_at=now))
 
 
-def count_replies(session: Session, run_id: int) -> dict[Meaning, int]:
-    """How many replies to a run there are, by what they mean."""
-    query = select(Inbound.meaning, sa.func.count()).where(Inbound.run_id == run_id).group_by(col(Inbound.meaning))
+def count_replies(session: Session, *run_ids: int) -> dict[Meaning, int]:
+    """How many replies to these runs there are, by what they mean."""
+    counted = select(Inbound.meaning, sa.func.count()).where(col(Inbound.run_id).in_(run_ids))
+    query = counted.group_by(col(Inbound.meaning))
     found = {Meaning(meaning): count for meaning, count in session.exec(query)}
     return {meaning: found[meaning] for meaning in Meaning if meaning in found}
 

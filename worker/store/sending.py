@@ -18,6 +18,7 @@ from sqlmodel import Session, col, select
 from campaigns.capping import Cap
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.segments import segmentation
+from worker.logs import get_logger
 from worker.store import accounts, hot, unsubscriptions
 from worker.store.capping import is_passed
 from worker.store.models import Attempt, AttemptState, Recipient
@@ -382,6 +383,9 @@ def record_list_accepted(
         seen.add(person.number)
     if rows:
         session.execute(sa.insert(Recipient), rows)
+        reached = unsubscriptions.note_reached(session, intent.run_id, seen, now=now)
+        if reached:
+            get_logger().error("opt_out.reached", run=intent.run_id, list=intent.list_id, people=len(reached))
         placements = [person.placed for person in people]
         add_groups(session, intent.run_id, intent.batch_id, placements, now=now, first_poll_at=first_poll_at)
         accounts.raise_floor(session, intent.account_id, max(p.gateway_id for p in placements))

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import NEVER_SENT, BatchState, RecipientState
-from worker.store import hot
+from worker.store import hot, unsubscriptions
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.models import Account, Run, Suppression
-from worker.store.moves import batches, changed, move_batch, move_recipients, recipients
+from worker.store.moves import batches, move_batch, move_recipients, recipients
 
 REPLY: Final = "reply"
 """The source of a suppression that the person asked for in a reply: the only one that a reply (START) can end."""
@@ -34,8 +34,10 @@ class Entry:
     ended_at: datetime | None = None
 
 
-def suppress(session: Session, entries: Collection[Entry]) -> int:
-    """Put numbers on the list, and take them out of what is planned; how many were not on it.
+def suppress(session: Session, entries: Collection[Entry], *, now: datetime) -> int:
+    """Put numbers on the list, take them out of what is planned, have them taken off the gateway's contact lists.
+
+    How many were not on it. Only an entry for any kind is one for the gateway's lists, which know no kinds.
 
     From the commit on no intent is made for them, not even by a transaction that was under way: on PostgreSQL an intent
     holds a share of its account's lock, which this waits for, and reads the list only once it has it.
@@ -51,7 +53,10 @@ def suppress(session: Session, entries: Collection[Entry]) -> int:
     ]
     added = len(session.execute(insert_missing(session, Suppression).returning(col(Suppression.id)), rows).all())
     for kind in {e.kind for e in entries}:
-        _take_out(session, sorted({e.number for e in entries if e.kind == kind}), kind)
+        numbers = sorted({e.number for e in entries if e.kind == kind})
+        _take_out(session, numbers, kind)
+        if not kind:
+            unsubscriptions.ask(session, numbers, now=now)
     return added
 
 
@@ -86,19 +91,20 @@ def lower_totals(session: Session, *where: sa.ColumnElement[bool]) -> None:
 
 def release(
     session: Session, numbers: Collection[str], *, now: datetime, kind: str | None = None, source: str | None = None
-) -> int:
-    """Take numbers off the list, where `kind` and `source` fit (None: whatever they are); how many entries ended.
+) -> set[str]:
+    """Take numbers off the list, where `kind` and `source` fit (None: whatever they are); those that were on it.
 
     Who was suppressed in a campaign stays so there: only later plans have the number again.
     """
-    ended = 0
+    ended: set[str] = set()
     for part in in_parts(sorted(numbers)):
         where: list[sa.ColumnElement[bool]] = [col(Suppression.number).in_(part), _in_force]
         if kind is not None:
             where.append(col(Suppression.kind) == kind)
         if source is not None:
             where.append(col(Suppression.source) == source)
-        ended += changed(session, sa.update(Suppression).where(*where).values(ended_at=now))
+        statement = sa.update(Suppression).where(*where).values(ended_at=now)
+        ended.update(session.scalars(statement.returning(col(Suppression.number))))
     return ended
 
 

@@ -8,8 +8,9 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.numbers import mask
 from worker.store.bulk import in_parts, insert_missing
-from worker.store.models import Batch, Run, Suppression, Unsubscription
+from worker.store.models import Batch, Event, Run, Suppression, Unsubscription
 from worker.store.moves import changed
 
 TRIES: Final = 8
@@ -132,3 +133,30 @@ def record_failed(session: Session, task_id: int, problem: str, *, next_try_at: 
     return bool(
         changed(session, failed.values(tries=Unsubscription.tries + 1, problem=problem, next_try_at=next_try_at))
     )
+
+
+REACHED: Final = "opt_out.reached"
+"""The event of a send to a contact list whose reply named people who had opted out."""
+
+
+def note_reached(session: Session, run_id: int, numbers: Collection[str], *, now: datetime) -> set[str]:
+    """Which of the people whom a contact list brought had opted out; noted as an event, for `status` to tell."""
+    kind = session.exec(select(Run.kind).where(Run.id == run_id)).one()
+    reached: set[str] = set()
+    for part in in_parts(sorted(numbers)):
+        query = select(Suppression.number).where(
+            col(Suppression.number).in_(part),
+            col(Suppression.ended_at).is_(None),
+            col(Suppression.kind).in_(["", kind]),
+        )
+        reached.update(session.exec(query))
+    if reached:
+        detail = {"people": len(reached), "numbers": [mask(number) for number in sorted(reached)[:20]]}
+        session.add(Event(at=now, name=REACHED, run_id=run_id, detail=detail))
+    return reached
+
+
+def reached_all_the_same(session: Session, run_id: int) -> int:
+    """How many people who had opted out a run reached through a contact list."""
+    query = select(Event.detail).where(Event.run_id == run_id, Event.name == REACHED)
+    return sum(int(detail["people"]) for detail in session.exec(query))

@@ -275,4 +275,7 @@ def test_an_unknown_number_is_no_error(cli: Cli, world: HeldWorld, number: str) 
 def test_without_any_database_nobody_is_in_a_campaign(cli: Cli) -> None:
     result = cli("why", NUMBERS[0], "--json")
 
-    assert (result.exit_code, json.loads(result.stdout)) == (0, {"number": NUMBERS[0], "story": []})
+    assert (result.exit_code, json.loads(result.stdout)) == (
+        0,
+        {"number": NUMBERS[0], "suppressions": [], "replies": [], "story": []},
+    )

@@ -1,0 +1,92 @@
+"""The list of opt-outs as a table: read row by row, bad rows told and left out; written so that it reads back."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TextIO
+
+from campaigns.audience import AudienceRow, open_source
+from campaigns.definition import Kind
+from campaigns.numbers import InvalidNumber, Normaliser
+from scheduler.report import harmless_cell, utc
+from worker.store.suppressions import Entry
+
+KEPT: Final = 1_000
+"""So many bad rows are kept to be told; the others are counted."""
+
+COLUMNS: Final = ("number", "kind", "since", "source", "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that cannot be used, and why."""
+
+    line: int
+    problem: str
+
+
+class OptOutFile:
+    """The numbers of a table. Its counts are right once its chunks were read to the end; `bad` are the first bad rows.
+
+    `kind` and `reason` win over the table's columns of these names. Raises `AudienceProblem` for an unusable table.
+    """
+
+    def __init__(
+        self, path: Path, number_column: str, region: str | None, *, kind: str, reason: str, now: datetime
+    ) -> None:
+        self._reader = open_source(path, number_column=number_column, fields={"kind", "reason"})
+        self._normaliser = Normaliser(region)
+        self._source = f"import {path.name}"[:60]
+        self._kind, self._reason, self._now = kind, reason, now
+        self.rows = self.bad_rows = 0
+        self.bad: list[BadRow] = []
+
+    def chunks(self, size: int) -> Iterator[list[Entry]]:
+        """The usable rows, so many at a time."""
+        chunk: list[Entry] = []
+        for row in self._reader:
+            self.rows += 1
+            entry = self._entry(row)
+            if isinstance(entry, Entry):
+                chunk.append(entry)
+            else:
+                self.bad_rows += 1
+                if self.bad_rows <= KEPT:
+                    self.bad.append(BadRow(row.line, entry))
+            if len(chunk) == size:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
+
+    def _entry(self, row: AudienceRow) -> Entry | str:
+        """The entry, or what is wrong with the row."""
+        if row.problem:
+            return row.problem
+        kind = self._kind or row.fields.get("kind", "").lower()
+        if kind and kind not in set(Kind):
+            return f"there is no kind {kind[:20]}"
+        try:
+            number = self._normaliser.normalise(row.number)
+        except InvalidNumber as error:
+            return error.reason
+        return Entry(number, kind, self._reason or row.fields.get("reason", ""), self._source, self._now)
+
+
+def write_list(stream: TextIO, entries: Iterable[Entry], *, as_json: bool) -> int:
+    """Every entry, as JSON lines or as CSV with a header; how many. Open the stream with `newline=""`."""
+    writer = csv.writer(stream, lineterminator="\n")
+    if not as_json:
+        writer.writerow(COLUMNS)
+    count = 0
+    for entry in entries:
+        count += 1
+        cells = (entry.number, entry.kind, utc(entry.since), entry.source, entry.reason)
+        if as_json:
+            stream.write(json.dumps(dict(zip(COLUMNS, cells, strict=True)), ensure_ascii=False) + "\n")
+        else:
+            writer.writerow([*cells[:-1], harmless_cell(entry.reason)])
+    return count

@@ -1,0 +1,81 @@
+"""Opt-outs and replies in words for people, and as JSON."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from campaigns.optout import Meaning
+from scheduler.report import utc
+from scheduler.status_words import shown_time
+from worker.store.inbound import Answer
+from worker.store.suppressions import Entry
+
+MEANINGS: Final[Mapping[Meaning, str]] = {
+    Meaning.STOP: "asked to get nothing more",
+    Meaning.START: "asked to get texts again",
+    Meaning.HELP: "asked for help",
+    Meaning.REVIEW: "perhaps asked to get nothing more, a person has to read it",
+    Meaning.REPLY: "wrote something",
+}
+
+
+def opt_out_lines(
+    entries: Sequence[Entry], replies: Sequence[Answer], zone: ZoneInfo, *, is_in_doubt: bool
+) -> Iterator[str]:
+    """What is known of one person's wishes, a line each; `is_in_doubt`: a text to them may be on its way."""
+    for reply in replies:
+        what = MEANINGS[reply.meaning]
+        if reply.meaning is Meaning.REVIEW:
+            what += ": campaigns suppress review" if reply.reviewed_at is None else "; somebody has"
+        to = f", in answer to {reply.campaign}" if reply.campaign else ""
+        yield f"reply: {what}, {shown_time(reply.received_at, zone, seconds=True)}{to}"
+    for entry in entries:
+        since = shown_time(entry.since, zone, seconds=True)
+        until = f" until {shown_time(entry.ended_at, zone, seconds=True)}" if entry.ended_at else ""
+        kind = f" of kind {entry.kind}" if entry.kind else ""
+        why = f", {entry.reason}" if entry.reason else ""
+        yield f"opted out: gets nothing{kind} since {since}{until} ({entry.source}{why})"
+    if is_in_doubt and any(entry.ended_at is None for entry in entries):
+        yield "a request from before that is in doubt: this text may still arrive, and is not sent again"
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """An entry of the list, without its number."""
+    return {
+        "kind": entry.kind or None,
+        "since": utc(entry.since),
+        "ended_at": utc(entry.ended_at),
+        "source": entry.source,
+        "reason": entry.reason,
+    }
+
+
+def reply_json(reply: Answer) -> dict[str, Any]:
+    """A reply, without its number."""
+    return {
+        "meaning": reply.meaning.value,
+        "text": reply.text,
+        "received_at": utc(reply.received_at),
+        "stored_at": utc(reply.stored_at),
+        "came_by": reply.came_by,
+        "campaign": reply.campaign,
+        "run": reply.run_id,
+    }
+
+
+def counted(replies: Mapping[Meaning, int]) -> str:
+    """How many replies a run has, in words; empty for none."""
+    if not replies:
+        return ""
+    total = sum(replies.values())
+    parts = [
+        f"{replies[meaning]:,} {words}"
+        for meaning, words in (
+            (Meaning.STOP, "opted out"),
+            (Meaning.START, "came back"),
+            (Meaning.HELP, "asked for help"),
+            (Meaning.REVIEW, "perhaps a stop"),
+        )
+        if meaning in replies
+    ]
+    return f"{total:,}" + (f": {', '.join(parts)}" if parts else "")

@@ -1,0 +1,142 @@
+"""`suppress`: the list of numbers that get nothing, by hand and as tables; replies that a person reads."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from openpyxl import Workbook
+from typer.testing import Result
+
+from campaigns.optout import Meaning
+from tests.support.clocks import START
+from worker.store import inbound
+from worker.store.engine import Store
+from worker.store.inbound import Incoming
+from worker.store.runs import run_view
+
+Cli = Callable[..., Result]
+Planned = Callable[[str], tuple[Store, int]]
+
+ANNA = "+393331000001"
+BEN = "+393331000002"
+
+
+def exported(run: Cli, *arguments: str) -> list[dict[str, str]]:
+    result = run("suppress", "export", "--json", *arguments)
+    assert result.exit_code == 0
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def states(run: Cli, campaign: str) -> dict[str, int]:
+    said: dict[str, int] = json.loads(run("status", campaign, "--json").stdout)["recipients"]
+    return said
+
+
+def test_numbers_are_added_listed_and_removed(run: Cli) -> None:
+    assert run("suppress", "list").stdout == "nobody is on the list\n"
+    assert run("suppress", "add", "+39 333 100 0001", BEN, "--reason", "by phone").stdout == "added: 2\n"
+    assert run("suppress", "add", ANNA).stdout == "added: 0; on the list already: 1\n"
+    shown = run("suppress", "list").stdout
+    assert "+39…01" in shown
+    assert ANNA not in shown
+    assert "by phone" in shown
+    assert run("suppress", "remove", ANNA, "+39 333 100 0009").stdout == "removed: 1; not on the list: 1\n"
+    assert [entry["number"] for entry in exported(run)] == [BEN]
+
+
+def test_who_is_added_gets_nothing_of_what_is_planned_or_comes(run: Cli, planned: Planned, campaign_file: Path) -> None:
+    planned("spring-sale")
+    run("suppress", "add", ANNA)
+    assert states(run, "spring-sale") == {"audience": 4, "pending": 1, "suppressed": 1, "invalid": 1, "duplicate": 1}
+    said = json.loads(run("plan", str(campaign_file), "--json").stdout)
+    assert said["recipients"]["suppressed"] == 1
+    assert "opted out: gets nothing since" in run("why", ANNA).stdout
+
+
+def test_an_entry_of_one_kind_leaves_the_others_alone(run: Cli, planned: Planned) -> None:
+    planned("spring-sale")
+    assert run("suppress", "add", ANNA, "--kind", "reminder").exit_code == 0
+    assert states(run, "spring-sale")["pending"] == 2
+    assert run("suppress", "remove", ANNA, "--kind", "marketing").stdout == "removed: 0; not on the list: 1\n"
+    assert run("suppress", "remove", ANNA).stdout == "removed: 1\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["add", "12"], "the number cannot be used"),
+        (["add", ANNA, "--kind", "spam"], "there is no kind spam"),
+        (["import", "no.csv"], "no.csv: "),
+        (["review", "7", "--keep"], "no reply 7 waits to be read"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_a_sentence(run: Cli, arguments: list[str], told: str) -> None:
+    result = run("suppress", *arguments)
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+def tables(folder: Path) -> dict[str, Path]:
+    rows = [("+39 333 100 0001", "marketing"), ("not a number", ""), ("+39 333 100 0002", ""), (ANNA, "spam")]
+    found = {ending: folder / f"list.{ending}" for ending in ("csv", "tsv", "jsonl", "xlsx")}
+    found["csv"].write_text("number;kind\n" + "".join(f"{a};{b}\n" for a, b in rows))
+    found["tsv"].write_text("number\tkind\n" + "".join(f"{a}\t{b}\n" for a, b in rows))
+    found["jsonl"].write_text("".join(json.dumps({"number": a, "kind": b}) + "\n" for a, b in rows))
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in [("number", "kind"), *rows]:
+        sheet.append(row)
+    book.save(found["xlsx"])
+    return found
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "xlsx"])
+def test_a_table_is_read_and_its_bad_rows_are_told(run: Cli, folder: Path, ending: str) -> None:
+    result = run("suppress", "import", str(tables(folder)[ending]))
+    assert (result.exit_code, result.stdout) == (3, "added: 2\n")
+    assert "contains letters" in result.stderr
+    assert "there is no kind spam" in result.stderr
+    assert {(e["number"], e["kind"], e["source"]) for e in exported(run)} == {
+        (ANNA, "marketing", f"import list.{ending}"),
+        (BEN, "", f"import list.{ending}"),
+    }
+
+
+def test_what_was_exported_can_be_imported(run: Cli, folder: Path) -> None:
+    run("suppress", "add", ANNA, "--reason", "=1+1")
+    run("suppress", "add", BEN, "--kind", "marketing")
+    assert run("suppress", "export", "--output", "out.csv").exit_code == 0
+    assert ",'=1+1" in (folder / "out.csv").read_text()
+    run("suppress", "remove", ANNA, BEN)
+    assert run("suppress", "import", "out.csv").stdout == "added: 2\n"
+    assert sorted((e["number"], e["kind"]) for e in exported(run)) == [(ANNA, ""), (BEN, "marketing")]
+
+
+def test_a_person_reads_what_may_be_a_stop_and_decides(run: Cli, planned: Planned) -> None:
+    # given two replies that look like stops
+    store, run_id = planned("spring-sale")
+    with store.write() as session:
+        account_id = run_view(session, run_id).account_id
+        replies = [
+            Incoming(5 + place, number, text, 1, 0, START + timedelta(minutes=place), Meaning.REVIEW)
+            for place, (number, text) in enumerate([(ANNA, "pls stop texting"), (BEN, "when does the sale stop?")])
+        ]
+        first, second = inbound.store_replies(session, account_id, replies, came_by="poll", now=START)
+    shown = run("suppress", "review").stdout
+    assert "pls stop texting" in shown
+    assert ANNA not in shown
+    # when one is one, and the other is not
+    assert run("suppress", "review", str(first.id), "--opt-out").stdout == "opted out: 1\n"
+    assert run("suppress", "review", str(second.id), "--keep", "--json").stdout == '{"kept": 1, "unchanged": 0}\n'
+    # then
+    assert run("suppress", "review").stdout == "no reply waits to be read\n"
+    assert [(e["number"], e["source"], e["reason"]) for e in exported(run)] == [
+        (ANNA, "reply", "replied pls stop texting")
+    ]
+    assert states(run, "spring-sale")["suppressed"] == 1
+    story = json.loads(run("why", ANNA, "--json").stdout)
+    assert [reply["text"] for reply in story["replies"]] == ["pls stop texting"]
+    assert [entry["source"] for entry in story["suppressions"]] == ["reply"]
