@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
+from sqlalchemy.exc import SQLAlchemyError
 
 from campaigns.approval import command
 from campaigns.clock import SystemClock
@@ -20,11 +21,14 @@ from scheduler.leader import LeaderLock
 from scheduler.loop import Clockwork
 from scheduler.repeating import take_up
 from scheduler.service import STANDBY_SECONDS, Stop, claim_database, is_shared, require_redis, stop_signals, taken
+from scheduler.ticks.notices import notices
 from scheduler.ticks.probe import account_problem
+from worker.logs import get_logger
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
 from worker.store import accounts, counts, doubts, held, queue, runs
 from worker.store.counts import Books
+from worker.store.notices import GATHERING
 from worker.store.runs import RunView
 from worker.store.variants import GroupOutcome, group_outcomes
 
@@ -234,6 +238,8 @@ def _work(hands: _Hands, stop: Stop, shown: Callable[[Sequence[Progress]], None]
                 return Outcome(Exit.STOPPED, progress, reason)
     finally:
         hands.stop()
+        if not stop.is_set():
+            _tell_the_rest(runtime)
     return Outcome(Exit.INTERRUPTED, look(runtime))
 
 
@@ -243,6 +249,14 @@ def _waits(progress: Progress) -> str:
         f"{campaign} waits for approval, and nothing of it was sent: look at it with `campaigns plan {file}`, "
         f"approve it with `{command(campaign, progress.awaits)}`, and run the same command again."
     )
+
+
+def _tell_the_rest(runtime: Runtime) -> None:
+    """Tell outside how it ended; what is not taken now waits in the database for the next process."""
+    try:
+        notices(runtime, runtime.clock.now(), ahead=GATHERING)
+    except SQLAlchemyError as error:
+        get_logger().warning("notices.failed", problem=type(error).__name__)
 
 
 def _stopped_by(progress: Sequence[Progress]) -> str:

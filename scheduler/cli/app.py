@@ -17,6 +17,7 @@ from scheduler.cli import (
     files,
     held,
     move,
+    notify,
     recovery,
     running,
     sample,
@@ -79,7 +80,7 @@ def _campaigns(
 
 for group in (
     *(files, running, sample, books, why, control, approve),
-    *(throttle, held, recovery, account, devices, suppress, setup, move, doctor),
+    *(throttle, held, recovery, account, devices, suppress, setup, move, doctor, notify),
 ):
     group.register(app)
 

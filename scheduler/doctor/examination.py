@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from campaigns.clock import Clock
-from scheduler.doctor import clocks, database, gateway, protocol, redis_server
+from scheduler.doctor import clocks, database, gateway, notices, protocol, redis_server
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from worker.gateway import GatewayClient
 from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint, gateway_key
@@ -21,6 +21,7 @@ def examine(settings: Settings, sandbox: tuple[str, SecretStr] | None, clock: Cl
     """Everything, finding by finding. `sandbox`: (address, key) of a sandbox in the gateway's place."""
     client, findings = _gateway_of(settings, sandbox, clock)
     yield from findings
+    yield from _targets(settings)
     url = sandbox[0] if sandbox else settings.gateway_url
     key = SANDBOX_ACCOUNT if sandbox else account_fingerprint(url)
     try:
@@ -38,6 +39,13 @@ def examine(settings: Settings, sandbox: tuple[str, SecretStr] | None, clock: Cl
             return
         with client:
             yield from _gateway(client, url, known, key, clock)
+
+
+def _targets(settings: Settings) -> Iterator[Finding]:
+    try:
+        yield from notices.check_targets(settings)
+    except SettingsError as error:  # a file that a secret is in
+        yield problem(Area.SETTINGS, str(error), "correct it and look again")
 
 
 def _gateway_of(

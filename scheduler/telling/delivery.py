@@ -92,7 +92,8 @@ def _tell_all(runtime: Runtime, mine: Sequence[DueNotice]) -> Told:
             with runtime.store.write("notice_release") as session:
                 notices.release(session, [left.id for left in mine[number:]], now=runtime.clock.now())
             break
-        outcome = _send(runtime.settings, notice, runtime.clock.now())
+        body = {"id": f"notice-{notice.id}", "event": notice.event, "at": utc(notice.created_at), **notice.body}
+        outcome = send(runtime.settings, _target(notice), notice.event, body, runtime.clock.now())
         total += _record(runtime, notice, outcome)
     return total
 
@@ -101,24 +102,28 @@ def _target(notice: DueNotice) -> Target:
     return notice.channel, notice.target
 
 
-def _send(settings: Settings, notice: DueNotice, now: datetime) -> Outcome:
-    body: dict[str, Any] = {
-        "id": f"notice-{notice.id}",
-        "event": notice.event,
-        "at": utc(notice.created_at),
-        **notice.body,
-    }
-    match notice.channel:
+def send(settings: Settings, target: Target, event: str, body: dict[str, Any], now: datetime) -> Outcome:
+    """Tell one target once. The body has an `id`."""
+    channel, address = target
+    match channel:
         case Channel.WEBHOOK | Channel.REPLY_WEBHOOK:
             webhooks = Webhooks(settings.signing_secret(), settings.allow_private_webhooks)
-            return webhooks.call(notice.target, notice.event, body, timestamp=int(now.timestamp()))
+            return webhooks.call(address, event, body, timestamp=int(now.timestamp()))
         case Channel.EMAIL:
-            text = letter(body, notice.event)
-            return send_mail(settings.mail_server(), notice.target, subject(body, notice.event), text, id_=body["id"])
+            text = letter(body, event)
+            return send_mail(settings.mail_server(), address, subject(body, event), text, id_=str(body["id"]))
         case Channel.COMMAND if settings.notify_command:
             return run_command(settings.notify_command, body)
         case _:
-            return Outcome(f"nothing is set for the channel {notice.channel}", is_away=True)
+            return Outcome(f"nothing is set for the channel {channel}", is_away=True)
+
+
+def where(target: Target) -> str:
+    """Where a target is, for people and logs: without login, path and query, of an e-mail address the domain alone."""
+    channel, address = target
+    if channel == Channel.EMAIL:
+        return address.rpartition("@")[2]
+    return address if channel == Channel.COMMAND else place(address)
 
 
 def _record(runtime: Runtime, notice: DueNotice, outcome: Outcome) -> Told:
@@ -131,26 +136,18 @@ def _record(runtime: Runtime, notice: DueNotice, outcome: Outcome) -> Told:
         return Told(taken=1)
     retry_at = now + PAUSES[min(notice.tries, len(PAUSES) - 1)] * (1 + _rng.random() / 10)
     is_over = retry_at > notice.created_at + GIVE_UP_AFTER
-    where = {"channel": notice.channel, "event": notice.event, "target": _place(notice), "problem": outcome.problem}
+    said = {"channel": notice.channel, "about": notice.event, "target": where(target), "problem": outcome.problem}
     with runtime.store.write("notice_failed") as session:
         if not is_over:
             notices.failed(session, notice.id, problem=outcome.problem, retry_at=retry_at)
         elif notices.give_up(session, notice.id, problem=outcome.problem, now=now):
-            runs.record_event(session, "notice.given_up", now, run_id=notice.run_id, detail=where)
+            runs.record_event(session, "notice.given_up", now, run_id=notice.run_id, detail=said)
         if outcome.is_away:
             notices.put_off(session, *target, until=retry_at)
     if outcome.is_away:
         runtime.resting[target] = retry_at
-    # `event` is structlog's own word.
-    said = {name: value for name, value in where.items() if name != "event"} | {"about": notice.event}
     if is_over:
         get_logger().error("notice.given_up", **said)
     else:
         get_logger().warning("notice.failed", **said, tries=notice.tries + 1, retry_at=utc(retry_at))
     return Told(failed=1)
-
-
-def _place(notice: DueNotice) -> str:
-    if notice.channel == Channel.EMAIL:
-        return notice.target.rpartition("@")[2]
-    return place(notice.target) if notice.channel != Channel.COMMAND else "command"

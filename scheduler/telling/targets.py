@@ -26,6 +26,14 @@ COMMAND: Target = (Channel.COMMAND, "command")
 """The command is that of the settings and stands in no row: who can write to the database must not run programs."""
 
 
+def of_settings(settings: Settings) -> Iterator[Target]:
+    """The webhooks of the settings."""
+    if address := settings.report_webhook.get_secret_value():
+        yield Channel.WEBHOOK, address
+    if address := settings.reply_webhook.get_secret_value():
+        yield Channel.REPLY_WEBHOOK, address
+
+
 def everywhere(settings: Settings) -> Iterator[Target]:
     """Who hears of every campaign."""
     if settings.mail_server().get_secret_value():

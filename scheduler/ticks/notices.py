@@ -1,6 +1,6 @@
 """Telling outside what happens: webhooks, e-mail, a command, until each has taken it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from scheduler.telling.delivery import deliver
@@ -12,13 +12,20 @@ from worker.store import runs
 from worker.store.notices import DueNotice
 
 
-def notices(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Make a notice of every piece of news for everybody who hears of it; tell what is due."""
+def notices(runtime: Runtime, now: datetime, *, ahead: timedelta = timedelta(0)) -> dict[str, int]:
+    """Make a notice of every piece of news for everybody who hears of it; tell what is due.
+
+    `ahead`: do not wait for more news of a kind that gathers for so long.
+    """
     with runtime.store.read() as session:
         due = store.next_due(session)
-        if due is None or due > now:
+        if due is None or due > now + ahead:
             return {"spread": 0, "told": 0, "failed": 0}
-        news = [each for each in store.due_news(session, now) if each.run_id is None or runtime.includes(each.run_id)]
+        news = [
+            each
+            for each in store.due_news(session, now + ahead)
+            if each.run_id is None or runtime.includes(each.run_id)
+        ]
     for each in news:
         _spread(runtime, each, now)
     told = deliver(runtime)

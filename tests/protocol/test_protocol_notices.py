@@ -17,7 +17,7 @@ from tests.protocol.bench import Bench
 from tests.support.receiver import Receiver
 from worker.store import accounts
 from worker.store.models import Notice
-from worker.store.notices import claim, tell
+from worker.store.notices import GATHERING, announce_held, claim, tell
 
 
 @pytest.fixture
@@ -202,3 +202,15 @@ def test_a_run_of_its_own_tells_of_nobody_else(bench: Bench, receiver: Receiver)
     notices(alone, bench.clock.now())
     # then
     assert [call.json["campaign"] for call in receiver.calls] == ["mine"]
+
+
+def test_who_ends_does_not_wait_for_what_gathers(bench: Bench, receiver: Receiver) -> None:
+    set_up(bench)
+    run_id = bench.campaign(1, more=report_to(receiver))
+    with bench.store.write() as session:
+        announce_held(session, run_id, now=bench.clock.now())
+    assert told(bench)["told"] == 0
+    # when
+    notices(bench.runtime, bench.clock.now(), ahead=GATHERING)
+    # then
+    assert receiver.events() == ["run.held"]

@@ -21,7 +21,7 @@ from worker.store.moves import changed
 NEWS: Final = "news"
 """The channel of what is for nobody yet: the notices tick makes a notice of it for each target."""
 
-_SOON: Final = timedelta(seconds=5)
+GATHERING: Final = timedelta(seconds=5)
 """How long news waits that is the first of many: whoever is told then hears of all of them."""
 
 _notices = Notice.__table__  # type: ignore[attr-defined]  # SQLModel adds it when the class is made
@@ -103,7 +103,7 @@ def announce_held(session: Session, run_id: int, *, now: datetime) -> None:
         body={"id": uuid4().hex, "reason": ""},
         run_id=run_id,
         now=now,
-        not_before=now + _SOON,
+        not_before=now + GATHERING,
     )
 
 

@@ -1,0 +1,67 @@
+"""Who is told what happens: whether the settings for it can be used. Nobody is called."""
+
+import shutil
+from collections.abc import Iterator
+
+from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
+from scheduler.telling.mail import server_problem
+from scheduler.telling.webhook import address_problem
+from worker.settings import Settings
+
+
+def check_targets(settings: Settings) -> Iterator[Finding]:
+    """The form of every target that is set; nothing where none is."""
+    found = [*_webhooks(settings), *_mail(settings), *_command(settings)]
+    if found:
+        yield from found
+        if all(finding.standing.value == "ok" for finding in found):
+            yield ok(Area.SETTINGS, "who is told what happens can be tried with: campaigns notify --test")
+
+
+def _webhooks(settings: Settings) -> Iterator[Finding]:
+    addresses = {
+        "CAMPAIGNS_REPORT_WEBHOOK": settings.report_webhook.get_secret_value(),
+        "CAMPAIGNS_REPLY_WEBHOOK": settings.reply_webhook.get_secret_value(),
+    }
+    for name, address in addresses.items():
+        wrong = address and address_problem(address, allow_private=settings.allow_private_webhooks)
+        if wrong:
+            yield problem(Area.SETTINGS, f"{name} cannot be called: {wrong}", "write https://host/path")
+        elif address:
+            yield ok(Area.SETTINGS, f"{name} is an address that can be called")
+    if any(addresses.values()) and not settings.signing_secret().get_secret_value():
+        yield unknown(
+            Area.SETTINGS, "calls of webhooks are not signed", "set CAMPAIGNS_WEBHOOK_SECRET, and have them checked"
+        )
+
+
+def _mail(settings: Settings) -> Iterator[Finding]:
+    server = settings.mail_server()
+    if not server.get_secret_value():
+        if settings.notify_email:
+            yield problem(
+                Area.SETTINGS, "CAMPAIGNS_NOTIFY_EMAIL is set, and no mail server", "set CAMPAIGNS_SMTP_URL as well"
+            )
+        return
+    wrong = server_problem(server)
+    if wrong:
+        yield problem(Area.SETTINGS, f"CAMPAIGNS_SMTP_URL {wrong}", "correct it")
+    elif not settings.notify_email:
+        yield problem(
+            Area.SETTINGS, "CAMPAIGNS_SMTP_URL is set, and nobody to write to", "set CAMPAIGNS_NOTIFY_EMAIL as well"
+        )
+    else:
+        yield ok(Area.SETTINGS, "mail server and addresses for e-mail are set")
+
+
+def _command(settings: Settings) -> Iterator[Finding]:
+    if not settings.notify_command:
+        return
+    if shutil.which(settings.notify_command[0]) is None:
+        yield problem(
+            Area.SETTINGS,
+            "the program in CAMPAIGNS_NOTIFY_COMMAND is not there, or may not be run",
+            "write its full path, and make it executable",
+        )
+    else:
+        yield ok(Area.SETTINGS, "the program in CAMPAIGNS_NOTIFY_COMMAND is there")
