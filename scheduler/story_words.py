@@ -9,14 +9,17 @@ from zoneinfo import ZoneInfo
 from campaigns.definition import Schedule
 from campaigns.lifecycle import NEVER_SENT, BatchState, RecipientState, RunState
 from campaigns.replanning import slot_words
+from campaigns.results import result_advice, result_words
 from campaigns.timing.placing import hours_of
 from scheduler.evidence_words import request_json, request_lines
 from scheduler.report import utc
 from scheduler.status_words import shown_time
+from worker.store.inbound import Answer
 from worker.store.models import AttemptState
 from worker.store.queue import DOUBTS_PER_ACCOUNT
 from worker.store.runs import TEST_PREFIX
-from worker.store.story import Appearance, Request, Ruling
+from worker.store.story import Appearance, FailedTry, Request, Ruling
+from worker.store.suppressions import Entry
 
 P = RecipientState
 
@@ -25,7 +28,8 @@ P = RecipientState
 class Chapter:
     """One row of one campaign, with everything its state depends on. `now` is the moment it was read.
 
-    `requests` are those of its batch; `batches_in_doubt` those of the account.
+    `requests` are those of its batch, and of the batches of its `failed` messages that were sent again;
+    `batches_in_doubt` those of the account; `replies` answer this text.
     """
 
     row: Appearance
@@ -34,6 +38,17 @@ class Chapter:
     schedule: Schedule
     batches_in_doubt: int
     now: datetime
+    failed: tuple[FailedTry, ...] = ()
+    replies: tuple[Answer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that is known of a person: the campaigns, the newest first; what they wrote; what they opted out of."""
+
+    chapters: tuple[Chapter, ...]
+    replies: tuple[Answer, ...]
+    opt_outs: tuple[Entry, ...]
 
 
 def chapter_lines(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
@@ -54,6 +69,8 @@ def chapter_lines(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
     if row.gateway_id is not None:
         yield f"  at the gateway: {_at_the_gateway(row, zone)}"
     yield from (f"  {line}" for line in _receipts(row, zone))
+    for reply in chapter.replies:
+        yield f"  replied: {shown_time(reply.received_at, zone, seconds=True)} ({reply.meaning.value})"
 
 
 def chapter_json(chapter: Chapter, zone: ZoneInfo) -> dict[str, Any]:
@@ -82,6 +99,20 @@ def chapter_json(chapter: Chapter, zone: ZoneInfo) -> dict[str, Any]:
         "device": row.device,
         "sim": row.sim,
         "retries": row.retries,
+        "result_code": row.result_code,
+        "failed_before": [
+            {
+                "gateway_id": failed.gateway_id,
+                "device": failed.device,
+                "result_code": failed.result_code,
+                "noticed_at": utc(failed.noticed_at),
+                "due_at": utc(failed.due_at),
+                "sent_again_at": utc(failed.began_at),
+                "not_sent_again": failed.dropped or None,
+                "perhaps_doubled_at": utc(failed.doubled_at),
+            }
+            for failed in chapter.failed
+        ],
         "accepted_at": utc(row.accepted_at),
         "sent_at": utc(row.sent_at),
         "delivered_at": utc(row.delivered_at),
@@ -108,6 +139,8 @@ def _tried(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
     row, requests = chapter.row, chapter.requests
     for request in requests:
         yield from request_lines(request, zone)
+    for failed in chapter.failed:
+        yield _failed_before(failed, zone)
     if row.list_id is not None:
         return  # whom a request to a list went to only the gateway knows
     if row.attempts > len(requests):
@@ -117,6 +150,22 @@ def _tried(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
         yield f"this person was in {_requests(row.attempts)} of these {len(requests):,}"
     if not requests and not row.attempts:
         yield "no request was made yet"
+
+
+def _failed_before(failed: FailedTry, zone: ZoneInfo) -> str:
+    """One failed message of a campaign that tries again: which, why, and what followed."""
+    where = "" if failed.device is None else f" on device {failed.device}"
+    words = f"message {failed.gateway_id} failed{where}: {result_words(failed.result_code)}"
+    if failed.began_at is not None:
+        words += f"; sent again since {shown_time(failed.began_at, zone, seconds=True)}"
+    elif failed.due_at is not None:
+        words += f"; sent again {shown_time(failed.due_at, zone, seconds=True)}"
+    else:
+        words += f"; not sent again: {failed.dropped}"
+    if failed.doubled_at is not None:
+        shown_at = shown_time(failed.doubled_at, zone, seconds=True)
+        words += f"; PERHAPS DOUBLED: the gateway showed it as sent after all, {shown_at}"
+    return words
 
 
 def _requests(count: int) -> str:
@@ -207,9 +256,16 @@ def _sent(chapter: Chapter, _zone: ZoneInfo) -> str:
     return "the phone sent it, and no delivery report has come yet"
 
 
-def _failed(chapter: Chapter, _zone: ZoneInfo) -> str:
-    who = "the gateway did not take it" if chapter.row.gateway_id is None else "the phone did not send it"
-    return f"{who}: {chapter.row.reason or 'no reason was given'}"
+def _failed(chapter: Chapter, zone: ZoneInfo) -> str:
+    row = chapter.row
+    if row.gateway_id is None:
+        return f"the gateway did not take it: {row.reason or 'no reason was given'}"
+    words = f"the phone did not send it: {row.reason or 'no reason was given'}"
+    if row.result_code is not None:
+        where = "" if row.device is None else f", device {row.device}"
+        words += f" (result code {row.result_code}{where}); what to do: {result_advice(row.result_code)}"
+    waiting = [failed.due_at for failed in chapter.failed if failed.due_at is not None]
+    return words + (f". It is sent again {shown_time(waiting[-1], zone)}" if waiting else "")
 
 
 def _held(chapter: Chapter, _zone: ZoneInfo) -> str:

@@ -8,11 +8,7 @@ from scheduler.cli.options import AsJson
 from scheduler.cli.output import print_json, say
 
 if TYPE_CHECKING:
-    from scheduler.story_words import Chapter
     from worker.settings import Settings
-    from worker.store.engine import Store
-    from worker.store.inbound import Answer
-    from worker.store.suppressions import Entry
 
 
 def register(app: typer.Typer) -> None:
@@ -32,17 +28,19 @@ def why(
     What was planned, each attempt and its evidence, receipts, replies, and the cause of the state. The number is
     shown in full, and with --json the texts, too.
     """
+    from campaigns.clock import SystemClock
     from campaigns.lifecycle import RecipientState
     from scheduler.cli.reading import existing_store
     from scheduler.opt_out_words import entry_json, opt_out_lines, reply_json
+    from scheduler.stories import NO_STORY, tell
     from scheduler.story_words import chapter_json, chapter_lines
     from worker.settings import load_settings
 
     settings = load_settings()
     wanted = _as_written(number, settings)
     with existing_store(settings) as store:
-        chapters = [] if store is None else _chapters(store, wanted)
-        entries, replies = ([], []) if store is None else _wishes(store, wanted)
+        story = NO_STORY if store is None else tell(store, wanted, now=SystemClock().now())
+    entries, replies, chapters = story.opt_outs, story.replies, story.chapters
     if json:
         print_json(
             {
@@ -75,37 +73,3 @@ def _as_written(number: str, settings: "Settings") -> list[str]:
         return list(dict.fromkeys([Normaliser(settings.region).normalise(number), number]))
     except InvalidNumber:
         return [number]
-
-
-def _wishes(store: "Store", numbers: list[str]) -> "tuple[list[Entry], list[Answer]]":
-    from worker.store.inbound import replies_of
-    from worker.store.suppressions import history
-
-    with store.read() as session:
-        return history(session, numbers), replies_of(session, numbers)
-
-
-def _chapters(store: "Store", numbers: list[str]) -> "list[Chapter]":
-    from campaigns.clock import SystemClock
-    from scheduler.story_words import Chapter
-    from worker.definitions import Definitions
-    from worker.store.story import appearances, batches_looked_up, requests_of, rulings
-
-    definitions = Definitions(store)
-    now = SystemClock().now()
-    with store.read() as session:
-        rows = appearances(session, numbers)
-        requests = requests_of(session, {row.batch_id for row in rows if row.batch_id is not None})
-        decided = {row.recipient_id: rulings(session, row) for row in rows}
-        in_doubt = {id_: batches_looked_up(session, id_) for id_ in {row.account_id for row in rows}}
-    return [
-        Chapter(
-            row,
-            tuple(requests.get(row.batch_id, ())) if row.batch_id is not None else (),
-            tuple(decided[row.recipient_id]),
-            definitions.get(row.definition_id).schedule,
-            in_doubt[row.account_id],
-            now,
-        )
-        for row in rows
-    ]

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store.held import HELD_RESOLVED
-from worker.store.models import Account, Attempt, AttemptState, Batch, Campaign, Event, Recipient, Run
+from worker.store.models import Account, Attempt, AttemptState, Batch, Campaign, Event, Recipient, Retry, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Appearance:
     sim: int | None
     attempts: int
     retries: int
+    result_code: int | None
     accepted_at: datetime | None
     sent_at: datetime | None
     delivered_at: datetime | None
@@ -102,6 +103,7 @@ def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
         Recipient.sim,
         Recipient.attempts,
         Recipient.retries,
+        Recipient.result_code,
         Recipient.accepted_at,
         Recipient.sent_at,
         Recipient.delivered_at,
@@ -125,7 +127,6 @@ def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
         Batch.list_id,
         Recipient.slot,
     )
-    every_run = sa.select(col(Run.id)).correlate(None)
     query = (
         sa.select(*columns)
         .select_from(Recipient)
@@ -133,11 +134,52 @@ def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
         .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
         .join(Account, col(Account.id) == col(Run.account_id))
         .outerjoin(Batch, col(Batch.id) == col(Recipient.batch_id))
-        # Run by run, or SQLite would read through every recipient: the index begins with the run.
-        .where(col(Recipient.run_id).in_(every_run), col(Recipient.number).in_(sorted(numbers)))
+        .where(col(Recipient.number).in_(sorted(numbers)))
         .order_by(col(Run.id).desc(), col(Recipient.occurrence))
     )
     return [Appearance(*row) for row in session.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTry:
+    """A message of somebody that failed, and what follows from that.
+
+    It is sent again at `due_at`, or was at `began_at`, or is not, because it was `dropped`. `doubled_at`: it turned out
+    to have been sent after all.
+    """
+
+    recipient_id: int
+    batch_id: int
+    gateway_id: int
+    device: int | None
+    result_code: int
+    noticed_at: datetime
+    due_at: datetime | None
+    began_at: datetime | None
+    dropped: str
+    doubled_at: datetime | None
+
+
+def failed_tries(session: Session, recipient_ids: Collection[int]) -> dict[int, list[FailedTry]]:
+    """The failed messages that are, or were, to be sent again, by recipient, the oldest first."""
+    found: dict[int, list[FailedTry]] = defaultdict(list)
+    ids = sorted(recipient_ids)
+    for start in range(0, len(ids), 5_000):
+        query = select(  # type: ignore[call-overload]  # more columns than SQLModel types
+            Retry.recipient_id,
+            Retry.batch_id,
+            Retry.gateway_id,
+            Retry.device,
+            Retry.result_code,
+            Retry.noticed_at,
+            Retry.due_at,
+            Retry.began_at,
+            Retry.dropped,
+            Retry.doubled_at,
+        ).where(col(Retry.recipient_id).in_(ids[start : start + 5_000]))
+        for row in session.exec(query.order_by(col(Retry.id))):
+            found[row[0]].append(FailedTry(*row))
+    return dict(found)
 
 
 def requests_of(session: Session, batch_ids: Collection[int]) -> dict[int, list[Request]]:
@@ -163,19 +205,24 @@ def requests_of(session: Session, batch_ids: Collection[int]) -> dict[int, list[
     return dict(found)
 
 
-def rulings(session: Session, row: Appearance) -> list[Ruling]:
-    """What people decided about one recipient, the oldest first.
+def rulings(session: Session, rows: Collection[Appearance]) -> dict[int, list[Ruling]]:
+    """What people decided about recipients, by recipient, the oldest first.
 
     A decision about a contact list names nobody: it is about everybody who came in through it.
     """
-    query = select(Event.at, Event.batch_id, Event.detail).where(
-        Event.run_id == row.run_id, Event.name == HELD_RESOLVED
+    by_run: dict[int, list[Appearance]] = defaultdict(list)
+    for row in rows:
+        by_run[row.run_id].append(row)
+    query = select(Event.run_id, Event.at, Event.batch_id, Event.detail).where(
+        col(Event.run_id).in_(sorted(by_run)), Event.name == HELD_RESOLVED
     )
-    return [
-        Ruling(at, detail["by"], detail["as"], row.list_id)
-        for at, batch_id, detail in session.exec(query.order_by(col(Event.id)))
-        if row.recipient_id in detail["recipients"] or (row.list_id is not None and batch_id == row.batch_id)
-    ]
+    found: dict[int, list[Ruling]] = defaultdict(list)
+    for run_id, at, batch_id, detail in session.exec(query.order_by(col(Event.id))):
+        named = set(detail["recipients"])
+        for row in by_run[run_id or 0]:
+            if row.recipient_id in named or (row.list_id is not None and batch_id == row.batch_id):
+                found[row.recipient_id].append(Ruling(at, detail["by"], detail["as"], row.list_id))
+    return dict(found)
 
 
 def batches_looked_up(session: Session, account_id: int) -> int:

@@ -1,0 +1,85 @@
+"""What is known of people over all campaigns, read for one of them or for many at once."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+
+from scheduler.story_words import Chapter, Story
+from worker.definitions import Definitions
+from worker.store.engine import Store
+from worker.store.inbound import Answer, replies_of
+from worker.store.story import (
+    Appearance,
+    appearances,
+    batches_looked_up,
+    failed_tries,
+    requests_of,
+    rulings,
+)
+from worker.store.suppressions import Entry, history
+
+NO_STORY: Final = Story((), (), ())
+
+NUMBERS_AT_ONCE: Final = 5_000
+"""Below the 32,766 parameters that SQLite takes."""
+
+
+def tell(store: Store, numbers: Collection[str], *, now: datetime) -> Story:
+    """One person's story, the newest campaign first. `numbers`: all the ways in which rows may have the number."""
+    told = tell_all(store, numbers, now=now)
+    return Story(
+        tuple(
+            sorted((c for story in told.values() for c in story.chapters), key=lambda c: (-c.row.run_id, c.row.line))
+        ),
+        tuple(reply for story in told.values() for reply in story.replies),
+        tuple(entry for story in told.values() for entry in story.opt_outs),
+    )
+
+
+def tell_all(store: Store, numbers: Collection[str], *, now: datetime) -> dict[str, Story]:
+    """The story of everybody of whom something is known, by number as rows have it."""
+    definitions = Definitions(store)
+    told: dict[str, Story] = {}
+    wanted = sorted(set(numbers))
+    for start in range(0, len(wanted), NUMBERS_AT_ONCE):
+        told |= _tell(store, definitions, wanted[start : start + NUMBERS_AT_ONCE], now)
+    return told
+
+
+def _tell(store: Store, definitions: Definitions, numbers: Collection[str], now: datetime) -> dict[str, Story]:
+    rows: dict[str, list[Appearance]] = defaultdict(list)
+    replies: dict[str, list[Answer]] = defaultdict(list)
+    opt_outs: dict[str, list[Entry]] = defaultdict(list)
+    with store.read() as session:
+        found = appearances(session, numbers)
+        for row in found:
+            rows[row.number].append(row)
+        for reply in replies_of(session, numbers):
+            replies[reply.number].append(reply)
+        for entry in history(session, numbers):
+            opt_outs[entry.number].append(entry)
+        tries = failed_tries(session, {row.recipient_id for row in found})
+        batch_ids = {row.batch_id for row in found if row.batch_id is not None}
+        requests = requests_of(session, batch_ids | {t.batch_id for failed in tries.values() for t in failed})
+        decided = rulings(session, found)
+        in_doubt = {id_: batches_looked_up(session, id_) for id_ in {row.account_id for row in found}}
+
+    def chapter(row: Appearance) -> Chapter:
+        failed = tries.get(row.recipient_id, [])
+        batches = dict.fromkeys([t.batch_id for t in failed] + ([row.batch_id] if row.batch_id is not None else []))
+        return Chapter(
+            row,
+            tuple(request for batch_id in batches for request in requests.get(batch_id, ())),
+            tuple(decided.get(row.recipient_id, ())),
+            definitions.get(row.definition_id).schedule,
+            in_doubt[row.account_id],
+            now,
+            tuple(failed),
+            tuple(reply for reply in replies[row.number] if reply.recipient_id == row.recipient_id),
+        )
+
+    return {
+        number: Story(tuple(map(chapter, rows[number])), tuple(replies[number]), tuple(opt_outs[number]))
+        for number in sorted(rows.keys() | replies.keys() | opt_outs.keys())
+    }
