@@ -128,6 +128,28 @@ def _has_changed(known: Known, row: PlannedRecipient, now: datetime) -> bool:
     return known.text != row.text or (known.moment > now and planned != row.departure)
 
 
+class Numbered(NamedTuple):
+    """A row of a plan; `place` counts the rows of its number that count for nobody, from 1; 0 for the one that does."""
+
+    row: PlannedRecipient
+    place: int
+
+
+def new_people(planned: Sequence[Numbered], known: Iterable[Known]) -> list[PlannedRecipient]:
+    """The rows of a plan that are not in the run yet, by their numbers: rows may have moved within the table."""
+    occurrences: dict[str, list[int]] = defaultdict(list)
+    for other in known:
+        occurrences[other.number].append(other.occurrence)
+    found = []
+    for row, place in planned:
+        there = occurrences.get(row.number, [])
+        if not place and 0 not in there:
+            found.append(row)
+        elif place > (more := sum(map(bool, there))):
+            found.append(row._replace(occurrence=max(there, default=0) + place - more))
+    return found
+
+
 def slot_words(text: str, zone: ZoneInfo) -> str:
     """Which reminder a slot is, for people: `the reminder 1d before 2026-12-06 10:30, appointment A-17`."""
     slot = slot_of(text)

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError
+from scheduler.extending import may_extend
 from scheduler.inbox_files import Look, has_other_files
 from scheduler.intake import EditRefused, Taken, read_file
 from scheduler.repeating import take_up
-from scheduler.status_words import broken_notice, over_notice, tables_notice, taken_notice
+from scheduler.status_words import broken_notice, extended_notice, over_notice, tables_notice, taken_notice
 from worker.runtime import Runtime
 from worker.store import runs
 from worker.store.inbox import InboxEntry
@@ -43,7 +45,8 @@ def judge(
         other = next((present[id_] for id_ in _run_ids(runtime, slug) if id_ in present), None)
         if other is not None and not (definition.schedule.remind and _is_reminding(runtime, slug)):
             return Verdict(run_id, taken_notice(path.name, slug, other))
-        intake = take_up(runtime, definition, source=name)
+        written_at = datetime.fromtimestamp(look.own[1] / 1e9, UTC) if look.own else None
+        intake = take_up(runtime, definition, source=name, dropped_at=written_at)
     except EditRefused as refused:
         found = _find_run(runtime, slug)
         return Verdict(found.id if found else run_id, f"{refused}.")
@@ -52,11 +55,14 @@ def judge(
         has_run = found is not None and found.state is not RunState.FAILED
         return Verdict(found.id if found else None, broken_notice(path.name, error, look.missing, has_run=has_run))
     notice = ""
-    if intake.taken is Taken.OVER:
+    is_known = entry is not None and entry.run_id == intake.run_id and has_other_files(form, entry.fingerprint)
+    if intake.taken is Taken.EXTENDED:
+        notice = extended_notice(path.name, intake.added)
+    elif intake.taken is Taken.OVER:
         notice = over_notice(path.name, slug)
-    elif intake.taken is Taken.CONTINUED and entry is not None and entry.run_id == intake.run_id:
-        notice = tables_notice(path.name, slug) if has_other_files(form, entry.fingerprint) else ""
-    return Verdict(intake.run_id, notice, intake.taken is Taken.PLANNED)
+    elif intake.taken is Taken.CONTINUED and is_known and not may_extend(definition):
+        notice = tables_notice(path.name, slug)
+    return Verdict(intake.run_id, notice, intake.taken in {Taken.PLANNED, Taken.EXTENDED} or not notice)
 
 
 def reminds(runtime: Runtime, definition_id: int) -> bool:

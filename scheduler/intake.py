@@ -22,6 +22,7 @@ from campaigns.planning import Plan, Suppressed, plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
+from scheduler.extending import extend, may_extend
 from scheduler.report import utc
 from worker.ceilings import Ceilings
 from worker.limits import Scope, allowances, gates
@@ -39,6 +40,7 @@ class Taken(StrEnum):
     PLANNED = "planned"  # a new run, or a new plan of a run of which nothing was sent
     CONTINUED = "continued"  # its run is under way; it goes on as it was planned
     TUNED = "tuned"  # the same, with the limits of the edited file
+    EXTENDED = "extended"  # its run is under way or over; who is new in its tables was added
     OVER = "over"  # its run is completed or cancelled: nothing is sent
 
 
@@ -52,6 +54,7 @@ class Intake:
 
     run_id: int
     taken: Taken
+    added: int = 0  # rows that are new in its tables
 
 
 def read_file(path: Path, settings: Settings, *, now: datetime | None = None) -> Definition:
@@ -59,8 +62,12 @@ def read_file(path: Path, settings: Settings, *, now: datetime | None = None) ->
     return check_file(path, timezone=settings.timezone, region=settings.region, now=now)
 
 
-def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
-    """Find or make the campaign's run, and plan it. Raises `EditRefused`, or `CampaignFileError` while planning."""
+def take_up(runtime: Runtime, definition: Definition, *, source: str, dropped_at: datetime | None = None) -> Intake:
+    """Find or make the campaign's run, and plan it; or add to it who is new in its tables.
+
+    To a run that is completed nobody is added unless the file itself was dropped again: `dropped_at` is when it was
+    written, None: somebody asks for it now. Raises `EditRefused`, or `CampaignFileError` while planning.
+    """
     now = runtime.clock.now()
     starts_at = definition.schedule.start_at() or now
     follow_seconds = definition.follow.until.total_seconds()
@@ -74,6 +81,7 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
             body=definition.model_dump_json(),
             now=now,
         )
+        taken = Taken.PLANNED
         found = runs.find_campaign_run(session, definition.campaign, rehearsal=runtime.rehearsal)
         if found is None:
             run_id = runs.create_run(
@@ -104,11 +112,30 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
                 grants.wake_run(session, run_id, now=now)
                 get_logger().info("run.tuned", campaign=definition.campaign, run=run_id)
             if taken is not Taken.PLANNED:
-                return Intake(run_id, taken)
+                is_same = _without_limits(planned).content_hash == _without_limits(definition).content_hash
+                if not (is_same and may_extend(definition) and _takes_more(found, dropped_at)):
+                    return Intake(run_id, taken)
+    if found is not None and taken is not Taken.PLANNED:
+        added = extend(
+            runtime,
+            found,
+            definition,
+            source=source,
+            limits=limits_of(definition, runtime.settings),
+            suppressed=suppressed_in(runtime.store, definition),
+        )
+        return Intake(run_id, Taken.EXTENDED, added) if added else Intake(run_id, taken)
     if runtime.only_runs is not None:
         runtime.only_runs.add(run_id)
     plan_run(runtime, run_id, definition, source)
     return Intake(run_id, Taken.PLANNED)
+
+
+def _takes_more(found: RunView, dropped_at: datetime | None) -> bool:
+    """Whether new people are added to a run: not to one that was cancelled, nor because its table was used again."""
+    if found.state is RunState.COMPLETED and found.finished_at is not None and dropped_at is not None:
+        return dropped_at > found.finished_at
+    return found.state is not RunState.CANCELLED
 
 
 def _may_replan(found: RunView, planned: Definition, definition: Definition, *, has_sent: bool) -> Taken:

@@ -32,7 +32,7 @@ ZONES_APART: Final = timedelta(hours=26)
 """By the clocks of people a moment comes up to so much before it does in the campaign's zone, or after."""
 
 
-def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
+def take_up(runtime: Runtime, definition: Definition, *, source: str, dropped_at: datetime | None = None) -> Intake:
     """As `intake.take_up`, for campaigns that repeat, too: what is sent goes on, later runs follow the new version.
 
     Raises `EditRefused`, or `CampaignFileError` while planning.
@@ -41,7 +41,7 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
         return reminding.take_up(runtime, definition, source=source)
     if definition.schedule.repeat is None:
         _end_unbegun(runtime, definition)
-        return intake.take_up(runtime, definition, source=source)
+        return intake.take_up(runtime, definition, source=source, dropped_at=dropped_at)
     now = runtime.clock.now()
     with runtime.store.write("repeat_register") as session:
         campaign_id = runs.ensure_campaign(session, definition.campaign, rehearsal=runtime.rehearsal, now=now)
@@ -284,14 +284,18 @@ def _end_unbegun(runtime: Runtime, definition: Definition) -> None:
     """A campaign that was to repeat is to run once, which nobody who only wants to end it must be surprised by."""
     with runtime.store.read() as session:
         found = runs.find_campaign_run(session, definition.campaign, rehearsal=runtime.rehearsal)
-        if found is None or found.moment == runs.ONCE:
+        if found is None:
+            return
+        before = [firing.run_id for firing in repetitions.firings(session, found.campaign_id)]
+        before += every_day(session, found.campaign_id)
+        if not before:
             return
     with runtime.store.write("repeat_unbegun") as session:
-        for run_id in repetitions.every_run(session, found.campaign_id):
+        for run_id in before:
             if not repetitions.discard_run(session, run_id):
-                before = "remind" if day_of(found.moment) else "repeat"
+                way = "remind" if day_of(found.moment) else "repeat"
                 raise EditRefused(
-                    f"{found.source} does not {before} any more, and {found.campaign} was sent before; it goes on as "
+                    f"{found.source} does not {way} any more, and {found.campaign} was sent before; it goes on as "
                     f"it was. To end it remove the file, or: campaigns cancel {found.campaign}. "
                     "For one more run make a campaign with another name"
                 )

@@ -147,6 +147,8 @@ def _take_up_all(runtime: Runtime, definitions: Sequence[tuple[Path, Definition]
             run = runs.run_view(session, intake.run_id)
         if intake.taken is Taken.OVER:
             told(f"{run.campaign} is {run.state.value} already; nothing is sent")
+        elif intake.taken is Taken.EXTENDED:
+            told(f"{run.campaign} goes on with {intake.added:,} rows that are new in its tables")
         elif intake.taken is Taken.CONTINUED:
             told(f"{run.campaign} was interrupted; it goes on where it was")
         elif intake.taken is Taken.TUNED:

@@ -116,11 +116,18 @@ def tables_notice(name: str, campaign: str) -> str:
     )
 
 
+def extended_notice(name: str, rows: int) -> str:
+    """A table was dropped again with more people."""
+    many = f"{rows:,} rows that are new in its tables were" if rows > 1 else "1 row that is new in its tables was"
+    return f"{name} was read again: {many} added, and the others stay as they were."
+
+
 def over_notice(name: str, campaign: str) -> str:
     """The campaign of this file is at its end."""
     return (
         f"{name} sends nothing more: the campaign {campaign} is over, see below. "
-        "To send again, give it another name after `campaign:`."
+        "To send again, give it another name after `campaign:`; to send to people who are new in its tables alone, "
+        "save this file once more."
     )
 
 

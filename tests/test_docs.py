@@ -224,7 +224,8 @@ def test_exit_codes_are_in_the_readme() -> None:
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
     """The folder with the files that README.md shows; the campaign of its first block is `0.yaml`."""
-    (tmp_path / "customers.csv").write_text(blocks("csv")[0], encoding="utf-8")
+    for name, text in zip(("customers.csv", "appointments.csv"), blocks("csv"), strict=True):
+        (tmp_path / name).write_text(text, encoding="utf-8")
     for number, text in enumerate(blocks("yaml")):
         (tmp_path / f"{number}.yaml").write_text(text, encoding="utf-8")
     return tmp_path

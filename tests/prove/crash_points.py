@@ -161,6 +161,7 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "repeat_unapproved": "the inbox, of a campaign that repeats and has to be approved",
     "repeat_missed": "the inbox, of a campaign that repeats",
     "repeat_stop": "the inbox, of a campaign that repeats",
+    "plan_more": "a table with more people, dropped again after sending began",
     "remind_register": "a campaign that reminds: its runs are proven by the tests of its days",
     "remind_chunk": "a campaign that reminds",
     "remind_finish": "a campaign that reminds",

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.planning import PlannedRecipient
@@ -103,6 +103,12 @@ def insert_chunk(session: Session, run_id: int, rows: Sequence[tuple[PlannedReci
             for planned, ordinal in rows
         ),
     )
+
+
+def next_ordinal(session: Session, run_id: int) -> int:
+    """The ordinal of the next batch of a run that has a plan already."""
+    last = session.exec(select(sa.func.max(Batch.ordinal)).where(Batch.run_id == run_id)).one()
+    return 0 if last is None else last + 1
 
 
 def insert_batches(session: Session, run_id: int, made: Collection[NewBatch]) -> dict[int, int]:

@@ -12,8 +12,9 @@ from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.replanning import Known
-from worker.store.models import Batch, Campaign, InboxFile, Run
+from worker.store.models import Campaign, InboxFile, Run
 from worker.store.moves import batches, changed, move_batch, move_recipients, recipients, runs
+from worker.store.plans import next_ordinal
 from worker.store.repetitions import moment_of
 from worker.store.runs import ONCE, PAUSED_BY_HAND, finish_plan, lock_run
 
@@ -87,6 +88,12 @@ def known_of(session: Session, campaign_id: int, numbers: Collection[str]) -> li
     return [Known(*row) for row in connection.execute(_KNOWN[connection.dialect.name], values)]
 
 
+def known_in(session: Session, run_id: int, numbers: Collection[str]) -> list[Known]:
+    """Every row of one run with one of these numbers."""
+    campaign_id = session.exec(select(Run.campaign_id).where(Run.id == run_id)).one()
+    return [row for row in known_of(session, campaign_id, numbers) if row.run_id == run_id]
+
+
 @dataclass(frozen=True, slots=True)
 class DayRun:
     """The run of one day. `first_ordinal`: of the next batch of it."""
@@ -104,8 +111,7 @@ def find_day(session: Session, campaign_id: int, day: date) -> DayRun | None:
         return None
     lock_run(session, run_id)
     state = session.exec(select(Run.state).where(Run.id == run_id)).one()
-    last = session.exec(select(sa.func.max(Batch.ordinal)).where(Batch.run_id == run_id)).one()
-    return DayRun(run_id, RunState(state), 0 if last is None else last + 1)
+    return DayRun(run_id, RunState(state), next_ordinal(session, run_id))
 
 
 def is_paused_by_hand(session: Session, campaign_id: int) -> bool:

@@ -127,11 +127,6 @@ def open_runs(session: Session, campaign_id: int) -> list[int]:
     return list(session.exec(query.order_by(col(Run.moment))))
 
 
-def every_run(session: Session, campaign_id: int) -> list[int]:
-    """All runs of a campaign, in the order of their moments."""
-    return list(session.exec(select(Run.id).where(Run.campaign_id == campaign_id).order_by(col(Run.moment))))
-
-
 def last_moment(session: Session, campaign_id: int) -> datetime | None:
     """The moment up to which a campaign has its runs."""
     query = select(sa.func.max(Run.moment)).where(Run.campaign_id == campaign_id, _IS_FIRING)

@@ -1,5 +1,6 @@
 """Campaign files are taken up when they are complete, and again when they change."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -215,7 +216,7 @@ def test_an_edit_of_only_limits_counts_while_it_is_sent(world: InboxWorld) -> No
     assert str(world.runtime.definitions.get(run.definition_id).throughput.rate) == "7/hour"
 
 
-def test_a_table_that_changes_after_sending_began_is_told(world: InboxWorld) -> None:
+def test_who_is_new_in_a_table_after_sending_began_is_added(world: InboxWorld) -> None:
     world.drop()
     world.pass_time()
     world.send()
@@ -223,8 +224,31 @@ def test_a_table_that_changes_after_sending_began_is_told(world: InboxWorld) -> 
     world.write("people.csv", PEOPLE + "+393331112223,Eva\n")
     world.pass_time()
 
-    assert world.status().startswith("A file that spring.yaml names was changed after spring-sale began to send")
-    assert "3 in the audience" in world.status()
+    assert world.status().startswith("spring.yaml was read again: 1 row that is new in its tables was added")
+    assert "4 in the audience" in world.status()
+
+
+def test_a_table_used_again_reopens_no_campaign_that_is_over_unless_its_file_is_saved_again(world: InboxWorld) -> None:
+    path = world.drop()
+    world.pass_time()
+    world.send()
+    world.deliver()
+    world.pass_time(5)
+    assert len(world.report()) == 4
+
+    world.write("people.csv", PEOPLE + "+393331112223,Eva\n")
+    world.pass_time()
+    assert "save this file once more" in world.status()
+    assert world.a_run().state is RunState.COMPLETED
+
+    now = world.clock.now().timestamp()
+    os.utime(path, (now, now))
+    world.pass_time()
+    assert world.a_run().state is RunState.RUNNING
+    world.send_run(world.a_run().id)
+    world.deliver()
+    world.pass_time(5)
+    assert [line.split(",")[1] for line in world.report()[1:]] == ["delivered", "delivered", "invalid", "delivered"]
 
 
 def test_a_broken_edit_leaves_the_version_before_in_force(world: InboxWorld) -> None:

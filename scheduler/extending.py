@@ -1,0 +1,92 @@
+"""A table that is dropped again while its campaign runs, or after it: who is new in it is added, and nobody else."""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final
+
+from campaigns.audience import AudienceProblem
+from campaigns.batching import BatchLimits, into_batches
+from campaigns.definition import ContactListSource, Definition
+from campaigns.lifecycle import RecipientState
+from campaigns.planning import PlannedRecipient, Suppressed, plan_recipients, read_through
+from campaigns.problems import CampaignFileError, Problem
+from campaigns.replanning import Numbered, new_people
+from campaigns.splitting import Split
+from campaigns.timing.placing import Placer
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.store import plans, reminders, runs
+from worker.store.held import reopen_run
+from worker.store.runs import RunView
+
+AT_ONCE: Final = 2_000
+"""So many rows are compared at once with what the run has."""
+
+
+def may_extend(definition: Definition) -> bool:
+    """Whether people may come in after the plan: not where somebody approves exactly that plan, nor on a list of the
+    gateway's, which has its people anyway."""
+    has_list = any(isinstance(source, ContactListSource) for source in definition.audience)
+    return not (definition.approval or has_list)
+
+
+def extend(
+    runtime: Runtime,
+    run: RunView,
+    definition: Definition,
+    *,
+    source: str,
+    limits: BatchLimits,
+    suppressed: Suppressed | None,
+) -> int:
+    """Add to a run whoever is new in the tables of its campaign; how many rows.
+
+    Whoever is not in them any more stays as planned. Raises `CampaignFileError` for a table that cannot be read, after
+    which nothing was added.
+    """
+    now = runtime.clock.now()
+    cuts = run.plan_summary.get("cuts")
+    plan = plan_recipients(
+        definition,
+        placer=Placer(definition.schedule, now),
+        suppressed=suppressed,
+        split=Split(tuple(cuts)) if cuts else None,
+    )
+    try:
+        read_through(definition)
+    except AudienceProblem as error:
+        raise CampaignFileError([Problem(source, 1, 1, "audience", str(error))]) from error
+    again: Counter[str] = Counter()
+    added, rows = 0, iter(plan)
+    while chunk := [_numbered(row, again) for row in islice(rows, AT_ONCE)]:
+        with runtime.store.read() as session:
+            new = new_people(chunk, reminders.known_in(session, run.id, {each.row.number for each in chunk}))
+        if new:
+            numbers = {row.number for row in new}
+            added += _add(runtime, run, [each for each in chunk if each.row.number in numbers], limits)
+    if added:
+        get_logger().info("run.extended", campaign=run.campaign, run=run.id, rows=added)
+    return added
+
+
+def _numbered(row: PlannedRecipient, again: Counter[str]) -> Numbered:
+    """A row that counts for no number has no place of its own: it is the first, second ... of its number."""
+    if row.occurrence:
+        again[row.number] += 1
+    return Numbered(row, again[row.number] if row.occurrence else 0)
+
+
+def _add(runtime: Runtime, run: RunView, chunk: Sequence[Numbered], limits: BatchLimits) -> int:
+    now = runtime.clock.now()
+    with runtime.store.write("plan_more") as session:
+        runs.lock_run(session, run.id)
+        new = new_people(chunk, reminders.known_in(session, run.id, {each.row.number for each in chunk}))
+        first = plans.next_ordinal(session, run.id)
+        for placed in into_batches(new, limits, chunk_rows=len(chunk)):
+            shifted = [(row, None if batch is None else first + batch) for row, batch in placed]
+            plans.insert_chunk(session, run.id, shifted)
+        if any(row.state in {RecipientState.PENDING, RecipientState.HELD} for row in new):
+            reopen_run(session, run.id, now)
+        reminders.show_again(session, [run.id])
+    return len(new)
