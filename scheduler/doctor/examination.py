@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from campaigns.clock import Clock
-from scheduler.doctor import clocks, database, gateway, notices, protocol, redis_server
+from scheduler.doctor import clocks, database, gateway, notices, protocol, redis_server, replies
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from worker.gateway import GatewayClient
 from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint, gateway_key
@@ -119,3 +119,6 @@ def _gateway(client: GatewayClient, url: str, store: Store | None, key: str, clo
     yield finding
     if usable:
         yield from protocol.check_protocol(client, known, clock.now())
+        yield replies.check_reads(client, clock.now())
+        if store is not None and account_id is not None:
+            yield from replies.check_heard(store, account_id, clock.now())

@@ -52,6 +52,7 @@ def test_after_a_rehearsal_everything_holds(cli: Cli, folder: Path) -> None:
     assert {standing for standing, _, _ in told(result)} == {"ok", "unknown"}
     said = [sentence for _, _, sentence in told(result)]
     assert "a message is found by its ID" in said
+    assert "replies can be read: 0 in the last 6 hours" in said
     assert "reads by status and time show all 1 messages of the last minutes of sending" in said
     assert "IDs grow: 1 messages lie above every ID seen before their requests" in said
 

@@ -1,0 +1,52 @@
+"""Whether people who answer are heard: replies can be read, were read lately, and nobody has to read one first."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
+from scheduler.ticks.replies import OVERLAP, WRITE_AGAIN
+from worker.gateway import GatewayClient, GatewayError, MessageStatus
+from worker.store import inbound
+from worker.store.engine import Store
+
+LOOK_BACK: Final = timedelta(hours=6)
+"""As much as one look of the service asks for."""
+
+TOO_OLD: Final = WRITE_AGAIN * 2 + timedelta(minutes=5)
+"""A service writes a look that brought nothing down every five minutes: after so long none works."""
+
+
+def check_reads(gateway: GatewayClient, now: datetime) -> Finding:
+    """One look as the service makes it."""
+    try:
+        shown = gateway.read_status(MessageStatus.RECEIVED, now - LOOK_BACK, now + OVERLAP)
+    except GatewayError as error:
+        return problem(
+            Area.PROTOCOL,
+            f"replies cannot be read: {error}",
+            "who writes STOP is not heard before they can; ask whoever runs the gateway",
+        )
+    others = sum(message.status is not MessageStatus.RECEIVED for message in shown)
+    if others:
+        return problem(
+            Area.PROTOCOL,
+            f"asked for replies, the gateway shows {others:,} messages that are none: it does not heed the status",
+            "replies are still found among them, but each look reads everything; ask whoever runs the gateway",
+        )
+    return ok(Area.PROTOCOL, f"replies can be read: {len(shown):,} in the last 6 hours")
+
+
+def check_heard(store: Store, account_id: int, now: datetime) -> Iterator[Finding]:
+    """Whether a service reads them, and what waits for a person."""
+    with store.read() as session:
+        has_sent = inbound.has_sent(session, account_id)
+        until = inbound.read_until(session, account_id)
+        waiting = len(inbound.waiting_reviews(session))
+    if has_sent and (until is None or now - until > TOO_OLD):
+        when = f"since {until:%Y-%m-%d %H:%M} UTC" if until else "yet"
+        yield unknown(Area.PROTOCOL, f"no replies were read {when}", "a service reads them all the time: campaigns up")
+    if waiting:
+        yield unknown(
+            Area.PROTOCOL, f"{waiting:,} replies may mean stop and wait for somebody", "campaigns suppress review"
+        )
