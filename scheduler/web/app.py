@@ -1,7 +1,9 @@
 """Which address is answered by what."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import math
+import time
+from collections.abc import Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -20,6 +22,7 @@ from worker.store.engine import Store
 
 WEBHOOK: Final = "/webhook/inbound"
 HEALTH_SECONDS: Final = 5.0
+HEALTH_KEPT_SECONDS: Final = 1.0
 
 
 def make_app(runtime: Runtime, key: SecretStr | None = None, *, body_seconds: float = BODY_SECONDS) -> Starlette:
@@ -37,23 +40,38 @@ def make_app(runtime: Runtime, key: SecretStr | None = None, *, body_seconds: fl
 
     return Starlette(
         routes=[
-            Route("/healthz", _health(runtime.store)),
+            Route("/healthz", Health(runtime.store).answer),
             Route(WEBHOOK, Inbound(keys, Taker(take), runtime.clock, body_seconds).answer, methods=["POST"]),
         ]
     )
 
 
-def _health(store: Store) -> Callable[[Request], Awaitable[Response]]:
-    async def healthz(_request: Request) -> Response:
+class Health:
+    """Whether the database answers, asked once a second at most however many ask."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._one = asyncio.Lock()
+        self._problem = ""
+        self._until = -math.inf
+
+    async def answer(self, _request: Request) -> Response:
         """200 while the database answers, else 503."""
-        try:
-            async with asyncio.timeout(HEALTH_SECONDS):
-                await asyncio.to_thread(_ask, store)
-        except (TimeoutError, sa.exc.SQLAlchemyError) as error:
-            return JSONResponse({"status": "database silent", "problem": type(error).__name__}, 503)
+        async with self._one:
+            if time.monotonic() >= self._until:
+                self._problem = await self._look()
+                self._until = time.monotonic() + HEALTH_KEPT_SECONDS
+        if self._problem:
+            return JSONResponse({"status": "database silent", "problem": self._problem}, 503)
         return JSONResponse({"status": "ok"})
 
-    return healthz
+    async def _look(self) -> str:
+        try:
+            async with asyncio.timeout(HEALTH_SECONDS):
+                await asyncio.to_thread(_ask, self._store)
+        except (TimeoutError, sa.exc.SQLAlchemyError) as error:
+            return type(error).__name__
+        return ""
 
 
 def _ask(store: Store) -> None:

@@ -28,15 +28,17 @@ class Impatient(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn's own
         super().connection_made(transport)
-        self.loop.call_later(HEAD_SECONDS, self._look, None)
+        self._patience = self.loop.call_later(HEAD_SECONDS, self._look, None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._patience.cancel()  # or it would keep what is over in memory for as long
 
     def _look(self, cycle: object) -> None:
-        if self.transport.is_closing():
-            return
         if self.conn.their_state is h11.IDLE and self.cycle is cycle:
             self.transport.close()
             return
-        self.loop.call_later(HEAD_SECONDS, self._look, self.cycle)
+        self._patience = self.loop.call_later(HEAD_SECONDS, self._look, self.cycle)
 
 
 def listen(address: str) -> socket.socket:

@@ -13,7 +13,7 @@ UNITS: Final = sorted((DEPLOY / "systemd").iterdir())
 COMPOSE: Final = sorted((DEPLOY / "compose").glob("*.yaml"))
 MANIFESTS: Final = sorted(path for path in (DEPLOY / "kubernetes").glob("*.yaml") if path.stem != "kustomization")
 CONTAINERFILE: Final = DEPLOY / "container/Containerfile"
-SERVED: Final = frozenset({"up", "scheduler", "worker"})
+SERVED: Final = frozenset({"up", "scheduler", "worker", "dashboard"})
 """The commands that run until they are stopped."""
 
 Directive = tuple[str, str, str]

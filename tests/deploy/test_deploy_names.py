@@ -82,7 +82,7 @@ def test_every_probe_looks_at_the_file_that_the_image_sets() -> None:
     assert f"{PREFIX}HEARTBEAT_FILE=" in CONTAINERFILE.read_text(encoding="utf-8")
     assert {name for name, _ in probes} == {f"${PREFIX}HEARTBEAT_FILE"}
     assert min(int(minutes) for _, minutes in probes) * 60 > 10 * BEAT_SECONDS
-    assert len(probes) == 2 + 2 * 3  # a service of each compose file; three probes of schedulers and of workers
+    assert len(probes) == 2 + 3 * 3  # a service of each compose file; three probes of schedulers, workers, dashboards
 
 
 def keys(node: Any) -> Iterator[str]:

