@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from operator import attrgetter
 from pathlib import Path
@@ -69,8 +69,9 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str, dropped_at
     written, None: somebody asks for it now. Raises `EditRefused`, or `CampaignFileError` while planning.
     """
     now = runtime.clock.now()
-    starts_at = definition.schedule.start_at() or now
-    follow_seconds = definition.follow.until.total_seconds()
+    starts_at = definition.schedule.begins_at(now)
+    ahead = max(timedelta(), (definition.schedule.at_gateway or now) - now)
+    follow_seconds = (ahead + definition.follow.until).total_seconds()  # from when the gateway sends, not from now
     with runtime.store.write("register") as session:
         campaign_id = runs.ensure_campaign(session, definition.campaign, rehearsal=runtime.rehearsal, now=now)
         definition_id = runs.ensure_definition(
@@ -168,6 +169,10 @@ def plan_run(
     `firing` is the moment of a run that repeats.
     """
     now = runtime.clock.now()
+    if problem := too_late_to_hand_over(definition, now):
+        with runtime.store.write("plan_failed") as session:
+            runs.fail_run(session, run_id, problem, now)
+        raise CampaignFileError([Problem(source, 1, 1, "schedule.start", problem)])
     placer = Placer(definition.schedule, now, firing=firing)
     plan = plan_recipients(definition, placer=placer, suppressed=suppressed_in(runtime.store, definition))
     limits = limits_of(definition, runtime.settings)
@@ -193,6 +198,14 @@ def plan_run(
             plan_now = Approvable(to_approve(definition, plan.hash), definition.content_hash, counts)
             approvals.await_approval(session, run_id, plan_now, runtime.clock.now())
     get_logger().info("run.planned", campaign=definition.campaign, run=run_id, audience=summary.audience)
+
+
+def too_late_to_hand_over(definition: Definition, now: datetime) -> str:
+    """What is wrong if the gateway is to wait for a start that has passed; else ''."""
+    start = definition.schedule.at_gateway
+    if start is None or start > now:
+        return ""
+    return "the start has passed, and the gateway can only be handed what lies ahead; move it, or write by: service"
 
 
 def suppressed_in(store: Store, definition: Definition) -> Suppressed | None:

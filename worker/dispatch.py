@@ -269,6 +269,8 @@ class Dispatcher:
         reached("post:before_connect")
         log = self._log.bind(campaign=definition.campaign, batch=intent.batch_id, attempt=intent.number)
         option = SendOption[definition.devices.mode.name]
+        start = definition.schedule.at_gateway
+        scheduled = start if start is not None and start > self._clock.now() else None
         try:
             if intent.list_id is not None:
                 reply = self._gateway.send_to_list(
@@ -277,6 +279,7 @@ class Dispatcher:
                     targets=route.targets,
                     option=option,
                     random_device=definition.devices.random,
+                    schedule=scheduled,
                     before_first_byte=check,
                 )
             else:
@@ -285,6 +288,7 @@ class Dispatcher:
                     targets=route.targets,
                     option=option,
                     random_device=definition.devices.random,
+                    schedule=scheduled,
                     before_first_byte=check,
                 )
         except GatewayError as error:
@@ -293,7 +297,7 @@ class Dispatcher:
             log.warning("batch.failed", outcome=error.outcome.value, problem=str(error))
             return Dispatched.NOT_SENT if sent is False else Dispatched.IN_DOUBT
         reached("post:replied")
-        self._outcomes.record_reply(intent, reply, text=definition.message)
+        self._outcomes.record_reply(intent, reply, text=definition.message, sent_from=scheduled)
         log.info("batch.accepted", messages=len(reply.messages), left_out=len(reply.missing))
         return Dispatched.ACCEPTED
 

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 import sqlalchemy as sa
@@ -50,9 +50,14 @@ class Outcomes:
         self._settings = settings
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
 
-    def record_reply(self, intent: sending.Intent, reply: SendReply, *, text: str) -> None:
-        """The gateway has the messages of `reply`. `text` is what a contact list was sent."""
-        self._persistently(lambda: self._record_reply(intent, reply, text))
+    def record_reply(
+        self, intent: sending.Intent, reply: SendReply, *, text: str, sent_from: datetime | None = None
+    ) -> None:
+        """The gateway has the messages of `reply`. `text` is what a contact list was sent.
+
+        `sent_from`: when the gateway sends them, if not at once; before that there is nothing to follow.
+        """
+        self._persistently(lambda: self._record_reply(intent, reply, text, sent_from))
 
     def record_failure(self, intent: sending.Intent, error: GatewayError) -> bool:
         """The request did not end well. False: proven not sent, its people are pending again. True: it is in doubt.
@@ -74,9 +79,9 @@ class Outcomes:
                 get_logger().warning("outcome.not_stored_yet", problem=type(error).__name__)
             self._clock.sleep(RECORD_AGAIN.total_seconds())
 
-    def _record_reply(self, intent: sending.Intent, reply: SendReply, text: str) -> None:
+    def _record_reply(self, intent: sending.Intent, reply: SendReply, text: str, sent_from: datetime | None) -> None:
         now = self._clock.now()
-        first_poll_at = now + timedelta(seconds=self._settings.first_poll_seconds)
+        first_poll_at = max(now, sent_from or now) + timedelta(seconds=self._settings.first_poll_seconds)
         evidence = {"messages": len(reply.messages), "left_out": len(reply.missing)}
         with self._store.write("reply") as session:
             if not sending.close_attempt(session, intent.attempt_id, outcome="accepted", evidence=evidence, now=now):

@@ -253,14 +253,6 @@ class Definition(Part):
             refuse(f"has a contact list and other sources: {why}", "make two campaigns of it")
         return audience
 
-    @field_validator("exclude")
-    @classmethod
-    def _can_be_excluded(cls, exclude: tuple[FileSource, ...], info: ValidationInfo) -> tuple[FileSource, ...]:
-        if exclude and any(isinstance(source, ContactListSource) for source in info.data.get("audience", ())):
-            why = "the gateway keeps its numbers to itself and sends to all of them"
-            refuse(f"cannot go with a contact list: {why}", "remove `exclude`, or unsubscribe them from the list")
-        return exclude
-
     @property
     def folder(self) -> Path:
         """The folder of the campaign file, against which its files are read; not part of JSON or hash."""

@@ -66,6 +66,13 @@ class LocalTime(StrEnum):
     RECIPIENT = "recipient"  # those of each recipient's own zone
 
 
+class Keeper(StrEnum):
+    """Who keeps the time of a start that lies ahead."""
+
+    SERVICE = "service"  # this service: requests are made when the start has come
+    GATEWAY = "gateway"  # the gateway: it is handed everything at once, with the start
+
+
 class IfLate(Part):
     """What to do with a moment that was missed."""
 
@@ -175,6 +182,9 @@ class Schedule(Part):
         description="When it starts: by the clocks of the zone, or with an offset, or now.",
         examples=["2026-12-01 09:00"],
     )
+    by: Annotated[Keeper, choice(Keeper)] = Field(
+        Keeper.SERVICE, description="Who waits for the start: this service, or the gateway.", examples=["service"]
+    )
     timezone: ZoneName = Field("UTC", description="The zone of start and window.", examples=["Europe/Rome"])
     window: Window | None = Field(None, description="The only times at which anything is sent.")
     local_time: Annotated[LocalTime, choice(LocalTime)] = Field(
@@ -191,6 +201,15 @@ class Schedule(Part):
     def zone(self) -> ZoneInfo:
         """The campaign's zone."""
         return ZoneInfo(self.timezone)
+
+    @property
+    def at_gateway(self) -> datetime | None:
+        """When the gateway sends what it is handed before, in UTC; None: at once, for this service keeps the time."""
+        return self.start_at() if self.by is Keeper.GATEWAY else None
+
+    def begins_at(self, now: datetime) -> datetime:
+        """When requests begin, in UTC; the start of a campaign that the gateway keeps the time of lies later."""
+        return now if self.by is Keeper.GATEWAY else self.start_at() or now
 
     def start_at(self, zone: ZoneInfo | None = None) -> datetime | None:
         """When the campaign starts, in UTC; None for at once.

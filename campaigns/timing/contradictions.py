@@ -10,7 +10,7 @@ from typing import Final
 from campaigns.definition.document import Document, KeyPath
 from campaigns.definition.hours import Hours
 from campaigns.definition.models import Definition
-from campaigns.definition.schedule import LocalTime, Remind, Schedule
+from campaigns.definition.schedule import Keeper, LocalTime, Remind, Schedule
 from campaigns.definition.sources import ContactListSource
 from campaigns.problems import Problem
 from campaigns.timing.recurrence import Recurrence, recurrence_of
@@ -30,6 +30,9 @@ class Case:
         self.begins = max(now, self.start or now)
         self.recurrence: Recurrence | None = recurrence_of(self.schedule)
         self.has_contact_list = any(isinstance(source, ContactListSource) for source in definition.audience)
+        self.has_exclusions = bool(definition.exclude)
+        self.has_cap = definition.frequency_cap is not None
+        self.is_kept_by_gateway = definition.schedule.by is Keeper.GATEWAY
         self.has_variants = bool(definition.variants)
         self.has_holdout = bool(definition.holdout)
         self.needs_approval = definition.approval
@@ -134,6 +137,60 @@ RULES: Final = (
         lambda case: case.has_contact_list and case.has_holdout,
         "cannot go with a contact list: the gateway keeps its numbers to itself and sends to all of them",
         "remove it, or use a file as audience",
+    ),
+    Rule(
+        ("exclude",),
+        lambda case: case.has_contact_list and case.has_exclusions,
+        "cannot go with a contact list: the gateway keeps its numbers to itself and sends to all of them",
+        "remove it, or unsubscribe them from the list",
+    ),
+    Rule(
+        ("frequency_cap",),
+        lambda case: case.has_contact_list and case.has_cap,
+        "cannot go with a contact list: the gateway keeps its numbers to itself and sends to all of them",
+        "remove it, or use a file as audience",
+    ),
+    Rule(
+        ("schedule", "by"),
+        lambda case: case.is_kept_by_gateway and case.start is None,
+        "needs a start: the gateway is told when to send",
+        "add a start that lies ahead, or write by: service",
+    ),
+    Rule(
+        ("schedule", "window"),
+        lambda case: case.is_kept_by_gateway and case.hours is not None,
+        "cannot go with by: gateway, which knows one moment and no sending hours",
+        "remove it and write a start inside of them, or write by: service",
+    ),
+    Rule(
+        ("schedule", "spread"),
+        lambda case: case.is_kept_by_gateway and case.schedule.spread is not None,
+        "cannot go with by: gateway, which is told one moment for all",
+        "remove it, or write by: service",
+    ),
+    Rule(
+        ("schedule", "local_time"),
+        lambda case: case.is_kept_by_gateway and case.is_local,
+        "cannot be recipient with by: gateway, which is told one moment for all",
+        "write campaign, or by: service",
+    ),
+    Rule(
+        ("schedule", "repeat"),
+        lambda case: case.is_kept_by_gateway and case.recurrence is not None,
+        "cannot go with by: gateway: each run is planned minutes before it goes, and nothing is handed over ahead",
+        "remove it, or write by: service",
+    ),
+    Rule(
+        ("schedule", "remind"),
+        lambda case: case.is_kept_by_gateway and case.remind is not None,
+        "cannot go with by: gateway: a reminder that was handed over cannot follow an appointment that moves",
+        "remove it, or write by: service",
+    ),
+    Rule(
+        ("frequency_cap",),
+        lambda case: case.is_kept_by_gateway and case.has_cap,
+        "cannot go with by: gateway: it is asked when a text is handed over, and not when it is sent",
+        "remove it, or write by: service",
     ),
     Rule(
         ("schedule", "window"),

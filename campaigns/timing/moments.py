@@ -68,6 +68,9 @@ class Timetable:
         """
         clocks = zones if self._schedule.local_time is LocalTime.RECIPIENT else self.campaign
         start = self._start(clocks)
+        if self._schedule.at_gateway is not None:  # which waits for the start: here nothing waits for it
+            late = self._schedule.if_late
+            return [Moment(START, now, self._schedule.at_gateway + late.within if late else None)]
         if self._schedule.remind is None:
             return [self._settled(START, start or now, clocks, now)]
         # A reminder has the zone of its date; nothing leaves before the campaign has started.

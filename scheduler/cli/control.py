@@ -43,11 +43,13 @@ def pause(campaign: Slug, json: AsJson = False) -> None:
         if not [each for each in at_work if pause_run(session, each.id, PAUSED_BY_HAND, now=now)]:
             raise Refused(f"{campaign} is {state_words(run.state.value)} already: there is nothing to pause")
         under_way = [request for each in at_work for request in in_flight(session, each.id)]
+        handed_over = _handed_over(session, at_work)
     if json:
         print_json({"campaign": campaign, "run": run.id, "state": "paused", "in_flight": _as_json(under_way, now)})
         return
     say(f"{campaign} is paused; let it go on with: campaigns resume {campaign}")
     _tell_in_flight(under_way, now)
+    _tell_handed_over(handed_over, now)
 
 
 def resume(
@@ -117,6 +119,7 @@ def cancel(
             raise Refused(f"{campaign} is {state_words(run.state.value)} already: there is nothing to cancel")
         end_repeating(session, run.campaign_id)
         unsent = sum(filter(None, counts))
+        handed_over = _handed_over(session, at_work)
         under_way = [request for each in at_work for request in in_flight(session, each.id)]
     if json:
         in_json = _as_json(under_way, now)
@@ -124,6 +127,7 @@ def cancel(
         return
     say(f"{campaign} is cancelled: {unsent:,} recipients will never be sent to")
     _tell_in_flight(under_way, now)
+    _tell_handed_over(handed_over, now)
 
 
 @contextmanager
@@ -143,6 +147,30 @@ def _transaction(slug: str) -> Iterator[tuple["Session", "RunView", "list[RunVie
             mine = (each for each in campaign_runs(session, slug) if each.campaign_id == run.campaign_id)
             at_work = [each for each in mine if each.state in AT_WORK] or [run]
         yield session, run, at_work
+
+
+def _handed_over(session: "Session", runs: "Sequence[RunView]") -> list[tuple[int, datetime]]:
+    """Of each run that the gateway keeps the time of: how many texts it has, and when it sends them."""
+    from campaigns.definition import Definition
+    from campaigns.lifecycle import RecipientState
+    from worker.store.counts import books
+    from worker.store.runs import definition_body
+
+    found = []
+    for run in runs:
+        definition = Definition.model_validate_json(definition_body(session, run.definition_id))
+        if (start := definition.schedule.at_gateway) is not None:
+            found.append((books(session, run.id).by_state.get(RecipientState.ACCEPTED, 0), start))
+    return found
+
+
+def _tell_handed_over(handed_over: Sequence[tuple[int, datetime]], now: datetime) -> None:
+    for texts, start in handed_over:
+        if texts and start > now:
+            say(
+                f"{texts:,} texts are at the gateway already, which sends them {start:%Y-%m-%d %H:%M} UTC; "
+                "only there they can be taken back"
+            )
 
 
 def _age_seconds(request: "InFlight", now: datetime) -> float:

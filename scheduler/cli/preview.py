@@ -28,7 +28,7 @@ from campaigns.timing.recurrence import SEARCH, recurrence_of
 from scheduler.cli.known import NOTHING, Known
 from scheduler.cli.offsets import Offset, Offsets, offset_json, offset_words
 from scheduler.cli.output import local_time, print_counts, print_facts, print_table, say
-from scheduler.intake import allowances_of, limits_of, list_of, rates_of, too_dear
+from scheduler.intake import allowances_of, limits_of, list_of, rates_of, too_dear, too_late_to_hand_over
 from scheduler.report import utc
 from worker.ceilings import Ceilings
 from worker.limits import Scope, gates, routes
@@ -101,7 +101,7 @@ def preview(
         problem = "" if plan.summary.audience or list_of(definition) else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)
-    problem = problem or too_dear(definition, settings, plan.summary)
+    problem = problem or too_late_to_hand_over(definition, now) or too_dear(definition, settings, plan.summary)
     if problem:
         raise CampaignFileError([Problem(source, 1, 1, "audience", problem)])
     if list_of(definition) is not None:
@@ -298,6 +298,8 @@ def _timing(seen: Preview) -> list[tuple[str, str]]:
     if estimate is None:
         return [("sends", "nothing: nobody in the audience can be sent to")]
     last = estimate.last_send_at
+    if (start := seen.definition.schedule.at_gateway) is not None:
+        return _handed_over(seen, estimate, start)
     return [
         ("repeats", _repeats(seen)),
         ("reminders", "\n".join(offset_words(offset, zone) for offset in seen.reminders)),
@@ -308,6 +310,20 @@ def _timing(seen: Preview) -> list[tuple[str, str]]:
         ("spread", _spread(seen)),
         ("by zone", "\n".join(_by_zone(estimate))),
         ("followed", f"until {local_time(last + seen.definition.follow.until, zone)} at the latest" if last else ""),
+    ]
+
+
+def _handed_over(seen: Preview, estimate: Forecast, start: datetime) -> list[tuple[str, str]]:
+    """The times of a campaign that the gateway keeps the start of, and what that means."""
+    zone, last = seen.definition.schedule.zone, estimate.last_send_at
+    until = local_time(last, zone) or f"{TOO_FAR}: raise the rate"
+    followed = start + seen.definition.follow.until
+    return [
+        ("handed over", f"from {local_time(estimate.first_send_at, zone)} until {until}"),
+        ("limited by", f"{estimate.limited_by}, in segments" if estimate.limit else ""),
+        ("sent", f"{local_time(start, zone)}, by the gateway's clock, as fast as its phones can"),
+        ("please note", "what the gateway has is sent: neither pause, cancel, an edit nor a STOP takes it back"),
+        ("followed", f"until {local_time(max(followed, last or followed), zone)} at the latest"),
     ]
 
 

@@ -20,7 +20,7 @@ from worker.logs import get_logger
 from worker.outcomes import listed
 from worker.runtime import Runtime
 from worker.store import accounts, doubts, notices, receipts, runs, sending
-from worker.store.doubts import Doubt
+from worker.store.doubts import Doubt, Known
 
 LIFE_ORDER: Final = (
     MessageStatus.PENDING,
@@ -64,7 +64,7 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
     with runtime.store.read() as session:
         sought = doubts.sought(session, doubt)
         known = doubts.known_message(session, runtime.account_id)
-    seen = read_around(runtime, doubt.started_at - MARGIN, now + MARGIN)
+    seen = read_request(runtime, doubt, now + MARGIN)
     with runtime.store.read() as session:
         attributed = doubts.attributed_ids(session, runtime.account_id, seen.messages)
     found = _match(runtime, doubt, sought, seen, attributed)
@@ -73,7 +73,7 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
     if known is not None:
         control = known.gateway_id in seen.messages
         if not control and len(found.found) < len(sought.recipients):
-            older = read_around(runtime, known.accepted_at - MARGIN, known.accepted_at + MARGIN)
+            older = _read_known(runtime, known)
             control, reads = known.gateway_id in older.messages, reads + older.reads
     look = LookUp(now, seen.complete, len(found.found), control)
     earlier = (LookUp.from_json(entry) for entry in doubt.evidence.get("looks", []))
@@ -167,6 +167,38 @@ def read_around(runtime: Runtime, start: datetime, end: datetime) -> Seen:
     return Seen(messages, complete=True, reads=len(LIFE_ORDER))
 
 
+def read_request(runtime: Runtime, doubt: Doubt, end: datetime) -> Seen:
+    """Every message around a request, from before it until `end`.
+
+    Nobody knows which date a gateway compares: of a request with a `schedule` the moment of that is read around, too.
+    """
+    start = doubt.started_at - MARGIN
+    return _with_scheduled(runtime, doubt.definition_id, read_around(runtime, start, end), start, end)
+
+
+def _read_known(runtime: Runtime, known: Known) -> Seen:
+    start, end = known.accepted_at - MARGIN, known.accepted_at + MARGIN
+    seen = read_around(runtime, start, end)
+    if known.definition_id is None or known.gateway_id in seen.messages:
+        return seen
+    return _with_scheduled(runtime, known.definition_id, seen, start, end)
+
+
+def _with_scheduled(runtime: Runtime, definition_id: int, seen: Seen, start: datetime, end: datetime) -> Seen:
+    scheduled = runtime.definitions.get(definition_id).schedule.at_gateway
+    is_covered = scheduled is None or (start <= scheduled - MARGIN and scheduled + MARGIN <= end)
+    if scheduled is None or is_covered or not seen.complete:
+        return seen
+    later = read_around(runtime, scheduled - MARGIN, scheduled + MARGIN)
+    return Seen({**seen.messages, **later.messages}, later.complete, seen.reads + later.reads)
+
+
+def _first_poll_at(runtime: Runtime, doubt: Doubt, now: datetime) -> datetime:
+    """When the receipts of a request that was found are looked for: not before the gateway sends it."""
+    sent_from = runtime.definitions.get(doubt.definition_id).schedule.at_gateway
+    return max(now, sent_from or now) + timedelta(seconds=runtime.settings.first_poll_seconds)
+
+
 def _match(runtime: Runtime, doubt: Doubt, sought: Sought, seen: Seen, attributed: set[int]) -> Match:
     candidates = [Candidate(m.id, m.number, m.text, m.group_id) for m in seen.messages.values()]
     if doubt.list_id is None:
@@ -190,7 +222,7 @@ def _carry_out(runtime: Runtime, session: Session, doubt: Doubt, decision: Decis
     sending.fail_in_doubt(session, decision.fail, decision.reason)
     sending.release(session, decision.release, decision.reason)
     placed = [_placed(recipient_id, seen.messages[c.gateway_id]) for recipient_id, c in decision.place.items()]
-    first_poll_at = now + timedelta(seconds=runtime.settings.first_poll_seconds)
+    first_poll_at = _first_poll_at(runtime, doubt, now)
     sending.record_accepted(session, _intent(doubt), placed, now=now, first_poll_at=first_poll_at, retry_at=retry_at)
     if decision.split:
         sending.split_batch(session, doubt.batch_id, until=retry_at, reason=decision.reason)
@@ -207,7 +239,7 @@ def _carry_out_list(
     if decision.place:
         text = runtime.definitions.get(doubt.definition_id).message
         people = [listed(seen.messages[c.gateway_id], text) for c in decision.place.values()]
-        first_poll_at = now + timedelta(seconds=runtime.settings.first_poll_seconds)
+        first_poll_at = _first_poll_at(runtime, doubt, now)
         sending.record_list_accepted(session, _intent(doubt), people, now=now, first_poll_at=first_poll_at)
     elif decision.retry is Retry.AT_ONCE:
         sending.hold_batch(session, doubt.batch_id, decision.reason)

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.matching import Candidate, match
-from scheduler.ticks.reconcile import MARGIN, alarm, read_around
+from scheduler.ticks.reconcile import MARGIN, alarm, read_request
 from worker.runtime import Runtime
 from worker.store import doubts
 
@@ -20,7 +20,7 @@ def watch(runtime: Runtime, now: datetime) -> dict[str, int]:
         if not runtime.includes(missed.run_id):
             continue
         settle = timedelta(seconds=runtime.settings.settle_seconds)
-        seen = read_around(runtime, missed.started_at - MARGIN, missed.send_by + settle + MARGIN)
+        seen = read_request(runtime, missed, missed.send_by + settle + MARGIN)
         with runtime.store.read() as session:
             people = doubts.people_of_batch(session, missed)
             attributed = doubts.attributed_ids(session, runtime.account_id, seen.messages)

@@ -4,7 +4,7 @@ import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from urllib.parse import parse_qsl
@@ -76,6 +76,7 @@ class Stored:
     retries: int = 0
     result_code: int | None = None
     device: str = "1"
+    scheduled: datetime | None = None
 
 
 class Reads(StrEnum):
@@ -112,6 +113,7 @@ class ScriptedGateway(httpx.BaseTransport):
     lag: timedelta = timedelta(0)
     reads: Reads = Reads.TRUE
     has_groups: bool = True
+    compares_schedule: bool = False  # the windows of reads, where a message has one
     has_windows: bool = True  # False: reads by status and time show nothing, for they compare something else
     poison: set[str] = field(default_factory=set)
     key_works: bool = True
@@ -136,13 +138,25 @@ class ScriptedGateway(httpx.BaseTransport):
             if message.status != RECEIVED and (wanted is None or message.number in wanted):
                 message.status = status
 
-    def store(self, rows: Iterable[tuple[str, str]], *, device: str = "1") -> list[Stored]:
+    def store(
+        self, rows: Iterable[tuple[str, str]], *, device: str = "1", scheduled: datetime | None = None
+    ) -> list[Stored]:
         """Messages that are there, whoever sent them."""
         group = f")V{len(self.sends)}&=%{len(self.stored)}" if self.has_groups else None
         new = [
-            Stored(1_001 + len(self.stored) + place, number, text, group, self.clock.now(), device=device)
+            Stored(
+                1_001 + len(self.stored) + place,
+                number,
+                text,
+                group,
+                self.clock.now(),
+                device=device,
+                scheduled=scheduled,
+            )
             for place, (number, text) in enumerate(rows)
         ]
+        for message in new:
+            message.status = "Scheduled" if scheduled else "Pending"
         self.stored += new
         return new
 
@@ -175,7 +189,8 @@ class ScriptedGateway(httpx.BaseTransport):
         self.sends.append(tuple(number for number, _ in rows))
         kept = {Stores.ALL: rows, Stores.HALF: rows[: len(rows) // 2], Stores.NONE: []}[send.stores]
         named = json.loads(form.get("devices") or "[]")
-        stored = self.store(kept, device=str(named[0]).partition("|")[0] if named else "1")
+        scheduled = datetime.fromtimestamp(int(form["schedule"]), UTC) if "schedule" in form else None
+        stored = self.store(kept, device=str(named[0]).partition("|")[0] if named else "1", scheduled=scheduled)
         if send.meanwhile is not None:
             send.meanwhile()
         return self._answer(send.answers, stored)
@@ -237,7 +252,7 @@ class ScriptedGateway(httpx.BaseTransport):
             visible = []
         if self.reads is Reads.LYING_EMPTY:
             visible = []
-        return answer({"messages": [self._shown(m) for m in visible if _is_asked_for(m, form)]})
+        return answer({"messages": [self._shown(m) for m in visible if self._is_asked_for(m, form)]})
 
     def _shown(self, message: Stored) -> dict[str, object]:
         return {
@@ -247,11 +262,11 @@ class ScriptedGateway(httpx.BaseTransport):
             "retries": message.retries, "resultCode": message.result_code,
         }  # fmt: skip
 
-
-def _is_asked_for(message: Stored, form: dict[str, str]) -> bool:
-    if "id" in form:
-        return message.id == int(form["id"])
-    if "groupId" in form:
-        return message.group == form["groupId"]
-    start, end = int(form["startTimestamp"]), int(form["endTimestamp"])
-    return message.status == form["status"] and start <= message.at.timestamp() <= end
+    def _is_asked_for(self, message: Stored, form: dict[str, str]) -> bool:
+        if "id" in form:
+            return message.id == int(form["id"])
+        if "groupId" in form:
+            return message.group == form["groupId"]
+        start, end = int(form["startTimestamp"]), int(form["endTimestamp"])
+        date = message.scheduled or message.at if self.compares_schedule else message.at
+        return message.status == form["status"] and start <= date.timestamp() <= end

@@ -156,12 +156,13 @@ def test_messages_that_belong_to_somebody_are_known_and_serve_as_a_control(world
     _, _, intent = sent_batch(world)
     placed = world.placed(intent)
     world.accept(intent, placed)
+    definition_id = world.run_definition(intent.run_id)
     ids = [p.gateway_id for p in placed]
 
     with world.store.read() as session:
         assert doubts.attributed_ids(session, world.account_id, [*ids, 5, *range(10_000, 30_000)]) == set(ids)
         assert doubts.attributed_ids(session, world.account_id + 1, ids) == set()
-        assert doubts.known_message(session, world.account_id) == doubts.Known(max(ids), NOW)
+        assert doubts.known_message(session, world.account_id) == doubts.Known(max(ids), NOW, definition_id)
 
 
 def test_groups_of_a_request_are_followed(world: World) -> None:

@@ -164,12 +164,13 @@ class Known:
 
     gateway_id: int
     accepted_at: datetime
+    definition_id: int | None = None  # of the campaign that it belongs to, if it is one of ours
 
 
 def known_message(session: Session, account_id: int) -> Known | None:
     """The message of the account that was accepted last; before the first, the newest of those that were there."""
     row = session.exec(
-        select(Recipient.gateway_id, Recipient.accepted_at)
+        select(Recipient.gateway_id, Recipient.accepted_at, Run.definition_id)
         .join(Run, col(Run.id) == col(Recipient.run_id))
         .where(
             Run.account_id == account_id,
@@ -179,9 +180,11 @@ def known_message(session: Session, account_id: int) -> Known | None:
         .order_by(col(Recipient.gateway_id).desc())
         .limit(1)
     ).first()
-    if row is None:
-        row = session.exec(select(Account.witness_id, Account.witness_at).where(Account.id == account_id)).one()
-    return None if row[0] is None or row[1] is None else Known(row[0], row[1])
+    if row is not None:
+        gateway_id, accepted_at, definition_id = row
+        return None if gateway_id is None or accepted_at is None else Known(gateway_id, accepted_at, definition_id)
+    witness = session.exec(select(Account.witness_id, Account.witness_at).where(Account.id == account_id)).one()
+    return None if witness[0] is None or witness[1] is None else Known(witness[0], witness[1])
 
 
 def any_stale(session: Session, *, now: datetime, grace: timedelta) -> bool:

@@ -98,12 +98,6 @@ def problems_of(folder: Path, content: str | bytes, defaults: str | None = None)
             "audience",
             "has a contact list and other sources: the gateway keeps its numbers",
         ),
-        (
-            "campaign: sale\nmessage: x\naudience: {contact_list: 1}\nexclude:\n  file: a.csv\n",
-            "5:3",
-            "exclude",
-            "cannot go with a contact list",
-        ),
         (HEAD + "variants: [{name: a, share: 100, message: x}]\n", "2:10", "message", "cannot go with `variants`"),
         (f"{SPLIT}[{A}, {{name: b, share: 40, message: x}}]\n", "3:11", "variants", "have shares that add up to 90"),
         (f"{SPLIT}[{A}, {{name: A, share: 50, message: x}}]\n", "3:11", "variants", "have two called a"),
@@ -209,11 +203,13 @@ def test_a_mistake_in_the_defaults_is_reported_in_their_file(tmp_path: Path) -> 
 
 
 def test_a_default_that_contradicts_the_file_is_reported_where_it_stands(tmp_path: Path) -> None:
-    defaults = "exclude: {file: opted-out.csv}\n"
+    content = "campaign: sale\nmessage: Hi\naudience: {file: a.csv}\ndevices: {use: [1, 2]}\n"
 
-    problems = problems_of(tmp_path, "campaign: sale\nmessage: Hi\naudience: {contact_list: 1}\n", defaults)
+    problems = problems_of(tmp_path, content, "devices: {mode: all_sims}\n")
 
-    assert [(Path(found.file).name, found.line, found.path) for found in problems] == [("defaults.yaml", 1, "exclude")]
+    assert [(Path(found.file).name, found.line, found.path) for found in problems] == [
+        ("defaults.yaml", 1, "devices.mode")
+    ]
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -26,7 +26,23 @@ def problems_of(schedule: str, audience: str = FILE) -> list[tuple[str, str]]:
     return [(problem.path.removeprefix("schedule."), problem.problem) for problem in found]
 
 
+KEPT = "by: gateway, start: 2026-12-24 09:00"
+CAP = "\nfrequency_cap: {messages: 1, per: 7d}"
+
 CASES = [
+    pytest.param("start: now", LIST + "\nexclude: {file: gone.csv}", "exclude", "sends to all of them", id="exclude"),
+    pytest.param("start: now", LIST + CAP, "frequency_cap", "cannot go with a contact list", id="cap and a list"),
+    pytest.param("by: gateway", FILE, "by", "needs a start", id="handed over, without a start"),
+    pytest.param(
+        KEPT + ", window: {from: '08:00', to: '10:00'}", FILE, "window", "no sending hours", id="and a window"
+    ),
+    pytest.param(KEPT + ", spread: 1h", FILE, "spread", "cannot go with by: gateway", id="handed over, spread"),
+    pytest.param(KEPT + ", local_time: recipient", FILE, "local_time", "recipient with by: gateway", id="and clocks"),
+    pytest.param(KEPT + ", repeat: {cron: '@daily'}", FILE, "repeat", "nothing is handed over", id="and repeat"),
+    pytest.param(
+        KEPT + ", remind: {column: at, before: 1d}", FILE, "remind", "appointment that moves", id="and remind"
+    ),
+    pytest.param(KEPT, FILE + CAP, "frequency_cap", "asked when a text is handed over", id="handed over, capped"),
     pytest.param(
         "remind: {column: at, before: 1d}, repeat: {cron: '@daily'}",
         FILE,

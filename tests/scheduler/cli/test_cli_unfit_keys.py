@@ -1,0 +1,102 @@
+"""Keys that cannot apply to a contact list, or to a start that the gateway waits for: each refused with its reason."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+Run = Callable[..., Result]
+
+LIST = "message: Hello\naudience: {contact_list: 12}\n"
+TABLE = "message: Hello\naudience: {file: people.csv, number: phone}\n"
+GATEWAY = "schedule: {start: 2090-01-01 09:00, by: gateway%s}\n"
+KEEPS = "the gateway keeps its numbers to itself and sends to all"
+LISTS = [
+    (
+        "exclude: {file: people.csv, number: phone}",
+        "4:10",
+        "exclude",
+        f"a contact list: {KEEPS} of them",
+    ),
+    ("holdout: 5", "4:10", "holdout", f"a contact list: {KEEPS} of them"),
+    (
+        "frequency_cap: {messages: 1, per: 7d}",
+        "4:16",
+        "frequency_cap",
+        f"a contact list: {KEEPS} of them",
+    ),
+    ("schedule: {local_time: recipient, start: 2090-01-01 09:00}", "4:24", "schedule.local_time", KEEPS),
+    ("schedule: {spread: 3h}", "4:20", "schedule.spread", "the gateway sends to all of it with one request"),
+    ("schedule: {remind: {column: day, before: 1d}}", "4:20", "schedule.remind", "a contact list has no columns"),
+]
+HANDED_OVER = [
+    ("schedule: {by: gateway}", "4:16", "schedule.by", "needs a start"),
+    ("schedule: {by: gateway, start: now}", "4:16", "schedule.by", "needs a start"),
+    (GATEWAY % ", window: {from: '09:00', to: '20:00'}", "4:58", "schedule.window", "no sending hours"),
+    (GATEWAY % ", spread: 3h", "4:58", "schedule.spread", "one moment for all"),
+    (GATEWAY % ", local_time: recipient", "4:62", "schedule.local_time", "one moment for all"),
+    (GATEWAY % ", repeat: {cron: '@daily'}", "4:58", "schedule.repeat", "nothing is handed over ahead"),
+    (GATEWAY % ", remind: {column: first_name, before: 1d}", "4:58", "schedule.remind", "cannot follow an appointment"),
+    (GATEWAY % "" + "frequency_cap: {messages: 1, per: 7d}", "5:16", "frequency_cap", "and not when it is sent"),
+]
+
+
+@pytest.mark.parametrize(
+    ("audience", "more", "place", "path", "why"),
+    [*((LIST, *case) for case in LISTS), *((TABLE, *case) for case in HANDED_OVER)],
+    ids=[*(f"list, {path}" for _, _, path, _ in LISTS), *(f"gateway, {more[:60]}" for more, *_ in HANDED_OVER)],
+)
+def test_a_key_that_cannot_apply_is_refused_with_its_reason(
+    run: Run, campaign_file: Path, audience: str, more: str, place: str, path: str, why: str
+) -> None:
+    campaign_file.write_text(f"campaign: sale\n{audience}{more}\n")
+
+    result = run("check", campaign_file.name)
+
+    (line,) = [line for line in result.stderr.splitlines() if f" {path}: " in line]
+    assert result.exit_code == 2
+    assert line.startswith(f"{campaign_file.name}:{place}: {path}: ")
+    assert why in line
+    assert line.endswith(")")  # what to do instead
+
+
+def test_a_list_cannot_have_variants(run: Run, campaign_file: Path) -> None:
+    variants = "variants: [{name: a, share: 50, message: x}, {name: b, share: 50, message: y}]"
+    campaign_file.write_text(f"campaign: sale\naudience: {{contact_list: 12}}\n{variants}\n")
+
+    assert (
+        "3:11: variants: cannot go with a contact list: the gateway sends one text"
+        in run("check", campaign_file.name).stderr
+    )
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "start: 2090-01-01 09:00",
+        "repeat: {cron: '@daily'}",
+        "window: {from: '09:00', to: '20:00'}",
+        "start: 2090-01-01 09:00, by: gateway",
+        "start: 2090-01-01 09:00, if_late: {within: 2h}",
+    ],
+)
+def test_what_can_apply_to_a_contact_list_does(run: Run, campaign_file: Path, schedule: str) -> None:
+    campaign_file.write_text(f"campaign: sale\n{LIST}schedule: {{{schedule}}}\n")
+
+    assert run("check", campaign_file.name).exit_code == 0
+
+
+def test_a_plan_says_what_it_means_that_the_gateway_keeps_the_time(run: Run, campaign_file: Path) -> None:
+    campaign_file.write_text(f"campaign: sale\n{TABLE}{GATEWAY % ''}")
+
+    shown = run("plan", campaign_file.name).stdout
+
+    assert "by the gateway's clock, as fast as its phones can" in shown
+    assert "what the gateway has is sent: neither pause, cancel, an edit nor a STOP takes it back" in shown
+
+
+def test_a_start_that_has_passed_cannot_be_handed_over(run: Run, campaign_file: Path) -> None:
+    campaign_file.write_text(f"campaign: sale\n{TABLE}schedule: {{start: 2020-01-01 09:00, by: gateway}}\n")
+
+    assert "the start has passed" in run("plan", campaign_file.name).stderr
