@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from math import ceil
 from statistics import median
 from typing import Final
@@ -35,6 +36,30 @@ class Planned:
             "database": self.database, "recipients": self.recipients, "seconds": round(self.seconds, 3),
             "cpu_seconds": round(self.cpu_seconds, 3), "recipients_per_second": round(self.per_second),
             "peak_mib": round(self.peak_bytes / MEBIBYTE, 1),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A plan over several zones: when it expected its first and last text, and when the last one got its slot."""
+
+    planned: Planned
+    zones: int
+    first_send_at: datetime
+    forecast_last_at: datetime
+    simulated_last_at: datetime
+
+    @property
+    def deviation(self) -> float:
+        """How far the forecast is off, as a share of the time that sending takes."""
+        took = self.simulated_last_at - self.first_send_at
+        return abs(self.forecast_last_at - self.simulated_last_at) / took
+
+    def to_json(self) -> Mapping[str, object]:
+        return {
+            **self.planned.to_json(), "zones": self.zones, "first_send_at": self.first_send_at.isoformat(),
+            "forecast_last_at": self.forecast_last_at.isoformat(),
+            "simulated_last_at": self.simulated_last_at.isoformat(), "deviation": round(self.deviation, 6),
         }  # fmt: skip
 
 

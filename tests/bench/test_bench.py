@@ -14,6 +14,7 @@ from tests.bench.results import BenchError, Paced, Planned, Sent, Waited
 from tests.bench.samples import texts, write_campaign
 from tests.bench.scaling import measure_fleet
 from tests.bench.sending import measure_sending
+from tests.bench.timing import measure_timing
 from tests.bench.waiting import measure_waiting
 from tests.bench.windows import Stamp, between, fullest
 from tests.support.servers import PostgresServer, RedisServer
@@ -141,3 +142,11 @@ def test_campaigns_that_wait_begin_after_their_moment(servers: Servers, is_scale
     assert len(waited.delays_seconds) == 3
     assert min(waited.delays_seconds) > 0
     assert waited.idle_seconds >= 1
+
+
+def test_a_forecast_over_many_zones_is_compared_with_what_the_throttle_grants() -> None:
+    timed = measure_timing(recipients=480)
+
+    assert timed.planned.recipients == 480
+    assert timed.first_send_at < timed.simulated_last_at
+    assert timed.deviation < 0.02

@@ -25,6 +25,7 @@ from worker.definitions import Definitions
 from worker.dispatch import Dispatched, Dispatcher
 from worker.gateway import GatewayClient
 from worker.jobs import JobQueue
+from worker.ledger import StoreLedger
 from worker.limits import Limits
 from worker.marker import NoMarker
 from worker.runtime import Runtime
@@ -34,6 +35,7 @@ from worker.store.engine import Store
 from worker.store.models import Account, Attempt, Batch, Event, MessageGroup, Recipient, Run
 from worker.store.runs import RunView
 from worker.throttle import InMemoryThrottle
+from worker.throttle.levels import no_records
 from worker.tuning import live_ceilings
 
 SETTLE: Final = timedelta(seconds=30)
@@ -62,11 +64,14 @@ class HeldQueue(JobQueue):
 class Bench:
     """One account, one gateway; `tick` does what the schedulers and workers of a whole installation do in a moment."""
 
-    def __init__(self, folder: Path, store: Store, clock: FakeClock) -> None:
-        """An account whose gateway was read already, and was empty."""
+    def __init__(self, folder: Path, store: Store, clock: FakeClock, gateway: ScriptedGateway | None = None) -> None:
+        """An account whose gateway was read already, and was empty; a `gateway` comes from the bench before this one.
+
+        What a process has in memory begins anew with each bench.
+        """
         self.clock = clock
         self.folder = folder
-        self.gateway = ScriptedGateway(clock)
+        self.gateway = gateway or ScriptedGateway(clock)
         self.settings = Settings(
             database_url=store.url.render_as_string(),
             timezone="UTC",
@@ -78,7 +83,8 @@ class Bench:
         )
         with store.write() as session:
             account_id = runs.ensure_account(session, "bench")
-            accounts.meet(session, account_id, newest_id=0, seen_at=None, now=clock.now())
+            if gateway is None:
+                accounts.meet(session, account_id, newest_id=0, seen_at=None, now=clock.now())
         client = GatewayClient("https://sms.example/", SecretStr("k"), clock=clock, transport=self.gateway)
         ceilings = live_ceilings(store, account_id, self.settings, clock)
         definitions = Definitions(store)
@@ -86,7 +92,7 @@ class Bench:
             store=store,
             definitions=definitions,
             gateway=client,
-            throttle=InMemoryThrottle(clock),
+            throttle=InMemoryThrottle(clock, StoreLedger(store, account_id) if gateway else no_records),
             clock=clock,
             settings=self.settings,
             limits=Limits("bench", self.settings.zone),
@@ -107,6 +113,10 @@ class Bench:
             ceilings=ceilings,
         )
         self.store = store
+
+    def after_restart(self) -> "Bench":
+        """Another process on the same database and gateway; this one may still have jobs."""
+        return Bench(self.folder, self.store, self.clock, self.gateway)
 
     def forget_gateway(self) -> None:
         """As if nothing had been read from it yet, as on the first day."""

@@ -9,18 +9,24 @@ class FakeClock:
     """A `campaigns.clock.Clock` that stands still until `sleep` or `advance` moves it."""
 
     def __init__(self, start: datetime = START) -> None:
-        self._start = start
         self._now = start
+        self._elapsed = timedelta()
 
     def now(self) -> datetime:
         return self._now
 
     def elapsed_seconds(self) -> float:
-        return (self._now - self._start).total_seconds()
+        return self._elapsed.total_seconds()
 
     def sleep(self, seconds: float) -> None:
         self.advance(seconds)
 
     def advance(self, by: timedelta | float) -> None:
         """Let time pass: a duration, or a number of seconds."""
-        self._now += by if isinstance(by, timedelta) else timedelta(seconds=by)
+        duration = by if isinstance(by, timedelta) else timedelta(seconds=by)
+        self._now += duration
+        self._elapsed += duration
+
+    def jump(self, by: timedelta) -> None:
+        """Put the clock on the wall forward or back: no time passes by that."""
+        self._now += by
