@@ -1,5 +1,6 @@
 """The clock: APScheduler calling the ticks. The only module that knows APScheduler."""
 
+import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
@@ -26,6 +27,9 @@ from scheduler.ticks.watch import watch
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.leases import LostLead
+
+FIRST_LOOK_SECONDS: Final = 10.0
+"""How long a process that starts waits for what people wrote meanwhile, before it sends."""
 
 Tick = Callable[[Runtime, datetime], Mapping[str, int]]
 
@@ -59,6 +63,7 @@ class Clockwork:
     def __init__(self, runtime: Runtime, ticks: Mapping[Tick, float] = TICKS) -> None:
         self._runtime = runtime
         self._rests_until_seconds = 0.0
+        self._hears_replies = replies in ticks
         # One thread a tick: a slow read of receipts must not keep batches waiting.
         self._scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(len(ticks))})
         for tick, seconds in ticks.items():
@@ -94,7 +99,11 @@ class Clockwork:
             self._rests_until_seconds = 0.0
 
     def start(self) -> None:
-        """Begin."""
+        """Begin; with replies, for who wrote STOP while nothing ran is heard before anything is sent."""
+        if self._hears_replies:
+            first = threading.Thread(target=self._call, args=[replies], daemon=True)
+            first.start()
+            first.join(FIRST_LOOK_SECONDS)  # a gateway that does not answer must not keep the rest from working
         self._scheduler.start()
 
     def stop(self) -> None:
