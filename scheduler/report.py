@@ -56,8 +56,12 @@ def run_summary(run: RunView, books: Books, groups: Sequence[GroupOutcome] = (),
     return summary | {"reason": run.reason} if run.reason else summary
 
 
-def write_csv(store: Store, run_id: int, stream: TextIO, *, raw: bool = False, header: bool = True) -> int:
+def write_csv(
+    store: Store, run_id: int, stream: TextIO, *, raw: bool = False, header: bool = True, with_resends: bool = False
+) -> int:
     """Every recipient as CSV, with a header unless it is there already; how many. Open the stream with `newline=""`.
+
+    `with_resends` as in `worker.store.exports.export_pages`.
 
     Cells that a spreadsheet would compute get an apostrophe in front, unless `raw`; phone numbers never do.
     """
@@ -66,17 +70,17 @@ def write_csv(store: Store, run_id: int, stream: TextIO, *, raw: bool = False, h
         writer.writerow(COLUMNS)
     count = 0
     with store.read() as session:
-        for page in export_pages(session, run_id):
+        for page in export_pages(session, run_id, with_resends=with_resends):
             writer.writerows(page if raw else map(_harmless, page))
             count += len(page)
     return count
 
 
-def write_jsonl(store: Store, run_id: int, stream: TextIO) -> int:
+def write_jsonl(store: Store, run_id: int, stream: TextIO, *, with_resends: bool = False) -> int:
     """Every recipient as one JSON object a line; how many. Numbers are numbers, what is unknown is null."""
     count = 0
     with store.read() as session:
-        for page in export_pages(session, run_id):
+        for page in export_pages(session, run_id, with_resends=with_resends):
             stream.writelines(json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in page)
             count += len(page)
     return count

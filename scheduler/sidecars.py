@@ -29,7 +29,7 @@ def write_status(campaign_file: Path, text: str) -> None:
 def write_report(campaign_file: Path, store: Store, run_id: int) -> None:
     """Replace the report. Raises `OSError`."""
     with _replaced(report_path(campaign_file)) as stream:
-        write_csv(store, run_id, stream)
+        write_csv(store, run_id, stream, with_resends=True)
 
 
 def _name(campaign_file: Path) -> str:

@@ -77,6 +77,7 @@ def _tell(store: Store, definitions: Definitions, numbers: Collection[str], now:
             now,
             tuple(failed),
             tuple(reply for reply in replies[row.number] if reply.recipient_id == row.recipient_id),
+            tuple(sorted(o.run_id for o in rows[row.number] if o.parent_id == row.run_id and o.slot == row.slot)),
         )
 
     return {

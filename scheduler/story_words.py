@@ -40,6 +40,7 @@ class Chapter:
     now: datetime
     failed: tuple[FailedTry, ...] = ()
     replies: tuple[Answer, ...] = ()
+    again: tuple[int, ...] = ()  # the runs that sent to this person again, as it had failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,10 @@ def chapter_lines(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
         what = "it" if ruling.list_id is None else f"the text to contact list {ruling.list_id}"
         found = ruling.declared.replace("-", " ")
         yield f"  decided: {ruling.by} declared {what} {found}, {shown_time(ruling.at, zone, seconds=True)}"
+    if row.parent_id is not None:
+        yield f"  run {row.run_id}: sends again what had failed in run {row.parent_id}"
+    elif chapter.again:
+        yield f"  sent again: in run {', then in run '.join(map(str, chapter.again))}"
     if row.gateway_id is not None:
         yield f"  at the gateway: {_at_the_gateway(row, zone)}"
     yield from (f"  {line}" for line in _receipts(row, zone))
@@ -80,6 +85,7 @@ def chapter_json(chapter: Chapter, zone: ZoneInfo) -> dict[str, Any]:
         "campaign": row.campaign,
         "rehearsal": row.rehearsal,
         "run": row.run_id,
+        "sends_again": row.parent_id,
         "state": row.state.value,
         "why": cause(chapter, zone),
         "source": row.source,

@@ -19,6 +19,7 @@ from scheduler.cli import (
     move,
     notify,
     recovery,
+    resend,
     running,
     sample,
     setup,
@@ -80,7 +81,7 @@ def _campaigns(
 
 for group in (
     *(files, running, sample, books, why, control, approve),
-    *(throttle, held, recovery, account, devices, suppress, setup, move, doctor, notify),
+    *(throttle, held, resend, recovery, account, devices, suppress, setup, move, doctor, notify),
 ):
     group.register(app)
 

@@ -83,7 +83,8 @@ def export(
 ) -> None:
     """Write every recipient of a campaign, as CSV or JSON lines; of one that reminds those of all days.
 
-    With number, state, reason, text and times (UTC). Numbers and texts are written in full.
+    Whoever was sent to again (`resend`) stands there once, with what became of that. With number, state, reason, text
+    and times (UTC). Numbers and texts are written in full.
     """
     from scheduler.cli.reading import campaign_store, latest_run
     from worker.settings import load_settings
@@ -92,17 +93,23 @@ def export(
     with campaign_store(load_settings()) as store:
         with store.read() as session:
             run = latest_run(session, campaign, number_of_run)
-            is_whole = number_of_run is None and day_of(run.moment)
-            run_ids = every_day(session, run.campaign_id) if is_whole else [run.id]
+            of_days = number_of_run is None and day_of(run.moment)
+            run_ids = every_day(session, run.campaign_id) if of_days else [run.id]
         with whole_file(output) if output else standard_output() as stream:
-            count = _write(store, run_ids, stream, Format.JSONL if json else form, raw=raw)
+            is_whole = number_of_run is None
+            count = _write(store, run_ids, stream, Format.JSONL if json else form, raw=raw, with_resends=is_whole)
     if output:
         warn(f"wrote {count:,} recipients to {output}")
 
 
-def _write(store: "Store", run_ids: Sequence[int], stream: TextIO, form: Format, *, raw: bool) -> int:
+def _write(
+    store: "Store", run_ids: Sequence[int], stream: TextIO, form: Format, *, raw: bool, with_resends: bool
+) -> int:
     from scheduler.report import write_csv, write_jsonl
 
     if form is Format.JSONL:
-        return sum(write_jsonl(store, run_id, stream) for run_id in run_ids)
-    return sum(write_csv(store, id_, stream, raw=raw, header=not place) for place, id_ in enumerate(run_ids))
+        return sum(write_jsonl(store, run_id, stream, with_resends=with_resends) for run_id in run_ids)
+    return sum(
+        write_csv(store, run_id, stream, raw=raw, header=not place, with_resends=with_resends)
+        for place, run_id in enumerate(run_ids)
+    )

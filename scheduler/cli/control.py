@@ -138,14 +138,12 @@ def _transaction(slug: str) -> Iterator[tuple["Session", "RunView", "list[RunVie
     """
     from scheduler.cli.reading import campaign_store, latest_run
     from worker.settings import load_settings
-    from worker.store.runs import ONCE, campaign_runs
+    from worker.store.runs import campaign_runs
 
     with campaign_store(load_settings()) as store, store.write("control") as session:
         run = latest_run(session, slug)
-        at_work = [run]
-        if run.moment != ONCE:
-            mine = (each for each in campaign_runs(session, slug) if each.campaign_id == run.campaign_id)
-            at_work = [each for each in mine if each.state in AT_WORK] or [run]
+        mine = (each for each in campaign_runs(session, slug) if each.campaign_id == run.campaign_id)
+        at_work = [each for each in mine if each.state in AT_WORK] or [run]
         yield session, run, at_work
 
 

@@ -48,14 +48,14 @@ def held(campaign: Slug, number_of_run: RunNumber = None, json: AsJson = False) 
     The gateway's answers do not prove whether these texts were sent. Look at its own list of messages, or at that
     of the phone, then tell what you found with: campaigns resolve
     """
-    from scheduler.cli.reading import campaign_store, latest_run
+    from scheduler.cli.reading import campaign_store, run_to_decide_on
     from worker.settings import load_settings
     from worker.store.held import held_lists, held_people
     from worker.store.story import requests_of
 
     settings = load_settings()
     with campaign_store(settings) as store, store.read() as session:
-        run = latest_run(session, campaign, number_of_run)
+        run = run_to_decide_on(session, campaign, number_of_run)
         people, lists = held_people(session, run.id), held_lists(session, run.id)
         batch_ids = {person.batch_id for person in people} | {entry.batch_id for entry in lists}
         requests = requests_of(session, {id_ for id_ in batch_ids if id_ is not None})
@@ -100,7 +100,7 @@ def resolve(
     """
     from campaigns.clock import SystemClock
     from scheduler.cli.people import normalised
-    from scheduler.cli.reading import campaign_store, latest_run
+    from scheduler.cli.reading import campaign_store, run_to_decide_on
     from worker.settings import load_settings
     from worker.store.held import held_lists, held_people, resolve_held
 
@@ -108,7 +108,7 @@ def resolve(
     wanted = None if number is None else normalised(number, settings)
     with campaign_store(settings) as store:
         with store.read() as session:
-            run = latest_run(session, campaign, number_of_run)
+            run = run_to_decide_on(session, campaign, number_of_run)
             people = held_people(session, run.id, number=wanted)
             lists = held_lists(session, run.id) if wanted is None else []
         if not people and not lists:

@@ -27,7 +27,8 @@ from worker.store.inbound import count_replies
 from worker.store.outlook import Outlook, outlook
 from worker.store.reminders import day_of, every_day
 from worker.store.repetitions import moment_of
-from worker.store.runs import ONCE, TEST_PREFIX, RunView, campaign_runs, list_runs
+from worker.store.resends import resends_of
+from worker.store.runs import ONCE, TEST_PREFIX, RunView, campaign_runs, list_runs, run_view
 from worker.store.unsubscriptions import reached_all_the_same
 from worker.store.variants import GroupOutcome, group_outcomes
 
@@ -61,6 +62,7 @@ class Progress:
     stuck: tuple[Stuck, ...] = ()
     replies: Mapping[Meaning, int] = field(default_factory=dict)  # likewise
     reached: int = 0  # people who had opted out and stood on the contact list that it went to all the same
+    again: tuple[tuple[RunView, Books], ...] = ()  # the runs that sent again what failed in it
 
 
 OTHERS = 10
@@ -79,7 +81,9 @@ def read_progress(store: Store, slug: str | None, number: int | None = None) -> 
         days = {run.id: _days(session, run) for run in runs if number is None and day_of(run.moment)}
         others: tuple[RunView, ...] = ()
         if slug is not None and runs[0].moment != ONCE:
-            others = tuple(run for run in campaign_runs(session, slug) if run.id != runs[0].id)[-OTHERS:]
+            made = campaign_runs(session, slug)
+            others = tuple(run for run in made if run.id != runs[0].id and run.parent_id is None)[-OTHERS:]
+        again = {run.id: resends_of(session, run.id) for run in runs if slug is not None}
         at_work = {run.account_id for run in runs if run.finished_at is None}
         slowed = {account: tuple(slowed_devices(session, account, now)) for account in at_work}
         stuck = {account: tuple(stuck_devices(session, account)) for account in at_work}
@@ -90,12 +94,13 @@ def read_progress(store: Store, slug: str | None, number: int | None = None) -> 
                 outlook(session, run.id),
                 slowed.get(run.account_id, ()),
                 others,
-                group_outcomes(session, run, now=now) if slug is not None else (),
+                group_outcomes(session, run, again[run.id], now=now) if slug is not None else (),
                 awaited(run, definitions.get(run.definition_id)) if run.started_at is None else "",
                 tuple(failures(session, run.id)) if slug is not None else (),
                 stuck.get(run.account_id, ()),
                 count_replies(session, *days.get(run.id, [run.id])) if slug is not None else {},
                 reached_all_the_same(session, run.id),
+                tuple((run_view(session, id_), books(session, id_)) for id_ in again.get(run.id, ())),
             )
             for run in runs
         ]
@@ -106,17 +111,19 @@ def _current(runs: Sequence[RunView]) -> list[RunView]:
 
     The first of days is the first to come, or else the last that is over.
     """
-    runs = [run for run in runs if not run.campaign.startswith(TEST_PREFIX)]
+    again = [run for run in runs if run.parent_id is not None and run.finished_at is None]
+    runs = [run for run in runs if not run.campaign.startswith(TEST_PREFIX) and run.parent_id is None]
     last_over = {run.campaign_id: run.id for run in runs if run.finished_at is not None}
     of_days = sorted((run for run in runs if day_of(run.moment)), key=attrgetter("moment"))
     days = {run.campaign_id: run.id for run in of_days if run.finished_at is not None}
     days |= {run.campaign_id: run.id for run in reversed(of_days) if run.finished_at is None}
-    return [
+    shown = [
         run
         for run in runs
         if days.get(run.campaign_id, run.id) == run.id
         and (run.campaign_id in days or run.finished_at is None or last_over[run.campaign_id] == run.id)
     ]
+    return sorted([*shown, *again], key=attrgetter("id"))
 
 
 def _days(session: Session, run: RunView) -> list[int]:
@@ -125,8 +132,11 @@ def _days(session: Session, run: RunView) -> list[int]:
 
 
 def summaries(seen: Sequence[Progress]) -> Iterator[dict[str, Any]]:
-    """The objects of `--json`."""
-    return (run_summary(entry.run, entry.books, entry.groups, awaits=entry.awaits) | _answered(entry) for entry in seen)
+    """The objects of `--json`; of a run that failed texts were sent again of with those runs as `resends`."""
+    for entry in seen:
+        summary = run_summary(entry.run, entry.books, entry.groups, awaits=entry.awaits) | _answered(entry)
+        again = [run_summary(run, of_run) for run, of_run in entry.again]
+        yield summary | {"resends": again} if again else summary
 
 
 def _answered(entry: Progress) -> dict[str, Any]:
@@ -147,7 +157,7 @@ def show_progress(seen: Sequence[Progress], zone: ZoneInfo, *, in_detail: bool) 
             *(f"{sum(entry.books.by_state.get(state, 0) for state in states):,}" for states in COLUMNS.values()),
             f"{entry.books.audience:,}",
             local_time(entry.run.started_at, zone),
-            "; ".join(why for why in (_rehearsal(entry.run), _alarm(entry), waits_for(entry, zone)) if why),
+            "; ".join(filter(None, (_rehearsal(entry.run), _parent(entry.run), _alarm(entry), waits_for(entry, zone)))),
         )
         for entry in seen
     ]
@@ -175,6 +185,8 @@ def _show_one(entry: Progress, zone: ZoneInfo) -> None:
             ("phones", "\n".join(_phones(entry, zone))),
             ("failed", "\n".join(failure_words(entry.failures))),
             ("run", _moment(entry.run, zone)),
+            ("sends again", _parent(entry.run)),
+            ("sent again", "\n".join(_again(run, of_run) for run, of_run in entry.again)),
             ("other runs", "\n".join(_other(run, zone) for run in entry.others)),
         ]
     )
@@ -195,6 +207,15 @@ def _moment(run: RunView, zone: ZoneInfo) -> str:
 
 def _other(run: RunView, zone: ZoneInfo) -> str:
     return f"{_moment(run, zone)}: {state_words(run.state.value)}" + (f", {run.reason}" if run.reason else "")
+
+
+def _parent(run: RunView) -> str:
+    return "" if run.parent_id is None else f"run {run.id}, what failed in run {run.parent_id}"
+
+
+def _again(run: RunView, of_run: Books) -> str:
+    counts = ", ".join(f"{count:,} {state_words(state.value)}" for state, count in of_run.by_state.items())
+    return f"run {run.id}, {state_words(run.state.value)}: {counts}"
 
 
 def _rehearsal(run: RunView) -> str:

@@ -46,6 +46,19 @@ def campaign_store(settings: "Settings") -> Iterator["Store"]:
         yield store
 
 
+def run_to_decide_on(session: "Session", slug: str, number: int | None = None) -> "RunView":
+    """As `latest_run`; of a run and those that sent again to its people the last in which somebody is held."""
+    from worker.store.held import held_lists, held_people
+    from worker.store.resends import resends_of
+    from worker.store.runs import run_view
+
+    run = latest_run(session, slug, number)
+    again = [] if number is not None else resends_of(session, run.id)
+    held = (id_ for id_ in reversed(again) if held_people(session, id_) or held_lists(session, id_))
+    found = next(held, None)
+    return run if found is None else run_view(session, found)
+
+
 def latest_run(session: "Session", slug: str, number: int | None = None) -> "RunView":
     """The latest run of a campaign that has begun, or its run with this number; of reminders the first day to come.
 

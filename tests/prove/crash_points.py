@@ -127,6 +127,8 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "recover": "`recover`",
     "recover_end": "`recover`",
     "resolve": "`resolve`",
+    "resend": "`resend`",
+    "resend_followed": "`resend`",
     "test_text": "`test`",
     "test_given_up": "`test`",
     "queue_undone": "a service whose Redis is away",

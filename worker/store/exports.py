@@ -1,15 +1,18 @@
 """Every recipient of a run, streamed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.lifecycle import RecipientState
 from campaigns.results import result_words
+from worker.store.hot import SENT_AFTER_ALL
 from worker.store.models import Inbound, Run, Suppression
 from worker.store.moves import recipients
+from worker.store.resends import resends_of
 
 COLUMNS: Final = (
     "number",
@@ -65,25 +68,32 @@ PAGE_ROWS: Final = 2_000
 """How many rows are in memory at once."""
 
 
-def export_pages(session: Session, run_id: int) -> Iterator[list[Exported]]:
+def export_pages(session: Session, run_id: int, *, with_resends: bool = False) -> Iterator[list[Exported]]:
     """Every recipient in the order of the audience, some thousands of them at once.
 
     `reply` is the first one to this text, `opted_out_at` since when the number is suppressed for the run's kind.
+    `with_resends`: whoever was sent to again stands there once, with what became of that, after all others.
     """
+    again = resends_of(session, run_id) if with_resends else []
+    for place, id_ in enumerate([run_id, *again]):
+        yield from _of_run(session, id_, again[place:])
+
+
+def _of_run(session: Session, run_id: int, later: Sequence[int]) -> Iterator[list[Exported]]:
     connection = session.connection()
     first, last = connection.execute(_BOUNDS, {"b_run": run_id}).one()
     if first is None:
         return
     with _small_cache(connection):
-        yield from _pages(session, run_id, first - 1, last)
+        yield from _pages(session, run_id, first - 1, last, later)
 
 
-def _pages(session: Session, run_id: int, after: int, last: int) -> Iterator[list[Exported]]:
+def _pages(session: Session, run_id: int, after: int, last: int, later: Sequence[int]) -> Iterator[list[Exported]]:
     connection = session.connection()
     of_run = sa.select(col(Run.kind), _text_of(connection, col(Run.planned_at))).where(col(Run.id) == run_id)
     kind, stored = connection.execute(of_run).one()
     planned_at = moment(stored) if stored else None
-    page, opted_out = _page(connection), _opted_out(connection)
+    page, opted_out = _page(connection).where(_stands(later)), _opted_out(connection)
     has_replies = session.exec(select(Inbound.id).where(Inbound.run_id == run_id).limit(1)).first() is not None
     while rows := connection.execute(page, {"b_run": run_id, "b_after": after, "b_last": last}).all():
         place = {"b_run": run_id, "b_after": after, "b_last": rows[-1][0]}
@@ -109,6 +119,19 @@ def _pages(session: Session, run_id: int, after: int, last: int) -> Iterator[lis
 
 
 NO_REPLY: Final = (None, None)
+
+
+def _stands(later: Sequence[int]) -> sa.ColumnElement[bool]:
+    """Whether a row says what became of somebody, and not the row of a later run that sent to them again."""
+    again = recipients.alias()
+    is_again = sa.exists().where(
+        again.c.number == recipients.c.number, again.c.slot == recipients.c.slot, again.c.run_id.in_(later)
+    )
+    was_first = recipients.c.reason == SENT_AFTER_ALL
+    if not later:
+        return sa.and_(sa.true(), ~was_first)
+    failed_first = sa.and_(recipients.c.state == RecipientState.FAILED, recipients.c.occurrence == 0, is_again)
+    return sa.and_(~was_first, ~failed_first)
 
 
 @contextmanager

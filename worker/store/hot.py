@@ -61,6 +61,7 @@ LOAD_WORK: Final = (
         batches.c.moment,
         batches.c.latest,
         batches.c.avoid_device,
+        runs.c.parent_id,
     )
     .join(runs, runs.c.id == batches.c.run_id)
     .outerjoin(_to_send, _to_send.c.batch_id == batches.c.id)
@@ -138,6 +139,27 @@ TAKE_OUT: Final = move_recipients(
     reason=OPTED_OUT,
 )
 """The last look at the list of suppressions, in the transaction of the intent: what is on it by now gets nothing."""
+
+SENT_AFTER_ALL: Final = "the text that had failed was sent after all"
+"""The reason of whoever is not sent to again."""
+
+_earlier = recipients.alias()
+_chain = runs.alias()
+LEAVE_OUT: Final = move_recipients(
+    RecipientState.CANCELLED,
+    recipients.c.batch_id == _batch,
+    _pending,
+    sa.exists().where(
+        _earlier.c.number == recipients.c.number,
+        _earlier.c.slot == recipients.c.slot,
+        _earlier.c.run_id == _chain.c.id,
+        _earlier.c.run_id < recipients.c.run_id,
+        sa.or_(_chain.c.id == sa.bindparam("b_parent"), _chain.c.parent_id == sa.bindparam("b_parent")),
+        _earlier.c.state != RecipientState.FAILED,
+    ),
+    reason=SENT_AFTER_ALL,
+)
+"""The last look at the texts that failed, in the transaction of the intent that sends them again: all have to stand."""
 
 _other = recipients.alias()
 PROMISE: Final = move_recipients(

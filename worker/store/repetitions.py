@@ -172,7 +172,9 @@ def discard_run(session: Session, run_id: int) -> bool:
 
 def first_unfinished(session: Session, campaign_id: int, *, without: Collection[int] = ()) -> int | None:
     """The run that a campaign's file stands for: the first that is not over, else the last that was planned."""
-    mine = select(Run.id).where(Run.campaign_id == campaign_id, col(Run.id).not_in(without))
+    mine = select(Run.id).where(
+        Run.campaign_id == campaign_id, col(Run.parent_id).is_(None), col(Run.id).not_in(without)
+    )
     unfinished = session.exec(mine.where(col(Run.finished_at).is_(None)).order_by(col(Run.moment)).limit(1)).first()
     last = mine.order_by(col(Run.planned_at).is_(None), col(Run.moment).desc()).limit(1)
     return unfinished or session.exec(last).first()

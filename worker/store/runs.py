@@ -61,10 +61,11 @@ class RunView:
     plan_summary: dict[str, Any]
     plan_hash: str
     approved_hash: str
+    parent_id: int | None  # the run whose failed texts it sends again
 
 
 _VIEW = (
-    select(  # type: ignore[call-overload]  # SQLModel's select is typed for four columns at most
+    select(  # type: ignore[call-overload, misc]  # SQLModel's select is typed for four columns at most
         Run.id,
         Run.campaign_id,
         Campaign.slug,
@@ -86,6 +87,7 @@ _VIEW = (
         Run.plan_summary,
         Run.plan_hash,
         Run.approved_hash,
+        Run.parent_id,
     )
     .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
     .join(DefinitionRow, col(DefinitionRow.id) == col(Run.definition_id))
@@ -105,8 +107,12 @@ def run_view(session: Session, run_id: int) -> RunView:
 
 
 def find_run(session: Session, slug: str) -> RunView | None:
-    """The latest run of a campaign that has begun, else the latest; of a rehearsal and the real thing the last made."""
-    latest = _VIEW.where(col(Campaign.slug) == slug).order_by(col(Run.started_at).is_(None), col(Run.id).desc())
+    """The latest run of a campaign that has begun, else the latest; of a rehearsal and the real thing the last made.
+
+    Runs that send failed texts again belong to another one, and are none of these.
+    """
+    mine = _VIEW.where(col(Campaign.slug) == slug, col(Run.parent_id).is_(None))
+    latest = mine.order_by(col(Run.started_at).is_(None), col(Run.id).desc())
     views = _views(session, latest.limit(1))
     return views[0] if views else None
 
@@ -123,8 +129,8 @@ def latest_runs(session: Session, campaign_id: int, *, but: int, most: int) -> l
 
 
 def find_campaign_run(session: Session, slug: str, *, rehearsal: bool) -> RunView | None:
-    """The run of exactly this campaign, a rehearsal or the real thing."""
-    query = _VIEW.where(col(Campaign.slug) == slug, col(Campaign.rehearsal) == rehearsal)
+    """The run of exactly this campaign, a rehearsal or the real thing; none that sends failed texts again."""
+    query = _VIEW.where(col(Campaign.slug) == slug, col(Campaign.rehearsal) == rehearsal, col(Run.parent_id).is_(None))
     views = _views(session, query.order_by(col(Run.id).desc()).limit(1))
     return views[0] if views else None
 

@@ -47,6 +47,7 @@ class Work:
     moment: datetime
     latest: datetime | None
     avoid_device: int | None
+    parent_id: int | None  # the run whose failed texts it sends again
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,9 @@ def record_intent(
     addressees: tuple[Addressee, ...] = ()
     if work.list_id is None:
         taken_out = connection.execute(hot.TAKE_OUT, {"b_batch": work.batch_id}).rowcount
+        if work.parent_id is not None:
+            left_out = {"b_batch": work.batch_id, "b_parent": work.parent_id}
+            taken_out += connection.execute(hot.LEAVE_OUT, left_out).rowcount
         if taken_out:
             lower_totals(session, batches.c.id == work.batch_id)
         rows = connection.execute(hot.PROMISE, {"b_batch": work.batch_id}).all()

@@ -56,6 +56,7 @@ class Appearance:
     zones: str | None  # by whose clocks its window opens; empty: the campaign's
     list_id: int | None  # the contact list through which this person came in; its batch has no others
     slot: str  # of a reminder: which one it is
+    parent_id: int | None = None  # the run whose failed texts its run sends again
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,7 @@ def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
         Batch.zones,
         Batch.list_id,
         Recipient.slot,
+        Run.parent_id,
     )
     query = (
         sa.select(*columns)

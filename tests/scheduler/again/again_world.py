@@ -15,10 +15,14 @@ ROOT: Final = Path(__file__).parents[3]
 COMMAND: Final = (sys.executable, "-c", "from scheduler.cli import main; main()")
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """A command in a process of its own, with the settings of this one."""
+VICTIM: Final = (sys.executable, "-m", "tests.prove.victim", "--crash")
+
+
+def start(folder: Path, *arguments: str, crash: str = "") -> subprocess.Popen[str]:
+    """A command in a process of its own, with the settings of this one; it is killed at the point `crash`."""
+    command = [*VICTIM, crash, "--", *arguments] if crash else [*COMMAND, *arguments]
     return subprocess.Popen(
-        [*COMMAND, *arguments],
+        command,
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,

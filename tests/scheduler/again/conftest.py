@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from scheduler.cli.app import app
 from tests.scheduler.again.again_world import Service
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.options import Profile, SandboxOptions
 from worker.sandbox.process import PrivateSandbox
 
 Cli = Callable[..., Result]
@@ -19,7 +19,11 @@ Cli = Callable[..., Result]
 def sandbox(tmp_path: Path) -> Iterator[PrivateSandbox]:
     """A gateway with fast phones, whose ledger is `ledger.jsonl`."""
     options = SandboxOptions(
-        key="sandbox-test", ledger=tmp_path / "ledger.jsonl", pace_per_second=500, delivery_max_seconds=0.4
+        key="sandbox-test",
+        ledger=tmp_path / "ledger.jsonl",
+        profile=Profile.INTS,
+        pace_per_second=500,
+        delivery_max_seconds=0.4,
     )
     with PrivateSandbox.start(options) as running:
         yield running

@@ -1,0 +1,143 @@
+"""`resend`: once more to those whose text failed."""
+
+import sys
+from contextlib import nullcontext
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scheduler.cli.errors import Refused
+from scheduler.cli.options import AsJson, RunNumber, Slug
+from scheduler.cli.output import print_json, print_run, print_table, say, warn
+from scheduler.cli.running import SANDBOX
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlmodel import Session
+
+    from worker.store.resends import Failure
+    from worker.store.runs import RunView
+
+
+class Only(StrEnum):
+    """Whom to send to again."""
+
+    FAILED = "failed"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(resend)
+
+
+def resend(
+    campaign: Slug,
+    only: Annotated[Only, typer.Option("--only", help="Whom to send to again.", show_default=False)],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show how many and why, and send nothing.")] = False,
+    number_of_run: RunNumber = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    sandbox: SANDBOX = False,
+    json: AsJson = False,
+) -> None:
+    """Send the same text again to those whose text failed, and follow it to the end.
+
+    Only where it is proven that they did not get it: left out or refused by the gateway, or reported by the phone with
+    a reason that says so. In the campaign's sending hours and limits, without those who have opted out meanwhile.
+    """
+    import logging
+
+    from rich.console import Console
+
+    from scheduler.cli.live import LiveProgress
+    from scheduler.cli.reading import campaign_store
+    from scheduler.rehearsal import private_sandbox, rehearsal_settings
+    from scheduler.report import run_summary
+    from scheduler.resending import resend as send_again
+    from worker.logs import configure_logs
+    from worker.settings import load_settings
+    from worker.store.resends import failures, unfinished_resends
+
+    settings = load_settings()
+    configure_logs(settings.log_format, level=logging.ERROR)
+    if sandbox:
+        settings = rehearsal_settings(settings)
+    with campaign_store(settings) as store, store.read() as session:
+        root = _root(session, campaign, number_of_run, rehearsal=sandbox)
+        found = failures(session, root.id)
+        goes_on = bool(unfinished_resends(session, root.id))
+    nothing = {"campaign": campaign, "run": None, "only": only.value, "parent": root.id, "people": 0} | _as_json(found)
+    people = sum(failure.people for failure in found if failure.is_proven)
+    if not json:
+        _show(campaign, found, people)
+    if dry_run or not (people or goes_on):
+        if json:
+            print_json(nothing | {"people": people})
+        return
+    if sys.stdin.isatty() and not yes and not typer.confirm(f"Send to {_count(people)} again?", err=True):
+        warn("everything was left as it is")
+        return
+    console = Console(stderr=True)
+    with (
+        private_sandbox(settings) if sandbox else nullcontext() as gateway,
+        LiveProgress(console, enabled=console.is_terminal) as live,
+    ):
+        done = send_again(root, settings, sandbox=gateway, told=warn, shown=live.show)
+    if done.outcome.reason:
+        warn(done.outcome.reason)
+    for progress in done.outcome.progress:
+        summary = run_summary(progress.run, progress.books)
+        if not json:
+            print_run(summary)
+        elif progress.run.id == done.run_id:
+            print_json(summary | _as_json(found))
+    if done.run_id is None and not done.outcome.reason:
+        if json:
+            print_json(nothing)
+        else:
+            say("nobody is left to send to: the gateway shows none of these texts as failed any more")
+    raise typer.Exit(done.outcome.exit_code)
+
+
+def _root(session: "Session", slug: str, number: int | None, *, rehearsal: bool) -> "RunView":
+    """The run whose failed texts are meant: of one that sent again, the one that it did so for."""
+    from scheduler.cli.reading import latest_run
+    from worker.store.runs import find_campaign_run, run_view
+
+    run = latest_run(session, slug, number)
+    if number is None and run.rehearsal != rehearsal:
+        run = find_campaign_run(session, slug, rehearsal=rehearsal) or run
+    if run.rehearsal != rehearsal:
+        kind, advice = ("a rehearsal", "add --sandbox") if run.rehearsal else ("no rehearsal", "leave --sandbox out")
+        raise Refused(f"run {run.id} of {slug} was {kind}: {advice}")
+    return run if run.parent_id is None else run_view(session, run.parent_id)
+
+
+def _show(campaign: str, found: "Sequence[Failure]", people: int) -> None:
+    if not found:
+        say(f"no text of {campaign} has failed")
+        return
+    rows = [
+        (
+            f"{failure.people:,}",
+            failure.reason or "no reason was given",
+            "sent again" if failure.is_proven else "left out: it may have been sent; ask, or look on the phone",
+        )
+        for failure in found
+    ]
+    print_table(("people", "failed because", ""), rows, numeric=("people",))
+    say(f"\n{_count(people)} of {campaign} to be sent to again\n")
+
+
+def _as_json(found: "Sequence[Failure]") -> dict[str, Any]:
+    return {
+        "failures": [
+            {"people": f.people, "reason": f.reason, "result_code": f.result_code, "sent_again": f.is_proven}
+            for f in found
+        ]
+    }
+
+
+def _count(people: int) -> str:
+    return "1 person" if people == 1 else f"{people:,} people"

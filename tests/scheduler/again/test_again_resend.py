@@ -1,0 +1,160 @@
+"""`campaigns resend`: with phones that fail, beside a service, twice at once, and killed in its middle."""
+
+import csv
+import json
+import signal
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from tests.scheduler.again.again_world import Service, sent, start, wait_until
+
+Cli = Callable[..., Result]
+
+CAMPAIGN = """\
+campaign: spring-sale
+variants:
+  - {name: a, share: 50, message: "Hi {{ name }}"}
+  - {name: b, share: 50, message: "Ciao {{ name }}"}
+audience: [{file: people.csv}]
+throughput: {batch_size: 5}
+"""
+FINE = [f"+3933310000{place:02}" for place in range(10)]
+NO_SERVICE = [f"+39{prefix}9991004" for prefix in (330, 331, 333, 334, 335, 338)]
+UNCLEAR = ["+393339990001"]
+
+
+@pytest.fixture
+def campaign(folder: Path) -> Path:
+    """Ten people who get it, six whose phone has no service, and one whose phone fails without a reason."""
+    people = "".join(f"{number},N{place}\n" for place, number in enumerate([*FINE, *NO_SERVICE, *UNCLEAR]))
+    (folder / "people.csv").write_text(f"number,name\n{people}")
+    path = folder / "sale.yaml"
+    path.write_text(CAMPAIGN)
+    return path
+
+
+@pytest.fixture
+def failed(cli: Cli, campaign: Path) -> dict[str, Any]:
+    """The campaign, run to its end."""
+    ran: dict[str, Any] = json.loads(cli("run", "sale.yaml", "--json").stdout)
+    assert ran["recipients"] == {"audience": 17, "delivered": 10, "failed": 7}
+    return ran
+
+
+def copies(folder: Path) -> dict[int, set[str]]:
+    """How often the gateway took a text -> the numbers that it took one for so often."""
+    found: dict[int, set[str]] = {}
+    for number, times in sent(folder).items():
+        found.setdefault(times, set()).add(number)
+    return found
+
+
+def test_a_dry_run_says_who_and_why_and_sends_nothing(cli: Cli, failed: dict[str, Any], folder: Path) -> None:
+    result = cli("resend", "spring-sale", "--only", "failed", "--dry-run")
+
+    assert result.exit_code == 0
+    assert "6  the phone could not send it: the phone has no service      sent again" in result.stdout
+    assert "1  the phone could not send it: generic failure of the phone  left out" in result.stdout
+    assert "6 people of spring-sale to be sent to again" in result.stdout
+    assert sent(folder).total() == 17
+
+
+def test_only_who_is_proven_not_to_have_it_gets_it_again_with_the_same_text(
+    cli: Cli, failed: dict[str, Any], folder: Path
+) -> None:
+    result = cli("resend", "spring-sale", "--only", "failed", "--json")
+
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["recipients"]) == (3, {"audience": 6, "failed": 6})
+    assert copies(folder) == {1: {*FINE, *UNCLEAR}, 2: set(NO_SERVICE)}
+    lines = [json.loads(line) for line in (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert set(Counter((line["number"], line["message"]) for line in lines).values()) == {1, 2}
+    # and the campaign still shows everybody once
+    status = json.loads(cli("status", "spring-sale", "--json").stdout)
+    assert (status["run"], status["recipients"]) == (failed["run"], failed["recipients"])
+    assert [again["run"] for again in status["resends"]] == [told["run"]]
+    exported = [json.loads(line) for line in cli("export", "spring-sale", "--json").stdout.splitlines()]
+    assert len(exported) == len({row["number"] for row in exported}) == 17
+    # and each of those six knows both runs
+    story = cli("why", NO_SERVICE[0]).stdout
+    assert f"run {told['run']}: sends again what had failed in run {failed['run']}" in story
+    assert f"sent again: in run {told['run']}" in story
+
+
+def test_with_nobody_to_send_to_it_says_so(cli: Cli, campaign: Path, folder: Path) -> None:
+    (folder / "people.csv").write_text(f"number,name\n{FINE[0]},Anna\n{UNCLEAR[0]},Bea\n")
+    cli("run", "sale.yaml")
+
+    result = cli("resend", "spring-sale", "--only", "failed")
+
+    assert (result.exit_code, sent(folder).total()) == (0, 2)
+    assert "0 people of spring-sale to be sent to again" in result.stdout
+
+
+def test_a_rehearsal_is_not_sent_again_for_real(cli: Cli, campaign: Path, folder: Path) -> None:
+    cli("run", "sale.yaml", "--sandbox")
+
+    result = cli("resend", "spring-sale", "--only", "failed")
+
+    assert result.exit_code == 2
+    assert "was a rehearsal: add --sandbox" in result.stderr
+
+
+def test_a_service_that_runs_sends_it(cli: Cli, failed: dict[str, Any], folder: Path, service: Service) -> None:
+    service.start()
+
+    result = cli("resend", "spring-sale", "--only", "failed")
+
+    assert result.exit_code == 3, result.output
+    assert copies(folder) == {1: {*FINE, *UNCLEAR}, 2: set(NO_SERVICE)}
+
+
+def test_two_commands_at_once_make_one_run(cli: Cli, failed: dict[str, Any], folder: Path) -> None:
+    both = [start(folder, "resend", "spring-sale", "--only", "failed", "--json") for _ in range(2)]
+    told = [json.loads(process.communicate(timeout=90)[0].splitlines()[-1]) for process in both]
+
+    runs = {each["run"] for each in told} - {None}
+    assert len(runs) >= 1
+    # The one that came late may have found the first one over, and all of them failed again: that is a second failure.
+    assert max(sent(folder).values()) <= 1 + len(runs)
+    assert {number for number, times in sent(folder).items() if times == 1} == {*FINE, *UNCLEAR}
+
+
+@pytest.mark.parametrize("point", ["resend:before_commit", "resend:committed", "post:replied", "reply:committed"])
+def test_killed_in_the_middle_and_called_again_nobody_is_sent_to_twice(
+    cli: Cli, failed: dict[str, Any], folder: Path, point: str
+) -> None:
+    killed = start(folder, "resend", "spring-sale", "--only", "failed", crash=point)
+    killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+
+    result = cli("resend", "spring-sale", "--only", "failed")
+
+    assert result.exit_code == 3, result.output
+    assert copies(folder) == {1: {*FINE, *UNCLEAR}, 2: set(NO_SERVICE)}
+
+
+def test_the_report_in_the_inbox_has_everybody_once(
+    cli: Cli, folder: Path, campaign: Path, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a campaign of the inbox that is over
+    inbox = folder / "campaigns" / "inbox"
+    inbox.mkdir(parents=True)
+    for name in ("people.csv", "sale.yaml"):
+        (folder / name).rename(inbox / name)
+    service.start()
+    report = inbox / "sale.report.csv"
+    wait_until(report.exists)
+    report.unlink()
+
+    cli("resend", "spring-sale", "--only", "failed")
+
+    wait_until(report.exists)
+    with report.open(encoding="utf-8", newline="") as stream:
+        rows = [row["number"] for row in csv.DictReader(stream)]
+    assert len(rows) == len(set(rows)) == 17

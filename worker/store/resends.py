@@ -1,0 +1,189 @@
+"""Runs that send once more to those whose text failed: found, made once, and guarded until they are sent.
+
+A run and those that send again to its people are a chain. What counts of a person is their row in the last run of it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from campaigns.batching import BatchLimits, into_batches
+from campaigns.lifecycle import RecipientState, RunState
+from campaigns.planning import PlannedRecipient
+from campaigns.results import PROVEN_NOT_SENT
+from campaigns.timing.placing import Departure
+from worker.store import hot, plans, runs
+from worker.store.bulk import in_parts
+from worker.store.models import Batch, InboxFile, Recipient, Retry, Run
+from worker.store.runs import RunView, lock_run
+
+MOMENT_PREFIX: Final = "resend-"
+"""Before the number of a resend in its campaign: (campaign, moment) is unique, so two commands at once make one."""
+
+OVER: Final = (RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """So many people whose text failed in one way, and whether that proves that they did not get it."""
+
+    reason: str
+    result_code: int | None
+    is_proven: bool
+    people: int
+
+
+def resends_of(session: Session, root_id: int) -> list[int]:
+    """The runs that sent again to the people of a run, in their order."""
+    return list(session.exec(select(Run.id).where(Run.parent_id == root_id).order_by(col(Run.id))))
+
+
+def unfinished_resends(session: Session, root_id: int) -> list[int]:
+    """Those of them that are not over."""
+    query = select(Run.id).where(Run.parent_id == root_id, col(Run.finished_at).is_(None))
+    return list(session.exec(query.order_by(col(Run.id))))
+
+
+def failures(session: Session, root_id: int) -> list[Failure]:
+    """Everybody whose last text failed, by reason; the proven first."""
+    is_proven = _proven()
+    columns: tuple[Any, ...] = (col(Recipient.reason), col(Recipient.result_code), is_proven, sa.func.count())
+    query = sa.select(*columns).where(*_last_failed(session, root_id))
+    rows = session.execute(query.group_by(col(Recipient.reason), col(Recipient.result_code), is_proven))
+    found = [Failure(reason, code, bool(proven), people) for reason, code, proven, people in rows]
+    return sorted(found, key=lambda failure: (not failure.is_proven, -failure.people, failure.reason))
+
+
+@dataclass(frozen=True, slots=True)
+class FailedMessage:
+    """A failed text that the gateway has: it may be asked for once more."""
+
+    batch_id: int | None
+    group_id: str
+    gateway_id: int
+
+
+def failed_messages(session: Session, root_id: int) -> list[FailedMessage]:
+    """The messages of those who would be sent to again, group by group."""
+    columns: tuple[Any, ...] = (
+        col(Recipient.batch_id), sa.func.coalesce(col(Recipient.group_id), ""), col(Recipient.gateway_id),
+    )  # fmt: skip
+    query = sa.select(*columns).where(
+        *_last_failed(session, root_id), _proven(), col(Recipient.gateway_id).is_not(None)
+    )
+    return [FailedMessage(*row) for row in session.execute(query.order_by(*columns[1:]))]
+
+
+def _proven() -> sa.ColumnElement[bool]:
+    """Left out or refused by the gateway, or reported by the phone with a code that is a proof."""
+    codes = ", ".join(str(code) for code in sorted(PROVEN_NOT_SENT))
+    # Written out: PostgreSQL takes the same expression with other parameters for another one, and refuses to group.
+    return sa.literal_column(f"(recipient.gateway_id IS NULL OR recipient.result_code IN ({codes}))", sa.Boolean)
+
+
+def _last_failed(session: Session, root_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+    chain = [root_id, *resends_of(session, root_id)]
+    later = aliased(Recipient)
+    is_last = ~sa.exists().where(
+        col(later.number) == col(Recipient.number),
+        col(later.slot) == col(Recipient.slot),
+        col(later.run_id).in_(chain),
+        col(later.run_id) > col(Recipient.run_id),
+    )
+    waits = sa.exists().where(col(Retry.recipient_id) == col(Recipient.id), col(Retry.due_at).is_not(None))
+    return (
+        col(Recipient.run_id).in_(chain),
+        col(Recipient.state) == RecipientState.FAILED,
+        col(Recipient.occurrence) == 0,
+        is_last,
+        ~waits,  # it is sent again by itself (`follow.retry_failed`)
+    )
+
+
+Suppressed = Callable[[Sequence[str]], Set[str]]
+
+
+def create_resend(
+    session: Session,
+    root: RunView,
+    *,
+    account_id: int,
+    limits: BatchLimits,
+    suppressed: Suppressed,
+    now: datetime,
+) -> int | None:
+    """A planned run with everybody whose last text failed and was proven not sent; None: there is nobody.
+
+    In one transaction, under the root's lock: whoever asks at the same time finds these people pending, and a process
+    that is killed leaves all of it or nothing. Same text, same variant; who opted out meanwhile is `suppressed`.
+    """
+    lock_run(session, root.id)
+    query = sa.select(col(Recipient.id)).where(*_last_failed(session, root.id), _proven()).order_by(col(Recipient.id))
+    ids = list(session.scalars(query))
+    if not ids:
+        return None
+    number = (
+        1
+        + session.exec(
+            select(sa.func.count()).where(
+                Run.campaign_id == root.campaign_id, col(Run.moment).startswith(MOMENT_PREFIX)
+            )
+        ).one()
+    )
+    run_id = runs.create_run(
+        session,
+        campaign_id=root.campaign_id,
+        account_id=account_id,
+        definition_id=root.definition_id,
+        starts_at=now,
+        follow_seconds=root.follow_seconds,
+        kind=session.exec(select(Run.kind).where(Run.id == root.id)).one(),
+        now=now,
+        moment=f"{MOMENT_PREFIX}{number}",
+        parent_id=root.id,
+    )
+    digest, left = sha256(), len(ids)
+    for chunk in into_batches(_again(session, ids, suppressed, now), limits):
+        plans.insert_chunk(session, run_id, chunk)
+        for row, _ in chunk:
+            digest.update(f"{row.number}\0{row.state}\0{row.text}\0".encode())
+            left -= row.state is not RecipientState.PENDING
+    counts = {RecipientState.PENDING: left, RecipientState.SUPPRESSED: len(ids) - left}
+    summary = {"counts": {state.value: count for state, count in counts.items() if count}, "audience": len(ids)}
+    approved = session.exec(select(Run.approved_hash, Run.approved_at).where(Run.id == root.id)).one()
+    # Who asks for a resend need not approve it, too: it is the same text to people of the plan that was approved.
+    runs.finish_plan(session, run_id, plan_hash=approved[0] or digest.hexdigest(), summary=summary, now=now)
+    session.execute(
+        sa.update(Run).where(col(Run.id) == run_id).values(approved_hash=approved[0], approved_at=approved[1])
+    )
+    runs.record_event(session, "failed.resent", now, run_id=run_id, detail={"parent": root.id, "people": left})
+    # What stands beside the file of the run is written once more when this one is over.
+    session.execute(sa.update(InboxFile).where(col(InboxFile.run_id) == root.id).values(reported=False, status_text=""))
+    return run_id
+
+
+def _again(session: Session, ids: Sequence[int], suppressed: Suppressed, now: datetime) -> Iterator[PlannedRecipient]:
+    """The rows with these ids as they are planned again."""
+    columns: tuple[Any, ...] = (
+        col(Recipient.number), col(Recipient.source), col(Recipient.line), col(Recipient.text),
+        col(Recipient.segments), col(Recipient.variant), col(Recipient.slot), col(Batch.zones),
+    )  # fmt: skip
+    for part in in_parts(ids):
+        query = sa.select(*columns).outerjoin(Batch, col(Batch.id) == col(Recipient.batch_id))
+        rows = session.execute(query.where(col(Recipient.id).in_(part)).order_by(col(Recipient.id))).all()
+        opted_out = suppressed([row[0] for row in rows])
+        for number, source, line, text, segments, variant, slot, zones in rows:
+            if number in opted_out:
+                state = RecipientState.SUPPRESSED
+                yield PlannedRecipient(number, 0, source, line, state, hot.OPTED_OUT, variant=variant, slot=slot)
+            else:
+                state, departure = RecipientState.PENDING, Departure(zones or "", now)
+                yield PlannedRecipient(
+                    number, 0, source, line, state, "", text, segments, departure, variant=variant, slot=slot
+                )
