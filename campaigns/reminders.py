@@ -112,7 +112,7 @@ class _ReminderJudge(Judge):
         if any(placed.departure for _, placed in found):
             text, cost = self._texts.of(fields, 0)
         for place, placed in found:
-            slot = str(place._replace(key=key))
+            slot = str(place._replace(key=key)) if key else str(place)
             row = PlannedRecipient(number, 0, source, line, placed.state, placed.reason, slot=slot)
             if placed.departure is None or cost is None:
                 yield row, None

@@ -47,6 +47,14 @@ class Changes:
     replaced: list[tuple[Known, PlannedRecipient]] = field(default_factory=list)
     in_doubt: int = 0  # rows to be withdrawn whose outcome is not known yet
 
+    def add(self, more: "Changes") -> None:
+        """These and those of another part of the plan."""
+        self.new += more.new
+        self.replaced += more.replaced
+        self.in_doubt += more.in_doubt
+        for reason, rows in more.withdrawn.items():
+            self.withdrawn[reason] += rows
+
     @property
     def numbers(self) -> set[str]:
         """Whom it concerns."""
@@ -90,8 +98,9 @@ class _Comparison:
             if not same:
                 self.changes.new.append(row)
         else:
-            moved = (other for other_slot, other in known if other_slot.date != slot.date)
-            self._withdraw(moved, f"the appointment was moved to {shown_date(slot.date, self._zone)}")
+            moved = [other for other_slot, other in known if other_slot.date != slot.date]
+            if moved:
+                self._withdraw(moved, f"the appointment was moved to {shown_date(slot.date, self._zone)}")
             self._remind(row, same)
 
     def _remind(self, row: PlannedRecipient, same: Sequence[Known]) -> None:

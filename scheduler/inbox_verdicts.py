@@ -20,11 +20,15 @@ from worker.store.runs import RunView
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a file: its run, what people have to be told, and whether the plan is made of this form of it."""
+    """What became of a file: its run, what people have to be told, and whether the plan is made of this form of it.
+
+    `is_open`: something that it makes void is in doubt, and has to be looked at again.
+    """
 
     run_id: int | None
     notice: str
     is_planned: bool = False
+    is_open: bool = False
 
 
 def judge(
@@ -62,7 +66,8 @@ def judge(
         notice = over_notice(path.name, slug)
     elif intake.taken is Taken.CONTINUED and is_known and not may_extend(definition):
         notice = tables_notice(path.name, slug)
-    return Verdict(intake.run_id, notice, intake.taken in {Taken.PLANNED, Taken.EXTENDED} or not notice)
+    is_planned = intake.taken in {Taken.PLANNED, Taken.EXTENDED} or not notice
+    return Verdict(intake.run_id, notice, is_planned, intake.in_doubt > 0)
 
 
 def reminds(runtime: Runtime, definition_id: int) -> bool:

@@ -55,6 +55,7 @@ class Intake:
     run_id: int
     taken: Taken
     added: int = 0  # rows that are new in its tables
+    in_doubt: int = 0  # reminders that are void, and in a request whose outcome is not known yet
 
 
 def read_file(path: Path, settings: Settings, *, now: datetime | None = None) -> Definition:

@@ -27,6 +27,9 @@ from worker.store.held import reopen_run
 AT_ONCE: Final = 2_000
 """So many reminders are compared at once: of each person everything that was planned before is in memory meanwhile."""
 
+WRITTEN_AT_ONCE: Final = 20_000
+"""So many new or changed ones are written at once: who has the same moment can share a request only then."""
+
 
 def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
     """Plan what is new in the tables of a campaign that reminds, and withdraw what is void. Sends nothing twice.
@@ -62,13 +65,13 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
             kind=definition.kind,
         ):
             grants.wake_run(session, run_id, now=now)
-    _Planner(runtime, definition, campaign_id, definition_id, now).carry_out(plan)
+    done = _Planner(runtime, definition, campaign_id, definition_id, now).carry_out(plan)
     if problem := too_dear(definition, runtime.settings, plan.summary):
         raise _refused(source, problem)
     with runtime.store.read() as session:
         if runtime.only_runs is not None:
             runtime.only_runs.update(reminders.unfinished_days(session, campaign_id))
-        return Intake(_run_of(session, campaign_id), Taken.PLANNED)
+        return Intake(_run_of(session, campaign_id), Taken.PLANNED, done.new, done.in_doubt)
 
 
 @dataclass(slots=True)
@@ -98,13 +101,17 @@ class _Planner:
         self._done = _Done()
 
     def carry_out(self, plan: Plan) -> _Done:
-        rows = iter(plan)
+        rows, changed = iter(plan), list[PlannedRecipient]()
         while chunk := list(islice(rows, AT_ONCE)):
             # Most of a table that comes every night is known: only what is not takes a transaction.
             with self._runtime.store.read() as session:
                 numbers = self._compare(session, chunk).numbers
-            if numbers:
-                self._write([row for row in chunk if row.number in numbers])
+            changed += [row for row in chunk if row.number in numbers]
+            if len(changed) >= WRITTEN_AT_ONCE:
+                self._write(changed)
+                changed = []
+        if changed:
+            self._write(changed)
         self._finish(plan)
         done = self._done
         get_logger().info(
@@ -118,8 +125,12 @@ class _Planner:
         return done
 
     def _compare(self, session: Session, rows: Sequence[PlannedRecipient]) -> Changes:
-        known = reminders.known_of(session, self._campaign_id, {row.number for row in rows})
-        return compare_reminders(rows, known, zone=self._zone, now=self._now)
+        changes = Changes()
+        for start in range(0, len(rows), AT_ONCE):
+            some = rows[start : start + AT_ONCE]
+            known = reminders.known_of(session, self._campaign_id, {row.number for row in some})
+            changes.add(compare_reminders(some, known, zone=self._zone, now=self._now))
+        return changes
 
     def _write(self, rows: Sequence[PlannedRecipient]) -> None:
         done = self._done

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -51,6 +52,7 @@ class Slot(NamedTuple):
         return f"{self.key}|{self.label}|{self.date}"
 
 
+@lru_cache(maxsize=REMEMBERED)
 def slot_of(text: str) -> Slot:
     """The slot that was written as `text`."""
     return Slot(*text.rsplit("|", 2))

@@ -190,6 +190,9 @@ class _Keeper:
         verdict = judge(runtime, inbox.name(path), path, look, entry, form, present)
         if entry is not None and not verdict.is_planned:
             form = with_files_of(form, entry.fingerprint)  # what the plan was made of stays what it is compared with
+        if verdict.is_open:
+            form = with_files_of(UNJUDGED, form)
+            self._watch.look_again(path, now + RETRY_AFTER)
         self._remember(runtime, inbox.key(path), form, verdict.run_id, verdict.notice, now)
         if entry is not None and entry.run_id is not None and entry.run_id not in {verdict.run_id, *present}:
             self._replace(runtime, entry.run_id, verdict.run_id, present, now)

@@ -3,8 +3,10 @@
 import shutil
 from datetime import timedelta
 
-from campaigns.lifecycle import RunState
+from campaigns.lifecycle import RecipientState, RunState
 from tests.scheduler.inbox.inbox_world import InboxWorld
+from tests.support.queueing import queue_due
+from worker.store import sending
 from worker.store.counts import books
 from worker.store.exports import export_pages
 
@@ -125,6 +127,30 @@ def test_of_files_that_came_while_nobody_looked_the_newest_counts(world: InboxWo
     with world.runtime.store.read() as session:
         rows = [row[:3] for run in world.runs("visits") for page in export_pages(session, run.id) for row in page]
     assert (ANNA, "cancelled", "the appointment was moved to 2026-12-05 13:00") in rows
+
+
+def test_a_reminder_that_was_in_doubt_when_its_date_moved_is_withdrawn_once_it_was_not_sent(world: InboxWorld) -> None:
+    drop(world, "box", f"{ANNA},2026-12-03 12:00")
+    world.pass_time()
+    world.clock.advance(timedelta(hours=26))
+    world.start()
+    now, (run,) = world.clock.now(), world.runs("visits")
+    with world.runtime.store.write() as session:
+        (batch_id,) = queue_due(session, run.id, now=now, room=100)
+        work = sending.load_work(session, batch_id)
+        assert work is not None
+        intent = sending.record_intent(session, work, target="", now=now, send_by=timedelta(seconds=30))
+        assert isinstance(intent, sending.Intent)
+
+    drop(world, "box", f"{ANNA},2026-12-05 12:00")
+    world.pass_time()
+    with world.runtime.store.write() as session:
+        sending.release(session, [each.id for each in intent.addressees], "proven not sent")
+        sending.conclude_batch(session, intent.batch_id, retry_at=now + timedelta(minutes=5))
+    world.pass_time(65)
+
+    with world.runtime.store.read() as session:
+        assert books(session, run.id).by_state == {RecipientState.CANCELLED: 1}
 
 
 def test_a_plain_file_cannot_join_a_campaign_that_reminds(world: InboxWorld) -> None:

@@ -1,0 +1,87 @@
+"""Reminders and tables with more people on both databases: what is planned again, moved, withdrawn and left alone."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from campaigns.lifecycle import BatchState, RecipientState
+from tests.protocol.bench import Bench
+from tests.store.store_world import World
+from tests.support.clocks import FakeClock
+from worker.store import runs
+
+P = RecipientState
+REMIND = (
+    "campaign: visits\nmessage: 'see you {{ at }}'\naudience: {file: visits.csv}\nfollow: {until: 1h}\n"
+    "schedule: {timezone: UTC, remind: {column: at, before: [2h]}}\n"
+)
+PLAIN = "campaign: visits\nmessage: Ciao\naudience: {file: visits.csv}\n"
+ANNA, BOB, CARL = "+393330000001", "+393330000002", "+393330000003"
+
+
+@pytest.fixture
+def bench(world: World, tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path, world.store, FakeClock())
+    yield made
+    made.close()
+
+
+def drop(bench: Bench, *rows: str, text: str = REMIND) -> None:
+    (bench.folder / "visits.csv").write_text("\n".join(["number,at,cancelled", *rows, ""]))
+    bench.drop(text, "visits")
+
+
+def rows_of(bench: Bench) -> dict[tuple[str, str], list[RecipientState]]:
+    """(day, number) -> the states of its rows."""
+    found: dict[tuple[str, str], list[RecipientState]] = {}
+    with bench.store.read() as session:
+        of_campaign = runs.campaign_runs(session, "visits")
+    for run in of_campaign:
+        for row in bench.recipients(run.id):
+            found.setdefault((run.moment, row.number), []).append(row.state)
+    return found
+
+
+def test_dates_move_stand_and_are_cancelled(bench: Bench) -> None:
+    drop(bench, f"{ANNA},2026-12-03 09:00,", f"{BOB},2026-12-03 09:00,", f"{CARL},2026-12-03 09:00,")
+    drop(bench, f"{ANNA},2026-12-04 09:00,", f"{BOB},2026-12-03 09:00,", f"{CARL},2026-12-03 09:00,yes")
+    drop(bench, f"{BOB},3.12.2026 9:00,", f"{CARL},2026-12-03 09:00,yes")
+
+    assert rows_of(bench) == {
+        ("2026-12-03", ANNA): [P.CANCELLED],
+        ("2026-12-03", BOB): [P.PENDING],
+        ("2026-12-03", CARL): [P.CANCELLED],
+        ("2026-12-04", ANNA): [P.PENDING],
+    }
+
+
+def test_a_changed_text_takes_the_place_of_the_old_one_and_its_batch_ends_when_nobody_is_left(bench: Bench) -> None:
+    drop(bench, f"{ANNA},2026-12-03 09:00,", f"{BOB},2026-12-03 09:00,")
+    drop(bench, f"{ANNA},2026-12-03 09:00,", text=REMIND.replace("see you", "until"))
+
+    with bench.store.read() as session:
+        (run,) = runs.campaign_runs(session, "visits")
+    assert sorted(row.text for row in bench.recipients(run.id)) == [
+        "see you 2026-12-03 09:00",
+        "until 2026-12-03 09:00",
+    ]
+    assert [(batch.state, batch.recipients) for batch in bench.batches(run.id)] == [
+        (BatchState.PLANNED, 1),
+        (BatchState.PLANNED, 1),
+    ]
+    drop(bench, f"{BOB},2026-12-03 09:00,yes")
+    assert [(batch.state, batch.recipients) for batch in bench.batches(run.id)] == [
+        (BatchState.CANCELLED, 0),
+        (BatchState.PLANNED, 1),
+    ]
+
+
+def test_more_people_join_a_run_that_is_sending(bench: Bench) -> None:
+    drop(bench, f"{ANNA},,", text=PLAIN)
+    bench.send()
+
+    for _ in range(2):
+        drop(bench, f"{BOB},,", f"{ANNA},,", f"{BOB},,", text=PLAIN)
+
+    assert rows_of(bench) == {("once", ANNA): [P.ACCEPTED], ("once", BOB): [P.PENDING, P.DUPLICATE]}
