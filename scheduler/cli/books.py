@@ -23,6 +23,7 @@ class Format(StrEnum):
 
     CSV = "csv"
     JSONL = "jsonl"
+    HTML = "html"
 
 
 def register(app: typer.Typer) -> None:
@@ -71,7 +72,9 @@ def status(
 
 def export(
     campaign: Slug,
-    form: Annotated[Format, typer.Option("--format", help="csv, or jsonl: one JSON object a line.")] = Format.CSV,
+    form: Annotated[
+        Format, typer.Option("--format", help="csv; jsonl: one JSON object a line; html: a report with charts.")
+    ] = Format.CSV,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file, whole or not at all.")
     ] = None,
@@ -84,20 +87,27 @@ def export(
     """Write every recipient of a campaign, as CSV or JSON lines; of one that reminds those of all days.
 
     Whoever was sent to again (`resend`) stands there once, with what became of that. With number, state, reason, text
-    and times (UTC). Numbers and texts are written in full.
+    and times (UTC). Numbers and texts are written in full. As HTML: a page with charts, and whom it did not reach.
     """
     from scheduler.cli.reading import campaign_store, latest_run
+    from scheduler.report_page import write_page
     from worker.settings import load_settings
     from worker.store.reminders import day_of, every_day
+    from worker.store.runs import run_view
 
-    with campaign_store(load_settings()) as store:
+    settings = load_settings()
+    with campaign_store(settings) as store:
         with store.read() as session:
             run = latest_run(session, campaign, number_of_run)
             of_days = number_of_run is None and day_of(run.moment)
             run_ids = every_day(session, run.campaign_id) if of_days else [run.id]
+            runs = [run_view(session, run_id) for run_id in run_ids]
         with whole_file(output) if output else standard_output() as stream:
             is_whole = number_of_run is None
-            count = _write(store, run_ids, stream, Format.JSONL if json else form, raw=raw, with_resends=is_whole)
+            if form is Format.HTML and not json:
+                count = write_page(store, runs, stream, zone=settings.zone, with_resends=is_whole)
+            else:
+                count = _write(store, run_ids, stream, Format.JSONL if json else form, raw=raw, with_resends=is_whole)
     if output:
         warn(f"wrote {count:,} recipients to {output}")
 

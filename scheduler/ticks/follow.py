@@ -156,7 +156,8 @@ def receipt_of(message: Message) -> Receipt | None:
         return None
     reason = ""
     if state is RecipientState.FAILED:
-        reason = f"the phone could not send it: {result_words(message.result_code)}"
+        why = result_words(message.result_code) or "the gateway does not say why"
+        reason = f"the phone could not send it: {why}"
     elif state is RecipientState.CANCELLED:
         reason = "cancelled at the gateway"
     return Receipt(

@@ -1,0 +1,125 @@
+"""`export --format html`: one page with charts that needs nothing from anywhere else, and obeys nobody's text."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+from sqlmodel import col
+from typer.testing import Result
+
+from scheduler import report_page
+from worker.store.engine import Store
+from worker.store.models import Recipient
+
+Cli = Callable[..., Result]
+Planned = Callable[[str], tuple[Store, int]]
+AT: Final = datetime(2026, 12, 1, 9, 0, 30, tzinfo=UTC)
+VOID: Final = frozenset({"meta", "line", "polyline"})
+
+
+class Page(HTMLParser):
+    """What a page is made of."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def put(store: Store, run_id: int, number: str, **values: object) -> None:
+    with store.write() as session:
+        session.execute(
+            sa.update(Recipient)
+            .where(col(Recipient.run_id) == run_id, col(Recipient.number) == number, col(Recipient.occurrence) == 0)
+            .values(**values)
+        )
+
+
+def a_campaign_with_ends(store: Store, run_id: int) -> None:
+    at = {"accepted_at": AT, "sent_at": AT + timedelta(minutes=5)}
+    put(store, run_id, "+393331000001", state="delivered", gateway_id=1, device=1, delivered_at=AT, **at)
+    put(store, run_id, "+393331000002", state="failed", gateway_id=2, device=2, reason="<script>no</script>", **at)
+
+
+def page_of(run: Cli) -> Page:
+    result = run("export", "spring-sale", "--format", "html")
+    assert result.exit_code == 0, result.stderr
+    return Page(result.stdout)
+
+
+def test_the_page_shows_figures_charts_and_whom_it_did_not_reach(run: Cli, planned: Planned) -> None:
+    a_campaign_with_ends(*planned("spring-sale"))
+
+    page = page_of(run)
+
+    assert {"svg", "polyline", "table"} <= set(page.tags)
+    text = re.sub(r"\s+", " ", page.text)
+    for words in (
+        "spring-sale", "people4", "delivered1 25.0", "Over time", "handed over 2", "sent by a phone 1",
+        "Why texts did not arrive", "contains '='", "device 2", "1 did not arrive", "Who did not get it, and why",
+        "+393331000002",
+    ):  # fmt: skip
+        assert words in text, words
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(run: Cli, planned: Planned) -> None:
+    a_campaign_with_ends(*planned("spring-sale"))
+
+    page = page_of(run)
+
+    assert not {"script", "link", "img", "iframe", "object", "form"} & set(page.tags)
+    assert not {"src", "href", "onload", "onclick"} & {name for name, _ in page.attributes}
+    assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in page.attributes
+    assert "<script>no</script>" in page.text  # as words, and not as an element
+
+
+def test_a_campaign_of_which_nothing_was_sent_has_a_page(run: Cli, planned: Planned) -> None:
+    planned("spring-sale")
+
+    page = page_of(run)
+
+    assert "svg" not in page.tags
+    assert "pending" in page.text
+
+
+def test_a_page_goes_into_a_file_whole(run: Cli, planned: Planned, folder: Path) -> None:
+    a_campaign_with_ends(*planned("spring-sale"))
+
+    result = run("export", "spring-sale", "--format", "html", "-o", "report.html")
+
+    assert result.stderr == "wrote 4 recipients to report.html\n"
+    assert (folder / "report.html").read_text(encoding="utf-8").endswith("</html>\n")
+
+
+def test_the_list_of_people_is_bounded(run: Cli, planned: Planned) -> None:
+    store, run_id = planned("spring-sale")
+    a_campaign_with_ends(store, run_id)
+    with store.write() as session:
+        session.execute(
+            sa.insert(Recipient),
+            [
+                {
+                    "run_id": run_id, "number": f"+39333{n:07}", "occurrence": 0, "source": "x", "line": n,
+                    "state": "failed", "text": "", "segments": 1, "reason": "row 9 of x.csv: no",
+                }
+                for n in range(report_page.MOST_LISTED)
+            ],
+        )  # fmt: skip
+
+    text = re.sub(r"\s+", " ", page_of(run).text)
+
+    assert f"The first {report_page.MOST_LISTED} of {report_page.MOST_LISTED + 2}" in text
+    assert "row 9 of" not in text.partition("Who did not get it")[0]
