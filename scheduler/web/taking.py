@@ -7,7 +7,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import sqlalchemy as sa
+
 from worker.gateway import Message
+from worker.store.engine import is_away
 
 Take = Callable[[Sequence[Message]], object]
 
@@ -37,10 +40,14 @@ class Taker:
             for brought, _ in self._waiting:
                 if calls and len(messages) + len(brought) > MOST_AT_ONCE:
                     break
-                calls, messages = calls + 1, [*messages, *brought]
+                calls += 1
+                messages.extend(brought)
             batch, self._waiting = self._waiting[:calls], self._waiting[calls:]
-            error = await self._stored(messages)
-            for _, future in batch:
+            together = await self._stored(messages)
+            # One call must not spoil those that it came with.
+            is_spoilt = together is not None and calls > 1 and not _is_away(together)
+            for brought, future in batch:
+                error = await self._stored(brought) if is_spoilt else together
                 if future.done():  # its caller has gone; what it brought is stored all the same
                     continue
                 if error is None:
@@ -54,3 +61,7 @@ class Taker:
         except Exception as error:  # whatever it is, those who wait must hear of it
             return error
         return None
+
+
+def _is_away(error: Exception) -> bool:
+    return isinstance(error, sa.exc.DBAPIError) and is_away(error)
