@@ -15,6 +15,7 @@ from worker.runtime import Runtime
 from worker.store import accounts, counts, inbox, runs
 from worker.store.inbox import InboxEntry
 from worker.store.reminders import day_of
+from worker.store.resends import resends_of, unfinished_resends
 from worker.store.runs import RunView
 from worker.store.variants import GroupOutcome, group_outcomes
 
@@ -93,6 +94,9 @@ class StatusBoard:
         self, runtime: Runtime, path: Path, entry: InboxEntry, run: RunView | None, paused: str, now: datetime
     ) -> int:
         is_final = run is not None and run.state not in AT_WORK and run.finished_at is not None
+        if is_final and run is not None:
+            with runtime.store.read() as session:
+                is_final = not unfinished_resends(session, run.id)
         status = None
         zone = runtime.settings.zone
         if run is not None:
@@ -115,6 +119,7 @@ class StatusBoard:
         by_state: Mapping[RecipientState, int] = {}
         happened = None
         groups: tuple[GroupOutcome, ...] = ()
+        again: tuple[tuple[RunView, Mapping[RecipientState, int]], ...] = ()
         waits = run.state in {RunState.SCHEDULED, RunState.AWAITING_APPROVAL}
         if run.planned_at is not None and waits and day_of(run.moment) is None:
             planned = run.plan_summary.get("counts", {})
@@ -123,7 +128,9 @@ class StatusBoard:
             started = runtime.clock.elapsed_seconds()
             with runtime.store.read() as session:
                 books = counts.books(session, run.id)
-                groups = group_outcomes(session, run, now=now)
+                resent = resends_of(session, run.id)
+                again = tuple((runs.run_view(session, id_), counts.books(session, id_).by_state) for id_ in resent)
+                groups = group_outcomes(session, run, resent, now=now)
             by_state = books.by_state
             if run.sent_at is not None and books.first_send_at is not None and books.last_send_at is not None:
                 happened = books.first_send_at, books.last_send_at
@@ -145,6 +152,7 @@ class StatusBoard:
             others,
             groups,
             awaited(run, definition),
+            again,
         )
 
     def _warn(self, folder: Path, error: OSError) -> None:

@@ -50,6 +50,7 @@ class RunStatus:
 
     `happened`: when the first and the last text left, once all have. `others` are the newest of the other runs of a
     campaign that repeats. `groups` are its variants and its control group. `awaits`: the hash that has to be approved.
+    `again` are the runs that sent again what failed in it, with their people by state.
     """
 
     run: RunView
@@ -61,6 +62,7 @@ class RunStatus:
     others: tuple[RunView, ...] = ()
     groups: tuple[GroupOutcome, ...] = ()
     awaits: str = ""
+    again: tuple[tuple[RunView, Mapping[RecipientState, int]], ...] = ()
 
 
 def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
@@ -69,7 +71,7 @@ def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
     if status is not None:
         warnings = [f"Please note: {warning}" for warning in status.run.plan_summary.get("warnings", ())]
         parts += [_headline(status, now), _people(status), "\n".join(outcome_lines(status.groups))]
-        parts += ["\n".join(warnings), _others(status)]
+        parts += ["\n".join(_again(status)), "\n".join(warnings), _others(status)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -213,6 +215,14 @@ def _state(status: RunStatus, now: datetime) -> str:
 
 def _why(run: RunView) -> str:
     return f": {run.reason.removesuffix('.')}" if run.reason else ""
+
+
+def _again(status: RunStatus) -> Iterator[str]:
+    """The runs that sent again what failed, a line each."""
+    for run, by_state in status.again:
+        people = ", ".join(f"{count:,} {state.value.replace('_', ' ')}" for state, count in by_state.items())
+        when = shown_time(run.starts_at, status.schedule.zone)
+        yield f"Sent again to those whose text had failed, {when} ({run.state.value.replace('_', ' ')}): {people}"
 
 
 def _others(status: RunStatus) -> str:

@@ -54,5 +54,6 @@ def _targets(runtime: Runtime, news: DueNotice) -> set[Target]:
     if news.run_id is None:
         return of_account(runtime, int(news.body["account"]))
     with runtime.store.read() as session:
-        definition_id = runs.run_view(session, news.run_id).definition_id
-    return of_run(runtime, definition_id)
+        run = runs.run_view(session, news.run_id)
+    # Whoever tests a text sits in front of it.
+    return set() if run.campaign.startswith(runs.TEST_PREFIX) else of_run(runtime, run.definition_id)

@@ -150,11 +150,21 @@ def test_the_report_in_the_inbox_has_everybody_once(
     service.start()
     report = inbox / "sale.report.csv"
     wait_until(report.exists)
-    report.unlink()
+    before = messages(report)
 
     cli("resend", "spring-sale", "--only", "failed")
 
-    wait_until(report.exists)
+    # then both files tell of it once it is over
+    wait_until(lambda: messages(report) != before)
+    after = messages(report)
+    assert len(before) == len(after) == 17
+    assert {number for number, message in after.items() if message != before[number]} == set(NO_SERVICE)
+    assert "(completed): 6 failed" in (inbox / "sale.status.txt").read_text(encoding="utf-8")
+
+
+def messages(report: Path) -> dict[str, str]:
+    """Number -> the message at the gateway that the report has for it; each number stands there once."""
     with report.open(encoding="utf-8", newline="") as stream:
-        rows = [row["number"] for row in csv.DictReader(stream)]
-    assert len(rows) == len(set(rows)) == 17
+        rows = [(row["number"], row["gateway_id"]) for row in csv.DictReader(stream)]
+    assert len(rows) == len(dict(rows))
+    return dict(rows)
