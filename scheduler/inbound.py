@@ -1,12 +1,15 @@
 """Taking replies in: each stored once, its meaning acted upon in the same transaction. Webhook and polling share it."""
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import lru_cache
+from typing import Final
 
 from sqlmodel import Session
 
+from campaigns.matching import same_number
 from campaigns.numbers import InvalidNumber, Normaliser, mask
 from campaigns.optout import Meaning, Meanings
 from scheduler.report import utc
@@ -18,6 +21,9 @@ from worker.store.engine import Store
 from worker.store.inbound import Answer, Incoming
 from worker.store.notices import tell
 from worker.store.suppressions import REPLY, Entry
+
+_INTERNATIONAL: Final = re.compile(r"\+?[1-9][0-9 .()/-]{7,24}")
+"""Eight digits and more, perhaps parted: shorter ones are a shop's or a carrier's."""
 
 
 def take_in(
@@ -69,13 +75,17 @@ def _incoming(message: Message, meanings: Meanings, normaliser: Normaliser, now:
 
 
 def sender(raw: str, normaliser: Normaliser) -> str:
-    """Who wrote: E.164, also where the gateway leaves the plus out; what is no number (a shop's name) as it came."""
+    """Who wrote: E.164, also where the gateway leaves the plus out; what is no number (a shop's name) as it came.
+
+    A number that no country is known to have is kept as one all the same: whoever writes from it exists.
+    """
     for number in (raw, f"+{raw}"):
         try:
             return normaliser.normalise(number)
         except InvalidNumber:
             continue
-    return raw[:32]
+    digits = same_number(raw)
+    return f"+{digits}" if _INTERNATIONAL.fullmatch(raw.strip()) else raw[:32]
 
 
 def _act(session: Session, account_id: int, stored: Iterable[Answer], now: datetime) -> None:
@@ -83,7 +93,8 @@ def _act(session: Session, account_id: int, stored: Iterable[Answer], now: datet
     wishes = [answer for answer in stored if answer.meaning in {Meaning.STOP, Meaning.START}]
     last = inbound.last_wishes(session, account_id, {answer.number for answer in wishes})
     current = [answer for answer in wishes if last[answer.number] == answer.gateway_id]
-    stops = [answer for answer in current if answer.meaning is Meaning.STOP]
+    # A shop's name that writes STOP is nobody to whom anything is sent.
+    stops = [answer for answer in current if answer.meaning is Meaning.STOP and answer.number.startswith("+")]
     suppressions.suppress(session, [opt_out_of(answer) for answer in stops], now=now)
     back = {answer.number for answer in current if answer.meaning is Meaning.START}
     if back:

@@ -309,7 +309,7 @@ _CAUSES: Final[Mapping[RecipientState, Callable[[Chapter, ZoneInfo], str]]] = {
     P.SKIPPED: _by_rule("not sent, its moment was missed"),
     P.INVALID: _by_rule("not sent, no text can be sent to this row"),
     P.DUPLICATE: _by_rule("not sent a second time"),
-    P.SUPPRESSED: _by_rule("not sent, this number opted out"),
+    P.SUPPRESSED: lambda _chapter, _zone: "not sent, this number opted out",  # since when and why is told once, above
     P.EXCLUDED: _by_rule("not sent, `exclude` in the campaign's file names this number"),
     P.CAPPED: _by_rule("not sent, the frequency cap is reached"),
     P.HOLDOUT: _by_rule("not sent, this person is in the control group"),

@@ -80,13 +80,23 @@ def test_webhook_and_polling_at_once_store_each_reply_once(world: World) -> None
     assert sorted(body["number"] for body in notices) == sorted(row.number for row in rows)
 
 
-def test_only_received_messages_count_and_names_are_no_numbers(world: World) -> None:
-    take(
-        world, message(1, ANNA, "STOP", status="Sent"), message(2, "MyBank", "STOP"), message(3, "393330000001", "STOP")
-    )
+@pytest.mark.parametrize(
+    ("raw", "stored"),
+    [
+        ("393330000001", BEN),
+        ("+39 333 0000001", BEN),
+        ("+447700900101", "+447700900101"),  # no number by the metadata, and somebody wrote from it
+        ("447700900101", "+447700900101"),
+        ("MyBank", "MyBank"),
+        ("40404", "40404"),
+    ],
+)
+def test_who_wrote_is_known_however_the_gateway_writes_the_number(world: World, raw: str, stored: str) -> None:
+    take(world, message(1, ANNA, "STOP", status="Sent"), message(3, raw, "STOP"))
     with world.store.read() as session:
-        assert [answer.number for answer in inbound.answers(session)] == ["MyBank", BEN]
-        assert BEN in {entry.number for entry in suppressions.in_force(session)}
+        assert [answer.number for answer in inbound.answers(session)] == [stored]
+        listed = {entry.number for entry in suppressions.in_force(session)}
+    assert listed == ({stored} if stored.startswith("+") else set())
 
 
 def test_a_stop_that_comes_late_does_not_undo_a_later_start(world: World) -> None:
