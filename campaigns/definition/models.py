@@ -24,7 +24,7 @@ from campaigns.definition.variants import Variants
 
 
 class Kind(StrEnum):
-    """What a campaign is for: it sets defaults and priority."""
+    """What a campaign is for: who goes first, and which texts a cap counts and which opt-outs apply to."""
 
     MARKETING = "marketing"  # may wait
     REMINDER = "reminder"  # is worth nothing after its moment
@@ -198,7 +198,9 @@ class Definition(Part):
     campaign: Slug = Field(description="The identity of the campaign.", examples=["spring-sale"])
     description: Cell = Field("", description="For people; nobody is sent it.", examples=["Spring sale, all shops"])
     kind: Annotated[Kind, choice(Kind)] = Field(
-        Kind.MARKETING, description="What it is for: sets defaults and priority.", examples=["marketing"]
+        Kind.MARKETING,
+        description="What it is for: who goes first, and whose caps and opt-outs count.",
+        examples=["marketing"],
     )
     variants: Variants = Field((), description="Several texts instead of one, split by share.")
     message: Text = Field(

@@ -1,0 +1,103 @@
+"""`approve`: exactly one plan is let go; and what `plan`, `run` and `status` say of one that waits."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlmodel import col
+from typer.testing import Result
+
+from worker.store.approvals import APPROVED
+from worker.store.engine import Store
+from worker.store.models import Event
+
+Run = Callable[..., Result]
+
+FILE = 'campaign: sale\nmessage: Ciao\naudience: {recipients: [{number: "+393331112223"}]}\napproval: true\n'
+SANDBOX = "--sandbox"
+
+
+@pytest.fixture
+def waiting(run: Run, campaign_file: Path) -> tuple[Path, str]:
+    """A campaign that waits to be approved, and the hash that `plan` shows for it."""
+    campaign_file.write_text(FILE)
+    shown = json.loads(run("plan", campaign_file.name, SANDBOX, "--json").stdout)
+    result = run("run", campaign_file.name, SANDBOX)
+    assert result.exit_code == 4
+    assert f"campaigns approve sale --plan {shown['plan'][:12]}" in result.stderr
+    return campaign_file, shown["plan"]
+
+
+def test_a_plan_is_approved_by_the_beginning_of_its_hash_and_run_goes_on(
+    run: Run, folder: Path, waiting: tuple[Path, str]
+) -> None:
+    file, plan = waiting
+    said = json.loads(run("status", "sale", "--json").stdout)
+    assert said["state"] == "awaiting_approval"
+    assert said["approval"] == {"plan": plan, "command": f"campaigns approve sale --plan {plan[:12]}"}
+
+    first = json.loads(run("approve", "sale", "--plan", plan[:8], "--json").stdout)
+    again = json.loads(run("approve", "sale", "--plan", plan.upper(), "--json").stdout)
+
+    assert (first["plan"], first["was_approved"], again["was_approved"]) == (plan, False, True)
+    with Store(f"sqlite:///{folder / 'campaigns.db'}").read() as session:
+        (detail,) = session.scalars(sa.select(col(Event.detail)).where(col(Event.name) == APPROVED))
+    assert detail["plan"] == plan
+    assert detail["by"]
+    assert run("run", file.name, SANDBOX).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("plan", "why"),
+    [
+        ("1234567", "1234567 is no hash of a plan: copy at least 8 of the digits that `plan` shows"),
+        ("no-hash-at-all", "no-hash-at-all is no hash of a plan"),
+        ("12345678", "12345678 is no plan of sale, whose plan is"),
+    ],
+)
+def test_another_hash_is_refused(run: Run, waiting: tuple[Path, str], plan: str, why: str) -> None:
+    result = run("approve", "sale", "--plan", plan)
+
+    assert result.exit_code == 2
+    assert why in result.stderr
+
+
+def test_an_old_hash_is_refused_with_what_changed(run: Run, waiting: tuple[Path, str]) -> None:
+    file, old = waiting
+    file.write_text(FILE.replace("}]}", '}, {number: "+393331112224"}]}'))
+    assert run("run", file.name, SANDBOX).exit_code == 4
+
+    result = run("approve", "sale", "--plan", old)
+
+    assert result.exit_code == 2
+    changes = "the file was changed, 2 audience instead of 1, 2 pending instead of 1"
+    assert f"the plan {old[:12]} of sale is not what would be sent now: {changes}; look at it again" in result.stderr
+
+
+def test_what_needs_no_approval_or_is_over_is_said(run: Run, waiting: tuple[Path, str]) -> None:
+    file, plan = waiting
+    assert run("cancel", "sale", "--yes").exit_code == 0
+    assert (
+        "nothing of sale waits for approval any more: it is cancelled" in run("approve", "sale", "--plan", plan).stderr
+    )
+    file.write_text(FILE.replace("approval: true", "approval: false").replace("sale", "plain"))
+    run("run", file.name, SANDBOX)
+
+    assert "plain needs no approval" in run("approve", "plain", "--plan", plan).stderr
+    assert "there is no campaign salt; did you mean sale?" in run("approve", "salt", "--plan", plan).stderr
+
+
+def test_plan_tells_how_many_are_over_the_cap(run: Run, campaign_file: Path) -> None:
+    capped = FILE.replace("approval: true", "frequency_cap: {messages: 1, per: 7d}")
+    campaign_file.write_text(capped)
+    before = json.loads(run("plan", campaign_file.name, SANDBOX, "--json").stdout)
+    assert run("run", campaign_file.name, SANDBOX).exit_code == 0
+    campaign_file.write_text(capped.replace("sale", "other"))
+
+    after = json.loads(run("plan", campaign_file.name, SANDBOX, "--json").stdout)
+
+    assert (before["over_cap_now"], after["over_cap_now"]) == (0, 1)
+    words = run("plan", campaign_file.name, SANDBOX).stdout
+    assert "1 in 7d to one person, over all marketing campaigns; over it now, and would get nothing: 1" in words
