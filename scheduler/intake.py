@@ -137,7 +137,7 @@ def _takes_more(found: RunView, dropped_at: datetime | None) -> bool:
     """Whether new people are added to a run: not to one that was cancelled, nor because its table was used again."""
     if found.state is RunState.COMPLETED and found.finished_at is not None and dropped_at is not None:
         return dropped_at > found.finished_at
-    return found.state is not RunState.CANCELLED
+    return found.state is not RunState.CANCELLED and found.moment == runs.ONCE
 
 
 def _may_replan(found: RunView, planned: Definition, definition: Definition, *, has_sent: bool) -> Taken:

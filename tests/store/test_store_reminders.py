@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.protocol.bench import Bench
@@ -75,6 +76,19 @@ def test_a_changed_text_takes_the_place_of_the_old_one_and_its_batch_ends_when_n
         (BatchState.CANCELLED, 0),
         (BatchState.PLANNED, 1),
     ]
+
+
+def test_a_plan_that_was_cut_short_is_finished_by_the_next_one(bench: Bench) -> None:
+    drop(bench, f"{ANNA},2026-12-03 09:00,", f"{BOB},2026-12-04 09:00,")
+    with bench.store.write() as session:  # as a process leaves it that is killed before it had finished
+        session.execute(sa.text("UPDATE run SET planned_at = NULL"))
+        session.execute(sa.text("DELETE FROM recipient WHERE number = :number"), {"number": BOB})
+
+    drop(bench, f"{ANNA},2026-12-03 09:00,", f"{BOB},2026-12-04 09:00,")
+
+    assert rows_of(bench) == {("2026-12-03", ANNA): [P.PENDING], ("2026-12-04", BOB): [P.PENDING]}
+    with bench.store.read() as session:
+        assert all(run.planned_at for run in runs.campaign_runs(session, "visits"))
 
 
 def test_more_people_join_a_run_that_is_sending(bench: Bench) -> None:
