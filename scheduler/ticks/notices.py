@@ -2,14 +2,21 @@
 
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from scheduler.telling.delivery import deliver
 from scheduler.telling.reports import report
 from scheduler.telling.targets import Target, of_account, of_run
+from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import notices as store
 from worker.store import runs
 from worker.store.notices import DueNotice
+
+TRY_AGAIN: Final = timedelta(minutes=1)
+"""After news could not be made into notices: a file with a secret may be mended by then."""
 
 
 def notices(runtime: Runtime, now: datetime, *, ahead: timedelta = timedelta(0)) -> dict[str, int]:
@@ -21,13 +28,16 @@ def notices(runtime: Runtime, now: datetime, *, ahead: timedelta = timedelta(0))
         due = store.next_due(session)
         if due is None or due > now + ahead:
             return {"spread": 0, "told": 0, "failed": 0}
-        news = [
-            each
-            for each in store.due_news(session, now + ahead)
-            if each.run_id is None or runtime.includes(each.run_id)
-        ]
+        news = store.due_news(session, now + ahead, only_runs=runtime.only_runs)
     for each in news:
-        _spread(runtime, each, now)
+        try:
+            _spread(runtime, each, now)
+        except SQLAlchemyError:
+            raise
+        except Exception as error:  # one piece of news that cannot be told must not keep the others back
+            get_logger().exception("notice.spread_failed", notice=each.id, run=each.run_id)
+            with runtime.store.write("notice_postponed") as session:
+                store.failed(session, each.id, problem=type(error).__name__, retry_at=now + TRY_AGAIN)
     told = deliver(runtime)
     return {"spread": len(news), "told": told.taken, "failed": told.failed}
 

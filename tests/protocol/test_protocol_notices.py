@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sqlmodel import col, select
 
 from scheduler.telling.delivery import CLAIM
-from scheduler.ticks.notices import notices
+from scheduler.ticks.notices import TRY_AGAIN, notices
 from tests.protocol.bench import Bench
 from tests.support.receiver import Receiver
 from worker.store import accounts
@@ -214,3 +214,18 @@ def test_who_ends_does_not_wait_for_what_gathers(bench: Bench, receiver: Receive
     notices(bench.runtime, bench.clock.now(), ahead=GATHERING)
     # then
     assert receiver.events() == ["run.held"]
+
+
+def test_a_setting_that_is_broken_keeps_news_until_it_is_mended(bench: Bench, receiver: Receiver) -> None:
+    secret = bench.folder / "smtp"
+    set_up(bench, smtp_url_file=secret)
+    bench.campaign(1, more=report_to(receiver))
+    bench.enqueue()
+    # given
+    assert told(bench)["told"] == 0
+    # when
+    secret.write_text("")
+    bench.clock.advance(TRY_AGAIN)
+    # then
+    assert told(bench)["told"] == 1
+    assert receiver.events() == ["run.started"]

@@ -148,6 +148,7 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "unsubscribed": "somebody on the list of opt-outs, and a campaign to a contact list",
     "unsubscribe_failed": "the same, at a gateway that does not take it",
     "notice_spread": "two or three times in a run, whatever is told: tests of notices break it off there",
+    "notice_postponed": "a file with a secret that cannot be read",
     "notice_claim": "a campaign of which somebody is told",
     "notice_told": "a campaign of which somebody is told",
     "notice_failed": "a campaign of which somebody is told, in vain",

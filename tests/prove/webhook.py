@@ -45,8 +45,11 @@ class Round:
 
 
 @contextmanager
-def dashboard(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """(address, process) of a front door with an SQLite file of its own; killed if the block has not ended it."""
+def front_door(folder: Path, command: str = "dashboard") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """(address, process) of a front door with an SQLite file of its own; killed if the block has not ended it.
+
+    `command`: `dashboard`, or `up`, which has one, too.
+    """
     url = f"http://127.0.0.1:{unused_port()}"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGNS_")}
     environment = kept | {
@@ -57,13 +60,13 @@ def dashboard(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         "CAMPAIGNS_HTTP": url.removeprefix("http://"),
         "CAMPAIGNS_LOG_FORMAT": "json",
     }
-    with (folder / "dashboard.log").open("ab") as log:
-        process = subprocess.Popen([*COMMAND, "dashboard"], env=environment, cwd=folder, stderr=log)
+    with (folder / f"{command}.log").open("ab") as log:
+        process = subprocess.Popen([*COMMAND, command], env=environment, cwd=folder, stderr=log)
     try:
         end = time.monotonic() + 60
         while not _answers(url):
             if process.poll() is not None or time.monotonic() > end:
-                raise RuntimeError((folder / "dashboard.log").read_text(encoding="utf-8"))
+                raise RuntimeError((folder / f"{command}.log").read_text(encoding="utf-8"))
             time.sleep(0.1)
         yield url, process
     finally:
@@ -142,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--calls", type=int, default=500)
     options = parser.parse_args(arguments)
     is_right = True
-    with tempfile.TemporaryDirectory() as name, dashboard(Path(name)) as (url, process):
+    with tempfile.TemporaryDirectory() as name, front_door(Path(name)) as (url, process):
         say(f"before: {memory_mib(process.pid):.1f} MiB")
         for number in range(options.rounds):
             done = one_round(url, process, Path(name), options.calls, number=number)

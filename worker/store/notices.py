@@ -127,9 +127,13 @@ def next_due(session: Session) -> datetime | None:
     return session.scalar(sa.select(sa.func.min(_notices.c.next_try_at)).where(_open))
 
 
-def due_news(session: Session, now: datetime, *, most: int = 100) -> list[DueNotice]:
-    """News that nobody was told yet, the oldest first."""
-    query = sa.select(*_FIELDS).where(_open, _notices.c.next_try_at <= now, _notices.c.channel == NEWS)
+def due_news(
+    session: Session, now: datetime, *, most: int = 100, only_runs: Collection[int] | None = None
+) -> list[DueNotice]:
+    """News that nobody was told yet, the oldest first. `only_runs`: of these runs, and of no run."""
+    query = sa.select(*_FIELDS).where(
+        _open, _notices.c.next_try_at <= now, _notices.c.channel == NEWS, _is_of(only_runs)
+    )
     return [DueNotice(*row) for row in session.execute(query.order_by(_notices.c.id).limit(most))]
 
 
@@ -145,18 +149,21 @@ def due_targets(
 
     `but`: none for these targets. `only_runs`: those of these runs, and those of no run.
     """
-    mine = sa.true() if only_runs is None else _notices.c.run_id.is_(None) | _notices.c.run_id.in_(only_runs)
     query = sa.select(_notices.c.channel, _notices.c.target, _notices.c.id).where(
         _open,
         _notices.c.next_try_at <= now,
         _notices.c.channel != NEWS,
-        mine,
+        _is_of(only_runs),
         *(sa.or_(_notices.c.channel != channel, _notices.c.target != target) for channel, target in but),
     )
     found: dict[tuple[str, str], list[int]] = {}
     for channel, target, id_ in session.execute(query.order_by(_notices.c.next_try_at, _notices.c.id).limit(most)):
         found.setdefault((channel, target), []).append(id_)
     return found
+
+
+def _is_of(only_runs: Collection[int] | None) -> sa.ColumnElement[bool]:
+    return sa.true() if only_runs is None else _notices.c.run_id.is_(None) | _notices.c.run_id.in_(only_runs)
 
 
 def claim(session: Session, ids: Sequence[int], *, now: datetime, until: datetime) -> list[DueNotice]:

@@ -10,13 +10,16 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
+from campaigns.clock import SystemClock
 from scheduler.telling.outcome import TAKEN, Outcome
 from scheduler.telling.webhook import Webhooks, address_problem, is_public, place
 from tests.support.receiver import Receiver
 from tests.support.tcp_server import unused_port
+from worker.gateway.connection import DirectTransport, Exchange, Timeouts
 
 SECRET = SecretStr("s3cret")
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
@@ -137,6 +140,22 @@ def test_https_is_never_plain() -> None:
         outcome = call(receiver.url.replace("http:", "https:"))
     assert outcome.is_away
     assert receiver.calls == []
+
+
+def test_a_name_is_looked_up_once_and_connected_to_as_it_was_judged() -> None:
+    asked: list[str] = []
+
+    def resolve(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"] if len(asked) == 1 else ["127.0.0.2"]  # elsewhere a moment later
+
+    with Receiver() as receiver:
+        clock = SystemClock()
+        request = httpx.Request("POST", receiver.url.replace("127.0.0.1", "hook.invalid"), content=b"{}")
+        request.extensions["exchange"] = Exchange(clock, Timeouts(), clock.elapsed_seconds() + 5)
+        reply = DirectTransport(None, resolve=resolve, max_reply_bytes=0).handle_request(request)
+    assert (reply.status_code, asked) == (204, ["hook.invalid"])
+    assert receiver.calls[0].headers["Host"].startswith("hook.invalid")
 
 
 @pytest.mark.parametrize(

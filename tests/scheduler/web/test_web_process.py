@@ -3,21 +3,24 @@
 import signal
 from pathlib import Path
 
-from tests.prove.webhook import dashboard, memory_mib, one_round
+import pytest
+
+from tests.prove.webhook import front_door, memory_mib, one_round
 
 
-def test_a_dashboard_takes_what_comes_keeps_its_memory_and_stops_when_told(tmp_path: Path) -> None:
-    with dashboard(tmp_path) as (url, process):
-        one_round(url, process, tmp_path, 200, number=0)
+@pytest.mark.parametrize("command", ["dashboard", "up"])
+def test_it_takes_what_comes_keeps_its_memory_and_stops_when_told(tmp_path: Path, command: str) -> None:
+    with front_door(tmp_path, command) as (url, process):
+        one_round(url, process, tmp_path, 100, number=0)
         warm = memory_mib(process.pid)
         # when
-        done = one_round(url, process, tmp_path, 200, number=1)
+        done = one_round(url, process, tmp_path, 100, number=1)
         # then
-        assert (done.wrong, done.stored, done.expected) == (0, 200, 200)
+        assert (done.wrong, done.stored, done.expected) == (0, 100, 100)
         assert done.memory_mib - warm < 10
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
-    log = (tmp_path / "dashboard.log").read_text(encoding="utf-8")
+    log = (tmp_path / f"{command}.log").read_text(encoding="utf-8")
     assert "service.stopped" in log
     assert "+39333" not in log
     assert "STOP" not in log
