@@ -123,8 +123,8 @@ def campaign_runs(session: Session, slug: str) -> list[RunView]:
 
 
 def latest_runs(session: Session, campaign_id: int, *, but: int, most: int) -> list[RunView]:
-    """The last so many runs of a campaign, without one of them, in the order of their moments."""
-    query = _VIEW.where(col(Run.campaign_id) == campaign_id, col(Run.id) != but)
+    """The last so many runs of a campaign in the order of their moments, without one of them and without resends."""
+    query = _VIEW.where(col(Run.campaign_id) == campaign_id, col(Run.id) != but, col(Run.parent_id).is_(None))
     return _views(session, query.order_by(col(Run.moment).desc()).limit(most))[::-1]
 
 

@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlmodel import col
 from typer.testing import Result
 
+from campaigns.lifecycle import RecipientState
 from tests.scheduler.again.again_world import Service, sent, start, wait_until
+from worker.store.engine import Store
+from worker.store.models import Recipient
 
 Cli = Callable[..., Result]
 
@@ -112,6 +117,21 @@ def test_a_service_that_runs_sends_it(cli: Cli, failed: dict[str, Any], folder: 
 
     assert result.exit_code == 3, result.output
     assert copies(folder) == {1: {*FINE, *UNCLEAR}, 2: set(NO_SERVICE)}
+
+
+def test_whoever_is_held_in_a_resend_is_shown_and_decided_on(cli: Cli, failed: dict[str, Any], folder: Path) -> None:
+    again = json.loads(cli("resend", "spring-sale", "--only", "failed", "--json").stdout)["run"]
+    store = Store(f"sqlite:///{folder}/campaigns.db")
+    with store.write() as session:  # as a reply that was lost leaves somebody whom nobody can find
+        mine = col(Recipient.run_id) == again, col(Recipient.number) == NO_SERVICE[0]
+        session.execute(sa.update(Recipient).where(*mine).values(state=RecipientState.HELD, gateway_id=None))
+    store.close()
+
+    shown = json.loads(cli("held", "spring-sale", "--json").stdout)
+    resolved = json.loads(cli("resolve", "spring-sale", "--as", "sent", "--json").stdout)
+
+    assert (shown["run"], shown["held"]) == (again, 1)
+    assert (resolved["run"], resolved["people"]) == (again, 1)
 
 
 def test_two_commands_at_once_make_one_run(cli: Cli, failed: dict[str, Any], folder: Path) -> None:
