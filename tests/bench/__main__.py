@@ -15,6 +15,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.exporting import measure_exporting
 from tests.bench.installation import Servers, servers
 from tests.bench.limiters import How, measure_limiter
 from tests.bench.pacing import (
@@ -28,17 +29,26 @@ from tests.bench.pacing import (
     worst_device,
 )
 from tests.bench.planning import measure_planning
-from tests.bench.results import BenchError, Paced, Planned, Scaled, Sent, Timed, Waited
+from tests.bench.results import BenchError, Exported, Paced, Planned, Scaled, Sent, Timed, Waited
 from tests.bench.samples import write_campaign
 from tests.bench.scaling import measure_alone, measure_fleet
 from tests.bench.sending import measure_sending
-from tests.bench.tables import pacing_table, planning_table, scaling_table, sending_table, timing_table, waiting_table
+from tests.bench.tables import (
+    exporting_table,
+    pacing_table,
+    planning_table,
+    scaling_table,
+    sending_table,
+    timing_table,
+    waiting_table,
+)
 from tests.bench.timing import measure_timing
 from tests.bench.waiting import measure_waiting
 from tests.support.servers import PostgresServer
 from worker.logs import configure_logs
 
 PLAN_RECIPIENTS: Final = 100_000
+EXPORT_RECIPIENTS: Final = 200_000
 TIMING_RECIPIENTS: Final = 1_000_000
 
 SENDS: Final = {1: 1_000, 10: 5_000, 100: 40_000, 500: 40_000}
@@ -62,7 +72,7 @@ WAITING: Final = 100  # campaigns of WAITING_RECIPIENTS each
 WAITING_RECIPIENTS: Final = 1_000
 PLANNING_SECONDS: Final = 30.0
 
-Figures = Sequence[Planned | Sent | Paced | Scaled | Timed | Waited]
+Figures = Sequence[Exported | Planned | Sent | Paced | Scaled | Timed | Waited]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -111,6 +121,19 @@ def _planning(recipients: int) -> Iterator[Planned]:
 def _time(parts: int) -> tuple[Figures, Table]:
     timed = [measure_timing(recipients=TIMING_RECIPIENTS // parts)]
     return timed, timing_table(timed)
+
+
+def _export(parts: int) -> tuple[Figures, Table]:
+    exported = list(_exporting(EXPORT_RECIPIENTS // parts))
+    return exported, exporting_table(exported)
+
+
+def _exporting(recipients: int) -> Iterator[Exported]:
+    with tempfile.TemporaryDirectory(prefix="bench-") as name, closing(PostgresServer()) as postgres:
+        folder = Path(name)
+        yield measure_exporting("SQLite", f"sqlite:///{folder / 'bench.db'}", folder, recipients=recipients)
+        postgres.start()
+        yield measure_exporting("PostgreSQL", postgres.url(postgres.create_database()), folder, recipients=recipients)
 
 
 def _send(parts: int) -> tuple[Figures, Table]:
@@ -165,7 +188,7 @@ def _wait(parts: int) -> tuple[Figures, Table]:
 
 
 PARTS: Final[Mapping[str, Callable[[int], tuple[Figures, Table]]]] = {
-    "plan": _plan, "timing": _time, "send": _send, "pace": _pace, "scale": _scale, "wait": _wait,
+    "plan": _plan, "export": _export, "timing": _time, "send": _send, "pace": _pace, "scale": _scale, "wait": _wait,
 }  # fmt: skip
 """Each part gives its figures and their table; its argument: by how much smaller it is to be."""
 

@@ -64,6 +64,39 @@ class Timed:
 
 
 @dataclass(frozen=True, slots=True)
+class Exported:
+    """One export as CSV, and a bare loop over the same rows. `peak_bytes`: the most memory that its process had.
+
+    `cpu_seconds` are those of its process alone: what stays comparable when the machine has other work.
+    """
+
+    database: str
+    recipients: int
+    seconds: float
+    cpu_seconds: float
+    bare_seconds: float
+    bare_cpu_seconds: float
+    peak_bytes: int
+
+    @property
+    def per_second(self) -> float:
+        return self.recipients / self.seconds
+
+    @property
+    def ratio(self) -> float:
+        """The product's speed in units of the bare loop's, by the time of the processor."""
+        return self.bare_cpu_seconds / self.cpu_seconds
+
+    def to_json(self) -> Mapping[str, object]:
+        return {
+            "database": self.database, "recipients": self.recipients, "seconds": round(self.seconds, 3),
+            "cpu_seconds": round(self.cpu_seconds, 3), "recipients_per_second": round(self.per_second),
+            "bare_seconds": round(self.bare_seconds, 3), "bare_cpu_seconds": round(self.bare_cpu_seconds, 3),
+            "ratio": round(self.ratio, 3), "peak_mib": round(self.peak_bytes / MEBIBYTE, 1),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
     """Repetitions of one campaign, sent by the product and by a bare loop in turns; in seconds."""
 

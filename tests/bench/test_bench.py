@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.bench.exporting import measure_exporting
 from tests.bench.installation import Servers
 from tests.bench.limiters import How, measure_limiter
 from tests.bench.pacing import attained, noon_zone
@@ -46,6 +47,15 @@ def test_a_plan_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
 def test_a_plan_that_fails_says_why(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match=r"(?s)planning on SQLite failed.*missing\.yaml"):
         measure_planning("SQLite", f"sqlite:///{tmp_path / 'bench.db'}", tmp_path / "missing.yaml")
+
+
+def test_an_export_is_measured_beside_a_bare_loop_over_the_same_rows(tmp_path: Path) -> None:
+    exported = measure_exporting("SQLite", f"sqlite:///{tmp_path / 'bench.db'}", tmp_path, recipients=5_000)
+
+    assert exported.recipients == 5_000
+    assert 0 < exported.ratio < 10
+    lines = [len((tmp_path / name).read_text().splitlines()) for name in ("product.csv", "bare.csv")]
+    assert lines == [5_001, 5_000]
 
 
 def test_product_and_bare_loop_send_the_same_texts() -> None:

@@ -1,0 +1,115 @@
+"""How fast a run is exported, and with how much memory: a process of its own for each measurement.
+
+`python -m tests.bench.exporting DATABASE_URL FOLDER` is that process; it writes one line of JSON. Beside it, over the
+same rows: a loop that only reads them by the database's own driver and gives them to `csv.writer`.
+"""
+
+import csv
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from scheduler.report import write_csv
+from tests.bench.results import BenchError, Exported
+from worker.store import runs
+from worker.store.bulk import insert_rows
+from worker.store.engine import Store
+from worker.store.migrate import migrate
+
+NOW: Final = datetime(2026, 12, 1, 9, tzinfo=UTC)
+ROWS_AT_ONCE: Final = 20_000
+
+COLUMNS: Final = (
+    "run_id", "number", "occurrence", "slot", "source", "line", "state", "reason", "variant", "text", "segments",
+    "gateway_id", "group_id", "device", "sim", "attempts", "retries", "again", "result_code", "accepted_at", "sent_at",
+    "delivered_at",
+)  # fmt: skip
+
+
+def measure_exporting(name: str, database_url: str, folder: Path, *, recipients: int) -> Exported:
+    """Export a delivered run of so many people from an empty database. Raises `BenchError` when that fails."""
+    with closing(Store(database_url)) as store:
+        migrate(store)
+        fill(store, recipients)
+    command = [sys.executable, "-m", "tests.bench.exporting", database_url, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BenchError(f"exporting from {name} failed:\n{done.stderr[-2000:]}")
+    figures = json.loads(done.stdout)
+    if figures["recipients"] != recipients:
+        raise BenchError(f"{figures['recipients']:,} of {recipients:,} rows were exported from {name}")
+    return Exported(name, **figures)
+
+
+def fill(store: Store, recipients: int) -> None:
+    """A run in which everybody has the text."""
+    with store.write() as session:
+        account_id = runs.ensure_account(session, "bench")
+        campaign_id = runs.ensure_campaign(session, "bench", rehearsal=False, now=NOW)
+        definition_id = runs.ensure_definition(
+            session, campaign_id, content_hash="1", source="bench.yaml", body="{}", now=NOW
+        )
+        run_id = runs.create_run(
+            session, campaign_id=campaign_id, account_id=account_id, definition_id=definition_id, starts_at=NOW,
+            follow_seconds=60, kind="marketing", now=NOW,
+        )  # fmt: skip
+        runs.finish_plan(session, run_id, plan_hash="", summary={}, now=NOW)
+    for first in range(0, recipients, ROWS_AT_ONCE):
+        with store.write() as session:
+            as_stored = str if store.is_sqlite else datetime.isoformat
+            rows = _rows(run_id, first, min(first + ROWS_AT_ONCE, recipients), as_stored)
+            insert_rows(session, "recipient", COLUMNS, rows)
+
+
+def _rows(run_id: int, first: int, last: int, as_stored: Any) -> Iterator[tuple[object, ...]]:
+    for n in range(first, last):
+        at = [as_stored(NOW + timedelta(seconds=n // 100 + delay, microseconds=250_000)) for delay in (0, 5, 9)]
+        text = f"Hi Anna{n % 10_000}, our spring sale in Roma starts today. Reply STOP to opt out."
+        yield (
+            run_id, f"+39{3_330_000_000 + n}", 0, "", "bench.csv", n + 2, "delivered", "", "", text, 1, n + 1,
+            f")V5LxqyBMEbQrl9*J$5bb4c03e8a07b7.{n // 100}", 1, 0, 1, 0, 0, -1, *at,
+        )  # fmt: skip
+
+
+def export_here(database_url: str, folder: Path) -> dict[str, float]:
+    """Export in this process; the fields of `Exported`, but for the name."""
+    with closing(Store(database_url)) as store:
+        started, cpu_started = perf_counter(), process_time()
+        with (folder / "product.csv").open("w", encoding="utf-8", newline="") as stream:
+            count = write_csv(store, 1, stream)
+        seconds, cpu_seconds = perf_counter() - started, process_time() - cpu_started
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        bare_seconds, bare_cpu_seconds = _bare(store, folder)
+    return {
+        "recipients": count, "seconds": seconds, "cpu_seconds": cpu_seconds, "bare_seconds": bare_seconds,
+        "bare_cpu_seconds": bare_cpu_seconds, "peak_bytes": peak,
+    }  # fmt: skip
+
+
+def _bare(store: Store, folder: Path) -> tuple[float, float]:
+    started, cpu_started = perf_counter(), process_time()
+    with (
+        (folder / "bare.csv").open("w", encoding="utf-8", newline="") as stream,
+        store.read() as session,
+    ):
+        found = session.connection(execution_options={"stream_results": True}).execute(
+            sa.text(f"SELECT {', '.join(COLUMNS[1:])} FROM recipient ORDER BY id")  # noqa: S608 - names of our own
+        )
+        writer = csv.writer(stream)
+        cursor = found.cursor
+        while rows := cursor.fetchmany(2_000):
+            writer.writerows(rows)
+    return perf_counter() - started, process_time() - cpu_started
+
+
+if __name__ == "__main__":
+    json.dump(export_here(sys.argv[1], Path(sys.argv[2])), sys.stdout)
