@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Final
 
 from campaigns.matching import is_similar, same_number
@@ -11,6 +12,7 @@ from worker.gateway.results import Message
 from worker.runtime import Runtime
 from worker.store import accounts, doubts, recovery, runs, sending
 from worker.store.recovery import Unsent
+from worker.store.runs import RunView
 
 SLICE: Final = timedelta(hours=1)
 """The gateway knows no pages: an hour of messages is read at a time."""
@@ -42,9 +44,12 @@ def recover(runtime: Runtime, now: datetime) -> Recovered:
     with runtime.store.read() as session:
         account = accounts.account_view(session, runtime.account_id)
         last = recovery.last_activity(session, runtime.account_id)
+        unfinished = [run for run in runs.list_runs(session) if run.finished_at is None]
+    ahead = _starts_at_gateway(runtime, unfinished, now)
     since = (last or now - FARTHEST) - MARGIN
     unknown = attributed = 0
-    for messages in _sweep(runtime, since, now + MARGIN):
+    spans = [(since, now + MARGIN), *((start - MARGIN, start + MARGIN) for start in ahead)]
+    for messages in chain.from_iterable(_sweep(runtime, *span) for span in spans):
         fresh = [m for m in messages if m.id > account.highest_gateway_id]
         with runtime.store.read() as session:
             known = doubts.attributed_ids(session, runtime.account_id, {m.id for m in fresh})
@@ -60,6 +65,12 @@ def recover(runtime: Runtime, now: datetime) -> Recovered:
         last_attempt = accounts.last_attempt_id(session)
     runtime.marker.reset(last_attempt)
     return Recovered(since, unknown, attributed, was_quarantined)
+
+
+def _starts_at_gateway(runtime: Runtime, unfinished: Sequence[RunView], now: datetime) -> list[datetime]:
+    """The starts to come that the gateway waits for: it may show what it was handed by that date alone."""
+    starts = (runtime.definitions.get(run.definition_id).schedule.at_gateway for run in unfinished)
+    return sorted({start for start in starts if start is not None and start > now})
 
 
 def _sweep(runtime: Runtime, since: datetime, until: datetime) -> Iterator[list[Message]]:

@@ -1,0 +1,77 @@
+"""A start that the gateway waits for, over real HTTP: replies get lost on the way, and nobody is handed over twice."""
+
+import json
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from campaigns.lifecycle import RecipientState, RunState
+from scheduler.intake import read_file, take_up
+from scheduler.loop import Clockwork
+from worker.runtime import build_runtime
+from worker.sandbox.exchange import RequestKind
+from worker.sandbox.fault_plan import FaultPlan, FaultRule
+from worker.sandbox.options import SandboxOptions
+from worker.sandbox.process import PrivateSandbox
+from worker.settings import Settings
+from worker.store import counts, runs
+
+PATIENCE_SECONDS = 40.0
+AHEAD = timedelta(seconds=5)
+
+
+def test_nobody_is_handed_over_twice_when_replies_get_lost(tmp_path: Path) -> None:
+    # given a gateway whose first two replies are lost after it stored everything, and a start in some seconds
+    lost = FaultRule((RequestKind.SEND,), 1.0, {"drop_after": 1.0}, until_request=2)
+    ledger = tmp_path / "ledger.jsonl"
+    options = SandboxOptions(
+        ledger=ledger,
+        faults=FaultPlan(seed=1, rules=(lost,)),
+        pace_per_second=2_000.0,
+        delivery_min_seconds=0.0,
+        delivery_max_seconds=0.05,
+    )
+    start = (datetime.now(UTC) + AHEAD).replace(microsecond=0)
+    (tmp_path / "people.csv").write_text("number\n" + "".join(f"+39333{place:07}\n" for place in range(60)))
+    file = tmp_path / "sale.yaml"
+    file.write_text(
+        "campaign: sale\nmessage: Ciao\naudience: {file: people.csv}\nthroughput: {batch_size: 20}\n"
+        f"schedule: {{start: '{start:%Y-%m-%d %H:%M:%S}', timezone: UTC, by: gateway}}\n"
+    )
+    settings = Settings(
+        database_url=f"sqlite:///{tmp_path / 'campaigns.db'}",
+        timezone="UTC",
+        device_rate=None,
+        send_by_seconds=2,
+        settle_seconds=3,
+        first_poll_seconds=0.2,
+    )
+    with PrivateSandbox.start(options) as sandbox:
+        runtime = build_runtime(settings, sandbox=(sandbox.url, SecretStr(sandbox.key)))
+        clockwork = Clockwork(runtime)
+        try:
+            run_id = take_up(runtime, read_file(file, settings), source=file.name).run_id
+            runtime.queue.work(2)
+            clockwork.start()
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            state = RunState.SCHEDULED
+            while state is not RunState.COMPLETED and time.monotonic() < deadline:
+                time.sleep(0.05)
+                with runtime.store.read() as session:
+                    state = runs.run_view(session, run_id).state
+            with runtime.store.read() as session:
+                books = counts.books(session, run_id)
+        finally:
+            clockwork.stop()
+            runtime.close()
+
+    # then everybody has one message, with the start in it, and it was sent after the start
+    handed = [json.loads(line) for line in ledger.read_text().splitlines()]
+    assert state is RunState.COMPLETED
+    assert books.by_state == {RecipientState.DELIVERED: 60}
+    assert set(Counter(message["number"] for message in handed).values()) == {1}
+    assert {message["schedule"] for message in handed} == {int(start.timestamp())}
+    assert all(message["sent_at"] >= start.timestamp() for message in handed)
