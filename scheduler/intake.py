@@ -171,7 +171,7 @@ def plan_run(
     """
     now = runtime.clock.now()
     if problem := too_late_to_hand_over(definition, now):
-        with runtime.store.write("plan_failed") as session:
+        with runtime.store.write("plan_too_late") as session:
             runs.fail_run(session, run_id, problem, now)
         raise CampaignFileError([Problem(source, 1, 1, "schedule.start", problem)])
     placer = Placer(definition.schedule, now, firing=firing)

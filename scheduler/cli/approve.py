@@ -50,7 +50,7 @@ def approve(
         raise Refused(f"{plan} is no hash of a plan: copy at least {SHORTEST} of the digits that `plan` shows")
     with campaign_store(load_settings()) as store:
         definitions = Definitions(store)
-        with store.write("control") as session:
+        with store.write("approve") as session:
             latest_run(session, campaign)  # an unknown name is refused with the nearest
             for run in campaign_runs(session, campaign):
                 lock_run(session, run.id)
