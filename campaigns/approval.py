@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from campaigns.definition import Definition
+if TYPE_CHECKING:  # the command line knows this module, and must not wait for pydantic to show its help
+    from campaigns.definition import Definition
 
 SHORTEST: Final = 8
 """So many digits of a hash are enough to name it."""
@@ -13,7 +14,7 @@ SHOWN: Final = 12
 """So many are shown in a command to copy: no two plans of a campaign share them."""
 
 
-def to_approve(definition: Definition, plan_hash: str) -> str:
+def to_approve(definition: "Definition", plan_hash: str) -> str:
     """The hash that has to be approved before a run with this plan may start.
 
     The plan's: that of the file, everybody's number, state and text. The runs of a campaign that repeats are planned
