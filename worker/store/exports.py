@@ -81,11 +81,10 @@ def export_pages(session: Session, run_id: int, *, with_resends: bool = False) -
 
 def _of_run(session: Session, run_id: int, later: Sequence[int]) -> Iterator[list[Exported]]:
     connection = session.connection()
-    first, last = connection.execute(_BOUNDS, {"b_run": run_id}).one()
-    if first is None:
-        return
     with _small_cache(connection):
-        yield from _pages(session, run_id, first - 1, last, later)
+        first, last = connection.execute(_BOUNDS, {"b_run": run_id}).one()
+        if first is not None:
+            yield from _pages(session, run_id, first - 1, last, later)
 
 
 def _pages(session: Session, run_id: int, after: int, last: int, later: Sequence[int]) -> Iterator[list[Exported]]:
