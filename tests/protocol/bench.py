@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from dramatiq.brokers.stub import StubBroker
@@ -64,10 +64,12 @@ class HeldQueue(JobQueue):
 class Bench:
     """One account, one gateway; `tick` does what the schedulers and workers of a whole installation do in a moment."""
 
-    def __init__(self, folder: Path, store: Store, clock: FakeClock, gateway: ScriptedGateway | None = None) -> None:
+    def __init__(
+        self, folder: Path, store: Store, clock: FakeClock, gateway: ScriptedGateway | None = None, **more: Any
+    ) -> None:
         """An account whose gateway was read already, and was empty; a `gateway` comes from the bench before this one.
 
-        What a process has in memory begins anew with each bench.
+        What a process has in memory begins anew with each bench. `more` are settings.
         """
         self.clock = clock
         self.folder = folder
@@ -75,11 +77,11 @@ class Bench:
         self.settings = Settings(
             database_url=store.url.render_as_string(),
             timezone="UTC",
-            device_rate=None,
             send_by_seconds=SEND_BY.total_seconds(),
             settle_seconds=SETTLE.total_seconds(),
             first_poll_seconds=5,
             max_poll_seconds=60,
+            **({"device_rate": None} | more),
         )
         with store.write() as session:
             account_id = runs.ensure_account(session, "bench")

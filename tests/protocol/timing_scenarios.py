@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
+
+from campaigns.definition import Rate
 
 ZONES: Final = (
     "Europe/Rome", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kathmandu", "America/Santiago",
@@ -19,6 +21,7 @@ DAYS: Final = (
 """Days before clocks change in one of the zones, and one on which nothing happens."""
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MINUTE: Final = timedelta(minutes=1)
 LONG: Final = "x" * 170
 """A text of two segments."""
 
@@ -62,7 +65,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One campaign, dropped at `now`. `rate` is a count and the seconds it is for; `start` is naive."""
+    """One campaign, dropped at `now`. `rate` is a count and the seconds it is for; `start` is naive.
+
+    `phones` are named by it, 0: none is; each has `phone_rate` (a minute) and `phone_daily`, by days of UTC.
+    """
 
     now: datetime
     zone: str
@@ -76,6 +82,15 @@ class Scenario:
     daily: int | None
     batch_size: int
     people: tuple[Person, ...]
+    phones: int = 0
+    phone_rate: int | None = None
+    phone_daily: int | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the settings say of phones."""
+        rate = None if self.phone_rate is None else Rate(self.phone_rate, MINUTE)
+        return {"device_rate": rate, "device_daily": self.phone_daily}
 
     def zone_of(self, person: Person) -> ZoneInfo:
         """Whose clocks count for a person."""
@@ -108,10 +123,10 @@ class Scenario:
         return (
             "campaign: sale\nmessage: '{{ text }}'\naudience: {file: sale.csv}\n"
             f"schedule: {{{', '.join(schedule)}}}\nthroughput: {{{', '.join(limits)}}}\n"
+            f"devices: {{use: {list(range(1, self.phones + 1))}}}\n"
         )
 
 
-MINUTE: Final = timedelta(minutes=1)
 quarters = st.integers(0, 95).map(lambda quarter: time(quarter // 4, quarter % 4 * 15))
 openings = st.builds(
     lambda days, hours: Opening(tuple(sorted(days)), *hours),
@@ -124,8 +139,13 @@ people = st.lists(st.tuples(st.sampled_from(ZONES), st.booleans()), min_size=1, 
 
 
 @st.composite
-def scenarios(draw: st.DrawFn) -> Scenario:
-    """Scenarios that make sense: what contradicts itself is refused before anything happens."""
+def scenarios(draw: st.DrawFn, *, with_phones: bool = False) -> Scenario:
+    """Campaigns at random; `with_phones`: by several phones with limits of their own, too."""
+    phones, phone_rate, phone_daily = 0, None, None
+    if with_phones:
+        phones = draw(st.sampled_from([0, 2, 3]))
+        phone_rate = draw(st.none() | st.sampled_from([2, 6, 30]))
+        phone_daily = draw(st.none() | st.integers(2, 6))
     day = draw(st.sampled_from(DAYS))
     now = datetime.combine(day, draw(quarters), UTC)
     ahead = draw(st.none() | st.integers(-4, 3 * 96))
@@ -143,4 +163,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         daily=draw(st.none() | st.integers(2, 12)),
         batch_size=draw(st.sampled_from([1, 2, 5])),
         people=draw(people),
+        phones=phones,
+        phone_rate=phone_rate,
+        phone_daily=phone_daily,
     )

@@ -23,7 +23,7 @@ from worker.store.migrate import migrate
 def problems_of(scenario: Scenario, store: Store) -> list[str]:
     """Play it on an empty database, which it leaves empty; every promise that was broken."""
     with TemporaryDirectory(prefix="timing-") as name:
-        bench = Bench(Path(name), store, FakeClock(scenario.now))
+        bench = Bench(Path(name), store, FakeClock(scenario.now), **scenario.settings)
         try:
             return list(Judge(bench, scenario, play(bench, scenario)).problems())
         finally:
@@ -53,12 +53,13 @@ def main(arguments: Sequence[str]) -> int:
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(scenario=scenarios())
+        @given(scenario=scenarios(with_phones=True))
         def judge(scenario: Scenario) -> None:
             problems = problems_of(scenario, store)
             seen.update(scenarios=1, people=len(scenario.people), broken=bool(problems))
             if problems:
                 sys.stdout.write("\n".join(["", repr(scenario), scenario.file, *problems, ""]))
+                sys.stdout.flush()
 
         began = time.monotonic()
         judge()
