@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Final
 
+from pydantic import ValidationError
 from sqlalchemy.exc import NoResultFound
 
 from campaigns.definition import Definition
+from worker.logs import get_logger
 from worker.store.engine import Store
 from worker.store.runs import definition_bodies
 
@@ -20,6 +23,7 @@ class Definitions:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._kept: dict[int, Definition] = {}
+        self._unreadable: set[int] = set()
         self._lock = threading.Lock()
 
     def get(self, definition_id: int) -> Definition:
@@ -32,11 +36,26 @@ class Definitions:
             raise NoResultFound(f"there is no version {definition_id} of any campaign file")
         return found[definition_id]
 
+    def find(self, definition_id: int) -> Definition | None:
+        """As `get`; None for a version that cannot be read, as one of a later release: that is logged once."""
+        try:
+            return self.get(definition_id)
+        except (ValidationError, NoResultFound):
+            if definition_id not in self._unreadable:
+                self._unreadable.add(definition_id)
+                get_logger().error(
+                    "definition.not_readable",
+                    definition=definition_id,
+                    advice="nothing of its campaign is sent; was it written by a later version of this program?",
+                )
+            return None
+
     def prepare(self, definition_ids: Collection[int]) -> None:
         """Read these ahead, together: reading and parsing 100 of them one by one takes 0.2 s (measured)."""
         missing = [id_ for id_ in definition_ids if id_ not in self._kept]
         if missing:
-            self._read(missing[:KEPT])
+            with suppress(ValidationError):  # told when it is needed
+                self._read(missing[:KEPT])
 
     def _read(self, definition_ids: Collection[int]) -> dict[int, Definition]:
         with self._store.read() as session:

@@ -77,7 +77,9 @@ def _choose(
     most: dict[int, int] = {}
     waiting: list[tuple[Demand, Definition, Room, tuple[Room, ...]]] = []
     for demand in demands:
-        definition = runtime.definitions.get(demand.definition_id)
+        definition = runtime.definitions.find(demand.definition_id)
+        if definition is None:
+            continue  # the others go on
         rate = ceilings.campaign_rates.get(demand.campaign, definition.throughput.rate)
         lanes = shared.lanes(definition)
         shared.count(demand, rate, lanes)

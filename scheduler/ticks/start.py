@@ -35,7 +35,8 @@ def start(runtime: Runtime, now: datetime) -> dict[str, int]:
         return {"started": 0}
     if not is_met:
         _meet(runtime, now)
-    guarded = [(id_, definition) for id_ in due if (definition := runtime.definitions.get(id_)).approval]
+    found = ((id_, runtime.definitions.find(id_)) for id_ in due)
+    guarded = [(id_, definition) for id_, definition in found if definition is not None and definition.approval]
     with runtime.store.write("start") as session:
         for id_, definition in guarded:  # resumed, or planned by another version: what was approved is what starts
             approval = to_approve(definition, "") or None
