@@ -26,7 +26,7 @@ demo: .setup-run   ## a campaign of 1,000 people through a sandbox gateway, star
 	$(BIN)/python -m scheduler.demo
 
 test: .setup-dev   ## every test, on real Redis and PostgreSQL servers that the tests start
-	$(BIN)/python -m pytest -n 4 --dist loadgroup
+	$(BIN)/python -m pytest -n 6 --dist loadgroup
 
 check: .setup-dev  ## format, lint, types, imports
 	$(BIN)/ruff format --check .

@@ -10,7 +10,7 @@ from campaigns.batching import BatchLimits, into_batches
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.planning import PlannedRecipient
 from tests.store.store_world import NOW, World, new_run, people
-from worker.store import counts, exports, plans, runs
+from worker.store import counts, plans, runs
 from worker.store.models import Recipient
 
 MIXED = [
@@ -116,20 +116,3 @@ def test_a_plan_is_fixed_from_the_first_intent_on(world: World) -> None:
 def view_of(world: World, run_id: int) -> runs.RunView:
     with world.store.read() as session:
         return runs.run_view(session, run_id)
-
-
-def test_an_export_streams_everybody_in_order(world: World) -> None:
-    run_id = world.run([*MIXED, *people(300, first=1_000)], per_request=100)
-    world.sent(run_id)
-
-    with world.store.read() as session:
-        rows = exports.export_rows(session, run_id, at_once=50)
-        first = next(rows)
-        rest = list(rows)
-
-    exported = [dict(zip(exports.COLUMNS, row, strict=True)) for row in [first, *rest]]
-    stored = world.recipients(run_id)
-    assert [row["number"] for row in exported] == [row.number for row in stored]
-    assert [row["gateway_id"] for row in exported] == [row.gateway_id for row in stored]
-    assert {row["planned_at"] for row in exported} == {NOW}
-    assert exported[0]["state"] == RecipientState.ACCEPTED

@@ -75,7 +75,7 @@ class InMemoryThrottle:
         for limit in limits:
             if isinstance(limit, Budget):
                 spending = self._spendings[limit.name][1]
-                is_spent |= not spending.has_room(cost_segments, limit)
+                is_spent |= spending.is_spent(cost_segments, limit, now_us)
                 wait_us = max(wait_us, spending.ready_us(cost_segments, limit, now_us) - now_us)
                 spendings.append(spending)
             else:

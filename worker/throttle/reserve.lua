@@ -203,11 +203,12 @@ if unknown_for then return {text(unknown_for), text(now), '0', epoch.id, unpack(
 local wait, is_spent = 0, false
 for _, budget in ipairs(budgets) do
   local ready = math.max(now, budget.starts)
-  if budget.segments + cost > budget.limit then
+  if now >= budget.ends then
+    ready = now + again
+  elseif budget.segments + cost > budget.limit then
     is_spent = true
     ready = budget.ends
   end
-  if now >= budget.ends then ready = now + again end
   wait = math.max(wait, ready - now)
 end
 for _, level in ipairs(levels) do

@@ -17,12 +17,14 @@ class Spending:
     segments: int
     known_since_us: int
 
-    def has_room(self, cost_segments: int, budget: Budget) -> bool:
-        return self.segments + cost_segments <= budget.limit_segments
+    def is_spent(self, cost_segments: int, budget: Budget, now_us: int) -> bool:
+        """Whether there is no room before the period ends; a period that is over says nothing of the next one."""
+        is_over = now_us >= to_microseconds(budget.ends_at)
+        return not is_over and self.segments + cost_segments > budget.limit_segments
 
     def ready_us(self, cost_segments: int, budget: Budget, now_us: int) -> int:
         """The earliest moment, `now_us` included, at which it is worth asking for `cost_segments`."""
         starts_us, ends_us = to_microseconds(budget.starts_at), to_microseconds(budget.ends_at)
         if now_us >= ends_us:
             return now_us + AGAIN_US
-        return max(now_us, starts_us) if self.has_room(cost_segments, budget) else ends_us
+        return ends_us if self.is_spent(cost_segments, budget, now_us) else max(now_us, starts_us)
