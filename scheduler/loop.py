@@ -34,7 +34,7 @@ FIRST_LOOK_SECONDS: Final = 10.0
 Tick = Callable[[Runtime, datetime], Mapping[str, int]]
 
 TICKS: Final[Mapping[Tick, float]] = {
-    start: 0.25,
+    start: 0.4,
     drain: 0.1,
     late: 1.0,
     rescue: 1.0,
@@ -51,6 +51,9 @@ TICKS: Final[Mapping[Tick, float]] = {
 }
 """Every tick and how many seconds lie between two of its calls."""
 
+
+FOR_WORK: Final = frozenset({drain, finish})
+"""What has nothing to do while no run sends, or waits for what it sent."""
 
 IDLE_SECONDS: Final = 0.3
 """How often it is asked whether anything is to be sent while nothing is: asking cost a third of an idle service. What
@@ -90,7 +93,7 @@ class Clockwork:
 
     def _carry_out(self, tick: Tick) -> None:
         clock = self._runtime.clock
-        if tick is drain and clock.elapsed_seconds() < self._rests_until_seconds:
+        if tick in FOR_WORK and clock.elapsed_seconds() < self._rests_until_seconds:
             return
         done = tick(self._runtime, clock.now())
         if tick is drain:
