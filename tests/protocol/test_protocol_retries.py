@@ -12,11 +12,12 @@ from scheduler.retrying import TEXT_DOUBLED
 from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import LOST, STORED, Stored
 from worker.store import counts
-from worker.store.models import Retry
+from worker.store.models import Account, Retry
 
 NO_SERVICE = 4
 GENERIC = 1
 AFTER = timedelta(minutes=5)
+DAY = timedelta(days=1)
 RETRIED = "devices: {use: [1, 2]}\nfollow: {retry_failed: {times: 1, after: 5m}}\n"
 P = RecipientState
 
@@ -153,6 +154,32 @@ def test_a_message_that_was_sent_after_all_is_told_as_a_possible_double(bench: B
     bench.pass_time(timedelta(minutes=2), step=20)
     assert bench.events().count(TEXT_DOUBLED) == 1
     assert bench.audience(run_id) == 4
+
+
+def test_who_turns_out_to_have_the_text_before_it_goes_again_is_not_sent_it_twice(bench: Bench) -> None:
+    # given texts that are to be sent again, while the account is paused
+    run_id = failed_on_device_2(bench)
+    bench.pass_time(AFTER - timedelta(seconds=40), step=20)
+    with bench.store.write() as session:
+        session.execute(sa.update(Account).values(paused_reason="no credits", next_probe_at=bench.clock.now() + DAY))
+    bench.pass_time(timedelta(minutes=1), step=20)
+    assert bench.states(run_id)[P.PENDING] == 2
+
+    # when the first message of one of them turns out to be sent, and sending goes on
+    on_device(bench, "2")[0].status = "Delivered"
+    bench.pass_time(timedelta(minutes=3), step=20)
+    assert bench.states(run_id)[P.PENDING] == 1
+    with bench.store.write() as session:
+        session.execute(sa.update(Account).values(paused_reason="", next_probe_at=None))
+    bench.pass_time(timedelta(minutes=1), step=20)
+    assert bench.gateway.copies().total() == 5
+    bench.gateway.stored[-1].status = "Delivered"
+    bench.pass_time(timedelta(minutes=3), step=20)
+
+    # then
+    assert TEXT_DOUBLED not in bench.events()
+    assert bench.run(run_id).state is RunState.COMPLETED
+    assert bench.states(run_id) == {P.DELIVERED: 4}
 
 
 def test_a_message_that_cannot_be_read_or_seen_is_not_sent_again(bench: Bench) -> None:
