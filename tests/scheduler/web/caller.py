@@ -5,13 +5,15 @@ import hashlib
 import hmac
 import http.client
 import json
+import select
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlencode, urlsplit
 
 from pydantic import SecretStr
-from sqlmodel import col, select
+from sqlmodel import col
+from sqlmodel import select as sql_select
 
 from scheduler.web.app import WEBHOOK, make_app
 from scheduler.web.serving import FrontDoor, listen, url_of
@@ -20,6 +22,7 @@ from worker.store.engine import Store
 from worker.store.models import Inbound
 
 KEY: Final = "f3a9-Kéy"
+LONG_BYTES: Final = 1_048_576
 FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -65,7 +68,14 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
     try:
-        connection.request("POST", WEBHOOK, body, dict(headers))
+        connection.putrequest("POST", WEBHOOK)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        # What is refused for its length is answered at once; a body sent into the closed connection would lose that.
+        is_answered = len(body) > LONG_BYTES and select.select([connection.sock], [], [], 5.0)[0]
+        if not is_answered:
+            connection.send(body)
         return connection.getresponse().status
     finally:
         connection.close()
@@ -81,6 +91,6 @@ def push(url: str, messages: Sequence[Mapping[str, Any]], *, key: str = KEY) -> 
 def stored(store: Store) -> list[tuple[int, str]]:
     """ID and text of every reply, and that each came by the webhook."""
     with store.read() as session:
-        rows = list(session.exec(select(Inbound).order_by(col(Inbound.gateway_id))))
+        rows = list(session.exec(sql_select(Inbound).order_by(col(Inbound.gateway_id))))
     assert {row.came_by for row in rows} <= {"webhook"}
     return [(row.gateway_id, row.text) for row in rows]
