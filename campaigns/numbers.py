@@ -17,7 +17,7 @@ _PUNCTUATION: Final = dict.fromkeys(map(ord, " \t\r\n.-/()'"))
 _DROPPED_CATEGORIES: Final = frozenset({"Cf", "Zs", "Pd"})  # invisible, space, dash
 
 
-class InvalidNumber(Exception):  # noqa: N818 - the reason, not the error, is what callers want
+class InvalidNumber(Exception):
     """Text that is no phone number; `reason` says why and never repeats the number."""
 
     def __init__(self, reason: str) -> None:

@@ -33,7 +33,7 @@ _ALLOWED_NODES: Final = (
 _NOT_A_WORD: Final = re.compile(r"\W+")
 
 
-class TemplateProblem(Exception):  # noqa: N818 - it becomes a `Problem`, hence the word
+class TemplateProblem(Exception):
     """A message that cannot be used. `line` counts within the message from 1."""
 
     def __init__(self, problem: str, line: int = 1, hint: str = "") -> None:
@@ -49,7 +49,7 @@ class RenderError(Exception):
         super().__init__(reason)
 
 
-class MissingField(RenderError):  # noqa: N818 - the reason, not the error, is what callers want
+class MissingField(RenderError):
     """A person without a value for a field that has no default."""
 
     def __init__(self, name: str) -> None:

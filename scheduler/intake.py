@@ -44,7 +44,7 @@ class Taken(StrEnum):
     OVER = "over"  # its run is completed or cancelled: nothing is sent
 
 
-class EditRefused(Exception):  # noqa: N818 - a decision that people are told, in the words of the product
+class EditRefused(Exception):
     """The file was changed after sending began."""
 
 

@@ -21,7 +21,7 @@ FARTHEST: Final = timedelta(days=31)
 """How far back the gateway is swept where the database does not know when it last sent."""
 
 
-class RecoveryFailed(Exception):  # noqa: N818 - an outcome that people are told
+class RecoveryFailed(Exception):
     """The gateway could not be read to the end: nothing may be concluded, and the account stays as it is."""
 
 

@@ -11,7 +11,7 @@ MAX_CELL_CHARACTERS: Final = 10_000
 """Over this a cell is taken for damage: mostly a quotation mark that is never closed."""
 
 
-class AudienceProblem(Exception):  # noqa: N818 - it becomes a `Problem`, hence the word
+class AudienceProblem(Exception):
     """A table that cannot be used at all; a bad row alone is an `AudienceRow` with its `problem`."""
 
     def __init__(self, problem: str, hint: str = "") -> None:

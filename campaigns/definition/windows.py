@@ -179,7 +179,7 @@ class Opening(Part):
         return f"{format_days(self.days)} {times}{but}"
 
 
-class NeverOpens(Exception):  # noqa: N818 - what is the case, not an error of the program
+class NeverOpens(Exception):
     """A window that stays closed for the 400 days to come."""
 
 

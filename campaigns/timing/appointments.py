@@ -34,7 +34,7 @@ _NO: Final = frozenset(
 )
 
 
-class UnclearRow(Exception):  # noqa: N818 - the reason, not the error, is what callers want
+class UnclearRow(Exception):
     """A row that does not say clearly whether its appointment stands; the message says why."""
 
 

@@ -20,7 +20,7 @@ EXAMPLE: Final = "write minute, hour, day, month, weekday, such as 0 9 * * mon f
 LONGEST_MONTHS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
-class InvalidCron(Exception):  # noqa: N818 - the reason, not the error, is what callers want
+class InvalidCron(Exception):
     """A text that is no crontab line; `problem` goes on after the key, `hint` says what to write."""
 
     def __init__(self, problem: str, hint: str = EXAMPLE) -> None:

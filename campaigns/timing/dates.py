@@ -13,7 +13,7 @@ SLASHED: Final = re.compile(r"\d{1,4}[/-]\d{1,2}[/-]\d{1,4}\b.*", re.ASCII)
 EXAMPLE: Final = "write 2026-12-01 or 2026-12-01 09:30"
 
 
-class UnreadableDate(Exception):  # noqa: N818 - the reason, not the error, is what callers want
+class UnreadableDate(Exception):
     """A text that is no date; `reason` says why and does not repeat it: a wrong column may hold anything."""
 
     def __init__(self, reason: str) -> None:

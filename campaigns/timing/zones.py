@@ -27,7 +27,7 @@ class ZoneOrigin(StrEnum):
     CAMPAIGN = "campaign"  # nobody: the zone of the campaign stands in
 
 
-class InvalidZone(Exception):  # noqa: N818 - the reason, not the error, is what callers want
+class InvalidZone(Exception):
     """A row whose zone cannot be read; `reason` says why."""
 
     def __init__(self, reason: str) -> None:

@@ -9,7 +9,7 @@ import typer
 from scheduler.exits import Exit
 
 
-class Refused(Exception):  # noqa: N818 - the answer to a command, not a failure of it
+class Refused(Exception):
     """The command cannot do that; the message is one sentence with what to do instead."""
 
 

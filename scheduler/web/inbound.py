@@ -31,7 +31,7 @@ QUIET_SECONDS: Final = 60.0
 """Between two lines of the log about calls that were refused."""
 
 
-class _Refusal(Exception):  # noqa: N818 - an answer
+class _Refusal(Exception):
     def __init__(self, status: int, why: str) -> None:
         self.status = status
         self.why = why

@@ -67,7 +67,7 @@ def listen(address: str) -> socket.socket:
 def url_of(listener: socket.socket) -> str:
     """The address under which a program on this machine reaches it."""
     host, port = listener.getsockname()[:2]
-    reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104  compared
     return f"http://{reached}:{port}"
 
 

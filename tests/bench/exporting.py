@@ -110,7 +110,7 @@ def _bare(store: Store, folder: Path) -> tuple[float, float]:
         store.read() as session,
     ):
         found = session.connection(execution_options={"stream_results": True}).execute(
-            sa.text(f"SELECT {', '.join(COLUMNS[1:])} FROM recipient ORDER BY id")  # noqa: S608 - names of our own
+            sa.text(f"SELECT {', '.join(COLUMNS[1:])} FROM recipient ORDER BY id")
         )
         writer = csv.writer(stream)
         cursor = found.cursor

@@ -150,7 +150,7 @@ class Talk(BaseHTTPRequestHandler):
         self.gateway = gateway
         super().__init__(*connection)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
     def do_POST(self) -> None:

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -155,6 +156,11 @@ class _Course:
         kill(process)
 
 
+def _speaks(process: Process, log: Path) -> bool:
+    """It has ended, or logged something: from here on a blow can meet it at work."""
+    return process.exitcode is not None or log.stat().st_size > 0
+
+
 def embedded(trial: Trial, stage: Stage) -> tuple[list[Audience], bool, Counter[str]]:
     """`campaigns run` on SQLite, killed again and again while the gateway fails; then left alone."""
     course = _Course(trial, stage, random.Random(trial.seed))
@@ -164,8 +170,7 @@ def embedded(trial: Trial, stage: Stage) -> tuple[list[Audience], bool, Counter[
     for number in course.blows():
         process = stage.start(*command, victim=course.aim())
         log = stage.product.outputs[-1]
-        # mypy cannot infer a lambda whose defaults bind loop variables.
-        wait_until(lambda p=process, log=log: p.exitcode is not None or log.stat().st_size > 0, 10.0)  # type: ignore[misc]
+        wait_until(partial(_speaks, process, log), 10.0)
         if not ends_within(process, course.life_seconds(number)) and course.rng.random() < 0.3:
             freeze(process, 2.5)
             course.done["paused"] += 1

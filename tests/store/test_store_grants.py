@@ -10,7 +10,7 @@ from tests.store.store_world import NOW, World, people
 from worker.ledger import StoreLedger
 from worker.store import grants
 from worker.store.models import Attempt, AttemptState
-from worker.store.moves import batches as batch_table
+from worker.store.tables import batches as batch_table
 from worker.throttle import Budget, Granted, Level
 
 DAY = timedelta(days=1)

@@ -1,7 +1,5 @@
 """What can go wrong with a request. The policy rides on the error: switch on its attributes, never on class names."""
 
-# ruff: noqa: N818  the names say what happened, as a person would; all of them are a GatewayError
-
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum

@@ -18,13 +18,10 @@ from sqlmodel import Session
 
 from campaigns.capping import Cap, Earlier
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from worker.store.hot import accounts, attempts
-from worker.store.models import Campaign
-from worker.store.moves import batches, move_batch, move_recipients, recipients, runs
+from worker.store.moves import move_batch, move_recipients
 from worker.store.splitting import branch_off
 from worker.store.suppressions import lower_totals
-
-campaigns = Campaign.__table__  # type: ignore[attr-defined]  # SQLModel adds it when the class is made
+from worker.store.tables import accounts, attempts, batches, campaigns, recipients, runs
 
 WAITS: Final = "waits for its frequency cap"
 """Why a batch waits whose people had enough texts lately."""

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from campaigns.definition import Rate
 from campaigns.definition.rates import parse_rate
 from campaigns.lifecycle import RecipientState
-from worker.store.hot import attempts
 from worker.store.models import Ceiling
-from worker.store.moves import changed, recipients, runs
+from worker.store.moves import changed
+from worker.store.tables import attempts, recipients, runs, select_columns
 
 PERSON: Final = "person"
 RECEIPTS: Final = "receipts"
@@ -47,7 +47,7 @@ class CeilingView:
 
 def ceilings_of(session: Session, account_id: int) -> list[CeilingView]:
     """Every row of the account, also those that have ended."""
-    query = select(  # type: ignore[call-overload]  # more columns than SQLModel types
+    query = select_columns(
         Ceiling.scope,
         Ceiling.source,
         Ceiling.rate,

@@ -10,7 +10,7 @@ from sqlmodel import Session, SQLModel
 from worker.store.bulk import insert_rows
 from worker.store.engine import Store, StoreError
 from worker.store.models import Lease
-from worker.store.moves import recipients
+from worker.store.tables import recipients
 
 CHUNK: Final = 5_000
 """Rows in memory at a time."""

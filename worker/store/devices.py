@@ -9,10 +9,8 @@ from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import RecipientState
 from worker.store.models import MessageGroup, StuckDevice
-from worker.store.moves import changed, recipients, runs
-
-groups = MessageGroup.__table__  # type: ignore[attr-defined]  # SQLModel adds it when the class is made
-
+from worker.store.moves import changed
+from worker.store.tables import groups, recipients, runs
 
 MOVED: Final = (RecipientState.SENT, RecipientState.DELIVERED, RecipientState.FAILED)
 """A phone that reports one of these works."""

@@ -12,7 +12,8 @@ from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.matching import Sought
 from campaigns.verdicts import Verdict
 from worker.store.models import Account, Attempt, AttemptState, Batch, Recipient, Retry, Run
-from worker.store.moves import batches, move_batch
+from worker.store.moves import move_batch
+from worker.store.tables import batches, select_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def abandon_stale(session: Session, *, now: datetime, grace: timedelta) -> int:
 
 
 _DOUBT = (
-    select(  # type: ignore[call-overload]  # more columns than SQLModel types
+    select_columns(
         Attempt.id,
         Attempt.batch_id,
         Attempt.run_id,

@@ -11,8 +11,8 @@ from campaigns.lifecycle import RecipientState
 from campaigns.results import result_words
 from worker.store.hot import SENT_AFTER_ALL
 from worker.store.models import Inbound, Run, Suppression
-from worker.store.moves import recipients
 from worker.store.resends import resends_of
+from worker.store.tables import recipients
 
 COLUMNS: Final = (
     "number",

@@ -7,11 +7,9 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.lifecycle import BatchState
-from worker.store import hot
 from worker.store.models import SPENT, THROTTLED
-from worker.store.moves import batches, changed, move_batch, runs
-
-attempts = hot.attempts
+from worker.store.moves import changed, move_batch
+from worker.store.tables import attempts, batches, runs
 
 WAITING: Final = (SPENT, THROTTLED)
 """What a changed limit may end."""

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from campaigns.lifecycle import BatchState, RunState
 from worker.store.engine import Store
 from worker.store.models import Account, Attempt, Batch, Recipient, Run
+from worker.store.tables import select_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def unsent_texts(session: Session, account_id: int) -> int:
 def known_messages(session: Session, account_id: int, *, since: datetime, most: int) -> list[KnownMessage]:
     """The messages that the gateway accepted last, not before `since`, the newest first."""
     query = (
-        select(  # type: ignore[call-overload]  # more columns than SQLModel types
+        select_columns(
             Recipient.gateway_id,
             Recipient.group_id,
             Recipient.number,

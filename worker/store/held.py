@@ -13,8 +13,9 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.verdicts import Verdict
 from worker.store.doubts import WATCHED_FOR
 from worker.store.models import Attempt, AttemptState, Batch, InboxFile, MessageGroup, Recipient, Run
-from worker.store.moves import batches, changed, move_batch, move_recipients, move_run, recipients
+from worker.store.moves import changed, move_batch, move_recipients, move_run
 from worker.store.runs import cancel_leftovers, lock_run, record_event
+from worker.store.tables import batches, recipients, select_columns
 
 HELD_RESOLVED: Final = "held.resolved"
 """The event of a decision; its detail: `as`, `by`, and the row ids of its `recipients`."""
@@ -52,7 +53,7 @@ class Resolved:
 
 def held_people(session: Session, run_id: int, *, number: str | None = None) -> list[HeldPerson]:
     """Everybody of a run who is held, or this number alone, in the order of the audience."""
-    query = select(  # type: ignore[call-overload]  # more columns than SQLModel types
+    query = select_columns(
         Recipient.id, Recipient.number, Recipient.batch_id, Recipient.reason, Recipient.attempts
     ).where(Recipient.run_id == run_id, Recipient.state == RecipientState.HELD)
     if number is not None:

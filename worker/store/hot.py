@@ -10,13 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from campaigns.lifecycle import BATCH_MOVES, BatchState, RecipientState, RunState, may_become
-from worker.store.models import SPENT, Account, Attempt, AttemptState, MessageGroup, Suppression
-from worker.store.moves import batches, move_batch, move_recipients, recipients, runs
-
-accounts = Account.__table__  # type: ignore[attr-defined]  # SQLModel adds it when the class is made
-attempts = Attempt.__table__  # type: ignore[attr-defined]  # as above
-suppressions = Suppression.__table__  # type: ignore[attr-defined]  # as above
-groups = MessageGroup.__table__  # type: ignore[attr-defined]  # as above
+from worker.store.models import SPENT, AttemptState
+from worker.store.moves import move_batch, move_recipients
+from worker.store.tables import accounts, attempts, batches, groups, recipients, runs, suppressions
 
 ALONE: Final = 0x5353_4D43
 """An arbitrary number that names the locks of contact lists among PostgreSQL's advisory locks."""

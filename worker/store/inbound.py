@@ -12,8 +12,7 @@ from campaigns.optout import Meaning
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.models import Account, Attempt, Campaign, Inbound, Recipient, Run
 from worker.store.moves import changed
-
-replies = Inbound.__table__  # type: ignore[attr-defined]  # SQLModel adds it when the class is made
+from worker.store.tables import replies
 
 CLOCK_MARGIN: Final = timedelta(minutes=10)
 """How far the gateway's clock, which dates replies, may be behind ours, which dates what they answer."""

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from worker.store.models import InboxFile
+from worker.store.tables import select_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class InboxEntry:
 
 def inbox_entries(session: Session, *, prefix: str = "") -> dict[str, InboxEntry]:
     """Every known file whose path begins with `prefix`, by path."""
-    query = select(  # type: ignore[call-overload]  # SQLModel's select is typed for four columns at most
+    query = select_columns(
         InboxFile.path,
         InboxFile.fingerprint,
         InboxFile.run_id,
@@ -33,7 +34,8 @@ def inbox_entries(session: Session, *, prefix: str = "") -> dict[str, InboxEntry
         InboxFile.reported,
         InboxFile.seen_at,
     ).where(col(InboxFile.path).startswith(prefix, autoescape=True))
-    return {row.path: InboxEntry(*row) for row in session.exec(query.order_by(col(InboxFile.path)))}
+    entries = [InboxEntry(*row) for row in session.exec(query.order_by(col(InboxFile.path)))]
+    return {entry.path: entry for entry in entries}
 
 
 def remember_file(

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session
 
-from worker.store.models import Lease
 from worker.store.moves import changed
+from worker.store.tables import leases as _leases
 
 LEASE: Final = timedelta(seconds=10)
 """How long a lease lasts without a renewal."""
@@ -21,12 +21,11 @@ LEASE: Final = timedelta(seconds=10)
 RENEW_EVERY: Final = timedelta(seconds=3)
 """Two renewals may fail before a third is too late."""
 
-_leases = Lease.__table__  # type: ignore[attr-defined]  # SQLModel adds it when the class is made
 _now = sa.func.clock_timestamp()
 _end = _now + sa.cast(LEASE, sa.Interval)
 
 
-class LostLead(Exception):  # noqa: N818 - what happened to the caller, and no mistake of anybody
+class LostLead(Exception):
     """Another process holds the lease: the transaction is undone, and its process must stand by."""
 
 

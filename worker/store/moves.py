@@ -16,11 +16,7 @@ from campaigns.lifecycle import (
     RunState,
     may_become,
 )
-from worker.store.models import Batch, Recipient, Run
-
-runs = Run.__table__  # type: ignore[attr-defined]  # SQLModel adds it when the class is made
-batches = Batch.__table__  # type: ignore[attr-defined]  # as above
-recipients = Recipient.__table__  # type: ignore[attr-defined]  # as above
+from worker.store.tables import batches, recipients, runs
 
 
 def _one_of(column: sa.ColumnElement[Any], states: Collection[StrEnum]) -> sa.ColumnElement[bool]:

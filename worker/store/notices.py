@@ -17,6 +17,7 @@ from campaigns.lifecycle import RunState
 from worker.store.bulk import insert_missing
 from worker.store.models import Notice, Run
 from worker.store.moves import changed
+from worker.store.tables import notices as _notices
 
 NEWS: Final = "news"
 """The channel of what is for nobody yet: the notices tick makes a notice of it for each target."""
@@ -24,7 +25,6 @@ NEWS: Final = "news"
 GATHERING: Final = timedelta(seconds=5)
 """How long news waits that is the first of many: whoever is told then hears of all of them."""
 
-_notices = Notice.__table__  # type: ignore[attr-defined]  # SQLModel adds it when the class is made
 _open = _notices.c.ended_at.is_(None)
 
 
@@ -124,7 +124,8 @@ def announce_account(session: Session, account_id: int, *, reason: str, now: dat
 
 def next_due(session: Session) -> datetime | None:
     """When the next news or notice is due; None where nothing waits."""
-    return session.scalar(sa.select(sa.func.min(_notices.c.next_try_at)).where(_open))
+    found: datetime | None = session.scalar(sa.select(sa.func.min(_notices.c.next_try_at)).where(_open))
+    return found
 
 
 def due_news(

@@ -10,11 +10,9 @@ from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import BatchState, RunState
 from worker.store import hot
-from worker.store.hot import accounts
-from worker.store.models import THROTTLED, Account, Batch, Campaign, Run
-from worker.store.moves import batches, changed, move_batch, runs
-
-campaigns = Campaign.__table__  # type: ignore[attr-defined]  # SQLModel adds it when the class is made
+from worker.store.models import THROTTLED, Account, Batch, Run
+from worker.store.moves import changed, move_batch
+from worker.store.tables import accounts, batches, campaigns, runs
 
 QUEUED_TOO_LONG = timedelta(seconds=60)
 """A job that nobody took for so long was lost with its queue or worker. Too early is harmless: intents are guarded."""

@@ -14,7 +14,8 @@ from sqlmodel import Session, col, select
 from campaigns.lifecycle import RecipientState
 from campaigns.receipts import DELIVERED_WORTH, RANKS, RETRY_WEIGHT, counted_retries, worth
 from worker.store.models import MessageGroup, Recipient, Run
-from worker.store.moves import move_recipients, recipients
+from worker.store.moves import move_recipients
+from worker.store.tables import recipients, select_columns
 
 OPEN = (RecipientState.ACCEPTED, RecipientState.SENT)
 
@@ -51,7 +52,7 @@ def due_groups(
 ) -> list[Group]:
     """Groups whose next poll is due, of the runs in `only`, the longest waiting first."""
     query = (
-        select(  # type: ignore[call-overload]  # more columns than SQLModel types
+        select_columns(
             MessageGroup.id,
             MessageGroup.run_id,
             MessageGroup.group_id,

@@ -11,8 +11,9 @@ from sqlmodel import Session, col, select
 from campaigns.lifecycle import RecipientState
 from campaigns.matching import same_number
 from worker.store.models import Attempt, Recipient, Run
-from worker.store.moves import move_recipients, recipients
+from worker.store.moves import move_recipients
 from worker.store.sending import Placed, add_groups
+from worker.store.tables import recipients, select_columns
 
 UNSENT = (RecipientState.PENDING, RecipientState.IN_DOUBT, RecipientState.HELD, RecipientState.CANCELLED)
 
@@ -42,7 +43,7 @@ def unsent_people(session: Session, account_id: int, numbers: Collection[str]) -
     found: list[Unsent] = []
     for start in range(0, len(spelt), 5_000):  # below the 32,766 parameters that SQLite takes
         query = (
-            select(  # type: ignore[call-overload]  # more columns than SQLModel types
+            select_columns(
                 Recipient.id, Recipient.run_id, Recipient.batch_id, Recipient.number, Recipient.text, Recipient.state
             )
             .join(Run, col(Run.id) == col(Recipient.run_id))

@@ -13,10 +13,11 @@ from sqlmodel import Session, col, select
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.replanning import Known
 from worker.store.models import Campaign, InboxFile, Run
-from worker.store.moves import batches, changed, move_batch, move_recipients, recipients, runs
+from worker.store.moves import changed, move_batch, move_recipients
 from worker.store.plans import next_ordinal
 from worker.store.repetitions import moment_of
 from worker.store.runs import ONCE, PAUSED_BY_HAND, finish_plan, lock_run
+from worker.store.tables import batches, recipients, runs
 
 DAY_LENGTH: Final = len("2026-12-05")
 

@@ -10,9 +10,8 @@ from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store.models import Batch, MessageGroup, Retry, Run
-from worker.store.moves import changed, move_recipients, move_run, recipients, runs
-
-retries = Retry.__table__  # type: ignore[attr-defined]  # SQLModel adds it when the class is made
+from worker.store.moves import changed, move_recipients, move_run
+from worker.store.tables import recipients, retries, runs
 
 IDS_AT_ONCE: Final = 5_000
 """Below the 32,766 parameters that SQLite takes."""

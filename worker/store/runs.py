@@ -22,9 +22,10 @@ from worker.store.models import (
     Run,
 )
 from worker.store.moves import changed, move_batch, move_recipients, move_run
-from worker.store.moves import runs as run_rows
 from worker.store.notices import announce
 from worker.store.retries import drop_cancelled
+from worker.store.tables import runs as run_rows
+from worker.store.tables import select_columns
 
 ONCE = "once"
 """The moment of a campaign that runs once: its slug alone is its identity, whatever its start is edited to."""
@@ -65,7 +66,7 @@ class RunView:
 
 
 _VIEW = (
-    select(  # type: ignore[call-overload, misc]  # SQLModel's select is typed for four columns at most
+    select_columns(
         Run.id,
         Run.campaign_id,
         Campaign.slug,

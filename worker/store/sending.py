@@ -22,9 +22,10 @@ from worker.logs import get_logger
 from worker.store import accounts, hot, unsubscriptions
 from worker.store.capping import is_passed
 from worker.store.models import Attempt, AttemptState, Recipient
-from worker.store.moves import batches, changed, move_batch, move_recipients, recipients
+from worker.store.moves import changed, move_batch, move_recipients
 from worker.store.splitting import branch_off
 from worker.store.suppressions import lower_totals
+from worker.store.tables import batches, recipients
 
 
 @dataclass(frozen=True, slots=True)

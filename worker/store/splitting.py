@@ -8,8 +8,8 @@ from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import BatchState
 from worker.store.models import Batch, Recipient
-from worker.store.moves import batches
 from worker.store.suppressions import lower_totals
+from worker.store.tables import batches
 
 
 def branch_off(session: Session, batch_id: int, recipient_ids: Sequence[int], *, until: datetime, reason: str) -> int:

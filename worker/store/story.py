@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store.held import HELD_RESOLVED
 from worker.store.models import Account, Attempt, AttemptState, Batch, Campaign, Event, Recipient, Retry, Run
+from worker.store.tables import select_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def failed_tries(session: Session, recipient_ids: Collection[int]) -> dict[int, 
     found: dict[int, list[FailedTry]] = defaultdict(list)
     ids = sorted(recipient_ids)
     for start in range(0, len(ids), 5_000):
-        query = select(  # type: ignore[call-overload]  # more columns than SQLModel types
+        query = select_columns(
             Retry.recipient_id,
             Retry.batch_id,
             Retry.gateway_id,
@@ -189,7 +190,7 @@ def requests_of(session: Session, batch_ids: Collection[int]) -> dict[int, list[
     found: dict[int, list[Request]] = defaultdict(list)
     ids = sorted(batch_ids)
     for start in range(0, len(ids), 5_000):  # below the 32,766 parameters that SQLite takes
-        query = select(  # type: ignore[call-overload]  # more columns than SQLModel types
+        query = select_columns(
             Attempt.batch_id,
             Attempt.number,
             Attempt.state,

@@ -12,7 +12,8 @@ from campaigns.lifecycle import NEVER_SENT, BatchState, RecipientState
 from worker.store import hot, unsubscriptions
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.models import Account, Run, Suppression
-from worker.store.moves import batches, move_batch, move_recipients, recipients
+from worker.store.moves import move_batch, move_recipients
+from worker.store.tables import batches, recipients, select_columns
 
 REPLY: Final = "reply"
 """The source of a suppression that the person asked for in a reply: the only one that a reply (START) can end."""
@@ -136,7 +137,7 @@ _COLUMNS: Final = (
 
 def in_force(session: Session, *, kind: str | None = None) -> Iterator[Entry]:
     """The list, the oldest entry first, some thousands in memory at a time."""
-    query = sa.select(*_COLUMNS).where(_in_force).order_by(col(Suppression.since), col(Suppression.id))  # type: ignore[call-overload]  # more columns than SQLAlchemy types
+    query = select_columns(*_COLUMNS).where(_in_force).order_by(col(Suppression.since), col(Suppression.id))
     if kind is not None:
         query = query.where(col(Suppression.kind) == kind)
     for row in session.execute(query.execution_options(yield_per=5_000)):
@@ -145,5 +146,5 @@ def in_force(session: Session, *, kind: str | None = None) -> Iterator[Entry]:
 
 def history(session: Session, numbers: Collection[str]) -> list[Entry]:
     """Everything that the list ever said about these numbers, the oldest first."""
-    query = sa.select(*_COLUMNS).where(col(Suppression.number).in_(sorted(numbers)))  # type: ignore[call-overload]  # more columns than SQLAlchemy types
+    query = select_columns(*_COLUMNS).where(col(Suppression.number).in_(sorted(numbers)))
     return [Entry(*row) for row in session.execute(query.order_by(col(Suppression.since), col(Suppression.id)))]

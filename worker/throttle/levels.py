@@ -131,7 +131,7 @@ class Throttle(Protocol):
         ...
 
 
-class ThrottleUnavailable(Exception):  # noqa: N818 - a state to wait for and not a mistake; named so in the protocol
+class ThrottleUnavailable(Exception):
     """No answer from the shared throttle. Whether the slot was taken is unknown, so do not send: ask again later."""
 
 

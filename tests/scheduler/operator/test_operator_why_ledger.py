@@ -108,7 +108,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
             clockwork.stop()
         numbers = {*GOOD, *FAILING, NO_REPORT, NEVER_TAKEN, SUPPRESSED, EXCLUDED, NOT_A_NUMBER, WITHOUT_NAME}
         stories = tell_all(runtime.store, numbers, now=SystemClock().now())
-        with urlopen(f"{sandbox.url}/sandbox/ledger", timeout=10) as reply:  # noqa: S310 - our own server on loopback
+        with urlopen(f"{sandbox.url}/sandbox/ledger", timeout=10) as reply:
             entries = [json.loads(line) for line in reply.read().splitlines()]
         runtime.close()
     by_number: dict[str, list[dict[str, Any]]] = {}

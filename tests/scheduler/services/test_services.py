@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -180,12 +181,16 @@ def test_a_fleet_gives_the_same_report_as_one_process(
     assert set(ledger_counts(tmp_path).values()) == {2}
 
 
+def _stored(folder: Path, sent: int) -> bool:
+    return ledger_counts(folder).total() >= sent
+
+
 def test_a_killed_run_continues_and_a_completed_one_sends_nothing(environment: dict[str, str], tmp_path: Path) -> None:
     # given a run that was killed twice in the middle
     write_campaign(tmp_path, more="  rate: 100/second\n")
     for sent in (60, 160):
         with running("run", "spring.yaml", environment=environment, folder=tmp_path):
-            wait_until(lambda sent=sent: ledger_counts(tmp_path).total() >= sent)  # type: ignore[misc]  # a default binds it
+            wait_until(partial(_stored, tmp_path, sent))
 
     # when it is run again, and once more after it is over
     continued = done("run", "spring.yaml", "--json", environment=environment, folder=tmp_path)

@@ -28,7 +28,7 @@ def test_who_wrote_stop_while_nothing_ran_gets_nothing_more(tmp_path: Path) -> N
         assert product.run("run", str(first.path)).code == 0
         number = max(first.eligible)
         form = urlencode({"number": number, "message": "Arrêt.", "key": KEY}).encode()
-        with urllib.request.urlopen(f"{sandbox.url}/sandbox/inbound", form, 10):  # noqa: S310 - ours, on loopback
+        with urllib.request.urlopen(f"{sandbox.url}/sandbox/inbound", form, 10):
             pass
         # when the next campaign runs, at once and as fast as it can
         second = write_campaign(tmp_path, "second", recipients=3)

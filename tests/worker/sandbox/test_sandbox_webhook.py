@@ -40,7 +40,7 @@ def receiver() -> Iterator[Receiver]:
             self.send_header("Location", receiver.url)
             self.end_headers()
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        def log_message(self, format: str, *args: Any) -> None:
             """Quiet."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
