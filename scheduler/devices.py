@@ -1,6 +1,6 @@
 """The phones of an account, for people: what they sent, what waits there, their limit, and whether they are stuck."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
+from campaigns.definition import Definition, DeviceMode
 from campaigns.results import result_advice, result_words
 from scheduler.report import utc
 from scheduler.status_words import shown_time
@@ -59,12 +60,43 @@ def devices_of(session: Session, account_id: int, settings: Settings, *, now: da
 
 def stuck_words(stuck: Stuck, zone: ZoneInfo) -> str:
     """What is wrong with a stuck phone, and what to do."""
-    texts = "1 text waits" if stuck.waiting == 1 else f"{stuck.waiting:,} texts wait"
+    waits = f"{_texts(stuck.waiting)} {'waits' if stuck.waiting == 1 else 'wait'}"
     return (
-        f"device {stuck.device} is stuck: {texts} there since {shown_time(stuck.oldest_at, zone)} and none goes; what "
+        f"device {stuck.device} is stuck: {waits} there since {shown_time(stuck.oldest_at, zone)} and none goes; what "
         "is not sent yet goes by the campaign's other devices, if it names some. See whether the phone is on, has a "
         "connection and runs the gateway's app; it is used again as soon as it sends"
     )
+
+
+def stuck_lines(
+    definition: Definition, stuck: Sequence[Stuck], waiting: Mapping[int, int], unsent: int
+) -> Iterator[str]:
+    """What the stuck phones mean for one campaign, for people who have no commands; nothing of those it has no part in.
+
+    `waiting`: device -> texts of the campaign that it holds. `unsent`: texts that no phone has been given.
+    """
+    used, zone = definition.devices, definition.schedule.zone
+    names = {target.device for target in used.use}
+    idle = {device.device for device in stuck}
+    others = [str(target) for target in used.use if target.device not in idle]
+    for device in stuck:
+        here = waiting.get(device.device, 0)
+        if not here and not (unsent and device.device in names):
+            continue
+        line = f"Phone {device.device} holds texts since {shown_time(device.oldest_at, zone)} and sends none"
+        line += f": {_texts(here)} of this campaign {'waits' if here == 1 else 'wait'} there." if here else "."
+        if unsent and (used.random or used.mode is not DeviceMode.SPECIFIED or not names):
+            line += f" The gateway chooses the phone of {_texts(unsent)} not sent yet."
+        elif unsent and others:
+            line += f" {_texts(unsent).capitalize()} not sent yet {'goes' if unsent == 1 else 'go'} by the others"
+            line += f" instead: {', '.join(others)}."
+        elif unsent:
+            line += f" {_texts(unsent).capitalize()} not sent yet cannot go by another one: the campaign names none."
+        yield f"{line} See whether it is on, has a connection and runs the gateway's app."
+
+
+def _texts(count: int) -> str:
+    return "1 text" if count == 1 else f"{count:,} texts"
 
 
 def failure_words(found: Sequence[Failures]) -> Iterator[str]:

@@ -1,18 +1,21 @@
 """Keeping the files beside the campaign files up to date, without looking more often than it is worth."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.approving import awaited
+from scheduler.devices import stuck_lines
 from scheduler.intake import list_of
 from scheduler.sidecars import write_report, write_status
 from scheduler.status_words import RunStatus, stamped, status_text
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import accounts, counts, inbox, runs
+from worker.store.devices import Stuck, stuck_devices, waiting_of_runs
 from worker.store.inbox import InboxEntry
 from worker.store.reminders import day_of
 from worker.store.resends import resends_of, unfinished_resends
@@ -38,6 +41,14 @@ OVER: Final = frozenset({RunState.COMPLETED, RunState.CANCELLED})
 AT_WORK: Final = frozenset(RunState) - OVER - {RunState.FAILED}
 
 
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """What concerns every campaign: why nothing is sent (empty: it is), and which phones are stuck."""
+
+    paused: str
+    stuck: tuple[Stuck, ...]
+
+
 class StatusBoard:
     """Writes NAME.status.txt when its words changed, and NAME.report.csv at the end."""
 
@@ -61,7 +72,10 @@ class StatusBoard:
             return 0
         with runtime.store.read() as session:
             at_work = {run.id: run for run in runs.list_runs(session, AT_WORK)}
-            paused = accounts.account_view(session, runtime.account_id).paused_reason
+            account = _Account(
+                accounts.account_view(session, runtime.account_id).paused_reason,
+                tuple(stuck_devices(session, runtime.account_id)),
+            )
         written, began = 0, runtime.clock.elapsed_seconds()
         for key in sorted(due, key=lambda key: self._due_at.get(key, NEVER)):
             if written and runtime.clock.elapsed_seconds() - began > LOOK_SECONDS:
@@ -72,7 +86,7 @@ class StatusBoard:
                 continue  # nothing becomes of it any more
             try:
                 run = _run(runtime, entry.run_id, at_work)
-                written += self._refresh(runtime, path, entry, run, paused, now)
+                written += self._refresh(runtime, path, entry, run, account, now)
             except OSError as error:
                 self._due_at[key] = now + WRITE_AGAIN_AFTER
                 self._warn(path.parent, error)
@@ -91,7 +105,7 @@ class StatusBoard:
             self._warn(path.parent, error)
 
     def _refresh(
-        self, runtime: Runtime, path: Path, entry: InboxEntry, run: RunView | None, paused: str, now: datetime
+        self, runtime: Runtime, path: Path, entry: InboxEntry, run: RunView | None, account: _Account, now: datetime
     ) -> int:
         is_final = run is not None and run.state not in AT_WORK and run.finished_at is not None
         if is_final and run is not None:
@@ -103,7 +117,7 @@ class StatusBoard:
             zone = runtime.definitions.get(run.definition_id).schedule.zone
             # Of a run that could not be planned the notice has the same problem, with its place.
             if run.state is not RunState.FAILED or not entry.problem:
-                status = self._status(runtime, entry.path, run, paused, now)
+                status = self._status(runtime, entry.path, run, account, now)
         text = status_text(entry.problem, status, now)
         if text == entry.status_text and is_final == entry.reported:
             return 0
@@ -115,7 +129,9 @@ class StatusBoard:
         self._unwritable.discard(path.parent)
         return 1
 
-    def _status(self, runtime: Runtime, key: str, run: RunView, paused: str, now: datetime) -> RunStatus:
+    def _status(self, runtime: Runtime, key: str, run: RunView, account: _Account, now: datetime) -> RunStatus:
+        definition = runtime.definitions.get(run.definition_id)
+        phones: tuple[str, ...] = ()
         by_state: Mapping[RecipientState, int] = {}
         happened = None
         groups: tuple[GroupOutcome, ...] = ()
@@ -131,13 +147,16 @@ class StatusBoard:
                 resent = resends_of(session, run.id)
                 again = tuple((runs.run_view(session, id_), counts.books(session, id_).by_state) for id_ in resent)
                 groups = group_outcomes(session, run, resent, now=now)
+                if account.stuck and run.account_id == runtime.account_id and run.finished_at is None:
+                    holds = waiting_of_runs(session, [run.id, *resent], [device.device for device in account.stuck])
+                    unsent = books.by_state.get(RecipientState.PENDING, 0)
+                    phones = tuple(stuck_lines(definition, account.stuck, holds, unsent))
             by_state = books.by_state
             if run.sent_at is not None and books.first_send_at is not None and books.last_send_at is not None:
                 happened = books.first_send_at, books.last_send_at
             took = timedelta(seconds=runtime.clock.elapsed_seconds() - started)
             self._due_at[key] = now + max(REFRESH_EVERY, took * COUNTING_SHARE)
-        definition = runtime.definitions.get(run.definition_id)
-        account_paused = paused if run.account_id == runtime.account_id else ""
+        account_paused = account.paused if run.account_id == runtime.account_id else ""
         others: tuple[RunView, ...] = ()
         if run.moment != runs.ONCE:
             with runtime.store.read() as session:
@@ -153,6 +172,7 @@ class StatusBoard:
             groups,
             awaited(run, definition),
             again,
+            phones,
         )
 
     def _warn(self, folder: Path, error: OSError) -> None:

@@ -50,7 +50,8 @@ class RunStatus:
 
     `happened`: when the first and the last text left, once all have. `others` are the newest of the other runs of a
     campaign that repeats. `groups` are its variants and its control group. `awaits`: the hash that has to be approved.
-    `again` are the runs that sent again what failed in it, with their people by state.
+    `again` are the runs that sent again what failed in it, with their people by state. `phones`: what is wrong with
+    those that it goes by.
     """
 
     run: RunView
@@ -63,6 +64,7 @@ class RunStatus:
     groups: tuple[GroupOutcome, ...] = ()
     awaits: str = ""
     again: tuple[tuple[RunView, Mapping[RecipientState, int]], ...] = ()
+    phones: tuple[str, ...] = ()
 
 
 def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
@@ -70,7 +72,8 @@ def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
     parts = [notice]
     if status is not None:
         warnings = [f"Please note: {warning}" for warning in status.run.plan_summary.get("warnings", ())]
-        parts += [_headline(status, now), _people(status), "\n".join(outcome_lines(status.groups))]
+        parts += [_headline(status, now), "\n".join(status.phones), _people(status)]
+        parts += ["\n".join(outcome_lines(status.groups))]
         parts += ["\n".join(_again(status)), "\n".join(warnings), _others(status)]
     return "\n\n".join(filter(None, parts)) + "\n"
 

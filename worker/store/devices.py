@@ -1,5 +1,6 @@
 """The phones of an account, as far as receipts show them: what waits there, what they sent, which are stuck."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -123,6 +124,16 @@ def forget_stuck(session: Session, account_id: int, device: int) -> bool:
     """It sends again. False: it was not stuck."""
     mine = (col(StuckDevice.account_id) == account_id, col(StuckDevice.device) == device)
     return bool(changed(session, sa.delete(StuckDevice).where(*mine)))
+
+
+def waiting_of_runs(session: Session, run_ids: Collection[int], devices: Collection[int]) -> dict[int, int]:
+    """How many texts of these runs each of the devices holds unsent; one that holds none is left out."""
+    query = (
+        sa.select(recipients.c.device, sa.func.count())
+        .where(recipients.c.run_id.in_(sorted(run_ids)), _waits, recipients.c.device.in_(sorted(devices)))
+        .group_by(recipients.c.device)
+    )
+    return {device: count for device, count in session.execute(query)}  # noqa: C416 - dict() takes no rows, by mypy
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from campaigns.lifecycle import RunState
 from tests.scheduler.inbox.inbox_world import TOMORROW, InboxWorld
 from tests.support.clocks import FakeClock
 from worker.store import accounts, runs
+from worker.store.devices import Waiting, record_stuck
 
 
 def start(world: InboxWorld) -> None:
@@ -249,3 +250,53 @@ def test_a_status_that_fails_leaves_the_others_theirs(world: InboxWorld, tmp_pat
     assert later.status("b").startswith("other: sending")
     assert [entry["file"] for entry in logs if entry["event"] == "inbox.status_failed"] == ["a.yaml"]
     later.close()
+
+
+STUCK = f"Phone 2 holds texts since Tue 2026-12-01 10:00 {ROME} and sends none"
+MEND = "See whether it is on, has a connection and runs the gateway's app."
+
+
+@pytest.mark.parametrize(
+    ("devices", "waiting", "unsent", "says"),
+    [
+        (
+            "{use: [1, 2, 3]}",
+            1,
+            1,
+            ": 1 text of this campaign waits there. 1 text not sent yet goes by the others instead: 1, 3.",
+        ),
+        ("{use: [1, 2, 3]}", 0, 2, ". 2 texts not sent yet go by the others instead: 1, 3."),
+        ("{use: [1, 2, 3]}", 2, 0, ": 2 texts of this campaign wait there."),
+        ("{use: [1, 2, 3]}", 0, 0, ""),
+        ("{use: [1, 3]}", 0, 2, ""),
+        ("{use: 2}", 0, 1, ". 1 text not sent yet cannot go by another one: the campaign names none."),
+        (
+            "{mode: all_devices}",
+            1,
+            1,
+            ": 1 text of this campaign waits there. The gateway chooses the phone of 1 text not sent yet.",
+        ),
+    ],
+)
+def test_a_stuck_phone_stands_in_the_status_of_the_campaigns_that_it_concerns(
+    world: InboxWorld, devices: str, waiting: int, unsent: int, says: str
+) -> None:
+    # given a campaign to two people, some of them at a phone, some not sent to yet, the others done
+    world.drop(more=f"devices: {devices}\n")
+    world.pass_time()
+    world.send()
+    world.execute("UPDATE recipient SET state = 'delivered' WHERE state = 'accepted'")
+    ids = "(SELECT id FROM recipient WHERE state = 'delivered' LIMIT {})"
+    world.execute(f"UPDATE recipient SET state = 'accepted', device = 2 WHERE id IN {ids.format(waiting)}")
+    world.execute(f"UPDATE recipient SET state = 'pending' WHERE id IN {ids.format(unsent)}")
+    # when the phone is found to be stuck
+    with world.runtime.store.write() as session:
+        texts = Waiting(2, 7, world.clock.now(), above_id=0)
+        record_stuck(session, world.runtime.account_id, texts, now=world.clock.now())
+    world.pass_time()
+    # then the status says so where it matters, with what to do, until it sends again
+    said = [line for line in world.status().splitlines() if line.startswith("Phone")]
+    assert said == ([f"{STUCK}{says} {MEND}"] if says else [])
+    world.execute("DELETE FROM stuck_device")
+    world.pass_time()
+    assert "Phone" not in world.status()
