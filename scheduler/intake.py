@@ -29,7 +29,7 @@ from worker.limits import Scope, allowances, gates
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings import Settings
-from worker.store import approvals, grants, plans, runs, suppressions
+from worker.store import approvals, grants, plans, runs, suppressions, versions
 from worker.store.engine import Store
 from worker.store.runs import RunView
 
@@ -74,23 +74,15 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str, dropped_at
     ahead = max(timedelta(), (definition.schedule.at_gateway or now) - now)
     follow_seconds = (ahead + definition.follow.until).total_seconds()  # from when the gateway sends, not from now
     with runtime.store.write("register") as session:
-        campaign_id = runs.ensure_campaign(session, definition.campaign, rehearsal=runtime.rehearsal, now=now)
-        definition_id = runs.ensure_definition(
-            session,
-            campaign_id,
-            content_hash=definition.content_hash,
-            source=source,
-            body=definition.model_dump_json(),
-            now=now,
-        )
+        version = versions.register(session, definition, rehearsal=runtime.rehearsal, source=source, now=now)
         taken = Taken.PLANNED
         found = runs.find_campaign_run(session, definition.campaign, rehearsal=runtime.rehearsal)
         if found is None:
             run_id = runs.create_run(
                 session,
-                campaign_id=campaign_id,
+                campaign_id=version.campaign_id,
                 account_id=runtime.account_id,
-                definition_id=definition_id,
+                definition_id=version.definition_id,
                 starts_at=starts_at,
                 follow_seconds=follow_seconds,
                 kind=definition.kind,
@@ -98,19 +90,19 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str, dropped_at
             )
         else:
             run_id = found.id
-            planned = Definition.model_validate_json(runs.definition_body(session, found.definition_id))
+            planned = versions.stored_definition(session, found.definition_id)
             taken = _may_replan(found, planned, definition, has_sent=runs.has_sent(session, run_id))
             if taken is Taken.PLANNED and not runs.clear_plan(
                 session,
                 run_id,
-                definition_id=definition_id,
+                definition_id=version.definition_id,
                 starts_at=starts_at,
                 follow_seconds=follow_seconds,
                 kind=definition.kind,
             ):
                 taken = _may_replan(found, planned, definition, has_sent=True)  # its first request was made just now
             if taken is Taken.TUNED:
-                runs.adopt_definition(session, run_id, definition_id)
+                runs.adopt_definition(session, run_id, version.definition_id)
                 grants.wake_run(session, run_id, now=now)
                 get_logger().info("run.tuned", campaign=definition.campaign, run=run_id)
             if taken is not Taken.PLANNED:

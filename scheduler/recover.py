@@ -10,7 +10,8 @@ from campaigns.matching import is_similar, same_number
 from scheduler.ticks.reconcile import MARGIN, read_around
 from worker.gateway.results import Message
 from worker.runtime import Runtime
-from worker.store import accounts, doubts, recovery, runs, sending
+from worker.store import accounts, doubts, outcomes, recovery, runs
+from worker.store.events import record_event
 from worker.store.recovery import Unsent
 from worker.store.runs import RunView
 
@@ -61,7 +62,7 @@ def recover(runtime: Runtime, now: datetime) -> Recovered:
         if was_quarantined:
             accounts.resume_account(session, runtime.account_id)
         detail = {"unknown": unknown, "attributed": attributed, "since": since.isoformat()}
-        runs.record_event(session, "account.recovered", now, detail=detail)
+        record_event(session, "account.recovered", now, detail=detail)
         last_attempt = accounts.last_attempt_id(session)
     runtime.marker.reset(last_attempt)
     return Recovered(since, unknown, attributed, was_quarantined)
@@ -96,13 +97,13 @@ def _attribute(runtime: Runtime, messages: Sequence[Message], now: datetime) -> 
         unsent: dict[str, list[Unsent]] = {}
         for person in recovery.unsent_people(session, runtime.account_id, {m.number for m in messages}):
             unsent.setdefault(same_number(person.number), []).append(person)
-        found: list[tuple[Unsent, sending.Placed]] = []
+        found: list[tuple[Unsent, outcomes.Placed]] = []
         for message in messages:
             people = unsent.get(same_number(message.number), [])
             owner = next((p for p in people if is_similar(message.text, p.text)), None)
             if owner is not None:
                 people.remove(owner)
-                placed = sending.Placed(person.id, message.id, message.group_id, message.device, message.sim)
+                placed = outcomes.Placed(person.id, message.id, message.group_id, message.device, message.sim)
                 found.append((owner, placed))
         recovery.accept_found(session, found, now=now, first_poll_at=first_poll_at)
         accounts.raise_floor(session, runtime.account_id, max(m.id for m in messages))

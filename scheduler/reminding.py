@@ -21,7 +21,7 @@ from campaigns.replanning import Changes, compare_reminders
 from scheduler.intake import EditRefused, Intake, Taken, limits_of, suppressed_in, too_dear
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import grants, plans, reminders, repetitions, runs
+from worker.store import grants, plans, reminders, repetitions, runs, versions
 from worker.store.held import reopen_run
 
 AT_ONCE: Final = 2_000
@@ -43,15 +43,8 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
     except AudienceProblem as error:
         raise _refused(source, str(error)) from error
     with runtime.store.write("remind_register") as session:
-        campaign_id = runs.ensure_campaign(session, definition.campaign, rehearsal=runtime.rehearsal, now=now)
-        definition_id = runs.ensure_definition(
-            session,
-            campaign_id,
-            content_hash=definition.content_hash,
-            source=source,
-            body=definition.model_dump_json(),
-            now=now,
-        )
+        version = versions.register(session, definition, rehearsal=runtime.rehearsal, source=source, now=now)
+        campaign_id, definition_id = version.campaign_id, version.definition_id
         known = repetitions.find_repeating(session, campaign_id)
         if known is not None and known.is_ended:
             return Intake(_run_of(session, campaign_id), Taken.OVER)

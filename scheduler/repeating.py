@@ -21,7 +21,8 @@ from scheduler.intake import EditRefused, Intake, Taken, plan_run
 from scheduler.status_words import shown_time
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import approvals, repetitions, runs
+from worker.store import approvals, repetitions, runs, versions
+from worker.store.events import record_event
 from worker.store.reminders import day_of, every_day
 from worker.store.repetitions import Firing, Repeating
 
@@ -44,15 +45,8 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str, dropped_at
         return intake.take_up(runtime, definition, source=source, dropped_at=dropped_at)
     now = runtime.clock.now()
     with runtime.store.write("repeat_register") as session:
-        campaign_id = runs.ensure_campaign(session, definition.campaign, rehearsal=runtime.rehearsal, now=now)
-        definition_id = runs.ensure_definition(
-            session,
-            campaign_id,
-            content_hash=definition.content_hash,
-            source=source,
-            body=definition.model_dump_json(),
-            now=now,
-        )
+        version = versions.register(session, definition, rehearsal=runtime.rehearsal, source=source, now=now)
+        campaign_id, definition_id = version.campaign_id, version.definition_id
         known = repetitions.find_repeating(session, campaign_id)
         if known is not None and known.is_ended:
             return Intake(_run_of(session, campaign_id), Taken.OVER)
@@ -199,7 +193,7 @@ def _miss(
     with runtime.store.write("repeat_missed") as session:
         if not repetitions.miss_firings(session, firing.run_id, last=missed.last, reason=reason, now=now):
             return
-        runs.record_event(session, "runs.missed", now, run_id=firing.run_id, detail=detail)
+        record_event(session, "runs.missed", now, run_id=firing.run_id, detail=detail)
         _make_next(session, runtime.account_id, repeating, definition, now)
     get_logger().warning("runs.missed", campaign=repeating.campaign, **detail)
 
@@ -310,7 +304,7 @@ def _run_of(session: Session, campaign_id: int) -> int:
 
 
 def _definition(session: Session, repeating: Repeating) -> Definition:
-    return Definition.model_validate_json(runs.definition_body(session, repeating.definition_id))
+    return versions.stored_definition(session, repeating.definition_id)
 
 
 def _timing(schedule: Schedule) -> tuple[object, ...]:

@@ -11,7 +11,8 @@ from worker.gateway import MessageStatus
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import retries, runs
+from worker.store import retries
+from worker.store.events import record_event
 
 TEXT_DOUBLED: Final = "text_doubled"
 """The event of a text that was sent again, and turned out to have been sent the first time as well."""
@@ -32,7 +33,7 @@ def notice(runtime: Runtime, session: Session, messages: Sequence[Message], *, n
     sent = [m.id for m in messages if m.status in _SENT]
     if sent:
         for doubled in retries.record_sent_after_all(session, runtime.account_id, sent, now=now):
-            runs.record_event(
+            record_event(
                 session,
                 TEXT_DOUBLED,
                 now,

@@ -21,7 +21,7 @@ from scheduler.running import UNHAPPY, Outcome, Progress, account_stop, bring_to
 from scheduler.service import claim_database, require_redis, stop_signals
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
-from worker.store import plans, runs, suppressions
+from worker.store import plans, runs, suppressions, versions
 from worker.store.runs import TEST_PREFIX
 
 FOLLOWED_FOR: Final = timedelta(minutes=10)
@@ -138,26 +138,18 @@ def _plan(runtime: Runtime, definition: Definition, sample: Sample, to: str, sou
     )  # fmt: skip
     slug = f"{TEST_PREFIX}{definition.campaign}"
     with runtime.store.write("test_text") as session:
-        campaign_id = runs.ensure_campaign(session, slug, rehearsal=runtime.rehearsal, now=now)
+        version = versions.register(session, tested, rehearsal=runtime.rehearsal, source=source, now=now, slug=slug)
         # An earlier test whose outcome is in doubt is looked up as well: until then its number gets no other text.
         earlier = [
             run.id
             for run in runs.campaign_runs(session, slug)
-            if run.campaign_id == campaign_id and runs.in_flight(session, run.id)
+            if run.campaign_id == version.campaign_id and runs.in_flight(session, run.id)
         ]
-        definition_id = runs.ensure_definition(
-            session,
-            campaign_id,
-            content_hash=tested.content_hash,
-            source=source,
-            body=tested.model_dump_json(),
-            now=now,
-        )
         run_id = runs.create_run(
             session,
-            campaign_id=campaign_id,
+            campaign_id=version.campaign_id,
             account_id=runtime.account_id,
-            definition_id=definition_id,
+            definition_id=version.definition_id,
             starts_at=now,
             follow_seconds=tested.follow.until.total_seconds(),
             kind=KIND,

@@ -15,7 +15,8 @@ from worker.gateway.results import Message
 from worker.limits import routes
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import ceilings, runs
+from worker.store import ceilings
+from worker.store.events import record_event
 from worker.tuning import slowdowns
 
 LATELY: Final = timedelta(minutes=5)
@@ -60,7 +61,7 @@ def slow_down(
             until=slowdown.until,
             reason=REASON,
         )
-        runs.record_event(
+        record_event(
             session,
             DEVICE_SLOWED,
             now,

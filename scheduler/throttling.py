@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from sqlmodel import Session
 
-from campaigns.definition import Definition, Rate
+from campaigns.definition import Rate
 from campaigns.lifecycle import RunState
 from worker.ceilings import Ceilings
 from worker.settings import PREFIX, Settings
-from worker.store import ceilings, runs
+from worker.store import ceilings, runs, versions
 from worker.store.ceilings import ACCOUNT, CAMPAIGN, DEVICE, PERSON, CeilingView
 from worker.tuning import in_force, slowdowns
 
@@ -103,7 +103,7 @@ def _of_campaigns(
         if run.account_id != account_id:
             continue
         scope, row = f"{CAMPAIGN}{run.campaign}", by_hand.get(f"{CAMPAIGN}{run.campaign}")
-        throughput = Definition.model_validate_json(runs.definition_body(session, run.definition_id)).throughput
+        throughput = versions.stored_definition(session, run.definition_id).throughput
         rate = current.campaign_rates.get(run.campaign, throughput.rate)
         daily = current.campaign_daily.get(run.campaign, throughput.daily)
         if rate is not None or (row and row.rate):

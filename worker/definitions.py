@@ -11,7 +11,7 @@ from sqlalchemy.exc import NoResultFound
 from campaigns.definition import Definition
 from worker.logs import get_logger
 from worker.store.engine import Store
-from worker.store.runs import definition_bodies
+from worker.store.versions import definition_bodies
 
 KEPT: Final = 256
 """So many versions are kept, the latest read of them: more than run at once."""

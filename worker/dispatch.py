@@ -22,7 +22,7 @@ from worker.logs import get_logger
 from worker.marker import Marker
 from worker.outcomes import RECORD_AGAIN, RECORD_WITHIN, Outcomes
 from worker.settings import Settings
-from worker.store import capping, grants, queue, sending
+from worker.store import capping, grants, outcomes, queue, sending
 from worker.store.engine import Store, is_away
 from worker.store.models import THROTTLED
 from worker.throttle import Limit, Throttle, ThrottleUnavailable
@@ -237,7 +237,7 @@ class Dispatcher:
                 )
                 if intent is sending.NoIntent.NOTHING_LEFT:
                     # Everybody in it found an end elsewhere (`recover`): so must the batch, or its run never ends.
-                    sending.conclude_batch(session, work.batch_id, retry_at=self._clock.now())
+                    outcomes.conclude_batch(session, work.batch_id, retry_at=self._clock.now())
                 elif intent in {sending.NoIntent.NOT_DUE, sending.NoIntent.ALL_IN_DOUBT, sending.NoIntent.OVER_CAP}:
                     session.rollback()
                 return intent

@@ -15,8 +15,9 @@ from worker.gateway import Aborted, GatewayError, SendOutcome, SendReply
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.settings import Settings
-from worker.store import accounts, runs, sending
+from worker.store import accounts, outcomes, sending
 from worker.store.engine import Store, is_away
+from worker.store.events import record_event
 
 COLLISION_PAUSE: Final = timedelta(seconds=2)
 """How long people wait whose number is in doubt in another request."""
@@ -84,9 +85,9 @@ class Outcomes:
         first_poll_at = max(now, sent_from or now) + timedelta(seconds=self._settings.first_poll_seconds)
         evidence = {"messages": len(reply.messages), "left_out": len(reply.missing)}
         with self._store.write("reply") as session:
-            if not sending.close_attempt(session, intent.attempt_id, outcome="accepted", evidence=evidence, now=now):
+            if not outcomes.close_attempt(session, intent.attempt_id, outcome="accepted", evidence=evidence, now=now):
                 # Reconciling decided while we waited. Its decision stands; a late reply is never applied blindly.
-                runs.record_event(
+                record_event(
                     session,
                     "reply.came_late",
                     now,
@@ -98,13 +99,13 @@ class Outcomes:
                 return
             accounts.reset_failures(session, intent.account_id)
             if intent.list_id is not None:
-                sending.record_list_accepted(
+                outcomes.record_list_accepted(
                     session, intent, [listed(m, text) for m in reply.messages], now=now, first_poll_at=first_poll_at
                 )
                 return
             placed, left_out = place(intent.addressees, reply.messages)
-            sending.fail_in_doubt(session, left_out, LEFT_OUT)
-            sending.record_accepted(
+            outcomes.fail_in_doubt(session, left_out, LEFT_OUT)
+            outcomes.record_accepted(
                 session, intent, placed, now=now, first_poll_at=first_poll_at, retry_at=now + COLLISION_PAUSE
             )
 
@@ -115,7 +116,7 @@ class Outcomes:
             if error.outcome is SendOutcome.NOT_SENT:
                 self._release(session, intent, error, evidence)
                 return False
-            sending.mark_unknown(
+            outcomes.mark_unknown(
                 session,
                 intent,
                 outcome=error.outcome.value,
@@ -131,36 +132,36 @@ class Outcomes:
         self, session: Session, intent: sending.Intent, error: GatewayError, evidence: dict[str, object]
     ) -> None:
         now = self._clock.now()
-        if not sending.close_attempt(session, intent.attempt_id, outcome="not_sent", evidence=evidence, now=now):
+        if not outcomes.close_attempt(session, intent.attempt_id, outcome="not_sent", evidence=evidence, now=now):
             return
-        sending.release(session, [a.id for a in intent.addressees], "")
+        outcomes.release(session, [a.id for a in intent.addressees], "")
         if isinstance(error, Aborted):
-            sending.postpone_batch(session, intent.batch_id, until=now, reason=str(error))
+            outcomes.postpone_batch(session, intent.batch_id, until=now, reason=str(error))
             return
         failures = accounts.count_failure(session, intent.account_id)
         until = now + reconnect_after(failures, self._rng)
-        sending.postpone_batch(session, intent.batch_id, until=until, reason=str(error))
+        outcomes.postpone_batch(session, intent.batch_id, until=until, reason=str(error))
         if failures >= accounts.FAILURES_TO_PAUSE:
             accounts.pause_account(session, intent.account_id, str(error), now=now, probe_at=now + PROBE_SOON)
 
 
 def place(
     addressees: Sequence[sending.Addressee], messages: Sequence[Message]
-) -> tuple[list[sending.Placed], list[int]]:
+) -> tuple[list[outcomes.Placed], list[int]]:
     """Give every message of a reply to its recipient, by number; the recipients that the gateway left out."""
     waiting = {same_number(a.number): a.id for a in addressees}
     placed = [
-        sending.Placed(waiting.pop(key), m.id, m.group_id, m.device, m.sim)
+        outcomes.Placed(waiting.pop(key), m.id, m.group_id, m.device, m.sim)
         for m in messages
         if (key := same_number(m.number)) in waiting
     ]
     return placed, list(waiting.values())
 
 
-def listed(message: Message, text: str) -> sending.Listed:
+def listed(message: Message, text: str) -> outcomes.Listed:
     """A person of a contact list, known only now."""
-    return sending.Listed(
+    return outcomes.Listed(
         f"+{same_number(message.number)}",
         text,
-        sending.Placed(0, message.id, message.group_id, message.device, message.sim),
+        outcomes.Placed(0, message.id, message.group_id, message.device, message.sim),
     )

@@ -19,7 +19,7 @@ from worker.ledger import StoreLedger
 from worker.limits import Limits
 from worker.marker import REDIS_KEY, FileMarker, Marker, NoMarker, RedisMarker, beside
 from worker.settings import Settings, SettingsError
-from worker.store import accounts, runs
+from worker.store import accounts
 from worker.store.engine import Store
 from worker.store.migrate import migrate
 from worker.store.moving import require_here
@@ -112,7 +112,7 @@ def build_runtime(
     on_redis = bool(settings.redis_url) and sandbox is None
     marker = _marker(settings, store, on_redis=on_redis)
     with store.write("account") as session:
-        account_id = runs.ensure_account(session, account_key)
+        account_id = accounts.ensure_account(session, account_key)
         if marker.read() > accounts.last_attempt_id(session):
             accounts.quarantine(session, account_id, now=clock.now())
     ledger = StoreLedger(store, account_id)

@@ -149,14 +149,13 @@ def _transaction(slug: str) -> Iterator[tuple["Session", "RunView", "list[RunVie
 
 def _handed_over(session: "Session", runs: "Sequence[RunView]") -> list[tuple[int, datetime]]:
     """Of each run that the gateway keeps the time of: how many texts it has, and when it sends them."""
-    from campaigns.definition import Definition
     from campaigns.lifecycle import RecipientState
     from worker.store.counts import books
-    from worker.store.runs import definition_body
+    from worker.store.versions import stored_definition
 
     found = []
     for run in runs:
-        definition = Definition.model_validate_json(definition_body(session, run.definition_id))
+        definition = stored_definition(session, run.definition_id)
         if (start := definition.schedule.at_gateway) is not None:
             found.append((books(session, run.id).by_state.get(RecipientState.ACCEPTED, 0), start))
     return found

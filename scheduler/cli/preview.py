@@ -1,22 +1,15 @@
-"""What `campaigns plan` shows: a plan made, counted and thrown away."""
+"""What `campaigns plan` finds out: a plan made, counted and thrown away."""
 
-import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final
-from zoneinfo import ZoneInfo
+from typing import Final
 
-from campaigns.approval import command, to_approve
 from campaigns.audience import AudienceProblem
-from campaigns.batching import NO_LIMIT, BatchLimits, into_batches
-from campaigns.definition import Definition, DeviceMode, Rate
-from campaigns.definition.durations import format_duration
-from campaigns.definition.models import OverCap as WhenOver
-from campaigns.definition.schedule import Otherwise
-from campaigns.figures import PlanSummary, VariantSummary
-from campaigns.forecast import Agenda, Day, Forecast, forecast
+from campaigns.batching import BatchLimits, into_batches
+from campaigns.definition import Definition, Rate
+from campaigns.figures import PlanSummary
+from campaigns.forecast import Agenda, Forecast, forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.periods import Allowance
 from campaigns.planning import plan_recipients
@@ -26,10 +19,8 @@ from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
 from campaigns.timing.recurrence import SEARCH, recurrence_of
 from scheduler.cli.known import NOTHING, Known
-from scheduler.cli.offsets import Offset, Offsets, offset_json, offset_words
-from scheduler.cli.output import local_time, print_counts, print_facts, print_table, say
+from scheduler.cli.offsets import Offset, Offsets
 from scheduler.intake import allowances_of, limits_of, list_of, rates_of, too_dear, too_late_to_hand_over
-from scheduler.report import utc
 from worker.ceilings import Ceilings
 from worker.limits import Scope, gates, routes
 from worker.settings import Settings
@@ -37,13 +28,6 @@ from worker.settings import Settings
 RUNS: Final = 3
 """So many of the next runs of a campaign that repeats are shown."""
 
-ZONES: Final = 12
-"""So many groups of people with the same clocks are shown."""
-
-DAYS: Final = 14
-"""So many days are shown one by one."""
-
-TOO_FAR: Final = "more than a year later"
 
 REASONS: Final = 3
 """So many rows of each state that is not sent to are shown as examples."""
@@ -140,269 +124,3 @@ def _budgets(definition: Definition, settings: Settings) -> tuple[Allowance, ...
         replace(allowance, segments=allowance.segments * devices) if scope is Scope.DEVICE else allowance
         for scope, allowance in allowances_of(definition, settings)
     )
-
-
-SPLIT_BY_GATEWAY: Final = "the gateway splits the texts, and all phones together keep to the rate of one"
-"""What follows from not choosing the phone ourselves: see `worker.limits.routes`."""
-
-
-def device_words(definition: Definition) -> str:
-    """Which phones send, in words."""
-    devices = definition.devices
-    names = [
-        f"device {target.device}" + ("" if target.slot is None else f" SIM slot {target.slot}")
-        for target in devices.use
-    ]
-    match devices.mode:
-        case DeviceMode.ALL_DEVICES:
-            chosen = "every device, with its default SIM"
-        case DeviceMode.ALL_SIMS:
-            chosen = "every SIM of every device"
-        case DeviceMode.SPECIFIED:
-            chosen = ", ".join(names) or "the gateway's primary device"
-    if devices.random:
-        return f"one of {chosen}, by chance for each request; {SPLIT_BY_GATEWAY}"
-    if devices.mode is not DeviceMode.SPECIFIED:
-        return f"{chosen}; {SPLIT_BY_GATEWAY}"
-    return f"{chosen}, in turns" if len(names) > 1 else chosen
-
-
-def forcing_characters(summary: PlanSummary) -> list[dict[str, Any]]:
-    """The characters for whose sake texts are sent as UCS-2, the most frequent first, by code and name."""
-    return [
-        {
-            "character": character,
-            "code": f"U+{ord(character):04X}",
-            "name": unicodedata.name(character, "a character without a name"),
-            "texts": count,
-        }
-        for character, count in summary.forced_by
-    ]
-
-
-def preview_json(seen: Preview) -> dict[str, Any]:
-    """The facts as one object; times are ISO 8601 in UTC."""
-    definition, summary, estimate = seen.definition, seen.summary, seen.forecast
-    last = estimate.last_send_at if estimate else None
-    approval = to_approve(definition, seen.plan_hash) if definition.approval else ""
-    return {
-        "campaign": definition.campaign,
-        "plan": seen.plan_hash,
-        "recipients": {"audience": summary.audience} | {state.value: n for state, n in _counts(summary).items()},
-        "segments": summary.segments,
-        "encodings": dict(summary.encodings),
-        "forced_by": forcing_characters(summary),
-        "samples": [{"number": sample.number, "text": sample.text} for sample in summary.samples],
-        "longest_text": summary.longest_text,
-        **({"variants": [_variant_json(variant) for variant in summary.variants]} if summary.variants else {}),
-        "not_sent": list(seen.reasons),
-        "warnings": list(summary.warnings),
-        "over_cap_now": seen.over_cap,
-        **({"approval": {"plan": approval, "command": command(definition.campaign, approval)}} if approval else {}),
-        "devices": device_words(definition),
-        "rates": [str(rate) for rate in seen.rates],
-        "budgets": [str(budget) for budget in seen.budgets],
-        "batch_size": seen.limits.messages,
-        "batch_segments": seen.limits.segments if seen.limits.segments < NO_LIMIT else None,
-        "requests": seen.requests,
-        "first_send_at": utc(estimate.first_send_at) if estimate else None,
-        "last_send_at": utc(last),
-        "followed_until": utc(last + definition.follow.until) if last else None,
-        "limited_by": estimate.limited_by or None if estimate else None,
-        "too_late": estimate.late if estimate else 0,
-        "runs": [utc(moment) for moment in seen.runs],
-        "reminders": [offset_json(offset) for offset in seen.reminders],
-        "days": [day.to_json() for day in estimate.days] if estimate else [],
-        "zones": [
-            {
-                "zones": group.zones.split(","),
-                "recipients": group.people,
-                "first_send_at": utc(group.first_send_at),
-                "last_send_at": utc(group.last_send_at),
-            }
-            for group in (estimate.groups if estimate else ())
-            if group.zones
-        ],
-    }
-
-
-def print_preview(seen: Preview) -> None:
-    """The facts for people."""
-    definition, summary = seen.definition, seen.summary
-    rates = [f"at most {limit}" for limit in (*seen.rates, *seen.budgets)]
-    print_facts(
-        [
-            ("campaign", definition.campaign),
-            ("description", definition.description),
-            ("plan", seen.plan_hash),
-            ("devices", device_words(definition)),
-            ("rate", f"{' and '.join(rates)}, in segments" if rates else "as fast as the gateway takes it"),
-            ("requests", _requests(seen)),
-            *_timing(seen),
-            ("cost", _cost(seen)),
-            *(("UCS-2 because", _because(entry)) for entry in forcing_characters(summary)),
-            *(("nothing for", reason) for reason in seen.reasons),
-            ("frequency cap", _cap(seen)),
-            ("approval", _approval(seen)),
-            *(("warning", warning) for warning in summary.warnings),
-        ]
-    )
-    if summary.audience:
-        say("")
-        print_counts({"audience": summary.audience} | {state.value: n for state, n in _counts(summary).items()})
-    if seen.forecast and len(seen.forecast.days) > 1:
-        say("")
-        _print_days(seen.forecast.days)
-    _print_texts(summary)
-    if summary.longest_text:
-        cost = segmentation(summary.longest_text)
-        say(f"\nlongest text ({cost.encoding}, segments: {cost.segments})\n  {summary.longest_text}")
-
-
-def _print_texts(summary: PlanSummary) -> None:
-    if not summary.variants:
-        for sample in summary.samples:
-            say(f"\nto {sample.number}\n  {sample.text}")
-        return
-    say("")
-    figures = ("share", "recipients", "segments")
-    rows = [(v.name, f"{v.share} %", f"{v.recipients:,}", f"{v.segments:,}", _encodings(v)) for v in summary.variants]
-    print_table(("variant", *figures, "encodings"), rows, numeric=figures)
-    for variant in summary.variants:
-        if variant.sample is not None:
-            say(f"\nvariant {variant.name}, to {variant.sample.number}\n  {variant.sample.text}")
-
-
-def _encodings(figures: PlanSummary | VariantSummary) -> str:
-    return ", ".join(f"{count:,} texts {encoding}" for encoding, count in figures.encodings.items())
-
-
-def _variant_json(variant: VariantSummary) -> dict[str, Any]:
-    return {
-        "name": variant.name,
-        "share": variant.share,
-        "recipients": variant.recipients,
-        "segments": variant.segments,
-        "encodings": dict(variant.encodings),
-        "sample": asdict(variant.sample) if variant.sample else None,
-        "longest_text": variant.longest_text,
-    }
-
-
-def _counts(summary: PlanSummary) -> dict[RecipientState, int]:
-    return {state: summary.counts[state] for state in RecipientState if state in summary.counts}
-
-
-def _timing(seen: Preview) -> list[tuple[str, str]]:
-    zone, estimate = seen.definition.schedule.zone, seen.forecast
-    if estimate is None:
-        return [("sends", "nothing: nobody in the audience can be sent to")]
-    last = estimate.last_send_at
-    if (start := seen.definition.schedule.at_gateway) is not None:
-        return _handed_over(seen, estimate, start)
-    return [
-        ("repeats", _repeats(seen)),
-        ("reminders", "\n".join(offset_words(offset, zone) for offset in seen.reminders)),
-        ("first send", local_time(estimate.first_send_at, zone)),
-        ("last send", local_time(last, zone) or f"{TOO_FAR}: raise the rate or widen the window"),
-        ("limited by", f"{estimate.limited_by}, in segments" if estimate.limit else ""),
-        ("too late", _late(seen, estimate)),
-        ("spread", _spread(seen)),
-        ("by zone", "\n".join(_by_zone(estimate))),
-        ("followed", f"until {local_time(last + seen.definition.follow.until, zone)} at the latest" if last else ""),
-    ]
-
-
-def _handed_over(seen: Preview, estimate: Forecast, start: datetime) -> list[tuple[str, str]]:
-    """The times of a campaign that the gateway keeps the start of, and what that means."""
-    zone, last = seen.definition.schedule.zone, estimate.last_send_at
-    until = local_time(last, zone) or f"{TOO_FAR}: raise the rate"
-    followed = start + seen.definition.follow.until
-    return [
-        ("handed over", f"from {local_time(estimate.first_send_at, zone)} until {until}"),
-        ("limited by", f"{estimate.limited_by}, in segments" if estimate.limit else ""),
-        ("sent", f"{local_time(start, zone)}, by the gateway's clock, as fast as its phones can"),
-        ("please note", "what the gateway has is sent: neither pause, cancel, an edit nor a STOP takes it back"),
-        ("followed", f"until {local_time(max(followed, last or followed), zone)} at the latest"),
-    ]
-
-
-def _late(seen: Preview, estimate: Forecast) -> str:
-    late = seen.definition.schedule.if_late
-    if not estimate.late or late is None:
-        return ""
-    becomes = "held" if late.otherwise is Otherwise.HOLD else "skipped"
-    return f"{estimate.late:,} get no turn within {format_duration(late.within)} and will be {becomes}"
-
-
-def _print_days(days: Sequence[Day]) -> None:
-    """How many texts leave on each day of the campaign's zone."""
-    rows = [(f"{day.date:%a %Y-%m-%d}", f"{day.texts:,}", f"{day.segments:,}") for day in days[:DAYS]]
-    if more := days[DAYS:]:
-        texts, segments = sum(day.texts for day in more), sum(day.segments for day in more)
-        rows.append((f"{len(more)} more days", f"{texts:,}", f"{segments:,}"))
-    print_table(("day", "texts", "segments"), rows, numeric=("texts", "segments"))
-
-
-def _approval(seen: Preview) -> str:
-    definition = seen.definition
-    if not definition.approval:
-        return ""
-    what = "this plan" if definition.schedule.repeat is None else "this version of the file"
-    approval = to_approve(definition, seen.plan_hash)
-    return f"once somebody approves {what}: {command(definition.campaign, approval)}"
-
-
-def _cap(seen: Preview) -> str:
-    cap = seen.definition.frequency_cap
-    if cap is None:
-        return ""
-    over = "not known, for the database does not answer" if seen.over_cap is None else f"{seen.over_cap:,}"
-    ends = "wait until they drop below it" if cap.otherwise is WhenOver.DEFER else "would get nothing"
-    limit = f"{cap.messages} in {format_duration(cap.per)} to one person, over all {seen.definition.kind} campaigns"
-    return f"{limit}; over it now, and {ends}: {over}"
-
-
-def _repeats(seen: Preview) -> str:
-    repeat, zone = seen.definition.schedule.repeat, seen.definition.schedule.zone
-    return f"{repeat.cron}, next: {', '.join(local_time(at, zone) for at in seen.runs)}" if repeat else ""
-
-
-def _spread(seen: Preview) -> str:
-    spread = seen.definition.schedule.spread
-    if spread is None:
-        return ""
-    steps = [f"{step.share} % in {format_duration(step.over)}" for step in spread.ramp]
-    begins = f", {', then '.join(steps)} at first" if steps else ""
-    return f"over {format_duration(spread.over)} of open window{begins}"
-
-
-def _by_zone(estimate: Forecast) -> Iterator[str]:
-    """From when to when people of each zone are sent to, by the clocks of the first of the zones they may be in."""
-    groups = [group for group in estimate.groups if group.zones]
-    for group in groups[:ZONES]:
-        names = group.zones.split(",")
-        zone = ZoneInfo(names[0])
-        others = f" and {len(names) - 1} other zones at once" if names[1:] else ""
-        first, last = (local_time(at, zone) or TOO_FAR for at in (group.first_send_at, group.last_send_at))
-        yield f"{group.people:,} from {first}{others} until {last}"
-    if more := groups[ZONES:]:
-        yield f"{sum(group.people for group in more):,} in {len(more):,} other zones"
-
-
-def _requests(seen: Preview) -> str:
-    limits = seen.limits
-    segments = f"; segments at most {limits.segments:,}" if limits.segments < NO_LIMIT else ""
-    return f"{seen.requests:,} (each at most {limits.messages:,} texts{segments})"
-
-
-def _cost(seen: Preview) -> str:
-    if (list_id := list_of(seen.definition)) is not None:
-        segments = segmentation(seen.definition.message).segments
-        return f"segments: {segments} for each contact of list {list_id}; only the gateway knows how many they are"
-    encodings = _encodings(seen.summary)
-    return f"segments: {seen.summary.segments:,}" + (f" ({encodings})" if encodings else "")
-
-
-def _because(entry: dict[str, Any]) -> str:
-    return f"{entry['code']} {entry['name']} in {entry['texts']:,} texts"

@@ -43,7 +43,7 @@ def send_test(
     from campaigns.segments import segmentation
     from scheduler.cli.live import LiveProgress
     from scheduler.cli.people import normalised
-    from scheduler.cli.preview import device_words
+    from scheduler.cli.preview_words import device_words
     from scheduler.intake import read_file
     from scheduler.rehearsal import private_sandbox, rehearsal_settings
     from scheduler.sample import choose_sample, send_sample

@@ -17,7 +17,8 @@ from scheduler.telling.webhook import Webhooks, place
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings import Settings
-from worker.store import notices, runs
+from worker.store import notices
+from worker.store.events import record_event
 from worker.store.notices import DueNotice
 
 AT_ONCE: Final = 4
@@ -141,7 +142,7 @@ def _record(runtime: Runtime, notice: DueNotice, outcome: Outcome) -> Told:
         if not is_over:
             notices.failed(session, notice.id, problem=outcome.problem, retry_at=retry_at)
         elif notices.give_up(session, notice.id, problem=outcome.problem, now=now):
-            runs.record_event(session, "notice.given_up", now, run_id=notice.run_id, detail=said)
+            record_event(session, "notice.given_up", now, run_id=notice.run_id, detail=said)
         if outcome.is_away:
             notices.put_off(session, *target, until=retry_at)
     if outcome.is_away:

@@ -15,7 +15,7 @@ from campaigns.timing.placing import hours_of
 from worker.ceilings import Ceilings
 from worker.limits import allowances, routes
 from worker.runtime import Runtime
-from worker.store import queue, runs, sending
+from worker.store import ending, outcomes, queue
 from worker.store.queue import Demand, Due
 
 OWN_SECONDS: Final = 1.0
@@ -34,7 +34,7 @@ NEVER_OPENS: Final = timedelta(days=1)
 def drain(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Enqueue due batches of running runs whose window is open, to each its share; the others wait for it to open."""
     with runtime.store.read() as session:
-        if not runs.any_at_work(session, runtime.account_id):
+        if not ending.any_at_work(session, runtime.account_id):
             return {"enqueued": 0, "idle": 1}
         everybody = queue.demands(session, runtime.account_id, now=now)
     demands = [demand for demand in everybody if runtime.includes(demand.run_id)]
@@ -51,7 +51,7 @@ def drain(runtime: Runtime, now: datetime) -> dict[str, int]:
             if portion.id in queued and portion.is_cut:
                 # A limit was lowered after it was planned. The throttle counts a request that is dearer than a limit
                 # as that limit, or it could never go: it would break it. The rest is due as well.
-                sending.split_batch(session, portion.id, until=now, reason="", most_segments=portion.segments)
+                outcomes.split_batch(session, portion.id, until=now, reason="", most_segments=portion.segments)
     try:
         for contender, portion in chosen:
             if portion.id in queued:

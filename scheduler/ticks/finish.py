@@ -8,7 +8,7 @@ from sqlmodel import Session
 from campaigns.lifecycle import RunState
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import counts, doubts, runs
+from worker.store import counts, doubts, ending, runs
 from worker.store.retries import waiting_retries
 from worker.store.runs import RunView
 
@@ -19,16 +19,16 @@ COUNT_SHARE: Final = 20
 def finish(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Settle runs that have sent everything; complete those that are followed to their end."""
     with runtime.store.read() as session:
-        if not runs.any_at_work(session, runtime.account_id):
+        if not ending.any_at_work(session, runtime.account_id):
             return {"settled": 0, "finished": 0}
-        settleable = [id_ for id_ in runs.settleable_runs(session, runtime.account_id) if runtime.includes(id_)]
+        settleable = [id_ for id_ in ending.settleable_runs(session, runtime.account_id) if runtime.includes(id_)]
     if settleable:
         with runtime.store.write("settle") as session:
             for run_id in settleable:
-                runs.settle_run(session, run_id, now)
+                ending.settle_run(session, run_id, now)
     with runtime.store.read() as session:
-        ending = [run for run in runs.unfinished_runs(session, runtime.account_id) if runtime.includes(run.id)]
-    finished = sum(_finish(runtime, run, now) for run in ending)
+        followed = [run for run in runs.unfinished_runs(session, runtime.account_id) if runtime.includes(run.id)]
+    finished = sum(_finish(runtime, run, now) for run in followed)
     return {"settled": len(settleable), "finished": finished}
 
 
@@ -41,11 +41,11 @@ def _finish(runtime: Runtime, run: RunView, now: datetime) -> bool:
     if in_doubt or retries or (waiting and not over):
         return False
     with runtime.store.write("finish") as session:
-        finished = runs.finish_run(session, run.id, now, sent_at=run.sent_at)
+        finished = ending.finish_run(session, run.id, now, sent_at=run.sent_at)
         if finished:  # else somebody let it send again since the look above
             runs.cancel_leftovers(session, run.id)
             if over:
-                runs.expire_open(session, run.id)
+                ending.expire_open(session, run.id)
     if finished:
         with runtime.store.read() as session:
             by_state = counts.books(session, run.id).by_state
@@ -63,7 +63,7 @@ def _waits_for_receipts(runtime: Runtime, session: Session, run_id: int) -> bool
     began = runtime.clock.elapsed_seconds()
     if began < runtime.next_counts.get(run_id, began):
         return True
-    waiting = runs.open_receipts(session, run_id) > 0
+    waiting = ending.open_receipts(session, run_id) > 0
     ended = runtime.clock.elapsed_seconds()
     runtime.next_counts[run_id] = ended + COUNT_SHARE * (ended - began)
     return waiting

@@ -19,8 +19,9 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.outcomes import listed
 from worker.runtime import Runtime
-from worker.store import accounts, doubts, notices, receipts, runs, sending
+from worker.store import accounts, doubts, notices, outcomes, receipts, runs, sending
 from worker.store.doubts import Doubt, Known
+from worker.store.events import record_event
 
 LIFE_ORDER: Final = (
     MessageStatus.PENDING,
@@ -129,7 +130,7 @@ def _record(runtime: Runtime, session: Session, conclusion: _Conclusion, now: da
         return False
     ending = Ending(doubt.outcome)
     outcome = doubt.outcome if concluded is Verdict.MISSED and ending.is_refusal else concluded.value
-    if not sending.close_attempt(session, doubt.attempt_id, outcome=outcome, evidence=evidence, now=now):
+    if not outcomes.close_attempt(session, doubt.attempt_id, outcome=outcome, evidence=evidence, now=now):
         return False  # the reply came after all, and decided
     if concluded is Verdict.MISSED and not ending.is_refusal:
         doubts.schedule_watch(session, doubt, now=now, settle=settle)
@@ -217,15 +218,15 @@ def _carry_out(runtime: Runtime, session: Session, doubt: Doubt, decision: Decis
     if decision.retry is Retry.BACKED_OFF:
         settle = timedelta(seconds=runtime.settings.settle_seconds)
         retry_at += backoff_after(doubt.number, _rng, settle=settle)
-    if sending.hold_in_doubt(session, decision.hold, decision.reason):
+    if outcomes.hold_in_doubt(session, decision.hold, decision.reason):
         notices.announce_held(session, doubt.run_id, now=now)
-    sending.fail_in_doubt(session, decision.fail, decision.reason)
-    sending.release(session, decision.release, decision.reason)
+    outcomes.fail_in_doubt(session, decision.fail, decision.reason)
+    outcomes.release(session, decision.release, decision.reason)
     placed = [_placed(recipient_id, seen.messages[c.gateway_id]) for recipient_id, c in decision.place.items()]
     first_poll_at = _first_poll_at(runtime, doubt, now)
-    sending.record_accepted(session, _intent(doubt), placed, now=now, first_poll_at=first_poll_at, retry_at=retry_at)
+    outcomes.record_accepted(session, _intent(doubt), placed, now=now, first_poll_at=first_poll_at, retry_at=retry_at)
     if decision.split:
-        sending.split_batch(session, doubt.batch_id, until=retry_at, reason=decision.reason)
+        outcomes.split_batch(session, doubt.batch_id, until=retry_at, reason=decision.reason)
     pause_run = decision.pause_run or too_many_refusals(session, doubt.run_id, len(decision.fail))
     if pause_run and runs.pause_run(session, doubt.run_id, pause_run, now=now):
         get_logger().warning("run.paused", run=doubt.run_id, reason=pause_run)
@@ -240,14 +241,14 @@ def _carry_out_list(
         text = runtime.definitions.get(doubt.definition_id).message
         people = [listed(seen.messages[c.gateway_id], text) for c in decision.place.values()]
         first_poll_at = _first_poll_at(runtime, doubt, now)
-        sending.record_list_accepted(session, _intent(doubt), people, now=now, first_poll_at=first_poll_at)
+        outcomes.record_list_accepted(session, _intent(doubt), people, now=now, first_poll_at=first_poll_at)
     elif decision.retry is Retry.AT_ONCE:
-        sending.hold_batch(session, doubt.batch_id, decision.reason)
+        outcomes.hold_batch(session, doubt.batch_id, decision.reason)
         notices.announce_held(session, doubt.run_id, now=now)
     else:
         settle = timedelta(seconds=runtime.settings.settle_seconds)
         until = now + backoff_after(doubt.number, _rng, settle=settle)
-        sending.postpone_batch(session, doubt.batch_id, until=until, reason=decision.reason)
+        outcomes.postpone_batch(session, doubt.batch_id, until=until, reason=decision.reason)
         if decision.pause_run:
             runs.pause_run(session, doubt.run_id, decision.pause_run, now=now)
 
@@ -258,8 +259,8 @@ def _intent(doubt: Doubt) -> sending.Intent:
     )
 
 
-def _placed(recipient_id: int, message: Message) -> sending.Placed:
-    return sending.Placed(recipient_id, message.id, message.group_id, message.device, message.sim)
+def _placed(recipient_id: int, message: Message) -> outcomes.Placed:
+    return outcomes.Placed(recipient_id, message.id, message.group_id, message.device, message.sim)
 
 
 def too_many_refusals(session: Session, run_id: int, refused_now: int) -> str:
@@ -275,6 +276,6 @@ def too_many_refusals(session: Session, run_id: int, refused_now: int) -> str:
 
 def alarm(session: Session, doubt: Doubt, name: str, reason: str, now: datetime) -> None:
     """Something that must not be: tell it, and send nothing more on this account until a person has looked."""
-    runs.record_event(session, name, now, run_id=doubt.run_id, batch_id=doubt.batch_id, attempt_id=doubt.attempt_id)
+    record_event(session, name, now, run_id=doubt.run_id, batch_id=doubt.batch_id, attempt_id=doubt.attempt_id)
     accounts.pause_account(session, doubt.account_id, reason, now=now, probe_at=None)
     get_logger().error(name, batch=doubt.batch_id, attempt=doubt.number, reason=reason)

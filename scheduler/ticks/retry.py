@@ -20,6 +20,7 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import receipts, retries, runs
+from worker.store.events import record_event
 from worker.store.retries import DueRetry
 
 READS_PER_TICK: Final = 100
@@ -102,9 +103,7 @@ def _begin(
         batch_id = retries.begin_retries(session, run_id, group, reason=reason, now=now, next_look_at=now + LOOKS[0])
         if batch_id is not None:
             begun += len(group)
-            runs.record_event(
-                session, "texts.retried", now, run_id=run_id, batch_id=batch_id, detail={"people": len(group)}
-            )
+            record_event(session, "texts.retried", now, run_id=run_id, batch_id=batch_id, detail={"people": len(group)})
     if begun:
         get_logger().info("texts.retried", campaign=definition.campaign, run=run_id, people=begun)
     return begun

@@ -7,7 +7,7 @@ from campaigns.approval import to_approve
 from scheduler.ticks.reconcile import MARGIN, read_around
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import accounts, approvals, runs
+from worker.store import accounts, approvals, starting
 
 LOOK_BACK: Final = timedelta(hours=1)
 """What of the gateway is read before the first text: all that a look-up could see, and perhaps a witness."""
@@ -22,13 +22,13 @@ START_AHEAD: Final = timedelta(seconds=0.4)
 def start(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Move planned runs to `running` once they are due."""
     with runtime.store.read() as session:
-        next_at = runs.next_start(session, runtime.account_id)
+        next_at = starting.next_start(session, runtime.account_id)
         if next_at is None or next_at > now + PREPARE_AHEAD:
             return {"started": 0}
         if next_at > now + START_AHEAD:
-            soon = runs.starting_definitions(session, runtime.account_id, until=now + PREPARE_AHEAD)
+            soon = starting.starting_definitions(session, runtime.account_id, until=now + PREPARE_AHEAD)
         else:
-            due = runs.starting_definitions(session, runtime.account_id, until=now + START_AHEAD)
+            due = starting.starting_definitions(session, runtime.account_id, until=now + START_AHEAD)
             is_met = accounts.is_met(session, runtime.account_id)
     if next_at > now + START_AHEAD:
         runtime.definitions.prepare(soon)
@@ -41,7 +41,7 @@ def start(runtime: Runtime, now: datetime) -> dict[str, int]:
         for id_, definition in guarded:  # resumed, or planned by another version: what was approved is what starts
             approval = to_approve(definition, "") or None
             approvals.hold_unapproved(session, runtime.account_id, id_, approval, until=now + START_AHEAD)
-        started = runs.start_due_runs(session, runtime.account_id, now, ahead=START_AHEAD, only=runtime.only_runs)
+        started = starting.start_due_runs(session, runtime.account_id, now, ahead=START_AHEAD, only=runtime.only_runs)
     for run_id in started:
         get_logger().info("run.started", run=run_id)
     return {"started": len(started)}

@@ -9,8 +9,9 @@ from scheduler.ticks.follow import store_receipts
 from worker.gateway import GatewayError, MessageStatus
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import devices, runs
+from worker.store import devices
 from worker.store.devices import Waiting
+from worker.store.events import record_event
 
 SAMPLE: Final = 6
 """How many texts of a suspect are read before it is called stuck: what is known of them may be half an hour old."""
@@ -72,10 +73,10 @@ def _record(runtime: Runtime, still: Sequence[Waiting], moving: set[int], now: d
         for device in still:
             if devices.record_stuck(session, runtime.account_id, device, now=now):
                 detail = {"device": device.device, "waiting": device.waiting}
-                runs.record_event(session, DEVICE_STUCK, now, detail=detail)
+                record_event(session, DEVICE_STUCK, now, detail=detail)
                 get_logger().warning("device.stuck", **detail)
         for number in sorted(moving):
             if devices.forget_stuck(session, runtime.account_id, number):
-                runs.record_event(session, DEVICE_MOVES, now, detail={"device": number})
+                record_event(session, DEVICE_MOVES, now, detail={"device": number})
                 get_logger().info("device.moves", device=number)
     return len(still)

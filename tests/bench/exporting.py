@@ -19,9 +19,10 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from campaigns.definition import Definition
 from scheduler.report import write_csv
 from tests.bench.results import BenchError, Exported
-from worker.store import runs
+from worker.store import accounts, runs, versions
 from worker.store.bulk import insert_rows
 from worker.store.engine import Store
 from worker.store.migrate import migrate
@@ -54,14 +55,14 @@ def measure_exporting(name: str, database_url: str, folder: Path, *, recipients:
 def fill(store: Store, recipients: int) -> None:
     """A run in which everybody has the text."""
     with store.write() as session:
-        account_id = runs.ensure_account(session, "bench")
-        campaign_id = runs.ensure_campaign(session, "bench", rehearsal=False, now=NOW)
-        definition_id = runs.ensure_definition(
-            session, campaign_id, content_hash="1", source="bench.yaml", body="{}", now=NOW
+        account_id = accounts.ensure_account(session, "bench")
+        definition = Definition.model_validate(
+            {"campaign": "bench", "message": "Hi", "audience": [{"recipients": [{"number": "1"}]}]}
         )
+        version = versions.register(session, definition, rehearsal=False, source="bench.yaml", now=NOW)
         run_id = runs.create_run(
-            session, campaign_id=campaign_id, account_id=account_id, definition_id=definition_id, starts_at=NOW,
-            follow_seconds=60, kind="marketing", now=NOW,
+            session, campaign_id=version.campaign_id, account_id=account_id, definition_id=version.definition_id,
+            starts_at=NOW, follow_seconds=60, kind="marketing", now=NOW,
         )  # fmt: skip
         runs.finish_plan(session, run_id, plan_hash="", summary={}, now=NOW)
     for first in range(0, recipients, ROWS_AT_ONCE):

@@ -84,7 +84,7 @@ class Bench:
             **({"device_rate": None} | more),
         )
         with store.write() as session:
-            account_id = runs.ensure_account(session, "bench")
+            account_id = accounts.ensure_account(session, "bench")
             if gateway is None:
                 accounts.meet(session, account_id, newest_id=0, seen_at=None, now=clock.now())
         client = GatewayClient("https://sms.example/", SecretStr("k"), clock=clock, transport=self.gateway)

@@ -4,25 +4,28 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from campaigns.batching import BatchLimits, into_batches
+from campaigns.definition import Definition
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.planning import PlannedRecipient
 from campaigns.timing.placing import Departure
 from tests.support.clocks import START
-from worker.store import counts, plans, runs, sending
+from worker.store import accounts, counts, outcomes, plans, runs, sending, versions
 from worker.store.engine import Store
 from worker.store.models import Account, Batch, Recipient, Run
-from worker.store.sending import Intent, NoIntent, Placed
+from worker.store.outcomes import Placed
+from worker.store.sending import Intent, NoIntent
 
 NOW = START
 SEND_BY = timedelta(seconds=30)
 SOON = NOW + SEND_BY
 AT_ONCE = Departure("", NOW)
+SMALLEST: Final = {"campaign": "any", "message": "Hi", "audience": [{"recipients": [{"number": "1"}]}]}
 
 
 def people(
@@ -42,7 +45,7 @@ class World:
         self.store = store
         self._gateway_ids = count(1_000)
         with store.write() as session:
-            self.account_id = runs.ensure_account(session, "test-account")
+            self.account_id = accounts.ensure_account(session, "test-account")
 
     def run(
         self,
@@ -133,9 +136,9 @@ class World:
     def accept(self, intent: Intent, placed: Sequence[Placed]) -> bool:
         """What a worker does after a good reply. False: it came too late."""
         with self.store.write() as session:
-            if not sending.close_attempt(session, intent.attempt_id, outcome="accepted", evidence={}, now=NOW):
+            if not outcomes.close_attempt(session, intent.attempt_id, outcome="accepted", evidence={}, now=NOW):
                 return False
-            sending.record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=SOON)
+            outcomes.record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=SOON)
             return True
 
     def sent(self, run_id: int) -> list[Recipient]:
@@ -148,15 +151,13 @@ class World:
 
 def new_run(session: Session, account_id: int, campaign: str) -> int:
     """A run without a plan."""
-    campaign_id = runs.ensure_campaign(session, campaign, rehearsal=False, now=NOW)
-    definition_id = runs.ensure_definition(
-        session, campaign_id, content_hash="1", source=f"{campaign}.yaml", body="{}", now=NOW
-    )
+    definition = Definition.model_validate(SMALLEST | {"campaign": campaign})
+    version = versions.register(session, definition, rehearsal=False, source=f"{campaign}.yaml", now=NOW)
     return runs.create_run(
         session,
-        campaign_id=campaign_id,
+        campaign_id=version.campaign_id,
         account_id=account_id,
-        definition_id=definition_id,
+        definition_id=version.definition_id,
         starts_at=NOW,
         follow_seconds=3_600,
         kind="marketing",

@@ -12,7 +12,7 @@ from campaigns.lifecycle import RecipientState, RunState
 from tests.store.conftest import empty
 from tests.store.store_world import NOW, SOON, World, people
 from tests.support.queueing import queue_due
-from worker.store import doubts, queue, receipts, runs, sending
+from worker.store import doubts, ending, outcomes, queue, receipts, runs
 from worker.store.engine import Store
 from worker.store.models import Attempt, AttemptState, Recipient
 from worker.store.receipts import Receipt
@@ -64,20 +64,20 @@ class Life:
         if self.under_way:
             intent = self.under_way.pop(pick % len(self.under_way))
             with self.world.store.write() as session:
-                if sending.close_attempt(session, intent.attempt_id, outcome="x", evidence={}, now=self.now):
+                if outcomes.close_attempt(session, intent.attempt_id, outcome="x", evidence={}, now=self.now):
                     yield session, intent
 
     def accept(self, pick: int) -> None:
         for session, intent in self.taken(pick):
             placed = self.world.placed(intent, None if pick % 2 else 1)
             left_out = [a.id for a in intent.addressees[len(placed) :]]
-            sending.fail_in_doubt(session, left_out, "left out")
-            sending.record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=NOW)
+            outcomes.fail_in_doubt(session, left_out, "left out")
+            outcomes.record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=NOW)
 
     def release(self, pick: int) -> None:
         for session, intent in self.taken(pick):
-            sending.release(session, [a.id for a in intent.addressees], "")
-            sending.postpone_batch(session, intent.batch_id, until=NOW, reason="")
+            outcomes.release(session, [a.id for a in intent.addressees], "")
+            outcomes.postpone_batch(session, intent.batch_id, until=NOW, reason="")
 
     def lose(self, pick: int) -> None:
         with self.world.store.write() as session:
@@ -85,8 +85,8 @@ class Life:
 
     def hold(self, pick: int) -> None:
         for session, intent in self.taken(pick):
-            sending.hold_in_doubt(session, [a.id for a in intent.addressees], "nobody can tell")
-            sending.record_accepted(session, intent, [], now=NOW, first_poll_at=SOON, retry_at=NOW)
+            outcomes.hold_in_doubt(session, [a.id for a in intent.addressees], "nobody can tell")
+            outcomes.record_accepted(session, intent, [], now=NOW, first_poll_at=SOON, retry_at=NOW)
 
     def receipt(self, pick: int) -> None:
         state = SHOWN[pick % len(SHOWN)]
@@ -133,8 +133,8 @@ class Life:
             with self.world.store.write() as session:
                 runs.cancel_run(session, run_id, "the end", self.now)
                 runs.cancel_leftovers(session, run_id)
-                runs.expire_open(session, run_id)
-                runs.finish_run(session, run_id, self.now)
+                ending.expire_open(session, run_id)
+                ending.finish_run(session, run_id, self.now)
             assert self.world.run_state(run_id) is RunState.CANCELLED
             left = {RecipientState.PENDING, RecipientState.IN_DOUBT, RecipientState.ACCEPTED}
             assert not left & set(self.world.states(run_id))

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from campaigns.capping import Cap
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SEND_BY, World, people
-from worker.store import capping, runs, sending
+from worker.store import accounts, capping, sending
 from worker.store.models import Recipient, Run
 from worker.store.sending import Intent, NoIntent
 
@@ -115,7 +115,7 @@ def test_other_kinds_and_other_gateways_do_not_count(world: World, values: dict[
     world.sent(first)
     with world.store.write() as session:
         if "account_id" in values:
-            values = {"account_id": runs.ensure_account(session, "other")}
+            values = {"account_id": accounts.ensure_account(session, "other")}
         session.execute(sa.update(Run).where(sa.column("id") == first).values(**values))
     (batch_id,) = world.batches(world.run(people(2), campaign="two"))
 

@@ -10,9 +10,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel, col, select
 
+from campaigns.definition import Definition
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from tests.store.store_world import NOW, World, new_run, people
-from worker.store import runs
+from tests.store.store_world import NOW, SMALLEST, World, new_run, people
+from worker.store import accounts, versions
 from worker.store.engine import Store, StoreError
 from worker.store.migrate import migrate
 from worker.store.models import Account, AttemptState
@@ -103,7 +104,7 @@ def test_postgresql_waits_for_the_disk(store: Store) -> None:
 def test_read_modify_writes_of_several_threads_lose_nothing(store: Store) -> None:
     # given two threads that read a number, think, and write it back one larger
     with store.write() as session:
-        account_id = runs.ensure_account(session, "counted")
+        account_id = accounts.ensure_account(session, "counted")
     rounds = 60
     together = threading.Barrier(2)
 
@@ -125,11 +126,11 @@ def test_read_modify_writes_of_several_threads_lose_nothing(store: Store) -> Non
 
 def test_looking_neither_blocks_a_writer_nor_sees_half_of_it(store: Store) -> None:
     with store.write() as session:
-        runs.ensure_account(session, "before")
+        accounts.ensure_account(session, "before")
 
     # given a transaction that is not finished
     with store.write() as writing:
-        runs.ensure_account(writing, "after")
+        accounts.ensure_account(writing, "after")
         # when somebody looks meanwhile
         with store.read() as session:
             seen = session.exec(select(Account.key)).all()
@@ -141,7 +142,7 @@ def test_a_long_look_does_not_keep_anybody_from_writing(store: Store) -> None:
     with store.read() as session:
         session.exec(select(Account.key)).all()
         with store.write() as writing:
-            runs.ensure_account(writing, "meanwhile")
+            accounts.ensure_account(writing, "meanwhile")
 
     with store.read() as session:
         assert session.exec(select(Account.key)).all() == ["meanwhile"]
@@ -150,7 +151,7 @@ def test_a_long_look_does_not_keep_anybody_from_writing(store: Store) -> None:
 def test_an_error_undoes_the_whole_transaction(store: Store) -> None:
     def fail_half_way() -> None:
         with store.write() as session:
-            runs.ensure_account(session, "half")
+            accounts.ensure_account(session, "half")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -185,13 +186,12 @@ def test_a_campaign_runs_once_for_a_moment(world: World) -> None:
 
 def test_names_are_found_again_and_not_made_twice(world: World) -> None:
     with world.store.write() as session:
-        assert runs.ensure_account(session, "test-account") == world.account_id
-        campaign_id = runs.ensure_campaign(session, "sale", rehearsal=False, now=NOW)
-        assert runs.ensure_campaign(session, "sale", rehearsal=False, now=NOW) == campaign_id
-        assert runs.ensure_campaign(session, "sale", rehearsal=True, now=NOW) != campaign_id
-        versions = [
-            runs.ensure_definition(session, campaign_id, content_hash=text, source="s", body=text, now=NOW)
-            for text in ("1", "2", "1")
-        ]
-        assert versions[0] == versions[2] != versions[1]
-        assert runs.definition_body(session, versions[1]) == "2"
+        assert accounts.ensure_account(session, "test-account") == world.account_id
+        campaign_id = versions.ensure_campaign(session, "sale", rehearsal=False, now=NOW)
+        assert versions.ensure_campaign(session, "sale", rehearsal=False, now=NOW) == campaign_id
+        assert versions.ensure_campaign(session, "sale", rehearsal=True, now=NOW) != campaign_id
+        sale = [Definition.model_validate(SMALLEST | {"campaign": "sale", "message": text}) for text in ("1", "2", "1")]
+        first, second, again = (versions.register(session, d, rehearsal=False, source="s", now=NOW) for d in sale)
+        assert first == again != second
+        assert first.campaign_id == second.campaign_id == campaign_id
+        assert versions.stored_definition(session, second.definition_id) == sale[1]

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SEND_BY, SOON, World, people
 from tests.support.queueing import queue_due
-from worker.store import accounts, runs, sending
+from worker.store import accounts, outcomes, runs, sending
 from worker.store.models import Attempt, AttemptState, Batch, Recipient
 from worker.store.sending import Intent, NoIntent
 
@@ -181,10 +181,10 @@ def test_work_costs_what_is_still_to_be_sent(world: World) -> None:
     (batch_id,) = world.batches(run_id)
     intent = world.intent(batch_id)
     with world.store.write() as session:
-        sending.close_attempt(session, intent.attempt_id, outcome="found", evidence={}, now=NOW)
-        sending.release(session, [a.id for a in intent.addressees[2:]], "not found")
+        outcomes.close_attempt(session, intent.attempt_id, outcome="found", evidence={}, now=NOW)
+        outcomes.release(session, [a.id for a in intent.addressees[2:]], "not found")
         placed = world.placed(intent, 2)
-        sending.record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=SOON)
+        outcomes.record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=SOON)
         work = sending.load_work(session, batch_id)
 
     assert work is not None

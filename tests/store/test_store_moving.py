@@ -13,8 +13,9 @@ from sqlmodel import SQLModel, col, select
 
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import accounts, copying, inbox, moving, runs, sending
+from worker.store import accounts, copying, inbox, moving, sending
 from worker.store.engine import Store, StoreError
+from worker.store.events import record_event
 from worker.store.migrate import migrate
 from worker.store.models import Account, Attempt, Ceiling, Event, Lease
 from worker.store.moving import Place
@@ -42,7 +43,7 @@ def fill(world: World) -> int:
     world.accept(accepted, world.placed(accepted))
     world.intent(second)
     with world.store.write() as session:
-        runs.record_event(session, "account.alarm", NOW, run_id=run_id, detail={"text": "naïve \u2028 'quoted' \t"})
+        record_event(session, "account.alarm", NOW, run_id=run_id, detail={"text": "naïve \u2028 'quoted' \t"})
         inbox.remember_file(session, "spring.yaml", fingerprint="f", run_id=run_id, problem="", now=NOW)
         session.add(Ceiling(account_id=world.account_id, scope="account", source="person", rate="5/minute", set_at=NOW))
         session.add(Lease(name="clock", holder="somebody", token=7, expires_at=SOON))
@@ -139,8 +140,8 @@ def test_new_rows_get_ids_after_the_copied_ones(world: World, target: Store) -> 
     # when
     attempt = there.intent(there.batches(run_id)[2]).attempt_id
     with target.write() as session:
-        runs.record_event(session, "later", NOW)
-        account = runs.ensure_account(session, "another-gateway")
+        record_event(session, "later", NOW)
+        account = accounts.ensure_account(session, "another-gateway")
         event = session.scalar(select(sa.func.max(Event.id)))
     # then
     assert [attempt, event, account] == [(highest or 0) + 1 for highest in before]
@@ -150,7 +151,7 @@ def test_a_copy_that_lacks_something_is_not_kept(world: World, target: Store) ->
     # given: a row that was there already, which no count explains
     fill(world)
     with target.write() as session:
-        runs.record_event(session, "other", NOW)
+        record_event(session, "other", NOW)
         session.execute(sa.update(Event).values(id=900))
     # when
     with pytest.raises(StoreError, match="not whole: event has 2 rows there and 1 here"):
@@ -254,7 +255,7 @@ def test_giving_up_puts_every_account_back_as_it_was(world: World) -> None:
     # given: one account that sends, one that is probed
     fill(world)
     with world.store.write() as session:
-        other = runs.ensure_account(session, "other-account")
+        other = accounts.ensure_account(session, "other-account")
         accounts.pause_account(session, other, "no credits", now=NOW, probe_at=SOON)
     before = content(world.store)["account"]
     # when
@@ -327,7 +328,7 @@ def test_a_new_account_keeps_a_database_from_going(world: World, target: Store) 
     leave(world.store)
     arrive(world.store, target)
     with world.store.write() as session:
-        runs.ensure_account(session, "another-gateway")
+        accounts.ensure_account(session, "another-gateway")
     # when / then
     with pytest.raises(StoreError, match="began to work"):
         go(world.store)
@@ -355,7 +356,7 @@ def test_only_an_unfinished_copy_of_this_database_is_written_over(world: World, 
         if history == "opened":
             moving.open_here(session, copy="copy-1", source="old", now=OVER)
         if history == "works":
-            runs.ensure_account(session, "another-gateway")
+            accounts.ensure_account(session, "another-gateway")
         if history == "another's":
             session.execute(sa.update(Event).where(col(Event.name) == Place.LEAVING).values(at=NOW))
     if history == "given up":

@@ -7,7 +7,7 @@ from sqlmodel import col, select
 
 from campaigns.lifecycle import RunState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import accounts, notices, runs
+from worker.store import accounts, ending, notices, runs, starting
 from worker.store.models import Notice
 from worker.store.notices import DueNotice
 
@@ -113,14 +113,14 @@ def test_the_life_of_a_run_is_news(world: World) -> None:
     run_id = world.run(people(1), state=RunState.SCHEDULED)
     # when
     with world.store.write() as session:
-        assert runs.start_due_runs(session, world.account_id, NOW) == [run_id]
+        assert starting.start_due_runs(session, world.account_id, NOW) == [run_id]
         assert runs.pause_run(session, run_id, "lunch", now=NOW)
         assert not runs.pause_run(session, run_id, "again", now=NOW)
         runs.resume_run(session, run_id)
         assert runs.pause_run(session, run_id, "dinner", now=NOW)
         runs.cancel_run(session, run_id, "enough", NOW)
-        assert runs.finish_run(session, run_id, NOW)
-        assert not runs.finish_run(session, run_id, NOW)
+        assert ending.finish_run(session, run_id, NOW)
+        assert not ending.finish_run(session, run_id, NOW)
     # then
     assert news(world) == [
         ("run.started", run_id, ""),
@@ -134,7 +134,7 @@ def test_a_run_that_starts_again_after_a_pause_is_no_news(world: World) -> None:
     run_id = world.run(people(1), state=RunState.SCHEDULED)
     for _ in range(2):
         with world.store.write() as session:
-            runs.start_due_runs(session, world.account_id, NOW)
+            starting.start_due_runs(session, world.account_id, NOW)
         world.set_run(run_id, state=RunState.SCHEDULED)
     assert [event for event, _, _ in news(world)] == ["run.started"]
 

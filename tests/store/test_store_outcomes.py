@@ -7,9 +7,10 @@ from sqlmodel import select
 
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import AT_ONCE, NOW, SOON, World, people
-from worker.store import accounts, doubts, plans, sending
+from worker.store import accounts, doubts, outcomes, plans, sending
 from worker.store.models import Attempt, AttemptState, MessageGroup
-from worker.store.sending import Intent, Listed, Placed
+from worker.store.outcomes import Listed, Placed
+from worker.store.sending import Intent
 
 GRACE = timedelta(seconds=2)
 
@@ -24,8 +25,8 @@ def sent_batch(world: World, how_many: int = 3) -> tuple[int, int, Intent]:
 def test_an_outcome_is_written_once(world: World) -> None:
     _, _, intent = sent_batch(world)
     with world.store.write() as session:
-        first = sending.close_attempt(session, intent.attempt_id, outcome="accepted", evidence={"a": 1}, now=NOW)
-        again = sending.close_attempt(session, intent.attempt_id, outcome="not_found", evidence={}, now=SOON)
+        first = outcomes.close_attempt(session, intent.attempt_id, outcome="accepted", evidence={"a": 1}, now=NOW)
+        again = outcomes.close_attempt(session, intent.attempt_id, outcome="not_found", evidence={}, now=SOON)
 
     assert (first, again) == (True, False)
     with world.store.read() as session:
@@ -54,7 +55,7 @@ def test_accepted_people_carry_what_the_gateway_said(world: World) -> None:
 def test_people_left_out_of_a_reply_have_failed(world: World) -> None:
     run_id, batch_id, intent = sent_batch(world)
     with world.store.write() as session:
-        sending.fail_in_doubt(session, [intent.addressees[2].id], "left out by the gateway")
+        outcomes.fail_in_doubt(session, [intent.addressees[2].id], "left out by the gateway")
     world.accept(intent, world.placed(intent, 2))
 
     assert world.states(run_id) == {RecipientState.ACCEPTED: 2, RecipientState.FAILED: 1}
@@ -67,8 +68,8 @@ def test_a_part_that_was_not_found_comes_back_or_is_held(world: World, rest: str
     # given a request in doubt of which the first two people were found
     run_id, batch_id, intent = sent_batch(world)
     with world.store.write() as session:
-        sending.mark_unknown(session, intent, outcome="unknown", evidence={}, next_check_at=NOW, now=NOW)
-        getattr(sending, rest)(session, [intent.addressees[2].id], "not found at the gateway")
+        outcomes.mark_unknown(session, intent, outcome="unknown", evidence={}, next_check_at=NOW, now=NOW)
+        getattr(outcomes, rest)(session, [intent.addressees[2].id], "not found at the gateway")
     world.accept(intent, world.placed(intent, 2))
 
     assert world.batch_state(batch_id) is batch_state
@@ -82,9 +83,9 @@ def test_only_people_in_doubt_are_released(world: World) -> None:
 
     with world.store.write() as session:
         everybody = [a.id for a in intent.addressees]
-        assert sending.release(session, everybody, "") == 0
-        assert sending.hold_in_doubt(session, everybody, "") == 0
-        assert sending.fail_in_doubt(session, everybody, "") == 0
+        assert outcomes.release(session, everybody, "") == 0
+        assert outcomes.hold_in_doubt(session, everybody, "") == 0
+        assert outcomes.fail_in_doubt(session, everybody, "") == 0
 
     assert world.states(run_id) == {RecipientState.ACCEPTED: 3}
 
@@ -92,9 +93,9 @@ def test_only_people_in_doubt_are_released(world: World) -> None:
 def test_a_request_that_was_not_sent_is_made_again_and_counts_as_another(world: World) -> None:
     run_id, batch_id, intent = sent_batch(world)
     with world.store.write() as session:
-        sending.close_attempt(session, intent.attempt_id, outcome="not_sent", evidence={}, now=NOW)
-        assert sending.release(session, [a.id for a in intent.addressees], "") == 3
-        sending.postpone_batch(session, batch_id, until=SOON, reason="no connection")
+        outcomes.close_attempt(session, intent.attempt_id, outcome="not_sent", evidence={}, now=NOW)
+        assert outcomes.release(session, [a.id for a in intent.addressees], "") == 3
+        outcomes.postpone_batch(session, batch_id, until=SOON, reason="no connection")
 
     batch = world.batch(batch_id)
     assert (batch.state, batch.not_before, batch.reason) == (BatchState.PLANNED, SOON, "no connection")
@@ -125,7 +126,7 @@ def test_a_doubt_knows_what_it_seeks_and_when_it_is_looked_at_next(world: World)
     _, batch_id, intent = sent_batch(world)
     evidence = {"class": "ServerFailed"}
     with world.store.write() as session:
-        sending.mark_unknown(session, intent, outcome="unknown", evidence=evidence, next_check_at=NOW, now=NOW)
+        outcomes.mark_unknown(session, intent, outcome="unknown", evidence=evidence, next_check_at=NOW, now=NOW)
     assert world.batch_state(batch_id) is BatchState.UNKNOWN
 
     with world.store.write() as session:
@@ -145,7 +146,7 @@ def test_a_late_failure_does_not_reopen_what_was_decided(world: World) -> None:
     world.accept(intent, world.placed(intent))
 
     with world.store.write() as session:
-        sending.mark_unknown(session, intent, outcome="unknown", evidence={}, next_check_at=NOW, now=NOW)
+        outcomes.mark_unknown(session, intent, outcome="unknown", evidence={}, next_check_at=NOW, now=NOW)
 
     assert world.batch_state(batch_id) is BatchState.ACCEPTED
 
@@ -189,7 +190,7 @@ def test_a_batch_that_is_too_big_is_cut_in_two(world: World, how_many: int, halv
     (batch_id,) = world.batches(run_id)
 
     with world.store.write() as session:
-        half = sending.split_batch(session, batch_id, until=SOON, reason="too big")
+        half = outcomes.split_batch(session, batch_id, until=SOON, reason="too big")
 
     if halves is None:
         assert half is None
@@ -219,7 +220,7 @@ def test_the_people_of_a_contact_list_are_the_audience(world: World) -> None:
     intent = world.intent(batch_id)
     said = [("+39333", 11), ("+39334", 12), ("+39333", 13)]
     with world.store.write() as session:
-        sending.record_list_accepted(
+        outcomes.record_list_accepted(
             session,
             intent,
             [Listed(number, "Hello", Placed(0, id_, "g", 1, 0)) for number, id_ in said],

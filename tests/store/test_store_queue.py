@@ -5,7 +5,7 @@ from datetime import timedelta
 from campaigns.lifecycle import BatchState, RunState
 from tests.store.store_world import NOW, SOON, World, people
 from tests.support.queueing import queue_due
-from worker.store import accounts, queue, sending
+from worker.store import accounts, outcomes, queue, sending
 from worker.store.models import THROTTLED
 from worker.store.queue import DOUBTS_PER_ACCOUNT, QUEUED_TOO_LONG, Demand, Due
 
@@ -114,7 +114,7 @@ def test_nothing_is_drained_while_too_much_is_in_doubt(world: World) -> None:
         assert drainable(world) == [run_id], f"with {doubts} in doubt"
         intent = world.intent(id_)
         with world.store.write() as session:
-            sending.mark_unknown(session, intent, outcome="unknown", evidence={}, next_check_at=NOW, now=NOW)
+            outcomes.mark_unknown(session, intent, outcome="unknown", evidence={}, next_check_at=NOW, now=NOW)
 
     assert drainable(world) == []
 

@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 from campaigns.declarations import Declared
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import runs, sending
+from worker.store import ending, outcomes, sending
 from worker.store.engine import Store
 from worker.store.held import resolve_held
 from worker.store.models import MessageGroup
@@ -55,11 +55,11 @@ def held(world: World, how_many: int = 3) -> tuple[int, int]:
 def conclude(world: World, intent: Intent, *, found: int) -> None:
     """Look-ups found the first people of a request, and nobody can tell about the last one."""
     with world.store.write() as session:
-        sending.close_attempt(session, intent.attempt_id, outcome="hold", evidence={}, now=NOW)
-        sending.hold_in_doubt(session, [intent.addressees[-1].id], "nobody can tell")
-        sending.release(session, [a.id for a in intent.addressees[found:-1]], "not found")
+        outcomes.close_attempt(session, intent.attempt_id, outcome="hold", evidence={}, now=NOW)
+        outcomes.hold_in_doubt(session, [intent.addressees[-1].id], "nobody can tell")
+        outcomes.release(session, [a.id for a in intent.addressees[found:-1]], "not found")
         placed = world.placed(intent, found)
-        sending.record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=NOW)
+        outcomes.record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=NOW)
 
 
 def decide(run_id: int) -> Act:
@@ -85,9 +85,9 @@ def test_a_run_that_is_ended_at_the_moment_of_a_decision_goes_on(
 
     def end(session: Session) -> None:
         if before is RunState.RUNNING:
-            runs.settle_run(session, run_id, NOW)
+            ending.settle_run(session, run_id, NOW)
         else:
-            runs.finish_run(session, run_id, LATER, sent_at=NOW)
+            ending.finish_run(session, run_id, LATER, sent_at=NOW)
 
     # when somebody decides that it was not sent
     acts = (decide(run_id), end) if decides_first else (end, decide(run_id))
@@ -97,7 +97,7 @@ def test_a_run_that_is_ended_at_the_moment_of_a_decision_goes_on(
     assert world.run_state(run_id) is RunState.RUNNING
     assert None not in polls(world, run_id)
     with world.store.read() as session:
-        assert runs.settleable_runs(session, world.account_id) == []
+        assert ending.settleable_runs(session, world.account_id) == []
     assert len(world.intent(batch_id).addressees) == 1
 
 
@@ -113,8 +113,8 @@ def test_a_request_that_ends_at_the_moment_of_a_decision_sees_who_was_released(
     placed = world.placed(under_way)
 
     def reply(session: Session) -> None:
-        sending.close_attempt(session, under_way.attempt_id, outcome="accepted", evidence={}, now=NOW)
-        sending.record_accepted(session, under_way, placed, now=NOW, first_poll_at=SOON, retry_at=NOW)
+        outcomes.close_attempt(session, under_way.attempt_id, outcome="accepted", evidence={}, now=NOW)
+        outcomes.record_accepted(session, under_way, placed, now=NOW, first_poll_at=SOON, retry_at=NOW)
 
     acts = (decide(run_id), reply) if decides_first else (reply, decide(run_id))
     interleaved(world.store, *acts)
@@ -152,16 +152,16 @@ def test_a_run_that_has_sent_again_is_not_completed_for_what_was_seen_before(wor
     # given a run that had sent everything, and sends and settles again after a decision
     run_id, batch_id = held(world)
     with world.store.write() as session:
-        runs.settle_run(session, run_id, NOW)
+        ending.settle_run(session, run_id, NOW)
         decide(run_id)(session)
     again = world.intent(batch_id)
     world.accept(again, world.placed(again))
     with world.store.write() as session:
-        assert runs.settle_run(session, run_id, SOON)
+        assert ending.settle_run(session, run_id, SOON)
 
     # when somebody wants to complete it who looked before
     with world.store.write() as session:
-        is_over = runs.finish_run(session, run_id, LATER, sent_at=NOW)
+        is_over = ending.finish_run(session, run_id, LATER, sent_at=NOW)
 
     assert not is_over
     assert world.run_state(run_id) is RunState.SETTLING

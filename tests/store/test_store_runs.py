@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SOON, World, new_run, people
 from tests.support.queueing import queue_due
-from worker.store import receipts, runs, sending
+from worker.store import ending, outcomes, receipts, runs, starting
 from worker.store.models import Batch
 from worker.store.receipts import Receipt
 
@@ -99,9 +99,9 @@ def test_cancelling_stops_what_waits_and_keeps_what_left(world: World) -> None:
         assert runs.in_flight(session, run_id) == [runs.InFlight(sending_now, 2, NOW)]
     # and when the request that was on its way proves not to have been sent, its people are cancelled as well
     with world.store.write() as session:
-        sending.close_attempt(session, under_way.attempt_id, outcome="not_sent", evidence={}, now=NOW)
-        sending.release(session, [a.id for a in under_way.addressees], "")
-        sending.postpone_batch(session, sending_now, until=NOW, reason="")
+        outcomes.close_attempt(session, under_way.attempt_id, outcome="not_sent", evidence={}, now=NOW)
+        outcomes.release(session, [a.id for a in under_way.addressees], "")
+        outcomes.postpone_batch(session, sending_now, until=NOW, reason="")
         assert runs.cancel_leftovers(session, run_id) == 2
     assert world.states(run_id) == {RecipientState.ACCEPTED: 2, RecipientState.CANCELLED: 6}
     assert world.batch_state(sending_now) is BatchState.CANCELLED
@@ -119,11 +119,11 @@ def test_a_run_starts_at_its_moment_and_not_before_its_plan_is_whole(world: Worl
     with world.store.write() as session:
         unplanned = new_run(session, world.account_id, "unplanned")
         early = NOW - timedelta(seconds=1)
-        assert runs.start_due_runs(session, world.account_id, early) == []
-        assert runs.start_due_runs(session, world.account_id + 1, NOW) == []
-        assert runs.start_due_runs(session, world.account_id, NOW, only=[unplanned]) == []
-        assert runs.start_due_runs(session, world.account_id, NOW) == [run_id]
-        assert runs.start_due_runs(session, world.account_id, LATER) == []
+        assert starting.start_due_runs(session, world.account_id, early) == []
+        assert starting.start_due_runs(session, world.account_id + 1, NOW) == []
+        assert starting.start_due_runs(session, world.account_id, NOW, only=[unplanned]) == []
+        assert starting.start_due_runs(session, world.account_id, NOW) == [run_id]
+        assert starting.start_due_runs(session, world.account_id, LATER) == []
 
     assert (view(world, run_id).state, view(world, run_id).started_at) == (R.RUNNING, NOW)
     assert world.run_state(unplanned) is R.SCHEDULED
@@ -135,8 +135,8 @@ def test_a_run_settles_when_nothing_is_left_to_send(world: World, state: BatchSt
     with world.store.write() as session:
         session.execute(sa.update(Batch).values(state=state))
         done = state in {BatchState.ACCEPTED, BatchState.REFUSED, BatchState.HELD, BatchState.CANCELLED}
-        assert runs.settleable_runs(session, world.account_id) == ([run_id] if done else [])
-        assert runs.settle_run(session, run_id, SOON) is done
+        assert ending.settleable_runs(session, world.account_id) == ([run_id] if done else [])
+        assert ending.settle_run(session, run_id, SOON) is done
 
     assert world.run_state(run_id) is (R.SETTLING if done else R.RUNNING)
 
@@ -149,13 +149,13 @@ def test_a_run_is_followed_until_its_receipts_are_in_or_its_time_is_over(world: 
     with world.store.write() as session:
         rows = [Receipt(row.gateway_id or 0, state, 0, NOW, NOW, None, None, "") for row, state in said]
         assert receipts.apply_receipts(session, world.account_id, rows) == 2
-        runs.settle_run(session, run_id, NOW)
+        ending.settle_run(session, run_id, NOW)
         assert [run.id for run in runs.unfinished_runs(session, world.account_id)] == [run_id]
-        assert runs.open_receipts(session, run_id) == 2
+        assert ending.open_receipts(session, run_id) == 2
         # when following ends
-        assert runs.expire_open(session, run_id) == 1
-        assert runs.finish_run(session, run_id, LATER)
-        assert not runs.finish_run(session, run_id, LATER)
+        assert ending.expire_open(session, run_id) == 1
+        assert ending.finish_run(session, run_id, LATER)
+        assert not ending.finish_run(session, run_id, LATER)
         assert runs.unfinished_runs(session, world.account_id) == []
         assert receipts.due_groups(session, now=LATER, account_id=world.account_id, limit=9) == []
 
@@ -171,8 +171,8 @@ def test_a_cancelled_run_is_finished_and_stays_cancelled(world: World) -> None:
     run_id = world.run(people(1))
     with world.store.write() as session:
         runs.cancel_run(session, run_id, "by hand", NOW)
-        assert runs.finish_run(session, run_id, LATER)
-        assert not runs.finish_run(session, run_id, LATER)
+        assert ending.finish_run(session, run_id, LATER)
+        assert not ending.finish_run(session, run_id, LATER)
 
     assert (view(world, run_id).state, view(world, run_id).finished_at) == (R.CANCELLED, LATER)
 

@@ -10,7 +10,7 @@ from campaigns.lifecycle import RecipientState
 from campaigns.planning import PlannedRecipient
 from scheduler.variant_words import outcome_lines, outcome_table, outcomes_json
 from tests.store.store_world import AT_ONCE, NOW, World
-from worker.store import runs
+from worker.store import accounts, runs
 from worker.store.models import Inbound, Recipient, Suppression
 from worker.store.variants import GroupOutcome, group_outcomes
 
@@ -84,7 +84,7 @@ def test_each_group_has_its_figures(world: World, run_id: int) -> None:
 def test_what_was_written_at_another_time_or_to_another_account_does_not_count(world: World, run_id: int) -> None:
     world.set_run(run_id, sent_at=NOW, follow_seconds=300.0)  # ten minutes later is too late
     with world.store.write() as session:
-        other = runs.ensure_account(session, "another")
+        other = accounts.ensure_account(session, "another")
         write(session, world.account_id, 0, NOW - timedelta(seconds=1), 1)
         write(session, world.account_id, 0, LATER, 2)
         write(session, other, 0, NOW, 3)

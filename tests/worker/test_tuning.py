@@ -12,7 +12,7 @@ from campaigns.slowing import SLOW_FOR
 from tests.support.clocks import FakeClock
 from worker.ceilings import Ceilings
 from worker.settings import load_settings
-from worker.store import ceilings, runs
+from worker.store import accounts, ceilings
 from worker.store.ceilings import PERSON, RECEIPTS
 from worker.store.engine import Store
 from worker.store.migrate import migrate
@@ -30,7 +30,7 @@ class World:
         self.store = Store(f"sqlite:///{folder / 'campaigns.db'}")
         migrate(self.store)
         with self.store.write() as session:
-            self.account_id = runs.ensure_account(session, "a")
+            self.account_id = accounts.ensure_account(session, "a")
         self._written = 0
 
     def write(self, text: str) -> None:

@@ -38,6 +38,23 @@ class AccountView:
     highest_gateway_id: int
 
 
+def ensure_account(session: Session, key: str) -> int:
+    """The account's row, made where it is missing; `key` is a fingerprint and never the API key."""
+    query = select(Account.id).where(Account.key == key)
+    found = session.exec(query).first()
+    if found is not None:
+        return found
+    try:
+        with session.begin_nested():
+            account = Account(key=key)
+            session.add(account)
+            session.flush()
+            return account.id
+    except sa.exc.IntegrityError:
+        # Processes of a new service start at the same moment: another one was first.
+        return session.exec(query).one()
+
+
 def account_view(session: Session, account_id: int) -> AccountView:
     """The account's row."""
     row = session.exec(select(Account).where(Account.id == account_id)).one()

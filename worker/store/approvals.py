@@ -8,10 +8,11 @@ from sqlmodel import Session, col, select
 
 from campaigns.approval import Approvable
 from campaigns.lifecycle import RunState
+from worker.store.events import record_event
 from worker.store.models import Event, Run
 from worker.store.moves import changed, move_run
 from worker.store.notices import announce
-from worker.store.runs import cancel_run, record_event
+from worker.store.runs import cancel_run
 
 WAITS: Final = "plan.waits_for_approval"
 APPROVED: Final = "plan.approved"

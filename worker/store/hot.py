@@ -1,6 +1,6 @@
 """The statements of a send, built once: building one takes SQLAlchemy 0.18 ms, running it 0.03 ms (measured).
 
-Everything here is carried out by `worker.store.sending`, which explains what it is for.
+Everything here is carried out by `worker.store.sending` and `outcomes`, which explain what it is for.
 """
 
 from collections.abc import Mapping

@@ -16,8 +16,8 @@ from sqlmodel import Session, col, select
 
 from worker.store.accounts import MOVES, is_stopped_by_move
 from worker.store.engine import Store, StoreError
+from worker.store.events import record_event
 from worker.store.models import Account, Attempt, AttemptState, Event, Run
-from worker.store.runs import record_event
 
 
 class Place(StrEnum):

@@ -12,7 +12,7 @@ from campaigns.lifecycle import RecipientState
 from campaigns.matching import same_number
 from worker.store.models import Attempt, Recipient, Run
 from worker.store.moves import move_recipients
-from worker.store.sending import Placed, add_groups
+from worker.store.outcomes import Placed, add_groups
 from worker.store.tables import recipients, select_columns
 
 UNSENT = (RecipientState.PENDING, RecipientState.IN_DOUBT, RecipientState.HELD, RecipientState.CANCELLED)

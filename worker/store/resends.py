@@ -20,6 +20,7 @@ from campaigns.results import PROVEN_NOT_SENT
 from campaigns.timing.placing import Departure
 from worker.store import hot, plans, runs
 from worker.store.bulk import in_parts
+from worker.store.events import record_event
 from worker.store.models import Batch, InboxFile, Recipient, Retry, Run
 from worker.store.runs import RunView, lock_run
 
@@ -162,7 +163,7 @@ def create_resend(
     session.execute(
         sa.update(Run).where(col(Run.id) == run_id).values(approved_hash=approved[0], approved_at=approved[1])
     )
-    runs.record_event(session, "failed.resent", now, run_id=run_id, detail={"parent": root.id, "people": left})
+    record_event(session, "failed.resent", now, run_id=run_id, detail={"parent": root.id, "people": left})
     # What stands beside the file of the run is written once more when this one is over.
     session.execute(sa.update(InboxFile).where(col(InboxFile.run_id) == root.id).values(reported=False, status_text=""))
     return run_id

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,21 +10,17 @@ from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store.models import (
-    Account,
     Attempt,
     AttemptState,
     Batch,
     Campaign,
     DefinitionRow,
-    Event,
-    MessageGroup,
     Recipient,
     Run,
 )
 from worker.store.moves import changed, move_batch, move_recipients, move_run
 from worker.store.notices import announce
 from worker.store.retries import drop_cancelled
-from worker.store.tables import runs as run_rows
 from worker.store.tables import select_columns
 
 ONCE = "once"
@@ -147,62 +143,6 @@ def list_runs(session: Session, states: Collection[RunState] = tuple(RunState)) 
     return _views(session, _VIEW.where(col(Run.state).in_(list(states))).order_by(col(Run.id)))
 
 
-def ensure_account(session: Session, key: str) -> int:
-    """The account's row, made where it is missing; `key` is a fingerprint and never the API key."""
-    query = select(Account.id).where(Account.key == key)
-    found = session.exec(query).first()
-    if found is not None:
-        return found
-    try:
-        with session.begin_nested():
-            account = Account(key=key)
-            session.add(account)
-            session.flush()
-            return account.id
-    except sa.exc.IntegrityError:
-        # Processes of a new service start at the same moment: another one was first.
-        return session.exec(query).one()
-
-
-def ensure_campaign(session: Session, slug: str, *, rehearsal: bool, now: datetime) -> int:
-    """The campaign's row, made where it is missing."""
-    query = select(Campaign.id).where(Campaign.slug == slug, Campaign.rehearsal == rehearsal)
-    found = session.exec(query).first()
-    if found is not None:
-        return found
-    campaign = Campaign(slug=slug, rehearsal=rehearsal, created_at=now)
-    session.add(campaign)
-    session.flush()
-    return campaign.id
-
-
-def ensure_definition(
-    session: Session, campaign_id: int, *, content_hash: str, source: str, body: str, now: datetime
-) -> int:
-    """This version of the campaign's file, stored once."""
-    query = select(DefinitionRow.id).where(
-        DefinitionRow.campaign_id == campaign_id, DefinitionRow.content_hash == content_hash
-    )
-    found = session.exec(query).first()
-    if found is not None:
-        return found
-    row = DefinitionRow(campaign_id=campaign_id, content_hash=content_hash, source=source, body=body, created_at=now)
-    session.add(row)
-    session.flush()
-    return row.id
-
-
-def definition_body(session: Session, definition_id: int) -> str:
-    """The definition as JSON."""
-    return session.exec(select(DefinitionRow.body).where(DefinitionRow.id == definition_id)).one()
-
-
-def definition_bodies(session: Session, definition_ids: Collection[int]) -> dict[int, str]:
-    """Several definitions as JSON, by id."""
-    query = select(DefinitionRow.id, DefinitionRow.body).where(col(DefinitionRow.id).in_(definition_ids))
-    return dict(session.exec(query).all())
-
-
 def create_run(
     session: Session,
     *,
@@ -305,56 +245,6 @@ def fail_run(session: Session, run_id: int, reason: str, now: datetime) -> bool:
     return True
 
 
-_MOMENT = run_rows.c.starts_at.type
-
-_WAITING = (
-    run_rows.c.account_id == sa.bindparam("b_account"),
-    run_rows.c.state == RunState.SCHEDULED,
-    run_rows.c.planned_at.is_not(None),
-)
-_NEXT_START = sa.select(sa.func.min(run_rows.c.starts_at)).where(*_WAITING)
-_STARTING = sa.select(run_rows.c.definition_id).where(*_WAITING, run_rows.c.starts_at <= sa.bindparam("b_until"))
-"""Built once, as the next one: an idle service asks four times a second."""
-
-
-def next_start(session: Session, account_id: int) -> datetime | None:
-    """When the next planned run of the account is due, or was; None: none waits for its moment."""
-    found: datetime | None = session.connection().execute(_NEXT_START, {"b_account": account_id}).scalar_one()
-    return found
-
-
-def starting_definitions(session: Session, account_id: int, *, until: datetime) -> set[int]:
-    """The definitions of the planned runs that are due by then."""
-    found = session.connection().execute(_STARTING, {"b_account": account_id, "b_until": until})
-    return set(found.scalars())
-
-
-def start_due_runs(
-    session: Session,
-    account_id: int,
-    now: datetime,
-    *,
-    ahead: timedelta = timedelta(0),
-    only: Collection[int] | None = None,
-) -> list[int]:
-    """Start every planned run of the account whose moment has come, or comes within `ahead`; their ids.
-
-    Its texts wait for their own moments all the same.
-    """
-    where = [col(Run.account_id) == account_id, col(Run.starts_at) <= now + ahead, col(Run.planned_at).is_not(None)]
-    if only is not None:
-        where.append(col(Run.id).in_(only))
-    due = move_run(RunState.RUNNING, col(Run.state) == RunState.SCHEDULED, *where, reason="").values(
-        started_at=sa.func.coalesce(
-            col(Run.started_at), sa.case((col(Run.starts_at) > now, col(Run.starts_at)), else_=sa.literal(now, _MOMENT))
-        )
-    )
-    started = list(session.scalars(due.returning(col(Run.id))))
-    for run_id in started:
-        announce(session, "run.started", run_id=run_id, now=now, key=f"run.started:{run_id}")
-    return started
-
-
 def pause_run(session: Session, run_id: int, reason: str, *, now: datetime) -> bool:
     """No new request starts until somebody resumes the run. False: it is not at work."""
     statement = move_run(RunState.PAUSED, col(Run.id) == run_id, reason=reason, resume_to=col(Run.state))
@@ -420,104 +310,8 @@ def in_flight(session: Session, run_id: int) -> list[InFlight]:
     return [InFlight(*row) for row in session.exec(query)]
 
 
-_LEFT_TO_SEND = sa.exists().where(
-    col(Batch.run_id) == col(Run.id),
-    col(Batch.state).in_([BatchState.PLANNED, BatchState.QUEUED, BatchState.SENDING, BatchState.UNKNOWN]),
-)
-
-
-_AT_WORK = sa.select(
-    sa.exists().where(
-        run_rows.c.account_id == sa.bindparam("b_account"),
-        sa.or_(
-            run_rows.c.state == RunState.RUNNING,
-            run_rows.c.state == RunState.SETTLING,
-            sa.and_(run_rows.c.state == RunState.CANCELLED, run_rows.c.finished_at.is_(None)),
-        ),
-    )
-)
-"""Built once: an idle service asks this, and nothing else, fourteen times a second."""
-
-
-def any_at_work(session: Session, account_id: int) -> bool:
-    """Whether a run of the account sends, or waits for what it sent."""
-    return bool(session.connection().execute(_AT_WORK, {"b_account": account_id}).scalar_one())
-
-
-def settleable_runs(session: Session, account_id: int) -> list[int]:
-    """Running runs of the account that have nothing left to send."""
-    query = select(Run.id).where(Run.account_id == account_id, Run.state == RunState.RUNNING, ~_LEFT_TO_SEND)
-    return list(session.exec(query))
-
-
-def settle_run(session: Session, run_id: int, now: datetime) -> bool:
-    """Everything is sent: from now on only receipts are waited for."""
-    lock_run(session, run_id)  # somebody may be opening a batch of it: `resolve`
-    settle = move_run(RunState.SETTLING, col(Run.id) == run_id, col(Run.state) == RunState.RUNNING, ~_LEFT_TO_SEND)
-    return bool(changed(session, settle.values(sent_at=now)))
-
-
-def expire_open(session: Session, run_id: int) -> int:
-    """Following has ended: what no phone reported by now is expired; what a phone sent stays `sent`."""
-    return changed(
-        session,
-        move_recipients(
-            RecipientState.EXPIRED,
-            col(Recipient.run_id) == run_id,
-            col(Recipient.state) == RecipientState.ACCEPTED,
-            col(Recipient.gateway_id).is_not(None),  # without one a person declared it sent
-            reason="no phone had sent it when following ended",
-        ),
-    )
-
-
-def open_receipts(session: Session, run_id: int) -> int:
-    """How many recipients of the run may still get a receipt; whoever was declared sent has no ID to get one by."""
-    return session.exec(
-        select(sa.func.count())
-        .select_from(Recipient)
-        .where(
-            Recipient.run_id == run_id,
-            col(Recipient.state).in_([RecipientState.ACCEPTED, RecipientState.SENT]),
-            col(Recipient.gateway_id).is_not(None),
-        )
-    ).one()
-
-
-def finish_run(session: Session, run_id: int, now: datetime, *, sent_at: datetime | None = None) -> bool:
-    """The run is over: completed, or cancelled and followed to its end. Nothing of it is polled any more.
-
-    `sent_at` is when it had sent everything, as the caller saw it. False: it is not over, or it has sent again since.
-    """
-    guard = [col(Run.id) == run_id]
-    if sent_at is not None:
-        guard.append(col(Run.sent_at) == sent_at)
-    # The run first: a reopened one keeps its polls, and whoever reopens it takes the locks in this order, too.
-    if not changed(session, move_run(RunState.COMPLETED, *guard, finished_at=now)):
-        cancelled = sa.update(Run).where(*guard, col(Run.state) == RunState.CANCELLED, col(Run.finished_at).is_(None))
-        if not changed(session, cancelled.values(finished_at=now)):
-            return False
-    session.execute(sa.update(MessageGroup).where(col(MessageGroup.run_id) == run_id).values(next_poll_at=None))
-    announce(session, "run.completed", run_id=run_id, now=now)
-    return True
-
-
 def unfinished_runs(session: Session, account_id: int) -> list[RunView]:
     """Settling and cancelled runs of the account that are not finished."""
     ending = col(Run.state).in_([RunState.SETTLING, RunState.CANCELLED])
     query = _VIEW.where(ending, col(Run.account_id) == account_id, col(Run.finished_at).is_(None))
     return _views(session, query.order_by(col(Run.id)))
-
-
-def record_event(
-    session: Session,
-    name: str,
-    now: datetime,
-    *,
-    run_id: int | None = None,
-    batch_id: int | None = None,
-    attempt_id: int | None = None,
-    detail: dict[str, Any] | None = None,
-) -> None:
-    """Keep what happened, for whoever asks later."""
-    session.add(Event(at=now, name=name, run_id=run_id, batch_id=batch_id, attempt_id=attempt_id, detail=detail or {}))

@@ -16,7 +16,7 @@ from tests.support.clocks import FakeClock
 from tests.support.queueing import queue_due
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
-from worker.store import receipts, runs, sending
+from worker.store import outcomes, receipts, runs, sending
 from worker.store.receipts import Receipt
 from worker.store.runs import RunView
 
@@ -120,9 +120,9 @@ class InboxWorld:
                 assert work is not None
                 intent = sending.record_intent(session, work, target="", now=now, send_by=timedelta(seconds=30))
                 assert isinstance(intent, sending.Intent)
-                sending.close_attempt(session, intent.attempt_id, outcome="accepted", evidence={}, now=now)
-                placed = [sending.Placed(a.id, next(self.gateway_ids), "g", 1, 0) for a in intent.addressees]
-                sending.record_accepted(session, intent, placed, now=now, first_poll_at=now, retry_at=now)
+                outcomes.close_attempt(session, intent.attempt_id, outcome="accepted", evidence={}, now=now)
+                placed = [outcomes.Placed(a.id, next(self.gateway_ids), "g", 1, 0) for a in intent.addressees]
+                outcomes.record_accepted(session, intent, placed, now=now, first_poll_at=now, retry_at=now)
 
     def deliver(self) -> None:
         """Every text arrives, and the runs come to their end."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 from campaigns.lifecycle import RecipientState, RunState
 from tests.scheduler.inbox.inbox_world import InboxWorld
 from tests.support.queueing import queue_due
-from worker.store import sending
+from worker.store import outcomes, sending
 from worker.store.counts import books
 from worker.store.exports import export_pages
 
@@ -145,8 +145,8 @@ def test_a_reminder_that_was_in_doubt_when_its_date_moved_is_withdrawn_once_it_w
     drop(world, "box", f"{ANNA},2026-12-05 12:00")
     world.pass_time()
     with world.runtime.store.write() as session:
-        sending.release(session, [each.id for each in intent.addressees], "proven not sent")
-        sending.conclude_batch(session, intent.batch_id, retry_at=now + timedelta(minutes=5))
+        outcomes.release(session, [each.id for each in intent.addressees], "proven not sent")
+        outcomes.conclude_batch(session, intent.batch_id, retry_at=now + timedelta(minutes=5))
     world.pass_time(65)
 
     with world.runtime.store.read() as session:

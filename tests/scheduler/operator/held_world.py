@@ -15,7 +15,7 @@ from scheduler.intake import read_file, take_up
 from tests.support.clocks import FakeClock
 from worker.runtime import build_runtime
 from worker.settings import load_settings
-from worker.store import runs, sending
+from worker.store import ending, outcomes, sending, starting
 from worker.store.models import Batch, MessageGroup, Recipient, Run
 
 START: Final = datetime(2025, 12, 1, 9, 0, tzinfo=UTC)
@@ -72,7 +72,7 @@ class HeldWorld:
         path.write_text(text)
         run_id = take_up(self.runtime, read_file(path, self.runtime.settings), source=name).run_id
         with self.store.write() as session:
-            runs.start_due_runs(session, self.runtime.account_id, START + timedelta(days=36_500))
+            starting.start_due_runs(session, self.runtime.account_id, START + timedelta(days=36_500))
         return run_id
 
     def batches(self, run_id: int | None = None) -> list[Batch]:
@@ -116,7 +116,7 @@ class HeldWorld:
         """No answer came that proves anything."""
         now = self.clock.now()
         with self.store.write() as session:
-            sending.mark_unknown(
+            outcomes.mark_unknown(
                 session, intent, outcome="unknown", evidence=evidence, next_check_at=now + SEND_BY, now=now
             )
 
@@ -128,13 +128,13 @@ class HeldWorld:
         now = self.clock.now()
         look = {"at": now.isoformat(), "complete": True, "found": len(found), "control": False}
         evidence = {**TIMED_OUT, "looks": [look], "verdict": outcome}
-        placed = [sending.Placed(ids[n], 500 + ids[n], f"group-{intent.attempt_id}", 1, 0) for n in found]
+        placed = [outcomes.Placed(ids[n], 500 + ids[n], f"group-{intent.attempt_id}", 1, 0) for n in found]
         rest = [id_ for number, id_ in ids.items() if number not in {*held, *found}]
         with self.store.write() as session:
-            sending.close_attempt(session, intent.attempt_id, outcome=outcome, evidence=evidence, now=now)
-            sending.hold_in_doubt(session, [ids[number] for number in held], UNPROVEN)
-            sending.release(session, rest, "not found at the gateway")
-            sending.record_accepted(session, intent, placed, now=now, first_poll_at=now + SEND_BY, retry_at=now)
+            outcomes.close_attempt(session, intent.attempt_id, outcome=outcome, evidence=evidence, now=now)
+            outcomes.hold_in_doubt(session, [ids[number] for number in held], UNPROVEN)
+            outcomes.release(session, rest, "not found at the gateway")
+            outcomes.record_accepted(session, intent, placed, now=now, first_poll_at=now + SEND_BY, retry_at=now)
 
     def hold(self, held: Sequence[str] = NUMBERS, *, found: Sequence[str] = (), outcome: str = "hold") -> None:
         """A request whose outcome nobody can tell."""
@@ -147,15 +147,15 @@ class HeldWorld:
         intent = self.ask(run_id)
         self.lose(intent)
         with self.store.write() as session:
-            sending.close_attempt(session, intent.attempt_id, outcome="hold", evidence=TIMED_OUT, now=self.clock.now())
-            sending.hold_batch(session, intent.batch_id, "nobody can tell whether the gateway sent to the list")
+            outcomes.close_attempt(session, intent.attempt_id, outcome="hold", evidence=TIMED_OUT, now=self.clock.now())
+            outcomes.hold_batch(session, intent.batch_id, "nobody can tell whether the gateway sent to the list")
 
     def end(self) -> None:
         """Nothing is left to send, and following is over."""
         with self.store.write() as session:
-            runs.settle_run(session, self.run_id, self.clock.now())
-            runs.expire_open(session, self.run_id)
-            assert runs.finish_run(session, self.run_id, self.clock.now())
+            ending.settle_run(session, self.run_id, self.clock.now())
+            ending.expire_open(session, self.run_id)
+            assert ending.finish_run(session, self.run_id, self.clock.now())
 
     def states(self) -> dict[str, RecipientState]:
         """The state of each of the three people."""

@@ -9,7 +9,7 @@ from typer.testing import Result
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.scheduler.operator.held_world import LISTED, NUMBERS, HeldWorld
-from worker.store import runs
+from worker.store import ending, runs
 from worker.store.models import Attempt, Event
 
 Cli = Callable[..., Result]
@@ -57,7 +57,7 @@ def test_sent_is_never_sent_again_and_the_run_can_end(cli: Cli, world: HeldWorld
     assert (person.state, person.reason, person.gateway_id) == (P.ACCEPTED, "declared sent by a person", None)
     assert world.batches()[0].state is BatchState.ACCEPTED
     with world.store.read() as session:
-        assert runs.open_receipts(session, world.run_id) == 0
+        assert ending.open_receipts(session, world.run_id) == 0
     world.end()
     assert world.states()[NUMBERS[0]] is P.ACCEPTED  # declared, and no phone's silence expires it
 

@@ -12,7 +12,7 @@ from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.process import PrivateSandbox
-from worker.store import sending
+from worker.store import outcomes
 
 Cli = Callable[..., Result]
 MEMBER = "+393337000001"
@@ -23,10 +23,10 @@ def accept_list(world: HeldWorld, run_id: int) -> None:
     """The list is sent to, and the reply names one person."""
     intent = world.ask(run_id)
     now = world.clock.now()
-    member = sending.Listed(MEMBER, "Our spring sale starts today.", sending.Placed(0, 901, "g", 1, 0))
+    member = outcomes.Listed(MEMBER, "Our spring sale starts today.", outcomes.Placed(0, 901, "g", 1, 0))
     with world.store.write() as session:
-        sending.close_attempt(session, intent.attempt_id, outcome="accepted", evidence={"messages": 1}, now=now)
-        sending.record_list_accepted(session, intent, [member], now=now, first_poll_at=now + SEND_BY)
+        outcomes.close_attempt(session, intent.attempt_id, outcome="accepted", evidence={"messages": 1}, now=now)
+        outcomes.record_list_accepted(session, intent, [member], now=now, first_poll_at=now + SEND_BY)
 
 
 def test_a_decision_about_a_list_is_told_to_each_of_its_people(cli: Cli, world: HeldWorld) -> None:

@@ -1,0 +1,94 @@
+"""The end of a run: everything sent, followed, over."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from campaigns.lifecycle import BatchState, RecipientState, RunState
+from worker.store.models import Batch, MessageGroup, Recipient, Run
+from worker.store.moves import changed, move_recipients, move_run
+from worker.store.notices import announce
+from worker.store.runs import lock_run
+from worker.store.tables import runs as run_rows
+
+_LEFT_TO_SEND = sa.exists().where(
+    col(Batch.run_id) == col(Run.id),
+    col(Batch.state).in_([BatchState.PLANNED, BatchState.QUEUED, BatchState.SENDING, BatchState.UNKNOWN]),
+)
+
+
+_AT_WORK = sa.select(
+    sa.exists().where(
+        run_rows.c.account_id == sa.bindparam("b_account"),
+        sa.or_(
+            run_rows.c.state == RunState.RUNNING,
+            run_rows.c.state == RunState.SETTLING,
+            sa.and_(run_rows.c.state == RunState.CANCELLED, run_rows.c.finished_at.is_(None)),
+        ),
+    )
+)
+"""Built once: an idle service asks this, and nothing else, fourteen times a second."""
+
+
+def any_at_work(session: Session, account_id: int) -> bool:
+    """Whether a run of the account sends, or waits for what it sent."""
+    return bool(session.connection().execute(_AT_WORK, {"b_account": account_id}).scalar_one())
+
+
+def settleable_runs(session: Session, account_id: int) -> list[int]:
+    """Running runs of the account that have nothing left to send."""
+    query = select(Run.id).where(Run.account_id == account_id, Run.state == RunState.RUNNING, ~_LEFT_TO_SEND)
+    return list(session.exec(query))
+
+
+def settle_run(session: Session, run_id: int, now: datetime) -> bool:
+    """Everything is sent: from now on only receipts are waited for."""
+    lock_run(session, run_id)  # somebody may be opening a batch of it: `resolve`
+    settle = move_run(RunState.SETTLING, col(Run.id) == run_id, col(Run.state) == RunState.RUNNING, ~_LEFT_TO_SEND)
+    return bool(changed(session, settle.values(sent_at=now)))
+
+
+def expire_open(session: Session, run_id: int) -> int:
+    """Following has ended: what no phone reported by now is expired; what a phone sent stays `sent`."""
+    return changed(
+        session,
+        move_recipients(
+            RecipientState.EXPIRED,
+            col(Recipient.run_id) == run_id,
+            col(Recipient.state) == RecipientState.ACCEPTED,
+            col(Recipient.gateway_id).is_not(None),  # without one a person declared it sent
+            reason="no phone had sent it when following ended",
+        ),
+    )
+
+
+def open_receipts(session: Session, run_id: int) -> int:
+    """How many recipients of the run may still get a receipt; whoever was declared sent has no ID to get one by."""
+    return session.exec(
+        select(sa.func.count())
+        .select_from(Recipient)
+        .where(
+            Recipient.run_id == run_id,
+            col(Recipient.state).in_([RecipientState.ACCEPTED, RecipientState.SENT]),
+            col(Recipient.gateway_id).is_not(None),
+        )
+    ).one()
+
+
+def finish_run(session: Session, run_id: int, now: datetime, *, sent_at: datetime | None = None) -> bool:
+    """The run is over: completed, or cancelled and followed to its end. Nothing of it is polled any more.
+
+    `sent_at` is when it had sent everything, as the caller saw it. False: it is not over, or it has sent again since.
+    """
+    guard = [col(Run.id) == run_id]
+    if sent_at is not None:
+        guard.append(col(Run.sent_at) == sent_at)
+    # The run first: a reopened one keeps its polls, and whoever reopens it takes the locks in this order, too.
+    if not changed(session, move_run(RunState.COMPLETED, *guard, finished_at=now)):
+        cancelled = sa.update(Run).where(*guard, col(Run.state) == RunState.CANCELLED, col(Run.finished_at).is_(None))
+        if not changed(session, cancelled.values(finished_at=now)):
+            return False
+    session.execute(sa.update(MessageGroup).where(col(MessageGroup.run_id) == run_id).values(next_poll_at=None))
+    announce(session, "run.completed", run_id=run_id, now=now)
+    return True

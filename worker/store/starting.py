@@ -1,0 +1,67 @@
+"""The beginning of a run: which are due, and started."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from campaigns.lifecycle import RunState
+from worker.store.models import Run
+from worker.store.moves import move_run
+from worker.store.notices import announce
+from worker.store.tables import runs as run_rows
+
+_MOMENT = run_rows.c.starts_at.type
+
+
+_WAITING = (
+    run_rows.c.account_id == sa.bindparam("b_account"),
+    run_rows.c.state == RunState.SCHEDULED,
+    run_rows.c.planned_at.is_not(None),
+)
+
+
+_NEXT_START = sa.select(sa.func.min(run_rows.c.starts_at)).where(*_WAITING)
+
+
+_STARTING = sa.select(run_rows.c.definition_id).where(*_WAITING, run_rows.c.starts_at <= sa.bindparam("b_until"))
+"""Built once, as the next one: an idle service asks four times a second."""
+
+
+def next_start(session: Session, account_id: int) -> datetime | None:
+    """When the next planned run of the account is due, or was; None: none waits for its moment."""
+    found: datetime | None = session.connection().execute(_NEXT_START, {"b_account": account_id}).scalar_one()
+    return found
+
+
+def starting_definitions(session: Session, account_id: int, *, until: datetime) -> set[int]:
+    """The definitions of the planned runs that are due by then."""
+    found = session.connection().execute(_STARTING, {"b_account": account_id, "b_until": until})
+    return set(found.scalars())
+
+
+def start_due_runs(
+    session: Session,
+    account_id: int,
+    now: datetime,
+    *,
+    ahead: timedelta = timedelta(0),
+    only: Collection[int] | None = None,
+) -> list[int]:
+    """Start every planned run of the account whose moment has come, or comes within `ahead`; their ids.
+
+    Its texts wait for their own moments all the same.
+    """
+    where = [col(Run.account_id) == account_id, col(Run.starts_at) <= now + ahead, col(Run.planned_at).is_not(None)]
+    if only is not None:
+        where.append(col(Run.id).in_(only))
+    due = move_run(RunState.RUNNING, col(Run.state) == RunState.SCHEDULED, *where, reason="").values(
+        started_at=sa.func.coalesce(
+            col(Run.started_at), sa.case((col(Run.starts_at) > now, col(Run.starts_at)), else_=sa.literal(now, _MOMENT))
+        )
+    )
+    started = list(session.scalars(due.returning(col(Run.id))))
+    for run_id in started:
+        announce(session, "run.started", run_id=run_id, now=now, key=f"run.started:{run_id}")
+    return started
