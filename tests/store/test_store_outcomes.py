@@ -7,7 +7,7 @@ from sqlmodel import select
 
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import AT_ONCE, NOW, SOON, World, people
-from worker.store import accounts, doubts, outcomes, plans, sending
+from worker.store import accounts, doubts, outcomes, plans
 from worker.store.models import Attempt, AttemptState, MessageGroup
 from worker.store.outcomes import Listed, Placed
 from worker.store.sending import Intent
