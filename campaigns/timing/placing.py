@@ -26,12 +26,14 @@ SHORTEST_TURN: Final = timedelta(seconds=1)
 class Departure(NamedTuple):
     """When a text may leave: by the clocks of these zones, from `at` on, and not after `latest` (None: never too late).
 
-    `zones` are names joined by commas; empty for the campaign's own zone.
+    `zones` are names joined by commas; empty for the campaign's own zone. `avoid_device`: it failed on this device, and
+    goes by another one where there is one.
     """
 
     zones: str
     at: datetime
     latest: datetime | None = None
+    avoid_device: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

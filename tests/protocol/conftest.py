@@ -8,6 +8,7 @@ from sqlmodel import SQLModel
 
 from tests.protocol.bench import Bench
 from tests.support.clocks import FakeClock
+from tests.support.servers import PostgresServer
 from worker.store.engine import Store
 from worker.store.migrate import migrate
 
@@ -21,12 +22,34 @@ def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     store.close()
 
 
+@pytest.fixture(scope="session")
+def postgres_store(postgres_server: PostgresServer) -> Iterator[Store]:
+    """The same on PostgreSQL."""
+    postgres_server.start()
+    name = postgres_server.create_database()
+    store = Store(postgres_server.url(name))
+    migrate(store)
+    yield store
+    store.close()
+    postgres_server.drop_database(name)
+
+
 @pytest.fixture
 def bench(tmp_path: Path, sqlite_store: Store, clock: FakeClock) -> Iterator[Bench]:
-    made = Bench(tmp_path, sqlite_store, clock)
+    yield from _bench(tmp_path, sqlite_store, clock)
+
+
+@pytest.fixture(params=["sqlite_store", "postgres_store"])
+def bench_on_both(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[Bench]:
+    """A bench on each database in turn, for what their SQL could tell apart."""
+    yield from _bench(tmp_path, request.getfixturevalue(request.param), clock)
+
+
+def _bench(folder: Path, store: Store, clock: FakeClock) -> Iterator[Bench]:
+    made = Bench(folder, store, clock)
     yield made
     made.close()
-    with sqlite_store.write() as session:
+    with store.write() as session:
         for table in reversed(SQLModel.metadata.sorted_tables):
             session.execute(table.delete())
 

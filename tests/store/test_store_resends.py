@@ -111,12 +111,28 @@ def test_it_is_the_same_text_the_same_variant_and_the_same_clocks(world: World, 
         ("Hi 1", "b", "p.csv", 3),
         ("Hi 2", "a", "p.csv", 4),
     ]
-    (batch,) = world.batches(again)
+    batch = world.batches(again)[0]
     assert (world.batch(batch).zones, world.batch(batch).latest) == ("Europe/Rome", None)
     with world.store.read() as session:
         view, root = runs.run_view(session, again), runs.run_view(session, run_id)
     assert (view.parent_id, view.moment, view.definition_id) == (run_id, "resend-1", root.definition_id)
     assert view.plan_summary["counts"] == {"pending": 3}
+
+
+def test_who_failed_on_one_device_shares_no_request_with_who_failed_on_another(world: World, run_id: int) -> None:
+    put(world, run_id, [0, 4], state=S.FAILED, result_code=NO_SERVICE, device=1)
+    put(world, run_id, [1, 5], state=S.FAILED, result_code=NO_SERVICE, device=2)
+    put(world, run_id, [2], device=None)  # the gateway itself left it out
+
+    again = resend(world, run_id)
+
+    assert again is not None
+    people: dict[int | None, set[str]] = {}
+    for row in world.recipients(again):
+        assert row.batch_id is not None
+        people.setdefault(world.batch(row.batch_id).avoid_device, set()).add(row.number)
+    assert people == {1: {number(0), number(4)}, 2: {number(1), number(5)}, None: {number(2)}}
+    assert len(world.batches(again)) == 3
 
 
 def test_the_campaigns_run_stays_its_run(world: World, run_id: int) -> None:

@@ -124,6 +124,7 @@ def insert_batches(session: Session, run_id: int, made: Collection[NewBatch]) ->
             "zones": batch.departure.zones,
             "moment": batch.departure.at,
             "latest": batch.departure.latest,
+            "avoid_device": batch.departure.avoid_device,
             "not_before": batch.departure.at,
             "recipients": batch.recipients,
             "segments": batch.segments,

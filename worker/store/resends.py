@@ -122,7 +122,8 @@ def create_resend(
     """A planned run with everybody whose last text failed and was proven not sent; None: there is nobody.
 
     In one transaction, under the root's lock: whoever asks at the same time finds these people pending, and a process
-    that is killed leaves all of it or nothing. Same text, same variant; who opted out meanwhile is `suppressed`.
+    that is killed leaves all of it or nothing. Same text, same variant, another device where there is one; who opted
+    out meanwhile is `suppressed`.
     """
     lock_run(session, root.id)
     query = sa.select(col(Recipient.id)).where(*_last_failed(session, root.id), _proven()).order_by(col(Recipient.id))
@@ -173,18 +174,19 @@ def _again(session: Session, ids: Sequence[int], suppressed: Suppressed, now: da
     """The rows with these ids as they are planned again."""
     columns: tuple[Any, ...] = (
         col(Recipient.number), col(Recipient.source), col(Recipient.line), col(Recipient.text),
-        col(Recipient.segments), col(Recipient.variant), col(Recipient.slot), col(Batch.zones),
+        col(Recipient.segments), col(Recipient.variant), col(Recipient.slot), col(Recipient.device),
+        col(Batch.zones),
     )  # fmt: skip
     for part in in_parts(ids):
         query = sa.select(*columns).outerjoin(Batch, col(Batch.id) == col(Recipient.batch_id))
         rows = session.execute(query.where(col(Recipient.id).in_(part)).order_by(col(Recipient.id))).all()
         opted_out = suppressed([row[0] for row in rows])
-        for number, source, line, text, segments, variant, slot, zones in rows:
+        for number, source, line, text, segments, variant, slot, device, zones in rows:
             if number in opted_out:
                 state = RecipientState.SUPPRESSED
                 yield PlannedRecipient(number, 0, source, line, state, hot.OPTED_OUT, variant=variant, slot=slot)
             else:
-                state, departure = RecipientState.PENDING, Departure(zones or "", now)
+                state, departure = RecipientState.PENDING, Departure(zones or "", now, avoid_device=device)
                 yield PlannedRecipient(
                     number, 0, source, line, state, "", text, segments, departure, variant=variant, slot=slot
                 )
