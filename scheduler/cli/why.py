@@ -37,7 +37,7 @@ def why(
     from worker.settings import load_settings
 
     settings = load_settings()
-    wanted = _as_written(number, settings)
+    wanted, problem = _as_written(number, settings)
     with existing_store(settings) as store:
         story = NO_STORY if store is None else tell(store, wanted, now=SystemClock().now())
     entries, replies, chapters = story.opt_outs, story.replies, story.chapters
@@ -54,7 +54,7 @@ def why(
     is_in_doubt = any(chapter.row.state is RecipientState.IN_DOUBT for chapter in chapters)
     told = list(opt_out_lines(entries, replies, settings.zone, is_in_doubt=is_in_doubt))
     if not chapters and not told:
-        say(f"{wanted[0]} is in no campaign")
+        say(f"{wanted[0]} is in no campaign{problem}")
         return
     say(wanted[0])
     for line in told:
@@ -65,11 +65,14 @@ def why(
             say(line)
 
 
-def _as_written(number: str, settings: "Settings") -> list[str]:
-    """The forms that rows may have it in: the normal one, if it is a number, and what was typed: an invalid row's."""
+def _as_written(number: str, settings: "Settings") -> tuple[list[str], str]:
+    """The forms that rows may have it in: the normal one, if it is a number, and what was typed: an invalid row's.
+
+    And what is wrong with it as a number, for whoever is not found by it.
+    """
     from campaigns.numbers import InvalidNumber, Normaliser
 
     try:
-        return list(dict.fromkeys([Normaliser(settings.region).normalise(number), number]))
-    except InvalidNumber:
-        return [number]
+        return list(dict.fromkeys([Normaliser(settings.region).normalise(number), number])), ""
+    except InvalidNumber as error:
+        return [number], f", as it stands; as a number it cannot be read ({error.reason}): write it as +39 333 123 4567"
