@@ -20,7 +20,7 @@ from worker.gateway import Aborted, GatewayClient, GatewayError, OutgoingMessage
 from worker.limits import Limits, Route, routes
 from worker.logs import get_logger
 from worker.marker import Marker
-from worker.outcomes import RECORD_AGAIN, RECORD_WITHIN, Outcomes
+from worker.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes
 from worker.settings import Settings
 from worker.store import capping, grants, outcomes, queue, sending
 from worker.store.engine import Store, is_away
@@ -33,9 +33,6 @@ SLEEP_AT_MOST: Final = timedelta(seconds=0.5)
 NAP: Final = queue.LEAD
 """A wait up to this is always slept. Of those who wait longer only half of the threads: slow campaigns, each with a job
 that sleeps, would take all threads from a fast one."""
-
-COLLISION_PAUSE: Final = timedelta(seconds=2)
-"""How long people wait whose number is in doubt in another request."""
 
 THROTTLE_PAUSE: Final = timedelta(seconds=2)
 """How long a batch waits when the throttle cannot be asked: it fails closed."""
@@ -153,7 +150,9 @@ class Dispatcher:
             work = found
         slot = self._take_slot(work, definition)
         if isinstance(slot, Wait):
-            return self._wait_for_budget(work, slot) if slot.is_spent else self._snooze_for_slot(batch_id, slot)
+            return (
+                self._wait_for_budget(work, slot) if slot.is_spent else self._snooze(batch_id, slot.duration, THROTTLED)
+            )
         # From before the intent: a machine that is suspended while the commit is under way must not gain time by it.
         deadline = self._clock.elapsed_seconds() + self._settings.send_by_seconds
         intent = self._promise(work, slot, cap)
@@ -300,9 +299,6 @@ class Dispatcher:
         self._outcomes.record_reply(intent, reply, text=definition.message, sent_from=scheduled)
         log.info("batch.accepted", messages=len(reply.messages), left_out=len(reply.missing))
         return Dispatched.ACCEPTED
-
-    def _snooze_for_slot(self, batch_id: int, wait: Wait) -> Dispatched:
-        return self._snooze(batch_id, wait.duration, THROTTLED)
 
     def _wait_for_budget(self, work: sending.Work, wait: Wait) -> Dispatched:
         until = self._clock.now() + wait.duration
