@@ -231,7 +231,7 @@ def store_plan(
         placed = placer.everybody()
         made = plans.list_batch(list_id, segments, placed, now=now)
         if placed.departure is not None and placed.state is RecipientState.PENDING:
-            agenda.add_batch(placed.departure, 0, segments)
+            agenda.add_batch(0, placed.departure, 0, segments)
         with store.write("plan_list") as session:
             plans.insert_batches(session, run_id, [made])
     return agenda

@@ -47,7 +47,6 @@ class Agenda:
         self.zone: ZoneInfo = schedule.zone
         self._schedule = schedule
         self._lines: dict[str, Line] = {}
-        self._ordinals = 0
 
     def add(self, chunk: Iterable[Placed]) -> None:
         """Take up the requests of a chunk as `into_batches` gives it: all of them are whole."""
@@ -60,20 +59,19 @@ class Agenda:
                 known = found[ordinal] = row.departure, [0, 0]
             known[1][0] += 1
             known[1][1] += row.segments
-        for departure, (people, segments) in found.values():
-            self.add_batch(departure, people, segments)
+        for ordinal, (departure, (people, segments)) in found.items():
+            self.add_batch(ordinal, departure, people, segments)
 
-    def add_batch(self, departure: Departure, people: int, segments: int) -> None:
-        """Take up one request; they go in the order in which they come."""
+    def add_batch(self, ordinal: int, departure: Departure, people: int, segments: int) -> None:
+        """Take up one request; they go in the order of their ordinals, and phones take turns by them."""
         line = self._lines.get(departure.zones)
         if line is None:
             line = self._lines[departure.zones] = Line(departure.zones, hours_of(self._schedule, departure.zones))
         line.at.append(to_us(departure.at))
         line.latest.append(to_us(departure.latest) if departure.latest else NEVER_US)
-        line.ordinals.append(self._ordinals)
+        line.ordinals.append(ordinal)
         line.people.append(people)
         line.segments.append(segments)
-        self._ordinals += 1
 
     def lines(self) -> list["Line"]:
         """The requests by their clocks, each line in the order of its moments."""

@@ -91,13 +91,14 @@ class Gates:
         self._ways = [[*common, *_limits(phone)] for phone in phones or [Gate()]]
         self._shared = frozenset(map(id, common))
 
-    def next_way(self, cost: int, at_us: int) -> Way:
-        """The phone that can take it first."""
-        ways = (_way(limits, cost, at_us) for limits in self._ways)
-        first = next(ways)
+    def next_way(self, cost: int, at_us: int, *, turn: int) -> Way:
+        """The phone that can take it first; of several it is that whose turn it is, or the next one after it."""
+        turn %= len(self._ways)
+        first = _way(self._ways[turn], cost, at_us)
         if first.at_us == at_us or len(self._ways) == 1:
             return first
-        return min((first, *ways), key=lambda way: way.at_us)
+        others = (_way(limits, cost, at_us) for limits in [*self._ways[turn + 1 :], *self._ways[:turn]])
+        return min((first, *others), key=lambda way: way.at_us)
 
     def is_of_phone(self, limit: Limit) -> bool:
         """Whether it is the limit of one of several phones."""

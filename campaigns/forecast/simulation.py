@@ -90,12 +90,12 @@ class _Simulation:
         horizon_us = self._first_us + HORIZON // MICROSECOND
         heap = self._heap()
         while heap:
-            since_us, _, index = heap[0]
+            since_us, ordinal, index = heap[0]
             line = self._lines[index]
             place = line.next
             cost = line.segments[place]
             start_us = max(since_us, self._now_us)
-            way = self._gates.next_way(cost, start_us)
+            way = self._gates.next_way(cost, start_us, turn=ordinal)
             latest_us = line.latest[place]
             if way.at_us > horizon_us:
                 break

@@ -91,7 +91,7 @@ def preview(
     if list_of(definition) is not None:
         requests, placed = 1, placer.everybody()  # one request; the gateway knows for how many
         if placed.departure is not None and placed.state is RecipientState.PENDING:
-            agenda.add_batch(placed.departure, 0, segmentation(definition.message).segments)
+            agenda.add_batch(0, placed.departure, 0, segmentation(definition.message).segments)
     shared, phones = gates(Ceilings.from_settings(settings), settings.zone, definition)
     return Preview(
         definition,

@@ -34,9 +34,10 @@ def add(
 ) -> None:
     """People with one segment each, in requests of `size`, who may leave from `at` on."""
     departure = Departure(zones, at, at + latest if latest else None)
-    for first in range(0, people, size):
+    before = sum(len(line.at) for line in to.lines())
+    for ordinal, first in enumerate(range(0, people, size), before):
         count = min(size, people - first)
-        to.add_batch(departure, count, count)
+        to.add_batch(ordinal, departure, count, count)
 
 
 def first_open(window: dict[str, Any] | None, zone: ZoneInfo, start: datetime) -> datetime:
@@ -242,6 +243,20 @@ def test_phones_share_the_work_and_each_keeps_its_own_limits() -> None:
     assert [day.texts for day in seen.days] == [120, 30]
     assert seen.last_send_at == datetime(2026, 11, 30, 23, tzinfo=UTC) + 14 * timedelta(seconds=2)
     assert seen.limited_by == "60 a day on each phone"
+
+
+def test_phones_take_turns_so_that_a_dear_text_may_find_room_on_none() -> None:
+    # given three phones with two segments a day each, and a text of two segments behind three of one
+    phone = Gate(budgets=(Allowance(2, day_of, ROME),))
+    made = agenda()
+    for ordinal, segments in enumerate([1, 1, 1, 2, 1]):
+        made.add_batch(ordinal, Departure("", MONDAY, None), 1, segments)
+
+    seen = forecast(made, Gate(), [phone, phone, phone])
+
+    # then each phone has one left on the first day, and the budgets count as spent for whoever comes later, too
+    assert seen is not None
+    assert [day.segments for day in seen.days] == [3, 3]
 
 
 def test_requests_that_do_not_fill_a_window_exactly_leave_room_in_it() -> None:

@@ -29,6 +29,36 @@ def test_every_text_leaves_at_its_time_within_its_limits_and_as_it_was_forecast(
     assert problems_of(scenario, sqlite_store) == []
 
 
+TAKING_TURNS = Scenario(
+    now=datetime(2026, 6, 10, 14, 30, tzinfo=UTC),
+    zone="Africa/Casablanca",
+    is_local=True,
+    start=None,
+    window=None,
+    spread=timedelta(hours=3),
+    within=timedelta(hours=2),
+    holds=False,
+    rate=(5, 3600),
+    daily=9,
+    batch_size=2,
+    people=tuple(
+        Person(number, zone, is_long=number == 3)
+        for number, zone in enumerate(
+            ["Pacific/Chatham", "America/Santiago", "Africa/Casablanca", "Australia/Lord_Howe", "America/New_York"]
+        )
+    ),
+    phones=3,
+    phone_rate=30,
+    phone_daily=2,
+)
+"""By turns the first three go by a phone each. Each has room for one segment then: the fourth, of two, fits nowhere
+today, the fifth waits behind it, and tomorrow is too late for both. The forecast said that all five would go."""
+
+
+def test_phones_that_take_turns_are_forecast_by_their_turns(sqlite_store: Store) -> None:
+    assert problems_of(TAKING_TURNS, sqlite_store) == []
+
+
 MORNINGS = Scenario(
     now=datetime(2026, 3, 28, 6, 0, tzinfo=UTC),
     zone="Europe/Rome",
