@@ -9,6 +9,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from campaigns.answering import HELP_ANSWERS
 from campaigns.audience import AudienceProblem, open_source
 from campaigns.definition.document import Data, Document, KeyPath, Place
 from campaigns.definition.models import Definition
@@ -49,6 +50,7 @@ class _Check:
         self.excluded = tuple(_valid_sources(document, "exclude", TypeAdapter(FileSource)))
 
     def problems(self) -> Iterator[Problem]:
+        yield from self._reserved()
         texts: list[_Text] = []
         for path, message in self._messages():
             try:
@@ -80,6 +82,13 @@ class _Check:
         for path, source in self.excluded:
             if isinstance(source, FileSource) and (problem := self._open(path, source)[2]):
                 yield problem
+
+    def _reserved(self) -> Iterator[Problem]:
+        path = ("campaign",)
+        name = self.document.value(path)
+        if isinstance(name, str) and name.strip() == HELP_ANSWERS:
+            problem = f"is {HELP_ANSWERS}: by this name the answers to people who write HELP are sent"
+            yield self.document.value_place(path).problem(path, problem, "choose another name")
 
     def _messages(self) -> Iterator[tuple[KeyPath, str]]:
         """Every text of the file that is one."""

@@ -12,6 +12,7 @@ from sqlmodel import Session
 from campaigns.matching import same_number
 from campaigns.numbers import InvalidNumber, Normaliser, mask
 from campaigns.optout import Meaning, Meanings
+from scheduler.answering import answer_help
 from scheduler.report import utc
 from worker.gateway import Message, MessageStatus
 from worker.logs import get_logger
@@ -27,12 +28,19 @@ _INTERNATIONAL: Final = re.compile(r"\+?[1-9][0-9 .()/-]{7,24}")
 
 
 def take_in(
-    store: Store, settings: Settings, account_id: int, messages: Collection[Message], *, came_by: str, now: datetime
+    store: Store,
+    settings: Settings,
+    account_id: int,
+    messages: Collection[Message],
+    *,
+    came_by: str,
+    rehearsal: bool,
+    now: datetime,
 ) -> Counter[Meaning]:
     """Store replies that are not stored yet, and act on them; how many of each meaning.
 
-    `came_by` is `poll` or `webhook`. Only messages of status Received count. What is stored already changes nothing, so
-    a call may be repeated, replayed, or overtaken by another one.
+    `came_by` is `poll` or `webhook`; `rehearsal`: the account is a sandbox's. Only messages of status Received count.
+    What is stored already changes nothing, so a call may be repeated, replayed, or overtaken by another one.
     """
     received = {message.id: message for message in messages if message.status is MessageStatus.RECEIVED}
     with store.read() as session:
@@ -44,6 +52,7 @@ def take_in(
     with store.write("replies") as session:
         stored = inbound.store_replies(session, account_id, replies, came_by=came_by, now=now)
         _act(session, account_id, stored, now)
+        answer_help(session, settings, account_id, stored, rehearsal=rehearsal, now=now)
         _tell(session, stored, settings.reply_webhook.get_secret_value(), now)
     for answer in stored:
         if answer.meaning in {Meaning.STOP, Meaning.START}:

@@ -13,7 +13,7 @@ from sqlmodel import Session
 from campaigns.audience import AudienceProblem
 from campaigns.batching import into_batches
 from campaigns.definition import Definition
-from campaigns.lifecycle import RecipientState, RunState
+from campaigns.lifecycle import RecipientState
 from campaigns.planning import Plan, PlannedRecipient, read_through
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.reminders import plan_reminders
@@ -161,21 +161,16 @@ class _Planner:
         reminders.show_again(session, [found.id])
 
     def _new_day(self, session: Session, day: date) -> reminders.DayRun:
-        is_paused = reminders.is_paused_by_hand(session, self._campaign_id)
-        run_id = runs.create_run(
+        return reminders.new_day(
             session,
-            campaign_id=self._campaign_id,
+            self._campaign_id,
+            day,
             account_id=self._runtime.account_id,
             definition_id=self._definition_id,
-            starts_at=self._now,
             follow_seconds=self._definition.follow.until.total_seconds(),
             kind=self._definition.kind,
             now=self._now,
-            moment=day.isoformat(),
         )
-        if is_paused:
-            runs.pause_run(session, run_id, runs.PAUSED_BY_HAND, now=self._now)
-        return reminders.DayRun(run_id, RunState.SCHEDULED, 0)
 
     def _finish(self, plan: Plan) -> None:
         """The days have a whole plan, also those that an interrupted process has begun."""

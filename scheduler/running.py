@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
+from campaigns.answering import HELP_ANSWERS
 from campaigns.approval import command
 from campaigns.clock import SystemClock
 from campaigns.definition import Definition
@@ -273,7 +274,7 @@ def _stopped_by(progress: Sequence[Progress]) -> str:
 
 
 def look(runtime: Runtime) -> tuple[Progress, ...]:
-    """How far every run of this process is."""
+    """How far every run of this process is; without the answers to HELP, which nobody waits for."""
     with runtime.store.read() as session:
         account = accounts.account_view(session, runtime.account_id)
         views = [runs.run_view(session, run_id) for run_id in sorted(runtime.only_runs or ())]
@@ -286,6 +287,7 @@ def look(runtime: Runtime) -> tuple[Progress, ...]:
                 awaits=awaited(run, runtime.definitions.get(run.definition_id)),
             )
             for run in views
+            if run.campaign != HELP_ANSWERS
         )
 
 

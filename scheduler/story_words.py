@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from campaigns.answering import HELP_ANSWERS
 from campaigns.definition import Schedule
 from campaigns.lifecycle import NEVER_SENT, BatchState, RecipientState, RunState
 from campaigns.replanning import slot_words
@@ -132,6 +133,8 @@ def cause(chapter: Chapter, zone: ZoneInfo) -> str:
 
 def _planned(row: Appearance, zone: ZoneInfo) -> str:
     where = f"row {row.line} of {row.source}"
+    if row.campaign == HELP_ANSWERS:
+        where = f"the answer to their HELP, {row.source}"
     if row.list_id is not None:
         where = f"everybody on contact list {row.list_id} of the gateway"
     when = f", {shown_time(row.planned_at, zone)}" if row.planned_at else ""

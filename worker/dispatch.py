@@ -183,7 +183,7 @@ class Dispatcher:
         avoided = set(self._ceilings.current().stuck)
         if work.avoid_device is not None:
             avoided.add(work.avoid_device)
-        ways = routes(definition, first=work.ordinal, without=avoided)
+        ways = routes(definition, first=work.ordinal, without=avoided, only=work.target)
         slept = timedelta(0)
         while True:
             waits = []

@@ -36,14 +36,16 @@ class Route:
     level_key: str
 
 
-def routes(definition: Definition, *, first: int, without: Collection[int] = ()) -> list[Route]:
+def routes(definition: Definition, *, first: int, without: Collection[int] = (), only: str = "") -> list[Route]:
     """The ways a batch of this campaign can go, the preferred one first: devices take turns, from number `first` on.
 
-    The devices in `without` are left out as long as there is another one.
+    The devices in `without` are left out as long as there is another one. `only`: the one device or SIM of this batch.
 
     With `mode: specified` every batch goes to one device or SIM, so that its limit is ours to keep. `random` and the
     modes over all devices leave the choice to the gateway: those requests share one level, as if of one device.
     """
+    if only and int(only.partition("|")[0]) not in without:
+        return [Route((only,), only)]
     devices = definition.devices
     targets = [str(target) for target in devices.use if target.device not in without]
     targets = targets or [str(target) for target in devices.use]

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from tzlocal import get_localzone_name
 
+from campaigns.answering import checked_answer
 from campaigns.definition import Rate
 from campaigns.definition.rates import parse_rate
 
@@ -75,6 +76,9 @@ def _words(value: Any) -> Any:
 
 
 StopWords = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+
+
+HelpAnswer = Annotated[str, AfterValidator(checked_answer)]
 
 
 def _email_addresses(value: Any) -> Any:
@@ -168,6 +172,7 @@ class Settings(BaseSettings):
     stop_words: StopWords = Field(
         default=(), description="more words that opt out when they are a whole reply: `R,TD1`"
     )
+    help_answer: HelpAnswer = Field(default="", description="the text that whoever replies HELP gets; empty: none")
     report_webhook: SecretStr = Field(
         default=SecretStr(""), description="an address that is told how campaigns go whose file names none"
     )

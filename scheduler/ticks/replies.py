@@ -13,6 +13,7 @@ from worker.gateway import GatewayError, MessageStatus
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import inbound
+from worker.store.answers import unfinished_answers
 
 OVERLAP: Final = timedelta(minutes=10)
 """How late a row may show up after its date, and how far the gateway's clock may be away from ours."""
@@ -46,6 +47,9 @@ def replies(runtime: Runtime, now: datetime) -> dict[str, int]:
     if goes_back:
         start = min(start, now - LOOK_BACK)
     reads, stored, is_whole = _read(runtime, start, now, goes_back=goes_back)
+    if runtime.only_runs is not None:  # whoever reads the questions sends the answers
+        with runtime.store.read() as session:
+            runtime.only_runs.update(unfinished_answers(session, rehearsal=runtime.rehearsal))
     if is_whole and goes_back:
         runtime.next_looks[_NEXT_BACK] = at + LOOK_BACK_AGAIN.total_seconds()
     return {"reads": reads, "replies": stored}
@@ -62,7 +66,13 @@ def _read(runtime: Runtime, start: datetime, now: datetime, *, goes_back: bool) 
             get_logger().warning("replies.read_failed", problem=str(error))
             return reads, stored, False
         stored += take_in(
-            runtime.store, runtime.settings, runtime.account_id, messages, came_by="poll", now=now
+            runtime.store,
+            runtime.settings,
+            runtime.account_id,
+            messages,
+            came_by="poll",
+            rehearsal=runtime.rehearsal,
+            now=now,
         ).total()
         _remember(runtime, min(end, now), has_news=goes_back or stored > 0)
     return reads, stored, True

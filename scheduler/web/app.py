@@ -33,7 +33,15 @@ def make_app(runtime: Runtime, key: SecretStr | None = None, *, body_seconds: fl
 
     def take(messages: Sequence[Message]) -> None:
         now = runtime.clock.now()
-        take_in(runtime.store, runtime.settings, runtime.account_id, messages, came_by="webhook", now=now)
+        take_in(
+            runtime.store,
+            runtime.settings,
+            runtime.account_id,
+            messages,
+            came_by="webhook",
+            rehearsal=runtime.rehearsal,
+            now=now,
+        )
 
     def keys() -> list[SecretStr]:
         return [key or runtime.settings.key(), *runtime.settings.further_webhook_keys()]

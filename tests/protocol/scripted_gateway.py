@@ -160,9 +160,10 @@ class ScriptedGateway(httpx.BaseTransport):
         self.stored += new
         return new
 
-    def receive(self, number: str, text: str, *, ago: timedelta = timedelta(0)) -> Stored:
+    def receive(self, number: str, text: str, *, ago: timedelta = timedelta(0), device: str = "1") -> Stored:
         """Somebody writes to a phone; `ago`: the phone was offline since, and brings it only now."""
-        message = Stored(1_001 + len(self.stored), number, text, None, self.clock.now() - ago, RECEIVED)
+        id_, at = 1_001 + len(self.stored), self.clock.now() - ago
+        message = Stored(id_, number, text, None, at, RECEIVED, device=device)
         self.stored.append(message)
         return message
 

@@ -57,6 +57,7 @@ LOAD_WORK: Final = (
         batches.c.moment,
         batches.c.latest,
         batches.c.avoid_device,
+        batches.c.target,
         runs.c.parent_id,
     )
     .join(runs, runs.c.id == batches.c.run_id)

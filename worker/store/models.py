@@ -181,6 +181,7 @@ class Batch(SQLModel, table=True):
     segments: int
     list_id: int | None = None  # a contact list kept by the gateway: its recipients are known from the reply
     avoid_device: int | None = None  # a text that failed there is tried on another one, where there is one
+    target: str = Field(default="", max_length=20)  # the device or SIM that it goes by; empty: its campaign says
     reason: str = ""
 
 

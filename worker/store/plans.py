@@ -1,6 +1,6 @@
 """Writing a plan: recipients and batches, a chunk per transaction."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -42,6 +42,7 @@ class NewBatch:
     recipients: int = 0
     segments: int = 0
     list_id: int | None = None
+    target: str = ""
     state: BatchState = BatchState.PLANNED
     reason: str = ""
 
@@ -60,10 +61,17 @@ def list_batch(list_id: int, segments: int, placement: Placement, *, now: dateti
     return NewBatch(0, departure, segments=segments, list_id=list_id, state=state, reason=placement.reason)
 
 
-def insert_chunk(session: Session, run_id: int, rows: Sequence[tuple[PlannedRecipient, int | None]]) -> None:
+def insert_chunk(
+    session: Session,
+    run_id: int,
+    rows: Sequence[tuple[PlannedRecipient, int | None]],
+    *,
+    targets: Mapping[int, str] | None = None,
+) -> None:
     """Insert planned recipients, each with the ordinal of its batch (None: never sent), and those batches.
 
-    The rows of one batch are all in one chunk. Raises ValueError for one with a batch that has no departure.
+    The rows of one batch are all in one chunk. `targets`: by ordinal the one device or SIM of a batch. Raises
+    ValueError for one with a batch that has no departure.
     """
     found: dict[int, NewBatch] = {}
     for planned, ordinal in rows:
@@ -74,7 +82,10 @@ def insert_chunk(session: Session, run_id: int, rows: Sequence[tuple[PlannedReci
             if planned.departure is None:
                 raise ValueError("a recipient with a batch was not placed in time: plan with a placer")
             state = _BATCH_STATES[planned.state]
-            batch = found[ordinal] = NewBatch(ordinal, planned.departure, state=state, reason=planned.reason)
+            target = targets.get(ordinal, "") if targets else ""
+            batch = found[ordinal] = NewBatch(
+                ordinal, planned.departure, target=target, state=state, reason=planned.reason
+            )
         batch.recipients += 1
         batch.segments += planned.segments
     ids = insert_batches(session, run_id, found.values())
@@ -129,6 +140,7 @@ def insert_batches(session: Session, run_id: int, made: Collection[NewBatch]) ->
             "recipients": batch.recipients,
             "segments": batch.segments,
             "list_id": batch.list_id,
+            "target": batch.target,
             "reason": batch.reason,
         }
         for batch in made

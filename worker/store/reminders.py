@@ -16,7 +16,7 @@ from worker.store.models import Campaign, InboxFile, Run
 from worker.store.moves import changed, move_batch, move_recipients
 from worker.store.plans import next_ordinal
 from worker.store.repetitions import moment_of
-from worker.store.runs import ONCE, PAUSED_BY_HAND, finish_plan, lock_run
+from worker.store.runs import ONCE, PAUSED_BY_HAND, create_run, finish_plan, lock_run, pause_run
 from worker.store.tables import batches, recipients, runs
 
 DAY_LENGTH: Final = len("2026-12-05")
@@ -115,8 +115,36 @@ def find_day(session: Session, campaign_id: int, day: date) -> DayRun | None:
     return DayRun(run_id, RunState(state), next_ordinal(session, run_id))
 
 
-def is_paused_by_hand(session: Session, campaign_id: int) -> bool:
-    """Whether somebody has paused the campaign: its new runs are, too."""
+def new_day(
+    session: Session,
+    campaign_id: int,
+    day: date,
+    *,
+    account_id: int,
+    definition_id: int,
+    follow_seconds: float,
+    kind: str,
+    now: datetime,
+) -> DayRun:
+    """A run for this day, still without a plan; paused, where somebody has paused the campaign."""
+    is_paused = _is_paused_by_hand(session, campaign_id)
+    run_id = create_run(
+        session,
+        campaign_id=campaign_id,
+        account_id=account_id,
+        definition_id=definition_id,
+        starts_at=now,
+        follow_seconds=follow_seconds,
+        kind=kind,
+        now=now,
+        moment=day.isoformat(),
+    )
+    if is_paused:
+        pause_run(session, run_id, PAUSED_BY_HAND, now=now)
+    return DayRun(run_id, RunState.SCHEDULED, 0)
+
+
+def _is_paused_by_hand(session: Session, campaign_id: int) -> bool:
     paused = (Run.campaign_id == campaign_id, Run.state == RunState.PAUSED, Run.reason == PAUSED_BY_HAND)
     return session.exec(select(Run.id).where(*paused).limit(1)).first() is not None
 

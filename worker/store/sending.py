@@ -24,7 +24,8 @@ from worker.store.tables import batches
 class Work:
     """A batch that could be sent now: by the clocks of `zones` (empty: the campaign's), from `moment` to `latest`.
 
-    Its people's texts failed on `avoid_device`: another one is tried where there is one.
+    Its people's texts failed on `avoid_device`: another one is tried where there is one. `target` is the one device or
+    SIM that it goes by; empty: any of its campaign's.
     """
 
     batch_id: int
@@ -40,6 +41,7 @@ class Work:
     moment: datetime
     latest: datetime | None
     avoid_device: int | None
+    target: str
     parent_id: int | None  # the run whose failed texts it sends again
 
 

@@ -27,6 +27,7 @@ def branch_off(session: Session, batch_id: int, recipient_ids: Sequence[int], *,
         recipients=len(recipient_ids),
         segments=0,
         avoid_device=old.avoid_device,
+        target=old.target,
         reason=reason,
     )
     session.add(new)

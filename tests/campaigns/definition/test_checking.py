@@ -194,3 +194,10 @@ def test_no_problem_shows_a_number_or_a_text(folder: Path) -> None:
 
     assert "3331234567" not in shown
     assert "secret" not in shown
+
+
+def test_the_name_of_the_answers_to_help_is_taken(folder: Path) -> None:
+    problems = problems_of(folder, "campaign: help-answers\nmessage: Hi\naudience: {file: people.csv}\n")
+
+    told = "is help-answers: by this name the answers to people who write HELP are sent (choose another name)"
+    assert problems == [f"1:11: campaign: {told}"]

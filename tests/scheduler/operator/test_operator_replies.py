@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import col, select
 
+from campaigns.answering import HELP_ANSWERS
 from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
 from scheduler.inbound import take_in
@@ -16,13 +17,13 @@ from tests.store.store_world import NOW, World, people
 from tests.support.servers import PostgresServer
 from worker.gateway import Message, MessageStatus
 from worker.settings import Settings
-from worker.store import inbound, sending, suppressions
+from worker.store import inbound, runs, sending, suppressions
 from worker.store.engine import Store
 from worker.store.migrate import migrate
 from worker.store.models import Notice
 from worker.store.suppressions import Entry
 
-SETTINGS = Settings(timezone="UTC", reply_webhook="https://example.org/replies")
+SETTINGS = Settings(timezone="UTC", reply_webhook="https://example.org/replies", help_answer="Call 555 0100")
 ANNA, BEN = "+393330000000", "+393330000001"
 
 
@@ -49,7 +50,7 @@ def message(id_: int, number: str, text: str, *, at: datetime = NOW, status: str
 
 
 def take(world: World, *messages: Message, came_by: str = "webhook") -> dict[Meaning, int]:
-    return take_in(world.store, SETTINGS, world.account_id, messages, came_by=came_by, now=NOW)
+    return take_in(world.store, SETTINGS, world.account_id, messages, came_by=came_by, rehearsal=False, now=NOW)
 
 
 def test_webhook_and_polling_at_once_store_each_reply_once(world: World) -> None:
@@ -78,6 +79,35 @@ def test_webhook_and_polling_at_once_store_each_reply_once(world: World) -> None
         assert len(list(suppressions.in_force(session))) == 20
         notices = session.exec(select(Notice.body).where(col(Notice.channel) == "reply_webhook")).all()
     assert sorted(body["number"] for body in notices) == sorted(row.number for row in rows)
+
+
+def test_who_asks_for_help_on_several_sides_at_once_gets_one_answer(world: World) -> None:
+    # given two people who were written to, and who ask again and again, through webhook and polling
+    world.sent(world.run(people(2)))
+    asked = [[message(side, ANNA, "HELP"), message(side + 1, BEN, "INFO")] for side in range(100, 160, 10)]
+    start = threading.Barrier(len(asked))
+    failures: list[BaseException] = []
+
+    def ask(messages: list[Message]) -> None:
+        try:
+            start.wait()
+            take(world, *messages)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=ask, args=(messages,)) for messages in asked]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # then
+    assert not failures
+    with world.store.read() as session:
+        (run,) = (run for run in runs.list_runs(session) if run.campaign == HELP_ANSWERS)
+    assert sorted(row.number for row in world.recipients(run.id)) == [ANNA, BEN]
+    assert [world.batch(id_).target for id_ in world.batches(run.id)] == ["1|0", "1|0"]
+    assert run.planned_at is not None
+    assert not run.rehearsal
 
 
 @pytest.mark.parametrize(

@@ -268,6 +268,7 @@ def upgrade() -> None:
         sa.Column("segments", sa.Integer(), nullable=False),
         sa.Column("list_id", sa.Integer(), nullable=True),
         sa.Column("avoid_device", sa.Integer(), nullable=True),
+        sa.Column("target", sqltypes.AutoString(length=20), nullable=False),
         sa.Column("reason", sqltypes.AutoString(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_batch_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batch")),

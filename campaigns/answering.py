@@ -1,0 +1,46 @@
+"""The answer to HELP: a campaign of its own, made of a setting and of whoever asked."""
+
+from datetime import timedelta
+from typing import Final
+
+from campaigns.definition import Definition, Follow, InlineSource, Kind, Schedule
+from campaigns.definition.schedule import IfLate
+from campaigns.segments import segmentation
+from campaigns.texts import MAX_SEGMENTS
+
+HELP_ANSWERS: Final = "help-answers"
+"""The campaign that the answers are sent, counted and reported as. No file may have this name."""
+
+ONCE_IN: Final = timedelta(hours=24)
+"""One person gets one answer in this time, however often they ask: two machines that answer each other would never
+stop."""
+
+FRESH_FOR: Final = timedelta(hours=24)
+"""Who asked longer ago gets no answer any more: a phone that was offline brings old messages."""
+
+FOLLOWED_FOR: Final = timedelta(hours=24)
+"""How long the receipts of answers are waited for."""
+
+
+def checked_answer(text: str) -> str:
+    """The text as it is sent, without blanks around it. Raises ValueError, saying what is wrong with it."""
+    text = text.strip()
+    if any(not character.isprintable() and character != "\n" for character in text):
+        raise ValueError("has an invisible control character; write plain text")
+    cost = segmentation(text).segments if text else 0
+    if cost > MAX_SEGMENTS:
+        raise ValueError(f"takes {cost} segments, and at most {MAX_SEGMENTS} are sent; write a shorter text")
+    return text
+
+
+def help_answers(text: str, timezone: str) -> Definition:
+    """The campaign as a file would say it. It has nobody in it: who asked is added one by one."""
+    return Definition(
+        campaign=HELP_ANSWERS,
+        description="Answers to people who wrote HELP",
+        kind=Kind.TRANSACTIONAL,
+        message=text,
+        audience=(InlineSource(recipients=({"number": "of whoever wrote HELP"},)),),
+        schedule=Schedule(timezone=timezone, if_late=IfLate(within=FRESH_FOR)),
+        follow=Follow(until=FOLLOWED_FOR),
+    )

@@ -1,0 +1,92 @@
+"""Answering HELP: planned in the transaction that stores the reply, sent like any other text."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlmodel import Session
+
+from campaigns.answering import FRESH_FOR, HELP_ANSWERS, ONCE_IN, help_answers
+from campaigns.definition.targets import Target
+from campaigns.lifecycle import RecipientState, RunState
+from campaigns.optout import Meaning
+from campaigns.planning import PlannedRecipient
+from campaigns.segments import segmentation
+from campaigns.timing.placing import Departure
+from worker.logs import get_logger
+from worker.settings import Settings
+from worker.store import answers, plans, reminders, versions
+from worker.store.held import reopen_run
+from worker.store.inbound import Answer
+from worker.store.suppressions import suppressed_among
+
+SOURCE: Final = "CAMPAIGNS_HELP_ANSWER"
+"""Where the text is from, in place of a file's name."""
+
+_TAKES_NO_MORE: Final = frozenset({RunState.CANCELLED, RunState.FAILED})
+
+
+def answer_help(
+    session: Session, settings: Settings, account_id: int, stored: Collection[Answer], *, rehearsal: bool, now: datetime
+) -> int:
+    """Plan an answer for everybody who asks for help in these new replies; how many.
+
+    Not for who had one within `ONCE_IN`, has opted out, asked longer than `FRESH_FOR` ago, or was never sent anything.
+    """
+    asked = {
+        reply.number: reply
+        for reply in stored
+        if reply.meaning is Meaning.HELP
+        and reply.recipient_id is not None
+        and reply.number.startswith("+")
+        and reply.received_at > now - FRESH_FOR
+    }
+    if not settings.help_answer or not asked:
+        return 0
+    campaign_id = answers.lock_answers(session, rehearsal=rehearsal, now=now)
+    left_out = answers.answered_since(session, campaign_id, asked, now - ONCE_IN)
+    definition = help_answers(settings.help_answer, settings.timezone)
+    left_out |= suppressed_among(session, sorted(asked), definition.kind)
+    people = [reply for number, reply in sorted(asked.items()) if number not in left_out]
+    if not people:
+        return 0
+    # A day of UTC is never longer than `ONCE_IN`: nobody is in a run twice.
+    moment = now.astimezone(UTC).date()
+    day = reminders.find_day(session, campaign_id, moment)
+    if day is None:
+        version = versions.register(session, definition, rehearsal=rehearsal, source=SOURCE, now=now)
+        day = reminders.new_day(
+            session,
+            campaign_id,
+            moment,
+            account_id=account_id,
+            definition_id=version.definition_id,
+            follow_seconds=definition.follow.until.total_seconds(),
+            kind=definition.kind,
+            now=now,
+        )
+    if day.state in _TAKES_NO_MORE or answers.account_of(session, day.id) != account_id:
+        get_logger().warning("help.not_answered", campaign=HELP_ANSWERS, run=day.id, people=len(people))
+        return 0
+    segments = segmentation(settings.help_answer).segments
+    rows = [
+        (_row(reply, settings.help_answer, segments, now), day.first_ordinal + place)
+        for place, reply in enumerate(people)
+    ]
+    targets = {ordinal: _phone(reply) for (_, ordinal), reply in zip(rows, people, strict=True)}
+    plans.insert_chunk(session, day.id, rows, targets=targets)
+    reopen_run(session, day.id, now)
+    reminders.finish_day(session, day.id, plan_hash=definition.content_hash, warnings=[], now=now)
+    get_logger().info("help.answered", campaign=HELP_ANSWERS, run=day.id, people=len(people))
+    return len(people)
+
+
+def _row(reply: Answer, text: str, segments: int, now: datetime) -> PlannedRecipient:
+    departure = Departure("", now, reply.received_at + FRESH_FOR)
+    source = f"reply {reply.gateway_id}"
+    return PlannedRecipient(reply.number, 0, source, 0, RecipientState.PENDING, "", text, segments, departure)
+
+
+def _phone(reply: Answer) -> str:
+    """The phone and SIM that got the question, where the gateway tells; empty: the primary one."""
+    return str(Target(reply.device, reply.sim)) if reply.device else ""
