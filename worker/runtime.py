@@ -105,7 +105,7 @@ def build_runtime(
     url, key = sandbox or (settings.gateway_url, gateway_key(settings, url=settings.gateway_url))
     account_key = SANDBOX_ACCOUNT if sandbox else account_fingerprint(url)
     learned = {fingerprint: SendOutcome(meaning) for fingerprint, meaning in settings.error_texts.items()}
-    gateway = GatewayClient(url, key, clock=clock, learned=learned)
+    gateway = GatewayClient(url, key, clock=clock, learned=learned, ca_file=settings.ca_file)
     store = open_store(settings)
     require_durable(store)
     require_here(store)

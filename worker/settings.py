@@ -125,6 +125,10 @@ class Settings(BaseSettings):
     gateway_url: str = Field(default="", description="address of the SMS gateway; sending needs it, or `--sandbox`")
     api_key: SecretStr = Field(default=SecretStr(""), description="API key of the gateway's account")
     api_key_file: Path | None = Field(default=None, description="a file that holds the API key (a mounted secret)")
+    ca_file: Path | None = Field(
+        default=None,
+        description="certificates in PEM of authorities of your own, for gateway, webhooks and mail server",
+    )
     database_url: str = Field(
         default="sqlite:///campaigns.db", description="SQLite, or PostgreSQL as `postgresql+psycopg://user@host/name`"
     )

@@ -100,7 +100,7 @@ def _gateway(settings: "Settings") -> Iterator["GatewayClient"]:
 
     key = gateway_key(settings, url=settings.gateway_url)
     try:
-        client = GatewayClient(settings.gateway_url, key, clock=SystemClock())
+        client = GatewayClient(settings.gateway_url, key, clock=SystemClock(), ca_file=settings.ca_file)
     except ValueError as error:
         raise Refused(f"CAMPAIGNS_GATEWAY_URL: {error}") from None
     with client:

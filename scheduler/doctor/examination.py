@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -38,7 +39,7 @@ def examine(settings: Settings, sandbox: tuple[str, SecretStr] | None, clock: Cl
             yield unknown(Area.GATEWAY, "the gateway was not looked at, for the settings above", "correct them first")
             return
         with client:
-            yield from _gateway(client, url, known, key, clock)
+            yield from _gateway(client, url, settings.ca_file, known, key, clock)
 
 
 def _targets(settings: Settings) -> Iterator[Finding]:
@@ -53,7 +54,7 @@ def _gateway_of(
 ) -> tuple[GatewayClient | None, list[Finding]]:
     try:
         url, key = sandbox or (settings.gateway_url, gateway_key(settings, url=settings.gateway_url))
-        client = GatewayClient(url, key, clock=clock)
+        client = GatewayClient(url, key, clock=clock, ca_file=settings.ca_file)
     except (SettingsError, ValueError) as error:
         return None, [problem(Area.SETTINGS, str(error).rstrip("."), "campaigns init makes a settings file to fill in")]
     which = "a private sandbox takes the gateway's place" if sandbox else "the gateway's address and API key are set"
@@ -97,9 +98,11 @@ def _services(settings: Settings, store: Store | None, key: str, clock: Clock, *
         yield from database.check_backlog(store, account_id, clock.now(), jobs)
 
 
-def _gateway(client: GatewayClient, url: str, store: Store | None, key: str, clock: Clock) -> Iterator[Finding]:
+def _gateway(
+    client: GatewayClient, url: str, ca_file: Path | None, store: Store | None, key: str, clock: Clock
+) -> Iterator[Finding]:
     """The gateway, its account, and what the send protocol assumes of it."""
-    reachable, findings = gateway.check_address(url, clock)
+    reachable, findings = gateway.check_address(url, ca_file, clock)
     yield from findings
     account_id = None
     if store is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Final
 
 import httpx
@@ -13,6 +14,7 @@ from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from worker.gateway import GatewayClient, GatewayError
 from worker.store import accounts, health
 from worker.store.engine import Store
+from worker.trust import certificate_problem, is_for_another_name, trusting
 
 GATEWAY: Final = Area.GATEWAY
 TIMEOUT_SECONDS: Final = 10.0
@@ -21,32 +23,40 @@ HALF_A_SECOND: Final = timedelta(seconds=0.5)
 """An HTTP date has whole seconds: what it shows began up to a second ago."""
 
 
-def check_address(url: str, clock: Clock) -> tuple[bool, list[Finding]]:
+def check_address(url: str, ca_file: Path | None, clock: Clock) -> tuple[bool, list[Finding]]:
     """Whether a server answers there, and what its clock shows: a plain GET of the base address, without the key."""
     dates: list[str] = []
 
     def read() -> datetime:
         # Not through the client: it hides headers. Any HTTP status is an answer.
-        with httpx.Client(trust_env=False, timeout=TIMEOUT_SECONDS) as client:
+        with httpx.Client(verify=trusting(ca_file), trust_env=False, timeout=TIMEOUT_SECONDS) as client:
             dates.append(client.get(url).headers.get("Date", ""))
         return _parsed(dates[0]) or clock.now()
 
     try:
         offset, uncertainty = measured(read, clock)
     except httpx.HTTPError as error:
-        return False, [
-            problem(
-                GATEWAY,
-                f"the gateway does not answer ({type(error).__name__}: {error})",
-                "see that its server runs, and that CAMPAIGNS_GATEWAY_URL is its address",
-            )
-        ]
+        return False, [_unreachable(error)]
     found = [ok(GATEWAY, "the gateway answers")]
     if _parsed(dates[0]) is None:
         found.append(unknown(Area.CLOCK, "the gateway does not tell the time", "see that its machine keeps its time"))
     else:
         found.append(compared("the gateway", offset + HALF_A_SECOND, uncertainty + HALF_A_SECOND, GATEWAY_OFFSET))
     return True, found
+
+
+def _unreachable(error: httpx.HTTPError) -> Finding:
+    refused = certificate_problem(error)
+    if not refused:
+        return problem(
+            GATEWAY,
+            f"the gateway does not answer ({type(error).__name__}: {error})",
+            "see that its server runs, and that CAMPAIGNS_GATEWAY_URL is its address",
+        )
+    advice = "renew it, or name the authority of your own that issued it in CAMPAIGNS_CA_FILE"
+    if is_for_another_name(refused):
+        advice = "correct CAMPAIGNS_GATEWAY_URL to the name that it is for"
+    return problem(GATEWAY, f"the gateway's certificate is not accepted ({refused})", advice)
 
 
 def check_account(gateway: GatewayClient, *, unsent: int) -> tuple[bool, Finding]:

@@ -108,11 +108,12 @@ def send(settings: Settings, target: Target, event: str, body: dict[str, Any], n
     channel, address = target
     match channel:
         case Channel.WEBHOOK | Channel.REPLY_WEBHOOK:
-            webhooks = Webhooks(settings.signing_secret(), settings.allow_private_webhooks)
+            webhooks = Webhooks(settings.signing_secret(), settings.allow_private_webhooks, settings.ca_file)
             return webhooks.call(address, event, body, timestamp=int(now.timestamp()))
         case Channel.EMAIL:
             text = letter(body, event)
-            return send_mail(settings.mail_server(), address, subject(body, event), text, id_=str(body["id"]))
+            server, ca_file = settings.mail_server(), settings.ca_file
+            return send_mail(server, address, subject(body, event), text, id_=str(body["id"]), ca_file=ca_file)
         case Channel.COMMAND if settings.notify_command:
             return run_command(settings.notify_command, body)
         case _:

@@ -4,12 +4,14 @@ import smtplib
 import ssl
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
+from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import SecretStr
 
 from scheduler.telling.outcome import TAKEN, Outcome
+from worker.trust import certificate_problem, trusting
 
 TIMEOUT_SECONDS: Final = 10.0
 PORTS: Final = {"smtp": 587, "smtps": 465}
@@ -25,10 +27,11 @@ def server_problem(server: SecretStr) -> str:
     return "" if usable else "must be smtp://host:port (STARTTLS) or smtps://host:port, with user:password@ if needed"
 
 
-def send_mail(
-    server: SecretStr, to: str, subject: str, text: str, *, id_: str, ssl_context: ssl.SSLContext | None = None
-) -> Outcome:
-    """One letter to one person. `id_` names it: a mailbox may then show a repeated one once."""
+def send_mail(server: SecretStr, to: str, subject: str, text: str, *, id_: str, ca_file: Path | None = None) -> Outcome:
+    """One letter to one person. `id_` names it: a mailbox may then show a repeated one once.
+
+    Raises `SettingsError` for a `ca_file` that cannot be used.
+    """
     problem = server_problem(server)
     if problem:
         return Outcome(f"CAMPAIGNS_SMTP_URL {problem}", is_away=True)
@@ -43,14 +46,16 @@ def send_mail(
     letter["Auto-Submitted"] = "auto-generated"
     letter.set_content(text)
     try:
-        with _connected(parts, ssl_context or ssl.create_default_context()) as connection:
+        with _connected(parts, trusting(ca_file)) as connection:
             if user:
                 connection.login(user, password)
             connection.send_message(letter)
     except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError):
         return Outcome("the mail server refused it")
     except (OSError, smtplib.SMTPException, UnicodeError) as error:
-        return Outcome(f"the mail server could not be used ({type(error).__name__})", is_away=True)
+        refused = certificate_problem(error)
+        why = f"its certificate is not trusted: {refused}" if refused else type(error).__name__
+        return Outcome(f"the mail server could not be used ({why})", is_away=True)
     return TAKEN
 
 

@@ -4,9 +4,9 @@ import base64
 import hmac
 import ipaddress
 import json
-import ssl
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from campaigns.clock import Clock, SystemClock
 from scheduler.telling.outcome import TAKEN, Outcome
 from worker.gateway.connection import DirectTransport, Exchange, Timeouts, addresses_of
+from worker.trust import certificate_problem, trusting
 
 TIMEOUT: Final = timedelta(seconds=10)
 """Name, connection, request and the reply's head together."""
@@ -32,16 +33,19 @@ class ForbiddenAddressError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Webhooks:
-    """How webhooks are called. `secret` empty: calls are not signed. `ssl_context` None: the usual authorities."""
+    """How webhooks are called. `secret` empty: calls are not signed. `ca_file`: more authorities to trust."""
 
     secret: SecretStr
     allow_private: bool = False
+    ca_file: Path | None = None
     clock: Clock = field(default_factory=SystemClock)
     timeout: timedelta = TIMEOUT
-    ssl_context: ssl.SSLContext | None = None
 
     def call(self, address: str, event: str, body: dict[str, Any], *, timestamp: int) -> Outcome:
-        """POST the body as JSON. `timestamp`: seconds since 1970, part of what is signed. Taken: any status of 2xx."""
+        """POST the body as JSON. `timestamp`: seconds since 1970, part of what is signed. Taken: any status of 2xx.
+
+        Raises `SettingsError` for a `ca_file` that cannot be used.
+        """
         problem = address_problem(address, allow_private=self.allow_private)
         if problem:
             return Outcome(problem, is_away=True)
@@ -67,9 +71,7 @@ class Webhooks:
         if parts.username is not None:
             login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
             headers = headers | {"Authorization": f"Basic {base64.b64encode(login).decode()}"}
-        context = self.ssl_context
-        if context is None and parts.scheme.lower() == "https":
-            context = httpx.create_ssl_context(trust_env=False)
+        context = trusting(self.ca_file) if parts.scheme.lower() == "https" else None
         transport = DirectTransport(context, resolve=self._resolve, max_reply_bytes=0)
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
         request = httpx.Request("POST", bare, headers=headers, content=content, extensions={"exchange": exchange})
@@ -132,7 +134,6 @@ def _reason(error: httpx.TransportError) -> str:
     while cause is not None:
         if isinstance(cause, ForbiddenAddressError):
             return str(cause)
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({cause.verify_message})"
         cause = cause.__cause__
-    return type(error).__name__
+    refused = certificate_problem(error)
+    return f"its certificate is not trusted ({refused})" if refused else type(error).__name__

@@ -10,6 +10,7 @@ from worker.gateway.connection import Timeouts
 from worker.gateway.errors import (
     Aborted,
     AccountRefused,
+    CertificateRefused,
     ConnectFailed,
     DeviceRefused,
     FailureUnknown,
@@ -32,6 +33,7 @@ __all__ = [
     "Aborted",
     "AccountRefused",
     "Balance",
+    "CertificateRefused",
     "ConnectFailed",
     "Contact",
     "DeviceRefused",

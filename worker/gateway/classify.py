@@ -17,6 +17,7 @@ import httpx
 from campaigns.matching import same_number
 from worker.gateway.errors import (
     AccountRefused,
+    CertificateRefused,
     ConnectFailed,
     DeviceRefused,
     FailureUnknown,
@@ -32,6 +33,7 @@ from worker.gateway.errors import (
 )
 from worker.gateway.results import Message
 from worker.gateway.wire import Envelope, parse_envelope, parse_messages
+from worker.trust import certificate_problem, is_for_another_name
 
 EXCEPTIONS: Final[Mapping[type[Exception], type[GatewayError]]] = {
     httpx.ConnectError: ConnectFailed,  # DNS, refused, unreachable, TLS
@@ -93,6 +95,16 @@ class Seen:
         return next((EXCEPTIONS[kind] for kind in type(self.error).__mro__ if kind in EXCEPTIONS), ReplyLost)
 
     @property
+    def is_unconnected(self) -> bool:
+        """No connection came about: the proof that nothing was sent."""
+        return self.error is not None and self.failed_as is ConnectFailed and not self.bytes_written
+
+    @property
+    def certificate_problem(self) -> str:
+        """Why the gateway's certificate was refused; empty: it was not."""
+        return certificate_problem(self.error)
+
+    @property
     def learned_class(self) -> type[GatewayError] | None:
         """What a person declared this error text to mean."""
         outcome = self.learned.get(self.fingerprint)
@@ -133,7 +145,18 @@ _KEY: Final = "check CAMPAIGNS_API_KEY and CAMPAIGNS_GATEWAY_URL"
 ROWS: Final[tuple[Row, ...]] = (
     # No reply.
     Row(
-        lambda s: s.failed_as is ConnectFailed and s.error and not s.bytes_written,
+        lambda s: s.is_unconnected and is_for_another_name(s.certificate_problem),
+        CertificateRefused,
+        "The gateway's certificate is for another name ({cause}); nothing was sent. Correct CAMPAIGNS_GATEWAY_URL.",
+    ),
+    Row(
+        lambda s: s.is_unconnected and s.certificate_problem,
+        CertificateRefused,
+        "The gateway's certificate is not trusted ({cause}); nothing was sent. Renew it, or name the authority of your"
+        " own that issued it in CAMPAIGNS_CA_FILE.",
+    ),
+    Row(
+        lambda s: s.is_unconnected,
         ConnectFailed,
         "No connection to the gateway ({cause}); nothing was sent. Check CAMPAIGNS_GATEWAY_URL and the network.",
     ),
@@ -239,7 +262,7 @@ class Verdict:
 def classify(seen: Seen) -> Verdict:
     """The verdict of the first row that matches. Never raises, whatever the bytes."""
     row = next(row for row in ROWS if row.when(seen))
-    sentence = row.says.replace("{cause}", str(seen.error))  # the system's words: DNS, refused, certificate
+    sentence = row.says.replace("{cause}", seen.certificate_problem or str(seen.error))  # the system's words
     if row.raises is None or isinstance(row.raises, type):
         return Verdict(row.raises, sentence)
     return Verdict(row.raises(seen), sentence)

@@ -2,10 +2,10 @@
 
 import math
 import re
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Self
 
@@ -30,6 +30,7 @@ from worker.gateway.posting import Poster, Question, checked_url
 from worker.gateway.results import Balance, Contact, Message, SendReply
 from worker.gateway.statuses import WORD_TO_ASK_FOR, MessageStatus
 from worker.gateway.wire import clean_text, whole_number
+from worker.trust import trusting
 
 _SEND: Final = "services/send.php"
 _READ: Final = "services/read-messages.php"
@@ -48,8 +49,9 @@ class GatewayClient:
     """One account on one gateway.
 
     `learned` are error texts, by their `evidence["error_fingerprint"]`, that a person has declared to mean an outcome.
-    `transport` replaces the network in tests; `ssl_context` the trusted certificates. Methods raise GatewayError;
-    the constructor raises ValueError for a URL that cannot be a gateway's.
+    `ca_file` names authorities to trust besides the usual ones; `transport` replaces the network in tests. Methods
+    raise GatewayError; the constructor raises ValueError for a URL that cannot be a gateway's, and SettingsError for a
+    `ca_file` that cannot be used.
     """
 
     def __init__(
@@ -60,13 +62,15 @@ class GatewayClient:
         clock: Clock,
         timeouts: Timeouts | None = None,
         learned: Mapping[str, SendOutcome] = _NOTHING_LEARNED,
+        ca_file: Path | None = None,
         transport: httpx.BaseTransport | None = None,
-        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._url = checked_url(url)
-        if ssl_context is None and self._url.scheme == "https":
-            ssl_context = httpx.create_ssl_context(trust_env=False)
-        network = CheckedTransport(transport) if transport else DirectTransport(ssl_context)
+        network: httpx.BaseTransport
+        if transport is not None:
+            network = CheckedTransport(transport)
+        else:
+            network = DirectTransport(trusting(ca_file) if self._url.scheme == "https" else None)
         self._poster = Poster(self._url, api_key, clock, timeouts or Timeouts(), learned, network)
 
     def __enter__(self) -> Self:

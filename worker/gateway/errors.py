@@ -64,6 +64,12 @@ class ConnectFailed(GatewayError):
     transient = True
 
 
+class CertificateRefused(ConnectFailed):
+    """We refuse the server's certificate. The next try would find the same one."""
+
+    transient = False
+
+
 class Aborted(GatewayError):
     """Our own last check before the first byte said no."""
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, retry_if_exception_type, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from campaigns.clock import Clock
 from worker.gateway.errors import ConnectFailed, GatewayError
@@ -27,9 +27,9 @@ def read_tries(clock: Clock) -> Retrying:
 
 
 def send_tries(clock: Clock) -> Retrying:
-    """For sends: only where the connection could not be made, at most 3 tries within 10 s."""
+    """For sends: only where no connection came about, and the next try may find one; at most 3 within 10 s."""
     return Retrying(
-        retry=retry_if_exception_type(ConnectFailed),
+        retry=retry_if_exception(lambda error: isinstance(error, ConnectFailed) and error.transient),
         stop=_Limit(clock, CONNECT_TRIES, CONNECT_SECONDS),
         wait=_wait_seconds,
         sleep=clock.sleep,

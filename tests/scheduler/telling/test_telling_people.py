@@ -18,6 +18,7 @@ from scheduler.telling.outcome import TAKEN, Outcome
 from scheduler.telling.targets import COMMAND, Channel
 from tests.support.mailbox import Mailbox
 from tests.support.tcp_server import unused_port
+from tests.support.tls import Authority, TlsFront
 from worker.settings import Settings, SettingsError, load_settings
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
@@ -66,6 +67,20 @@ def test_who_is_refused_keeps_no_other_waiting() -> None:
     with Mailbox(refuses="550 nobody of that name") as mailbox:
         outcome = send_mail(SecretStr(f"smtp://{mailbox.place}"), "anna@example.com", "s", "t", id_="1")
     assert outcome == Outcome("the mail server refused it", is_away=False)
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_a_mail_server_of_ones_own_authority(tmp_path: Path, is_trusted: bool) -> None:
+    authority = Authority(tmp_path)
+    with Mailbox() as mailbox, TlsFront(f"smtp://{mailbox.place}", authority.server()) as front:
+        server = SecretStr(front.url.replace("https", "smtps"))
+        ca_file = authority.ca_file if is_trusted else None
+        outcome = send_mail(server, "anna@example.com", "s", "t", id_="1", ca_file=ca_file)
+    refused = (
+        "the mail server could not be used (its certificate is not trusted: unable to get local issuer certificate)"
+    )
+    assert outcome == (TAKEN if is_trusted else Outcome(refused, is_away=True))
+    assert len(mailbox.letters) == is_trusted
 
 
 def test_a_mail_server_that_is_away() -> None:

@@ -19,6 +19,7 @@ from scheduler.telling.outcome import TAKEN, Outcome
 from scheduler.telling.webhook import Webhooks, address_problem, is_public, place
 from tests.support.receiver import Receiver
 from tests.support.tcp_server import unused_port
+from tests.support.tls import Authority, TlsFront
 from worker.gateway.connection import DirectTransport, Exchange, Timeouts
 
 SECRET = SecretStr("s3cret")
@@ -139,6 +140,13 @@ def test_https_is_never_plain() -> None:
     with Receiver() as receiver:
         outcome = call(receiver.url.replace("http:", "https:"))
     assert outcome.is_away
+    assert receiver.calls == []
+
+
+def test_a_certificate_that_is_not_trusted_ends_it_before_anything_is_told(tmp_path: Path) -> None:
+    with Receiver() as receiver, TlsFront(receiver.url, Authority(tmp_path).server()) as front:
+        outcome = call(front.url)
+    assert outcome == Outcome("its certificate is not trusted (unable to get local issuer certificate)", is_away=True)
     assert receiver.calls == []
 
 

@@ -2,17 +2,21 @@
 
 import json
 import socket
+import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from urllib.parse import quote, quote_plus, urlencode, urlsplit
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
+from scheduler.web.app import WEBHOOK
 from tests.scheduler.web.caller import FORM, KEY, Door, message, post, push, signed, stored
 from tests.scheduler.web.conftest import runtime_of
 from tests.support.servers import PostgresServer
+from tests.support.tls import Authority, TlsFront
 from worker.runtime import Runtime
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.process import PrivateSandbox
@@ -49,6 +53,16 @@ def test_what_another_implementation_signed_is_taken(
 ) -> None:
     assert post(door.url, body, {"Content-Type": content_type, "X-SG-SIGNATURE": SIGNATURE}) == 200
     assert stored(runtime.store) == [(7001, 'STOP – ça suffit & 1+1=2 100% "ok" ж\\u00e9')]
+
+
+def test_it_is_the_same_behind_a_server_that_speaks_tls(door: Door, runtime: Runtime, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    headers = {"Content-Type": FORM, "X-SG-SIGNATURE": SIGNATURE, "Connection": "close"}
+    with TlsFront(door.url, authority.server()) as front:
+        request = Request(front.url + WEBHOOK, ("messages=" + quote_plus(FIELD)).encode(), headers)
+        with urlopen(request, context=ssl.create_default_context(cafile=authority.ca_file), timeout=10) as reply:
+            assert reply.status == 200
+    assert [id_ for id_, _ in stored(runtime.store)] == [7001]
 
 
 @pytest.mark.parametrize(("key", "status"), [(KEY, 200), ("older", 200), ("oldest", 200), ("other", 401), ("", 401)])

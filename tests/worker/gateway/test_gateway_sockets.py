@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import ssl
 import threading
 from contextlib import suppress
 from datetime import timedelta
@@ -99,7 +98,7 @@ def test_a_server_that_does_not_speak_tls() -> None:
     checks: list[str] = []
     with TcpServer(*[no_tls] * 3) as server:
         url = f"https://127.0.0.1:{server.port}"
-        with GatewayClient(url, SecretStr(KEY), clock=FakeClock(), ssl_context=ssl.create_default_context()) as client:
+        with GatewayClient(url, SecretStr(KEY), clock=FakeClock()) as client:
             error = caught(lambda: client.send_bulk([ANNA], before_first_byte=lambda: checks.append("asked")))
     assert type(error) is ConnectFailed
     assert error.evidence["phase"] == "tls"

@@ -1,0 +1,80 @@
+"""TLS on this machine: an authority for one test, and a front that speaks TLS before a plain server."""
+
+import select
+import socket
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Thread
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+import trustme
+
+GIVE_UP_SECONDS: Final = 10.0
+
+
+class Authority:
+    """Issues certificates that only those believe who have its `ca_file`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._ca = trustme.CA()
+        self.ca_file = folder / "authority.pem"
+        self._ca.cert_pem.write_to_path(str(self.ca_file))
+
+    def server(self, name: str = "127.0.0.1", *, is_expired: bool = False) -> ssl.SSLContext:
+        """What a server of this name shows."""
+        ends = datetime.now(UTC) + timedelta(days=-1 if is_expired else 1)
+        issued = self._ca.issue_cert(name, not_before=ends - timedelta(days=9), not_after=ends)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        issued.configure_cert(context)
+        return context
+
+
+class TlsFront:
+    """Passes what is said to it over TLS on to the plain server at `url`, and the answer back."""
+
+    def __init__(self, url: str, context: ssl.SSLContext) -> None:
+        parts = urlsplit(url)
+        behind = parts.hostname or "", parts.port or 0
+
+        class Handler(BaseRequestHandler):
+            def handle(self) -> None:
+                self.request.settimeout(GIVE_UP_SECONDS)
+                try:
+                    with (
+                        context.wrap_socket(self.request, server_side=True) as client,
+                        socket.create_connection(behind, GIVE_UP_SECONDS) as server,
+                    ):
+                        _pass_on(client, server)
+                except OSError:
+                    return  # who does not believe the certificate hangs up, and so do some servers
+
+        self._server = ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port = int(self._server.server_address[1])
+        self.url = f"https://127.0.0.1:{self.port}{parts.path}"
+
+    def __enter__(self) -> Self:
+        Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _pass_on(client: ssl.SSLSocket, server: socket.socket) -> None:
+    """Until one of them has no more to say. In one thread: two must not use one TLS connection at once."""
+    while True:
+        ready: list[Any] = [client] if client.pending() else select.select([client, server], [], [], GIVE_UP_SECONDS)[0]
+        for side, other in ((client, server), (server, client)):
+            if side in ready:
+                part = side.recv(65_536)
+                if not part:
+                    return
+                other.sendall(part)
+        if not ready:
+            return

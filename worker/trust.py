@@ -1,0 +1,42 @@
+"""Whose certificates are believed, and why one was not."""
+
+import ssl
+from pathlib import Path
+
+import httpx
+
+from worker.settings import SettingsError
+
+
+def trusting(ca_file: Path | None) -> ssl.SSLContext:
+    """For connections to servers whose certificate the usual authorities vouch for, or those of a file in PEM.
+
+    The usual ones come with the program and not from the machine: the same servers are believed everywhere. Raises
+    `SettingsError` for a file that cannot be used.
+    """
+    context = httpx.create_ssl_context(trust_env=False)
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(ca_file)
+        except ssl.SSLError:
+            problem = "which holds no certificate in PEM (-----BEGIN CERTIFICATE-----)"
+        except OSError as error:
+            problem = f"which cannot be read ({error.strerror})"
+        else:
+            return context
+        raise SettingsError(f"CAMPAIGNS_CA_FILE names {ca_file}, {problem}; correct it or leave it out")
+    return context
+
+
+def certificate_problem(error: BaseException | None) -> str:
+    """Why a server's certificate was refused, by the exception that came of it; empty: it was not."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message.rstrip(".")
+        error = error.__cause__ or error.__context__  # httpcore's pool raises it `from None`
+    return ""
+
+
+def is_for_another_name(problem: str) -> bool:
+    """Whether the certificate is good, and of another server: the address is wrong, and no authority is missing."""
+    return "mismatch" in problem
