@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlmodel import SQLModel, col
 
+from campaigns.batching import NO_LIMIT
 from campaigns.lifecycle import BatchState, RecipientState
 from scheduler.ticks.drain import drain
 from scheduler.ticks.late import late
@@ -175,8 +176,11 @@ class Judge:
             yield f"{counts['pending']} were planned, {too_late} of them too late; {len(self.sent)} were sent"
         expected_days = {day["date"]: day["segments"] for day in forecast["days"]}
         happened_on = {day.isoformat(): segments for day, segments in self._per_day().items()}
-        if self.scenario.phone_daily and len(set(self._cost.values())) > 1:
+        costs = set(self._cost.values())
+        if self.scenario.phone_daily and len(costs) > 1:
             return  # whoever is behind one that waits those 2 s may get what was left of a day's budget
+        if self.scenario.phones > 1 and len(costs) > 1 and max(costs) >= (self.scenario.phone_rate or NO_LIMIT):
+            return  # a text that takes a phone's whole minute keeps small ones from gaps that the forecast gives them
         if expected_days != happened_on:
             yield f"segments were expected on {expected_days}, and left on {happened_on}"
         if self.sent:
