@@ -46,7 +46,7 @@ class RecipientState(StrEnum):
     SENT = "sent"  # the phone sent it; final when following ends -> accepted, sent, delivered, failed, cancelled
     DELIVERED = "delivered"  # the phone of the recipient has it
     FAILED = "failed"  # left out or reported so -> accepted, sent, delivered, failed, cancelled, pending (a retry)
-    HELD = "held"  # a person has to decide -> accepted, pending, failed
+    HELD = "held"  # a person has to decide -> accepted, pending, failed, cancelled (a reminder of no use any more)
     EXPIRED = "expired"  # no receipt within follow.until -> accepted, sent, delivered, failed, cancelled
     CANCELLED = "cancelled"  # unsent, or at the gateway (too late) -> accepted, sent, delivered, failed, cancelled
     SKIPPED = "skipped"  # its moment was missed
@@ -93,7 +93,7 @@ RECIPIENT_MOVES: Final[Mapping[RecipientState, frozenset[RecipientState]]] = {
     P.SENT: _RECEIPTS,
     P.DELIVERED: frozenset(),
     P.FAILED: _RECEIPTS | {P.PENDING},
-    P.HELD: frozenset({P.ACCEPTED, P.PENDING, P.FAILED}),
+    P.HELD: frozenset({P.ACCEPTED, P.PENDING, P.FAILED, P.CANCELLED}),
     P.EXPIRED: _RECEIPTS,
     P.CANCELLED: _RECEIPTS,
     P.SKIPPED: frozenset(),

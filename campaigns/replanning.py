@@ -16,7 +16,10 @@ _VOID: Final = frozenset({RecipientState.CANCELLED, RecipientState.SKIPPED, Reci
 
 
 class Known(NamedTuple):
-    """A row of an earlier plan. `text`, and its batch's `moment`, `latest` and `zones`, while it is pending."""
+    """A row of an earlier plan. `text`, and its batch's `moment`, `latest` and `zones`, while it is pending.
+
+    `is_unsent`: it is pending, or held for being late: no request that carried it can have arrived.
+    """
 
     id: int
     run_id: int
@@ -26,6 +29,7 @@ class Known(NamedTuple):
     occurrence: int
     state: RecipientState
     is_at_gateway: bool
+    is_unsent: bool
     attempts: int
     text: str
     zones: str | None
@@ -118,10 +122,10 @@ class _Comparison:
         for row in rows:
             if row.id in self._withdrawn:
                 continue
-            if row.state is RecipientState.PENDING:
+            if row.is_unsent:
                 self._withdrawn.add(row.id)
                 self.changes.withdrawn[reason].append(row)
-            elif row.state is RecipientState.IN_DOUBT:
+            elif row.state in {RecipientState.IN_DOUBT, RecipientState.HELD}:
                 self._withdrawn.add(row.id)
                 self.changes.in_doubt += 1
 

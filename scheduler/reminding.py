@@ -134,6 +134,8 @@ class _Planner:
             for run_id in sorted(_runs_of(changes)):
                 runs.lock_run(session, run_id)
             done.withdrawn += reminders.withdraw(session, changes.withdrawn)
+            # Of a day that is over, too, if they were held: its report says something else now.
+            reminders.show_again(session, {row.run_id for rows in changes.withdrawn.values() for row in rows})
             gone = reminders.take_back(session, [known for known, _ in changes.replaced])
             again = [row for known, row in changes.replaced if known.id in gone]
             for day, of_day in sorted(self._by_day([*changes.new, *again]).items()):

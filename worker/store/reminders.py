@@ -17,7 +17,7 @@ from worker.store.moves import changed, move_batch, move_recipients
 from worker.store.plans import next_ordinal
 from worker.store.repetitions import moment_of
 from worker.store.runs import ONCE, PAUSED_BY_HAND, create_run, finish_plan, lock_run, pause_run
-from worker.store.tables import batches, recipients, runs
+from worker.store.tables import attempts, batches, recipients, runs
 
 DAY_LENGTH: Final = len("2026-12-05")
 
@@ -45,6 +45,20 @@ def lock_campaign(session: Session, campaign_id: int) -> None:
     session.exec(select(Campaign.id).where(Campaign.id == campaign_id).with_for_update(key_share=True)).one()
 
 
+_has_to_be_looked_up = sa.exists().where(attempts.c.batch_id == recipients.c.batch_id, attempts.c.outcome != "not_sent")
+"""A request of its batch may have arrived. Of somebody who is held that is the question that a person has to answer."""
+
+_unsent = sa.case(
+    (recipients.c.state == RecipientState.PENDING, sa.true()),
+    (
+        recipients.c.state == RecipientState.HELD,
+        sa.or_(recipients.c.attempts == 0, sa.and_(recipients.c.batch_id.is_not(None), ~_has_to_be_looked_up)),
+    ),
+    else_=sa.false(),
+)
+"""Pending, or held for being late: what is known not to have been sent."""
+
+
 def _wanted(dialect: str) -> sa.TableValuedAlias:
     if dialect == "sqlite":
         return sa.func.json_each(_numbers).table_valued("value", name="wanted")
@@ -64,6 +78,7 @@ def _known(dialect: str) -> sa.Select[Any]:
             recipients.c.occurrence,
             recipients.c.state,
             recipients.c.gateway_id.is_not(None),
+            _unsent,
             recipients.c.attempts,
             sa.case((pending, recipients.c.text), else_=""),
             batches.c.zones,
@@ -199,12 +214,12 @@ def finish_day(session: Session, run_id: int, *, plan_hash: str, warnings: Seque
 
 
 def withdraw(session: Session, reasons: Mapping[str, Sequence[Known]]) -> int:
-    """Never send these rows, as far as nobody has tried to meanwhile; how many. `reasons`: why -> the rows."""
+    """Never send these rows, as far as they are unsent by now; how many. `reasons`: why -> the rows."""
     count = 0
     for reason, rows in reasons.items():
         for some in _parts(rows):
-            pending = (recipients.c.id.in_([row.id for row in some]), recipients.c.state == RecipientState.PENDING)
-            count += changed(session, move_recipients(RecipientState.CANCELLED, *pending, reason=reason))
+            unsent = (recipients.c.id.in_([row.id for row in some]), _unsent)
+            count += changed(session, move_recipients(RecipientState.CANCELLED, *unsent, reason=reason))
     trim_batches(session, {row.batch_id for rows in reasons.values() for row in rows if row.batch_id is not None})
     return count
 
@@ -221,10 +236,11 @@ def take_back(session: Session, rows: Sequence[Known]) -> set[int]:
 
 
 def trim_batches(session: Session, batch_ids: Collection[int]) -> None:
-    """Batches that wait have the people who are left; those with nobody left end."""
-    waiting = batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED])
+    """Batches that wait, or are held, have the people who are left; those with nobody left end."""
+    waiting = batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED, BatchState.HELD])
+    waits = sa.case((batches.c.state == BatchState.HELD, RecipientState.HELD), else_=RecipientState.PENDING)
     left = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(recipients.c.segments), 0)).where(
-        recipients.c.batch_id == batches.c.id, recipients.c.state == RecipientState.PENDING
+        recipients.c.batch_id == batches.c.id, recipients.c.state == waits
     )
     count, segments = left.with_only_columns(left.selected_columns[0]), left.with_only_columns(left.selected_columns[1])
     for some in _parts(sorted(batch_ids)):

@@ -4,6 +4,7 @@ import shutil
 from datetime import timedelta
 
 from campaigns.lifecycle import RecipientState, RunState
+from scheduler.ticks.late import late
 from tests.scheduler.inbox.inbox_world import InboxWorld
 from tests.support.queueing import queue_due
 from worker.store import outcomes, sending
@@ -171,3 +172,25 @@ def test_a_table_that_cannot_be_read_to_its_end_changes_nothing(world: InboxWorl
 
     assert "cell" in world.status("box/reminders")
     assert numbers(world) == {"2026-12-02": 1}
+
+
+def test_the_report_of_a_day_that_is_over_follows_an_appointment_that_moves(world: InboxWorld) -> None:
+    # given a reminder that was held for being late, and told in the report
+    held = FILE.replace("[24h]}", "[24h]}, if_late: {within: 30m, otherwise: hold}")
+    drop(world, "2026-12-01", f"{ANNA},2026-12-02 10:30", text=held)
+    world.pass_time()
+    world.clock.advance(timedelta(hours=1, minutes=5))
+    world.start()
+    late(world.runtime, world.clock.now())
+    world.finish()
+    world.pass_time()
+    assert [line.split(",")[:2] for line in world.report("2026-12-01/reminders")[1:]] == [[ANNA, "held"]]
+
+    # when the next export has another date
+    drop(world, "2026-12-02", f"{ANNA},2026-12-05 10:30", text=held)
+    world.pass_time()
+
+    # then nobody has to decide on the old one any more
+    (line,) = world.report("2026-12-01/reminders")[1:]
+    assert line.split(",")[:3] == [ANNA, "cancelled", "the appointment was moved to 2026-12-05 10:30"]
+    assert "held" not in world.status("2026-12-01/reminders")
