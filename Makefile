@@ -45,6 +45,10 @@ prove: .setup-dev  ## the proof in its long form: hours; every line names its se
 	$(BIN)/python -m tests.prove.chaos --mode fleet --recipients 100000 --batch 100 --rate 2000 \
 		--kills 500 --faults 0.3 --endure --minutes 60 --seed 1
 	$(BIN)/python -m tests.prove.ablation --seed 1
+	$(BIN)/python -m tests.prove.stops --seed 11
+	$(BIN)/python -m tests.prove.stops --seed 11 --fleet
+	$(BIN)/python -m tests.prove.stuck
+	$(BIN)/python -m tests.prove.stuck --fleet
 	$(BIN)/python -m tests.prove.webhook --rounds 12
 	$(BIN)/python -m tests.prove.timing --count 5000 --seed 1
 

@@ -88,10 +88,10 @@ def stuck_lines(
         if unsent and (used.random or used.mode is not DeviceMode.SPECIFIED or not names):
             line += f" The gateway chooses the phone of {_texts(unsent)} not sent yet."
         elif unsent and others:
-            line += f" {_texts(unsent).capitalize()} not sent yet {'goes' if unsent == 1 else 'go'} by the others"
-            line += f" instead: {', '.join(others)}."
+            by = f"{'phone' if len(others) == 1 else 'phones'} {', '.join(others)}"
+            line += f" {_texts(unsent)} not sent yet {'goes' if unsent == 1 else 'go'} by {by} instead."
         elif unsent:
-            line += f" {_texts(unsent).capitalize()} not sent yet cannot go by another one: the campaign names none."
+            line += f" {_texts(unsent)} not sent yet cannot go by another one: the campaign names none."
         yield f"{line} See whether it is on, has a connection and runs the gateway's app."
 
 

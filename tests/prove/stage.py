@@ -5,8 +5,8 @@ import os
 import signal
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 from tests.prove.evidence import Ceiling, Evidence, Sending, read_ledger
 from tests.prove.leaks import dump_redis
 from tests.prove.product import Audience, Product, summary_of
+from tests.support.servers import PostgresServer, RedisServer
 from worker.sandbox.fault_plan import FaultPlan
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.process import PrivateSandbox
@@ -24,6 +25,39 @@ KEY: Final = "key-of-the-proof-4711"
 Process = ForkServerProcess
 
 TIED: Final = ("--patch", "tests.prove.removals:end_with_parent")
+
+
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """What the product of a proof stands on: one process on SQLite, or a fleet on servers."""
+
+    database_url: str = ""
+    redis_url: str = ""
+
+    @property
+    def is_fleet(self) -> bool:
+        return bool(self.redis_url)
+
+    def database_of(self, folder: Path) -> str:
+        """The address of its database."""
+        return self.database_url or f"sqlite:///{folder / 'campaigns.db'}"
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The processes of a service."""
+        return ("scheduler", "worker", "worker", "dashboard") if self.is_fleet else ("up",)
+
+
+@contextmanager
+def backed(*, as_fleet: bool) -> Iterator[Backing]:
+    """SQLite, or Redis and PostgreSQL servers that end with the block."""
+    if not as_fleet:
+        yield Backing()
+        return
+    with closing(RedisServer()) as redis, closing(PostgresServer()) as postgres:
+        redis.start()
+        postgres.start()
+        yield Backing(postgres.url(postgres.create_database()), redis.url)
 
 
 @dataclass

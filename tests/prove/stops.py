@@ -1,7 +1,8 @@
 """People write STOP while a campaign is sent to them, and half of the webhook's calls get lost on the way.
 
 `python -m tests.prove.stops --people 5000 --rate 50 --stops 200 --poll 5 --seed N`. The product is `campaigns up` in a
-process of its own. When something was stored is watched from outside, in its database; what was sent says the ledger.
+process of its own; with `--fleet` a scheduler, two workers and a dashboard on Redis and PostgreSQL. When something was
+stored is watched from outside, in its database; what was sent says the ledger.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from campaigns.lifecycle import RecipientState
 from campaigns.optout import LANGUAGES, Meaning
 from tests.prove.evidence import read_ledger
 from tests.prove.product import QUICK, Audience, Product, write_campaign
-from tests.prove.stage import TIED, kill, wait_until
+from tests.prove.stage import TIED, Backing, backed, kill, wait_until
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.process import PrivateSandbox
 from worker.store import counts, suppressions
@@ -141,8 +142,8 @@ class _Watch:
         self._thread.join()
 
 
-def prove(trial: Trial, folder: Path) -> Outcome:
-    """One trial in an empty folder."""
+def prove(trial: Trial, folder: Path, backing: Backing) -> Outcome:
+    """One trial in an empty folder, and an empty database."""
     inbox = folder / "inbox"
     inbox.mkdir(parents=True)
     ledger = folder / "ledger.jsonl"
@@ -155,17 +156,19 @@ def prove(trial: Trial, folder: Path) -> Outcome:
         )  # fmt: skip
         with PrivateSandbox.start(options) as sandbox:
             product = Product(
-                folder, gateway_url=sandbox.url, key=KEY, database_url=f"sqlite:///{folder / 'campaigns.db'}",
-                inbox=str(inbox), http=f"127.0.0.1:{port}", reply_poll_seconds=str(trial.poll_seconds),
+                folder, gateway_url=sandbox.url, key=KEY, database_url=backing.database_of(folder),
+                redis_url=backing.redis_url, inbox=str(inbox), http=f"127.0.0.1:{port}",
+                reply_poll_seconds=str(trial.poll_seconds),
             )  # fmt: skip
-            service = product.fork("up", victim=TIED)
+            service = [product.fork(command, victim=TIED) for command in backing.commands]
             try:
-                return _tried(trial, folder, sandbox.url, ledger)
+                return _tried(trial, folder, sandbox.url, ledger, backing.database_of(folder))
             finally:
-                kill(service)
+                for process in service:
+                    kill(process)
 
 
-def _tried(trial: Trial, folder: Path, url: str, ledger: Path) -> Outcome:
+def _tried(trial: Trial, folder: Path, url: str, ledger: Path, database_url: str) -> Outcome:
     more = f"  rate: {trial.rate}/second\nfollow: {{until: 60s}}\n"
     draft = folder / "draft"
     draft.mkdir()
@@ -175,7 +178,7 @@ def _tried(trial: Trial, folder: Path, url: str, ledger: Path) -> Outcome:
     seconds = trial.people / trial.rate
     if not wait_until(lambda: ledger.exists() and ledger.stat().st_size > 0, 60):
         raise TimeoutError("nothing was sent within a minute")
-    store = Store(f"sqlite:///{folder / 'campaigns.db'}")
+    store = Store(database_url)
     watch = _Watch(store)
     try:
         written = _write_all(trial, audience, url, seconds * 0.9)
@@ -318,10 +321,11 @@ def main() -> int:
     parser.add_argument("--poll", type=float, default=5.0)
     parser.add_argument("--lost", type=float, default=0.5)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--fleet", action="store_true")
     given = parser.parse_args()
     trial = Trial(given.people, given.rate, given.stops, given.poll, given.lost, given.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        outcome = prove(trial, Path(folder))
+    with tempfile.TemporaryDirectory() as folder, backed(as_fleet=given.fleet) as backing:
+        outcome = prove(trial, Path(folder), backing)
     sys.stdout.write(table(trial, outcome) + "\n")
     return 1 if outcome.violations else 0
 
