@@ -1,13 +1,15 @@
-"""The webhook under load: a real `campaigns dashboard`, 500 calls at once, round after round.
+"""The webhook: single calls of a `campaigns up`, and a real `campaigns dashboard` under 500 calls at once.
 
-    python -m tests.prove.webhook --rounds 5 --calls 500
+    python -m tests.prove.webhook --rounds 5 --calls 500 --single 200
 
+First so many genuine calls one after the other, each when the last one was answered; then round after round of load.
 Of ten calls five are genuine, two replayed, one signed with another key, one malformed and one too long. Printed for
 each round: how many answers were wrong, how many replies are stored, the seconds of answers, the memory of the process.
 """
 
 import argparse
 import json
+import math
 import os
 import signal
 import sqlite3
@@ -81,6 +83,18 @@ def _answers(url: str) -> bool:
         return False
 
 
+def one_by_one(url: str, ids: range) -> list[float]:
+    """The seconds of genuine calls with messages of these IDs, one after the other, the shortest first."""
+    seconds = []
+    for id_ in ids:
+        genuine = [message(id_, "STOP", number=f"+39334{id_:07}")]
+        began = time.perf_counter()
+        if push(url, genuine) != 200:
+            raise RuntimeError(f"message {id_} was not taken")
+        seconds.append(time.perf_counter() - began)
+    return sorted(seconds)
+
+
 def one_round(url: str, process: subprocess.Popen[bytes], folder: Path, calls: int, *, number: int) -> Round:
     """So many calls, all at the same time."""
     first = number * calls
@@ -143,8 +157,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=500)
+    parser.add_argument("--single", type=int, default=200)
     options = parser.parse_args(arguments)
     is_right = True
+    with tempfile.TemporaryDirectory() as name, front_door(Path(name), "up") as (url, _):
+        one_by_one(url, range(1, 11))  # what is loaded by the first call
+        milliseconds = [1_000 * seconds for seconds in one_by_one(url, range(11, 11 + options.single))]
+        within = milliseconds[math.ceil(0.99 * options.single) - 1]
+        say(
+            f"one by one: {options.single} calls, median {median(milliseconds):.1f} ms, "
+            f"99 % within {within:.1f} ms, slowest {milliseconds[-1]:.1f} ms "
+            f"(load average {os.getloadavg()[0]:.1f})"
+        )
     with tempfile.TemporaryDirectory() as name, front_door(Path(name)) as (url, process):
         say(f"before: {memory_mib(process.pid):.1f} MiB")
         for number in range(options.rounds):
