@@ -49,13 +49,3 @@ class CeilingsInForce(Protocol):
     def current(self) -> Ceilings:
         """The limits of this moment; cheap enough for every request, at most half a second old."""
         ...
-
-
-class FixedCeilings:
-    """Limits that do not change."""
-
-    def __init__(self, ceilings: Ceilings) -> None:
-        self._ceilings = ceilings
-
-    def current(self) -> Ceilings:
-        return self._ceilings

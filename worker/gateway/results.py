@@ -19,7 +19,6 @@ class Message:
     raw_status: str
     sent_at: datetime | None
     delivered_at: datetime | None  # not a proof of delivery: only `status` is
-    scheduled_at: datetime | None
     group_id: str | None
     result_code: int | None
     error_code: int | None

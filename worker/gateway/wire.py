@@ -80,7 +80,6 @@ def _message(row: object) -> Message | None:
         raw_status=raw_status,
         sent_at=moment(row.get("sentDate")),
         delivered_at=moment(row.get("deliveredDate")),
-        scheduled_at=moment(row.get("schedule")),
         group_id=clean_text(row.get("groupID")) or None,
         result_code=whole_number(row.get("resultCode")),
         error_code=whole_number(row.get("errorCode")),

@@ -134,12 +134,6 @@ def last_moment(session: Session, campaign_id: int) -> datetime | None:
     return moment_of(name) if name else None
 
 
-def has_firing(session: Session, campaign_id: int, moment: datetime) -> bool:
-    """Whether the campaign has a run at this moment: another process may have made it."""
-    query = select(Run.id).where(Run.campaign_id == campaign_id, Run.moment == as_moment(moment))
-    return session.exec(query).first() is not None
-
-
 def miss_firings(session: Session, run_id: int, *, last: datetime, reason: str, now: datetime) -> bool:
     """A run that was not planned in time stands for all that were missed up to `last`: it never sends.
 

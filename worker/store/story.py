@@ -51,7 +51,6 @@ class Appearance:
     account_reason: str
     batch_id: int | None
     batch_state: BatchState | None
-    batch_recipients: int | None
     batch_reason: str | None
     not_before: datetime | None
     zones: str | None  # by whose clocks its window opens; empty: the campaign's
@@ -122,7 +121,6 @@ def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
         Account.paused_reason,
         Batch.id,
         Batch.state,
-        Batch.recipients,
         Batch.reason,
         Batch.not_before,
         Batch.zones,

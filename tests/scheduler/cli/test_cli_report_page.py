@@ -18,7 +18,6 @@ from worker.store.models import Recipient
 Cli = Callable[..., Result]
 Planned = Callable[[str], tuple[Store, int]]
 AT: Final = datetime(2026, 12, 1, 9, 0, 30, tzinfo=UTC)
-VOID: Final = frozenset({"meta", "line", "polyline"})
 
 
 class Page(HTMLParser):

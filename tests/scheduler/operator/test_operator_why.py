@@ -56,7 +56,6 @@ ROW = Appearance(
     account_reason="",
     batch_id=12,
     batch_state=BatchState.PLANNED,
-    batch_recipients=40,
     batch_reason="",
     not_before=START,
     zones="",

@@ -37,7 +37,6 @@ def test_a_message_as_documented() -> None:
         raw_status="Pending",
         sent_at=datetime(2018, 10, 19, 22, tzinfo=UTC),
         delivered_at=None,
-        scheduled_at=None,
         group_id=")V5LxqyBMEbQrl9*J$5bb4c03e8a07b7.62193871",
         result_code=None,
         error_code=None,
