@@ -9,8 +9,6 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Final
 
-import openpyxl
-
 from campaigns.audience.rows import MAX_CELL_CHARACTERS, AudienceProblem, AudienceRow, Columns, read_columns, too_long
 
 _MAX_UNPACKED_BYTES: Final = 1 << 30  # a sheet filled to its last row takes some 200 MB; a zip bomb has no end
@@ -63,6 +61,8 @@ def _first_sheet(path: Path) -> Iterator[tuple[_Rows, tuple[str, ...]]]:
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > _MAX_UNPACKED_BYTES:
                 raise AudienceProblem("unpacks to over a gigabyte", "save it as CSV UTF-8")
+        import openpyxl  # 6 MiB that nobody needs who has no workbook
+
         with warnings.catch_warnings():  # openpyxl warns of styles and extensions that no text depends on
             warnings.simplefilter("ignore")
             workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)

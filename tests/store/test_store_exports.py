@@ -38,6 +38,25 @@ def test_every_row_comes_once_and_in_order_over_many_pages(world: World) -> None
     assert len(exported(world, other)) == 4
 
 
+def test_rows_that_lie_far_apart_are_all_found_a_page_at_a_time(world: World) -> None:
+    # given a run that was planned in two parts, and very much between them
+    how_many = exports.PAGE_ROWS + 10
+    run_id = world.run(people(2 * how_many), per_request=500)
+    with world.store.write() as session:
+        rows = [row.id for row in world.recipients(run_id)]
+        far = rows[-1] + 20 * exports.MOST_IDS
+        late = col(Recipient.id) >= rows[how_many]
+        session.execute(sa.update(Recipient).where(late).values(id=col(Recipient.id) + far))
+
+    # when
+    with world.store.read() as session:
+        pages = list(export_pages(session, run_id))
+
+    # then
+    assert max(map(len, pages)) == exports.PAGE_ROWS
+    assert [row.number for page in pages for row in page] == [row.number for row in people(2 * how_many)]
+
+
 def test_a_run_without_people_has_no_rows(world: World) -> None:
     assert exported(world, world.run([])) == []
 
@@ -67,7 +86,9 @@ def test_moments_and_the_result_are_in_words(world: World) -> None:
     ("stored", "shown"),
     [
         ("2026-12-01 09:00:00.000000", "2026-12-01T09:00:00Z"),
+        ("2026-12-01 09:00:00", "2026-12-01T09:00:00Z"),
         ("2026-12-01 09:00:00.250000", "2026-12-01T09:00:00.250000Z"),
+        ("2026-12-01 09:00:00.25", "2026-12-01T09:00:00.250000Z"),
     ],
 )
 def test_a_moment_is_written_as_everywhere(stored: str, shown: str) -> None:

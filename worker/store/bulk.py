@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
-import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
@@ -40,6 +39,8 @@ def insert_rows(session: Session, table: str, columns: Sequence[str], rows: Iter
             [tuple(row) for row in rows],
         )
         return
+    import psycopg  # 9 MiB that no process on SQLite needs
+
     driver = connection.connection.driver_connection
     if driver is None:
         raise RuntimeError("the database connection was closed during an insert; try again")

@@ -67,6 +67,10 @@ class Exported(NamedTuple):
 PAGE_ROWS: Final = 2_000
 """How many rows are in memory at once."""
 
+MOST_IDS: Final = 128_000
+"""How many ids are looked at for one page at most. Asked for a page of all that is left, PostgreSQL took its rows for
+few, and read and sorted the whole table for each: 300,000 rows at 22,000 a second."""
+
 
 def export_pages(session: Session, run_id: int, *, with_resends: bool = False) -> Iterator[list[Exported]]:
     """Every recipient in the order of the audience, some thousands of them at once.
@@ -81,7 +85,7 @@ def export_pages(session: Session, run_id: int, *, with_resends: bool = False) -
 
 def _of_run(session: Session, run_id: int, later: Sequence[int]) -> Iterator[list[Exported]]:
     connection = session.connection()
-    with _small_cache(connection):
+    with _set_for_pages(connection):
         first, last = connection.execute(_BOUNDS, {"b_run": run_id}).one()
         if first is not None:
             yield from _pages(session, run_id, first - 1, last, later)
@@ -94,8 +98,16 @@ def _pages(session: Session, run_id: int, after: int, last: int, later: Sequence
     planned_at = moment(stored) if stored else None
     page, opted_out = _page(connection).where(_stands(later)), _opted_out(connection)
     has_replies = session.exec(select(Inbound.id).where(Inbound.run_id == run_id).limit(1)).first() is not None
-    while rows := connection.execute(page, {"b_run": run_id, "b_after": after, "b_last": last}).all():
-        place = {"b_run": run_id, "b_after": after, "b_last": rows[-1][0]}
+    span = PAGE_ROWS
+    while after < last:
+        place = {"b_run": run_id, "b_after": after, "b_last": min(after + span, last)}
+        rows = connection.execute(page, place).all()
+        if len(rows) == PAGE_ROWS:
+            place["b_last"] = rows[-1][0]
+        span = _next_span(span, len(rows))
+        after = place["b_last"]
+        if not rows:
+            continue
         replies = _replies(connection, place) if has_replies else {}
         ended = {id_: moment(since) for id_, since in connection.execute(opted_out, place | {"b_kind": kind})}
         yield [
@@ -114,7 +126,13 @@ def _pages(session: Session, run_id: int, after: int, last: int, later: Sequence
             )
             for id_, *values, accepted_at, sent_at, delivered_at, result_code in rows
         ]
-        after = rows[-1][0]
+
+
+def _next_span(span: int, rows: int) -> int:
+    """How many ids the next page looks at: more where most of them are other runs'."""
+    if rows == PAGE_ROWS:
+        return max(span // 2, PAGE_ROWS)
+    return min(span * 2, MOST_IDS) if rows < PAGE_ROWS // 4 else span
 
 
 NO_REPLY: Final = (None, None)
@@ -134,9 +152,15 @@ def _stands(later: Sequence[int]) -> sa.ColumnElement[bool]:
 
 
 @contextmanager
-def _small_cache(connection: sa.Connection) -> Iterator[None]:
-    """SQLite keeps 64 MiB of what it read, for planning: of no use to whoever reads each page once."""
+def _set_for_pages(connection: sa.Connection) -> Iterator[None]:
+    """SQLite keeps 64 MiB of what it read, for planning: of no use to whoever reads each page once.
+
+    PostgreSQL would start helpers for each page, which took 30 of its 34 ms; and moments have to come as ISO writes
+    them, however the server is set.
+    """
     if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql("SET LOCAL max_parallel_workers_per_gather = 0")
+        connection.exec_driver_sql("SET LOCAL datestyle = 'ISO'")
         yield
         return
     before = connection.exec_driver_sql("PRAGMA cache_size").scalar_one()
@@ -148,9 +172,11 @@ def _small_cache(connection: sa.Connection) -> Iterator[None]:
 
 
 def moment(stored: str) -> str:
-    """`2026-12-01 09:00:00.250000` as ISO 8601 in UTC; whole seconds without their fraction."""
+    """`2026-12-01 09:00:00.250000` (or `.25`) as ISO 8601 in UTC; whole seconds without their fraction."""
     fraction = stored[19:26]
-    return f"{stored[:10]}T{stored[11:19]}{'' if fraction == '.000000' else fraction}Z"
+    if fraction in {"", ".000000"}:
+        return f"{stored[:10]}T{stored[11:19]}Z"
+    return f"{stored[:10]}T{stored[11:19]}{fraction:0<7}Z"
 
 
 _BOUNDS: Final = sa.select(sa.func.min(recipients.c.id), sa.func.max(recipients.c.id)).where(
@@ -168,7 +194,7 @@ def _text_of(connection: sa.Connection, column: Any) -> sa.ColumnElement[str]:
     """A moment as text: to make a datetime of it and text of that again took a third of the time of an export."""
     if connection.dialect.name == "sqlite":
         return sa.type_coerce(column, sa.String)
-    return sa.func.to_char(sa.func.timezone("UTC", column), "YYYY-MM-DD HH24:MI:SS.US")
+    return sa.cast(sa.func.timezone("UTC", column), sa.String)  # `to_char` takes three times as long
 
 
 def _page(connection: sa.Connection) -> sa.Select[Any]:
