@@ -11,6 +11,7 @@ from dramatiq.brokers.stub import StubBroker
 from pydantic import SecretStr
 from sqlmodel import col, select
 
+from campaigns.batching import BatchLimits
 from campaigns.declarations import Declared
 from campaigns.definition import Kind
 from campaigns.lifecycle import BatchState, RecipientState, RunState
@@ -33,6 +34,7 @@ from worker.settings import Settings
 from worker.store import accounts, counts, held, runs
 from worker.store.engine import Store
 from worker.store.models import Account, Attempt, Batch, Event, MessageGroup, Recipient, Run
+from worker.store.resends import create_resend
 from worker.store.runs import RunView
 from worker.throttle import InMemoryThrottle
 from worker.throttle.levels import no_records
@@ -298,6 +300,20 @@ class Bench:
     def resolve_not_sent(self, run_id: int) -> None:
         with self.store.write() as session:
             held.resolve_held(session, run_id, Declared.NOT_SENT, number=None, by="the test", now=self.clock.now())
+
+    def resend(self, run_id: int) -> int:
+        """What `campaigns resend` does in its transaction; the run that it makes."""
+        with self.store.write() as session:
+            again = create_resend(
+                session,
+                runs.run_view(session, run_id),
+                account_id=self.runtime.account_id,
+                limits=BatchLimits(5, 1_000),
+                suppressed=lambda _: set(),
+                now=self.clock.now(),
+            )
+        assert again is not None
+        return again
 
     def close(self) -> None:
         self.queue.stop()

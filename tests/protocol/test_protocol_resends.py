@@ -1,10 +1,7 @@
 """`resend` by several phones: what one of them could not send goes by another, on both databases."""
 
-from campaigns.batching import BatchLimits
 from campaigns.lifecycle import RecipientState
 from tests.protocol.bench import Bench
-from worker.store import runs
-from worker.store.resends import create_resend
 
 P = RecipientState
 NO_SERVICE = 4
@@ -21,28 +18,13 @@ def failed_on_phone_2(bench: Bench, devices: str) -> int:
     return run_id
 
 
-def resend(bench: Bench, run_id: int) -> int:
-    """What `campaigns resend` does in its transaction, and the sending of it."""
-    with bench.store.write() as session:
-        again = create_resend(
-            session,
-            runs.run_view(session, run_id),
-            account_id=bench.runtime.account_id,
-            limits=BatchLimits(5, 1_000),
-            suppressed=lambda _: set(),
-            now=bench.clock.now(),
-        )
-    assert again is not None
-    bench.pass_time(10)
-    return again
-
-
 def test_what_failed_on_one_phone_goes_by_the_others(bench_on_both: Bench) -> None:
     bench = bench_on_both
     run_id = failed_on_phone_2(bench, "[1, 2, 3]")
     assert bench.states(run_id) == {P.FAILED: 2, P.DELIVERED: 4}
 
-    again = resend(bench, run_id)
+    again = bench.resend(run_id)
+    bench.pass_time(10)
 
     assert bench.states(again) == {P.ACCEPTED: 2}
     assert [message.device for message in bench.gateway.stored[6:]] in (["1", "1"], ["3", "3"])
@@ -51,6 +33,7 @@ def test_what_failed_on_one_phone_goes_by_the_others(bench_on_both: Bench) -> No
 def test_where_there_is_no_other_phone_it_goes_by_the_same(bench: Bench) -> None:
     run_id = failed_on_phone_2(bench, "[2]")
 
-    resend(bench, run_id)
+    bench.resend(run_id)
+    bench.pass_time(10)
 
     assert [message.device for message in bench.gateway.stored[6:]] == ["2"] * 6

@@ -1,21 +1,13 @@
 """The protocol over real HTTP: the sandbox in both of its dialects, real queue, threads and clock."""
 
-import time
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler.intake import read_file, take_up
-from scheduler.loop import Clockwork
-from worker.runtime import build_runtime
+from tests.protocol.real_time import run_to_its_end
 from worker.sandbox.options import Profile, SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 from worker.settings import Settings
-from worker.store import counts, runs
-
-PATIENCE_SECONDS = 30.0
 
 
 @pytest.mark.parametrize("profile", list(Profile))
@@ -35,25 +27,8 @@ def test_a_campaign_runs_by_itself_from_file_to_completed(tmp_path: Path, profil
     settings = Settings(
         database_url=f"sqlite:///{tmp_path / 'campaigns.db'}", timezone="UTC", device_rate=None, first_poll_seconds=0.2
     )
-    with PrivateSandbox.start(options) as sandbox:
-        runtime = build_runtime(settings, sandbox=(sandbox.url, SecretStr(sandbox.key)))
-        clockwork = Clockwork(runtime)
-        try:
-            run_id = take_up(runtime, read_file(file, settings), source=file.name).run_id
-            # when workers and ticks are started
-            runtime.queue.work(4)
-            clockwork.start()
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            state = RunState.SCHEDULED
-            while state is not RunState.COMPLETED and time.monotonic() < deadline:
-                time.sleep(0.05)
-                with runtime.store.read() as session:
-                    state = runs.run_view(session, run_id).state
-            with runtime.store.read() as session:
-                books = counts.books(session, run_id)
-        finally:
-            clockwork.stop()
-            runtime.close()
+    # when
+    state, books = run_to_its_end(file, settings, options, threads=4)
 
     # then everybody has an end, in ten requests
     assert state is RunState.COMPLETED

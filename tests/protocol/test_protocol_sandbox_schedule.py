@@ -1,25 +1,17 @@
 """A start that the gateway waits for, over real HTTP: replies get lost on the way, and nobody is handed over twice."""
 
 import json
-import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler.intake import read_file, take_up
-from scheduler.loop import Clockwork
-from worker.runtime import build_runtime
+from tests.protocol.real_time import run_to_its_end
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
 from worker.sandbox.options import SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 from worker.settings import Settings
-from worker.store import counts, runs
 
-PATIENCE_SECONDS = 40.0
 AHEAD = timedelta(seconds=5)
 
 
@@ -49,24 +41,8 @@ def test_nobody_is_handed_over_twice_when_replies_get_lost(tmp_path: Path) -> No
         settle_seconds=3,
         first_poll_seconds=0.2,
     )
-    with PrivateSandbox.start(options) as sandbox:
-        runtime = build_runtime(settings, sandbox=(sandbox.url, SecretStr(sandbox.key)))
-        clockwork = Clockwork(runtime)
-        try:
-            run_id = take_up(runtime, read_file(file, settings), source=file.name).run_id
-            runtime.queue.work(2)
-            clockwork.start()
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            state = RunState.SCHEDULED
-            while state is not RunState.COMPLETED and time.monotonic() < deadline:
-                time.sleep(0.05)
-                with runtime.store.read() as session:
-                    state = runs.run_view(session, run_id).state
-            with runtime.store.read() as session:
-                books = counts.books(session, run_id)
-        finally:
-            clockwork.stop()
-            runtime.close()
+    # when
+    state, books = run_to_its_end(file, settings, options, threads=2)
 
     # then everybody has one message, with the start in it, and it was sent after the start
     handed = [json.loads(line) for line in ledger.read_text().splitlines()]

@@ -3,11 +3,9 @@
 from collections import Counter
 from pathlib import Path
 
-from campaigns.batching import BatchLimits
 from campaigns.lifecycle import RecipientState, RunState
 from tests.protocol.bench import Bench
 from worker.store import runs
-from worker.store.resends import create_resend
 
 S = RecipientState
 CAMPAIGN = """\
@@ -67,16 +65,7 @@ def test_the_text_of_a_variant_is_what_is_sent_and_sent_again(known: Bench) -> N
     assert bench.states(run_id) == {S.DELIVERED: 28, S.FAILED: 8, S.HOLDOUT: 4}
 
     # when they are sent to again
-    with bench.store.write() as session:
-        again = create_resend(
-            session,
-            runs.run_view(session, run_id),
-            account_id=bench.runtime.account_id,
-            limits=BatchLimits(5, 1_000),
-            suppressed=lambda _: set(),
-            now=bench.clock.now(),
-        )
-    assert again is not None
+    again = bench.resend(run_id)
     bench.pass_time(30)
     bench.gateway.set_all("Delivered", numbers=failed)
     bench.pass_time(180)

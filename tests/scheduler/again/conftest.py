@@ -1,18 +1,13 @@
-"""A working folder, a sandbox gateway with a ledger, and the command line in this process or in one of its own."""
+"""A sandbox gateway with a ledger, settings for it, and a service in a process of its own."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from scheduler.cli.app import app
 from tests.scheduler.again.again_world import Service
 from worker.sandbox.options import Profile, SandboxOptions
 from worker.sandbox.process import PrivateSandbox
-
-Cli = Callable[..., Result]
 
 
 @pytest.fixture
@@ -30,15 +25,11 @@ def sandbox(tmp_path: Path) -> Iterator[PrivateSandbox]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, sandbox: PrivateSandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path, sandbox: PrivateSandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder, with settings for that gateway and small times."""
-    for name in os.environ:
-        if name.startswith("CAMPAIGNS_"):
-            monkeypatch.delenv(name)
     settings = {
         "GATEWAY_URL": sandbox.url,
         "API_KEY": sandbox.key,
-        "TIMEZONE": "Europe/Rome",
         "DEVICE_RATE": "none",
         "SEND_BY_SECONDS": "2",
         "SETTLE_SECONDS": "2",
@@ -47,14 +38,7 @@ def folder(tmp_path: Path, sandbox: PrivateSandbox, monkeypatch: pytest.MonkeyPa
     }
     for name, value in settings.items():
         monkeypatch.setenv(f"CAMPAIGNS_{name}", value)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def cli(folder: Path) -> Cli:
-    """The command line in this process: `cli("test", "sale.yaml", "--to", NUMBER)`."""
-    return lambda *arguments: CliRunner().invoke(app, list(arguments), prog_name="campaigns")
+    return folder
 
 
 @pytest.fixture

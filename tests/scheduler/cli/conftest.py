@@ -1,14 +1,12 @@
-"""A working folder without any setting, the command line in it, and campaigns that were really planned."""
+"""Campaigns that were really planned, in the working folder."""
 
-import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from scheduler.cli.app import app
 from scheduler.intake import read_file, take_up
 from tests.support.clocks import START, FakeClock
 from worker.runtime import build_runtime
@@ -38,20 +36,9 @@ phone,first_name
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder; the zone of the machine that runs the tests does not show."""
-    for name in os.environ:
-        if name.startswith("CAMPAIGNS_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("CAMPAIGNS_TIMEZONE", "Europe/Rome")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def run(folder: Path) -> Run:
+def run(cli: Run) -> Run:
     """The command line in this process: `run("status", "--json")`."""
-    return lambda *arguments, **more: CliRunner().invoke(app, list(arguments), prog_name="campaigns", **more)
+    return cli
 
 
 @pytest.fixture

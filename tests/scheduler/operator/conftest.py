@@ -1,34 +1,18 @@
-"""A working folder without any setting, the command line in it, and a campaign of which somebody is held."""
+"""A campaign of which somebody is held, in the working folder."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from scheduler.cli.app import app
 from tests.scheduler.operator.held_world import HeldWorld
 
-Cli = Callable[..., Result]
-
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder; the settings and the zone of the machine that runs the tests do not show."""
-    for name in os.environ:
-        if name.startswith("CAMPAIGNS_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("CAMPAIGNS_TIMEZONE", "Europe/Rome")
+def folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of somebody whose name is known: it stands in what was decided."""
     monkeypatch.setenv("LOGNAME", "ada")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def cli(folder: Path) -> Cli:
-    """The command line in this process: `cli("held", "spring-sale")`."""
-    return lambda *arguments: CliRunner().invoke(app, list(arguments), prog_name="campaigns")
+    return folder
 
 
 @pytest.fixture

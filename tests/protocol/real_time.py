@@ -1,0 +1,41 @@
+"""A campaign over real HTTP: a sandbox in a process of its own, real queue, threads and clock."""
+
+import time
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+
+from campaigns.lifecycle import RunState
+from scheduler.intake import read_file, take_up
+from scheduler.loop import Clockwork
+from worker.runtime import build_runtime
+from worker.sandbox.options import SandboxOptions
+from worker.sandbox.process import PrivateSandbox
+from worker.settings import Settings
+from worker.store import counts, runs
+from worker.store.counts import Books
+
+PATIENCE_SECONDS: Final = 40.0
+
+
+def run_to_its_end(file: Path, settings: Settings, options: SandboxOptions, *, threads: int) -> tuple[RunState, Books]:
+    """Take the file up, send and follow it; its state when it is over or patience is, and its books."""
+    with PrivateSandbox.start(options) as sandbox:
+        runtime = build_runtime(settings, sandbox=(sandbox.url, SecretStr(sandbox.key)))
+        clockwork = Clockwork(runtime)
+        try:
+            run_id = take_up(runtime, read_file(file, settings), source=file.name).run_id
+            runtime.queue.work(threads)
+            clockwork.start()
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            state = RunState.SCHEDULED
+            while state is not RunState.COMPLETED and time.monotonic() < deadline:
+                time.sleep(0.05)
+                with runtime.store.read() as session:
+                    state = runs.run_view(session, run_id).state
+            with runtime.store.read() as session:
+                return state, counts.books(session, run_id)
+        finally:
+            clockwork.stop()
+            runtime.close()
