@@ -131,7 +131,7 @@ class _Planner:
             reminders.lock_campaign(session, self._campaign_id)
             changes = self._compare(session, rows)
             # Every run before any of its rows, in one order, as an intent locks them.
-            for run_id in sorted(_runs_of(changes)):
+            for run_id in sorted(set(_runs_of(changes))):
                 runs.lock_run(session, run_id)
             done.withdrawn += reminders.withdraw(session, changes.withdrawn)
             # Of a day that is over, too, if they were held: its report says something else now.
