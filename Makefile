@@ -51,6 +51,8 @@ prove: .setup-dev  ## the proof in its long form: hours; every line names its se
 	$(BIN)/python -m tests.prove.stuck --fleet
 	$(BIN)/python -m tests.prove.webhook --rounds 12
 	$(BIN)/python -m tests.prove.timing --count 5000 --seed 1
+	$(BIN)/python -m tests.prove.year
+	$(BIN)/python -m tests.prove.week --count 12 --seed 1
 
 lock: $(BIN)/python  ## resolve the pins again (names no host; pip checks the hashes)
 	$(BIN)/python -m pip install --quiet uv
