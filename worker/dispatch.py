@@ -180,10 +180,13 @@ class Dispatcher:
 
     def _take_slot(self, work: sending.Work, definition: Definition) -> Slot | Wait:
         """A route whose limits all granted the batch's segments now; else how long to wait before asking again."""
-        avoided = set(self._ceilings.current().stuck)
-        if work.avoid_device is not None:
-            avoided.add(work.avoid_device)
-        ways = routes(definition, first=work.ordinal, without=avoided, only=work.target)
+        ways = routes(
+            definition,
+            first=work.ordinal,
+            stuck=self._ceilings.current().stuck,
+            avoid=work.avoid_device,
+            only=work.target,
+        )
         slept = timedelta(0)
         while True:
             waits = []

@@ -36,19 +36,22 @@ class Route:
     level_key: str
 
 
-def routes(definition: Definition, *, first: int, without: Collection[int] = (), only: str = "") -> list[Route]:
+def routes(
+    definition: Definition, *, first: int, stuck: Collection[int] = (), avoid: int | None = None, only: str = ""
+) -> list[Route]:
     """The ways a batch of this campaign can go, the preferred one first: devices take turns, from number `first` on.
 
-    The devices in `without` are left out as long as there is another one. `only`: the one device or SIM of this batch.
+    The `stuck` devices are left out as long as there is another one, and of what is left the one to `avoid`. `only`:
+    the one device or SIM of this batch, unless it is one of these.
 
     With `mode: specified` every batch goes to one device or SIM, so that its limit is ours to keep. `random` and the
     modes over all devices leave the choice to the gateway: those requests share one level, as if of one device.
     """
-    if only and int(only.partition("|")[0]) not in without:
+    if only and int(only.partition("|")[0]) not in {*stuck, avoid}:
         return [Route((only,), only)]
     devices = definition.devices
-    targets = [str(target) for target in devices.use if target.device not in without]
-    targets = targets or [str(target) for target in devices.use]
+    usable = [target for target in devices.use if target.device not in stuck] or devices.use
+    targets = [str(target) for target in usable if target.device != avoid] or [str(target) for target in usable]
     if devices.random or devices.mode is not DeviceMode.SPECIFIED:
         return [Route(tuple(str(target) for target in devices.use), ANY_DEVICE)]
     if not targets:

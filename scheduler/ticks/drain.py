@@ -168,7 +168,7 @@ class _Shared:
     def lanes(self, definition: Definition) -> tuple[Room, ...]:
         """The phones that a campaign can go by; none if one of them has no limit."""
         lanes = []
-        for route in routes(definition, first=0, without=self._ceilings.stuck):
+        for route in routes(definition, first=0, stuck=self._ceilings.stuck):
             key = route.level_key
             rate = self._ceilings.device_rates.get(key, self._ceilings.device_rate)
             if rate is None:
