@@ -8,21 +8,13 @@ import sqlalchemy as sa
 from sqlmodel import col
 from typer.testing import Result
 
+from tests.scheduler.cli.cli_world import put
 from worker.store.engine import Store
-from worker.store.models import Account, Recipient, Run, StuckDevice
+from worker.store.models import Account, Run, StuckDevice
 
 Cli = Callable[..., Result]
 Planned = Callable[[str], tuple[Store, int]]
 AT = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
-
-
-def put(store: Store, run_id: int, number: str, **values: object) -> None:
-    with store.write() as session:
-        session.execute(
-            sa.update(Recipient)
-            .where(col(Recipient.run_id) == run_id, col(Recipient.number) == number, col(Recipient.occurrence) == 0)
-            .values(**values)
-        )
 
 
 def a_stuck_phone(store: Store, run_id: int) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
-from sqlmodel import col
 from typer.testing import Result
 
 from scheduler import report_page
+from tests.scheduler.cli.cli_world import put
 from worker.store.engine import Store
 from worker.store.models import Recipient
 
@@ -36,15 +36,6 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
-
-
-def put(store: Store, run_id: int, number: str, **values: object) -> None:
-    with store.write() as session:
-        session.execute(
-            sa.update(Recipient)
-            .where(col(Recipient.run_id) == run_id, col(Recipient.number) == number, col(Recipient.occurrence) == 0)
-            .values(**values)
-        )
 
 
 def a_campaign_with_ends(store: Store, run_id: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.worker.sandbox.faulty_gateway import Aftermath, FaultyGateway
 from tests.worker.sandbox.php_client import PhpClient
 from worker.sandbox.options import Profile, SandboxOptions
 from worker.sandbox.process import PrivateSandbox
@@ -25,6 +26,13 @@ def gateway(profile: Profile) -> Iterator[PhpClient]:
     )
     with PrivateSandbox.start(options) as sandbox:
         yield PhpClient(sandbox.url, sandbox.key)
+
+
+@pytest.fixture
+def since(gateway: FaultyGateway) -> Iterator[Aftermath]:
+    """What comes of the faults that a test switches on in its module's `gateway`; it switches them off again."""
+    yield Aftermath.mark(gateway)
+    gateway.switch()
 
 
 @pytest.fixture

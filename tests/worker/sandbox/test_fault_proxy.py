@@ -28,12 +28,6 @@ def gateway() -> Iterator[FaultyGateway]:
         yield started
 
 
-@pytest.fixture
-def since(gateway: FaultyGateway) -> Iterator[Aftermath]:
-    yield Aftermath.mark(gateway)
-    gateway.switch()
-
-
 def answer(gateway: FaultyGateway, request: bytes) -> bytes | None:
     """All bytes that come back until the end; None when that end is a reset."""
     received = b""

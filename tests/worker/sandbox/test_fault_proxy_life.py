@@ -20,12 +20,6 @@ def gateway() -> Iterator[FaultyGateway]:
         yield started
 
 
-@pytest.fixture
-def since(gateway: FaultyGateway) -> Iterator[Aftermath]:
-    yield Aftermath.mark(gateway)
-    gateway.switch()
-
-
 def test_a_client_that_dies_in_the_middle_is_no_fault_of_the_proxy(gateway: FaultyGateway, since: Aftermath) -> None:
     # when
     for size in (0, 10, 80, len(request_bytes()) - 3):

@@ -18,12 +18,6 @@ def gateway(request: pytest.FixtureRequest) -> Iterator[FaultyGateway]:
         yield started
 
 
-@pytest.fixture
-def since(gateway: FaultyGateway) -> Iterator[Aftermath]:
-    yield Aftermath.mark(gateway)
-    gateway.switch()
-
-
 def test_texts_that_are_never_stored_are_left_out_of_the_reply(gateway: FaultyGateway, since: Aftermath) -> None:
     # given
     gateway.switch("rows_skipped")

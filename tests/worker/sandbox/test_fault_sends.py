@@ -69,12 +69,6 @@ def gateway(request: pytest.FixtureRequest) -> Iterator[FaultyGateway]:
         yield started
 
 
-@pytest.fixture
-def since(gateway: FaultyGateway) -> Iterator[Aftermath]:
-    yield Aftermath.mark(gateway)
-    gateway.switch()
-
-
 def test_every_fault_of_a_send_is_in_one_of_these_tables() -> None:
     before_and_after = {f"{name}_{when}" for name in SHOWN for when in ("before", "after")}
     assert before_and_after | set(REFUSED) | set(STATUS) | set(DROPPED) | CHANGED == set(faults_of(RequestKind.SEND))
