@@ -1,5 +1,6 @@
 """The clock: APScheduler calling the ticks. The only module that knows APScheduler."""
 
+import gc
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -107,8 +108,10 @@ class Clockwork:
             first = threading.Thread(target=self._call, args=[replies], daemon=True)
             first.start()
             first.join(FIRST_LOOK_SECONDS)  # a gateway that does not answer must not keep the rest from working
+        gc.freeze()  # as a queue does that is worked on
         self._scheduler.start()
 
     def stop(self) -> None:
         """Call nothing any more, and wait for the ticks that run."""
         self._scheduler.shutdown(wait=True)
+        gc.unfreeze()

@@ -5,13 +5,14 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from types import FrameType
 from typing import Final
 
 import redis
 from pydantic import SecretStr
+from sqlalchemy.exc import SQLAlchemyError
 
 from scheduler.heartbeat import BEAT_SECONDS, Heartbeat
 from scheduler.leader import FileLock, LeaderLock, leader_lock
@@ -173,6 +174,8 @@ def serve_worker(settings: Settings) -> int:
             heartbeat.beat()
             while not stop.wait(BEAT_SECONDS):
                 heartbeat.beat()
+                with suppress(SQLAlchemyError):  # they are read when they are needed
+                    runtime.definitions.prepare_starting(runtime.account_id, runtime.clock.now())
     finally:
         runtime.close()
     get_logger().info("service.stopped", role="worker")

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Collection
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import ValidationError
@@ -11,7 +12,11 @@ from sqlalchemy.exc import NoResultFound
 from campaigns.definition import Definition
 from worker.logs import get_logger
 from worker.store.engine import Store
+from worker.store.starting import starting_definitions
 from worker.store.versions import definition_bodies
+
+AHEAD: Final = timedelta(seconds=5)
+"""So long before their moment the campaign files of runs are read: 100 of them that start together take 0.2 s."""
 
 KEPT: Final = 256
 """So many versions are kept, the latest read of them: more than run at once."""
@@ -56,6 +61,12 @@ class Definitions:
         if missing:
             with suppress(ValidationError):  # told when it is needed
                 self._read(missing[:KEPT])
+
+    def prepare_starting(self, account_id: int, now: datetime) -> None:
+        """Read ahead what the runs need that start within `AHEAD`."""
+        with self._store.look() as session:
+            soon = starting_definitions(session, account_id, until=now + AHEAD)
+        self.prepare(soon)
 
     def _read(self, definition_ids: Collection[int]) -> dict[int, Definition]:
         with self._store.read() as session:

@@ -124,12 +124,13 @@ class Dispatcher:
             self._clock.sleep(RECORD_AGAIN.total_seconds())
 
     def _dispatch(self, batch_id: int) -> Dispatched:
-        with self._store.read() as session:
+        with self._store.look() as session:
             work = sending.load_work(session, batch_id)
-            is_stuck = work is not None and queue.has_too_much_in_doubt(session, work.account_id)
         if work is None:
             return Dispatched.NOTHING
-        if is_stuck:  # what was in the queue already must not follow the others into doubt
+        if (
+            work.in_doubt >= queue.DOUBTS_PER_ACCOUNT
+        ):  # what was in the queue already must not follow the others into doubt
             return self._snooze(batch_id, COLLISION_PAUSE, "too many requests in doubt")
         definition = self._definitions.get(work.definition_id)
         now = self._clock.now()
@@ -259,7 +260,7 @@ class Dispatcher:
             if (work.latest is not None and now > work.latest) or _opens(definition, work, now):
                 raise Aborted("its sending hours, or its time, ended before the request was written")
             try:
-                with self._store.read() as session:
+                with self._store.look() as session:
                     may_send = sending.may_still_send(session, intent)
             except DBAPIError:
                 raise Aborted("the database did not answer before the request was written") from None

@@ -97,8 +97,8 @@ class Outcomes:
                     detail=evidence,
                 )
                 return
-            accounts.reset_failures(session, intent.account_id)
             if intent.list_id is not None:
+                accounts.note_answer(session, intent.account_id)
                 outcomes.record_list_accepted(
                     session, intent, [listed(m, text) for m in reply.messages], now=now, first_poll_at=first_poll_at
                 )
@@ -106,7 +106,13 @@ class Outcomes:
             placed, left_out = place(intent.addressees, reply.messages)
             outcomes.fail_in_doubt(session, left_out, LEFT_OUT)
             outcomes.record_accepted(
-                session, intent, placed, now=now, first_poll_at=first_poll_at, retry_at=now + COLLISION_PAUSE
+                session,
+                intent,
+                placed,
+                now=now,
+                first_poll_at=first_poll_at,
+                retry_at=now + COLLISION_PAUSE,
+                has_answered=True,
             )
 
     def _record_failure(self, intent: sending.Intent, error: GatewayError) -> bool:

@@ -1,5 +1,6 @@
 """Telling outside what happens: webhooks, e-mail, a command, until each has taken it."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
@@ -15,6 +16,7 @@ from worker.runtime import Runtime
 from worker.store import notices as store
 from worker.store import runs
 from worker.store.notices import DueNotice
+from worker.store.runs import RunView
 
 TRY_AGAIN: Final = timedelta(minutes=1)
 """After news could not be made into notices: a file with a secret may be mended by then."""
@@ -30,42 +32,50 @@ def notices(runtime: Runtime, now: datetime, *, ahead: timedelta = timedelta(0))
         if due is None or due > now + ahead:
             return {"spread": 0, "told": 0, "failed": 0}
         news = store.due_news(session, now + ahead, only_runs=runtime.only_runs)
+        views = runs.run_views(session, {each.run_id for each in news if each.run_id is not None})
+    told_of: list[tuple[DueNotice, set[Target], dict[str, object]]] = []
     for each in news:
         try:
-            _spread(runtime, each, now)
+            targets = _targets(runtime, each, views)
+            # To count a million recipients takes a second.
+            told_of.append((each, targets, report(runtime.store, each) if targets else {}))
         except SQLAlchemyError:
             raise
         except Exception as error:  # one piece of news that cannot be told must not keep the others back
             get_logger().exception("notice.spread_failed", notice=each.id, run=each.run_id)
             with runtime.store.write("notice_postponed") as session:
                 store.failed(session, each.id, problem=type(error).__name__, retry_at=now + TRY_AGAIN)
+    _spread(runtime, told_of, now)
     told = deliver(runtime)
     return {"spread": len(news), "told": told.taken, "failed": told.failed}
 
 
-def _spread(runtime: Runtime, news: DueNotice, now: datetime) -> None:
-    targets = _targets(runtime, news)
-    body = report(runtime.store, news) if targets else {}  # to count a million recipients takes a second
+def _spread(
+    runtime: Runtime, told_of: Sequence[tuple[DueNotice, set[Target], dict[str, object]]], now: datetime
+) -> None:
+    """All at once: a hundred campaigns may start at one moment, when there is better to do than a hundred commits."""
+    if not told_of:
+        return
     with runtime.store.write("notice_spread") as session:
-        for channel, target in sorted(targets):
-            store.tell(
-                session,
-                key=f"{news.id}:{channel}:{sha256(target.encode()).hexdigest()[:32]}",
-                channel=channel,
-                target=target,
-                event=news.event,
-                body=body,
-                run_id=news.run_id,
-                now=now,
-            )
-        store.taken(session, news.id, now=now)
+        for news, targets, body in told_of:
+            for channel, target in sorted(targets):
+                store.tell(
+                    session,
+                    key=f"{news.id}:{channel}:{sha256(target.encode()).hexdigest()[:32]}",
+                    channel=channel,
+                    target=target,
+                    event=news.event,
+                    body=body,
+                    run_id=news.run_id,
+                    now=now,
+                )
+        store.taken(session, *(news.id for news, _, _ in told_of), now=now)
 
 
-def _targets(runtime: Runtime, news: DueNotice) -> set[Target]:
+def _targets(runtime: Runtime, news: DueNotice, views: Mapping[int, RunView]) -> set[Target]:
     if news.run_id is None:
         return of_account(runtime, int(news.body["account"]))
-    with runtime.store.read() as session:
-        run = runs.run_view(session, news.run_id)
+    run = views[news.run_id]
     # Whoever tests a text sits in front of it; and the answers to HELP start and end with each question.
     is_routine = run.campaign == HELP_ANSWERS and news.event in {"run.started", "run.completed"}
     if is_routine or run.campaign.startswith(runs.TEST_PREFIX):

@@ -5,6 +5,7 @@ from typing import Final
 
 from campaigns.approval import to_approve
 from scheduler.ticks.reconcile import MARGIN, read_around
+from worker.definitions import AHEAD
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import accounts, approvals, starting
@@ -12,26 +13,24 @@ from worker.store import accounts, approvals, starting
 LOOK_BACK: Final = timedelta(hours=1)
 """What of the gateway is read before the first text: all that a look-up could see, and perhaps a witness."""
 
-PREPARE_AHEAD: Final = timedelta(seconds=5)
-"""So long before their moment the campaign files of runs are read: 100 of them that start together take 0.2 s."""
+START_AHEAD: Final = timedelta(seconds=1)
+"""So long before its moment a run begins, so that its first requests stand ready: they wait for the moment itself.
 
-START_AHEAD: Final = timedelta(seconds=0.4)
-"""So long before its moment a run begins, so that its first requests stand ready: they wait for the moment itself."""
+The tick comes every 0.4 s, and takes 0.2 s for 100 runs.
+"""
 
 
 def start(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Move planned runs to `running` once they are due."""
     with runtime.store.read() as session:
         next_at = starting.next_start(session, runtime.account_id)
-        if next_at is None or next_at > now + PREPARE_AHEAD:
+        if next_at is None or next_at > now + AHEAD:
             return {"started": 0}
-        if next_at > now + START_AHEAD:
-            soon = starting.starting_definitions(session, runtime.account_id, until=now + PREPARE_AHEAD)
-        else:
+        if next_at <= now + START_AHEAD:
             due = starting.starting_definitions(session, runtime.account_id, until=now + START_AHEAD)
             is_met = accounts.is_met(session, runtime.account_id)
     if next_at > now + START_AHEAD:
-        runtime.definitions.prepare(soon)
+        runtime.definitions.prepare_starting(runtime.account_id, now)
         return {"started": 0}
     if not is_met:
         _meet(runtime, now)

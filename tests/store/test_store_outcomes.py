@@ -207,7 +207,7 @@ def test_a_batch_that_is_too_big_is_cut_in_two(world: World, how_many: int, halv
 def test_failures_in_a_row_are_counted_and_forgotten(world: World) -> None:
     with world.store.write() as session:
         assert [accounts.count_failure(session, world.account_id) for _ in range(3)] == [1, 2, 3]
-        accounts.reset_failures(session, world.account_id)
+        accounts.note_answer(session, world.account_id)
         assert accounts.count_failure(session, world.account_id) == 1
 
 

@@ -150,9 +150,9 @@ def count_failure(session: Session, account_id: int) -> int:
     return int(session.scalars(statement.returning(col(Account.failures))).one())
 
 
-def reset_failures(session: Session, account_id: int) -> None:
-    """The gateway answered."""
-    session.connection().execute(hot.RESET_FAILURES, {"b_account": account_id})
+def note_answer(session: Session, account_id: int, highest_id: int = 0) -> None:
+    """The gateway answered: failures in a row are forgotten, the highest ID that it named is remembered."""
+    session.connection().execute(hot.ANSWERED, {"b_account": account_id, "b_seen": highest_id})
 
 
 def raise_floor(session: Session, account_id: int, gateway_id: int) -> None:

@@ -3,15 +3,16 @@
 Everything here is carried out by `worker.store.sending` and `outcomes`, which explain what it is for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 
 from campaigns.lifecycle import BATCH_MOVES, BatchState, RecipientState, RunState, may_become
 from worker.store.models import SPENT, AttemptState
-from worker.store.moves import move_batch, move_recipients
+from worker.store.moves import move_batch, move_recipients, one_of
 from worker.store.tables import accounts, attempts, batches, groups, recipients, runs, suppressions
 
 ALONE: Final = 0x5353_4D43
@@ -42,6 +43,18 @@ COUNT_IN_DOUBT: Final = (
     .where(runs.c.account_id == sa.bindparam("b_account"), batches.c.state == BatchState.UNKNOWN, NOT_WAITING)
 )
 
+_company = runs.alias("company")
+"""The runs of the batches that are looked at beside the one in hand."""
+
+_in_doubt = (
+    sa.select(sa.func.count())
+    .select_from(batches)
+    .join(_company, _company.c.id == batches.c.run_id)
+    .where(_company.c.account_id == runs.c.account_id, batches.c.state == BatchState.UNKNOWN, NOT_WAITING)
+    .correlate(runs)
+    .scalar_subquery()
+)
+
 LOAD_WORK: Final = (
     sa.select(
         batches.c.id,
@@ -59,6 +72,7 @@ LOAD_WORK: Final = (
         batches.c.avoid_device,
         batches.c.target,
         runs.c.parent_id,
+        _in_doubt,
     )
     .join(runs, runs.c.id == batches.c.run_id)
     .outerjoin(_to_send, _to_send.c.batch_id == batches.c.id)
@@ -87,6 +101,9 @@ MAY_STILL_SEND: Final = (
     )
 )
 
+_is_under_way = sa.or_(batches.c.state == BatchState.SENDING, batches.c.state == BatchState.UNKNOWN)
+"""Spelt out and not as IN, which SQLAlchemy writes anew at each execution."""
+
 UNDER_WAY: Final = (
     sa.select(
         sa.func.count().label("requests"),
@@ -94,18 +111,26 @@ UNDER_WAY: Final = (
     )
     .select_from(batches)
     .join(runs, runs.c.id == batches.c.run_id)
-    .where(
-        runs.c.account_id == sa.bindparam("b_account"),
-        batches.c.state.in_([BatchState.SENDING, BatchState.UNKNOWN]),
-        NOT_WAITING,
-    )
+    .where(runs.c.account_id == sa.bindparam("b_account"), _is_under_way, NOT_WAITING)
 )
-LOCK_SHARED: Final = sa.select(sa.func.pg_advisory_xact_lock_shared(ALONE, sa.bindparam("b_account", type_=sa.Integer)))
-LOCK_EXCLUSIVE: Final = sa.select(sa.func.pg_advisory_xact_lock(ALONE, sa.bindparam("b_account", type_=sa.Integer)))
-"""On PostgreSQL two intents do not see each other: a lock keeps that to a contact list apart from all others."""
 
 LOCK_RUN: Final = sa.select(runs.c.id).where(runs.c.id == sa.bindparam("b_run")).with_for_update(read=True)
 """A share of the run's lock: from the moment that a pause or a cancel is committed, no intent comes after it."""
+
+_lock = (ALONE, sa.bindparam("b_account", type_=sa.Integer))
+LOCK_RUN_AND_SHARE: Final = sa.select(sa.func.pg_advisory_xact_lock_shared(*_lock)).select_from(LOCK_RUN.subquery())
+LOCK_EXCLUSIVE: Final = sa.select(sa.func.pg_advisory_xact_lock(*_lock))
+"""On PostgreSQL two intents do not see each other: a lock keeps that to a contact list apart from all others."""
+
+_list_is_under_way = (
+    sa.select(batches.c.id)
+    .join(_company, _company.c.id == batches.c.run_id)
+    .where(
+        _company.c.account_id == sa.bindparam("b_account"), batches.c.list_id.is_not(None), _is_under_way, NOT_WAITING
+    )
+    .correlate(None)
+    .exists()
+)
 
 TAKE_BATCH: Final = move_batch(
     BatchState.SENDING,
@@ -116,6 +141,7 @@ TAKE_BATCH: Final = move_batch(
         accounts.c.id == runs.c.account_id,
         _account_sends,
     ),
+    ~_list_is_under_way,
     attempt=batches.c.attempt + 1,
     reason="",
 ).returning(batches.c.attempt)
@@ -158,12 +184,15 @@ LEAVE_OUT: Final = move_recipients(
 )
 """The last look at the texts that failed, in the transaction of the intent that sends them again: all have to stand."""
 
-_other = recipients.alias()
+_other = recipients.alias("other")
+_is_in_doubt: sa.ColumnElement[bool] = sa.literal_column("other.state = 'in_doubt'")
+"""In the words of the index on numbers in doubt: PostgreSQL takes it for a statement prepared once only then."""
+
 PROMISE: Final = move_recipients(
     RecipientState.IN_DOUBT,
     recipients.c.batch_id == _batch,
     _pending,
-    recipients.c.number.not_in(sa.select(_other.c.number).where(_other.c.state == RecipientState.IN_DOUBT)),
+    recipients.c.number.not_in(sa.select(_other.c.number).where(_is_in_doubt)),
     attempts=recipients.c.attempts + 1,
 ).returning(recipients.c.id, recipients.c.number, recipients.c.text, recipients.c.segments)
 
@@ -238,26 +267,30 @@ def _from_jsonb() -> dict[str, sa.ColumnElement[Any]]:
 ACCEPT: Final = {"sqlite": _accept(_from_json_each()), "postgresql": _accept(_from_jsonb())}
 """All recipients of a request in one statement: through SQLAlchemy an executemany of 100 rows took 3 ms of CPU."""
 
-_poll_at = sa.bindparam("b_poll_at", type_=groups.c.next_poll_at.type)
-EXTEND_GROUP: Final = (
-    sa.update(groups)
-    .where(
-        groups.c.run_id == sa.bindparam("b_run"),
-        groups.c.group_id == sa.bindparam("b_group"),
-        groups.c.batch_id == _batch,
+
+def _follow(insert: Callable[[sa.Table], postgresql.Insert | sqlite.Insert]) -> sa.Insert:
+    row = insert(groups).inline()
+    return row.on_conflict_do_update(
+        index_elements=["run_id", "group_id", "batch_id"],
+        set_={"messages": groups.c.messages + row.excluded.messages, "next_poll_at": row.excluded.next_poll_at},
     )
-    .values(messages=groups.c.messages + sa.bindparam("b_messages"), next_poll_at=_poll_at)
-)
-ADD_GROUP: Final = sa.insert(groups)
+
+
+FOLLOW: Final = {"sqlite": _follow(sqlite.insert), "postgresql": _follow(postgresql.insert)}
+"""A group of messages, or more messages of one that is known."""
 
 _seen = sa.bindparam("b_seen", type_=sa.BigInteger)
+_account = accounts.c.id == sa.bindparam("b_account")
 RAISE_FLOOR: Final = (
-    sa.update(accounts)
-    .where(accounts.c.id == sa.bindparam("b_account"), accounts.c.highest_gateway_id < _seen)
-    .values(highest_gateway_id=_seen)
+    sa.update(accounts).where(_account, accounts.c.highest_gateway_id < _seen).values(highest_gateway_id=_seen)
 )
-RESET_FAILURES: Final = (
-    sa.update(accounts).where(accounts.c.id == sa.bindparam("b_account"), accounts.c.failures > 0).values(failures=0)
+ANSWERED: Final = (
+    sa.update(accounts)
+    .where(_account, sa.or_(accounts.c.highest_gateway_id < _seen, accounts.c.failures > 0))
+    .values(
+        highest_gateway_id=sa.case((accounts.c.highest_gateway_id < _seen, _seen), else_=accounts.c.highest_gateway_id),
+        failures=0,
+    )
 )
 
 
@@ -272,7 +305,7 @@ CONCLUDE_BATCH: Final = (
     .where(
         batches.c.id == _batch,
         # The states from which every one of the four can be reached.
-        batches.c.state.in_(sorted(frozenset.intersection(*(may_become(BATCH_MOVES, to) for to in _ENDS)))),
+        one_of(batches.c.state, frozenset.intersection(*(may_become(BATCH_MOVES, to) for to in _ENDS))),
     )
     .values(
         state=sa.case(

@@ -19,27 +19,30 @@ from campaigns.lifecycle import (
 from worker.store.tables import batches, recipients, runs
 
 
-def _one_of(column: sa.ColumnElement[Any], states: Collection[StrEnum]) -> sa.ColumnElement[bool]:
-    # Spelt out and not as IN: SQLAlchemy expands an IN when it executes, which it cannot do for an executemany.
+def one_of(column: sa.ColumnElement[Any], states: Collection[StrEnum]) -> sa.ColumnElement[bool]:
+    """Whether the state is one of these.
+
+    Spelt out and not as IN: SQLAlchemy writes an IN anew at each execution, and cannot do so for an executemany.
+    """
     return sa.or_(sa.false(), *(column == state for state in sorted(states)))
 
 
 def move_run(to: RunState, *where: sa.ColumnElement[bool], **values: Any) -> sa.Update:
     """An UPDATE that moves the runs matching `where` to `to`, where the life cycle allows it."""
     allowed = may_become(RUN_MOVES, to)
-    return sa.update(runs).where(_one_of(runs.c.state, allowed), *where).values(state=to, **values)
+    return sa.update(runs).where(one_of(runs.c.state, allowed), *where).values(state=to, **values)
 
 
 def move_batch(to: BatchState, *where: sa.ColumnElement[bool], **values: Any) -> sa.Update:
     """An UPDATE that moves the batches matching `where` to `to`, where the life cycle allows it."""
     allowed = may_become(BATCH_MOVES, to)
-    return sa.update(batches).where(_one_of(batches.c.state, allowed), *where).values(state=to, **values)
+    return sa.update(batches).where(one_of(batches.c.state, allowed), *where).values(state=to, **values)
 
 
 def move_recipients(to: RecipientState, *where: sa.ColumnElement[bool], **values: Any) -> sa.Update:
     """An UPDATE that moves the recipients matching `where` to `to`, where the life cycle allows it."""
     allowed = may_become(RECIPIENT_MOVES, to)
-    return sa.update(recipients).where(_one_of(recipients.c.state, allowed), *where).values(state=to, **values)
+    return sa.update(recipients).where(one_of(recipients.c.state, allowed), *where).values(state=to, **values)
 
 
 def changed(session: Session, statement: sa.Update | sa.Delete) -> int:

@@ -61,7 +61,22 @@ def tell(
 
     `channel` is `webhook`, `reply_webhook`, `email` or `command`; `target` its address. `body` is plain JSON.
     """
-    values = {
+    values = _row(key, channel, target, event, body, run_id, now, not_before or now)
+    statement = insert_missing(session, Notice).values(values)
+    return session.scalar(statement.returning(_notices.c.id)) is not None
+
+
+def _row(
+    key: str,
+    channel: str,
+    target: str,
+    event: str,
+    body: dict[str, Any],
+    run_id: int | None,
+    now: datetime,
+    next_try_at: datetime,
+) -> dict[str, Any]:
+    return {
         "key": key,
         "channel": channel,
         "target": target,
@@ -69,12 +84,20 @@ def tell(
         "body": body,
         "run_id": run_id,
         "created_at": now,
-        "next_try_at": not_before or now,
+        "next_try_at": next_try_at,
         "tries": 0,
         "problem": "",
     }
-    statement = insert_missing(session, Notice).values(values)
-    return session.scalar(statement.returning(_notices.c.id)) is not None
+
+
+def announce_starts(session: Session, run_ids: Collection[int], *, now: datetime) -> None:
+    """Note once of each of these runs that it has started; a hundred may do so at one moment."""
+    rows = [
+        _row(f"{NEWS}:run.started:{id_}", NEWS, "", "run.started", {"id": uuid4().hex, "reason": ""}, id_, now, now)
+        for id_ in run_ids
+    ]
+    if rows:
+        session.execute(insert_missing(session, Notice), rows)
 
 
 def announce(session: Session, event: str, *, run_id: int, now: datetime, key: str = "", reason: str = "") -> None:
@@ -178,10 +201,10 @@ def claim(session: Session, ids: Sequence[int], *, now: datetime, until: datetim
     return sorted((DueNotice(*row) for row in session.execute(statement)), key=lambda notice: notice.id)
 
 
-def taken(session: Session, notice_id: int, *, now: datetime) -> None:
+def taken(session: Session, *notice_ids: int, now: datetime) -> None:
     """Told, or spread: it is never told again."""
     values = {"ended_at": now, "tries": _notices.c.tries + 1, "problem": ""}
-    session.execute(sa.update(_notices).where(_notices.c.id == notice_id, _open).values(values))
+    session.execute(sa.update(_notices).where(_notices.c.id.in_(notice_ids), _open).values(values))
 
 
 def failed(session: Session, notice_id: int, *, problem: str, retry_at: datetime) -> None:

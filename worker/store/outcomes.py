@@ -50,15 +50,24 @@ def record_accepted(
     now: datetime,
     first_poll_at: datetime,
     retry_at: datetime,
+    has_answered: bool = False,
 ) -> int:
-    """The gateway has these recipients; how many they are. Whoever is not named stays in doubt: the caller decides."""
+    """The gateway has these recipients; how many they are. Whoever is not named stays in doubt: the caller decides.
+
+    `has_answered`: it said so in its reply, so the account works.
+    """
+    highest_id = max((p.gateway_id for p in placed), default=0)
     if placed:
         connection = session.connection()
         rows = json.dumps([(p.recipient_id, p.gateway_id, p.group_id, p.device, p.sim) for p in placed])
         connection.execute(hot.ACCEPT[connection.dialect.name], {"b_rows": rows, "b_now": now})
         add_groups(session, intent.run_id, intent.batch_id, placed, now=now, first_poll_at=first_poll_at)
-        accounts.raise_floor(session, intent.account_id, max(p.gateway_id for p in placed))
     conclude_batch(session, intent.batch_id, retry_at=retry_at)
+    # Last: every request of the account waits for this row until the commit.
+    if has_answered:
+        accounts.note_answer(session, intent.account_id, highest_id)
+    elif placed:
+        accounts.raise_floor(session, intent.account_id, highest_id)
     return len(placed)
 
 
@@ -67,25 +76,19 @@ def add_groups(
 ) -> None:
     """Follow these messages from `first_poll_at` on; those without a groupID one by one, as group ''."""
     connection = session.connection()
-    for group_id, messages in Counter(p.group_id or "" for p in placed).items():
-        known = {
-            "b_run": run_id,
-            "b_batch": batch_id,
-            "b_group": group_id,
-            "b_messages": messages,
-            "b_poll_at": first_poll_at,
+    groups = [
+        {
+            "run_id": run_id,
+            "batch_id": batch_id,
+            "group_id": group_id,
+            "accepted_at": now,
+            "messages": messages,
+            "polls": 0,
+            "next_poll_at": first_poll_at,
         }
-        if not connection.execute(hot.EXTEND_GROUP, known).rowcount:
-            values = {
-                "run_id": run_id,
-                "batch_id": batch_id,
-                "group_id": group_id,
-                "accepted_at": now,
-                "messages": messages,
-                "polls": 0,
-                "next_poll_at": first_poll_at,
-            }
-            connection.execute(hot.ADD_GROUP, values)
+        for group_id, messages in Counter(p.group_id or "" for p in placed).items()
+    ]
+    connection.execute(hot.FOLLOW[connection.dialect.name], groups if len(groups) > 1 else groups[0])
 
 
 def conclude_batch(session: Session, batch_id: int, *, retry_at: datetime) -> None:

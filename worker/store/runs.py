@@ -103,6 +103,11 @@ def run_view(session: Session, run_id: int) -> RunView:
     return views[0]
 
 
+def run_views(session: Session, run_ids: Collection[int]) -> dict[int, RunView]:
+    """The runs with these ids, by id; what is not there is left out."""
+    return {view.id: view for view in _views(session, _VIEW.where(col(Run.id).in_(run_ids)))} if run_ids else {}
+
+
 def find_run(session: Session, slug: str) -> RunView | None:
     """The latest run of a campaign that has begun, else the latest; of a rehearsal and the real thing the last made.
 

@@ -43,6 +43,7 @@ class Work:
     avoid_device: int | None
     target: str
     parent_id: int | None  # the run whose failed texts it sends again
+    in_doubt: int  # requests of its account whose outcome nobody knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +109,16 @@ def record_intent(
     numbers in doubt at this very moment.
     """
     connection = session.connection()
-    connection.execute(hot.LOCK_RUN, {"b_run": work.run_id})
-    if not _may_go_in_company(connection, work):
-        return NoIntent.ALL_IN_DOUBT
+    _lock(connection, work)
     if work.list_id is not None:
+        if not _may_go_in_company(connection, work):
+            return NoIntent.ALL_IN_DOUBT
         left = unsubscriptions.outstanding(session, work.run_id, work.account_id, work.list_id, now=now)
         if left is not None:
             return _not_ready(session, work, left)
-    number = connection.execute(hot.TAKE_BATCH, {"b_batch": work.batch_id}).scalar()
+    number = connection.execute(hot.TAKE_BATCH, {"b_batch": work.batch_id, "b_account": work.account_id}).scalar()
     if number is None:
-        return NoIntent.NOT_DUE
+        return NoIntent.NOT_DUE if _may_go_in_company(connection, work) else NoIntent.ALL_IN_DOUBT
     addressees: tuple[Addressee, ...] = ()
     if work.list_id is None:
         taken_out = connection.execute(hot.TAKE_OUT, {"b_batch": work.batch_id}).rowcount
@@ -160,16 +161,25 @@ def _not_ready(session: Session, work: Work, left: unsubscriptions.Outstanding) 
     return NoIntent.LIST_STUCK
 
 
+def _lock(connection: sa.Connection, work: Work) -> None:
+    """The run, then the requests of the account. On SQLite the transaction has all of the database from its begin."""
+    if connection.dialect.name == "sqlite":
+        return
+    ids = {"b_run": work.run_id, "b_account": work.account_id}
+    if work.list_id is None:
+        connection.execute(hot.LOCK_RUN_AND_SHARE, ids)
+    else:
+        connection.execute(hot.LOCK_RUN, {"b_run": work.run_id})
+        connection.execute(hot.LOCK_EXCLUSIVE, {"b_account": work.account_id})
+
+
 def _may_go_in_company(connection: sa.Connection, work: Work) -> bool:
     """Whether the other requests of the account allow this one: one to a contact list goes alone.
 
     Its people are known from its messages alone: no other message of the account may be unaccounted for meanwhile.
     """
-    is_list = work.list_id is not None
-    if connection.dialect.name == "postgresql":
-        connection.execute(hot.LOCK_EXCLUSIVE if is_list else hot.LOCK_SHARED, {"b_account": work.account_id})
     under_way = connection.execute(hot.UNDER_WAY, {"b_account": work.account_id}).one()
-    return not (under_way.lists or (is_list and under_way.requests))
+    return not (under_way.lists or (work.list_id is not None and under_way.requests))
 
 
 def payload_hash(addressees: Sequence[Addressee]) -> str:

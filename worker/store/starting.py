@@ -9,7 +9,7 @@ from sqlmodel import Session, col
 from campaigns.lifecycle import RunState
 from worker.store.models import Run
 from worker.store.moves import move_run
-from worker.store.notices import announce
+from worker.store.notices import announce_starts
 from worker.store.tables import runs as run_rows
 
 _MOMENT = run_rows.c.starts_at.type
@@ -62,6 +62,5 @@ def start_due_runs(
         )
     )
     started = list(session.scalars(due.returning(col(Run.id))))
-    for run_id in started:
-        announce(session, "run.started", run_id=run_id, now=now, key=f"run.started:{run_id}")
+    announce_starts(session, started, now=now)
     return started
