@@ -16,7 +16,7 @@ from scheduler.telling.targets import Channel, Target
 from scheduler.telling.webhook import Webhooks, place
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.settings import Settings
+from worker.settings import Settings, SettingsError
 from worker.store import notices
 from worker.store.events import record_event
 from worker.store.notices import DueNotice
@@ -105,6 +105,13 @@ def _target(notice: DueNotice) -> Target:
 
 def send(settings: Settings, target: Target, event: str, body: dict[str, Any], now: datetime) -> Outcome:
     """Tell one target once. The body has an `id`."""
+    try:
+        return _send(settings, target, event, body, now)
+    except SettingsError as error:  # a file that a setting names: it may be back the next time
+        return Outcome(str(error), is_away=True)
+
+
+def _send(settings: Settings, target: Target, event: str, body: dict[str, Any], now: datetime) -> Outcome:
     channel, address = target
     match channel:
         case Channel.WEBHOOK | Channel.REPLY_WEBHOOK:

@@ -207,3 +207,14 @@ def test_secrets_are_read_from_files_when_they_are_needed(tmp_path: Path) -> Non
     file.unlink()
     with pytest.raises(SettingsError, match="CAMPAIGNS_SMTP_URL_FILE names"):
         settings.mail_server()
+
+
+@pytest.mark.parametrize("name", ["webhook_secret_file", "ca_file"])
+def test_a_file_that_is_gone_is_told_as_the_reason_and_waited_for(tmp_path: Path, name: str) -> None:
+    settings = Settings(allow_private_webhooks=True, _env_file=None, **{name: tmp_path / "gone"})  # type: ignore[arg-type]  # one of several settings
+    address = f"https://127.0.0.1:{unused_port()}/hook"
+
+    outcome = send(settings, (Channel.WEBHOOK, address), "run.paused", BODY, NOW)
+
+    assert outcome.is_away
+    assert outcome.problem.startswith(f"CAMPAIGNS_{name.upper()} names {tmp_path / 'gone'}, which cannot be read")
