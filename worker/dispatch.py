@@ -128,9 +128,8 @@ class Dispatcher:
             work = sending.load_work(session, batch_id)
         if work is None:
             return Dispatched.NOTHING
-        if (
-            work.in_doubt >= queue.DOUBTS_PER_ACCOUNT
-        ):  # what was in the queue already must not follow the others into doubt
+        if work.in_doubt >= queue.DOUBTS_PER_ACCOUNT:
+            # What was in the queue already must not follow the others into doubt.
             return self._snooze(batch_id, COLLISION_PAUSE, "too many requests in doubt")
         definition = self._definitions.get(work.definition_id)
         now = self._clock.now()
