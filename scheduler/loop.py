@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from scheduler.ticks.drain import drain
 from scheduler.ticks.finish import finish
 from scheduler.ticks.follow import follow
+from scheduler.ticks.forget import forget
 from scheduler.ticks.late import late
 from scheduler.ticks.notices import notices
 from scheduler.ticks.probe import probe
@@ -49,6 +50,7 @@ TICKS: Final[Mapping[Tick, float]] = {
     replies: 1.0,
     unsubscribe: 1.0,
     notices: 1.0,
+    forget: 60.0,
 }
 """Every tick and how many seconds lie between two of its calls."""
 

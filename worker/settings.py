@@ -196,6 +196,9 @@ class Settings(BaseSettings):
     notify_command: CommandLine = Field(
         default=(), description="a program that is given what happens as JSON on its standard input; no shell"
     )
+    notice_days: int = Field(
+        default=90, ge=7, le=3_650, description="after so many days what was told outside is forgotten"
+    )
     http: HostPort = Field(
         default="", description="`host:port` for the webhook of replies and `/healthz`; empty: not listened"
     )

@@ -36,6 +36,9 @@ CLAIM: Final = timedelta(seconds=60)
 PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 120, 600, 1800, 3600))
 """Between two tries; the last one again and again."""
 
+NOTICE_GIVEN_UP: Final = "notice.given_up"
+"""The event of a notice that nobody took."""
+
 GIVE_UP_AFTER: Final = timedelta(days=3)
 
 _rng = random.Random()  # noqa: S311 - jitter, not a secret
@@ -150,7 +153,7 @@ def _record(runtime: Runtime, notice: DueNotice, outcome: Outcome) -> Told:
         if not is_over:
             notices.failed(session, notice.id, problem=outcome.problem, retry_at=retry_at)
         elif notices.give_up(session, notice.id, problem=outcome.problem, now=now):
-            record_event(session, "notice.given_up", now, run_id=notice.run_id, detail=said)
+            record_event(session, NOTICE_GIVEN_UP, now, run_id=notice.run_id, detail=said)
         if outcome.is_away:
             notices.put_off(session, *target, until=retry_at)
     if outcome.is_away:

@@ -134,6 +134,7 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "queue_undone": "a service whose Redis is away",
     "cap": "a campaign with a frequency cap that somebody is over; the proof has one campaign",
     "budget_spent": "a budget of a day or a month: no run of the proof lasts so long",
+    "forget": "a service; `run` leaves old notices alone",
     "stuck": "a phone that has sent nothing for minutes; no run of the proof waits so long",
     "retry": "a campaign with `retry_failed` whose phones fail; no run of the proof waits so long",
     "retry_watch": "a minute and more after a failed text was sent again",

@@ -7,7 +7,7 @@ from sqlmodel import col, select
 
 from campaigns.lifecycle import RunState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import accounts, ending, notices, runs, starting
+from worker.store import accounts, ending, forgetting, notices, runs, starting
 from worker.store.models import Notice
 from worker.store.notices import DueNotice
 
@@ -175,3 +175,24 @@ def test_idle_looks_read_an_index(world: World) -> None:
         query = "EXPLAIN QUERY PLAN SELECT min(next_try_at) FROM notice WHERE ended_at IS NULL"
         [plan] = [row[-1] for row in session.connection().execute(sa.text(query))]
     assert "ix_notice_next_try_at" in plan
+
+
+def test_old_notices_are_found_by_their_end_and_forgotten_once(world: World) -> None:
+    # given a notice of no run that was told, one of a run that is not over, and one that waits
+    run_id = world.run(people(1))
+    noted(world, "told")
+    with world.store.write() as session:
+        notices.tell(session, key="of a run", channel="webhook", target="t", event="e", body={}, run_id=run_id, now=NOW)
+        for id_ in session.exec(select(Notice.id)).all():
+            notices.taken(session, id_, now=NOW)
+    noted(world, "waits")
+
+    # when
+    with world.store.write() as session:
+        assert forgetting.old_notices(session, NOW) == []
+        old = forgetting.old_notices(session, SOON)
+        everything = list(session.exec(select(Notice.id)))
+        assert forgetting.forget(session, notices=old, events=[]) == 1
+        # then what waits is not forgotten, even if somebody asks for it
+        assert forgetting.forget(session, notices=everything, events=[]) == 1
+        assert session.exec(select(Notice.key)).all() == ["waits"]

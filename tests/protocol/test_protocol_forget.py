@@ -1,0 +1,85 @@
+"""What a service forgets after a while, and what it never does."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlmodel import select
+
+from scheduler.slowing import DEVICE_SLOWED
+from scheduler.ticks.forget import EVERY, forget
+from tests.protocol.bench import Bench
+from worker.store import forgetting, notices
+from worker.store.events import record_event
+from worker.store.held import HELD_RESOLVED
+from worker.store.models import Event, Notice
+
+DAYS = timedelta(days=90)
+
+
+def tell(bench: Bench, key: str, *, run_id: int | None = None, is_taken: bool = True) -> None:
+    now = bench.clock.now()
+    with bench.store.write() as session:
+        notices.tell(
+            session, key=key, channel="webhook", target="https://a.example", event="e", body={}, run_id=run_id, now=now
+        )
+        id_ = session.exec(select(Notice.id).where(Notice.key == key)).one()
+        if is_taken:
+            notices.taken(session, id_, now=now)
+
+
+def keys(bench: Bench) -> set[str]:
+    with bench.store.read() as session:
+        found = session.exec(select(Notice.key)).all()
+    return {key for key in found if not key.startswith(notices.NEWS)}
+
+
+def test_what_was_told_is_forgotten_when_it_is_old_and_its_run_is_over(bench: Bench) -> None:
+    # given what was told of a run that is over, of one that is not, of none; and what nobody has taken
+    over, waiting = (
+        bench.campaign(1, name="over"),
+        bench.campaign(1, name="later", more="schedule: {start: 2030-01-01 09:00}\n"),
+    )
+    bench.finish(over)
+    tell(bench, "over", run_id=over)
+    tell(bench, "waiting", run_id=waiting)
+    tell(bench, "no run")
+    tell(bench, "open", is_taken=False)
+    bench.clock.advance(DAYS)
+    tell(bench, "new", run_id=over)
+    # when
+    assert forget(bench.runtime, bench.clock.now()) == {"forgotten": 0}
+    bench.clock.advance(EVERY)
+    forget(bench.runtime, bench.clock.now())
+    # then
+    assert keys(bench) == {"waiting", "open", "new"}
+    assert bench.audience(over) == 1
+
+
+def test_events_about_phones_are_forgotten_and_those_of_campaigns_are_not(bench: Bench) -> None:
+    run_id = bench.campaign(1)
+    with bench.store.write() as session:
+        for name in (DEVICE_SLOWED, HELD_RESOLVED):
+            record_event(session, name, bench.clock.now(), run_id=run_id, detail={"recipients": []})
+    bench.clock.advance(DAYS + EVERY)
+    forget(bench.runtime, bench.clock.now())
+    assert bench.events() == [HELD_RESOLVED]
+
+
+def test_much_is_forgotten_part_by_part(bench: Bench) -> None:
+    # given more than one transaction takes
+    now = bench.clock.now()
+    rows = [{"at": now, "name": DEVICE_SLOWED, "detail": {}} for _ in range(forgetting.AT_ONCE + 1)]
+    with bench.store.write() as session:
+        session.execute(sa.insert(Event), rows)
+    bench.clock.advance(DAYS + EVERY)
+    # then
+    assert forget(bench.runtime, bench.clock.now()) == {"forgotten": forgetting.AT_ONCE + 1}
+    assert forget(bench.runtime, bench.clock.now()) == {"forgotten": 0}
+
+
+def test_a_run_of_its_own_forgets_nothing(bench: Bench) -> None:
+    tell(bench, "old")
+    bench.clock.advance(DAYS + EVERY)
+    assert forget(replace(bench.runtime, only_runs=set()), bench.clock.now()) == {"forgotten": 0}
+    assert keys(bench) == {"old"}
