@@ -11,7 +11,7 @@ from worker.gateway import MessageStatus
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import retries
+from worker.store import retried, retries
 from worker.store.events import record_event
 
 TEXT_DOUBLED: Final = "text_doubled"
@@ -32,7 +32,7 @@ def notice(runtime: Runtime, session: Session, messages: Sequence[Message], *, n
         retries.plan_retries(session, again, now=now)
     sent = [m.id for m in messages if m.status in _SENT]
     if sent:
-        for doubled in retries.record_sent_after_all(session, runtime.account_id, sent, now=now):
+        for doubled in retried.record_sent_after_all(session, runtime.account_id, sent, now=now):
             record_event(
                 session,
                 TEXT_DOUBLED,

@@ -17,6 +17,8 @@ from campaigns.lifecycle import BATCH_MOVES, RECIPIENT_MOVES, RUN_MOVES, Recipie
 from scheduler.cli.app import app
 from scheduler.cli.starter import EXAMPLE, make_starter
 from scheduler.exits import Exit
+from scheduler.loop import TICKS
+from scheduler.service import INBOX_SECONDS
 from worker.settings import PREFIX, Settings
 from worker.store.exports import COLUMNS
 
@@ -306,3 +308,17 @@ def test_documents_name_no_machine_and_no_registry(document: str) -> None:
 
 def test_the_changelog_has_a_place_for_what_is_not_released() -> None:
     assert "\n## [Unreleased]\n\n### Added\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("package", ["campaigns", "worker", "scheduler"])
+def test_every_module_stands_in_the_readme_of_its_package(package: str) -> None:
+    text = (ROOT / package / "README.md").read_text(encoding="utf-8")
+    folders = {f"{path.parent.name}/" for path in (ROOT / package).glob("*/__init__.py")}
+    modules = {path.stem for path in (ROOT / package).glob("*.py") if path.stem != "__init__"}
+    assert {name for name in modules | folders if f"`{name}`" not in text} == set()
+
+
+def test_the_ticks_are_called_as_often_as_is_said() -> None:
+    text = (ROOT / "scheduler/README.md").read_text(encoding="utf-8")
+    said = {name: float(seconds) for name, seconds in re.findall(r"^\| (\w+) \| ([0-9.]+) s \|", text, re.MULTILINE)}
+    assert said == {tick.__name__: seconds for tick, seconds in TICKS.items()} | {"inbox": INBOX_SECONDS}

@@ -19,7 +19,7 @@ from worker.gateway import GatewayError, MessageStatus
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import receipts, retries, runs
+from worker.store import receipts, retried, retries, runs
 from worker.store.events import record_event
 from worker.store.retries import DueRetry
 
@@ -130,7 +130,7 @@ def _requests(runtime: Runtime, ready: Sequence[DueRetry]) -> Iterator[list[DueR
 
 def _look(runtime: Runtime, now: datetime) -> int:
     with runtime.store.read() as session:
-        due = retries.due_looks(session, runtime.account_id, now=now, most=READS_PER_TICK)
+        due = retried.due_looks(session, runtime.account_id, now=now, most=READS_PER_TICK)
     due = [watched for watched in due if runtime.includes(watched.run_id)]
     if not due:
         return 0
@@ -148,7 +148,7 @@ def _look(runtime: Runtime, now: datetime) -> int:
     with runtime.store.write("retry_watch") as session:
         for watched in due:
             left = LOOKS[watched.looks + 1 :]
-            retries.schedule_look(session, watched, max(watched.began_at + left[0], now) if left else None)
+            retried.schedule_look(session, watched, max(watched.began_at + left[0], now) if left else None)
         receipts.count_reads(session, reads)
     store_receipts(runtime, shown)
     return len(due)
