@@ -50,13 +50,14 @@ def held(campaign: Slug, number_of_run: RunNumber = None, json: AsJson = False) 
     """
     from scheduler.cli.reading import campaign_store, run_to_decide_on
     from worker.settings import load_settings
-    from worker.store.held import held_lists, held_people
+    from worker.store.held import held_lists, held_people, runs_with_held
     from worker.store.story import requests_of
 
     settings = load_settings()
     with campaign_store(settings) as store, store.read() as session:
         run = run_to_decide_on(session, campaign, number_of_run)
         people, lists = held_people(session, run.id), held_lists(session, run.id)
+        others = [other for other in runs_with_held(session, run.campaign_id) if other != run.id]
         batch_ids = {person.batch_id for person in people} | {entry.batch_id for entry in lists}
         requests = requests_of(session, {id_ for id_ in batch_ids if id_ is not None})
     groups = list(_grouped(people, lists, requests))
@@ -78,6 +79,8 @@ def held(campaign: Slug, number_of_run: RunNumber = None, json: AsJson = False) 
     for group in groups:
         _show_group(group, settings.zone)
     _advise(run)
+    for other in others if number_of_run is None else ():
+        say(f"More of {campaign} are held in another run: campaigns held {campaign} --run {other}")
 
 
 def resolve(

@@ -47,16 +47,21 @@ def campaign_store(settings: "Settings") -> Iterator["Store"]:
 
 
 def run_to_decide_on(session: "Session", slug: str, number: int | None = None) -> "RunView":
-    """As `latest_run`; of a run and those that sent again to its people the last in which somebody is held."""
-    from worker.store.held import held_lists, held_people
+    """As `latest_run`; of a run and those that sent again to its people the last in which somebody is held.
+
+    Where nobody is held in these the last of the campaign in which somebody is: a day of reminders, for one.
+    """
+    from worker.store.held import held_lists, held_people, runs_with_held
     from worker.store.resends import resends_of
     from worker.store.runs import run_view
 
     run = latest_run(session, slug, number)
-    again = [] if number is not None else resends_of(session, run.id)
-    held = (id_ for id_ in reversed(again) if held_people(session, id_) or held_lists(session, id_))
-    found = next(held, None)
-    return run if found is None else run_view(session, found)
+    if number is not None:
+        return run
+    candidates = [*runs_with_held(session, run.campaign_id), run.id, *resends_of(session, run.id)]
+    held = (id_ for id_ in reversed(candidates) if held_people(session, id_) or held_lists(session, id_))
+    found = next(held, run.id)
+    return run if found == run.id else run_view(session, found)
 
 
 def latest_run(session: "Session", slug: str, number: int | None = None) -> "RunView":

@@ -70,6 +70,16 @@ def held_lists(session: Session, run_id: int) -> list[HeldList]:
     return [HeldList(id_, list_id or 0, reason) for id_, list_id, reason in session.exec(query.order_by(col(Batch.id)))]
 
 
+def runs_with_held(session: Session, campaign_id: int) -> list[int]:
+    """The runs of a campaign, resends among them, of which requests are held; the oldest first."""
+    mine = (Run.campaign_id == campaign_id, Batch.state == BatchState.HELD)
+    return list(
+        session.exec(
+            select(Run.id).join(Batch, col(Batch.run_id) == col(Run.id)).where(*mine).distinct().order_by(col(Run.id))
+        )
+    )
+
+
 def resolve_held(
     session: Session, run_id: int, declared: Declared, *, number: str | None, by: str, now: datetime
 ) -> Resolved:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from typer.testing import Result
 
+from scheduler.intake import read_file
+from scheduler.repeating import take_up
 from tests.scheduler.operator.held_world import LISTED, NUMBERS, HeldWorld
 
 Cli = Callable[..., Result]
@@ -74,6 +76,29 @@ def test_a_contact_list_is_held_as_a_whole(cli: Cli, world: HeldWorld) -> None:
         "everybody on contact list 7 of the gateway: nobody can tell whether the gateway sent to the list"
     )
     assert "a contact list, device 1" in result.stdout
+
+
+REMINDERS = """\
+campaign: visits
+message: See you on {{ at }}
+audience:
+  - recipients:
+      - {number: "+39 333 100 0001", at: 2025-12-01 10:30}
+      - {number: "+39 333 100 0002", at: 2025-12-02 01:30}
+      - {number: "+39 333 100 0003", at: 2025-12-05 10:30}
+schedule: {timezone: UTC, remind: {column: at, before: [2h, 12h]}, if_late: {within: 1m, otherwise: hold}}
+"""
+"""At nine in the morning: two reminders for the first of them are late."""
+
+
+def test_whoever_is_held_on_an_earlier_day_of_reminders_is_found(cli: Cli, world: HeldWorld) -> None:
+    path = world.folder / "visits.yaml"
+    path.write_text(REMINDERS)
+    take_up(world.runtime, read_file(path, world.runtime.settings), source=path.name)
+
+    result = cli("held", "visits")
+
+    assert "1 person: too late by 30m, where 1m are allowed\n  +39…01\n  no request was made for them" in result.stdout
 
 
 def test_nobody_held_is_one_sentence(cli: Cli, world: HeldWorld) -> None:
