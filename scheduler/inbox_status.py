@@ -1,5 +1,6 @@
 """Keeping the files beside the campaign files up to date, without looking more often than it is worth."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,9 @@ from worker.store.reminders import day_of
 from worker.store.resends import resends_of, unfinished_resends
 from worker.store.runs import RunView
 from worker.store.variants import GroupOutcome, group_outcomes
+
+STATUS: Final = "status"
+"""Under this name a runtime knows before when no status is written (`next_looks`)."""
 
 REFRESH_EVERY: Final = timedelta(seconds=2)
 COUNTING_SHARE: Final = 50
@@ -68,7 +72,7 @@ class StatusBoard:
     ) -> int:
         """Look at every entry that is due; of how many the status was written."""
         due = [key for key in entries if self._due_at.get(key, now) <= now]
-        if not due:
+        if not due or runtime.clock.elapsed_seconds() < runtime.next_looks.get(STATUS, -math.inf):
             return 0
         with runtime.store.read() as session:
             at_work = {run.id: run for run in runs.list_runs(session, AT_WORK)}

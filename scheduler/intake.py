@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from campaigns.approval import Approvable, to_approve
 from campaigns.audience import AudienceProblem
@@ -32,6 +32,9 @@ from worker.settings import Settings
 from worker.store import approvals, grants, plans, runs, suppressions, versions
 from worker.store.engine import Store
 from worker.store.runs import RunView
+
+LARGE: Final = 10_000
+"""A plan of so many people changes what the database has to know of its tables."""
 
 
 class Taken(StrEnum):
@@ -180,6 +183,8 @@ def plan_run(
             runs.fail_run(session, run_id, problem, runtime.clock.now())
         raise CampaignFileError([Problem(source, 1, 1, "audience", problem)])
     summary = plan.summary
+    if summary.audience >= LARGE:
+        runtime.store.renew_statistics()
     shared, phones = gates(runtime.ceilings.current(), runtime.settings.zone, definition)
     figures = summary_json(summary, forecast(agenda, shared, phones))
     with runtime.store.write("plan_finished") as session:

@@ -25,6 +25,7 @@ from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings, SettingsError
 from worker.store import leases, queue
 from worker.store.runs import list_runs
+from worker.store.warming import warm
 from worker.throttle import connect_for_throttle
 
 STANDBY_SECONDS: Final = 2.0
@@ -130,6 +131,7 @@ def serve_all(
             with runtime.store.write("requeue_all") as session:
                 # What an earlier process had in its queue ended with it.
                 queue.requeue_runs(session, [run.id for run in list_runs(session)])
+        warm(runtime.store, settings.threads)
         runtime.queue.work(settings.threads)
         get_logger().info("service.started", role="up", inbox=str(settings.inbox), threads=settings.threads)
         with stop_signals() as stop, _heartbeat(runtime) as heartbeat, _front_door(runtime, sandbox, listener):
@@ -167,6 +169,7 @@ def serve_worker(settings: Settings) -> int:
     """`worker`: sends what the scheduler queued, until SIGINT or SIGTERM; the exit code."""
     require_redis(settings, "worker")
     runtime = build_runtime(settings)
+    warm(runtime.store, settings.threads)
     runtime.queue.work(settings.threads)
     get_logger().info("service.started", role="worker", threads=settings.threads)
     try:

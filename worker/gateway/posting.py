@@ -45,7 +45,7 @@ class Question:
 
 
 class Poster:
-    """Posts questions with the account's key. Safe to use from several threads: it changes nothing of its own."""
+    """Posts questions with the account's key. Safe to use from several threads."""
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class Poster:
         transport: httpx.BaseTransport,
     ) -> None:
         self._url = url
+        self._addresses: dict[str, httpx.URL] = {}
         self._api_key = api_key
         self._clock = clock
         self._timeouts = timeouts
@@ -114,7 +115,7 @@ class Poster:
     def _request(self, path: str, form: Form, exchange: Exchange) -> httpx.Request:
         return httpx.Request(
             "POST",
-            self._url.join(path),
+            self._addresses.get(path) or self._addresses.setdefault(path, self._url.join(path)),
             headers=_HEADERS,
             content=form.content(),
             extensions={"exchange": exchange},

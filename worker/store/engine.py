@@ -98,6 +98,15 @@ class Store:
         with Session(self._looker) as session:
             yield session
 
+    def renew_statistics(self) -> None:
+        """Let PostgreSQL count anew, after a large plan.
+
+        A statement that was prepared while its tables were small goes on reading all of them, up to a minute long.
+        """
+        if not self.is_sqlite:
+            with self.look() as session:
+                session.execute(sa.text("ANALYZE recipient, batch"))
+
     @property
     def engine(self) -> sa.Engine:
         """The engine that writes, for migrations."""

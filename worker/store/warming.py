@@ -1,0 +1,43 @@
+"""Connections that have carried out the statements of a send before the first one is sent."""
+
+from contextlib import ExitStack
+
+import sqlalchemy as sa
+
+from worker.store import hot
+from worker.store.engine import Store
+
+NOBODY = -1
+"""An id that no row has."""
+
+
+def warm(store: Store, connections: int) -> None:
+    """Open so many connections and carry out on each of them what a send does, for nobody.
+
+    A new connection to PostgreSQL knows no table yet, and a statement is prepared at its second execution: together
+    that took a quarter of the processor time of a hundred first requests. SQLite has nothing to warm.
+    """
+    if store.is_sqlite:
+        return
+    with ExitStack() as stack:
+        for session in [stack.enter_context(store.look()) for _ in range(connections)]:
+            for _ in range(2):
+                _send_to_nobody(session.connection())
+
+
+def _send_to_nobody(connection: sa.Connection) -> None:
+    batch = {"b_batch": NOBODY}
+    account = {"b_account": NOBODY}
+    for statement, values in (
+        (hot.LOAD_WORK, batch),
+        (hot.LOCK_RUN_AND_SHARE, {"b_run": NOBODY, **account}),
+        (hot.TAKE_BATCH, {**batch, **account}),
+        (hot.TAKE_OUT, batch),
+        (hot.PROMISE, batch),
+        (hot.MAY_STILL_SEND, {"b_run": NOBODY, "b_attempt": NOBODY}),
+        (hot.CLOSE_ATTEMPT, {"b_attempt": NOBODY, "b_outcome": "", "b_evidence": {}, "b_now": None}),
+        (hot.ACCEPT[connection.dialect.name], {"b_rows": "[]", "b_now": None}),
+        (hot.CONCLUDE_BATCH, {**batch, "b_retry_at": None}),
+        (hot.ANSWERED, {**account, "b_seen": 0}),
+    ):
+        connection.execute(statement, values)
