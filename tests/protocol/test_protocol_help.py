@@ -1,6 +1,7 @@
 """The answer to HELP: one text to whoever asks, by the same protocol as every other text."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from campaigns.answering import HELP_ANSWERS
 from campaigns.lifecycle import RecipientState, RunState
+from scheduler.running import look
 from scheduler.stories import tell
 from scheduler.story_words import chapter_lines
 from scheduler.ticks.replies import replies
@@ -212,3 +214,15 @@ def test_answers_are_reported_as_days_of_one_campaign(shop: Bench) -> None:
         assert reminders.every_day(session, day.campaign_id) == [day.id]
         assert repetitions.moment_of(day.moment) is None
     assert reminders.day_of(day.moment) == shop.clock.now().date()
+
+
+def test_run_answers_while_it_lasts_and_does_not_wait_for_it(shop: Bench) -> None:
+    # given a process that works on one campaign alone, and is asked while it sends
+    shop.runtime = replace(shop.runtime, only_runs=set())
+    own = shop.campaign(2, name="slow", first=10, per_request=1, more="  rate: 1/minute\n")
+    shop.gateway.receive(ANNA, "HELP")
+    shop.pass_time(60)
+    # then
+    assert texts(shop, ANNA) == 1
+    assert shop.runtime.only_runs == {own, days(shop)[0].id}
+    assert [progress.run.id for progress in look(shop.runtime)] == [own]
