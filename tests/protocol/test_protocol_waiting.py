@@ -5,7 +5,9 @@ from datetime import timedelta
 import pytest
 
 from campaigns.lifecycle import BatchState
+from scheduler.inbox_status import STATUS
 from scheduler.ticks.rescue import rescue
+from scheduler.ticks.start import MANY, START_AHEAD, STATUS_RESTS_SECONDS, start
 from tests.protocol.bench import Bench, exactly_once
 from worker.dispatch import Dispatched
 from worker.store.queue import EMPTIED_AFTER
@@ -84,3 +86,20 @@ def test_what_is_in_the_queue_is_not_queued_again_while_others_wait_there(bench:
     bench.queue.jobs = [first, *others]
     bench.work()
     assert exactly_once(bench, run_id)
+
+
+def test_while_many_begin_together_no_status_is_written(bench: Bench) -> None:
+    # given as many campaigns as count as many, planned for one moment, and one that goes at once
+    for n in range(MANY):
+        bench.campaign(1, name=f"noon-{n}", first=n, more="schedule:\n  start: 2026-12-01T10:00:00Z\n")
+    bench.campaign(1, name="now", first=MANY)
+    assert start(bench.runtime, bench.clock.now()) == {"started": 1}
+    assert STATUS not in bench.runtime.next_looks
+
+    # when their moment comes
+    bench.clock.advance(timedelta(hours=1))
+    assert start(bench.runtime, bench.clock.now()) == {"started": MANY}
+
+    # then the status texts rest for as long as first requests take
+    rests_seconds = bench.runtime.next_looks[STATUS] - bench.clock.elapsed_seconds()
+    assert rests_seconds == START_AHEAD.total_seconds() + STATUS_RESTS_SECONDS
