@@ -171,16 +171,18 @@ class Judge:
             if self.sent:
                 yield "nothing was to be sent by the plan"
             return
-        if counts["pending"] != len(self.sent) + forecast["too_late"]:
-            too_late = forecast["too_late"]
+        costs, too_late = set(self._cost.values()), forecast["too_late"]
+        # Whoever is behind one that waits those 2 s takes another phone, or gets what was left of a day's budget.
+        shares_budgets = self.scenario.phone_daily and len(costs) > 1
+        more = len(self.sent) - (counts["pending"] - too_late)
+        if more < 0 or (more and not shares_budgets):
             yield f"{counts['pending']} were planned, {too_late} of them too late; {len(self.sent)} were sent"
-        expected_days = {day["date"]: day["segments"] for day in forecast["days"]}
-        happened_on = {day.isoformat(): segments for day, segments in self._per_day().items()}
-        costs = set(self._cost.values())
-        if self.scenario.phone_daily and len(costs) > 1:
-            return  # whoever is behind one that waits those 2 s may get what was left of a day's budget
+        if shares_budgets:
+            return
         if self.scenario.phones > 1 and len(costs) > 1 and max(costs) >= (self.scenario.phone_rate or NO_LIMIT):
             return  # a text that takes a phone's whole minute keeps small ones from gaps that the forecast gives them
+        expected_days = {day["date"]: day["segments"] for day in forecast["days"]}
+        happened_on = {day.isoformat(): segments for day, segments in self._per_day().items()}
         if expected_days != happened_on:
             yield f"segments were expected on {expected_days}, and left on {happened_on}"
         if self.sent:
