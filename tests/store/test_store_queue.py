@@ -2,11 +2,14 @@
 
 from datetime import timedelta
 
+import sqlalchemy as sa
+from sqlmodel import col
+
 from campaigns.lifecycle import BatchState, RunState
 from tests.store.store_world import NOW, SOON, World, people
 from tests.support.queueing import queue_due
 from worker.store import accounts, outcomes, queue, sending
-from worker.store.models import THROTTLED
+from worker.store.models import THROTTLED, Batch
 from worker.store.queue import DOUBTS_PER_ACCOUNT, QUEUED_TOO_LONG, Demand, Due
 
 
@@ -153,6 +156,20 @@ def test_who_waits_for_something_else_is_not_under_way(world: World) -> None:
     demand = demand_of(world, run_id)
 
     assert (demand.has_due, demand.queued_batches, demand.asleep_segments) == (False, 0, 0)
+
+
+def test_who_will_be_late_when_its_slot_comes_keeps_nobody_from_one(world: World) -> None:
+    # given two requests that wait for the throttle until in 2 minutes, one of which must have left a minute before
+    run_id = world.run(people(4), per_request=2)
+    ids = world.batches(run_id)
+    with world.store.write() as session:
+        queue.queue_batches(session, ids, now=NOW)
+        for id_, latest in zip(ids, (NOW + timedelta(minutes=1), NOW + timedelta(minutes=3)), strict=True):
+            queue.snooze_batch(session, id_, until=NOW + timedelta(minutes=2), reason=THROTTLED)
+            session.execute(sa.update(Batch).where(col(Batch.id) == id_).values(latest=latest))
+
+    # then the other one alone counts as under way
+    assert demand_of(world, run_id).asleep_segments == 2
 
 
 def test_the_first_due_batches_of_several_runs_come_in_one_look(world: World) -> None:

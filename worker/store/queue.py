@@ -71,7 +71,9 @@ _throttled = batches.c.reason == sa.bindparam("throttled", THROTTLED, literal_ex
 _planned = (batches.c.run_id == runs.c.id, batches.c.state == BatchState.PLANNED)
 _due_now = (*_planned, batches.c.not_before <= _lead)
 _queued = (batches.c.run_id == runs.c.id, batches.c.state == BatchState.QUEUED)
-_asleep = (*_planned, batches.c.not_before > _lead, _throttled)
+_in_time = sa.or_(batches.c.latest.is_(None), batches.c.not_before <= batches.c.latest)
+_asleep = (*_planned, batches.c.not_before > _lead, _throttled, _in_time)
+"""What will take a slot. Who is late by then takes none, and keeps nobody behind it from one."""
 
 
 def _sum(*where: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
