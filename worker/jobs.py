@@ -70,7 +70,7 @@ class JobQueue:
     def work(self, threads: int) -> None:
         """Start sending, in `threads` threads of this process."""
         self._broker.emit_after("process_boot")
-        # A full collection looks at all that was loaded: 175,000 objects in 125 ms, and first requests cause one.
+        # A full collection looks at all that was loaded: 175,000 objects in 125 ms, in the middle of a send.
         gc.freeze()
         self._worker = dramatiq.Worker(self._broker, worker_threads=threads, worker_timeout=PICK_UP_MILLISECONDS)
         self._worker.start()

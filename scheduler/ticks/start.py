@@ -17,13 +17,13 @@ LOOK_BACK: Final = timedelta(hours=1)
 START_AHEAD: Final = timedelta(seconds=1)
 """So long before its moment a run begins, so that its first requests stand ready: they wait for the moment itself.
 
-The tick comes every 0.4 s, and takes 0.2 s for 100 runs.
+The tick comes every 0.4 s, and took 0.2 s for 100 runs.
 """
 
 MANY: Final = 10
 STATUS_RESTS_SECONDS: Final = 2.0
-"""How long no status is written after the moment of so many runs that start together: writing 100 of them took half of
-the scheduler's processor time, just when their first requests needed it."""
+"""How long no status is written after the moment of so many runs that start together: with 100 of them
+this took over a quarter of the scheduler's processor time, just when their first requests needed it."""
 
 
 def start(runtime: Runtime, now: datetime) -> dict[str, int]:

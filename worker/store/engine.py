@@ -183,7 +183,7 @@ def _postgresql_engine(url: sa.URL) -> sa.Engine:
 
 
 PING_AFTER_SECONDS: Final = 1.0
-"""A connection that was used a moment ago is not asked whether it still works: that was one round trip in five."""
+"""A connection that was used a moment ago is not asked whether it still works: that was one round trip in seven."""
 
 
 def _ping_when_idle(engine: sa.Engine) -> None:

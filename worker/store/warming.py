@@ -14,8 +14,8 @@ NOBODY = -1
 def warm(store: Store, connections: int) -> None:
     """Open so many connections and carry out on each of them what a send does, for nobody.
 
-    A new connection to PostgreSQL knows no table yet, and a statement is prepared at its second execution: together
-    that took a quarter of the processor time of a hundred first requests. SQLite has nothing to warm.
+    A new connection to PostgreSQL knows no table yet, and a statement is prepared at its second execution: neither is
+    left to the first requests of a moment. SQLite has nothing to warm.
     """
     if store.is_sqlite:
         return
