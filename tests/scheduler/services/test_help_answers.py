@@ -52,9 +52,10 @@ def test_one_help_gives_one_text_also_when_it_comes_twice_and_the_service_is_kil
         # when the service is killed after it has stored the questions, and before it has sent anything
         killed = product.run("up", victim=["--crash", "replies:committed:1"])
         assert (killed.code, answers()) == (-signal.SIGKILL, [])
-        # and killed again, when the gateway has the first answer and the database does not know it
+        # and killed again, when the gateway has an answer (or both, for threads send them) and the database does not know
         killed = product.run("up", victim=["--crash", "post:replied:1"])
-        assert (killed.code, len(answers())) == (-signal.SIGKILL, 1)
+        assert killed.code == -signal.SIGKILL
+        assert answers() in ([anna], [ben], [anna, ben])
         # and goes on, and one of them asks once more
         service = product.start("up")
         try:
