@@ -52,7 +52,7 @@ def test_one_help_gives_one_text_also_when_it_comes_twice_and_the_service_is_kil
         # when the service is killed after it has stored the questions, and before it has sent anything
         killed = product.run("up", victim=["--crash", "replies:committed:1"])
         assert (killed.code, answers()) == (-signal.SIGKILL, [])
-        # and killed again, when the gateway has an answer (or both, for threads send them) and the database does not know
+        # and killed again, when the gateway has an answer (or both: threads send them) and we do not know it
         killed = product.run("up", victim=["--crash", "post:replied:1"])
         assert killed.code == -signal.SIGKILL
         assert answers() in ([anna], [ben], [anna, ben])
