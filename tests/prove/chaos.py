@@ -90,6 +90,7 @@ class Trial:
     batch: int = BATCH
     endure: bool = False
     minutes: float = 60.0
+    long_life_seconds: float = LONG_LIFE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ class _Course:
     def life_seconds(self, number: int) -> float:
         """How long the process lives that is the `number`-th to be killed."""
         is_long = self.trial.endure and number >= self.trial.kills
-        return self.rng.uniform(0.0, LONG_LIFE_SECONDS if is_long else LIFE_SECONDS)
+        return self.rng.uniform(0.0, self.trial.long_life_seconds if is_long else LIFE_SECONDS)
 
     def end(self, process: Process) -> None:
         """Kill it, unless it has killed itself."""
@@ -367,6 +368,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--endure", action="store_true", help="faults and kills until most people were sent")
     parser.add_argument("--minutes", type=float, default=60.0, help="the longest time under fire")
+    parser.add_argument("--life", type=float, default=LONG_LIFE_SECONDS, metavar="SECONDS", help="the longest, later on")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--trials", type=int, default=1, help="so many at once, with seeds from --seed on")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder and leave it behind")
@@ -379,7 +381,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0 if all(outcome["is_kept"] for outcome in outcomes) else 1
     trial = Trial(
         chosen.mode, chosen.recipients, chosen.kills, chosen.faults, chosen.seed, chosen.rate, chosen.batch,
-        chosen.endure, chosen.minutes,
+        chosen.endure, chosen.minutes, chosen.life,
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
         outcome = run_with_servers(trial, chosen.keep or Path(temporary))
