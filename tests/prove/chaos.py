@@ -368,7 +368,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--endure", action="store_true", help="faults and kills until most people were sent")
     parser.add_argument("--minutes", type=float, default=60.0, help="the longest time under fire")
-    parser.add_argument("--life", type=float, default=LONG_LIFE_SECONDS, metavar="SECONDS", help="the longest, later on")
+    parser.add_argument("--life", type=float, default=LONG_LIFE_SECONDS, help="seconds, the longest, later on")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--trials", type=int, default=1, help="so many at once, with seeds from --seed on")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder and leave it behind")
