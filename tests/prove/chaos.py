@@ -71,7 +71,7 @@ CLOCK_OFFSET_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What is tried. `faults` is the share (0..1) of sends that fault, `rate` is in segments a second.
+    """What is tried. `faults` and `reads` are shares (0..1) of sends and of reads; `rate` is in segments a second.
 
     `endure`: faults and kills go on until most people were sent, for `minutes` at the longest.
     """
@@ -91,6 +91,7 @@ class Trial:
     endure: bool = False
     minutes: float = 60.0
     long_life_seconds: float = LONG_LIFE_SECONDS
+    reads: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,9 @@ def embedded(trial: Trial, stage: Stage) -> tuple[list[Audience], bool, Counter[
     course = _Course(trial, stage, random.Random(trial.seed))
     audiences = course.write(stage.folder)
     command = ("run", *(str(audience.path) for audience in audiences), "--json", "--verbose")
-    stage.put_faults(unrest(trial.faults, trial.seed, rare=STOPS_THE_ACCOUNT if trial.endure else ()))
+    stage.put_faults(
+        unrest(trial.faults, trial.seed, reads=trial.reads, rare=STOPS_THE_ACCOUNT if trial.endure else ())
+    )
     for number in course.blows():
         process = stage.start(*command, victim=course.aim())
         log = stage.product.outputs[-1]
@@ -235,7 +238,7 @@ class _Fleet:
 def fleet(trial: Trial, stage: Stage, redis: RedisServer) -> tuple[list[Audience], bool, Counter[str]]:
     """Workers and schedulers on PostgreSQL and Redis, killed and started again; jobs lost and repeated."""
     course = _Course(trial, stage, random.Random(trial.seed))
-    stage.put_faults(unrest(trial.faults, trial.seed, without=STOPS_THE_ACCOUNT))
+    stage.put_faults(unrest(trial.faults, trial.seed, reads=trial.reads, without=STOPS_THE_ACCOUNT))
     processes = _Fleet(course)
     for role in [f"worker-{n}" for n in range(WORKERS)] + [f"scheduler-{n}" for n in range(SCHEDULERS)]:
         processes.start(role)
@@ -363,6 +366,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--recipients", type=int, default=300)
     parser.add_argument("--kills", type=int, default=8)
     parser.add_argument("--faults", type=float, default=0.2, metavar="SHARE")
+    parser.add_argument("--reads", type=float, metavar="SHARE", help="of reads that fault; half of that of connections")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=int, default=RATE, help="segments a second")
     parser.add_argument("--batch", type=int, default=BATCH)
@@ -381,7 +385,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0 if all(outcome["is_kept"] for outcome in outcomes) else 1
     trial = Trial(
         chosen.mode, chosen.recipients, chosen.kills, chosen.faults, chosen.seed, chosen.rate, chosen.batch,
-        chosen.endure, chosen.minutes, chosen.life,
+        chosen.endure, chosen.minutes, chosen.life, chosen.reads,
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
         outcome = run_with_servers(trial, chosen.keep or Path(temporary))

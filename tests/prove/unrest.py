@@ -31,11 +31,20 @@ within 2 + 1 + 0.5 s of its intent. What is never answered outlasts `send_by` an
 QUIET: Final = FaultPlan()
 
 
-def unrest(share: float, seed: int, *, without: Collection[str] = (), rare: Collection[str] = ()) -> FaultPlan:
-    """Every fault that the promise covers, at this share (0..1) of all sends; reads and connections half as often.
+def unrest(
+    share: float,
+    seed: int,
+    *,
+    reads: float | None = None,
+    without: Collection[str] = (),
+    rare: Collection[str] = (),
+) -> FaultPlan:
+    """Every fault that the promise covers, at this share (0..1) of all sends; half of it of reads, a quarter of connections.
 
-    Those in `rare` come a tenth as often as the others.
+    `reads`: their share instead, for where many of them fail, what is in doubt stays so for long, and few requests are
+    made. Those in `rare` come a tenth as often as the others.
     """
+    reads = share / 2 if reads is None else reads
     left_out = LYING_READS | ASKS_A_PERSON | set(without)
 
     def rule(kind: RequestKind, rate: float) -> FaultRule:
@@ -43,7 +52,7 @@ def unrest(share: float, seed: int, *, without: Collection[str] = (), rare: Coll
         return FaultRule((kind,), rate, weights)
 
     rules = (
-        rule(RequestKind.SEND, share), rule(RequestKind.READ, share / 2), rule(RequestKind.CONNECT, share / 4),
+        rule(RequestKind.SEND, share), rule(RequestKind.READ, reads), rule(RequestKind.CONNECT, reads / 2),
     )  # fmt: skip
     return FaultPlan(seed, rules, TIMES)
 
