@@ -39,7 +39,7 @@ def unrest(
     without: Collection[str] = (),
     rare: Collection[str] = (),
 ) -> FaultPlan:
-    """Every fault that the promise covers, at this share (0..1) of all sends; half of it of reads, a quarter of connections.
+    """Every fault that the promise covers, at this share (0..1) of all sends; half of it of reads, a quarter of others.
 
     `reads`: their share instead, for where many of them fail, what is in doubt stays so for long, and few requests are
     made. Those in `rare` come a tenth as often as the others.
