@@ -1,5 +1,6 @@
 """The real servers, started when the first test of a process asks for them."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,15 @@ import structlog
 
 from tests.support.clocks import FakeClock
 from tests.support.servers import PostgresServer, RedisServer
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the commands that tests start, also where a shell started all of this in the background.
+
+    Such a shell has it ignored, and so would every process below: a test that interrupts one would wait for ever.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
