@@ -226,7 +226,7 @@ class ModelGateway:
         self.last_id += 1
         message = Message(
             self.last_id, number.lstrip("+"), text, 1, 0, MessageStatus.PENDING, "Pending",
-            None, None, None, group, None, None, 0,
+            None, None, group, None, None, 0,
         )  # fmt: skip
         self.messages.append(Stored(message, now, visible_at, origin))
         return {"ID": self.last_id, "number": message.number, "message": text, "groupID": group, "status": "Pending"}

@@ -46,7 +46,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
 
 def message(id_: int, number: str, text: str, *, at: datetime = NOW, status: str = "Received") -> Message:
     kind = MessageStatus(status.lower())
-    return Message(id_, number, text, 1, 0, kind, status, at, None, None, None, None, None, 0)
+    return Message(id_, number, text, 1, 0, kind, status, at, None, None, None, None, 0)
 
 
 def take(world: World, *messages: Message, came_by: str = "webhook") -> dict[Meaning, int]:
