@@ -12,9 +12,10 @@ from rich.console import Console
 
 from scheduler.cli.live import LiveProgress
 from scheduler.cli.output import print_run
-from scheduler.rehearsal import private_sandbox, rehearsal_settings
-from scheduler.report import run_summary, write_csv
-from scheduler.running import run_files
+from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
+from scheduler.processes.running import run_files
+from scheduler.report.rows import write_csv
+from scheduler.report.summary import run_summary
 from worker.logs import configure_logs
 from worker.sandbox.options import SandboxOptions
 from worker.settings import load_settings

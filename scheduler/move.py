@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.clock import Clock
-from scheduler.leader import LeaderLock, leader_lock
+from scheduler.processes.leader import LeaderLock, leader_lock
 from worker.marker import REDIS_KEY, FileMarker, RedisMarker, beside
 from worker.settings import Settings
 from worker.store import accounts, copying, health, moving

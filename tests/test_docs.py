@@ -18,7 +18,7 @@ from scheduler.cli.app import app
 from scheduler.cli.starter import EXAMPLE, make_starter
 from scheduler.exits import Exit
 from scheduler.loop import TICKS
-from scheduler.service import INBOX_SECONDS
+from scheduler.processes.service import INBOX_SECONDS
 from worker.settings import PREFIX, Settings
 from worker.store.exports import COLUMNS
 

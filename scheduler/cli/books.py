@@ -90,7 +90,7 @@ def export(
     and times (UTC). Numbers and texts are written in full. As HTML: a page with charts, and whom it did not reach.
     """
     from scheduler.cli.reading import campaign_store, latest_run
-    from scheduler.report_page import write_page
+    from scheduler.report.page import write_page
     from worker.settings import load_settings
     from worker.store.reminders import day_of, every_day
     from worker.store.runs import run_view
@@ -115,7 +115,7 @@ def export(
 def _write(
     store: "Store", run_ids: Sequence[int], stream: TextIO, form: Format, *, raw: bool, with_resends: bool
 ) -> int:
-    from scheduler.report import write_csv, write_jsonl
+    from scheduler.report.rows import write_csv, write_jsonl
 
     if form is Format.JSONL:
         return sum(write_jsonl(store, run_id, stream, with_resends=with_resends) for run_id in run_ids)

@@ -8,7 +8,7 @@ from scheduler.cli.options import AsJson
 from scheduler.cli.output import local_time, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from scheduler.devices import Device
+    from scheduler.report.devices import Device
     from worker.settings import Settings
 
 NONE_YET = "no phone has been seen yet; phones show up with the first texts that they get"
@@ -23,7 +23,7 @@ def devices(json: AsJson = False) -> None:
     """Show the phones that texts went by: what waits there, what they sent, their limit, and which are stuck."""
     from campaigns.clock import SystemClock
     from scheduler.cli.reading import existing_store
-    from scheduler.devices import devices_of, stuck_words
+    from scheduler.report.devices import devices_of, stuck_words
     from worker.settings import load_settings
     from worker.store.accounts import accounts_by_key
 

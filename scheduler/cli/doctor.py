@@ -33,7 +33,7 @@ def doctor(
     from campaigns.clock import SystemClock
     from scheduler.doctor.examination import examine
     from scheduler.doctor.findings import Area, Standing, exit_code, problem
-    from scheduler.rehearsal import ledger_path, private_sandbox, rehearsal_settings
+    from scheduler.processes.rehearsal import ledger_path, private_sandbox, rehearsal_settings
     from worker.sandbox.options import SandboxOptions
     from worker.settings import SettingsError, load_settings
 

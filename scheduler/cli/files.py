@@ -106,12 +106,12 @@ def plan(
     from scheduler.cli.known import known_people
     from scheduler.cli.preview import preview
     from scheduler.cli.preview_words import preview_json, print_preview
-    from scheduler.intake import read_file
+    from scheduler.intake.planning import read_file
     from worker.settings import load_settings
 
     settings = load_settings()
     if sandbox:
-        from scheduler.rehearsal import rehearsal_settings
+        from scheduler.processes.rehearsal import rehearsal_settings
 
         settings = rehearsal_settings(settings)
     now = SystemClock().now().replace(microsecond=0)

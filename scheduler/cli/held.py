@@ -153,7 +153,7 @@ def _grouped(
 
 def _show_group(group: Group, zone: "ZoneInfo") -> None:
     from campaigns.numbers import mask
-    from scheduler.evidence_words import request_lines
+    from scheduler.report.evidence import request_lines
 
     if group.list_id is not None:
         say(f"everybody on contact list {group.list_id} of the gateway: {group.reason}")
@@ -172,7 +172,7 @@ def _show_group(group: Group, zone: "ZoneInfo") -> None:
 
 def _group_json(group: Group) -> dict[str, Any]:
     from campaigns.numbers import mask
-    from scheduler.evidence_words import request_json
+    from scheduler.report.evidence import request_json
 
     return {
         "batch": group.batch_id,

@@ -12,7 +12,7 @@ from campaigns.capping import cap_of
 from campaigns.definition import Definition
 from campaigns.planning import Suppressed
 from scheduler.cli.reading import existing_store
-from scheduler.intake import suppressed_in
+from scheduler.intake.planning import suppressed_in
 from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint
 from worker.settings import Settings
 from worker.store.accounts import accounts_by_key

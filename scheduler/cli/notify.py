@@ -56,7 +56,7 @@ def _told(settings: "Settings", target: "Target") -> str:
     from uuid import uuid4
 
     from campaigns.clock import SystemClock
-    from scheduler.report import utc
+    from scheduler.report.moments import utc
     from scheduler.telling.delivery import send
 
     now = SystemClock().now()

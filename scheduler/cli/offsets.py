@@ -9,7 +9,7 @@ from campaigns.lifecycle import RecipientState
 from campaigns.planning import PlannedRecipient
 from campaigns.timing.appointments import slot_of
 from scheduler.cli.output import local_time
-from scheduler.report import utc
+from scheduler.report.moments import utc
 
 TIMED: Final = frozenset({RecipientState.PENDING, RecipientState.HELD, RecipientState.SKIPPED})
 """Rows that have a moment, or had one."""

@@ -11,7 +11,8 @@ from typing import Final, TextIO
 from campaigns.audience import AudienceRow, open_source
 from campaigns.definition import Kind
 from campaigns.numbers import InvalidNumber, Normaliser
-from scheduler.report import harmless_cell, utc
+from scheduler.report.moments import utc
+from scheduler.report.rows import harmless_cell
 from worker.store.suppressions import Entry
 
 KEPT: Final = 1_000

@@ -109,7 +109,7 @@ def print_counts(recipients: Mapping[str, int]) -> None:
 
 
 def print_run(summary: Mapping[str, Any]) -> None:
-    """One run, from the object of `scheduler.report.run_summary`."""
+    """One run, from the object of `scheduler.report.summary.run_summary`."""
     requests = summary["requests"]
     state = state_words(summary["state"])
     print_facts(
@@ -139,7 +139,7 @@ def _span(times: Mapping[str, str | None] | None) -> str:
 
 def print_groups(groups: "Sequence[GroupOutcome]") -> None:
     """How variants and control group did; nothing where people were not divided."""
-    from scheduler.variant_words import CONFIDENCE, outcome_table
+    from scheduler.report.variants import CONFIDENCE, outcome_table
 
     if not groups:
         return

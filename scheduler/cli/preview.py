@@ -20,7 +20,7 @@ from campaigns.timing.placing import Placer
 from campaigns.timing.recurrence import SEARCH, recurrence_of
 from scheduler.cli.known import NOTHING, Known
 from scheduler.cli.offsets import Offset, Offsets
-from scheduler.intake import allowances_of, limits_of, list_of, rates_of, too_dear, too_late_to_hand_over
+from scheduler.intake.planning import allowances_of, limits_of, list_of, rates_of, too_dear, too_late_to_hand_over
 from worker.ceilings import Ceilings
 from worker.limits import Scope, gates, routes
 from worker.settings import Settings

@@ -20,8 +20,8 @@ from campaigns.segments import segmentation
 from scheduler.cli.offsets import offset_json, offset_words
 from scheduler.cli.output import local_time, print_counts, print_facts, print_table, say
 from scheduler.cli.preview import Preview
-from scheduler.intake import list_of
-from scheduler.report import utc
+from scheduler.intake.planning import list_of
+from scheduler.report.moments import utc
 
 ZONES: Final = 12
 """So many groups of people with the same clocks are shown."""

@@ -12,13 +12,13 @@ from campaigns.approval import command
 from campaigns.clock import SystemClock
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.optout import Meaning
-from scheduler.approving import awaited
 from scheduler.cli.output import local_time, print_facts, print_groups, print_run, print_table, say, state_words
 from scheduler.cli.reading import latest_run
-from scheduler.devices import failure_words, stuck_words
-from scheduler.opt_out_words import counted
-from scheduler.report import run_summary
-from scheduler.throttling import Limit, slowed_devices
+from scheduler.intake.approving import awaited
+from scheduler.report.devices import failure_words, stuck_words
+from scheduler.report.limits import Limit, slowed_devices
+from scheduler.report.opt_outs import counted
+from scheduler.report.summary import run_summary
 from worker.definitions import Definitions
 from worker.store.counts import Books, Failures, books, failures
 from worker.store.devices import Stuck, stuck_devices

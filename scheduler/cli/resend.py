@@ -52,9 +52,9 @@ def resend(
 
     from scheduler.cli.live import LiveProgress
     from scheduler.cli.reading import campaign_store
-    from scheduler.rehearsal import private_sandbox, rehearsal_settings
-    from scheduler.report import run_summary
-    from scheduler.resending import resend as send_again
+    from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
+    from scheduler.processes.resending import resend as send_again
+    from scheduler.report.summary import run_summary
     from worker.logs import configure_logs
     from worker.settings import load_settings
     from worker.store.resends import failures, unfinished_resends

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from scheduler.running import Outcome
+    from scheduler.processes.running import Outcome
     from worker.settings import Settings
 
 SANDBOX = Annotated[bool, typer.Option("--sandbox", help="Send to a private sandbox gateway; needs no setting at all.")]
@@ -43,8 +43,8 @@ def run(
     from rich.console import Console
 
     from scheduler.cli.live import LiveProgress
-    from scheduler.rehearsal import private_sandbox, rehearsal_settings
-    from scheduler.running import run_files
+    from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
+    from scheduler.processes.running import run_files
     from worker.logs import configure_logs
     from worker.settings import load_settings
 
@@ -69,8 +69,8 @@ def up(sandbox: SANDBOX = False, json: JSON_LOGS = False) -> None:
 
     Inbox, schedule, sending and following, until it is stopped. Needs neither Redis nor PostgreSQL.
     """
-    from scheduler.rehearsal import private_sandbox, rehearsal_settings
-    from scheduler.service import serve_all
+    from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
+    from scheduler.processes.service import serve_all
     from scheduler.web.app import WEBHOOK
     from scheduler.web.serving import listen, url_of
 
@@ -90,7 +90,7 @@ def worker(json: JSON_LOGS = False) -> None:
 
     Any number of workers, on any number of machines, share the work.
     """
-    from scheduler.service import serve_worker
+    from scheduler.processes.service import serve_worker
 
     raise typer.Exit(serve_worker(_service_settings(json)))
 
@@ -100,7 +100,7 @@ def scheduler(json: JSON_LOGS = False) -> None:
 
     Of several schedulers one works and the others stand by.
     """
-    from scheduler.service import serve_scheduler
+    from scheduler.processes.service import serve_scheduler
 
     raise typer.Exit(serve_scheduler(_service_settings(json)))
 
@@ -110,7 +110,7 @@ def dashboard(json: JSON_LOGS = False) -> None:
 
     `up` listens there by itself. Any number of these may run.
     """
-    from scheduler.service import serve_dashboard
+    from scheduler.processes.service import serve_dashboard
     from scheduler.web.serving import listen
     from worker.settings import SettingsError
 
@@ -131,7 +131,7 @@ def _service_settings(as_json: bool) -> "Settings":
 
 def _report(outcome: "Outcome", *, as_json: bool) -> None:
     from scheduler.cli.output import print_groups, print_json, print_run
-    from scheduler.report import run_summary
+    from scheduler.report.summary import run_summary
 
     if outcome.reason:
         sys.stderr.write(f"{outcome.reason}\n")

@@ -44,9 +44,9 @@ def send_test(
     from scheduler.cli.live import LiveProgress
     from scheduler.cli.people import normalised
     from scheduler.cli.preview_words import device_words
-    from scheduler.intake import read_file
-    from scheduler.rehearsal import private_sandbox, rehearsal_settings
-    from scheduler.sample import choose_sample, send_sample
+    from scheduler.intake.planning import read_file
+    from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
+    from scheduler.processes.sample import choose_sample, send_sample
     from worker.logs import configure_logs
     from worker.settings import load_settings
 

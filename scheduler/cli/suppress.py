@@ -173,7 +173,7 @@ def review(
     """
     from campaigns.clock import SystemClock
     from scheduler.cli.reading import existing_store
-    from scheduler.inbound import opt_out_of
+    from scheduler.replies.inbound import opt_out_of
     from worker.settings import load_settings
     from worker.store import inbound, suppressions
 
@@ -206,7 +206,7 @@ def _waiting(store: "Store") -> "list[Answer]":
 
 def _show_replies(answers: "Sequence[Answer]", settings: "Settings", *, as_json: bool) -> None:
     from campaigns.numbers import mask
-    from scheduler.report import utc
+    from scheduler.report.moments import utc
 
     if as_json:
         for a in answers:
@@ -271,7 +271,7 @@ def _kind(kind: str | None) -> str:
 
 
 def _as_json(entry: "Entry") -> dict[str, str | None]:
-    from scheduler.report import utc
+    from scheduler.report.moments import utc
 
     return {
         "number": entry.number,

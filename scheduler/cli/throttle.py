@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sqlmodel import Session
 
-    from scheduler.throttling import Limit
+    from scheduler.report.limits import Limit
     from worker.settings import Settings
     from worker.store.engine import Store
 
@@ -65,7 +65,7 @@ def throttle(
     """
     from campaigns.clock import SystemClock
     from scheduler.cli.reading import campaign_store
-    from scheduler.throttling import limits_in_force
+    from scheduler.report.limits import limits_in_force
     from worker.settings import load_settings
 
     change = _Change(_values(rate, daily, weight), clear)

@@ -31,9 +31,9 @@ def why(
     from campaigns.clock import SystemClock
     from campaigns.lifecycle import RecipientState
     from scheduler.cli.reading import existing_store
-    from scheduler.opt_out_words import entry_json, opt_out_lines, reply_json
-    from scheduler.stories import NO_STORY, tell
-    from scheduler.story_words import chapter_json, chapter_lines
+    from scheduler.report.opt_outs import entry_json, opt_out_lines, reply_json
+    from scheduler.report.people import NO_STORY, tell
+    from scheduler.report.story import chapter_json, chapter_lines
     from worker.settings import load_settings
 
     settings = load_settings()

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
-from scheduler.leader import lock_holder
+from scheduler.processes.leader import lock_holder
 from worker.definitions import Definitions
 from worker.durability import require_durable
 from worker.store import health

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from scheduler.report import utc
+from scheduler.report.moments import utc
 from scheduler.telling.hook import run_command
 from scheduler.telling.mail import send_mail
 from scheduler.telling.outcome import Outcome

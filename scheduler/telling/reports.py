@@ -3,7 +3,8 @@
 import re
 from typing import Any, Final
 
-from scheduler.report import run_summary, utc
+from scheduler.report.moments import utc
+from scheduler.report.summary import run_summary
 from worker.runtime import SANDBOX_ACCOUNT
 from worker.store import accounts, counts, runs
 from worker.store.engine import Store

@@ -13,8 +13,8 @@ from typing import Final
 
 from campaigns.lifecycle import RecipientState
 from campaigns.results import result_words
-from scheduler.retrying import notice
-from scheduler.slowing import slow_down
+from scheduler.receipts.retrying import notice
+from scheduler.receipts.slowing import slow_down
 from worker.gateway import GatewayError, MessageStatus
 from worker.gateway.results import Message
 from worker.logs import get_logger

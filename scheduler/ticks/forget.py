@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from scheduler.slowing import DEVICE_SLOWED
+from scheduler.receipts.slowing import DEVICE_SLOWED
 from scheduler.telling.delivery import NOTICE_GIVEN_UP
 from scheduler.ticks.stuck import DEVICE_MOVES, DEVICE_STUCK
 from worker.logs import get_logger

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from campaigns.lifecycle import RunState
-from scheduler.inbox_files import (
+from scheduler.inbox.files import (
     GONE_AFTER,
     QUIET,
     InboxWatch,
@@ -16,15 +16,11 @@ from scheduler.inbox_files import (
     fingerprint,
     with_files_of,
 )
-from scheduler.inbox_folder import Entries, InboxFolder, Presence, inbox_folder
-from scheduler.inbox_status import StatusBoard
-from scheduler.inbox_verdicts import find_run, judge, reminds
-from scheduler.repeating import repeat, stop
-from scheduler.status_words import (
-    internal_error_notice,
-    moved_notice,
-    removed_notice,
-)
+from scheduler.inbox.folder import Entries, InboxFolder, Presence, inbox_folder
+from scheduler.inbox.notices import internal_error_notice, moved_notice, removed_notice
+from scheduler.inbox.status import StatusBoard
+from scheduler.inbox.verdicts import find_run, judge, reminds
+from scheduler.intake.repeating import repeat, stop
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import inbox as store

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from scheduler.inbound import take_in
+from scheduler.replies.inbound import take_in
 from worker.gateway import GatewayError, MessageStatus
 from worker.logs import get_logger
 from worker.runtime import Runtime

@@ -13,7 +13,7 @@ from typing import Final
 from sqlmodel import Session
 
 from campaigns.results import PROVEN_NOT_SENT
-from scheduler.intake import limits_of
+from scheduler.intake.planning import limits_of
 from scheduler.ticks.follow import store_receipts
 from worker.gateway import GatewayError, MessageStatus
 from worker.gateway.results import Message

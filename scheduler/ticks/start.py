@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.approval import to_approve
-from scheduler.inbox_status import STATUS
+from scheduler.inbox.status import STATUS
 from scheduler.ticks.reconcile import MARGIN, read_around
 from worker.definitions import AHEAD
 from worker.logs import get_logger

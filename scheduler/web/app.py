@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from scheduler.inbound import take_in
+from scheduler.replies.inbound import take_in
 from scheduler.web.inbound import BODY_SECONDS, Inbound
 from scheduler.web.taking import Taker
 from worker.gateway import Message

@@ -20,7 +20,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from campaigns.definition import Definition
-from scheduler.report import write_csv
+from scheduler.report.rows import write_csv
 from tests.bench.results import BenchError, Exported
 from worker.store import accounts, runs, versions
 from worker.store.bulk import insert_rows

@@ -17,7 +17,7 @@ import pytest
 from dramatiq.worker import WorkerThread
 from pydantic import SecretStr
 
-from scheduler.heartbeat import Heartbeat
+from scheduler.processes.heartbeat import Heartbeat
 from tests.deploy.deploy_files import DEPLOY, ROOT, own_services, value_of
 from tests.support.servers import PostgresServer
 from worker.runtime import Runtime, build_runtime

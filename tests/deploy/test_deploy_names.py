@@ -11,7 +11,7 @@ import yaml
 from typer.main import get_command
 
 from scheduler.cli.app import app
-from scheduler.heartbeat import BEAT_SECONDS
+from scheduler.processes.heartbeat import BEAT_SECONDS
 from tests.deploy.deploy_files import (
     COMPOSE,
     CONTAINERFILE,

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from scheduler.heartbeat import BEAT_SECONDS
+from scheduler.processes.heartbeat import BEAT_SECONDS
 from tests.deploy.deploy_files import UNITS, directives, value_of
 from worker.jobs import STOP_MILLISECONDS
 

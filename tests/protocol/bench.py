@@ -15,9 +15,9 @@ from campaigns.batching import BatchLimits
 from campaigns.declarations import Declared
 from campaigns.definition import Kind
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from scheduler.intake import Intake, read_file
+from scheduler.intake.planning import Intake, read_file
+from scheduler.intake.repeating import PLAN_AHEAD, ZONES_APART, repeat, take_up
 from scheduler.loop import TICKS
-from scheduler.repeating import PLAN_AHEAD, ZONES_APART, repeat, take_up
 from scheduler.ticks.drain import drain
 from scheduler.ticks.start import start
 from tests.protocol.scripted_gateway import ScriptedGateway

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from scheduler.repeating import repeat
+from scheduler.intake.repeating import repeat
 from scheduler.ticks.drain import drain
 from scheduler.ticks.finish import finish
 from scheduler.ticks.late import late

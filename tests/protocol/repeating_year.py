@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from scheduler.repeating import PLAN_AHEAD, repeat
+from scheduler.intake.repeating import PLAN_AHEAD, repeat
 from scheduler.ticks.finish import finish
 from tests.protocol.bench import Bench
 from tests.protocol.timing_judge import work

@@ -8,7 +8,7 @@ from sqlmodel import col
 
 from campaigns.approval import to_approve
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler.approving import awaited
+from scheduler.intake.approving import awaited
 from tests.protocol.bench import Bench, exactly_once
 from worker.store import approvals, runs
 from worker.store.models import Notice, Run

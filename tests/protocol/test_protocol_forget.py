@@ -6,7 +6,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlmodel import select
 
-from scheduler.slowing import DEVICE_SLOWED
+from scheduler.receipts.slowing import DEVICE_SLOWED
 from scheduler.ticks.forget import EVERY, forget
 from tests.protocol.bench import Bench
 from worker.store import forgetting, notices

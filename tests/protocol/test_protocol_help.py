@@ -9,9 +9,9 @@ import pytest
 
 from campaigns.answering import HELP_ANSWERS
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler.running import look
-from scheduler.stories import tell
-from scheduler.story_words import chapter_lines
+from scheduler.processes.running import look
+from scheduler.report.people import tell
+from scheduler.report.story import chapter_lines
 from scheduler.ticks.replies import replies
 from tests.protocol.bench import SETTLED, Bench
 from tests.protocol.scripted_gateway import LOST, STORED, Send

@@ -5,7 +5,7 @@ from typing import Final
 
 from campaigns.definition import Rate
 from campaigns.slowing import SLOW_FOR
-from scheduler.slowing import DEVICE_SLOWED
+from scheduler.receipts.slowing import DEVICE_SLOWED
 from scheduler.ticks.drain import drain
 from tests.protocol.bench import Bench, exactly_once
 from worker.store import ceilings

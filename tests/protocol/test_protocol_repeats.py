@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler import repeating
-from scheduler.intake import EditRefused, Taken
+from scheduler.intake import repeating
+from scheduler.intake.planning import EditRefused, Taken
 from tests.protocol.bench import Bench, exactly_once
 from worker.store import repetitions, runs
 from worker.store.runs import RunView

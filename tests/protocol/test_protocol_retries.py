@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import select
 
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler.retrying import TEXT_DOUBLED
+from scheduler.receipts.retrying import TEXT_DOUBLED
 from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import LOST, STORED, Stored
 from worker.store import counts

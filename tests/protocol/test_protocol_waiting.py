@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from campaigns.lifecycle import BatchState
-from scheduler.inbox_status import STATUS
+from scheduler.inbox.status import STATUS
 from scheduler.ticks.rescue import rescue
 from scheduler.ticks.start import MANY, START_AHEAD, STATUS_RESTS_SECONDS, start
 from tests.protocol.bench import Bench, exactly_once

@@ -18,9 +18,9 @@ PRELOADED: Final = (
     "scheduler.cli.live",
     "scheduler.cli.output",
     "scheduler.cli.reading",
-    "scheduler.rehearsal",
-    "scheduler.report",
-    "scheduler.running",
+    "scheduler.processes.rehearsal",
+    "scheduler.report.summary",
+    "scheduler.processes.running",
     "worker.store.migrate",
 )
 """What `run` and `export` import when they begin."""

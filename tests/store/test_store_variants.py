@@ -8,7 +8,7 @@ from sqlmodel import Session, col
 
 from campaigns.lifecycle import RecipientState
 from campaigns.planning import PlannedRecipient
-from scheduler.variant_words import outcome_lines, outcome_table, outcomes_json
+from scheduler.report.variants import outcome_lines, outcome_table, outcomes_json
 from tests.store.store_world import AT_ONCE, NOW, World
 from worker.store import accounts, runs
 from worker.store.models import Inbound, Recipient, Suppression

@@ -15,7 +15,7 @@ from typer.testing import Result
 
 from campaigns.lifecycle import RecipientState
 from scheduler.cli.progress import COLUMNS as OVERVIEW
-from scheduler.report import write_csv
+from scheduler.report.rows import write_csv
 from worker.store.engine import Store
 from worker.store.exports import COLUMNS
 from worker.store.models import Account, Batch, Recipient, Run

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlmodel import select
 from typer.testing import Result
 
-from scheduler.leader import leader_lock
+from scheduler.processes.leader import leader_lock
 from tests.prove.product import Ended, Product, summary_of, write_campaign
 from worker.marker import REDIS_KEY, FileMarker, RedisMarker, beside
 from worker.sandbox.exchange import RequestKind

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from scheduler import repeating
-from scheduler.intake import read_file
+from scheduler.intake import repeating
+from scheduler.intake.planning import read_file
 from tests.support.clocks import START, FakeClock
 from worker.runtime import Runtime, build_runtime
 from worker.settings import load_settings

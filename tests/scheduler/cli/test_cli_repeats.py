@@ -11,8 +11,8 @@ from sqlmodel import col
 from typer.testing import Result
 
 from campaigns.lifecycle import RunState
-from scheduler import repeating
-from scheduler.intake import read_file
+from scheduler.intake import repeating
+from scheduler.intake.planning import read_file
 from tests.support.clocks import START, FakeClock
 from worker.runtime import Runtime, build_runtime
 from worker.settings import load_settings

@@ -10,7 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 from typer.testing import Result
 
-from scheduler import report_page
+from scheduler.report.page import MOST_LISTED
 from tests.scheduler.cli.cli_world import put
 from worker.store.engine import Store
 from worker.store.models import Recipient
@@ -105,11 +105,11 @@ def test_the_list_of_people_is_bounded(run: Cli, planned: Planned) -> None:
                     "run_id": run_id, "number": f"+39333{n:07}", "occurrence": 0, "source": "x", "line": n,
                     "state": "failed", "text": "", "segments": 1, "reason": "row 9 of x.csv: no",
                 }
-                for n in range(report_page.MOST_LISTED)
+                for n in range(MOST_LISTED)
             ],
         )  # fmt: skip
 
     text = re.sub(r"\s+", " ", page_of(run).text)
 
-    assert f"The first {report_page.MOST_LISTED} of {report_page.MOST_LISTED + 2}" in text
+    assert f"The first {MOST_LISTED} of {MOST_LISTED + 2}" in text
     assert "row 9 of" not in text.partition("Who did not get it")[0]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.inbox_files import (
+from scheduler.inbox.files import (
     InboxWatch,
     fingerprint,
     has_other_files,

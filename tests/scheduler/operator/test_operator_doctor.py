@@ -13,7 +13,7 @@ from typer.testing import Result
 from scheduler.doctor import database, redis_server
 from scheduler.doctor.clocks import compared, measured
 from scheduler.doctor.findings import Area, Finding, Standing, exit_code, ok, problem, unknown
-from scheduler.leader import leader_lock
+from scheduler.processes.leader import leader_lock
 from tests.scheduler.operator.held_world import HeldWorld
 from tests.support.clocks import FakeClock
 from worker.runtime import account_fingerprint

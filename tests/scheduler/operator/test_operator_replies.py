@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from campaigns.answering import HELP_ANSWERS
 from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
-from scheduler.inbound import take_in
+from scheduler.replies.inbound import take_in
 from tests.store.store_world import NOW, World, people
 from tests.support.servers import PostgresServer
 from worker.gateway import Message, MessageStatus

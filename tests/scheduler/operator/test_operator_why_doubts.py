@@ -20,10 +20,10 @@ from pydantic import SecretStr
 from sqlmodel import col, select
 
 from campaigns.lifecycle import BatchState, RecipientState
-from scheduler.intake import read_file, take_up
+from scheduler.intake.planning import read_file, take_up
 from scheduler.loop import TICKS
-from scheduler.stories import tell_all
-from scheduler.story_words import Chapter, cause
+from scheduler.report.people import tell_all
+from scheduler.report.story import Chapter, cause
 from tests.support.clocks import FakeClock
 from worker.runtime import Runtime, build_runtime
 from worker.sandbox.exchange import RequestKind

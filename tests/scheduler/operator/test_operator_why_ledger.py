@@ -16,10 +16,10 @@ from pydantic import SecretStr
 from campaigns.clock import SystemClock
 from campaigns.lifecycle import RecipientState
 from campaigns.results import RESULTS
-from scheduler.intake import read_file, take_up
+from scheduler.intake.planning import read_file, take_up
 from scheduler.loop import Clockwork
-from scheduler.stories import tell_all
-from scheduler.story_words import Chapter, cause, chapter_lines
+from scheduler.report.people import tell_all
+from scheduler.report.story import Chapter, cause, chapter_lines
 from worker.runtime import Runtime, build_runtime
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from scheduler.leader import LeaseLock
+from scheduler.processes.leader import LeaseLock
 from tests.scheduler.services.fleet_world import FIRST, STOPPED, fleet, is_stopped, kill_9, wake
 from worker.store import leases
 from worker.store.engine import Store

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
-from scheduler.story_words import Chapter, Story
+from scheduler.report.story import Chapter, Story
 from worker.definitions import Definitions
 from worker.store.engine import Store
 from worker.store.inbound import Answer, replies_of

@@ -12,9 +12,8 @@ from campaigns.lifecycle import NEVER_SENT, BatchState, RecipientState, RunState
 from campaigns.replanning import slot_words
 from campaigns.results import result_advice, result_words
 from campaigns.timing.placing import hours_of
-from scheduler.evidence_words import request_json, request_lines
-from scheduler.report import utc
-from scheduler.status_words import shown_time
+from scheduler.report.evidence import request_json, request_lines
+from scheduler.report.moments import shown_time, utc
 from worker.store.inbound import Answer
 from worker.store.models import AttemptState
 from worker.store.queue import DOUBTS_PER_ACCOUNT

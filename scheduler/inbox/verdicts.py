@@ -7,11 +7,11 @@ from pathlib import Path
 
 from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError
-from scheduler.extending import may_extend
-from scheduler.inbox_files import Look, has_other_files
-from scheduler.intake import EditRefused, Taken, read_file
-from scheduler.repeating import take_up
-from scheduler.status_words import broken_notice, extended_notice, over_notice, tables_notice, taken_notice
+from scheduler.inbox.files import Look, has_other_files
+from scheduler.inbox.notices import broken_notice, extended_notice, over_notice, tables_notice, taken_notice
+from scheduler.intake.extending import may_extend
+from scheduler.intake.planning import EditRefused, Taken, read_file
+from scheduler.intake.repeating import take_up
 from worker.runtime import Runtime
 from worker.store import runs
 from worker.store.inbox import InboxEntry

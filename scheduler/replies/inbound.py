@@ -12,8 +12,8 @@ from sqlmodel import Session
 from campaigns.matching import same_number
 from campaigns.numbers import InvalidNumber, Normaliser, mask
 from campaigns.optout import Meaning, Meanings
-from scheduler.answering import answer_help
-from scheduler.report import utc
+from scheduler.replies.answering import answer_help
+from scheduler.report.moments import utc
 from worker.gateway import Message, MessageStatus
 from worker.logs import get_logger
 from worker.settings import Settings

@@ -16,9 +16,9 @@ from campaigns.definition.schedule import LocalTime, Otherwise, Schedule
 from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError
 from campaigns.timing.recurrence import recurrence_of
-from scheduler import intake, reminding
-from scheduler.intake import EditRefused, Intake, Taken, plan_run
-from scheduler.status_words import shown_time
+from scheduler.intake import planning, reminding
+from scheduler.intake.planning import EditRefused, Intake, Taken, plan_run
+from scheduler.report.moments import shown_time
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import approvals, repetitions, runs, versions
@@ -34,7 +34,7 @@ ZONES_APART: Final = timedelta(hours=26)
 
 
 def take_up(runtime: Runtime, definition: Definition, *, source: str, dropped_at: datetime | None = None) -> Intake:
-    """As `intake.take_up`, for campaigns that repeat, too: what is sent goes on, later runs follow the new version.
+    """As `planning.take_up`, for campaigns that repeat, too: what is sent goes on, later runs follow the new version.
 
     Raises `EditRefused`, or `CampaignFileError` while planning.
     """
@@ -42,7 +42,7 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str, dropped_at
         return reminding.take_up(runtime, definition, source=source)
     if definition.schedule.repeat is None:
         _end_unbegun(runtime, definition)
-        return intake.take_up(runtime, definition, source=source, dropped_at=dropped_at)
+        return planning.take_up(runtime, definition, source=source, dropped_at=dropped_at)
     now = runtime.clock.now()
     with runtime.store.write("repeat_register") as session:
         version = versions.register(session, definition, rehearsal=runtime.rehearsal, source=source, now=now)

@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from scheduler.report import utc
-from scheduler.status_words import shown_time
+from scheduler.report.moments import shown_time, utc
 from worker.store.models import AttemptState
 from worker.store.story import Request
 

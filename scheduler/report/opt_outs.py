@@ -5,8 +5,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from campaigns.optout import Meaning
-from scheduler.report import utc
-from scheduler.status_words import shown_time
+from scheduler.report.moments import shown_time, utc
 from worker.store.inbound import Answer
 from worker.store.suppressions import Entry
 

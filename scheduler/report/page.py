@@ -14,7 +14,8 @@ from typing import Final, TextIO
 from zoneinfo import ZoneInfo
 
 from campaigns.lifecycle import RecipientState
-from scheduler.status_words import MEANINGS, shown_time
+from scheduler.report.meanings import MEANINGS
+from scheduler.report.moments import shown_time
 from worker.store.engine import Store
 from worker.store.exports import Exported, export_pages
 from worker.store.runs import RunView

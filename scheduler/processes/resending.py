@@ -9,10 +9,10 @@ from typing import Final
 from pydantic import SecretStr
 
 from scheduler.exits import Exit
-from scheduler.intake import limits_of
-from scheduler.leader import leader_lock
-from scheduler.running import Outcome, Progress, account_stop, bring_to_end
-from scheduler.service import claim_database, require_redis, stop_signals
+from scheduler.intake.planning import limits_of
+from scheduler.processes.leader import leader_lock
+from scheduler.processes.running import Outcome, Progress, account_stop, bring_to_end
+from scheduler.processes.service import claim_database, require_redis, stop_signals
 from scheduler.ticks.follow import store_receipts
 from worker.gateway import MessageStatus
 from worker.gateway.results import Message

@@ -1,9 +1,8 @@
-"""What NAME.status.txt says, in the words of people who never see the command line."""
+"""What NAME.status.txt says of a run, in the words of people who never see the command line."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -11,35 +10,15 @@ from campaigns.approval import command
 from campaigns.definition import Schedule
 from campaigns.definition.schedule import LocalTime
 from campaigns.lifecycle import RecipientState, RunState
-from campaigns.problems import CampaignFileError, Problem
-from scheduler.variant_words import outcome_lines
+from scheduler.report.meanings import MEANINGS
+from scheduler.report.moments import shown_time
+from scheduler.report.variants import outcome_lines
 from worker.store.reminders import day_of
 from worker.store.repetitions import moment_of
 from worker.store.runs import ONCE, RunView
 from worker.store.variants import GroupOutcome
 
-P, R = RecipientState, RunState
-
-MEANINGS: Final[Mapping[RecipientState, str]] = {
-    P.PENDING: "not sent yet",
-    P.IN_DOUBT: "being handed over, or being looked up because the gateway gave no clear answer",
-    P.ACCEPTED: "handed over, no phone has sent it yet",
-    P.SENT: "sent by the phone, no delivery report yet",
-    P.DELIVERED: "arrived",
-    P.FAILED: "could not be sent",
-    P.HELD: "a person has to decide",
-    P.EXPIRED: "no phone sent it in time",
-    P.CANCELLED: "cancelled before it was sent",
-    P.SKIPPED: "its moment was missed",
-    P.INVALID: "no text can be sent to this row",
-    P.DUPLICATE: "the number stands in the audience already",
-    P.SUPPRESSED: "opted out",
-    P.EXCLUDED: "excluded by the campaign",
-    P.CAPPED: "got enough texts lately",
-    P.HOLDOUT: "control group",
-}
-"""One line for every state that a recipient can be in."""
-
+R = RunState
 
 FORECAST: Final = ("first_send_at", "last_send_at")
 
@@ -81,69 +60,6 @@ def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
 def stamped(text: str, zone: ZoneInfo, now: datetime) -> str:
     """The status with the time of its writing, by the clocks of `zone`."""
     return f"{text}\nLast updated: {shown_time(now, zone, seconds=True)}\n"
-
-
-def shown_time(moment: datetime, zone: ZoneInfo, *, seconds: bool = False) -> str:
-    """A moment by the clocks of a zone: `Tue 2026-12-01 09:00 (Europe/Rome)`."""
-    return f"{moment.astimezone(zone):{'%a %Y-%m-%d %H:%M:%S' if seconds else '%a %Y-%m-%d %H:%M'}} ({zone.key})"
-
-
-def broken_notice(name: str, error: CampaignFileError, missing: Sequence[str], *, has_run: bool) -> str:
-    """Every problem of a file. `missing`: files it names that are not there; `has_run`: an earlier version counts."""
-    if missing:
-        first = f"{name} is waiting for {', '.join(missing)}."
-        last = "It is read again as soon as something is put there or the file is changed."
-    else:
-        first = f"{name} cannot be used."
-        last = "It is read again as soon as it is mended and saved."
-    kept = " The version before it stays in force, see below." if has_run else " Nothing is sent."
-    return "\n".join([first + kept, "", *(_in_words(problem) for problem in error.problems), "", last])
-
-
-def internal_error_notice(name: str) -> str:
-    """The program, and not the file, is at fault."""
-    return f"{name} could not be read because of an internal error, see the log. It is tried again every minute."
-
-
-def taken_notice(name: str, campaign: str, other: str) -> str:
-    """Another file has this campaign."""
-    return (
-        f"{name} is not used: {other} is the campaign {campaign} already. "
-        "Give this one another name after `campaign:`, or remove one of the two files."
-    )
-
-
-def tables_notice(name: str, campaign: str) -> str:
-    """A table was changed after sending began."""
-    return (
-        f"A file that {name} names was changed after {campaign} began to send; the campaign goes on as it was planned. "
-        "For new people make a new campaign with another name."
-    )
-
-
-def extended_notice(name: str, rows: int) -> str:
-    """A table was dropped again with more people."""
-    many = f"{rows:,} rows that are new in its tables were" if rows > 1 else "1 row that is new in its tables was"
-    return f"{name} was read again: {many} added, and the others stay as they were."
-
-
-def over_notice(name: str, campaign: str) -> str:
-    """The campaign of this file is at its end."""
-    return (
-        f"{name} sends nothing more: the campaign {campaign} is over, see below. "
-        "To send again, give it another name after `campaign:`; to send to people who are new in its tables alone, "
-        "save this file once more."
-    )
-
-
-def moved_notice(name: str, to: str) -> str:
-    """The same campaign is in another file now."""
-    return f"{name} is gone; its campaign goes on as {to}, see the status there."
-
-
-def removed_notice(name: str) -> str:
-    """Nothing was or will be sent of it."""
-    return f"Cancelled: {name} was removed from the inbox. Nothing was sent."
 
 
 def _headline(status: RunStatus, now: datetime) -> str:
@@ -255,10 +171,3 @@ def _people(status: RunStatus) -> str:
         for state, count in status.by_state.items()
     ]
     return "\n".join(lines)
-
-
-def _in_words(problem: Problem) -> str:
-    """With the file's name alone: where the inbox lies on the server helps nobody."""
-    return str(
-        Problem(Path(problem.file).name, problem.line, problem.column, problem.path, problem.problem, problem.hint)
-    )

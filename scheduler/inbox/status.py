@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler.approving import awaited
-from scheduler.devices import stuck_lines
-from scheduler.intake import list_of
-from scheduler.sidecars import write_report, write_status
-from scheduler.status_words import RunStatus, stamped, status_text
+from scheduler.inbox.sidecars import write_report, write_status
+from scheduler.inbox.wording import RunStatus, stamped, status_text
+from scheduler.intake.approving import awaited
+from scheduler.intake.planning import list_of
+from scheduler.report.devices import stuck_lines
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import accounts, counts, inbox, runs

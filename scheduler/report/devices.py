@@ -10,8 +10,7 @@ from sqlmodel import Session
 
 from campaigns.definition import Definition, DeviceMode
 from campaigns.results import result_advice, result_words
-from scheduler.report import utc
-from scheduler.status_words import shown_time
+from scheduler.report.moments import shown_time, utc
 from worker.ceilings import Ceilings
 from worker.settings import Settings
 from worker.store import ceilings, devices

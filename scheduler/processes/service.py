@@ -14,9 +14,9 @@ import redis
 from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
-from scheduler.heartbeat import BEAT_SECONDS, Heartbeat
-from scheduler.leader import FileLock, LeaderLock, leader_lock
 from scheduler.loop import TICKS, Clockwork
+from scheduler.processes.heartbeat import BEAT_SECONDS, Heartbeat
+from scheduler.processes.leader import FileLock, LeaderLock, leader_lock
 from scheduler.ticks.inbox import make_inbox_tick
 from scheduler.web.app import make_app
 from scheduler.web.serving import FrontDoor

@@ -1,21 +1,13 @@
-"""What became of a run: its figures as one object, its recipients row by row."""
+"""The recipients of a run as rows: CSV for spreadsheets, JSON lines for programs."""
 
 import csv
 import json
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
-from campaigns.approval import command
-from scheduler.variant_words import outcomes_json
-from worker.store.counts import Books
 from worker.store.engine import Store
 from worker.store.exports import COLUMNS, Exported, export_pages
-from worker.store.reminders import day_of
-from worker.store.repetitions import moment_of
-from worker.store.runs import RunView
-from worker.store.variants import GroupOutcome
 
 _FORMULA: Final = frozenset(
     "=+-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
@@ -24,36 +16,6 @@ _FORMULA: Final = frozenset(
 whoever filled in some form, and a report is opened by somebody else."""
 
 _NUMBER: Final = re.compile(r"\+[0-9]{1,15}")
-
-
-def run_summary(run: RunView, books: Books, groups: Sequence[GroupOutcome] = (), *, awaits: str = "") -> dict[str, Any]:
-    """The object with which `run --json` and `status --json` end: counts by state add up to the audience.
-
-    Times are ISO 8601 in UTC, or None. `reason`, `moment`, `day`, `forecast` and `happened` are there only when known,
-    `variants` and `control` only for `groups`. `awaits`: the hash that has to be approved before it starts.
-    """
-    moment = moment_of(run.moment)
-    summary: dict[str, Any] = {
-        "campaign": run.campaign,
-        "run": run.id,
-        **({"moment": utc(moment)} if moment else {}),
-        **({"day": run.moment} if day_of(run.moment) else {}),
-        "state": run.state.value,
-        "recipients": {"audience": books.audience} | {state.value: n for state, n in books.by_state.items()},
-        "segments": books.segments,
-        "requests": {"send": books.send_requests, "read": run.read_requests},
-        "started_at": utc(run.started_at),
-        "finished_at": utc(run.finished_at),
-    }
-    expected = run.plan_summary.get("forecast")
-    if expected is not None:
-        summary["forecast"] = {name: expected[name] for name in ("first_send_at", "last_send_at")}
-    if run.sent_at is not None and books.first_send_at is not None:
-        summary["happened"] = {"first_send_at": utc(books.first_send_at), "last_send_at": utc(books.last_send_at)}
-    summary |= outcomes_json(groups)
-    if awaits:
-        summary["approval"] = {"plan": awaits, "command": command(run.campaign, awaits)}
-    return summary | {"reason": run.reason} if run.reason else summary
 
 
 def write_csv(
@@ -84,11 +46,6 @@ def write_jsonl(store: Store, run_id: int, stream: TextIO, *, with_resends: bool
             stream.writelines(json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in page)
             count += len(page)
     return count
-
-
-def utc(moment: datetime | None) -> str | None:
-    """ISO 8601 in UTC: `2026-12-01T09:00:00Z`; None for None."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
 
 
 def _harmless(row: Exported) -> Sequence[object]:

@@ -18,7 +18,7 @@ from campaigns.planning import Plan, PlannedRecipient, read_through
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.reminders import plan_reminders
 from campaigns.replanning import Changes, compare_reminders
-from scheduler.intake import EditRefused, Intake, Taken, limits_of, suppressed_in, too_dear
+from scheduler.intake.planning import EditRefused, Intake, Taken, limits_of, suppressed_in, too_dear
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import grants, plans, reminders, repetitions, runs, versions

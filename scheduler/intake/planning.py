@@ -22,8 +22,8 @@ from campaigns.planning import Plan, Suppressed, plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
-from scheduler.extending import extend, may_extend
-from scheduler.report import utc
+from scheduler.intake.extending import extend, may_extend
+from scheduler.report.moments import utc
 from worker.ceilings import Ceilings
 from worker.limits import Scope, allowances, gates
 from worker.logs import get_logger

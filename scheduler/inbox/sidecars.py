@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from scheduler.report import write_csv
+from scheduler.report.rows import write_csv
 from worker.store.engine import Store
 
 

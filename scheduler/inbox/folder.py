@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from scheduler.inbox_files import Listing, list_campaign_files
-from scheduler.sidecars import status_path
+from scheduler.inbox.files import Listing, list_campaign_files
+from scheduler.inbox.sidecars import status_path
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.inbox import InboxEntry, inbox_entries

@@ -15,13 +15,21 @@ from campaigns.clock import SystemClock
 from campaigns.definition import Definition
 from campaigns.lifecycle import NOT_AT_THE_GATEWAY, RecipientState, RunState
 from campaigns.problems import CampaignFileError, Problem
-from scheduler.approving import awaited
 from scheduler.exits import Exit
-from scheduler.intake import EditRefused, Taken, read_file
-from scheduler.leader import LeaderLock
+from scheduler.intake.approving import awaited
+from scheduler.intake.planning import EditRefused, Taken, read_file
+from scheduler.intake.repeating import take_up
 from scheduler.loop import Clockwork
-from scheduler.repeating import take_up
-from scheduler.service import STANDBY_SECONDS, Stop, claim_database, is_shared, require_redis, stop_signals, taken
+from scheduler.processes.leader import LeaderLock
+from scheduler.processes.service import (
+    STANDBY_SECONDS,
+    Stop,
+    claim_database,
+    is_shared,
+    require_redis,
+    stop_signals,
+    taken,
+)
 from scheduler.ticks.notices import notices
 from scheduler.ticks.probe import account_problem
 from worker.logs import get_logger

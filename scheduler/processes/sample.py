@@ -16,9 +16,9 @@ from campaigns.segments import segmentation
 from campaigns.splitting import Split
 from campaigns.timing.placing import Departure
 from scheduler.exits import Exit
-from scheduler.leader import leader_lock
-from scheduler.running import UNHAPPY, Outcome, Progress, account_stop, bring_to_end
-from scheduler.service import claim_database, require_redis, stop_signals
+from scheduler.processes.leader import leader_lock
+from scheduler.processes.running import UNHAPPY, Outcome, Progress, account_stop, bring_to_end
+from scheduler.processes.service import claim_database, require_redis, stop_signals
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
 from worker.store import plans, runs, suppressions, versions

@@ -1,0 +1,71 @@
+"""What NAME.status.txt says of the campaign file itself, in the words of people who never see a log."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from campaigns.problems import CampaignFileError, Problem
+
+
+def broken_notice(name: str, error: CampaignFileError, missing: Sequence[str], *, has_run: bool) -> str:
+    """Every problem of a file. `missing`: files it names that are not there; `has_run`: an earlier version counts."""
+    if missing:
+        first = f"{name} is waiting for {', '.join(missing)}."
+        last = "It is read again as soon as something is put there or the file is changed."
+    else:
+        first = f"{name} cannot be used."
+        last = "It is read again as soon as it is mended and saved."
+    kept = " The version before it stays in force, see below." if has_run else " Nothing is sent."
+    return "\n".join([first + kept, "", *(_in_words(problem) for problem in error.problems), "", last])
+
+
+def internal_error_notice(name: str) -> str:
+    """The program, and not the file, is at fault."""
+    return f"{name} could not be read because of an internal error, see the log. It is tried again every minute."
+
+
+def taken_notice(name: str, campaign: str, other: str) -> str:
+    """Another file has this campaign."""
+    return (
+        f"{name} is not used: {other} is the campaign {campaign} already. "
+        "Give this one another name after `campaign:`, or remove one of the two files."
+    )
+
+
+def tables_notice(name: str, campaign: str) -> str:
+    """A table was changed after sending began."""
+    return (
+        f"A file that {name} names was changed after {campaign} began to send; the campaign goes on as it was planned. "
+        "For new people make a new campaign with another name."
+    )
+
+
+def extended_notice(name: str, rows: int) -> str:
+    """A table was dropped again with more people."""
+    many = f"{rows:,} rows that are new in its tables were" if rows > 1 else "1 row that is new in its tables was"
+    return f"{name} was read again: {many} added, and the others stay as they were."
+
+
+def over_notice(name: str, campaign: str) -> str:
+    """The campaign of this file is at its end."""
+    return (
+        f"{name} sends nothing more: the campaign {campaign} is over, see below. "
+        "To send again, give it another name after `campaign:`; to send to people who are new in its tables alone, "
+        "save this file once more."
+    )
+
+
+def moved_notice(name: str, to: str) -> str:
+    """The same campaign is in another file now."""
+    return f"{name} is gone; its campaign goes on as {to}, see the status there."
+
+
+def removed_notice(name: str) -> str:
+    """Nothing was or will be sent of it."""
+    return f"Cancelled: {name} was removed from the inbox. Nothing was sent."
+
+
+def _in_words(problem: Problem) -> str:
+    """With the file's name alone: where the inbox lies on the server helps nobody."""
+    return str(
+        Problem(Path(problem.file).name, problem.line, problem.column, problem.path, problem.problem, problem.hint)
+    )

@@ -1,0 +1,1 @@
+"""What people wrote: taken in, acted upon, answered."""
