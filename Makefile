@@ -40,8 +40,8 @@ bench: .setup-dev  ## what it costs, as ratios within one run
 prove: .setup-dev  ## the proof in its long form: hours; every line names its seed
 	$(BIN)/python -m tests.prove.histories --count 200000 --seed 1
 	$(BIN)/python -m tests.prove.crashes --long --at-once 6 --seed 1
-	$(BIN)/python -m tests.prove.chaos --mode embedded --trials 16 --recipients 15000 --batch 10 --rate 2000 \
-		--kills 10 --faults 0.6 --reads 0.1 --life 150 --endure --minutes 25 --seed 1
+	$(BIN)/python -m tests.prove.chaos --mode embedded --trials 8 --recipients 4000 --batch 5 --rate 2000 \
+		--kills 10 --faults 0.6 --reads 0.2 --life 150 --endure --minutes 25 --seed 1
 	$(BIN)/python -m tests.prove.chaos --mode fleet --recipients 100000 --batch 100 --rate 2000 \
 		--kills 500 --faults 0.3 --endure --minutes 60 --seed 1
 	$(BIN)/python -m tests.prove.ablation --seed 1
