@@ -1,9 +1,7 @@
 """Campaigns that repeat: a run for each moment, planned shortly before it, or counted as missed."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +10,10 @@ from sqlmodel import Session
 
 from campaigns.approval import to_approve
 from campaigns.definition import Definition
-from campaigns.definition.schedule import LocalTime, Otherwise, Schedule
+from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError
+from campaigns.timing.missing import Missed, missed_moments
 from campaigns.timing.recurrence import recurrence_of
 from scheduler.intake import planning, reminding
 from scheduler.intake.planning import EditRefused, Intake, Taken, plan_run
@@ -115,7 +114,7 @@ def _advance(runtime: Runtime, repeating: Repeating, folder: Path, now: datetime
     apart = ZONES_APART if definition.schedule.local_time is LocalTime.RECIPIENT else timedelta()
     if firing.state is not RunState.SCHEDULED or now < firing.moment - PLAN_AHEAD - apart:
         return False
-    missed = _missed(definition.schedule, firing.moment, now, apart)
+    missed = missed_moments(definition.schedule, firing.moment, now, apart=apart)
     if missed is not None:
         _miss(runtime, repeating, definition, firing, missed, now)
         return False
@@ -147,42 +146,8 @@ def _plan(runtime: Runtime, repeating: Repeating, definition: Definition, firing
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class _Missed:
-    """So many moments that no run is made of, and the last of them."""
-
-    count: int
-    last: datetime
-
-
-def _missed(schedule: Schedule, first: datetime, now: datetime, apart: timedelta) -> _Missed | None:
-    """Which moments from `first` up to now are past sending.
-
-    With `if_late` those that are later than it allows; the last of them is planned all the same where people are to be
-    held. Without it only the newest moment is made up for: nobody wants ten texts after ten days.
-    """
-    recurrence, late = recurrence_of(schedule), schedule.if_late
-    if recurrence is None or first > now:
-        return None
-    until = now if late is None else now - late.within - apart
-    keeps_last = late is None or late.otherwise is Otherwise.HOLD
-    passed = (at for at in chain([first], recurrence.between(first, now)) if late is None or at < until)
-    count, last = 0, None
-    for at in _but_last(passed) if keeps_last else passed:
-        count, last = count + 1, at
-    return None if last is None else _Missed(count, last)
-
-
-def _but_last(moments: Iterator[datetime]) -> Iterator[datetime]:
-    before = next(moments, None)
-    for moment in moments:
-        if before is not None:
-            yield before
-        before = moment
-
-
 def _miss(
-    runtime: Runtime, repeating: Repeating, definition: Definition, firing: Firing, missed: _Missed, now: datetime
+    runtime: Runtime, repeating: Repeating, definition: Definition, firing: Firing, missed: Missed, now: datetime
 ) -> None:
     zone = definition.schedule.zone
     reason = f"missed: nothing was running {shown_time(firing.moment, zone)}"

@@ -2,15 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from scheduler.report.story import Chapter, Story
+from campaigns.definition import Schedule
 from worker.definitions import Definitions
 from worker.store.engine import Store
 from worker.store.inbound import Answer, replies_of
 from worker.store.story import (
     Appearance,
+    FailedTry,
+    Request,
+    Ruling,
     appearances,
     batches_looked_up,
     failed_tries,
@@ -18,6 +22,35 @@ from worker.store.story import (
     rulings,
 )
 from worker.store.suppressions import Entry, history
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One row of one campaign, with everything its state depends on. `now` is the moment it was read.
+
+    `requests` are those of its batch, and of the batches of its `failed` messages that were sent again;
+    `batches_in_doubt` those of the account; `replies` answer this text.
+    """
+
+    row: Appearance
+    requests: tuple[Request, ...]
+    rulings: tuple[Ruling, ...]
+    schedule: Schedule
+    batches_in_doubt: int
+    now: datetime
+    failed: tuple[FailedTry, ...] = ()
+    replies: tuple[Answer, ...] = ()
+    again: tuple[int, ...] = ()  # the runs that sent to this person again, as it had failed
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that is known of a person: the campaigns, the newest first; what they wrote; what they opted out of."""
+
+    chapters: tuple[Chapter, ...]
+    replies: tuple[Answer, ...]
+    opt_outs: tuple[Entry, ...]
+
 
 NO_STORY: Final = Story((), (), ())
 

@@ -12,8 +12,10 @@ from typer.testing import Result
 
 from campaigns.definition import Schedule
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from scheduler.report.causes import cause
 from scheduler.report.evidence import ending_words, request_lines
-from scheduler.report.story import Chapter, cause, chapter_lines
+from scheduler.report.people import Chapter
+from scheduler.report.story import chapter_lines
 from tests.scheduler.operator.held_world import NUMBERS, START, TIMED_OUT, HeldWorld
 from worker.store.models import AttemptState
 from worker.store.story import Appearance, Request

@@ -22,8 +22,8 @@ from sqlmodel import col, select
 from campaigns.lifecycle import BatchState, RecipientState
 from scheduler.intake.planning import read_file, take_up
 from scheduler.loop import TICKS
-from scheduler.report.people import tell_all
-from scheduler.report.story import Chapter, cause
+from scheduler.report.causes import cause
+from scheduler.report.people import Chapter, tell_all
 from tests.support.clocks import FakeClock
 from worker.runtime import Runtime, build_runtime
 from worker.sandbox.exchange import RequestKind

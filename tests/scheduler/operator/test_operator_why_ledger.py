@@ -18,8 +18,9 @@ from campaigns.lifecycle import RecipientState
 from campaigns.results import RESULTS
 from scheduler.intake.planning import read_file, take_up
 from scheduler.loop import Clockwork
-from scheduler.report.people import tell_all
-from scheduler.report.story import Chapter, cause, chapter_lines
+from scheduler.report.causes import cause
+from scheduler.report.people import Chapter, tell_all
+from scheduler.report.story import chapter_lines
 from worker.runtime import Runtime, build_runtime
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule

@@ -1,0 +1,139 @@
+"""Why somebody's text is in its state: one sentence that names the rule, the person or the event."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.results import result_advice
+from campaigns.timing.placing import hours_of
+from scheduler.report.moments import shown_time
+from scheduler.report.people import Chapter
+from worker.store.models import AttemptState
+from worker.store.queue import DOUBTS_PER_ACCOUNT
+
+P = RecipientState
+
+
+def cause(chapter: Chapter, zone: ZoneInfo) -> str:
+    """Why the row is in its state, in one sentence that names the rule, the person or the event."""
+    return _CAUSES[chapter.row.state](chapter, zone)
+
+
+def _pending(chapter: Chapter, zone: ZoneInfo) -> str:
+    row = chapter.row
+    before = f"; before that: {row.reason}" if row.reason else ""
+    return _waits_for(chapter, zone) + before
+
+
+def _waits_for(chapter: Chapter, zone: ZoneInfo) -> str:
+    """The first thing that stands in the way of a send, in the order in which they are checked."""
+    row, schedule = chapter.row, chapter.schedule
+    if row.planned_at is None:
+        return "the campaign is being planned"
+    if row.run_state is RunState.SCHEDULED:
+        return f"the campaign starts {shown_time(row.starts_at, zone)}"
+    if row.run_state is RunState.AWAITING_APPROVAL:
+        return "the campaign waits for somebody to approve its plan"
+    if row.run_state is RunState.PAUSED:
+        return (
+            f"the campaign is paused ({row.run_reason or 'by somebody'}); let it go on: campaigns resume {row.campaign}"
+        )
+    if row.run_state is not RunState.RUNNING:
+        return f"the campaign is {row.run_state.value} and sends nothing more"
+    if row.account_reason:
+        return f"the gateway account is paused: {row.account_reason}"
+    if chapter.batches_in_doubt >= DOUBTS_PER_ACCOUNT:
+        return f"{chapter.batches_in_doubt:,} batches are in doubt and looked up first, until then nothing is sent"
+    hours = hours_of(schedule, row.zones or "")
+    if hours is not None and not hours.allowed(chapter.now):
+        opens = hours.next_open(chapter.now)
+        when = f"which opens {shown_time(opens, zone)}" if opens else "which never opens"
+        clocks = f", by the clocks of {row.zones.replace(',', ', ')}" if row.zones else ""
+        return f"outside of the campaign's window, {when}{clocks}"
+    if row.batch_state in {BatchState.SENDING, BatchState.UNKNOWN}:
+        return "the others of its batch are being sent or looked up first"
+    if row.batch_state is BatchState.QUEUED:
+        return "its batch is in the queue and is sent next; if that lasts, no worker runs: campaigns doctor"
+    if row.not_before is not None and row.not_before > chapter.now:
+        return (
+            f"its batch waits until {shown_time(row.not_before, zone, seconds=True)}: {row.batch_reason or 'planned'}"
+        )
+    return "its batch is due; if that lasts, no scheduler runs: campaigns doctor"
+
+
+def _in_doubt(chapter: Chapter, zone: ZoneInfo) -> str:
+    last = chapter.requests[-1] if chapter.requests else None
+    if last is not None and last.state is AttemptState.UNKNOWN:
+        again = shown_time(last.next_check_at, zone, seconds=True)
+        return (
+            f"whether the gateway has it is not known; it is looked up {again}, and not sent again before it is known"
+        )
+    return "a request with it is under way"
+
+
+def _accepted(chapter: Chapter, _zone: ZoneInfo) -> str:
+    if chapter.row.gateway_id is None:
+        return f"{chapter.row.reason}; it has no ID at the gateway, so no receipt can be followed"
+    return "the gateway has it, and no phone has sent it yet"
+
+
+def _sent(chapter: Chapter, _zone: ZoneInfo) -> str:
+    if chapter.row.finished_at is not None:
+        return "the phone sent it, and no delivery report came before following ended"
+    return "the phone sent it, and no delivery report has come yet"
+
+
+def _failed(chapter: Chapter, zone: ZoneInfo) -> str:
+    row = chapter.row
+    if row.gateway_id is None:
+        return f"the gateway did not take it: {row.reason or 'no reason was given'}"
+    words = f"the phone did not send it: {row.reason or 'no reason was given'}"
+    if row.result_code is not None:
+        where = "" if row.device is None else f", device {row.device}"
+        words += f" (result code {row.result_code}{where}); what to do: {result_advice(row.result_code)}"
+    waiting = [failed.due_at for failed in chapter.failed if failed.due_at is not None]
+    return words + (f". It is sent again {shown_time(waiting[-1], zone)}" if waiting else "")
+
+
+def _held(chapter: Chapter, _zone: ZoneInfo) -> str:
+    return (
+        f"{chapter.row.reason or 'no reason was kept'}; a person has to look and to decide: "
+        f"campaigns held {chapter.row.campaign}"
+    )
+
+
+def _cancelled(chapter: Chapter, _zone: ZoneInfo) -> str:
+    if chapter.row.gateway_id is not None:
+        return chapter.row.reason or "cancelled at the gateway"
+    return f"never sent: {chapter.row.reason or chapter.row.run_reason or 'the campaign was cancelled'}"
+
+
+def _by_rule(rule: str) -> Callable[[Chapter, ZoneInfo], str]:
+    """A state with one cause: the rule, and what was written down beside the row."""
+
+    def told(chapter: Chapter, _zone: ZoneInfo) -> str:
+        return f"{rule}: {chapter.row.reason}" if chapter.row.reason else rule
+
+    return told
+
+
+_CAUSES: Final[Mapping[RecipientState, Callable[[Chapter, ZoneInfo], str]]] = {
+    P.PENDING: _pending,
+    P.IN_DOUBT: _in_doubt,
+    P.ACCEPTED: _accepted,
+    P.SENT: _sent,
+    P.DELIVERED: _by_rule("the phone of this number confirmed it"),
+    P.FAILED: _failed,
+    P.HELD: _held,
+    P.EXPIRED: _by_rule("the gateway has it, but gave no receipt"),
+    P.CANCELLED: _cancelled,
+    P.SKIPPED: _by_rule("not sent, its moment was missed"),
+    P.INVALID: _by_rule("not sent, no text can be sent to this row"),
+    P.DUPLICATE: _by_rule("not sent a second time"),
+    P.SUPPRESSED: lambda _chapter, _zone: "not sent, this number opted out",  # since when and why is told once, above
+    P.EXCLUDED: _by_rule("not sent, `exclude` in the campaign's file names this number"),
+    P.CAPPED: _by_rule("not sent, the frequency cap is reached"),
+    P.HOLDOUT: _by_rule("not sent, this person is in the control group"),
+}
+"""The cause of every state."""
