@@ -76,12 +76,14 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
         if not control and len(found.found) < len(sought.recipients):
             older = _read_known(runtime, known)
             control, reads = known.gateway_id in older.messages, reads + older.reads
+    settle = timedelta(seconds=runtime.settings.settle_seconds)
+    if control and len(found.found) < len(sought.recipients):
+        control = _shows_neighbours(runtime, doubt, seen, until=now - settle)
     look = LookUp(now, seen.complete, len(found.found), control)
     earlier = (LookUp.from_json(entry) for entry in doubt.evidence.get("looks", []))
     # Of looks that failed only the last is kept: a gateway that is away over night must not fill the database.
     history = [*(kept for kept in earlier if kept.complete), look]
     ending = Ending(doubt.outcome)
-    settle = timedelta(seconds=runtime.settings.settle_seconds)
     policy = runtime.definitions.get(doubt.definition_id).follow.on_unknown
     concluded = verdict(
         history,
@@ -175,6 +177,21 @@ def read_request(runtime: Runtime, doubt: Doubt, end: datetime) -> Seen:
     """
     start = doubt.started_at - MARGIN
     return _with_scheduled(runtime, doubt.definition_id, read_around(runtime, start, end), start, end)
+
+
+def _shows_neighbours(runtime: Runtime, doubt: Doubt, seen: Seen, *, until: datetime) -> bool:
+    """Whether a look shows everything of ours that lies next to the request.
+
+    One message shows that reads work. A gateway that pages its replies shows that one and still not what is sought.
+    """
+    with runtime.store.read() as session:
+        near = doubts.neighbours(session, doubt, until=until)
+    return all(
+        message.gateway_id in seen.messages
+        for message in near
+        # What the gateway was handed with a moment of its own may have that as its date, outside of this look.
+        if message.definition_id is None or runtime.definitions.get(message.definition_id).schedule.at_gateway is None
+    )
 
 
 def _read_known(runtime: Runtime, known: Known) -> Seen:

@@ -114,6 +114,7 @@ class ScriptedGateway(httpx.BaseTransport):
     reads: Reads = Reads.TRUE
     has_groups: bool = True
     compares_schedule: bool = False  # the windows of reads, where a message has one
+    newest_only: int | None = None  # the most messages that a read shows
     has_windows: bool = True  # False: reads by status and time show nothing, for they compare something else
     poison: set[str] = field(default_factory=set)
     key_works: bool = True
@@ -253,7 +254,8 @@ class ScriptedGateway(httpx.BaseTransport):
             visible = []
         if self.reads is Reads.LYING_EMPTY:
             visible = []
-        return answer({"messages": [self._shown(m) for m in visible if self._is_asked_for(m, form)]})
+        shown = [self._shown(m) for m in visible if self._is_asked_for(m, form)]
+        return answer({"messages": shown[-self.newest_only :] if self.newest_only else shown})
 
     def _shown(self, message: Stored) -> dict[str, object]:
         return {

@@ -72,6 +72,20 @@ def test_reads_that_lie_for_ever_end_with_a_person_and_the_evidence(known: Bench
     assert known.run(run_id).state is RunState.COMPLETED
 
 
+@pytest.mark.parametrize("page", [1, 5, 15])
+def test_reads_that_show_only_the_newest_messages_prove_no_absence(known: Bench, page: int) -> None:
+    # given a gateway that pages its replies, and a request without an answer among others that had one
+    known.gateway.newest_only = page
+    known.gateway.script += [Send(), STORED]
+    run_id = known.campaign(40, per_request=5)
+
+    known.finish(run_id)
+
+    # then whoever does not show is left to a person, and nobody got a text twice
+    assert set(known.gateway.copies().values()) == {1}
+    assert known.states(run_id)[RecipientState.HELD] == 5
+
+
 @pytest.mark.parametrize("sent", [LOST, STORED])
 def test_reads_that_fail_are_no_information(known: Bench, sent: Send) -> None:
     known.gateway.reads = Reads.FAILING
