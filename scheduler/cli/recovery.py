@@ -18,7 +18,7 @@ def recover(
     Stop the service first. A database that is older than what was sent from it sends nothing until this was run.
     """
     from scheduler.cli.output import print_json
-    from scheduler.processes.service import claim_database
+    from scheduler.processes.claims import claim_database
     from scheduler.recover import recover as sweep
     from worker.runtime import build_runtime
     from worker.settings import load_settings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from scheduler.processes.running import Outcome
+    from scheduler.processes.completing import Outcome
     from worker.settings import Settings
 
 SANDBOX = Annotated[bool, typer.Option("--sandbox", help="Send to a private sandbox gateway; needs no setting at all.")]

@@ -10,14 +10,12 @@ from pydantic import SecretStr
 
 from scheduler.exits import Exit
 from scheduler.intake.planning import limits_of
-from scheduler.processes.leader import leader_lock
-from scheduler.processes.running import Outcome, Progress, account_stop, bring_to_end
-from scheduler.processes.service import claim_database, require_redis, stop_signals
+from scheduler.processes.completing import Outcome, Progress, account_stop, bring_to_end, own_runs
 from scheduler.ticks.follow import store_receipts
 from worker.gateway import MessageStatus
 from worker.gateway.results import Message
 from worker.logs import get_logger
-from worker.runtime import Runtime, build_runtime
+from worker.runtime import Runtime
 from worker.settings import Settings
 from worker.store import receipts, resends, suppressions
 from worker.store.runs import RunView
@@ -48,28 +46,20 @@ def resend(
     The gateway is asked for each of these messages first. A service that runs sends it, else this process does.
     Raises `GatewayError` where the gateway does not show them, `SettingsError` and `StoreError`.
     """
-    if settings.redis_url and sandbox is None:
-        require_redis(settings)
-    runtime = build_runtime(settings, sandbox=sandbox, shared_queue=False, only_runs=set())
-    lock = claim_database(runtime) if runtime.rehearsal else leader_lock(runtime.store)
-    try:
-        with stop_signals() as stop:
-            problem = account_stop(runtime)
-            if problem:
-                return Resent(Outcome(Exit.STOPPED, (), problem), None)
-            made = _create(runtime, root)
-            with runtime.store.read() as session:
-                unfinished = resends.unfinished_resends(session, root.id)
-            if not unfinished:
-                return Resent(Outcome(Exit.DONE, ()), None)
-            if made is None:
-                told(f"run {unfinished[-1]} sends again what failed of {root.campaign} already; it goes on")
-            if runtime.only_runs is not None:
-                runtime.only_runs.update(unfinished)
-            return Resent(bring_to_end(runtime, lock, stop, shown), made or unfinished[-1], made is not None)
-    finally:
-        lock.release()
-        runtime.close()
+    with own_runs(settings, sandbox, beside_service=True) as own:
+        runtime = own.runtime
+        problem = account_stop(runtime)
+        if problem:
+            return Resent(Outcome(Exit.STOPPED, (), problem), None)
+        made = _create(runtime, root)
+        with runtime.store.read() as session:
+            unfinished = resends.unfinished_resends(session, root.id)
+        if not unfinished:
+            return Resent(Outcome(Exit.DONE, ()), None)
+        if made is None:
+            told(f"run {unfinished[-1]} sends again what failed of {root.campaign} already; it goes on")
+        own.ids.update(unfinished)
+        return Resent(bring_to_end(own, shown), made or unfinished[-1], made is not None)
 
 
 def _create(runtime: Runtime, root: RunView) -> int | None:

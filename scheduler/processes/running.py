@@ -1,83 +1,20 @@
 """`campaigns run`: plan, send and follow some campaigns to their end in this one process."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
-from typing import Final
 
 from pydantic import SecretStr
-from sqlalchemy.exc import SQLAlchemyError
 
-from campaigns.answering import HELP_ANSWERS
-from campaigns.approval import command
 from campaigns.clock import SystemClock
 from campaigns.definition import Definition
-from campaigns.lifecycle import NOT_AT_THE_GATEWAY, RecipientState, RunState
+from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError, Problem
 from scheduler.exits import Exit
-from scheduler.intake.approving import awaited
 from scheduler.intake.planning import EditRefused, Taken, read_file
 from scheduler.intake.repeating import take_up
-from scheduler.loop import Clockwork
-from scheduler.processes.leader import LeaderLock
-from scheduler.processes.service import (
-    STANDBY_SECONDS,
-    Stop,
-    claim_database,
-    is_shared,
-    require_redis,
-    stop_signals,
-    taken,
-)
-from scheduler.ticks.notices import notices
-from scheduler.ticks.probe import account_problem
-from worker.logs import get_logger
-from worker.runtime import Runtime, build_runtime
+from scheduler.processes.completing import Outcome, OwnRuns, Progress, account_stop, bring_to_end, own_runs
 from worker.settings import Settings
-from worker.store import accounts, counts, doubts, held, queue, runs
-from worker.store.counts import Books
-from worker.store.notices import GATHERING
-from worker.store.runs import RunView
-from worker.store.variants import GroupOutcome, group_outcomes
-
-LOOK_SECONDS: Final = 0.2
-"""How often progress is read and shown."""
-
-LOOK_SHARE: Final = 20
-"""Counting a million recipients takes a second: a look is followed by a pause 20 times as long as it took."""
-
-PATIENCE: Final = timedelta(seconds=15)
-"""How long a run that is due may wait for the process that has the lock: a service starts one within a second."""
-
-LAST_LOOKS: Final = timedelta(seconds=5)
-"""How long a stopped account's requests in doubt are still looked up before `run` gives up on it."""
-
-UNHAPPY: Final = (RecipientState.FAILED, RecipientState.EXPIRED, RecipientState.HELD)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One run at one moment. `account_reason` is why its account is paused; empty if it is not.
-
-    `groups` are its variants and its control group, counted at the end alone. `awaits`: the hash to be approved first.
-    """
-
-    run: RunView
-    books: Books
-    in_flight: int
-    account_reason: str
-    groups: tuple[GroupOutcome, ...] = ()
-    awaits: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How `run_files` ended; `reason` says why it was stopped, in one sentence."""
-
-    exit_code: Exit
-    progress: tuple[Progress, ...]
-    reason: str = ""
+from worker.store import runs
 
 
 def run_files(
@@ -94,20 +31,12 @@ def run_files(
     `EditRefused`, `SettingsError`, `StoreError`.
     """
     definitions = _read_all(paths, settings)
-    if settings.redis_url and sandbox is None:
-        require_redis(settings)
-    runtime = build_runtime(settings, sandbox=sandbox, shared_queue=False, only_runs=set())
-    lock = claim_database(runtime)
-    try:
-        with stop_signals() as stop:
-            problem = account_stop(runtime)
-            if problem:
-                return Outcome(Exit.STOPPED, (), problem)
-            _take_up_all(runtime, definitions, told)
-            return bring_to_end(runtime, lock, stop, shown)
-    finally:
-        lock.release()
-        runtime.close()
+    with own_runs(settings, sandbox) as own:
+        problem = account_stop(own.runtime)
+        if problem:
+            return Outcome(Exit.STOPPED, (), problem)
+        _take_up_all(own, definitions, told)
+        return bring_to_end(own, shown)
 
 
 def _read_all(paths: Sequence[Path], settings: Settings) -> list[tuple[Path, Definition]]:
@@ -130,28 +59,11 @@ def _read_all(paths: Sequence[Path], settings: Settings) -> list[tuple[Path, Def
     return definitions
 
 
-def account_stop(runtime: Runtime) -> str:
-    """Why nothing can be sent now; a paused account is probed at once, for somebody is waiting."""
-    with runtime.store.read() as session:
-        account = accounts.account_view(session, runtime.account_id)
-    if not account.paused_reason:
-        return ""
-    if account.next_probe_at is None:
-        return account.paused_reason
-    problem = account_problem(runtime)
-    if not problem:
-        with runtime.store.write("probe_now") as session:
-            accounts.resume_account(session, runtime.account_id)
-    return problem
-
-
-def _take_up_all(runtime: Runtime, definitions: Sequence[tuple[Path, Definition]], told: Callable[[str], None]) -> None:
-    only = runtime.only_runs
-    if only is None:
-        raise ValueError("`run` works on its own runs alone: build the runtime with only_runs=set()")
+def _take_up_all(own: OwnRuns, definitions: Sequence[tuple[Path, Definition]], told: Callable[[str], None]) -> None:
+    runtime = own.runtime
     for path, definition in definitions:
         intake = take_up(runtime, definition, source=path.name)
-        only.add(intake.run_id)
+        own.ids.add(intake.run_id)
         with runtime.store.read() as session:
             run = runs.run_view(session, intake.run_id)
         if intake.taken is Taken.OVER:
@@ -167,140 +79,3 @@ def _take_up_all(runtime: Runtime, definitions: Sequence[tuple[Path, Definition]
                 f"{run.campaign} is paused ({run.reason or 'by somebody'}); "
                 f"let it go on with: campaigns resume {run.campaign}"
             )
-
-
-def bring_to_end(
-    runtime: Runtime, lock: LeaderLock, stop: Stop, shown: Callable[[Sequence[Progress]], None]
-) -> Outcome:
-    """Send and follow the runs of this process; where another one has the lock, it does that, and this one looks on.
-
-    If that one ends, this one takes over. One that leaves runs lie that are due does not send them: they are given up.
-    """
-    outcome = _work(_Hands(runtime, lock), stop, shown)
-    now = runtime.clock.now()
-    with runtime.store.read() as session:
-        progress = [replace(p, groups=group_outcomes(session, p.run, now=now)) for p in outcome.progress]
-    return replace(outcome, progress=tuple(progress))
-
-
-class _Hands:
-    """What this process sends with, from the moment on at which it may."""
-
-    def __init__(self, runtime: Runtime, lock: LeaderLock) -> None:
-        self.runtime = runtime
-        self._lock = lock
-        self._clockwork: Clockwork | None = None
-        self._next_try_seconds = runtime.clock.elapsed_seconds()
-
-    def may_work(self) -> bool:
-        """Begin, or try again now and then; whether this process sends."""
-        now = self.runtime.clock.elapsed_seconds()
-        if self._clockwork is None and now >= self._next_try_seconds:
-            self._next_try_seconds = now + STANDBY_SECONDS
-            if is_shared(self.runtime) or self._lock.acquire():
-                self._begin()
-        return self._clockwork is not None
-
-    def _begin(self) -> None:
-        runtime = self.runtime
-        with runtime.store.write("requeue_mine") as session:
-            # What an earlier process had in its own queue ended with it.
-            queue.requeue_runs(session, sorted(runtime.only_runs or ()))
-        runtime.queue.work(runtime.settings.threads)
-        self._clockwork = Clockwork(runtime)
-        self._clockwork.start()
-
-    def stop(self) -> None:
-        if self._clockwork is not None:
-            self._clockwork.stop()
-            self.runtime.queue.stop()
-
-    def left_lying(self, progress: Sequence[Progress]) -> str:
-        """Why nothing happens although something is due and another process has the lock; empty while it does."""
-        now = self.runtime.clock.now()
-        due = any(p.run.state is RunState.SCHEDULED and p.run.starts_at + PATIENCE < now for p in progress)
-        return f"{taken(self.runtime, self._lock.holder())}; it does not send this" if due else ""
-
-
-def _work(hands: _Hands, stop: Stop, shown: Callable[[Sequence[Progress]], None]) -> Outcome:
-    runtime = hands.runtime
-    try:
-        stopped_since = None
-        while True:
-            is_working = hands.may_work()
-            began = runtime.clock.elapsed_seconds()
-            progress = look(runtime)
-            shown(progress)
-            pause = max(LOOK_SECONDS, LOOK_SHARE * (runtime.clock.elapsed_seconds() - began))
-            if all(p.run.finished_at is not None or p.awaits for p in progress):
-                waits = " ".join(_waits(p) for p in progress if p.awaits)
-                return Outcome(Exit.STOPPED if waits else _verdict(runtime, progress), progress, waits)
-            if stop.wait(pause):
-                break
-            if not is_working and (lying := hands.left_lying(progress)):
-                return Outcome(Exit.STOPPED, progress, lying)
-            reason = _stopped_by(progress)
-            now = runtime.clock.now()
-            stopped_since = (stopped_since or now) if reason else None
-            # Requests in doubt are looked up first: most are decided by the first look.
-            if stopped_since is not None and (
-                not any(p.in_flight for p in progress) or now - stopped_since > LAST_LOOKS
-            ):
-                return Outcome(Exit.STOPPED, progress, reason)
-    finally:
-        hands.stop()
-        if not stop.is_set():
-            _tell_the_rest(runtime)
-    return Outcome(Exit.INTERRUPTED, look(runtime))
-
-
-def _waits(progress: Progress) -> str:
-    campaign, file = progress.run.campaign, progress.run.source
-    return (
-        f"{campaign} waits for approval, and nothing of it was sent: look at it with `campaigns plan {file}`, "
-        f"approve it with `{command(campaign, progress.awaits)}`, and run the same command again."
-    )
-
-
-def _tell_the_rest(runtime: Runtime) -> None:
-    """Tell outside how it ended; what is not taken now waits in the database for the next process."""
-    try:
-        notices(runtime, runtime.clock.now(), ahead=GATHERING)
-    except SQLAlchemyError as error:
-        get_logger().warning("notices.failed", problem=type(error).__name__)
-
-
-def _stopped_by(progress: Sequence[Progress]) -> str:
-    """Why nothing more can be sent, by the gateway's doing; empty while it can."""
-    for p in progress:
-        unsent = any(p.books.by_state.get(state) for state in NOT_AT_THE_GATEWAY)
-        if p.account_reason and p.run.finished_at is None and unsent:
-            return p.account_reason
-        if p.run.state is RunState.PAUSED and p.run.reason and p.run.reason != runs.PAUSED_BY_HAND:
-            return f"{p.run.campaign} was paused: {p.run.reason}"
-    return ""
-
-
-def look(runtime: Runtime) -> tuple[Progress, ...]:
-    """How far every run of this process is; without the answers to HELP, which nobody waits for."""
-    with runtime.store.read() as session:
-        account = accounts.account_view(session, runtime.account_id)
-        views = [runs.run_view(session, run_id) for run_id in sorted(runtime.only_runs or ())]
-        return tuple(
-            Progress(
-                run,
-                counts.books(session, run.id),
-                doubts.batches_in_doubt(session, [run.id]),
-                account.paused_reason,
-                awaits=awaited(run, runtime.definitions.get(run.definition_id)),
-            )
-            for run in views
-            if run.campaign != HELP_ANSWERS
-        )
-
-
-def _verdict(runtime: Runtime, progress: Sequence[Progress]) -> Exit:
-    if any(p.books.by_state.get(state) for p in progress for state in UNHAPPY):
-        return Exit.UNHAPPY
-    with runtime.store.read() as session:  # a request to a contact list that is held has no recipients yet
-        return Exit.UNHAPPY if any(held.held_lists(session, p.run.id) for p in progress) else Exit.DONE

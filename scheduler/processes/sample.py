@@ -16,10 +16,8 @@ from campaigns.segments import segmentation
 from campaigns.splitting import Split
 from campaigns.timing.placing import Departure
 from scheduler.exits import Exit
-from scheduler.processes.leader import leader_lock
-from scheduler.processes.running import UNHAPPY, Outcome, Progress, account_stop, bring_to_end
-from scheduler.processes.service import claim_database, require_redis, stop_signals
-from worker.runtime import Runtime, build_runtime
+from scheduler.processes.completing import UNHAPPY, Outcome, OwnRuns, Progress, account_stop, bring_to_end, own_runs
+from worker.runtime import Runtime
 from worker.settings import Settings
 from worker.store import plans, runs, suppressions, versions
 from worker.store.runs import TEST_PREFIX
@@ -102,23 +100,16 @@ def send_sample(
     A service that runs sends it, else this process does. Raises `LookupError` for a number that has opted out,
     `SettingsError` and `StoreError`.
     """
-    if settings.redis_url and sandbox is None:
-        require_redis(settings)
-    runtime = build_runtime(settings, sandbox=sandbox, shared_queue=False, only_runs=set())
-    lock = claim_database(runtime) if runtime.rehearsal else leader_lock(runtime.store)
-    try:
-        with stop_signals() as stop:
-            _refuse_opted_out(runtime, to, definition)
-            problem = account_stop(runtime)
-            if problem:
-                return Tested(Outcome(Exit.STOPPED, (), problem))
-            run_id = _plan(runtime, definition, sample, to, source)
-            outcome = bring_to_end(runtime, lock, stop, shown)
-            _give_up_unsent(runtime, run_id)
-            return _tested(runtime, outcome, run_id)
-    finally:
-        lock.release()
-        runtime.close()
+    with own_runs(settings, sandbox, beside_service=True) as own:
+        runtime = own.runtime
+        _refuse_opted_out(runtime, to, definition)
+        problem = account_stop(runtime)
+        if problem:
+            return Tested(Outcome(Exit.STOPPED, (), problem))
+        run_id = _plan(own, definition, sample, to, source)
+        outcome = bring_to_end(own, shown)
+        _give_up_unsent(runtime, run_id)
+        return _tested(runtime, outcome, run_id)
 
 
 def _refuse_opted_out(runtime: Runtime, to: str, definition: Definition) -> None:
@@ -127,9 +118,9 @@ def _refuse_opted_out(runtime: Runtime, to: str, definition: Definition) -> None
             raise LookupError("this number has opted out, and gets no test either; see: campaigns suppress list")
 
 
-def _plan(runtime: Runtime, definition: Definition, sample: Sample, to: str, source: str) -> int:
+def _plan(own: OwnRuns, definition: Definition, sample: Sample, to: str, source: str) -> int:
     """A run of its own, in a campaign of its own: nothing that asks for the campaign's runs finds it."""
-    now = runtime.clock.now()
+    runtime, now = own.runtime, own.runtime.clock.now()
     tested = _as_test(definition, to, sample)
     segments = segmentation(sample.text).segments
     person = PlannedRecipient(
@@ -158,8 +149,7 @@ def _plan(runtime: Runtime, definition: Definition, sample: Sample, to: str, sou
         )
         plans.insert_chunk(session, run_id, [(person, 0)])
         runs.finish_plan(session, run_id, plan_hash=tested.content_hash, summary={}, now=now)
-    if runtime.only_runs is not None:
-        runtime.only_runs.update([run_id, *earlier])
+    own.ids.update([run_id, *earlier])
     return run_id
 
 

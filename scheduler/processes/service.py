@@ -1,117 +1,33 @@
 """The processes: everything in one (`up`), or scheduler and workers apart, each until it is told to stop."""
 
 import os
-import signal
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
-from types import FrameType
 from typing import Final
 
-import redis
 from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
 from scheduler.loop import TICKS, Clockwork
+from scheduler.processes.claims import STANDBY_SECONDS, claim_database, is_shared, require_redis, taken
 from scheduler.processes.heartbeat import BEAT_SECONDS, Heartbeat
-from scheduler.processes.leader import FileLock, LeaderLock, leader_lock
+from scheduler.processes.leader import LeaderLock, leader_lock
+from scheduler.processes.stopping import Stop, stop_signals
 from scheduler.ticks.inbox import make_inbox_tick
 from scheduler.web.app import make_app
 from scheduler.web.serving import FrontDoor
 from worker.logs import get_logger
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings, SettingsError
-from worker.store import leases, queue
+from worker.store import queue
 from worker.store.runs import list_runs
 from worker.store.warming import warm
-from worker.throttle import connect_for_throttle
-
-STANDBY_SECONDS: Final = 2.0
-"""How often a scheduler that waits looks whether the lock is free: the lease lasts 10 s, so another leads after 12."""
 
 LOOK_SECONDS: Final = 0.5
 """How often a scheduler that leads looks whether it still does; it costs nothing."""
 
-PATIENCE_SECONDS: Final = leases.LEASE.total_seconds() + STANDBY_SECONDS
-"""How long a process that has to be alone waits for the lease of one that was killed."""
-
 INBOX_SECONDS: Final = 0.5
-
-
-class Stop:
-    """Set once by SIGINT or SIGTERM; a second signal ends the process at once."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self.by: signal.Signals | None = None
-
-    def __call__(self, number: int, _frame: FrameType | None) -> None:
-        self.by = signal.Signals(number)
-        self._event.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    def wait(self, seconds: float | None = None) -> bool:
-        """Whether it is time to stop, at the latest after `seconds`."""
-        return self._event.wait(seconds)
-
-    def is_set(self) -> bool:
-        """Whether it is time to stop."""
-        return self._event.is_set()
-
-    @property
-    def exit_code(self) -> int:
-        """130 for Ctrl-C; a service that was told to stop has done its work."""
-        return 130 if self.by is signal.SIGINT else 0
-
-
-@contextmanager
-def stop_signals() -> Iterator[Stop]:
-    """A `Stop` that SIGINT and SIGTERM set while the block runs."""
-    stop = Stop()
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def claim_database(runtime: Runtime) -> LeaderLock:
-    """The lock of a process that keeps the rates on its own. Raises `SettingsError` where another one does so already.
-
-    Two of them would each keep the rate, and together send at twice the rate. Where queue and throttle are Redis's,
-    any number of processes keep it together: the lock is then left for whoever runs the clock.
-    """
-    lock = leader_lock(runtime.store, rehearsal=runtime.rehearsal)
-    if is_shared(runtime):
-        return lock
-    # The lease of a process that was killed lasts on for a while; the system gives a file lock back at once.
-    until = runtime.clock.elapsed_seconds() + (0 if isinstance(lock, FileLock) else PATIENCE_SECONDS)
-    while not lock.acquire():
-        if runtime.clock.elapsed_seconds() >= until:
-            raise SettingsError(taken(runtime, lock.holder()))
-        runtime.clock.sleep(STANDBY_SECONDS / 4)
-    return lock
-
-
-def taken(runtime: Runtime, holder: str) -> str:
-    """What to tell whoever cannot work on the database because another process (`holder`) does."""
-    if runtime.store.is_sqlite:
-        return (
-            f"another process ({holder or 'unknown'}) works on the database {runtime.store.sqlite_path}; "
-            "stop it first, or drop the file into its inbox"
-        )
-    return (
-        f"another process ({holder or 'unknown'}) works on the database in CAMPAIGNS_DATABASE_URL; "
-        "stop it first, or set CAMPAIGNS_REDIS_URL for both, so that they share queue and rates"
-    )
-
-
-def is_shared(runtime: Runtime) -> bool:
-    """Whether several processes may send from the database: they then have one queue and one throttle."""
-    return bool(runtime.settings.redis_url) and not runtime.rehearsal and not runtime.store.is_sqlite
 
 
 def serve_all(
@@ -237,19 +153,3 @@ def _tick_until(runtime: Runtime, lock: LeaderLock, stop: Stop, heartbeat: Heart
                 return
     finally:
         clockwork.stop()
-
-
-def require_redis(settings: Settings, role: str = "") -> None:
-    """Raises `SettingsError` where Redis is not set although a separate `role` needs it, or does not answer."""
-    if role and not settings.redis_url:
-        raise SettingsError(
-            f"a separate {role} needs a shared queue: set CAMPAIGNS_REDIS_URL, "
-            "or run everything in one process with `campaigns up`"
-        )
-    try:
-        with connect_for_throttle(settings.redis_url) as client:
-            client.ping()
-    except (redis.RedisError, ValueError) as error:
-        raise SettingsError(
-            f"Redis at CAMPAIGNS_REDIS_URL does not answer ({type(error).__name__}); start it, or correct the address"
-        ) from None

@@ -1,0 +1,69 @@
+"""Which processes may send from one database at the same time, and what tells the others that they may not."""
+
+from typing import Final
+
+import redis
+
+from scheduler.processes.leader import FileLock, LeaderLock, leader_lock
+from worker.runtime import Runtime
+from worker.settings import Settings, SettingsError
+from worker.store import leases
+from worker.throttle import connect_for_throttle
+
+STANDBY_SECONDS: Final = 2.0
+"""How often a scheduler that waits looks whether the lock is free: the lease lasts 10 s, so another leads after 12."""
+
+PATIENCE_SECONDS: Final = leases.LEASE.total_seconds() + STANDBY_SECONDS
+"""How long a process that has to be alone waits for the lease of one that was killed."""
+
+
+def require_redis(settings: Settings, role: str = "") -> None:
+    """Raises `SettingsError` where Redis is not set although a separate `role` needs it, or does not answer."""
+    if role and not settings.redis_url:
+        raise SettingsError(
+            f"a separate {role} needs a shared queue: set CAMPAIGNS_REDIS_URL, "
+            "or run everything in one process with `campaigns up`"
+        )
+    try:
+        with connect_for_throttle(settings.redis_url) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        raise SettingsError(
+            f"Redis at CAMPAIGNS_REDIS_URL does not answer ({type(error).__name__}); start it, or correct the address"
+        ) from None
+
+
+def claim_database(runtime: Runtime) -> LeaderLock:
+    """The lock of a process that keeps the rates on its own. Raises `SettingsError` where another one does so already.
+
+    Two of them would each keep the rate, and together send at twice the rate. Where queue and throttle are Redis's,
+    any number of processes keep it together: the lock is then left for whoever runs the clock.
+    """
+    lock = leader_lock(runtime.store, rehearsal=runtime.rehearsal)
+    if is_shared(runtime):
+        return lock
+    # The lease of a process that was killed lasts on for a while; the system gives a file lock back at once.
+    until = runtime.clock.elapsed_seconds() + (0 if isinstance(lock, FileLock) else PATIENCE_SECONDS)
+    while not lock.acquire():
+        if runtime.clock.elapsed_seconds() >= until:
+            raise SettingsError(taken(runtime, lock.holder()))
+        runtime.clock.sleep(STANDBY_SECONDS / 4)
+    return lock
+
+
+def taken(runtime: Runtime, holder: str) -> str:
+    """What to tell whoever cannot work on the database because another process (`holder`) does."""
+    if runtime.store.is_sqlite:
+        return (
+            f"another process ({holder or 'unknown'}) works on the database {runtime.store.sqlite_path}; "
+            "stop it first, or drop the file into its inbox"
+        )
+    return (
+        f"another process ({holder or 'unknown'}) works on the database in CAMPAIGNS_DATABASE_URL; "
+        "stop it first, or set CAMPAIGNS_REDIS_URL for both, so that they share queue and rates"
+    )
+
+
+def is_shared(runtime: Runtime) -> bool:
+    """Whether several processes may send from the database: they then have one queue and one throttle."""
+    return bool(runtime.settings.redis_url) and not runtime.rehearsal and not runtime.store.is_sqlite
