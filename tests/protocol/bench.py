@@ -83,7 +83,7 @@ class Bench:
             settle_seconds=SETTLE.total_seconds(),
             first_poll_seconds=5,
             max_poll_seconds=60,
-            **({"device_rate": None} | more),
+            **({"device_rate": None, "threads": 1} | more),  # it works on one job after the other
         )
         with store.write() as session:
             account_id = accounts.ensure_account(session, "bench")

@@ -1,0 +1,59 @@
+"""Requests leave at the distances of their grants: each so long after its grant, and not whenever it is ready."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from campaigns.clock import Clock
+from worker.throttle import Level, Limit
+
+LONGEST: Final = timedelta(seconds=0.1)
+"""What intent, connection and last look take on a machine with work: 9 of 10 requests were ready within it where 14
+processes shared two cores (measured)."""
+
+AT_MOST_SECONDS: Final = 1.0
+"""What one request counts at most: after a minute without an answer a gateway counts as quick again within some thirty
+requests."""
+
+WEIGHT: Final = 0.1
+"""Of the newest request in the means: they follow a change within some twenty requests."""
+
+
+class Leads:
+    """How long the requests of this process are held back, so that half of its threads are enough for them.
+
+    A process whose threads are busy holds nothing back: it sends as much as it can, and not as evenly. For all of its
+    threads; what they overwrite of each other's means is one request of many.
+    """
+
+    def __init__(self, clock: Clock, threads: int) -> None:
+        self._clock = clock
+        self._half = threads // 2
+        self._distance_seconds = AT_MOST_SECONDS
+        self._answer_seconds = 0.0
+        self._last = clock.elapsed_seconds() - AT_MOST_SECONDS
+
+    def begin(self, limits: Sequence[Limit]) -> float:
+        """When the request that was granted just now is to be written, in `elapsed_seconds`.
+
+        Without a level there are no distances to keep: that is now.
+        """
+        now = self._clock.elapsed_seconds()
+        self._distance_seconds += _step(self._distance_seconds, now - self._last)
+        self._last = now
+        if not any(isinstance(limit, Level) for limit in limits):
+            return now
+        allowed = self._half * self._distance_seconds - self._answer_seconds
+        return now + max(0.0, min(allowed, LONGEST.total_seconds()))
+
+    def hold(self, until: float) -> None:
+        """Wait for the moment that `begin` gave."""
+        self._clock.sleep(max(0.0, until - self._clock.elapsed_seconds()))
+
+    def end(self, until: float) -> None:
+        """The thread of that request is free again."""
+        self._answer_seconds += _step(self._answer_seconds, self._clock.elapsed_seconds() - until)
+
+
+def _step(mean: float, seconds: float) -> float:
+    return WEIGHT * (min(max(0.0, seconds), AT_MOST_SECONDS) - mean)
