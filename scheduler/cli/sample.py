@@ -3,13 +3,17 @@
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scheduler.cli.options import AsJson
 from scheduler.cli.output import print_facts, print_json, say, state_words
 from scheduler.cli.running import SANDBOX
+
+if TYPE_CHECKING:
+    from campaigns.definition import Definition
+    from scheduler.processes.sample import Sample, Tested
 
 
 def register(app: typer.Typer) -> None:
@@ -39,11 +43,8 @@ def send_test(
     from rich.console import Console
 
     from campaigns.clock import SystemClock
-    from campaigns.numbers import mask
-    from campaigns.segments import segmentation
     from scheduler.cli.live import LiveProgress
     from scheduler.cli.people import normalised
-    from scheduler.cli.preview_words import device_words
     from scheduler.intake.planning import read_file
     from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
     from scheduler.processes.sample import choose_sample, send_sample
@@ -57,18 +58,8 @@ def send_test(
     definition = read_file(file, settings, now=SystemClock().now())
     number = normalised(to, settings.model_copy(update={"region": definition.default_region or settings.region}))
     sample = choose_sample(definition, row=row, variant=variant)
-    cost = segmentation(sample.text)
     if not json:
-        print_facts(
-            [
-                ("test of", definition.campaign + (f", variant {sample.variant}" if sample.variant else "")),
-                ("fields of", sample.source if sample.row is None else f"row {sample.row} of {sample.source}"),
-                ("to", mask(number)),
-                ("devices", device_words(definition)),
-                ("segments", f"{cost.segments} ({cost.encoding})"),
-            ]
-        )
-        say(f"\nTEST, no text of the campaign:\n  {sample.text}\n")
+        _announce(definition, sample, number)
     console = Console(stderr=True)
     with (
         private_sandbox(settings) if sandbox else nullcontext() as gateway,
@@ -78,21 +69,46 @@ def send_test(
     if tested.outcome.reason:
         sys.stderr.write(f"{tested.outcome.reason}\n")
     if json:
-        print_json(
-            {
-                "campaign": definition.campaign,
-                "run": tested.run_id,
-                "to": mask(number),
-                "variant": sample.variant or None,
-                "source": sample.source,
-                "row": sample.row,
-                "text": sample.text,
-                "segments": cost.segments,
-                "encoding": cost.encoding,
-                "state": tested.state and tested.state.value,
-                "reason": tested.reason or None,
-            }
-        )
+        print_json(_as_json(definition, sample, number, tested))
     elif tested.state is not None:
         say(state_words(tested.state.value) + (f": {tested.reason}" if tested.reason else ""))
     raise typer.Exit(tested.outcome.exit_code)
+
+
+def _announce(definition: "Definition", sample: "Sample", number: str) -> None:
+    """What is sent, to whom and how, before it is."""
+    from campaigns.numbers import mask
+    from campaigns.segments import segmentation
+    from scheduler.cli.preview_words import device_words
+
+    cost = segmentation(sample.text)
+    print_facts(
+        [
+            ("test of", definition.campaign + (f", variant {sample.variant}" if sample.variant else "")),
+            ("fields of", sample.source if sample.row is None else f"row {sample.row} of {sample.source}"),
+            ("to", mask(number)),
+            ("devices", device_words(definition)),
+            ("segments", f"{cost.segments} ({cost.encoding})"),
+        ]
+    )
+    say(f"\nTEST, no text of the campaign:\n  {sample.text}\n")
+
+
+def _as_json(definition: "Definition", sample: "Sample", number: str, tested: "Tested") -> dict[str, Any]:
+    from campaigns.numbers import mask
+    from campaigns.segments import segmentation
+
+    cost = segmentation(sample.text)
+    return {
+        "campaign": definition.campaign,
+        "run": tested.run_id,
+        "to": mask(number),
+        "variant": sample.variant or None,
+        "source": sample.source,
+        "row": sample.row,
+        "text": sample.text,
+        "segments": cost.segments,
+        "encoding": cost.encoding,
+        "state": tested.state and tested.state.value,
+        "reason": tested.reason or None,
+    }

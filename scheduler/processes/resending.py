@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from scheduler.exits import Exit
 from scheduler.intake.planning import limits_of
 from scheduler.processes.completing import Outcome, Progress, account_stop, bring_to_end, own_runs
-from scheduler.ticks.follow import store_receipts
+from scheduler.receipts.storing import store_receipts
 from worker.gateway import MessageStatus
 from worker.gateway.results import Message
 from worker.logs import get_logger

@@ -1,1 +1,1 @@
-"""What is concluded from receipts."""
+"""What the gateway shows of messages, stored, and what follows from it."""

@@ -20,7 +20,7 @@ TEXT_DOUBLED: Final = "text_doubled"
 _SENT: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED})
 
 
-def notice(runtime: Runtime, session: Session, messages: Sequence[Message], *, now: datetime) -> None:
+def look_after_failed(runtime: Runtime, session: Session, messages: Sequence[Message], *, now: datetime) -> None:
     """Let campaigns that want it try their failed texts again. Call it in the transaction that applied the receipts."""
     failed = [m.id for m in messages if m.status is MessageStatus.FAILED and m.result_code in PROVEN_NOT_SENT]
     if failed:

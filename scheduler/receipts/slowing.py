@@ -29,14 +29,14 @@ DEVICE_SLOWED: Final = "device_slowed"
 
 def slow_down(
     runtime: Runtime, session: Session, messages: Sequence[Message], *, in_force: Ceilings, now: datetime
-) -> list[str]:
-    """Lower the rate of every device whose phone reports for the first time that its limit is exceeded; which ones.
+) -> None:
+    """Lower the rate of every device whose phone reports for the first time that its limit is exceeded.
 
     Call it before the receipts are applied, in their transaction: afterwards they are not news any more.
     """
     refused = [m.id for m in messages if m.status is MessageStatus.FAILED and m.result_code == LIMIT_EXCEEDED]
     if not refused:
-        return []
+        return
     ways = ceilings.sent_by(session, runtime.account_id, refused)
     # One device under one name, whatever campaigns it was reported for.
     targets = {
@@ -46,7 +46,6 @@ def slow_down(
         if ",".join(route.targets) == target
     }
     before = slowdowns(ceilings.ceilings_of(session, runtime.account_id)) if targets else {}
-    slowed = []
     for device, target in sorted(targets.items()):
         slowdown = slower(_pace(session, runtime.account_id, in_force, device, target, now), now, before.get(device))
         if slowdown is None:
@@ -68,8 +67,6 @@ def slow_down(
             detail={"device": device, "rate": str(slowdown.rate), "until": slowdown.until.isoformat()},
         )
         get_logger().warning("device.slowed", device=device, rate=str(slowdown.rate), until=slowdown.until.isoformat())
-        slowed.append(device)
-    return slowed
 
 
 def _pace(session: Session, account_id: int, in_force: Ceilings, device: str, target: str, now: datetime) -> Rate:

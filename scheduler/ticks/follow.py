@@ -11,16 +11,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from campaigns.lifecycle import RecipientState
-from campaigns.results import result_words
-from scheduler.receipts.retrying import notice
-from scheduler.receipts.slowing import slow_down
+from scheduler.receipts.storing import store_receipts
 from worker.gateway import GatewayError, MessageStatus
-from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import accounts, receipts
-from worker.store.receipts import Group, Receipt
+from worker.store import receipts
+from worker.store.receipts import Group
 
 GROUPS_PER_TICK: Final = 2_000
 """How many due groups are considered at once."""
@@ -42,17 +38,6 @@ ENDS: Final = (MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED
 
 CLOCK_MARGIN: Final = timedelta(minutes=10)
 """How far the gateway's clock may be away from ours."""
-
-RECEIPT_STATES: Final = {
-    MessageStatus.PENDING: RecipientState.ACCEPTED,
-    MessageStatus.SCHEDULED: RecipientState.ACCEPTED,
-    MessageStatus.QUEUED: RecipientState.ACCEPTED,
-    MessageStatus.SENT: RecipientState.SENT,
-    MessageStatus.DELIVERED: RecipientState.DELIVERED,
-    MessageStatus.FAILED: RecipientState.FAILED,
-    MessageStatus.CANCELLED: RecipientState.CANCELLED,
-}
-"""What a status makes of a recipient. A text nobody knows (`unknown`) and an inbound message move nothing."""
 
 
 def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
@@ -133,44 +118,6 @@ def _slices(due: Sequence[Group], now: datetime) -> list[tuple[datetime, datetim
     count = max(1, math.ceil(sum(group.messages for group in due) / MESSAGES_PER_SLICE))
     length = (end - start) / count
     return [(start + length * index, start + length * (index + 1)) for index in range(count)]
-
-
-def store_receipts(runtime: Runtime, messages: Sequence[Message]) -> int:
-    """Move recipients up by what the gateway shows; how many moved. Phones and failed texts are looked after, too."""
-    if not messages:
-        return 0
-    in_force = runtime.ceilings.current()  # not inside the transaction: it may need one of its own
-    with runtime.store.write("receipts") as session:
-        slow_down(runtime, session, messages, in_force=in_force, now=runtime.clock.now())  # by what is news
-        moved = receipts.apply_receipts(session, runtime.account_id, [r for m in messages if (r := receipt_of(m))])
-        notice(runtime, session, messages, now=runtime.clock.now())
-        # Last, for every reply of the account waits for it.
-        accounts.raise_floor(session, runtime.account_id, max(message.id for message in messages))
-        return moved
-
-
-def receipt_of(message: Message) -> Receipt | None:
-    """What a message says about its recipient; None: nothing."""
-    state = RECEIPT_STATES.get(message.status)
-    if state is None:
-        return None
-    reason = ""
-    if state is RecipientState.FAILED:
-        why = result_words(message.result_code) or "the gateway does not say why"
-        reason = f"the phone could not send it: {why}"
-    elif state is RecipientState.CANCELLED:
-        reason = "cancelled at the gateway"
-    return Receipt(
-        message.id,
-        state,
-        message.retries,
-        message.sent_at,
-        message.delivered_at,
-        message.device,
-        message.sim,
-        reason,
-        message.result_code,
-    )
 
 
 def _next_polls(runtime: Runtime, due: Sequence[Group], now: datetime) -> list[tuple[Group, datetime | None]]:

@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from campaigns.results import PROVEN_NOT_SENT
 from scheduler.intake.planning import limits_of
-from scheduler.ticks.follow import store_receipts
+from scheduler.receipts.storing import store_receipts
 from worker.gateway import GatewayError, MessageStatus
 from worker.gateway.results import Message
 from worker.logs import get_logger

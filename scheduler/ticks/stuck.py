@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.stuck import suspects
-from scheduler.ticks.follow import store_receipts
+from scheduler.receipts.storing import store_receipts
 from worker.gateway import GatewayError, MessageStatus
 from worker.logs import get_logger
 from worker.runtime import Runtime

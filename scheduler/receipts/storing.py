@@ -1,0 +1,63 @@
+"""What the gateway shows of messages, stored: recipients move up, phones and failed texts are looked after."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from campaigns.lifecycle import RecipientState
+from campaigns.results import result_words
+from scheduler.receipts.retrying import look_after_failed
+from scheduler.receipts.slowing import slow_down
+from worker.gateway import MessageStatus
+from worker.gateway.results import Message
+from worker.runtime import Runtime
+from worker.store import accounts, receipts
+from worker.store.receipts import Receipt
+
+RECEIPT_STATES: Final = {
+    MessageStatus.PENDING: RecipientState.ACCEPTED,
+    MessageStatus.SCHEDULED: RecipientState.ACCEPTED,
+    MessageStatus.QUEUED: RecipientState.ACCEPTED,
+    MessageStatus.SENT: RecipientState.SENT,
+    MessageStatus.DELIVERED: RecipientState.DELIVERED,
+    MessageStatus.FAILED: RecipientState.FAILED,
+    MessageStatus.CANCELLED: RecipientState.CANCELLED,
+}
+"""What a status makes of a recipient. A text nobody knows (`unknown`) and an inbound message move nothing."""
+
+
+def store_receipts(runtime: Runtime, messages: Sequence[Message]) -> int:
+    """Move recipients up by what the gateway shows; how many moved. Phones and failed texts are looked after, too."""
+    if not messages:
+        return 0
+    in_force = runtime.ceilings.current()  # not inside the transaction: it may need one of its own
+    with runtime.store.write("receipts") as session:
+        slow_down(runtime, session, messages, in_force=in_force, now=runtime.clock.now())  # by what is news
+        moved = receipts.apply_receipts(session, runtime.account_id, [r for m in messages if (r := _receipt_of(m))])
+        look_after_failed(runtime, session, messages, now=runtime.clock.now())
+        # Last, for every reply of the account waits for it.
+        accounts.raise_floor(session, runtime.account_id, max(message.id for message in messages))
+        return moved
+
+
+def _receipt_of(message: Message) -> Receipt | None:
+    """What a message says about its recipient; None: nothing."""
+    state = RECEIPT_STATES.get(message.status)
+    if state is None:
+        return None
+    reason = ""
+    if state is RecipientState.FAILED:
+        why = result_words(message.result_code) or "the gateway does not say why"
+        reason = f"the phone could not send it: {why}"
+    elif state is RecipientState.CANCELLED:
+        reason = "cancelled at the gateway"
+    return Receipt(
+        message.id,
+        state,
+        message.retries,
+        message.sent_at,
+        message.delivered_at,
+        message.device,
+        message.sim,
+        reason,
+        message.result_code,
+    )
