@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from campaigns.counting import amount
 from campaigns.definition import Definition
 from campaigns.definition.durations import format_duration
 from campaigns.definition.models import OverCap
@@ -56,7 +57,7 @@ class Cap:
 
     def words(self, earlier: Sequence[Earlier]) -> str:
         """Why somebody is over it: `2 texts of marketing campaigns in the last 7d: spring-sale on 2026-11-20, ...`."""
-        texts = "1 text" if len(earlier) == 1 else f"{len(earlier)} texts"
+        texts = amount(len(earlier), "text")
         told = [(text.campaign, text.at.astimezone(self.zone).date()) for text in sorted(earlier, key=lambda t: t.at)]
         named = [
             f"{campaign} on {day}" + (f" ({count} texts)" if (count := len(list(same))) > 1 else "")

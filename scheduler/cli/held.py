@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from campaigns.counting import amount
 from campaigns.declarations import Declared
 from scheduler.cli.errors import Refused
 from scheduler.cli.options import AsJson, RunNumber, Slug
@@ -160,7 +161,7 @@ def _show_group(group: Group, zone: "ZoneInfo") -> None:
     else:
         shown = ", ".join(mask(person.number) for person in group.people[:NUMBERS_SHOWN])
         more = len(group.people) - NUMBERS_SHOWN
-        say(f"{_people(len(group.people))}: {group.reason}")
+        say(f"{amount(len(group.people), 'person', 'people')}: {group.reason}")
         say(f"  {shown}{f' and {more:,} more' if more > 0 else ''}")
     for request in group.requests:
         for line in request_lines(request, zone):
@@ -218,14 +219,10 @@ def _tell(run: "RunView", declared: Declared, done: "Resolved") -> None:
 
 
 def _what(people: int, lists: int) -> str:
-    parts = [_people(people)] if people else []
+    parts = [amount(people, "person", "people")] if people else []
     if lists:
-        parts.append("1 contact list" if lists == 1 else f"{lists:,} contact lists")
+        parts.append(amount(lists, "contact list"))
     return " and ".join(parts) or "nobody"
-
-
-def _people(count: int) -> str:
-    return "1 person" if count == 1 else f"{count:,} people"
 
 
 def deciding_user() -> str:

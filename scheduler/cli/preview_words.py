@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.approval import command, to_approve
 from campaigns.batching import NO_LIMIT
+from campaigns.counting import amount
 from campaigns.definition import Definition, DeviceMode
 from campaigns.definition.durations import format_duration
 from campaigns.definition.models import OverCap as WhenOver
@@ -166,7 +167,7 @@ def _print_texts(summary: PlanSummary) -> None:
 
 
 def _encodings(figures: PlanSummary | VariantSummary) -> str:
-    return ", ".join(f"{count:,} texts {encoding}" for encoding, count in figures.encodings.items())
+    return ", ".join(f"{amount(count, 'text')} {encoding}" for encoding, count in figures.encodings.items())
 
 
 def _variant_json(variant: VariantSummary) -> dict[str, Any]:
@@ -285,7 +286,7 @@ def _by_zone(estimate: Forecast) -> Iterator[str]:
 def _requests(seen: Preview) -> str:
     limits = seen.limits
     segments = f"; segments at most {limits.segments:,}" if limits.segments < NO_LIMIT else ""
-    return f"{seen.requests:,} (each at most {limits.messages:,} texts{segments})"
+    return f"{seen.requests:,} (each at most {amount(limits.messages, 'text')}{segments})"
 
 
 def _cost(seen: Preview) -> str:
@@ -297,4 +298,4 @@ def _cost(seen: Preview) -> str:
 
 
 def _because(entry: dict[str, Any]) -> str:
-    return f"{entry['code']} {entry['name']} in {entry['texts']:,} texts"
+    return f"{entry['code']} {entry['name']} in {amount(entry['texts'], 'text')}"

@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from campaigns.approval import command
 from campaigns.clock import SystemClock
+from campaigns.counting import amount
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.optout import Meaning
 from scheduler.cli.output import local_time, print_facts, print_groups, print_run, print_table, say, state_words
@@ -195,7 +196,7 @@ def _show_one(entry: Progress, zone: ZoneInfo) -> None:
 def _alarm(entry: Progress) -> str:
     if not entry.reached:
         return ""
-    who = "1 person" if entry.reached == 1 else f"{entry.reached:,} people"
+    who = amount(entry.reached, "person", "people")
     return f"{who} who had opted out stood on the contact list in spite of it, and got the text"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from campaigns.counting import amount
 from scheduler.cli.errors import Refused
 from scheduler.cli.options import AsJson, RunNumber, Slug
 from scheduler.cli.output import print_json, print_run, print_table, say, warn
@@ -75,7 +76,8 @@ def resend(
         if json:
             print_json(nothing | {"people": people})
         return
-    if sys.stdin.isatty() and not yes and not typer.confirm(f"Send to {_count(people)} again?", err=True):
+    who = amount(people, "person", "people")
+    if sys.stdin.isatty() and not yes and not typer.confirm(f"Send to {who} again?", err=True):
         warn("everything was left as it is")
         return
     console = Console(stderr=True)
@@ -127,7 +129,7 @@ def _show(campaign: str, found: "Sequence[Failure]", people: int) -> None:
         for failure in found
     ]
     print_table(("people", "failed because", ""), rows, numeric=("people",))
-    say(f"\n{_count(people)} of {campaign} to be sent to again\n")
+    say(f"\n{amount(people, 'person', 'people')} of {campaign} to be sent to again\n")
 
 
 def _as_json(found: "Sequence[Failure]") -> dict[str, Any]:
@@ -137,7 +139,3 @@ def _as_json(found: "Sequence[Failure]") -> dict[str, Any]:
             for f in found
         ]
     }
-
-
-def _count(people: int) -> str:
-    return "1 person" if people == 1 else f"{people:,} people"

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
+from campaigns.counting import amount
 from campaigns.definition import Definition, DeviceMode
 from campaigns.results import result_advice, result_words
 from scheduler.report.moments import shown_time, utc
@@ -59,7 +60,7 @@ def devices_of(session: Session, account_id: int, settings: Settings, *, now: da
 
 def stuck_words(stuck: Stuck, zone: ZoneInfo) -> str:
     """What is wrong with a stuck phone, and what to do."""
-    waits = f"{_texts(stuck.waiting)} {'waits' if stuck.waiting == 1 else 'wait'}"
+    waits = f"{amount(stuck.waiting, 'text')} {'waits' if stuck.waiting == 1 else 'wait'}"
     return (
         f"device {stuck.device} is stuck: {waits} there since {shown_time(stuck.oldest_at, zone)} and none goes; what "
         "is not sent yet goes by the campaign's other devices, if it names some. See whether the phone is on, has a "
@@ -83,19 +84,15 @@ def stuck_lines(
         if not here and not (unsent and device.device in names):
             continue
         line = f"Phone {device.device} holds texts since {shown_time(device.oldest_at, zone)} and sends none"
-        line += f": {_texts(here)} of this campaign {'waits' if here == 1 else 'wait'} there." if here else "."
+        line += f": {amount(here, 'text')} of this campaign {'waits' if here == 1 else 'wait'} there." if here else "."
         if unsent and (used.random or used.mode is not DeviceMode.SPECIFIED or not names):
-            line += f" The gateway chooses the phone of {_texts(unsent)} not sent yet."
+            line += f" The gateway chooses the phone of {amount(unsent, 'text')} not sent yet."
         elif unsent and others:
             by = f"{'phone' if len(others) == 1 else 'phones'} {', '.join(others)}"
-            line += f" {_texts(unsent)} not sent yet {'goes' if unsent == 1 else 'go'} by {by} instead."
+            line += f" {amount(unsent, 'text')} not sent yet {'goes' if unsent == 1 else 'go'} by {by} instead."
         elif unsent:
-            line += f" {_texts(unsent)} not sent yet cannot go by another one: the campaign names none."
+            line += f" {amount(unsent, 'text')} not sent yet cannot go by another one: the campaign names none."
         yield f"{line} See whether it is on, has a connection and runs the gateway's app."
-
-
-def _texts(count: int) -> str:
-    return "1 text" if count == 1 else f"{count:,} texts"
 
 
 def failure_words(found: Sequence[Failures]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from campaigns.answering import HELP_ANSWERS
+from campaigns.counting import amount
 from campaigns.lifecycle import NEVER_SENT
 from campaigns.replanning import slot_words
 from campaigns.results import result_words
@@ -112,9 +113,10 @@ def _tried(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
         return  # whom a request to a list went to only the gateway knows
     if row.attempts > len(requests):
         earlier = row.attempts - len(requests)
-        yield f"{_requests(earlier)} before that carried this person in a larger batch, which was divided since"
+        before = amount(earlier, "request")
+        yield f"{before} before that carried this person in a larger batch, which was divided since"
     elif row.attempts < len(requests):
-        yield f"this person was in {_requests(row.attempts)} of these {len(requests):,}"
+        yield f"this person was in {amount(row.attempts, 'request')} of these {len(requests):,}"
     if not requests and not row.attempts:
         yield "no request was made yet"
 
@@ -133,10 +135,6 @@ def _failed_before(failed: FailedTry, zone: ZoneInfo) -> str:
         shown_at = shown_time(failed.doubled_at, zone, seconds=True)
         words += f"; PERHAPS DOUBLED: the gateway showed it as sent after all, {shown_at}"
     return words
-
-
-def _requests(count: int) -> str:
-    return "1 request" if count == 1 else f"{count:,} requests"
 
 
 def _at_the_gateway(row: Appearance, zone: ZoneInfo) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.counting import amount
 from campaigns.numbers import mask
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.models import Batch, Event, Run, Suppression, Unsubscription
@@ -37,7 +38,7 @@ class Outstanding:
     problem: str
 
     def __str__(self) -> str:
-        who = "1 person" if self.people == 1 else f"{self.people:,} people"
+        who = amount(self.people, "person", "people")
         return (
             f"{who} who opted out cannot be taken off contact list {self.list_id} ({self.problem}); take them off it "
             "at the gateway, then let the campaign go: campaigns resolve CAMPAIGN --as not-sent"
