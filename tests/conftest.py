@@ -5,9 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from tests.support.clocks import FakeClock
 from tests.support.servers import PostgresServer, RedisServer
+
+# No example has a deadline: how long one takes says how busy the machine is, and nothing about the code.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 
 def pytest_configure() -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.definition import Kind
@@ -40,7 +40,6 @@ def got(turns: Turns, rounds: int, room: float, contenders: Sequence[Contender])
     return segments
 
 
-@settings(deadline=None)
 @given(
     audience=st.lists(st.tuples(st.sampled_from(list(Kind)), st.integers(1, 5), COSTS), max_size=6),
     size=st.integers(1, 60),
@@ -70,7 +69,6 @@ def test_no_room_is_overfilled_and_nothing_goes_twice(
         assert sum(portion.segments for portion in mine) <= own_size or len(mine) == 1
 
 
-@settings(deadline=None)
 @given(audience=st.lists(st.tuples(st.sampled_from(list(Kind)), COSTS), min_size=1, max_size=6))
 def test_with_room_for_all_everything_goes(audience: list[tuple[Kind, list[int]]]) -> None:
     contenders = [contender(id_, costs, kind=kind) for id_, (kind, costs) in enumerate(audience)]
@@ -80,7 +78,6 @@ def test_with_room_for_all_everything_goes(audience: list[tuple[Kind, list[int]]
     assert len(chosen) == sum(len(costs) for _, costs in audience)
 
 
-@settings(deadline=None)
 @given(
     weights=st.lists(st.integers(1, 9), min_size=2, max_size=5),
     largest=st.integers(1, 30),
@@ -108,7 +105,6 @@ def test_weights_are_kept_within_one_request_of_each(
             assert one - other <= more + 1e-6
 
 
-@settings(deadline=None)
 @given(room=st.integers(20, 50), cost=st.integers(1, 10))
 def test_a_higher_kind_goes_first_and_a_lower_one_keeps_its_share(room: int, cost: int) -> None:
     contenders = [contender(id_, [cost] * 60, kind=kind) for id_, kind in enumerate(Kind)]
@@ -130,7 +126,6 @@ def test_the_first_that_goes_is_of_the_highest_kind() -> None:
     assert [of.kind for of, _ in chosen][:2] == [Kind.TRANSACTIONAL, Kind.TRANSACTIONAL]
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 100), min_size=1, max_size=4), st.integers(1, 50))
 def test_nobody_starves_behind_small_requests(small: list[int], room: int) -> None:
     # given one campaign with requests larger than the room, and others that always have something small

@@ -18,7 +18,6 @@ from worker.store.engine import Store
 
 @settings(
     max_examples=40,
-    deadline=None,
     phases=[Phase.explicit, Phase.generate],  # to make one smaller takes minutes, and it is small already
     suppress_health_check=list(HealthCheck),
 )

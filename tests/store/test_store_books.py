@@ -140,7 +140,7 @@ class Life:
             assert not left & set(self.world.states(run_id))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_everybody_is_somewhere_after_anything(store: Store, steps: list[tuple[int, int]]) -> None:
     empty(store)

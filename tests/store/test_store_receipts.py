@@ -23,7 +23,7 @@ SHOWN = [state for state in START_STATES if state is not RecipientState.EXPIRED]
 Said = tuple[RecipientState, int]
 
 # The database is emptied after the test function and not after each example; the examples tidy up themselves.
-shared_database = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+shared_database = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def receipt(state: RecipientState, retries: int = 0, *, gateway_id: int = GATEWAY_ID, reason: str = "") -> Receipt:

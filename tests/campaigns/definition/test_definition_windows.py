@@ -8,7 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.definition import Schedule, Window
@@ -60,13 +60,11 @@ def is_open_by_the_clock(allowed: Window, moment: datetime, zone: ZoneInfo) -> b
 
 
 @given(windows, moments, zones)
-@settings(deadline=None)
 def test_a_window_contains_what_the_clocks_say(allowed: Window, moment: datetime, zone: ZoneInfo) -> None:
     assert allowed.contains(moment, zone) == is_open_by_the_clock(allowed, moment, zone)
 
 
 @given(windows, moments, zones)
-@settings(deadline=None)
 def test_the_next_opening_is_open_and_nothing_before_it_is(allowed: Window, moment: datetime, zone: ZoneInfo) -> None:
     opening = allowed.next_open(moment, zone)
 
@@ -83,7 +81,6 @@ def test_the_next_opening_is_open_and_nothing_before_it_is(allowed: Window, mome
 
 
 @given(windows, moments, zones)
-@settings(deadline=None)
 def test_a_window_is_open_until_it_closes(allowed: Window, moment: datetime, zone: ZoneInfo) -> None:
     closing = allowed.closes_at(moment, zone)
 

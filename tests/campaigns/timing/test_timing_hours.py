@@ -64,7 +64,7 @@ def is_open(window: Window, moment: datetime, zone: ZoneInfo) -> bool:
 
 
 @given(windows, places_and_moments())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_hours_are_those_that_the_clocks_of_every_zone_allow(
     window: Window, place: tuple[tuple[ZoneInfo, ...], datetime]
 ) -> None:
@@ -78,7 +78,7 @@ def test_hours_are_those_that_the_clocks_of_every_zone_allow(
 
 
 @given(windows, places_and_moments())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_openings_and_closings_are_the_first_of_their_kind_by_the_minute(
     window: Window, place: tuple[tuple[ZoneInfo, ...], datetime]
 ) -> None:
@@ -98,7 +98,7 @@ def test_openings_and_closings_are_the_first_of_their_kind_by_the_minute(
 
 
 @given(windows, places_and_moments(), st.integers(0, 4 * 96))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_allowed_time_passes_only_while_the_window_is_open(
     window: Window, place: tuple[tuple[ZoneInfo, ...], datetime], quarters: int
 ) -> None:

@@ -174,7 +174,7 @@ lines = st.builds(
 
 
 @given(lines, st.sampled_from(ALL_ZONES), st.integers(0, 4 * 365 * 24))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_runs_are_in_order_each_once_and_none_is_left_out(line: str, zone_name: str, hour: int) -> None:
     begins = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=hour)
     ends = begins + timedelta(days=3)

@@ -4,7 +4,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -19,7 +19,6 @@ ramps = st.lists(st.tuples(st.integers(1, 40), lengths), max_size=2).map(
 
 
 @given(st.integers(1, 300), lengths, ramps)
-@settings(deadline=None)
 def test_a_spread_is_even_ordered_and_within_its_time(total: int, rest: timedelta, ramp: tuple[RampStep, ...]) -> None:
     over = rest + sum((step.over for step in ramp), timedelta())
     offset = offsets(total, over, ramp)

@@ -5,7 +5,7 @@ import json
 import httpcore
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.worker.gateway.gateway_cases import ANNA, row, success
@@ -86,7 +86,6 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(status=st.integers(100, 599), body=st.binary(max_size=200), is_send=st.booleans())
 def test_any_bytes_get_a_verdict_and_noise_is_never_acceptance(status: int, body: bytes, is_send: bool) -> None:
     verdict = classify(Seen(status=status, body=body, is_send=is_send))
@@ -94,7 +93,6 @@ def test_any_bytes_get_a_verdict_and_noise_is_never_acceptance(status: int, body
     assert verdict.sentence
 
 
-@settings(deadline=None)
 @given(data=json_values, error=json_values, ok=st.booleans())
 def test_any_json_gets_a_verdict(data: object, error: object, ok: bool) -> None:
     # allow_nan and half surrogates on purpose: json.dumps writes them, and a server might
@@ -104,7 +102,6 @@ def test_any_json_gets_a_verdict(data: object, error: object, ok: bool) -> None:
     assert verdict.outcome is not SendOutcome.NOT_SENT
 
 
-@settings(deadline=None)
 @given(st.integers(500, 599))
 def test_a_5xx_is_always_unknown(status: int) -> None:
     body = success(messages=[row()]).content
@@ -114,7 +111,6 @@ def test_a_5xx_is_always_unknown(status: int) -> None:
 numbers = st.integers(10**9, 10**9 + 8).map(lambda digits: f"+{digits}")
 
 
-@settings(deadline=None)
 @given(sent=st.lists(numbers, min_size=1), reported=st.lists(numbers, min_size=1), data=st.data())
 def test_accepted_is_exactly_a_part_of_what_was_sent(sent: list[str], reported: list[str], data: st.DataObject) -> None:
     spelt = [number[1:] if data.draw(st.booleans()) else number for number in reported]

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qs, urlencode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -15,14 +15,12 @@ from worker.gateway.forms import Form, bulk_rows, target_list, unix_seconds
 SECRET = SecretStr("k&=é")
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["number", "message", "name"]), st.text()))
 def test_a_form_is_what_the_standard_library_writes(fields: dict[str, str]) -> None:
     written = Form({**fields, "left_out": None}, SECRET).content()
     assert written.decode("ascii") == urlencode({**fields, "key": SECRET.get_secret_value()})
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(min_size=1), st.text(min_size=1)), min_size=1, max_size=5))
 def test_a_batch_comes_out_as_it_went_in(pairs: list[tuple[str, str]]) -> None:
     form = Form({"messages": bulk_rows([OutgoingMessage(number, text) for number, text in pairs])}, SECRET)

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -22,13 +22,11 @@ def test_a_signature_as_another_implementation_computes_it() -> None:
     assert signature('[{"ID":1}]', SecretStr("key")) == "9WFLAa1bNEHg1+H93PNAKOqXduldQbX53SqNC1jedRQ="
 
 
-@settings(deadline=None)
 @given(st.binary(), st.sampled_from([OLD, NEW]))
 def test_any_of_the_keys_will_do(field: bytes, signer: SecretStr) -> None:
     assert verify(field, signature(field, signer), [OLD, NEW])
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_text_is_signed_as_its_bytes(field: str) -> None:
     assert signature(field, OLD) == signature(field.encode(), OLD)
@@ -72,7 +70,6 @@ def test_retry_after(header: str | None, seconds: int | None) -> None:
     assert retry_after(header, NOW) == (None if seconds is None else timedelta(seconds=seconds))
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_no_header_breaks_retry_after(header: str) -> None:
     wait = retry_after(header, NOW)

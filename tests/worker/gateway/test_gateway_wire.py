@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.matching import same_number
@@ -138,7 +138,6 @@ def test_names_of_senders_are_told_apart() -> None:
     assert same_number("ACME") == same_number("Acme") != same_number("Other")
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_clean_text_is_always_storable(text: str) -> None:
     clean = clean_text(text)
@@ -147,7 +146,6 @@ def test_clean_text_is_always_storable(text: str) -> None:
     assert clean_text(clean) == clean
 
 
-@settings(deadline=None)
 @given(st.binary())
 def test_no_bytes_break_the_parser(body: bytes) -> None:
     parse_envelope(body)

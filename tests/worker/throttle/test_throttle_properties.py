@@ -47,7 +47,7 @@ STEPS = st.one_of(
 
 
 @given(levels=LEVELS, questions=st.lists(st.tuples(COSTS, STEPS), max_size=150))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_window_of_any_level_ever_holds_more_than_the_limit(
     levels: list[Level], questions: list[tuple[int, timedelta | str]]
 ) -> None:
@@ -70,7 +70,7 @@ def test_no_window_of_any_level_ever_holds_more_than_the_limit(
     last=COSTS,
     late=st.timedeltas(timedelta(), timedelta(seconds=90)),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_wait_is_the_shortest_that_ends_in_a_grant(
     levels: list[Level], questions: list[tuple[int, timedelta | str]], last: int, late: timedelta
 ) -> None:
@@ -93,7 +93,7 @@ def test_a_wait_is_the_shortest_that_ends_in_a_grant(
 
 
 @given(calls=st.lists(st.tuples(COSTS, LEVELS, BUDGETS, STEPS, st.booleans()), max_size=60))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_redis_decides_exactly_as_memory_does(
     redis_url: str, calls: list[tuple[int, list[Level], list[Budget], timedelta | str, bool]]
 ) -> None:

@@ -63,7 +63,7 @@ class Records:
     committed_after=st.timedeltas(timedelta(), PAUSE - timedelta(milliseconds=1)),
     on_redis=st.booleans(),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_throttle_that_forgets_keeps_every_limit_and_goes_on(
     redis_url: str,
     levels: list[Level],
