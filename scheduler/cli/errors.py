@@ -19,7 +19,7 @@ KNOWN: Final = (
     ("worker.settings", "SettingsError", Exit.BAD_INPUT),
     ("worker.store.engine", "StoreError", Exit.BAD_INPUT),
     ("worker.sandbox.errors", "SandboxError", Exit.BAD_INPUT),
-    ("scheduler.intake.planning", "EditRefused", Exit.BAD_INPUT),
+    ("scheduler.intake.outcome", "EditRefused", Exit.BAD_INPUT),
     ("worker.gateway.errors", "GatewayError", Exit.STOPPED),
     ("scheduler.recover", "RecoveryFailed", Exit.STOPPED),
 )

@@ -106,7 +106,7 @@ def plan(
     from scheduler.cli.known import known_people
     from scheduler.cli.preview import preview
     from scheduler.cli.preview_words import preview_json, print_preview
-    from scheduler.intake.planning import read_file
+    from scheduler.intake.taking import read_file
     from worker.settings import load_settings
 
     settings = load_settings()

@@ -45,7 +45,7 @@ def send_test(
     from campaigns.clock import SystemClock
     from scheduler.cli.live import LiveProgress
     from scheduler.cli.people import normalised
-    from scheduler.intake.planning import read_file
+    from scheduler.intake.taking import read_file
     from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
     from scheduler.processes.sample import choose_sample, send_sample
     from worker.logs import configure_logs

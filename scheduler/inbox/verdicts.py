@@ -10,8 +10,8 @@ from campaigns.problems import CampaignFileError
 from scheduler.inbox.files import Look, has_other_files
 from scheduler.inbox.notices import broken_notice, extended_notice, over_notice, tables_notice, taken_notice
 from scheduler.intake.extending import may_extend
-from scheduler.intake.planning import EditRefused, Taken, read_file
-from scheduler.intake.repeating import take_up
+from scheduler.intake.outcome import EditRefused, Taken
+from scheduler.intake.taking import read_file, take_up
 from worker.runtime import Runtime
 from worker.store import runs
 from worker.store.inbox import InboxEntry

@@ -1,160 +1,35 @@
-"""From a campaign file to a planned run: the same for `campaigns run` and for the inbox."""
+"""The plan of a run: who gets what when, stored a chunk at a time; and what one request of a campaign may hold."""
 
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from dataclasses import asdict
+from datetime import datetime
 from operator import attrgetter
-from pathlib import Path
 from typing import Any, Final
 
 from campaigns.approval import Approvable, to_approve
 from campaigns.audience import AudienceProblem
 from campaigns.batching import BatchLimits, batch_limits, into_batches
-from campaigns.checking import check_file
 from campaigns.definition import ContactListSource, Definition, Rate
 from campaigns.definition.schedule import LocalTime
 from campaigns.figures import PlanSummary
 from campaigns.forecast import Agenda, Forecast, forecast
-from campaigns.lifecycle import RecipientState, RunState
+from campaigns.lifecycle import RecipientState
 from campaigns.periods import Allowance
 from campaigns.planning import Plan, Suppressed, plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
-from scheduler.intake.extending import extend, may_extend
 from scheduler.report.moments import utc
 from worker.ceilings import Ceilings
 from worker.limits import Scope, allowances, gates
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings import Settings
-from worker.store import approvals, grants, plans, runs, suppressions, versions
+from worker.store import approvals, plans, runs, suppressions
 from worker.store.engine import Store
-from worker.store.runs import RunView
 
 LARGE: Final = 10_000
 """A plan of so many people changes what the database has to know of its tables."""
-
-
-class Taken(StrEnum):
-    """What became of a campaign file."""
-
-    PLANNED = "planned"  # a new run, or a new plan of a run of which nothing was sent
-    CONTINUED = "continued"  # its run is under way; it goes on as it was planned
-    TUNED = "tuned"  # the same, with the limits of the edited file
-    EXTENDED = "extended"  # its run is under way or over; who is new in its tables was added
-    OVER = "over"  # its run is completed or cancelled: nothing is sent
-
-
-class EditRefused(Exception):
-    """The file was changed after sending began."""
-
-
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """A run and how it was found."""
-
-    run_id: int
-    taken: Taken
-    added: int = 0  # rows that are new in its tables
-    in_doubt: int = 0  # reminders that are void, and in a request whose outcome is not known yet
-
-
-def read_file(path: Path, settings: Settings, *, now: datetime | None = None) -> Definition:
-    """The definition in a campaign file; `now` as in `check_file`. Raises `CampaignFileError` with every problem."""
-    return check_file(path, timezone=settings.timezone, region=settings.region, now=now)
-
-
-def take_up(runtime: Runtime, definition: Definition, *, source: str, dropped_at: datetime | None = None) -> Intake:
-    """Find or make the campaign's run, and plan it; or add to it who is new in its tables.
-
-    To a run that is completed nobody is added unless the file itself was dropped again: `dropped_at` is when it was
-    written, None: somebody asks for it now. Raises `EditRefused`, or `CampaignFileError` while planning.
-    """
-    now = runtime.clock.now()
-    starts_at = definition.schedule.begins_at(now)
-    ahead = max(timedelta(), (definition.schedule.at_gateway or now) - now)
-    follow_seconds = (ahead + definition.follow.until).total_seconds()  # from when the gateway sends, not from now
-    with runtime.store.write("register") as session:
-        version = versions.register(session, definition, rehearsal=runtime.rehearsal, source=source, now=now)
-        taken = Taken.PLANNED
-        found = runs.find_campaign_run(session, definition.campaign, rehearsal=runtime.rehearsal)
-        if found is None:
-            run_id = runs.create_run(
-                session,
-                campaign_id=version.campaign_id,
-                account_id=runtime.account_id,
-                definition_id=version.definition_id,
-                starts_at=starts_at,
-                follow_seconds=follow_seconds,
-                kind=definition.kind,
-                now=now,
-            )
-        else:
-            run_id = found.id
-            planned = versions.stored_definition(session, found.definition_id)
-            taken = _may_replan(found, planned, definition, has_sent=runs.has_sent(session, run_id))
-            if taken is Taken.PLANNED and not runs.clear_plan(
-                session,
-                run_id,
-                definition_id=version.definition_id,
-                starts_at=starts_at,
-                follow_seconds=follow_seconds,
-                kind=definition.kind,
-            ):
-                taken = _may_replan(found, planned, definition, has_sent=True)  # its first request was made just now
-            if taken is Taken.TUNED:
-                runs.adopt_definition(session, run_id, version.definition_id)
-                grants.wake_run(session, run_id, now=now)
-                get_logger().info("run.tuned", campaign=definition.campaign, run=run_id)
-            if taken is not Taken.PLANNED:
-                is_same = _without_limits(planned).content_hash == _without_limits(definition).content_hash
-                if not (is_same and may_extend(definition) and _takes_more(found, dropped_at)):
-                    return Intake(run_id, taken)
-    if found is not None and taken is not Taken.PLANNED:
-        added = extend(
-            runtime,
-            found,
-            definition,
-            source=source,
-            limits=limits_of(definition, runtime.settings),
-            suppressed=suppressed_in(runtime.store, definition),
-        )
-        return Intake(run_id, Taken.EXTENDED, added) if added else Intake(run_id, taken)
-    if runtime.only_runs is not None:
-        runtime.only_runs.add(run_id)
-    plan_run(runtime, run_id, definition, source)
-    return Intake(run_id, Taken.PLANNED)
-
-
-def _takes_more(found: RunView, dropped_at: datetime | None) -> bool:
-    """Whether new people are added to a run: not to one that was cancelled, nor because its table was used again."""
-    if found.state is RunState.COMPLETED and found.finished_at is not None and dropped_at is not None:
-        return dropped_at > found.finished_at
-    return found.state is not RunState.CANCELLED and found.moment == runs.ONCE
-
-
-def _may_replan(found: RunView, planned: Definition, definition: Definition, *, has_sent: bool) -> Taken:
-    if found.state in {RunState.COMPLETED, RunState.CANCELLED}:
-        return Taken.OVER
-    if not has_sent:
-        return Taken.PLANNED
-    if found.content_hash == definition.content_hash:
-        return Taken.CONTINUED
-    if _without_limits(planned).content_hash == _without_limits(definition).content_hash:
-        return Taken.TUNED
-    raise EditRefused(
-        f"{found.source} was changed after {found.campaign} began to send; it goes on as it was planned. "
-        "Undo the change, or cancel the campaign and give the new version another name; "
-        "only rate, daily and monthly below throughput may change while it runs"
-    )
-
-
-def _without_limits(definition: Definition) -> Definition:
-    """What a plan is made of: limits decide only when its requests go."""
-    throughput = definition.throughput.model_copy(update={"rate": None, "daily": None, "monthly": None})
-    return definition.model_copy(update={"throughput": throughput})
 
 
 def plan_run(

@@ -18,7 +18,8 @@ from campaigns.planning import Plan, PlannedRecipient, read_through
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.reminders import plan_reminders
 from campaigns.replanning import Changes, compare_reminders
-from scheduler.intake.planning import EditRefused, Intake, Taken, limits_of, suppressed_in, too_dear
+from scheduler.intake.outcome import EditRefused, Intake, Taken
+from scheduler.intake.planning import limits_of, suppressed_in, too_dear
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import grants, plans, reminders, repetitions, runs, versions
@@ -31,7 +32,7 @@ WRITTEN_AT_ONCE: Final = 20_000
 """So many new or changed ones are written at once: who has the same moment can share a request only then."""
 
 
-def take_up(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
+def take_up_reminders(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
     """Plan what is new in the tables of a campaign that reminds, and withdraw what is void. Sends nothing twice.
 
     Raises `EditRefused`, or `CampaignFileError` while planning, after which nothing has changed.

@@ -15,8 +15,8 @@ from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError
 from campaigns.timing.missing import Missed, missed_moments
 from campaigns.timing.recurrence import recurrence_of
-from scheduler.intake import planning, reminding
-from scheduler.intake.planning import EditRefused, Intake, Taken, plan_run
+from scheduler.intake.outcome import EditRefused, Intake, Taken
+from scheduler.intake.planning import plan_run
 from scheduler.report.moments import shown_time
 from worker.logs import get_logger
 from worker.runtime import Runtime
@@ -32,16 +32,11 @@ ZONES_APART: Final = timedelta(hours=26)
 """By the clocks of people a moment comes up to so much before it does in the campaign's zone, or after."""
 
 
-def take_up(runtime: Runtime, definition: Definition, *, source: str, dropped_at: datetime | None = None) -> Intake:
-    """As `planning.take_up`, for campaigns that repeat, too: what is sent goes on, later runs follow the new version.
+def take_up_repeating(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
+    """Make the runs of a campaign that repeats: what is sent goes on, later runs follow the new version.
 
-    Raises `EditRefused`, or `CampaignFileError` while planning.
+    Raises `EditRefused`.
     """
-    if definition.schedule.remind is not None:
-        return reminding.take_up(runtime, definition, source=source)
-    if definition.schedule.repeat is None:
-        _end_unbegun(runtime, definition)
-        return planning.take_up(runtime, definition, source=source, dropped_at=dropped_at)
     now = runtime.clock.now()
     with runtime.store.write("repeat_register") as session:
         version = versions.register(session, definition, rehearsal=runtime.rehearsal, source=source, now=now)
@@ -239,8 +234,11 @@ def _refuse_days(session: Session, campaign_id: int, campaign: str, source: str)
             )
 
 
-def _end_unbegun(runtime: Runtime, definition: Definition) -> None:
-    """A campaign that was to repeat is to run once, which nobody who only wants to end it must be surprised by."""
+def end_unbegun(runtime: Runtime, definition: Definition) -> None:
+    """A campaign that was to repeat is to run once, which nobody who only wants to end it must be surprised by.
+
+    Raises `EditRefused`.
+    """
     with runtime.store.read() as session:
         found = runs.find_campaign_run(session, definition.campaign, rehearsal=runtime.rehearsal)
         if found is None:

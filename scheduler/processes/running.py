@@ -10,8 +10,8 @@ from campaigns.definition import Definition
 from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError, Problem
 from scheduler.exits import Exit
-from scheduler.intake.planning import EditRefused, Taken, read_file
-from scheduler.intake.repeating import take_up
+from scheduler.intake.outcome import EditRefused, Taken
+from scheduler.intake.taking import read_file, take_up
 from scheduler.processes.completing import Outcome, OwnRuns, Progress, account_stop, bring_to_end, own_runs
 from worker.settings import Settings
 from worker.store import runs

@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from scheduler.intake.planning import read_file, take_up
+from scheduler.intake.taking import read_file, take_up
 from tests.bench.results import BenchError, Planned
 from worker.logs import configure_logs
 from worker.runtime import build_runtime

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
-from scheduler.intake.planning import read_file, take_up
+from scheduler.intake.taking import read_file, take_up
 from scheduler.loop import Clockwork
 from tests.bench.results import BenchError, Sent
 from tests.bench.samples import texts, write_campaign

@@ -16,7 +16,7 @@ from sqlmodel import col
 
 from campaigns.definition import Definition
 from campaigns.timing.placing import hours_of
-from scheduler.intake.planning import read_file
+from scheduler.intake.taking import read_file
 from tests.bench.planning import measure_planning
 from tests.bench.results import BenchError, Timed
 from tests.bench.samples import FIRST_NUMBER

@@ -15,8 +15,9 @@ from campaigns.batching import BatchLimits
 from campaigns.declarations import Declared
 from campaigns.definition import Kind
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from scheduler.intake.planning import Intake, read_file
-from scheduler.intake.repeating import PLAN_AHEAD, ZONES_APART, repeat, take_up
+from scheduler.intake.outcome import Intake
+from scheduler.intake.repeating import PLAN_AHEAD, ZONES_APART, repeat
+from scheduler.intake.taking import read_file, take_up
 from scheduler.loop import TICKS
 from scheduler.ticks.drain import drain
 from scheduler.ticks.start import start

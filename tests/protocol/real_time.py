@@ -7,7 +7,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from campaigns.lifecycle import RunState
-from scheduler.intake.planning import read_file, take_up
+from scheduler.intake.taking import read_file, take_up
 from scheduler.loop import Clockwork
 from worker.runtime import build_runtime
 from worker.sandbox.options import SandboxOptions

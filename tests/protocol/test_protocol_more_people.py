@@ -3,7 +3,7 @@
 import pytest
 
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler.intake.planning import Intake, Taken
+from scheduler.intake.outcome import Intake, Taken
 from tests.protocol.bench import Bench, exactly_once
 
 P = RecipientState

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler.intake.planning import EditRefused, Taken
+from scheduler.intake.outcome import EditRefused, Taken
 from tests.protocol.bench import Bench
 from worker.store import repetitions, runs
 from worker.store.runs import RunView

@@ -6,7 +6,7 @@ import pytest
 
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.intake import repeating
-from scheduler.intake.planning import EditRefused, Taken
+from scheduler.intake.outcome import EditRefused, Taken
 from tests.protocol.bench import Bench, exactly_once
 from worker.store import repetitions, runs
 from worker.store.runs import RunView

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from scheduler.intake.planning import read_file, take_up
+from scheduler.intake.taking import read_file, take_up
 from tests.support.clocks import START, FakeClock
 from worker.runtime import build_runtime
 from worker.settings import load_settings

@@ -13,7 +13,7 @@ from campaigns.problems import CampaignFileError, Problem
 from scheduler.cli.app import Commands, app
 from scheduler.cli.errors import KNOWN, Refused, tell
 from scheduler.exits import Exit
-from scheduler.intake.planning import EditRefused
+from scheduler.intake.outcome import EditRefused
 from worker.gateway import AccountRefused, ConnectFailed
 from worker.sandbox.errors import SandboxError
 from worker.settings import SettingsError

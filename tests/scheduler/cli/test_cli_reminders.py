@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from scheduler.intake import repeating
-from scheduler.intake.planning import read_file
+from scheduler.intake.taking import read_file, take_up
 from tests.support.clocks import START, FakeClock
 from worker.runtime import Runtime, build_runtime
 from worker.settings import load_settings
@@ -52,7 +51,7 @@ def service(file: Path) -> Iterator[Runtime]:
     """Reminders of five days; the rows that get none are in the run of Tuesday 2026-12-01."""
     clock = FakeClock(START)
     runtime = build_runtime(load_settings(gateway_url="http://127.0.0.1:9", api_key="unused"), clock=clock)
-    repeating.take_up(runtime, read_file(file, runtime.settings), source=file.name)
+    take_up(runtime, read_file(file, runtime.settings), source=file.name)
     yield runtime
     runtime.close()
 
@@ -147,7 +146,7 @@ def test_run_waits_for_every_day(service: Runtime) -> None:
     )
     try:
         path = service.settings.inbox.parent.parent / "visits.yaml"
-        repeating.take_up(runtime, read_file(path, runtime.settings), source=path.name)
+        take_up(runtime, read_file(path, runtime.settings), source=path.name)
         assert runtime.only_runs == {each.id for each in all_runs(service)}
     finally:
         runtime.close()

@@ -12,7 +12,7 @@ from typer.testing import Result
 
 from campaigns.lifecycle import RunState
 from scheduler.intake import repeating
-from scheduler.intake.planning import read_file
+from scheduler.intake.taking import read_file, take_up
 from tests.support.clocks import START, FakeClock
 from worker.runtime import Runtime, build_runtime
 from worker.settings import load_settings
@@ -46,7 +46,7 @@ def service(file: Path) -> Iterator[Runtime]:
     """Two runs: one that is sending, of Tuesday 2026-12-01, and the next one."""
     clock = FakeClock(START)
     runtime = build_runtime(load_settings(gateway_url="http://127.0.0.1:9", api_key="unused"), clock=clock)
-    repeating.take_up(runtime, read_file(file, runtime.settings), source=file.name)
+    take_up(runtime, read_file(file, runtime.settings), source=file.name)
     clock.advance(timedelta(minutes=58))
     for _ in range(2):
         repeating.repeat(runtime, lambda _: file.parent, clock.now())

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from campaigns.decisions import UNPROVEN
 from campaigns.lifecycle import RecipientState
-from scheduler.intake.planning import read_file, take_up
+from scheduler.intake.taking import read_file, take_up
 from tests.support.clocks import FakeClock
 from worker.runtime import build_runtime
 from worker.settings import load_settings

@@ -5,8 +5,7 @@ from collections.abc import Callable
 
 from typer.testing import Result
 
-from scheduler.intake.planning import read_file
-from scheduler.intake.repeating import take_up
+from scheduler.intake.taking import read_file, take_up
 from tests.scheduler.operator.held_world import LISTED, NUMBERS, HeldWorld
 
 Cli = Callable[..., Result]

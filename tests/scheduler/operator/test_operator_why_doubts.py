@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from sqlmodel import col, select
 
 from campaigns.lifecycle import BatchState, RecipientState
-from scheduler.intake.planning import read_file, take_up
+from scheduler.intake.taking import read_file, take_up
 from scheduler.loop import TICKS
 from scheduler.report.causes import cause
 from scheduler.report.people import Chapter, tell_all

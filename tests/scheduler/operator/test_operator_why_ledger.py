@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from campaigns.clock import SystemClock
 from campaigns.lifecycle import RecipientState
 from campaigns.results import RESULTS
-from scheduler.intake.planning import read_file, take_up
+from scheduler.intake.taking import read_file, take_up
 from scheduler.loop import Clockwork
 from scheduler.report.causes import cause
 from scheduler.report.people import Chapter, tell_all

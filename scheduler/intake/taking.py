@@ -1,0 +1,32 @@
+"""The way in: from a campaign file to planned runs, the same for `campaigns run` and for the inbox."""
+
+from datetime import datetime
+from pathlib import Path
+
+from campaigns.checking import check_file
+from campaigns.definition import Definition
+from scheduler.intake.once import take_up_once
+from scheduler.intake.outcome import Intake
+from scheduler.intake.reminding import take_up_reminders
+from scheduler.intake.repeating import end_unbegun, take_up_repeating
+from worker.runtime import Runtime
+from worker.settings import Settings
+
+
+def read_file(path: Path, settings: Settings, *, now: datetime | None = None) -> Definition:
+    """The definition in a campaign file; `now` as in `check_file`. Raises `CampaignFileError` with every problem."""
+    return check_file(path, timezone=settings.timezone, region=settings.region, now=now)
+
+
+def take_up(runtime: Runtime, definition: Definition, *, source: str, dropped_at: datetime | None = None) -> Intake:
+    """Make the runs of a campaign, or go on with those there are; what was sent is never sent again.
+
+    `source` is the name of the file for people, `dropped_at` when it was written; None: somebody asks for it now.
+    Raises `EditRefused`, or `CampaignFileError` while planning.
+    """
+    if definition.schedule.remind is not None:
+        return take_up_reminders(runtime, definition, source=source)
+    if definition.schedule.repeat is not None:
+        return take_up_repeating(runtime, definition, source=source)
+    end_unbegun(runtime, definition)
+    return take_up_once(runtime, definition, source=source, dropped_at=dropped_at)
