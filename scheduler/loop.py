@@ -1,6 +1,7 @@
 """The clock: APScheduler calling the ticks. The only module that knows APScheduler."""
 
 import gc
+import math
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -11,6 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy.exc import OperationalError
 
+from scheduler.inbox.status import CAN_WAIT
 from scheduler.ticks.drain import drain
 from scheduler.ticks.finish import finish
 from scheduler.ticks.follow import follow
@@ -58,6 +60,9 @@ TICKS: Final[Mapping[Tick, float]] = {
 FOR_WORK: Final = frozenset({drain, finish})
 """What has nothing to do while no run sends, or waits for what it sent."""
 
+FOR_LATER: Final = frozenset({finish, notices, replies})
+"""What can wait some seconds where many runs begin together."""
+
 IDLE_SECONDS: Final = 0.3
 """How often it is asked whether anything is to be sent while nothing is: asking cost a third of an idle service. What
 `start` begins is looked at at once, what a person resumes within this time."""
@@ -97,6 +102,8 @@ class Clockwork:
     def _carry_out(self, tick: Tick) -> None:
         clock = self._runtime.clock
         if tick in FOR_WORK and clock.elapsed_seconds() < self._rests_until_seconds:
+            return
+        if tick in FOR_LATER and clock.elapsed_seconds() < self._runtime.next_looks.get(CAN_WAIT, -math.inf):
             return
         done = tick(self._runtime, clock.now())
         if tick is drain:

@@ -142,8 +142,8 @@ class Dispatcher:
         if work.latest is not None and now > work.latest:
             return Dispatched.NOTHING  # the scheduler decides what becomes of its people
         opens = work.moment if now < work.moment else _opens(definition, work, now)
-        if opens is not None and opens - now <= NAP:
-            self._sleep(opens - now)  # it was queued a moment ahead
+        if opens is not None and opens - now <= (queue.LONGEST_LEAD if now < work.moment else NAP):
+            self._clock.sleep((opens - now).total_seconds())  # it was queued a moment ahead
             now = self._clock.now()
             opens = _opens(definition, work, now)
         if opens is not None:

@@ -46,6 +46,9 @@ class Runtime:
     only_runs: set[int] | None = field(default=None)
     next_counts: dict[int, float] = field(default_factory=dict)  # run id -> when its open receipts may be counted again
     next_looks: dict[str, float] = field(default_factory=dict)  # what is read now and then -> when it is read again
+    beginning: dict[int, float] = field(
+        default_factory=dict
+    )  # run id -> until when its first requests are queued ahead
     resting: dict[tuple[str, str], datetime] = field(default_factory=dict)  # where notices go, and not before when
     next_stuck_look: list[float] = field(default_factory=lambda: [0.0])  # when phones may be looked at again
     turns: Turns = field(default_factory=Turns)  # who got how much: what keeps shares fair from tick to tick

@@ -23,8 +23,9 @@ from worker.store.resends import resends_of, unfinished_resends
 from worker.store.runs import RunView
 from worker.store.variants import GroupOutcome, group_outcomes
 
-STATUS: Final = "status"
-"""Under this name a runtime knows before when no status is written (`next_looks`)."""
+CAN_WAIT: Final = "can wait"
+"""Under this name a runtime knows before when no status is written, nor anything else done that can wait a little
+(`next_looks`)."""
 
 REFRESH_EVERY: Final = timedelta(seconds=2)
 COUNTING_SHARE: Final = 50
@@ -72,7 +73,7 @@ class StatusBoard:
     ) -> int:
         """Look at every entry that is due; of how many the status was written."""
         due = [key for key in entries if self._due_at.get(key, now) <= now]
-        if not due or runtime.clock.elapsed_seconds() < runtime.next_looks.get(STATUS, -math.inf):
+        if not due or runtime.clock.elapsed_seconds() < runtime.next_looks.get(CAN_WAIT, -math.inf):
             return 0
         with runtime.store.read() as session:
             at_work = {run.id: run for run in runs.list_runs(session, AT_WORK)}

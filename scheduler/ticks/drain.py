@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
+from sqlmodel import Session
+
 from campaigns.batching import NO_LIMIT
 from campaigns.definition import Definition, Rate
 from campaigns.sharing import Contender, Portion, Room
@@ -27,25 +29,61 @@ SHARED_SECONDS: Final = 2.0
 MOST_QUEUED: Final = 256
 """How many requests are in the queue at most: a tick's worth of small ones and to spare."""
 
+AHEAD_A_RUN: Final = timedelta(seconds=0.005)
+"""By so much longer is the lead for each run that begins: as long as queueing its first requests takes."""
+
+PAUSE_SHARE: Final = 3
+LONGEST_PAUSE_SECONDS: Final = 0.5
+"""Where the queue is more than half full, a round is followed by a pause three times as long as it took, up to this:
+over 100 campaigns it costs 20 ms of processor time, which what is in the queue already needs more."""
+
+_NEXT: Final = "drain"
+
 NEVER_OPENS: Final = timedelta(days=1)
 """When a window is looked at again that does not open in the next 400 days: its file may be mended by then."""
 
 
 def drain(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Enqueue due batches of running runs whose window is open, to each its share; the others wait for it to open."""
+    began = runtime.clock.elapsed_seconds()
+    if began < runtime.next_looks.get(_NEXT, began):
+        return {"enqueued": 0}
     with runtime.store.read() as session:
         if not ending.any_at_work(session, runtime.account_id):
             return {"enqueued": 0, "idle": 1}
-        everybody = queue.demands(session, runtime.account_id, now=now)
+        lead, everybody = _demands(runtime, session, now)
     demands = [demand for demand in everybody if runtime.includes(demand.run_id)]
+    done = _queue(runtime, demands, lead, now)
+    if sum(demand.queued_batches for demand in demands) + done["enqueued"] > MOST_QUEUED // 2:
+        took = runtime.clock.elapsed_seconds() - began
+        runtime.next_looks[_NEXT] = began + took + min(LONGEST_PAUSE_SECONDS, PAUSE_SHARE * took)
+    return done
+
+
+def _demands(runtime: Runtime, session: Session, now: datetime) -> tuple[timedelta, list[Demand]]:
+    """What everybody waits for, and how long before its moment it counts: longer where runs begin, and only they."""
+    at = runtime.clock.elapsed_seconds()
+    for run_id in [run_id for run_id, until in list(runtime.beginning.items()) if until <= at]:
+        del runtime.beginning[run_id]
+    if runtime.beginning:
+        lead = min(queue.LONGEST_LEAD, queue.LEAD + AHEAD_A_RUN * len(runtime.beginning))
+        found = queue.demands(session, runtime.account_id, now=now, lead=lead)
+        # A thread that has a request in hand waits with it: nobody else's may come behind that.
+        others = (demand for demand in found if demand.run_id not in runtime.beginning)
+        if not any(demand.has_due or demand.queued_batches or demand.asleep_segments for demand in others):
+            return lead, found
+    return queue.LEAD, queue.demands(session, runtime.account_id, now=now)
+
+
+def _queue(runtime: Runtime, demands: Sequence[Demand], lead: timedelta, now: datetime) -> dict[str, int]:
     if not any(demand.has_due for demand in demands):
         return {"enqueued": 0}  # spares an idle service a write transaction ten times a second
-    chosen, closed = _choose(runtime, demands, now)
+    chosen, closed = _choose(runtime, demands, lead, now)
     if not chosen and not closed:
         return {"enqueued": 0}
     with runtime.store.write("queue") as session:
         for (run_id, zones), opens in closed.items():
-            queue.wait_for_opening(session, run_id, zones, until=opens, now=now)
+            queue.wait_for_opening(session, run_id, zones, until=opens, now=now, lead=lead)
         queued = queue.queue_batches(session, [portion.id for _, portion in chosen], now=now)
         for _, portion in chosen:
             if portion.id in queued and portion.is_cut:
@@ -69,7 +107,7 @@ Closed: TypeAlias = dict[tuple[int, str], datetime]
 
 
 def _choose(
-    runtime: Runtime, demands: Sequence[Demand], now: datetime
+    runtime: Runtime, demands: Sequence[Demand], lead: timedelta, now: datetime
 ) -> tuple[list[tuple[Contender, Portion]], Closed]:
     """What goes now, and what is due but outside of its window."""
     ceilings = runtime.ceilings.current()
@@ -89,11 +127,11 @@ def _choose(
             most[demand.run_id] = _most_segments(runtime, ceilings, definition, rate)
             waiting.append((demand, definition, own, lanes))
     free = MOST_QUEUED - sum(demand.queued_batches for demand in demands)
-    found = _due(runtime, waiting, shared, free, now)
+    found = _due(runtime, waiting, shared, free, lead, now)
     closed = {
         (demand.run_id, zones): opens
         for demand, definition, _, _ in waiting
-        for zones, opens in _closed(definition, found.get(demand.run_id, ()), now + queue.LEAD)
+        for zones, opens in _closed(definition, found.get(demand.run_id, ()), now + lead)
     }
     due = {
         run_id: [batch for batch in batches if (run_id, batch.zones) not in closed] for run_id, batches in found.items()
@@ -141,6 +179,7 @@ def _due(
     waiting: Sequence[tuple[Demand, Definition, Room, tuple[Room, ...]]],
     shared: "_Shared",
     free: int,
+    lead: timedelta,
     now: datetime,
 ) -> dict[int, list[Due]]:
     """The next batches of those that have room at all."""
@@ -154,7 +193,7 @@ def _due(
     # Twice an even share of the queue: if most of them may take little, the next tick fills up what is left.
     most = max(2, 2 * free // len(hungry))
     with runtime.store.read() as session:
-        return queue.due_batches(session, hungry, now=now, most=most)
+        return queue.due_batches(session, hungry, now=now, most=most, lead=lead)
 
 
 class _Shared:

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from campaigns.lifecycle import BatchState
-from scheduler.inbox.status import STATUS
+from scheduler.inbox.status import CAN_WAIT
 from scheduler.ticks.rescue import rescue
-from scheduler.ticks.start import MANY, START_AHEAD, STATUS_RESTS_SECONDS, start
+from scheduler.ticks.start import MANY, REST_SECONDS, START_AHEAD, start
 from tests.protocol.bench import Bench, exactly_once
 from worker.dispatch import Dispatched
 from worker.store.queue import EMPTIED_AFTER
@@ -94,12 +94,12 @@ def test_while_many_begin_together_no_status_is_written(bench: Bench) -> None:
         bench.campaign(1, name=f"noon-{n}", first=n, more="schedule:\n  start: 2026-12-01T10:00:00Z\n")
     bench.campaign(1, name="now", first=MANY)
     assert start(bench.runtime, bench.clock.now()) == {"started": 1}
-    assert STATUS not in bench.runtime.next_looks
+    assert CAN_WAIT not in bench.runtime.next_looks
 
     # when their moment comes
     bench.clock.advance(timedelta(hours=1))
     assert start(bench.runtime, bench.clock.now()) == {"started": MANY}
 
     # then the status texts rest for as long as first requests take
-    rests_seconds = bench.runtime.next_looks[STATUS] - bench.clock.elapsed_seconds()
-    assert rests_seconds == START_AHEAD.total_seconds() + STATUS_RESTS_SECONDS
+    rests_seconds = bench.runtime.next_looks[CAN_WAIT] - bench.clock.elapsed_seconds()
+    assert rests_seconds == START_AHEAD.total_seconds() + REST_SECONDS

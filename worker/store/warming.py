@@ -1,11 +1,15 @@
 """Connections that have carried out the statements of a send before the first one is sent."""
 
 from contextlib import ExitStack
+from typing import Final
 
 import sqlalchemy as sa
 
 from worker.store import hot
 from worker.store.engine import Store
+
+TIMES: Final = 7
+"""A statement is prepared at its second execution; five times more and PostgreSQL stops planning it each time anew."""
 
 NOBODY = -1
 """An id that no row has."""
@@ -21,7 +25,7 @@ def warm(store: Store, connections: int) -> None:
         return
     with ExitStack() as stack:
         for session in [stack.enter_context(store.look()) for _ in range(connections)]:
-            for _ in range(2):
+            for _ in range(TIMES):
                 _send_to_nobody(session.connection())
 
 
