@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Final
 
 from campaigns.matching import is_similar, same_number
-from scheduler.ticks.reconcile import MARGIN, read_around
+from scheduler.ticks.looks import MARGIN, read_around
 from worker.gateway.results import Message
 from worker.runtime import Runtime
 from worker.store import accounts, doubts, outcomes, recovery, runs

@@ -107,8 +107,9 @@ def build_runtime(
     clock = clock or SystemClock()
     url, key = sandbox or (settings.gateway_url, gateway_key(settings, url=settings.gateway_url))
     account_key = SANDBOX_ACCOUNT if sandbox else account_fingerprint(url)
-    learned = {fingerprint: SendOutcome(meaning) for fingerprint, meaning in settings.error_texts.items()}
-    gateway = GatewayClient(url, key, clock=clock, learned=learned, ca_file=settings.ca_file)
+    nothing = settings.texts_for_nothing
+    learned = {text: SendOutcome(meaning) for text, meaning in settings.error_texts.items() if text not in nothing}
+    gateway = GatewayClient(url, key, clock=clock, learned=learned, nothing=nothing, ca_file=settings.ca_file)
     store = open_store(settings)
     require_durable(store)
     require_here(store)

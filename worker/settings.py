@@ -49,7 +49,10 @@ def _segments_or_none(value: Any) -> Any:
 OptionalSegments = Annotated[int | None, BeforeValidator(_segments_or_none)]
 
 
-MEANINGS = frozenset({"account", "refused", "throttled", "too_big"})
+NOTHING: Final = "nothing"
+"""The meaning of an error text with which a gateway answers a read that finds nothing."""
+
+MEANINGS = frozenset({"account", "refused", "throttled", "too_big", NOTHING})
 """What a person may declare an error text to mean: never that texts were accepted or not sent, which needs a proof."""
 
 
@@ -168,7 +171,7 @@ class Settings(BaseSettings):
     error_texts: ErrorTexts = Field(
         default={},
         description="what unknown error texts of this gateway mean, by fingerprint: `3f0c9a1b2c3d=refused,...`"
-        " (account, refused, throttled or too_big; `held` shows the fingerprints)",
+        " (account, refused, throttled, too_big or nothing; `held` and `doctor` show the fingerprints)",
     )
     reply_poll_seconds: float = Field(
         default=15, gt=0, le=3600, description="pause between two looks for replies at the gateway"
@@ -230,6 +233,11 @@ class Settings(BaseSettings):
     def zone(self) -> ZoneInfo:
         """The default zone of campaign files."""
         return ZoneInfo(self.timezone)
+
+    @property
+    def texts_for_nothing(self) -> frozenset[str]:
+        """The fingerprints of error texts that mean: nothing was found."""
+        return frozenset(fingerprint for fingerprint, meaning in self.error_texts.items() if meaning == NOTHING)
 
     def key(self) -> SecretStr:
         """The API key, from the setting or the file it names; empty when there is neither."""

@@ -246,6 +246,8 @@ def waits_for(entry: Progress, zone: ZoneInfo) -> str:
         is_ahead = run.planned_at is not None or moment_of(run.moment) is not None
         return f"starts {local_time(run.starts_at, zone)}" if is_ahead else "is being planned"
     in_doubt = ahead.batches.get(BatchState.UNKNOWN, 0)
+    if in_doubt and ahead.unread:
+        return f"{in_doubt:,} requests are in doubt, and the gateway cannot be asked: {ahead.unread.problem}"
     if in_doubt:
         return f"{in_doubt:,} requests are in doubt and looked up at the gateway"
     if run.state in {RunState.SETTLING, RunState.CANCELLED}:

@@ -8,7 +8,7 @@ import redis
 
 from campaigns.clock import Clock
 from scheduler.doctor.findings import Area, Finding, ok, problem
-from scheduler.ticks.reconcile import MARGIN
+from scheduler.ticks.looks import MARGIN
 from worker.store import health
 from worker.store.engine import Store
 

@@ -54,7 +54,7 @@ def _gateway_of(
 ) -> tuple[GatewayClient | None, list[Finding]]:
     try:
         url, key = sandbox or (settings.gateway_url, gateway_key(settings, url=settings.gateway_url))
-        client = GatewayClient(url, key, clock=clock, ca_file=settings.ca_file)
+        client = GatewayClient(url, key, clock=clock, nothing=settings.texts_for_nothing, ca_file=settings.ca_file)
     except (SettingsError, ValueError) as error:
         return None, [problem(Area.SETTINGS, str(error).rstrip("."), "campaigns init makes a settings file to fill in")]
     which = "a private sandbox takes the gateway's place" if sandbox else "the gateway's address and API key are set"

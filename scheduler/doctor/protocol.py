@@ -6,8 +6,8 @@ from typing import Final
 
 from campaigns.matching import same_number
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
-from scheduler.ticks.reconcile import LIFE_ORDER, MARGIN
-from worker.gateway import GatewayClient, GatewayError, Message, MessageStatus
+from scheduler.ticks.looks import LIFE_ORDER, MARGIN
+from worker.gateway import FailureUnknown, GatewayClient, GatewayError, Message, MessageStatus
 from worker.store.health import KnownMessage
 
 PROTOCOL: Final = Area.PROTOCOL
@@ -56,7 +56,16 @@ def check_protocol(gateway: GatewayClient, known: Sequence[KnownMessage], now: d
 
 
 def _empty_window(gateway: GatewayClient) -> Finding:
-    shown = gateway.read_status(MessageStatus.SENT, LONG_AGO, LONG_AGO + timedelta(days=1))
+    try:
+        shown = gateway.read_status(MessageStatus.SENT, LONG_AGO, LONG_AGO + timedelta(days=1))
+    except FailureUnknown as error:
+        said, fingerprint = error.evidence["error_text"], error.evidence["error_fingerprint"]
+        return problem(
+            PROTOCOL,
+            f"asked for a day of 2001, when there was nothing, the gateway says \u201c{said}\u201d (code {error.code})",
+            f"if it says so when it finds nothing, set CAMPAIGNS_ERROR_TEXTS={fingerprint}=nothing; until then neither "
+            "requests in doubt nor replies can be looked up",
+        )
     if shown:
         return problem(
             PROTOCOL,

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
 
 from campaigns.answering import HELP_ANSWERS
 from campaigns.approval import command
@@ -24,7 +25,9 @@ from worker.logs import get_logger
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
 from worker.store import accounts, counts, doubts, held, queue, runs
+from worker.store.accounts import AccountView
 from worker.store.counts import Books
+from worker.store.doubts import Unread
 from worker.store.notices import GATHERING
 from worker.store.runs import RunView
 from worker.store.variants import GroupOutcome, group_outcomes
@@ -41,6 +44,9 @@ PATIENCE: Final = timedelta(seconds=15)
 LAST_LOOKS: Final = timedelta(seconds=5)
 """How long a stopped account's requests in doubt are still looked up before `run` gives up on it."""
 
+BLIND_FOR: Final = 3
+"""So many times the settling time reads may fail before `run` gives up: somebody waits, and may be told why."""
+
 UNHAPPY: Final = (RecipientState.FAILED, RecipientState.EXPIRED, RecipientState.HELD)
 
 
@@ -49,6 +55,7 @@ class Progress:
     """One run at one moment. `account_reason` is why its account is paused; empty if it is not.
 
     `groups` are its variants and its control group, counted at the end alone. `awaits`: the hash to be approved first.
+    `unread`: a request in doubt about which the gateway could not be asked.
     """
 
     run: RunView
@@ -57,6 +64,7 @@ class Progress:
     account_reason: str
     groups: tuple[GroupOutcome, ...] = ()
     awaits: str = ""
+    unread: Unread | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +180,7 @@ class _Hands:
 
 def _work(hands: _Hands, stop: Stop, shown: Callable[[Sequence[Progress]], None]) -> Outcome:
     runtime = hands.runtime
+    began_at, settle = runtime.clock.now(), timedelta(seconds=runtime.settings.settle_seconds)
     try:
         stopped_since = None
         while True:
@@ -187,8 +196,9 @@ def _work(hands: _Hands, stop: Stop, shown: Callable[[Sequence[Progress]], None]
                 break
             if not is_working and (lying := hands.left_lying(progress)):
                 return Outcome(Exit.STOPPED, progress, lying)
-            reason = _stopped_by(progress)
-            now = runtime.clock.now()
+            reason, now = _stopped_by(progress), runtime.clock.now()
+            if blind := _blind(progress, since=began_at, before=now - BLIND_FOR * settle):
+                return Outcome(Exit.STOPPED, progress, blind)
             stopped_since = (stopped_since or now) if reason else None
             # Requests in doubt are looked up first: most are decided by the first look.
             if stopped_since is not None and (
@@ -229,22 +239,39 @@ def _stopped_by(progress: Sequence[Progress]) -> str:
     return ""
 
 
+def _blind(progress: Sequence[Progress], *, since: datetime, before: datetime) -> str:
+    """Why it is no use to wait for what is in doubt; empty while it is, or while anything else can be sent.
+
+    Only a look `since` this process began counts, and only about requests of `before`.
+    """
+    for p in progress:
+        is_all = p.in_flight >= queue.DOUBTS_PER_ACCOUNT or not p.books.by_state.get(RecipientState.PENDING)
+        if is_all and p.unread is not None and p.unread.looked_at >= since and p.unread.send_by < before:
+            return (
+                f"the gateway cannot be asked what became of {p.run.campaign}'s requests in doubt: {p.unread.problem} "
+                "Look with `campaigns doctor`, and run the same command again."
+            )
+    return ""
+
+
 def look(runtime: Runtime) -> tuple[Progress, ...]:
     """How far every run of this process is; without the answers to HELP, which nobody waits for."""
     with runtime.store.read() as session:
         account = accounts.account_view(session, runtime.account_id)
         views = [runs.run_view(session, run_id) for run_id in sorted(runtime.only_runs or ())]
-        return tuple(
-            Progress(
-                run,
-                counts.books(session, run.id),
-                doubts.batches_in_doubt(session, [run.id]),
-                account.paused_reason,
-                awaits=awaited(run, runtime.definitions.get(run.definition_id)),
-            )
-            for run in views
-            if run.campaign != HELP_ANSWERS
-        )
+        return tuple(_progress(runtime, session, run, account) for run in views if run.campaign != HELP_ANSWERS)
+
+
+def _progress(runtime: Runtime, session: Session, run: RunView, account: AccountView) -> Progress:
+    in_flight = doubts.batches_in_doubt(session, [run.id])
+    return Progress(
+        run,
+        counts.books(session, run.id),
+        in_flight,
+        account.paused_reason,
+        awaits=awaited(run, runtime.definitions.get(run.definition_id)),
+        unread=doubts.unread(session, run.id) if in_flight else None,
+    )
 
 
 def _verdict(runtime: Runtime, progress: Sequence[Progress]) -> Exit:

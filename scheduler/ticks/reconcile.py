@@ -14,43 +14,21 @@ from campaigns.decisions import Decision, Ending, Retry, decide, decide_list
 from campaigns.definition import OnUnknown
 from campaigns.matching import Candidate, Match, Sought, is_similar, match
 from campaigns.verdicts import LookUp, Verdict, next_look, verdict
-from worker.gateway import DeviceRefused, GatewayError, MessageStatus
+from scheduler.ticks.looks import MARGIN, Seen, read_known, read_request, shows_neighbours
+from worker.gateway import DeviceRefused
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.outcomes import listed
 from worker.runtime import Runtime
-from worker.store import accounts, doubts, notices, outcomes, receipts, runs, sending
-from worker.store.doubts import Doubt, Known
+from worker.store import accounts, doubts, notices, outcomes, receipts, runs, sending, witnesses
+from worker.store.doubts import Doubt
 from worker.store.events import record_event
-
-LIFE_ORDER: Final = (
-    MessageStatus.PENDING,
-    MessageStatus.SCHEDULED,
-    MessageStatus.QUEUED,
-    MessageStatus.SENT,
-    MessageStatus.DELIVERED,
-    MessageStatus.FAILED,
-    MessageStatus.CANCELLED,
-)
-"""Statuses in the order of a message's life: one that moves on between two reads is seen by the later one."""
-
-MARGIN: Final = timedelta(minutes=10)
-"""How far the gateway's clock may be away from ours before a read misses what it should show."""
 
 REFUSED_SHARE: Final = 0.02
 REFUSALS_AT_LEAST: Final = 10
 """A run pauses itself at every further so large a share, or number, of its audience that the gateway refused."""
 
 _rng = Random()  # noqa: S311 - jitter, not a secret
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What one look at the gateway showed; `complete`: every read of it succeeded."""
-
-    messages: dict[int, Message]
-    complete: bool
-    reads: int
 
 
 def reconcile(runtime: Runtime, now: datetime) -> dict[str, int]:
@@ -64,7 +42,7 @@ def reconcile(runtime: Runtime, now: datetime) -> dict[str, int]:
 def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
     with runtime.store.read() as session:
         sought = doubts.sought(session, doubt)
-        known = doubts.known_message(session, runtime.account_id)
+        known = witnesses.known_message(session, runtime.account_id)
     seen = read_request(runtime, doubt, now + MARGIN)
     with runtime.store.read() as session:
         attributed = doubts.attributed_ids(session, runtime.account_id, seen.messages)
@@ -74,11 +52,11 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
     if known is not None:
         control = known.gateway_id in seen.messages
         if not control and len(found.found) < len(sought.recipients):
-            older = _read_known(runtime, known)
+            older = read_known(runtime, known)
             control, reads = known.gateway_id in older.messages, reads + older.reads
     settle = timedelta(seconds=runtime.settings.settle_seconds)
     if control and len(found.found) < len(sought.recipients):
-        control = _shows_neighbours(runtime, doubt, seen, until=now - settle)
+        control = shows_neighbours(runtime, doubt, seen, until=now - settle)
     look = LookUp(now, seen.complete, len(found.found), control)
     earlier = (LookUp.from_json(entry) for entry in doubt.evidence.get("looks", []))
     # Of looks that failed only the last is kept: a gateway that is away over night must not fill the database.
@@ -94,7 +72,12 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
         settled_at=doubt.send_by + settle,
         suspicion_only=ending.is_refusal or (policy is OnUnknown.RESEND and doubt.list_id is None),
     )
-    evidence = {**doubt.evidence, "looks": [entry.to_json() for entry in history], "verdict": concluded.value}
+    evidence = {
+        **doubt.evidence,
+        "looks": [entry.to_json() for entry in history],
+        "verdict": concluded.value,
+        doubts.UNREAD: seen.problem,
+    }
     conclusion = _Conclusion(doubt, sought, found, seen, concluded, policy, evidence)
     with runtime.store.write("verdict") as session:
         is_decided = _record(runtime, session, conclusion, now)
@@ -157,58 +140,6 @@ def _record(runtime: Runtime, session: Session, conclusion: _Conclusion, now: da
 
 def _any_once_settled(is_settled: bool) -> int:
     return 1 if is_settled else sys.maxsize
-
-
-def read_around(runtime: Runtime, start: datetime, end: datetime) -> Seen:
-    """Every message around a request, a status at a time; a read that fails is no information."""
-    messages: dict[int, Message] = {}
-    for count, status in enumerate(LIFE_ORDER, start=1):
-        try:
-            messages.update((m.id, m) for m in runtime.gateway.read_status(status, start, end))
-        except GatewayError:
-            return Seen(messages, complete=False, reads=count)
-    return Seen(messages, complete=True, reads=len(LIFE_ORDER))
-
-
-def read_request(runtime: Runtime, doubt: Doubt, end: datetime) -> Seen:
-    """Every message around a request, from before it until `end`.
-
-    Nobody knows which date a gateway compares: of a request with a `schedule` the moment of that is read around, too.
-    """
-    start = doubt.started_at - MARGIN
-    return _with_scheduled(runtime, doubt.definition_id, read_around(runtime, start, end), start, end)
-
-
-def _shows_neighbours(runtime: Runtime, doubt: Doubt, seen: Seen, *, until: datetime) -> bool:
-    """Whether a look shows everything of ours that lies next to the request.
-
-    One message shows that reads work. A gateway that pages its replies shows that one and still not what is sought.
-    """
-    with runtime.store.read() as session:
-        near = doubts.neighbours(session, doubt, until=until)
-    return all(
-        message.gateway_id in seen.messages
-        for message in near
-        # What the gateway was handed with a moment of its own may have that as its date, outside of this look.
-        if message.definition_id is None or runtime.definitions.get(message.definition_id).schedule.at_gateway is None
-    )
-
-
-def _read_known(runtime: Runtime, known: Known) -> Seen:
-    start, end = known.accepted_at - MARGIN, known.accepted_at + MARGIN
-    seen = read_around(runtime, start, end)
-    if known.definition_id is None or known.gateway_id in seen.messages:
-        return seen
-    return _with_scheduled(runtime, known.definition_id, seen, start, end)
-
-
-def _with_scheduled(runtime: Runtime, definition_id: int, seen: Seen, start: datetime, end: datetime) -> Seen:
-    scheduled = runtime.definitions.get(definition_id).schedule.at_gateway
-    is_covered = scheduled is None or (start <= scheduled - MARGIN and scheduled + MARGIN <= end)
-    if scheduled is None or is_covered or not seen.complete:
-        return seen
-    later = read_around(runtime, scheduled - MARGIN, scheduled + MARGIN)
-    return Seen({**seen.messages, **later.messages}, later.complete, seen.reads + later.reads)
 
 
 def _first_poll_at(runtime: Runtime, doubt: Doubt, now: datetime) -> datetime:

@@ -5,7 +5,7 @@ from typing import Final
 
 from campaigns.approval import to_approve
 from scheduler.inbox.status import CAN_WAIT
-from scheduler.ticks.reconcile import MARGIN, read_around
+from scheduler.ticks.looks import MARGIN, read_around
 from worker.definitions import AHEAD
 from worker.logs import get_logger
 from worker.runtime import Runtime

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.matching import Candidate, match
-from scheduler.ticks.reconcile import MARGIN, alarm, read_request
+from scheduler.ticks.looks import MARGIN, read_request
+from scheduler.ticks.reconcile import alarm
 from worker.runtime import Runtime
 from worker.store import doubts
 

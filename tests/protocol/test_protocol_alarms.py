@@ -185,6 +185,7 @@ def test_error_texts_can_be_declared_by_their_fingerprint() -> None:
     settings = load_settings(_env_file=None, error_texts="3f0c9a1b2c3d=refused, 000000000000 = account")
 
     assert settings.error_texts == {"3f0c9a1b2c3d": "refused", "000000000000": "account"}
+    assert not settings.texts_for_nothing
 
 
 @pytest.mark.parametrize("wrong", ["refused", "3f0c9a1b2c3d=accepted", "3f0c9a1b2c3d=not_sent", "xyz=refused"])

@@ -19,7 +19,7 @@ from campaigns.definition import OnUnknown
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.matching import Candidate, Match, Sought, is_similar, match, same_number
 from campaigns.verdicts import LookUp, Verdict, next_look, verdict
-from scheduler.ticks.reconcile import LIFE_ORDER, MARGIN
+from scheduler.ticks.looks import LIFE_ORDER, MARGIN
 from tests.prove.model_gateway import Mood, ReadError
 from tests.prove.model_rows import Attempt
 from worker.gateway import DeviceRefused, FailureUnknown, SendOutcome

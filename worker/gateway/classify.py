@@ -217,6 +217,11 @@ ROWS: Final[tuple[Row, ...]] = (
         "The gateway refuses, with a text that was declared to mean so.",
     ),
     Row(
+        lambda s: s.is_failure() and not s.is_send,
+        FailureUnknown,
+        "The gateway answers with an error that nobody has told the meaning of.",
+    ),
+    Row(
         lambda s: s.is_failure(),
         FailureUnknown,
         "The gateway reports an error that is not known to come before messages are stored.",

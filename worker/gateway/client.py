@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -48,7 +48,8 @@ _NOT_ON_THE_LIST: Final = re.compile(
 class GatewayClient:
     """One account on one gateway.
 
-    `learned` are error texts, by their `evidence["error_fingerprint"]`, that a person has declared to mean an outcome.
+    `learned` are error texts, by their `evidence["error_fingerprint"]`, that a person has declared to mean an outcome,
+    `nothing` those that mean that a read found none.
     `ca_file` names authorities to trust besides the usual ones; `transport` replaces the network in tests. Methods
     raise GatewayError; the constructor raises ValueError for a URL that cannot be a gateway's, and SettingsError for a
     `ca_file` that cannot be used.
@@ -62,10 +63,12 @@ class GatewayClient:
         clock: Clock,
         timeouts: Timeouts | None = None,
         learned: Mapping[str, SendOutcome] = _NOTHING_LEARNED,
+        nothing: Collection[str] = (),
         ca_file: Path | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._url = checked_url(url)
+        self._nothing = frozenset(nothing)
         network: httpx.BaseTransport
         if transport is not None:
             network = CheckedTransport(transport)
@@ -240,7 +243,7 @@ class GatewayClient:
         try:
             messages = self._poster.ask(Question(_READ, fields)).messages
         except GatewayError as error:
-            if error.code == _NOTHING_FOUND:
+            if error.code == _NOTHING_FOUND or error.evidence.get("error_fingerprint") in self._nothing:
                 return ()
             raise
         if messages is None:

@@ -7,17 +7,22 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import BatchState
+from worker.store.doubts import Unread, unread
 from worker.store.models import Account, Batch, Run
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """The batches of a run by state, the next one that waits, and why the account sends nothing (empty: it does)."""
+    """The batches of a run by state, the next one that waits, and why the account sends nothing (empty: it does).
+
+    `unread`: a request in doubt about which the gateway could not be asked.
+    """
 
     batches: dict[BatchState, int]
     next_due_at: datetime | None
     next_reason: str
     account_reason: str
+    unread: Unread | None = None
 
 
 def outlook(session: Session, run_id: int) -> Outlook:
@@ -34,6 +39,11 @@ def outlook(session: Session, run_id: int) -> Outlook:
     paused = session.exec(
         select(Account.paused_reason).join(Run, col(Run.account_id) == col(Account.id)).where(Run.id == run_id)
     ).one()
+    batches = {BatchState(state): count for state, count in counted}
     return Outlook(
-        {BatchState(state): count for state, count in counted}, due[0] if due else None, due[1] if due else "", paused
+        batches,
+        due[0] if due else None,
+        due[1] if due else "",
+        paused,
+        unread(session, run_id) if BatchState.UNKNOWN in batches else None,
     )

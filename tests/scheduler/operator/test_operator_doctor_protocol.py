@@ -98,6 +98,7 @@ def test_a_gateway_that_keeps_every_assumption() -> None:
         ("short group", Standing.PROBLEM, "of 3 messages of a group, a read of the group does not show 1"),
         ("blind", Standing.PROBLEM, "of 3 messages the reads by status and time do not show 1"),
         ("fails", Standing.PROBLEM, "a read failed: "),
+        ("fails", Standing.PROBLEM, "asked for a day of 2001, when there was nothing, the gateway says"),
         ("window of acceptance", Standing.OK, "a time window compares the date at which the gateway accepted"),
         ("sent at once", Standing.UNKNOWN, "no message shows which date a time window compares"),
     ],

@@ -1,0 +1,111 @@
+"""`campaigns run` where the gateway cannot be asked what became of a request: it ends, says why, and goes on later."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Final, Self
+from urllib.parse import parse_qs
+
+import pytest
+
+from tests.prove.product import Product, summary_of, write_campaign
+from worker.gateway.classify import error_fingerprint
+
+EMPTY: Final = (500, "Non ho trovato niente")
+"""How this gateway says that a read finds nothing: by no code and no text that anybody has documented."""
+
+
+class Office(ThreadingHTTPServer):
+    """A gateway that loses its second send, and says in its own words that a read finds nothing."""
+
+    def __init__(self) -> None:
+        self.sends = 0
+        self.stored: list[dict[str, str]] = []
+        super().__init__(("127.0.0.1", 0), Talk)
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def answer(self, form: dict[str, str]) -> str:
+        if "messages" in form:
+            self.sends += 1
+            if self.sends == 2:
+                return "<h1>Errore</h1>"
+            first = len(self.stored)
+            rows = [{**row, "groupID": f"g{self.sends}"} for row in json.loads(form["messages"])]
+            self.stored += [{**row, "ID": str(1 + first + n), "status": "Delivered"} for n, row in enumerate(rows)]
+            return success({"messages": self.stored[first:]})
+        if "startTimestamp" not in form and "groupId" not in form and "id" not in form:
+            return success({"credits": None})
+        wanted = {name: form[asked] for asked, name in (("groupId", "groupID"), ("id", "ID")) if asked in form}
+        is_empty = form.get("status", "Delivered") != "Delivered" or form.get("startTimestamp", "").startswith("9783")
+        shown = [] if is_empty else [row for row in self.stored if wanted.items() <= row.items()]
+        if shown:
+            return success({"messages": shown})
+        code, text = EMPTY
+        return json.dumps({"success": False, "data": None, "error": {"code": code, "message": text}})
+
+
+class Talk(BaseHTTPRequestHandler):
+    server: Office
+
+    def do_POST(self) -> None:
+        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        body = self.server.answer({name: values[0] for name, values in form.items()}).encode()
+        self.send_response_only(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def success(data: object) -> str:
+    return json.dumps({"success": True, "data": data, "error": None})
+
+
+@pytest.fixture
+def office() -> Iterator[Office]:
+    with Office() as running:
+        yield running
+
+
+def product(folder: Path, office: Office, **settings: str) -> Product:
+    url = f"http://127.0.0.1:{office.server_port}"
+    return Product(folder, gateway_url=url, key="chiave-4711", settle_seconds="0.5", send_by_seconds="1", **settings)
+
+
+def test_a_run_that_cannot_look_up_ends_and_goes_on_once_it_is_told_what_the_answer_means(
+    tmp_path: Path, office: Office
+) -> None:
+    # given a lost request, and reads whose answer nobody understands
+    path = write_campaign(tmp_path, "spring-sale", recipients=10).path
+    ended = product(tmp_path, office).run("run", path.name, "--json")
+
+    # then the run does not wait for ever, and says what it cannot find out
+    assert ended.code == 4
+    assert "cannot be asked what became of spring-sale's requests in doubt: The gateway answers with" in ended.stderr
+    status = product(tmp_path, office).run("status", "spring-sale").stdout
+    assert "1 requests are in doubt, and the gateway cannot be asked: The gateway answers with" in status
+
+    # when what `doctor` proposes is set
+    examined = product(tmp_path, office).run("doctor")
+    assert "Non ho trovato niente" in examined.stdout
+    proposed = f"{error_fingerprint(*EMPTY)}=nothing"
+    assert f"CAMPAIGNS_ERROR_TEXTS={proposed}" in examined.stdout
+    again = product(tmp_path, office, error_texts=proposed).run("run", path.name, "--json")
+
+    # then the lost request is found to be lost, and made again
+    assert again.code == 0, again.stderr
+    summary = summary_of(again.stdout)
+    assert summary is not None
+    assert summary["recipients"]["delivered"] == 10
+    assert len({row["number"] for row in office.stored}) == len(office.stored) == 10

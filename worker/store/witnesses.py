@@ -1,0 +1,80 @@
+"""Messages that the gateway certainly has: a read that does not show them proves nothing about others."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from campaigns.lifecycle import RecipientState
+from worker.store.doubts import Doubt
+from worker.store.models import Account, Attempt, Recipient, Run
+from worker.store.tables import select_columns
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A message that the gateway certainly has: a read that cannot see it proves nothing."""
+
+    gateway_id: int
+    accepted_at: datetime
+    definition_id: int | None = None  # of the campaign that it belongs to, if it is one of ours
+
+
+NEAR: Final = timedelta(minutes=1)
+"""How long before a request another one is its neighbour: short, for the gateway's clock may be far off."""
+
+NEIGHBOURS: Final = 500
+"""So many messages on each side of a request are looked for."""
+
+AT_GATEWAY: Final = (RecipientState.ACCEPTED, RecipientState.SENT, RecipientState.DELIVERED, RecipientState.FAILED)
+"""A message in one of these states is among those that the gateway shows."""
+
+
+def known_message(session: Session, account_id: int) -> Known | None:
+    """The message of the account that was accepted last; before the first, the newest of those that were there."""
+    row = session.exec(
+        select(Recipient.gateway_id, Recipient.accepted_at, Run.definition_id)
+        .join(Run, col(Run.id) == col(Recipient.run_id))
+        .where(
+            Run.account_id == account_id,
+            col(Recipient.gateway_id).is_not(None),
+            col(Recipient.accepted_at).is_not(None),
+        )
+        .order_by(col(Recipient.gateway_id).desc())
+        .limit(1)
+    ).first()
+    if row is not None:
+        gateway_id, accepted_at, definition_id = row
+        return None if gateway_id is None or accepted_at is None else Known(gateway_id, accepted_at, definition_id)
+    witness = session.exec(select(Account.witness_id, Account.witness_at).where(Account.id == account_id)).one()
+    return None if witness[0] is None or witness[1] is None else Known(witness[0], witness[1])
+
+
+def neighbours(session: Session, doubt: Doubt, *, until: datetime) -> list[Known]:
+    """Messages of the account next to the request's own place among IDs and times; accepted by `until`.
+
+    A gateway that shows only the first or last so many of its messages does not show all of these either. Left out is
+    what was found, or given a new request, long after it was made: its date at the gateway is another one.
+    """
+    first_request = (
+        select(sa.func.min(Attempt.started_at)).where(Attempt.batch_id == Recipient.batch_id).scalar_subquery()
+    )
+    near = (
+        select_columns(Recipient.gateway_id, Recipient.accepted_at, Run.definition_id, first_request)
+        .join(Run, col(Run.id) == col(Recipient.run_id))
+        .where(Run.account_id == doubt.account_id, col(Recipient.state).in_(AT_GATEWAY))
+        .limit(NEIGHBOURS)
+    )
+    id_ = col(Recipient.gateway_id)
+    rows = [
+        *session.execute(near.where(id_ <= doubt.id_floor).order_by(id_.desc())),
+        *session.execute(near.where(id_ > doubt.id_floor).order_by(id_)),
+    ]
+    since = doubt.started_at - NEAR
+    return [
+        Known(gateway_id, accepted_at, definition_id)
+        for gateway_id, accepted_at, definition_id, requested_at in rows
+        if accepted_at is not None and accepted_at <= until and requested_at is not None and requested_at >= since
+    ]
