@@ -207,7 +207,7 @@ class Dispatcher:
                     self._log.warning("throttle.unavailable", batch=work.batch_id)
                     return Wait(THROTTLE_PAUSE)
                 if reservation.is_granted:
-                    lead_until = self._leads.begin(limits)
+                    lead_until = self._leads.begin(limits, has_waited=bool(slept))
                     return Slot(route, limits, work.segments, reservation.at, lead_until)
                 waits.append(Wait(reservation.wait, reservation.is_spent))
             wait = min(waits, key=attrgetter("duration"))

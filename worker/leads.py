@@ -22,8 +22,9 @@ WEIGHT: Final = 0.1
 class Leads:
     """How long the requests of this process are held back, so that half of its threads are enough for them.
 
-    A process whose threads are busy holds nothing back: it sends as much as it can, and not as evenly. For all of its
-    threads; what they overwrite of each other's means is one request of many.
+    A process whose threads are busy holds nothing back: it sends as much as it can, and not as evenly. It is busy where
+    most requests find their slot free, for they come late. For all of its threads; what they overwrite of each other's
+    means is one request of many.
     """
 
     def __init__(self, clock: Clock, threads: int) -> None:
@@ -31,20 +32,22 @@ class Leads:
         self._half = threads // 2
         self._distance_seconds = AT_MOST_SECONDS
         self._answer_seconds = 0.0
+        self._on_time = 1.0
         self._last = clock.elapsed_seconds() - AT_MOST_SECONDS
 
-    def begin(self, limits: Sequence[Limit]) -> float:
+    def begin(self, limits: Sequence[Limit], *, has_waited: bool) -> float:
         """When the request that was granted just now is to be written, in `elapsed_seconds`.
 
-        Without a level there are no distances to keep: that is now.
+        `has_waited`: until there was a slot. Without a level there are no distances to keep: that is now.
         """
         now = self._clock.elapsed_seconds()
         self._distance_seconds += _step(self._distance_seconds, now - self._last)
         self._last = now
         if not any(isinstance(limit, Level) for limit in limits):
             return now
+        self._on_time += WEIGHT * (has_waited - self._on_time)
         allowed = self._half * self._distance_seconds - self._answer_seconds
-        return now + max(0.0, min(allowed, LONGEST.total_seconds()))
+        return now + max(0.0, min(allowed, LONGEST.total_seconds())) * min(1.0, 2 * self._on_time)
 
     def hold(self, until: float) -> None:
         """Wait for the moment that `begin` gave."""

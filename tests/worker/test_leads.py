@@ -25,14 +25,15 @@ def live(threads: int, *, distance: float, answer: float, requests: int = MANY) 
     until = 0.0
     for _ in range(requests):
         due = granted[-1] + distance
-        if len(under_way) == threads:
-            due = max(due, under_way[0] + answer)
+        is_late = len(under_way) == threads and under_way[0] + answer > due
+        if is_late:
+            due = under_way[0] + answer
         while under_way and under_way[0] + answer <= due:
             written = under_way.popleft()
             clock.advance(max(0.0, written + answer - clock.elapsed_seconds()))
             leads.end(written)
         clock.advance(max(0.0, due - clock.elapsed_seconds()))
-        until = leads.begin(RATE)
+        until = leads.begin(RATE, has_waited=not is_late)
         granted.append(clock.elapsed_seconds())
         under_way.append(until)
     half = requests // 2
@@ -74,11 +75,26 @@ def test_requests_without_a_rate_count_but_are_not_held_back() -> None:
     clock = FakeClock()
     leads = Leads(clock, 4)
     day = Budget("run:1", 500, clock.now(), clock.now() + timedelta(days=1))
-    assert leads.begin([day]) == leads.begin([]) == clock.elapsed_seconds()
+    assert leads.begin([day], has_waited=False) == leads.begin([], has_waited=False) == clock.elapsed_seconds()
 
     # and where they take every thread, no other is held back either
     for _ in range(MANY):
-        until = leads.begin([])
+        until = leads.begin([], has_waited=False)
         clock.advance(0.01)
         leads.end(until)
-    assert leads.begin(RATE) - clock.elapsed_seconds() == pytest.approx(0.01, abs=0.001)
+    assert leads.begin(RATE, has_waited=True) - clock.elapsed_seconds() == pytest.approx(0.01, abs=0.001)
+
+
+def test_where_requests_come_late_to_their_slots_less_and_less_is_held_back() -> None:
+    # given threads that could do more by what is known of requests, on a machine that has other work
+    clock = FakeClock()
+    leads = Leads(clock, 4)
+    found = []
+    for has_waited in [True] * 5 + [False] * 30 + [True] * 30:
+        clock.advance(0.5)
+        found.append(leads.begin(RATE, has_waited=has_waited) - clock.elapsed_seconds())
+
+    longest = LONGEST.total_seconds()
+    assert found[:10] == pytest.approx([longest] * 10)  # one that is late now and then changes nothing
+    assert found[34] < longest / 10
+    assert found[-1] == pytest.approx(longest)
