@@ -16,8 +16,11 @@ from campaigns.definition.models import Definition
 from campaigns.definition.reading import read_definition
 from campaigns.definition.scalars import nearest, shown
 from campaigns.definition.sources import ContactListSource, FileSource, InlineSource, Source, TaggedSource
+from campaigns.placeholders import foreign_placeholders
 from campaigns.problems import CampaignFileError, Problem
+from campaigns.segments import segmentation
 from campaigns.templates import MessageTemplate, TemplateProblem, compile_message, field_name
+from campaigns.texts import MAX_SEGMENTS
 from campaigns.timing.contradictions import contradictions
 
 MESSAGE: Final = "message"
@@ -54,10 +57,13 @@ class _Check:
         texts: list[_Text] = []
         for path, message in self._messages():
             try:
-                texts.append(_Text(path, compile_message(message)))
+                text = _Text(path, message, compile_message(message))
             except TemplateProblem as error:
                 place = _place_in_text(self.document, path, _line_that_fails(error.problem))
                 yield place.problem(path, error.problem, error.hint)
+                continue
+            texts.append(text)
+            yield from self._too_long(text)
         has_recipients = not self.sources
         for path, source in self.sources:
             if isinstance(source, FileSource):
@@ -68,12 +74,15 @@ class _Check:
                 else:
                     for text in texts:
                         yield from self._unknown_fields(text, f"{shown(source.file)} does not have", columns)
+                        yield from self._foreign_placeholders(text, columns)
                     yield from self._unknown_columns(f"{shown(source.file)} does not have", columns)
             else:
                 has_recipients = True
                 if isinstance(source, InlineSource):
                     given = {field_name(key) for row in source.recipients for key in row}
                     yield from self._unknown_columns("no recipient has", tuple(sorted(given)))
+                    for text in texts:
+                        yield from self._foreign_placeholders(text, tuple(given))
                 for text in texts:
                     yield from self._missing_fields(text, path, source)
         if not has_recipients:
@@ -135,6 +144,18 @@ class _Check:
             place = _place_in_text(self.document, text.path, _place_of_field(name))
             yield place.problem(text.path, f"uses {{{{ {name} }}}}, which {who}", hint)
 
+    def _foreign_placeholders(self, text: "_Text", columns: tuple[str, ...]) -> Iterator[Problem]:
+        for written, name in foreign_placeholders(text.message, columns):
+            place = _place_in_text(self.document, text.path, _place_of(written))
+            problem = f"holds {written}, which everybody would get as it stands"
+            yield place.problem(text.path, problem, f"write {{{{ {name} }}}}, with two curly brackets on each side")
+
+    def _too_long(self, text: "_Text") -> Iterator[Problem]:
+        """A text without fields is the same for everybody, so nobody could be sent it."""
+        if not text.template.fields and (segments := segmentation(text.template.render({})).segments) > MAX_SEGMENTS:
+            problem = f"takes {segments} segments, and at most {MAX_SEGMENTS} are sent"
+            yield self.document.value_place(text.path).problem(text.path, problem, "shorten it")
+
     def _unknown_columns(self, who: str, known: tuple[str, ...]) -> Iterator[Problem]:
         """The columns that reminders ask for by name."""
         for key in ("column", "key", "cancelled"):
@@ -173,6 +194,7 @@ class _Text:
     """A message of the file, and the key that it stands under."""
 
     path: KeyPath
+    message: str
     template: MessageTemplate
 
 
@@ -207,6 +229,15 @@ def _line_that_fails(problem: str) -> Callable[[str], tuple[int, int] | None]:
                 line = raw.splitlines()[error.line - 1]
                 return error.line, len(line) - len(line.lstrip()) + 1
         return None
+
+    return find
+
+
+def _place_of(words: str) -> Callable[[str], tuple[int, int] | None]:
+    def find(raw: str) -> tuple[int, int] | None:
+        before, found, _ = raw.partition(words)
+        lines = before.split("\n")
+        return (len(lines), len(lines[-1]) + 1) if found else None
 
     return find
 

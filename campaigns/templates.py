@@ -142,14 +142,26 @@ def compile_message(source: str) -> MessageTemplate:
             return MessageTemplate(_no_pieces, constant=constant, fields=fields, required=required)
         template = environment.from_string(tree)
     except TemplateSyntaxError as error:
-        hint = 'write {{ field }}, or {{ field | default("...") }}'
-        raise TemplateProblem(f"cannot be understood: {error.message}", error.lineno, hint) from error
+        problem, hint = _syntax(source, str(error.message))
+        raise TemplateProblem(problem, error.lineno, hint) from error
     except (RecursionError, MemoryError, SyntaxError, ValueError) as error:
         raise TemplateProblem(
             "is too involved to be understood", 1, "use fewer brackets and shorter numbers"
         ) from error
     # A template asks its context for nothing but the names, as `_check` leaves no construct that needs more.
     return MessageTemplate(cast("_Pieces", template.root_render_func), constant=None, fields=fields, required=required)
+
+
+def _syntax(source: str, message: str) -> tuple[str, str]:
+    """Jinja's complaint in plain words, and what to do."""
+    if "unexpected end of template" in message or "unexpected end of print" in message:
+        return "cannot be understood: {{ is opened and never closed", "close it with }}"
+    if "{{{" in source:
+        return "cannot be understood: three brackets {{{ stand together", "write {{ field }}"
+    if "expected token 'end of print statement'" in message and "got '" in message:
+        hint = "write {{ first_name }} for a column First Name, and texts in quotes"
+        return "cannot be understood: a space, or a sign, stands where the field should end", hint
+    return f"cannot be understood: {message}", 'write {{ field }}, or {{ field | default("...") }}'
 
 
 def _no_pieces(_person: _Person) -> Iterator[str]:

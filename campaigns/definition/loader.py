@@ -99,6 +99,8 @@ class _Reader:
             self._keep_raw(event, path)
             self._refuse_unprintable(event, path)
             plain = event.style is None or event.style == ""
+            if plain and path[-1:] == ("message",):
+                self._refuse_comment(event, path)
             return None if plain and event.value in NOTHING else str(event.value)
         if len(path) >= MAX_DEPTH and not isinstance(event, yaml.AliasEvent):
             self._fail(
@@ -124,6 +126,9 @@ class _Reader:
                 hint = "put a text that holds {{ }} in quotes, or on the lines after `message: >-`"
                 self._fail(place, "a bracket stands where a key should", hint, path)
             key = str(event.value)
+            if key != key.lstrip() and not event.style:
+                problem = f"a space of another kind (U+{ord(key[0]):04X}) stands in the indentation"
+                self._fail(place, problem, "indent with ordinary spaces", path)
             here = (*path, key)
             self._refuse_decoration(event, here)
             self._refuse_unprintable(event, here)
@@ -161,6 +166,15 @@ class _Reader:
         if NOT_PRINTABLE.search(event.value):
             problem = "holds an invisible control character"
             self._note(self._place(event), problem, "remove the backslash that writes it", path)
+
+    def _refuse_comment(self, event: yaml.ScalarEvent, path: KeyPath) -> None:
+        """A text such as "We are #1 in town" would be sent as "We are" to everybody."""
+        end = event.end_mark
+        rest = self.lines[end.line][end.column :] if end and end.line < len(self.lines) else ""
+        if end and rest.lstrip().startswith("#"):
+            place = Place(self.file, end.line + 1, end.column + 1 + rest.index("#"))
+            hint = "put the text in quotes, or on the lines after `message: >-`"
+            self._note(place, "ends here, for # begins a comment", hint, path)
 
     def _keep_raw(self, event: yaml.Event, path: KeyPath) -> None:
         start, end = event.start_mark, event.end_mark

@@ -1,10 +1,11 @@
 """From the clock on the wall to UTC, through the hours that a zone skips or repeats."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from campaigns.definition.scalars import Scalar, nearest, refuse, shown
@@ -73,6 +74,10 @@ def _jump(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
     return after
 
 
+ABBREVIATION: Final = re.compile(r"[A-Z]{2,5}|([A-Z]{2,5})? ?[+-] ?\d.*", re.ASCII)
+"""Such as CEST, UTC+2 or +02:00."""
+
+
 @cache
 def known_zones() -> frozenset[str]:
     """The names of the IANA list."""
@@ -83,6 +88,9 @@ def _read_zone(text: str) -> str:
     known = known_zones()
     if text in known:
         return text
+    if ABBREVIATION.fullmatch(text):  # what looks like it may be hours away: CEST is not EST
+        hint = "write a place, such as Europe/Rome: only that says when clocks change"
+        refuse(f"is not a time zone: {shown(text)}", hint)
     cities: dict[str, str] = {zone.rsplit("/", 1)[-1]: zone for zone in sorted(known)}
     city = text.strip().replace(" ", "_")
     near = nearest(city, sorted(known))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import unicodedata
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -50,7 +51,8 @@ class OnUnknown(StrEnum):
 def _read_slug(text: str) -> str:
     if re.fullmatch("[a-z0-9][a-z0-9-]{0,63}", text):
         return text
-    slug = re.sub("[^a-z0-9]+", "-", text.casefold()).strip("-")[:64].strip("-")
+    letters = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
+    slug = re.sub("[^a-z0-9]+", "-", letters).strip("-")[:64].strip("-")
     problem = f"must be 1 to 64 of a-z, 0-9 and -, starting with a letter or digit, not {shown(text)}"
     return refuse(problem, f"for example {slug}" if slug else "for example spring-sale")
 

@@ -57,7 +57,9 @@ class Scalar:
             return value
         if value is None:
             refuse("has no value", "write one, or remove it")
-        return refuse(f"must be a single value, not a {'list' if isinstance(value, list | tuple) else 'mapping'}")
+        if isinstance(value, list | tuple):
+            refuse("must be a single value, not a list", "write it without square brackets and hyphens")
+        return refuse("must be a single value, not a mapping")
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(

@@ -9,6 +9,7 @@ import yaml
 # Part of the parser's message (its C and its Python form agree in these parts) -> what to say, what to do.
 INDENTATION: Final = ("the indentation does not fit the lines above", "line it up with the keys beside it")
 STRAY: Final = ("something follows the closing quote or bracket", "put such a text on the lines after `key: >-`")
+STRANGE_START: Final = ("a value cannot start with this character", "put the value in quotes")
 SENTENCES: Final = (
     ("could not find expected ':'", "a line here is not `key: value`", "check the line above as well"),
     ("unexpected end of stream", "a quote is opened but never closed", "close it at the end of the text"),
@@ -18,6 +19,8 @@ SENTENCES: Final = (
     ("did not find expected '-'", "the indentation does not fit the list above", "line it up with the items above"),
     ("expected ',' or ']'", "a list that was opened with [ is not closed", "separate items by commas and end with ]"),
     ("expected ',' or '}'", "a bracket that was opened with { is not closed", "separate by commas and end with }"),
+    ("scanning an alias", *STRANGE_START),
+    ("scanning an anchor", *STRANGE_START),
     ("block scalar", "the indentation of this text is uneven", "indent all its lines by two spaces"),
 )
 
@@ -38,7 +41,7 @@ def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[int, int
         if "\t" in source[: column + 1]:
             problem, hint = "a tab stands in the indentation", "indent with spaces"
         else:
-            problem, hint = "a value cannot start with this character", "put the value in quotes"
+            problem, hint = STRANGE_START
     elif "mapping values are not allowed" in message:
         second = re.search(r":\s.*:(\s|$)", source)
         problem, hint = ("a second `: ` stands in this line", "put the value in quotes") if second else INDENTATION

@@ -19,6 +19,23 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
     "dict_type": ("must be a mapping of keys and values", "put its keys on the lines below, indented"),
     "tuple_type": ("must be a list", "put each entry on a line that starts with a hyphen"),
 }
+# What people write in one word, and how it is written.
+MAPPINGS: Final[Mapping[str, str]] = {
+    "audience": "{file: customers.csv}",
+    "exclude": "{file: already-bought.csv}",
+    "recipients": '{number: "+39 333 123 4567"}',
+    "schedule": "{start: 2026-12-01 09:00}",
+    "window": '{from: "09:00", to: "20:00"}',
+    "if_late": "{within: 2h, otherwise: skip}",
+    "repeat": '{cron: "0 9 * * mon"}',
+    "remind": "{column: appointment_at, before: 24h}",
+    "throughput": "{rate: 30/minute}",
+    "frequency_cap": "{messages: 2, per: 7d}",
+    "devices": "{use: [1]}",
+    "follow": "{until: 72h}",
+    "retry_failed": "{times: 1, after: 30m}",
+    "report": '{webhook: "https://example.com/hook"}',
+}
 NOT_VALID: Final = ("cannot be understood", "compare it with the example that `campaigns init` writes")
 
 
@@ -41,6 +58,9 @@ def problem_of(error: ErrorDetails, document: Document) -> tuple[KeyPath, Proble
         context = error.get("ctx", {})
         return path, document.value_place(path).problem(path, context["problem"], context["hint"])
     problem, hint = SENTENCES.get(kind, NOT_VALID)
+    keys = [step for step in path if isinstance(step, str)]
+    if kind in ("model_type", "dict_type") and keys and keys[-1] in MAPPINGS:
+        hint = f"such as {MAPPINGS[keys[-1]]}"
     return path, document.value_place(path).problem(path, problem, hint)
 
 

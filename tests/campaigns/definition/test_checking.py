@@ -201,3 +201,36 @@ def test_the_name_of_the_answers_to_help_is_taken(folder: Path) -> None:
 
     told = "is help-answers: by this name the answers to people who write HELP are sent (choose another name)"
     assert problems == [f"1:11: campaign: {told}"]
+
+
+@pytest.mark.parametrize(
+    "written", ["{first_name}", "[First Name]", "<first_name>", "%FIRST_NAME%", "«city»", "{ city }"]
+)
+def test_a_field_in_the_brackets_of_another_program_is_refused(folder: Path, written: str) -> None:
+    problems = problems_of(folder, HEAD + f"message: >-\n  Hi\n  you, {written}!\naudience: {{file: people.csv}}\n")
+
+    column = "city" if "city" in written else "first_name"
+    hint = f"(write {{{{ {column} }}}}, with two curly brackets on each side)"
+    assert problems == [f"4:8: message: holds {written}, which everybody would get as it stands {hint}"]
+
+
+def test_brackets_that_hold_no_column_are_a_text_like_any_other(folder: Path) -> None:
+    path = folder / "sale.yaml"
+    message = "\"Up to 50% [today], {{ '{city}' }} {shop} <3 {{ first_name }}, 20 %\""
+    path.write_text(HEAD + f"message: {message}\naudience: {{file: people.csv}}\n", encoding="utf-8")
+
+    assert check_file(path, timezone="UTC", region=None).campaign == "sale"
+
+
+def test_a_text_without_fields_that_is_too_long_for_everybody_is_refused(folder: Path) -> None:
+    problems = problems_of(folder, HEAD + f"message: {'x' * 1531}\naudience: {{file: people.csv}}\n")
+
+    assert problems == ["2:10: message: takes 11 segments, and at most 10 are sent (shorten it)"]
+
+
+@pytest.mark.parametrize("message", ["'We are #1 in town' # ours", ">-\n  We are\n  #1 in town", "We are at town#1"])
+def test_a_hash_that_cuts_no_text_short_is_allowed(folder: Path, message: str) -> None:
+    path = folder / "sale.yaml"
+    path.write_text(HEAD + f"message: {message}\naudience: {{file: people.csv}}\n", encoding="utf-8")
+
+    assert "1" in check_file(path, timezone="UTC", region=None).message
