@@ -16,7 +16,8 @@ from scheduler.cli.output import print_json, say, state_words
 if TYPE_CHECKING:
     from sqlmodel import Session
 
-    from worker.store.runs import InFlight, RunView
+    from worker.store.doubts import InFlight
+    from worker.store.runs import RunView
 
 
 AT_WORK: Final = frozenset({RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.RUNNING, RunState.PAUSED})
@@ -36,7 +37,8 @@ def pause(campaign: Slug, json: AsJson = False) -> None:
     A request that is under way is finished, and receipts are followed.
     """
     from campaigns.clock import SystemClock
-    from worker.store.runs import PAUSED_BY_HAND, in_flight, pause_run
+    from worker.store.doubts import in_flight
+    from worker.store.runs import PAUSED_BY_HAND, pause_run
 
     now = SystemClock().now()
     with _transaction(campaign) as (session, run, at_work):
@@ -101,8 +103,9 @@ def cancel(
     What was sent is still followed. There is no way back.
     """
     from campaigns.clock import SystemClock
+    from worker.store.doubts import in_flight
     from worker.store.repetitions import end_repeating
-    from worker.store.runs import cancel_run, in_flight
+    from worker.store.runs import cancel_run
 
     with _transaction(campaign) as (session, run, _):
         state = run.state  # asked about outside of a transaction: others must not wait for the answer

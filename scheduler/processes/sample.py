@@ -19,7 +19,7 @@ from scheduler.exits import Exit
 from scheduler.processes.completing import UNHAPPY, Outcome, OwnRuns, Progress, account_stop, bring_to_end, own_runs
 from worker.runtime import Runtime
 from worker.settings import Settings
-from worker.store import plans, runs, suppressions, versions
+from worker.store import counts, doubts, plans, runs, suppressions, versions
 from worker.store.runs import TEST_PREFIX
 
 FOLLOWED_FOR: Final = timedelta(minutes=10)
@@ -134,7 +134,7 @@ def _plan(own: OwnRuns, definition: Definition, sample: Sample, to: str, source:
         earlier = [
             run.id
             for run in runs.campaign_runs(session, slug)
-            if run.campaign_id == version.campaign_id and runs.in_flight(session, run.id)
+            if run.campaign_id == version.campaign_id and doubts.in_flight(session, run.id)
         ]
         run_id = runs.create_run(
             session,
@@ -184,7 +184,7 @@ def _give_up_unsent(runtime: Runtime, run_id: int) -> None:
 
 def _tested(runtime: Runtime, outcome: Outcome, run_id: int) -> Tested:
     with runtime.store.read() as session:
-        state, reason = runs.only_recipient(session, run_id)
+        state, reason = counts.only_recipient(session, run_id)
     if outcome.exit_code is Exit.UNHAPPY and state not in UNHAPPY:
         outcome = replace(outcome, exit_code=Exit.DONE)  # it was an earlier test that failed
     return Tested(outcome, run_id, state, reason)

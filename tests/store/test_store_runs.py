@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SOON, World, new_run, people
 from tests.support.queueing import queue_due
-from worker.store import ending, outcomes, receipts, runs, starting
+from worker.store import doubts, ending, outcomes, receipts, runs, starting
 from worker.store.models import Batch
 from worker.store.receipts import Receipt
 
@@ -96,7 +96,7 @@ def test_cancelling_stops_what_waits_and_keeps_what_left(world: World) -> None:
         BatchState.CANCELLED,
     ]
     with world.store.read() as session:
-        assert runs.in_flight(session, run_id) == [runs.InFlight(sending_now, 2, NOW)]
+        assert doubts.in_flight(session, run_id) == [doubts.InFlight(sending_now, 2, NOW)]
     # and when the request that was on its way proves not to have been sent, its people are cancelled as well
     with world.store.write() as session:
         outcomes.close_attempt(session, under_way.attempt_id, outcome="not_sent", evidence={}, now=NOW)

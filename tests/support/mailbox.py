@@ -1,14 +1,13 @@
 """A mail server on this machine that keeps what it is sent. It knows no encryption."""
 
 import socketserver
-import threading
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from types import TracebackType
-from typing import Self
+
+from tests.support.serving import Served
 
 
-class Mailbox:
+class Mailbox(Served):
     """`refuses`: what the server answers to a recipient; empty: it takes everybody."""
 
     def __init__(self, *, refuses: str = "") -> None:
@@ -43,18 +42,11 @@ class Mailbox:
                     lines.append(line)
                 mailbox.letters.append(message_from_bytes(b"".join(lines), policy=policy.default))
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        super().__init__(server)
 
     @property
     def place(self) -> str:
         """`host:port`."""
-        return f"127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        return f"127.0.0.1:{self.port}"

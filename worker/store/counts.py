@@ -80,3 +80,9 @@ def failures(session: Session, run_id: int) -> list[Failures]:
         .order_by(count.desc(), col(Recipient.reason), col(Recipient.device))
     )
     return [Failures(*row) for row in session.execute(query)]
+
+
+def only_recipient(session: Session, run_id: int) -> tuple[RecipientState, str]:
+    """The state and the reason of the one recipient of a test."""
+    state, reason = session.exec(select(Recipient.state, Recipient.reason).where(Recipient.run_id == run_id)).one()
+    return RecipientState(state), reason

@@ -1,4 +1,4 @@
-"""Requests whose outcome is not known: found again after a crash, looked up, decided."""
+"""Requests whose outcome is not known: on their way, found again after a crash, looked up, decided."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -235,3 +235,22 @@ def refused(session: Session, run_id: int) -> tuple[int, int]:
             sa.func.count(),
         ).where(Recipient.run_id == run_id, col(Recipient.batch_id).is_not(None))
     ).one()
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A request on its way or in doubt. `recipients` 0: to a contact list, whose people are known from its reply."""
+
+    batch_id: int
+    recipients: int
+    started_at: datetime
+
+
+def in_flight(session: Session, run_id: int) -> list[InFlight]:
+    """The requests of a run that are on their way or in doubt, the oldest first."""
+    query = (
+        select(Attempt.batch_id, Attempt.recipients, Attempt.started_at)
+        .where(Attempt.run_id == run_id, Attempt.state != AttemptState.CLOSED)
+        .order_by(col(Attempt.id))
+    )
+    return [InFlight(*row) for row in session.exec(query)]

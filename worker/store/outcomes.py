@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.segments import segmentation
 from worker.logs import get_logger
-from worker.store import accounts, hot, unsubscriptions
+from worker.store import accounts, hot_outcomes, unsubscriptions
 from worker.store.models import Attempt, AttemptState, Recipient
 from worker.store.moves import changed, move_batch, move_recipients
 from worker.store.sending import Intent
@@ -39,7 +39,7 @@ def close_attempt(
 ) -> bool:
     """Write the outcome down, once. False: it was decided already, and this one is too late to count."""
     values = {"b_attempt": attempt_id, "b_outcome": outcome, "b_evidence": dict(evidence), "b_now": now}
-    return bool(session.connection().execute(hot.CLOSE_ATTEMPT, values).rowcount)
+    return bool(session.connection().execute(hot_outcomes.CLOSE_ATTEMPT, values).rowcount)
 
 
 def record_accepted(
@@ -60,7 +60,7 @@ def record_accepted(
     if placed:
         connection = session.connection()
         rows = json.dumps([(p.recipient_id, p.gateway_id, p.group_id, p.device, p.sim) for p in placed])
-        connection.execute(hot.ACCEPT[connection.dialect.name], {"b_rows": rows, "b_now": now})
+        connection.execute(hot_outcomes.ACCEPT[connection.dialect.name], {"b_rows": rows, "b_now": now})
         add_groups(session, intent.run_id, intent.batch_id, placed, now=now, first_poll_at=first_poll_at)
     conclude_batch(session, intent.batch_id, retry_at=retry_at)
     # Last: every request of the account waits for this row until the commit.
@@ -88,12 +88,12 @@ def add_groups(
         }
         for group_id, messages in Counter(p.group_id or "" for p in placed).items()
     ]
-    connection.execute(hot.FOLLOW[connection.dialect.name], groups if len(groups) > 1 else groups[0])
+    connection.execute(hot_outcomes.FOLLOW[connection.dialect.name], groups if len(groups) > 1 else groups[0])
 
 
 def conclude_batch(session: Session, batch_id: int, *, retry_at: datetime) -> None:
     """A request of the batch is done: accepted, refused or held; or waiting again, if people are left to send."""
-    session.connection().execute(hot.CONCLUDE_BATCH, {"b_batch": batch_id, "b_retry_at": retry_at})
+    session.connection().execute(hot_outcomes.CONCLUDE_BATCH, {"b_batch": batch_id, "b_retry_at": retry_at})
 
 
 def release(session: Session, recipient_ids: Sequence[int], reason: str) -> int:

@@ -11,7 +11,6 @@ from sqlmodel import Session, col, select
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store.models import (
     Attempt,
-    AttemptState,
     Batch,
     Campaign,
     DefinitionRow,
@@ -135,12 +134,6 @@ def find_campaign_run(session: Session, slug: str, *, rehearsal: bool) -> RunVie
     query = _VIEW.where(col(Campaign.slug) == slug, col(Campaign.rehearsal) == rehearsal, col(Run.parent_id).is_(None))
     views = _views(session, query.order_by(col(Run.id).desc()).limit(1))
     return views[0] if views else None
-
-
-def only_recipient(session: Session, run_id: int) -> tuple[RecipientState, str]:
-    """The state and the reason of the one recipient of a test."""
-    state, reason = session.exec(select(Recipient.state, Recipient.reason).where(Recipient.run_id == run_id)).one()
-    return RecipientState(state), reason
 
 
 def list_runs(session: Session, states: Collection[RunState] = tuple(RunState)) -> list[RunView]:
@@ -294,25 +287,6 @@ def cancel_leftovers(session: Session, run_id: int) -> int:
     drop_cancelled(session, run_id)
     unsent = (col(Recipient.run_id) == run_id, col(Recipient.state) == RecipientState.PENDING)
     return changed(session, move_recipients(RecipientState.CANCELLED, *unsent, reason=reason))
-
-
-@dataclass(frozen=True, slots=True)
-class InFlight:
-    """A request on its way or in doubt. `recipients` 0: to a contact list, whose people are known from its reply."""
-
-    batch_id: int
-    recipients: int
-    started_at: datetime
-
-
-def in_flight(session: Session, run_id: int) -> list[InFlight]:
-    """The requests of a run that are on their way or in doubt, the oldest first."""
-    query = (
-        select(Attempt.batch_id, Attempt.recipients, Attempt.started_at)
-        .where(Attempt.run_id == run_id, Attempt.state != AttemptState.CLOSED)
-        .order_by(col(Attempt.id))
-    )
-    return [InFlight(*row) for row in session.exec(query)]
 
 
 def unfinished_runs(session: Session, account_id: int) -> list[RunView]:

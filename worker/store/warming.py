@@ -5,7 +5,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from worker.store import hot
+from worker.store import hot, hot_outcomes
 from worker.store.engine import Store
 
 TIMES: Final = 7
@@ -39,9 +39,9 @@ def _send_to_nobody(connection: sa.Connection) -> None:
         (hot.TAKE_OUT, batch),
         (hot.PROMISE, batch),
         (hot.MAY_STILL_SEND, {"b_run": NOBODY, "b_attempt": NOBODY}),
-        (hot.CLOSE_ATTEMPT, {"b_attempt": NOBODY, "b_outcome": "", "b_evidence": {}, "b_now": None}),
-        (hot.ACCEPT[connection.dialect.name], {"b_rows": "[]", "b_now": None}),
-        (hot.CONCLUDE_BATCH, {**batch, "b_retry_at": None}),
-        (hot.ANSWERED, {**account, "b_seen": 0}),
+        (hot_outcomes.CLOSE_ATTEMPT, {"b_attempt": NOBODY, "b_outcome": "", "b_evidence": {}, "b_now": None}),
+        (hot_outcomes.ACCEPT[connection.dialect.name], {"b_rows": "[]", "b_now": None}),
+        (hot_outcomes.CONCLUDE_BATCH, {**batch, "b_retry_at": None}),
+        (hot_outcomes.ANSWERED, {**account, "b_seen": 0}),
     ):
         connection.execute(statement, values)
