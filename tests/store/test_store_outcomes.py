@@ -7,7 +7,7 @@ from sqlmodel import select
 
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import AT_ONCE, NOW, SOON, World, people
-from worker.store import accounts, doubts, outcomes, plans
+from worker.store import accounts, doubts, outcomes, plans, witnesses
 from worker.store.models import Attempt, AttemptState, MessageGroup
 from worker.store.outcomes import Listed, Placed
 from worker.store.sending import Intent
@@ -153,7 +153,7 @@ def test_a_late_failure_does_not_reopen_what_was_decided(world: World) -> None:
 
 def test_messages_that_belong_to_somebody_are_known_and_serve_as_a_control(world: World) -> None:
     with world.store.read() as session:
-        assert doubts.known_message(session, world.account_id) is None
+        assert witnesses.known_message(session, world.account_id) is None
     _, _, intent = sent_batch(world)
     placed = world.placed(intent)
     world.accept(intent, placed)
@@ -163,7 +163,7 @@ def test_messages_that_belong_to_somebody_are_known_and_serve_as_a_control(world
     with world.store.read() as session:
         assert doubts.attributed_ids(session, world.account_id, [*ids, 5, *range(10_000, 30_000)]) == set(ids)
         assert doubts.attributed_ids(session, world.account_id + 1, ids) == set()
-        assert doubts.known_message(session, world.account_id) == doubts.Known(max(ids), NOW, definition_id)
+        assert witnesses.known_message(session, world.account_id) == witnesses.Known(max(ids), NOW, definition_id)
 
 
 def test_groups_of_a_request_are_followed(world: World) -> None:
