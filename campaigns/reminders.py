@@ -10,9 +10,10 @@ from typing import NoReturn
 
 from campaigns.audience import AudienceRow
 from campaigns.definition import Definition
+from campaigns.judging import MAX_RAW_NUMBER_CHARACTERS, Judge, Judged, PlannedRecipient
 from campaigns.lifecycle import RecipientState
 from campaigns.numbers import InvalidNumber
-from campaigns.planning import MAX_RAW_NUMBER_CHARACTERS, Judge, Judged, Plan, PlannedRecipient, Suppressed
+from campaigns.planning import Plan, Suppressed
 from campaigns.templates import RenderError
 from campaigns.texts import Texts
 from campaigns.timing.appointments import Appointments, Slot, UnclearRow

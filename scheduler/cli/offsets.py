@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState
-from campaigns.planning import PlannedRecipient
 from campaigns.timing.appointments import slot_of
 from scheduler.cli.output import local_time
 from scheduler.report.moments import utc

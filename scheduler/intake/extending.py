@@ -8,8 +8,9 @@ from typing import Final
 from campaigns.audience import AudienceProblem
 from campaigns.batching import BatchLimits, into_batches
 from campaigns.definition import ContactListSource, Definition
+from campaigns.judging import PlannedRecipient, read_through
 from campaigns.lifecycle import RecipientState
-from campaigns.planning import PlannedRecipient, Suppressed, plan_recipients, read_through
+from campaigns.planning import Suppressed, plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.replanning import Numbered, new_people
 from campaigns.splitting import Split

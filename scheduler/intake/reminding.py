@@ -13,8 +13,9 @@ from sqlmodel import Session
 from campaigns.audience import AudienceProblem
 from campaigns.batching import into_batches
 from campaigns.definition import Definition
+from campaigns.judging import PlannedRecipient, read_through
 from campaigns.lifecycle import RecipientState
-from campaigns.planning import Plan, PlannedRecipient, read_through
+from campaigns.planning import Plan
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.reminders import plan_reminders
 from campaigns.replanning import Changes, compare_reminders

@@ -10,8 +10,9 @@ from pydantic import SecretStr
 
 from campaigns.definition import ContactListSource, Definition, Follow, InlineSource, Schedule, Throughput, Variant
 from campaigns.definition.models import Report
+from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
-from campaigns.planning import PlannedRecipient, plan_recipients
+from campaigns.planning import plan_recipients
 from campaigns.segments import segmentation
 from campaigns.splitting import Split
 from campaigns.timing.placing import Departure

@@ -8,9 +8,9 @@ from sqlmodel import Session
 
 from campaigns.answering import FRESH_FOR, HELP_ANSWERS, ONCE_IN, help_answers
 from campaigns.definition.targets import Target
+from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.optout import Meaning
-from campaigns.planning import PlannedRecipient
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Departure
 from worker.logs import get_logger

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from campaigns.batching import BatchLimits, into_batches
+from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from campaigns.planning import PlannedRecipient
 from tests.store.store_world import NOW, World, new_run, people
 from worker.store import counts, plans, runs
 from worker.store.models import Recipient

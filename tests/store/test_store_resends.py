@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from campaigns.batching import BatchLimits
+from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
-from campaigns.planning import PlannedRecipient
 from tests.store.store_world import AT_ONCE, NOW, World
 from worker.store import exports, runs
 from worker.store.hot import SENT_AFTER_ALL

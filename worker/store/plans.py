@@ -8,8 +8,8 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import BatchState, RecipientState
-from campaigns.planning import PlannedRecipient
 from campaigns.timing.placing import Departure, Placement
 from worker.store.bulk import insert_rows
 from worker.store.models import Batch

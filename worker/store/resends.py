@@ -14,8 +14,8 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from campaigns.batching import BatchLimits, into_batches
+from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
-from campaigns.planning import PlannedRecipient
 from campaigns.results import PROVEN_NOT_SENT
 from campaigns.timing.placing import Departure
 from worker.store import hot, plans, runs

@@ -1,0 +1,185 @@
+"""What becomes of each row of an audience: its text, or why it gets none."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Final, NamedTuple
+
+from campaigns.audience import AudienceProblem, AudienceRow, inline_rows, open_source
+from campaigns.definition import ContactListSource, Definition, FileSource, InlineSource
+from campaigns.lifecycle import RecipientState
+from campaigns.numbers import InvalidNumber, Normaliser
+from campaigns.segments import Segmentation
+from campaigns.templates import RenderError
+from campaigns.texts import Texts
+from campaigns.timing.placing import Departure, Placement, Placer
+from campaigns.timing.zones import InvalidZone
+
+MAX_RAW_NUMBER_CHARACTERS: Final = 32
+"""As much of an unusable number is kept as a person needs to find it."""
+
+
+class PlannedRecipient(NamedTuple):
+    """One row of the audience. (number, occurrence) is unique in a plan.
+
+    `occurrence` is 0 for the row that counts for its number, and the row's place in the whole audience (from 1) for a
+    duplicate or invalid one, whose `number` may be raw text. `text` and `segments` are empty unless the row is pending,
+    or held because its moment was missed: only such rows have a `variant`, if the campaign has any, and a `departure`,
+    but none where nobody was placed in time. `slot` names one reminder of several.
+    """
+
+    number: str
+    occurrence: int
+    source: str
+    line: int
+    state: RecipientState
+    reason: str = ""
+    text: str = ""
+    segments: int = 0
+    departure: Departure | None = None
+    variant: str = ""
+    slot: str = ""
+
+
+Judged = tuple[PlannedRecipient, Segmentation | None]
+
+
+def read_through(definition: Definition) -> None:
+    """Read every table of the audience to its end. Raises `AudienceProblem` for one that cannot be read."""
+    for source in definition.audience:
+        if isinstance(source, FileSource):
+            deque(open_table(definition, source, frozenset()), maxlen=0)
+
+
+def open_table(
+    definition: Definition, source: FileSource, fields: Set[str], warnings: list[str] | None = None
+) -> Iterator[AudienceRow]:
+    """The rows of a table of the campaign. Raises `AudienceProblem` that names it."""
+    try:
+        reader = open_source(definition.folder / source.file, number_column=source.number, fields=fields)
+        if warnings is not None:
+            warnings.extend(reader.warnings)
+        yield from reader
+    except AudienceProblem as problem:
+        raise AudienceProblem(f"{source.file}: {problem.problem}", problem.hint) from problem
+
+
+def nothing_for(row: PlannedRecipient, state: RecipientState, reason: str) -> Judged:
+    """The row, decided otherwise than it was: no text, no cost, no turn."""
+    return row._replace(state=state, reason=reason, text="", segments=0, departure=None, variant=""), None
+
+
+class Judge:
+    """Decides each row by itself and by the rows before it. Another way to do so overrides `judged`."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        texts: Texts,
+        part: Callable[[str], int] | None,
+        placer: Placer | None,
+        warnings: list[str],
+    ) -> None:
+        self._definition = definition
+        self._texts = texts
+        self._part = part
+        self._place = placer.place if placer else _nowhere
+        self._columns = texts.fields | (placer.columns if placer else frozenset())
+        self._warnings = warnings
+        self._normalise = Normaliser(definition.default_region).normalise
+        # 100 bytes a number: the number, and the row that it stands in packed as line * sources + source.
+        self._seen: dict[int, int] = {}
+        self._names: list[str] = []
+        self._ordinal = 0
+
+    def rows(self) -> Iterator[Judged]:
+        excluded = [(source.file, self._listed(source)) for source in self._definition.exclude]
+        for index, source in enumerate(self._definition.audience):
+            match source:
+                case FileSource():
+                    self._names.append(source.file)
+                    yield from self.judged(self._table(source, self._columns), index, excluded)
+                case InlineSource():
+                    self._names.append("recipients")
+                    rows = inline_rows(source.recipients, fields=self._columns)
+                    yield from self.judged(rows, index, excluded)
+                case ContactListSource():
+                    self._names.append(f"contact list {source.contact_list}")
+                    self._warnings.append(
+                        f"who is in {self._names[-1]} is known only to the gateway, until it has sent"
+                    )
+
+    def _table(self, source: FileSource, fields: Set[str]) -> Iterator[AudienceRow]:
+        return open_table(self._definition, source, fields, self._warnings)
+
+    def _listed(self, source: FileSource) -> set[int]:
+        numbers: set[int] = set()
+        unusable: list[int] = []
+        for row in self._table(source, frozenset()):
+            try:
+                numbers.add(int(self._normalise(row.number)))
+            except InvalidNumber:
+                unusable.append(row.line)
+        if unusable:
+            rows = f"{len(unusable):,} rows of {source.file} hold" if unusable[1:] else f"1 row of {source.file} holds"
+            self._warnings.append(f"{rows} no phone number and so exclude nobody, first row {unusable[0]}")
+        return numbers
+
+    def judged(
+        self, rows: Iterable[AudienceRow], index: int, excluded: Sequence[tuple[str, Set[int]]]
+    ) -> Iterator[Judged]:
+        """The rows of the source with this index; `excluded` are the files under `exclude` and their numbers."""
+        source, sources = self._names[index], len(self._definition.audience)
+        normalise, text_of, place, seen = self._normalise, self._texts.of, self._place, self._seen
+        part, names = self._part, self._texts.names
+        ordinal, variant = self._ordinal, 0
+        for line, raw, fields, problem in rows:
+            ordinal += 1
+            number = raw[:MAX_RAW_NUMBER_CHARACTERS]
+            if problem:
+                yield _invalid(number, ordinal, source, line, problem), None
+                continue
+            try:
+                number = normalise(raw)
+                key = int(number)
+                if (first := seen.get(key)) is not None:
+                    reason = f"same number as row {first // sources} of {self._names[first % sources]}"
+                    duplicate = RecipientState.DUPLICATE
+                    yield PlannedRecipient(number, ordinal, source, line, duplicate, reason), None
+                    continue
+                if excluded and (file := next((file for file, numbers in excluded if key in numbers), None)):
+                    seen[key] = line * sources + index
+                    yield PlannedRecipient(number, 0, source, line, RecipientState.EXCLUDED, f"listed in {file}"), None
+                    continue
+                if part:
+                    variant = max(0, part(number) - 1)
+                text, cost = text_of(fields, variant)
+                placed = place(number, fields)
+            except (InvalidNumber, RenderError, InvalidZone) as error:
+                yield _invalid(number, ordinal, source, line, str(error)), None
+                continue
+            seen[key] = line * sources + index
+            state = placed.state
+            if state is RecipientState.SKIPPED:
+                yield PlannedRecipient(number, 0, source, line, state, placed.reason), None
+                continue
+            row = PlannedRecipient(
+                number, 0, source, line, state, placed.reason, text, cost.segments, placed.departure, names[variant]
+            )
+            yield row, cost if state is RecipientState.PENDING else None
+        self._ordinal = ordinal
+
+
+_ANY_TIME: Final = Placement(RecipientState.PENDING, None)
+
+
+def _nowhere(_number: str, _fields: Mapping[str, str]) -> Placement:
+    return _ANY_TIME
+
+
+def _invalid(number: str, ordinal: int, source: str, line: int, why: str) -> PlannedRecipient:
+    reason = f"row {line} of {source}: {why}"
+    return PlannedRecipient(number, ordinal, source, line, RecipientState.INVALID, reason)
+
+
+MakeJudge = Callable[[Definition, Texts, Callable[[str], int] | None, Placer | None, list[str]], "Judge"]
+"""Makes what decides the rows of one pass: see `Judge`."""
