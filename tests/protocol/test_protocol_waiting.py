@@ -4,13 +4,25 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns.lifecycle import BatchState
+from campaigns.lifecycle import BatchState, RunState
 from scheduler.inbox.status import CAN_WAIT
+from scheduler.loop import Clockwork
+from scheduler.ticks.drain import AHEAD_A_RUN, drain
+from scheduler.ticks.finish import finish
+from scheduler.ticks.late import late
 from scheduler.ticks.rescue import rescue
 from scheduler.ticks.start import MANY, REST_SECONDS, START_AHEAD, start
 from tests.protocol.bench import Bench, exactly_once
+from tests.prove.stage import wait_until
 from worker.dispatch import Dispatched
-from worker.store.queue import EMPTIED_AFTER
+from worker.store.queue import EMPTIED_AFTER, LEAD
+
+TOGETHER = 10
+AHEAD = LEAD + TOGETHER * AHEAD_A_RUN
+"""So long before their moment the first requests of so many campaigns are queued."""
+
+NOON = "schedule:\n  start: 2026-12-01T10:00:00Z\n"
+"""An hour after the clock's beginning."""
 
 
 def test_waiting_for_the_throttle_is_never_an_attempt(bench: Bench) -> None:
@@ -91,7 +103,7 @@ def test_what_is_in_the_queue_is_not_queued_again_while_others_wait_there(bench:
 def test_while_many_begin_together_no_status_is_written(bench: Bench) -> None:
     # given as many campaigns as count as many, planned for one moment, and one that goes at once
     for n in range(MANY):
-        bench.campaign(1, name=f"noon-{n}", first=n, more="schedule:\n  start: 2026-12-01T10:00:00Z\n")
+        bench.campaign(1, name=f"noon-{n}", first=n, more=NOON)
     bench.campaign(1, name="now", first=MANY)
     assert start(bench.runtime, bench.clock.now()) == {"started": 1}
     assert CAN_WAIT not in bench.runtime.next_looks
@@ -103,3 +115,59 @@ def test_while_many_begin_together_no_status_is_written(bench: Bench) -> None:
     # then the status texts rest for as long as first requests take
     rests_seconds = bench.runtime.next_looks[CAN_WAIT] - bench.clock.elapsed_seconds()
     assert rests_seconds == START_AHEAD.total_seconds() + REST_SECONDS
+
+
+def test_the_first_requests_of_many_are_queued_ahead_and_made_at_their_moment(bench: Bench) -> None:
+    # given campaigns that begin together, a second before their moment
+    for n in range(TOGETHER):
+        bench.campaign(1, name=f"noon-{n}", first=n, more=NOON)
+    moment = bench.clock.now() + timedelta(hours=1)
+    bench.clock.advance(timedelta(hours=1) - timedelta(seconds=1))
+    assert start(bench.runtime, bench.clock.now()) == {"started": TOGETHER}
+    assert drain(bench.runtime, bench.clock.now()) == {"enqueued": 0}
+
+    # when they are queued ahead, and worked on at once
+    bench.clock.advance(timedelta(seconds=1) - AHEAD)
+    assert drain(bench.runtime, bench.clock.now()) == {"enqueued": TOGETHER}
+    done = bench.work()
+
+    # then the workers waited for the moment, and none was sent before it
+    assert set(done) == {Dispatched.ACCEPTED}
+    assert min(attempt.started_at for n in range(TOGETHER) for attempt in bench.attempts(n + 1)) >= moment
+
+
+@pytest.mark.parametrize("has_company", [False, True])
+def test_nothing_is_queued_far_ahead_where_somebody_else_sends(bench: Bench, *, has_company: bool) -> None:
+    # given as many as begin together, perhaps beside a campaign that waits for its next slot
+    for n in range(TOGETHER):
+        bench.campaign(1, name=f"noon-{n}", first=n, more=NOON)
+    if has_company:
+        bench.campaign(9, name="slow", first=TOGETHER, per_request=1, more="  rate: 1/minute\n")
+        assert bench.send() == [Dispatched.ACCEPTED]
+    bench.clock.advance(timedelta(hours=1) - timedelta(seconds=1))
+    if has_company:
+        assert [*bench.send(), *bench.send()] == [Dispatched.ACCEPTED, Dispatched.SNOOZED]
+    start(bench.runtime, bench.clock.now())
+
+    bench.clock.advance(timedelta(seconds=1) - AHEAD)
+    ahead = drain(bench.runtime, bench.clock.now())["enqueued"]
+    bench.clock.advance(AHEAD - LEAD)
+    in_time = drain(bench.runtime, bench.clock.now())["enqueued"]
+
+    assert (ahead, in_time) == ((0, TOGETHER) if has_company else (TOGETHER, 0))
+
+
+def test_what_can_wait_does_so_while_many_begin(bench: Bench) -> None:
+    # given a campaign that has sent everything, where others begin
+    run_id = bench.campaign(3)
+    assert bench.send() == [Dispatched.ACCEPTED]
+    bench.runtime.next_looks[CAN_WAIT] = bench.clock.elapsed_seconds() + REST_SECONDS
+    clockwork = Clockwork(bench.runtime, {finish: 0.05, late: 0.05})
+    clockwork.start()
+    try:
+        # then its end is not looked at before they have begun
+        assert not wait_until(lambda: bench.run(run_id).state is not RunState.RUNNING, 0.2)
+        bench.clock.advance(REST_SECONDS)
+        assert wait_until(lambda: bench.run(run_id).state is RunState.SETTLING, 10)
+    finally:
+        clockwork.stop()

@@ -48,6 +48,16 @@ def test_a_warm_connection_has_the_statements_of_a_send(postgres: Store) -> None
                 assert any(statement.startswith(beginning) for statement in known), beginning
 
 
+def test_a_warm_connection_does_not_plan_a_send_anew(postgres: Store) -> None:
+    warm(postgres, 1)
+
+    with postgres.look() as session:
+        plans = session.execute(
+            sa.text("SELECT statement, generic_plans FROM pg_prepared_statements WHERE statement LIKE 'UPDATE%'")
+        )
+        assert {statement: generic for statement, generic in plans if not generic} == {}
+
+
 def test_warming_and_counting_change_nothing(world: World) -> None:
     run_id = world.run(people(3))
     before = world.recipients(run_id), world.batches(run_id)
