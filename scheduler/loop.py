@@ -30,6 +30,7 @@ from scheduler.ticks.unsubscribe import unsubscribe
 from scheduler.ticks.watch import watch
 from worker.logs import get_logger
 from worker.runtime import Runtime
+from worker.store.engine import database_problem
 from worker.store.leases import LostLead
 
 FIRST_LOOK_SECONDS: Final = 10.0
@@ -95,7 +96,7 @@ class Clockwork:
             get_logger().warning("tick.fenced", tick=tick.__name__)  # another process does this now
         except OperationalError as error:
             # A database that is away fails every tick: a line each says so, a traceback each would fill the disk.
-            get_logger().warning("tick.failed", tick=tick.__name__, problem=type(error.orig).__name__)
+            get_logger().warning("tick.failed", tick=tick.__name__, problem=database_problem(error))
         except Exception:
             get_logger().exception("tick.failed", tick=tick.__name__)
 

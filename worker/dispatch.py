@@ -24,7 +24,7 @@ from worker.marker import Marker
 from worker.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes
 from worker.settings import Settings
 from worker.store import capping, grants, outcomes, queue, sending
-from worker.store.engine import Store, is_away
+from worker.store.engine import Store, database_problem, is_away
 from worker.store.models import THROTTLED
 from worker.throttle import Limit, Throttle, ThrottleUnavailable
 
@@ -126,7 +126,7 @@ class Dispatcher:
                 # Where an intent may have been stored, the next turn finds its batch under way and does nothing.
                 if not is_away(error) or self._clock.elapsed_seconds() >= until:
                     raise
-                self._log.warning("batch.waits_for_database", batch=batch_id, problem=type(error).__name__)
+                self._log.warning("batch.waits_for_database", batch=batch_id, problem=database_problem(error))
             self._clock.sleep(RECORD_AGAIN.total_seconds())
 
     def _dispatch(self, batch_id: int) -> Dispatched:

@@ -10,9 +10,11 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from sqlalchemy.exc import DBAPIError
 
 from campaigns.definition import Kind
 from worker.logs import get_logger
+from worker.store.engine import database_problem, is_away
 
 QUEUES: Final = {
     Kind.TRANSACTIONAL: "sends_transactional",
@@ -43,15 +45,14 @@ class JobQueue:
         self._broker = broker
         self.outstanding = outstanding
         self._worker: dramatiq.Worker | None = None
-        log = get_logger()
 
         def send(batch_id: int) -> None:
             # A job never fails: what went wrong is in the database or will be found there, and Dramatiq must neither
             # retry a send nor keep its exception (the in-process broker keeps them for ever).
             try:
                 send_batch(batch_id)
-            except Exception:
-                log.exception("job.failed", batch=batch_id)
+            except Exception as error:
+                _tell(batch_id, error)
 
         # No time limit: an interrupt between the reply and its transaction would put the batch in doubt for nothing.
         self._actors = {
@@ -115,3 +116,11 @@ def redis_queue(url: str, send_batch: Callable[[int], object]) -> JobQueue:
         return sum(counts)
 
     return JobQueue(broker, send_batch, outstanding)
+
+
+def _tell(batch_id: int, error: Exception) -> None:
+    if isinstance(error, DBAPIError) and is_away(error):
+        # A disk that is full fails every job: a line each says so, a traceback each would hide it.
+        get_logger().error("job.failed", batch=batch_id, problem=database_problem(error))
+    else:
+        get_logger().error("job.failed", batch=batch_id, exc_info=error)

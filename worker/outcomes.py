@@ -16,7 +16,7 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.settings import Settings
 from worker.store import accounts, outcomes, sending
-from worker.store.engine import Store, is_away
+from worker.store.engine import Store, database_problem, is_away
 from worker.store.events import record_event
 
 COLLISION_PAUSE: Final = timedelta(seconds=2)
@@ -77,7 +77,7 @@ class Outcomes:
             except sa.exc.DBAPIError as error:
                 if not is_away(error) or self._clock.elapsed_seconds() >= until:
                     raise
-                get_logger().warning("outcome.not_stored_yet", problem=type(error).__name__)
+                get_logger().warning("outcome.not_stored_yet", problem=database_problem(error))
             self._clock.sleep(RECORD_AGAIN.total_seconds())
 
     def _record_reply(self, intent: sending.Intent, reply: SendReply, text: str, sent_from: datetime | None) -> None:

@@ -109,7 +109,10 @@ def build_runtime(
     account_key = SANDBOX_ACCOUNT if sandbox else account_fingerprint(url)
     nothing = settings.texts_for_nothing
     learned = {text: SendOutcome(meaning) for text, meaning in settings.error_texts.items() if text not in nothing}
-    gateway = GatewayClient(url, key, clock=clock, learned=learned, nothing=nothing, ca_file=settings.ca_file)
+    try:
+        gateway = GatewayClient(url, key, clock=clock, learned=learned, nothing=nothing, ca_file=settings.ca_file)
+    except ValueError as error:
+        raise SettingsError(f"CAMPAIGNS_GATEWAY_URL: {error}") from None
     store = open_store(settings)
     require_durable(store)
     require_here(store)

@@ -57,6 +57,9 @@ def tell(error: BaseException, *, debug: bool) -> Exit:
 
 
 def _is_database_error(error: BaseException) -> bool:
-    """Whether the database was not there, or has no such table or column."""
+    """Whether the database was not there, is none, or has no such table or column."""
     module = sys.modules.get("sqlalchemy.exc")
-    return module is not None and isinstance(error, module.OperationalError | module.ProgrammingError)
+    if module is None:
+        return False
+    # As such and not as a base, SQLite's word for a file that is damaged or something else.
+    return isinstance(error, module.OperationalError | module.ProgrammingError) or type(error) is module.DatabaseError

@@ -1,10 +1,13 @@
 """The queue: which job a worker takes first."""
 
+import sqlite3
 import threading
 from collections.abc import Callable
 
 import pytest
 import redis
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from campaigns.definition import Kind
 from worker.jobs import JobQueue, in_process_queue, redis_queue
@@ -57,6 +60,30 @@ def test_a_queue_on_redis_knows_when_it_was_emptied(redis_url: str) -> None:
 
     assert jobs.outstanding() == 0
     jobs.stop()
+
+
+def test_a_database_that_fails_a_job_is_told_without_a_traceback() -> None:
+    # given a job whose transaction finds the disk full, and one that fails by a mistake of ours
+    mistake, both_told = KeyError("mistake"), threading.Event()
+
+    def send(batch_id: int) -> None:
+        if batch_id == 1:
+            raise OperationalError("INSERT", {"number": "+393331000001"}, sqlite3.OperationalError("disk is full"))
+        if batch_id == 2:
+            raise mistake
+        both_told.set()
+
+    jobs = in_process_queue(send)
+    with capture_logs() as told:
+        jobs.enqueue([1, 2, 3])
+        jobs.work(1)
+        try:
+            assert both_told.wait(20)
+        finally:
+            jobs.stop()
+
+    failed = {"event": "job.failed", "log_level": "error"}
+    assert told == [failed | {"batch": 1, "problem": "disk is full"}, failed | {"batch": 2, "exc_info": mistake}]
 
 
 def test_a_queue_of_one_process_loses_no_job_and_does_not_count_them() -> None:

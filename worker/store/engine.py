@@ -28,6 +28,11 @@ def is_away(error: sa.exc.DBAPIError) -> bool:
     return isinstance(error, sa.exc.OperationalError) or error.connection_invalidated
 
 
+def database_problem(error: sa.exc.DBAPIError) -> str:
+    """What the database says is wrong, such as `database or disk is full`; without the details, which quote values."""
+    return str(error.orig).strip().partition("\n")[0] or type(error.orig).__name__
+
+
 class Store:
     """The database: `write()` opens a transaction that commits at its end, `read()` one that only looks."""
 

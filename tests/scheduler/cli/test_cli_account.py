@@ -104,3 +104,15 @@ def test_a_setting_that_is_missing_or_wrong_is_named(
     assert result.exit_code == 2
     assert result.stderr.startswith(sentence)
     assert result.stderr.count("\n") == 1
+
+
+def test_a_gateway_without_http_is_named_by_a_command_that_sends(
+    connected: Cli, campaign_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAMPAIGNS_GATEWAY_URL", "sms.example.com")
+
+    result = connected("run", str(campaign_file))
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("CAMPAIGNS_GATEWAY_URL: The gateway's URL must begin with http:// or https://")
+    assert result.stderr.count("\n") == 1

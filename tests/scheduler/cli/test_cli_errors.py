@@ -2,11 +2,13 @@
 
 import importlib
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import typer
+from sqlalchemy.exc import DatabaseError, IntegrityError
 from typer.testing import CliRunner, Result
 
 from campaigns.problems import CampaignFileError, Problem
@@ -20,6 +22,8 @@ from worker.settings import SettingsError
 from worker.store.engine import StoreError
 
 Cli = Callable[..., Result]
+
+DATABASE_ADVICE = "check CAMPAIGNS_DATABASE_URL, and bring the schema up to date with: campaigns migrate"
 
 COMMANDS = [
     *("init", "check", "plan", "schema", "run", "up", "worker", "scheduler", "dashboard", "test", "status", "export"),
@@ -60,6 +64,16 @@ def failing(error: BaseException) -> typer.Typer:
         (ConnectFailed("no connection"), 4, "no connection\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
         (typer.Abort(), 130, "interrupted\n"),
+        (
+            DatabaseError(None, None, sqlite3.DatabaseError("file is not a database")),
+            2,
+            f"the database cannot be used (file is not a database); {DATABASE_ADVICE}\n",
+        ),
+        (
+            IntegrityError(None, None, sqlite3.IntegrityError("+393331000001")),
+            1,
+            "internal error (IntegrityError); run the command again with --debug and report what it shows\n",
+        ),
         (
             KeyError("+393331000001"),
             1,
