@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from scheduler.report.moments import shown_time
+
 if TYPE_CHECKING:
     from worker.store.variants import GroupOutcome
 
@@ -71,7 +73,7 @@ def state_words(state: str) -> str:
 
 def local_time(moment: datetime | None, zone: ZoneInfo) -> str:
     """A moment by the clocks of a zone, to the minute; empty for None."""
-    return f"{moment.astimezone(zone):%a %Y-%m-%d %H:%M} ({zone.key})" if moment else ""
+    return shown_time(moment, zone) if moment else ""
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, numeric: Sequence[str] = ()) -> None:

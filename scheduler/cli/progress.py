@@ -6,8 +6,6 @@ from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlmodel import Session
-
 from campaigns.approval import command
 from campaigns.clock import SystemClock
 from campaigns.counting import amount
@@ -79,7 +77,7 @@ def read_progress(store: Store, slug: str | None, number: int | None = None) -> 
     now, definitions = SystemClock().now(), Definitions(store)
     with store.read() as session:
         runs = _current(list_runs(session)) if slug is None else [latest_run(session, slug, number)]
-        days = {run.id: _days(session, run) for run in runs if number is None and day_of(run.moment)}
+        days = {run.id: every_day(session, run.campaign_id) for run in runs if number is None and day_of(run.moment)}
         others: tuple[RunView, ...] = ()
         if slug is not None and runs[0].moment != ONCE:
             made = campaign_runs(session, slug)
@@ -125,11 +123,6 @@ def _current(runs: Sequence[RunView]) -> list[RunView]:
         and (run.campaign_id in days or run.finished_at is None or last_over[run.campaign_id] == run.id)
     ]
     return sorted([*shown, *again], key=attrgetter("id"))
-
-
-def _days(session: Session, run: RunView) -> list[int]:
-    """All runs of the campaign's days."""
-    return every_day(session, run.campaign_id)
 
 
 def summaries(seen: Sequence[Progress]) -> Iterator[dict[str, Any]]:

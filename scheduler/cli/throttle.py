@@ -69,17 +69,7 @@ def throttle(
     from worker.settings import load_settings
 
     change = _Change(_values(rate, daily, weight), clear)
-    named = sum((campaign is not None, account, device is not None))
-    if named > 1:
-        raise typer.BadParameter("name a campaign, or --account, or --device, and only one of them")
-    if change and not named:
-        raise typer.BadParameter("say what to change: a campaign, --account or --device ID")
-    if clear and change.values:
-        raise typer.BadParameter("--clear forgets all of it: leave out the others", param_hint="--clear")
-    if weight is not None and campaign is None:
-        raise typer.BadParameter("only a campaign has a weight", param_hint="--weight")
-    if daily is not None and device is not None:
-        raise typer.BadParameter("is for all devices alike: set CAMPAIGNS_DEVICE_DAILY", param_hint="--daily")
+    _refuse_misuse(change, campaign, device, account=account)
     settings, now = load_settings(), SystemClock().now()
     with campaign_store(settings) as store:
         account_id, scope = _place(store, settings, campaign, device, account=account)
@@ -95,6 +85,21 @@ def throttle(
     if not shown:
         say("nothing of it is limited by hand or by its file")
     _show(shown, settings)
+
+
+def _refuse_misuse(change: _Change, campaign: str | None, device: str | None, *, account: bool) -> None:
+    """Raises `BadParameter` for options that mean nothing together."""
+    named = sum((campaign is not None, account, device is not None))
+    if named > 1:
+        raise typer.BadParameter("name a campaign, or --account, or --device, and only one of them")
+    if change and not named:
+        raise typer.BadParameter("say what to change: a campaign, --account or --device ID")
+    if change.clear and change.values:
+        raise typer.BadParameter("--clear forgets all of it: leave out the others", param_hint="--clear")
+    if "weight" in change.values and campaign is None:
+        raise typer.BadParameter("only a campaign has a weight", param_hint="--weight")
+    if "daily" in change.values and device is not None:
+        raise typer.BadParameter("is for all devices alike: set CAMPAIGNS_DEVICE_DAILY", param_hint="--daily")
 
 
 def _show(limits: list["Limit"], settings: "Settings") -> None:
