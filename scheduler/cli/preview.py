@@ -21,6 +21,7 @@ from campaigns.timing.recurrence import SEARCH, recurrence_of
 from scheduler.cli.known import NOTHING, Known
 from scheduler.cli.offsets import Offset, Offsets
 from scheduler.intake.planning import allowances_of, limits_of, list_of, rates_of, too_dear, too_late_to_hand_over
+from scheduler.report.moments import shown_time
 from worker.ceilings import Ceilings
 from worker.limits import Scope, gates, routes
 from worker.settings import Settings
@@ -92,11 +93,12 @@ def preview(
         requests, placed = 1, placer.everybody()  # one request; the gateway knows for how many
         if placed.departure is not None and placed.state is RecipientState.PENDING:
             agenda.add_batch(0, placed.departure, 0, segmentation(definition.message).segments)
+    summary = replace(plan.summary, warnings=(*plan.summary.warnings, *_missed_start(definition, now)))
     shared, phones = gates(Ceilings.from_settings(settings), settings.zone, definition)
     return Preview(
         definition,
         plan.hash,
-        plan.summary,
+        summary,
         limits,
         requests,
         _rates(definition, settings),
@@ -107,6 +109,16 @@ def preview(
         capped if people.over_cap is not None else None,
         offsets.found,
     )
+
+
+def _missed_start(definition: Definition, now: datetime) -> list[str]:
+    """A start that lies behind may be a slip of the pen, and without `if_late` nothing keeps the texts back."""
+    schedule = definition.schedule
+    start = schedule.start_at()
+    if start is None or start > now or schedule.repeat or schedule.remind or schedule.if_late:
+        return []
+    passed = f"the start, {shown_time(start, schedule.zone)}, has passed: texts go at once, or when the window opens"
+    return [f"{passed}; move it, or say with schedule.if_late how late they may leave"]
 
 
 def _rates(definition: Definition, settings: Settings) -> tuple[Rate, ...]:

@@ -123,6 +123,23 @@ def test_a_plan_says_when_it_starts_and_how_long_it_takes(run: Run, folder: Path
     assert plan["followed_until"] == "2098-12-04T09:00:00Z"
 
 
+@pytest.mark.parametrize(
+    ("more", "warnings"),
+    [("", 1), ("  if_late: {within: 2h}\n", 0), ("  repeat: {cron: '0 9 * * mon'}\n", 0)],
+)
+def test_a_plan_warns_of_a_start_that_has_passed_where_nothing_else_decides(
+    run: Run, campaign_file: Path, more: str, warnings: int
+) -> None:
+    text = campaign_file.read_text().replace("2026-12-01", "2021-12-01")
+    campaign_file.write_text(text.replace("schedule:\n", f"schedule:\n{more}"))
+
+    plan = json.loads(run("plan", str(campaign_file), "--json").stdout)
+
+    assert len(plan["warnings"]) == warnings
+    assert all("has passed: texts go at once" in warning for warning in plan["warnings"])
+    assert all("say with schedule.if_late how late they may leave" in warning for warning in plan["warnings"])
+
+
 def test_a_plan_names_the_characters_that_cost_more(run: Run, campaign_file: Path) -> None:
     campaign_file.write_text(campaign_file.read_text().replace("message: Hi", "message: It’s time,"))
 
