@@ -104,7 +104,8 @@ class Meanings:
         ):
             return True
         is_one = len(words) == 1 and len(said) <= _LONGEST_TYPO
-        return is_one and any(_is_typo(said, word) for word in self._typed)
+        # "stopped", "stopstop", "stop1": what a keyword begins is seldom anything else where it is all that was written
+        return is_one and any(said.startswith(word) or _is_typo(said, word) for word in self._typed)
 
 
 def _folded(groups: Iterable[Iterable[str]]) -> frozenset[str]:

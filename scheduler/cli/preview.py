@@ -93,7 +93,10 @@ def preview(
         requests, placed = 1, placer.everybody()  # one request; the gateway knows for how many
         if placed.departure is not None and placed.state is RecipientState.PENDING:
             agenda.add_batch(0, placed.departure, 0, segmentation(definition.message).segments)
-    summary = replace(plan.summary, warnings=(*plan.summary.warnings, *_missed_start(definition, now)))
+    summary = replace(
+        plan.summary,
+        warnings=(*plan.summary.warnings, *_missed_start(definition, now), *_unsafe_webhook(definition, settings)),
+    )
     shared, phones = gates(Ceilings.from_settings(settings), settings.zone, definition)
     return Preview(
         definition,
@@ -119,6 +122,13 @@ def _missed_start(definition: Definition, now: datetime) -> list[str]:
         return []
     passed = f"the start, {shown_time(start, schedule.zone)}, has passed: texts go at once, or when the window opens"
     return [f"{passed}; move it, or say with schedule.if_late how late they may leave"]
+
+
+def _unsafe_webhook(definition: Definition, settings: Settings) -> list[str]:
+    """Nobody would hear of a campaign whose webhook the settings do not allow, and only the log would say so."""
+    if settings.allow_private_webhooks or not (definition.report.webhook or "").lower().startswith("http:"):
+        return []
+    return ["report.webhook does not begin with https:// and is not called; CAMPAIGNS_ALLOW_PRIVATE_WEBHOOKS allows it"]
 
 
 def _rates(definition: Definition, settings: Settings) -> tuple[Rate, ...]:

@@ -56,12 +56,12 @@ def add(numbers: Numbers, kind: Kind = None, reason: Reason = "", json: AsJson =
     Also not to those that are planned already. Example: campaigns suppress add "+39 333 123 4567" --reason "by phone"
     """
     from campaigns.clock import SystemClock
-    from scheduler.cli.people import normalised
+    from scheduler.cli.people import all_normalised
     from worker.settings import load_settings
     from worker.store.suppressions import Entry
 
     settings, now = load_settings(), SystemClock().now()
-    entries = [Entry(normalised(number, settings), _kind(kind), reason, "command", now) for number in numbers]
+    entries = [Entry(number, _kind(kind), reason, "command", now) for number in all_normalised(numbers, settings)]
     added = _store(settings, [entries], now)
     _tell("added", added, len({entry.number for entry in entries}) - added, "on the list already", as_json=json)
 
@@ -72,13 +72,13 @@ def remove(numbers: Numbers, kind: Kind = None, json: AsJson = False) -> None:
     With --kind only an entry of this kind ends. Campaigns that are planned already stay as they are.
     """
     from campaigns.clock import SystemClock
-    from scheduler.cli.people import normalised
+    from scheduler.cli.people import all_normalised
     from scheduler.cli.reading import existing_store
     from worker.settings import load_settings
     from worker.store import suppressions
 
     settings = load_settings()
-    wanted = {normalised(number, settings) for number in numbers}
+    wanted = set(all_normalised(numbers, settings))
     only = _kind(kind) if kind is not None else None
     ended: set[str] = set()
     with existing_store(settings) as store:

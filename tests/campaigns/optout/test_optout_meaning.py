@@ -65,6 +65,7 @@ def test_a_keyword_that_is_the_whole_message_stops(text: str) -> None:
         "Bitte keine SMS mehr schicken", "请退订我", "もう送らないでください", "그만 보내세요 제발",
         "Не пишите мне больше", "לא רוצה יותר הודעות",
         "cancel it", "wrong number", "unsubcribe", "STOP SPRINGSALE", "START STOP",
+        "stopped", "Stopping!", "STOPstop", "stop1", "Unsubscribed", "σταμάτα", "go away", "Fuck off!",
     ],
 )  # fmt: skip
 def test_what_looks_like_a_stop_is_for_a_person_to_read(text: str) -> None:

@@ -140,6 +140,22 @@ def test_a_plan_warns_of_a_start_that_has_passed_where_nothing_else_decides(
     assert all("say with schedule.if_late how late they may leave" in warning for warning in plan["warnings"])
 
 
+@pytest.mark.parametrize(
+    ("address", "allowed", "warnings"),
+    [("http://10.0.0.1/hook", "false", 1), ("http://10.0.0.1/hook", "true", 0), ("https://example.com", "false", 0)],
+)
+def test_a_plan_warns_of_a_webhook_that_is_never_called(
+    run: Run, campaign_file: Path, monkeypatch: pytest.MonkeyPatch, address: str, allowed: str, warnings: int
+) -> None:
+    monkeypatch.setenv("CAMPAIGNS_ALLOW_PRIVATE_WEBHOOKS", allowed)
+    campaign_file.write_text(campaign_file.read_text() + f"report: {{webhook: '{address}'}}\n")
+
+    plan = json.loads(run("plan", str(campaign_file), "--json").stdout)
+
+    assert len(plan["warnings"]) == warnings
+    assert all("is not called; CAMPAIGNS_ALLOW_PRIVATE_WEBHOOKS allows it" in each for each in plan["warnings"])
+
+
 def test_a_plan_names_the_characters_that_cost_more(run: Run, campaign_file: Path) -> None:
     campaign_file.write_text(campaign_file.read_text().replace("message: Hi", "message: It’s time,"))
 

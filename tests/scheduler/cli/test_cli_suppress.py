@@ -67,6 +67,8 @@ def test_an_entry_of_one_kind_leaves_the_others_alone(run: Cli, planned: Planned
     ("arguments", "told"),
     [
         (["add", "12"], "the number cannot be used"),
+        (["add", "+393331234567", "call me"], "number 2 of 2 cannot be used: contains letters"),
+        (["remove", "1", "+393331234567"], "number 1 of 2 cannot be used: "),
         (["add", ANNA, "--kind", "spam"], "there is no kind spam"),
         (["import", "no.csv"], "no.csv: "),
         (["review", "7", "--keep"], "no reply 7 waits to be read"),
