@@ -19,6 +19,7 @@ PRELOADED: Final = (
     "scheduler.cli.output",
     "scheduler.cli.reading",
     "scheduler.processes.rehearsal",
+    "scheduler.report.rows",
     "scheduler.report.summary",
     "scheduler.processes.running",
     "worker.store.migrate",
