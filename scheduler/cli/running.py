@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scheduler.cli.output import print_groups, print_json, print_run, warn
+from scheduler.exits import Exit
+
 if TYPE_CHECKING:
     from scheduler.processes.completing import Outcome
     from worker.settings import Settings
@@ -61,6 +64,8 @@ def run(
             files, settings, sandbox=gateway, told=lambda line: console.print(line, highlight=False), shown=live.show
         )
     _report(outcome, as_json=json)
+    if outcome.exit_code == Exit.INTERRUPTED:
+        warn("interrupted: nothing more is sent by this command; run it again, and it goes on where it was")
     raise typer.Exit(outcome.exit_code)
 
 
@@ -130,7 +135,6 @@ def _service_settings(as_json: bool) -> "Settings":
 
 
 def _report(outcome: "Outcome", *, as_json: bool) -> None:
-    from scheduler.cli.output import print_groups, print_json, print_run
     from scheduler.report.summary import run_summary
 
     if outcome.reason:

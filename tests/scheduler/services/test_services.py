@@ -216,6 +216,7 @@ def test_ctrl_c_ends_a_run_with_130_and_nothing_in_doubt(environment: dict[str, 
 
     recipients = json.loads(output)["recipients"]
     assert run.returncode == 130
+    assert "run it again, and it goes on where it was" in (tmp_path / "run.log").read_text()
     assert "in_doubt" not in recipients
     assert recipients["pending"] > 0
     assert recipients["audience"] == PEOPLE
