@@ -89,6 +89,8 @@ class JobQueue:
             self._worker = None
             gc.unfreeze()
         self._broker.close()
+        if isinstance(self._broker, RedisBroker):
+            self._broker.client.close()  # Dramatiq leaves its connections to the garbage collector
 
 
 def in_process_queue(send_batch: Callable[[int], object]) -> JobQueue:
