@@ -61,8 +61,8 @@ TICKS: Final[Mapping[Tick, float]] = {
 FOR_WORK: Final = frozenset({drain, finish})
 """What has nothing to do while no run sends, or waits for what it sent."""
 
-FOR_LATER: Final = frozenset({finish, notices, replies})
-"""What can wait some seconds where many runs begin together."""
+FOR_LATER: Final = frozenset({finish, notices})
+"""What can wait some seconds where many runs begin together. Not replies: one of them may be STOP."""
 
 IDLE_SECONDS: Final = 0.3
 """How often it is asked whether anything is to be sent while nothing is: asking cost a third of an idle service. What

@@ -23,7 +23,8 @@ The tick comes every 0.4 s and took 0.2 s for 100 runs; after that their first r
 MANY: Final = 10
 REST_SECONDS: Final = 2.0
 """How long what can wait does so after the moment of so many runs that start together: with 100 of them status texts,
-notices and replies took half of the scheduler's processor time, just when their first requests needed it."""
+notices and replies took half of the scheduler's processor time, just when their first requests needed it. Replies are
+read all the same: one of them may be STOP."""
 
 
 def start(runtime: Runtime, now: datetime) -> dict[str, int]:
