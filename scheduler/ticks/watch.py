@@ -23,13 +23,16 @@ def watch(runtime: Runtime, now: datetime) -> dict[str, int]:
         settle = timedelta(seconds=runtime.settings.settle_seconds)
         seen = read_request(runtime, missed, missed.send_by + settle + MARGIN)
         with runtime.store.read() as session:
+            # Asked after the look, and before who has which message: a request that these people are in meanwhile,
+            # again or by a `resend`, may have stored what the look showed, and nobody has these messages yet.
+            is_unclear = doubts.is_somebody_in_doubt(session, missed)
             people = doubts.people_of_batch(session, missed)
             attributed = doubts.attributed_ids(session, runtime.account_id, seen.messages)
         candidates = [Candidate(m.id, m.number, m.text, m.group_id) for m in seen.messages.values()]
         found = match(people, candidates, attributed=attributed)
         with runtime.store.write("watch") as session:
             doubts.schedule_watch(session, missed, now=now, settle=settle)
-            if found.found:
+            if found.found and not is_unclear:
                 late += 1
                 doubts.end_watch(session, missed)
                 alarm(session, missed, "late_acceptance", LATE, now)

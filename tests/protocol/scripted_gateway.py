@@ -102,7 +102,7 @@ class ScriptedGateway(httpx.BaseTransport):
     """Takes the network's place below the client.
 
     `script` is used up by sends, one entry each; then everything is `usual`. `largest` people fit into one request, and
-    one with a number of `poison` is refused.
+    one with a number of `poison` is refused. `before_read` happens once, when the next read has arrived.
     Messages become visible to reads `lag` after they were stored. `group_for` names the group of a request.
     """
 
@@ -112,6 +112,7 @@ class ScriptedGateway(httpx.BaseTransport):
     largest: int = 1_000
     lag: timedelta = timedelta(0)
     reads: Reads = Reads.TRUE
+    before_read: Callable[[], object] | None = None
     has_groups: bool = True
     compares_schedule: bool = False  # the windows of reads, where a message has one
     newest_only: int | None = None  # the most messages that a read shows
@@ -247,6 +248,9 @@ class ScriptedGateway(httpx.BaseTransport):
     def _read(self, form: dict[str, str]) -> httpx.Response:
         if not self.key_works:
             return refusal(401, "This API key is invalid")
+        if (meanwhile := self.before_read) is not None:
+            self.before_read = None
+            meanwhile()
         if self.reads is Reads.FAILING:
             return refusal(500, "Cannot connect to the database")
         visible = [m for m in self.stored if m.at + self.lag <= self.clock.now()]

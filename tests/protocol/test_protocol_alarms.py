@@ -9,6 +9,7 @@ import pytest
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from scheduler.recover import RecoveryFailed, recover
 from scheduler.ticks.reconcile import REFUSALS_AT_LEAST
+from scheduler.ticks.watch import watch
 from tests.protocol.bench import SETTLE, SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Reads
 from worker.durability import require_durable
@@ -47,6 +48,47 @@ def test_nothing_is_raised_where_nothing_turns_up(known: Bench) -> None:
 
     assert "late_acceptance" not in known.events()
     assert known.paused_because() == ""
+
+
+def test_what_is_sent_again_while_it_is_looked_for_is_no_alarm(known: Bench) -> None:
+    # given a request that was taken for lost, whose people come next
+    known.gateway.script.append(LOST)
+    run_id = known.campaign(3)
+    known.until(lambda: known.states(run_id) == {RecipientState.IN_DOUBT: 3})
+    known.until(lambda: known.states(run_id) == {RecipientState.PENDING: 3})
+    known.clock.advance((known.batches(run_id)[0].not_before - known.clock.now()).total_seconds())
+
+    # when they are sent to while the gateway is asked once more, and the reply is lost
+    known.gateway.script.append(STORED)
+    known.gateway.before_read = known.send
+    watched = watch(known.runtime, known.clock.now() + timedelta(hours=1))
+
+    # then their texts are not taken for those of the first request
+    assert watched == {"watched": 1, "late": 0}
+    known.finish(run_id)
+    assert exactly_once(known, 1, run_id)
+    assert known.paused_because() == ""
+
+
+def test_the_texts_of_a_resend_in_doubt_are_no_alarm(known: Bench) -> None:
+    # given a request that was taken for lost; sent again, its texts failed on the phone
+    known.gateway.script.append(LOST)
+    run_id = known.campaign(3)
+    known.until(lambda: len(known.gateway.copies()) >= 3)
+    for message in known.gateway.stored[-3:]:
+        message.status, message.result_code = "Failed", 4
+    known.until(lambda: known.run(run_id).finished_at is not None)
+    assert known.states(run_id) == {RecipientState.FAILED: 3}
+
+    # when the reply to a `resend` is lost, and it is looked for the first request before that is cleared up
+    known.gateway.script.append(STORED)
+    again = known.resend(run_id)
+    known.send()
+    assert known.states(again) == {RecipientState.IN_DOUBT: 3}
+    watched = watch(known.runtime, known.clock.now() + timedelta(hours=1))
+
+    # then its texts are not taken for those of the first request
+    assert watched == {"watched": 1, "late": 0}
 
 
 @pytest.mark.parametrize("size", [2, 7, 16])

@@ -57,6 +57,9 @@ never have sent to all of them."""
 A_PERSON_LOOKS_EVERY: Final = 20
 """So many kills of a service's processes lie between two looks whether a campaign paused itself."""
 
+LAST_WORDS: Final = 1_000
+"""So many characters of what the last process said are told."""
+
 FOLLOW: Final = "60s"
 GAVE_UP: Final = "ended by itself"
 """What no process of a service may do."""
@@ -96,7 +99,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it. `disturbances` counts everything that was done to the processes, by kind."""
+    """What came of it. `disturbances` counts everything that was done to the processes, by kind.
+
+    `last_words`: where it did not end in time, the end of what the last process said of errors.
+    """
 
     trial: Trial
     findings: Findings
@@ -105,6 +111,7 @@ class Outcome:
     disturbances: dict[str, int]
     seconds: float
     ended_in_time: bool
+    last_words: str = ""
 
     @property
     def is_kept(self) -> bool:
@@ -289,6 +296,7 @@ def run(trial: Trial, folder: Path, *, redis: RedisServer | None = None, postgre
             audiences, has_ended, disturbances = embedded(trial, stage)
         else:
             audiences, has_ended, disturbances = fleet(trial, stage, redis)
+        last_words = "" if has_ended else stage.errors_of_last()[-LAST_WORDS:]
         findings = check(stage.evidence(audiences, ceiling=ceiling))
         return Outcome(
             trial,
@@ -298,6 +306,7 @@ def run(trial: Trial, folder: Path, *, redis: RedisServer | None = None, postgre
             dict(disturbances),
             time.monotonic() - began,
             has_ended,
+            last_words,
         )
 
 
@@ -312,7 +321,9 @@ def table(outcome: Outcome) -> str:
     }  # fmt: skip
     kinds = ", ".join(f"{name} {count}" for name, count in sorted(outcome.faults.items()))
     rows = [f"{name:>20}  {value}" for name, value in lines.items()]
-    return "\n".join([*rows, f"{'faults by kind':>20}  {kinds}", *(f"VIOLATION: {each}" for each in found.violations)])
+    violations = [f"VIOLATION: {each}" for each in found.violations]
+    said = [f"the last process said: {outcome.last_words}"] if outcome.last_words else []
+    return "\n".join([*rows, f"{'faults by kind':>20}  {kinds}", *violations, *said])
 
 
 def run_with_servers(trial: Trial, folder: Path) -> Outcome:

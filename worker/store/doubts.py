@@ -140,6 +140,13 @@ def people_of_batch(session: Session, doubt: Doubt) -> Sought:
     return Sought(doubt.id_floor, {number: (id_, text) for id_, number, text in session.exec(query)})
 
 
+def is_somebody_in_doubt(session: Session, doubt: Doubt) -> bool:
+    """Whether anybody of the attempt's batch is in doubt, here or as a recipient of another run."""
+    numbers = select(Recipient.number).where(Recipient.batch_id == doubt.batch_id)
+    query = select(Recipient.id).where(Recipient.state == RecipientState.IN_DOUBT, col(Recipient.number).in_(numbers))
+    return session.exec(query.limit(1)).first() is not None
+
+
 def sought(session: Session, doubt: Doubt) -> Sought:
     """The recipients of the attempt that are still in doubt."""
     query = select(Recipient.id, Recipient.number, Recipient.text).where(
