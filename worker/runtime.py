@@ -75,8 +75,8 @@ def gateway_key(settings: Settings, *, url: str) -> SecretStr:
     """The API key. Raises `SettingsError` when address or key are missing."""
     if not url:
         raise SettingsError(
-            "no gateway is set: set CAMPAIGNS_GATEWAY_URL and CAMPAIGNS_API_KEY (environment or .env), "
-            "or try it with --sandbox"
+            "no gateway is set: set CAMPAIGNS_GATEWAY_URL and CAMPAIGNS_API_KEY (environment or .env); "
+            "without one, `campaigns run FILE --sandbox` rehearses"
         )
     key = settings.key()
     if not key.get_secret_value():

@@ -28,6 +28,9 @@ MOST_LISTED: Final = 500
 BINS: Final = 120
 """Into how many parts the course of time is divided."""
 
+SHORT_SECONDS: Final = 600
+"""A course of time that is over within this shows the seconds at its ends."""
+
 TO_EXPLAIN: Final = frozenset(
     state.value for state in (P.FAILED, P.EXPIRED, P.HELD, P.CANCELLED, P.SKIPPED, P.INVALID, P.CAPPED)
 )
@@ -209,7 +212,8 @@ def _course(figures: _Figures, zone: ZoneInfo) -> Iterator[str]:
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in _curve(figures.tens[name], first, last, most))
         if points:
             yield f'<polyline class=k{place} points="{points}" />\n'
-    start, end = (shown_time(datetime.fromtimestamp(at, UTC), zone) for at in (first, last))
+    is_short = last - first < SHORT_SECONDS  # both ends may lie in one minute
+    start, end = (shown_time(datetime.fromtimestamp(at, UTC), zone, seconds=is_short) for at in (first, last))
     yield f"</svg>\n<p class=axis><span>{escape(start)}</span><span>{escape(end)}</span></p>\n</section>\n"
 
 

@@ -63,6 +63,8 @@ def test_the_page_shows_figures_charts_and_whom_it_did_not_reach(run: Cli, plann
         "+393331000002",
     ):  # fmt: skip
         assert words in text, words
+    # five minutes of it, with the seconds at both ends
+    assert re.search(r":00:30 \(.*:05:40 \(", text)
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(run: Cli, planned: Planned) -> None:
