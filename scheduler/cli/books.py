@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TextIO
 
 import typer
 
+from campaigns.counting import amount
 from scheduler.cli.destination import standard_output, whole_file
 from scheduler.cli.options import AsJson, RunNumber, Slug
 from scheduler.cli.output import clear_screen, print_json, say, warn
@@ -109,7 +110,7 @@ def export(
             else:
                 count = _write(store, run_ids, stream, Format.JSONL if json else form, raw=raw, with_resends=is_whole)
     if output:
-        warn(f"wrote {count:,} recipients to {output}")
+        warn(f"wrote {amount(count, 'recipient')} to {output}")
 
 
 def _write(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from campaigns.counting import amount
 from campaigns.lifecycle import RunState
 from scheduler.cli.errors import Refused
 from scheduler.cli.options import AsJson, Slug
@@ -128,7 +129,7 @@ def cancel(
         in_json = _as_json(under_way, now)
         print_json({"campaign": campaign, "run": run.id, "state": "cancelled", "unsent": unsent, "in_flight": in_json})
         return
-    say(f"{campaign} is cancelled: {unsent:,} recipients will never be sent to")
+    say(f"{campaign} is cancelled: {amount(unsent, 'recipient')} will never be sent to")
     _tell_in_flight(under_way, now)
     _tell_handed_over(handed_over, now)
 
@@ -167,8 +168,9 @@ def _handed_over(session: "Session", runs: "Sequence[RunView]") -> list[tuple[in
 def _tell_handed_over(handed_over: Sequence[tuple[int, datetime]], now: datetime) -> None:
     for texts, start in handed_over:
         if texts and start > now:
+            handed = amount(texts, "text is", "texts are")
             say(
-                f"{texts:,} texts are at the gateway already, which sends them {start:%Y-%m-%d %H:%M} UTC; "
+                f"{handed} at the gateway already, which sends them {start:%Y-%m-%d %H:%M} UTC; "
                 "only there they can be taken back"
             )
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from campaigns.counting import amount
 from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState
 from campaigns.timing.appointments import slot_of
@@ -68,4 +69,4 @@ def offset_words(offset: Offset, zone: ZoneInfo) -> str:
     """For people: how many texts, from when to when, and how many were missed."""
     when = f", from {local_time(offset.first, zone)} to {local_time(offset.last, zone)}" if offset.people else ""
     missed = f"; {offset.missed:,} missed" if offset.missed else ""
-    return f"{offset.label}: {offset.people:,} texts{when}{missed}"
+    return f"{offset.label}: {amount(offset.people, 'text')}{when}{missed}"

@@ -239,10 +239,11 @@ def waits_for(entry: Progress, zone: ZoneInfo) -> str:
         is_ahead = run.planned_at is not None or moment_of(run.moment) is not None
         return f"starts {local_time(run.starts_at, zone)}" if is_ahead else "is being planned"
     in_doubt = ahead.batches.get(BatchState.UNKNOWN, 0)
+    requests = amount(in_doubt, "request is", "requests are")
     if in_doubt and ahead.unread:
-        return f"{in_doubt:,} requests are in doubt, and the gateway cannot be asked: {ahead.unread.problem}"
+        return f"{requests} in doubt, and the gateway cannot be asked: {ahead.unread.problem}"
     if in_doubt:
-        return f"{in_doubt:,} requests are in doubt and looked up at the gateway"
+        return f"{requests} in doubt and looked up at the gateway"
     if run.state in {RunState.SETTLING, RunState.CANCELLED}:
         return "waits for receipts"
     if ahead.next_due_at is not None and ahead.next_reason:

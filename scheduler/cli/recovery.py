@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from campaigns.counting import amount
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -45,6 +47,7 @@ def recover(
         f"database did not know; {result.attributed:,} of their recipients, taken for unsent before, now are accepted."
     )
     if result.unknown > result.attributed:
-        typer.echo(f"{result.unknown - result.attributed:,} messages belong to nobody here; something else sent them.")
+        strangers = amount(result.unknown - result.attributed, "message belongs", "messages belong")
+        typer.echo(f"{strangers} to nobody here; something else sent them.")
     if result.was_quarantined:
         typer.echo("The quarantine is over; sending goes on when the service runs.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from campaigns.counting import amount
 from scheduler.cli.errors import Refused
 from scheduler.cli.options import AsJson
 from scheduler.cli.output import local_time, print_json, print_table, say, warn
@@ -156,7 +157,7 @@ def export(
     with whole_file(output) if output else standard_output() as stream:
         count = write_list(stream, entries, as_json=json)
     if output:
-        warn(f"wrote {count:,} numbers to {output}")
+        warn(f"wrote {amount(count, 'number')} to {output}")
 
 
 def review(

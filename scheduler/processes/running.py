@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from campaigns.clock import SystemClock
+from campaigns.counting import amount
 from campaigns.definition import Definition
 from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError, Problem
@@ -69,7 +70,8 @@ def _take_up_all(own: OwnRuns, definitions: Sequence[tuple[Path, Definition]], t
         if intake.taken is Taken.OVER:
             told(f"{run.campaign} is {run.state.value} already; nothing is sent")
         elif intake.taken is Taken.EXTENDED:
-            told(f"{run.campaign} goes on with {intake.added:,} rows that are new in its tables")
+            added = amount(intake.added, "row that is", "rows that are")
+            told(f"{run.campaign} goes on with {added} new in its tables")
         elif intake.taken is Taken.CONTINUED:
             told(f"{run.campaign} was interrupted; it goes on where it was")
         elif intake.taken is Taken.TUNED:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from campaigns.counting import amount
 from campaigns.intervals import Interval, difference, wilson
 from worker.store.variants import GroupOutcome
 
@@ -52,7 +53,7 @@ def outcome_lines(groups: Sequence[GroupOutcome]) -> Iterator[str]:
             for figure in _figures(group)
         ]
         who = "Control group" if group.is_control else f"Variant {group.variant}" if group.variant else "Sent to"
-        yield f"{who}: {group.people:,} people, of these {', '.join(parts)}"
+        yield f"{who}: {amount(group.people, 'person', 'people')}, of these {', '.join(parts)}"
 
 
 def _control(groups: Sequence[GroupOutcome]) -> GroupOutcome | None:
