@@ -28,7 +28,14 @@ def watch(runtime: Runtime, now: datetime) -> dict[str, int]:
             is_unclear = doubts.is_somebody_in_doubt(session, missed)
             people = doubts.people_of_batch(session, missed)
             attributed = doubts.attributed_ids(session, runtime.account_id, seen.messages)
-        candidates = [Candidate(m.id, m.number, m.text, m.group_id) for m in seen.messages.values()]
+            # A reply may leave out people whom the gateway has taken all the same: their messages are nobody's, and in
+            # the group of a request that was answered, not of the lost one.
+            answered = doubts.known_groups(
+                session, runtime.account_id, {m.group_id for m in seen.messages.values() if m.group_id}
+            )
+        candidates = [
+            Candidate(m.id, m.number, m.text, m.group_id) for m in seen.messages.values() if m.group_id not in answered
+        ]
         found = match(people, candidates, attributed=attributed)
         with runtime.store.write("watch") as session:
             doubts.schedule_watch(session, missed, now=now, settle=settle)

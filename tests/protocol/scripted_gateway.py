@@ -33,6 +33,7 @@ class Answers(StrEnum):
 
     OK = "ok"
     LEFT_OUT = "left out"  # a good reply that does not name everybody
+    HIDDEN = "a good reply that does not name the first one, who has the text all the same"
     HTTP_500 = "http 500"
     CODE_500 = "code 500 in the body"
     TIMEOUT = "timeout"
@@ -216,6 +217,8 @@ class ScriptedGateway(httpx.BaseTransport):
         match answers:
             case Answers.OK | Answers.LEFT_OUT:
                 return answer({"messages": [self._shown(message) for message in stored]})
+            case Answers.HIDDEN:
+                return answer({"messages": [self._shown(message) for message in stored[1:]]})
             case Answers.HTTP_500:
                 return httpx.Response(500, text="Internal Server Error")
             case Answers.CODE_500:

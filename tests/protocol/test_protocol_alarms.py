@@ -11,7 +11,7 @@ from scheduler.recover import RecoveryFailed, recover
 from scheduler.ticks.reconcile import REFUSALS_AT_LEAST
 from scheduler.ticks.watch import watch
 from tests.protocol.bench import SETTLE, SETTLED, Bench, exactly_once
-from tests.protocol.scripted_gateway import LOST, STORED, Reads
+from tests.protocol.scripted_gateway import LOST, STORED, Answers, Reads, Send
 from worker.durability import require_durable
 from worker.marker import FileMarker
 from worker.settings import SettingsError, load_settings
@@ -67,6 +67,22 @@ def test_what_is_sent_again_while_it_is_looked_for_is_no_alarm(known: Bench) -> 
     assert watched == {"watched": 1, "late": 0}
     known.finish(run_id)
     assert exactly_once(known, 1, run_id)
+    assert known.paused_because() == ""
+
+
+def test_whom_a_later_reply_leaves_out_is_no_alarm(known: Bench) -> None:
+    # given a request that was taken for lost; sent again, the reply leaves out somebody who has the text all the same
+    known.gateway.script += [LOST, Send(Answers.HIDDEN)]
+    run_id = known.campaign(3)
+    known.finish(run_id)
+    assert known.states(run_id) == {RecipientState.DELIVERED: 2, RecipientState.FAILED: 1}
+    assert set(known.gateway.copies().values()) == {1}
+
+    # when the first request is looked for on
+    known.pass_time(timedelta(minutes=20), step=30)
+
+    # then that text is not taken for one of it
+    assert "late_acceptance" not in known.events()
     assert known.paused_because() == ""
 
 

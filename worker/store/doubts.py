@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.matching import Sought
 from campaigns.verdicts import Verdict
-from worker.store.models import Attempt, AttemptState, Batch, Recipient, Retry, Run
+from worker.store.models import Attempt, AttemptState, Batch, MessageGroup, Recipient, Retry, Run
 from worker.store.moves import move_batch
 from worker.store.tables import batches, select_columns
 
@@ -167,6 +167,20 @@ def attributed_ids(session: Session, account_id: int, gateway_ids: Collection[in
                 .where(col(Run.account_id) == account_id, col(table.gateway_id).in_(ids[start : start + 5_000]))
             )
             found.update(id_ for id_ in session.scalars(query) if id_ is not None)
+    return found
+
+
+def known_groups(session: Session, account_id: int, group_ids: Collection[str]) -> set[str]:
+    """Those of the groups that the gateway named for a request of this account."""
+    found: set[str] = set()
+    ids = sorted(group_ids)
+    for start in range(0, len(ids), 5_000):
+        query = (
+            select(MessageGroup.group_id)
+            .join(Run, col(Run.id) == col(MessageGroup.run_id))
+            .where(Run.account_id == account_id, col(MessageGroup.group_id).in_(ids[start : start + 5_000]))
+        )
+        found.update(session.exec(query))
     return found
 
 
