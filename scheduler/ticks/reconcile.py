@@ -1,11 +1,10 @@
 """Looking up requests whose outcome is not known, and deciding what became of them."""
 
-import math
 import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, Final
+from typing import Any
 
 from sqlmodel import Session
 
@@ -14,6 +13,7 @@ from campaigns.decisions import Decision, Ending, Retry, decide, decide_list
 from campaigns.definition import OnUnknown
 from campaigns.matching import Candidate, Match, Sought, is_similar, match
 from campaigns.verdicts import LookUp, Verdict, next_look, verdict
+from scheduler.ticks.asking import reason_to_ask
 from scheduler.ticks.looks import MARGIN, Seen, read_known, read_request, shows_neighbours
 from worker.gateway import DeviceRefused
 from worker.gateway.results import Message
@@ -23,10 +23,6 @@ from worker.runtime import Runtime
 from worker.store import accounts, doubts, notices, outcomes, receipts, runs, sending, witnesses
 from worker.store.doubts import Doubt
 from worker.store.events import record_event
-
-REFUSED_SHARE: Final = 0.02
-REFUSALS_AT_LEAST: Final = 10
-"""A run pauses itself at every further so large a share, or number, of its audience that the gateway refused."""
 
 _rng = Random()  # noqa: S311 - jitter, not a secret
 
@@ -175,7 +171,7 @@ def _carry_out(runtime: Runtime, session: Session, doubt: Doubt, decision: Decis
     outcomes.record_accepted(session, _intent(doubt), placed, now=now, first_poll_at=first_poll_at, retry_at=retry_at)
     if decision.split:
         outcomes.split_batch(session, doubt.batch_id, until=retry_at, reason=decision.reason)
-    pause_run = decision.pause_run or too_many_refusals(session, doubt.run_id, len(decision.fail))
+    pause_run = decision.pause_run or reason_to_ask(session, doubt, decision)
     if pause_run and runs.pause_run(session, doubt.run_id, pause_run, now=now):
         get_logger().warning("run.paused", run=doubt.run_id, reason=pause_run)
     if decision.pause_account:
@@ -209,17 +205,6 @@ def _intent(doubt: Doubt) -> sending.Intent:
 
 def _placed(recipient_id: int, message: Message) -> outcomes.Placed:
     return outcomes.Placed(recipient_id, message.id, message.group_id, message.device, message.sim)
-
-
-def too_many_refusals(session: Session, run_id: int, refused_now: int) -> str:
-    """Why the run should stop and ask: a further 2 % of its audience, at least 10 people, were refused; else ""."""
-    if not refused_now:
-        return ""
-    failed, audience = doubts.refused(session, run_id)
-    step = max(REFUSALS_AT_LEAST, math.ceil(audience * REFUSED_SHARE))
-    if failed // step == (failed - refused_now) // step:
-        return ""
-    return f"the gateway refused {failed:,} of {audience:,} recipients; look at the reasons, then resume"
 
 
 def alarm(session: Session, doubt: Doubt, name: str, reason: str, now: datetime) -> None:

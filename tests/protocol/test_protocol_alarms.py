@@ -8,10 +8,10 @@ import pytest
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from scheduler.recover import RecoveryFailed, recover
-from scheduler.ticks.reconcile import REFUSALS_AT_LEAST
+from scheduler.ticks.asking import FAILURES_IN_A_ROW, REFUSALS_AT_LEAST
 from scheduler.ticks.watch import watch
 from tests.protocol.bench import SETTLE, SETTLED, Bench, exactly_once
-from tests.protocol.scripted_gateway import LOST, STORED, Answers, Reads, Send
+from tests.protocol.scripted_gateway import LOST, STORED, Answers, Reads, Send, Stores
 from worker.durability import require_durable
 from worker.marker import FileMarker
 from worker.settings import SettingsError, load_settings
@@ -136,6 +136,51 @@ def test_a_campaign_that_is_refused_too_often_pauses_itself(known: Bench) -> Non
     assert "refused 10 of 20" in run.reason
     # who was in doubt at that moment is still looked up
     assert REFUSALS_AT_LEAST <= known.states(run_id)[RecipientState.FAILED] < REFUSALS_AT_LEAST + DOUBTS_PER_ACCOUNT
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (Answers.CODE_500, "=account or =refused; then resume"),
+        (Answers.HTTP_500, "it answered with HTTP 500; see what is wrong with the gateway, then resume"),
+    ],
+)
+def test_a_campaign_whose_requests_all_fail_without_a_known_reason_pauses_itself(
+    known: Bench, answer: Answers, told: str
+) -> None:
+    # given a gateway that refuses everything, with words that nobody declared, or none
+    known.gateway.usual = Send(answer, Stores.NONE)
+    before = len(known.gateway.sends)
+    run_id = known.campaign(60, per_request=2)
+
+    # when that is proven of a few requests
+    known.until(lambda: known.run(run_id).state is RunState.PAUSED)
+    known.pass_time(SETTLED)
+
+    # then the others wait for a person, instead of being tried and held one after another
+    reason = known.run(run_id).reason
+    assert reason.startswith(f"the last {FAILURES_IN_A_ROW} requests failed, and the gateway has nothing of them")
+    assert reason.endswith(told)
+    assert RecipientState.HELD not in known.states(run_id)
+    assert len(known.gateway.sends) - before <= FAILURES_IN_A_ROW + DOUBTS_PER_ACCOUNT
+
+    # and once it takes texts again they all go
+    known.gateway.usual = Send()
+    known.resume(run_id)
+    known.finish(run_id)
+    assert exactly_once(known, 1, run_id)
+    assert known.states(run_id) == {RecipientState.DELIVERED: 60}
+
+
+def test_a_request_that_fails_now_and_then_pauses_nothing(known: Bench) -> None:
+    failing = Send(Answers.CODE_500, Stores.NONE)
+    known.gateway.script.extend([*[failing] * (FAILURES_IN_A_ROW - 1), Send()] * 3)
+    run_id = known.campaign(40, per_request=2)
+
+    known.finish(run_id)
+
+    assert known.states(run_id) == {RecipientState.DELIVERED: 40}
+    assert exactly_once(known, 1, run_id)
 
 
 def forget(bench: Bench, run_id: int) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -242,6 +243,20 @@ def rounds(session: Session, batch_id: int) -> int:
         .where(Attempt.batch_id == batch_id, Attempt.outcome == Verdict.MISSED.value)
     )
     return session.exec(missed).one() - 1
+
+
+def missed_in_a_row(session: Session, run_id: int, classes: Collection[str], *, most: int = 100) -> int:
+    """How many of a run's decided requests, the last ones in a row, failed as one of these classes with nothing stored."""
+    query = (
+        select(Attempt.outcome, Attempt.evidence)
+        .where(Attempt.run_id == run_id, Attempt.state == AttemptState.CLOSED)
+        .order_by(col(Attempt.id).desc())
+        .limit(most)
+    )
+    missed = (
+        outcome == Verdict.MISSED and evidence.get("class") in classes for outcome, evidence in session.exec(query)
+    )
+    return sum(1 for _ in takewhile(bool, missed))
 
 
 def refused(session: Session, run_id: int) -> tuple[int, int]:
