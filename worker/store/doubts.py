@@ -246,7 +246,7 @@ def rounds(session: Session, batch_id: int) -> int:
 
 
 def missed_in_a_row(session: Session, run_id: int, classes: Collection[str], *, most: int = 100) -> int:
-    """How many of a run's decided requests, the last ones in a row, failed as one of these classes with nothing stored."""
+    """How many of a run's decided requests, the last in a row, failed as one of these classes with nothing stored."""
     query = (
         select(Attempt.outcome, Attempt.evidence)
         .where(Attempt.run_id == run_id, Attempt.state == AttemptState.CLOSED)
