@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Where an image forbids bytecode, six processes would each rewrite every assert anew, and every start would compile.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help setup demo test check bench prove lock clean
 
 help:           ## what can be done here

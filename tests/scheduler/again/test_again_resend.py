@@ -179,7 +179,7 @@ def test_the_report_in_the_inbox_has_everybody_once(
     after = messages(report)
     assert len(before) == len(after) == 17
     assert {number for number, message in after.items() if message != before[number]} == set(NO_SERVICE)
-    assert "(completed): 6 failed" in (inbox / "sale.status.txt").read_text(encoding="utf-8")
+    wait_until(lambda: "(completed): 6 failed" in (inbox / "sale.status.txt").read_text(encoding="utf-8"))
 
 
 def messages(report: Path) -> dict[str, str]:

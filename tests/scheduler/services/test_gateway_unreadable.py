@@ -94,7 +94,7 @@ def test_a_run_that_cannot_look_up_ends_and_goes_on_once_it_is_told_what_the_ans
     assert ended.code == 4
     assert "cannot be asked what became of spring-sale's requests in doubt: The gateway answers with" in ended.stderr
     status = product(tmp_path, office).run("status", "spring-sale").stdout
-    assert "one request is in doubt, and the gateway cannot be asked: The gateway answers with" in status
+    assert "1 request is in doubt, and the gateway cannot be asked: The gateway answers with" in status
 
     # when what `doctor` proposes is set
     examined = product(tmp_path, office).run("doctor")
