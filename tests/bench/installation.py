@@ -1,6 +1,5 @@
 """The product on real servers as its users run it: processes of its command line, an inbox, a gateway with a ledger."""
 
-import json
 import os
 import tempfile
 import time
@@ -20,6 +19,7 @@ from tests.bench.samples import FIRST_NUMBER, write_campaign
 from tests.bench.windows import Stamp
 from tests.prove.product import Product
 from tests.prove.stage import KEY, TIED, Process, kill, wait_until
+from tests.support.json_lines import whole_lines
 from tests.support.servers import PostgresServer, RedisServer
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.process import PrivateSandbox
@@ -184,9 +184,8 @@ class Installation:
         with psycopg.connect(self.database_url.replace("+psycopg", ""), autocommit=True) as connection:
             return connection.execute(query.encode()).fetchall()
 
-    def _entries(self) -> Iterator[dict[str, Any]]:
-        for line in self.ledger.read_bytes().splitlines():
-            yield json.loads(line)
+    def _entries(self) -> list[dict[str, Any]]:
+        return whole_lines(self.ledger)
 
     def _campaign_of(self, number: str) -> str:
         return self._campaigns[bisect_right(self._firsts, int(number.removeprefix("+39")) - FIRST_NUMBER) - 1]

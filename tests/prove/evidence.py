@@ -2,12 +2,13 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from tests.support.json_lines import whole_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,7 @@ def read_ledger(path: Path) -> tuple[Stored, ...]:
     """What a sandbox stored; inbound messages and a last line that was cut are left out. No file: nothing."""
     if not path.exists():
         return ()
-    lines = path.read_bytes().split(b"\n")[:-1]
-    return stored_from(json.loads(line) for line in lines)
+    return stored_from(whole_lines(path))
 
 
 def stored_from(entries: Iterable[Mapping[str, Any]]) -> tuple[Stored, ...]:

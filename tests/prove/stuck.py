@@ -5,7 +5,6 @@ Redis and PostgreSQL. The product runs in processes of its own; which phone took
 """
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ import sqlalchemy as sa
 from tests.prove.checker import Findings, check
 from tests.prove.product import Audience, write_campaign
 from tests.prove.stage import KEY, Backing, Stage, backed, wait_until
+from tests.support.json_lines import whole_lines
 from worker.store.engine import Store
 from worker.store.models import StuckDevice
 
@@ -116,7 +116,7 @@ def _is_stuck(store: Store) -> bool:
 
 
 def _ledger(stage: Stage) -> list[Any]:
-    return [json.loads(line) for line in stage.ledger.read_text(encoding="utf-8").splitlines()]
+    return whole_lines(stage.ledger)
 
 
 def _await(is_so: Callable[[], bool], seconds: float, complaint: str) -> None:

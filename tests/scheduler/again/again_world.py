@@ -1,6 +1,5 @@
 """Processes beside the one that tests, and what the sandbox's ledger says about them."""
 
-import json
 import os
 import signal
 import subprocess
@@ -10,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+
+from tests.support.json_lines import whole_lines
 
 ROOT: Final = Path(__file__).parents[3]
 COMMAND: Final = (sys.executable, "-c", "from scheduler.cli import main; main()")
@@ -65,11 +66,9 @@ class Service:
 
 def sent(folder: Path) -> Counter[str]:
     """How often the gateway took a text for each number."""
-    lines = (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
-    return Counter(json.loads(line)["number"] for line in lines)
+    return Counter(line["number"] for line in whole_lines(folder / "ledger.jsonl"))
 
 
 def texts(folder: Path) -> list[str]:
     """Every text that the gateway took."""
-    lines = (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["message"] for line in lines]
+    return [line["message"] for line in whole_lines(folder / "ledger.jsonl")]

@@ -15,6 +15,7 @@ from typer.testing import Result
 
 from campaigns.lifecycle import RecipientState
 from tests.scheduler.again.again_world import Service, sent, start, wait_until
+from tests.support.json_lines import whole_lines
 from worker.store.engine import Store
 from worker.store.models import Recipient
 
@@ -77,7 +78,7 @@ def test_only_who_is_proven_not_to_have_it_gets_it_again_with_the_same_text(
     told = json.loads(result.stdout)
     assert (result.exit_code, told["recipients"]) == (3, {"audience": 6, "failed": 6})
     assert copies(folder) == {1: {*FINE, *UNCLEAR}, 2: set(NO_SERVICE)}
-    lines = [json.loads(line) for line in (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = whole_lines(folder / "ledger.jsonl")
     assert set(Counter((line["number"], line["message"]) for line in lines).values()) == {1, 2}
     # and the campaign still shows everybody once
     status = json.loads(cli("status", "spring-sale", "--json").stdout)

@@ -17,6 +17,7 @@ from typer.testing import Result
 
 from scheduler.processes.leader import leader_lock
 from tests.prove.product import Ended, Product, summary_of, write_campaign
+from tests.support.json_lines import whole_lines
 from worker.marker import REDIS_KEY, FileMarker, RedisMarker, beside
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
@@ -98,8 +99,7 @@ def _sends(url: str) -> bool:
 
 def sent(folder: Path) -> Counter[str]:
     """How often each number was accepted by the gateway."""
-    lines = (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
-    return Counter(json.loads(line)["number"] for line in lines)
+    return Counter(line["number"] for line in whole_lines(folder / "ledger.jsonl"))
 
 
 def test_campaigns_in_flight_are_finished_in_the_new_database(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.json_lines import whole_lines
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.process import PrivateSandbox
 
@@ -111,8 +112,7 @@ def wait_until(what: Callable[[], object], *, seconds: float = 60) -> None:
 
 def ledger_counts(folder: Path) -> Counter[str]:
     """How often each number was accepted by the gateway."""
-    lines = (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
-    return Counter(json.loads(line)["number"] for line in lines)
+    return Counter(line["number"] for line in whole_lines(folder / "ledger.jsonl"))
 
 
 def states_by_number(report: Path) -> Counter[tuple[str, str]]:
