@@ -1,7 +1,8 @@
 """Everything real that the product works with, made in one place."""
 
+from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
@@ -50,6 +51,7 @@ class Runtime:
         default_factory=dict
     )  # run id -> until when its first requests are queued ahead
     resting: dict[tuple[str, str], datetime] = field(default_factory=dict)  # where notices go, and not before when
+    dates_after: deque[timedelta] = field(default_factory=lambda: deque(maxlen=500))  # the gateway's, after our own
     next_stuck_look: list[float] = field(default_factory=lambda: [0.0])  # when phones may be looked at again
     turns: Turns = field(default_factory=Turns)  # who got how much: what keeps shares fair from tick to tick
 

@@ -1,8 +1,9 @@
 """Reading receipts until every message has its end, with as few reads as it takes.
 
-A group costs one read. When many groups are due, reading by status over slices of time is cheaper: three reads a
-slice, however many groups lie in it. What a gateway did not show in its group (it may have tried again under another)
-is looked up by id. Completeness is judged by our own list of IDs, never by the reply.
+A group costs one read. When many groups are due, reading by status over slices of time may be cheaper: three reads a
+slice, however many groups lie in it, but with everything else that was sent since the oldest of them. What a gateway
+did not show in its group (it may have tried again under another) is looked up by id. Completeness is judged by our own
+list of IDs, never by the reply.
 """
 
 import math
@@ -30,6 +31,9 @@ PROBES: Final = 10
 MESSAGES_PER_SLICE: Final = 5_000
 """How many messages one read by status should bring at most: a reply of some megabytes."""
 
+MESSAGES_PER_READ: Final = 100
+"""To bring and store so many messages costs about as much as one more read: 5 ms beside 50 us each (measured)."""
+
 STRAGGLERS_PER_GROUP: Final = 10
 """How many messages that left their group are looked up by id at each poll of it."""
 
@@ -37,7 +41,13 @@ ENDS: Final = (MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED
 """The statuses worth sweeping for, in the order of a message's life."""
 
 CLOCK_MARGIN: Final = timedelta(minutes=10)
-"""How far the gateway's clock may be away from ours."""
+"""How far the gateway's clock may be away from ours, as long as too few of its dates were seen."""
+
+DATE_MARGIN: Final = timedelta(minutes=1)
+"""How much further back than the dates that were seen."""
+
+DATES_TO_TRUST: Final = 50
+"""So many dates have to be seen first."""
 
 
 def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
@@ -48,10 +58,9 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
         )
     if not due:
         return {"groups": 0, "moved": 0, "reads": 0}
-    slices = _slices(due, now)
     reads: Counter[int] = Counter()  # by run
     moved = 0
-    if len(slices) * len(ENDS) < len(due):
+    if slices := _slices_worth_reading(runtime, due, now):
         moved = _sweep(runtime, due, slices, reads)
     if not moved:
         # Too few groups for a sweep; or it moved nobody: it came too early, or this gateway's windows do not show what
@@ -76,6 +85,7 @@ def _poll(runtime: Runtime, group: Group, reads: Counter[int]) -> int:
     except GatewayError as error:
         get_logger().warning("receipts.read_failed", problem=str(error))
         return 0
+    runtime.dates_after.extend(m.sent_at - group.accepted_at for m in messages if m.sent_at is not None)
     shown = {message.id for message in messages}
     with runtime.store.read() as session:
         waiting = [id_ for _, id_ in receipts.open_ids(session, group.run_id, [group.group_id])]
@@ -111,13 +121,31 @@ def _sweep(
     return moved
 
 
-def _slices(due: Sequence[Group], now: datetime) -> list[tuple[datetime, datetime]]:
-    """Equal slices of the time in which the due messages were sent, so that each holds some thousands of them."""
-    start = min(group.accepted_at for group in due) - CLOCK_MARGIN
+def _slices_worth_reading(runtime: Runtime, due: Sequence[Group], now: datetime) -> list[tuple[datetime, datetime]]:
+    """Equal slices of the time in which the due messages were sent; empty where reading group by group costs less.
+
+    A slice shows what else was sent then, too: at 200 texts a second those of ten minutes are 120,000, each time.
+    """
+    if len(due) <= len(ENDS):
+        return []
+    start = min(group.accepted_at for group in due) - _margin(runtime)
     end = now + CLOCK_MARGIN
-    count = max(1, math.ceil(sum(group.messages for group in due) / MESSAGES_PER_SLICE))
+    wanted = sum(group.messages for group in due)
+    with runtime.store.read() as session:
+        shown = max(wanted, receipts.messages_since(session, runtime.account_id, start))
+    count = math.ceil(shown / MESSAGES_PER_SLICE)
+    if count * len(ENDS) + shown / MESSAGES_PER_READ >= len(due) + wanted / MESSAGES_PER_READ:
+        return []
     length = (end - start) / count
     return [(start + length * index, start + length * (index + 1)) for index in range(count)]
+
+
+def _margin(runtime: Runtime) -> timedelta:
+    """How long before we knew of a message the gateway may have dated it."""
+    seen = runtime.dates_after
+    if len(seen) < DATES_TO_TRUST:
+        return CLOCK_MARGIN
+    return min(CLOCK_MARGIN, max(timedelta(0), -min(seen)) + DATE_MARGIN)
 
 
 def _next_polls(runtime: Runtime, due: Sequence[Group], now: datetime) -> list[tuple[Group, datetime | None]]:

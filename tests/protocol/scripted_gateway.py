@@ -115,6 +115,7 @@ class ScriptedGateway(httpx.BaseTransport):
     reads: Reads = Reads.TRUE
     before_read: Callable[[], object] | None = None
     has_groups: bool = True
+    behind: timedelta = timedelta(0)  # its own clock: dates and windows
     compares_schedule: bool = False  # the windows of reads, where a message has one
     newest_only: int | None = None  # the most messages that a read shows
     has_windows: bool = True  # False: reads by status and time show nothing, for they compare something else
@@ -268,7 +269,7 @@ class ScriptedGateway(httpx.BaseTransport):
         return {
             "ID": str(message.id), "number": message.number, "message": message.text,
             "deviceID": message.device, "simSlot": "0", "status": message.status,
-            "sentDate": message.at.isoformat(), "deliveredDate": None, "groupID": message.group,
+            "sentDate": (message.at - self.behind).isoformat(), "deliveredDate": None, "groupID": message.group,
             "retries": message.retries, "resultCode": message.result_code,
         }  # fmt: skip
 
@@ -278,5 +279,5 @@ class ScriptedGateway(httpx.BaseTransport):
         if "groupId" in form:
             return message.group == form["groupId"]
         start, end = int(form["startTimestamp"]), int(form["endTimestamp"])
-        date = message.scheduled or message.at if self.compares_schedule else message.at
+        date = (message.scheduled or message.at if self.compares_schedule else message.at) - self.behind
         return message.status == form["status"] and start <= date.timestamp() <= end

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from campaigns.lifecycle import RecipientState, RunState
+from scheduler.ticks.follow import DATE_MARGIN
 from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import Reads
 
@@ -37,6 +38,68 @@ def test_many_groups_are_read_by_status(bench: Bench) -> None:
 
     assert bench.states(run_id) == {RecipientState.DELIVERED: 30}
     assert (reads_by(bench, "groupId"), reads_by(bench, "status")) == (0, 3)
+
+
+def test_groups_are_read_one_by_one_where_the_time_around_them_holds_far_more(bench: Bench) -> None:
+    # given 800 messages of the last minutes that have their end
+    before = bench.campaign(800, per_request=400)
+    bench.send()
+    bench.gateway.set_all("Delivered")
+    bench.pass_time(10)
+    assert bench.states(before) == {RecipientState.DELIVERED: 800}
+    bench.gateway.asked.clear()
+
+    # when eight more are due, which three reads by status would show with all the others
+    bench.campaign(8, name="next", first=1_000, per_request=1)
+    bench.send()
+    bench.gateway.set_all("Delivered")
+    bench.pass_time(10)
+
+    # then they are read alone
+    assert (reads_by(bench, "groupId"), reads_by(bench, "status")) == (8, 0)
+
+
+def test_how_far_back_a_read_goes_is_learned_from_the_dates_that_were_seen(bench: Bench) -> None:
+    # given the same, and five minutes without a text
+    bench.campaign(800, per_request=400)
+    bench.send()
+    bench.gateway.set_all("Delivered")
+    bench.pass_time(10)
+    bench.clock.advance(300)
+    bench.gateway.asked.clear()
+
+    # when eight more are due
+    sent_at = bench.clock.now()
+    bench.campaign(8, name="next", first=1_000, per_request=1)
+    bench.send()
+    bench.gateway.set_all("Delivered")
+    bench.pass_time(10)
+
+    # then three reads are enough, for the gateway's dates are known not to be minutes before ours
+    assert (reads_by(bench, "groupId"), reads_by(bench, "status")) == (0, 3)
+    begins = {int(form["startTimestamp"]) for form in bench.gateway.asked if "status" in form}
+    assert begins == {int((sent_at - DATE_MARGIN).timestamp())}
+
+
+def test_dates_that_lie_before_ours_let_reads_begin_as_much_earlier(bench: Bench) -> None:
+    # given a gateway whose clock is four minutes behind
+    bench.gateway.behind = timedelta(minutes=4)
+    first = bench.campaign(150, per_request=50)
+    bench.send()
+    bench.gateway.set_all("Delivered")
+    bench.pass_time(10)
+    bench.gateway.asked.clear()
+
+    # when many groups are due
+    second = bench.campaign(30, name="next", first=1_000, per_request=1)
+    bench.send()
+    bench.gateway.set_all("Delivered")
+    bench.pass_time(10)
+
+    # then reads by status show them
+    assert (reads_by(bench, "groupId"), reads_by(bench, "status")) == (0, 3)
+    assert bench.states(first) == {RecipientState.DELIVERED: 150}
+    assert bench.states(second) == {RecipientState.DELIVERED: 30}
 
 
 def test_a_gateway_whose_windows_show_nothing_is_read_by_group(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """The three documented services and the sandbox's own inbound call: from form fields to the `data` of a reply."""
 
 import json
+from collections.abc import Iterable
 from typing import Final
 
 from worker.sandbox.errors import ApiError, invalid_request
@@ -8,7 +9,7 @@ from worker.sandbox.exchange import ChangeShown, ChangeTexts, Request, RequestKi
 from worker.sandbox.forms import is_true, timestamp, whole_number
 from worker.sandbox.messages import LAST_SECOND, Query, StoredMessage
 from worker.sandbox.options import Profile
-from worker.sandbox.replies import contact_row, message_rows
+from worker.sandbox.replies import Row, contact_row, message_rows
 from worker.sandbox.state import SandboxState
 from worker.sandbox.targets import Target, parse_targets
 
@@ -37,7 +38,7 @@ class Services:
         if request.kind is RequestKind.SEND:
             return self._send(request, now, texts)
         if request.kind is RequestKind.READ:
-            return self._read(request.fields, now, shown)
+            return {"messages": self.rows(self.found(request.fields, now, shown), now)}
         if request.kind is RequestKind.CONTACTS:
             return self._change_contacts(request.fields)
         return {"credits": self._state.credits}
@@ -53,7 +54,7 @@ class Services:
             now=now,
             request=request.number,
         )
-        return {"messages": message_rows(messages, self._profile, now)}
+        return {"messages": self.rows(messages, now)}
 
     def _targets(self, fields: Fields) -> tuple[Target, ...]:
         return parse_targets(fields.get("devices", ""), fields.get("option", ""))
@@ -68,7 +69,7 @@ class Services:
             raise ApiError(500, "There are no subscribed contacts in this contacts list.")
         return [(contact.number, fields["message"]) for contact in contacts]
 
-    def _read(self, fields: Fields, now: float, shown: ChangeShown) -> Data:
+    def found(self, fields: Fields, now: float, shown: ChangeShown = all_found) -> list[StoredMessage]:
         """`read-messages.php`: all filters combine; unknown fields, also `groupID` with a capital D, are ignored."""
         start = timestamp(fields, "startTimestamp")
         end = timestamp(fields, "endTimestamp")
@@ -84,7 +85,11 @@ class Services:
         messages = shown(self._state.messages.find(query, now))
         if not messages and self._profile is Profile.STRINGS:
             raise ApiError(404, "No messages found.")
-        return {"messages": message_rows(messages, self._profile, now)}
+        return messages
+
+    def rows(self, messages: Iterable[StoredMessage], now: float) -> list[Row]:
+        """What a reply says of messages."""
+        return message_rows(messages, self._profile, now)
 
     def _change_contacts(self, fields: Fields) -> Data:
         """`manage-contacts.php`: adds, subscribes again, or unsubscribes."""

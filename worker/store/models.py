@@ -276,6 +276,7 @@ class MessageGroup(SQLModel, table=True):
     __table_args__ = (
         sa.UniqueConstraint("run_id", "group_id", "batch_id"),  # several requests may have messages without a group
         sa.Index("ix_message_group_next_poll_at", "next_poll_at"),
+        sa.Index("ix_message_group_accepted_at", "accepted_at"),
     )
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)

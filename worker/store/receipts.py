@@ -70,6 +70,16 @@ def due_groups(
     return [Group(*row) for row in session.exec(query)]
 
 
+def messages_since(session: Session, account_id: int, since: datetime) -> int:
+    """How many messages the gateway has accepted since then."""
+    counted = session.exec(
+        select(sa.func.coalesce(sa.func.sum(MessageGroup.messages), 0))
+        .join(Run, col(Run.id) == col(MessageGroup.run_id))
+        .where(col(MessageGroup.accepted_at) >= since, Run.account_id == account_id)
+    ).one()
+    return int(counted)
+
+
 _own_worth = sa.case(
     *(
         (recipients.c.state == state, recipients.c.retries * RETRY_WEIGHT + rank)

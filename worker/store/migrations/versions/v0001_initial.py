@@ -371,6 +371,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("run_id", "group_id", "batch_id", name=op.f("uq_message_group_run_id_group_id_batch_id")),
     )
     with op.batch_alter_table("message_group", schema=None) as batch_op:
+        batch_op.create_index("ix_message_group_accepted_at", ["accepted_at"], unique=False)
         batch_op.create_index("ix_message_group_next_poll_at", ["next_poll_at"], unique=False)
 
     op.create_table(
@@ -561,6 +562,7 @@ def downgrade() -> None:
     op.drop_table("notice")
     with op.batch_alter_table("message_group", schema=None) as batch_op:
         batch_op.drop_index("ix_message_group_next_poll_at")
+        batch_op.drop_index("ix_message_group_accepted_at")
 
     op.drop_table("message_group")
     op.drop_table("inbox_file")
