@@ -31,6 +31,14 @@ def _logs_as_at_first() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests of a module that share something stay in one process: six of them would each make it, for a test or two."""
+    if isinstance(item, pytest.Function):
+        shared = (definitions[-1] for definitions in item._fixtureinfo.name2fixturedefs.values())
+        if any(definition.scope == "module" for definition in shared):
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()

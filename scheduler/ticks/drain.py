@@ -123,7 +123,7 @@ def _choose(
         shared.count(demand, rate, lanes)
         if demand.has_due:
             own = _room(rate, OWN_SECONDS)
-            own.used = demand.queued_segments + demand.asleep_segments
+            own.used = _under_way(demand, own) + demand.asleep_segments
             most[demand.run_id] = _most_segments(runtime, ceilings, definition, rate)
             waiting.append((demand, definition, own, lanes))
     free = MOST_QUEUED - sum(demand.queued_batches for demand in demands)
@@ -220,8 +220,13 @@ class _Shared:
         for room in (self.account, *lanes):
             # Who is slower than that by itself sleeps for its own limit, and keeps nobody from the others' slots.
             is_slower = rate is not None and rate.per_second * SHARED_SECONDS < room.size
-            used = demand.queued_segments + (0 if is_slower else demand.waking_segments)
+            used = _under_way(demand, room) + (0 if is_slower else demand.waking_segments)
             room.used += used if room is self.account else used / len(lanes)
+
+
+def _under_way(demand: Demand, room: Room) -> float:
+    """What of the queue takes up the room; what is stale does not, once over: where no worker runs it adds up."""
+    return demand.queued_segments - min(demand.stale_segments, room.size)
 
 
 def _room(rate: Rate | None, seconds: float) -> Room:

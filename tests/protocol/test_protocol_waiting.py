@@ -15,7 +15,7 @@ from scheduler.ticks.start import MANY, REST_SECONDS, START_AHEAD, start
 from tests.protocol.bench import Bench, exactly_once
 from tests.prove.stage import wait_until
 from worker.dispatch import Dispatched
-from worker.store.queue import EMPTIED_AFTER, LEAD
+from worker.store.queue import EMPTIED_AFTER, LEAD, STALE
 
 TOGETHER = 10
 AHEAD = LEAD + TOGETHER * AHEAD_A_RUN
@@ -97,6 +97,30 @@ def test_what_is_in_the_queue_is_not_queued_again_while_others_wait_there(bench:
 
     bench.queue.jobs = [first, *others]
     bench.work()
+    assert exactly_once(bench, run_id)
+
+
+def test_what_a_worker_took_with_it_keeps_the_others_from_nothing(bench: Bench) -> None:
+    # given a campaign that may have a second of its rate in the queue, all in the hands of a worker that is gone
+    run_id = bench.campaign(40, per_request=1, more="  rate: 4/second\n")
+    bench.enqueue()
+    gone, bench.queue.jobs = bench.queue.jobs, []
+    assert len(gone) == 4
+    bench.clock.advance(STALE.total_seconds() / 2)
+    bench.enqueue()
+    assert not bench.queue.jobs
+
+    # when that has been so for a while
+    bench.clock.advance(STALE.total_seconds() / 2)
+    bench.enqueue()
+
+    # then as much is queued for the others, once
+    assert len(bench.queue.jobs) == 4
+    bench.clock.advance(10 * STALE.total_seconds() / 9)
+    bench.enqueue()
+    assert len(bench.queue.jobs) == 4
+    # and what the worker had comes in the end
+    bench.finish(run_id)
     assert exactly_once(bench, run_id)
 
 

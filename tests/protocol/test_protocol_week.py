@@ -11,8 +11,6 @@ import pytest
 from tests.protocol.busy_week import Sends, week
 from worker.store.engine import Store
 
-pytestmark = pytest.mark.xdist_group("week")  # what its tests share is made once
-
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, sqlite_store: Store) -> Sends:

@@ -1,6 +1,7 @@
 """What the tests of commands share: a working folder in which no setting of the machine shows, and the command line."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,8 +9,21 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from scheduler.cli.app import app
+from worker.store.engine import Store
+from worker.store.migrate import migrate
 
 Cli = Callable[..., Result]
+DATABASE = "campaigns.db"
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], None]:
+    """Puts a migrated, empty database into a folder: made once, for that takes longer than most of the tests."""
+    original = tmp_path_factory.mktemp("migrated") / DATABASE
+    store = Store(f"sqlite:///{original}")
+    migrate(store)
+    store.close()
+    return lambda folder: shutil.copy(original, folder / DATABASE)
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from worker.store.engine import Store
 from worker.store.migrate import migrate
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A migrated database for a module; its tests find it empty (`store`)."""
+    """A migrated database for a process; its tests find it empty (`store`)."""
     if request.param == "sqlite":
         yield from _migrated(f"sqlite:///{tmp_path_factory.mktemp('store') / 'campaigns.db'}")
         return

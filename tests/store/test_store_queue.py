@@ -138,12 +138,13 @@ def test_what_a_run_has_under_way_is_counted_in_segments(world: World) -> None:
         queue.snooze_batch(session, second, until=NOW + timedelta(minutes=2), reason=THROTTLED)
 
     def expected(**changed: int) -> Demand:
-        figures = {"queued_batches": 1, "queued_segments": 4, "asleep_segments": 4, "waking_segments": 0} | changed
-        return Demand(run_id, world.run_definition(run_id), "spring-sale", has_due=True, **figures)
+        asleep = {"asleep_segments": 4, "waking_segments": 0}
+        queued = {"queued_batches": 1, "queued_segments": 4, "stale_segments": 0}
+        return Demand(run_id, world.run_definition(run_id), "spring-sale", has_due=True, **(asleep | queued | changed))
 
     assert demand_of(world, run_id) == expected()
-    assert demand_of(world, run_id, minutes=1) == expected(waking_segments=4)
-    assert demand_of(world, run_id, minutes=2) == expected(asleep_segments=0)
+    assert demand_of(world, run_id, minutes=1) == expected(waking_segments=4, stale_segments=4)
+    assert demand_of(world, run_id, minutes=2) == expected(asleep_segments=0, stale_segments=4)
     assert demand_of(world, other).queued_batches == 0
 
 

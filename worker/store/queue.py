@@ -20,6 +20,10 @@ QUEUED_TOO_LONG = timedelta(seconds=60)
 EMPTIED_AFTER = timedelta(seconds=3)
 """The same where the queue has no job at all any more: Redis was emptied. As long as queueing takes, and to spare."""
 
+STALE: Final = timedelta(seconds=3)
+"""What is in the queue for so long may be in the hands of a worker that is gone: Dramatiq gives it to another one only
+after 15 s, `QUEUED_TOO_LONG` after 60. It keeps others from their turn no longer."""
+
 DOUBTS_PER_ACCOUNT = 3
 """With so many batches in doubt an account sends nothing more until they are looked up: something is wrong there."""
 
@@ -33,7 +37,7 @@ class Demand:
     """A running run: what of it is on its way to a slot, in segments, and whether more is due.
 
     `queued_batches` of it are in the queue; `asleep_segments` wait for the throttle, `waking_segments` of them until
-    `SOON` at most.
+    `SOON` at most. `stale_segments` of what is queued have been so for `STALE`.
     """
 
     run_id: int
@@ -44,6 +48,7 @@ class Demand:
     queued_segments: int
     asleep_segments: int
     waking_segments: int
+    stale_segments: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ took 0.5 s, beside those that were sent already."""
 
 _soon: sa.BindParameter[datetime] = sa.bindparam("b_soon", type_=batches.c.not_before.type)
 _lead: sa.BindParameter[datetime] = sa.bindparam("b_lead", type_=batches.c.not_before.type)
+_stale: sa.BindParameter[datetime] = sa.bindparam("b_stale", type_=batches.c.not_before.type)
 _throttled = batches.c.reason == sa.bindparam("throttled", THROTTLED, literal_execute=True)
 """Written out in the statement: an index on a condition is used only where that condition stands."""
 
@@ -94,6 +100,7 @@ _DEMANDS = (
         _sum(*_queued),
         _sum(*_asleep),
         _sum(*_asleep, batches.c.not_before <= _soon),
+        _sum(*_queued, batches.c.queued_at <= _stale),
     )
     .join(accounts, accounts.c.id == runs.c.account_id)
     .join(campaigns, campaigns.c.id == runs.c.campaign_id)
@@ -136,7 +143,7 @@ def demands(session: Session, account_id: int, *, now: datetime, lead: timedelta
     if has_too_much_in_doubt(session, account_id):
         return []
     found = session.connection().execute(
-        _DEMANDS, {"b_account": account_id, "b_lead": now + lead, "b_soon": now + SOON}
+        _DEMANDS, {"b_account": account_id, "b_lead": now + lead, "b_soon": now + SOON, "b_stale": now - STALE}
     )
     return [Demand(*row) for row in found]
 

@@ -51,8 +51,9 @@ def campaign_file(folder: Path) -> Path:
 
 
 @pytest.fixture
-def planned(campaign_file: Path) -> Iterator[Planned]:
+def planned(campaign_file: Path, migrated: Callable[[Path], None]) -> Iterator[Planned]:
     """Plans a campaign of this name into the database of the settings; (store, run id). Nothing is sent."""
+    migrated(campaign_file.parent)
     clock = FakeClock(START - timedelta(days=1))
     runtime = build_runtime(load_settings(gateway_url="http://127.0.0.1:9", api_key="unused"), clock=clock)
 

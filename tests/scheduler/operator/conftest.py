@@ -1,6 +1,6 @@
 """A campaign of which somebody is held, in the working folder."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,9 @@ def folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def world(folder: Path) -> Iterator[HeldWorld]:
+def world(folder: Path, migrated: Callable[[Path], None]) -> Iterator[HeldWorld]:
     """The campaign `spring-sale`, planned as a rehearsal and begun: three people in one batch, a fourth row invalid."""
+    migrated(folder)
     world = HeldWorld(folder)
     yield world
     world.close()

@@ -1,6 +1,6 @@
 """A front door on this machine, with a database of its own behind it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,8 @@ def runtime_of(database_url: str, **more: object) -> Runtime:
 
 
 @pytest.fixture
-def runtime(tmp_path: Path) -> Iterator[Runtime]:
+def runtime(tmp_path: Path, migrated: Callable[[Path], None]) -> Iterator[Runtime]:
+    migrated(tmp_path)
     made = runtime_of(f"sqlite:///{tmp_path / 'campaigns.db'}", webhook_keys=SecretStr("older, oldest"))
     yield made
     made.close()
