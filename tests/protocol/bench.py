@@ -44,7 +44,7 @@ from worker.tuning import live_ceilings
 SETTLE: Final = timedelta(seconds=30)
 SEND_BY: Final = timedelta(seconds=6)
 SETTLED: Final = SEND_BY + SETTLE
-STEP_SECONDS: Final = 5.0
+STEP_SECONDS: Final = 10.0
 
 
 class HeldQueue(JobQueue):
