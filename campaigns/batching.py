@@ -30,20 +30,24 @@ class BatchLimits:
 BUDGET_PARTS: Final = 50
 """At the end of a budget stands a request that does not fit: if it is a fiftieth, at most 2 % stay unused."""
 
+RATE_PARTS: Final = 10
+"""Requests a second at a rate. A gateway may see one request more than the rate in its fullest second: a tenth is 1.1
+of the rate, where a whole second's worth was 2.0 (measured at 100/s)."""
+
 
 def batch_limits(rates: Sequence[Rate], requested: int | None, budgets: Sequence[int] = ()) -> BatchLimits:
     """The limits that follow from every rate that applies and from the `batch_size` that was asked for.
 
     A request never costs more than the smallest limit, or no throttle could keep that limit. With `auto` (None) it
-    holds about one second of the slowest rate, so that a slow campaign is smooth and a fast one cheap, and a fiftieth
-    of the smallest of the `budgets` (segments a day or month); without any limit 100.
+    holds about a tenth of a second of the slowest rate, but at least one segment, and a fiftieth of the smallest of
+    the `budgets` (segments a day or month); without any limit 100.
     """
     most = min([*(rate.count for rate in rates), *budgets], default=NO_LIMIT)
     if requested is not None:
         return BatchLimits(requested, most)
-    second = max(1, round(min((rate.per_second for rate in rates), default=NO_LIMIT)))
+    tick = max(1, round(min((rate.per_second for rate in rates), default=NO_LIMIT) / RATE_PARTS))
     part = max(1, min(budgets) // BUDGET_PARTS) if budgets else NO_LIMIT
-    return BatchLimits(DEFAULT_BATCH_SIZE, min(most, second, part))
+    return BatchLimits(DEFAULT_BATCH_SIZE, min(most, tick, part))
 
 
 Placed = tuple[PlannedRecipient, int | None]

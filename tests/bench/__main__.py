@@ -21,6 +21,7 @@ from tests.bench.limiters import How, measure_limiter
 from tests.bench.pacing import (
     BATCH_SIZE,
     each_second,
+    send_automatically,
     send_by_devices,
     send_through_kills,
     send_two_at_once,
@@ -65,6 +66,7 @@ RATE: Final = 200  # segments a second
 DAILY: Final = 500
 SLOW: Final = 1
 FAST: Final = 500
+AUTOMATIC: Final = (100, 500)  # segments a second
 PER_MINUTE: Final = 30  # of each of two devices
 FLEETS: Final = (1, 2, 4)
 SCALE_RECIPIENTS: Final = 20_000
@@ -151,6 +153,9 @@ def _pace(parts: int) -> tuple[Figures, Table]:
 def _pacing(world: Servers, parts: int) -> Iterator[Paced]:
     traffic = send_through_kills(world, rate=RATE, seconds=60 / parts, workers=WORKERS, kill_every_seconds=5)
     yield traffic.paced(f"{RATE}/s, a worker killed every 5 s", rate=RATE, allowed=each_second(RATE))
+    for rate in AUTOMATIC:
+        traffic = send_automatically(world, rate=rate, seconds=30 / parts, workers=2)
+        yield traffic.paced(f"{rate}/s, batch_size: auto", rate=rate, allowed=each_second(rate))
     for how in How:
         yield measure_limiter(world, how, rate=RATE, seconds=20 / parts, workers=WORKERS)
     traffic = send_two_at_once(world, slow=SLOW, fast=FAST, seconds=30 / parts, workers=WORKERS)

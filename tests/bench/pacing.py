@@ -65,6 +65,16 @@ def each_second(rate: int) -> tuple[int | None, ...]:
     return tuple(rate * int(length.total_seconds()) for length in LENGTHS)
 
 
+def send_automatically(servers: Servers, *, rate: int, seconds: float, workers: int) -> Traffic:
+    """Send at `rate` segments a second in requests of the size that the product chooses; nothing is killed."""
+    with Installation(servers, NO_DEVICE_RATE) as world:
+        world.start("scheduler", *["worker"] * workers)
+        world.drop("automatic", recipients=int(rate * seconds * SPARE), rate=f"{rate}/second")
+        world.wait(lambda: world.stored() > 0, "sending")
+        time.sleep(seconds + 1)
+        return _traffic(world, timedelta(seconds=seconds))
+
+
 def send_through_kills(
     servers: Servers, *, rate: int, seconds: float, workers: int, kill_every_seconds: float
 ) -> Traffic:

@@ -56,7 +56,7 @@ def test_two_campaigns_each_keep_their_own_rate(servers: Servers) -> None:
 
     # then
     assert too_full(traffic.of("slow"), rate=1, batch_size=1) == []
-    assert too_full(traffic.of("fast"), rate=100, batch_size=100) == []  # `auto`: a second's worth
+    assert too_full(traffic.of("fast"), rate=100, batch_size=10) == []  # `auto`: a tenth of a second's worth
     assert {stamp.campaign for stamp in traffic.arrived} == {"slow", "fast"}
 
 
