@@ -45,9 +45,9 @@ def batch_limits(rates: Sequence[Rate], requested: int | None, budgets: Sequence
     most = min([*(rate.count for rate in rates), *budgets], default=NO_LIMIT)
     if requested is not None:
         return BatchLimits(requested, most)
-    tick = max(1, round(min((rate.per_second for rate in rates), default=NO_LIMIT) / RATE_PARTS))
+    slice_ = max(1, round(min(rate.per_second for rate in rates) / RATE_PARTS)) if rates else NO_LIMIT
     part = max(1, min(budgets) // BUDGET_PARTS) if budgets else NO_LIMIT
-    return BatchLimits(DEFAULT_BATCH_SIZE, min(most, tick, part))
+    return BatchLimits(DEFAULT_BATCH_SIZE, min(most, slice_, part))
 
 
 Placed = tuple[PlannedRecipient, int | None]
