@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from typing import Final
@@ -11,7 +12,8 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, NumberParseException, Phon
 from phonenumbers.phonemetadata import PhoneNumberDesc
 
 _PLAIN: Final = re.compile(r"\+?[0-9]+")
-_SCIENTIFIC: Final = re.compile(r"\d+([.,]\d+)?E\+?\d+", re.IGNORECASE)
+_SCIENTIFIC: Final = re.compile(r"\+?\d+(?:[.,](\d+))?E\+?(\d+)", re.IGNORECASE)
+_ROUNDED: Final = re.compile(r"\+?\d{6,}0{6}(?:[.,]0+)?")
 _FLOAT: Final = re.compile(r"(\+?\d{6,})\.0")  # an integer column with gaps, as data tools write it
 _PUNCTUATION: Final = dict.fromkeys(map(ord, " \t\r\n.-/()'"))
 _DROPPED_CATEGORIES: Final = frozenset({"Cf", "Zs", "Pd"})  # invisible, space, dash
@@ -54,6 +56,83 @@ class Normaliser:
             if without_plus.fullmatch(text):
                 return f"+{text}"
         return _by_library(text, self._region)
+
+
+def lost_digits(text: str) -> bool:
+    """Whether a number in a cell lost its last digits in a spreadsheet: `3.93331E+11`, or `393331000000` made of it.
+
+    For what was stored as a number. From twelve digits on a spreadsheet shows 3.93331E+11, and writes that to a file;
+    what was read again from there ends in six zeros, as does one phone number in a million.
+    """
+    if match := _SCIENTIFIC.fullmatch(text):
+        return int(match[2][:6]) > len(match[1] or "")
+    return _ROUNDED.fullmatch(text) is not None
+
+
+_TWICE_SPELT: Final = {
+    "52": (re.compile(r"\+521(\d{10})"), r"+52\1", re.compile(r"\+52(\d{10})"), r"+521\1"),
+    "54": (re.compile(r"\+549(\d{10})"), r"+54\1", re.compile(r"\+54([1-8]\d{9})"), r"+549\1"),
+    "55": (re.compile(r"\+55(\d\d)9([6-9]\d{7})"), r"+55\1\2", re.compile(r"\+55(\d\d)([6-9]\d{7})"), r"+55\g<1>9\2"),
+}
+"""Calling codes whose mobiles have two spellings, on lists or on the network: the longer, as the shorter, and back.
+
+Mexico's 1 ended in 2019; Argentina's 9 is dialled from abroad alone; Brazil's mobiles have a ninth digit since 2016.
+"""
+
+
+def phone_key(number: str) -> str:
+    """The same text for every E.164 spelling of one phone: `+5215512345602` and `+525512345602` are one.
+
+    It is the shortest spelling, to compare by and not to send to. What is no such number stays as it is.
+    """
+    spelling = _TWICE_SPELT.get(number[1:3])
+    return spelling[0].sub(spelling[1], number) if spelling and spelling[0].fullmatch(number) else number
+
+
+def same_phone(sender: str, region_hint: str | None) -> tuple[str, ...]:
+    """Every E.164 number that a sender may be, as a gateway spells it: with or without plus, with 00, as at home.
+
+    `region_hint` (ISO 3166) is the country of the person written to; None tries all countries, which takes some
+    milliseconds and finds a number in many of them: look which was written to last. Both spellings of a phone are
+    in the answer (see `phone_key`), so look for its numbers as they are among those that were sent to. It is empty
+    for a shop's name and, without a country, for a short code (fewer than seven digits).
+    """
+    try:
+        text = _clean(sender)
+    except InvalidNumber:
+        return ()
+    readings: list[tuple[str, str | None]]
+    if text.startswith("+"):
+        readings = [(text, None)]
+    elif region_hint:
+        readings = [(text, region_hint), (f"+{text}", None)]
+    elif len(text) < 7:
+        return ()
+    else:
+        readings = [(f"+{text}", None), *((text, region) for region in sorted(phonenumbers.SUPPORTED_REGIONS))]
+    found: dict[str, None] = {}
+    for reading, region in readings:
+        with suppress(InvalidNumber):
+            found |= dict.fromkeys(_spellings(_number(reading, region)))
+    return tuple(found)
+
+
+def _number(text: str, region: str | None) -> str:
+    shorter = phone_key(text)
+    return _normaliser(region).normalise(shorter if text.startswith("+52") else text)
+
+
+def _spellings(number: str) -> tuple[str, ...]:
+    spelling = _TWICE_SPELT.get(number[1:3])
+    if spelling is None:
+        return (number,)
+    key = phone_key(number)
+    return number, key, spelling[2].sub(spelling[3], key)
+
+
+@cache
+def _normaliser(region: str | None) -> Normaliser:
+    return Normaliser(region)
 
 
 def mask(number: str) -> str:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberFormat
 
-from campaigns.numbers import InvalidNumber, Normaliser, mask
+from campaigns.numbers import InvalidNumber, Normaliser, lost_digits, mask, phone_key, same_phone
 
 ANNA = "+393331234567"
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
@@ -142,3 +142,60 @@ def test_any_text_is_a_number_or_an_invalid_one(raw: str, region: str | None) ->
 @pytest.mark.parametrize(("number", "masked"), [(ANNA, "+39…67"), ("+3933", "…"), ("", "…")])
 def test_logs_show_the_ends_of_a_number(number: str, masked: str) -> None:
     assert mask(number) == masked
+
+
+@pytest.mark.parametrize(
+    ("text", "is_lost"),
+    [
+        ("3.93331E+11", True),
+        ("3,93331e11", True),
+        ("4E+11", True),
+        ("393331000000", True),
+        ("393331000000.0", True),
+        ("3.93331234567E+11", False),
+        ("393331234567", False),
+        ("393331234567.0", False),
+        ("3331000000", False),
+        ("0.2", False),
+        ("Anna", False),
+    ],
+)
+def test_digits_that_a_spreadsheet_lost(text: str, is_lost: bool) -> None:
+    assert lost_digits(text) == is_lost
+
+
+@pytest.mark.parametrize(
+    ("sender", "region", "number"),
+    [
+        ("+5215512345602", None, "+525512345602"),
+        ("5215512345602", "IT", "+525512345602"),
+        ("5512345602", "MX", "+525512345602"),
+        ("+525512345602", None, "+5215512345602"),
+        ("3331234567", "IT", ANNA),
+        ("3331234567", None, ANNA),
+        ("0039 333 1234567", None, ANNA),
+        ("393331234567", "US", ANNA),
+        ("+541123456789", None, "+5491123456789"),
+        ("01123456789", "AR", "+5491123456789"),
+        ("+5491123456789", None, "+541123456789"),
+        ("11961234567", "BR", "+551161234567"),
+        ("+5511961234567", None, "+551161234567"),
+    ],
+)
+def test_the_phone_of_a_sender_is_among_those_that_it_may_be(sender: str, region: str | None, number: str) -> None:
+    assert number in same_phone(sender, region)
+    assert phone_key(number) in {phone_key(found) for found in same_phone(sender, region)}
+
+
+@pytest.mark.parametrize(
+    ("sender", "region"), [("Vodafone", "IT"), ("", None), ("40404", None), ("+999123456789", None), ("*123#", "IT")]
+)
+def test_a_sender_that_is_no_phone_is_nobody(sender: str, region: str | None) -> None:
+    assert same_phone(sender, region) == ()
+
+
+def test_one_phone_has_one_key_and_two_phones_have_two() -> None:
+    assert phone_key("+5491123456789") == phone_key("+541123456789")
+    assert phone_key("+5511961234567") == phone_key("+551161234567")
+    assert phone_key("+5511921234567") != phone_key("+551121234567")  # a mobile since the ninth digit, and a landline
+    assert [phone_key(number) for number in (ANNA, "Vodafone", "")] == [ANNA, "Vodafone", ""]
