@@ -17,6 +17,7 @@ from campaigns.definition.reading import read_definition
 from campaigns.definition.scalars import nearest, shown
 from campaigns.definition.sources import ContactListSource, FileSource, InlineSource, Source, TaggedSource
 from campaigns.placeholders import foreign_placeholders
+from campaigns.policy import NO_POLICY, Policy
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.segments import segmentation
 from campaigns.templates import MessageTemplate, TemplateProblem, compile_message, field_name
@@ -26,18 +27,21 @@ from campaigns.timing.contradictions import contradictions
 MESSAGE: Final = "message"
 
 
-def check_file(path: Path, *, timezone: str, region: str | None, now: datetime | None = None) -> Definition:
+def check_file(
+    path: Path, *, timezone: str, region: str | None, now: datetime | None = None, policy: Policy = NO_POLICY
+) -> Definition:
     """The definition in the file at `path`, once its message is compiled and its audience files are opened.
 
     `timezone` and `region` are the settings' own, `now` (aware) is the moment at which its schedule has to make sense;
-    None: that is not asked. Raises CampaignFileError with all problems: those of the file itself,
-    and those of its message and files as far as they can be seen without a valid file.
+    None: that is not asked. `policy` is what the operator insists on. Raises CampaignFileError with all problems:
+    those of the file itself, and those of its message and files as far as they can be seen without a valid file.
     """
     reading = read_definition(path, timezone=timezone, region=region)
     check = _Check(reading.document, path.parent)
-    definition = reading.definition
+    definition = reading.definition and policy.applied(reading.definition)
+    forbidden = policy.problems(reading.definition, reading.document) if reading.definition else ()
     contradicting = contradictions(definition, reading.document, now) if definition and now else ()
-    problems = tuple(dict.fromkeys((*reading.problems, *check.problems(), *contradicting)))
+    problems = tuple(dict.fromkeys((*reading.problems, *check.problems(), *forbidden, *contradicting)))
     if problems or definition is None:
         raise CampaignFileError(problems)
     return definition

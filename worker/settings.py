@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -12,8 +13,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from tzlocal import get_localzone_name
 
 from campaigns.answering import checked_answer
-from campaigns.definition import Rate
+from campaigns.definition import Kind, Rate
+from campaigns.definition.models import FrequencyCap
 from campaigns.definition.rates import parse_rate
+from campaigns.definition.windows import Window
+from campaigns.policy import ALL_KINDS, Policy, parse_cap, parse_hours, parse_kinds
 
 PREFIX = "CAMPAIGNS_"
 
@@ -79,6 +83,29 @@ def _words(value: Any) -> Any:
 
 
 StopWords = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+
+
+def _kinds(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return parse_kinds(value) if value.strip() else ALL_KINDS
+
+
+def _kinds_to_approve(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    flags = {"": frozenset[Kind](), "false": frozenset[Kind](), "true": ALL_KINDS}
+    text = value.strip().casefold()
+    return flags[text] if text in flags else parse_kinds(text)
+
+
+def _or_none(read: Callable[[str], Any]) -> BeforeValidator:
+    """Reads a text; an empty one, and `none`, is None."""
+
+    def value_of(value: Any) -> Any:
+        return value if not isinstance(value, str) else None if value.strip().lower() in {"", "none"} else read(value)
+
+    return BeforeValidator(value_of)
 
 
 HelpAnswer = Annotated[str, AfterValidator(checked_answer)]
@@ -155,6 +182,21 @@ class Settings(BaseSettings):
     device_daily: OptionalSegments = Field(default=None, description="segments a day of each device or SIM")
     device_monthly: OptionalSegments = Field(
         default=None, description="segments a calendar month of each device or SIM"
+    )
+    require_approval: Annotated[frozenset[Kind], NoDecode, BeforeValidator(_kinds_to_approve)] = Field(
+        default=frozenset(),
+        description="kinds of campaigns that send nothing before somebody approves them, whatever their file says: "
+        "`marketing,reminder`, or `true` for all",
+    )
+    hours: Annotated[Window | None, NoDecode, _or_none(parse_hours)] = Field(
+        default=None,
+        description="the only times at which campaigns send, whatever their file says, such as `mon-sat 09:00-20:00`",
+    )
+    frequency_cap: Annotated[FrequencyCap | None, NoDecode, _or_none(parse_cap)] = Field(
+        default=None, description="marketing texts for one person, whatever a file says: `2/7d`"
+    )
+    kinds: Annotated[frozenset[Kind], NoDecode, BeforeValidator(_kinds)] = Field(
+        default=ALL_KINDS, description="what campaign files may be: `marketing,reminder`; empty: any kind"
     )
     send_by_seconds: float = Field(default=30, gt=0, le=3600, description="a request not written by then never is")
     settle_seconds: float = Field(
@@ -233,6 +275,11 @@ class Settings(BaseSettings):
     def zone(self) -> ZoneInfo:
         """The default zone of campaign files."""
         return ZoneInfo(self.timezone)
+
+    @property
+    def policy(self) -> Policy:
+        """What the operator insists on, whatever a campaign file says."""
+        return Policy(self.require_approval, self.hours, self.frequency_cap, self.kinds)
 
     @property
     def texts_for_nothing(self) -> frozenset[str]:

@@ -70,7 +70,8 @@ def check(
     problems: list[Problem] = []
     for file in files:
         try:
-            check_file(file, timezone=settings.timezone, region=settings.region, now=SystemClock().now())
+            now, policy = SystemClock().now(), settings.policy
+            check_file(file, timezone=settings.timezone, region=settings.region, now=now, policy=policy)
             found: tuple[Problem, ...] = ()
         except CampaignFileError as error:
             found = error.problems

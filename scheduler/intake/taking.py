@@ -15,7 +15,7 @@ from worker.settings import Settings
 
 def read_file(path: Path, settings: Settings, *, now: datetime | None = None) -> Definition:
     """The definition in a campaign file; `now` as in `check_file`. Raises `CampaignFileError` with every problem."""
-    return check_file(path, timezone=settings.timezone, region=settings.region, now=now)
+    return check_file(path, timezone=settings.timezone, region=settings.region, now=now, policy=settings.policy)
 
 
 def take_up(runtime: Runtime, definition: Definition, *, source: str, dropped_at: datetime | None = None) -> Intake:

@@ -1,0 +1,138 @@
+"""What the operator insists on, whatever a campaign file says: approval, hours, a frequency cap, kinds."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import time
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from campaigns.definition.document import Document, KeyPath
+from campaigns.definition.durations import format_duration, parse_duration
+from campaigns.definition.models import Definition, FrequencyCap, Kind, OverCap
+from campaigns.definition.windows import MIDNIGHT, Window, parse_range
+from campaigns.problems import Problem
+
+HOURS: Final = re.compile(r"(?:([A-Za-z, -]*[A-Za-z]) +)?([0-9]{1,2}:[0-9]{2} ?[-\u2013] ?[0-9]{1,2}:[0-9]{2})")
+ALL_KINDS: Final = frozenset(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules of an installation. Each one only ever takes something away from what a file may do.
+
+    `approval`: campaigns of these kinds send nothing before somebody approves them. `hours`: the only times at which
+    anything but a transactional text is sent, by the clocks that the campaign's own window goes by. `cap`: at most so
+    many marketing texts for one person. `kinds`: what a file may be.
+    """
+
+    approval: frozenset[Kind] = frozenset()
+    hours: Window | None = None
+    cap: FrequencyCap | None = None
+    kinds: frozenset[Kind] = ALL_KINDS
+
+    def problems(self, definition: Definition, document: Document) -> Iterator[Problem]:
+        """Where the file asks for more than it may have, at its place."""
+        schedule, own = definition.schedule, definition.frequency_cap
+        if definition.kind not in self.kinds:
+            allowed = ", ".join(kind.value for kind in Kind if kind in self.kinds)
+            problem = f"is {definition.kind}, which the operator does not allow here"
+            yield _at(document, ("kind",), problem, f"write one of {allowed}, or ask for CAMPAIGNS_KINDS to be changed")
+        if definition.kind in self.approval and schedule.remind is not None:
+            problem = f"cannot be approved, and the operator requires approval of {definition.kind} campaigns"
+            hint = "ask for CAMPAIGNS_REQUIRE_APPROVAL to be changed, or send it as a campaign that runs once"
+            yield _at(document, ("schedule", "remind"), problem, hint)
+        if self._has_hours(definition) and schedule.window is not None and not _within(schedule.window, self.hours):
+            problem = f"opens outside of the operator's hours ({self.hours})"
+            yield _at(document, ("schedule", "window"), problem, "narrow it, or remove it: those hours then hold")
+        if self._has_cap(definition) and own is not None and not _is_as_strict(own, self.cap):
+            problem = f"allows more than the operator's {format_cap(self.cap)}"
+            yield _at(document, ("frequency_cap",), problem, "lower it, or remove it: the operator's then holds")
+
+    def applied(self, definition: Definition) -> Definition:
+        """The definition with what the operator insists on, where the file itself says nothing stricter."""
+        changes: dict[str, object] = {}
+        if definition.kind in self.approval:
+            changes["approval"] = True
+        if self._has_hours(definition) and definition.schedule.window is None:
+            changes["schedule"] = definition.schedule.model_copy(update={"window": self.hours})
+        if self._has_cap(definition) and definition.frequency_cap is None:
+            changes["frequency_cap"] = self.cap
+        return definition.model_copy(update=changes).in_folder(definition.folder) if changes else definition
+
+    def _has_hours(self, definition: Definition) -> bool:
+        return self.hours is not None and definition.kind is not Kind.TRANSACTIONAL
+
+    def _has_cap(self, definition: Definition) -> bool:
+        return self.cap is not None and definition.kind is Kind.MARKETING
+
+
+NO_POLICY: Final = Policy()
+
+
+def parse_hours(text: str) -> Window:
+    """The hours that `mon-sat 09:00-20:00; sun 10:00-13:00` names. Raises ValueError."""
+    openings: list[dict[str, Any]] = []
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        match = HOURS.fullmatch(part)
+        if not match:
+            raise ValueError(f"has {part!r}; write days and times of day, such as mon-sat 09:00-20:00; sun 10:00-13:00")
+        openings.append({"days": match[1] or "daily", "ranges": [match[2]]})
+    try:
+        if any(opens >= closes != MIDNIGHT for opens, closes in (parse_range(o["ranges"][0]) for o in openings)):
+            raise ValueError("has hours that go over midnight; write them as two, such as 22:00-24:00; 00:00-02:00")
+        return Window.model_validate(openings)
+    except ValidationError as error:
+        context = error.errors()[0].get("ctx", {})
+        raise ValueError(" ".join(filter(None, (context.get("problem"), context.get("hint"))))) from None
+
+
+def parse_cap(text: str) -> FrequencyCap:
+    """The cap that `2/7d` names: at most 2 texts in any 7 days, anybody over it is skipped. Raises ValueError."""
+    match = re.fullmatch(r"([0-9]{1,4}) ?/ ?([0-9dhmsDHMS ]+)", text)
+    if not match or not 1 <= int(match[1]) <= 1000:
+        raise ValueError(f"must be texts and a length of time, such as 2/7d, not {text!r}")
+    return FrequencyCap(messages=int(match[1]), per=parse_duration(match[2]), otherwise=OverCap.SKIP)
+
+
+def parse_kinds(text: str) -> frozenset[Kind]:
+    """The kinds that `marketing, reminder` names. Raises ValueError."""
+    words = [word.strip().casefold() for word in text.split(",") if word.strip()]
+    unknown = next((word for word in words if word not in {kind.value for kind in Kind}), "")
+    if unknown or not words:
+        raise ValueError(f"must be kinds of campaigns with commas between ({', '.join(Kind)}), not {unknown!r}")
+    return frozenset(map(Kind, words))
+
+
+def format_cap(cap: FrequencyCap | None) -> str:
+    """`cap` as `parse_cap` reads it."""
+    return f"{cap.messages}/{format_duration(cap.per)}" if cap else "none"
+
+
+def _within(window: Window, hours: Window | None) -> bool:
+    """Whether each opening of a window lies in one of the hours, on each of its days."""
+    minutes = [
+        (day, *_minutes(span)) for opening in (hours.root if hours else ()) for day in opening.days
+        for span in opening.spans
+    ]  # fmt: skip
+    return all(
+        any(day == other and begins <= opens and closes <= ends for other, begins, ends in minutes)
+        for opening in window.root
+        for day in opening.days
+        for opens, closes in map(_minutes, opening.spans)
+    )
+
+
+def _minutes(span: tuple[time, time]) -> tuple[int, int]:
+    """A span in minutes of its day; one over midnight ends beyond the day, so nothing but itself could hold it."""
+    opens, closes = (60 * at.hour + at.minute for at in span)
+    return opens, closes if closes > opens else closes + 24 * 60
+
+
+def _is_as_strict(own: FrequencyCap, cap: FrequencyCap | None) -> bool:
+    return cap is None or (own.messages <= cap.messages and own.per >= cap.per)
+
+
+def _at(document: Document, path: KeyPath, problem: str, hint: str) -> Problem:
+    return document.value_place(path).problem(path, problem, hint)
