@@ -135,6 +135,7 @@ def test_every_setting_is_in_the_readme_with_its_default(name: str) -> None:
         "None": "none",
         "{}": "none",
         "()": "none",
+        "frozenset()": "none",
         "False": "false",
         str(PydanticUndefined): "the machine's",
     }

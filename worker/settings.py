@@ -88,7 +88,7 @@ StopWords = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 def _kinds(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    return parse_kinds(value) if value.strip() else ALL_KINDS
+    return parse_kinds(value) if value.strip() else frozenset()
 
 
 def _kinds_to_approve(value: Any) -> Any:
@@ -196,7 +196,7 @@ class Settings(BaseSettings):
         default=None, description="marketing texts for one person, whatever a file says: `2/7d`"
     )
     kinds: Annotated[frozenset[Kind], NoDecode, BeforeValidator(_kinds)] = Field(
-        default=ALL_KINDS, description="what campaign files may be: `marketing,reminder`; empty: any kind"
+        default=frozenset(), description="what campaign files may be: `marketing,reminder`; empty: any kind"
     )
     send_by_seconds: float = Field(default=30, gt=0, le=3600, description="a request not written by then never is")
     settle_seconds: float = Field(
@@ -279,7 +279,7 @@ class Settings(BaseSettings):
     @property
     def policy(self) -> Policy:
         """What the operator insists on, whatever a campaign file says."""
-        return Policy(self.require_approval, self.hours, self.frequency_cap, self.kinds)
+        return Policy(self.require_approval, self.hours, self.frequency_cap, self.kinds or ALL_KINDS)
 
     @property
     def texts_for_nothing(self) -> frozenset[str]:

@@ -50,10 +50,12 @@ def _too_many_errors(session: Session, doubt: Doubt) -> str:
 
 
 def _advice(evidence: dict[str, Any]) -> str:
-    text, fingerprint = evidence.get("error_text"), evidence.get("error_fingerprint")
+    fingerprint = evidence.get("error_fingerprint")
     if not fingerprint:
         return f"it answered with HTTP {evidence.get('status')}; see what is wrong with the gateway, then resume"
+    # Its words stay in `held`: this is told to logs, status files, webhooks and mail, and a gateway may quote a text.
     return (
-        f'it answered "{text}"; if that has a cause, mend it; if it means that the account or the request is refused,'
-        f" set CAMPAIGNS_ERROR_TEXTS={fingerprint}=account or =refused; then resume"
+        "it answered with an error that is not known here (`campaigns held` shows its words); if that has a cause, mend"
+        " it; if it means that the account or the request is refused, "
+        f"set CAMPAIGNS_ERROR_TEXTS={fingerprint}=account or =refused; then resume"
     )

@@ -102,7 +102,7 @@ def test_transactional_texts_have_no_hours_and_no_cap(tmp_path: Path) -> None:
         ("hours", "09:00-20:00", parse_hours("daily 09:00-20:00")),
         ("frequency_cap", "", None),
         ("frequency_cap", "1/1d12h", parse_cap("1/36h")),
-        ("kinds", "", ALL_KINDS),
+        ("kinds", "", frozenset()),
         ("kinds", "reminder", parse_kinds("reminder")),
     ],
 )

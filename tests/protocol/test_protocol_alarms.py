@@ -161,6 +161,8 @@ def test_a_campaign_whose_requests_all_fail_without_a_known_reason_pauses_itself
     reason = known.run(run_id).reason
     assert reason.startswith(f"the last {FAILURES_IN_A_ROW} requests failed, and the gateway has nothing of them")
     assert reason.endswith(told)
+    assert "\u201c" not in reason  # what the gateway said may quote a text: only `held` shows it
+    assert '"' not in reason
     assert RecipientState.HELD not in known.states(run_id)
     assert len(known.gateway.sends) - before <= FAILURES_IN_A_ROW + DOUBTS_PER_ACCOUNT
 

@@ -12,6 +12,8 @@ from worker.gateway.connection import Exchange
 from worker.gateway.errors import GatewayError
 
 _SHOWN_CHARACTERS: Final = 200
+_RUN: Final = 8
+"""So many characters in a row that stand in a secret, too, are no coincidence worth showing."""
 _SHORTEST_WAIT: Final = timedelta(seconds=1)
 _LONGEST_WAIT: Final = timedelta(hours=1)
 
@@ -66,6 +68,22 @@ def retry_after(header: str | None, now: datetime) -> timedelta | None:
 
 
 def _shown(text: str, private: Iterable[str]) -> str:
-    for secret in filter(None, private):
-        text = text.replace(secret, "[...]")
-    return re.sub(r"[0-9]", "#", text)[:_SHOWN_CHARACTERS]
+    """The text with every digit masked and without anything of `private`: neither a part of it, nor in other letters.
+
+    A gateway may quote a text cut short, with other spaces or in capitals, so whatever shares 8 characters with it
+    goes (a shorter secret as a whole); spaces and case do not count.
+    """
+    text = text[:_SHOWN_CHARACTERS]
+    places = [place for place, character in enumerate(text) if not character.isspace()]
+    folded = "".join(text[place].lower()[:1] for place in places)
+    secrets = [bare for secret in private if (bare := "".join(c.lower()[:1] for c in secret if not c.isspace()))]
+    every = "\n".join(secrets)
+    hidden: set[int] = set()
+    for start in range(len(folded) - _RUN + 1):
+        if folded[start : start + _RUN] in every:
+            hidden.update(places[start : start + _RUN])
+    for secret in {secret for secret in secrets if len(secret) < _RUN}:
+        for found in re.finditer(re.escape(secret), folded):
+            hidden.update(places[found.start() : found.end()])
+    kept = "".join("\0" if place in hidden else character for place, character in enumerate(text))
+    return re.sub(r"[0-9]", "#", re.sub("\0[\0\\s]*", "[...]", kept.replace("\ufffd", "?")))

@@ -1,5 +1,6 @@
 """Sends, as a table: what came back, and what it means."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -173,6 +174,27 @@ def test_the_gateways_words_are_kept_without_what_is_private() -> None:
     with wired(failure(500, f"Cannot send {ANNA.text} to {ANNA.number} at 10:45 with {KEY}")) as wire:
         error = caught(lambda: wire.client.send_bulk([ANNA]))
     assert error.evidence["error_text"] == "Cannot send [...] to [...] at ##:## with [...]"
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "Hi Anna, priv",
+        "hi  anna,\nPRIVATELY",
+        "Hi\u00a0Anna, privately!",
+        KEY[1:],
+        KEY.upper(),
+        KEY[:-1].title(),
+    ],
+)
+def test_a_private_text_is_not_kept_if_it_is_quoted_in_another_way(quoted: str) -> None:
+    with wired(failure(500, f"Error while sending ({quoted}) now")) as wire:
+        error = caught(lambda: wire.client.send_bulk([ANNA]))
+
+    kept = str(error.evidence["error_text"])
+    assert kept.startswith("Error while sending ([...]")
+    assert kept.endswith(" now")
+    assert not set(re.findall("[a-z]{4,}", kept.lower())) & {"anna", "privately", "priv", "cr3t", "signs", "with"}
 
 
 @pytest.mark.parametrize(
