@@ -86,4 +86,4 @@ def _shown(text: str, private: Iterable[str]) -> str:
         for found in re.finditer(re.escape(secret), folded):
             hidden.update(places[found.start() : found.end()])
     kept = "".join("\0" if place in hidden else character for place, character in enumerate(text))
-    return re.sub(r"[0-9]", "#", re.sub("\0[\0\\s]*", "[...]", kept.replace("\ufffd", "?")))
+    return re.sub(r"[0-9]", "#", re.sub("\0(?:\\s*\0)*", "[...]", kept.replace("\ufffd", "?")))
