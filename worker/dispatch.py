@@ -24,9 +24,10 @@ from worker.marker import Marker
 from worker.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes
 from worker.settings import Settings
 from worker.store import accepted_before, capping, grants, outcomes, queue, sending
-from worker.store.engine import Store, database_problem, is_away
+from worker.store.engine import Store, is_away
 from worker.store.models import THROTTLED
 from worker.throttle import Limit, Throttle, ThrottleUnavailable
+from worker.troubles import Troubles
 
 SLEEP_AT_MOST: Final = timedelta(seconds=0.5)
 """A longer wait for the throttle gives the thread to another batch instead of sleeping in it."""
@@ -98,6 +99,7 @@ class Dispatcher:
         limits: Limits,
         ceilings: CeilingsInForce,
         marker: Marker,
+        troubles: Troubles,
     ) -> None:
         self._store = store
         self._gateway = gateway
@@ -108,7 +110,8 @@ class Dispatcher:
         self._definitions = definitions
         self._limits = limits
         self._ceilings = ceilings
-        self._outcomes = Outcomes(store, clock, settings)
+        self._troubles = troubles
+        self._outcomes = Outcomes(store, clock, settings, troubles)
         self._leads = Leads(clock, settings.threads)
         self._beds = threading.BoundedSemaphore(max(1, settings.threads // 2))
         self._log = get_logger()
@@ -126,7 +129,7 @@ class Dispatcher:
                 # Where an intent may have been stored, the next turn finds its batch under way and does nothing.
                 if not is_away(error) or self._clock.elapsed_seconds() >= until:
                     raise
-                self._log.warning("batch.waits_for_database", batch=batch_id, problem=database_problem(error))
+                self._troubles.failed("job", error, event="batch.waits_for_database", batch=batch_id)
             self._clock.sleep(RECORD_AGAIN.total_seconds())
 
     def _dispatch(self, batch_id: int) -> Dispatched:
@@ -239,9 +242,10 @@ class Dispatcher:
                 )
                 try:
                     reservation = self._throttle.reserve(work.segments, limits)
-                except ThrottleUnavailable:
-                    self._log.warning("throttle.unavailable", batch=work.batch_id)
+                except ThrottleUnavailable as error:
+                    self._troubles.failed("throttle", error, event="throttle.unavailable", batch=work.batch_id)
                     return Wait(THROTTLE_PAUSE)
+                self._troubles.worked("throttle")
                 if reservation.is_granted:
                     lead_until = self._leads.begin(limits, has_waited=bool(slept))
                     return Slot(route, limits, work.segments, reservation.at, lead_until)
@@ -266,8 +270,8 @@ class Dispatcher:
     def _give_back(self, slot: Slot) -> None:
         try:
             self._throttle.give_back(slot.segments, slot.limits, slot.at)
-        except ThrottleUnavailable:
-            self._log.warning("throttle.unavailable", segments=slot.segments)  # they stay spent: never above
+        except ThrottleUnavailable as error:  # they stay spent: never above
+            self._troubles.failed("throttle", error, event="throttle.unavailable", segments=slot.segments)
 
     def _promise(
         self, work: sending.Work, slot: Slot, cap: Cap | None, earlier: sending.Earlier
