@@ -16,7 +16,7 @@ from campaigns.definition.models import Definition
 from campaigns.definition.reading import read_definition
 from campaigns.definition.scalars import nearest, shown
 from campaigns.definition.sources import ContactListSource, FileSource, InlineSource, Source, TaggedSource
-from campaigns.placeholders import foreign_placeholders
+from campaigns.placeholders import foreign_placeholders, unknown_fields
 from campaigns.policy import NO_POLICY, Policy
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.segments import segmentation
@@ -28,13 +28,20 @@ MESSAGE: Final = "message"
 
 
 def check_file(
-    path: Path, *, timezone: str, region: str | None, now: datetime | None = None, policy: Policy = NO_POLICY
+    path: Path,
+    *,
+    timezone: str,
+    region: str | None,
+    now: datetime | None = None,
+    policy: Policy = NO_POLICY,
+    warnings: list[Problem] | None = None,
 ) -> Definition:
     """The definition in the file at `path`, once its message is compiled and its audience files are opened.
 
     `timezone` and `region` are the settings' own, `now` (aware) is the moment at which its schedule has to make sense;
-    None: that is not asked. `policy` is what the operator insists on. Raises CampaignFileError with all problems:
-    those of the file itself, and those of its message and files as far as they can be seen without a valid file.
+    None: that is not asked. `policy` is what the operator insists on. To `warnings` is added what may be meant and may
+    be a mistake. Raises CampaignFileError with all problems: those of the file itself, and those of its message and
+    files as far as they can be seen without a valid file.
     """
     reading = read_definition(path, timezone=timezone, region=region)
     check = _Check(reading.document, path.parent)
@@ -42,6 +49,8 @@ def check_file(
     forbidden = policy.problems(reading.definition, reading.document) if reading.definition else ()
     contradicting = contradictions(definition, reading.document, now) if definition and now else ()
     problems = tuple(dict.fromkeys((*reading.problems, *check.problems(), *forbidden, *contradicting)))
+    if warnings is not None:
+        warnings += dict.fromkeys(check.warnings)
     if problems or definition is None:
         raise CampaignFileError(problems)
     return definition
@@ -53,6 +62,7 @@ class _Check:
     def __init__(self, document: Document, folder: Path) -> None:
         self.document = document
         self.folder = folder
+        self.warnings: list[Problem] = []
         self.sources = tuple(_valid_sources(document, "audience", TypeAdapter(TaggedSource)))
         self.excluded = tuple(_valid_sources(document, "exclude", TypeAdapter(FileSource)))
 
@@ -78,6 +88,7 @@ class _Check:
                 else:
                     for text in texts:
                         yield from self._unknown_fields(text, f"{shown(source.file)} does not have", columns)
+                        self._warn_of_fields(text, f"in {shown(source.file)}", columns)
                         yield from self._foreign_placeholders(text, columns)
                     yield from self._unknown_columns(f"{shown(source.file)} does not have", columns)
             else:
@@ -142,14 +153,19 @@ class _Check:
         raise AudienceProblem(f"{shown(name)} does not exist", hint)
 
     def _unknown_fields(self, text: "_Text", who: str, known: tuple[str, ...]) -> Iterator[Problem]:
-        for name in sorted(text.template.required.difference(known)):
-            near = nearest(name, list(known))
-            hint = f"did you mean {near}?" if near else f"there is {', '.join(known[:12])}"
+        for name, hint in unknown_fields(text.template.required, known):
             place = _place_in_text(self.document, text.path, _place_of_field(name))
             yield place.problem(text.path, f"uses {{{{ {name} }}}}, which {who}", hint)
 
+    def _warn_of_fields(self, text: "_Text", where: str, known: tuple[str, ...]) -> None:
+        """Behind a default a slip of the pen costs everybody's name, and nobody would be told."""
+        for name, hint in unknown_fields(text.template.fields - text.template.required, known):
+            place = _place_in_text(self.document, text.path, _place_of_field(name))
+            problem = f"no column {name} {where}: everybody there gets the default"
+            self.warnings.append(place.problem(text.path, problem, hint))
+
     def _foreign_placeholders(self, text: "_Text", columns: tuple[str, ...]) -> Iterator[Problem]:
-        for written, name in foreign_placeholders(text.message, columns):
+        for written, name in foreign_placeholders(text.template.literal, columns):
             place = _place_in_text(self.document, text.path, _place_of(written))
             problem = f"holds {written}, which everybody would get as it stands"
             yield place.problem(text.path, problem, f"write {{{{ {name} }}}}, with two curly brackets on each side")
@@ -165,9 +181,9 @@ class _Check:
         for key in ("column", "key", "cancelled"):
             path = ("schedule", "remind", key)
             name = self.document.value(path)
-            if isinstance(name, str) and name.strip() and field_name(name) not in known:
-                near = nearest(field_name(name), list(known))
-                hint = f"did you mean {near}?" if near else f"there is {', '.join(known[:12])}"
+            if not isinstance(name, str) or not name.strip():
+                continue
+            for _, hint in unknown_fields({field_name(name)}, known):
                 yield self.document.value_place(path).problem(path, f"is {shown(name)}, which {who}", hint)
 
     def _missing_fields(
@@ -184,6 +200,7 @@ class _Check:
         anywhere = frozenset[str]().union(*given)
         # A field that nobody has is one mistake in the message, not one in each recipient.
         yield from self._unknown_fields(text, "no recipient has", tuple(sorted(anywhere)))
+        self._warn_of_fields(text, "in recipients", tuple(sorted(anywhere)))
         for index, fields in enumerate(given):
             for name in sorted((template.required & anywhere) - fields):
                 where = (*path, "recipients", index)
@@ -248,11 +265,16 @@ def _place_of(words: str) -> Callable[[str], tuple[int, int] | None]:
 
 def _place_of_field(name: str) -> Callable[[str], tuple[int, int] | None]:
     def find(raw: str) -> tuple[int, int] | None:
-        for expression in re.finditer(r"\{\{.*?\}\}", raw, re.DOTALL):
-            for word in re.finditer(r"\w+", expression[0]):
+        begins = raw.find("{{")
+        while begins >= 0 and (ends := raw.find("}}", begins)) >= 0:
+            for word in _WORD.finditer(raw, begins, ends):
                 if field_name(word[0]) == name:
-                    before = raw[: expression.start() + word.start()].split("\n")
+                    before = raw[: word.start()].split("\n")
                     return len(before), len(before[-1]) + 1
+            begins = raw.find("{{", ends)
         return None
 
     return find
+
+
+_WORD: Final = re.compile(r"\w+")

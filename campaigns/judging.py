@@ -6,10 +6,12 @@ from typing import Final, NamedTuple
 
 from campaigns.audience import AudienceProblem, AudienceRow, inline_rows, open_source
 from campaigns.definition import ContactListSource, Definition, FileSource, InlineSource
+from campaigns.filters import RenderError
 from campaigns.lifecycle import RecipientState
 from campaigns.numbers import InvalidNumber, Normaliser
+from campaigns.placeholders import unknown_fields
 from campaigns.segments import Segmentation
-from campaigns.templates import RenderError
+from campaigns.templates import field_name
 from campaigns.texts import Texts
 from campaigns.timing.placing import Departure, Placement, Placer
 from campaigns.timing.zones import InvalidZone
@@ -51,16 +53,29 @@ def read_through(definition: Definition) -> None:
 
 
 def open_table(
-    definition: Definition, source: FileSource, fields: Set[str], warnings: list[str] | None = None
+    definition: Definition,
+    source: FileSource,
+    fields: Set[str],
+    warnings: list[str] | None = None,
+    expected: Set[str] = frozenset(),
 ) -> Iterator[AudienceRow]:
-    """The rows of a table of the campaign. Raises `AudienceProblem` that names it."""
+    """The rows of a table of the campaign; it is warned of `expected` fields that are no columns of it.
+
+    Raises `AudienceProblem` that names it.
+    """
     try:
         reader = open_source(definition.folder / source.file, number_column=source.number, fields=fields)
         if warnings is not None:
             warnings.extend(reader.warnings)
+            warnings.extend(_without_columns(source.file, expected, reader.columns))
         yield from reader
     except AudienceProblem as problem:
         raise AudienceProblem(f"{source.file}: {problem.problem}", problem.hint) from problem
+
+
+def _without_columns(where: str, fields: Set[str], columns: Sequence[str]) -> Iterator[str]:
+    for name, hint in unknown_fields(fields, columns):
+        yield f"no column {name} in {where} ({hint}): everybody there gets the default, if there is one"
 
 
 def nothing_for(row: PlannedRecipient, state: RecipientState, reason: str) -> Judged:
@@ -97,9 +112,12 @@ class Judge:
             match source:
                 case FileSource():
                     self._names.append(source.file)
-                    yield from self.judged(self._table(source, self._columns), index, excluded)
+                    rows = open_table(self._definition, source, self._columns, self._warnings, self._texts.fields)
+                    yield from self.judged(rows, index, excluded)
                 case InlineSource():
                     self._names.append("recipients")
+                    columns = sorted({field_name(key) for recipient in source.recipients for key in recipient})
+                    self._warnings.extend(_without_columns("recipients", self._texts.fields, columns))
                     rows = inline_rows(source.recipients, fields=self._columns)
                     yield from self.judged(rows, index, excluded)
                 case ContactListSource():
@@ -108,13 +126,10 @@ class Judge:
                         f"who is in {self._names[-1]} is known only to the gateway, until it has sent"
                     )
 
-    def _table(self, source: FileSource, fields: Set[str]) -> Iterator[AudienceRow]:
-        return open_table(self._definition, source, fields, self._warnings)
-
     def _listed(self, source: FileSource) -> set[int]:
         numbers: set[int] = set()
         unusable: list[int] = []
-        for row in self._table(source, frozenset()):
+        for row in open_table(self._definition, source, frozenset(), self._warnings):
             try:
                 numbers.add(int(self._normalise(row.number)))
             except InvalidNumber:

@@ -10,11 +10,11 @@ from typing import NoReturn
 
 from campaigns.audience import AudienceRow
 from campaigns.definition import Definition
+from campaigns.filters import RenderError
 from campaigns.judging import MAX_RAW_NUMBER_CHARACTERS, Judge, Judged, PlannedRecipient
 from campaigns.lifecycle import RecipientState
 from campaigns.numbers import InvalidNumber
 from campaigns.planning import Plan, Suppressed
-from campaigns.templates import RenderError
 from campaigns.texts import Texts
 from campaigns.timing.appointments import Appointments, Slot, UnclearRow
 from campaigns.timing.placing import Placer

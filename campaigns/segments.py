@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import regex
+
 Encoding = Literal["GSM-7", "UCS-2"]
 
 _BASIC: Final = (
@@ -16,8 +18,14 @@ _ONLY_BASIC: Final = re.compile(f"[{re.escape(_BASIC)}]*")
 _ONLY_GSM: Final = re.compile(f"[{re.escape(_BASIC + _EXTENDED)}]*")
 _EXTENDED_ONE: Final = re.compile(f"[{re.escape(_EXTENDED)}]")
 _SURROGATE_PAIR: Final = re.compile("[\U00010000-\U0010ffff]")
+# What makes one character of several: accents, vowel signs, joiners, halves of flags, parts of Hangul, CR before LF.
+_JOINING: Final = regex.compile(
+    r"[\r\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}\p{GCB=Prepend}\p{GCB=RI}\p{GCB=L}\p{GCB=V}\p{GCB=T}]"
+)
+_CLUSTER: Final = regex.compile(r"\X")
 
 _UNSENDABLE: Final = re.compile("[\0\ud800-\udfff]")
+_SHOWN: Final = regex.compile(r"[^\p{Default_Ignorable_Code_Point}\p{White_Space}\p{Cc}\u2800]")
 
 # A single text has 140 octets: 160 septets or 70 UTF-16 units. Of several, each gives 6 octets to the header that joins
 # them on the phone, which leaves 153 septets or 67 units.
@@ -46,11 +54,17 @@ def is_sendable(text: str) -> bool:
     return not _UNSENDABLE.search(text)
 
 
+def is_blank(text: str) -> bool:
+    """Whether nobody would see anything of it: it is empty, or white space and characters without a shape alone."""
+    return not _SHOWN.search(text)
+
+
 def segmentation(text: str) -> Segmentation:
     """Encoding, segments and units of `text`; an empty text counts as one segment.
 
-    Source: 3GPP TS 23.038 (default alphabet and its extension table, an extended character takes two septets) and
-    3GPP TS 23.040 (the header of joined messages). No escape pair and no surrogate pair is split over an edge.
+    Source: 3GPP TS 23.038 (default alphabet and its extension table, an extended character takes two septets),
+    3GPP TS 23.040 (the header of joined messages), and Android, which cuts UCS-2 between two characters as people see
+    them. No escape pair is split over an edge, and a surrogate pair or a flag is not either.
     """
     if _ONLY_BASIC.fullmatch(text):
         units = len(text)
@@ -66,8 +80,33 @@ def segmentation(text: str) -> Segmentation:
     units = len(text) + len(_SURROGATE_PAIR.findall(text))
     if units <= _UCS_ALONE:
         return Segmentation("UCS-2", 1, units, text[reach])
-    costs = (2 if character > "\uffff" else 1 for character in text)
-    return Segmentation("UCS-2", _parts(costs, _UCS_JOINED), units, text[reach])
+    if _JOINING.search(text):
+        parts = _parts_of_clusters(text)
+    elif units == len(text):
+        parts = -(-units // _UCS_JOINED)
+    else:
+        parts = _parts(map(_utf16_units, text), _UCS_JOINED)
+    return Segmentation("UCS-2", parts, units, text[reach])
+
+
+def _utf16_units(character: str) -> int:
+    return 2 if character > "\uffff" else 1
+
+
+def _parts_of_clusters(text: str) -> int:
+    """Segments of UCS-2 as Android cuts them: before a cluster that does not fit, and within one that never would."""
+    parts, used = 1, 0
+    for cluster in _CLUSTER.findall(text):
+        units = len(cluster) + len(_SURROGATE_PAIR.findall(cluster))
+        if used + units <= _UCS_JOINED:
+            used += units
+            continue
+        parts, used = parts + (used > 0), 0
+        for cost in map(_utf16_units, cluster):
+            used += cost
+            if used > _UCS_JOINED:
+                parts, used = parts + 1, cost
+    return parts
 
 
 def _parts(costs: Iterable[int], room: int) -> int:

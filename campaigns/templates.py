@@ -1,28 +1,31 @@
 """Message templates: `{{ field | filter }}` in a text, nothing more powerful, compiled once and rendered per person."""
 
 import difflib
-import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime
+from datetime import tzinfo
+from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes
+from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes, pass_context
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing
+from jinja2.visitor import NodeTransformer
 
-from campaigns.segments import is_sendable
-
-MAX_CHARACTERS: Final = 10_000
-"""Of a template and of what it renders to: six times what ten segments can hold."""
+from campaigns.filters import BINARY, MAX_CHARACTERS, UNARY, RenderError, replace, to_date, to_float, to_int, to_round
+from campaigns.segments import is_blank, is_sendable
+from campaigns.timing.dates import DayOrder
 
 _MAX_FIELD_USES: Final = 100  # with cells of at most 10,000 characters this bounds what one rendering can build up
 
 _FILTERS: Final = (
     "default", "upper", "lower", "title", "capitalize", "trim", "replace", "truncate", "round", "int", "float", "date",
 )  # fmt: skip
+
+_NAMING: Final = frozenset({"round", "int", "float", "date"})
+"""Filters that may refuse a value, and then name its field."""
 
 _ALLOWED_NODES: Final = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Const, nodes.Name, nodes.Filter, nodes.Keyword,
@@ -41,14 +44,6 @@ class TemplateProblem(Exception):
         super().__init__(f"line {line}: {problem} ({hint})" if hint else f"line {line}: {problem}")
 
 
-class RenderError(Exception):
-    """A message that cannot be rendered for one person; `reason` says why, in words for the report."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
-
-
 class MissingField(RenderError):
     """A person without a value for a field that has no default."""
 
@@ -65,34 +60,51 @@ def field_name(header: str) -> str:
 
 
 class MessageTemplate:
-    """A compiled message. `fields` are the names that it uses, `required` those used somewhere without a default."""
+    """A compiled message. `fields` are the names that it uses, `required` those used somewhere without a default.
 
-    __slots__ = ("_constant", "_pieces", "fields", "required")
+    `literal` is what stands in it as it is sent, `shows_dates` whether it needs to know by whose clocks.
+    """
+
+    __slots__ = ("_constant", "_order", "_pieces", "fields", "literal", "required", "shows_dates")
 
     def __init__(
-        self, pieces: "_Pieces", *, constant: str | None, fields: frozenset[str], required: frozenset[str]
+        self,
+        pieces: "_Pieces",
+        *,
+        literal: str,
+        fields: frozenset[str],
+        required: frozenset[str],
+        shows_dates: bool,
+        is_constant: bool,
+        order: DayOrder | None,
     ) -> None:
         self._pieces = pieces
-        self._constant = constant
+        self._constant = literal if is_constant else None
+        self._order = order
+        self.literal = literal
         self.fields = fields
         self.required = required
+        self.shows_dates = shows_dates
 
-    def render(self, fields: Mapping[str, str]) -> str:
-        """The text for one person; a field that is absent or empty is missing.
+    def render(self, fields: Mapping[str, str], zone: tzinfo | None = None) -> str:
+        """The text for one person; a field that is absent, or shows nothing, is missing.
 
-        Raises `MissingField` when a missing field has no default, `RenderError` when the text is over 10,000 characters
-        or an expression cannot be computed.
+        A time with an offset is shown by the clocks of `zone`, None: as it is written. Raises `MissingField` when a
+        missing field has no default, `RenderError` when the text is over 10,000 characters or an expression cannot be
+        computed; neither shows what a field holds.
         """
         if self._constant is not None:
             return self._constant
         try:
-            text = "".join(self._pieces(_Person(fields)))
+            text = "".join(self._pieces(_Person(fields, zone, self._order)))
         except UndefinedError as error:
             raise MissingField(str(error)) from None
         except RenderError:
             raise
-        except Exception as error:  # whatever arithmetic on somebody's cells can raise concerns this person alone
-            raise RenderError(f"the message cannot be computed: {str(error)[:100]}") from error
+        except ArithmeticError:
+            raise RenderError("the message cannot be computed: it divides by zero") from None
+        except Exception:  # whatever a filter makes of somebody's cells concerns this person alone
+            raise RenderError("the message cannot be computed: a filter does not take such a value") from None
         if len(text) > MAX_CHARACTERS:
             raise RenderError(f"the text is over {MAX_CHARACTERS:,} characters")
         return text
@@ -101,13 +113,17 @@ class MessageTemplate:
 class _Person:
     """What a compiled template asks its Jinja context for, without the 2 µs that building a real one takes."""
 
-    __slots__ = ("fields",)
+    __slots__ = ("fields", "order", "zone")
 
-    def __init__(self, fields: Mapping[str, str]) -> None:
+    def __init__(self, fields: Mapping[str, str], zone: tzinfo | None, order: DayOrder | None) -> None:
         self.fields = fields
+        self.zone = zone
+        self.order = order
 
     def resolve_or_missing(self, key: str) -> Any:
-        return self.fields.get(key) or missing
+        value = self.fields.get(key, "")
+        # Nearly every value begins with a letter of ASCII, and those are seen.
+        return value if "!" <= value < "\x7f" or not is_blank(value) else missing
 
 
 _Pieces = Callable[[_Person], Iterator[str]]
@@ -123,10 +139,11 @@ class _Missing(StrictUndefined):
         return str(self._undefined_name)
 
 
-def compile_message(source: str) -> MessageTemplate:
+def compile_message(source: str, order: DayOrder | None = None) -> MessageTemplate:
     """Compile a message; newlines at its end are dropped, as YAML's block texts leave one.
 
-    Raises `TemplateProblem` for broken syntax and for everything but expressions over fields and the known filters.
+    `order` says what dates such as 01/02/2026 mean. Raises `TemplateProblem` for broken syntax and for everything but
+    expressions over fields and the known filters.
     """
     source = source.rstrip("\r\n")
     _check_characters(source)
@@ -137,10 +154,11 @@ def compile_message(source: str) -> MessageTemplate:
                 raise TemplateProblem("a message has no {% ... %}", line, "only {{ field }} with filters is understood")
         tree = environment.parse(source)
         fields, required = _check(tree)
-        if all(isinstance(node, nodes.TemplateData) for node in tree.find_all(nodes.Expr)):
-            constant = "".join(node.data for node in tree.find_all(nodes.TemplateData))
-            return MessageTemplate(_no_pieces, constant=constant, fields=fields, required=required)
-        template = environment.from_string(tree)
+        is_constant = all(isinstance(node, nodes.TemplateData) for node in tree.find_all(nodes.Expr))
+        literal = "\n" if not is_constant else ""  # no field of another program goes over two lines
+        literal = literal.join(node.data for node in tree.find_all(nodes.TemplateData))
+        shows_dates = any(node.name == "date" for node in tree.find_all(nodes.Filter))
+        pieces = _no_pieces if is_constant else environment.from_string(_Exact().visit(tree)).root_render_func
     except TemplateSyntaxError as error:
         problem, hint = _syntax(source, str(error.message))
         raise TemplateProblem(problem, error.lineno, hint) from error
@@ -149,7 +167,33 @@ def compile_message(source: str) -> MessageTemplate:
             "is too involved to be understood", 1, "use fewer brackets and shorter numbers"
         ) from error
     # A template asks its context for nothing but the names, as `_check` leaves no construct that needs more.
-    return MessageTemplate(cast("_Pieces", template.root_render_func), constant=None, fields=fields, required=required)
+    return MessageTemplate(
+        cast("_Pieces", pieces),
+        literal=literal,
+        fields=fields,
+        required=required,
+        shows_dates=shows_dates,
+        is_constant=is_constant,
+        order=order,
+    )
+
+
+class _Exact(NodeTransformer):
+    """Makes decimals of numbers with a point, as cells are, and tells filters which field they are asked about."""
+
+    def visit_Const(self, node: nodes.Const) -> nodes.Node:  # noqa: N802 - Jinja calls it by the node's name
+        if not isinstance(node.value, float):
+            return node
+        plain = nodes.Const(f"{Decimal(str(node.value)):f}")
+        return nodes.Filter(plain, "float", [], [], None, None, lineno=node.lineno)
+
+    def visit_Filter(self, node: nodes.Filter) -> nodes.Node:  # noqa: N802 - as above
+        inner: nodes.Node | None = node
+        while isinstance(inner, nodes.Filter):
+            inner = inner.node
+        if node.name in _NAMING and isinstance(inner, nodes.Name):
+            node.kwargs.append(cast("nodes.Pair", nodes.Keyword("name", nodes.Const(inner.name))))
+        return self.generic_visit(node)
 
 
 def _syntax(source: str, message: str) -> tuple[str, str]:
@@ -170,9 +214,12 @@ def _no_pieces(_person: _Person) -> Iterator[str]:
 
 def _environment() -> SandboxedEnvironment:
     environment = SandboxedEnvironment(undefined=_Missing)
-    known = environment.filters | {"replace": _replace, "date": _date, "round": _round}
-    environment.filters = {name: known[name] for name in _FILTERS}
+    ours = {"replace": replace, "date": _date, "round": to_round, "int": to_int, "float": to_float}
+    environment.filters = {name: (environment.filters | ours)[name] for name in _FILTERS}
     environment.globals.clear()
+    environment.intercepted_binops, environment.intercepted_unops = frozenset(BINARY), frozenset(UNARY)
+    environment.binop_table |= BINARY
+    environment.unop_table |= UNARY
     return environment
 
 
@@ -201,6 +248,10 @@ def _check(tree: nodes.Template) -> tuple[frozenset[str], frozenset[str]]:
             fields.add(node.name)
             if id(node) not in defaulted:
                 required.add(node.name)
+        elif isinstance(node, nodes.Const) and isinstance(node.value, str) and not is_sendable(node.value):
+            raise TemplateProblem(
+                "holds a character that cannot be sent", node.lineno, "remove the backslash before it"
+            )
         elif not isinstance(node, _ALLOWED_NODES) or (
             isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Slice)
         ):
@@ -236,28 +287,7 @@ def _refusal(node: nodes.Node) -> TemplateProblem:
     return TemplateProblem(f"{type(node).__name__} is not understood", node.lineno, "use {{ field }} with filters")
 
 
-def _replace(value: object, old: str, new: str) -> str:
-    text, old, new = str(value), str(old), str(new)
-    # The size is known beforehand, so that a chain of replacements cannot fill the memory.
-    if len(text) + text.count(old) * max(0, len(new) - len(old)) > MAX_CHARACTERS:
-        raise RenderError(f"the text is over {MAX_CHARACTERS:,} characters")
-    return text.replace(old, new)
-
-
-def _round(value: object, precision: int = 0, method: Literal["common", "ceil", "floor"] = "common") -> float:
-    """Jinja's own takes no text, which is what a cell is, and computes 10 to any power."""
-    number = float(str(value))
-    scale: float = 10.0 ** min(abs(int(precision)), 9)
-    if method == "common":
-        return round(number, min(int(precision), 9))
-    whole = math.ceil(number * scale) if method == "ceil" else math.floor(number * scale)
-    return whole / scale
-
-
-def _date(value: object, shape: str) -> str:
-    """A date written as in ISO 8601, shaped by strftime codes: `{{ day | date("%d/%m") }}`."""
-    text = str(value).strip()
-    try:
-        return datetime.fromisoformat(text).strftime(shape)
-    except ValueError:
-        raise RenderError(f"{text[:32]!r} is not a date such as {date(2026, 12, 31)}") from None
+@pass_context
+def _date(person: _Person, value: object, shape: object, *, name: str = "a value") -> str:
+    """The filter `date`: a cell that is a date, shaped by strftime codes: `{{ day | date("%d/%m") }}`."""
+    return to_date(str(value), str(shape), name, zone=person.zone, order=person.order)

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from campaigns.definition import Definition
+from campaigns.filters import RenderError
 from campaigns.segments import Segmentation, segmentation
-from campaigns.templates import MessageTemplate, RenderError, compile_message
+from campaigns.templates import MessageTemplate, compile_message
 
 MAX_SEGMENTS: Final = 10
 """Over this a text is taken for a mistake: phones and carriers join ten parts reliably, and each is paid for."""

@@ -176,11 +176,15 @@ class _Reader:
             hint = "put the text in quotes, or on the lines after `message: >-`"
             self._note(place, "ends here, for # begins a comment", hint, path)
 
-    def _keep_raw(self, event: yaml.Event, path: KeyPath) -> None:
+    def _keep_raw(self, event: yaml.ScalarEvent, path: KeyPath) -> None:
         start, end = event.start_mark, event.end_mark
         if start and end and start.line != end.line:
-            # A block text ends at the start of the line after it.
-            self.raw[path] = "\n".join(self.lines[start.line : end.line + (end.column > 0)])
+            # The value alone: what stands before it in its first line and after it in its last is another's, or a
+            # comment. A block text begins in the line after its sign, and ends at the start of the line after it.
+            first, *rest = self.lines[start.line : end.line + 1]
+            rest[-1] = rest[-1][: end.column]
+            first = "" if event.style in ("|", ">") else " " * start.column + first[start.column :]
+            self.raw[path] = "\n".join([first, *(rest if end.column else rest[:-1])])
 
     def _place(self, event: yaml.Event) -> Place:
         mark = event.start_mark

@@ -1,45 +1,104 @@
 """The date of a row, as spreadsheets and databases write it."""
 
 import re
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
+LONGEST: Final = 64
+"""Characters of a text that may be a date."""
+
+YEARS: Final = range(1800, 2200)
+"""Beyond them is a mark for no date at all (9999-12-31, 0001-01-01), and zones and offsets could leave the calendar."""
+
 DATE: Final = re.compile(
-    r"(?:(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)|(?P<day_first>\d\d?)\.(?P<month_second>\d\d?)\.(?P<year_last>\d{4}))"
-    r"(?:(?:[Tt]|, ?| +)(?P<time>\d\d?:\d\d(?::\d\d)?)(?:\.\d+)?(?: ?(?P<offset>[Zz]|[+-]\d\d:?\d\d))?)?",
-    re.ASCII,
+    r"'?(?:(?P<year>\d{4})(?P<first_sign>[-/.])(?P<month>\d\d?)(?P=first_sign)(?P<day>\d\d?)"
+    r"|(?P<one>\d\d?)(?P<sign>[-/.])(?P<two>\d\d?)(?P=sign)(?P<year_last>\d{4}))"
+    r"(?:(?:T|, ?| {1,4})(?P<hour>\d\d?)[:.](?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d{1,9})?)?"
+    r"(?: ?(?P<half>[AP])\.?M\.?)?(?: ?(?P<offset>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?))?)?",
+    re.ASCII | re.IGNORECASE,
 )
-SLASHED: Final = re.compile(r"\d{1,4}[/-]\d{1,2}[/-]\d{1,4}\b.*", re.ASCII)
+SHORT_YEAR: Final = re.compile(r"\d\d?([-/.])\d\d?\1\d\d\b.*", re.ASCII)
+SERIAL: Final = re.compile(r"\d{5}([.,]\d*)?", re.ASCII)
+SPACES: Final = str.maketrans("\u00a0\u2009\u202f", "   ")
 EXAMPLE: Final = "write 2026-12-01 or 2026-12-01 09:30"
 
 
+class DayOrder(StrEnum):
+    """What 01/02/2026 means."""
+
+    DMY = "dmy"  # 1 February
+    MDY = "mdy"  # 2 January
+
+
 class UnreadableDate(Exception):
-    """A text that is no date; `reason` says why and does not repeat it: a wrong column may hold anything."""
+    """A text that is not a date; `reason` says why and does not repeat it: a wrong column may hold anything."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
 
 
-def read_date(text: str) -> date | datetime:
+def read_date(text: str, order: DayOrder | None = None) -> date | datetime:
     """The date, or the date and time, that `text` is: naive without an offset.
 
-    ISO 8601 (`2026-12-01`, `2026-12-01 09:30`, `2026-12-01T09:30:00+01:00`) and `1.12.2026 09:30`, where the day comes
-    first wherever it is in use. Raises UnreadableDate, also for 01/02/2026: half the world reads it as another day.
+    With the year first (`2026-12-01 09:30`, `2026/12/01`, `2026-12-01T09:30:00+01`), or with the day first and points
+    between (`1.12.2026 9.30`). Of 01/02/2026 the `order` decides, for half the world reads it as another day; without
+    one it is read where only one day is possible (25/12/2026). Raises UnreadableDate.
     """
-    match = DATE.fullmatch(text.strip())
+    match = DATE.fullmatch(text.strip().translate(SPACES)[: LONGEST + 1])
     if not match:
-        if SLASHED.fullmatch(text.strip()):
-            raise UnreadableDate(f"can be read as more than one day: {EXAMPLE}")
-        raise UnreadableDate(f"is no date: {EXAMPLE}")
+        raise UnreadableDate(_why_not(text.strip()))
     part = match.groupdict(default="")
-    year, month = part["year"] or part["year_last"], part["month"] or part["month_second"]
-    written = f"{year}-{month:0>2}-{part['day'] or part['day_first']:0>2}"
-    hour, colon, rest = part["time"].partition(":")
+    year = int(part["year"] or part["year_last"])
+    month, day = (int(part["month"]), int(part["day"])) if part["year"] else _month_and_day(part, order)
+    if year not in YEARS:
+        raise UnreadableDate(f"is not in the years {YEARS[0]} to {YEARS[-1]}: {EXAMPLE}")
     try:
-        if not colon:
-            return date.fromisoformat(written)
-        read = datetime.fromisoformat(f"{written}T{hour:0>2}:{rest}{part['offset'].upper()}")
+        if not part["hour"]:
+            return date(year, month, day)
+        clock, further = _clock(part)
+        read = datetime.fromisoformat(f"{year}-{month:02}-{day:02}T{clock}{_offset(part['offset'])}")
+        return read + timedelta(days=further)
     except ValueError:
         raise UnreadableDate(f"is a day or time that does not exist: {EXAMPLE}") from None
-    return read
+
+
+def _month_and_day(part: dict[str, str], order: DayOrder | None) -> tuple[int, int]:
+    one, two = int(part["one"]), int(part["two"])
+    if part["sign"] == ".":  # is written with the day first wherever it is in use
+        return two, one
+    if order is None:
+        if one <= 12 and two <= 12 and one != two:
+            raise UnreadableDate(f"can be read as more than one day: {EXAMPLE}, or set schedule.remind.format")
+        return (one, two) if two > 12 else (two, one)
+    month, day = (two, one) if order is DayOrder.DMY else (one, two)
+    if month > 12 >= day:
+        raise UnreadableDate(f"is not as schedule.remind.format says, {order}: {EXAMPLE}")
+    return month, day
+
+
+def _clock(part: dict[str, str]) -> tuple[str, int]:
+    """The time of day by 24 hours, and the days to add: 24:00 is the midnight at which a day ends."""
+    hour, minute, second = int(part["hour"]), int(part["minute"]), int(part["second"] or 0)
+    if part["half"]:
+        if not 1 <= hour <= 12:
+            raise ValueError("no hour of half a day")
+        hour = hour % 12 + 12 * (part["half"] in "Pp")
+    further = int((hour, minute, second) == (24, 0, 0))
+    return f"{0 if further else hour:02}:{minute:02}:{second:02}", further
+
+
+def _offset(written: str) -> str:
+    """As ISO 8601 has it: PostgreSQL leaves minutes out that are zero."""
+    if written.upper() in {"Z", "UTC", "GMT"}:
+        return "+00:00"
+    return f"{written}:00" if len(written) == 3 else written
+
+
+def _why_not(text: str) -> str:
+    if SERIAL.fullmatch(text):
+        return f"is a number, as spreadsheets count days: {EXAMPLE}, or format the column as a date"
+    if SHORT_YEAR.fullmatch(text):
+        return f"has a year of two digits: {EXAMPLE}"
+    return f"is not a date that can be read: {EXAMPLE}"

@@ -2,7 +2,7 @@
 
 import json as jsonlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,7 @@ from scheduler.cli.output import print_json, say
 from scheduler.exits import Exit
 
 if TYPE_CHECKING:
-    from campaigns.problems import Problem
+    pass
 
 
 def register(app: typer.Typer) -> None:
@@ -61,36 +61,36 @@ def check(
     Nothing is planned or sent. Exit code 2 if any is invalid: every problem of every file is listed, as
     file:line:column: path: problem.
     """
+    from dataclasses import asdict
+
     from campaigns.checking import check_file
     from campaigns.clock import SystemClock
-    from campaigns.problems import CampaignFileError
+    from campaigns.problems import CampaignFileError, Problem
     from worker.settings import load_settings
 
     settings = load_settings()
     problems: list[Problem] = []
     for file in files:
         try:
-            now, policy = SystemClock().now(), settings.policy
-            check_file(file, timezone=settings.timezone, region=settings.region, now=now, policy=policy)
+            now, policy, warnings = SystemClock().now(), settings.policy, list[Problem]()
+            check_file(
+                file, timezone=settings.timezone, region=settings.region, now=now, policy=policy, warnings=warnings
+            )
             found: tuple[Problem, ...] = ()
         except CampaignFileError as error:
             found = error.problems
         problems.extend(found)
         if json:
-            print_json(
-                {"file": str(file), "valid": not found, "problems": [_problem_json(problem) for problem in found]}
-            )
-        elif not found:
+            told = {"problems": list(map(asdict, found)), "warnings": list(map(asdict, warnings))}
+            print_json({"file": str(file), "valid": not found} | told)
+            continue
+        if not found:
             say(f"{file}: valid")
+        for warning in warnings:
+            say(f"warning: {warning}")
     if problems and not json:
         raise CampaignFileError(problems)
     raise typer.Exit(Exit.BAD_INPUT if problems else Exit.DONE)
-
-
-def _problem_json(problem: "Problem") -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(problem)
 
 
 def plan(

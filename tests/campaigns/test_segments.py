@@ -1,6 +1,7 @@
 """Segments against a splitter that is slow and plainly right, and against figures worked out by hand."""
 
 import pytest
+import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -17,7 +18,8 @@ def split_slowly(text: str) -> Segmentation:
     """Writes the text out into messages, unit by unit."""
     outside = [character for character in text if character not in BASIC + EXTENDED]
     if outside:
-        pieces = [[character] * (len(character.encode("utf-16-le")) // 2) for character in text]
+        clusters = regex.findall(r"\X", text)
+        pieces = [list(cluster.encode("utf-16-le")[::2].hex(" ").split()) for cluster in clusters]
     else:
         pieces = [["ESC", character] if character in EXTENDED else [character] for character in text]
     units = [unit for piece in pieces for unit in piece]
@@ -38,9 +40,14 @@ def test_texts_of_the_default_alphabet_split_as_written_out(text: str) -> None:
     assert segmentation(text) == split_slowly(text)
 
 
-@given(st.text(alphabet=st.one_of(st.sampled_from("aé€😀👍ł"), st.characters(exclude_categories=["Cs"])), max_size=300))
+JOINED = "aé€😀👍łத\u0bbf\u094dक\u200d🇮🇹👩\U0001f3fd\u0301\r\n"
+
+
+@given(st.text(alphabet=st.one_of(st.sampled_from(JOINED), st.characters(exclude_categories=["Cs"])), max_size=300))
 @example("😀" * 35)
 @example("a" * 66 + "😀" * 4)
+@example("🇮🇹" * 40)
+@example("நன்றி வணக்கம் " * 8)
 def test_any_text_splits_as_written_out(text: str) -> None:
     assert segmentation(text) == split_slowly(text)
 
@@ -71,6 +78,22 @@ def test_lengths_at_the_edges(text: str, encoding: str, segments: int, units: in
     found = segmentation(text)
 
     assert (found.encoding, found.segments, found.units) == (encoding, segments, units)
+
+
+@pytest.mark.parametrize(
+    ("text", "segments"),
+    [
+        ("ë" * 60 + "👨\u200d👩\u200d👧\u200d👦" + "ë" * 63, 3),  # 11 units that Android does not cut at 67
+        ("ł" * 66 + "🇮🇹" + "ł" * 63, 2),
+        ("ł" * 66 + "🇮🇹" + "ł" * 64, 3),
+        ("ł" * 66 + "ë" + "ł" * 67, 2),  # one code point
+        ("ł" * 66 + "e\u0308" + "ł" * 66, 3),  # two, and one character
+        ("a" * 10 + "e" + "\u0301" * 100, 3),  # longer than a segment: 10, and then 67 and 34
+        ("\U0001f1ee" + "\u0301" * 69, 2),
+    ],
+)
+def test_txt_segments_android_cuts_between_characters_as_people_see_them(text: str, segments: int) -> None:
+    assert segmentation(text).segments == segments
 
 
 def test_the_first_character_outside_the_alphabet_is_named() -> None:

@@ -1,12 +1,15 @@
 """What a message may say, what it may not, and what a person without a value gets."""
 
+import time
 from contextlib import suppress
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.templates import MissingField, RenderError, TemplateProblem, compile_message, field_name
+from campaigns.filters import RenderError
+from campaigns.templates import MissingField, TemplateProblem, compile_message, field_name
 
 ANNA = {"first_name": "Anna", "city": "", "day": "2026-12-01", "price": "12.50", "visits": "3"}
 
@@ -66,6 +69,8 @@ def test_what_messages_say(source: str, text: str) -> None:
         ("x" * 10_001, 1, "over 10,000 characters"),
         ("{{ a }}" * 101, 1, "more than 100 times"),
         ("Hi\n\ud83d", 2, "cannot be sent"),
+        ("Hi\n{{ '\\ud800' }}", 2, "cannot be sent"),
+        ("{{ x | default('\\x00') }}", 1, "cannot be sent"),
     ],
 )
 def test_what_messages_may_not_say(source: str, line: int, problem: str) -> None:
@@ -103,10 +108,14 @@ def test_a_missing_field_without_default_is_named(expression: str, fields: dict[
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("{{ first_name | date('%d') }}", "'Anna' is not a date such as 2026-12-31"),
-        ("{{ 1 // (visits | int - 3) }}", "the message cannot be computed"),
-        ("{{ first_name + 1 }}", "the message cannot be computed"),
-        ("{{ first_name | round }}", "the message cannot be computed: could not convert string to float: 'Anna'"),
+        ("{{ first_name | date('%d') }}", "first_name is not a date that can be read: write 2026-12-01"),
+        ("{{ 1 // (visits | int - 3) }}", "the message cannot be computed: it divides by zero"),
+        ("{{ price | float / 0 }}", "the message cannot be computed: it divides by zero"),
+        ("{{ first_name + 1 }}", "the message cannot be computed: it adds to a text"),
+        ("{{ price + visits }}", "the message cannot be computed: it adds two texts"),
+        ("{{ first_name | upper(3) }}", "the message cannot be computed: a filter does not take such a value"),
+        ("{{ day | date('%H:%M') }}", "day is a day without a time, and the message shows one"),
+        ("{{ first_name | round }}", "first_name is not a number"),
         ("{{ first_name | replace('', 'x' ~ '" + "y" * 4000 + "') }}", "over 10,000 characters"),
         ("{{ long }}{{ long }}", "over 10,000 characters"),
     ],
@@ -118,6 +127,91 @@ def test_what_goes_wrong_for_one_person_is_a_reason(source: str, reason: str) ->
         template.render(ANNA | {"long": "x" * 9000})
 
     assert reason in caught.value.reason
+    assert not any(cell in caught.value.reason for cell in ("Anna", "12.50"))
+
+
+def test_txt_int_and_txt_sum_numbers_are_read_or_refused() -> None:
+    points, due = compile_message("{{ points | int }} points"), compile_message("{{ due | float }} EUR")
+
+    assert compile_message("You pay {{ (a | float) + (b | float) }} EUR").render({"a": "0.1", "b": "0.2"}) == (
+        "You pay 0.3 EUR"
+    )
+    with pytest.raises(RenderError, match=r"points can be read as more than one number: write 1200 or 1.2"):
+        points.render({"points": "1,200"})
+    assert (points.render({"points": "850"}), due.render({"due": "20"})) == ("850 points", "20 EUR")
+    assert due.render({"due": "43,50"}) == "43.5 EUR"
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [
+        ("1234567", "1234567"), ("-5", "-5"), ("\u22125", "-5"), ("+12.50", "12.5"), (".5", "0.5"), ("0,125", "0.125"),
+        ("1.234,50", "1234.5"), ("1,234.50", "1234.5"), ("1 234,50", "1234.5"), ("1\u202f234", "1234"),
+        ("1'234.50", "1234.5"), ("1,234,567", "1234567"), ("1.250", "1.25"), ("1234,567", "1234.567"),
+        ("0.0000001", "0.0000001"), ("9" * 24, "9" * 24), ("-0", "0"),
+    ],
+)  # fmt: skip
+def test_numbers_as_people_and_programs_write_them(cell: str, number: str) -> None:
+    assert compile_message("{{ n | float }}").render({"n": cell}) == number
+
+
+@pytest.mark.parametrize(
+    "cell", ["1,200", "-1,200", "two", "1,200,50", "1.2.3", "12,34,56", "1e5", "1E+05", "nan", "inf", "12 %", "€ 5",
+             "1_000", "9" * 25, "9" * 9_000, ".", "-", ",", "1.", "+1 202-555-0101", "0x10"],
+)  # fmt: skip
+@pytest.mark.parametrize("use", ["int", "float", "round", "round(2)"])
+def test_what_can_be_read_as_no_number_or_several_is_refused_and_not_shown(cell: str, use: str) -> None:
+    with pytest.raises(RenderError, match=r"^n (is not a number|can be read as more than one number: .*)$") as caught:
+        compile_message(f"{{{{ n | {use} }}}}").render({"n": cell})
+
+    assert cell not in caught.value.reason or len(cell) < 3
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ n | float / 3 }}", "0.333333333333333"), ("{{ n | float / 3 + 2 / 3 }}", "1"), ("{{ 7 // 2 }}", "3"),
+        ("{{ -7 // 2 }}", "-4"), ("{{ (0 - 7.5) // 2 }}", "-4"), ("{{ 7 / 2 }}", "3.5"), ("{{ 100 / 0.01 }}", "10000"),
+        ("{{ 'x' if n | float / 10 == 0.1 else 'y' }}", "x"), ("{{ 'x' if n | float > 0.5 else 'y' }}", "x"),
+        ("{{ 2.5 | round }} {{ 3.5 | round }} {{ 1250 | round(-2) }}", "3 4 1300"), ("{{ 'abc'[:n | int + 1] }}", "ab"),
+        ("{{ 'a' + 'b' }}", "ab"), ("{{ +(n | float) }} {{ -(n | float) }}", "1 -1"), ("{{ word | int(7) }}", "7"),
+        ("{{ word | float(0.5) }}", "0.5"), ("{{ n | float - 0.9 }}", "0.1"), ("{{ 1e-7 }}", "0.0000001"),
+    ],
+)  # fmt: skip
+def test_arithmetic_is_that_of_decimals(source: str, text: str) -> None:
+    assert compile_message(source).render({"n": "1", "word": "two"}) == text
+
+
+@given(st.decimals(-(10**9), 10**9, places=2), st.decimals(-(10**9), 10**9, places=2))
+def test_sums_are_exact(a: Decimal, b: Decimal) -> None:
+    shown = compile_message("{{ (a | float) + (b | float) }}").render({"a": str(a), "b": str(b)})
+
+    assert Decimal(shown) == a + b
+
+
+@given(st.text(alphabet="0123456789.,' +-e\u2212\u00a0", max_size=30))
+def test_any_cell_is_a_number_or_a_reason(cell: str) -> None:
+    with suppress(RenderError):
+        assert Decimal(compile_message("{{ n | float }}").render({"n": cell})).is_finite()
+
+
+@pytest.mark.parametrize("cell", ["\u200b", "\u00a0", "\u3164", "\u2800\ufe0f", " \t", "\u00ad\ufeff"])
+def test_txt_zero_width_what_shows_nothing_is_empty(cell: str) -> None:
+    assert compile_message("Hi {{ first_name | default('there') }}.").render({"first_name": cell}) == "Hi there."
+    with pytest.raises(MissingField):
+        compile_message("Hi {{ first_name }}.").render({"first_name": cell})
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["x|replace('a','a'*9)", "x|date('%5000000d')", "x|truncate(10**9)", "range(10**9)", "x|center(10**9)", "x|join(x)",
+     "[x]*10", "x|date('%c' ~ x)", "'%s'|format(x)", "(x~x)|replace('a',x)|replace('a',x)", "lipsum(1000)"],
+)  # fmt: skip
+def test_no_expression_takes_long_or_grows(expression: str) -> None:
+    started = time.monotonic()
+    with suppress(TemplateProblem, RenderError):
+        assert len(compile_message(f"{{{{ {expression} }}}}").render({"x": "a" * 9_999})) <= 10_000
+    assert time.monotonic() - started < 2
 
 
 def test_fields_and_which_of_them_need_a_column() -> None:

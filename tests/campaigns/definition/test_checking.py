@@ -1,11 +1,13 @@
 """What `check` finds beyond the keys: the message, the files, and whether they fit each other."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from campaigns.checking import check_file
-from campaigns.problems import CampaignFileError
+from campaigns.planning import plan_recipients
+from campaigns.problems import CampaignFileError, Problem
 
 HEAD = "campaign: sale\n"
 PEOPLE = "number,first_name,City\n+393331234567,Anna,Rome\n"
@@ -212,6 +214,66 @@ def test_a_field_in_the_brackets_of_another_program_is_refused(folder: Path, wri
     column = "city" if "city" in written else "first_name"
     hint = f"(write {{{{ {column} }}}}, with two curly brackets on each side)"
     assert problems == [f"4:8: message: holds {written}, which everybody would get as it stands {hint}"]
+
+
+FOREIGN = (
+    "{FirstName}", "((first_name))", "*|FIRST_NAME|*", "*|FNAME|*", "{Frist_Name}", "[[first_name]]", "<<First Name>>",
+    "%%first_name%%", "%FRIST_NAME%", "${first_name}", "#{first_name}", "{$first_name}", "{!Contact.FirstName}",
+    "{contact.first_name}", "<%= first_name %>", "[%first_name%]", "@first_name@", "@first_name", "$first_name",
+    "(first_name)", "#first_name#", "__first_name__", "[Contact.FirstName]", "{first_name|there}", "%first_name|there%",
+    "[[FirstName|there]]", "*|FIRST_NAME:there|*", "${first_name:-there}", "{first_name, fallback=there}",
+    '{first_name default="there"}', '${firstName!"there"}', "{FIRST_NAME or there}", "5% off, %FIRST_NAME%",
+    "%(first_name)s",
+)  # fmt: skip
+ORDINARY = (
+    "100% off and 50% on", "[SALE]", "<3", "(city)", "#city", "@city", "Sale* today *conditions", "*** SALE ***",
+    "a <b and c> d", "info@shop.it and sales@shop.it", "https://x.it/?city=a&first_name=b%20c#city", "5 > 3 < 7",
+    "[today] {shop}", "$5 or 5$", "~city~", "come (in the city) now", "{1}", "»City«", "*city*", "50% [CITIES] 20%",
+    "{{ '{city}' }}", "{# for {city} #}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("written", FOREIGN)
+def test_txt_foreign_a_column_in_the_marks_of_any_program_is_refused(folder: Path, written: str) -> None:
+    message = f"message: >-\n  Hi {written}, see you.\n"
+    problems = problems_of(folder, HEAD + message + "audience: {file: people.csv}\n")
+
+    assert len(problems) == 1
+    assert ": message: holds " in problems[0]
+    assert "write {{ first_name }}, with two curly brackets on each side" in problems[0]
+
+
+@pytest.mark.parametrize("written", ORDINARY)
+def test_an_ordinary_text_stays_one(folder: Path, written: str) -> None:
+    path = folder / "sale.yaml"
+    path.write_text(HEAD + f"message: >-\n  Hi {written}, see you.\naudience: {{file: people.csv}}\n", encoding="utf-8")
+
+    assert check_file(path, timezone="UTC", region=None).campaign == "sale"
+
+
+def test_txt_typo_a_field_that_no_column_has_is_warned_of_behind_a_default(folder: Path) -> None:
+    path, warnings = folder / "sale.yaml", list[Problem]()
+    rows = "audience: [{file: people.csv}, {recipients: [{number: 1, frist_name: Ada}]}]\n"
+    path.write_text(HEAD + "message: Hi {{ frist_name | default('there') }}.\n" + rows, encoding="utf-8")
+
+    definition = check_file(path, timezone="UTC", region="IT", warnings=warnings)
+
+    place, column = "2:10: message", "no column frist_name in 'people.csv': everybody there gets the default"
+    assert list(map(str, warnings)) == [f"{path}:{place}: {column} (did you mean first_name?)"]
+    plan = plan_recipients(definition)
+    list(plan)
+    told = "no column frist_name in people.csv (did you mean first_name?): everybody there gets the default"
+    assert plan.summary.warnings == (f"{told}, if there is one",)
+
+
+def test_a_comment_of_any_length_costs_nothing_to_look_for_a_field_in(folder: Path) -> None:
+    text = 'message: "a\n  \\x7b\\x7b nofield \\x7d\\x7d {{ }} {{ other }}"  # ' + "{{" * 100_000 + "\n"
+    started = time.monotonic()
+
+    problems = problems_of(folder, HEAD + text.replace("{{ }} ", "") + "audience: {file: people.csv}\n")
+
+    assert time.monotonic() - started < 5  # in squares it would take minutes
+    assert [problem.split(": message")[0] for problem in problems] == ["2:10", "3:32"]
 
 
 def test_brackets_that_hold_no_column_are_a_text_like_any_other(folder: Path) -> None:

@@ -1,0 +1,192 @@
+"""What a message does with values: computes with decimals, replaces words, shows dates."""
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, time, tzinfo
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from campaigns.timing.dates import DayOrder, UnreadableDate, read_date
+
+MAX_CHARACTERS: Final = 10_000
+"""Of a template and of what it renders to: six times what ten segments can hold."""
+
+# Whole digits, or groups of three with one sign between them, then a fraction behind a point or a comma.
+_NUMBER: Final = re.compile(
+    r"(?P<sign>[+-]?)(?:(?P<groups>\d{1,3}(?P<between>[ '.,])\d{3}(?:(?P=between)\d{3}){0,6})|(?P<digits>\d{0,24}))"
+    r"(?:(?P<mark>[.,])(?P<fraction>\d{1,12}))?"
+)
+_PLAINER: Final = str.maketrans("\u2212\u2019\u00a0\u2009\u202f", "-'   ")  # minus, apostrophe, spaces of other kinds
+_EXACT: Final = Context(prec=40)
+_SHOWN_DIGITS: Final = 15  # as spreadsheets show: a third of something does not fill the text
+_MOST_PLACES: Final = 9
+
+_CLOCK: Final = re.compile(r"%[-_0^#:]?\d*[EO]?[cfHIklMpPrRsSTXzZ]")
+"""What of strftime shows a time of day."""
+
+
+class RenderError(Exception):
+    """A message that cannot be rendered for one person; `reason` says why, for the report, and shows no cell."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class Amount(Decimal):
+    """A number of a message: what is added is exact, and it is written as people do, without an exponent."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        shown = Context(prec=max(_SHOWN_DIGITS, self.adjusted() + 1)).plus(self) if self else self
+        text = format(Decimal(shown), "f")
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+        return "0" if text == "-0" else text
+
+
+def read_number(text: str, name: str, *, is_whole: bool = False) -> Amount:
+    """The number that a cell holds, if it can be one number alone; `name` is how a reason calls the cell.
+
+    A sign between groups of three digits (`1 234 567`, `1.234,50`) is taken as such where it cannot be anything else:
+    1,200 may be 1200 or 1.2, and so may 1.200 where whole numbers are meant. Raises RenderError.
+    """
+    part = _NUMBER.fullmatch(text.strip()[:64].translate(_PLAINER))
+    if (
+        part is None
+        or part["between"] == part["mark"] is not None
+        or not (part["groups"] or part["digits"] or part["mark"])
+    ):
+        raise RenderError(f"{name} is not a number")
+    groups, between, fraction = part["groups"], part["between"], part["fraction"] or "0"
+    if groups is None:
+        return Amount(f"{part['sign']}{part['digits'] or '0'}.{fraction}")
+    if between in (".", ",") and groups.count(between) == 1 and part["mark"] is None:
+        if groups[0] != "0" and (between == "," or is_whole):
+            raise RenderError(f"{name} can be read as more than one number: write 1200 or 1.2")
+        return Amount(part["sign"] + groups.replace(between, "."))
+    return Amount(f"{part['sign']}{groups.replace(between, '')}.{fraction}")
+
+
+def to_float(value: object, default: object = None, *, name: str = "a value") -> object:
+    """The filter `float`: a cell as a decimal. A value that is no number is the `default`, where one is given."""
+    return _converted(value, default, name, is_whole=False)
+
+
+def to_int(value: object, default: object = None, *, name: str = "a value") -> object:
+    """The filter `int`: as `float`, without the fraction."""
+    found = _converted(value, default, name, is_whole=True)
+    return int(found) if isinstance(found, Amount) else found
+
+
+def to_round(
+    value: object, precision: int = 0, method: Literal["common", "ceil", "floor"] = "common", *, name: str = "a value"
+) -> Amount:
+    """The filter `round`: half goes up, as people round."""
+    number = _converted(value, None, name, is_whole=False)
+    rounding = {"common": ROUND_HALF_UP, "ceil": ROUND_CEILING, "floor": ROUND_FLOOR}.get(method)
+    if rounding is None or not isinstance(number, Amount):
+        raise RenderError("round knows common, ceil and floor")
+    places = max(-_MOST_PLACES, min(int(precision), _MOST_PLACES))
+    return Amount(number.quantize(Decimal(1).scaleb(-places), rounding, _EXACT))
+
+
+def _converted(value: object, default: object, name: str, *, is_whole: bool) -> object:
+    if isinstance(value, int | Decimal):
+        return Amount(value)
+    try:
+        return read_number(str(value), name, is_whole=is_whole)
+    except RenderError:
+        if default is None:
+            raise
+        return default
+
+
+def to_date(text: str, shape: str, name: str, *, zone: tzinfo | None, order: DayOrder | None) -> str:
+    """The date in `text`, shaped by strftime codes; a time with an offset by the clocks of `zone`."""
+    try:
+        read = read_date(text, order)
+    except UnreadableDate as error:
+        raise RenderError(f"{name} {error.reason}") from None
+    if not isinstance(read, datetime):
+        if _CLOCK.search(shape.replace("%%", "")):
+            raise RenderError(f"{name} is a day without a time, and the message shows one")
+        read = datetime.combine(read, time())
+    elif read.tzinfo and zone:
+        read = read.astimezone(zone)
+    shown = read.strftime(shape)
+    if len(shown) > MAX_CHARACTERS:
+        raise RenderError(f"the text is over {MAX_CHARACTERS:,} characters")
+    return shown
+
+
+def replace(value: object, old: object, new: object) -> str:
+    """The filter `replace`. The size is known beforehand, so that a chain of them cannot fill the memory."""
+    text, before, after = str(value), str(old), str(new)
+    if len(text) + text.count(before) * max(0, len(after) - len(before)) > MAX_CHARACTERS:
+        raise RenderError(f"the text is over {MAX_CHARACTERS:,} characters")
+    return text.replace(before, after)
+
+
+def _floor(left: Decimal, right: Decimal) -> Decimal:
+    return _EXACT.divide(left, right).to_integral_value(ROUND_FLOOR)
+
+
+def _computed(
+    natively: Callable[[Any, Any], Any] | None, exactly: Callable[[Decimal, Decimal], Decimal]
+) -> Callable[[object, object], object]:
+    """An operator; `natively` is what it does with two whole numbers, which may go on as a length or a place."""
+
+    def compute(left: object, right: object) -> object:
+        if natively and isinstance(left, int) and isinstance(right, int):
+            return natively(left, right)
+        return Amount(exactly(_operand(left), _operand(right)))
+
+    return compute
+
+
+def _operand(value: object) -> Amount:
+    if isinstance(value, int | Decimal):
+        return Amount(value)
+    str(value)  # a missing field says so itself
+    raise RenderError(
+        "the message cannot be computed: it adds to a text, write {{ field | int }} or {{ field | float }}"
+    )
+
+
+_add_numbers: Final = _computed(operator.add, _EXACT.add)
+
+
+def _add(left: object, right: object) -> object:
+    """Texts are joined, but two numbers that are still texts are meant to be added, or joined by ~."""
+    if not isinstance(left, str) or not isinstance(right, str):
+        return _add_numbers(left, right)
+    if _is_number(left) and _is_number(right):
+        raise RenderError(
+            "the message cannot be computed: it adds two texts, write (a | float) + (b | float), or a ~ b"
+        )
+    return left + right
+
+
+def _is_number(text: str) -> bool:
+    return bool(text) and _NUMBER.fullmatch(text[:64]) is not None
+
+
+BINARY: Final[Mapping[str, Callable[[Any, Any], Any]]] = MappingProxyType(
+    {
+        "+": _add,
+        "-": _computed(operator.sub, _EXACT.subtract),
+        "/": _computed(None, _EXACT.divide),
+        "//": _computed(operator.floordiv, _floor),
+    }
+)
+"""What stands between two values. Without products and powers nothing grows beyond what it was made of."""
+
+UNARY: Final[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
+    {
+        "-": lambda value: -value if isinstance(value, int) else Amount(_EXACT.minus(_operand(value))),
+        "+": lambda value: value if isinstance(value, int) else _operand(value),
+    }
+)
