@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from campaigns.matching import same_number
 from campaigns.numbers import InvalidNumber, Normaliser, mask
-from campaigns.optout import Meaning, Meanings
+from campaigns.optout import MOST_JUDGED, Meaning, Meanings
 from scheduler.replies.answering import answer_help
 from scheduler.report.moments import utc
 from worker.gateway import Message, MessageStatus
@@ -75,7 +75,7 @@ def _incoming(message: Message, meanings: Meanings, normaliser: Normaliser, now:
     return Incoming(
         message.id,
         sender(message.number, normaliser),
-        message.text,
+        message.text[:MOST_JUDGED],
         message.device,
         message.sim,
         min(message.sent_at or message.delivered_at or now, now),

@@ -130,7 +130,7 @@ def test_a_read_costs_little_and_is_not_repeated_too_soon(sent: Bench) -> None:
 
 
 def test_near_misses_wait_for_a_person(sent: Bench) -> None:
-    sent.gateway.receive(ANNA, "pls stop texting me")
+    sent.gateway.receive(ANNA, "I want no more texts")
     sent.pass_time(POLL)
     assert suppressed(sent) == set()
     with sent.store.read() as session:

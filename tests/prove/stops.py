@@ -47,7 +47,7 @@ SLACK: Final = timedelta(seconds=2)
 
 SEND_BY: Final = timedelta(seconds=float(QUICK["CAMPAIGNS_SEND_BY_SECONDS"]))
 LOOK_SECONDS: Final = 0.05
-NEAR: Final = ("pls stop texting me", "non voglio più messaggi", "sotp", "Bitte keine SMS mehr schicken")
+NEAR: Final = ("do not text me again", "non voglio più messaggi", "sotp", "Bitte keine SMS mehr schicken")
 PLAIN: Final = ("Thanks!", "ok", "Grazie mille, ci vediamo domani", "nonstop", "YES")
 
 

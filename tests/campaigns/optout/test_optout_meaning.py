@@ -1,12 +1,25 @@
 """What replies mean, in the languages and spellings of the people who write them."""
 
+import time
+from pathlib import Path
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from campaigns.optout import LANGUAGES, Meaning, Meanings
-from campaigns.optout.meaning import fold
+from campaigns.optout.meaning import MOST_JUDGED, fold
+from campaigns.optout.refusals import REFUSALS
 from campaigns.optout.words import COMPANIONS
 
 MEANINGS = Meanings()
+
+OURS = "Hi Anna, spring sale. Reply STOP to opt out."
+
+PHRASES = [
+    tuple(line.split("\t")) for line in Path(__file__).with_name("phrases.tsv").read_text(encoding="utf-8").splitlines()
+]
+"""Language, meaning, text: written for this test and for nothing else."""
 
 WORDS = [(language, word) for language, words in LANGUAGES.items() for word in (*words.stop, *words.alone)]
 
@@ -14,6 +27,12 @@ WORDS = [(language, word) for language, words in LANGUAGES.items() for word in (
 def test_the_table_knows_many_languages() -> None:
     assert len(LANGUAGES) >= 25
     assert all(words.stop for words in LANGUAGES.values())
+    assert REFUSALS.keys() == LANGUAGES.keys()
+
+
+@pytest.mark.parametrize(("language", "meaning", "text"), PHRASES, ids=[f"{p[0]}-{p[2]}" for p in PHRASES])
+def test_what_people_write_is_understood(language: str, meaning: str, text: str) -> None:
+    assert MEANINGS.of(text) is Meaning(meaning)
 
 
 @pytest.mark.parametrize(("language", "word"), WORDS, ids=[f"{language}-{word}" for language, word in WORDS])
@@ -35,8 +54,9 @@ def test_no_word_means_two_things() -> None:
         groups["stop"].update(map(fold, (*words.stop, *words.alone)))
         groups["start"].update(map(fold, words.start))
         groups["help"].update(map(fold, words.help))
-    assert groups["stop"].isdisjoint(groups["start"] | groups["help"] | COMPANIONS)
-    assert groups["start"].isdisjoint(groups["help"] | COMPANIONS)
+    companions = set(map(fold, COMPANIONS))
+    assert groups["stop"].isdisjoint(groups["start"] | groups["help"] | companions)
+    assert groups["start"].isdisjoint(groups["help"] | companions)
 
 
 @pytest.mark.parametrize(
@@ -49,17 +69,26 @@ def test_no_word_means_two_things() -> None:
         "İptal.", "إلغاء", "الغاء", "لغو", "لغو۱۱", "הסר", "退订",
         "退訂！", "停止。", "수신거부", "Стоп", "ΣΤΟΠ", "στόπ", "Từ chối",
         "HỦY", "रोकें", "หยุด", "PARE", "Sair", "BAJA", "afmelden", "Leiratkozás", "odhlásit", "wypisz", "TD",
+        "Stop. Thank you", "STOP 36179", "Unsubscribe me", "Stop texting me", "pls stop texting", "S T O P", "s.t.o.p.",
+        "Arrête", "Hallo, bitte STOP", "Basta messaggi per favore!", "Стоп, пожалуйста", "STOP\nAnna Rossi",
+        "STOP\n\nSent from my iPhone", "Stop Sent from my Galaxy", "STOP\r\nInviato da iPhone",
+        "stop\nVon meinem iPhone gesendet", "stop\nEnviado desde mi móvil", "STOP\n> Hi Anna\n> Reply STOP to opt out.",
+        "STOP\n\nOn Mon, 3 May 2027 at 09:10, Shop wrote:\nHi Anna, spring sale.", "> STOP", f"{OURS}\nSTOP",
+        f"STOP “{OURS}”", f"stop! \"{OURS}\"", "Stop\nIl 3 maggio 2027 Shop ha scritto:\n> Hi Anna",
     ],
 )  # fmt: skip
 def test_a_keyword_that_is_the_whole_message_stops(text: str) -> None:
-    assert MEANINGS.of(text) is Meaning.STOP
+    assert MEANINGS.of(text, [OURS]) is Meaning.STOP
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "pls stop texting", "non voglio più messaggi", "Basta messaggi per favore!",
-        "s t o p", "sotp", "stpo", "STOPP IT",
+        "non voglio più messaggi", "sotp", "stpo", "STOPP IT", "I want you to stop by Friday", "please stop by Friday",
+        "do not send me texts", "no longer interested", "Rimuovetemi", "cancella il mio numero", "je me désabonne",
+        "No más", "no envíen más", "bitte löschen", "me remova", "wypisuję się",
+        OURS, f"“{OURS}”", "Reply STOP to opt out", f"please take me off “{OURS}”", f"🛑 to “{OURS}”",
+        "I said “STOP”", "He wrote: please stop", "On 3 May I wrote: stop it now",
         "Stop sending me these", "take me off your list", "ne plus recevoir vos SMS",
         "no me envíen más mensajes",
         "Bitte keine SMS mehr schicken", "请退订我", "もう送らないでください", "그만 보내세요 제발",
@@ -69,7 +98,7 @@ def test_a_keyword_that_is_the_whole_message_stops(text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_looks_like_a_stop_is_for_a_person_to_read(text: str) -> None:
-    assert MEANINGS.of(text) is Meaning.REVIEW
+    assert MEANINGS.of(text, [OURS]) is Meaning.REVIEW
 
 
 @pytest.mark.parametrize(
@@ -81,10 +110,42 @@ def test_what_looks_like_a_stop_is_for_a_person_to_read(text: str) -> None:
         "I will be late, please cancel the second appointment",
         "Grazie mille, ci vediamo domani alle 15", "1", "R",
         "😀😀", "estación", "weekend", "Backend", "安いですね", "좋아요",
+        f"Liked “{OURS}”", f"👍 to “ {OURS} ”", "I'll stop by at 5", "can we stop by?", "the bus stop",
+        f"Emphasized “{OURS}”", f"Removed a like from “{OURS}”", f"A supprimé un cœur de « {OURS} »",
+        f"Ha messo “Mi piace” a “{OURS}”", f"Verwijderde een hart van “{OURS}”", f"Le gustó “{OURS}”",
+        f"Hat „{OURS}“ mit „Gefällt mir“ markiert", f"“{OURS}” beğendi", f"Понравилось «{OURS}»",
+        "Laughed at “Another shop: reply STOP to leave”", f"{OURS} What is this?", f"> {OURS}\nWhat is this?",
+        "Thanks\n\nOn 3 May 2027 Shop <+39333> wrote:\nReply STOP to opt out.", "Hi Anna, spring sale. Reply ST… ok",
+        "Will come\n-----Original Message-----\nReply STOP to opt out.", "Liked an image",
     ],
 )  # fmt: skip
 def test_anything_else_is_a_reply(text: str) -> None:
-    assert MEANINGS.of(text) is Meaning.REPLY
+    assert MEANINGS.of(text, [OURS]) is Meaning.REPLY
+
+
+@given(
+    word=st.sampled_from([word for word in map(fold, dict(WORDS).values()) if word.isascii()]),
+    around=st.lists(st.sampled_from(sorted(word for word in COMPANIONS if word.isascii())), max_size=6),
+    place=st.integers(0, 6),
+    marks=st.lists(
+        st.sampled_from(["!", ".", "...", ",", " - ", "\n", "\u200b", " 🙏 ", "?!"]), min_size=8, max_size=8
+    ),
+    upper=st.sampled_from([str.upper, str.lower, str.title]),
+)
+def test_politeness_case_and_punctuation_never_hide_a_keyword(word, around, place, marks, upper) -> None:  # type: ignore[no-untyped-def]
+    around.insert(place, word)
+    text = "".join(upper(part) + mark + " " for part, mark in zip(around, marks, strict=False))
+    assert MEANINGS.of(text) is Meaning.STOP
+
+
+@pytest.mark.parametrize(
+    "text", ["\ufdfa" * 300_000, "\n" * 5_000_000, "not " * 500_000, "“" * 500_000, "1 wrote " * 100_000], ids=len
+)
+def test_what_is_judged_of_a_reply_is_bounded(text: str) -> None:
+    began = time.process_time()
+    MEANINGS.of(text, [OURS, "not not not not not not"])
+    assert time.process_time() - began < 1.0
+    assert MEANINGS.of("a " * (MOST_JUDGED // 2) + "STOP") is Meaning.REPLY
 
 
 def test_more_words_can_be_added() -> None:
