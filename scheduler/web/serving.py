@@ -1,8 +1,12 @@
 """Listening: uvicorn in a thread beside the clock."""
 
 import asyncio
+import logging
+import math
 import socket
 import threading
+import time
+from collections import Counter
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -18,6 +22,9 @@ MOST_CONNECTIONS: Final = 1_000
 BACKLOG: Final = 2_048
 HEAD_SECONDS: Final = 10.0
 """Who has not asked anything by then is not waited for."""
+
+QUIET_SECONDS: Final = 60.0
+"""Between two lines of the log about the same trouble with calls."""
 
 STOP_SECONDS: Final = 10
 """How long calls that are under way may take to end."""
@@ -71,6 +78,24 @@ def url_of(listener: socket.socket) -> str:
     return f"http://{reached}:{port}"
 
 
+class ServerLog(logging.Handler):
+    """What uvicorn says, as one line a minute of our own log: a caller can make it say something 950 times a second."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._calls: Counter[str] = Counter()
+        self._next_line: dict[str, float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        problem = str(record.msg)[:200]  # without its arguments, which may be a caller's
+        self._calls[problem] += 1
+        now = time.monotonic()
+        if now >= self._next_line.get(problem, -math.inf):
+            calls = self._calls.pop(problem)
+            get_logger().warning("front_door.trouble", problem=problem, calls=calls, exc_info=record.exc_info)
+            self._next_line[problem] = now + QUIET_SECONDS
+
+
 class FrontDoor:
     """Answers calls while the block runs; at its end those under way are answered first."""
 
@@ -88,6 +113,8 @@ class FrontDoor:
             "limit_concurrency": MOST_CONNECTIONS,
             "timeout_graceful_shutdown": STOP_SECONDS,
         }
+        said = logging.getLogger("uvicorn.error")
+        said.handlers, said.propagate = [ServerLog()], False
         self._server = uvicorn.Server(uvicorn.Config(app, **config))
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [listener]}, name="front-door", daemon=True
