@@ -1,7 +1,7 @@
 """Everything that can be known about a campaign file before planning: its keys, its texts, the files it names."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,14 +15,19 @@ from campaigns.definition.document import Data, Document, KeyPath, Place
 from campaigns.definition.models import Definition
 from campaigns.definition.reading import read_definition
 from campaigns.definition.scalars import nearest, shown
+from campaigns.definition.schedule import LocalTime
 from campaigns.definition.sources import ContactListSource, FileSource, InlineSource, Source, TaggedSource
+from campaigns.judging import excluded_numbers
+from campaigns.numbers import Normaliser
 from campaigns.placeholders import foreign_placeholders, unknown_fields
 from campaigns.policy import NO_POLICY, Policy
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.segments import segmentation
 from campaigns.templates import MessageTemplate, TemplateProblem, compile_message, field_name
 from campaigns.texts import MAX_SEGMENTS
+from campaigns.timing.appointments import CANCELLED_COLUMN
 from campaigns.timing.contradictions import contradictions
+from campaigns.timing.placing import ZONE_COLUMN
 
 MESSAGE: Final = "message"
 
@@ -44,9 +49,9 @@ def check_file(
     files as far as they can be seen without a valid file.
     """
     reading = read_definition(path, timezone=timezone, region=region)
-    check = _Check(reading.document, path.parent)
     definition = reading.definition and policy.applied(reading.definition)
     forbidden = policy.problems(reading.definition, reading.document) if reading.definition else ()
+    check = _Check(reading.document, path.parent, definition.default_region if definition else region)
     contradicting = contradictions(definition, reading.document, now) if definition and now else ()
     problems = tuple(dict.fromkeys((*reading.problems, *check.problems(), *forbidden, *contradicting)))
     if warnings is not None:
@@ -59,10 +64,11 @@ def check_file(
 class _Check:
     """One check of one document: works on what the file says, so that a wrong key elsewhere hides nothing."""
 
-    def __init__(self, document: Document, folder: Path) -> None:
+    def __init__(self, document: Document, folder: Path, region: str | None) -> None:
         self.document = document
         self.folder = folder
         self.warnings: list[Problem] = []
+        self.normalise = Normaliser(region).normalise
         self.sources = tuple(_valid_sources(document, "audience", TypeAdapter(TaggedSource)))
         self.excluded = tuple(_valid_sources(document, "exclude", TypeAdapter(FileSource)))
 
@@ -79,9 +85,10 @@ class _Check:
             texts.append(text)
             yield from self._too_long(text)
         has_recipients = not self.sources
+        fields = self._columns_used().union(*(text.template.fields for text in texts))
         for path, source in self.sources:
             if isinstance(source, FileSource):
-                columns, has_rows, problem = self._open(path, source)
+                columns, has_rows, problem = self._open(path, source, fields)
                 has_recipients |= has_rows or problem is not None
                 if problem:
                     yield problem
@@ -104,7 +111,7 @@ class _Check:
             hint = "add recipients to its file"
             yield self.document.value_place(("audience",)).problem(("audience",), "has no recipients", hint)
         for path, source in self.excluded:
-            if isinstance(source, FileSource) and (problem := self._open(path, source)[2]):
+            if isinstance(source, FileSource) and (problem := self._open(path, source, excludes=True)[2]):
                 yield problem
 
     def _reserved(self) -> Iterator[Problem]:
@@ -125,14 +132,29 @@ class _Check:
             if isinstance(message, str) and message.strip():
                 yield path, message
 
-    def _open(self, path: KeyPath, source: FileSource) -> tuple[tuple[str, ...], bool, Problem | None]:
-        """The columns of a file by the names that templates use, whether it has rows, and what is wrong with it."""
+    def _columns_used(self) -> frozenset[str]:
+        """The columns that the schedule asks for."""
+        remind = self.document.value(("schedule", "remind"))
+        if isinstance(remind, dict):
+            named = (remind.get("column"), remind.get("key"), remind.get("cancelled") or CANCELLED_COLUMN)
+            return frozenset(field_name(name) for name in named if isinstance(name, str)) | {ZONE_COLUMN}
+        is_local = self.document.value(("schedule", "local_time")) == LocalTime.RECIPIENT
+        return frozenset({ZONE_COLUMN} if is_local else ())
+
+    def _open(
+        self, path: KeyPath, source: FileSource, fields: Set[str] = frozenset(), *, excludes: bool = False
+    ) -> tuple[tuple[str, ...], bool, Problem | None]:
+        """The columns of a file by the names that templates use, whether it has rows, and what is wrong with it.
+
+        It is read to its end, as its last row may make it a table that cannot be used.
+        """
         where = (*path, "file")
         try:
-            reader = open_source(self._inside(source.file), number_column=source.number)
-            return reader.columns, next(iter(reader), None) is not None, None
+            reader = open_source(self._inside(source.file), number_column=source.number, fields=fields)
+            rows = sum(1 for _ in (excluded_numbers(source.file, reader, self.normalise, []) if excludes else reader))
         except AudienceProblem as error:
             return (), False, self.document.value_place(where).problem(where, error.problem, error.hint)
+        return reader.columns, rows > 0, None
 
     def _inside(self, name: str) -> Path:
         """The file called `name` in the campaign's folder; raises AudienceProblem where it is elsewhere or nowhere."""

@@ -46,7 +46,11 @@ Judged = tuple[PlannedRecipient, Segmentation | None]
 
 
 def read_through(definition: Definition) -> None:
-    """Read every table of the audience to its end. Raises `AudienceProblem` for one that cannot be read."""
+    """Read every table of the campaign to its end. Raises `AudienceProblem` for one that cannot be used."""
+    normalise = Normaliser(definition.default_region).normalise
+    for excluded in definition.exclude:
+        rows = open_table(definition, excluded, frozenset())
+        deque(excluded_numbers(excluded.file, rows, normalise, []), maxlen=0)
     for source in definition.audience:
         if isinstance(source, FileSource):
             deque(open_table(definition, source, frozenset()), maxlen=0)
@@ -66,9 +70,10 @@ def open_table(
     try:
         reader = open_source(definition.folder / source.file, number_column=source.number, fields=fields)
         if warnings is not None:
-            warnings.extend(reader.warnings)
             warnings.extend(_without_columns(source.file, expected, reader.columns))
         yield from reader
+        if warnings is not None:
+            warnings.extend(reader.warnings)  # some are known only once all rows were read
     except AudienceProblem as problem:
         raise AudienceProblem(f"{source.file}: {problem.problem}", problem.hint) from problem
 
@@ -76,6 +81,30 @@ def open_table(
 def _without_columns(where: str, fields: Set[str], columns: Sequence[str]) -> Iterator[str]:
     for name, hint in unknown_fields(fields, columns):
         yield f"no column {name} in {where} ({hint}): everybody there gets the default, if there is one"
+
+
+def excluded_numbers(
+    file: str, rows: Iterable[AudienceRow], normalise: Callable[[str], str], warnings: list[str]
+) -> Iterator[int]:
+    """The numbers of a table of people who get nothing; rows without one are a warning.
+
+    Raises `AudienceProblem` for one with rows but no number at all: all of them would be sent to.
+    """
+    readable = unreadable = first = 0
+    for row in rows:
+        try:
+            number = int(normalise(row.number))
+        except InvalidNumber:
+            unreadable, first = unreadable + 1, first or row.line
+            continue
+        readable += 1
+        yield number
+    if unreadable and not readable:
+        hint = "mend its numbers, or say which column holds them with number:"
+        raise AudienceProblem(f"{file}: none of its rows holds a phone number, so it would exclude nobody", hint)
+    if unreadable:
+        held = f"{unreadable:,} rows of {file} hold" if unreadable > 1 else f"1 row of {file} holds"
+        warnings.append(f"{held} no phone number and so exclude nobody, first row {first}")
 
 
 def nothing_for(row: PlannedRecipient, state: RecipientState, reason: str) -> Judged:
@@ -127,17 +156,8 @@ class Judge:
                     )
 
     def _listed(self, source: FileSource) -> set[int]:
-        numbers: set[int] = set()
-        unusable: list[int] = []
-        for row in open_table(self._definition, source, frozenset(), self._warnings):
-            try:
-                numbers.add(int(self._normalise(row.number)))
-            except InvalidNumber:
-                unusable.append(row.line)
-        if unusable:
-            rows = f"{len(unusable):,} rows of {source.file} hold" if unusable[1:] else f"1 row of {source.file} holds"
-            self._warnings.append(f"{rows} no phone number and so exclude nobody, first row {unusable[0]}")
-        return numbers
+        rows = open_table(self._definition, source, frozenset(), self._warnings)
+        return set(excluded_numbers(source.file, rows, self._normalise, self._warnings))
 
     def judged(
         self, rows: Iterable[AudienceRow], index: int, excluded: Sequence[tuple[str, Set[int]]]

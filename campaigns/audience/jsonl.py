@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from campaigns.audience.encodings import text_encoding
-from campaigns.audience.rows import MAX_CELL_CHARACTERS, AudienceProblem, AudienceRow, number_name, too_long
+from campaigns.audience.rows import (
+    MAX_CELL_CHARACTERS,
+    MAX_COLUMNS,
+    AudienceProblem,
+    AudienceRow,
+    number_name,
+    too_long,
+    too_wide,
+)
 from campaigns.segments import is_sendable
 from campaigns.templates import field_name
 
@@ -30,12 +38,16 @@ class JsonLinesReader:
         return ()
 
     def __iter__(self) -> Iterator[AudienceRow]:
+        used = self.fields | {self.number}
         with _open(self.path, self.encoding) as file:
             for line, text in enumerate(file, start=1):
                 if not text.strip():
                     continue
                 try:
-                    cells = _cells(text)
+                    members = _members(text)
+                    if not any(map(_has_content, members)):
+                        continue
+                    cells = _cells(members, used)
                 except ValueError as error:
                     yield AudienceRow(line, "", {}, str(error))
                     continue
@@ -52,9 +64,11 @@ def open_jsonl(path: Path, *, number_column: str, fields: Collection[str] | None
     with _open(path, encoding) as file:
         for text in islice(file, _HEADER_LINES):
             try:
-                columns |= dict.fromkeys(_cells(text))
+                columns |= dict.fromkeys(name for key, _ in _members(text) if is_sendable(name := field_name(key)))
             except ValueError:
                 continue  # reported with its line when the rows are read
+            if len(columns) > MAX_COLUMNS:
+                raise too_wide()
     if not columns:
         raise AudienceProblem(f"has no JSON object in its first {_HEADER_LINES:,} lines", "one a line")
     names = tuple(columns)
@@ -66,18 +80,32 @@ def _open(path: Path, encoding: str) -> TextIO:
     return path.open(encoding=encoding, newline="\n")
 
 
-def _cells(text: str) -> dict[str, str]:
-    """The object in a line as field names and texts. Raises ValueError with a reason for the report."""
+def _members(text: str) -> "_Pairs":
+    """The object in a line. Raises ValueError with a reason for the report."""
     try:
         pairs = json.loads(text, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError):
         raise ValueError("is no JSON") from None
     if not isinstance(pairs, _Pairs):
         raise ValueError("is no JSON object")  # noqa: TRY004 - one kind of error for one kind of bad line
-    cells = {field_name(key): _text(key, value) for key, value in pairs}
-    if len(cells) < len(pairs):
-        raise ValueError("has a field twice")
+    return pairs
+
+
+def _cells(members: "_Pairs", used: frozenset[str]) -> dict[str, str]:
+    """The members that are used, as field names and texts. Raises ValueError with a reason for the report."""
+    cells: dict[str, str] = {}
+    for key, value in members:
+        name = field_name(key)
+        if name in used:
+            if name in cells:
+                raise ValueError("has a field twice")
+            cells[name] = _text(name, value)
     return cells
+
+
+def _has_content(member: tuple[str, object]) -> bool:
+    value = member[1]
+    return bool(value.strip()) if isinstance(value, str) else value is not None
 
 
 class _Pairs(list[tuple[str, object]]):

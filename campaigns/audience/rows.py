@@ -1,14 +1,19 @@
 """One row of an audience, what every reader of rows offers, and what a header has to be."""
 
 import difflib
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final, NamedTuple, Protocol
 
 from campaigns.templates import field_name
 
 MAX_CELL_CHARACTERS: Final = 10_000
 """Over this a cell is taken for damage: mostly a quotation mark that is never closed."""
+
+MAX_COLUMNS: Final = 16_384
+"""As many as a spreadsheet has."""
 
 
 class AudienceProblem(Exception):
@@ -57,6 +62,20 @@ class Columns:
     number: int
     wanted: tuple[tuple[str, int], ...]
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The names that templates can use."""
+        return tuple(dict.fromkeys(filter(None, self.names)))
+
+    @property
+    def used(self) -> frozenset[int]:
+        """The columns that anybody asks for; what stands in the others is nobody's business."""
+        return frozenset((self.number, *(index for _, index in self.wanted)))
+
+    def is_blank(self, cells: Sequence[str]) -> bool:
+        """Whether no column with a name holds anything: a remark beside the table makes no row."""
+        return not any(name and cell.strip() for name, cell in zip_longest(self.names, cells, fillvalue=""))
+
     def row(self, line: int, cells: Sequence[str]) -> AudienceRow:
         """The row made of as many cells as there are columns; fields without the space around them."""
         return AudienceRow(line, cells[self.number], {name: cells[index].strip() for name, index in self.wanted})
@@ -71,29 +90,63 @@ class Columns:
 
 
 def read_columns(header: Sequence[str], *, number_column: str, fields: Collection[str] | None = None) -> Columns:
-    """The columns named by a header; `fields` are those wanted, None for all. Raises `AudienceProblem`."""
+    """The columns named by a header; `fields` are those wanted, None for all. Raises `AudienceProblem`.
+
+    A column that nobody asks for may have no name, or that of another one.
+    """
+    if len(header) > MAX_COLUMNS:
+        raise too_wide()
     names = tuple(map(field_name, header))
-    for position, name in enumerate(names):
-        if not name:
-            raise AudienceProblem(f"column {position + 1} has no name in the header", "name it or delete it")
-        if (first := names.index(name)) != position:
-            raise AudienceProblem(
-                f"columns {first + 1} and {position + 1} are both called {name}", "rename one of them"
-            )
     number = number_name(names, number_column=number_column)
-    wanted = [(name, index) for index, name in enumerate(names) if fields is None or name in fields]
-    return Columns(names, names.index(number), tuple(wanted))
+    places: dict[str, int] = {}
+    for index, name in enumerate(names):
+        if (first := places.setdefault(name, index)) == index:
+            continue
+        if name and (name == number or fields is None or name in fields):
+            raise AudienceProblem(
+                f"columns {first + 1} ({_shown(header[first])}) and {index + 1} ({_shown(header[index])}) "
+                f"are both called {name}",
+                "rename one of them",
+            )
+    wanted = [(name, index) for name, index in places.items() if name and (fields is None or name in fields)]
+    return Columns(names, places[number], tuple(wanted))
+
+
+def _shown(title: str) -> str:
+    return " ".join(title.split())[:40]
 
 
 def number_name(names: Sequence[str], *, number_column: str) -> str:
-    """The name of the column that holds the numbers. Raises `AudienceProblem` with the nearest one."""
+    """The name of the column that holds the numbers. Raises `AudienceProblem` with the nearest one.
+
+    Without that column the first line may be somebody's row, so nothing of it is repeated but a word for such a column.
+    """
     wanted = field_name(number_column)
-    if wanted in names:
+    if wanted and wanted in names:
         return wanted
-    near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.65)  # at the usual 0.6, name is near number
-    has = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-    hint = f"did you mean number: {near[0]}?" if near else f"it has {has}; name one of them with number:"
-    raise AudienceProblem(f"there is no column {number_column}", hint)
+    problem = f"there is no column {number_column}"
+    if any(map(_LONG_NUMBER.search, names)):
+        hint = "its first line holds a number, so it is no header: add a line with the names of the columns above it"
+        raise AudienceProblem(problem, hint)
+    short = [name for name in names[:_NAMES] if len(name) <= _NAME_CHARACTERS and _FOR_NUMBERS.search(name)]
+    near = difflib.get_close_matches(wanted, short, n=1, cutoff=0)
+    hint = f"did you mean number: {near[0]}?" if near else "name the column that holds the numbers with number:"
+    raise AudienceProblem(problem, hint)
+
+
+_LONG_NUMBER: Final = re.compile(r"(?:\d_*){5}")
+_NAME_CHARACTERS: Final = 40
+_NAMES: Final = 200
+_FOR_NUMBERS: Final = re.compile(  # what columns of numbers are called
+    r"(?:^|_)(?:num|numb?er[oi]?|n[uú]mero|numéro|nummer|nr|no|phone|phon|fone?|telephone|t[eé]l[eé]fon[eoi]?|tel|tlf|"
+    r"mobil[e]?|m[oó]vil|cell?|cellphone|cellulare|celular|handy|handynummer|telefonnummer|mobilnummer|gsm|msisdn|sms|"
+    r"whatsapp)s?(?:_|\d|$)"
+)
+
+
+def too_wide() -> AudienceProblem:
+    """The problem of a header with more columns than a spreadsheet has."""
+    return AudienceProblem(f"has over {MAX_COLUMNS:,} columns", "is it a table at all?")
 
 
 def too_long(line: int) -> AudienceProblem:

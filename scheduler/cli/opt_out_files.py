@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, TextIO
 
-from campaigns.audience import AudienceRow, open_source
+from campaigns.audience import AudienceProblem, AudienceRow, open_source
 from campaigns.definition import Kind
 from campaigns.numbers import InvalidNumber, Normaliser
 from scheduler.report.moments import utc
@@ -46,7 +46,7 @@ class OptOutFile:
         self.bad: list[BadRow] = []
 
     def chunks(self, size: int) -> Iterator[list[Entry]]:
-        """The usable rows, so many at a time."""
+        """The usable rows, so many at a time. Raises `AudienceProblem` where no row is, and there are some."""
         chunk: list[Entry] = []
         for row in self._reader:
             self.rows += 1
@@ -62,6 +62,10 @@ class OptOutFile:
                 chunk = []
         if chunk:
             yield chunk
+        if self.rows and self.rows == self.bad_rows:
+            first = f"row {self.bad[0].line}: {self.bad[0].problem}"
+            hint = "mend its numbers, or say which column holds them with --number"
+            raise AudienceProblem(f"none of its rows can be used, so nobody was put on the list; {first}", hint)
 
     def _entry(self, row: AudienceRow) -> Entry | str:
         """The entry, or what is wrong with the row."""
@@ -69,7 +73,7 @@ class OptOutFile:
             return row.problem
         kind = self._kind or row.fields.get("kind", "").lower()
         if kind and kind not in set(Kind):
-            return f"there is no kind {kind[:20]}"
+            return f"its kind is none of {', '.join(Kind)}"
         try:
             number = self._normaliser.normalise(row.number)
         except InvalidNumber as error:

@@ -118,10 +118,10 @@ def test_a_reader_reads_again(opened: Opener) -> None:
     [
         (b"", "is empty", "header"),
         (b"\n\n", "is empty", "header"),
-        (b"phone,name\n1,x\n", "there is no column number", "it has phone, name"),
+        (b"phone,name\n1,x\n", "there is no column number", "did you mean number: phone?"),
+        (b"city,name\nRome,x\n", "there is no column number", "name the column that holds the numbers with number:"),
         (b"numer,name\n1,x\n", "there is no column number", "did you mean number: numer?"),
-        (b"number,Name,name\n", "columns 2 and 3 are both called name", "rename"),
-        (b"number,,name\n", "column 2 has no name", "name it or delete it"),
+        (b"number,Name,name\n", "columns 2 (Name) and 3 (name) are both called name", "rename"),
         (b"number\n1\0\n", "NUL", "CSV UTF-8"),
         ("number\n1".encode("utf-16-le"), "NUL", "CSV UTF-8"),
         (b"PK\x03\x04rest", "is a workbook or a zip archive", "CSV UTF-8"),
