@@ -10,7 +10,6 @@ from typing import Final
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
-from sqlalchemy.exc import OperationalError
 
 from scheduler.inbox.status import CAN_WAIT
 from scheduler.ticks.drain import drain
@@ -30,7 +29,6 @@ from scheduler.ticks.unsubscribe import unsubscribe
 from scheduler.ticks.watch import watch
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store.engine import database_problem
 from worker.store.leases import LostLead
 
 FIRST_LOOK_SECONDS: Final = 10.0
@@ -70,11 +68,12 @@ IDLE_SECONDS: Final = 0.3
 
 
 class Clockwork:
-    """Calls ticks in the background until it is stopped. A tick that fails is logged and called again next time."""
+    """Calls ticks in the background until it is stopped. One that fails is told, rests some seconds, goes on."""
 
     def __init__(self, runtime: Runtime, ticks: Mapping[Tick, float] = TICKS) -> None:
         self._runtime = runtime
         self._rests_until_seconds = 0.0
+        self._failed_until_seconds: dict[str, float] = {}
         self._hears_replies = replies in ticks
         # One thread a tick: a slow read of receipts must not keep batches waiting.
         self._scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(len(ticks))})
@@ -90,15 +89,18 @@ class Clockwork:
             )
 
     def _call(self, tick: Tick) -> None:
+        name, troubles, clock = tick.__name__, self._runtime.troubles, self._runtime.clock
+        if clock.elapsed_seconds() < self._failed_until_seconds.get(name, -math.inf):
+            return
         try:
             self._carry_out(tick)
         except LostLead:
-            get_logger().warning("tick.fenced", tick=tick.__name__)  # another process does this now
-        except OperationalError as error:
-            # A database that is away fails every tick: a line each says so, a traceback each would fill the disk.
-            get_logger().warning("tick.failed", tick=tick.__name__, problem=database_problem(error))
-        except Exception:
-            get_logger().exception("tick.failed", tick=tick.__name__)
+            get_logger().warning("tick.fenced", tick=name)  # another process does this now
+        except Exception as error:
+            pause = troubles.failed(name, error, event="tick.failed", tick=name)
+            self._failed_until_seconds[name] = clock.elapsed_seconds() + pause
+        else:
+            troubles.worked(name)
 
     def _carry_out(self, tick: Tick) -> None:
         clock = self._runtime.clock

@@ -1,4 +1,4 @@
-"""`campaigns recover`: after a restored backup, find at the gateway what the database forgot, then send on."""
+"""`campaigns recover`: after a database was lost or restored, find at the gateway what it forgot, then send on."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,17 +6,22 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Final
 
-from campaigns.matching import is_similar, same_number
+from campaigns.matching import same_number
 from scheduler.ticks.looks import MARGIN, read_around
 from worker.gateway.results import Message
 from worker.runtime import Runtime
-from worker.store import accounts, doubts, outcomes, recovery, runs
+from worker.store import accepted_before, accounts, doubts, recovery, runs
+from worker.store.accepted_before import Before
 from worker.store.events import record_event
 from worker.store.recovery import Unsent
 from worker.store.runs import RunView
 
 SLICE: Final = timedelta(hours=1)
-"""The gateway knows no pages: an hour of messages is read at a time."""
+"""The gateway knows no pages: an hour of messages is read at a time; more while there are few."""
+
+LONGEST_SLICE: Final = timedelta(hours=6)
+FEW: Final = 1_000
+"""Messages of a slice up to which the next one is twice as long: a month of silence is read in minutes."""
 
 FARTHEST: Final = timedelta(days=31)
 """How far back the gateway is swept where the database does not know when it last sent."""
@@ -28,32 +33,37 @@ class RecoveryFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What was found: messages that the database did not know, and whose recipient was found among the unsent."""
+    """What was found: messages that the database did not know. For some of them a recipient waited, the others are
+    kept for whoever is planned with their number and text; `waiting`: so many are kept by now.
+    """
 
     since: datetime
     unknown: int
     attributed: int
+    waiting: int
     was_quarantined: bool
 
 
 def recover(runtime: Runtime, now: datetime) -> Recovered:
-    """Sweep the gateway for messages above the ID floor, give them to their recipients, end the quarantine.
+    """Sweep the gateway for messages that the database does not know, give them to their recipients or keep them.
 
-    Nothing may be sent meanwhile: stop the service first. Raises `RecoveryFailed` when a read fails; sweeping again is
-    harmless.
+    Then the quarantine ends. Nothing may be sent meanwhile: stop the service first. Raises `RecoveryFailed` when a read
+    fails; sweeping again is harmless.
     """
     with runtime.store.read() as session:
         account = accounts.account_view(session, runtime.account_id)
-        last = recovery.last_activity(session, runtime.account_id)
+        last, floor = recovery.known_until(session, runtime.account_id)
         unfinished = [run for run in runs.list_runs(session) if run.finished_at is None]
     ahead = _starts_at_gateway(runtime, unfinished, now)
     since = (last or now - FARTHEST) - MARGIN
     unknown = attributed = 0
     spans = [(since, now + MARGIN), *((start - MARGIN, start + MARGIN) for start in ahead)]
     for messages in chain.from_iterable(_sweep(runtime, *span) for span in spans):
-        fresh = [m for m in messages if m.id > account.highest_gateway_id]
+        fresh = [m for m in messages if m.id > floor]
+        ids = {m.id for m in fresh}
         with runtime.store.read() as session:
-            known = doubts.attributed_ids(session, runtime.account_id, {m.id for m in fresh})
+            known = doubts.attributed_ids(session, runtime.account_id, ids)
+            known |= accepted_before.kept_ids(session, runtime.account_id, ids)
         fresh = [m for m in fresh if m.id not in known]
         unknown += len(fresh)
         attributed += _attribute(runtime, fresh, now)
@@ -61,11 +71,12 @@ def recover(runtime: Runtime, now: datetime) -> Recovered:
     with runtime.store.write("recover_end") as session:
         if was_quarantined:
             accounts.resume_account(session, runtime.account_id)
+        waiting = accepted_before.count_kept(session, runtime.account_id)
         detail = {"unknown": unknown, "attributed": attributed, "since": since.isoformat()}
         record_event(session, "account.recovered", now, detail=detail)
         last_attempt = accounts.last_attempt_id(session)
     runtime.marker.reset(last_attempt)
-    return Recovered(since, unknown, attributed, was_quarantined)
+    return Recovered(since, unknown, attributed, waiting, was_quarantined)
 
 
 def _starts_at_gateway(runtime: Runtime, unfinished: Sequence[RunView], now: datetime) -> list[datetime]:
@@ -75,21 +86,25 @@ def _starts_at_gateway(runtime: Runtime, unfinished: Sequence[RunView], now: dat
 
 
 def _sweep(runtime: Runtime, since: datetime, until: datetime) -> Iterator[list[Message]]:
-    start = since
+    start, length = since, SLICE
     while start < until:
-        end = min(start + SLICE, until)
+        end = min(start + length, until)
         seen = read_around(runtime, start, end)
         if not seen.complete:
             raise RecoveryFailed(
                 f"the gateway could not be read from {start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC; "
                 "nothing was concluded from it, try again when it answers"
             )
+        length = min(2 * length, LONGEST_SLICE) if len(seen.messages) <= FEW else SLICE
         yield sorted(seen.messages.values(), key=lambda m: m.id)
         start = end
 
 
 def _attribute(runtime: Runtime, messages: Sequence[Message], now: datetime) -> int:
-    """Give each message to the oldest unsent recipient with its number and text; how many found theirs."""
+    """Give each message to the oldest unsent recipient with its number and text; how many found theirs.
+
+    The others are kept for whoever is planned with their number and text.
+    """
     if not messages:
         return 0
     first_poll_at = now + timedelta(seconds=runtime.settings.first_poll_seconds)
@@ -97,14 +112,24 @@ def _attribute(runtime: Runtime, messages: Sequence[Message], now: datetime) -> 
         unsent: dict[str, list[Unsent]] = {}
         for person in recovery.unsent_people(session, runtime.account_id, {m.number for m in messages}):
             unsent.setdefault(same_number(person.number), []).append(person)
-        found: list[tuple[Unsent, outcomes.Placed]] = []
-        for message in messages:
-            people = unsent.get(same_number(message.number), [])
-            owner = next((p for p in people if is_similar(message.text, p.text)), None)
-            if owner is not None:
+        found: list[tuple[Unsent, Before]] = []
+        left: list[Before] = []
+        for m in messages:
+            message = Before(m.id, m.number, m.text, m.group_id, m.device, m.sim, m.sent_at)
+            people = unsent.get(same_number(m.number), [])
+            owner = next((p for p in people if message.is_of(p.text, _since(runtime, p))), None)
+            if owner is None or owner.waits:
+                left.append(message)
+            else:
                 people.remove(owner)
-                placed = outcomes.Placed(person.id, message.id, message.group_id, message.device, message.sim)
-                found.append((owner, placed))
-        recovery.accept_found(session, found, now=now, first_poll_at=first_poll_at)
+                found.append((owner, message))
+        accepted = accepted_before.accept(session, found, now=now, first_poll_at=first_poll_at)
+        left += [message for person, message in found if person.id not in accepted]
+        accepted_before.keep(session, runtime.account_id, left)
         accounts.raise_floor(session, runtime.account_id, max(m.id for m in messages))
-    return len(found)
+    return len(accepted)
+
+
+def _since(runtime: Runtime, person: Unsent) -> datetime | None:
+    schedule = runtime.definitions.get(person.definition_id).schedule
+    return accepted_before.sent_since(schedule, person.moment, person.parent_id, person.departs_at)

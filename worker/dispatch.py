@@ -23,10 +23,11 @@ from worker.logs import get_logger
 from worker.marker import Marker
 from worker.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes
 from worker.settings import Settings
-from worker.store import capping, grants, outcomes, queue, sending
-from worker.store.engine import Store, database_problem, is_away
+from worker.store import accepted_before, capping, grants, outcomes, queue, sending
+from worker.store.engine import Store, is_away
 from worker.store.models import THROTTLED
 from worker.throttle import Limit, Throttle, ThrottleUnavailable
+from worker.troubles import Troubles
 
 SLEEP_AT_MOST: Final = timedelta(seconds=0.5)
 """A longer wait for the throttle gives the thread to another batch instead of sleeping in it."""
@@ -98,6 +99,7 @@ class Dispatcher:
         limits: Limits,
         ceilings: CeilingsInForce,
         marker: Marker,
+        troubles: Troubles,
     ) -> None:
         self._store = store
         self._gateway = gateway
@@ -108,7 +110,8 @@ class Dispatcher:
         self._definitions = definitions
         self._limits = limits
         self._ceilings = ceilings
-        self._outcomes = Outcomes(store, clock, settings)
+        self._troubles = troubles
+        self._outcomes = Outcomes(store, clock, settings, troubles)
         self._leads = Leads(clock, settings.threads)
         self._beds = threading.BoundedSemaphore(max(1, settings.threads // 2))
         self._log = get_logger()
@@ -126,7 +129,7 @@ class Dispatcher:
                 # Where an intent may have been stored, the next turn finds its batch under way and does nothing.
                 if not is_away(error) or self._clock.elapsed_seconds() >= until:
                     raise
-                self._log.warning("batch.waits_for_database", batch=batch_id, problem=database_problem(error))
+                self._troubles.failed("job", error, event="batch.waits_for_database", batch=batch_id)
             self._clock.sleep(RECORD_AGAIN.total_seconds())
 
     def _dispatch(self, batch_id: int) -> Dispatched:
@@ -148,6 +151,12 @@ class Dispatcher:
             opens = _opens(definition, work, now)
         if opens is not None:
             return self._snooze(batch_id, opens - now, queue.CLOSED)
+        earlier = self._earlier(work, definition)
+        if work.has_before:
+            found = self._without_sent_before(work, earlier)
+            if found is None:
+                return Dispatched.NOTHING
+            work = found
         cap = cap_of(definition, work.zones)
         if cap is not None:
             found = self._without_capped(work, cap)
@@ -161,7 +170,7 @@ class Dispatcher:
             )
         # From before the intent: a machine that is suspended while the commit is under way must not gain time by it.
         deadline = self._clock.elapsed_seconds() + self._settings.send_by_seconds
-        intent = self._promise(work, slot, cap)
+        intent = self._promise(work, slot, cap, earlier)
         if not isinstance(intent, sending.Intent):
             self._give_back(slot)
             is_held_up = intent in sending.COME_BACK
@@ -171,6 +180,36 @@ class Dispatcher:
         if dispatched is Dispatched.NOT_SENT:
             self._give_back(slot)
         return dispatched
+
+    def _earlier(self, work: sending.Work, definition: Definition) -> sending.Earlier:
+        return sending.Earlier(
+            accepted_before.sent_since(definition.schedule, work.run_moment, work.parent_id, work.moment),
+            definition.message,
+            timedelta(seconds=self._settings.first_poll_seconds),
+        )
+
+    def _without_sent_before(self, work: sending.Work, earlier: sending.Earlier) -> sending.Work | None:
+        """The batch without whoever got the text before a database was lost, or None. The intent asks again."""
+        if work.list_id is not None:
+            return work
+        now = self._clock.now()
+        try:
+            with self._store.write("accepted_before") as session:
+                settled = accepted_before.settle_waiting(
+                    session,
+                    work.batch_id,
+                    work.account_id,
+                    earlier.since,
+                    now=now,
+                    first_poll_at=now + earlier.first_poll_in,
+                )
+        except IntegrityError:
+            return work  # a number was put in doubt elsewhere just now: the intent leaves it out
+        if not settled:
+            return work
+        self._log.info("batch.sent_before", batch=work.batch_id, recipients=settled)
+        with self._store.look() as session:
+            return sending.load_work(session, work.batch_id)
 
     def _without_capped(self, work: sending.Work, cap: Cap) -> sending.Work | None:
         """The batch without whoever is over the cap, or None. The intent asks again, and decides.
@@ -203,9 +242,10 @@ class Dispatcher:
                 )
                 try:
                     reservation = self._throttle.reserve(work.segments, limits)
-                except ThrottleUnavailable:
-                    self._log.warning("throttle.unavailable", batch=work.batch_id)
+                except ThrottleUnavailable as error:
+                    self._troubles.failed("throttle", error, event="throttle.unavailable", batch=work.batch_id)
                     return Wait(THROTTLE_PAUSE)
+                self._troubles.worked("throttle")
                 if reservation.is_granted:
                     lead_until = self._leads.begin(limits, has_waited=bool(slept))
                     return Slot(route, limits, work.segments, reservation.at, lead_until)
@@ -230,10 +270,12 @@ class Dispatcher:
     def _give_back(self, slot: Slot) -> None:
         try:
             self._throttle.give_back(slot.segments, slot.limits, slot.at)
-        except ThrottleUnavailable:
-            self._log.warning("throttle.unavailable", segments=slot.segments)  # they stay spent: never above
+        except ThrottleUnavailable as error:  # they stay spent: never above
+            self._troubles.failed("throttle", error, event="throttle.unavailable", segments=slot.segments)
 
-    def _promise(self, work: sending.Work, slot: Slot, cap: Cap | None) -> sending.Intent | sending.NoIntent:
+    def _promise(
+        self, work: sending.Work, slot: Slot, cap: Cap | None, earlier: sending.Earlier
+    ) -> sending.Intent | sending.NoIntent:
         try:
             with self._store.write("intent") as session:
                 intent = sending.record_intent(
@@ -244,6 +286,7 @@ class Dispatcher:
                     now=self._clock.now(),
                     send_by=timedelta(seconds=self._settings.send_by_seconds),
                     cap=cap,
+                    earlier=earlier,
                 )
                 if intent is sending.NoIntent.NOTHING_LEFT:
                     # Everybody in it found an end elsewhere (`recover`): so must the batch, or its run never ends.

@@ -1,8 +1,9 @@
 """The queue: Dramatiq jobs with one batch id each, in process or over Redis; a hint, for the database is the truth."""
 
 import gc
+import logging
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 import dramatiq
 import redis
@@ -10,11 +11,10 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from sqlalchemy.exc import DBAPIError
 
 from campaigns.definition import Kind
-from worker.logs import get_logger
-from worker.store.engine import database_problem, is_away
+from worker.conditions import Trouble, trouble_of
+from worker.troubles import Troubles
 
 QUEUES: Final = {
     Kind.TRANSACTIONAL: "sends_transactional",
@@ -24,6 +24,9 @@ QUEUES: Final = {
 """A queue for each kind, the most urgent first. Within one queue a worker cannot overtake: it only sees the few jobs
 that it fetched; from several it fetches some of each, and takes the most urgent of them."""
 NAMESPACE: Final = "campaigns"
+
+QUEUE: Final = "queue"
+"""What the troubles of the shared queue are told under."""
 
 PICK_UP_MILLISECONDS: Final = 100
 """How often an idle worker looks: 24 ms median to pick up a job for 2.8 % of a core (dramatiq's 1000: 222 ms)."""
@@ -40,9 +43,11 @@ class JobQueue:
         broker: dramatiq.Broker,
         send_batch: Callable[[int], object],
         outstanding: Callable[[], int | None] = lambda: None,
+        troubles: Troubles | None = None,
     ) -> None:
-        """`outstanding` is what the method of that name answers."""
+        """`outstanding` is what the method of that name answers; `troubles` hears of jobs that failed."""
         self._broker = broker
+        troubles = troubles or Troubles()
         self.outstanding = outstanding
         self._worker: dramatiq.Worker | None = None
 
@@ -52,7 +57,9 @@ class JobQueue:
             try:
                 send_batch(batch_id)
             except Exception as error:
-                _tell(batch_id, error)
+                troubles.failed("job", error, event="job.failed", batch=batch_id)
+            else:
+                troubles.worked("job")
 
         # No time limit: an interrupt between the reply and its transaction would put the batch in doubt for nothing.
         self._actors = {
@@ -75,6 +82,10 @@ class JobQueue:
         gc.freeze()
         self._worker = dramatiq.Worker(self._broker, worker_threads=threads, worker_timeout=PICK_UP_MILLISECONDS)
         self._worker.start()
+        loggers = [self._worker.logger, *(each.logger for each in self._worker.workers)]
+        loggers += [each.logger for each in self._worker.consumers.values()]
+        for logger in loggers:
+            logger.addFilter(_is_news)
 
     def is_alive(self) -> bool:
         """Whether every thread that `work` started still runs; also where it was not called."""
@@ -90,21 +101,60 @@ class JobQueue:
             gc.unfreeze()
         self._broker.close()
         if isinstance(self._broker, RedisBroker):
-            self._broker.client.close()  # Dramatiq leaves its connections to the garbage collector
+            # Dramatiq leaves its connections to the garbage collector.
+            self._broker.client.connection_pool.disconnect()
 
 
-def in_process_queue(send_batch: Callable[[int], object]) -> JobQueue:
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for Dramatiq's lines of a lost connection, one a thread every three seconds: `_QueueClient` tells of it."""
+    error = record.exc_info[1] if record.exc_info else None
+    return error is not None and not isinstance(error, dramatiq.errors.BrokerConnectionError)
+
+
+class QueueTrouble(redis.ConnectionError):
+    """Redis answers and does not do it, for some time: for Dramatiq the same as no connection.
+
+    It tries again what failed for want of one. Anything else ended its threads, or lost an acknowledgement.
+    """
+
+    def __init__(self, error: redis.RedisError, trouble: Trouble) -> None:
+        super().__init__(str(error))
+        self.trouble = trouble
+
+
+class _QueueClient(redis.Redis):
+    """A client that tells of its troubles: an idle worker asks ten times a second, so their end shows as well."""
+
+    def __init__(self, troubles: Troubles, pool: redis.ConnectionPool) -> None:
+        super().__init__(connection_pool=pool)
+        self._troubles = troubles
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        try:
+            answer = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]  # untyped in redis-py
+        except redis.RedisError as error:
+            trouble = trouble_of(error)
+            if trouble is None:
+                raise
+            self._troubles.failed(QUEUE, error)
+            raise QueueTrouble(error, trouble) from error
+        self._troubles.worked(QUEUE)
+        return answer
+
+
+def in_process_queue(send_batch: Callable[[int], object], troubles: Troubles) -> JobQueue:
     """A queue inside this process."""
-    return JobQueue(StubBroker(middleware=[], fail_fast_default=False), send_batch)
+    return JobQueue(StubBroker(middleware=[], fail_fast_default=False), send_batch, troubles=troubles)
 
 
-def redis_queue(url: str, send_batch: Callable[[int], object]) -> JobQueue:
+def redis_queue(url: str, send_batch: Callable[[int], object], troubles: Troubles) -> JobQueue:
     """The queue over Redis, shared by any number of schedulers and workers."""
     # redis-py's own 5 s timeout and retries left jobs stuck in live workers after a 7 s stall (measured): a long socket
     # timeout, no retries below dramatiq's, a heartbeat well above the poll.
-    client = redis.Redis.from_url(
+    pool = redis.ConnectionPool.from_url(
         url, socket_timeout=60, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0), health_check_interval=30
     )
+    client = _QueueClient(troubles, pool)
     broker: dramatiq.Broker = RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq leaves its constructor untyped
         client=client, middleware=[], namespace=NAMESPACE, heartbeat_timeout=15_000, maintenance_chance=1_000_000
     )
@@ -117,12 +167,4 @@ def redis_queue(url: str, send_batch: Callable[[int], object]) -> JobQueue:
             return None
         return sum(counts)
 
-    return JobQueue(broker, send_batch, outstanding)
-
-
-def _tell(batch_id: int, error: Exception) -> None:
-    if isinstance(error, DBAPIError) and is_away(error):
-        # A disk that is full fails every job: a line each says so, a traceback each would hide it.
-        get_logger().error("job.failed", batch=batch_id, problem=database_problem(error))
-    else:
-        get_logger().error("job.failed", batch=batch_id, exc_info=error)
+    return JobQueue(broker, send_batch, outstanding, troubles)

@@ -11,13 +11,15 @@ from sqlmodel import Session
 from campaigns.backoff import reconnect_after
 from campaigns.clock import Clock
 from campaigns.matching import same_number
+from worker.conditions import detail_of
 from worker.gateway import Aborted, GatewayError, SendOutcome, SendReply
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.settings import Settings
 from worker.store import accounts, outcomes, sending
-from worker.store.engine import Store, database_problem, is_away
+from worker.store.engine import Store, is_away
 from worker.store.events import record_event
+from worker.troubles import Troubles
 
 COLLISION_PAUSE: Final = timedelta(seconds=2)
 """How long people wait whose number is in doubt in another request."""
@@ -45,10 +47,11 @@ T = TypeVar("T")
 class Outcomes:
     """Stores the outcome of a request, exactly once, whatever it is."""
 
-    def __init__(self, store: Store, clock: Clock, settings: Settings) -> None:
+    def __init__(self, store: Store, clock: Clock, settings: Settings, troubles: Troubles) -> None:
         self._store = store
         self._clock = clock
         self._settings = settings
+        self._troubles = troubles
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
 
     def record_reply(
@@ -71,13 +74,20 @@ class Outcomes:
     def _persistently(self, record: Callable[[], T]) -> T:
         """Record while the database comes back. Only the first of two records counts: an attempt is closed once."""
         until = self._clock.elapsed_seconds() + RECORD_WITHIN.total_seconds()
+        waits = False
         while True:
             try:
-                return record()
+                recorded = record()
             except sa.exc.DBAPIError as error:
                 if not is_away(error) or self._clock.elapsed_seconds() >= until:
                     raise
-                get_logger().warning("outcome.not_stored_yet", problem=database_problem(error))
+                self._troubles.failed("outcome", error)
+                if not waits:  # one line a request: while the database is away no further one is made
+                    waits = True
+                    get_logger().info("outcome.not_stored_yet", problem=detail_of(error))
+            else:
+                self._troubles.worked("outcome")
+                return recorded
             self._clock.sleep(RECORD_AGAIN.total_seconds())
 
     def _record_reply(self, intent: sending.Intent, reply: SendReply, text: str, sent_from: datetime | None) -> None:

@@ -25,6 +25,7 @@ from worker.store.engine import Store
 from worker.store.migrate import migrate
 from worker.store.moving import require_here
 from worker.throttle import InMemoryThrottle, Ledger, RedisThrottle, Throttle, connect_for_throttle
+from worker.troubles import Troubles
 from worker.tuning import live_ceilings
 
 SANDBOX_ACCOUNT: Final = "sandbox"
@@ -53,6 +54,7 @@ class Runtime:
     resting: dict[tuple[str, str], datetime] = field(default_factory=dict)  # where notices go, and not before when
     dates_after: deque[timedelta] = field(default_factory=lambda: deque(maxlen=500))  # the gateway's, after our own
     next_stuck_look: list[float] = field(default_factory=lambda: [0.0])  # when phones may be looked at again
+    troubles: Troubles = field(default_factory=Troubles)
     turns: Turns = field(default_factory=Turns)  # who got how much: what keeps shares fair from tick to tick
 
     def includes(self, run_id: int) -> bool:
@@ -125,7 +127,8 @@ def build_runtime(
         if marker.read() > accounts.last_attempt_id(session):
             accounts.quarantine(session, account_id, now=clock.now())
     ledger = StoreLedger(store, account_id)
-    ceilings = live_ceilings(store, account_id, settings, clock)
+    troubles = Troubles(clock)
+    ceilings = live_ceilings(store, account_id, settings, clock, troubles)
     definitions = Definitions(store)
     dispatcher = Dispatcher(
         store=store,
@@ -137,11 +140,12 @@ def build_runtime(
         limits=Limits(account_key, settings.zone),
         ceilings=ceilings,
         marker=marker,
+        troubles=troubles,
     )
     if on_redis and shared_queue:
-        queue = redis_queue(settings.redis_url, dispatcher.dispatch)
+        queue = redis_queue(settings.redis_url, dispatcher.dispatch, troubles)
     else:
-        queue = in_process_queue(dispatcher.dispatch)
+        queue = in_process_queue(dispatcher.dispatch, troubles)
     return Runtime(
         settings=settings,
         store=store,
@@ -154,6 +158,7 @@ def build_runtime(
         rehearsal=sandbox is not None,
         ceilings=ceilings,
         only_runs=only_runs,
+        troubles=troubles,
     )
 
 

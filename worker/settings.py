@@ -67,15 +67,43 @@ def _error_texts(value: Any) -> Any:
     for entry in filter(None, (part.strip() for part in value.split(","))):
         fingerprint, _, meaning = (part.strip().lower() for part in entry.partition("="))
         if not re.fullmatch("[0-9a-f]{12}", fingerprint) or meaning not in MEANINGS:
+            # An entry is not quoted: somebody may have pasted what the gateway said, with a text in it.
             raise ValueError(
-                f"has {entry!r}; write FINGERPRINT=MEANING, the fingerprint of 12 hex digits and one of "
-                + ", ".join(sorted(MEANINGS))
+                f"has an entry ({len(meanings) + 1}) that is not FINGERPRINT=MEANING, the fingerprint of 12 hex digits "
+                "and one of " + ", ".join(sorted(MEANINGS))
             )
         meanings[fingerprint] = meaning
     return meanings
 
 
 ErrorTexts = Annotated[dict[str, str], NoDecode, BeforeValidator(_error_texts)]
+
+
+def checked_server(url: str) -> str:
+    """An address of a server as it is, else ValueError, which does not quote it: it may hold a password.
+
+    A password with one of `@ / ? #` that is not escaped is cut there, and its rest goes into error messages as a host
+    or a port.
+    """
+    scheme, found, rest = url.partition("://")
+    if not found or scheme.startswith("sqlite"):
+        return url
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    if rest.count("@") > authority.count("@") or authority.count("@") > 1:
+        raise ValueError("has a password with @, /, ? or #; write these as %40, %2F, %3F and %23")
+    port = re.search(r":([^:\]]*)$", authority.rpartition("@")[2])
+    if port and port[1] and not (re.fullmatch("[0-9]{1,5}", port[1]) and int(port[1]) <= 65_535):
+        raise ValueError("has a port that is not a number up to 65535")
+    return url
+
+
+def _checked_secret(url: SecretStr) -> SecretStr:
+    checked_server(url.get_secret_value())
+    return url
+
+
+ServerAddress = Annotated[str, AfterValidator(checked_server)]
+SecretAddress = Annotated[SecretStr, AfterValidator(_checked_secret)]
 
 
 def _words(value: Any) -> Any:
@@ -159,11 +187,11 @@ class Settings(BaseSettings):
         default=None,
         description="certificates in PEM of authorities of your own, for gateway, webhooks and mail server",
     )
-    database_url: str = Field(
+    database_url: ServerAddress = Field(
         default="sqlite:///campaigns.db", description="SQLite, or PostgreSQL as `postgresql+psycopg://user@host/name`"
     )
     database_url_file: Path | None = Field(default=None, description="a file that holds the database's address")
-    redis_url: str = Field(default="", description="Redis for queue and throttle; empty: both in one process")
+    redis_url: ServerAddress = Field(default="", description="Redis for queue and throttle; empty: both in one process")
     redis_url_file: Path | None = Field(default=None, description="a file that holds the address of Redis")
     inbox: Path = Field(default=Path("campaigns/inbox"), description="the folder that campaign files are dropped into")
     timezone: str = Field(
@@ -234,7 +262,7 @@ class Settings(BaseSettings):
         default=False, description="also call webhooks on private addresses, and with `http`"
     )
     notify_email: EmailAddresses = Field(default=(), description="who gets e-mail about how campaigns go")
-    smtp_url: SecretStr = Field(
+    smtp_url: SecretAddress = Field(
         default=SecretStr(""), description="the mail server, as in `smtps://user:password@mail.example.com`"
     )
     smtp_url_file: Path | None = Field(default=None, description="a file that holds the mail server's address")
@@ -303,7 +331,7 @@ class Settings(BaseSettings):
 
     def mail_server(self) -> SecretStr:
         """The mail server's address; empty: no e-mail is sent."""
-        return SecretStr(_read_secret(self.smtp_url_file, "smtp_url")) if self.smtp_url_file else self.smtp_url
+        return SecretStr(_read_address(self.smtp_url_file, "smtp_url")) if self.smtp_url_file else self.smtp_url
 
 
 ADDRESSES: Final = ("database_url", "redis_url")
@@ -316,7 +344,9 @@ def load_settings(**overrides: Any) -> Settings:
     files: dict[str, Path | None] = {name: getattr(settings, f"{name}_file") for name in ADDRESSES}
     return settings.model_copy(
         update={
-            name: _read_secret(file, name) for name, file in files.items() if file is not None and name not in overrides
+            name: _read_address(file, name)
+            for name, file in files.items()
+            if file is not None and name not in overrides
         }
     )
 
@@ -330,6 +360,13 @@ def _read_secret(file: Path, name: str) -> str:
         raise SettingsError(
             f"{setting}_FILE names {file}, which cannot be read ({problem}); mount the secret there or set {setting}"
         ) from None
+
+
+def _read_address(file: Path, name: str) -> str:
+    try:
+        return checked_server(_read_secret(file, name))
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}{name.upper()}: the address in {file} {error}") from None
 
 
 def _load(overrides: dict[str, Any]) -> Settings:

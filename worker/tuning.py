@@ -20,23 +20,27 @@ from worker.store import grants
 from worker.store.ceilings import ACCOUNT, CAMPAIGN, DEVICE, NO_DAILY, NO_RATE, PERSON, CeilingView
 from worker.store.devices import stuck_devices
 from worker.store.engine import Store
+from worker.troubles import Troubles
 
 LOOK_SECONDS: Final = 0.5
 """How old the limits may be: a change acts on every worker within a second."""
 
 
-def live_ceilings(store: Store, account_id: int, settings: Settings, clock: Clock) -> CeilingsInForce:
+def live_ceilings(
+    store: Store, account_id: int, settings: Settings, clock: Clock, troubles: Troubles | None = None
+) -> CeilingsInForce:
     """The limits of an account as they are at any moment; for all threads of a process."""
-    return LiveCeilings(store, account_id, settings, clock)
+    return LiveCeilings(store, account_id, settings, clock, troubles or Troubles(clock))
 
 
 class LiveCeilings:
     """Looks at the database, and at `.env`, at most every `LOOK_SECONDS`; in between it answers from memory."""
 
-    def __init__(self, store: Store, account_id: int, settings: Settings, clock: Clock) -> None:
+    def __init__(self, store: Store, account_id: int, settings: Settings, clock: Clock, troubles: Troubles) -> None:
         self._store = store
         self._account_id = account_id
         self._clock = clock
+        self._troubles = troubles
         self._settings = LiveSettings(settings)
         self._lock = threading.Lock()
         self._next_look = clock.elapsed_seconds() + LOOK_SECONDS
@@ -48,8 +52,10 @@ class LiveCeilings:
         if self._clock.elapsed_seconds() >= self._next_look and self._lock.acquire(blocking=False):
             try:
                 self._change(self._look())
-            except SQLAlchemyError:
-                get_logger().warning("ceilings.not_read", advice="the limits in force stay as they are")
+            except SQLAlchemyError as error:
+                self._troubles.failed("ceilings", error, event="ceilings.not_read")
+            else:
+                self._troubles.worked("ceilings")
             finally:
                 self._next_look = self._clock.elapsed_seconds() + LOOK_SECONDS
                 self._lock.release()

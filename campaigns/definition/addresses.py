@@ -1,21 +1,52 @@
 """The address of a webhook: `https://example.com/hook`."""
 
-from typing import Annotated
-from urllib.parse import urlsplit
+import ipaddress
+import re
+from typing import Annotated, Final
+from urllib.parse import SplitResult, urlsplit
+
+import idna
 
 from campaigns.definition.scalars import Scalar, refuse
+
+LONGEST: Final = 2_048
+"""Characters of an address: what servers and proxies are known to take."""
+
+_NUMERIC: Final = re.compile("[0-9]+|0x[0-9a-f]*")
+_LABEL: Final = re.compile("[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+
+
+def web_address(text: str) -> SplitResult | None:
+    """The parts of an address with a host; None for anything else. Nothing is looked up."""
+    try:
+        parts = urlsplit(text)
+        is_usable = parts.scheme and parts.port != 0 and _is_host(parts)
+    except ValueError:  # a port or a bracket; IDNA's errors are ValueErrors, too
+        return None
+    return parts if is_usable and text.isprintable() and " " not in text and len(text) <= LONGEST else None
+
+
+def _is_host(parts: SplitResult) -> bool:
+    """Whether the host is a name or an IP address in its one usual spelling. Raises ValueError for some that are not.
+
+    What resolvers take besides (`0177.0.0.1`, `127.1`, digits in circles) only serves to hide where a call goes.
+    """
+    host = parts.hostname or ""
+    if "[" in parts.netloc:
+        return bool(ipaddress.IPv6Address(host)) and "%" not in host
+    labels = host.removesuffix(".").split(".")
+    if _NUMERIC.fullmatch(labels[-1]):
+        return bool(ipaddress.IPv4Address(host))
+    if not host.isascii() or any(label.startswith("xn--") for label in labels):
+        labels = idna.encode(host.removesuffix(".")).decode().split(".")
+    return len(host) <= 253 and all(map(_LABEL.fullmatch, labels))
 
 
 def parse_address(text: str) -> str:
     """The address as it is written, else ValueError, which does not quote it: it may hold a password."""
-    hint = "write one such as https://example.com/hook"
-    try:
-        parts = urlsplit(text)
-        is_usable = parts.scheme.lower() in {"https", "http"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_usable = False
-    if not is_usable or not text.isprintable() or " " in text:
-        refuse("must be an address that begins with https://", hint)
+    parts = web_address(text)
+    if parts is None or parts.scheme.lower() not in {"https", "http"}:
+        refuse("must be an address that begins with https://", "write one such as https://example.com/hook")
     return text
 
 

@@ -15,9 +15,10 @@ def register(app: typer.Typer) -> None:
 def recover(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Sweep the gateway for what a restored database forgot.
+    """Sweep the gateway for what a lost or restored database forgot.
 
-    Stop the service first. A database that is older than what was sent from it sends nothing until this was run.
+    Stop the service first. A database that is older than what was sent from it sends nothing until this was run. What
+    the gateway shows of the last 31 days is then not sent again, also by campaigns that are planned later.
     """
     from scheduler.cli.output import print_json
     from scheduler.processes.claims import claim_database
@@ -38,6 +39,7 @@ def recover(
                 "since": result.since.isoformat(),
                 "unknown": result.unknown,
                 "attributed": result.attributed,
+                "kept": result.waiting,
                 "quarantine_ended": result.was_quarantined,
             }
         )
@@ -46,8 +48,8 @@ def recover(
         f"The gateway was read from {result.since:%Y-%m-%d %H:%M} UTC on. It has {result.unknown:,} messages that the "
         f"database did not know; {result.attributed:,} of their recipients, taken for unsent before, now are accepted."
     )
-    if result.unknown > result.attributed:
-        strangers = amount(result.unknown - result.attributed, "message belongs", "messages belong")
-        typer.echo(f"{strangers} to nobody here; something else sent them.")
+    if result.waiting:
+        kept = amount(result.waiting, "message is", "messages are")
+        typer.echo(f"{kept} kept: whoever is planned with the same number and text counts as sent.")
     if result.was_quarantined:
         typer.echo("The quarantine is over; sending goes on when the service runs.")

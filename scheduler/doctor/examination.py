@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from campaigns.clock import Clock
-from scheduler.doctor import clocks, database, gateway, notices, protocol, redis_server, replies
+from scheduler.doctor import clocks, database, gateway, notices, protocol, redis_server, replies, surroundings
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from worker.gateway import GatewayClient
 from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint, gateway_key
@@ -20,6 +20,11 @@ from worker.throttle import connect_for_throttle
 
 def examine(settings: Settings, sandbox: tuple[str, SecretStr] | None, clock: Clock) -> Iterator[Finding]:
     """Everything, finding by finding. `sandbox`: (address, key) of a sandbox in the gateway's place."""
+    yield from _all_but_surroundings(settings, sandbox, clock)
+    yield from surroundings.check_surroundings(settings, sandbox[0] if sandbox else settings.gateway_url)
+
+
+def _all_but_surroundings(settings: Settings, sandbox: tuple[str, SecretStr] | None, clock: Clock) -> Iterator[Finding]:
     client, findings = _gateway_of(settings, sandbox, clock)
     yield from findings
     yield from _targets(settings)

@@ -11,6 +11,7 @@ class Standing(StrEnum):
     """Whether something holds."""
 
     OK = "ok"
+    WARNING = "warning"  # it works, and should be mended all the same
     PROBLEM = "problem"
     UNKNOWN = "unknown"  # it could not be looked at, or nothing is there to look at
 
@@ -24,6 +25,7 @@ class Area(StrEnum):
     REDIS = "redis"
     CLOCK = "clock"
     GATEWAY = "gateway"
+    MACHINE = "machine"  # what it runs on
     PROTOCOL = "protocol"  # what the send protocol assumes of the gateway
 
 
@@ -40,6 +42,11 @@ class Finding:
 def ok(area: Area, says: str) -> Finding:
     """It holds."""
     return Finding(area, Standing.OK, says)
+
+
+def warning(area: Area, says: str, advice: str) -> Finding:
+    """It holds today."""
+    return Finding(area, Standing.WARNING, says, advice)
 
 
 def problem(area: Area, says: str, advice: str) -> Finding:

@@ -13,6 +13,7 @@ from scheduler.inbox.wording import RunStatus, stamped, status_text
 from scheduler.intake.approving import awaited
 from scheduler.intake.planning import list_of
 from scheduler.report.devices import stuck_lines
+from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import accounts, counts, inbox, runs
@@ -95,7 +96,9 @@ class StatusBoard:
             except OSError as error:
                 self._due_at[key] = now + WRITE_AGAIN_AFTER
                 self._warn(path.parent, error)
-            except Exception:  # whatever is wrong with one campaign, the others keep their status
+            except Exception as error:  # whatever is wrong with one campaign, the others keep their status
+                if trouble_of(error):
+                    raise
                 self._due_at[key] = now + WRITE_AGAIN_AFTER
                 get_logger().exception("inbox.status_failed", file=path.name)
         return written

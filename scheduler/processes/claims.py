@@ -39,7 +39,7 @@ def claim_database(runtime: Runtime) -> LeaderLock:
     Two of them would each keep the rate, and together send at twice the rate. Where queue and throttle are Redis's,
     any number of processes keep it together: the lock is then left for whoever runs the clock.
     """
-    lock = leader_lock(runtime.store, rehearsal=runtime.rehearsal)
+    lock = leader_lock(runtime.store, runtime.troubles, rehearsal=runtime.rehearsal)
     if is_shared(runtime):
         return lock
     # The lease of a process that was killed lasts on for a while; the system gives a file lock back at once.

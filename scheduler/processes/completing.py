@@ -101,7 +101,7 @@ def own_runs(
     runtime = build_runtime(settings, sandbox=sandbox, shared_queue=False, only_runs=ids)
     looks_on = beside_service and not runtime.rehearsal
     try:
-        lock = leader_lock(runtime.store) if looks_on else claim_database(runtime)
+        lock = leader_lock(runtime.store, runtime.troubles) if looks_on else claim_database(runtime)
         try:
             with stop_signals() as stop:
                 yield OwnRuns(runtime, lock, stop, ids)

@@ -70,8 +70,9 @@ class Heartbeat:
             with self._runtime.store.read() as session:
                 session.connection().exec_driver_sql("SELECT 1")
         except sa.exc.SQLAlchemyError as error:
-            get_logger().warning("heartbeat.database_silent", problem=type(error).__name__)
+            self._runtime.troubles.failed("heartbeat", error, event="heartbeat.database_silent")
             return False
+        self._runtime.troubles.worked("heartbeat")
         return True
 
     def _notify(self, state: str) -> None:

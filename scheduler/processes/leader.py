@@ -11,12 +11,14 @@ from typing import Final, Protocol
 import sqlalchemy as sa
 
 from campaigns.clock import Clock, SystemClock
-from worker.logs import get_logger
 from worker.store import leases
 from worker.store.engine import Store
+from worker.troubles import Troubles
 
 CLOCK: Final = "clock"
 """The lease of the process that runs the clock of a PostgreSQL database."""
+
+_LEASE: Final = "lease"
 
 REHEARSAL: Final = "rehearsal"
 """The lease of a rehearsal, which has an account of its own and need not wait for the service."""
@@ -46,10 +48,12 @@ class LeaderLock(Protocol):
         ...
 
 
-def leader_lock(store: Store, *, rehearsal: bool = False) -> LeaderLock:
+def leader_lock(store: Store, troubles: Troubles | None = None, *, rehearsal: bool = False) -> LeaderLock:
     """The lock of this database: `flock` beside an SQLite file, a lease in PostgreSQL."""
     path = store.sqlite_path
-    return LeaseLock(store, REHEARSAL if rehearsal else CLOCK) if path is None else FileLock(_beside(path))
+    if path is not None:
+        return FileLock(_beside(path))
+    return LeaseLock(store, REHEARSAL if rehearsal else CLOCK, troubles=troubles)
 
 
 def _beside(path: Path) -> Path:
@@ -98,10 +102,11 @@ class FileLock:
 class LeaseLock:
     """A lease in PostgreSQL, renewed by a thread of its own while it is held."""
 
-    def __init__(self, store: Store, name: str, clock: Clock | None = None) -> None:
+    def __init__(self, store: Store, name: str, clock: Clock | None = None, troubles: Troubles | None = None) -> None:
         self._store = store
         self._name = name
         self._clock = clock or SystemClock()
+        self._troubles = troubles or Troubles(self._clock)
         self._term: _Term | None = None
 
     def acquire(self) -> bool:
@@ -112,12 +117,13 @@ class LeaseLock:
         try:
             with self._store.write("lease_take") as session:
                 token = leases.take(session, self._name, f"process {os.getpid()} on {socket.gethostname()}"[:100])
-        except sa.exc.DBAPIError as error:
-            get_logger().warning("lease.unreachable", lease=self._name, problem=type(error).__name__)
+        except sa.exc.SQLAlchemyError as error:
+            self._troubles.failed(_LEASE, error, event="lease.unreachable", lease=self._name)
             return False
+        self._troubles.worked(_LEASE)
         if token is None:
             return False
-        self._term = _Term(self._store, self._name, token, self._clock, asked)
+        self._term = _Term(self._store, self._name, token, self._clock, asked, self._troubles)
         return True
 
     def is_held(self) -> bool:
@@ -145,11 +151,14 @@ class LeaseLock:
 class _Term:
     """One holding of the lease, from one token to the next."""
 
-    def __init__(self, store: Store, name: str, token: int, clock: Clock, asked_seconds: float) -> None:
+    def __init__(
+        self, store: Store, name: str, token: int, clock: Clock, asked_seconds: float, troubles: Troubles
+    ) -> None:
         self.token = token
         self._store = store
         self._name = name
         self._clock = clock
+        self._troubles = troubles
         # From before the question: the server's own count began later.
         self._until_seconds = asked_seconds + leases.LEASE.total_seconds()
         self._over = threading.Event()
@@ -164,7 +173,7 @@ class _Term:
         """Renew it no more, and give it back."""
         self._over.set()
         self._keeper.join()
-        with suppress(sa.exc.DBAPIError), self._store.write("lease_end") as session:
+        with suppress(sa.exc.SQLAlchemyError), self._store.write("lease_end") as session:
             leases.give_back(session, self._name, self.token)
 
     def _keep(self) -> None:
@@ -173,10 +182,11 @@ class _Term:
             try:
                 with self._store.write("lease_renew") as session:
                     is_ours = leases.renew(session, self._name, self.token)
-            except sa.exc.DBAPIError as error:
+            except sa.exc.SQLAlchemyError as error:
                 # The next renewal may still come in time; if none does, `is_held` says so.
-                get_logger().warning("lease.unreachable", lease=self._name, problem=type(error).__name__)
+                self._troubles.failed(_LEASE, error, event="lease.unreachable", lease=self._name)
                 continue
+            self._troubles.worked(_LEASE)
             if not is_ours:
                 self._over.set()
             self._until_seconds = asked + leases.LEASE.total_seconds()

@@ -69,7 +69,7 @@ def serve_scheduler(settings: Settings) -> int:
     """`scheduler`: inbox and clock; several may run, one at a time works. Until SIGINT or SIGTERM; the exit code."""
     require_redis(settings, "scheduler")
     runtime = build_runtime(settings)
-    lock = leader_lock(runtime.store)
+    lock = leader_lock(runtime.store, runtime.troubles)
     get_logger().info("service.started", role="scheduler", inbox=str(settings.inbox))
     try:
         with stop_signals() as stop, _heartbeat(runtime) as heartbeat:

@@ -14,6 +14,7 @@ import httpx
 from pydantic import SecretStr
 
 from campaigns.clock import Clock, SystemClock
+from campaigns.definition.addresses import web_address
 from scheduler.telling.outcome import TAKEN, Outcome
 from worker.gateway.connection import DirectTransport, Exchange, Timeouts, addresses_of
 from worker.trust import certificate_problem, trusting
@@ -65,6 +66,8 @@ class Webhooks:
             return Outcome(f"no answer within {self.timeout.total_seconds():g} s", is_away=True)
         except httpx.TransportError as error:
             return Outcome(_reason(error), is_away=True)
+        except (httpx.InvalidURL, ValueError):  # a spelling that `web_address` takes and httpx does not
+            return Outcome("it is not an address", is_away=True)
 
     def _post(self, address: str, headers: dict[str, str], content: bytes, exchange: Exchange) -> Outcome:
         parts = urlsplit(address)
@@ -97,12 +100,8 @@ def signature(content: bytes, timestamp: int, secret: SecretStr) -> str:
 
 def address_problem(address: str, *, allow_private: bool) -> str:
     """What is wrong with the form of a webhook's address; empty if nothing is. Nothing is looked up."""
-    try:
-        parts = urlsplit(address)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return "it is not an address"
-    if port == 0 or not host or any(character <= " " or character == "\x7f" for character in address):
+    parts = web_address(address)
+    if parts is None:
         return "it is not an address"
     if parts.scheme.lower() == "https" or (parts.scheme.lower() == "http" and allow_private):
         return ""

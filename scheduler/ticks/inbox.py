@@ -21,6 +21,7 @@ from scheduler.inbox.notices import internal_error_notice, moved_notice, removed
 from scheduler.inbox.status import StatusBoard
 from scheduler.inbox.verdicts import find_run, judge, reminds
 from scheduler.intake.repeating import repeat, stop
+from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import inbox as store
@@ -81,10 +82,13 @@ class _Keeper:
         if listing is None or not listing.whole:
             self._watch.forget_missing()
         files = frozenset(listing.files if listing else ())
-        taken = sum(
-            self._take(runtime, inbox, path, look, files, now)
-            for path, look in self._completed(runtime, inbox, listing, now)
-        )
+        completed = self._completed(runtime, inbox, listing, now)
+        try:
+            taken = sum(self._take(runtime, inbox, path, look, files, now) for path, look in completed)
+        except Exception:
+            for path, _ in completed:
+                self._watch.look_again(path, now)
+            raise
         if taken:
             entries = inbox.entries(runtime)
         removed = 0
@@ -157,7 +161,9 @@ class _Keeper:
         """Take the complete file up if it is new or changed: 1 if so. Whatever goes wrong stays with this file."""
         try:
             return self._judge(runtime, inbox, path, look, files, now)
-        except Exception:
+        except Exception as error:
+            if trouble_of(error):  # nothing of the file's: it is the same for every other one
+                raise
             self._note_failed(runtime, inbox, path, now)
             return 1
 

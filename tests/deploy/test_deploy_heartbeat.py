@@ -147,7 +147,7 @@ def test_a_service_without_its_database_is_silent_until_it_is_back(
 
         # when the database goes away, and comes back once that was noticed
         postgres_server.stop()
-        wait_until(lambda: b"heartbeat.database_silent" in (tmp_path / "log").read_bytes())
+        wait_until(lambda: b"database_away" in (tmp_path / "log").read_bytes())
         supervisor.heard()
         postgres_server.start()
         again = supervisor.next()

@@ -39,6 +39,7 @@ from worker.store.resends import create_resend
 from worker.store.runs import RunView
 from worker.throttle import InMemoryThrottle
 from worker.throttle.levels import no_records
+from worker.troubles import Troubles
 from worker.tuning import live_ceilings
 
 SETTLE: Final = timedelta(seconds=30)
@@ -103,6 +104,7 @@ class Bench:
             limits=Limits("bench", self.settings.zone),
             ceilings=ceilings,
             marker=NoMarker(),
+            troubles=Troubles(clock),
         )
         self.queue = HeldQueue(self.dispatcher.dispatch)
         self.runtime = Runtime(

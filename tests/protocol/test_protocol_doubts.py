@@ -13,6 +13,7 @@ from worker.gateway import OutgoingMessage
 from worker.outcomes import Outcomes
 from worker.store import queue, sending
 from worker.store.sending import Intent
+from worker.troubles import Troubles
 
 
 def promise(bench: Bench, run_id: int) -> Intent:
@@ -158,7 +159,7 @@ def test_a_worker_that_woke_up_late_aborts_and_does_not_disturb_the_look_up(know
     assert known.attempts(run_id)[0].outcome in {"missed", "not_found"}
 
     # when it stores what it believes: a reply that came after all
-    outcomes = Outcomes(known.store, known.clock, known.settings)
+    outcomes = Outcomes(known.store, known.clock, known.settings, Troubles())
     reply = known.runtime.gateway.send_bulk([OutgoingMessage(a.number, a.text) for a in intent.addressees])
     before = known.states(run_id)
     outcomes.record_reply(intent, reply, text="")
@@ -175,7 +176,7 @@ def test_a_late_reply_before_the_decision_counts(known: Bench) -> None:
     assert [batch.state for batch in known.batches(run_id)] == [BatchState.UNKNOWN]
 
     reply = known.runtime.gateway.send_bulk([OutgoingMessage(a.number, a.text) for a in intent.addressees])
-    Outcomes(known.store, known.clock, known.settings).record_reply(intent, reply, text="")
+    Outcomes(known.store, known.clock, known.settings, Troubles()).record_reply(intent, reply, text="")
     known.finish(run_id)
 
     assert exactly_once(known, 1, run_id)

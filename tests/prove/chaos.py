@@ -30,6 +30,7 @@ from tests.prove.stage import Process, Stage, ends_within, freeze, kill, wait_un
 from tests.prove.unrest import QUIET, STOPS_THE_ACCOUNT, unrest
 from tests.support.servers import PostgresServer, RedisServer
 from worker.jobs import redis_queue
+from worker.troubles import Troubles
 
 SETTLED_SECONDS: Final = 150.0
 """How long everything takes at the end, whoever is left to be sent."""
@@ -259,7 +260,7 @@ def fleet(trial: Trial, stage: Stage, redis: RedisServer) -> tuple[list[Audience
 
     def repeat() -> None:
         # Also what brings back the jobs that a flush lost, or their batches would wait a minute for the rescue.
-        jobs = redis_queue(redis.url, lambda _: None)
+        jobs = redis_queue(redis.url, lambda _: None, Troubles())
         course.done["jobs repeated"] += jobs.enqueue(range(1, trial.recipients // trial.batch + 1))
         jobs.stop()
 

@@ -125,6 +125,7 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "move_open": "`move`",
     "move_undo": "`move`",
     "recover": "`recover`",
+    "accepted_before": "a campaign of which `recover` found texts before it was planned",
     "recover_end": "`recover`",
     "resolve": "`resolve`",
     "resend": "`resend`",

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlmodel import Session
 
+from worker.conditions import trouble_of
 from worker.crashpoints import reached
 
 SQLITE_BUSY_SECONDS = 30
@@ -24,8 +25,8 @@ class StoreError(Exception):
 
 
 def is_away(error: sa.exc.DBAPIError) -> bool:
-    """Whether the database itself did not answer, and may in a moment: it restarts, or is locked."""
-    return isinstance(error, sa.exc.OperationalError) or error.connection_invalidated
+    """Whether the database itself did not do it, and may in a moment: it restarts, is locked, or takes no changes."""
+    return isinstance(error, sa.exc.OperationalError) or error.connection_invalidated or trouble_of(error) is not None
 
 
 def database_problem(error: sa.exc.DBAPIError) -> str:

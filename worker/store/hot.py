@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store.models import SPENT, AttemptState
 from worker.store.moves import move_batch, move_recipients
-from worker.store.tables import accounts, attempts, batches, recipients, runs, suppressions
+from worker.store.tables import accepted_before, accounts, attempts, batches, recipients, runs, suppressions
 
 ALONE: Final = 0x5353_4D43
 """An arbitrary number that names the locks of contact lists among PostgreSQL's advisory locks."""
@@ -52,6 +52,9 @@ _in_doubt = (
     .scalar_subquery()
 )
 
+_has_before = sa.exists().where(accepted_before.c.account_id == runs.c.account_id).correlate(runs)
+"""Whether `recover` found messages that nobody has yet; on a table that is mostly empty this costs nothing."""
+
 LOAD_WORK: Final = (
     sa.select(
         batches.c.id,
@@ -70,6 +73,8 @@ LOAD_WORK: Final = (
         batches.c.target,
         runs.c.parent_id,
         _in_doubt,
+        runs.c.moment,
+        _has_before,
     )
     .join(runs, runs.c.id == batches.c.run_id)
     .outerjoin(_to_send, _to_send.c.batch_id == batches.c.id)
@@ -141,7 +146,11 @@ TAKE_BATCH: Final = move_batch(
     ~_list_is_under_way,
     attempt=batches.c.attempt + 1,
     reason="",
-).returning(batches.c.attempt)
+).returning(
+    batches.c.attempt,
+    # Asked here once more: `recover` may have ended between the look at the batch and its intent.
+    sa.exists().where(accepted_before.c.account_id == sa.bindparam("b_account")).correlate(None),
+)
 
 OPTED_OUT: Final = "opted out"
 """The reason of whoever is suppressed; since when and why is in the list of suppressions."""

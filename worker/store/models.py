@@ -492,3 +492,34 @@ class Retry(SQLModel, table=True):
     next_look_at: datetime | None = None  # when it is looked whether the failed message was sent after all
     looks: int = 0
     doubled_at: datetime | None = None  # it was: somebody may have got the text twice
+
+
+class AcceptedBefore(SQLModel, table=True):
+    """A message that the gateway has and no row of this database made: `recover` found it.
+
+    Whoever is planned with its number and text has got it. The row is used up by that.
+    """
+
+    __tablename__ = "accepted_before"
+    __table_args__ = (
+        sa.UniqueConstraint("account_id", "gateway_id"),
+        sa.Index("ix_accepted_before_number", "account_id", "number"),
+    )
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
+    account_id: int = Field(foreign_key="account.id")
+    gateway_id: int = Field(sa_type=sa.BigInteger)
+    number: str = Field(max_length=32)  # as a recipient's: `+` and digits
+    text: str = Field(sa_type=sa.Text)  # whole: a server may have added a footer, which no digest would be equal to
+    group_id: str | None = None
+    device: int | None = None
+    sim: int | None = None
+    sent_at: datetime | None = None  # the gateway's date
+
+
+class Installation(SQLModel, table=True):
+    """The one row that says which installation this database is: a database that was lost and made anew is another."""
+
+    id: int = Field(default=1, primary_key=True, sa_type=sa.Integer)
+    name: str = Field(max_length=16)
+    since: datetime

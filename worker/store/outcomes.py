@@ -2,7 +2,6 @@
 
 import json
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.segments import segmentation
 from worker.logs import get_logger
 from worker.store import accounts, hot_outcomes, unsubscriptions
+from worker.store.following import add_groups
 from worker.store.models import Attempt, AttemptState, Recipient
 from worker.store.moves import changed, move_batch, move_recipients
 from worker.store.sending import Intent
@@ -61,7 +61,9 @@ def record_accepted(
         connection = session.connection()
         rows = json.dumps([(p.recipient_id, p.gateway_id, p.group_id, p.device, p.sim) for p in placed])
         connection.execute(hot_outcomes.ACCEPT[connection.dialect.name], {"b_rows": rows, "b_now": now})
-        add_groups(session, intent.run_id, intent.batch_id, placed, now=now, first_poll_at=first_poll_at)
+        add_groups(
+            session, intent.run_id, intent.batch_id, [p.group_id for p in placed], now=now, first_poll_at=first_poll_at
+        )
     conclude_batch(session, intent.batch_id, retry_at=retry_at)
     # Last: every request of the account waits for this row until the commit.
     if has_answered:
@@ -69,26 +71,6 @@ def record_accepted(
     elif placed:
         accounts.raise_floor(session, intent.account_id, highest_id)
     return len(placed)
-
-
-def add_groups(
-    session: Session, run_id: int, batch_id: int, placed: Sequence[Placed], *, now: datetime, first_poll_at: datetime
-) -> None:
-    """Follow these messages from `first_poll_at` on; those without a groupID one by one, as group ''."""
-    connection = session.connection()
-    groups = [
-        {
-            "run_id": run_id,
-            "batch_id": batch_id,
-            "group_id": group_id,
-            "accepted_at": now,
-            "messages": messages,
-            "polls": 0,
-            "next_poll_at": first_poll_at,
-        }
-        for group_id, messages in Counter(p.group_id or "" for p in placed).items()
-    ]
-    connection.execute(hot_outcomes.FOLLOW[connection.dialect.name], groups if len(groups) > 1 else groups[0])
 
 
 def conclude_batch(session: Session, batch_id: int, *, retry_at: datetime) -> None:
@@ -225,9 +207,9 @@ def record_list_accepted(
         reached = unsubscriptions.note_reached(session, intent.run_id, seen, now=now)
         if reached:
             get_logger().error("opt_out.reached", run=intent.run_id, list=intent.list_id, people=len(reached))
-        placements = [person.placed for person in people]
-        add_groups(session, intent.run_id, intent.batch_id, placements, now=now, first_poll_at=first_poll_at)
-        accounts.raise_floor(session, intent.account_id, max(p.gateway_id for p in placements))
+        groups = [person.placed.group_id for person in people]
+        add_groups(session, intent.run_id, intent.batch_id, groups, now=now, first_poll_at=first_poll_at)
+        accounts.raise_floor(session, intent.account_id, max(person.placed.gateway_id for person in people))
     totals = {"recipients": len(rows), "segments": segments * len(rows)}
     session.execute(move_batch(BatchState.ACCEPTED, batches.c.id == intent.batch_id, **totals))
 

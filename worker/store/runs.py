@@ -14,6 +14,7 @@ from worker.store.models import (
     Batch,
     Campaign,
     DefinitionRow,
+    Event,
     Recipient,
     Run,
 )
@@ -27,6 +28,9 @@ ONCE = "once"
 
 TEST_PREFIX = "test:"
 """Before the name of a campaign: that of its tests. No campaign file can have such a name, as it holds a colon."""
+
+ACCEPTED_BEFORE = "run.accepted_before"
+"""The event of a run of which somebody counts as sent by a message that was made before its plan."""
 
 PAUSED_BY_HAND = "paused by hand"
 """The reason of a pause that somebody asked for, to tell it from one that the gateway caused."""
@@ -183,8 +187,11 @@ def lock_run(session: Session, run_id: int) -> None:
 
 
 def has_sent(session: Session, run_id: int) -> bool:
-    """Whether a request of this run was ever prepared: from then on its plan is fixed."""
-    return session.exec(select(Attempt.id).where(Attempt.run_id == run_id).limit(1)).first() is not None
+    """Whether a request of this run was ever prepared, or found at the gateway: from then on its plan is fixed."""
+    if session.exec(select(Attempt.id).where(Attempt.run_id == run_id).limit(1)).first() is not None:
+        return True
+    found = select(Event.id).where(Event.run_id == run_id, Event.name == ACCEPTED_BEFORE)
+    return session.exec(found.limit(1)).first() is not None
 
 
 def clear_plan(

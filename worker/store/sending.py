@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from campaigns.capping import Cap
 from campaigns.lifecycle import BatchState
-from worker.store import hot, unsubscriptions
+from worker.store import accepted_before, hot, unsubscriptions
 from worker.store.capping import is_passed
 from worker.store.moves import move_batch
 from worker.store.suppressions import lower_totals
@@ -44,6 +44,8 @@ class Work:
     target: str
     parent_id: int | None  # the run whose failed texts it sends again
     in_doubt: int  # requests of its account whose outcome nobody knows
+    run_moment: str
+    has_before: bool  # `recover` found messages that nobody has yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,21 @@ class Intent:
     list_id: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What makes a message that `recover` found one of a batch: its date (None: any), and the text of a contact list.
+
+    Receipts of such messages are read `first_poll_in` later.
+    """
+
+    since: datetime | None = None
+    list_text: str = ""
+    first_poll_in: timedelta = timedelta(0)
+
+
+ANY_TIME: Final = Earlier()
+
+
 class NoIntent(StrEnum):
     """Why no request may be made for a batch now."""
 
@@ -79,6 +96,7 @@ class NoIntent(StrEnum):
     OVER_CAP = "the frequency cap was reached just now"  # comes back soon, without those who reached it
     LIST_NOT_READY = "people who opted out are taken off the contact list first"  # comes back soon
     LIST_STUCK = "people who opted out cannot be taken off the contact list"  # a person has to look
+    LIST_SENT = "the contact list may have got the text before"  # a person has to look
 
 
 COME_BACK: Final = frozenset({NoIntent.ALL_IN_DOUBT, NoIntent.OVER_CAP, NoIntent.LIST_NOT_READY})
@@ -100,13 +118,14 @@ def record_intent(
     send_by: timedelta,
     granted_at: datetime | None = None,
     cap: Cap | None = None,
+    earlier: Earlier = ANY_TIME,
 ) -> Intent | NoIntent:
     """Promise one request: the batch is `sending`, its people are `in_doubt`, the attempt is on record.
 
     `granted_at` is the throttle's moment, on its clock: limits are rebuilt by it. A recipient whose number is in doubt
-    in another request is left out and comes back later; whoever has opted out by now is suppressed; where somebody is
-    over the `cap`, there is no intent. Raises `sqlalchemy.exc.IntegrityError` when another transaction put one of the
-    numbers in doubt at this very moment.
+    in another request is left out and comes back later; whoever has opted out by now is suppressed; who got the text
+    before a database was lost is accepted (`earlier`); where somebody is over the `cap`, there is no intent. Raises
+    `sqlalchemy.exc.IntegrityError` when another transaction put one of the numbers in doubt at this very moment.
     """
     connection = session.connection()
     _lock(connection, work)
@@ -116,17 +135,27 @@ def record_intent(
         left = unsubscriptions.outstanding(session, work.run_id, work.account_id, work.list_id, now=now)
         if left is not None:
             return _not_ready(session, work, left)
-    number = connection.execute(hot.TAKE_BATCH, {"b_batch": work.batch_id, "b_account": work.account_id}).scalar()
-    if number is None:
+    taken = connection.execute(hot.TAKE_BATCH, {"b_batch": work.batch_id, "b_account": work.account_id}).first()
+    if taken is None:
         return NoIntent.NOT_DUE if _may_go_in_company(connection, work) else NoIntent.ALL_IN_DOUBT
+    number, has_before = taken
     addressees: tuple[Addressee, ...] = ()
-    if work.list_id is None:
+    ids = work.batch_id, work.account_id
+    if work.list_id is not None:
+        if has_before and accepted_before.hold_list(session, *ids, earlier.list_text, earlier.since):
+            return NoIntent.LIST_SENT
+    else:
         taken_out = connection.execute(hot.TAKE_OUT, {"b_batch": work.batch_id}).rowcount
         if work.parent_id is not None:
             left_out = {"b_batch": work.batch_id, "b_parent": work.parent_id}
             taken_out += connection.execute(hot.LEAVE_OUT, left_out).rowcount
         if taken_out:
             lower_totals(session, batches.c.id == work.batch_id)
+        if has_before:
+            first_poll_at = now + earlier.first_poll_in
+            taken_out += accepted_before.settle_batch(
+                session, *ids, earlier.since, now=now, first_poll_at=first_poll_at
+            )
         rows = connection.execute(hot.PROMISE, {"b_batch": work.batch_id}).all()
         addressees = tuple(Addressee(*row) for row in sorted(rows, key=itemgetter(0)))
         if not addressees:

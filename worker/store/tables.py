@@ -7,6 +7,7 @@ from sqlmodel import SQLModel, select
 from sqlmodel.sql.expression import Select
 
 from worker.store.models import (
+    AcceptedBefore,
     Account,
     Attempt,
     Batch,
@@ -32,6 +33,7 @@ def _table(model: type[SQLModel]) -> sa.Table:
     return SQLModel.metadata.tables[str(model.__tablename__)]
 
 
+accepted_before: Final = _table(AcceptedBefore)
 accounts: Final = _table(Account)
 attempts: Final = _table(Attempt)
 batches: Final = _table(Batch)

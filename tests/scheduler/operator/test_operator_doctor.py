@@ -10,7 +10,7 @@ import redis
 import sqlalchemy as sa
 from typer.testing import Result
 
-from scheduler.doctor import database, redis_server
+from scheduler.doctor import database, redis_server, surroundings
 from scheduler.doctor.clocks import compared, measured
 from scheduler.doctor.findings import Area, Finding, Standing, exit_code, ok, problem, unknown
 from scheduler.processes.leader import leader_lock
@@ -19,6 +19,7 @@ from tests.support.clocks import FakeClock
 from worker.runtime import account_fingerprint
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.process import PrivateSandbox
+from worker.settings import Settings
 from worker.store import accounts
 from worker.store.engine import Store
 from worker.store.migrate import migrate
@@ -31,6 +32,11 @@ def told(result: Result) -> list[tuple[str, str, str]]:
     """(standing, area, sentence) of every finding that was printed."""
     lines = [line for line in result.stdout.splitlines() if not line.startswith(" ")]
     return [(line[:7].strip(), line[9:17].strip(), line[19:]) for line in lines]
+
+
+def of_gateway(result: Result) -> list[tuple[str, str, str]]:
+    """Those that are about the gateway."""
+    return [finding for finding in told(result) if finding[1] == "gateway"]
 
 
 @pytest.fixture
@@ -49,7 +55,8 @@ def test_after_a_rehearsal_everything_holds(cli: Cli, folder: Path) -> None:
     result = cli("doctor", "--sandbox")
 
     assert result.exit_code == 0, result.stdout
-    assert {standing for standing, _, _ in told(result)} == {"ok", "unknown"}
+    standings = {standing for standing, area, _ in told(result) if area != "machine"}  # an older Python is warned of
+    assert standings == {"ok", "unknown"}
     said = [sentence for _, _, sentence in told(result)]
     assert "a message is found by its ID" in said
     assert "replies can be read: 0 in the last 6 hours" in said
@@ -93,7 +100,7 @@ def test_a_gateway_that_does_not_answer_stops(cli: Cli, folder: Path, monkeypatc
     result = cli("doctor")
 
     assert result.exit_code == 4
-    assert told(result)[-1][2].startswith("the gateway does not answer (ConnectError: ")
+    assert of_gateway(result)[-1][2].startswith("the gateway does not answer (ConnectError: ")
     assert "s3cret" not in result.output
 
 
@@ -103,8 +110,8 @@ def test_a_wrong_key_is_named_and_not_shown(cli: Cli, sandbox: PrivateSandbox, m
     result = cli("doctor")
 
     assert result.exit_code == 4
-    assert told(result)[-1][:2] == ("problem", "gateway")
-    assert "the account cannot be asked" in told(result)[-1][2]
+    assert of_gateway(result)[-1][0] == "problem"
+    assert "the account cannot be asked" in of_gateway(result)[-1][2]
     assert "s3cret" not in result.output
     assert sandbox.key not in result.output
 
@@ -265,3 +272,53 @@ def test_an_offset_counts_when_it_is_certain(offset_seconds: float, standing: St
     finding = compared("Redis", timedelta(seconds=offset_seconds), timedelta(seconds=1), timedelta(seconds=5))
 
     assert (finding.standing, finding.says) == (standing, sentence)
+
+
+@pytest.mark.parametrize(
+    ("python", "expat", "told"),
+    [
+        ((3, 11, 9), (2, 6, 0), "Python 3.11.9 (from 3.11.10 on)"),
+        ((3, 11, 7), (2, 5, 0), "Python 3.11.7 (from 3.11.10 on) and expat 2.5.0 (from 2.6.0 on)"),
+        ((3, 12, 3), (2, 6, 0), ""),
+    ],
+)
+def test_old_versions_with_known_faults_are_warned_of(
+    python: tuple[int, int, int], expat: tuple[int, int, int], told: str
+) -> None:
+    findings = list(surroundings.check_versions(python, expat))
+
+    assert [finding.says.endswith(told) for finding in findings] == [True] * bool(told)
+    assert exit_code(findings) == 0
+
+
+def test_secrets_that_others_may_read_are_warned_of(tmp_path: Path) -> None:
+    key, env = tmp_path / "key", tmp_path / ".env"
+    for path, mode in ((key, 0o640), (env, 0o600)):
+        path.write_text("CAMPAIGNS_API_KEY=secret")
+        path.chmod(mode)
+
+    found = list(surroundings.check_secrets(Settings(_env_file=None, api_key_file=key), env))
+
+    assert [(finding.standing, finding.advice) for finding in found] == [(Standing.WARNING, f"run: chmod 600 {key}")]
+
+
+@pytest.mark.parametrize(
+    ("gateway", "more", "setting"),
+    [
+        ("http://sms.example.com", {}, "CAMPAIGNS_GATEWAY_URL"),
+        ("http://127.0.0.1:8080", {}, None),
+        ("https://sms.example.com", {"redis_url": "redis://:secret@cache.internal:6379/0"}, "CAMPAIGNS_REDIS_URL"),
+        ("https://sms.example.com", {"redis_url": "rediss://:secret@cache.internal:6379/0"}, None),
+        ("", {"database_url": "postgresql+psycopg://u:secret@db.internal/c?sslmode=require"}, "CAMPAIGNS_DATABASE_URL"),
+        ("", {"database_url": "postgresql+psycopg://u:secret@db.internal/c?sslmode=verify-full"}, None),
+        ("", {"database_url": "postgresql+psycopg://u:secret@localhost/c"}, None),
+    ],
+)
+def test_what_goes_in_clear_between_machines_is_warned_of(
+    gateway: str, more: dict[str, str], setting: str | None
+) -> None:
+    (found,) = surroundings.check_transport(Settings(_env_file=None, **more), gateway)
+
+    assert (found.standing is Standing.WARNING) == (setting is not None)
+    assert setting is None or setting in found.says
+    assert "secret" not in f"{found.says} {found.advice}"

@@ -13,8 +13,10 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
+from pydantic_core import PydanticCustomError
 
 from campaigns.clock import SystemClock
+from campaigns.definition.addresses import parse_address
 from scheduler.telling.outcome import TAKEN, Outcome
 from scheduler.telling.webhook import Webhooks, address_problem, is_public, place
 from tests.support.receiver import Receiver
@@ -127,12 +129,21 @@ def test_nobody_listens() -> None:
     assert call(f"http://127.0.0.1:{unused_port()}/") == Outcome("ConnectError", is_away=True)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]"])
 def test_a_private_address_is_not_called_however_it_is_written(host: str) -> None:
     with Receiver() as receiver:
         port = receiver.url.rpartition(":")[2]
         outcome = call(f"https://{host}:{port}", private=False)
     assert outcome == Outcome("its address is private, and CAMPAIGNS_ALLOW_PRIVATE_WEBHOOKS is not set", is_away=True)
+    assert receiver.calls == []
+
+
+@pytest.mark.parametrize("host", ["2130706433", "0x7f.1"])
+def test_an_address_in_an_unusual_spelling_is_not_called_at_all(host: str) -> None:
+    with Receiver() as receiver:
+        port = receiver.url.rpartition(":")[2]
+        outcome = call(f"https://{host}:{port}", private=True)
+    assert outcome == Outcome("it is not an address", is_away=True)
     assert receiver.calls == []
 
 
@@ -196,6 +207,22 @@ def test_addresses_of_the_open_internet(address: str, is_open: bool) -> None:
     assert is_public(address) is is_open
 
 
+UNUSUAL = (
+    "https://0177.0.0.1/", "https://127.1/", "https://0x7f.1/", "https://999.1.1.1/", "https://[v1.127.0.0.1]/",
+    "https://[::1%25eth0]/", "https://xn--a/", "https://\u2460\u2461\u2466.0.0.1/", "https://ex%41mple.com/",
+    "https://a..b/", "https://-a.com/", f"https://{'a' * 64}.com/", f"https://a.com/{'a' * 2048}",
+)  # fmt: skip
+"""Spellings that a resolver or a library may take for something: none of them is called, and no file may name one."""
+
+
+@pytest.mark.parametrize("address", UNUSUAL)
+def test_a_file_cannot_name_an_unusual_address(address: str) -> None:
+    with pytest.raises(PydanticCustomError, match="must be an address") as told:
+        parse_address(address)
+
+    assert address not in str(told.value)
+
+
 @pytest.mark.parametrize(
     ("address", "private", "problem"),
     [
@@ -210,6 +237,9 @@ def test_addresses_of_the_open_internet(address: str, is_open: bool) -> None:
         ("https://[::1", True, "it is not an address"),
         ("https://a:99999/", True, "it is not an address"),
         ("https://a/\r\nX: y", True, "it is not an address"),
+        ("https://b\u00fccher.example/", False, ""),
+        ("https://[::1]:8080/a", False, ""),
+        *((address, True, "it is not an address") for address in UNUSUAL),
     ],
 )
 def test_the_form_of_an_address(address: str, private: bool, problem: str) -> None:

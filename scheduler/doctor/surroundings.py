@@ -1,0 +1,90 @@
+"""What lies around the product: the Python it runs on, who may read its secrets, what goes over a network in clear."""
+
+import ipaddress
+import os
+import pyexpat
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from scheduler.doctor.findings import Area, Finding, ok, warning
+from worker.settings import PREFIX, Settings
+
+PYTHON: Final = (3, 11, 10)
+"""From 3.11.9 on a cell with a lone carriage return is quoted in CSV, from 3.11.10 on private addresses are known to
+the standard library as the registry has them."""
+
+EXPAT: Final = (2, 6, 0)
+"""Before it, one attribute of some megabytes in a workbook takes a minute: the time grows with the square."""
+
+SECRETS: Final = ("api_key_file", "database_url_file", "redis_url_file", "webhook_secret_file", "webhook_keys_file",
+                  "smtp_url_file")  # fmt: skip
+OTHERS: Final = stat.S_IRGRP | stat.S_IROTH
+
+
+def check_surroundings(settings: Settings, gateway_url: str) -> Iterator[Finding]:
+    """What an operator would want to know before an attacker does. None of it stops anything."""
+    yield from check_versions(sys.version_info[:3], pyexpat.version_info)
+    yield from check_secrets(settings, Path(".env"))
+    yield from check_transport(settings, gateway_url)
+
+
+def check_versions(python: tuple[int, int, int], expat: tuple[int, int, int]) -> Iterator[Finding]:
+    """Known faults of what is installed."""
+    old = [
+        f"{name} {'.'.join(map(str, found))} (from {'.'.join(map(str, wanted))} on)"
+        for name, found, wanted in (("Python", python, PYTHON), ("expat", expat, EXPAT))
+        if found < wanted
+    ]
+    if old:
+        advice = "update it; the product guards against those that are known to it"
+        yield warning(Area.MACHINE, f"security faults are mended in later versions of {' and '.join(old)}", advice)
+
+
+def check_secrets(settings: Settings, env_file: Path) -> Iterator[Finding]:
+    """Files with a secret that others on this machine may read."""
+    files = [env_file, *(path for name in SECRETS if (path := getattr(settings, name)) is not None)]
+    for path in files:
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            continue  # that it cannot be read is told where it is needed
+        if mode & OTHERS and not os.environ.get("KUBERNETES_SERVICE_HOST"):  # a mounted secret: a group of its own
+            yield warning(Area.SETTINGS, f"{path} holds a secret, and others may read it", f"run: chmod 600 {path}")
+
+
+def check_transport(settings: Settings, gateway_url: str) -> Iterator[Finding]:
+    """Numbers, texts and passwords that leave this machine without encryption."""
+    urls = {"gateway_url": gateway_url, "redis_url": settings.redis_url, "database_url": settings.database_url}
+    clear = [name for name, url in urls.items() if not _is_encrypted(urlsplit(url))]
+    for name in clear:
+        setting = PREFIX + name.upper()
+        says = f"what goes to {setting} is not encrypted, or the server is not verified"
+        yield warning(Area.SETTINGS, says, _ADVICE[name])
+    if not clear:
+        yield ok(Area.SETTINGS, "what leaves this machine for gateway, database and Redis is encrypted")
+
+
+_ADVICE: Final = {
+    "gateway_url": "use https: numbers, texts and the API key can be read on the way",
+    "redis_url": "use rediss://, or a network that only these machines are on: Redis' password goes in clear",
+    "database_url": "add ?sslmode=verify-full&sslrootcert=..., or use a network that only these machines are on",
+}
+
+
+def _is_encrypted(parts: SplitResult) -> bool:
+    """Whether it stays on this machine, or is encrypted for a server whose certificate is checked."""
+    if not parts.hostname or is_local(parts.hostname) or parts.scheme in {"https", "rediss"}:
+        return True
+    return parts.scheme.startswith("postgresql") and parse_qs(parts.query).get("sslmode") == ["verify-full"]
+
+
+def is_local(host: str) -> bool:
+    """Whether a host is this machine, by its name alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,215 @@
+"""The conditions of a server that stop work and pass: by which code each is known, and how it is told to people.
+
+Never known by a sentence: by exception class, SQLSTATE, SQLite's or Redis's code. A new kind is a member of `Trouble`
+with its words in `WORDS`; an exception of ours names its kind by an attribute `trouble`.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import redis
+import sqlalchemy as sa
+
+
+class Trouble(StrEnum):
+    """A condition of a server that passes, or that an operator ends."""
+
+    DATABASE_AWAY = "database_away"
+    DATABASE_STARTING = "database_starting"
+    DATABASE_CROWDED = "database_crowded"
+    DATABASE_READ_ONLY = "database_read_only"
+    DATABASE_SLOW = "database_slow"
+    DATABASE_FULL = "database_full"
+    DATABASE_LOCKED = "database_locked"
+    DATABASE_DAMAGED = "database_damaged"
+    DATABASE_POOLED = "database_pooled"
+    REDIS_AWAY = "redis_away"
+    REDIS_LOADING = "redis_loading"
+    REDIS_FULL = "redis_full"
+    REDIS_READ_ONLY = "redis_read_only"
+    REDIS_BUSY = "redis_busy"
+    REDIS_UNSAVED = "redis_unsaved"
+    REDIS_REFUSES = "redis_refuses"
+
+
+class Words(NamedTuple):
+    """What is the matter, what waits for it, and what to do."""
+
+    matter: str
+    waits: str
+    advice: str
+
+
+_NOTHING: Final = "nothing is sent and no file is taken up"
+_UNSENT: Final = "nothing is sent"
+_BY_ITSELF: Final = "it goes on by itself"
+
+WORDS: Final[Mapping[Trouble, Words]] = {
+    Trouble.DATABASE_AWAY: Words("the database does not answer", _NOTHING, "see that its server runs"),
+    Trouble.DATABASE_STARTING: Words("the database is starting, stopping or recovering", _NOTHING, "wait for it"),
+    Trouble.DATABASE_CROWDED: Words(
+        "the database has no connection left", _NOTHING, "raise its max_connections, or end what holds them"
+    ),
+    Trouble.DATABASE_READ_ONLY: Words(
+        "the database takes no changes, as a standby does",
+        _NOTHING,
+        "let it take changes, or point CAMPAIGNS_DATABASE_URL to the primary",
+    ),
+    Trouble.DATABASE_SLOW: Words(
+        "the database ended what took it too long",
+        "what was undone is tried again",
+        "see what keeps it busy, or raise its statement_timeout",
+    ),
+    Trouble.DATABASE_FULL: Words("the database has no room on its disk or in its memory", _NOTHING, "make room"),
+    Trouble.DATABASE_LOCKED: Words(
+        "another program keeps the database locked", _NOTHING, "end what has the file open, such as a backup or a shell"
+    ),
+    Trouble.DATABASE_DAMAGED: Words(
+        "the database is damaged",
+        _NOTHING,
+        "stop the service, restore the database from a backup and run: campaigns recover",
+    ),
+    Trouble.DATABASE_POOLED: Words(
+        "a pooler gives the database's connections to others between two transactions",
+        "what failed is tried again without prepared statements",
+        "if this stays, use its session mode",
+    ),
+    Trouble.REDIS_AWAY: Words("Redis does not answer", _UNSENT, "see that its server runs"),
+    Trouble.REDIS_LOADING: Words("Redis is starting and reads its data", _UNSENT, "wait for it"),
+    Trouble.REDIS_FULL: Words(
+        "Redis has no memory left", _UNSENT, "raise its maxmemory, or remove what else is stored in it"
+    ),
+    Trouble.REDIS_READ_ONLY: Words(
+        "Redis takes no changes, as a replica does", _UNSENT, "point CAMPAIGNS_REDIS_URL to the primary"
+    ),
+    Trouble.REDIS_BUSY: Words("Redis is busy with a script", _UNSENT, "wait for it, or end it with: SCRIPT KILL"),
+    Trouble.REDIS_UNSAVED: Words(
+        "Redis takes no changes, for it cannot save them", _UNSENT, "see that its disk is not full, and its log"
+    ),
+    Trouble.REDIS_REFUSES: Words(
+        "Redis refuses the user or the password of CAMPAIGNS_REDIS_URL", _UNSENT, "correct it and start again"
+    ),
+}
+
+ITSELF: Final = frozenset(Trouble) - {Trouble.DATABASE_DAMAGED, Trouble.REDIS_REFUSES}
+"""What needs no restart of ours once it is over."""
+
+_T = Trouble
+
+SQLSTATES: Final[Mapping[str, Trouble]] = {
+    "08": _T.DATABASE_AWAY,  # every connection_exception, as a pooler tells its own
+    "25006": _T.DATABASE_READ_ONLY,  # read_only_sql_transaction
+    "25P03": _T.DATABASE_SLOW,  # idle_in_transaction_session_timeout
+    "25P04": _T.DATABASE_SLOW,  # transaction_timeout
+    "26000": _T.DATABASE_POOLED,  # invalid_sql_statement_name: prepared on another server connection
+    "42P05": _T.DATABASE_POOLED,  # duplicate_prepared_statement: likewise
+    "53100": _T.DATABASE_FULL,  # disk_full
+    "53200": _T.DATABASE_FULL,  # out_of_memory
+    "53300": _T.DATABASE_CROWDED,  # too_many_connections
+    "53400": _T.DATABASE_FULL,  # configuration_limit_exceeded, such as temp_file_limit
+    "55P03": _T.DATABASE_SLOW,  # lock_not_available: lock_timeout
+    "57014": _T.DATABASE_SLOW,  # query_canceled: statement_timeout
+    "57P01": _T.DATABASE_AWAY,  # admin_shutdown: the backend was terminated
+    "57P02": _T.DATABASE_AWAY,  # crash_shutdown
+    "57P03": _T.DATABASE_STARTING,  # cannot_connect_now
+    "57P05": _T.DATABASE_AWAY,  # idle_session_timeout
+    "58030": _T.DATABASE_FULL,  # io_error
+    "XX001": _T.DATABASE_DAMAGED,  # data_corrupted
+    "XX002": _T.DATABASE_DAMAGED,  # index_corrupted
+}
+"""PostgreSQL's codes (its appendix A)."""
+
+SQLITE_CODES: Final[Mapping[int, Trouble]] = {
+    sqlite3.SQLITE_BUSY: _T.DATABASE_LOCKED,
+    sqlite3.SQLITE_LOCKED: _T.DATABASE_LOCKED,
+    sqlite3.SQLITE_READONLY: _T.DATABASE_READ_ONLY,
+    sqlite3.SQLITE_FULL: _T.DATABASE_FULL,
+    sqlite3.SQLITE_IOERR: _T.DATABASE_AWAY,
+    sqlite3.SQLITE_CANTOPEN: _T.DATABASE_AWAY,
+    sqlite3.SQLITE_CORRUPT: _T.DATABASE_DAMAGED,
+    sqlite3.SQLITE_NOTADB: _T.DATABASE_DAMAGED,
+}
+"""SQLite's primary result codes."""
+
+REDIS_CLASSES: Final = (
+    (redis.exceptions.OutOfMemoryError, _T.REDIS_FULL),
+    (redis.exceptions.ReadOnlyError, _T.REDIS_READ_ONLY),
+    (redis.exceptions.BusyLoadingError, _T.REDIS_LOADING),
+    (redis.exceptions.AuthenticationError, _T.REDIS_REFUSES),
+    (redis.exceptions.NoPermissionError, _T.REDIS_REFUSES),
+    (redis.exceptions.MasterDownError, _T.REDIS_READ_ONLY),
+    (redis.exceptions.ConnectionError, _T.REDIS_AWAY),
+    (redis.exceptions.TimeoutError, _T.REDIS_AWAY),
+)
+"""By class; the first that fits."""
+
+REDIS_PREFIXES: Final[Mapping[str, Trouble]] = {
+    "BUSY": _T.REDIS_BUSY,
+    "MISCONF": _T.REDIS_UNSAVED,
+    "NOREPLICAS": _T.REDIS_UNSAVED,
+    "OOM": _T.REDIS_FULL,
+    "READONLY": _T.REDIS_READ_ONLY,
+    "UNBLOCKED": _T.REDIS_READ_ONLY,
+}
+"""The code that a Redis error begins with, where redis-py has no class for it."""
+
+
+class ServerTrouble(Exception):
+    """A server was looked at and is in trouble, though nothing has failed yet."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(WORDS[trouble].matter)
+        self.trouble = trouble
+
+
+def trouble_of(error: BaseException | None) -> Trouble | None:
+    """Which condition this error is a sign of, itself or by what caused it; None: of none that is known."""
+    while error is not None:
+        named = getattr(error, "trouble", None)
+        found = named if isinstance(named, Trouble) else _by_code(error)
+        if found is not None:
+            return found
+        error = error.__cause__
+    return None
+
+
+def _by_code(error: BaseException) -> Trouble | None:
+    if isinstance(error, sa.exc.DBAPIError):
+        orig = error.orig
+        code = getattr(orig, "sqlite_errorcode", None)
+        if isinstance(code, int):
+            return SQLITE_CODES.get(code & 0xFF)  # the upper bits say which kind of it
+        state = getattr(orig, "sqlstate", None)
+        if state is not None and (known := SQLSTATES.get(state) or SQLSTATES.get(state[:2])):
+            return known
+        # psycopg has no SQLSTATE for a connection that was refused or lost.
+        lost = state is None and isinstance(error, sa.exc.OperationalError)
+        return _T.DATABASE_AWAY if lost or error.connection_invalidated else None
+    if isinstance(error, sa.exc.TimeoutError):
+        return _T.DATABASE_CROWDED  # of our own pool
+    if isinstance(error, redis.RedisError):
+        by_class = next((trouble for kind, trouble in REDIS_CLASSES if isinstance(error, kind)), None)
+        return by_class or REDIS_PREFIXES.get(str(error).partition(" ")[0])
+    return None
+
+
+def sentence(trouble: Trouble, detail: str = "") -> str:
+    """What is the matter, what waits and what to do. `detail`: the server's own words."""
+    matter, waits, advice = WORDS[trouble]
+    by_itself = f"; {_BY_ITSELF} then" if trouble in ITSELF else ""
+    return f"{matter}{f' ({detail})' if detail else ''}: {waits}; {advice}{by_itself}"
+
+
+def detail_of(error: BaseException) -> str:
+    """The server's own words, without what follows the first line: PostgreSQL quotes values there."""
+    while error.__cause__ is not None and not isinstance(error, sa.exc.DBAPIError | redis.RedisError):
+        error = error.__cause__
+    if isinstance(error, ServerTrouble):
+        return ""
+    if isinstance(error, sa.exc.DBAPIError):
+        return str(error.orig).strip().partition("\n")[0] or type(error.orig).__name__
+    if isinstance(error, redis.RedisError):
+        return str(error).strip().partition("\n")[0][:200] or type(error).__name__
+    return type(error).__name__

@@ -1,0 +1,261 @@
+"""Messages that the gateway has and this database does not know: whoever is planned with such a text has got it.
+
+`recover` keeps them. Each is given to the first recipient with its number and text, and is gone from here then: the
+recipient has its gateway ID. Every intent asks (`worker.store.sending`), whoever made the plan, and whenever.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from campaigns.definition.schedule import LocalTime, Schedule
+from campaigns.lifecycle import BatchState, RecipientState
+from campaigns.matching import is_similar, same_number
+from worker.store.bulk import in_parts, insert_missing
+from worker.store.events import record_event
+from worker.store.following import add_groups
+from worker.store.models import AcceptedBefore, Run
+from worker.store.moves import move_batch, move_recipients
+from worker.store.repetitions import moment_of
+from worker.store.runs import ACCEPTED_BEFORE, ONCE
+from worker.store.tables import accepted_before, batches, recipients, select_columns
+
+REASON: Final = "found at the gateway by `campaigns recover`"
+"""The reason of whoever counts as sent by such a message."""
+
+CLOCKS_APART: Final = timedelta(minutes=10)
+"""How far the gateway's clock may be away from ours, as in every look for a message."""
+
+ZONES_APART: Final = timedelta(hours=14)
+"""By so much the first zone of the earth is ahead of UTC: there a run begins before its moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A message that was accepted before. `sent_at` is the gateway's date; None: it gave none."""
+
+    gateway_id: int
+    number: str
+    text: str
+    group_id: str | None
+    device: int | None
+    sim: int | None
+    sent_at: datetime | None
+
+    def is_of(self, text: str, since: datetime | None) -> bool:
+        """Whether it can be this text, which was not sent before `since` (None: nobody knows)."""
+        is_in_time = since is None or self.sent_at is None or self.sent_at >= since
+        return is_in_time and is_similar(self.text, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A recipient whose text has not been sent, as far as the database knows."""
+
+    id: int
+    run_id: int
+    batch_id: int
+    number: str
+    text: str
+
+
+def spelt(number: str) -> str:
+    """A number of the gateway as recipients have theirs."""
+    return f"+{same_number(number)}"
+
+
+def sent_since(schedule: Schedule, moment: str, parent_id: int | None, departs_at: datetime) -> datetime | None:
+    """From when on a text of a run can have been sent; None: it is sent once, and the run may be older than its plan.
+
+    Campaigns that repeat or remind may send one text again and again: what was sent for an earlier moment is no reason
+    to leave out a later one. `departs_at` is the moment of the batch, which of what is late is that of its planning.
+    """
+    if moment == ONCE or parent_id is not None:
+        return None
+    firing = moment_of(moment)
+    if firing is not None:
+        ahead = ZONES_APART if schedule.local_time is LocalTime.RECIPIENT else timedelta(0)
+        return firing - ahead - CLOCKS_APART
+    late = schedule.if_late.within if schedule.if_late else timedelta(0)
+    return departs_at - late - CLOCKS_APART
+
+
+def keep(session: Session, account_id: int, messages: Iterable[Before]) -> int:
+    """Keep messages for whoever is planned with their number and text; how many were not kept yet."""
+    rows = [
+        {
+            "account_id": account_id,
+            "gateway_id": each.gateway_id,
+            "number": spelt(each.number),
+            "text": each.text,
+            "group_id": each.group_id,
+            "device": each.device,
+            "sim": each.sim,
+            "sent_at": each.sent_at,
+        }
+        for each in messages
+    ]
+    kept = 0
+    for part in in_parts(rows):
+        statement = insert_missing(session, AcceptedBefore).returning(col(AcceptedBefore.id))
+        kept += len(session.execute(statement, list(part)).all())
+    return kept
+
+
+def kept_ids(session: Session, account_id: int, gateway_ids: Collection[int]) -> set[int]:
+    """Those of the gateway IDs that are kept already."""
+    found: set[int] = set()
+    for part in in_parts(sorted(gateway_ids)):
+        query = select(AcceptedBefore.gateway_id).where(
+            AcceptedBefore.account_id == account_id, col(AcceptedBefore.gateway_id).in_(part)
+        )
+        found.update(session.exec(query))
+    return found
+
+
+def count_kept(session: Session, account_id: int) -> int:
+    """How many messages are kept."""
+    query = select(sa.func.count()).select_from(AcceptedBefore).where(AcceptedBefore.account_id == account_id)
+    return session.exec(query).one()
+
+
+def settle_batch(
+    session: Session, batch_id: int, account_id: int, since: datetime | None, *, now: datetime, first_poll_at: datetime
+) -> int:
+    """Whoever waits in the batch and has got the text before is accepted; how many.
+
+    Left out is a number that is in doubt elsewhere: it comes back. Raises `sqlalchemy.exc.IntegrityError` where that
+    happens at this moment.
+    """
+    other = recipients.alias("other")
+    in_doubt = sa.select(other.c.number).where(other.c.state == RecipientState.IN_DOUBT)
+    query = select_columns(
+        recipients.c.id, recipients.c.run_id, recipients.c.batch_id, recipients.c.number, recipients.c.text
+    ).where(
+        recipients.c.batch_id == batch_id,
+        recipients.c.state == RecipientState.PENDING,
+        recipients.c.number.not_in(in_doubt),
+    )
+    people = [Person(*row) for row in session.execute(query.order_by(recipients.c.id))]
+    kept = _kept_for(session, account_id, {person.number for person in people})
+    found = []
+    for person in people:
+        waiting = kept.get(person.number, [])
+        message = next((each for each in waiting if each.is_of(person.text, since)), None)
+        if message is not None:
+            waiting.remove(message)
+            found.append((person, message))
+    if not found:
+        return 0
+    accepted = accept(session, found, now=now, first_poll_at=first_poll_at)
+    _use_up(session, account_id, [message.gateway_id for person, message in found if person.id in accepted])
+    return len(accepted)
+
+
+def accept(
+    session: Session, found: Sequence[tuple[Person, Before]], *, now: datetime, first_poll_at: datetime
+) -> set[int]:
+    """The gateway has these: they are accepted, and followed from `first_poll_at` on; the ids of whose state let them.
+
+    Raises `sqlalchemy.exc.IntegrityError` for a number that is in doubt elsewhere.
+    """
+    by_batch: dict[tuple[int, int], list[tuple[str | None, datetime]]] = defaultdict(list)
+    accepted = set()
+    for person, message in found:
+        # The gateway's own date: reads for receipts, and for what is known, ask by it.
+        at = min(message.sent_at or now, now)
+        # Through `in_doubt`, as everybody: the number's lock is taken and given back within this transaction.
+        session.execute(move_recipients(RecipientState.IN_DOUBT, recipients.c.id == person.id))
+        statement = move_recipients(
+            RecipientState.ACCEPTED,
+            recipients.c.id == person.id,
+            gateway_id=message.gateway_id,
+            group_id=message.group_id,
+            device=message.device,
+            sim=message.sim,
+            accepted_at=at,
+            retries=0,
+            reason=REASON,
+        )
+        if session.execute(statement.returning(recipients.c.id)).first() is None:
+            continue
+        accepted.add(person.id)
+        by_batch[person.run_id, person.batch_id].append((message.group_id, at))
+    for (run_id, batch_id), people in by_batch.items():
+        groups, since = [group_id for group_id, _ in people], min(at for _, at in people)
+        add_groups(session, run_id, batch_id, groups, now=since, first_poll_at=first_poll_at)
+        # From here on its plan is fixed, though it made no request.
+        detail = {"recipients": len(people)}
+        record_event(session, ACCEPTED_BEFORE, now, run_id=run_id, batch_id=batch_id, detail=detail)
+    return accepted
+
+
+def settle_waiting(
+    session: Session, batch_id: int, account_id: int, since: datetime | None, *, now: datetime, first_poll_at: datetime
+) -> int:
+    """As `settle_batch`, of a batch that waits for its slot: it ends where nobody is left in it.
+
+    Before a slot is taken, for a rate gives none back: what was sent before would be counted off at a crawl.
+    """
+    mine = (batches.c.id == batch_id, batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED]))
+    waits = sa.select(batches.c.id).join(Run, col(Run.id) == batches.c.run_id).where(*mine)
+    if session.execute(waits.with_for_update(of=batches)).first() is None:
+        return 0
+    settled = settle_batch(session, batch_id, account_id, since, now=now, first_poll_at=first_poll_at)
+    pending = sa.exists().where(recipients.c.batch_id == batch_id, recipients.c.state == RecipientState.PENDING)
+    if settled and not session.scalar(sa.select(pending)):
+        session.execute(move_batch(BatchState.SENDING, *mine))
+        session.execute(move_batch(BatchState.ACCEPTED, batches.c.id == batch_id, reason=REASON))
+    return settled
+
+
+def hold_list(session: Session, batch_id: int, account_id: int, text: str, since: datetime | None) -> int:
+    """A request to a contact list whose text the gateway has from before is held; how many messages with it there are.
+
+    Nobody here knows who is on the list. A person decides once: these messages are used up.
+    """
+    query = select_columns(*_COLUMNS).where(AcceptedBefore.account_id == account_id)
+    alike = [
+        message.gateway_id
+        for row in session.execute(query.execution_options(yield_per=1_000))
+        if (message := Before(*row)).is_of(text, since)
+    ]
+    if alike:
+        _use_up(session, account_id, alike)
+        reason = f"the gateway has {len(alike):,} messages with this text that `campaigns recover` found; were they it?"
+        session.execute(move_batch(BatchState.HELD, batches.c.id == batch_id, reason=reason))
+    return len(alike)
+
+
+_COLUMNS: Final = (
+    AcceptedBefore.gateway_id,
+    AcceptedBefore.number,
+    AcceptedBefore.text,
+    AcceptedBefore.group_id,
+    AcceptedBefore.device,
+    AcceptedBefore.sim,
+    AcceptedBefore.sent_at,
+)
+
+
+def _kept_for(session: Session, account_id: int, numbers: Collection[str]) -> dict[str, list[Before]]:
+    """What is kept for these numbers, the oldest first, locked until the transaction ends."""
+    kept: dict[str, list[Before]] = defaultdict(list)
+    for part in in_parts(sorted(numbers)):
+        query = select_columns(*_COLUMNS).where(
+            AcceptedBefore.account_id == account_id, col(AcceptedBefore.number).in_(part)
+        )
+        for row in session.execute(query.order_by(col(AcceptedBefore.gateway_id)).with_for_update()):
+            kept[row.number].append(Before(*row))
+    return kept
+
+
+def _use_up(session: Session, account_id: int, gateway_ids: Sequence[int]) -> None:
+    for part in in_parts(gateway_ids):
+        mine = accepted_before.c.account_id == account_id, accepted_before.c.gateway_id.in_(part)
+        session.execute(sa.delete(accepted_before).where(*mine))

@@ -1,0 +1,137 @@
+"""What is the matter with the servers that all work needs: a sentence in the log when it begins, and when it ends.
+
+Whoever works in turns (a tick, a job, a look) reports each failure under its own name, and each success:
+
+    pause_seconds = troubles.failed("drain", error, event="tick.failed", tick="drain")
+    troubles.worked("drain")
+
+A failure of a known kind (`worker.conditions`) is a condition, told once however many sources meet it; it ends when all
+of them have worked since. Anything else is a mistake of ours: told with a traceback once, and then counted. Either way
+the source should rest, longer each time.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from campaigns.clock import Clock, SystemClock
+from worker.conditions import WORDS, Trouble, detail_of, sentence, trouble_of
+from worker.logs import get_logger
+
+FIRST_PAUSE_SECONDS: Final = 0.25
+LONGEST_PAUSE_SECONDS: Final = 5.0
+"""A source that fails rests as long, twice as long after each further failure, and at most so long."""
+
+SETTLED_SECONDS: Final = 2.0
+"""A condition is over when everything that met it has worked since, and so long ago: one that comes and goes is one."""
+
+FORGOTTEN_SECONDS: Final = 60.0
+"""A condition that nobody met for so long is over, too: what met it may have nothing to do any more."""
+
+COUNT_EVERY_SECONDS: Final = 60.0
+"""An unknown failure that goes on is counted in a line this often, without another traceback."""
+
+
+@dataclass(slots=True)
+class _Condition:
+    """A trouble that is under way, and the sources that have met it and not worked since."""
+
+    says: str
+    began_seconds: float
+    failed_seconds: float
+    sources: set[str] = field(default_factory=set)
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class _Mistake:
+    """A failure of no known kind that was told already."""
+
+    failed_seconds: float
+    told_seconds: float
+    untold: int = 0
+
+
+class Troubles:
+    """The conditions that this process has met and that are not over. For all of its threads."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._lock = threading.Lock()
+        self._conditions: dict[Trouble, _Condition] = {}
+        self._mistakes: dict[tuple[str, str], _Mistake] = {}
+        self._in_a_row: dict[str, int] = {}
+
+    def failed(self, source: str, error: BaseException, *, event: str = "failed", **shown: object) -> float:
+        """Tell it unless it is told already; how many seconds the source should rest.
+
+        `event` and `shown` are for the log, where the error is of no known kind.
+        """
+        now = self._clock.elapsed_seconds()
+        trouble = trouble_of(error)
+        with self._lock:
+            times = self._in_a_row[source] = self._in_a_row.get(source, 0) + 1
+            if trouble is not None:
+                self._meet(trouble, source, error, now)
+            else:
+                self._count(source, error, now, event, shown)
+        return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(times - 1, 10))
+
+    def worked(self, source: str) -> None:
+        """The source has done what it does; costs nothing while all is well."""
+        if not self._in_a_row and not self._conditions:
+            return
+        with self._lock:
+            self._in_a_row.pop(source, None)
+            for condition in self._conditions.values():
+                condition.sources.discard(source)
+        self.settle()
+
+    def settle(self) -> None:
+        """Tell the end of what is over."""
+        now = self._clock.elapsed_seconds()
+        with self._lock:
+            for trouble, condition in list(self._conditions.items()):
+                quiet = now - condition.failed_seconds
+                if quiet < (FORGOTTEN_SECONDS if condition.sources else SETTLED_SECONDS):
+                    continue
+                del self._conditions[trouble]
+                took = condition.failed_seconds - condition.began_seconds
+                get_logger().info(
+                    "trouble.ended",
+                    trouble=trouble.value,
+                    says=f"no longer so: {WORDS[trouble].matter}; what waited goes on",
+                    seconds=round(took, 1),
+                    failures=condition.failures,
+                )
+
+    def current(self) -> tuple[str, ...]:
+        """The sentences of what is under way, the oldest first."""
+        with self._lock:
+            return tuple(condition.says for condition in self._conditions.values())
+
+    def _meet(self, trouble: Trouble, source: str, error: BaseException, now: float) -> None:
+        condition = self._conditions.get(trouble)
+        if condition is None:
+            says = sentence(trouble, detail_of(error))
+            condition = self._conditions[trouble] = _Condition(says, now, now)
+            get_logger().warning("trouble.began", trouble=trouble.value, met_by=source, says=says)
+        condition.sources.add(source)
+        condition.failed_seconds = now
+        condition.failures += 1
+
+    def _count(self, source: str, error: BaseException, now: float, event: str, shown: Mapping[str, object]) -> None:
+        kind = type(error).__name__
+        for key in [key for key, told in self._mistakes.items() if now - told.failed_seconds > FORGOTTEN_SECONDS]:
+            del self._mistakes[key]
+        mistake = self._mistakes.get((source, kind))
+        if mistake is None:
+            self._mistakes[source, kind] = _Mistake(now, now)
+            get_logger().error(event, **shown, exc_info=error)
+            return
+        mistake.failed_seconds = now
+        mistake.untold += 1
+        if now - mistake.told_seconds >= COUNT_EVERY_SECONDS:
+            get_logger().error(event, **shown, problem=kind, times=mistake.untold)
+            mistake.told_seconds, mistake.untold = now, 0
