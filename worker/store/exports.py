@@ -1,7 +1,6 @@
 """Every recipient of a run, streamed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -85,10 +84,10 @@ def export_pages(session: Session, run_id: int, *, with_resends: bool = False) -
 
 def _of_run(session: Session, run_id: int, later: Sequence[int]) -> Iterator[list[Exported]]:
     connection = session.connection()
-    with _set_for_pages(connection):
-        first, last = connection.execute(_BOUNDS, {"b_run": run_id}).one()
-        if first is not None:
-            yield from _pages(session, run_id, first - 1, last, later)
+    _set_for_pages(connection)
+    first, last = connection.execute(_BOUNDS, {"b_run": run_id}).one()
+    if first is not None:
+        yield from _pages(session, run_id, first - 1, last, later)
 
 
 def _pages(session: Session, run_id: int, after: int, last: int, later: Sequence[int]) -> Iterator[list[Exported]]:
@@ -151,24 +150,13 @@ def _stands(later: Sequence[int]) -> sa.ColumnElement[bool]:
     return sa.and_(~was_first, ~failed_first)
 
 
-@contextmanager
-def _set_for_pages(connection: sa.Connection) -> Iterator[None]:
-    """SQLite keeps 64 MiB of what it read, for planning: of no use to whoever reads each page once.
-
-    PostgreSQL would start helpers for each page, which took 30 of its 34 ms; and moments have to come as ISO writes
+def _set_for_pages(connection: sa.Connection) -> None:
+    """PostgreSQL would start helpers for each page, which took 30 of its 34 ms; and moments have to come as ISO writes
     them, however the server is set.
     """
     if connection.dialect.name != "sqlite":
         connection.exec_driver_sql("SET LOCAL max_parallel_workers_per_gather = 0")
         connection.exec_driver_sql("SET LOCAL datestyle = 'ISO'")
-        yield
-        return
-    before = connection.exec_driver_sql("PRAGMA cache_size").scalar_one()
-    connection.exec_driver_sql("PRAGMA cache_size = -4096")
-    try:
-        yield
-    finally:
-        connection.exec_driver_sql(f"PRAGMA cache_size = {before}")
 
 
 def moment(stored: str) -> str:
