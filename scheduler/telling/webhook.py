@@ -75,7 +75,7 @@ class Webhooks:
             login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
             headers = headers | {"Authorization": f"Basic {base64.b64encode(login).decode()}"}
         context = trusting(self.ca_file) if parts.scheme.lower() == "https" else None
-        transport = DirectTransport(context, resolve=self._resolve, max_reply_bytes=0)
+        transport = DirectTransport(context, resolve=self._resolve)
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
         request = httpx.Request("POST", bare, headers=headers, content=content, extensions={"exchange": exchange})
         status = transport.handle_request(request).status_code

@@ -11,6 +11,7 @@ import httpx
 
 from worker.gateway import MessageStatus
 from worker.gateway.classify import Seen
+from worker.gateway.reading import reply_of
 from worker.gateway.results import Message
 
 LATEST_COMMIT: Final = timedelta(seconds=285)
@@ -65,11 +66,11 @@ def _lost(error: Exception) -> Callable[[list[Row]], Seen]:
 
 
 def _status(status: int, body: bytes = b"oops") -> Callable[[list[Row]], Seen]:
-    return lambda _rows: Seen(status=status, body=body, is_send=True)
+    return lambda _rows: Seen(status=status, reply=reply_of(body), is_send=True)
 
 
 def _json(value: Callable[[list[Row]], object]) -> Callable[[list[Row]], Seen]:
-    return lambda rows: Seen(status=200, body=json.dumps(value(rows)).encode(), is_send=True)
+    return lambda rows: Seen(status=200, reply=reply_of(json.dumps(value(rows)).encode()), is_send=True)
 
 
 def _error(code: int, text: str) -> Callable[[list[Row]], Seen]:

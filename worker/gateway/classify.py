@@ -24,6 +24,7 @@ from worker.gateway.errors import (
     GatewayError,
     ReplyImplausible,
     ReplyLost,
+    ReplyTooLong,
     ReplyUnreadable,
     RequestRefused,
     SendOutcome,
@@ -31,8 +32,9 @@ from worker.gateway.errors import (
     Throttled,
     TooBig,
 )
+from worker.gateway.reading import Reply
 from worker.gateway.results import Message
-from worker.gateway.wire import Envelope, parse_envelope, parse_messages
+from worker.gateway.wire import Envelope
 from worker.trust import certificate_problem, is_for_another_name
 
 EXCEPTIONS: Final[Mapping[type[Exception], type[GatewayError]]] = {
@@ -71,23 +73,23 @@ LEARNABLE: Final[Mapping[SendOutcome, type[GatewayError]]] = {
 
 @dataclass(frozen=True)
 class Seen:
-    """What came of one request: an exception, or a status and a body. `sent` are the numbers of a send, if known."""
+    """What came of one request: an exception, or a status and a reply. `sent` are the numbers of a send, if known."""
 
     error: Exception | None = None
     bytes_written: int = 0
     status: int = 0
-    body: bytes = field(default=b"", repr=False)
+    reply: Reply = field(default_factory=Reply)
     is_send: bool = False
     sent: Sequence[str] | None = field(default=None, repr=False)
     learned: Mapping[str, SendOutcome] = field(default_factory=dict)
 
-    @cached_property
+    @property
     def envelope(self) -> Envelope | None:
-        return parse_envelope(self.body)
+        return self.reply.envelope
 
-    @cached_property
+    @property
     def messages(self) -> tuple[Message, ...] | None:
-        return parse_messages(self.envelope.data.get("messages")) if self.envelope else None
+        return self.reply.messages
 
     @cached_property
     def failed_as(self) -> type[GatewayError]:
@@ -161,6 +163,16 @@ ROWS: Final[tuple[Row, ...]] = (
         "No connection to the gateway ({cause}); nothing was sent. Check CAMPAIGNS_GATEWAY_URL and the network.",
     ),
     Row(
+        lambda s: s.error and s.failed_as is ReplyUnreadable and s.reply.has_begun and s.is_send,
+        ReplyTooLong,
+        "The gateway's reply holds far more than was sent ({cause}); the texts may be stored and are looked up.",
+    ),
+    Row(
+        lambda s: s.error and s.failed_as is ReplyUnreadable and s.reply.has_begun,
+        ReplyTooLong,
+        "The gateway shows too much in one reply ({cause}).",
+    ),
+    Row(
         lambda s: s.error and s.failed_as is ReplyUnreadable,
         ReplyUnreadable,
         "The gateway's reply could not be read; the texts may have been accepted and are looked up.",
@@ -183,7 +195,7 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row(lambda s: s.status != 200, ReplyImplausible, "The server answers with a status that the gateway never uses."),
     # The body.
-    Row(lambda s: not s.body.strip(), ReplyUnreadable, "The gateway's reply is empty."),
+    Row(lambda s: s.reply.is_blank, ReplyUnreadable, "The gateway's reply is empty."),
     Row(lambda s: s.envelope is None, ReplyUnreadable, "The gateway's reply is not its JSON."),
     Row(lambda s: s.is_failure() and s.code == 401, AccountRefused, f"The gateway refuses the API key; {_KEY}."),
     Row(

@@ -27,6 +27,7 @@ from worker.gateway.forms import (
     unix_seconds,
 )
 from worker.gateway.posting import Poster, Question, checked_url
+from worker.gateway.reading import MAX_MESSAGES
 from worker.gateway.results import Balance, Contact, Message, SendReply
 from worker.gateway.statuses import WORD_TO_ASK_FOR, MessageStatus
 from worker.gateway.wire import clean_text, whole_number
@@ -36,6 +37,7 @@ _SEND: Final = "services/send.php"
 _READ: Final = "services/read-messages.php"
 _CONTACTS: Final = "services/manage-contacts.php"
 _NOTHING_FOUND: Final = 404
+_MORE_THAN_SENT: Final = 10
 _NOTHING_LEARNED: Final[Mapping[str, SendOutcome]] = MappingProxyType({})
 
 # Live servers report both as errors; their exact texts are not documented.
@@ -52,7 +54,7 @@ class GatewayClient:
     `nothing` those that mean that a read found none.
     `ca_file` names authorities to trust besides the usual ones; `transport` replaces the network in tests. Methods
     raise GatewayError; the constructor raises ValueError for a URL that cannot be a gateway's, and SettingsError for a
-    `ca_file` that cannot be used.
+    `ca_file` that cannot be used. `max_messages`: the most that is read of a reply, or it is a ReplyTooLong.
     """
 
     def __init__(
@@ -66,7 +68,9 @@ class GatewayClient:
         nothing: Collection[str] = (),
         ca_file: Path | None = None,
         transport: httpx.BaseTransport | None = None,
+        max_messages: int = MAX_MESSAGES,
     ) -> None:
+        self.max_messages = max_messages
         self._url = checked_url(url)
         self._nothing = frozenset(nothing)
         network: httpx.BaseTransport
@@ -190,7 +194,10 @@ class GatewayClient:
         return self._read({"groupId": group_id})  # with a small d: `groupID` would be ignored, and all be returned
 
     def read_status(self, status: MessageStatus, start: datetime, end: datetime) -> tuple[Message, ...]:
-        """The messages of one status between two aware times. Keep the time short: the gateway knows no pages."""
+        """The messages of one status between two aware times.
+
+        The gateway knows no pages: raises ReplyTooLong where they are more than `max_messages`.
+        """
         return self._read(
             {
                 "status": WORD_TO_ASK_FOR[status],
@@ -235,13 +242,15 @@ class GatewayClient:
         private: tuple[str, ...],
         before_first_byte: Callable[[], None] | None,
     ) -> SendReply:
-        question = Question(_SEND, fields, True, sent, private, before_first_byte)
+        # A reply that shows every text twice is still read: it is told as one that cannot be true.
+        at_most = self.max_messages if sent is None else 2 * len(sent) + _MORE_THAN_SENT
+        question = Question(_SEND, fields, True, sent, private, before_first_byte, max_messages=at_most)
         messages = self._poster.send(question).messages or ()
         return SendReply(messages, missing_numbers(messages, sent or ()))
 
     def _read(self, fields: Mapping[str, FieldValue]) -> tuple[Message, ...]:
         try:
-            messages = self._poster.ask(Question(_READ, fields)).messages
+            messages = self._poster.ask(Question(_READ, fields, max_messages=self.max_messages)).messages
         except GatewayError as error:
             if error.code == _NOTHING_FOUND or error.evidence.get("error_fingerprint") in self._nothing:
                 return ()

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
-from typing import Final, cast
+from typing import cast
 
 import httpcore
 import httpx
@@ -20,7 +20,6 @@ import httpx
 from campaigns.clock import Clock
 from worker.gateway.errors import Aborted
 
-MAX_REPLY_BYTES: Final = 64 * 1024 * 1024
 Resolver = Callable[[str, int], Sequence[str]]
 """From a host's name and port to the addresses that may be connected to, the first one first. Raises `OSError`."""
 
@@ -52,7 +51,8 @@ class Exchange:
     """One request on its way. `bytes_written` counts bytes of HTTP, not of TLS; while it is 0, nothing was sent.
 
     `deadline` is a moment of `clock.elapsed_seconds()`. `before_first_byte` runs once, connected, and may raise
-    Aborted; whatever else it raises becomes Aborted.
+    Aborted; whatever else it raises becomes Aborted. `take` is given the body of the reply as it comes, and may refuse
+    it with an exception of httpx; without it the body is not read.
     """
 
     def __init__(
@@ -61,8 +61,10 @@ class Exchange:
         timeouts: Timeouts,
         deadline: float,
         before_first_byte: Callable[[], None] | None = None,
+        take: Callable[[bytes], None] | None = None,
     ) -> None:
         self.timeouts = timeouts
+        self.take = take
         self.phase = Phase.CONNECT
         self.bytes_written = 0
         self._clock = clock
@@ -96,21 +98,13 @@ def addresses_of(host: str, port: int) -> list[str]:
 class DirectTransport(httpx.BaseTransport):
     """Posts over a fresh connection. Every request carries its `Exchange` in `extensions["exchange"]`.
 
-    `resolve` is asked once for each request, and only what it gives is connected to. With `max_reply_bytes=0` the body
-    of a reply is not read. Raises httpx's exceptions, and Aborted from the exchange's check. A longer reply is a
-    DecodingError.
+    `resolve` is asked once for each request, and only what it gives is connected to. The body goes to the exchange, and
+    is not in the response. Raises httpx's exceptions, and Aborted from the exchange's check.
     """
 
-    def __init__(
-        self,
-        ssl_context: ssl.SSLContext | None,
-        *,
-        resolve: Resolver = addresses_of,
-        max_reply_bytes: int = MAX_REPLY_BYTES,
-    ) -> None:
+    def __init__(self, ssl_context: ssl.SSLContext | None, *, resolve: Resolver = addresses_of) -> None:
         self._ssl_context = ssl_context
         self._resolve = resolve
-        self._max_reply_bytes = max_reply_bytes
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         exchange = cast(Exchange, request.extensions["exchange"])
@@ -126,13 +120,15 @@ class DirectTransport(httpx.BaseTransport):
         )
         try:
             reply = connection.handle_request(outgoing)
-            body = _read(reply, self._max_reply_bytes) if self._max_reply_bytes else b""
+            if exchange.take is not None:
+                for part in cast(Iterable[bytes], reply.stream):
+                    exchange.take(part)
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise as_httpx(error) from error
         finally:
             connection.close()
         exchange.phase = Phase.DONE
-        return httpx.Response(reply.status, headers=_not_encoded(reply.headers), content=body)
+        return httpx.Response(reply.status, headers=_not_encoded(reply.headers))
 
 
 class CheckedTransport(httpx.BaseTransport):
@@ -145,7 +141,8 @@ class CheckedTransport(httpx.BaseTransport):
         exchange = cast(Exchange, request.extensions["exchange"])
         exchange.begin_writing()
         response = self._inner.handle_request(request)
-        response.read()
+        if exchange.take is not None:
+            exchange.take(response.read())
         exchange.bytes_written = len(request.content)
         exchange.phase = Phase.DONE
         return response
@@ -161,15 +158,6 @@ def as_httpx(error: Exception) -> Exception:
         if isinstance(named, type) and issubclass(named, httpx.TransportError):
             return named(str(error))
     return error
-
-
-def _read(reply: httpcore.Response, max_bytes: int) -> bytes:
-    body = bytearray()
-    for part in cast(Iterable[bytes], reply.stream):
-        body += part
-        if len(body) > max_bytes:
-            raise httpx.DecodingError(f"The reply is longer than {max_bytes} bytes.")
-    return bytes(body)
 
 
 def _not_encoded(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

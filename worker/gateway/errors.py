@@ -121,6 +121,12 @@ class ReplyUnreadable(OutcomeUnknown):
     transient = True
 
 
+class ReplyTooLong(ReplyUnreadable):
+    """More messages than one reply is read of: the next try would bring as many."""
+
+    transient = False
+
+
 class ReplyImplausible(OutcomeUnknown):
     """The gateway's JSON, but not an answer to what was asked."""
 

@@ -1,6 +1,5 @@
 """What is kept of a request that did not end well: enough to judge it later, nothing that is private."""
 
-import hashlib
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -38,8 +37,8 @@ def evidence_of(seen: Seen, error: type[GatewayError], exchange: Exchange, priva
         return {**progress, "cause": type(seen.error).__name__}
     reply = {
         "status": seen.status,
-        "body_bytes": len(seen.body),
-        "body_sha256": hashlib.sha256(seen.body).hexdigest()[:12],
+        "body_bytes": seen.reply.bytes,
+        "body_sha256": seen.reply.digest[:12],
     }
     if not seen.is_failure():
         return {**progress, **reply}

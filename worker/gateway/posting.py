@@ -14,6 +14,7 @@ from worker.gateway.connection import Exchange, Timeouts
 from worker.gateway.errors import Aborted, SendOutcome
 from worker.gateway.evidence import evidence_of, progress_of, retry_after
 from worker.gateway.forms import FieldValue, Form
+from worker.gateway.reading import MAX_MESSAGES, ReplyReader
 from worker.gateway.retries import read_tries, send_tries
 
 _HEADERS: Final[Mapping[str, str]] = MappingProxyType(
@@ -32,7 +33,7 @@ class Question:
     """What is asked of the gateway. `sent` are the numbers of a send where they are known.
 
     `private` and `sent` are blotted out of all evidence. `fine` tells by the text of an error whether it means that
-    what was asked for is so already.
+    what was asked for is so already. Of a reply no more than `max_messages` are read.
     """
 
     path: str
@@ -42,6 +43,7 @@ class Question:
     private: tuple[str, ...] = field(default=(), repr=False)
     before_first_byte: Callable[[], None] | None = None
     fine: Callable[[str], object] | None = None
+    max_messages: int = MAX_MESSAGES
 
 
 class Poster:
@@ -81,7 +83,8 @@ class Poster:
         return self._clock.elapsed_seconds() + self._timeouts.total.total_seconds()
 
     def _post(self, question: Question, form: Form, deadline: float) -> Seen:
-        exchange = Exchange(self._clock, self._timeouts, deadline, question.before_first_byte)
+        reader = ReplyReader(max_messages=question.max_messages)
+        exchange = Exchange(self._clock, self._timeouts, deadline, question.before_first_byte, reader.feed)
         seen = Seen(is_send=question.is_send, sent=question.sent, learned=self._learned)
         header: str | None = None
         # Errors are raised outside of the handlers: inside, they would drag along the frames of the HTTP libraries,
@@ -90,11 +93,13 @@ class Poster:
         try:
             response = self._transport.handle_request(self._request(question.path, form, exchange))
             header = response.headers.get("Retry-After")
-            seen = replace(seen, status=response.status_code, body=response.content)
+            seen = replace(seen, status=response.status_code, reply=reader.reply())
         except Aborted as error:
             aborted = error.with_traceback(None)
         except Exception as error:  # whatever it was, the request may have left: the classifier decides
-            seen = replace(seen, error=error.with_traceback(None), bytes_written=exchange.bytes_written)
+            seen = replace(
+                seen, error=error.with_traceback(None), bytes_written=exchange.bytes_written, reply=reader.broken()
+            )
         if aborted is not None:
             aborted.evidence = {**aborted.evidence, **progress_of(exchange, Aborted)}
             raise aborted

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, cast
 
 from worker.gateway.results import Message
@@ -16,6 +17,8 @@ from worker.gateway.statuses import status_of
 
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
 _LARGEST: Final = 2**63 - 1  # what a BIGINT column holds
+_LARGEST_CODE: Final = 2**31 - 1  # and an INTEGER one: devices, slots and codes, but no ids
+_LONGEST_GROUP: Final = 255  # known ones have up to 64 characters; an index of PostgreSQL takes some 2,700 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +34,19 @@ class Envelope:
 def parse_json(body: bytes | str) -> object:
     """The value that `body` holds in JSON, or None: for anything else, NaN, and nesting deeper than Python follows."""
     with suppress(ValueError, RecursionError):
-        return cast(object, json.loads(body, parse_constant=_refuse_constant))
+        return cast(object, json.loads(body, parse_constant=refuse_constant))
     return None
 
 
-def parse_envelope(body: bytes) -> Envelope | None:
-    """The outer object of a reply, or None where the body is none."""
-    reply = parse_json(body)
-    if not isinstance(reply, dict) or not isinstance(reply.get("success"), bool):
+def envelope_of(members: Mapping[str, object]) -> Envelope | None:
+    """The outer object of a reply from its members, or None where it is none."""
+    success, data, error = members.get("success"), members.get("data"), members.get("error")
+    if not isinstance(success, bool):
         return None
-    data, error = reply.get("data"), reply.get("error")
     if not isinstance(error, dict):
         error = {}
     return Envelope(
-        success=reply["success"],
+        success=success,
         data=data if isinstance(data, dict) else {},
         code=whole_number(error.get("code")),
         text=clean_text(error.get("message")),
@@ -59,41 +61,46 @@ def parse_messages(rows: object) -> tuple[Message, ...] | None:
     """
     if not isinstance(rows, list):
         return None
-    messages = tuple(message for row in rows if (message := _message(row)) is not None)
+    messages = tuple(message for row in rows if (message := parse_message(row)) is not None)
     return messages if len(messages) == len(rows) else None
 
 
-def _message(row: object) -> Message | None:
+def parse_message(row: object) -> Message | None:
+    """One message object; None where it has no id."""
     if not isinstance(row, dict):
         return None
     id = whole_number(row.get("ID"))
     if id is None or id < 1:
         return None
     raw_status = clean_text(row.get("status"))
+    group_id = clean_text(row.get("groupID"))
     return Message(
         id=id,
         number=clean_text(row.get("number")),
         text=clean_text(row.get("message")),
-        device=whole_number(row.get("deviceID")),
-        sim=whole_number(row.get("simSlot")),
+        device=whole_number(row.get("deviceID"), _LARGEST_CODE),
+        sim=whole_number(row.get("simSlot"), _LARGEST_CODE),
         status=status_of(raw_status),
         raw_status=raw_status,
         sent_at=moment(row.get("sentDate")),
         delivered_at=moment(row.get("deliveredDate")),
-        group_id=clean_text(row.get("groupID")) or None,
-        result_code=whole_number(row.get("resultCode")),
-        error_code=whole_number(row.get("errorCode")),
+        group_id=group_id if 0 < len(group_id) <= _LONGEST_GROUP else None,
+        result_code=whole_number(row.get("resultCode"), _LARGEST_CODE),
+        error_code=whole_number(row.get("errorCode"), _LARGEST_CODE),
         retries=whole_number(row.get("retries")) or 0,
     )
 
 
-def whole_number(value: object) -> int | None:
-    """An integer written as JSON number or as text, if a database can hold it."""
+def whole_number(value: object, largest: int = _LARGEST) -> int | None:
+    """An integer written as JSON number or as text, if a column of the database can hold it."""
     if value is None:  # most fields of a fresh message
         return None
-    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
+    # The plain case first: it is asked for most fields of every message.
+    if isinstance(value, str) and (
+        (value.isdigit() and value.isascii() and len(value) < 19) or _WHOLE_NUMBER.fullmatch(value)
+    ):
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST:
+    if isinstance(value, int) and not isinstance(value, bool) and -largest <= value <= largest:
         return value
     return None
 
@@ -109,23 +116,28 @@ def moment(value: object) -> datetime | None:
         if (seconds := whole_number(value)) is not None:
             return datetime.fromtimestamp(seconds, UTC) if seconds > 0 else None
         if isinstance(value, str):
-            at = datetime.fromisoformat(value)
-            return at.astimezone(UTC) if at.tzinfo else None
+            return _iso_moment(value)
     except (ValueError, OverflowError, OSError):
         return None
     return None
 
 
+@lru_cache(maxsize=4096)  # the messages of a reply share few dates: half of what reading one cost
+def _iso_moment(text: str) -> datetime | None:
+    at = datetime.fromisoformat(text)
+    return at.astimezone(UTC) if at.tzinfo else None
+
+
 def clean_text(value: object) -> str:
     """Text that any database and encoding takes: NUL (PostgreSQL) and half surrogate pairs (UTF-8) become U+FFFD."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value) if -_LARGEST <= value <= _LARGEST else ""  # a phone number without quotes
     if not isinstance(value, str):
-        return ""
+        whole = None if value is None else whole_number(value)
+        return "" if whole is None else str(whole)  # a phone number without quotes
     if not value.isascii():
         value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return value.replace("\0", "\ufffd")
 
 
-def _refuse_constant(name: str) -> object:
+def refuse_constant(name: str) -> object:
+    """For `json`: NaN and Infinity are not JSON."""
     raise ValueError(name)

@@ -172,7 +172,7 @@ def test_a_name_is_looked_up_once_and_connected_to_as_it_was_judged() -> None:
         clock = SystemClock()
         request = httpx.Request("POST", receiver.url.replace("127.0.0.1", "hook.invalid"), content=b"{}")
         request.extensions["exchange"] = Exchange(clock, Timeouts(), clock.elapsed_seconds() + 5)
-        reply = DirectTransport(None, resolve=resolve, max_reply_bytes=0).handle_request(request)
+        reply = DirectTransport(None, resolve=resolve).handle_request(request)
     assert (reply.status_code, asked) == (204, ["hook.invalid"])
     assert receiver.calls[0].headers["Host"].startswith("hook.invalid")
 

@@ -12,6 +12,7 @@ from tests.worker.gateway.gateway_cases import ANNA, row, success
 from worker.gateway import ConnectFailed, GatewayError, ReplyLost, SendOutcome
 from worker.gateway.classify import EXCEPTIONS, LEARNABLE, Seen, classify, error_fingerprint, missing_numbers
 from worker.gateway.connection import as_httpx
+from worker.gateway.reading import reply_of
 from worker.gateway.wire import parse_messages
 
 
@@ -88,7 +89,7 @@ json_values = st.recursive(
 
 @given(status=st.integers(100, 599), body=st.binary(max_size=200), is_send=st.booleans())
 def test_any_bytes_get_a_verdict_and_noise_is_never_acceptance(status: int, body: bytes, is_send: bool) -> None:
-    verdict = classify(Seen(status=status, body=body, is_send=is_send))
+    verdict = classify(Seen(status=status, reply=reply_of(body), is_send=is_send))
     assert verdict.outcome is not SendOutcome.ACCEPTED
     assert verdict.sentence
 
@@ -98,14 +99,17 @@ def test_any_json_gets_a_verdict(data: object, error: object, ok: bool) -> None:
     # allow_nan and half surrogates on purpose: json.dumps writes them, and a server might
 
     body = json.dumps({"success": ok, "data": data, "error": error}).encode()
-    verdict = classify(Seen(status=200, body=body, is_send=True, sent=[ANNA.number]))
+    verdict = classify(Seen(status=200, reply=reply_of(body), is_send=True, sent=[ANNA.number]))
     assert verdict.outcome is not SendOutcome.NOT_SENT
 
 
 @given(st.integers(500, 599))
 def test_a_5xx_is_always_unknown(status: int) -> None:
     body = success(messages=[row()]).content
-    assert classify(Seen(status=status, body=body, is_send=True, sent=[ANNA.number])).outcome is SendOutcome.UNKNOWN
+    assert (
+        classify(Seen(status=status, reply=reply_of(body), is_send=True, sent=[ANNA.number])).outcome
+        is SendOutcome.UNKNOWN
+    )
 
 
 numbers = st.integers(10**9, 10**9 + 8).map(lambda digits: f"+{digits}")
@@ -115,7 +119,7 @@ numbers = st.integers(10**9, 10**9 + 8).map(lambda digits: f"+{digits}")
 def test_accepted_is_exactly_a_part_of_what_was_sent(sent: list[str], reported: list[str], data: st.DataObject) -> None:
     spelt = [number[1:] if data.draw(st.booleans()) else number for number in reported]
     body = success(messages=[row(id=id, number=number) for id, number in enumerate(spelt, start=1)]).content
-    seen = Seen(status=200, body=body, is_send=True, sent=sent)
+    seen = Seen(status=200, reply=reply_of(body), is_send=True, sent=sent)
     is_part = all(reported.count(number) <= sent.count(number) for number in reported)
     assert (classify(seen).outcome is SendOutcome.ACCEPTED) is is_part
     if is_part:

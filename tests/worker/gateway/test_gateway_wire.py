@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from campaigns.matching import same_number
 from tests.worker.gateway.gateway_cases import ANNA, row
+from worker.gateway.reading import reply_of
 from worker.gateway.results import Message
 from worker.gateway.statuses import WORD_TO_ASK_FOR, MessageStatus, status_of
 from worker.gateway.wire import (
     clean_text,
     moment,
-    parse_envelope,
     parse_json,
     parse_messages,
     whole_number,
@@ -148,12 +148,12 @@ def test_clean_text_is_always_storable(text: str) -> None:
 
 @given(st.binary())
 def test_no_bytes_break_the_parser(body: bytes) -> None:
-    parse_envelope(body)
+    reply_of(body)
     parse_messages(parse_json(body))
 
 
 def test_a_byte_order_mark_is_no_reason_to_be_unreadable() -> None:
-    assert parse_envelope(b'\xef\xbb\xbf{"success": true}') is not None
+    assert reply_of(b'\xef\xbb\xbf{"success": true}').envelope is not None
 
 
 @pytest.mark.parametrize("body", [b"NaN", b'{"success": true, "data": Infinity}', b"[" * 10**6, b"1" * 10**4, b"\xff"])

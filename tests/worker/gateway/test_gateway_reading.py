@@ -1,0 +1,181 @@
+"""A reply that is decoded as it comes says what it would say as a whole, and costs no more than it may hold."""
+
+import json
+import subprocess
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.tcp_server import Connection, TcpServer
+from tests.worker.gateway.gateway_cases import ANNA, BOB, KEY, caught, failure, row, success, wired
+from worker.gateway import MessageStatus, ReplyTooLong, ReplyUnreadable, SendOutcome
+from worker.gateway.reading import MAX_MESSAGES, MAX_REPLY_BYTES, Reply, ReplyReader, reply_of
+from worker.gateway.wire import envelope_of, parse_json, parse_messages
+
+NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
+
+TOKENS = [
+    '{"success": true, "data": {"messages": [', ']}, "error": null}', '{"ID": 7, "number": "+39"}', '{"ID": "8"}', ",",
+    " ", "\n", "{", "}", "[", "]", ":", '"messages"', '"data"', '"success"', "true", "false", "null", "12", "-1.5e3",
+    "NaN", "1e999", '"a\\"b"', '"\\ud83d"', '"Grüße 😀"', "\x00", "9" * 5_000, "[" * 2_000, '{"ID": {}}', "x",
+    '{"success": true, "data": {"messages": [{"ID": 7}], "messages": 5, "credits": 3}, "data": {"messages": []}}',
+]  # fmt: skip
+
+
+def in_parts(body: bytes, *cuts: int) -> Reply:
+    reader = ReplyReader()
+    edges = [0, *sorted(cuts), len(body)]
+    for first, last in pairwise(edges):
+        reader.feed(body[first:last])
+    return reader.reply()
+
+
+@given(
+    tokens=st.lists(st.sampled_from(TOKENS), max_size=12),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32-le"]),
+    cuts=st.lists(st.integers(0, 200), max_size=6),
+)
+def test_parts_say_what_the_whole_says(tokens: list[str], encoding: str, cuts: list[int]) -> None:
+    body = "".join(tokens).encode(encoding, "surrogatepass")
+    members = parse_json(body)
+    expected = envelope_of(members) if isinstance(members, dict) else None
+    reply = in_parts(body, *cuts)
+    assert (reply.envelope is None) is (expected is None)
+    assert (reply.bytes, reply.is_blank) == (len(body), not body.strip())
+    if reply.envelope is not None and expected is not None:
+        assert (reply.envelope.success, reply.envelope.code) == (expected.success, expected.code)
+        assert reply.envelope.data.get("credits") == expected.data.get("credits")
+        assert reply.messages == parse_messages(expected.data.get("messages"))
+
+
+@pytest.mark.parametrize("every", [1, 2, 7, 100])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_every_place_can_be_cut(every: int, indent: int | None) -> None:
+    rows = [row(id=1, message='{"[,]} \\" 😀'), row(id=2, retries=12)]
+    text = json.dumps({"error": None, "data": {"messages": rows, "n": 123}, "success": True}, indent=indent)
+    body = text.encode()
+    reply = in_parts(body, *range(every, len(body), every))
+    assert reply.messages == parse_messages(rows)
+    assert reply.envelope is not None
+    assert reply.envelope.data["n"] == 123
+
+
+@pytest.mark.parametrize("end", [1, 2, 20, 60])
+def test_a_reply_that_is_cut_says_nothing(end: int) -> None:
+    reply = reply_of(success(messages=[row(), row(id=8)]).content[:-end])
+    assert (reply.envelope, reply.messages) == (None, None)
+
+
+def test_a_row_that_is_none_leaves_no_list() -> None:
+    reply = reply_of(success(messages=[row(), {"number": "+39"}, row(id=8)]).content)
+    assert reply.envelope is not None
+    assert reply.messages is None
+
+
+def test_a_long_value_in_small_parts_is_scanned_a_few_times() -> None:
+    # 4 MiB in 64 KiB: scanned anew for each part that would be 64 times
+    body = success(messages=[row(message="x" * 4 * 2**20)]).content
+    assert len(in_parts(body, *range(65_536, len(body), 65_536)).messages or ()) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [success(messages=[row(id=n) for n in range(1, 7)]).content, b'{"success":true,"data":{"messages":[' + b"5," * 9],
+)
+def test_more_messages_than_may_be_are_not_read(body: bytes) -> None:
+    with pytest.raises(httpx.DecodingError):
+        reply_of(body, max_messages=5)
+
+
+def test_more_bytes_than_may_be_are_not_read() -> None:
+    reader = ReplyReader()
+    reader.feed(b" " * MAX_REPLY_BYTES)
+    with pytest.raises(httpx.DecodingError):
+        reader.feed(b" ")
+    assert not reader.broken().has_begun
+
+
+def test_a_read_that_shows_too_much_is_asked_once_and_told_apart() -> None:
+    many = success(messages=[{"ID": id_} for id_ in range(1, MAX_MESSAGES + 2)])
+    with wired(many) as wire:
+        error = caught(lambda: wire.client.read_status(MessageStatus.SENT, NOON, NOON + timedelta(hours=1)))
+    assert type(error) is ReplyTooLong
+    assert str(error) == "The gateway shows too much in one reply (more than 20,000 messages)."
+    assert error.evidence["class"] == "ReplyTooLong"
+
+
+def test_endless_noise_is_no_list_that_a_shorter_time_would_shorten() -> None:
+    with wired(*[httpx.Response(200, content=b"x" * (MAX_REPLY_BYTES + 1))] * 5) as wire:
+        assert type(caught(lambda: wire.client.read_group("g"))) is ReplyUnreadable
+
+
+def test_an_error_of_the_gateway_is_read_whatever_its_length() -> None:
+    with wired(failure(404, "x" * 2**20)) as wire:
+        assert wire.client.read_group("g") == ()
+
+
+def test_a_send_is_answered_by_about_as_many_messages_as_it_has() -> None:
+    rows = [row(id=id_, number=ANNA.number) for id_ in range(1, 100)]
+    with wired(success(messages=rows)) as wire:
+        error = caught(lambda: wire.client.send_bulk([ANNA, BOB]))
+    assert type(error) is ReplyTooLong
+    assert error.outcome is SendOutcome.UNKNOWN
+
+
+MEASURE = """
+import resource, sys
+from datetime import UTC, datetime
+from pydantic import SecretStr
+from campaigns.clock import SystemClock
+from worker.gateway import GatewayClient, GatewayError, MessageStatus, OutgoingMessage
+client = GatewayClient(sys.argv[1], SecretStr(sys.argv[2]), clock=SystemClock())
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
+try:
+    if sys.argv[3] == "send":
+        client.send_bulk([OutgoingMessage("+393331234567", "Hi")])
+    else:
+        client.read_status(MessageStatus.SENT, datetime.now(UTC), datetime.now(UTC))
+except GatewayError as error:
+    print(type(error).__name__, (peak() - before) // 1024)
+else:
+    print("read", (peak() - before) // 1024)
+"""
+
+SHORTEST = b'{"ID":1},'
+USUAL = json.dumps(row(message="Hi Anna, our spring sale starts today. Reply STOP to opt out.")).encode() + b","
+
+
+@pytest.mark.parametrize(
+    ("what", "one", "count", "outcome", "most_mib"),
+    [
+        ("send", SHORTEST, 900_000, "ReplyTooLong", 8),  # M10: 363 MB and 6 s
+        ("read", SHORTEST, 900_000, "ReplyTooLong", 24),
+        ("read", USUAL, 19_999, "read", 40),
+    ],
+)
+def test_a_large_reply_takes_some_megabytes(what: str, one: bytes, count: int, outcome: str, most_mib: int) -> None:
+    body = b'{"success":true,"data":{"messages":[' + one * count + one[:-1] + b']},"error":null}'
+    assert len(body) < MAX_REPLY_BYTES
+
+    def answer(connection: Connection) -> None:
+        connection.read_request()
+        with suppress(ConnectionError):  # who has seen enough hangs up
+            connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    with TcpServer(answer) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, server.url, KEY, what],
+            capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3],
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said, mib = done.stdout.split()
+    assert said == outcome
+    assert int(mib) <= most_mib
