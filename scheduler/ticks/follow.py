@@ -6,14 +6,16 @@ did not show in its group (it may have tried again under another) is looked up b
 list of IDs, never by the reply.
 """
 
-import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 from scheduler.receipts.storing import store_receipts
-from worker.gateway import GatewayError, MessageStatus
+from scheduler.ticks.windows import WindowReads, clock_ahead, may_divide, messages_per_part
+from worker.gateway import GatewayError, MessageStatus, ReplyTooLong
+from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import receipts
@@ -28,9 +30,6 @@ READS_PER_TICK: Final = 40
 PROBES: Final = 10
 """How many groups are read after a sweep that moved nobody."""
 
-MESSAGES_PER_SLICE: Final = 5_000
-"""How many messages one read by status should bring at most: a reply of some megabytes."""
-
 MESSAGES_PER_READ: Final = 100
 """To bring and store so many messages costs about as much as one more read: 5 ms beside 50 us each (measured)."""
 
@@ -40,6 +39,9 @@ STRAGGLERS_PER_GROUP: Final = 10
 ENDS: Final = (MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED)
 """The statuses worth sweeping for, in the order of a message's life."""
 
+RARE: Final = MessageStatus.FAILED
+"""The one that few messages are in: asked for over the whole time at once."""
+
 CLOCK_MARGIN: Final = timedelta(minutes=10)
 """How far the gateway's clock may be away from ours, as long as too few of its dates were seen."""
 
@@ -47,7 +49,7 @@ DATE_MARGIN: Final = timedelta(minutes=1)
 """How much further back than the dates that were seen."""
 
 DATES_TO_TRUST: Final = 50
-"""So many dates have to be seen first."""
+"""So many dates have to be seen first; as many are looked at in each sweep."""
 
 
 def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
@@ -60,8 +62,8 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
         return {"groups": 0, "moved": 0, "reads": 0}
     reads: Counter[int] = Counter()  # by run
     moved = 0
-    if slices := _slices_worth_reading(runtime, due, now):
-        moved = _sweep(runtime, due, slices, reads)
+    if edges := _edges_worth_reading(runtime, due, now):
+        moved = _sweep(runtime, due, edges, reads)
     if not moved:
         # Too few groups for a sweep; or it moved nobody: it came too early, or this gateway's windows do not show what
         # we mean by them. A few groups tell which. Where they move, groups are read one by one, the others stay due.
@@ -82,13 +84,15 @@ def _poll(runtime: Runtime, group: Group, reads: Counter[int]) -> int:
     reads[group.run_id] += 1
     try:
         messages = list(runtime.gateway.read_group(group.group_id)) if group.group_id else []
+    except ReplyTooLong:  # more than any request has: it does not heed the group, so its messages are read by id
+        messages = []
     except GatewayError as error:
         get_logger().warning("receipts.read_failed", problem=str(error))
         return 0
     runtime.dates_after.extend(m.sent_at - group.accepted_at for m in messages if m.sent_at is not None)
     shown = {message.id for message in messages}
     with runtime.store.read() as session:
-        waiting = [id_ for _, id_ in receipts.open_ids(session, group.run_id, [group.group_id])]
+        waiting = receipts.open_ids(session, group.id)
     missing = sorted(set(waiting) - shown)
     # A poll begins where the one before it ended, or some that never end would keep the others from being read.
     first = group.polls * STRAGGLERS_PER_GROUP % max(1, len(missing))
@@ -104,40 +108,55 @@ def _poll(runtime: Runtime, group: Group, reads: Counter[int]) -> int:
     return store_receipts(runtime, messages)
 
 
-def _sweep(
-    runtime: Runtime, due: Sequence[Group], slices: Iterable[tuple[datetime, datetime]], reads: Counter[int]
-) -> int:
+def _sweep(runtime: Runtime, due: Sequence[Group], edges: Sequence[datetime], reads: Counter[int]) -> int:
     payer = min(group.run_id for group in due)  # one run's books have what is read for several
     moved = 0
-    for start, end in slices:
-        for status in ENDS:
-            reads[payer] += 1
+    windows = WindowReads(runtime)
+    is_news = True
+    for status in ENDS:
+        for start, end in pairwise(edges if status is not RARE else (edges[0], edges[-1])):
             try:
-                messages = runtime.gateway.read_status(status, start, end)
+                for messages in windows.read(status, start, end):
+                    moved += store_receipts(runtime, messages)
+                    if messages and is_news:
+                        _learn_dates(runtime, messages[:DATES_TO_TRUST])
+                        is_news = False
             except GatewayError as error:
                 get_logger().warning("receipts.read_failed", problem=str(error))
-                continue
-            moved += store_receipts(runtime, messages)
+                if isinstance(error, ReplyTooLong):  # the other windows are no better: groups are read instead
+                    reads[payer] += windows.reads
+                    return moved
+    reads[payer] += windows.reads
     return moved
 
 
-def _slices_worth_reading(runtime: Runtime, due: Sequence[Group], now: datetime) -> list[tuple[datetime, datetime]]:
-    """Equal slices of the time in which the due messages were sent; empty where reading group by group costs less.
+def _learn_dates(runtime: Runtime, messages: Sequence[Message]) -> None:
+    """How the gateway's dates lie to ours, from messages of ours among some that it showed."""
+    dates = {message.id: message.sent_at for message in messages if message.sent_at is not None}
+    with runtime.store.read() as session:
+        known = receipts.accepted_at(session, runtime.account_id, dates)
+    runtime.dates_after.extend(dates[id_] - at for id_, at in known.items())
 
-    A slice shows what else was sent then, too: at 200 texts a second those of ten minutes are 120,000, each time.
+
+def _edges_worth_reading(runtime: Runtime, due: Sequence[Group], now: datetime) -> list[datetime]:
+    """The edges of the windows in which the due messages were sent; empty where reading group by group costs less.
+
+    A window shows what else was sent then, too: at 200 texts a second those of ten minutes are 120,000, each time.
     """
-    if len(due) <= len(ENDS):
+    if len(due) <= len(ENDS) or not may_divide(runtime):
         return []
     start = min(group.accepted_at for group in due) - _margin(runtime)
     end = now + CLOCK_MARGIN
     wanted = sum(group.messages for group in due)
     with runtime.store.read() as session:
-        shown = max(wanted, receipts.messages_since(session, runtime.account_id, start))
-    count = math.ceil(shown / MESSAGES_PER_SLICE)
-    if count * len(ENDS) + shown / MESSAGES_PER_READ >= len(due) + wanted / MESSAGES_PER_READ:
+        parts = receipts.accepted_parts(session, runtime.account_id, start, end, messages=messages_per_part(runtime))
+    shown = max(wanted, sum(count for _, count in parts))
+    inner = {edge for at, _ in parts[:-1] if start < (edge := at + clock_ahead(runtime)) < end}
+    edges = [start, *sorted(inner), end]
+    by_status = (len(edges) - 1) * (len(ENDS) - 1) + 1
+    if by_status + shown / MESSAGES_PER_READ >= len(due) + wanted / MESSAGES_PER_READ:
         return []
-    length = (end - start) / count
-    return [(start + length * index, start + length * (index + 1)) for index in range(count)]
+    return edges
 
 
 def _margin(runtime: Runtime) -> timedelta:
@@ -150,18 +169,9 @@ def _margin(runtime: Runtime) -> timedelta:
 
 def _next_polls(runtime: Runtime, due: Sequence[Group], now: datetime) -> list[tuple[Group, datetime | None]]:
     """When to look at each group next; never again when all of its messages have their end."""
-    by_run: dict[int, list[Group]] = defaultdict(list)
-    for group in due:
-        by_run[group.run_id].append(group)
     with runtime.store.read() as session:
-        still_open = {
-            (run_id, group_id)
-            for run_id, groups in by_run.items()
-            for group_id, _ in receipts.open_ids(session, run_id, [group.group_id for group in groups])
-        }
-    return [
-        (group, now + _pause(runtime, group) if (group.run_id, group.group_id) in still_open else None) for group in due
-    ]
+        still_open = receipts.open_groups(session, [group.id for group in due])
+    return [(group, now + _pause(runtime, group) if group.id in still_open else None) for group in due]
 
 
 def _pause(runtime: Runtime, group: Group) -> timedelta:

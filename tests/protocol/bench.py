@@ -26,6 +26,7 @@ from tests.support.clocks import FakeClock
 from worker.definitions import Definitions
 from worker.dispatch import Dispatched, Dispatcher
 from worker.gateway import GatewayClient
+from worker.gateway.reading import MAX_MESSAGES
 from worker.jobs import JobQueue
 from worker.ledger import StoreLedger
 from worker.limits import Limits
@@ -69,11 +70,17 @@ class Bench:
     """One account, one gateway; `tick` does what the schedulers and workers of a whole installation do in a moment."""
 
     def __init__(
-        self, folder: Path, store: Store, clock: FakeClock, gateway: ScriptedGateway | None = None, **more: Any
+        self,
+        folder: Path,
+        store: Store,
+        clock: FakeClock,
+        gateway: ScriptedGateway | None = None,
+        max_messages: int = MAX_MESSAGES,
+        **more: Any,
     ) -> None:
         """An account whose gateway was read already, and was empty; a `gateway` comes from the bench before this one.
 
-        What a process has in memory begins anew with each bench. `more` are settings.
+        What a process has in memory begins anew with each bench. `more` are settings. `max_messages`: of one reply.
         """
         self.clock = clock
         self.folder = folder
@@ -91,7 +98,9 @@ class Bench:
             account_id = accounts.ensure_account(session, "bench")
             if gateway is None:
                 accounts.meet(session, account_id, newest_id=0, seen_at=None, now=clock.now())
-        client = GatewayClient("https://sms.example/", SecretStr("k"), clock=clock, transport=self.gateway)
+        client = GatewayClient(
+            "https://sms.example/", SecretStr("k"), clock=clock, transport=self.gateway, max_messages=max_messages
+        )
         ceilings = live_ceilings(store, account_id, self.settings, clock)
         definitions = Definitions(store)
         self.dispatcher = Dispatcher(
@@ -121,9 +130,9 @@ class Bench:
         )
         self.store = store
 
-    def after_restart(self) -> "Bench":
+    def after_restart(self, *, max_messages: int = MAX_MESSAGES) -> "Bench":
         """Another process on the same database and gateway; this one may still have jobs."""
-        return Bench(self.folder, self.store, self.clock, self.gateway)
+        return Bench(self.folder, self.store, self.clock, self.gateway, max_messages=max_messages)
 
     def forget_gateway(self) -> None:
         """As if nothing had been read from it yet, as on the first day."""

@@ -119,6 +119,7 @@ class ScriptedGateway(httpx.BaseTransport):
     compares_schedule: bool = False  # the windows of reads, where a message has one
     newest_only: int | None = None  # the most messages that a read shows
     has_windows: bool = True  # False: reads by status and time show nothing, for they compare something else
+    heeds_time: bool = True  # False: they show everything of a status, whatever the time
     poison: set[str] = field(default_factory=set)
     key_works: bool = True
     credits: int | None = None
@@ -278,6 +279,8 @@ class ScriptedGateway(httpx.BaseTransport):
             return message.id == int(form["id"])
         if "groupId" in form:
             return message.group == form["groupId"]
+        if not self.heeds_time:
+            return message.status == form["status"]
         start, end = int(form["startTimestamp"]), int(form["endTimestamp"])
         date = (message.scheduled or message.at if self.compares_schedule else message.at) - self.behind
         return message.status == form["status"] and start <= date.timestamp() <= end

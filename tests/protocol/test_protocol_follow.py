@@ -262,3 +262,72 @@ def test_an_inbound_message_with_a_known_id_moves_nobody(bench: Bench) -> None:
     bench.pass_time(timedelta(minutes=1))
 
     assert bench.states(run_id) == {RecipientState.ACCEPTED: 1}
+
+
+def spread(bench: Bench, per_second: int) -> None:
+    """Date the messages as if so many had been sent in each second, the last ones now."""
+    count = len(bench.gateway.stored)
+    for place, message in enumerate(bench.gateway.stored):
+        message.at = bench.clock.now() - timedelta(seconds=(count - 1 - place) // per_second)
+
+
+@pytest.mark.parametrize("behind", [timedelta(0), timedelta(minutes=3), timedelta(minutes=-3)])
+def test_a_window_that_shows_too_much_is_read_in_parts(bench: Bench, behind: timedelta) -> None:
+    # given 120 messages of 40 seconds, of which one reply shows 30
+    bench = bench.after_restart(max_messages=30)
+    bench.gateway.behind = behind
+    run_id = bench.campaign(120, per_request=1)
+    bench.send()
+    spread(bench, 3)
+    bench.gateway.set_all("Delivered")
+    bench.pass_time(10)
+
+    assert bench.states(run_id) == {RecipientState.DELIVERED: 120}
+    assert reads_by(bench, "groupId") == 0
+    assert reads_by(bench, "status") <= 30
+    assert bench.run(run_id).read_requests == reads_by(bench, "status")
+
+
+def test_windows_are_divided_where_our_own_messages_were_accepted(bench: Bench) -> None:
+    # given 8 times 10 messages, 5 seconds apart, of which one reply shows 40
+    bench = bench.after_restart(max_messages=40)
+    run_id = bench.campaign(80, per_request=1, more="  rate: 120/minute\n")
+    began = bench.clock.now()
+    bench.until(lambda: len(bench.gateway.stored) == 80, step=5)
+    bench.gateway.asked.clear()
+    bench.gateway.set_all("Delivered")
+    bench.pass_time(30, step=10)
+
+    # then no reply was too much, and the windows end within the time of sending
+    assert bench.states(run_id) == {RecipientState.DELIVERED: 80}
+    ends = {int(form["endTimestamp"]) for form in bench.gateway.asked if form.get("status") == "Delivered"}
+    assert any(began.timestamp() < end < bench.clock.now().timestamp() for end in ends)
+    assert reads_by(bench, "status") <= 20
+
+
+@pytest.mark.parametrize("heeds_time", [True, False], ids=["one second", "no heed of the time"])
+def test_what_no_window_shows_in_one_reply_is_read_by_group(bench: Bench, heeds_time: bool) -> None:
+    # given 120 messages of one second, of which one reply shows 30, or a gateway that always shows all
+    bench = bench.after_restart(max_messages=30)
+    bench.gateway.heeds_time = heeds_time
+    run_id = bench.campaign(120, per_request=1)
+    bench.send()
+    if not heeds_time:
+        spread(bench, 1)
+    bench.gateway.set_all("Delivered")
+
+    bench.pass_time(timedelta(minutes=2))
+
+    # then that is found out once, and not again for a while
+    assert bench.states(run_id) == {RecipientState.DELIVERED: 120}
+    assert bench.run(run_id).state is RunState.COMPLETED
+    assert reads_by(bench, "status") <= 25
+
+
+def test_a_gateway_that_heeds_nothing_is_read_by_id(bench: Bench) -> None:
+    bench = bench.after_restart(max_messages=2)
+    bench.gateway.heeds_time = False
+    run_id = bench.campaign(6, per_request=3)
+    bench.finish(run_id)
+    assert bench.states(run_id) == {RecipientState.DELIVERED: 6}
+    assert reads_by(bench, "id") >= 6

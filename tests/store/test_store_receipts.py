@@ -165,9 +165,11 @@ def test_a_group_is_due_until_every_message_of_it_has_its_end(world: World) -> N
     with world.store.read() as session:
         due = receipts.due_groups(session, now=later, account_id=world.account_id, limit=10)
         assert receipts.due_groups(session, now=NOW, account_id=world.account_id, limit=10) == []
-        waiting = receipts.open_ids(session, run_id, [group.group_id for group in due])
+        waiting = {group.group_id: receipts.open_ids(session, group.id) for group in due}
     assert [group.messages for group in due] == [2, 2]
-    assert sorted(waiting) == sorted((row.group_id or "", row.gateway_id or 0) for row in rows)
+    assert sorted((group, id_) for group, ids in waiting.items() for id_ in ids) == sorted(
+        (row.group_id or "", row.gateway_id or 0) for row in rows
+    )
 
     # when all of the first group is delivered, and it is scheduled no more
     done = [row.gateway_id or 0 for row in rows if row.group_id == due[0].group_id]
@@ -178,7 +180,8 @@ def test_a_group_is_due_until_every_message_of_it_has_its_end(world: World) -> N
 
     # then only the other one is waited for
     with world.store.read() as session:
-        assert {id_ for _, id_ in receipts.open_ids(session, run_id, [g.group_id for g in due])}.isdisjoint(done)
+        assert receipts.open_ids(session, due[0].id) == []
+        assert receipts.open_groups(session, [group.id for group in due]) == {due[1].id}
         again = receipts.due_groups(session, now=later, account_id=world.account_id, limit=10)
     assert [(group.id, group.polls) for group in again] == [(due[1].id, 1)]
 
@@ -191,8 +194,10 @@ def test_messages_without_a_group_are_waited_for_in_every_request(world: World) 
         world.accept(intent, world.placed(intent, group=None))
 
     with world.store.read() as session:
-        waiting = {id_ for _, id_ in receipts.open_ids(session, run_id, [""])}
-    assert waiting == {row.gateway_id for row in world.recipients(run_id)}
+        due = receipts.due_groups(session, now=NOW + timedelta(hours=1), account_id=world.account_id, limit=10)
+        waiting = [receipts.open_ids(session, group.id) for group in due]
+    assert [len(ids) for ids in waiting] == [2, 2]
+    assert {id_ for ids in waiting for id_ in ids} == {row.gateway_id for row in world.recipients(run_id)}
 
 
 def test_reads_are_counted_in_the_books_of_a_run(world: World) -> None:

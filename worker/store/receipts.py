@@ -70,14 +70,27 @@ def due_groups(
     return [Group(*row) for row in session.exec(query)]
 
 
-def messages_since(session: Session, account_id: int, since: datetime) -> int:
-    """How many messages the gateway has accepted since then."""
-    counted = session.exec(
-        select(sa.func.coalesce(sa.func.sum(MessageGroup.messages), 0))
+def accepted_parts(
+    session: Session, account_id: int, since: datetime, until: datetime, *, messages: int
+) -> list[tuple[datetime, int]]:
+    """What the gateway accepted from `since` to `until`, in parts of about so many `messages`.
+
+    Of each part when its last request was accepted, and how many messages it has, in the order of time.
+    """
+    total = sa.func.sum(MessageGroup.messages).over(order_by=(col(MessageGroup.accepted_at), col(MessageGroup.id)))
+    counted = (
+        select_columns(MessageGroup.accepted_at, MessageGroup.messages, ((total - 1) // messages).label("part"))
         .join(Run, col(Run.id) == col(MessageGroup.run_id))
-        .where(col(MessageGroup.accepted_at) >= since, Run.account_id == account_id)
-    ).one()
-    return int(counted)
+        .where(
+            col(MessageGroup.accepted_at) >= since,
+            col(MessageGroup.accepted_at) < until,
+            col(Run.account_id) == account_id,
+        )
+        .subquery()
+    )
+    last = sa.func.max(counted.c.accepted_at)
+    parts = sa.select(last, sa.func.sum(counted.c.messages)).group_by(counted.c.part).order_by(last)
+    return [(at, int(count)) for at, count in session.execute(parts)]
 
 
 _own_worth = sa.case(
@@ -170,24 +183,36 @@ def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt
     return moved
 
 
-def open_ids(session: Session, run_id: int, group_ids: Collection[str]) -> list[tuple[str, int]]:
-    """(group, gateway ID) of messages of these groups that still wait for a receipt."""
+_WAITING: Final = sa.and_(
+    col(MessageGroup.run_id) == col(Recipient.run_id),
+    col(MessageGroup.batch_id) == col(Recipient.batch_id),
+    sa.func.coalesce(Recipient.group_id, "") == MessageGroup.group_id,
+    col(Recipient.state).in_(OPEN),
+    col(Recipient.gateway_id).is_not(None),
+)
+"""Which messages of a group still wait for a receipt."""
+
+
+def open_ids(session: Session, group: int) -> list[int]:
+    """Gateway IDs of the messages of a group (by row id) that still wait for a receipt."""
+    query = select(Recipient.gateway_id).join(MessageGroup, _WAITING).where(MessageGroup.id == group)
+    return [id_ for id_ in session.exec(query) if id_ is not None]
+
+
+def open_groups(session: Session, groups: Collection[int]) -> set[int]:
+    """Those of the groups (by row id) of which some message still waits for a receipt."""
+    waits = sa.exists().where(_WAITING)
+    return set(session.exec(select(MessageGroup.id).where(col(MessageGroup.id).in_(groups), waits)))
+
+
+def accepted_at(session: Session, account_id: int, gateway_ids: Collection[int]) -> dict[int, datetime]:
+    """When we knew of these messages, by gateway ID; of those that are the account's own."""
     query = (
-        select(sa.func.coalesce(Recipient.group_id, ""), Recipient.gateway_id)
-        .join(
-            MessageGroup,
-            sa.and_(
-                col(MessageGroup.run_id) == col(Recipient.run_id), col(MessageGroup.batch_id) == col(Recipient.batch_id)
-            ),
-        )
-        .where(
-            MessageGroup.run_id == run_id,
-            col(MessageGroup.group_id).in_(list(group_ids)),
-            sa.func.coalesce(Recipient.group_id, "") == MessageGroup.group_id,
-            col(Recipient.state).in_(OPEN),
-        )
+        select_columns(Recipient.gateway_id, Recipient.accepted_at)
+        .join(Run, col(Run.id) == col(Recipient.run_id))
+        .where(col(Run.account_id) == account_id, col(Recipient.gateway_id).in_(gateway_ids))
     )
-    return [(group, id_) for group, id_ in session.exec(query) if id_ is not None]
+    return {id_: at for id_, at in session.execute(query) if at is not None}
 
 
 def schedule_poll(session: Session, schedule: Sequence[tuple[int, datetime | None]]) -> None:

@@ -1,0 +1,102 @@
+"""Reading by status over a time of any length, in replies that can be held.
+
+The gateway knows no pages. A window that holds more than one reply is read of is asked for again in parts: where our
+ledger knows when its messages were accepted by that, then by halves. Parts share their seconds at the edges: nobody has
+shown to the fraction of a second which date is compared.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from statistics import median
+from typing import Final
+
+from worker.gateway import MessageStatus, ReplyTooLong
+from worker.gateway.results import Message
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.store import receipts
+
+REST: Final = timedelta(minutes=10)
+"""For how long no window is divided any more after a single second of it was too much for one reply."""
+
+_UNDIVIDED: Final = "windows"
+
+
+@dataclass(slots=True)
+class WindowReads:
+    """Reads windows and counts the `reads` that it takes."""
+
+    runtime: Runtime
+    reads: int = 0
+
+    def read(self, status: MessageStatus, start: datetime, end: datetime) -> Iterator[tuple[Message, ...]]:
+        """The messages of one status between two aware times, a reply at a time; some come twice.
+
+        Raises GatewayError where one of the reads fails: what was given before is true, and not all there is.
+        """
+        runtime = self.runtime
+        whole = math.floor(start.timestamp()), math.ceil(end.timestamp())  # whole seconds, both included
+        spans = [whole]
+        while spans:
+            first, last = spans.pop()
+            self.reads += 1
+            problem = ""
+            try:
+                messages = runtime.gateway.read_status(status, _moment(first), _moment(last))
+            except ReplyTooLong as error:
+                problem = str(error)
+            if not problem:
+                yield messages
+            elif last - first <= 1 or not may_divide(runtime):
+                _divide_no_more(runtime, status, _moment(first), problem)
+            else:
+                edges = [first, *(self._edges(*whole) if (first, last) == whole else ()), last]
+                if len(edges) == 2:
+                    edges.insert(1, (first + last) // 2)
+                spans += reversed(list(pairwise(edges)))
+
+    def _edges(self, first: int, last: int) -> list[int]:
+        """Seconds at which to divide a window, by when its messages were accepted."""
+        ahead = clock_ahead(self.runtime)
+        with self.runtime.store.read() as session:
+            parts = receipts.accepted_parts(
+                session,
+                self.runtime.account_id,
+                _moment(first) - ahead,
+                _moment(last) - ahead,
+                messages=messages_per_part(self.runtime),
+            )
+        return sorted({second for at, _ in parts[:-1] if first < (second := round((at + ahead).timestamp())) < last})
+
+
+def messages_per_part(runtime: Runtime) -> int:
+    """How many messages a read should bring: half of what is read of a reply, for they may lie otherwise."""
+    return max(1, runtime.gateway.max_messages // 2)
+
+
+def may_divide(runtime: Runtime) -> bool:
+    """Whether windows are divided: not for some minutes after that led nowhere."""
+    return runtime.clock.elapsed_seconds() >= runtime.next_looks.get(_UNDIVIDED, -math.inf)
+
+
+def clock_ahead(runtime: Runtime) -> timedelta:
+    """How much later than we know of a message the gateway dates it, about: its clock, and its phones' queues."""
+    seen = [after.total_seconds() for after in runtime.dates_after]
+    return timedelta(seconds=round(median(seen))) if seen else timedelta(0)
+
+
+def _divide_no_more(runtime: Runtime, status: MessageStatus, at: datetime, problem: str) -> None:
+    if may_divide(runtime):
+        runtime.next_looks[_UNDIVIDED] = runtime.clock.elapsed_seconds() + REST.total_seconds()
+        get_logger().warning("reads.window_too_full", status=status.value, second=at.isoformat(), problem=problem)
+    raise ReplyTooLong(
+        f"{problem} It does so for the single second {at:%Y-%m-%d %H:%M:%S} UTC, or does not heed the time that it is "
+        "asked for: nothing can be concluded from reads by status and time, and messages are looked up one by one."
+    )
+
+
+def _moment(second: int) -> datetime:
+    return datetime.fromtimestamp(second, UTC)
