@@ -14,7 +14,8 @@ from worker.jobs import STOP_MILLISECONDS
 PROGRAM: Final = "/opt/campaigns/bin/campaigns"
 
 SWITCHES: Final = frozenset({
-    "LockPersonality", "NoNewPrivileges", "PrivateDevices", "PrivateTmp", "ProtectClock", "ProtectControlGroups",
+    "LockPersonality", "MemoryDenyWriteExecute", "NoNewPrivileges", "PrivateDevices", "PrivateMounts", "PrivateTmp",
+    "PrivateUsers", "ProtectClock", "ProtectControlGroups",
     "ProtectHome", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "RemoveIPC",
     "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID",
 })  # fmt: skip
@@ -26,13 +27,13 @@ DOCUMENTED: Final = {
         "Type", "ExecStart", "User", "Group", "WorkingDirectory", "EnvironmentFile", "Environment", "LoadCredential",
         "TimeoutStartSec", "TimeoutStopSec", "WatchdogSec", "WatchdogSignal", "Restart", "RestartSec", "StateDirectory",
         "StateDirectoryMode", "UMask", "LimitCORE", "MemoryMax", "TasksMax", "CapabilityBoundingSet", "ProtectProc",
-        "ProtectSystem", "RestrictAddressFamilies", "SystemCallArchitectures", "SystemCallFilter", *SWITCHES,
+        "ProtectSystem", "ProcSubset", "RestrictAddressFamilies", "SystemCallArchitectures", "SystemCallErrorNumber", "SystemCallFilter", *SWITCHES,
     },
     "Install": {"WantedBy"},
 }  # fmt: skip
 """What systemd.unit(5), systemd.service(5) and systemd.exec(5) know, as far as the units use it."""
 
-REPEATED: Final = frozenset({"Environment", "LoadCredential"})
+REPEATED: Final = frozenset({"Environment", "LoadCredential", "SystemCallFilter"})
 """Directives that add up; of any other one the last line would win unseen."""
 
 SECONDS: Final = {"5min": 300.0}
