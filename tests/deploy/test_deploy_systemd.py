@@ -27,7 +27,8 @@ DOCUMENTED: Final = {
         "Type", "ExecStart", "User", "Group", "WorkingDirectory", "EnvironmentFile", "Environment", "LoadCredential",
         "TimeoutStartSec", "TimeoutStopSec", "WatchdogSec", "WatchdogSignal", "Restart", "RestartSec", "StateDirectory",
         "StateDirectoryMode", "UMask", "LimitCORE", "MemoryMax", "TasksMax", "CapabilityBoundingSet", "ProtectProc",
-        "ProtectSystem", "ProcSubset", "RestrictAddressFamilies", "SystemCallArchitectures", "SystemCallErrorNumber", "SystemCallFilter", *SWITCHES,
+        "ProcSubset", "ProtectSystem", "RestrictAddressFamilies", "SystemCallArchitectures", "SystemCallErrorNumber",
+        "SystemCallFilter", *SWITCHES,
     },
     "Install": {"WantedBy"},
 }  # fmt: skip
