@@ -1,30 +1,69 @@
 """Phone numbers as people write them, made into E.164 (`+393331234567`)."""
 
 import re
-import unicodedata
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from enum import StrEnum
 from functools import cache
 from importlib import resources
 from typing import Final
 
 import phonenumbers
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, NumberParseException, PhoneMetadata, ValidationResult
-from phonenumbers.phonemetadata import PhoneNumberDesc
+from phonenumbers import (
+    NumberParseException,
+    PhoneMetadata,
+    PhoneNumber,
+    PhoneNumberType,
+    ValidationResult,
+)
 
-_PLAIN: Final = re.compile(r"\+?[0-9]+")
-_SCIENTIFIC: Final = re.compile(r"\+?\d+(?:[.,](\d+))?E\+?(\d+)", re.IGNORECASE)
-_ROUNDED: Final = re.compile(r"\+?\d{6,}0{6}(?:[.,]0+)?")
-_FLOAT: Final = re.compile(r"(\+?\d{6,})\.0")  # an integer column with gaps, as data tools write it
-_PUNCTUATION: Final = dict.fromkeys(map(ord, " \t\r\n.-/()'"))
-_DROPPED_CATEGORIES: Final = frozenset({"Cf", "Zs", "Pd"})  # invisible, space, dash
+from campaigns.digits import (
+    BETWEEN_NUMBERS,
+    PLAIN,
+    PUNCTUATION,
+    SPACES_AND_ZERO,
+    SPACING,
+    InvalidNumber,
+    digits_of,
+    lost_digits,
+    unwrapped,
+)
+from campaigns.numbering import NEVER, international, region_patterns
+
+__all__ = ["InvalidNumber", "Normaliser", "NumberKind", "lost_digits", "mask", "phone_key", "same_phone"]
+
+_LONGEST_PREFIX: Final = 12  # digits with which a region dials out, and one more
+
+# What has ended and lives on in lists: the national number as it was, and as it is. Only where nobody else can have it.
+_ENDED: Final = {
+    52: (re.compile(r"(?:01|04[45]|1)(\d{10})"), r"\1"),  # Mexico, until 2019
+    55: (re.compile(r"([1-9]\d)([689]\d{7})"), r"\g<1>9\2"),  # Brazil's mobiles, until 2016
+    229: (re.compile(r"(\d{8})"), r"01\1"),  # Benin, until 2024
+}
 
 
-class InvalidNumber(Exception):
-    """Text that is no phone number; `reason` says why and never repeats the number."""
+class NumberKind(StrEnum):
+    """What a number is, as far as a text is concerned; the words are those of a reason."""
 
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
+    TEXTABLE = "takes texts"  # a mobile, or nobody can tell that it is none
+    LANDLINE = "landline"
+    PREMIUM_RATE = "premium-rate number"
+    SHARED_COST = "shared-cost number"
+    VOICEMAIL = "voicemail, or a digit too many"
+    PAGER = "pager"
+    COMPANY = "company-wide number (UAN)"
+
+
+_TEXTABLE: Final = NumberKind.TEXTABLE
+_LANDLINE: Final = NumberKind.LANDLINE
+_KINDS: Final = {
+    PhoneNumberType.FIXED_LINE: _LANDLINE,
+    PhoneNumberType.PREMIUM_RATE: NumberKind.PREMIUM_RATE,
+    PhoneNumberType.SHARED_COST: NumberKind.SHARED_COST,
+    PhoneNumberType.VOICEMAIL: NumberKind.VOICEMAIL,
+    PhoneNumberType.PAGER: NumberKind.PAGER,
+    PhoneNumberType.UAN: NumberKind.COMPANY,
+}
 
 
 class Normaliser:
@@ -33,40 +72,98 @@ class Normaliser:
     def __init__(self, region: str | None = None) -> None:
         self._region = region
         self._code = str(phonenumbers.country_code_for_region(region)) if region else ""
-        self._patterns = _region_patterns(region, self._code) if region else None
+        self._plus_code = "+" + self._code
+        self._patterns = region_patterns(region, self._code) if region else None
+        metadata = PhoneMetadata.metadata_for_region(region) if region else None
+        self._dials_out = re.compile(metadata.international_prefix or "00") if metadata else re.compile("00")
+        longer = (self._dials_out.match(f"00{digits:03}") for digits in range(1000))
+        self._dials_00 = all(match and match.end() == 2 for match in longer)  # and nothing that begins with it
 
     def normalise(self, raw: str) -> str:
-        """E.164 with its plus of anything that is possible and valid by Google's metadata, of any type.
+        """E.164 with its plus of anything that is possible and valid by Google's metadata, of any kind.
 
-        Raises `InvalidNumber`. Most numbers are recognised by the compiled patterns of that metadata (the library, at
-        37 k/s, would be the slowest part of a plan); what these do not accept goes through the library in full.
+        Raises `InvalidNumber`.
         """
-        text = raw if _PLAIN.fullmatch(raw) else _clean(raw)
-        if text.startswith("00"):
+        return self.read(raw)[0]
+
+    def textable(self, raw: str) -> tuple[str, bool]:
+        """E.164 of a number that a text can be sent to, and whether it is a landline. Raises `InvalidNumber`."""
+        number, kind = self.read(raw)
+        if kind is _TEXTABLE or kind is _LANDLINE:
+            return number, kind is _LANDLINE
+        raise InvalidNumber(f"takes no texts: {kind}")
+
+    def read(self, raw: str) -> tuple[str, NumberKind]:
+        """The number as `normalise` makes it, and its kind. Raises `InvalidNumber`.
+
+        Most numbers are recognised by the compiled patterns of the library's metadata (the library itself, at 37 k/s,
+        would be the slowest part of a plan); what these do not accept goes through the library in full.
+        """
+        return self._known(raw) or self._unknown(raw)
+
+    def _known(self, text: str) -> tuple[str, NumberKind] | None:
+        if text.startswith("00") and self._dials_00 and not text.startswith("0011"):
             text = "+" + text[2:]
         if text.startswith("+"):
-            for width in (1, 2, 3):
-                pattern = _international(text[1 : 1 + width])
-                if pattern and pattern.fullmatch(text, 1 + width):
-                    return text
-        elif self._patterns:
+            pattern, start = international(text[1:4])
+            if match := pattern.fullmatch(text, start):
+                return text, _LANDLINE if match.lastgroup else _TEXTABLE
+        elif self._patterns and text.isdigit():
             national, without_plus = self._patterns
-            if national.fullmatch(text):
-                return f"+{self._code}{text}"
-            if without_plus.fullmatch(text):
-                return f"+{text}"
+            if match := national.fullmatch(text):
+                return self._plus_code + text, _LANDLINE if match.lastgroup else _TEXTABLE
+            if match := without_plus.fullmatch(text):
+                return "+" + text, _LANDLINE if match.lastgroup else _TEXTABLE
+        return None
+
+    def _unknown(self, raw: str) -> tuple[str, NumberKind]:
+        text = raw.translate(SPACING)
+        if not (PLAIN.fullmatch(text) and raw.rpartition(".")[2].strip(SPACES_AND_ZERO)):
+            text = self._clean(raw)
+        if text != raw and (known := self._known(text)):
+            return known
+        if text.startswith("+"):
+            return _by_library(text, None)
+        if text.startswith("00") or self._dials_out.match(text):
+            return self._only(text, [*self._dialled(text), self._plus_code + text])
+        if self._code and text.startswith(self._code):
+            return self._only(text, [f"+{text}", self._plus_code + text])
         return _by_library(text, self._region)
 
+    def _clean(self, raw: str) -> str:
+        """Digits with at most a leading plus, out of what people, spreadsheets and other programs write."""
+        text = unwrapped(raw)
+        for mark in BETWEEN_NUMBERS.finditer(text, 0, 40):
+            head = text[: mark.start()].translate(PUNCTUATION)
+            if PLAIN.fullmatch(head) and self._is_number(head):
+                raise InvalidNumber("holds more than one number")  # 1234567/8 is two lines, and no longer number
+        return digits_of(text)
 
-def lost_digits(text: str) -> bool:
-    """Whether a number in a cell lost its last digits in a spreadsheet: `3.93331E+11`, or `393331000000` made of it.
+    def _is_number(self, text: str) -> bool:
+        with suppress(InvalidNumber):
+            return bool(self.read(text))
+        return False
 
-    For what was stored as a number. From twelve digits on a spreadsheet shows 3.93331E+11, and writes that to a file;
-    what was read again from there ends in six zeros, as does one phone number in a million.
-    """
-    if match := _SCIENTIFIC.fullmatch(text):
-        return int(match[2][:6]) > len(match[1] or "")
-    return _ROUNDED.fullmatch(text) is not None
+    def _dialled(self, text: str) -> Iterator[str]:
+        """The readings of a text that begins with what is dialled to get out of the region.
+
+        00 stands for a plus everywhere, but before 11: nobody writes +1 1, and 0011 is what Australia dials.
+        """
+        ends = {end for end in range(1, min(len(text), _LONGEST_PREFIX)) if self._dials_out.fullmatch(text, 0, end)}
+        for end in ends | ({2} if text.startswith("00") else set()):
+            if not text.startswith("11", end):
+                yield "+" + text[end:]
+
+    def _only(self, text: str, readings: Iterable[str]) -> tuple[str, NumberKind]:
+        """The one of several readings that is a number. Where two are, one of them would be a stranger's."""
+        found: dict[str, NumberKind] = {}
+        for reading in readings:
+            with suppress(InvalidNumber):
+                number, kind = self.read(reading)
+                found[number] = kind
+        if len(found) > 1 or (not found and text.startswith("0011")):
+            raise InvalidNumber("can be read as two numbers: write it with + and the country code")
+        return found.popitem() if found else _by_library(text, self._region)
 
 
 _TWICE_SPELT: Final = {
@@ -98,7 +195,7 @@ def same_phone(sender: str, region_hint: str | None) -> tuple[str, ...]:
     for a shop's name and, without a country, for a short code (fewer than seven digits).
     """
     try:
-        text = _clean(sender)
+        text = digits_of(unwrapped(sender))
     except InvalidNumber:
         return ()
     readings: list[tuple[str, str | None]]
@@ -113,13 +210,8 @@ def same_phone(sender: str, region_hint: str | None) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for reading, region in readings:
         with suppress(InvalidNumber):
-            found |= dict.fromkeys(_spellings(_number(reading, region)))
+            found |= dict.fromkeys(_spellings(_normaliser(region).normalise(reading)))
     return tuple(found)
-
-
-def _number(text: str, region: str | None) -> str:
-    shorter = phone_key(text)
-    return _normaliser(region).normalise(shorter if text.startswith("+52") else text)
 
 
 def _spellings(number: str) -> tuple[str, ...]:
@@ -140,92 +232,30 @@ def mask(number: str) -> str:
     return f"{number[:3]}…{number[-2:]}" if len(number) > 6 else "…"
 
 
-def _clean(raw: str) -> str:
-    """Digits with at most a leading plus, out of what people and spreadsheets write."""
-    if not raw.isascii():
-        raw = "".join(map(_plainer, unicodedata.normalize("NFKC", raw)))
-    text = raw.strip()
-    if text[:4].lower() == "tel:":
-        text = text[4:]
-    if match := _FLOAT.fullmatch(text):
-        return match[1]
-    if _SCIENTIFIC.fullmatch(text):
-        shown = text if len(text) <= 9 else f"{text[:4]}…"  # more digits would repeat most of the number
-        raise InvalidNumber(f"Excel turned it into {shown}: format the column as text")
-    text = text.translate(_PUNCTUATION)
-    if _PLAIN.fullmatch(text):
-        return text
-    if not text:
-        raise InvalidNumber("empty")
-    if any(map(str.isalpha, text)):
-        raise InvalidNumber("contains letters")
-    odd = next((character for character in text.removeprefix("+") if not "0" <= character <= "9"), "+")
-    raise InvalidNumber(f"contains {odd!r}" if odd != "+" else "has a + that does not stand before the digits")
-
-
-def _plainer(character: str) -> str:
-    category = unicodedata.category(character)
-    if category == "Nd":
-        return str(unicodedata.decimal(character))
-    return "" if category in _DROPPED_CATEGORIES else character
-
-
-@cache
-def _international(code: str) -> re.Pattern[str] | None:
-    """What may follow `+code`, or None when that is no calling code of a country.
-
-    A number whose beginning could be a national prefix is left to the library, which may have to remove it.
-    """
-    regions = COUNTRY_CODE_TO_REGION_CODE.get(int(code), ()) if code.isdigit() else ()
-    known = [metadata for region in regions if (metadata := PhoneMetadata.metadata_for_region(region))]
-    if not known or code.startswith("0"):
-        return None
-    return re.compile(f"{_without(known[0].national_prefix_for_parsing)}(?:{'|'.join(map(_subscriber, known))})")
-
-
-def _region_patterns(region: str, code: str) -> tuple[re.Pattern[str], re.Pattern[str]] | None:
-    """Numbers of a region without its calling code, and those that lost only the plus (in a cell taken for a number).
-
-    The library takes a calling code off only where what is left, and not the whole, can be a number of the region.
-    """
-    metadata = PhoneMetadata.metadata_for_region(region)
-    international = _international(code)
-    if metadata is None or international is None:
-        return None
-    prefixes = _without(metadata.national_prefix_for_parsing) + _without(metadata.international_prefix)
-    whole = rf"(?:{_pattern(metadata.general_desc)})\Z"
-    national = re.compile(f"{prefixes}(?={whole}){_subscriber(metadata)}")
-    without_plus = re.compile(f"{prefixes}(?!{whole}){code}(?={whole})(?:{international.pattern})")
-    return national, without_plus
-
-
-def _subscriber(metadata: PhoneMetadata) -> str:
-    leading = f"(?={metadata.leading_digits})" if metadata.leading_digits else ""
-    return f"(?:{leading}(?:{_pattern(metadata.mobile)}|{_pattern(metadata.fixed_line)}))"
-
-
-def _pattern(desc: PhoneNumberDesc | None) -> str:
-    return (desc.national_number_pattern if desc else None) or r"(?!)"  # (?!) never matches
-
-
-def _without(prefix: str | None) -> str:
-    return f"(?!{prefix})" if prefix else ""
-
-
-def _by_library(text: str, region: str | None) -> str:
+def _by_library(text: str, region: str | None) -> tuple[str, NumberKind]:
     try:
         number = phonenumbers.parse(text, region)
     except NumberParseException as error:
         raise InvalidNumber(_parse_reason(error, text)) from None
+    if problem := _problem(number):
+        old, new = _ENDED.get(number.country_code or 0, (re.compile(NEVER), ""))
+        match = old.fullmatch(phonenumbers.national_significant_number(number))
+        if match:
+            number = phonenumbers.parse(f"+{number.country_code}{match.expand(new)}")
+        if not match or _problem(number):
+            raise InvalidNumber(problem)
+    kind = _KINDS.get(phonenumbers.number_type(number), _TEXTABLE)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), kind
+
+
+def _problem(number: PhoneNumber) -> str:
     possible = phonenumbers.is_possible_number_with_reason(number)
     country = _country(phonenumbers.region_code_for_country_code(number.country_code or 0), number.country_code)
     if possible in (ValidationResult.TOO_SHORT, ValidationResult.IS_POSSIBLE_LOCAL_ONLY):
-        raise InvalidNumber(f"too short for {country}")
+        return f"too short for {country}"
     if possible == ValidationResult.TOO_LONG:
-        raise InvalidNumber(f"too long for {country}")
-    if not phonenumbers.is_valid_number(number):
-        raise InvalidNumber(f"no such number in {country}")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        return f"too long for {country}"
+    return "" if phonenumbers.is_valid_number(number) else f"no such number in {country}"
 
 
 def _parse_reason(error: NumberParseException, text: str) -> str:

@@ -1,0 +1,77 @@
+"""The numbering plans of all countries as compiled patterns, out of the metadata of phonenumbers."""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Final
+
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
+from phonenumbers.phonemetadata import PhoneNumberDesc
+
+NEVER: Final = r"(?!)"
+"""A pattern that matches nothing."""
+
+
+@lru_cache(maxsize=1024)
+def international(start: str) -> tuple[re.Pattern[str], int]:
+    """What may follow the calling code in the first three characters after a plus, and where: behind plus and code."""
+    for width in (1, 2, 3):
+        if pattern := _behind(start[:width]):
+            return pattern, 1 + width
+    return re.compile(NEVER), 0
+
+
+@lru_cache(maxsize=1024)
+def _behind(code: str) -> re.Pattern[str] | None:
+    """What may follow a calling code, or None when that is no code of a country.
+
+    A number whose beginning could be a national prefix is left to the library, which may have to remove it.
+    """
+    regions = COUNTRY_CODE_TO_REGION_CODE.get(int(code), ()) if re.fullmatch("[1-9][0-9]*", code) else ()
+    known = [metadata for region in regions if (metadata := PhoneMetadata.metadata_for_region(region))]
+    if not known:
+        return None
+    return re.compile(_without(known[0].national_prefix_for_parsing) + _subscriber(known), re.ASCII)
+
+
+def region_patterns(region: str, code: str) -> tuple[re.Pattern[str], re.Pattern[str]] | None:
+    """Numbers of a region without its calling code, and those that lost only the plus (in a cell taken for a number).
+
+    The library takes a calling code off only where what is left, and not the whole, can be a number of the region.
+    What can be read both ways (491511234567 in Germany) is left to the caller.
+    """
+    metadata = PhoneMetadata.metadata_for_region(region)
+    if metadata is None:
+        return None
+    abroad, _start = international(code)
+    prefixes = _without(metadata.national_prefix_for_parsing) + _without(metadata.international_prefix)
+    whole = rf"(?:{_pattern(metadata.general_desc)})\Z"
+    national = re.compile(f"{prefixes}(?!{code}{whole})(?={whole}){_subscriber([metadata])}", re.ASCII)
+    without_plus = re.compile(f"{prefixes}(?!{whole}){code}(?={whole})(?:{abroad.pattern})", re.ASCII)
+    return national, without_plus
+
+
+def _subscriber(regions: Sequence[PhoneMetadata]) -> str:
+    """A mobile, or a landline (a group of that name), that is of no other kind, which the library looks for first."""
+    others = {_pattern(desc) for metadata in regions for desc in _other_kinds(metadata)} - {NEVER}
+    mobile = "|".join(_leading(metadata) + _pattern(metadata.mobile) for metadata in regions)
+    landline = "|".join(_leading(metadata) + _pattern(metadata.fixed_line) for metadata in regions)
+    return rf"(?!(?:{'|'.join(sorted(others)) or NEVER})\Z)(?:{mobile}|(?P<landline>{landline}))"
+
+
+def _other_kinds(metadata: PhoneMetadata) -> Iterable[PhoneNumberDesc | None]:
+    yield from (metadata.premium_rate, metadata.toll_free, metadata.shared_cost, metadata.voip)
+    yield from (metadata.personal_number, metadata.pager, metadata.uan, metadata.voicemail)
+
+
+def _leading(metadata: PhoneMetadata) -> str:
+    return f"(?={metadata.leading_digits})" if metadata.leading_digits else ""
+
+
+def _pattern(desc: PhoneNumberDesc | None) -> str:
+    pattern = desc.national_number_pattern if desc else None
+    return f"(?:{pattern})" if pattern else NEVER
+
+
+def _without(prefix: str | None) -> str:
+    return f"(?!{prefix})" if prefix else ""
