@@ -40,18 +40,19 @@ def check_file(
     now: datetime | None = None,
     policy: Policy = NO_POLICY,
     warnings: list[Problem] | None = None,
+    inbox: Path | None = None,
 ) -> Definition:
     """The definition in the file at `path`, once its message is compiled and its audience files are opened.
 
     `timezone` and `region` are the settings' own, `now` (aware) is the moment at which its schedule has to make sense;
     None: that is not asked. `policy` is what the operator insists on. To `warnings` is added what may be meant and may
-    be a mistake. Raises CampaignFileError with all problems: those of the file itself, and those of its message and
-    files as far as they can be seen without a valid file.
+    be a mistake. `inbox` as in `read_definition`. Raises CampaignFileError with all problems: those of the file itself,
+    and those of its message and files as far as they can be seen without a valid file.
     """
-    reading = read_definition(path, timezone=timezone, region=region)
+    reading = read_definition(path, timezone=timezone, region=region, inbox=inbox)
     definition = reading.definition and policy.applied(reading.definition)
     forbidden = policy.problems(reading.definition, reading.document) if reading.definition else ()
-    check = _Check(reading.document, path.parent, definition.default_region if definition else region)
+    check = _Check(reading.document, reading.folder, definition.default_region if definition else region)
     contradicting = contradictions(definition, reading.document, now) if definition and now else ()
     problems = tuple(dict.fromkeys((*reading.problems, *check.problems(), *forbidden, *contradicting)))
     if warnings is not None:
@@ -149,8 +150,12 @@ class _Check:
         It is read to its end, as its last row may make it a table that cannot be used.
         """
         where = (*path, "file")
+        if Path(source.file) == Path(f"{Path(self.document.file).stem}.report.csv"):
+            problem, hint = "is the file that the report of this campaign is written to", "give the table another name"
+            return (), False, self.document.value_place(where).problem(where, problem, hint)
         try:
-            reader = open_source(self._inside(source.file), number_column=source.number, fields=fields)
+            file, folder = self._inside(source.file), self.folder
+            reader = open_source(file, number_column=source.number, fields=fields, folder=folder)
             rows = sum(1 for _ in (excluded_numbers(source.file, reader, self.normalise, []) if excludes else reader))
         except AudienceProblem as error:
             return (), False, self.document.value_place(where).problem(where, error.problem, error.hint)
@@ -159,7 +164,7 @@ class _Check:
     def _inside(self, name: str) -> Path:
         """The file called `name` in the campaign's folder; raises AudienceProblem where it is elsewhere or nowhere."""
         try:
-            folder = self.folder.resolve()
+            folder = self.folder
             file = (folder / name).resolve()
             if not file.is_relative_to(folder):
                 hint = "put the file beside the campaign file"

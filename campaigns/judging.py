@@ -68,7 +68,8 @@ def open_table(
     Raises `AudienceProblem` that names it.
     """
     try:
-        reader = open_source(definition.folder / source.file, number_column=source.number, fields=fields)
+        path, folder = definition.folder / source.file, definition.folder
+        reader = open_source(path, number_column=source.number, fields=fields, folder=folder)
         if warnings is not None:
             warnings.extend(_without_columns(source.file, expected, reader.columns))
         yield from reader

@@ -316,23 +316,28 @@ class Settings(BaseSettings):
 
     def key(self) -> SecretStr:
         """The API key, from the setting or the file it names; empty when there is neither."""
-        return self.api_key if self.api_key_file is None else SecretStr(_read_secret(self.api_key_file, "api_key"))
+        file = self.api_key_file
+        return SecretStr(_read_secret(file, "api_key") if file else self.api_key.get_secret_value().strip())
 
     def further_webhook_keys(self) -> list[SecretStr]:
         """What else the gateway's webhook may be signed with while its API key is being replaced."""
         file = self.webhook_keys_file
-        text = _read_secret(file, "webhook_keys") if file else self.webhook_keys.get_secret_value()
+        text = _read_secret(file, "webhook_keys", may_be_empty=True) if file else self.webhook_keys.get_secret_value()
         return [SecretStr(key) for key in re.split(r"[,\s]+", text) if key]
 
     def signing_secret(self) -> SecretStr:
         """What our own calls of webhooks are signed with; empty: they are not."""
         file = self.webhook_secret_file
-        return SecretStr(_read_secret(file, "webhook_secret")) if file else self.webhook_secret
+        return SecretStr(
+            _read_secret(file, "webhook_secret") if file else self.webhook_secret.get_secret_value().strip()
+        )
 
     def mail_server(self) -> SecretStr:
         """The mail server's address; empty: no e-mail is sent."""
         return SecretStr(_read_address(self.smtp_url_file, "smtp_url")) if self.smtp_url_file else self.smtp_url
 
+
+MOST_SECRET_BYTES: Final = 65_536
 
 ADDRESSES: Final = ("database_url", "redis_url")
 """Settings that may carry a password, and may therefore be read from a mounted secret: `NAME_file` wins over `NAME`."""
@@ -351,15 +356,25 @@ def load_settings(**overrides: Any) -> Settings:
     )
 
 
-def _read_secret(file: Path, name: str) -> str:
+def _read_secret(file: Path, name: str, *, may_be_empty: bool = False) -> str:
     setting = PREFIX + name.upper()
     try:
-        return file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        problem = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        with file.open("rb") as stream:
+            content = stream.read(MOST_SECRET_BYTES + 1)
+        text = content.decode("utf-8").strip()
+        # Empty is what a file is while it is written anew, and what it stays on a full disk: anybody knows that key.
+        problem = "it is empty" if not text and not may_be_empty else ""
+        if len(content) > MOST_SECRET_BYTES:
+            problem = f"it has more than {MOST_SECRET_BYTES:,} bytes"
+    except OSError as error:
+        problem = error.strerror or type(error).__name__
+    except UnicodeDecodeError:
+        problem = "not UTF-8"
+    if problem:
         raise SettingsError(
             f"{setting}_FILE names {file}, which cannot be read ({problem}); mount the secret there or set {setting}"
-        ) from None
+        )
+    return text
 
 
 def _read_address(file: Path, name: str) -> str:

@@ -4,10 +4,10 @@ import csv
 import io
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO
 
 from campaigns.audience.encodings import text_encoding
+from campaigns.audience.opening import TableFile
 from campaigns.audience.rows import MAX_CELL_CHARACTERS, AudienceProblem, AudienceRow, Columns, read_columns, too_long
 from campaigns.templates import field_name
 
@@ -32,7 +32,7 @@ class Dialect(NamedTuple):
 class DelimitedReader:
     """Rows of a .csv or .tsv file. A row's line is the first one of its record; the file's first line is 1."""
 
-    path: Path
+    path: TableFile
     encoding: str
     dialect: Dialect
     header: Columns
@@ -73,7 +73,7 @@ class DelimitedReader:
 
 
 def open_delimited(
-    path: Path, *, number_column: str, fields: Collection[str] | None = None, delimiters: str = _DELIMITERS
+    path: TableFile, *, number_column: str, fields: Collection[str] | None = None, delimiters: str = _DELIMITERS
 ) -> DelimitedReader:
     """Find encoding and delimiter, and read the header. Raises `AudienceProblem`."""
     encoding = text_encoding(path)
@@ -94,8 +94,8 @@ class _Source(io.FileIO):
 
     line = 1
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: TableFile) -> None:
+        super().__init__(path.descriptor())
         self._seen = self._bytes = 0
 
     def readinto(self, buffer: Any) -> int | None:

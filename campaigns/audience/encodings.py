@@ -2,9 +2,9 @@
 
 import codecs
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
+from campaigns.audience.opening import TableFile
 from campaigns.audience.rows import AudienceProblem
 
 _CHUNK_BYTES: Final = 1 << 20  # also the length over which a line without an end is taken for damage
@@ -16,13 +16,13 @@ _BINARY: Final = {
 _SAVE_AS: Final = "save it as CSV UTF-8"
 
 
-def text_encoding(path: Path) -> str:
+def text_encoding(path: TableFile) -> str:
     """`utf-8`, `utf-8-sig`, `utf-16`, or `cp1252` for a file that is neither.
 
     Spreadsheets still export Windows-1252, which nothing in the file says: it is assumed only after the whole file
     proved not to be UTF-8, as the first accent may come after a million rows. Raises `AudienceProblem`.
     """
-    with path.open("rb") as file:
+    with path.binary() as file:
         head = file.read(4)
     if not head:
         raise AudienceProblem("is empty", "it needs a header line and rows")
@@ -40,7 +40,7 @@ def text_encoding(path: Path) -> str:
     raise AudienceProblem("is neither UTF-8 nor Windows-1252", _SAVE_AS)
 
 
-def _is_decodable(path: Path, encoding: str) -> bool:
+def _is_decodable(path: TableFile, encoding: str) -> bool:
     decoder = codecs.getincrementaldecoder(encoding)()
     try:
         for chunk in _chunks(path):
@@ -52,8 +52,8 @@ def _is_decodable(path: Path, encoding: str) -> bool:
     return True
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
+def _chunks(path: TableFile) -> Iterator[bytes]:
+    with path.binary() as file:
         while chunk := file.read(_CHUNK_BYTES):
             if len(chunk) == _CHUNK_BYTES and b"\n" not in chunk and b"\r" not in chunk:
                 raise AudienceProblem("has a line over a million bytes long", "is it a table at all?")

@@ -4,10 +4,10 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 from campaigns.audience.encodings import text_encoding
+from campaigns.audience.opening import TableFile
 from campaigns.audience.rows import (
     MAX_CELL_CHARACTERS,
     MAX_COLUMNS,
@@ -27,7 +27,7 @@ _HEADER_LINES: Final = 1000  # objects may leave keys out, so the columns are th
 class JsonLinesReader:
     """Rows of a .jsonl file; a line that is no object of plain values is an invalid row."""
 
-    path: Path
+    path: TableFile
     encoding: str
     columns: tuple[str, ...]
     number: str
@@ -39,7 +39,7 @@ class JsonLinesReader:
 
     def __iter__(self) -> Iterator[AudienceRow]:
         used = self.fields | {self.number}
-        with _open(self.path, self.encoding) as file:
+        with self.path.text(self.encoding, newline="\n") as file:
             for line, text in enumerate(file, start=1):
                 if not text.strip():
                     continue
@@ -57,11 +57,11 @@ class JsonLinesReader:
                 yield AudienceRow(line, cells.get(self.number, ""), fields)
 
 
-def open_jsonl(path: Path, *, number_column: str, fields: Collection[str] | None = None) -> JsonLinesReader:
+def open_jsonl(path: TableFile, *, number_column: str, fields: Collection[str] | None = None) -> JsonLinesReader:
     """Find the encoding and the columns. Raises `AudienceProblem`."""
     encoding = text_encoding(path)
     columns: dict[str, None] = {}
-    with _open(path, encoding) as file:
+    with path.text(encoding, newline="\n") as file:
         for text in islice(file, _HEADER_LINES):
             try:
                 columns |= dict.fromkeys(name for key, _ in _members(text) if is_sendable(name := field_name(key)))
@@ -74,10 +74,6 @@ def open_jsonl(path: Path, *, number_column: str, fields: Collection[str] | None
     names = tuple(columns)
     number = number_name(names, number_column=number_column)
     return JsonLinesReader(path, encoding, names, number, frozenset(names if fields is None else fields))
-
-
-def _open(path: Path, encoding: str) -> TextIO:
-    return path.open(encoding=encoding, newline="\n")
 
 
 def _members(text: str) -> "_Pairs":

@@ -5,34 +5,31 @@ from pathlib import Path
 
 from campaigns.audience.delimited import open_delimited
 from campaigns.audience.jsonl import open_jsonl
+from campaigns.audience.opening import TableFile
 from campaigns.audience.rows import AudienceProblem, RowReader
 from campaigns.audience.workbook import open_workbook
+from campaigns.opening import ANYWHERE
 
 
-def open_source(path: Path, *, number_column: str, fields: Collection[str] | None = None) -> RowReader:
-    """A reader of the rows of a .csv, .tsv, .jsonl or .xlsx file.
+def open_source(
+    path: Path, *, number_column: str, fields: Collection[str] | None = None, folder: Path = ANYWHERE
+) -> RowReader:
+    """A reader of the rows of a .csv, .tsv, .jsonl or .xlsx file, which is opened in `folder` only, now and later.
 
     `number_column` names the column of phone numbers, in any case; `fields` are the field names that rows are to carry,
     None for all. Raises `AudienceProblem` when the table cannot be used at all, here or while it is read.
     """
-    if path.is_dir():
-        raise AudienceProblem("is a folder", "name the file in it")
-    if not path.exists():
-        raise AudienceProblem("does not exist", "put it beside the campaign file")
-    if not path.is_file():
-        raise AudienceProblem("is no ordinary file", "copy its content into one")
-    try:
-        match path.suffix.lower():
-            case ".csv":
-                return open_delimited(path, number_column=number_column, fields=fields)
-            case ".tsv":
-                return open_delimited(path, number_column=number_column, fields=fields, delimiters="\t")
-            case ".jsonl":
-                return open_jsonl(path, number_column=number_column, fields=fields)
-            case ".xlsx":
-                return open_workbook(path, number_column=number_column, fields=fields)
-    except OSError as error:
-        raise AudienceProblem(f"cannot be read: {error.strerror}", "check its permissions") from error
+    table = TableFile(path, folder)
+    table.binary().close()
+    match path.suffix.lower():
+        case ".csv":
+            return open_delimited(table, number_column=number_column, fields=fields)
+        case ".tsv":
+            return open_delimited(table, number_column=number_column, fields=fields, delimiters="\t")
+        case ".jsonl":
+            return open_jsonl(table, number_column=number_column, fields=fields)
+        case ".xlsx":
+            return open_workbook(table, number_column=number_column, fields=fields)
     hint = (
         "save it as .xlsx or as CSV UTF-8"
         if path.suffix.lower() in (".xls", ".ods")

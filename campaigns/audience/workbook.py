@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from pathlib import Path
 from typing import Final
 
+from campaigns.audience.opening import TableFile
 from campaigns.audience.rows import MAX_CELL_CHARACTERS, AudienceProblem, AudienceRow, Columns, read_columns, too_long
 
 _MAX_UNPACKED_BYTES: Final = 1 << 30  # a sheet filled to its last row takes some 200 MB; a zip bomb has no end
@@ -18,7 +18,7 @@ _MAX_UNPACKED_BYTES: Final = 1 << 30  # a sheet filled to its last row takes som
 class WorkbookReader:
     """Rows of the first sheet; a row's line is its number in the sheet."""
 
-    path: Path
+    path: TableFile
     header: Columns
     warnings: tuple[str, ...]
 
@@ -41,7 +41,7 @@ class WorkbookReader:
                 yield row(line, cells)
 
 
-def open_workbook(path: Path, *, number_column: str, fields: Collection[str] | None = None) -> WorkbookReader:
+def open_workbook(path: TableFile, *, number_column: str, fields: Collection[str] | None = None) -> WorkbookReader:
     """Read the header: the first row that is not empty. Raises `AudienceProblem`."""
     with _first_sheet(path) as (rows, notes):
         _line, cells = next(rows, (0, None))
@@ -55,27 +55,28 @@ _Rows = Iterator[tuple[int, list[str]]]
 
 
 @contextmanager
-def _first_sheet(path: Path) -> Iterator[tuple[_Rows, tuple[str, ...]]]:
+def _first_sheet(path: TableFile) -> Iterator[tuple[_Rows, tuple[str, ...]]]:
     """The rows of the first sheet that hold anything, and what to tell about it."""
-    with _as_problem():
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _MAX_UNPACKED_BYTES:
-                raise AudienceProblem("unpacks to over a gigabyte", "save it as CSV UTF-8")
-        import openpyxl  # 6 MiB that nobody needs who has no workbook
+    with path.binary() as file:
+        with _as_problem():
+            with zipfile.ZipFile(file) as archive:
+                if sum(entry.file_size for entry in archive.infolist()) > _MAX_UNPACKED_BYTES:
+                    raise AudienceProblem("unpacks to over a gigabyte", "save it as CSV UTF-8")
+            import openpyxl  # 6 MiB that nobody needs who has no workbook
 
-        with warnings.catch_warnings():  # openpyxl warns of styles and extensions that no text depends on
-            warnings.simplefilter("ignore")
-            workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    try:
-        sheets = workbook.worksheets
-        if not sheets:
-            raise AudienceProblem("has no sheet with cells", "it needs a header and rows")
-        sheet = sheets[0]
-        note = f"{path.name} has {len(sheets)} sheets: only the first, {sheet.title}, was read"
-        sheet.reset_dimensions()  # some programs write a wrong size, which would cut the sheet short
-        yield _rows(sheet.iter_rows(values_only=True)), (note,) if len(sheets) > 1 else ()
-    finally:
-        workbook.close()
+            with warnings.catch_warnings():  # openpyxl warns of styles and extensions that no text depends on
+                warnings.simplefilter("ignore")
+                workbook = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        try:
+            sheets = workbook.worksheets
+            if not sheets:
+                raise AudienceProblem("has no sheet with cells", "it needs a header and rows")
+            sheet = sheets[0]
+            note = f"{path.name} has {len(sheets)} sheets: only the first, {sheet.title}, was read"
+            sheet.reset_dimensions()  # some programs write a wrong size, which would cut the sheet short
+            yield _rows(sheet.iter_rows(values_only=True)), (note,) if len(sheets) > 1 else ()
+        finally:
+            workbook.close()
 
 
 def _rows(rows: Iterator[tuple[object, ...]]) -> _Rows:

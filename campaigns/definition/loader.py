@@ -10,6 +10,7 @@ import yaml
 
 from campaigns.definition.document import Data, Document, KeyPath, Place
 from campaigns.definition.syntax import explain
+from campaigns.opening import NotOrdinaryError, OutsideError, open_inside
 from campaigns.problems import CampaignFileError, Problem
 
 MAX_BYTES: Final = 262_144
@@ -26,15 +27,21 @@ NOT_PRINTABLE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe
 LINE_BREAK: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
-def load_document(path: Path) -> Document:
-    """Read one YAML file.
+def load_document(path: Path, folder: Path | None = None) -> Document:
+    """Read one YAML file, which has to be an ordinary one that lies in `folder`; None: somebody named it, and it may be
+    anything that can be read, such as a pipe.
 
     Raises CampaignFileError where reading cannot go on; other problems are in the document's `problems`.
     """
     file = str(path)
     try:
-        with path.open("rb") as stream:
+        with path.open("rb") if folder is None else open_inside(path, folder) as stream:
             content = stream.read(MAX_BYTES + 1)
+    except NotOrdinaryError:
+        _stop(Problem(file, 1, 1, "", "the file is no ordinary file", "copy its content into one, or remove it"))
+    except OutsideError:
+        hint = "put a copy of the file there instead of a link"
+        _stop(Problem(file, 1, 1, "", "the file is a link that leads out of its folder", hint))
     except OSError as error:
         _stop(Problem(file, 1, 1, "", f"the file cannot be read: {error.strerror}", "check its name and permissions"))
     if len(content) > MAX_BYTES:

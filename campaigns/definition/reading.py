@@ -1,5 +1,6 @@
 """A campaign file and the team's defaults into a `Definition`, with every problem at once."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,9 +20,13 @@ PER_CAMPAIGN: Final = ("campaign", "message", "audience", "variants")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a campaign file says, as far as it could be read; `definition` is None when it has problems."""
+    """What a campaign file says, as far as it could be read; `definition` is None when it has problems.
+
+    `folder` is that of the file, absolute and without links in it: what it names is opened there and nowhere else.
+    """
 
     document: Document
+    folder: Path
     definition: Definition | None
     problems: tuple[Problem, ...]
 
@@ -38,12 +43,18 @@ def load_definition(path: Path, *, timezone: str, region: str | None) -> Definit
     return reading.definition
 
 
-def read_definition(path: Path, *, timezone: str, region: str | None) -> Reading:
-    """As `load_definition`, with the problems as a result; raises CampaignFileError only for what is no YAML."""
-    document = load_document(path)
+def read_definition(path: Path, *, timezone: str, region: str | None, inbox: Path | None = None) -> Reading:
+    """As `load_definition`, with the problems as a result; raises CampaignFileError only for what is no YAML.
+
+    `inbox`: the folder, absolute and without links, that others may write into. `path` was found in it without
+    following links to folders, and nothing outside of it is read, whatever was put in the place of the file meanwhile.
+    """
+    folder = path.parent if inbox else path.parent.resolve()
+    document = load_document(path, inbox)
     defaults_path = path.with_name(DEFAULTS_NAME)
-    if defaults_path.is_file() and path.name != DEFAULTS_NAME:
-        document = merged(_defaults(defaults_path), document)
+    # One that is there and cannot be read is a problem: it may say when nobody must be sent to.
+    if path.name != DEFAULTS_NAME and os.path.lexists(defaults_path):
+        document = merged(_defaults(defaults_path, folder), document)
     found: list[Problem] = []
     definition = None
     try:
@@ -56,12 +67,12 @@ def read_definition(path: Path, *, timezone: str, region: str | None) -> Reading
     problems = [problem for problem in found if (problem.file, problem.path) not in known]
     problems += document.problems
     if problems or definition is None:
-        return Reading(document, None, tuple(sorted(problems)))
-    return Reading(document, definition.in_folder(path.parent), ())
+        return Reading(document, folder, None, tuple(sorted(problems)))
+    return Reading(document, folder, definition.in_folder(folder), ())
 
 
-def _defaults(path: Path) -> Document:
-    document = load_document(path)
+def _defaults(path: Path, folder: Path) -> Document:
+    document = load_document(path, folder)
     problems = list(document.problems)
     data = dict(document.data)
     for key in PER_CAMPAIGN:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TextIO
 import typer
 
 from campaigns.counting import amount
-from scheduler.cli.destination import standard_output, whole_file
+from scheduler.cli.destination import standard_output
 from scheduler.cli.options import AsJson, RunNumber, Slug
 from scheduler.cli.output import clear_screen, print_json, say, warn
 
@@ -92,6 +92,7 @@ def export(
     """
     from scheduler.cli.reading import campaign_store, latest_run
     from scheduler.report.page import write_page
+    from scheduler.report.whole import whole_file
     from worker.settings import load_settings
     from worker.store.reminders import day_of, every_day
     from worker.store.runs import run_view

@@ -1,6 +1,5 @@
 """The list of opt-outs as a table: read row by row, bad rows told and left out; written so that it reads back."""
 
-import csv
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from campaigns.audience import AudienceProblem, AudienceRow, open_source
 from campaigns.definition import Kind
 from campaigns.numbers import InvalidNumber, Normaliser
 from scheduler.report.moments import utc
-from scheduler.report.rows import harmless_cell
+from scheduler.report.rows import csv_writer, harmless_cell
 from worker.store.suppressions import Entry
 
 KEPT: Final = 1_000
@@ -83,7 +82,7 @@ class OptOutFile:
 
 def write_list(stream: TextIO, entries: Iterable[Entry], *, as_json: bool) -> int:
     """Every entry, as JSON lines or as CSV with a header; how many. Open the stream with `newline=""`."""
-    writer = csv.writer(stream, lineterminator="\n")
+    writer = csv_writer(stream)
     if not as_json:
         writer.writerow(COLUMNS)
     count = 0
@@ -93,5 +92,5 @@ def write_list(stream: TextIO, entries: Iterable[Entry], *, as_json: bool) -> in
         if as_json:
             stream.write(json.dumps(dict(zip(COLUMNS, cells, strict=True)), ensure_ascii=False) + "\n")
         else:
-            writer.writerow([*cells[:-1], harmless_cell(entry.reason)])
+            writer.writerow(map(harmless_cell, cells))
     return count

@@ -149,8 +149,9 @@ def export(
     json: AsJson = False,
 ) -> None:
     """Write the list as CSV, or JSON lines, with every number in full."""
-    from scheduler.cli.destination import standard_output, whole_file
+    from scheduler.cli.destination import standard_output
     from scheduler.cli.opt_out_files import write_list
+    from scheduler.report.whole import whole_file
     from worker.settings import load_settings
 
     entries = _entries(load_settings(), kind)

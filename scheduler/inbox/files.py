@@ -11,6 +11,7 @@ from typing import Any, Final
 from campaigns.definition.loader import MAX_BYTES, load_document
 from campaigns.definition.reading import DEFAULTS_NAME
 from campaigns.definition.sources import as_list
+from campaigns.opening import ANYWHERE, open_inside
 from campaigns.problems import CampaignFileError
 
 QUIET: Final = timedelta(seconds=0.7)
@@ -19,20 +20,29 @@ QUIET: Final = timedelta(seconds=0.7)
 GONE_AFTER: Final = timedelta(seconds=2)
 """How long a file must be missing: some editors delete the old version a moment before they put the new one there."""
 
+MAX_DEPTH: Final = 16
+"""Folders below the inbox. Nobody sorts campaigns into more, and a path may have 4,096 bytes."""
+
 Stat = tuple[int, int, int]  # size in bytes; times of the last write and of the last change of owner or rights, in ns
 UNREADABLE: Final[Stat] = (-1, -1, -1)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Campaign files by path; not `whole`: some could not be listed, so none may count as gone.
+    """Campaign files by path; not `whole`: this may not be the inbox, so none may count as gone.
 
-    `unnameable` are those whose names are not UTF-8, which neither a database nor a status text can hold.
+    `unnameable` are those whose names are not UTF-8, which neither a database nor a status text can hold. `unlisted`
+    are folders that cannot be looked into: what was in them before may still be there.
     """
 
     files: tuple[Path, ...]
-    whole: bool
+    whole: bool = True
     unnameable: tuple[Path, ...] = ()
+    unlisted: tuple[Path, ...] = ()
+
+    def is_below_unlisted(self, path: Path) -> bool:
+        """Whether nobody knows if the file is there."""
+        return bool(self.unlisted) and not set(self.unlisted).isdisjoint(path.parents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +69,44 @@ def list_campaign_files(inbox: Path) -> Listing:
     """Every campaign file in the inbox and below: nothing hidden, no link that leads out. Raises `OSError`."""
     if not inbox.is_dir():
         raise NotADirectoryError(f"{inbox} is no folder")
-    failed: list[OSError] = []
     found: list[Path] = []
-    for folder, subfolders, names in os.walk(inbox, onerror=failed.append):  # follows no link to a folder
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        paths = (Path(folder, name) for name in names if not name.startswith(".") and name != DEFAULTS_NAME)
-        found += [path for path in paths if path.suffix.lower() in {".yaml", ".yml"} and _is_file_of(inbox, path)]
+    unlisted: list[Path] = []
+    folders = [(inbox, 0)]
+    while folders:  # not `os.walk`, which calls itself for each level: 1,000 of them end in RecursionError
+        folder, depth = folders.pop()
+        if depth > MAX_DEPTH:
+            unlisted.append(folder)
+            continue
+        try:
+            below, names = _entries(folder)
+        except OSError:
+            if folder == inbox:
+                raise
+            unlisted.append(folder)
+            continue
+        folders += [(folder / name, depth + 1) for name in below]
+        found += [path for name in names if _is_file_of(inbox, path := folder / name)]
     found.sort()
-    unnameable = [path for path in found if not _is_nameable(path)]
-    return Listing(tuple(path for path in found if path not in unnameable), not failed, tuple(unnameable))
+    named = [path for path in found if _is_nameable(path)]
+    known = frozenset(named)
+    return Listing(
+        tuple(named), unnameable=tuple(path for path in found if path not in known), unlisted=tuple(unlisted)
+    )
+
+
+def _entries(folder: Path) -> tuple[list[str], list[str]]:
+    """The folders in a folder, no links among them, and what may be a campaign file by its name. Raises `OSError`."""
+    below: list[str] = []
+    names: list[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                below.append(entry.name)
+            elif entry.name.lower().endswith((".yaml", ".yml")) and entry.name != DEFAULTS_NAME:
+                names.append(entry.name)
+    return below, names
 
 
 def look_at(path: Path, names: tuple[str, ...]) -> Look:
@@ -144,9 +183,11 @@ class InboxWatch:
         self._names.pop(path, None)
         return now - self._missing_since.setdefault(path, now)
 
-    def forget_missing(self) -> None:
-        """The inbox itself is away: that says nothing about its files."""
-        self._missing_since.clear()
+    def forget_missing(self, listing: Listing | None = None) -> None:
+        """The inbox itself is away, or folders of this listing are: that says nothing about their files."""
+        for path in list(self._missing_since):
+            if listing is None or listing.is_below_unlisted(path):
+                del self._missing_since[path]
 
     def _named(self, path: Path) -> tuple[str, ...]:
         """Parsed only when the file or its defaults changed, for this is asked twice a second."""
@@ -170,7 +211,7 @@ def _stat(path: Path) -> Stat | None:
 def _head(path: Path) -> bytes:
     """As much of a file as is ever read of it; nothing of one that cannot be read."""
     try:
-        with path.open("rb") as stream:
+        with open_inside(path, ANYWHERE) as stream:
             return stream.read(MAX_BYTES + 1)
     except OSError:
         return b""
@@ -178,7 +219,7 @@ def _head(path: Path) -> bytes:
 
 def _data(path: Path) -> dict[str, Any]:
     try:
-        return load_document(path).data if path.is_file() else {}
+        return load_document(path, ANYWHERE).data
     except CampaignFileError:
         return {}
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from scheduler.inbox.files import Listing, list_campaign_files
+from scheduler.inbox.files import MAX_DEPTH, Listing, list_campaign_files
 from scheduler.inbox.sidecars import status_path
 from worker.logs import get_logger
 from worker.runtime import Runtime
@@ -47,6 +47,10 @@ def inbox_folder(runtime: Runtime) -> InboxFolder:
     return InboxFolder(folder, f"{'rehearsal:' if runtime.rehearsal else ''}{folder.as_posix()}/")
 
 
+MOST_TOLD: Final = 20
+"""Names that a look writes into the log: one may find a million that cannot be used."""
+
+
 class Presence:
     """Tells an inbox from which files were removed from one that is not there, such as a share that is not mounted."""
 
@@ -54,7 +58,7 @@ class Presence:
         self._witnesses: dict[tuple[int, int], frozenset[Path]] = {}
         self._trusted: set[tuple[int, int]] = set()
         self._is_away = False
-        self._unnameable: frozenset[Path] = frozenset()
+        self._skipped: frozenset[Path] = frozenset()
 
     def list_files(self, inbox: InboxFolder, entries: Entries) -> Listing | None:
         """The files of the inbox, which is made when nothing is known of it; None: it cannot be listed.
@@ -69,24 +73,28 @@ class Presence:
         except OSError as error:
             self._note_away(inbox, f"it cannot be read ({error.strerror or error})")
             return None
-        self._note_unnameable(frozenset(listing.unnameable))
+        self._note_skipped(listing)
         identity = stat.st_dev, stat.st_ino
         # An unmounted share is an empty folder: of what was known when this very folder was first seen, something must
         # show up in it.
         witnesses = self._witnesses.setdefault(identity, frozenset(path for path, _ in entries.values()))
         if identity not in self._trusted:
-            if witnesses and not any(path in listing.files or status_path(path).exists() for path in witnesses):
+            files = frozenset(listing.files)
+            if witnesses and not any(path in files or status_path(path).exists() for path in witnesses):
                 self._note_away(inbox, "none of the known files is in it")
                 return Listing(listing.files, whole=False)
             self._trusted.add(identity)
         self._is_away = False
         return listing
 
-    def _note_unnameable(self, paths: frozenset[Path]) -> None:
-        for path in paths - self._unnameable:
+    def _note_skipped(self, listing: Listing) -> None:
+        unlisted = f"it cannot be looked into, or is more than {MAX_DEPTH} folders deep; its files are left as they are"
+        problems = dict.fromkeys(listing.unlisted, unlisted)
+        problems |= dict.fromkeys(listing.unnameable, "its name is not UTF-8; rename it")
+        for path in sorted(problems.keys() - self._skipped)[:MOST_TOLD]:
             name = str(path).encode(errors="backslashreplace").decode()
-            get_logger().warning("inbox.file_skipped", file=name, problem="its name is not UTF-8; rename it")
-        self._unnameable = paths
+            get_logger().warning("inbox.file_skipped", file=name, problem=problems[path])
+        self._skipped = frozenset(problems)
 
     def _note_away(self, inbox: InboxFolder, problem: str) -> None:
         if not self._is_away:

@@ -1,52 +1,83 @@
 """The files that appear beside a campaign file: NAME.status.txt and NAME.report.csv."""
 
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+import errno
+import os
+import stat
+from hashlib import sha256
+from itertools import product
 from pathlib import Path
-from typing import TextIO
+from typing import Final
 
-from scheduler.report.rows import write_csv
+from campaigns.opening import open_inside
+from scheduler.report.rows import HEADERS, write_csv
+from scheduler.report.whole import PRIVATE, whole_file
 from worker.store.engine import Store
+
+STATUS: Final = ".status.txt"
+REPORT: Final = ".report.csv"
+
+MOST_NAME_BYTES: Final = 255
+"""Of a name in a folder, on every file system of Linux."""
+
+_ENDINGS: Final = [
+    "." + "".join(letters)
+    for word in ("yaml", "yml")
+    for letters in product(*((letter, letter.upper()) for letter in word))
+]
 
 
 def status_path(campaign_file: Path) -> Path:
     """Where the status of a campaign file is written."""
-    return campaign_file.with_name(f"{_name(campaign_file)}.status.txt")
+    return campaign_file.with_name(_fitting(_name(campaign_file), STATUS))
 
 
 def report_path(campaign_file: Path) -> Path:
-    """Where the report of a campaign file is written."""
-    return campaign_file.with_name(f"{_name(campaign_file)}.report.csv")
+    """Where the report of a campaign file is written: over nothing but an earlier report. Raises `OSError`."""
+    for name in (_name(campaign_file), campaign_file.name):
+        path = campaign_file.with_name(_fitting(name, REPORT))
+        if not os.path.lexists(path) or _is_report(path):
+            return path
+    raise FileExistsError(errno.EEXIST, f"{path.name} is no report; rename it")
 
 
 def write_status(campaign_file: Path, text: str) -> None:
     """Replace the status. Raises `OSError`."""
-    with _replaced(status_path(campaign_file)) as stream:
+    with whole_file(status_path(campaign_file), mode=0o666, is_in_place=True) as stream:
         stream.write(text)
 
 
 def write_report(campaign_file: Path, store: Store, run_id: int) -> None:
     """Replace the report. Raises `OSError`."""
-    with _replaced(report_path(campaign_file)) as stream:
+    path = report_path(campaign_file)
+    # A folder that gives its group to what is in it is shared with that group.
+    shared = path.parent.stat().st_mode & stat.S_ISGID
+    with whole_file(path, mode=0o640 if shared else PRIVATE, is_in_place=True) as stream:
         write_csv(store, run_id, stream, with_resends=True)
 
 
 def _name(campaign_file: Path) -> str:
-    """The file's name without its ending; with it where NAME.yaml beside it has the sidecars of that name already."""
-    rival = campaign_file.with_suffix(".yaml")
-    return campaign_file.name if campaign_file.suffix != ".yaml" and rival.exists() else campaign_file.stem
+    """The file's name without its ending; with it where another file beside it has the same name but for the ending.
+
+    Of these NAME.yaml has the name without.
+    """
+    if campaign_file.suffix == ".yaml":
+        return campaign_file.stem
+    rivals = (campaign_file.with_suffix(ending) for ending in _ENDINGS if ending != campaign_file.suffix)
+    return campaign_file.name if any(rival.exists() for rival in rivals) else campaign_file.stem
 
 
-@contextmanager
-def _replaced(path: Path) -> Iterator[TextIO]:
-    """A new version that takes the place of the old one when it is whole: nobody ever reads half of it."""
-    draft = path.with_name(f".{path.name}.tmp")
-    draft.unlink(missing_ok=True)
+def _fitting(name: str, ending: str) -> str:
+    """The two together; of a name that is too long as much as fits, and what tells it from others."""
+    written = name.encode()
+    room = MOST_NAME_BYTES - len(ending)
+    if len(written) <= room:
+        return name + ending
+    return f"{written[: room - 9].decode(errors='ignore')}~{sha256(written).hexdigest()[:8]}{ending}"
+
+
+def _is_report(path: Path) -> bool:
     try:
-        # "x" does not follow a link: whoever may write into the inbox cannot have files elsewhere overwritten.
-        with draft.open("xb") as raw, io.TextIOWrapper(raw, encoding="utf-8", newline="") as stream:
-            yield stream
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+        with open_inside(path, path.parent) as stream:
+            return stream.read(max(map(len, HEADERS))).startswith(HEADERS)
+    except OSError:
+        return False

@@ -8,6 +8,7 @@ from pathlib import Path
 from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError
 from scheduler.inbox.files import Look, has_other_files
+from scheduler.inbox.folder import InboxFolder
 from scheduler.inbox.notices import broken_notice, extended_notice, over_notice, tables_notice, taken_notice
 from scheduler.intake.extending import may_extend
 from scheduler.intake.outcome import EditRefused, Taken
@@ -33,7 +34,7 @@ class Verdict:
 
 def judge(
     runtime: Runtime,
-    name: str,
+    inbox: InboxFolder,
     path: Path,
     look: Look,
     entry: InboxEntry | None,
@@ -44,13 +45,13 @@ def judge(
     run_id = entry.run_id if entry else None
     slug = ""
     try:
-        definition = read_file(path, runtime.settings, now=runtime.clock.now())
+        definition = read_file(path, runtime.settings, now=runtime.clock.now(), inbox=inbox.folder)
         slug = definition.campaign
         other = next((present[id_] for id_ in _run_ids(runtime, slug) if id_ in present), None)
         if other is not None and not (definition.schedule.remind and _is_reminding(runtime, slug)):
             return Verdict(run_id, taken_notice(path.name, slug, other))
         written_at = datetime.fromtimestamp(look.own[1] / 1e9, UTC) if look.own else None
-        intake = take_up(runtime, definition, source=name, dropped_at=written_at)
+        intake = take_up(runtime, definition, source=inbox.name(path), dropped_at=written_at)
     except EditRefused as refused:
         found = _find_run(runtime, slug)
         return Verdict(found.id if found else run_id, f"{refused}.")

@@ -1,6 +1,6 @@
 """Campaigns that repeat: a run for each moment, planned shortly before it, or counted as missed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -22,11 +22,15 @@ from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import approvals, repetitions, runs, versions
 from worker.store.events import record_event
+from worker.store.leases import LostLead
 from worker.store.reminders import day_of, every_day
 from worker.store.repetitions import Firing, Repeating
 
 PLAN_AHEAD: Final = timedelta(minutes=5)
 """How long before its moment a run is planned: a million people take about one minute."""
+
+TRY_AGAIN_AFTER: Final = timedelta(seconds=60)
+"""When a run is planned again that could not be, for example because the database was away."""
 
 ZONES_APART: Final = timedelta(hours=26)
 """By the clocks of people a moment comes up to so much before it does in the campaign's zone, or after."""
@@ -81,16 +85,33 @@ def stop(runtime: Runtime, run_id: int, now: datetime) -> bool:
     return True
 
 
-def repeat(runtime: Runtime, folder_of: Callable[[Repeating], Path | None], now: datetime) -> int:
+def repeat(
+    runtime: Runtime,
+    folder_of: Callable[[Repeating], Path | None],
+    now: datetime,
+    after: MutableMapping[int, datetime] | None = None,
+) -> int:
     """Make, plan or miss what is due of every campaign that repeats; how many runs were planned.
 
-    `folder_of` says where its files are; None: nobody knows, and it is left alone.
+    `folder_of` says where its files are; None: nobody knows, and it is left alone. `after` keeps when one is tried
+    again whose planning failed through no fault of its file: the others go on.
     """
     with runtime.store.read() as session:
         found = repetitions.all_repeating(session, rehearsal=runtime.rehearsal)
-    return sum(
-        _advance(runtime, repeating, folder, now) for repeating in found if (folder := folder_of(repeating)) is not None
-    )
+    waits = {} if after is None else after
+    planned = 0
+    for repeating in found:
+        folder = folder_of(repeating)
+        if folder is None or waits.get(repeating.campaign_id, now) > now:
+            continue
+        try:
+            planned += _advance(runtime, repeating, folder, now)
+        except LostLead:
+            raise
+        except Exception:
+            get_logger().exception("run.planning_failed", campaign=repeating.campaign)
+            waits[repeating.campaign_id] = now + TRY_AGAIN_AFTER
+    return planned
 
 
 def _advance(runtime: Runtime, repeating: Repeating, folder: Path, now: datetime) -> bool:

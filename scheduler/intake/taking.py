@@ -13,9 +13,10 @@ from worker.runtime import Runtime
 from worker.settings import Settings
 
 
-def read_file(path: Path, settings: Settings, *, now: datetime | None = None) -> Definition:
-    """The definition in a campaign file; `now` as in `check_file`. Raises `CampaignFileError` with every problem."""
-    return check_file(path, timezone=settings.timezone, region=settings.region, now=now, policy=settings.policy)
+def read_file(path: Path, settings: Settings, *, now: datetime | None = None, inbox: Path | None = None) -> Definition:
+    """The definition in a campaign file, `now` and `inbox` as in `check_file`. Raises `CampaignFileError`."""
+    policy = settings.policy
+    return check_file(path, timezone=settings.timezone, region=settings.region, now=now, policy=policy, inbox=inbox)
 
 
 def take_up(runtime: Runtime, definition: Definition, *, source: str, dropped_at: datetime | None = None) -> Intake:

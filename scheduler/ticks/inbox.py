@@ -27,6 +27,7 @@ from worker.runtime import Runtime
 from worker.store import inbox as store
 from worker.store import runs
 from worker.store.inbox import InboxEntry
+from worker.store.leases import LostLead
 from worker.store.repetitions import all_repeating, campaigns_of, first_unfinished
 
 UNJUDGED: Final = "?" * 64
@@ -64,6 +65,8 @@ class _Keeper:
         self._watch = InboxWatch()
         self._board = StatusBoard()
         self._presence = Presence()
+        self._remove_after: dict[str, datetime] = {}  # when a file whose removal failed is looked at again
+        self._repeat_after: dict[int, datetime] = {}  # and a campaign that repeats
 
     def tick(self, runtime: Runtime, now: datetime) -> dict[str, int]:
         began = runtime.clock.elapsed_seconds()
@@ -79,8 +82,7 @@ class _Keeper:
         inbox = inbox_folder(runtime)
         entries = inbox.entries(runtime)
         listing = self._presence.list_files(inbox, entries)
-        if listing is None or not listing.whole:
-            self._watch.forget_missing()
+        self._watch.forget_missing(listing if listing and listing.whole else None)
         files = frozenset(listing.files if listing else ())
         completed = self._completed(runtime, inbox, listing, now)
         try:
@@ -93,9 +95,9 @@ class _Keeper:
             entries = inbox.entries(runtime)
         removed = 0
         if listing is not None and listing.whole:
-            gone = self._gone(entries, files, now)
+            gone = self._gone(entries, listing, files, now)
             removed = sum(
-                self._remove(runtime, inbox, key, entries, gone, now) for key in entries if entries[key][0] in gone
+                self._try_remove(runtime, inbox, key, entries, gone, now) for key in entries if entries[key][0] in gone
             )
             if removed:
                 entries = inbox.entries(runtime)
@@ -119,7 +121,7 @@ class _Keeper:
         folders = {campaigns[run_id]: path.parent for run_id, path in pointed.items() if run_id in campaigns}
         if not folders:
             return False
-        repeat(runtime, lambda campaign: folders.get(campaign.campaign_id), now)
+        repeat(runtime, lambda campaign: folders.get(campaign.campaign_id), now, self._repeat_after)
         moved = False
         reminding = {each.campaign_id for each in repeating if reminds(runtime, each.definition_id)}
         last = _last_of(entries, campaigns)
@@ -189,7 +191,7 @@ class _Keeper:
             # One that is missing for a moment is being saved; one that is missing for longer was renamed.
             if other != path and (other in files or self._watch.missing_for(other, now) < QUIET)
         }
-        verdict = judge(runtime, inbox.name(path), path, look, entry, form, present)
+        verdict = judge(runtime, inbox, path, look, entry, form, present)
         if entry is not None and not verdict.is_planned:
             form = with_files_of(form, entry.fingerprint)  # what the plan was made of stays what it is compared with
         if verdict.is_open:
@@ -218,15 +220,32 @@ class _Keeper:
             store.remember_file(session, key, fingerprint=form, run_id=run_id, problem=notice, now=now)
         self._board.touch(key)
 
-    def _gone(self, entries: Entries, files: frozenset[Path], now: datetime) -> set[Path]:
+    def _gone(self, entries: Entries, listing: Listing, files: frozenset[Path], now: datetime) -> set[Path]:
         """The known files that were removed, and are not just being saved."""
-        missing = {path: self._watch.missing_for(path, now) for path, _ in entries.values() if path not in files}
+        away = (path for path, _ in entries.values() if path not in files and not listing.is_below_unlisted(path))
+        missing = {path: self._watch.missing_for(path, now) for path in away}
         if timedelta() in missing.values():
             # A file that was refused because a removed one is the same campaign takes it over before that is cancelled.
             for path, entry in entries.values():
                 if entry.run_id is None:
                     self._watch.look_again(path, now + QUIET)
         return {path for path, duration in missing.items() if duration >= GONE_AFTER}
+
+    def _try_remove(
+        self, runtime: Runtime, inbox: InboxFolder, key: str, entries: Entries, gone: set[Path], now: datetime
+    ) -> int:
+        """As `_remove`; whatever goes wrong stays with this file, and is tried again."""
+        path = entries[key][0]
+        if self._remove_after.get(key, now) > now:
+            return 0
+        try:
+            return self._remove(runtime, inbox, key, entries, gone, now)
+        except LostLead:
+            raise
+        except Exception:
+            get_logger().exception("inbox.file_failed", file=inbox.name(path))
+            self._remove_after[key] = now + RETRY_AFTER
+            return 0
 
     def _remove(
         self, runtime: Runtime, inbox: InboxFolder, key: str, entries: Entries, gone: set[Path], now: datetime

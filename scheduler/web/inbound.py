@@ -16,6 +16,7 @@ from scheduler.web.taking import Taker
 from worker.gateway import Message, MessageStatus
 from worker.gateway.webhook import received_messages, verify
 from worker.logs import get_logger
+from worker.settings import SettingsError
 
 MOST_BYTES: Final = 1024 * 1024
 """The largest call that is read."""
@@ -76,7 +77,11 @@ class Inbound:
             self.held_bytes -= len(body)
         if field_value is None:
             raise _Refusal(400, "a form with exactly one field `messages` is expected")
-        if not verify(field_value, header, self.keys()):
+        try:
+            keys = self.keys()
+        except SettingsError as error:  # a key file that is being written anew
+            raise _Refusal(503, "the key cannot be read; call again") from error
+        if not verify(field_value, header, keys):
             raise _Refusal(401, "the signature is another one")
         messages = received_messages(field_value)
         if messages is None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import RunState
-from worker.store.models import Batch, Campaign, DefinitionRow, Event, InboxFile, Recipient, Repetition, Run
+from worker.store.models import Batch, Campaign, DefinitionRow, Event, InboxFile, Notice, Recipient, Repetition, Run
 from worker.store.moves import changed, move_run
 from worker.store.runs import has_sent
 
@@ -158,7 +158,7 @@ def discard_run(session: Session, run_id: int) -> bool:
     if has_sent(session, run_id):
         return False
     session.execute(sa.update(InboxFile).where(col(InboxFile.run_id) == run_id).values(run_id=None))
-    for table in (Recipient, Batch, Event):
+    for table in (Recipient, Batch, Event, Notice):
         session.execute(sa.delete(table).where(col(table.run_id) == run_id))
     session.execute(sa.delete(Run).where(col(Run.id) == run_id))
     return True

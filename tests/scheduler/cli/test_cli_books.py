@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import re
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -222,8 +224,14 @@ def test_json_lines_keep_types(run: Cli, planned: Planned) -> None:
         ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
         ("-2", "'-2"),
         ("@SUM(A1)", "'@SUM(A1)"),
-        ("\tx", "'\tx"),
-        ("Hi, Anna\nBye", "Hi, Anna\nBye"),
+        ("\tx", " x"),
+        ("Hi, Anna\nBye", "Hi, Anna Bye"),
+        ("ok\r=cmd|' /C calc'!A0", "ok =cmd|' /C calc'!A0"),  # no cell begins with the sign
+        ("hi;=cmd|' /C calc'!A0;", "hi;'=cmd|' /C calc'!A0;"),
+        ('hi; ""=1+1', 'hi; ""\'=1+1'),
+        ("a\t=1\u2028-1|@x\x1b", "a =1 -1|'@x "),
+        (" =1", " '=1"),
+        ("5 - 3 = 2; a+b", "5 - 3 = 2; a+b"),
         ("", ""),
     ],
 )
@@ -242,6 +250,14 @@ def test_no_cell_of_a_csv_is_a_formula(planned: Planned, text: str, safe: str) -
     rows = list(csv.DictReader(io.StringIO(harmless.getvalue(), newline="")))
     assert {(row["text"], row["reason"]) for row in rows} == {(safe, safe)}
     assert [row["number"] for row in rows] == ["+393331000001", "+393331000002", "+393331000001", "'=2+5"]
+    # and no cell begins with a sign for a program that splits at other signs, or takes any break for a row
+    lines = re.split("[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", harmless.getvalue())
+    assert len(lines) == 5 + 1
+    for delimiter in ";|\t":
+        cells = [cell.strip(' "') for line in lines for cell in line.split(delimiter)]
+        assert not [cell for cell in cells if cell.startswith(("=", "-", "@", "+c"))]
+    # and as they are they are still one row each
+    assert len(list(csv.reader(io.StringIO(raw.getvalue(), newline="")))) == 5
     raw_rows = list(csv.DictReader(io.StringIO(raw.getvalue(), newline="")))
     assert {row["text"] for row in raw_rows} == {text}
     assert raw_rows[3]["number"] == "=2+5"
@@ -256,7 +272,20 @@ def test_an_export_into_a_file_is_whole_and_leaves_nothing_else(run: Cli, planne
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr == "wrote 4 recipients to out/report.csv\n"
     assert [path.name for path in (folder / "out").iterdir()] == ["report.csv"]
+    assert (folder / "out" / "report.csv").stat().st_mode & 0o777 == 0o600
     assert (folder / "out" / "report.csv").read_text() == run("export", "spring-sale").stdout
+
+
+def test_l5_an_export_writes_over_no_file_that_a_link_leads_to(run: Cli, planned: Planned, folder: Path) -> None:
+    planned("spring-sale")
+    (folder / "precious").write_text("keep me", encoding="utf-8")
+    for name in (".out.csv.tmp", f".out.csv.{os.getpid()}.tmp", "out.csv"):
+        (folder / name).symlink_to(folder / "precious")
+
+    assert run("export", "spring-sale", "--output", "out.csv").exit_code == 0
+
+    assert (folder / "precious").read_text(encoding="utf-8") == "keep me"
+    assert not (folder / "out.csv").is_symlink()
 
 
 def test_an_export_into_a_missing_folder_is_bad_input(run: Cli, planned: Planned) -> None:

@@ -1,5 +1,6 @@
 """An inbox on disk with a real store behind it; texts are sent and delivered by writing what a gateway would answer."""
 
+import csv
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
@@ -77,9 +78,13 @@ class InboxWorld:
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
     def report(self, name: str = "spring") -> list[str]:
-        """The lines of NAME.report.csv; none where there is none."""
+        """The rows of NAME.report.csv, their cells with commas between; none where there is none."""
         path = self.inbox / f"{name}.report.csv"
-        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return (
+            [",".join(row) for row in csv.reader(path.read_text(encoding="utf-8").splitlines())]
+            if path.exists()
+            else []
+        )
 
     def run(self, slug: str = "spring-sale") -> RunView | None:
         """The latest run of a campaign."""

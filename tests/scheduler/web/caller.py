@@ -30,10 +30,11 @@ FORM: Final = "application/x-www-form-urlencoded"
 class Door:
     """The front door of a runtime, open while the block runs."""
 
-    def __init__(self, runtime: Runtime, *, body_seconds: float = 10.0) -> None:
+    def __init__(self, runtime: Runtime, *, body_seconds: float = 10.0, key: str | None = KEY) -> None:
+        """`key` None: that of the settings."""
         listener = listen("127.0.0.1:0")
         self.url = url_of(listener)
-        self._front = FrontDoor(make_app(runtime, SecretStr(KEY), body_seconds=body_seconds), listener)
+        self._front = FrontDoor(make_app(runtime, SecretStr(key) if key else None, body_seconds=body_seconds), listener)
 
     def __enter__(self) -> Self:
         self._front.__enter__()

@@ -4,6 +4,7 @@ import json
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -11,12 +12,14 @@ from urllib.parse import quote, quote_plus, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
+from pydantic import SecretStr
 
 from scheduler.web.app import WEBHOOK
 from tests.scheduler.web.caller import FORM, KEY, Door, message, post, push, signed, stored
 from tests.scheduler.web.conftest import runtime_of
 from tests.support.servers import PostgresServer
 from tests.support.tls import Authority, TlsFront
+from worker.gateway.webhook import signature, verify
 from worker.runtime import Runtime
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.process import PrivateSandbox
@@ -68,6 +71,41 @@ def test_it_is_the_same_behind_a_server_that_speaks_tls(door: Door, runtime: Run
 @pytest.mark.parametrize(("key", "status"), [(KEY, 200), ("older", 200), ("oldest", 200), ("other", 401), ("", 401)])
 def test_any_key_in_force_will_do_while_one_is_replaced(door: Door, key: str, status: int) -> None:
     assert push(door.url, [message(1)], key=key) == status
+
+
+@pytest.mark.parametrize(
+    ("content", "forged_with", "status"),
+    [
+        (b"", "", 503),
+        (b" \n", "", 503),
+        (b" \n", " \n", 503),
+        (b"\xff", "", 503),
+        (b"k" * 70_000, "k", 503),
+        (b"new\n", "", 401),
+    ],
+)
+def test_h1_nobody_signs_with_a_key_file_that_is_empty(
+    tmp_path: Path, migrated: Callable[[Path], None], content: bytes, forged_with: str, status: int
+) -> None:
+    # given a key in a file, which is written anew: empty at first, and for good where the disk is full
+    migrated(tmp_path)
+    key = tmp_path / "key"
+    key.write_text(KEY, encoding="utf-8")
+    database = f"sqlite:///{tmp_path / 'campaigns.db'}"
+    with closing(runtime_of(database, api_key_file=key)) as runtime, Door(runtime, key=None) as door:
+        assert push(door.url, [message(1)]) == 200
+        key.write_bytes(content)
+        # then a call that anybody could have signed is not taken
+        assert push(door.url, [message(2, "START")], key=forged_with) == status
+        key.write_text(KEY, encoding="utf-8")
+        assert push(door.url, [message(3)]) == 200
+        assert stored(runtime.store) == [(1, "STOP"), (3, "STOP")]
+
+
+def test_h1_a_blank_key_signs_nothing() -> None:
+    for key in ("", " ", "\n"):
+        assert not verify(b"x", signature(b"x", SecretStr(key)), [SecretStr(key)])
+        assert verify(b"x", signature(b"x", SecretStr("k")), [SecretStr(key), SecretStr("k")])
 
 
 def form(*fields: tuple[str, str]) -> bytes:
