@@ -28,6 +28,7 @@ class Trouble(StrEnum):
     REDIS_AWAY = "redis_away"
     REDIS_LOADING = "redis_loading"
     REDIS_FULL = "redis_full"
+    REDIS_FORGETS = "redis_forgets"
     REDIS_READ_ONLY = "redis_read_only"
     REDIS_BUSY = "redis_busy"
     REDIS_UNSAVED = "redis_unsaved"
@@ -80,6 +81,11 @@ WORDS: Final[Mapping[Trouble, Words]] = {
     Trouble.REDIS_LOADING: Words("Redis is starting and reads its data", _UNSENT, "wait for it"),
     Trouble.REDIS_FULL: Words(
         "Redis has no memory left", _UNSENT, "raise its maxmemory, or remove what else is stored in it"
+    ),
+    Trouble.REDIS_FORGETS: Words(
+        "Redis forgets keys for want of memory",
+        "nothing is sent until what was sent is counted in the database",
+        "set its maxmemory-policy to noeviction, and raise its maxmemory",
     ),
     Trouble.REDIS_READ_ONLY: Words(
         "Redis takes no changes, as a replica does", _UNSENT, "point CAMPAIGNS_REDIS_URL to the primary"
@@ -147,6 +153,7 @@ REDIS_CLASSES: Final = (
 
 REDIS_PREFIXES: Final[Mapping[str, Trouble]] = {
     "BUSY": _T.REDIS_BUSY,
+    "EVICTED": _T.REDIS_FORGETS,  # of reserve.lua
     "MISCONF": _T.REDIS_UNSAVED,
     "NOREPLICAS": _T.REDIS_UNSAVED,
     "OOM": _T.REDIS_FULL,

@@ -7,14 +7,14 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import SQLModel, col, select
 
 from campaigns.definition import Definition
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SMALLEST, World, new_run, people
 from worker.store import accounts, versions
-from worker.store.engine import Store, StoreError
+from worker.store.engine import Store, StoreError, is_away
 from worker.store.migrate import migrate
 from worker.store.models import Account, AttemptState
 
@@ -195,3 +195,35 @@ def test_names_are_found_again_and_not_made_twice(world: World) -> None:
         assert first == again != second
         assert first.campaign_id == second.campaign_id == campaign_id
         assert versions.stored_definition(session, second.definition_id) == sale[1]
+
+
+def test_a_pooler_that_does_not_show_itself_is_noticed_by_its_first_error(postgres_url: str) -> None:
+    # given a statement that is prepared, on a connection that the pooler gives to another process, and takes back
+    store = Store(postgres_url)
+
+    def ask() -> bool:
+        with store.read() as session:
+            return session.execute(sa.text("SELECT true")).scalar_one()
+
+    def prepared() -> int:
+        with store.read() as session:
+            return session.execute(sa.text("SELECT count(*) FROM pg_prepared_statements")).scalar_one()
+
+    for _ in range(3):
+        assert ask()
+    assert prepared()
+    with store.read() as session:
+        connection = session.connection()
+        for (name,) in connection.exec_driver_sql("SELECT name FROM pg_prepared_statements").all():
+            connection.exec_driver_sql(f'DEALLOCATE "{name}"')  # not ALL, which psycopg would see
+        session.commit()
+
+    with pytest.raises(DBAPIError) as failed:
+        ask()
+
+    # then it is a condition that passes, and nothing is prepared any more
+    assert is_away(failed.value)
+    for _ in range(3):
+        assert ask()
+    assert not prepared()
+    store.close()

@@ -273,6 +273,11 @@ class PostgresServer(_Server):
         with self._connect() as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
+
     def stop(self) -> None:
         """End at once, as a crash does: the next start recovers from the log."""
         self._process.stop(signal.SIGQUIT)
@@ -280,3 +285,58 @@ class PostgresServer(_Server):
     def stop_fast(self) -> None:
         """End as an operator ends it ("fast shutdown"): every transaction is undone, and what is committed is kept."""
         self._process.stop(signal.SIGINT)
+
+
+class PoolerServer(_Server):
+    """PgBouncer before a PostgreSQL, of Debian's package: no wheel has it.
+
+    As root a missing one is installed, which takes some seconds; anybody else is told how.
+    """
+
+    def __init__(self, postgres: PostgresServer, mode: str) -> None:
+        self._postgres, self._mode = postgres, mode
+        self._owner = "nobody" if os.geteuid() == 0 else None  # it refuses to run as root
+        super().__init__("PgBouncer", Path(tempfile.mkdtemp(prefix="pool-")), self._owner)
+        self._binary = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or _install_pooler()
+
+    def url(self, database: str) -> str:
+        """The SQLAlchemy URL of one of the server's databases, through the pooler."""
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self._port}/{database}"
+
+    def start(self) -> None:
+        """Start on the same port as before; nothing if it runs."""
+        if self.is_running:
+            return
+        self._folder.chmod(0o755)
+        settings = {
+            "listen_addr": "127.0.0.1", "listen_port": self._port, "unix_socket_dir": "", "auth_type": "any",
+            "pool_mode": self._mode, "default_pool_size": 8 if self._mode == "transaction" else 60,
+        }  # fmt: skip
+        lines = [f"{name} = {value}" for name, value in settings.items()]
+        server = f"* = host=127.0.0.1 port={self._postgres.port} user=postgres"
+        (self._folder / "pool.ini").write_text("\n".join(["[databases]", server, "[pgbouncer]", *lines, ""]))
+        self._process.start([self._binary, str(self._folder / "pool.ini")], self._answers)
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self._port)) == 0
+
+    def stop(self) -> None:
+        """End at once: every connection breaks and new ones are refused."""
+        self._process.stop(signal.SIGKILL)
+
+
+def _install_pooler() -> str:
+    if os.geteuid() != 0:
+        raise ServerError("The program pgbouncer is not installed: apt-get install pgbouncer")
+    for command in (["apt-get", "update"], ["apt-get", "install", "--yes", "--no-install-recommends", "pgbouncer"]):
+        done = subprocess.run(
+            command,
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise ServerError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    return "/usr/sbin/pgbouncer"

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final, Self
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlmodel import Session
@@ -18,6 +19,10 @@ from worker.conditions import trouble_of
 from worker.crashpoints import reached
 
 SQLITE_BUSY_SECONDS = 30
+
+
+POOLED: Final = frozenset({"26000", "42P05"})
+"""PostgreSQL's codes for a statement that is not prepared, or that another has prepared by the same name."""
 
 
 class StoreError(Exception):
@@ -198,7 +203,36 @@ def _postgresql_engine(url: sa.URL) -> sa.Engine:
         skip_autocommit_rollback=True,
     )
     _ping_when_idle(engine)
+    _share_with_pooler(engine)
     return engine
+
+
+def _share_with_pooler(engine: sa.Engine) -> None:
+    """Prepare no statements where a pooler stands before the server: they belong to one of its connections.
+
+    In transaction mode (PgBouncer and its kind) the next transaction may get another one, which has not prepared it,
+    or has prepared another's under its name. A pooler shows itself by the number that it gives a connection to be
+    cancelled by: it cannot be that of a server's process. One that hides is noticed by those two errors.
+    """
+    is_pooled = False
+
+    def on_connect(connection: psycopg.Connection, _record: object) -> None:
+        nonlocal is_pooled
+        if not is_pooled:
+            with connection.cursor() as cursor:
+                [pid] = cursor.execute("SELECT pg_backend_pid()").fetchone() or [0]
+            connection.rollback()
+            is_pooled = pid != connection.info.backend_pid
+        if is_pooled:
+            connection.prepare_threshold = None
+
+    def on_error(context: sa.engine.ExceptionContext) -> None:
+        nonlocal is_pooled
+        if getattr(context.original_exception, "sqlstate", None) in POOLED:
+            is_pooled = context.is_disconnect = True  # with it go all connections that have prepared statements
+
+    sa.event.listen(engine, "connect", on_connect)
+    sa.event.listen(engine, "handle_error", on_error)
 
 
 PING_AFTER_SECONDS: Final = 1.0

@@ -1,7 +1,8 @@
 -- One atomic reservation over all limits: history.py and spending.py, line by line, on the clock of this server.
 --
 -- KEYS: where the epoch is kept, then one for each limit. The epoch is "server id since": this server knows everything
--- that it granted since that moment, and nothing of before. Another server, or one that lost its keys, begins a new one;
+-- that it granted since that moment, and nothing of before. Another server, or one that lost its keys, begins a new one,
+-- as does one that evicted any: a level that is gone would look like one that was idle. Then the answer is an error, EVICTED.
 -- what an older epoch kept is not looked at, and expires.
 -- A level is a list: a header "total pace pace_cost wanted since asked expected", then "moment cost" in order of time,
 -- moments in microseconds. One key holds everything of a level, so that it can only expire or be evicted as a whole.
@@ -135,7 +136,8 @@ local function refuse(level, now, grace_parts)
 end
 
 local function begin(now)
-  local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  local server = run .. text(string.match(redis.call('INFO', 'stats'), 'evicted_keys:(%d+)') or 0)
   local known, id, since = string.match(redis.call('GET', KEYS[1]) or '', '^(%x+) (%d+) (%d+)$')
   if known ~= server then
     id, since = text(now), now
@@ -145,7 +147,9 @@ local function begin(now)
     return {id = id, since = tonumber(since)}
   end
   redis.call('SET', KEYS[1], server .. ' ' .. id .. ' ' .. text(since))
-  return {id = id, since = since}
+  -- Also where the epoch itself was evicted, as far as can be told: one that never evicted says nothing.
+  local has_evicted = known ~= server and known ~= nil and string.sub(known, 1, #run) == run
+  return {id = id, since = since, has_evicted = has_evicted}
 end
 
 -- How long until the ledger of a limit without a record can be read; nil: its record is here.
@@ -177,6 +181,7 @@ if not now then
 end
 local cost, again = tonumber(ARGV[1]), tonumber(ARGV[8])
 local epoch = begin(now)
+if epoch.has_evicted then return redis.error_reply('EVICTED limits may be gone, and are counted anew') end
 local levels, budgets, missing = {}, {}, {}
 local unknown_for
 for i = 2, #KEYS do

@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.servers import RedisServer
 from tests.worker.throttle.simulation import NO_PAUSE, Grant, largest_window_segments, sum_segments
-from worker.throttle import Level, RedisThrottle, ThrottleUnavailable, connect_for_throttle
+from worker.conditions import Trouble, trouble_of
+from worker.throttle import Granted, Level, Limit, RedisThrottle, ThrottleUnavailable, connect_for_throttle
 
 SECOND = timedelta(seconds=1)
 
@@ -110,3 +111,33 @@ def test_a_frozen_server_is_given_up_soon(redis_server: RedisServer, redis_url: 
             assert time.monotonic() - started < 3
         finally:
             redis_server.thaw()
+
+
+def test_a_server_that_evicted_a_level_does_not_take_it_for_idle(redis_url: str) -> None:
+    # given a level of one a second that was granted a moment ago, by an epoch that is older than the second
+    level, granted = Level("account:1", 1, SECOND), list[datetime]()
+
+    def ledger(_limit: Limit, _now: datetime) -> list[Granted]:
+        return [(at, 1) for at in granted]
+
+    with connect_for_throttle(redis_url) as client:
+        throttle = RedisThrottle(client, ledger, pause=NO_PAUSE)
+        granted.append(throttle.reserve(1, [level]).at)
+        time.sleep(1.1)
+        granted.append(throttle.reserve(1, [level]).at)
+
+        # when the server needs the memory of what expires
+        client.config_set("maxmemory-policy", "volatile-ttl")
+        client.config_set("maxmemory", 1)
+        try:
+            while client.keys("*account*"):
+                time.sleep(0.01)
+        finally:
+            client.config_set("maxmemory", 0)
+            client.config_set("maxmemory-policy", "noeviction")
+
+        # then it says so once, and what was granted is read from the ledger
+        with pytest.raises(ThrottleUnavailable) as told:
+            throttle.reserve(1, [level])
+        assert trouble_of(told.value) is Trouble.REDIS_FORGETS
+        assert throttle.reserve(1, [level]).wait > timedelta(seconds=0.5)
