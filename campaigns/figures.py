@@ -39,7 +39,8 @@ class VariantSummary:
 class PlanSummary:
     """A plan in figures. The counts over all states add up to `audience`; `forced_by` has the most frequent first.
 
-    `cuts` are those of the `Split` by which it was made; empty where nobody was divided.
+    `landlines` are among those who are sent to. `cuts` are those of the `Split` by which it was made; empty where
+    nobody was divided.
     """
 
     audience: int
@@ -52,6 +53,7 @@ class PlanSummary:
     warnings: tuple[str, ...]
     variants: tuple[VariantSummary, ...] = ()
     cuts: tuple[int, ...] = ()
+    landlines: int = 0
 
 
 class Countable(Protocol):
@@ -67,6 +69,8 @@ class Countable(Protocol):
     def segments(self) -> int: ...
     @property
     def variant(self) -> str: ...
+    @property
+    def is_landline(self) -> bool: ...
 
 
 class Tally:
@@ -76,6 +80,7 @@ class Tally:
         self.warnings: list[str] = []
         self.cuts: tuple[int, ...] = ()
         self._counts: Counter[RecipientState] = Counter()
+        self._landlines = 0
         self._forced_by: Counter[str] = Counter()
         self._samples: list[SampleText] = []
         self._texts = {name: _TextTally() for name in definition.messages}
@@ -85,6 +90,7 @@ class Tally:
         self._counts.update([row.state for row, _ in chunk])
         sent = [(row, cost) for row, cost in chunk if cost]
         self._forced_by.update([cost.forced_by for _, cost in sent if cost.forced_by])
+        self._landlines += sum(row.is_landline for row, _ in sent)
         self._samples.extend(SampleText(mask(row.number), row.text) for row, _ in sent[: _SAMPLES - len(self._samples)])
         for name, tally in self._texts.items():
             tally.add(sent if not self._shares else [(row, cost) for row, cost in sent if row.variant == name])
@@ -114,6 +120,7 @@ class Tally:
                 for tally in [self._texts[name]]
             ),
             cuts=self.cuts,
+            landlines=self._landlines,
         )
 
 

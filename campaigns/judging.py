@@ -40,6 +40,7 @@ class PlannedRecipient(NamedTuple):
     departure: Departure | None = None
     variant: str = ""
     slot: str = ""
+    is_landline: bool = False
 
 
 Judged = tuple[PlannedRecipient, Segmentation | None]
@@ -130,7 +131,7 @@ class Judge:
         self._place = placer.place if placer else _nowhere
         self._columns = texts.fields | (placer.columns if placer else frozenset())
         self._warnings = warnings
-        self._normalise = Normaliser(definition.default_region).normalise
+        self._numbers = Normaliser(definition.default_region, mobile_only=definition.mobile_only)
         # 100 bytes a number: the number, and the row that it stands in packed as line * sources + source.
         self._seen: dict[int, int] = {}
         self._names: list[str] = []
@@ -158,14 +159,14 @@ class Judge:
 
     def _listed(self, source: FileSource) -> set[int]:
         rows = open_table(self._definition, source, frozenset(), self._warnings)
-        return set(excluded_numbers(source.file, rows, self._normalise, self._warnings))
+        return set(excluded_numbers(source.file, rows, self._numbers.normalise, self._warnings))
 
     def judged(
         self, rows: Iterable[AudienceRow], index: int, excluded: Sequence[tuple[str, Set[int]]]
     ) -> Iterator[Judged]:
         """The rows of the source with this index; `excluded` are the files under `exclude` and their numbers."""
         source, sources = self._names[index], len(self._definition.audience)
-        normalise, text_of, place, seen = self._normalise, self._texts.of, self._place, self._seen
+        textable, text_of, place, seen = self._numbers.textable, self._texts.of, self._place, self._seen
         part, names = self._part, self._texts.names
         ordinal, variant = self._ordinal, 0
         for line, raw, fields, problem in rows:
@@ -175,7 +176,7 @@ class Judge:
                 yield _invalid(number, ordinal, source, line, problem), None
                 continue
             try:
-                number = normalise(raw)
+                number, is_landline = textable(raw)
                 key = int(number)
                 if (first := seen.get(key)) is not None:
                     reason = f"same number as row {first // sources} of {self._names[first % sources]}"
@@ -199,7 +200,17 @@ class Judge:
                 yield PlannedRecipient(number, 0, source, line, state, placed.reason), None
                 continue
             row = PlannedRecipient(
-                number, 0, source, line, state, placed.reason, text, cost.segments, placed.departure, names[variant]
+                number,
+                0,
+                source,
+                line,
+                state,
+                placed.reason,
+                text,
+                cost.segments,
+                placed.departure,
+                names[variant],
+                is_landline=is_landline,
             )
             yield row, cost if state is RecipientState.PENDING else None
         self._ordinal = ordinal

@@ -67,10 +67,14 @@ _KINDS: Final = {
 
 
 class Normaliser:
-    """Makes numbers comparable. `region` (ISO 3166, `IT`) is the country of those written without a country code."""
+    """Makes numbers comparable. `region` (ISO 3166, `IT`) is the country of those written without a country code.
 
-    def __init__(self, region: str | None = None) -> None:
+    With `mobile_only` a landline is not textable.
+    """
+
+    def __init__(self, region: str | None = None, *, mobile_only: bool = False) -> None:
         self._region = region
+        self._mobile_only = mobile_only
         self._code = str(phonenumbers.country_code_for_region(region)) if region else ""
         self._plus_code = "+" + self._code
         self._patterns = region_patterns(region, self._code) if region else None
@@ -89,9 +93,13 @@ class Normaliser:
     def textable(self, raw: str) -> tuple[str, bool]:
         """E.164 of a number that a text can be sent to, and whether it is a landline. Raises `InvalidNumber`."""
         number, kind = self.read(raw)
-        if kind is _TEXTABLE or kind is _LANDLINE:
-            return number, kind is _LANDLINE
-        raise InvalidNumber(f"takes no texts: {kind}")
+        if kind is _TEXTABLE:
+            return number, False
+        if kind is not _LANDLINE:
+            raise InvalidNumber(f"takes no texts: {kind}")
+        if self._mobile_only:
+            raise InvalidNumber("landline, and the campaign is mobile_only")
+        return number, True
 
     def read(self, raw: str) -> tuple[str, NumberKind]:
         """The number as `normalise` makes it, and its kind. Raises `InvalidNumber`.

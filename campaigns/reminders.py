@@ -68,7 +68,7 @@ class _ReminderJudge(Judge):
         for line, raw, fields, problem in rows:
             number, key = raw[:MAX_RAW_NUMBER_CHARACTERS], appointments.key(fields)
             try:
-                number = self._normalise(raw) if not problem else _refuse(problem)
+                number, is_landline = self._numbers.textable(raw) if not problem else _refuse(problem)
                 digits = int(number)
                 appointment = (digits, key) if key else digits
                 if (first := self._first.get(appointment)) is not None:
@@ -82,7 +82,7 @@ class _ReminderJudge(Judge):
                 yield PlannedRecipient(number, 0, source, line, RecipientState.INVALID, reason, slot=slot), None
                 continue
             self._first[appointment] = f"row {line} of {source}"
-            yield from found
+            yield from ((row._replace(is_landline=is_landline), cost) for row, cost in found)
 
     def _numbered(self, number: str, key: str, label: str) -> str:
         """The slot of a row that cannot be told from others by a date: by how many of the kind there are."""

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TextIO
@@ -11,6 +12,7 @@ from campaigns.audience.opening import TableFile
 from campaigns.audience.rows import MAX_CELL_CHARACTERS, AudienceProblem, AudienceRow, Columns, read_columns, too_long
 from campaigns.templates import field_name
 
+_GUARDED: Final = re.compile(r'\s*="(.*)"\s*', re.DOTALL)
 _DELIMITERS: Final = ",;\t|"
 
 _SAMPLE_CHARACTERS: Final = 1 << 15
@@ -56,8 +58,11 @@ class DelimitedReader:
             next(records)
             for line, cells in records:
                 # Joined at first: to measure each cell of each row takes a third of the time.
-                if len("".join(cells)) > MAX_CELL_CHARACTERS and self._is_damaged(cells):
+                joined = "".join(cells)
+                if len(joined) > MAX_CELL_CHARACTERS and self._is_damaged(cells):
                     raise too_long(line)
+                if '="' in joined:
+                    cells = list(map(_unguarded, cells))
                 if has_unnamed and self.header.is_blank(cells):
                     continue
                 yield row(line, cells) if len(cells) == width else ragged_row(line, cells)
@@ -85,8 +90,14 @@ def open_delimited(
         _line, cells = next(_records(file, source, dialect), (0, None))
     if cells is None:
         raise AudienceProblem("is empty", "it needs a header line and rows")
-    header = read_columns(cells, number_column=number_column, fields=fields)
+    header = read_columns(list(map(_unguarded, cells)), number_column=number_column, fields=fields)
     return DelimitedReader(path, encoding, dialect, header)
+
+
+def _unguarded(cell: str) -> str:
+    """What stands in `="..."`, with which programs keep spreadsheets from reading a text as a number."""
+    match = _GUARDED.fullmatch(cell)
+    return match[1].replace('""', '"') if match else cell
 
 
 class _Source(io.FileIO):

@@ -17,6 +17,7 @@ from campaigns.audience.rows import (
     too_long,
     too_wide,
 )
+from campaigns.digits import lost_digits
 from campaigns.segments import is_sendable
 from campaigns.templates import field_name
 
@@ -47,7 +48,7 @@ class JsonLinesReader:
                     members = _members(text)
                     if not any(map(_has_content, members)):
                         continue
-                    cells = _cells(members, used)
+                    cells = _cells(members, used, self.number)
                 except ValueError as error:
                     yield AudienceRow(line, "", {}, str(error))
                     continue
@@ -79,7 +80,7 @@ def open_jsonl(path: TableFile, *, number_column: str, fields: Collection[str] |
 def _members(text: str) -> "_Pairs":
     """The object in a line. Raises ValueError with a reason for the report."""
     try:
-        pairs = json.loads(text, object_pairs_hook=_Pairs)
+        pairs = json.loads(text, object_pairs_hook=_Pairs, parse_float=_Float)
     except (ValueError, RecursionError):
         raise ValueError("is no JSON") from None
     if not isinstance(pairs, _Pairs):
@@ -87,21 +88,34 @@ def _members(text: str) -> "_Pairs":
     return pairs
 
 
-def _cells(members: "_Pairs", used: frozenset[str]) -> dict[str, str]:
-    """The members that are used, as field names and texts. Raises ValueError with a reason for the report."""
+def _cells(members: "_Pairs", used: frozenset[str], number: str) -> dict[str, str]:
+    """The members that are used, as field names and texts. Raises ValueError with a reason for the report.
+
+    A phone number that lost its digits (3.93331E+11) stays as it is written, to be refused as such.
+    """
     cells: dict[str, str] = {}
     for key, value in members:
         name = field_name(key)
         if name in used:
             if name in cells:
                 raise ValueError("has a field twice")
-            cells[name] = _text(name, value)
+            if isinstance(value, _Float) and name == number and lost_digits(value.literal):
+                cells[name] = value.literal
+            else:
+                cells[name] = _text(name, value)
     return cells
 
 
 def _has_content(member: tuple[str, object]) -> bool:
     value = member[1]
     return bool(value.strip()) if isinstance(value, str) else value is not None
+
+
+class _Float(float):
+    """A number with a point or an exponent, and how it is written."""
+
+    def __init__(self, literal: str) -> None:
+        self.literal = literal
 
 
 class _Pairs(list[tuple[str, object]]):

@@ -229,6 +229,7 @@ class Definition(Part):
     default_region: Region | None = Field(
         None, description="The country of numbers written without +country (ISO 3166).", examples=["IT"]
     )
+    mobile_only: Flag = Field(False, description="Landlines get nothing: their rows are invalid.")
     schedule: Schedule = Field(Schedule(), description="When it starts, and at which times it may send.")
     throughput: Throughput = Field(Throughput(), description="How fast texts may leave, in SMS segments.")
     frequency_cap: FrequencyCap | None = Field(None, description="Per person, over all campaigns of the same kind.")

@@ -87,6 +87,7 @@ def preview_json(seen: Preview) -> dict[str, Any]:
         "forced_by": forcing_characters(summary),
         "samples": [{"number": sample.number, "text": sample.text} for sample in summary.samples],
         "longest_text": summary.longest_text,
+        "landlines": summary.landlines,
         **({"variants": [_variant_json(variant) for variant in summary.variants]} if summary.variants else {}),
         "not_sent": list(seen.reasons),
         "warnings": list(summary.warnings),
@@ -135,6 +136,10 @@ def print_preview(seen: Preview) -> None:
             ("cost", _cost(seen)),
             *(("UCS-2 because", _because(entry)) for entry in forcing_characters(summary)),
             *(("nothing for", reason) for reason in seen.reasons),
+            (
+                "landlines",
+                f"{summary.landlines:,}: with mobile_only: true they get nothing" if summary.landlines else "",
+            ),
             ("frequency cap", _cap(seen)),
             ("approval", _approval(seen)),
             *(("warning", warning) for warning in summary.warnings),
