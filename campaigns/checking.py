@@ -27,7 +27,7 @@ from campaigns.templates import MessageTemplate, TemplateProblem, compile_messag
 from campaigns.texts import MAX_SEGMENTS
 from campaigns.timing.appointments import CANCELLED_COLUMN
 from campaigns.timing.contradictions import contradictions
-from campaigns.timing.placing import ZONE_COLUMN
+from campaigns.timing.zones import ZONE_COLUMN
 
 MESSAGE: Final = "message"
 

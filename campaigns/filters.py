@@ -104,8 +104,8 @@ def _converted(value: object, default: object, name: str, *, is_whole: bool) -> 
         return default
 
 
-def to_date(text: str, shape: str, name: str, *, zone: tzinfo | None, order: DayOrder | None) -> str:
-    """The date in `text`, shaped by strftime codes; a time with an offset by the clocks of `zone`."""
+def to_date(text: str, shape: str, name: str, *, zone: Callable[[], tzinfo] | None, order: DayOrder | None) -> str:
+    """The date in `text`, shaped by strftime codes; a time with an offset by the clocks that `zone` names."""
     try:
         read = read_date(text, order)
     except UnreadableDate as error:
@@ -115,7 +115,7 @@ def to_date(text: str, shape: str, name: str, *, zone: tzinfo | None, order: Day
             raise RenderError(f"{name} is a day without a time, and the message shows one")
         read = datetime.combine(read, time())
     elif read.tzinfo and zone:
-        read = read.astimezone(zone)
+        read = read.astimezone(zone())
     shown = read.strftime(shape)
     if len(shown) > MAX_CHARACTERS:
         raise RenderError(f"the text is over {MAX_CHARACTERS:,} characters")

@@ -129,7 +129,7 @@ class Judge:
         self._texts = texts
         self._part = part
         self._place = placer.place if placer else _nowhere
-        self._columns = texts.fields | (placer.columns if placer else frozenset())
+        self._columns = texts.columns | (placer.columns if placer else frozenset())
         self._warnings = warnings
         self._numbers = Normaliser(definition.default_region, mobile_only=definition.mobile_only)
         # 100 bytes a number: the number, and the row that it stands in packed as line * sources + source.
@@ -189,7 +189,7 @@ class Judge:
                     continue
                 if part:
                     variant = max(0, part(number) - 1)
-                text, cost = text_of(fields, variant)
+                text, cost = text_of(number, fields, variant)
                 placed = place(number, fields)
             except (InvalidNumber, RenderError, InvalidZone) as error:
                 yield _invalid(number, ordinal, source, line, str(error)), None

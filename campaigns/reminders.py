@@ -56,7 +56,7 @@ class _ReminderJudge(Judge):
         appointments: Appointments,
     ) -> None:
         super().__init__(definition, texts, part, placer, warnings)
-        self._columns = texts.fields | appointments.columns
+        self._columns = texts.columns | appointments.columns
         self._appointments = appointments
         self._first: dict[int | tuple[int, str], str] = {}
         self._again: Counter[tuple[str, str, str]] = Counter()
@@ -111,7 +111,7 @@ class _ReminderJudge(Judge):
         found = self._appointments.reminders(number, fields)
         text, cost = "", None
         if any(placed.departure for _, placed in found):
-            text, cost = self._texts.of(fields, 0)
+            text, cost = self._texts.of(number, fields, 0)
         for place, placed in found:
             slot = str(place._replace(key=key)) if key else str(place)
             row = PlannedRecipient(number, 0, source, line, placed.state, placed.reason, slot=slot)

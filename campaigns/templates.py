@@ -86,12 +86,12 @@ class MessageTemplate:
         self.required = required
         self.shows_dates = shows_dates
 
-    def render(self, fields: Mapping[str, str], zone: tzinfo | None = None) -> str:
+    def render(self, fields: Mapping[str, str], zone: Callable[[], tzinfo] | None = None) -> str:
         """The text for one person; a field that is absent, or shows nothing, is missing.
 
-        A time with an offset is shown by the clocks of `zone`, None: as it is written. Raises `MissingField` when a
-        missing field has no default, `RenderError` when the text is over 10,000 characters or an expression cannot be
-        computed; neither shows what a field holds.
+        A time with an offset is shown by the clocks that `zone` names, None: as it is written. Raises `MissingField`
+        when a missing field has no default, `RenderError` when the text is over 10,000 characters or an expression
+        cannot be computed; neither shows what a field holds.
         """
         if self._constant is not None:
             return self._constant
@@ -115,7 +115,7 @@ class _Person:
 
     __slots__ = ("fields", "order", "zone")
 
-    def __init__(self, fields: Mapping[str, str], zone: tzinfo | None, order: DayOrder | None) -> None:
+    def __init__(self, fields: Mapping[str, str], zone: Callable[[], tzinfo] | None, order: DayOrder | None) -> None:
         self.fields = fields
         self.zone = zone
         self.order = order

@@ -1,12 +1,15 @@
 """The texts of a campaign, one or one for each variant: what one person gets, and what it costs."""
 
 from collections.abc import Mapping
+from datetime import tzinfo
+from functools import partial
 from typing import Final
 
 from campaigns.definition import Definition
 from campaigns.filters import RenderError
-from campaigns.segments import Segmentation, segmentation
+from campaigns.segments import Segmentation, is_blank, segmentation
 from campaigns.templates import MessageTemplate, compile_message
+from campaigns.timing.zones import ZONE_COLUMN, InvalidZone, clocks_of
 
 MAX_SEGMENTS: Final = 10
 """Over this a text is taken for a mistake: phones and carriers join ten parts reliably, and each is paid for."""
@@ -17,31 +20,48 @@ class Texts:
 
     def __init__(self, definition: Definition) -> None:
         self.names = tuple(definition.messages)
-        self._templates: list[MessageTemplate] = [compile_message(text) for text in definition.messages.values()]
+        self._schedule = definition.schedule
+        order = self._schedule.remind.format if self._schedule.remind else None
+        self._templates: list[MessageTemplate] = [compile_message(text, order) for text in definition.messages.values()]
+        self._shows_dates = any(template.shows_dates for template in self._templates)
         self.fields = frozenset[str]().union(*(template.fields for template in self._templates))
 
-    def of(self, fields: Mapping[str, str], index: int) -> tuple[str, Segmentation]:
-        """One person's text, and what it costs. Raises `RenderError`.
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of the audience that it asks for: the fields, and by whose clocks to show dates."""
+        return self.fields | {ZONE_COLUMN} if self._shows_dates else self.fields
+
+    def of(self, number: str, fields: Mapping[str, str], index: int) -> tuple[str, Segmentation]:
+        """The text of the person with this number (E.164), and what it costs. Raises `RenderError`.
 
         Also where it is another variant that cannot be sent to this person: those who get one and those who get
         another would not be comparable, if one of them asked for more than the other.
         """
+        zone = partial(self._zone, number, fields) if self._shows_dates else None
         if len(self._templates) == 1:
-            text = self._templates[0].render(fields)
+            text = self._templates[0].render(fields, zone)
             return text, _checked(text)
         found: list[tuple[str, Segmentation]] = []
         for name, template in zip(self.names, self._templates, strict=True):
             try:
-                text = template.render(fields)
+                text = template.render(fields, zone)
                 found.append((text, _checked(text)))
             except RenderError as error:
                 raise RenderError(f"variant {name}: {error.reason}") from error
         return found[index]
 
+    def _zone(self, number: str, fields: Mapping[str, str]) -> tzinfo:
+        """By whose clocks a time with an offset is shown: those of the campaign where the person may have several."""
+        try:
+            zones = clocks_of(self._schedule, number, fields).infos
+        except InvalidZone as error:
+            raise RenderError(error.reason) from None
+        return zones[0] if len(zones) == 1 else self._schedule.zone
+
 
 def _checked(text: str) -> Segmentation:
     """The cost of a text that may be sent, else raises `RenderError`."""
-    if not text or text.isspace():
+    if is_blank(text):
         raise RenderError("the text is empty")
     cost = segmentation(text)
     if cost.segments > MAX_SEGMENTS:

@@ -15,6 +15,7 @@ from campaigns.definition.scalars import Scalar, Text, choice, refuse, shown, wh
 from campaigns.definition.sources import as_list
 from campaigns.definition.windows import TimeOfDay, Window
 from campaigns.timing.cron import Cron, InvalidCron, parse_cron
+from campaigns.timing.dates import DayOrder
 
 START: Final = re.compile(r"(\d{4}-\d\d-\d\d)[ Tt](\d\d?)(:\d\d(?::\d\d)?) ?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 HINT: Final = "write 2026-12-01 09:00 (by the clocks of the campaign's zone), 2026-12-01T09:00+01:00, or now"
@@ -135,6 +136,9 @@ class Remind(Part):
     before: Offsets = Field((), description="How long before it.", examples=[["24h", "2h"]])
     after: Offsets = Field((), description="How long after it.", examples=[["1d"]])
     at: TimeOfDay = Field(time(9), description="The time of day of a date that has none.", examples=["09:00"])
+    format: Annotated[DayOrder, choice(DayOrder)] | None = Field(
+        None, description="What 01/02/2026 means: dmy (1 February) or mdy (2 January).", examples=["dmy"]
+    )
 
 
 class RampStep(Part):

@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 from campaigns.definition.localtime import to_utc
 from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.lifecycle import RecipientState
+from campaigns.segments import is_blank
 from campaigns.templates import field_name
 from campaigns.timing.moments import Timetable, date_in
-from campaigns.timing.placing import ZONE_COLUMN, Placement, placement_of
-from campaigns.timing.zones import ZoneOrigin, Zones, zones_of
+from campaigns.timing.placing import Placement, placement_of
+from campaigns.timing.zones import ZONE_COLUMN, ZoneOrigin, Zones, clocks_of
 
 CANCELLED_COLUMN: Final = "cancelled"
 """The column that says whether an appointment is cancelled, where the campaign file names no other."""
@@ -34,8 +35,12 @@ _NO: Final = frozenset(
 )
 
 
+NO_DATE: Final = "no date"
+"""The label of the slot of a row without a date."""
+
+
 class UnclearRow(Exception):
-    """A row that does not say clearly whether its appointment stands; the message says why."""
+    """A row that does not say clearly whether its appointment stands, or when; the message says why."""
 
 
 class Slot(NamedTuple):
@@ -99,7 +104,8 @@ class Appointments:
     def reminders(self, number: str, fields: Mapping[str, str]) -> tuple[tuple[Slot, Placement], ...]:
         """Each text about this row's date: its slot without a key, and when it may leave or why not.
 
-        One for all of them where there is no date. Raises `InvalidZone`.
+        One for all of them where there is no date. Raises `InvalidZone`, and `UnclearRow` for a date that cannot be
+        read.
         """
         zones = self._zones(number, fields)
         known = fields.get(self._date_column, ""), zones
@@ -113,7 +119,9 @@ class Appointments:
     def _placed(self, zones: Zones, fields: Mapping[str, str]) -> tuple[tuple[Slot, Placement], ...]:
         day, problem = date_in(self._remind, fields)
         if day is None:
-            return ((Slot("", "no date", ""), Placement(RecipientState.SKIPPED, None, problem)),)
+            if not is_blank(fields.get(self._date_column, "")):
+                raise UnclearRow(problem)
+            return ((Slot("", NO_DATE, ""), Placement(RecipientState.SKIPPED, None, problem)),)
         names = ",".join(zones.names) if self._is_local else ""
         date = _written(day, self._dated(zones).infos[0])
         return tuple(
@@ -122,10 +130,7 @@ class Appointments:
         )
 
     def _zones(self, number: str, fields: Mapping[str, str]) -> Zones:
-        named = fields.get(ZONE_COLUMN, "")
-        if self._is_local or named.strip():
-            return zones_of(number, named, self._schedule.timezone)
-        return self._timetable.campaign
+        return clocks_of(self._schedule, number, fields)
 
     def _dated(self, zones: Zones) -> Zones:
         """Whose clocks a date without an offset is meant by, as `Timetable.moments` has it."""

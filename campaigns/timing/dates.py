@@ -39,6 +39,10 @@ class UnreadableDate(Exception):
         super().__init__(reason)
 
 
+class AmbiguousDate(UnreadableDate):
+    """A date that an order of day and month would settle."""
+
+
 def read_date(text: str, order: DayOrder | None = None) -> date | datetime:
     """The date, or the date and time, that `text` is: naive without an offset.
 
@@ -70,7 +74,7 @@ def _month_and_day(part: dict[str, str], order: DayOrder | None) -> tuple[int, i
         return two, one
     if order is None:
         if one <= 12 and two <= 12 and one != two:
-            raise UnreadableDate(f"can be read as more than one day: {EXAMPLE}, or set schedule.remind.format")
+            raise AmbiguousDate(f"can be read as more than one day: {EXAMPLE}")
         return (one, two) if two > 12 else (two, one)
     month, day = (two, one) if order is DayOrder.DMY else (one, two)
     if month > 12 >= day:

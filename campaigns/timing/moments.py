@@ -10,8 +10,9 @@ from campaigns.definition.durations import format_duration
 from campaigns.definition.hours import Hours, whole_day
 from campaigns.definition.localtime import to_utc
 from campaigns.definition.schedule import LocalTime, Otherwise, Remind, Schedule
+from campaigns.segments import is_blank
 from campaigns.templates import field_name
-from campaigns.timing.dates import UnreadableDate, read_date
+from campaigns.timing.dates import AmbiguousDate, UnreadableDate, read_date
 from campaigns.timing.zones import ZoneOrigin, Zones
 
 START: Final = "start"
@@ -144,11 +145,13 @@ class Timetable:
 
 def date_in(remind: Remind, row: Mapping[str, str]) -> tuple[date | datetime | None, str]:
     """The date of a row, or None and what is wrong with it."""
-    text = row.get(field_name(remind.column), "").strip()
-    if not text:
+    text = row.get(field_name(remind.column), "")
+    if is_blank(text):
         return None, f"has no {remind.column}"
     try:
-        return read_date(text), ""
+        return read_date(text, remind.format), ""
+    except AmbiguousDate as error:
+        return None, f"its {remind.column} {error.reason}, or set schedule.remind.format: dmy or mdy"
     except UnreadableDate as error:
         return None, f"its {remind.column} {error.reason}"
 

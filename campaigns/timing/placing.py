@@ -12,10 +12,7 @@ from campaigns.definition.schedule import LocalTime, Otherwise, Schedule
 from campaigns.lifecycle import RecipientState
 from campaigns.timing.moments import Moment, Timetable
 from campaigns.timing.spreading import offsets
-from campaigns.timing.zones import Zones, zones_of
-
-ZONE_COLUMN: Final = "timezone"
-"""The column that says in which zone a person is."""
+from campaigns.timing.zones import ZONE_COLUMN, Zones, zones_of
 
 TURNS: Final = 1_000
 """A spread has so many turns at most: 3 h go by in steps of 11 s. People who share a turn may share a request."""

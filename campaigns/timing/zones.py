@@ -1,10 +1,10 @@
 """The zone of a person: named in the row, or told by the number, or the campaign's."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -14,9 +14,13 @@ from phonenumbers.timezone import UNKNOWN_TIMEZONE
 from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
 
 from campaigns.definition.localtime import known_zones
-from campaigns.definition.scalars import nearest, shown
+from campaigns.definition.scalars import nearest
+from campaigns.definition.schedule import LocalTime, Schedule
 
 NEVER: Final = re.compile(r"(?!)")
+
+ZONE_COLUMN: Final = "timezone"
+"""The column that says in which zone a person is."""
 
 
 class ZoneOrigin(StrEnum):
@@ -59,6 +63,14 @@ def zones_of(number: str, column_value: str, campaign_zone: str) -> Zones:
     return _of_number(number.removeprefix("+")) or _by_campaign(campaign_zone)
 
 
+def clocks_of(schedule: Schedule, number: str, row: Mapping[str, str]) -> Zones:
+    """By whose clocks a date in the row of this number is meant, and a time with an offset is shown. As `zones_of`."""
+    named = row.get(ZONE_COLUMN, "")
+    if schedule.local_time is LocalTime.RECIPIENT or named.strip():
+        return zones_of(number, named, schedule.timezone)
+    return _by_campaign(schedule.timezone)
+
+
 @cache
 def _by_campaign(name: str) -> Zones:
     return Zones((name,), ZoneOrigin.CAMPAIGN)
@@ -67,10 +79,15 @@ def _by_campaign(name: str) -> Zones:
 @cache
 def _named(name: str) -> Zones:
     if name not in known_zones():
-        near = nearest(name.replace(" ", "_"), sorted(known_zones()))
+        near = _nearest_zone(name)
         hint = f"did you mean {near}?" if near else "write a name of the IANA list, such as Europe/Rome"
-        raise InvalidZone(f"its timezone is not known: {shown(name)} ({hint})")
+        raise InvalidZone(f"its timezone is not known ({hint})")  # a wrong column may hold anything: it is not shown
     return Zones((name,), ZoneOrigin.COLUMN)
+
+
+@lru_cache(maxsize=256)  # 600 names take milliseconds, and a mistake in a table is seldom in one row alone
+def _nearest_zone(name: str) -> str:
+    return nearest(name.replace(" ", "_"), sorted(known_zones()))
 
 
 def _of_number(digits: str) -> Zones | None:

@@ -49,6 +49,20 @@ BLIND_FOR: Final = 3
 
 UNHAPPY: Final = (RecipientState.FAILED, RecipientState.EXPIRED, RecipientState.HELD)
 
+UNUSABLE: Final = frozenset({RecipientState.INVALID, RecipientState.SKIPPED})
+"""Rows that were meant to get a text and could not."""
+
+MEANT: Final = frozenset(
+    {
+        RecipientState.DUPLICATE,
+        RecipientState.EXCLUDED,
+        RecipientState.SUPPRESSED,
+        RecipientState.CAPPED,
+        RecipientState.HOLDOUT,
+    }
+)
+"""Rows that get no text on purpose."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -275,7 +289,9 @@ def _progress(runtime: Runtime, session: Session, run: RunView, account: Account
 
 
 def _verdict(runtime: Runtime, progress: Sequence[Progress]) -> Exit:
-    if any(p.books.by_state.get(state) for p in progress for state in UNHAPPY):
+    states = {state for p in progress for state, count in p.books.by_state.items() if count}
+    nobody = states & UNUSABLE and states <= UNUSABLE | MEANT  # a table that nobody can be sent to is no success
+    if nobody or states.intersection(UNHAPPY):
         return Exit.UNHAPPY
     with runtime.store.read() as session:  # a request to a contact list that is held has no recipients yet
         return Exit.UNHAPPY if any(held.held_lists(session, p.run.id) for p in progress) else Exit.DONE

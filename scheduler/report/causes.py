@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.results import result_advice
+from campaigns.timing.appointments import NO_DATE, slot_of
 from campaigns.timing.placing import hours_of
 from scheduler.report.moments import shown_time
 from scheduler.report.people import Chapter
@@ -109,6 +110,11 @@ def _cancelled(chapter: Chapter, _zone: ZoneInfo) -> str:
     return f"never sent: {chapter.row.reason or chapter.row.run_reason or 'the campaign was cancelled'}"
 
 
+def _skipped(chapter: Chapter, zone: ZoneInfo) -> str:
+    has_no_date = slot_of(chapter.row.slot).label == NO_DATE if chapter.row.slot else False
+    return _by_rule("not sent" if has_no_date else "not sent, its moment was missed")(chapter, zone)
+
+
 def _by_rule(rule: str) -> Callable[[Chapter, ZoneInfo], str]:
     """A state with one cause: the rule, and what was written down beside the row."""
 
@@ -128,7 +134,7 @@ _CAUSES: Final[Mapping[RecipientState, Callable[[Chapter, ZoneInfo], str]]] = {
     P.HELD: _held,
     P.EXPIRED: _by_rule("the gateway has it, but gave no receipt"),
     P.CANCELLED: _cancelled,
-    P.SKIPPED: _by_rule("not sent, its moment was missed"),
+    P.SKIPPED: _skipped,
     P.INVALID: _by_rule("not sent, no text can be sent to this row"),
     P.DUPLICATE: _by_rule("not sent a second time"),
     P.SUPPRESSED: lambda _chapter, _zone: "not sent, this number opted out",  # since when and why is told once, above

@@ -15,7 +15,7 @@ MEANINGS: Final[Mapping[RecipientState, str]] = {
     RecipientState.HELD: "a person has to decide",
     RecipientState.EXPIRED: "no phone sent it in time",
     RecipientState.CANCELLED: "cancelled before it was sent",
-    RecipientState.SKIPPED: "its moment was missed",
+    RecipientState.SKIPPED: "its moment was missed, or it has no date",
     RecipientState.INVALID: "no text can be sent to this row",
     RecipientState.DUPLICATE: "the number stands in the audience already",
     RecipientState.SUPPRESSED: "opted out",

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from campaigns.audience import AudienceProblem
-from campaigns.definition import Definition, load_definition
+from campaigns.definition import Definition, Schedule, load_definition
 from campaigns.figures import SampleText
 from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState
@@ -239,3 +239,28 @@ def test_every_row_is_accounted_for_once(
     for row in recipients:
         assert (row.state is S.PENDING) == bool(row.text) == (row.reason == "")
         assert (row.occurrence == 0) == (row.state in {S.PENDING, S.SUPPRESSED})
+
+
+@pytest.mark.parametrize(
+    ("at", "timezone", "text"),
+    [
+        ("5.12.2026 9:30", "", "05/12 at 09:30"),
+        ("2026-12-05 9:30", "", "05/12 at 09:30"),
+        ("2026-12-05T08:30:00Z", "", "05/12 at 09:30"),
+        ("2026-12-05 08:30:00+00", "America/New_York", "05/12 at 03:30"),
+        ("2026-12-05 09:30", "America/New_York", "05/12 at 09:30"),
+        ("2026-12-05", "", "at is a day without a time, and the message shows one"),
+        ("2026-12-05T08:30Z", "Europe/Roma", "its timezone is not known (did you mean Europe/Rome?)"),
+        ("9999-12-31 23:59:59-14", "", "at is not in the years 1800 to 2199: write 2026-12-01 or 2026-12-01 09:30"),
+    ],
+)
+def test_txt_date_one_reader_and_the_clocks_of_the_person(
+    campaign: Callable[..., Definition], at: str, timezone: str, text: str
+) -> None:
+    people = f"number,at,timezone\n{ANNA},{at},{timezone}\n"
+    definition = campaign("{{ at | date('%d/%m at %H:%M') }}", people=people)
+    rome = definition.model_copy(update={"schedule": Schedule(timezone="Europe/Rome")}).in_folder(definition.folder)
+
+    (row,) = plan_recipients(rome)
+
+    assert (row.text or row.reason.removeprefix("row 2 of people.csv: ")) == text

@@ -81,3 +81,40 @@ def test_nobody_is_in_a_request_twice_and_excluded_people_are_told(tmp_path: Pat
     (row,) = planned(tmp_path, f"{NUMBER},2026-12-03,,,", more="exclude: {file: not.csv}\n")
 
     assert (row.state, row.reason) == (P.EXCLUDED, "listed in not.csv")
+
+
+DATE_FORMS = (
+    "2026-12-05 09:30:00+01", "2026/12/05 09:30", "25/12/2026 09:30", "2026-12-05 09:30 PM", "2026-12-05 09:30",
+    "2026-12-05 24:00", "'2026-12-05 09:30", "5.12.2026 9.30", "2026-12-05 09:30:00 UTC", "12/05/2026 9:30 AM",
+    "5 Dec 2026 09:30", "46361.395833333336",
+)  # fmt: skip
+
+
+def test_date_forms_are_read_or_invalid_for_a_reason_that_is_true(tmp_path: Path) -> None:
+    rows = planned(tmp_path, *(f"+3933300001{n:02},{form},,," for n, form in enumerate(DATE_FORMS)))
+
+    assert [row.state for row in rows] == [P.PENDING] * 9 + [P.INVALID] * 3
+    assert [row.reason.partition(": its at ")[2].partition(":")[0] for row in rows[9:]] == [
+        "can be read as more than one day",
+        "is not a date that can be read",
+        "is a number, as spreadsheets count days",
+    ]
+    assert "set schedule.remind.format" in rows[9].reason
+
+
+@pytest.mark.parametrize("mark", ["9999-12-31", "0001-01-01", "9999-12-31T23:59:59+14:00", "0001-01-01 00:00:00-14"])
+def test_a_date_that_stands_for_none_stops_nobody_else(tmp_path: Path, mark: str) -> None:
+    rows = planned(
+        tmp_path, f"+393330000002,{mark},,,", f"{NUMBER},2026-12-05 09:30,,,", remind="column: at, after: 366d"
+    )
+
+    assert [row.state for row in rows] == [P.INVALID, P.PENDING]
+    assert rows[0].reason.startswith("row 2 of visits.csv: its at is not in the years 1800 to 2199")
+
+
+def test_a_row_whose_date_cannot_be_read_keeps_no_later_row_from_being_planned(tmp_path: Path) -> None:
+    rows = planned(
+        tmp_path, f"{NUMBER},soon,,A,", f"{NUMBER},2026-12-05 09:30,,A,", remind="column: at, after: 1h, key: id"
+    )
+
+    assert [row.state for row in rows] == [P.INVALID, P.PENDING]

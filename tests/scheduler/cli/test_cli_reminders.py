@@ -150,3 +150,12 @@ def test_run_waits_for_every_day(service: Runtime) -> None:
         assert runtime.only_runs == {each.id for each in all_runs(service)}
     finally:
         runtime.close()
+
+
+def test_date_forms_a_table_of_which_nobody_could_be_sent_to_is_no_success(run: Cli, file: Path) -> None:
+    (file.parent / "visits.csv").write_text("number,name,at,id\n+393331000001,A,12/05/2026,1\n+393331000002,B,,2\n")
+
+    result = run("run", str(file), "--sandbox", "--json")
+
+    assert json.loads(result.stdout)["recipients"] == {"audience": 2, "invalid": 1, "skipped": 1}
+    assert result.exit_code == 3
