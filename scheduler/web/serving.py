@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 import h11
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from worker.logs import get_logger
@@ -23,6 +23,9 @@ BACKLOG: Final = 2_048
 HEAD_SECONDS: Final = 10.0
 """Who has not asked anything by then is not waited for."""
 
+MOST_SECONDS: Final = 120.0
+"""How long a connection is kept for further calls."""
+
 QUIET_SECONDS: Final = 60.0
 """Between two lines of the log about the same trouble with calls."""
 
@@ -31,21 +34,34 @@ STOP_SECONDS: Final = 10
 
 
 class Impatient(H11Protocol):
-    """uvicorn waits for the head of a request for ever; and h11, unlike httptools, bounds how long one may be."""
+    """uvicorn waits for the head of a request for ever; and h11, unlike httptools, bounds how long one may be.
+
+    Whatever a caller does or leaves, its connection ends, `head_seconds` and twice as long after `most_seconds` at the
+    latest: a thousand that stay would shut the door.
+    """
+
+    head_seconds = HEAD_SECONDS
+    most_seconds = MOST_SECONDS
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn's own
         super().connection_made(transport)
-        self._patience = self.loop.call_later(HEAD_SECONDS, self._look, None)
+        self._ends_at = self.loop.time() + self.most_seconds
+        self._patience = self.loop.call_later(self.head_seconds, self._look, None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._patience.cancel()  # or it would keep what is over in memory for as long
 
     def _look(self, cycle: object) -> None:
-        if self.conn.their_state is h11.IDLE and self.cycle is cycle:
-            self.transport.close()
+        is_over = self.loop.time() >= self._ends_at
+        if self.transport.is_closing() or self.loop.time() >= self._ends_at + self.head_seconds:
+            self.transport.abort()  # whoever does not read its answer would be waited for
             return
-        self._patience = self.loop.call_later(HEAD_SECONDS, self._look, self.cycle)
+        if is_over and self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        elif is_over or (self.conn.their_state is h11.IDLE and self.cycle is cycle):
+            self.transport.close()
+        self._patience = self.loop.call_later(self.head_seconds, self._look, self.cycle)
 
 
 def listen(address: str) -> socket.socket:
@@ -78,6 +94,32 @@ def url_of(listener: socket.socket) -> str:
     return f"http://{reached}:{port}"
 
 
+def closing(app: ASGIApp) -> ASGIApp:
+    """The app, which closes the connection after an answer that came before the whole body of its call did.
+
+    uvicorn would read on, without any end, what nobody is interested in.
+    """
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        names = dict(scope["headers"])
+        has_more = names.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in names
+
+        async def received() -> Message:
+            nonlocal has_more
+            message = await receive()
+            has_more = bool(message.get("more_body"))
+            return message
+
+        async def sent(message: Message) -> None:
+            if has_more and message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            await send(message)
+
+        await app(scope, received, sent)
+
+    return answer
+
+
 class ServerLog(logging.Handler):
     """What uvicorn says, as one line a minute of our own log: a caller can make it say something 950 times a second."""
 
@@ -99,10 +141,10 @@ class ServerLog(logging.Handler):
 class FrontDoor:
     """Answers calls while the block runs; at its end those under way are answered first."""
 
-    def __init__(self, app: Starlette, listener: socket.socket) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket, protocol: type[Impatient] = Impatient) -> None:
         self._listener = listener
         config: dict[str, Any] = {
-            "http": Impatient,
+            "http": protocol,
             "ws": "none",
             "loop": "asyncio",
             "lifespan": "off",
@@ -115,7 +157,7 @@ class FrontDoor:
         }
         said = logging.getLogger("uvicorn.error")
         said.handlers, said.propagate = [ServerLog()], False
-        self._server = uvicorn.Server(uvicorn.Config(app, **config))
+        self._server = uvicorn.Server(uvicorn.Config(closing(app), **config))
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [listener]}, name="front-door", daemon=True
         )

@@ -1,0 +1,117 @@
+"""Callers who come to stay: the door is open for others, whatever they do or leave."""
+
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from urllib.parse import urlsplit
+
+import pytest
+from pydantic import SecretStr
+
+from scheduler.web.app import make_app
+from scheduler.web.serving import FrontDoor, Impatient, listen, url_of
+from tests.scheduler.web.caller import KEY, Door, message, push
+from worker.runtime import Runtime
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: a\r\n"
+UNENDED = HEALTH + b"Content-Length: 900000\r\n\r\n"
+CHUNKED = HEALTH + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+
+
+class Hasty(Impatient):
+    """As the door's own, in seconds instead of minutes."""
+
+    head_seconds = 0.5
+    most_seconds = 2.0
+
+
+@pytest.fixture
+def hasty(runtime: Runtime) -> Iterator[str]:
+    listener = listen("127.0.0.1:0")
+    with FrontDoor(make_app(runtime, SecretStr(KEY)), listener, Hasty):
+        yield url_of(listener)
+
+
+def call(url: str) -> socket.socket:
+    parts = urlsplit(url)
+    return socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10)
+
+
+def seconds_until_closed(connection: socket.socket, more: bytes, every: float) -> float:
+    """How long the server keeps a connection on which `more` comes again and again."""
+    began = time.monotonic()
+    connection.settimeout(every)
+    while time.monotonic() - began < 20:
+        try:
+            if more:
+                connection.sendall(more)
+            if not connection.recv(65_536):
+                break
+        except TimeoutError:
+            continue
+        except OSError:
+            break
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("request_", [UNENDED, CHUNKED], ids=["length", "chunks"])
+def test_m8_an_answer_before_the_end_of_the_body_is_the_last_one(hasty: str, request_: bytes) -> None:
+    with closing(call(hasty)) as connection:
+        connection.sendall(request_)
+        answer = b""
+        while part := connection.recv(65_536):
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"connection: close" in answer
+
+
+@pytest.mark.parametrize(
+    ("first", "more", "every"),
+    [
+        (b"", b"", 0.1),
+        (b"", b"a", 0.1),
+        (HEALTH, b"X", 0.1),
+        (UNENDED, b"a", 0.1),
+        (HEALTH + b"\r\n", HEALTH + b"\r\n", 0.3),
+        (b"POST /webhook/inbound HTTP/1.1\r\nHost: a\r\nX-SG-SIGNATURE: a\r\nContent-Length: 1000\r\n\r\n", b"a", 0.1),
+        (b"POST /webhook/inbound HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", b"", 0.1),
+    ],
+    ids=["silence", "letters", "head without end", "body without end", "calls without end", "slow body", "no body"],
+)
+def test_every_connection_has_an_end(hasty: str, first: bytes, more: bytes, every: float) -> None:
+    with closing(call(hasty)) as connection:
+        connection.sendall(first)
+        assert seconds_until_closed(connection, more, every) < 5
+
+
+def test_whoever_reads_no_answer_is_not_waited_for(hasty: str) -> None:
+    # given a caller who asks for much at once and reads nothing
+    with closing(call(hasty)) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1_024)
+        connection.setblocking(False)
+        end, is_open = time.monotonic() + 10, True
+        while is_open and time.monotonic() < end:
+            try:
+                connection.send((HEALTH + b"\r\n") * 100)
+            except BlockingIOError:
+                time.sleep(0.1)
+            except OSError:
+                is_open = False
+    assert not is_open
+
+
+def test_m8_a_thousand_callers_who_stay_keep_nobody_out(door: Door) -> None:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8_192), most))
+    with ExitStack() as held:
+        for _ in range(999):
+            connection = held.enter_context(closing(call(door.url)))
+            connection.sendall(UNENDED)
+            connection.recv(1)
+            try:
+                connection.sendall(b"a")
+            except OSError:  # it has been closed
+                continue
+        assert push(door.url, [message(1)]) == 200
