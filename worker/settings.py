@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -18,12 +19,9 @@ from campaigns.definition.models import FrequencyCap
 from campaigns.definition.rates import parse_rate
 from campaigns.definition.windows import Window
 from campaigns.policy import ALL_KINDS, Policy, parse_cap, parse_hours, parse_kinds
-
-PREFIX = "CAMPAIGNS_"
-
-
-class SettingsError(Exception):
-    """A setting is missing or cannot be used. The message says which one and what to do."""
+from worker.setting_files import PREFIX as PREFIX
+from worker.setting_files import SettingsError as SettingsError
+from worker.setting_files import read_secret, trusted_env_file
 
 
 def _rate_or_none(value: Any) -> Any:
@@ -178,7 +176,7 @@ HostPort = Annotated[str, AfterValidator(_host_port)]
 class Settings(BaseSettings):
     """Every setting, with its default. Seconds are seconds; rates count SMS segments (`30/minute`, or `none`)."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
     gateway_url: str = Field(default="", description="address of the SMS gateway; sending needs it, or `--sandbox`")
     api_key: SecretStr = Field(default=SecretStr(""), description="API key of the gateway's account")
@@ -259,7 +257,7 @@ class Settings(BaseSettings):
     )
     webhook_secret_file: Path | None = Field(default=None, description="a file that holds that key")
     allow_private_webhooks: bool = Field(
-        default=False, description="also call webhooks on private addresses, and with `http`"
+        default=False, description="also call webhooks of campaign files on private addresses, and with `http`"
     )
     notify_email: EmailAddresses = Field(default=(), description="who gets e-mail about how campaigns go")
     smtp_url: SecretAddress = Field(
@@ -317,27 +315,25 @@ class Settings(BaseSettings):
     def key(self) -> SecretStr:
         """The API key, from the setting or the file it names; empty when there is neither."""
         file = self.api_key_file
-        return SecretStr(_read_secret(file, "api_key") if file else self.api_key.get_secret_value().strip())
+        return SecretStr(read_secret(file, "api_key") if file else self.api_key.get_secret_value().strip())
 
     def further_webhook_keys(self) -> list[SecretStr]:
         """What else the gateway's webhook may be signed with while its API key is being replaced."""
         file = self.webhook_keys_file
-        text = _read_secret(file, "webhook_keys", may_be_empty=True) if file else self.webhook_keys.get_secret_value()
+        text = read_secret(file, "webhook_keys", may_be_empty=True) if file else self.webhook_keys.get_secret_value()
         return [SecretStr(key) for key in re.split(r"[,\s]+", text) if key]
 
     def signing_secret(self) -> SecretStr:
         """What our own calls of webhooks are signed with; empty: they are not."""
         file = self.webhook_secret_file
         return SecretStr(
-            _read_secret(file, "webhook_secret") if file else self.webhook_secret.get_secret_value().strip()
+            read_secret(file, "webhook_secret") if file else self.webhook_secret.get_secret_value().strip()
         )
 
     def mail_server(self) -> SecretStr:
         """The mail server's address; empty: no e-mail is sent."""
         return SecretStr(_read_address(self.smtp_url_file, "smtp_url")) if self.smtp_url_file else self.smtp_url
 
-
-MOST_SECRET_BYTES: Final = 65_536
 
 ADDRESSES: Final = ("database_url", "redis_url")
 """Settings that may carry a password, and may therefore be read from a mounted secret: `NAME_file` wins over `NAME`."""
@@ -356,37 +352,23 @@ def load_settings(**overrides: Any) -> Settings:
     )
 
 
-def _read_secret(file: Path, name: str, *, may_be_empty: bool = False) -> str:
-    setting = PREFIX + name.upper()
-    try:
-        with file.open("rb") as stream:
-            content = stream.read(MOST_SECRET_BYTES + 1)
-        text = content.decode("utf-8").strip()
-        # Empty is what a file is while it is written anew, and what it stays on a full disk: anybody knows that key.
-        problem = "it is empty" if not text and not may_be_empty else ""
-        if len(content) > MOST_SECRET_BYTES:
-            problem = f"it has more than {MOST_SECRET_BYTES:,} bytes"
-    except OSError as error:
-        problem = error.strerror or type(error).__name__
-    except UnicodeDecodeError:
-        problem = "not UTF-8"
-    if problem:
-        raise SettingsError(
-            f"{setting}_FILE names {file}, which cannot be read ({problem}); mount the secret there or set {setting}"
-        )
-    return text
-
-
 def _read_address(file: Path, name: str) -> str:
     try:
-        return checked_server(_read_secret(file, name))
+        return checked_server(read_secret(file, name))
     except ValueError as error:
         raise SettingsError(f"{PREFIX}{name.upper()}: the address in {file} {error}") from None
 
 
 def _load(overrides: dict[str, Any]) -> Settings:
+    with trusted_env_file() if "_env_file" not in overrides else nullcontext(overrides["_env_file"]) as env_file:
+        return _parsed({**overrides, "_env_file": env_file})
+
+
+def _parsed(overrides: dict[str, Any]) -> Settings:
     try:
         return Settings(**overrides)
+    except UnicodeDecodeError:
+        raise SettingsError(".env is not UTF-8; save it again in that encoding") from None
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + "_".join(map(str, first["loc"])).upper()

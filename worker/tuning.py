@@ -4,7 +4,6 @@ import dataclasses
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,6 +13,7 @@ from campaigns.definition import Rate
 from campaigns.slowing import Slowdown
 from worker.ceilings import Ceilings, CeilingsInForce
 from worker.logs import get_logger
+from worker.setting_files import ENV_FILE
 from worker.settings import Settings, SettingsError, load_settings
 from worker.store import ceilings as rows
 from worker.store import grants
@@ -81,8 +81,7 @@ class LiveSettings:
     """The limits among the settings; those of `.env` are read again when it changes, the environment still wins."""
 
     def __init__(self, settings: Settings) -> None:
-        env_file = Settings.model_config.get("env_file")
-        self._file = Path(env_file).absolute() if isinstance(env_file, str | Path) else None
+        self._file = ENV_FILE.absolute()
         self._changed_at = self._mtime()
         self._current = Ceilings.from_settings(settings)
         read = _read_again()
@@ -106,7 +105,7 @@ class LiveSettings:
 
     def _mtime(self) -> int:
         try:
-            return self._file.stat().st_mtime_ns if self._file else 0
+            return self._file.stat().st_mtime_ns
         except OSError:
             return 0
 

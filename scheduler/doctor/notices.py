@@ -2,8 +2,10 @@
 
 import shutil
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
-from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
+from scheduler.doctor.findings import Area, Finding, ok, problem, unknown, warning
+from scheduler.doctor.surroundings import is_local
 from scheduler.telling.mail import server_problem
 from scheduler.telling.webhook import address_problem
 from worker.settings import Settings
@@ -24,9 +26,12 @@ def _webhooks(settings: Settings) -> Iterator[Finding]:
         "CAMPAIGNS_REPLY_WEBHOOK": settings.reply_webhook.get_secret_value(),
     }
     for name, address in addresses.items():
-        wrong = address and address_problem(address, allow_private=settings.allow_private_webhooks)
+        wrong = address and address_problem(address, allow_private=True)
         if wrong:
             yield problem(Area.SETTINGS, f"{name} cannot be called: {wrong}", "write https://host/path")
+        elif (parts := urlsplit(address)).scheme.lower() == "http" and not is_local(parts.hostname or ""):
+            says = f"what goes to {name} is not encrypted"
+            yield warning(Area.SETTINGS, says, "use https, or a network that only these machines are on")
         elif address:
             yield ok(Area.SETTINGS, f"{name} is an address that can be called")
     if any(addresses.values()) and not settings.signing_secret().get_secret_value():

@@ -12,7 +12,7 @@ from scheduler.telling.hook import run_command
 from scheduler.telling.mail import send_mail
 from scheduler.telling.outcome import Outcome
 from scheduler.telling.reports import letter, subject
-from scheduler.telling.targets import Channel, Target
+from scheduler.telling.targets import Channel, Target, of_settings
 from scheduler.telling.webhook import Webhooks, place
 from worker.logs import get_logger
 from worker.runtime import Runtime
@@ -118,7 +118,9 @@ def _send(settings: Settings, target: Target, event: str, body: dict[str, Any], 
     channel, address = target
     match channel:
         case Channel.WEBHOOK | Channel.REPLY_WEBHOOK:
-            webhooks = Webhooks(settings.signing_secret(), settings.allow_private_webhooks, settings.ca_file)
+            # An address of the settings is the operator's own, whichever campaign file names it as well.
+            may_be_private = settings.allow_private_webhooks or target in of_settings(settings)
+            webhooks = Webhooks(settings.signing_secret(), may_be_private, settings.ca_file)
             return webhooks.call(address, event, body, timestamp=int(now.timestamp()))
         case Channel.EMAIL:
             text = letter(body, event)

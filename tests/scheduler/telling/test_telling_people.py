@@ -17,6 +17,7 @@ from scheduler.telling.mail import send_mail, server_problem
 from scheduler.telling.outcome import TAKEN, Outcome
 from scheduler.telling.targets import COMMAND, Channel
 from tests.support.mailbox import Mailbox
+from tests.support.receiver import Receiver
 from tests.support.tcp_server import unused_port
 from tests.support.tls import Authority, TlsFront
 from worker.settings import Settings, SettingsError, load_settings
@@ -151,13 +152,29 @@ def test_logs_show_the_domain_of_a_mailbox_alone() -> None:
     assert where(COMMAND) == "command"
 
 
+def test_m11_addresses_of_the_settings_are_the_operators_own_and_those_of_campaign_files_are_not() -> None:
+    with Receiver() as receiver:
+        url = receiver.url
+        settings = Settings(report_webhook=SecretStr(url), reply_webhook=SecretStr(f"{url}/reply"), _env_file=None)
+        told = {
+            (channel, address): send(settings, (channel, address), "e", BODY, NOW).problem
+            for channel in ("webhook", "reply_webhook")
+            for address in (url, f"{url}/reply", f"{url}/admin", url.replace("http:", "https:"))
+        }
+        assert {target for target, problem in told.items() if not problem} == {
+            ("webhook", url),
+            ("reply_webhook", f"{url}/reply"),
+        }
+        assert [call.path for call in receiver.calls] == ["/hook", "/hook/reply"]
+
+
 @pytest.mark.parametrize(
     ("given", "problems"),
     [
         ({}, []),
         ({"report_webhook": "https://example.com/x"}, []),
-        ({"report_webhook": "http://example.com/x"}, ["CAMPAIGNS_REPORT_WEBHOOK"]),
-        ({"report_webhook": "http://127.0.0.1/x", "allow_private_webhooks": True}, []),
+        ({"report_webhook": "http://example.com/x"}, []),  # a warning: it is the operator's own
+        ({"report_webhook": "http://127.0.0.1/x"}, []),
         ({"reply_webhook": "nonsense"}, ["CAMPAIGNS_REPLY_WEBHOOK"]),
         ({"notify_email": "anna@example.com"}, ["CAMPAIGNS_NOTIFY_EMAIL"]),
         ({"smtp_url": "smtps://mail.example.com"}, ["CAMPAIGNS_SMTP_URL"]),

@@ -1,0 +1,69 @@
+"""Whose settings count: those of a `.env` that only this user, or the administrator, can have written."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from worker.setting_files import MOST_BYTES, foreign
+from worker.settings import SettingsError, load_settings
+
+OURS = os.geteuid()
+
+
+@pytest.fixture
+def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in os.environ:
+        if name.startswith("CAMPAIGNS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / ".env"
+    path.write_text('CAMPAIGNS_NOTIFY_COMMAND=sh -c "id > pwned"\n', encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o400])
+def test_what_others_can_read_at_most_counts(env: Path, mode: int) -> None:
+    env.chmod(mode)
+    assert load_settings().notify_command == ("sh", "-c", "id > pwned")
+
+
+@pytest.mark.parametrize("mode", [0o660, 0o606, 0o666, 0o622])
+def test_m9_a_file_that_others_can_write_is_refused(env: Path, mode: int) -> None:
+    env.chmod(mode)
+    with pytest.raises(SettingsError, match=r"^\.env of this folder can be written by others; go to another folder"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("owner", "user", "problem"),
+    [
+        (OURS, OURS, ""),
+        (OURS + 1, OURS, "belongs to somebody else"),
+        (0, OURS + 1, ""),  # the administrator's
+        (OURS + 1, 0, "belongs to somebody else"),
+    ],
+)
+def test_m9_a_file_of_somebody_else_is_refused(env: Path, owner: int, user: int, problem: str) -> None:
+    status = env.stat()
+    values = (*status[:4], owner, *status[5:])
+    assert foreign(os.stat_result(values), user) == problem
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "pipe"])
+def test_where_there_is_no_file_the_environment_alone_counts(env: Path, kind: str) -> None:
+    env.unlink()
+    if kind == "folder":
+        env.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(env)
+    assert load_settings().notify_command == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"), [(b"#" * (MOST_BYTES + 1), "has more than"), (b"CAMPAIGNS_REGION=\xff\n", "is not UTF-8")]
+)
+def test_what_cannot_be_settings_is_refused_in_a_sentence(env: Path, content: bytes, problem: str) -> None:
+    env.write_bytes(content)
+    with pytest.raises(SettingsError, match=problem):
+        load_settings()

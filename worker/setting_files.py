@@ -1,0 +1,77 @@
+"""The files that settings come from: `.env` of the working directory, and mounted secrets."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+PREFIX: Final = "CAMPAIGNS_"
+
+ENV_FILE: Final = Path(".env")
+MINE: Final = "chown $(id -un) .env && chmod 600 .env"
+
+MOST_BYTES: Final = 65_536
+"""More than settings and keys ever have."""
+
+
+class SettingsError(Exception):
+    """A setting is missing or cannot be used. The message says which one and what to do."""
+
+
+def read_secret(file: Path, name: str, *, may_be_empty: bool = False) -> str:
+    """The text of a mounted secret, for the setting `name`. Raises `SettingsError`."""
+    setting = PREFIX + name.upper()
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
+        text = content.decode("utf-8").strip()
+        # Empty is what a file is while it is written anew, and what it stays on a full disk: anybody knows that key.
+        problem = "it is empty" if not text and not may_be_empty else ""
+        if len(content) > MOST_BYTES:
+            problem = f"it has more than {MOST_BYTES:,} bytes"
+    except OSError as error:
+        problem = error.strerror or type(error).__name__
+    except UnicodeDecodeError:
+        problem = "not UTF-8"
+    if problem:
+        raise SettingsError(
+            f"{setting}_FILE names {file}, which cannot be read ({problem}); mount the secret there or set {setting}"
+        )
+    return text
+
+
+@contextmanager
+def trusted_env_file() -> Iterator[str | None]:
+    """`.env` of the working directory, by the descriptor that was looked at; None where there is none.
+
+    Its settings name a command that is run, and the server that gets the API key: that must not depend on whose folder
+    somebody happens to be in. Raises `SettingsError`.
+    """
+    try:
+        descriptor = os.open(ENV_FILE, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield None
+        return
+    except OSError as error:
+        raise SettingsError(f".env cannot be read ({error.strerror}); check its permissions, or remove it") from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            yield None  # a folder of that name, as of a virtual environment
+            return
+        if problem := foreign(status, os.geteuid()):
+            raise SettingsError(f".env of this folder {problem}; go to another folder, or make it yours alone: {MINE}")
+        if status.st_size > MOST_BYTES:
+            raise SettingsError(f".env has more than {MOST_BYTES:,} bytes; these are no settings")
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def foreign(status: os.stat_result, user: int) -> str:
+    """Why a file says what others want and not what this user does, or the administrator; else ''."""
+    if status.st_uid not in {0, user}:
+        return "belongs to somebody else"
+    return "can be written by others" if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else ""
