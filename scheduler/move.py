@@ -21,6 +21,7 @@ from worker.marker import REDIS_KEY, FileMarker, RedisMarker, beside
 from worker.settings import Settings
 from worker.store import accounts, copying, health, moving
 from worker.store.engine import Store, StoreError
+from worker.store.installation import become, installation_name
 from worker.store.leases import LEASE
 from worker.store.migrate import migrate
 from worker.store.moving import Place, shown
@@ -95,6 +96,8 @@ def _copy(source: Store, target: Store, copy: str, clock: Clock, told: Callable[
         _refuse_full(there, here, to)
         copying.clear(there)
         rows = copying.copy_all(here, there, progress)
+        if of := installation_name(here):  # what stands beside the files of the inbox has this name
+            become(there, of, now=clock.now())
         moving.arrive(there, copy=copy, source=name, now=clock.now())
     told(f"copied and compared {sum(rows.values()):,} rows")
     return rows

@@ -24,6 +24,7 @@ class Trouble(StrEnum):
     DATABASE_FULL = "database_full"
     DATABASE_LOCKED = "database_locked"
     DATABASE_DAMAGED = "database_damaged"
+    DATABASE_LOST = "database_lost"
     DATABASE_POOLED = "database_pooled"
     REDIS_AWAY = "redis_away"
     REDIS_LOADING = "redis_loading"
@@ -72,6 +73,11 @@ WORDS: Final[Mapping[Trouble, Words]] = {
         _NOTHING,
         "stop the service, restore the database from a backup and run: campaigns recover",
     ),
+    Trouble.DATABASE_LOST: Words(
+        "the database is not the one that texts were sent from",
+        _NOTHING,
+        "stop the service, put the right one in its place if you have it, and run: campaigns recover",
+    ),
     Trouble.DATABASE_POOLED: Words(
         "a pooler gives the database's connections to others between two transactions",
         "what failed is tried again without prepared statements",
@@ -99,7 +105,7 @@ WORDS: Final[Mapping[Trouble, Words]] = {
     ),
 }
 
-ITSELF: Final = frozenset(Trouble) - {Trouble.DATABASE_DAMAGED, Trouble.REDIS_REFUSES}
+ITSELF: Final = frozenset(Trouble) - {Trouble.DATABASE_DAMAGED, Trouble.DATABASE_LOST, Trouble.REDIS_REFUSES}
 """What needs no restart of ours once it is over."""
 
 _T = Trouble
@@ -164,11 +170,12 @@ REDIS_PREFIXES: Final[Mapping[str, Trouble]] = {
 
 
 class ServerTrouble(Exception):
-    """A server was looked at and is in trouble, though nothing has failed yet."""
+    """A server was looked at and is in trouble, though nothing has failed yet. `detail`: what was seen."""
 
-    def __init__(self, trouble: Trouble) -> None:
-        super().__init__(WORDS[trouble].matter)
+    def __init__(self, trouble: Trouble, detail: str = "") -> None:
+        super().__init__(sentence(trouble, detail))
         self.trouble = trouble
+        self.detail = detail
 
 
 def trouble_of(error: BaseException | None) -> Trouble | None:
@@ -214,7 +221,7 @@ def detail_of(error: BaseException) -> str:
     while error.__cause__ is not None and not isinstance(error, sa.exc.DBAPIError | redis.RedisError):
         error = error.__cause__
     if isinstance(error, ServerTrouble):
-        return ""
+        return error.detail
     if isinstance(error, sa.exc.DBAPIError):
         return str(error.orig).strip().partition("\n")[0] or type(error.orig).__name__
     if isinstance(error, redis.RedisError):

@@ -24,8 +24,9 @@ from worker.marker import Marker
 from worker.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes
 from worker.settings import Settings
 from worker.store import accepted_before, capping, grants, outcomes, queue, sending
-from worker.store.engine import Store, is_away
+from worker.store.engine import DatabaseLost, Store, is_away
 from worker.store.models import THROTTLED
+from worker.store.same_database import Loss
 from worker.throttle import Limit, Throttle, ThrottleUnavailable
 from worker.troubles import Troubles
 
@@ -125,7 +126,7 @@ class Dispatcher:
         while True:
             try:
                 return self._dispatch(batch_id)
-            except DBAPIError as error:
+            except (DBAPIError, DatabaseLost) as error:
                 # Where an intent may have been stored, the next turn finds its batch under way and does nothing.
                 if not is_away(error) or self._clock.elapsed_seconds() >= until:
                     raise
@@ -276,6 +277,7 @@ class Dispatcher:
     def _promise(
         self, work: sending.Work, slot: Slot, cap: Cap | None, earlier: sending.Earlier
     ) -> sending.Intent | sending.NoIntent:
+        promised = self._marker.promised()
         try:
             with self._store.write("intent") as session:
                 intent = sending.record_intent(
@@ -293,6 +295,8 @@ class Dispatcher:
                     outcomes.conclude_batch(session, work.batch_id, retry_at=self._clock.now())
                 elif intent in {sending.NoIntent.NOT_DUE, sending.NoIntent.ALL_IN_DOUBT, sending.NoIntent.OVER_CAP}:
                     session.rollback()
+                elif isinstance(intent, sending.Intent) and intent.attempt_id <= promised:
+                    raise self._store.lose(Loss.OLDER)  # ids only grow: it was restored under us
                 return intent
         except (IntegrityError, OperationalError) as error:
             # Another worker put one of the numbers in doubt just now; or two did crosswise, and PostgreSQL ended one.
@@ -307,7 +311,7 @@ class Dispatcher:
             try:
                 with self._store.look() as session:
                     may_send = sending.may_still_send(session, intent)
-            except DBAPIError:
+            except (DBAPIError, DatabaseLost):
                 raise Aborted("the database did not answer before the request was written") from None
             if not may_send:
                 raise Aborted("the campaign or the account was stopped before the request was written")

@@ -31,10 +31,32 @@ class Marker(Protocol):
         """Set the mark back, after a recovery."""
         ...
 
+    def installation(self) -> str:
+        """The name of the database that the mark is of; empty where it does not say."""
+        ...
+
+    def adopt(self, installation: str) -> None:
+        """From now on the mark is of the database with this name; written with the next move."""
+        ...
+
+    def promised(self) -> int:
+        """The highest attempt id that this process moved it to; 0: it has not."""
+        ...
+
+    def keep(self, more: int = 0) -> None:
+        """Write the mark once more, `more` attempts further: the database was lost, and perhaps the mark with it."""
+        ...
+
 
 def beside(database: Path) -> Path:
     """Where the mark of an SQLite database is kept."""
     return database.with_name(f"{database.name}.marker")
+
+
+def is_ahead(marker: Marker, *, installation: str, last_attempt_id: int) -> bool:
+    """Whether more was sent than a database with this name and this last attempt knows."""
+    mark, of = marker.read(), marker.installation()
+    return mark > last_attempt_id or bool(mark and of and of != installation)
 
 
 class FileMarker:
@@ -43,18 +65,38 @@ class FileMarker:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._installation = ""
+        self._promised = 0
         self._known = self.read()
 
     def read(self) -> int:
+        return self._stored()[0]
+
+    def installation(self) -> str:
+        return self._stored()[1]
+
+    def adopt(self, installation: str) -> None:
+        self._installation = installation
+
+    def keep(self, more: int = 0) -> None:
+        with self._lock:
+            self._write(max(self._known, self.read()) + more)
+
+    def _stored(self) -> tuple[int, str]:
         try:
-            return int(self._path.read_text(encoding="ascii").strip() or 0)
+            number, _, name = self._path.read_text(encoding="ascii").strip().partition(" ")
+            return int(number or 0), name.strip()
         except (OSError, ValueError):
-            return 0
+            return 0, ""
 
     def advance(self, attempt_id: int) -> None:
         with self._lock:
+            self._promised = max(self._promised, attempt_id)
             if attempt_id > self._known:
                 self._write(attempt_id)
+
+    def promised(self) -> int:
+        return self._promised
 
     def reset(self, attempt_id: int) -> None:
         with self._lock:
@@ -64,7 +106,8 @@ class FileMarker:
         try:
             handle = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
             try:
-                os.pwrite(handle, f"{attempt_id:<20}\n".encode(), 0)  # one write of fixed length is never seen torn
+                # One write of fixed length is never seen torn.
+                os.pwrite(handle, f"{attempt_id:<20} {self._installation:<16}\n".encode(), 0)
             finally:
                 os.close(handle)
         except OSError as error:
@@ -75,7 +118,7 @@ class FileMarker:
 
 _ADVANCE = """
 local known = tonumber(redis.call('GET', KEYS[1]) or '0')
-if tonumber(ARGV[1]) > known then redis.call('SET', KEYS[1], ARGV[1]) end
+if tonumber(ARGV[1]) > known then redis.call('MSET', KEYS[1], ARGV[1], KEYS[2], ARGV[2]) end
 """
 
 
@@ -84,7 +127,9 @@ class RedisMarker:
 
     def __init__(self, client: redis.Redis, key: str) -> None:
         self._client = client
-        self._key = key
+        self._key, self._name_key = key, f"{key}:installation"
+        self._installation = ""
+        self._promised = 0
         self._advance = client.register_script(_ADVANCE)
 
     def read(self) -> int:
@@ -93,14 +138,34 @@ class RedisMarker:
         except (redis.RedisError, ValueError):
             return 0
 
-    def advance(self, attempt_id: int) -> None:
+    def installation(self) -> str:
         try:
-            self._advance(keys=[self._key], args=[attempt_id])
+            name = self._client.get(self._name_key) or b""
+            return name if isinstance(name, str) else name.decode(errors="replace")
+        except redis.RedisError:
+            return ""
+
+    def adopt(self, installation: str) -> None:
+        self._installation = installation
+
+    def keep(self, more: int = 0) -> None:
+        self._move_up(max(self._promised, self.read()) + more)
+
+    def promised(self) -> int:
+        return self._promised
+
+    def advance(self, attempt_id: int) -> None:
+        self._promised = max(self._promised, attempt_id)
+        self._move_up(attempt_id)
+
+    def _move_up(self, attempt_id: int) -> None:
+        try:
+            self._advance(keys=[self._key, self._name_key], args=[attempt_id, self._installation])
         except redis.RedisError as error:
             get_logger().warning("marker.write_failed", problem=type(error).__name__)
 
     def reset(self, attempt_id: int) -> None:
-        self._client.set(self._key, attempt_id)
+        self._client.mset({self._key: attempt_id, self._name_key: self._installation})
 
 
 class NoMarker:
@@ -114,3 +179,15 @@ class NoMarker:
 
     def reset(self, attempt_id: int) -> None:
         """Nothing to set."""
+
+    def installation(self) -> str:
+        return ""
+
+    def adopt(self, installation: str) -> None:
+        """Nothing to mark."""
+
+    def promised(self) -> int:
+        return 0
+
+    def keep(self, more: int = 0) -> None:
+        """Nothing to keep."""

@@ -17,7 +17,7 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.settings import Settings
 from worker.store import accounts, outcomes, sending
-from worker.store.engine import Store, is_away
+from worker.store.engine import DatabaseLost, Store, is_away
 from worker.store.events import record_event
 from worker.troubles import Troubles
 
@@ -78,7 +78,7 @@ class Outcomes:
         while True:
             try:
                 recorded = record()
-            except sa.exc.DBAPIError as error:
+            except (sa.exc.DBAPIError, DatabaseLost) as error:
                 if not is_away(error) or self._clock.elapsed_seconds() >= until:
                     raise
                 self._troubles.failed("outcome", error)

@@ -18,12 +18,14 @@ from worker.gateway import GatewayClient, SendOutcome
 from worker.jobs import JobQueue, in_process_queue, redis_queue
 from worker.ledger import StoreLedger
 from worker.limits import Limits
-from worker.marker import REDIS_KEY, FileMarker, Marker, NoMarker, RedisMarker, beside
+from worker.marker import REDIS_KEY, FileMarker, Marker, NoMarker, RedisMarker, beside, is_ahead
 from worker.settings import Settings, SettingsError
 from worker.store import accounts
 from worker.store.engine import Store
+from worker.store.installation import ensure_installation
 from worker.store.migrate import migrate
 from worker.store.moving import require_here
+from worker.store.same_database import MIXED, Belonging
 from worker.throttle import InMemoryThrottle, Ledger, RedisThrottle, Throttle, connect_for_throttle
 from worker.troubles import Troubles
 from worker.tuning import live_ceilings
@@ -121,11 +123,14 @@ def build_runtime(
     require_durable(store)
     require_here(store)
     on_redis = bool(settings.redis_url) and sandbox is None
-    marker = _marker(settings, store, on_redis=on_redis)
+    marker = marker_of(settings, store, on_redis=on_redis)
     with store.write("account") as session:
         account_id = accounts.ensure_account(session, account_key)
-        if marker.read() > accounts.last_attempt_id(session):
+        name = ensure_installation(session, now=clock.now())
+        is_behind = is_ahead(marker, installation=name, last_attempt_id=accounts.last_attempt_id(session))
+        if is_behind:
             accounts.quarantine(session, account_id, now=clock.now())
+    watch_database(store, marker, name, is_behind=is_behind)
     ledger = StoreLedger(store, account_id)
     troubles = Troubles(clock)
     ceilings = live_ceilings(store, account_id, settings, clock, troubles)
@@ -162,13 +167,27 @@ def build_runtime(
     )
 
 
+def watch_database(store: Store, marker: Marker, name: str, *, is_behind: bool) -> None:
+    """Let the store notice when it is another one, and the mark outlive it: the next process is quarantined by that.
+
+    `is_behind`: the mark is ahead of the database from the start, which is told by the quarantine.
+    """
+    marker.adopt(name)
+
+    def promised() -> int:
+        return marker.promised() if is_behind else max(marker.promised(), marker.read())
+
+    store.belongs(Belonging(name, promised), lambda loss: marker.keep(loss in MIXED))
+
+
 def _throttle(settings: Settings, clock: Clock, ledger: Ledger, *, on_redis: bool) -> Throttle:
     if not on_redis:
         return InMemoryThrottle(clock, ledger)
     return RedisThrottle(connect_for_throttle(settings.redis_url), ledger)
 
 
-def _marker(settings: Settings, store: Store, *, on_redis: bool) -> Marker:
+def marker_of(settings: Settings, store: Store, *, on_redis: bool) -> Marker:
+    """The mark that says how far the database of the settings was."""
     if on_redis:
         return RedisMarker(connect_for_throttle(settings.redis_url), REDIS_KEY)
     path = store.sqlite_path

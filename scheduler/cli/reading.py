@@ -19,15 +19,19 @@ NOTHING_YET = "there are no campaigns yet; drop a file into the inbox, or run on
 
 @contextmanager
 def existing_store(settings: "Settings") -> Iterator["Store | None"]:
-    """The database, or None where nothing was ever stored in it. Raises `StoreError`."""
+    """The database, or None where nothing was ever stored in it. Raises `StoreError`, also where it is gone."""
     import sqlalchemy as sa
 
-    from worker.store.engine import Store
+    from worker.marker import FileMarker, beside
+    from worker.store.engine import DatabaseLost, Store
+    from worker.store.same_database import Loss
 
     store = Store(settings.database_url)
     try:
         path = store.sqlite_path
         if path is not None and not path.exists():
+            if FileMarker(beside(path)).read():
+                raise DatabaseLost(store.url, Loss.GONE)
             yield None
             return
         with store.read() as session:

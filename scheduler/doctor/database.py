@@ -8,8 +8,11 @@ from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from scheduler.processes.leader import lock_holder
 from worker.definitions import Definitions
 from worker.durability import require_durable
+from worker.marker import Marker, is_ahead
 from worker.store import health
+from worker.store.accounts import last_attempt_id
 from worker.store.engine import Store, StoreError
+from worker.store.installation import installation_name
 from worker.store.queue import drainable_runs
 
 WAITS_TOO_LONG: Final = timedelta(seconds=120)
@@ -64,6 +67,22 @@ def check_schema(store: Store) -> Iterator[Finding]:
         )
 
 
+def check_mark(store: Store, marker: Marker) -> Iterator[Finding]:
+    """Whether the database is the one that texts were sent from, and knows all of them."""
+    with store.read() as session:
+        name, last = installation_name(session), last_attempt_id(session)
+    if is_ahead(marker, installation=name, last_attempt_id=last):
+        yield problem(
+            Area.DATABASE,
+            "more was sent than this database knows: it was lost, replaced, or restored from a backup",
+            "stop the service, put the right database in its place if you have it, and run: campaigns recover",
+        )
+    elif not marker.read():
+        yield ok(Area.DATABASE, "no mark beside the database says how far it is: a loss would show in the inbox alone")
+    else:
+        yield ok(Area.DATABASE, "the database knows all that was sent from it, as the mark beside it says")
+
+
 def check_leader(store: Store) -> Iterator[Finding]:
     """Who runs the clock."""
     holder = lock_holder(store)
@@ -107,6 +126,15 @@ def nothing_yet() -> Finding:
     """There is no database to look at."""
     return unknown(
         Area.DATABASE, "there is no database yet", "it is made by the first campaign, or by: campaigns migrate"
+    )
+
+
+def gone() -> Finding:
+    """There is no database to look at, and there was one."""
+    return problem(
+        Area.DATABASE,
+        "the database is not there any more, and texts were sent from it",
+        "stop the service, put the database in its place if you have it, and run: campaigns recover",
     )
 
 

@@ -11,7 +11,8 @@ from campaigns.clock import Clock
 from scheduler.doctor import clocks, database, gateway, notices, protocol, redis_server, replies, surroundings
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from worker.gateway import GatewayClient
-from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint, gateway_key
+from worker.marker import FileMarker, beside
+from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint, gateway_key, marker_of
 from worker.settings import Settings, SettingsError
 from worker.store import health
 from worker.store.engine import Store, StoreError
@@ -38,6 +39,9 @@ def _all_but_surroundings(settings: Settings, sandbox: tuple[str, SecretStr] | N
     with closing(store):
         usable, findings = _database(store)
         yield from findings
+        if usable:
+            on_redis = bool(settings.redis_url) and sandbox is None
+            yield from database.check_mark(store, marker_of(settings, store, on_redis=on_redis))
         known = store if usable else None
         yield from _services(settings, known, key, clock, on_redis=sandbox is None)
         if client is None:
@@ -70,7 +74,8 @@ def _database(store: Store) -> tuple[bool, list[Finding]]:
     """Whether it can be read with this version, and what was found. An SQLite file that is not there stays so."""
     path = store.sqlite_path
     if path is not None and not path.exists():
-        return False, [database.nothing_yet()]
+        is_lost = FileMarker(beside(path)).read() > 0
+        return False, [database.gone() if is_lost else database.nothing_yet()]
     found: list[Finding] = []
     try:
         found += database.check_durability(store)

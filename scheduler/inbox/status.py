@@ -9,7 +9,7 @@ from typing import Final
 
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.inbox.sidecars import write_report, write_status
-from scheduler.inbox.wording import RunStatus, stamped, status_text
+from scheduler.inbox.wording import IN_TROUBLE, RunStatus, stamped, status_text
 from scheduler.intake.approving import awaited
 from scheduler.intake.planning import list_of
 from scheduler.report.devices import stuck_lines
@@ -61,6 +61,8 @@ class StatusBoard:
     def __init__(self) -> None:
         self._due_at: dict[str, datetime] = {}
         self._unwritable: set[Path] = set()
+        self._open: dict[Path, str] = {}  # the campaigns that are not over, and what their status says
+        self._troubled: dict[Path, str] = {}  # where the status says instead what the matter is
 
     def touch(self, key: str) -> None:
         """Look at this file at the next refresh, however short ago it was looked at."""
@@ -103,14 +105,25 @@ class StatusBoard:
                 get_logger().exception("inbox.status_failed", file=path.name)
         return written
 
-    def write_last(self, runtime: Runtime, path: Path, text: str, now: datetime) -> None:
-        """The last words on a file that is forgotten."""
-        if not path.parent.is_dir():
-            return
+    def tell_trouble(self, runtime: Runtime, trouble: str, now: datetime) -> None:
+        """Say beside every campaign that is not over why nothing of it goes on, once."""
+        for path, text in self._open.items():
+            if self._troubled.get(path) == trouble or not path.parent.is_dir():
+                continue
+            self._troubled[path] = trouble
+            self._write_alone(path, f"{IN_TROUBLE} {trouble}\n\nBefore that:\n\n{text}", runtime, now)
+
+    def _write_alone(self, path: Path, text: str, runtime: Runtime, now: datetime) -> None:
         try:
-            write_status(path, stamped(text + "\n", runtime.settings.zone, now))
+            write_status(path, stamped(text, runtime.settings.zone, now))
         except OSError as error:
             self._warn(path.parent, error)
+
+    def write_last(self, runtime: Runtime, path: Path, text: str, now: datetime) -> None:
+        """The last words on a file that is forgotten."""
+        self._open.pop(path, None)
+        if path.parent.is_dir():
+            self._write_alone(path, text + "\n", runtime, now)
 
     def _refresh(
         self, runtime: Runtime, path: Path, entry: InboxEntry, run: RunView | None, account: _Account, now: datetime
@@ -127,7 +140,11 @@ class StatusBoard:
             if run.state is not RunState.FAILED or not entry.problem:
                 status = self._status(runtime, entry.path, run, account, now)
         text = status_text(entry.problem, status, now)
-        if text == entry.status_text and is_final == entry.reported:
+        if is_final:
+            self._open.pop(path, None)
+        else:
+            self._open[path] = text
+        if text == entry.status_text and is_final == entry.reported and path not in self._troubled:
             return 0
         if is_final and run is not None and run.state in OVER:
             write_report(path, runtime.store, run.id)
@@ -135,6 +152,7 @@ class StatusBoard:
         with runtime.store.write("inbox_status") as session:
             inbox.note_status(session, entry.path, status_text=text, reported=is_final)
         self._unwritable.discard(path.parent)
+        self._troubled.pop(path, None)
         return 1
 
     def _status(self, runtime: Runtime, key: str, run: RunView, account: _Account, now: datetime) -> RunStatus:

@@ -20,6 +20,8 @@ from worker.store.variants import GroupOutcome
 
 R = RunState
 
+IN_TROUBLE: Final = "Nothing is sent at the moment:"
+
 FORECAST: Final = ("first_send_at", "last_send_at")
 
 
@@ -70,7 +72,7 @@ def _headline(status: RunStatus, now: datetime) -> str:
     if run.rehearsal:
         lines.append("This is a rehearsal in the sandbox: no text reaches a phone.")
     if status.account_paused and run.state in {R.SCHEDULED, R.RUNNING}:
-        lines.append(f"Nothing is sent at the moment: {status.account_paused}")
+        lines.append(f"{IN_TROUBLE} {status.account_paused}")
     if status.awaits:
         lines.append(f"Nothing is sent before somebody approves it: {command(run.campaign, status.awaits)}")
     zone = status.schedule.zone

@@ -21,7 +21,7 @@ from scheduler.inbox.notices import internal_error_notice, moved_notice, removed
 from scheduler.inbox.status import StatusBoard
 from scheduler.inbox.verdicts import find_run, judge, reminds
 from scheduler.intake.repeating import repeat, stop
-from worker.conditions import trouble_of
+from worker.conditions import detail_of, sentence, trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import inbox as store
@@ -72,7 +72,13 @@ class _Keeper:
         began = runtime.clock.elapsed_seconds()
         if began < self._next_seconds:
             return {"taken": 0, "removed": 0, "written": 0}
-        done = self._look(runtime, now)
+        try:
+            done = self._look(runtime, now)
+        except Exception as error:
+            if trouble := trouble_of(error):
+                # The database has no word on what stands beside the files now, and people look there first.
+                self._board.tell_trouble(runtime, sentence(trouble, detail_of(error)), now)
+            raise
         if not any(done.values()):  # a look that found work is followed by the next one at once
             ended = runtime.clock.elapsed_seconds()
             self._next_seconds = ended + min(LONGEST_PAUSE_SECONDS, LOOK_SHARE * (ended - began))

@@ -10,7 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from worker.gateway import Message
-from worker.store.engine import is_away
+from worker.store.engine import DatabaseLost, is_away
 
 Take = Callable[[Sequence[Message]], object]
 
@@ -64,4 +64,4 @@ class Taker:
 
 
 def _is_away(error: Exception) -> bool:
-    return isinstance(error, sa.exc.DBAPIError) and is_away(error)
+    return isinstance(error, sa.exc.DBAPIError | DatabaseLost) and is_away(error)

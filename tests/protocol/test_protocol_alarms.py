@@ -13,7 +13,7 @@ from scheduler.ticks.watch import watch
 from tests.protocol.bench import SETTLE, SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Answers, Reads, Send, Stores
 from worker.durability import require_durable
-from worker.marker import FileMarker
+from worker.marker import FileMarker, is_ahead
 from worker.settings import SettingsError, load_settings
 from worker.store import accounts
 from worker.store.engine import Store, StoreError
@@ -266,6 +266,23 @@ def test_the_mark_beside_a_database_only_moves_up(tmp_path: Path) -> None:
     assert FileMarker(tmp_path / "mark").read() == 2
 
 
+@pytest.mark.parametrize(
+    ("mark", "of", "expected"),
+    [
+        (0, "", False), (0, "another", False), (3, "this", False), (3, "", False), (4, "this", True),
+        (3, "another", True),
+    ],
+)  # fmt: skip
+def test_a_mark_tells_a_database_that_forgot_or_is_another_one(
+    tmp_path: Path, mark: int, of: str, expected: bool
+) -> None:
+    marker = FileMarker(tmp_path / "mark")
+    marker.adopt(of)
+    marker.reset(mark)
+
+    assert is_ahead(FileMarker(tmp_path / "mark"), installation="this", last_attempt_id=3) is expected
+
+
 def test_a_mark_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     marker = FileMarker(tmp_path / "folder" / "mark")
 
@@ -276,6 +293,7 @@ def test_a_mark_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
 
 
 def test_a_database_that_may_lose_commits_is_refused(postgres_url: str, tmp_path: Path) -> None:
+    (tmp_path / "campaigns.db").touch()
     safe = Store(f"sqlite:///{tmp_path}/campaigns.db")
     require_durable(safe)
     safe.close()

@@ -9,7 +9,7 @@ from sqlmodel import Session, SQLModel
 
 from worker.store.bulk import insert_rows
 from worker.store.engine import Store, StoreError
-from worker.store.models import Lease
+from worker.store.models import Installation, Lease
 from worker.store.tables import recipients
 
 CHUNK: Final = 5_000
@@ -20,8 +20,10 @@ Books = Mapping[tuple[int, str], tuple[int, int, int]]
 
 
 def _tables() -> list[sa.Table]:
-    """What is copied, what others refer to first. Who leads a database is true of that database alone."""
-    return [table for table in SQLModel.metadata.sorted_tables if table.name != Lease.__tablename__]
+    """What is copied, what others refer to first. Who leads a database is true of that database alone, and so is its
+    name until it takes the place of another one."""
+    own = {Lease.__tablename__, Installation.__tablename__}
+    return [table for table in SQLModel.metadata.sorted_tables if table.name not in own]
 
 
 def is_same(one: Store, other: Store) -> bool:

@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlmodel import Session
 
-from worker.conditions import trouble_of
+from worker.conditions import ServerTrouble, Trouble, trouble_of
 from worker.crashpoints import reached
+from worker.store.same_database import Belonging, Loss, SameDatabase
 
 SQLITE_BUSY_SECONDS = 30
 
@@ -29,8 +30,19 @@ class StoreError(Exception):
     """The database cannot be used. The message says what is wrong with it and what to do."""
 
 
-def is_away(error: sa.exc.DBAPIError) -> bool:
+class DatabaseLost(ServerTrouble, StoreError):
+    """The database is not the one that this process has worked on: what it wrote there would be lost, or forgotten."""
+
+    def __init__(self, url: sa.URL, loss: Loss) -> None:
+        name = url.database if url.get_backend_name() == "sqlite" else "the database in CAMPAIGNS_DATABASE_URL"
+        trouble = Trouble.DATABASE_DAMAGED if loss is Loss.DAMAGED else Trouble.DATABASE_LOST
+        super().__init__(trouble, f"{name} {loss.value}")
+
+
+def is_away(error: sa.exc.DBAPIError | DatabaseLost) -> bool:
     """Whether the database itself did not do it, and may in a moment: it restarts, is locked, or takes no changes."""
+    if isinstance(error, DatabaseLost):
+        return True  # a file that was moved away comes back
     return isinstance(error, sa.exc.OperationalError) or error.connection_invalidated or trouble_of(error) is not None
 
 
@@ -53,14 +65,15 @@ class Store:
         # SQLite takes one writer at a time and lets the others sleep and look again: threads of one process queue up
         # here instead, which sent a quarter more in a measurement with four of them.
         self._turn: AbstractContextManager[object] = threading.Lock() if self.is_sqlite else nullcontext()
+        self._same = SameDatabase(_sqlite_file(self.url) if self.is_sqlite else None)
         if self.is_sqlite:
             self._writer, self._reader = (
-                _sqlite_engine(self.url, immediate=True),
-                _sqlite_engine(self.url, immediate=False),
+                _sqlite_engine(self.url, self._same, immediate=True),
+                _sqlite_engine(self.url, self._same, immediate=False),
             )
             self._looker = self._reader
         else:
-            self._writer = self._reader = _postgresql_engine(self.url)
+            self._writer = self._reader = _postgresql_engine(self.url, self._same)
             self._looker = self._reader.execution_options(isolation_level="AUTOCOMMIT")
         self._fence: Callable[[Session], None] | None = None
 
@@ -80,8 +93,9 @@ class Store:
         """One transaction, durable when the block ends without an error, undone otherwise.
 
         `name` names its two crash points, before and after the commit; each transaction of the product has its own.
+        Raises `DatabaseLost`, as the others do, where the database is not the one that was opened.
         """
-        with self._turn, Session(self._writer) as session:
+        with self._watched(), self._turn, Session(self._writer) as session:
             with session.begin():
                 if self._fence is not None:
                     self._fence(session)
@@ -93,7 +107,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A consistent look at the database; never blocks a writer."""
-        with Session(self._reader, expire_on_commit=False) as session:
+        with self._watched(), Session(self._reader, expire_on_commit=False) as session:
             yield session
             if not self.is_sqlite:
                 # psycopg forgets its prepared statements at each ROLLBACK: all were parsed and planned every time,
@@ -106,8 +120,30 @@ class Store:
 
         What is read in parts (`yield_per`) needs the transaction of `read`.
         """
-        with Session(self._looker) as session:
+        with self._watched(), Session(self._looker) as session:
             yield session
+
+    def belongs(self, belonging: Belonging, on_loss: Callable[[Loss], None]) -> None:
+        """From now on every new connection has to lead to this database; `on_loss` hears once that it does not."""
+        self._same.belonging, self._same.on_loss = belonging, on_loss
+
+    def lose(self, loss: Loss) -> DatabaseLost:
+        """This database is not the one that it was: nothing is read from it or written to it any more."""
+        self._same.lose(loss)
+        return DatabaseLost(self.url, loss)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        if (loss := self._same.loss()) is not None:
+            raise DatabaseLost(self.url, loss)
+        try:
+            yield
+        except sa.exc.DatabaseError as error:
+            code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the upper bits say which kind of it
+            if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+                self._same.lose(Loss.DAMAGED)
+                self._same.loss()
+            raise
 
     def renew_statistics(self) -> None:
         """Let PostgreSQL count anew, after a large plan.
@@ -127,6 +163,13 @@ class Store:
         """Give every connection back."""
         self._writer.dispose()
         self._reader.dispose()
+        self._same.closed()
+
+
+def _sqlite_file(url: sa.URL) -> Path:
+    if not url.database or url.database == ":memory:":
+        raise StoreError("campaigns need a database file: use sqlite:///campaigns.db, not an in-memory database")
+    return Path(url.database)
 
 
 WRITER_CACHE_KIB: Final = 16_384
@@ -136,12 +179,18 @@ READER_CACHE_KIB: Final = 2_048
 """Of each of some 16 connections that read: with 64 MiB they held most of the memory of a large run."""
 
 
-def _sqlite_engine(url: sa.URL, *, immediate: bool) -> sa.Engine:
-    if not url.database or url.database == ":memory:":
-        raise StoreError("campaigns need a database file: use sqlite:///campaigns.db, not an in-memory database")
+def _sqlite_engine(url: sa.URL, same: SameDatabase, *, immediate: bool) -> sa.Engine:
+    # `rw`: a connection to a file that is gone must not make a new one, into which everything would be planned anew.
+    address = f"{_sqlite_file(url).absolute().as_uri()}?mode=rw"
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(address, SQLITE_BUSY_SECONDS, uri=True, check_same_thread=False)
+        same.opened()
+        return connection
+
     engine = sa.create_engine(
         url,
-        connect_args={"timeout": SQLITE_BUSY_SECONDS},
+        creator=connect,
         pool_size=16,
         max_overflow=48,
         pool_use_lifo=True,  # the fewest connections: each has a cache of its own
@@ -160,6 +209,7 @@ def _sqlite_engine(url: sa.URL, *, immediate: bool) -> sa.Engine:
             "temp_store = MEMORY",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        _require_same(connection, url, same)
 
     def on_begin(connection: sa.Connection) -> None:
         # A deferred transaction that reads first and writes later lost 7,433 of 10,059 updates in a measurement.
@@ -187,7 +237,38 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
         time.sleep(0.02)
 
 
-def _postgresql_engine(url: sa.URL) -> sa.Engine:
+def _require_same(connection: Any, url: sa.URL, same: SameDatabase) -> None:
+    """Raises `DatabaseLost` where a new connection leads to another database, or to one that has forgotten."""
+    belonging = same.belonging
+    if belonging is None:
+        return
+    loss = same.loss()
+    promised = belonging.promised()  # first: what is promised later may be in the database or not
+    if loss is None:
+        cursor = connection.cursor()
+        try:
+            cursor.execute("SELECT (SELECT name FROM installation), (SELECT coalesce(max(id), 0) FROM attempt)")
+            name, last = cursor.fetchone()
+        except Exception as error:
+            # Where the tables are not there this is SQLite's word for it, or PostgreSQL's code.
+            is_empty = "no such table" in str(error) or getattr(error, "sqlstate", "") == UNDEFINED_TABLE
+            if not is_empty:
+                raise
+            name, last = "", 0
+        finally:
+            cursor.close()
+            connection.rollback()
+        if name != belonging.installation:
+            loss = Loss.ANOTHER
+        elif last < promised:
+            loss = Loss.OLDER
+    if loss is not None:
+        same.lose(loss)
+        same.loss()
+        raise DatabaseLost(url, loss)
+
+
+def _postgresql_engine(url: sa.URL, same: SameDatabase) -> sa.Engine:
     if url.get_backend_name() != "postgresql":
         raise StoreError(
             f"CAMPAIGNS_DATABASE_URL names {url.get_backend_name()}; only SQLite and PostgreSQL are supported"
@@ -204,6 +285,7 @@ def _postgresql_engine(url: sa.URL) -> sa.Engine:
     )
     _ping_when_idle(engine)
     _share_with_pooler(engine)
+    sa.event.listen(engine, "connect", lambda connection, _record: _require_same(connection, url, same))
     return engine
 
 
@@ -234,6 +316,9 @@ def _share_with_pooler(engine: sa.Engine) -> None:
     sa.event.listen(engine, "connect", on_connect)
     sa.event.listen(engine, "handle_error", on_error)
 
+
+UNDEFINED_TABLE: Final = "42P01"
+"""PostgreSQL's code for a table that is not there."""
 
 PING_AFTER_SECONDS: Final = 1.0
 """A connection that was used a moment ago is not asked whether it still works: that was one round trip in seven."""

@@ -16,6 +16,7 @@ from scheduler.doctor.findings import Area, Finding, Standing, exit_code, ok, pr
 from scheduler.processes.leader import leader_lock
 from tests.scheduler.operator.held_world import HeldWorld
 from tests.support.clocks import FakeClock
+from worker.marker import FileMarker
 from worker.runtime import account_fingerprint
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.process import PrivateSandbox
@@ -153,6 +154,7 @@ def test_the_exit_code_names_what_to_look_at_first(areas: tuple[Area, ...], code
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """An empty database without a schema."""
+    (tmp_path / "c.db").touch()  # no connection makes one
     sqlite = f"sqlite:///{tmp_path / 'c.db'}"
     store = Store(sqlite if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
     yield store
@@ -187,6 +189,20 @@ def test_durability_is_read_from_the_connection_that_writes(store: Store) -> Non
     else:  # the server of the tests runs without fsync
         assert finding.standing is Standing.PROBLEM
         assert "fsync = off" in finding.says
+
+
+@pytest.mark.parametrize(("mark", "standing"), [(0, Standing.OK), (1, Standing.PROBLEM)])
+def test_a_database_that_knows_less_than_its_mark_is_told(
+    store: Store, tmp_path: Path, mark: int, standing: Standing
+) -> None:
+    migrate(store)
+    marker = FileMarker(tmp_path / "mark")
+    marker.reset(mark)
+
+    finding = only(database.check_mark(store, marker))
+
+    assert finding.standing is standing
+    assert ("campaigns recover" in finding.advice) == (mark > 0)
 
 
 def test_who_runs_the_clock_is_told_without_taking_the_lock(store: Store) -> None:

@@ -1,14 +1,19 @@
 """A database that is lost, or replaced, while texts are sent or in between: nobody gets a text twice."""
 
 import json
+import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.prove.product import summary_of, write_campaign
 from tests.prove.stage import Stage, kill, wait_until
+from worker.store.engine import Store
+from worker.store.migrate import migrate
 
 PEOPLE = 120
 SENT = 40
@@ -67,6 +72,88 @@ def test_what_a_lost_database_sent_is_not_sent_again_once_it_was_recovered(
     assert set(texts(stage).values()) == {1}
     summary = summary_of(stage.product.run("status", "spring", "--json").stdout) or {}
     assert summary["recipients"] == {"delivered": PEOPLE, "invalid": 1, "duplicate": 1, "audience": PEOPLE + 2}
+
+
+def deleted(stage: Stage) -> None:
+    stage.database.unlink()
+
+
+def replaced_by_an_empty_one(stage: Stage) -> None:
+    fresh = stage.folder / "fresh.db"
+    migrate_there(fresh)
+    fresh.replace(stage.database)
+
+
+def written_over_by_a_backup(stage: Stage) -> None:
+    """`cp`, which keeps the file and changes what is in it."""
+    backup = stage.folder / "backup.db"
+    with closing(sqlite3.connect(stage.database)) as connection:
+        connection.execute(f"VACUUM INTO '{backup}'")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    stage.database.write_bytes(backup.read_bytes())
+
+
+def log_deleted(stage: Stage) -> None:
+    stage.database.with_name(f"{stage.database.name}-wal").unlink()
+
+
+def migrate_there(path: Path) -> None:
+    with closing(Store(f"sqlite:///{path}")) as store:
+        migrate(store)
+
+
+@pytest.mark.parametrize("lose", [deleted, replaced_by_an_empty_one, written_over_by_a_backup, log_deleted])
+def test_a_service_whose_database_is_not_the_one_it_opened_sends_nothing_more(
+    stage: Stage, lose: Callable[[Stage], None]
+) -> None:
+    # given a service that is sending
+    service = stage.start("up")
+    assert wait_until(lambda: stage.stored() >= SENT, SECONDS)
+
+    # when its database is lost
+    lose(stage)
+    assert wait_until(lambda: "trouble.began" in stage.errors_of_last(), SECONDS)
+    time.sleep(0.5)
+    before = stage.stored()
+    write_campaign(stage.inbox, "another", recipients=5, first=PEOPLE)
+    time.sleep(3)
+
+    # then it sends nothing and plans nothing, and says so once
+    assert stage.stored() == before
+    assert not (stage.inbox / "another.status.txt").exists()
+    told = stage.errors_of_last()
+    assert told.count("trouble.began") == 1, told
+    assert "campaigns recover" in told
+    assert "Traceback" not in told
+    assert "Nothing is sent at the moment: the database is" in status(stage)
+
+    # and a service that is started again waits for a person
+    kill(service)
+    (stage.inbox / "another.yaml").unlink()
+    if lose is written_over_by_a_backup:
+        everything_lost(stage)  # it is damaged, and there is no good backup
+    stage.start("up")
+    assert wait_until(lambda: "the database is older than what was sent" in status(stage), SECONDS), status(stage)
+    assert stage.stored() == before
+    kill(stage.processes[-1])
+    assert stage.product.run("recover").code == 0
+    stage.start("up")
+    assert wait_until(lambda: len(texts(stage)) == PEOPLE and "completed" in status(stage), SECONDS), status(stage)
+    assert set(texts(stage).values()) == {1}
+
+
+def test_a_database_that_is_moved_away_and_back_goes_on(stage: Stage) -> None:
+    stage.start("up")
+    assert wait_until(lambda: stage.stored() >= SENT, SECONDS)
+    away = stage.database.rename(stage.folder / "away.db")
+    assert wait_until(lambda: "trouble.began" in stage.errors_of_last(), SECONDS)
+    assert wait_until(lambda: "Nothing is sent at the moment" in status(stage), SECONDS)
+
+    away.rename(stage.database)
+
+    assert wait_until(lambda: "completed" in status(stage), SECONDS), status(stage)
+    assert set(texts(stage).values()) == {1}
+    assert wait_until(lambda: "trouble.ended" in stage.errors_of_last(), SECONDS)
 
 
 def status(stage: Stage) -> str:

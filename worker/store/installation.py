@@ -1,0 +1,31 @@
+"""Which installation a database is: a name that is made with it, and that no other one has."""
+
+import secrets
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Session, select
+
+from worker.store.bulk import insert_missing
+from worker.store.models import Installation
+
+
+def installation_name(session: Session) -> str:
+    """The name of this database; empty where it has none yet."""
+    return session.exec(select(Installation.name)).first() or ""
+
+
+def ensure_installation(session: Session, *, now: datetime) -> str:
+    """The name of this database, made where it has none."""
+    name = installation_name(session)
+    if not name:
+        row = {"id": 1, "name": secrets.token_hex(8), "since": now}
+        session.execute(insert_missing(session, Installation).values(row))
+        name = installation_name(session)  # of processes that start at once one was first
+    return name
+
+
+def become(session: Session, name: str, *, now: datetime) -> None:
+    """This database takes the place of the one with this name."""
+    session.execute(sa.delete(Installation))
+    session.add(Installation(id=1, name=name, since=now))

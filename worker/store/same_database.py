@@ -1,0 +1,112 @@
+"""Whether the database is still the one that was opened: what is written into another one is lost, or forgotten.
+
+A deleted SQLite file takes every commit as long as it is open, and a backup that was copied over it shows what it was
+before; a PostgreSQL server may come back empty, as another one, or without its last commits. So the file is looked at
+before every transaction (two `stat` calls, 3 microseconds), and what is in the database on every new connection.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+Stamp = tuple[int, int]
+"""Device and inode."""
+
+
+class Loss(StrEnum):
+    """What became of the database, as it is told."""
+
+    GONE = "is not there any more"
+    ANOTHER = "is another one than the one that was opened"
+    OVERWRITTEN = "was written over by another program"
+    NO_LOG = "has lost its write-ahead log (-wal)"
+    OLDER = "has forgotten what was sent from it"
+    DAMAGED = "is damaged"
+
+
+MIXED = frozenset(Loss) - {Loss.GONE}
+"""What is opened next may be part of one state and part of another: a new file takes up the log (-wal) of the old one.
+How far it knows what was sent says nothing about the rest then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """What tells the right database from others: its installation's name, and a request that it has to know.
+
+    `promised` is asked for anew each time: the highest id of an attempt that a request was made for.
+    """
+
+    installation: str
+    promised: Callable[[], int]
+
+
+class SameDatabase:
+    """What the database was when it was opened. `path` None: no file. It knows nothing before the first connection."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._log = path and path.with_name(f"{path.name}-wal")
+        self._lock = threading.Lock()
+        self._opened: Stamp | None = None
+        self._bytes = 0
+        self._opened_log: Stamp | None = None
+        self._lost: Loss | None = None
+        self._told: Loss | None = None
+        self.belonging: Belonging | None = None
+        self.on_loss: Callable[[Loss], None] = lambda _: None
+
+    def opened(self) -> None:
+        """A connection was made: to the file that is there now, or to the one that was opened first."""
+        if self._path is not None and self._opened is None and (seen := _seen(self._path)) is not None:
+            self._opened, self._bytes = seen
+
+    def closed(self) -> None:
+        """No connection is left: SQLite takes the log away then."""
+        self._opened, self._opened_log, self._bytes = None, None, 0
+
+    def lose(self, loss: Loss) -> None:
+        """From now on it is not what was opened, whatever its name shows."""
+        self._lost = self._lost or loss
+
+    def loss(self) -> Loss | None:
+        """What became of it; None: nothing did. A file that was only moved away may come back."""
+        found = self._lost or self._file_loss()
+        if found is not self._told:
+            with self._lock:
+                is_news, self._told = found is not self._told, found
+            if found is not None and is_news:
+                self.on_loss(found)
+        return found
+
+    def _file_loss(self) -> Loss | None:
+        if self._path is None or self._log is None or self._opened is None:
+            return None
+        seen = _seen(self._path)
+        if seen is None:
+            return Loss.GONE
+        stamp, size = seen
+        if stamp != self._opened:
+            return Loss.ANOTHER
+        if size < self._bytes:  # a database that only grows never has a smaller file
+            self.lose(Loss.OVERWRITTEN)
+            return Loss.OVERWRITTEN
+        self._bytes = size
+        log = _seen(self._log)
+        if self._opened_log is None:
+            self._opened_log = log and log[0]
+        elif log is None or log[0] != self._opened_log:
+            self.lose(Loss.NO_LOG)
+            return Loss.NO_LOG
+        return None
+
+
+def _seen(path: Path) -> tuple[Stamp, int] | None:
+    """A file's stamp and its bytes; None: there is no such file."""
+    try:
+        seen = os.stat(path)  # noqa: PTH116 - before every transaction, and pathlib takes twice as long
+    except OSError:
+        return None
+    return (seen.st_dev, seen.st_ino), seen.st_size
