@@ -8,7 +8,7 @@ from campaigns.audience import AudienceProblem, AudienceRow, inline_rows, open_s
 from campaigns.definition import ContactListSource, Definition, FileSource, InlineSource
 from campaigns.filters import RenderError
 from campaigns.lifecycle import RecipientState
-from campaigns.numbers import InvalidNumber, Normaliser
+from campaigns.numbers import InvalidNumber, Normaliser, phone_key
 from campaigns.placeholders import unknown_fields
 from campaigns.segments import Segmentation
 from campaigns.templates import field_name
@@ -88,14 +88,14 @@ def _without_columns(where: str, fields: Set[str], columns: Sequence[str]) -> It
 def excluded_numbers(
     file: str, rows: Iterable[AudienceRow], normalise: Callable[[str], str], warnings: list[str]
 ) -> Iterator[int]:
-    """The numbers of a table of people who get nothing; rows without one are a warning.
+    """The phones (`phone_key`) in a table of people who get nothing; rows without one are a warning.
 
     Raises `AudienceProblem` for one with rows but no number at all: all of them would be sent to.
     """
     readable = unreadable = first = 0
     for row in rows:
         try:
-            number = int(normalise(row.number))
+            number = int(phone_key(normalise(row.number)))
         except InvalidNumber:
             unreadable, first = unreadable + 1, first or row.line
             continue
@@ -177,7 +177,7 @@ class Judge:
                 continue
             try:
                 number, is_landline = textable(raw)
-                key = int(number)
+                key = int(phone_key(number))
                 if (first := seen.get(key)) is not None:
                     reason = f"same number as row {first // sources} of {self._names[first % sources]}"
                     duplicate = RecipientState.DUPLICATE

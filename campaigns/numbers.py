@@ -32,6 +32,7 @@ from campaigns.numbering import NEVER, international, region_patterns
 
 __all__ = ["InvalidNumber", "Normaliser", "NumberKind", "lost_digits", "mask", "phone_key", "same_phone"]
 
+_SHORTEST_ANYWHERE: Final = 7  # digits: what is shorter is a short code, or a number of too many countries
 _LONGEST_PREFIX: Final = 12  # digits with which a region dials out, and one more
 
 # What has ended and lives on in lists: the national number as it was, and as it is. Only where nobody else can have it.
@@ -206,19 +207,16 @@ def same_phone(sender: str, region_hint: str | None) -> tuple[str, ...]:
         text = digits_of(unwrapped(sender))
     except InvalidNumber:
         return ()
-    readings: list[tuple[str, str | None]]
     if text.startswith("+"):
-        readings = [(text, None)]
-    elif region_hint:
-        readings = [(text, region_hint), (f"+{text}", None)]
-    elif len(text) < 7:
-        return ()
+        readings: list[tuple[str, str | None]] = [(text, None)]
     else:
-        readings = [(f"+{text}", None), *((text, region) for region in sorted(phonenumbers.SUPPORTED_REGIONS))]
+        every = phonenumbers.SUPPORTED_REGIONS if len(text) >= _SHORTEST_ANYWHERE else ()
+        readings = [(text, region) for region in ([region_hint] if region_hint else sorted(every))]
+        readings.append(("+" + text.removeprefix("00"), None))
     found: dict[str, None] = {}
     for reading, region in readings:
         with suppress(InvalidNumber):
-            found |= dict.fromkeys(_spellings(_normaliser(region).normalise(reading)))
+            found |= dict.fromkeys(_spellings(_by_library(reading, region)[0]))
     return tuple(found)
 
 
@@ -228,11 +226,6 @@ def _spellings(number: str) -> tuple[str, ...]:
         return (number,)
     key = phone_key(number)
     return number, key, spelling[2].sub(spelling[3], key)
-
-
-@cache
-def _normaliser(region: str | None) -> Normaliser:
-    return Normaliser(region)
 
 
 def mask(number: str) -> str:

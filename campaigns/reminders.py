@@ -13,7 +13,7 @@ from campaigns.definition import Definition
 from campaigns.filters import RenderError
 from campaigns.judging import MAX_RAW_NUMBER_CHARACTERS, Judge, Judged, PlannedRecipient
 from campaigns.lifecycle import RecipientState
-from campaigns.numbers import InvalidNumber
+from campaigns.numbers import InvalidNumber, phone_key
 from campaigns.planning import Plan, Suppressed
 from campaigns.texts import Texts
 from campaigns.timing.appointments import Appointments, Slot, UnclearRow
@@ -69,7 +69,7 @@ class _ReminderJudge(Judge):
             number, key = raw[:MAX_RAW_NUMBER_CHARACTERS], appointments.key(fields)
             try:
                 number, is_landline = self._numbers.textable(raw) if not problem else _refuse(problem)
-                digits = int(number)
+                digits = int(phone_key(number))
                 appointment = (digits, key) if key else digits
                 if (first := self._first.get(appointment)) is not None:
                     reason = f"same {'appointment' if key else 'number'} as {first}"
@@ -98,7 +98,7 @@ class _ReminderJudge(Judge):
         fields: Mapping[str, str],
         excluded: Sequence[tuple[str, Set[int]]],
     ) -> Iterator[Judged]:
-        if file := next((file for file, numbers in excluded if int(number) in numbers), None):
+        if file := next((file for file, numbers in excluded if int(phone_key(number)) in numbers), None):
             slot = str(Slot(key, EXCLUDED, ""))
             reason = f"listed in {file}"
             yield PlannedRecipient(number, 0, source, line, RecipientState.EXCLUDED, reason, slot=slot), None

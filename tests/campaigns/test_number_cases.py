@@ -127,3 +127,21 @@ def test_a_number_that_takes_no_texts_excludes_itself(tmp_path: Path) -> None:
 
     assert planned(plan) == ["+393331234567"]
     assert plan.summary.warnings == ()
+
+
+def test_one_phone_in_two_spellings_is_one_person(tmp_path: Path) -> None:
+    (tmp_path / "stop.csv").write_text("phone\n+54 11 2345 6700\n")
+    table = "phone\n+54 11 2345 6789\n+54 9 11 2345 6789\n+54 9 11 2345 6700\n+52 1 55 1234 5602\n+52 55 1234 5602\n"
+
+    plan = plan_recipients(campaign(tmp_path, table, more="exclude: {file: stop.csv, number: phone}\n"))
+
+    states = [row.state.value for row in plan]
+    assert states == ["pending", "duplicate", "excluded", "pending", "duplicate"]
+
+
+def test_digits_that_are_lost_in_the_campaign_file_itself(tmp_path: Path) -> None:
+    definition = campaign(tmp_path, "phone\n")
+    path = definition.folder / "case.yaml"
+    path.write_text("campaign: case\nmessage: Hi\naudience: {recipients: [{number: 3.93331E+11}]}\n")
+
+    assert planned(plan_recipients(load_definition(path, timezone="UTC", region="IT"))) == [LOST]
