@@ -1,92 +1,100 @@
-"""Tables in the first sheet of an .xlsx workbook."""
+"""Tables in the first visible sheet of an .xlsx workbook, as the sheet shows them."""
 
-import warnings
-import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date, datetime, time
-from typing import Final
 
+from campaigns.audience.cells import Sheet, shared_texts
 from campaigns.audience.opening import TableFile
-from campaigns.audience.rows import MAX_CELL_CHARACTERS, AudienceProblem, AudienceRow, Columns, read_columns, too_long
+from campaigns.audience.package import TRUE, Handlers, Package
+from campaigns.audience.rows import (
+    MAX_CELL_CHARACTERS,
+    AudienceProblem,
+    AudienceRow,
+    Columns,
+    read_columns,
+    too_long,
+)
+from campaigns.segments import is_sendable
 
-_MAX_UNPACKED_BYTES: Final = 1 << 30  # a sheet filled to its last row takes some 200 MB; a zip bomb has no end
 
-
-@dataclass(frozen=True, slots=True)
 class WorkbookReader:
-    """Rows of the first sheet; a row's line is its number in the sheet."""
+    """Rows of the first visible sheet; a row's line is its number in the sheet."""
 
-    path: TableFile
-    header: Columns
-    warnings: tuple[str, ...]
+    encoding = "xlsx"
+
+    def __init__(self, path: TableFile, header: Columns, notes: tuple[str, ...]) -> None:
+        self.path, self.header = path, header
+        self._notes = notes
+        self._hidden = self._first_hidden = 0
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return self.header.names
+        return self.header.known
 
     @property
-    def encoding(self) -> str:
-        return "xlsx"
+    def warnings(self) -> tuple[str, ...]:
+        if not self._hidden:
+            return self._notes
+        rows = f"{self._hidden:,} rows" if self._hidden > 1 else "1 row"
+        note = f"{self.path.name} has {rows} hidden or filtered, first row {self._first_hidden}: they are read like any"
+        return (*self._notes, note)
 
     def __iter__(self) -> Iterator[AudienceRow]:
-        width = len(self.header.names)
-        with _first_sheet(self.path) as (rows, _warnings):
-            next(rows)
-            for line, cells in rows:
-                if max(map(len, cells)) > MAX_CELL_CHARACTERS:
-                    raise too_long(line)
-                row = self.header.row if len(cells) == width else self.header.ragged_row
-                yield row(line, cells)
+        header = self.header
+        self._hidden = self._first_hidden = 0
+        named = frozenset(index for index, name in enumerate(header.names) if name)
+        with _first_sheet(self.path) as (book, _notes):
+            rows = book.rows(named, header.used, header.number)
+            next(rows, None)
+            for line, cells, is_hidden in rows:
+                if is_hidden:
+                    self._hidden += 1
+                    self._first_hidden = self._first_hidden or line
+                yield _audience_row(header, line, cells)
+
+
+def _audience_row(header: Columns, line: int, cells: Mapping[int, str]) -> AudienceRow:
+    if max(map(len, cells.values()), default=0) > MAX_CELL_CHARACTERS:
+        raise too_long(line)
+    fields = {name: cells.get(index, "").strip() for name, index in header.wanted}
+    number = cells.get(header.number, "")
+    if not is_sendable(number) or not all(map(is_sendable, fields.values())):
+        broken = next((name for name, text in fields.items() if not is_sendable(text)), header.names[header.number])
+        return AudienceRow(line, "", {}, f"has a broken character in {broken}")
+    return AudienceRow(line, number, fields)
 
 
 def open_workbook(path: TableFile, *, number_column: str, fields: Collection[str] | None = None) -> WorkbookReader:
     """Read the header: the first row that is not empty. Raises `AudienceProblem`."""
-    with _first_sheet(path) as (rows, notes):
-        _line, cells = next(rows, (0, None))
-    if cells is None:
+    with _first_sheet(path) as (book, notes):
+        first = next(book.rows(None, None, None), None)
+    if first is None:
         raise AudienceProblem("the first sheet is empty", "it needs a header and rows")
-    header = read_columns(cells, number_column=number_column, fields=fields)
+    titles = [first.cells.get(index, "") for index in range(max(first.cells) + 1)]
+    header = read_columns(titles, number_column=number_column, fields=fields)
     return WorkbookReader(path, header, notes)
 
 
-_Rows = Iterator[tuple[int, list[str]]]
-
-
 @contextmanager
-def _first_sheet(path: TableFile) -> Iterator[tuple[_Rows, tuple[str, ...]]]:
-    """The rows of the first sheet that hold anything, and what to tell about it."""
-    with path.binary() as file:
-        with _as_problem():
-            with zipfile.ZipFile(file) as archive:
-                if sum(entry.file_size for entry in archive.infolist()) > _MAX_UNPACKED_BYTES:
-                    raise AudienceProblem("unpacks to over a gigabyte", "save it as CSV UTF-8")
-            import openpyxl  # 6 MiB that nobody needs who has no workbook
-
-            with warnings.catch_warnings():  # openpyxl warns of styles and extensions that no text depends on
-                warnings.simplefilter("ignore")
-                workbook = openpyxl.load_workbook(file, read_only=True, data_only=True)
-        try:
-            sheets = workbook.worksheets
-            if not sheets:
-                raise AudienceProblem("has no sheet with cells", "it needs a header and rows")
-            sheet = sheets[0]
-            note = f"{path.name} has {len(sheets)} sheets: only the first, {sheet.title}, was read"
-            sheet.reset_dimensions()  # some programs write a wrong size, which would cut the sheet short
-            yield _rows(sheet.iter_rows(values_only=True)), (note,) if len(sheets) > 1 else ()
-        finally:
-            workbook.close()
-
-
-def _rows(rows: Iterator[tuple[object, ...]]) -> _Rows:
-    with _as_problem():
-        for line, values in enumerate(rows, start=1):
-            cells = list(map(_text, values))
-            while cells and not cells[-1]:
-                cells.pop()  # a sheet is as wide as anything that was ever formatted in it
-            if cells:
-                yield line, cells
+def _first_sheet(path: TableFile) -> Iterator[tuple[Sheet, tuple[str, ...]]]:
+    """The first sheet that is not hidden, and what to tell about it."""
+    with _as_problem(), Package(path) as package:
+        whole = package.relations("")
+        workbook = next((target for kind, target in whole.values() if kind == "officeDocument"), "xl/workbook.xml")
+        sheets, is_1904 = _sheets(package, workbook)
+        parts = package.relations(workbook)
+        visible = [
+            (title, parts[id_][1]) for title, id_, state in sheets if state == "visible" and _is_table(parts, id_)
+        ]
+        if not visible:
+            raise AudienceProblem("has no visible sheet with cells", "it needs a header and rows")
+        others = sum(_is_table(parts, id_) for _, id_, _ in sheets) - 1
+        title, part = visible[0]
+        which = "first" if others == len(visible) - 1 else "first visible one"
+        note = f"{path.name} has {others + 1} sheets: only the {which}, {title}, was read"
+        texts = shared_texts(package, _part_of(package, parts, "sharedStrings", workbook))
+        codes = _codes(package, _part_of(package, parts, "styles", workbook))
+        yield Sheet(package, part, texts, codes, is_1904=is_1904), (note,) if others else ()
 
 
 @contextmanager
@@ -95,15 +103,60 @@ def _as_problem() -> Iterator[None]:
         yield
     except (AudienceProblem, OSError):
         raise
-    except Exception as error:  # a damaged workbook makes openpyxl raise nearly anything
+    except Exception as error:  # a damaged archive raises nearly anything
         raise AudienceProblem("is no workbook that can be read", "save it again, without password") from error
 
 
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, datetime):
-        return value.date().isoformat() if value.time() == time() else value.isoformat()
-    return value.isoformat() if isinstance(value, date | time) else str(value)
+def _is_table(parts: Mapping[str, tuple[str, str]], id_: str) -> bool:
+    return parts.get(id_, ("", ""))[0] == "worksheet"
+
+
+def _part_of(package: Package, parts: Mapping[str, tuple[str, str]], kind: str, workbook: str) -> str:
+    """The part of this kind; some programs do not name it, and put it where the others do. Empty: there is none."""
+    usual = f"{workbook.rpartition('/')[0]}/{kind}.xml".lstrip("/")
+    part = next((target for what, target in parts.values() if what == kind), usual)
+    return part if package.has(part) else ""
+
+
+def _sheets(package: Package, workbook: str) -> tuple[list[tuple[str, str, str]], bool]:
+    """Title, id and state of each sheet in their order, and whether days count from 1904."""
+    found: list[tuple[str, str, str]] = []
+    is_1904 = False
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal is_1904
+        if name == "sheet":
+            id_ = next((value for key, value in attributes.items() if key.endswith(":id")), "")
+            found.append((attributes.get("name", "")[:31], id_, attributes.get("state", "visible")))
+        elif name == "workbookPr":
+            is_1904 = attributes.get("date1904") in TRUE
+
+    package.read(workbook, Handlers(start))
+    return found, is_1904
+
+
+def _codes(package: Package, part: str) -> list[str]:
+    """The number format of each style."""
+    own: dict[int, str] = {}
+    used: list[int] = []
+    inside = ""
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal inside
+        if name in ("numFmts", "cellXfs"):
+            inside = name
+        elif name == "numFmt" and inside == "numFmts":
+            own[int(attributes["numFmtId"])] = attributes.get("formatCode", "General")
+        elif name == "xf" and inside == "cellXfs":
+            used.append(int(attributes.get("numFmtId", "0")))
+
+    def end(name: str) -> None:
+        nonlocal inside
+        inside = "" if name == inside else inside
+
+    if not part:
+        return []
+    package.read(part, Handlers(start, end))
+    from openpyxl.styles.numbers import BUILTIN_FORMATS  # 6 MiB that nobody needs who has no workbook
+
+    return [own.get(id_) or BUILTIN_FORMATS.get(id_, "General") for id_ in used]

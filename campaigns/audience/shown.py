@@ -1,0 +1,174 @@
+"""What a spreadsheet shows of a number: its digits, its format, its date."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import ROUND_HALF_UP, Context, Decimal
+from functools import lru_cache
+from typing import Final
+
+from campaigns.digits import lost_digits
+
+_EXACT: Final = Context(
+    prec=700, rounding=ROUND_HALF_UP
+)  # a float has up to 309 digits before its point, 340 behind it
+_LONGEST_CODE: Final = 255  # as long as a format can be
+_MAX_DECIMALS: Final = 30  # likewise
+_LONGEST_NUMBER: Final = 64
+_TINY: Final = Decimal("1E-9")  # below it a spreadsheet shows an exponent
+
+_TOKEN: Final = re.compile(
+    r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|[_*].|\[(?P<bracket>[^\]]*)\]|(?P<general>general)|(?P<exponent>E[+-]0+)|'
+    r"(?P<digits>[0#?][0#?,]*)|(?P<decimals>\.[0#?]*)|(?P<other>.)",
+    re.IGNORECASE | re.DOTALL,
+)
+_PHONE: Final = re.compile(r"[+\d ()/-]+")
+
+
+def shown_number(raw: str, code: str, *, is_phone: bool, is_1904: bool) -> str:
+    """The text of a cell that holds the number `raw` in the format `code`; empty where it is none.
+
+    A date is written as 2026-12-01 or 2026-12-01T09:30, in whatever order the sheet shows it: that can be read again.
+    A phone number stays plain digits under a format for amounts. `is_1904`: days count from then, as on old Macs.
+    """
+    if code == "General" and raw.isascii() and raw.isdigit() and len(raw) < 12 and raw[0] != "0":
+        return raw
+    try:
+        number = float(raw[:_LONGEST_NUMBER])
+        value = Decimal(f"{number:.15g}")  # all the digits that a spreadsheet has; what follows is noise of the binary
+    except ValueError:
+        return ""
+    if not value.is_finite():
+        return ""
+    if code == "General" or len(code) > _LONGEST_CODE:
+        return _general(value)
+    from openpyxl.styles.numbers import is_date_format, is_timedelta_format
+
+    if is_date_format(code):
+        return _moment(number, code, is_elapsed=is_timedelta_format(code), is_1904=is_1904)
+    sections = _sections(code)
+    if sections is None:
+        return _general(value)
+    text = _in_format(value, sections)
+    return _general(value) if is_phone and not _PHONE.fullmatch(text) else text
+
+
+def shown_moment(value: datetime | date | time | timedelta, *, has_seconds: bool) -> str:
+    """A date or time in ISO 8601; midnight is no time of day."""
+    if isinstance(value, timedelta):
+        minutes, seconds = divmod(round(value.total_seconds()), 60)
+        text = f"{minutes // 60}:{minutes % 60:02}"
+        return f"{text}:{seconds:02}" if has_seconds or seconds else text
+    if isinstance(value, datetime):
+        if value.time() == time():
+            return value.date().isoformat()
+        return value.isoformat(timespec="minutes" if not has_seconds and not value.second else "auto")
+    if isinstance(value, time):
+        return value.isoformat(timespec="minutes" if not has_seconds and not value.second else "auto")
+    return value.isoformat()
+
+
+def _moment(number: float, code: str, *, is_elapsed: bool, is_1904: bool) -> str:
+    from openpyxl.utils.datetime import MAC_EPOCH, WINDOWS_EPOCH, from_excel
+
+    if number < 0 and not is_elapsed:
+        return ""  # the sheet shows ####
+    try:
+        value = from_excel(number, MAC_EPOCH if is_1904 else WINDOWS_EPOCH, timedelta=is_elapsed)
+    except (OverflowError, ValueError):
+        return ""
+    return shown_moment(value, has_seconds="s" in code.lower())
+
+
+def _general(value: Decimal) -> str:
+    """All digits: 393331234567 is shown whole; with an exponent where they are lost, as in 3.93331E+11."""
+    exact = _EXACT.create_decimal(value).normalize(_EXACT)
+    text = f"{exact:f}"
+    is_tiny = bool(exact) and abs(exact) < _TINY
+    return f"{exact:E}" if is_tiny or lost_digits(text.lstrip("-")) else text
+
+
+@dataclass(slots=True)
+class _Section:
+    """How numbers of one sign are shown: literal texts, and between them the places of digits."""
+
+    pieces: list[tuple[str, bool]] = field(default_factory=list)  # a text, and whether it is made of places of digits
+    decimals: str = ""
+    has_point: bool = False
+    percents: int = 0
+    is_general: bool = False
+
+
+@lru_cache(maxsize=512)
+def _sections(code: str) -> tuple[_Section, ...] | None:
+    """The sections of a format; None for one that is not known here: fractions, conditions, and what is text."""
+    sections = [_Section()]
+    for token in _TOKEN.finditer(code):
+        section, kind, text = sections[-1], token.lastgroup, token[0]
+        if kind == "general" or kind == "exponent":
+            section.is_general = True
+        elif kind == "digits":
+            section.pieces.append((text, True))
+        elif kind == "decimals" and not section.has_point:
+            section.has_point, section.decimals = True, text[1:]
+            section.pieces.append((".", False))
+        elif kind == "bracket":
+            if text[1] in "<>=":
+                return None
+            section.pieces.append((text[2:-1].partition("-")[0] if text[1] == "$" else "", False))
+        elif kind in ("quoted", "escaped"):
+            section.pieces.append((token[kind], False))
+        elif kind in ("other", "decimals"):
+            if text == ";":
+                sections.append(_Section())
+                continue
+            if text in "/@" and len(sections) < 4:  # the fourth is for texts
+                return None
+            section.percents += text == "%"
+            section.pieces.append((text, False))
+    if max(len(section.decimals) for section in sections) > _MAX_DECIMALS:
+        return None
+    return tuple(sections[:3])
+
+
+def _in_format(value: Decimal, sections: tuple[_Section, ...]) -> str:
+    """The number as it is shown: the second section is for what is less than nothing, the third for nothing."""
+    index = 0
+    if value < 0 and len(sections) > 1:
+        index = 1
+    elif value == 0 and len(sections) > 2:
+        index = 2
+    section = sections[index]
+    if section.is_general:
+        return _general(value if index == 0 else abs(value))
+    whole, fraction = _digits(value, section)
+    is_nothing = not (whole + fraction).strip("0")
+    sign = "-" if value < 0 and index == 0 and not is_nothing else ""
+    places = [index for index, (_, is_digits) in enumerate(section.pieces) if is_digits]
+    shown: list[str] = []
+    for index, (text, is_digits) in reversed(list(enumerate(section.pieces))):
+        if not is_digits:
+            shown.append((("." if fraction else "") + fraction) if text == "." and section.has_point else text)
+            continue
+        width = len(text.replace(",", ""))
+        first = index == places[0]
+        part, whole = (whole, "") if first else (whole[-width:], whole[:-width])
+        shown.append(part)
+    return (sign + "".join(reversed(shown))).strip()
+
+
+def _digits(value: Decimal, section: _Section) -> tuple[str, str]:
+    """The digits before and behind the point, as many as the format shows."""
+    places = [text for text, is_digits in section.pieces if is_digits]
+    pattern = "".join(places)
+    whole_pattern = pattern.rstrip(",")
+    thousands = len(pattern) - len(whole_pattern)
+    scaled = _EXACT.create_decimal(abs(value)).scaleb(2 * section.percents - 3 * thousands, _EXACT)
+    rounded = _EXACT.quantize(scaled, Decimal(1).scaleb(-len(section.decimals)))
+    whole, _, fraction = f"{rounded:f}".partition(".")
+    while fraction and fraction[-1] == "0" and section.decimals[len(fraction) - 1] != "0":
+        fraction = fraction[:-1]
+    whole = whole.lstrip("0").zfill(whole_pattern.count("0"))
+    if "," in whole_pattern and len(places) == 1:
+        whole = f"{int(whole):,}" if whole.isdigit() and whole[0] != "0" else whole
+    return whole, fraction
