@@ -1,13 +1,13 @@
 """`campaigns recover`: after a database was lost or restored, find at the gateway what it forgot, then send on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Final
 
 from campaigns.matching import same_number
-from scheduler.ticks.looks import MARGIN, read_around
+from scheduler.ticks.looks import MARGIN, Keep, read_around
 from worker.gateway.results import Message
 from worker.runtime import Runtime
 from worker.store import accepted_before, accounts, doubts, recovery, runs
@@ -16,12 +16,17 @@ from worker.store.events import record_event
 from worker.store.recovery import Unsent
 from worker.store.runs import RunView
 
-SLICE: Final = timedelta(hours=1)
-"""The gateway knows no pages: an hour of messages is read at a time; more while there are few."""
+SLICE: Final = timedelta(minutes=10)
+"""So much time is looked at first; more while there are few messages, for a month of silence is read in minutes."""
 
+SHORTEST_SLICE: Final = timedelta(seconds=10)
 LONGEST_SLICE: Final = timedelta(hours=6)
 FEW: Final = 1_000
-"""Messages of a slice up to which the next one is twice as long: a month of silence is read in minutes."""
+MANY: Final = 20_000
+"""Messages of a slice up to which the next one is twice as long, and from which on it is half as long.
+
+What the database does not know of them is in memory at once.
+"""
 
 FARTHEST: Final = timedelta(days=31)
 """How far back the gateway is swept where the database does not know when it last sent."""
@@ -58,13 +63,17 @@ def recover(runtime: Runtime, now: datetime) -> Recovered:
     since = (last or now - FARTHEST) - MARGIN
     unknown = attributed = 0
     spans = [(since, now + MARGIN), *((start - MARGIN, start + MARGIN) for start in ahead)]
-    for messages in chain.from_iterable(_sweep(runtime, *span) for span in spans):
-        fresh = [m for m in messages if m.id > floor]
-        ids = {m.id for m in fresh}
+
+    def fresh_among(messages: Iterable[Message]) -> list[Message]:
+        above = [m for m in messages if m.id > floor]
+        ids = {m.id for m in above}
         with runtime.store.read() as session:
             known = doubts.attributed_ids(session, runtime.account_id, ids)
             known |= accepted_before.kept_ids(session, runtime.account_id, ids)
-        fresh = [m for m in fresh if m.id not in known]
+        return [m for m in above if m.id not in known]
+
+    for shown in chain.from_iterable(_sweep(runtime, *span, keep=fresh_among) for span in spans):
+        fresh = fresh_among(shown)  # again: slices share their edges
         unknown += len(fresh)
         attributed += _attribute(runtime, fresh, now)
     was_quarantined = account.paused_reason == accounts.QUARANTINE
@@ -85,17 +94,20 @@ def _starts_at_gateway(runtime: Runtime, unfinished: Sequence[RunView], now: dat
     return sorted({start for start in starts if start is not None and start > now})
 
 
-def _sweep(runtime: Runtime, since: datetime, until: datetime) -> Iterator[list[Message]]:
+def _sweep(runtime: Runtime, since: datetime, until: datetime, *, keep: Keep) -> Iterator[list[Message]]:
     start, length = since, SLICE
     while start < until:
         end = min(start + length, until)
-        seen = read_around(runtime, start, end)
+        seen = read_around(runtime, start, end, keep=keep)
         if not seen.complete:
             raise RecoveryFailed(
                 f"the gateway could not be read from {start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC; "
                 "nothing was concluded from it, try again when it answers"
             )
-        length = min(2 * length, LONGEST_SLICE) if len(seen.messages) <= FEW else SLICE
+        if seen.count <= FEW:
+            length = min(2 * length, LONGEST_SLICE)
+        elif seen.count >= MANY:
+            length = max(length / 2, SHORTEST_SLICE)
         yield sorted(seen.messages.values(), key=lambda m: m.id)
         start = end
 

@@ -17,6 +17,7 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.settings import Settings
 from worker.store import accounts, outcomes, sending
+from worker.store.accepted_before import spelt
 from worker.store.engine import DatabaseLost, Store, is_away
 from worker.store.events import record_event
 from worker.troubles import Troubles
@@ -177,7 +178,7 @@ def place(
 def listed(message: Message, text: str) -> outcomes.Listed:
     """A person of a contact list, known only now."""
     return outcomes.Listed(
-        f"+{same_number(message.number)}",
+        spelt(message.number),
         text,
         outcomes.Placed(0, message.id, message.group_id, message.device, message.sim),
     )

@@ -7,7 +7,8 @@ from typing import Final
 from campaigns.matching import same_number
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from scheduler.ticks.looks import LIFE_ORDER, MARGIN
-from worker.gateway import FailureUnknown, GatewayClient, GatewayError, Message, MessageStatus
+from scheduler.ticks.windows import WindowReads
+from worker.gateway import FailureUnknown, GatewayClient, GatewayError, Message, MessageStatus, ReplyTooLong
 from worker.store.health import KnownMessage
 
 PROTOCOL: Final = Area.PROTOCOL
@@ -58,6 +59,8 @@ def check_protocol(gateway: GatewayClient, known: Sequence[KnownMessage], now: d
 def _empty_window(gateway: GatewayClient) -> Finding:
     try:
         shown = gateway.read_status(MessageStatus.SENT, LONG_AGO, LONG_AGO + timedelta(days=1))
+    except ReplyTooLong:
+        return _heeds_no_time(f"more than {gateway.max_messages:,}")
     except FailureUnknown as error:
         said, fingerprint = error.evidence["error_text"], error.evidence["error_fingerprint"]
         return problem(
@@ -67,12 +70,17 @@ def _empty_window(gateway: GatewayClient) -> Finding:
             "requests in doubt nor replies can be looked up",
         )
     if shown:
-        return problem(
-            PROTOCOL,
-            f"asked for a day of 2001, the gateway shows {len(shown):,} messages: it does not heed the time window",
-            "look-ups still work, but each of them reads everything; ask whoever runs the gateway",
-        )
+        return _heeds_no_time(f"{len(shown):,}")
     return ok(PROTOCOL, "a read that finds nothing is understood")
+
+
+def _heeds_no_time(how_many: str) -> Finding:
+    return problem(
+        PROTOCOL,
+        f"asked for a day of 2001, the gateway shows {how_many} messages: it does not heed the time window",
+        "while it has few messages look-ups work, though each of them reads everything; when they are too many for one"
+        " reply, requests in doubt wait for a person: ask whoever runs the gateway",
+    )
 
 
 def _by_id(gateway: GatewayClient, newest: KnownMessage) -> Finding:
@@ -115,7 +123,8 @@ def _by_window(gateway: GatewayClient, known: Sequence[KnownMessage], now: datet
     start = min(message.accepted_at for message in ours) - MARGIN
     for status in LIFE_ORDER:
         # The same window as a look-up's: up to now, for the date it compares may be a later one.
-        seen.update(message.id for message in gateway.read_status(status, start, now + MARGIN))
+        for messages in WindowReads(gateway).read(status, start, now + MARGIN):
+            seen.update(message.id for message in messages)
     missing = [message for message in ours if message.gateway_id not in seen]
     if missing:
         return problem(
@@ -133,8 +142,8 @@ def _window_date(gateway: GatewayClient, known: Sequence[KnownMessage]) -> Findi
     ours, shown, sent_at = telling
 
     def is_in(moment: datetime) -> bool:
-        found = gateway.read_status(shown.status, moment - NARROW, moment + NARROW)
-        return any(message.id == ours.gateway_id for message in found)
+        windows = WindowReads(gateway).read(shown.status, moment - NARROW, moment + NARROW)
+        return any(message.id == ours.gateway_id for messages in windows for message in messages)
 
     if is_in(sent_at):
         return ok(PROTOCOL, "a time window compares the date at which the phone sent")

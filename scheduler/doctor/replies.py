@@ -1,11 +1,13 @@
 """Whether people who answer are heard: replies can be read, were read lately, and nobody has to read one first."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from scheduler.ticks.replies import OVERLAP, WRITE_AGAIN
+from scheduler.ticks.windows import WindowReads
 from worker.gateway import GatewayClient, GatewayError, MessageStatus
 from worker.store import inbound
 from worker.store.engine import Store
@@ -20,21 +22,24 @@ TOO_OLD: Final = WRITE_AGAIN * 2 + timedelta(minutes=5)
 def check_reads(gateway: GatewayClient, now: datetime) -> Finding:
     """One look as the service makes it."""
     try:
-        shown = gateway.read_status(MessageStatus.RECEIVED, now - LOOK_BACK, now + OVERLAP)
+        counted = Counter(
+            message.status is MessageStatus.RECEIVED
+            for messages in WindowReads(gateway).read(MessageStatus.RECEIVED, now - LOOK_BACK, now + OVERLAP)
+            for message in messages
+        )
     except GatewayError as error:
         return problem(
             Area.PROTOCOL,
             f"replies cannot be read: {error}",
             "who writes STOP is not heard before they can; ask whoever runs the gateway",
         )
-    others = sum(message.status is not MessageStatus.RECEIVED for message in shown)
-    if others:
+    if others := counted[False]:
         return problem(
             Area.PROTOCOL,
             f"asked for replies, the gateway shows {others:,} messages that are none: it does not heed the status",
             "replies are still found among them, but each look reads everything; ask whoever runs the gateway",
         )
-    return ok(Area.PROTOCOL, f"replies can be read: {len(shown):,} in the last 6 hours")
+    return ok(Area.PROTOCOL, f"replies can be read: {counted[True]:,} in the last 6 hours")
 
 
 def check_heard(store: Store, account_id: int, now: datetime) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from scheduler.exits import Exit
 from scheduler.intake.planning import limits_of
 from scheduler.processes.completing import Outcome, Progress, account_stop, bring_to_end, own_runs
 from scheduler.receipts.storing import store_receipts
-from worker.gateway import MessageStatus
+from worker.gateway import MessageStatus, ReplyTooLong
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
@@ -86,7 +86,7 @@ def _ask_again(runtime: Runtime, root: RunView) -> None:
     shown: list[Message] = []
     for group_id, members in groupby(failed, key=attrgetter("group_id")):
         wanted = {member.gateway_id: member.batch_id for member in members}
-        found = {m.id: m for m in runtime.gateway.read_group(group_id) if m.id in wanted} if group_id else {}
+        found = {m.id: m for m in _of_group(runtime, group_id) if m.id in wanted}
         for gateway_id in wanted.keys() - found.keys():  # it left its group, or never had one
             if (message := runtime.gateway.read_message(gateway_id)) is not None:
                 found[message.id] = message
@@ -99,3 +99,11 @@ def _ask_again(runtime: Runtime, root: RunView) -> None:
             store_receipts(runtime, shown)
             shown = []
     store_receipts(runtime, shown)
+
+
+def _of_group(runtime: Runtime, group_id: str | None) -> Sequence[Message]:
+    """The messages of a group; none where the gateway does not heed it and shows too much: they are read by id."""
+    try:
+        return runtime.gateway.read_group(group_id) if group_id else ()
+    except ReplyTooLong:
+        return ()

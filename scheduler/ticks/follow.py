@@ -42,6 +42,14 @@ ENDS: Final = (MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED
 RARE: Final = MessageStatus.FAILED
 """The one that few messages are in: asked for over the whole time at once."""
 
+SWEEP_SHARE: Final = 0.1
+"""Of the first pause before a poll: as long follows a sweep before the next one, or as long as it took.
+
+While a campaign is sent groups are due at each tick, and each sweep shows all of them.
+"""
+
+_NEXT_SWEEP: Final = "sweep"
+
 CLOCK_MARGIN: Final = timedelta(minutes=10)
 """How far the gateway's clock may be away from ours, as long as too few of its dates were seen."""
 
@@ -58,12 +66,17 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
         due = receipts.due_groups(
             session, now=now, account_id=runtime.account_id, limit=GROUPS_PER_TICK, only=runtime.only_runs
         )
-    if not due:
+    began = runtime.clock.elapsed_seconds()
+    if not due or began < runtime.next_looks.get(_NEXT_SWEEP, began):
         return {"groups": 0, "moved": 0, "reads": 0}
     reads: Counter[int] = Counter()  # by run
     moved = 0
     if edges := _edges_worth_reading(runtime, due, now):
         moved = _sweep(runtime, due, edges, reads)
+        if moved:
+            ended = runtime.clock.elapsed_seconds()
+            pause = max(ended - began, SWEEP_SHARE * runtime.settings.first_poll_seconds)
+            runtime.next_looks[_NEXT_SWEEP] = ended + pause
     if not moved:
         # Too few groups for a sweep; or it moved nobody: it came too early, or this gateway's windows do not show what
         # we mean by them. A few groups tell which. Where they move, groups are read one by one, the others stay due.
@@ -111,7 +124,7 @@ def _poll(runtime: Runtime, group: Group, reads: Counter[int]) -> int:
 def _sweep(runtime: Runtime, due: Sequence[Group], edges: Sequence[datetime], reads: Counter[int]) -> int:
     payer = min(group.run_id for group in due)  # one run's books have what is read for several
     moved = 0
-    windows = WindowReads(runtime)
+    windows = WindowReads.of(runtime)
     is_news = True
     for status in ENDS:
         for start, end in pairwise(edges if status is not RARE else (edges[0], edges[-1])):

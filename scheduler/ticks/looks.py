@@ -1,13 +1,19 @@
-"""Asking the gateway for all of its messages around a request, and whether what it shows can be believed."""
+"""Asking the gateway for all of its messages around a request, and whether what it shows can be believed.
 
-from dataclasses import dataclass
+However many they are, only what can matter is kept: see `Candidates`.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from campaigns.matching import same_number
+from scheduler.ticks.windows import WindowReads
 from worker.gateway import GatewayError, MessageStatus
 from worker.gateway.results import Message
 from worker.runtime import Runtime
-from worker.store import witnesses
+from worker.store import doubts
 from worker.store.doubts import Doubt
 from worker.store.witnesses import Known
 
@@ -26,45 +32,140 @@ MARGIN: Final = timedelta(minutes=10)
 """How far the gateway's clock may be away from ours before a read misses what it should show."""
 
 
+Keep = Callable[[Sequence[Message]], Iterable[Message]]
+"""What to keep of the messages of one reply."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one look at the gateway showed; `complete`: every read of it succeeded; else the `problem` of one."""
+    """What one look at the gateway showed; `complete`: every read of it succeeded; else the `problem` of one.
+
+    `messages` are those that were kept, `shown` those of the watched IDs that were there. `count` messages came in all,
+    some of them twice, with `newest` as the largest ID.
+    """
 
     messages: dict[int, Message]
     complete: bool
     reads: int
     problem: str = ""
+    shown: frozenset[int] = frozenset()
+    count: int = 0
+    newest: int = 0
+
+    def with_more(self, later: "Seen") -> "Seen":
+        """Both looks as one."""
+        return Seen(
+            {**self.messages, **later.messages},
+            self.complete and later.complete,
+            self.reads + later.reads,
+            self.problem or later.problem,
+            self.shown | later.shown,
+            self.count + later.count,
+            max(self.newest, later.newest),
+        )
 
 
-def read_around(runtime: Runtime, start: datetime, end: datetime) -> Seen:
-    """Every message around a request, a status at a time; a read that fails is no information."""
-    messages: dict[int, Message] = {}
-    for count, status in enumerate(LIFE_ORDER, start=1):
+def read_around(
+    runtime: Runtime,
+    start: datetime,
+    end: datetime,
+    *,
+    keep: Keep = lambda messages: messages,
+    watched: Collection[int] = frozenset(),
+) -> Seen:
+    """Every message around a request, a status at a time; a read that fails is no information.
+
+    A status is read to its end before the next one is begun, in however many replies: so a message that moves on
+    meanwhile is seen by a later one.
+    """
+    kept: dict[int, Message] = {}
+    shown: set[int] = set()
+    count = newest = 0
+    problem = ""
+    windows = WindowReads.of(runtime)
+    for status in LIFE_ORDER:
         try:
-            messages.update((m.id, m) for m in runtime.gateway.read_status(status, start, end))
+            for messages in windows.read(status, start, end):
+                count += len(messages)
+                newest = max(newest, max((m.id for m in messages), default=0))
+                shown.update(m.id for m in messages if m.id in watched)
+                kept.update((m.id, m) for m in keep(messages))
         except GatewayError as error:
-            return Seen(messages, complete=False, reads=count, problem=str(error))
-    return Seen(messages, complete=True, reads=len(LIFE_ORDER))
+            problem = str(error)
+            break
+    return Seen(kept, not problem, windows.reads, problem, frozenset(shown), count, newest)
 
 
-def read_request(runtime: Runtime, doubt: Doubt, end: datetime) -> Seen:
-    """Every message around a request, from before it until `end`.
+@dataclass(slots=True)
+class Candidates:
+    """Keeps what can be a message of a request: above its floor, nobody's yet, and `is_sought`.
+
+    Of the others in a group only the first one is kept, for it alone tells that the group holds strangers. What is
+    somebody's by the time that it is read stays so; asked for again at the end is what was kept.
+    """
+
+    runtime: Runtime
+    id_floor: int
+    is_sought: Callable[[Message], bool]
+    strangers: dict[str, Message] = field(default_factory=dict)
+    groups: set[str] = field(default_factory=set)
+
+    def keep(self, messages: Sequence[Message]) -> list[Message]:
+        above = [m for m in messages if m.id > self.id_floor]
+        with self.runtime.store.read() as session:
+            known = doubts.attributed_ids(session, self.runtime.account_id, [m.id for m in above])
+        sought = []
+        for message in above:
+            if message.id in known:
+                continue
+            if self.is_sought(message):
+                sought.append(message)
+                self.groups.add(message.group_id or "")
+            elif message.group_id and message.id <= self.strangers.get(message.group_id, message).id:
+                self.strangers[message.group_id] = message
+        return sought
+
+    def strangers_beside(self) -> dict[int, Message]:
+        """One stranger of each group that holds what is sought."""
+        return {m.id: m for group_id, m in self.strangers.items() if group_id in self.groups}
+
+
+def by_number(numbers: Iterable[str]) -> Callable[[Message], bool]:
+    """Whether a message is to one of these numbers, in any spelling."""
+    wanted = {same_number(number) for number in numbers}
+    return lambda message: same_number(message.number) in wanted
+
+
+def read_request(
+    runtime: Runtime,
+    doubt: Doubt,
+    end: datetime,
+    *,
+    is_sought: Callable[[Message], bool],
+    watched: Collection[int] = frozenset(),
+) -> Seen:
+    """What can be the messages of a request, of all from before it until `end`: see `Candidates`.
 
     Nobody knows which date a gateway compares: of a request with a `schedule` the moment of that is read around, too.
     """
+    candidates = Candidates(runtime, doubt.id_floor, is_sought)
     start = doubt.started_at - MARGIN
-    return _with_scheduled(runtime, doubt.definition_id, read_around(runtime, start, end), start, end)
+    seen = read_around(runtime, start, end, keep=candidates.keep, watched=watched)
+    scheduled = _scheduled_outside(runtime, doubt.definition_id, start, end)
+    if scheduled is not None and seen.complete:
+        later = read_around(runtime, scheduled - MARGIN, scheduled + MARGIN, keep=candidates.keep, watched=watched)
+        seen = seen.with_more(later)
+    seen.messages.update(candidates.strangers_beside())
+    return seen
 
 
-def shows_neighbours(runtime: Runtime, doubt: Doubt, seen: Seen, *, until: datetime) -> bool:
-    """Whether a look shows everything of ours that lies next to the request.
+def shows_neighbours(runtime: Runtime, near: Iterable[Known], seen: Seen) -> bool:
+    """Whether a look that watched for them shows all messages of ours that lie next to the request.
 
     One message shows that reads work. A gateway that pages its replies shows that one and still not what is sought.
     """
-    with runtime.store.read() as session:
-        near = witnesses.neighbours(session, doubt, until=until)
     return all(
-        message.gateway_id in seen.messages
+        message.gateway_id in seen.shown
         for message in near
         # What the gateway was handed with a moment of its own may have that as its date, outside of this look.
         if message.definition_id is None or runtime.definitions.get(message.definition_id).schedule.at_gateway is None
@@ -72,17 +173,24 @@ def shows_neighbours(runtime: Runtime, doubt: Doubt, seen: Seen, *, until: datet
 
 
 def read_known(runtime: Runtime, known: Known) -> Seen:
+    """A look around a message that the gateway has, for that message alone."""
     start, end = known.accepted_at - MARGIN, known.accepted_at + MARGIN
-    seen = read_around(runtime, start, end)
-    if known.definition_id is None or known.gateway_id in seen.messages:
+    watched = (known.gateway_id,)
+    seen = read_around(runtime, start, end, keep=_none, watched=watched)
+    if known.definition_id is None or seen.shown or not seen.complete:
         return seen
-    return _with_scheduled(runtime, known.definition_id, seen, start, end)
+    scheduled = _scheduled_outside(runtime, known.definition_id, start, end)
+    if scheduled is None:
+        return seen
+    return seen.with_more(read_around(runtime, scheduled - MARGIN, scheduled + MARGIN, keep=_none, watched=watched))
 
 
-def _with_scheduled(runtime: Runtime, definition_id: int, seen: Seen, start: datetime, end: datetime) -> Seen:
+def _none(_: Sequence[Message]) -> Iterable[Message]:
+    return ()
+
+
+def _scheduled_outside(runtime: Runtime, definition_id: int, start: datetime, end: datetime) -> datetime | None:
+    """The moment that the gateway was handed with the request, unless it is well within this time anyway."""
     scheduled = runtime.definitions.get(definition_id).schedule.at_gateway
     is_covered = scheduled is None or (start <= scheduled - MARGIN and scheduled + MARGIN <= end)
-    if scheduled is None or is_covered or not seen.complete:
-        return seen
-    later = read_around(runtime, scheduled - MARGIN, scheduled + MARGIN)
-    return Seen({**seen.messages, **later.messages}, later.complete, seen.reads + later.reads, later.problem)
+    return None if is_covered else scheduled

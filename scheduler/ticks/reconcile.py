@@ -1,6 +1,7 @@
 """Looking up requests whose outcome is not known, and deciding what became of them."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -14,7 +15,8 @@ from campaigns.definition import OnUnknown
 from campaigns.matching import Candidate, Match, Sought, is_similar, match
 from campaigns.verdicts import LookUp, Verdict, next_look, verdict
 from scheduler.ticks.asking import reason_to_ask
-from scheduler.ticks.looks import MARGIN, Seen, read_known, read_request, shows_neighbours
+from scheduler.ticks.looks import MARGIN, Seen, by_number, read_known, read_request, shows_neighbours
+from worker.conditions import trouble_of
 from worker.gateway import DeviceRefused
 from worker.gateway.results import Message
 from worker.logs import get_logger
@@ -23,6 +25,7 @@ from worker.runtime import Runtime
 from worker.store import accounts, doubts, notices, outcomes, receipts, runs, sending, witnesses
 from worker.store.doubts import Doubt
 from worker.store.events import record_event
+from worker.store.leases import LostLead
 
 _rng = Random()  # noqa: S311 - jitter, not a secret
 
@@ -31,32 +34,66 @@ def reconcile(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Look up every attempt in doubt that is due."""
     with runtime.store.read() as session:
         due = doubts.due_doubts(session, now=now, account_id=runtime.account_id, only=runtime.only_runs)
-    decided = sum(_look_up(runtime, doubt, now) for doubt in due)
+    decided = 0
+    for doubt in due:
+        source = f"doubt {doubt.attempt_id}"
+        try:
+            decided += _look_up(runtime, doubt, now)
+        except LostLead:
+            raise
+        except Exception as error:
+            if trouble_of(error) is not None:  # of the whole database: it passes, and no doubt is worse than another
+                raise
+            runtime.troubles.failed(source, error, event="doubt.failed", batch=doubt.batch_id, attempt=doubt.number)
+            _put_off(runtime, doubt, error, now)
+        else:
+            runtime.troubles.worked(source)
     return {"looked_up": len(due), "decided": decided}
 
 
+def _put_off(runtime: Runtime, doubt: Doubt, error: Exception, now: datetime) -> None:
+    """Look at the others first: what failed for this one would fail again at once, and cost all of its reads."""
+    settle = timedelta(seconds=runtime.settings.settle_seconds)
+    evidence = {
+        **doubt.evidence,
+        "looks": [*_looks_to_keep(doubt), LookUp(now, complete=False, found=0, control=None).to_json()],
+        doubts.UNREAD: f"looking it up failed here ({type(error).__name__}); the log says where.",
+    }
+    with runtime.store.write("doubt_put_off") as session:
+        until = now + backoff_after(doubt.checks + 1, _rng, settle=settle)
+        doubts.postpone_check(session, doubt.attempt_id, until=until, evidence=evidence)
+
+
+def _looks_to_keep(doubt: Doubt) -> list[dict[str, object]]:
+    """Of looks that failed only the last is kept: a gateway that is away over night must not fill the database."""
+    return [look for look in doubt.evidence.get("looks", []) if LookUp.from_json(look).complete]
+
+
 def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
+    settle = timedelta(seconds=runtime.settings.settle_seconds)
     with runtime.store.read() as session:
         sought = doubts.sought(session, doubt)
         known = witnesses.known_message(session, runtime.account_id)
-    seen = read_request(runtime, doubt, now + MARGIN)
+        near = witnesses.neighbours(session, doubt, until=now - settle)
+    watched = {message.gateway_id for message in ([*near, known] if known else near)}
+    is_sought = _is_sought(runtime, doubt, sought)
+    seen = read_request(runtime, doubt, now + MARGIN, is_sought=is_sought, watched=watched)
     with runtime.store.read() as session:
-        attributed = doubts.attributed_ids(session, runtime.account_id, seen.messages)
+        # Asked again, after the look: not of strangers, who keep a group from being the request's alone.
+        mine = {id_ for id_, message in seen.messages.items() if is_sought(message)}
+        attributed = doubts.attributed_ids(session, runtime.account_id, mine)
     found = _match(runtime, doubt, sought, seen, attributed)
     control: bool | None = None
     reads = seen.reads
     if known is not None:
-        control = known.gateway_id in seen.messages
+        control = known.gateway_id in seen.shown
         if not control and len(found.found) < len(sought.recipients):
             older = read_known(runtime, known)
-            control, reads = known.gateway_id in older.messages, reads + older.reads
-    settle = timedelta(seconds=runtime.settings.settle_seconds)
+            control, reads = known.gateway_id in older.shown, reads + older.reads
     if control and len(found.found) < len(sought.recipients):
-        control = shows_neighbours(runtime, doubt, seen, until=now - settle)
+        control = shows_neighbours(runtime, near, seen)
     look = LookUp(now, seen.complete, len(found.found), control)
-    earlier = (LookUp.from_json(entry) for entry in doubt.evidence.get("looks", []))
-    # Of looks that failed only the last is kept: a gateway that is away over night must not fill the database.
-    history = [*(kept for kept in earlier if kept.complete), look]
+    history = [*map(LookUp.from_json, _looks_to_keep(doubt)), look]
     ending = Ending(doubt.outcome)
     policy = runtime.definitions.get(doubt.definition_id).follow.on_unknown
     concluded = verdict(
@@ -79,8 +116,8 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
         is_decided = _record(runtime, session, conclusion, now)
         # Last: every intent of the run waits for whoever writes its row, and every reply for the account's.
         receipts.count_reads(session, {doubt.run_id: reads})
-        if seen.messages:
-            accounts.raise_floor(session, doubt.account_id, max(seen.messages))
+        if seen.newest:
+            accounts.raise_floor(session, doubt.account_id, seen.newest)
     if is_decided:
         get_logger().info(
             "doubt.decided", batch=doubt.batch_id, attempt=doubt.number, verdict=concluded.value, found=len(found.found)
@@ -142,6 +179,14 @@ def _first_poll_at(runtime: Runtime, doubt: Doubt, now: datetime) -> datetime:
     """When the receipts of a request that was found are looked for: not before the gateway sends it."""
     sent_from = runtime.definitions.get(doubt.definition_id).schedule.at_gateway
     return max(now, sent_from or now) + timedelta(seconds=runtime.settings.first_poll_seconds)
+
+
+def _is_sought(runtime: Runtime, doubt: Doubt, sought: Sought) -> Callable[[Message], bool]:
+    """Which messages can be the request's: by their number, or of a contact list by their text."""
+    if doubt.list_id is not None:
+        text = runtime.definitions.get(doubt.definition_id).message
+        return lambda message: is_similar(message.text, text)
+    return by_number(sought.recipients)
 
 
 def _match(runtime: Runtime, doubt: Doubt, sought: Sought, seen: Seen, attributed: set[int]) -> Match:

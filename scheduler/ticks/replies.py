@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from scheduler.replies.inbound import take_in
+from scheduler.ticks.windows import WindowReads
 from worker.gateway import GatewayError, MessageStatus
 from worker.logs import get_logger
 from worker.runtime import Runtime
@@ -24,7 +25,7 @@ LOOK_BACK: Final = timedelta(hours=24)
 LOOK_BACK_AGAIN: Final = timedelta(hours=1)
 
 SLICE: Final = timedelta(hours=6)
-"""The most that one read asks for: the gateway knows no pages."""
+"""The most that one read asks for at first; what is too much for a reply is asked for in halves."""
 
 WRITE_AGAIN: Final = timedelta(minutes=5)
 """A look that brought nothing is written down so often: an idle service hardly writes. Less than `OVERLAP`."""
@@ -57,25 +58,25 @@ def replies(runtime: Runtime, now: datetime) -> dict[str, int]:
 
 def _read(runtime: Runtime, start: datetime, now: datetime, *, goes_back: bool) -> tuple[int, int, bool]:
     """Read and store from `start` on: reads, replies stored, and whether every read succeeded."""
-    reads = stored = 0
+    stored = 0
+    windows = WindowReads(runtime.gateway)
     for begin, end in _slices(start, now + OVERLAP):
-        reads += 1
         try:
-            messages = runtime.gateway.read_status(MessageStatus.RECEIVED, begin, end)
+            for messages in windows.read(MessageStatus.RECEIVED, begin, end):
+                stored += take_in(
+                    runtime.store,
+                    runtime.settings,
+                    runtime.account_id,
+                    messages,
+                    came_by="poll",
+                    rehearsal=runtime.rehearsal,
+                    now=now,
+                ).total()
         except GatewayError as error:
             get_logger().warning("replies.read_failed", problem=str(error))
-            return reads, stored, False
-        stored += take_in(
-            runtime.store,
-            runtime.settings,
-            runtime.account_id,
-            messages,
-            came_by="poll",
-            rehearsal=runtime.rehearsal,
-            now=now,
-        ).total()
+            return windows.reads, stored, False
         _remember(runtime, min(end, now), has_news=goes_back or stored > 0)
-    return reads, stored, True
+    return windows.reads, stored, True
 
 
 def _slices(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:

@@ -1,12 +1,15 @@
 """Starting runs whose moment has come."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Final
 
 from campaigns.approval import to_approve
 from scheduler.inbox.status import CAN_WAIT
 from scheduler.ticks.looks import MARGIN, read_around
 from worker.definitions import AHEAD
+from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import accounts, approvals, starting
@@ -62,10 +65,10 @@ def _meet(runtime: Runtime, now: datetime) -> None:
 
     A gateway that cannot be read now is sent to all the same, and read before the next run.
     """
-    seen = read_around(runtime, now - LOOK_BACK, now + MARGIN)
+    seen = read_around(runtime, now - LOOK_BACK, now + MARGIN, keep=_newest)
     if not seen.complete:
         return
-    newest = seen.messages.get(max(seen.messages, default=0))
+    newest = seen.messages.get(seen.newest)
     with runtime.store.write("meet") as session:
         accounts.meet(
             session,
@@ -74,3 +77,7 @@ def _meet(runtime: Runtime, now: datetime) -> None:
             seen_at=newest.sent_at if newest else None,
             now=now,
         )
+
+
+def _newest(messages: Sequence[Message]) -> Sequence[Message]:
+    return sorted(messages, key=attrgetter("id"))[-1:]

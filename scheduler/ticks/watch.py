@@ -4,10 +4,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.matching import Candidate, match
-from scheduler.ticks.looks import MARGIN, read_request
+from scheduler.ticks.looks import MARGIN, by_number, read_request
 from scheduler.ticks.reconcile import alarm
+from worker.conditions import trouble_of
 from worker.runtime import Runtime
 from worker.store import doubts
+from worker.store.doubts import Doubt
+from worker.store.leases import LostLead
 
 LATE: Final = "a request that had been concluded as lost arrived after all; somebody may have got a text twice"
 
@@ -20,27 +23,48 @@ def watch(runtime: Runtime, now: datetime) -> dict[str, int]:
     for missed in due:
         if not runtime.includes(missed.run_id):
             continue
-        settle = timedelta(seconds=runtime.settings.settle_seconds)
-        seen = read_request(runtime, missed, missed.send_by + settle + MARGIN)
-        with runtime.store.read() as session:
-            # Asked after the look, and before who has which message: a request that these people are in meanwhile,
-            # again or by a `resend`, may have stored what the look showed, and nobody has these messages yet.
-            is_unclear = doubts.is_somebody_in_doubt(session, missed)
-            people = doubts.people_of_batch(session, missed)
-            attributed = doubts.attributed_ids(session, runtime.account_id, seen.messages)
-            # A reply may leave out people whom the gateway has taken all the same: their messages are nobody's, and in
-            # the group of a request that was answered, not of the lost one.
-            answered = doubts.known_groups(
-                session, runtime.account_id, {m.group_id for m in seen.messages.values() if m.group_id}
-            )
-        candidates = [
-            Candidate(m.id, m.number, m.text, m.group_id) for m in seen.messages.values() if m.group_id not in answered
-        ]
-        found = match(people, candidates, attributed=attributed)
-        with runtime.store.write("watch") as session:
-            doubts.schedule_watch(session, missed, now=now, settle=settle)
-            if found.found and not is_unclear:
-                late += 1
-                doubts.end_watch(session, missed)
-                alarm(session, missed, "late_acceptance", LATE, now)
+        source = f"missed {missed.attempt_id}"
+        try:
+            late += _look_again(runtime, missed, now)
+        except LostLead:
+            raise
+        except Exception as error:
+            if trouble_of(error) is not None:  # of the whole database
+                raise
+            runtime.troubles.failed(source, error, event="watch.failed", batch=missed.batch_id)
+            with runtime.store.write("watch_put_off") as session:
+                settle = timedelta(seconds=runtime.settings.settle_seconds)
+                doubts.schedule_watch(session, missed, now=now, settle=settle)
+        else:
+            runtime.troubles.worked(source)
     return {"watched": len(due), "late": late}
+
+
+def _look_again(runtime: Runtime, missed: Doubt, now: datetime) -> bool:
+    settle = timedelta(seconds=runtime.settings.settle_seconds)
+    with runtime.store.read() as session:
+        people = doubts.people_of_batch(session, missed)
+    is_sought = by_number(people.recipients)
+    seen = read_request(runtime, missed, missed.send_by + settle + MARGIN, is_sought=is_sought)
+    with runtime.store.read() as session:
+        # Asked after the look, and before who has which message: a request that these people are in meanwhile,
+        # again or by a `resend`, may have stored what the look showed, and nobody has these messages yet.
+        is_unclear = doubts.is_somebody_in_doubt(session, missed)
+        mine = {id_ for id_, message in seen.messages.items() if is_sought(message)}
+        attributed = doubts.attributed_ids(session, runtime.account_id, mine)
+        # A reply may leave out people whom the gateway has taken all the same: their messages are nobody's, and in
+        # the group of a request that was answered, not of the lost one.
+        answered = doubts.known_groups(
+            session, runtime.account_id, {m.group_id for m in seen.messages.values() if m.group_id}
+        )
+    candidates = [
+        Candidate(m.id, m.number, m.text, m.group_id) for m in seen.messages.values() if m.group_id not in answered
+    ]
+    found = match(people, candidates, attributed=attributed)
+    is_late = bool(found.found) and not is_unclear
+    with runtime.store.write("watch") as session:
+        doubts.schedule_watch(session, missed, now=now, settle=settle)
+        if is_late:
+            doubts.end_watch(session, missed)
+            alarm(session, missed, "late_acceptance", LATE, now)
+    return is_late

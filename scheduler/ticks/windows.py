@@ -13,7 +13,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
-from worker.gateway import MessageStatus, ReplyTooLong
+from worker.gateway import GatewayClient, MessageStatus, ReplyTooLong
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
@@ -27,17 +27,21 @@ _UNDIVIDED: Final = "windows"
 
 @dataclass(slots=True)
 class WindowReads:
-    """Reads windows and counts the `reads` that it takes."""
+    """Reads windows and counts the `reads` that it takes. Without a `runtime` there is no ledger: only halves."""
 
-    runtime: Runtime
+    gateway: GatewayClient
+    runtime: Runtime | None = None
     reads: int = 0
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> "WindowReads":
+        return cls(runtime.gateway, runtime)
 
     def read(self, status: MessageStatus, start: datetime, end: datetime) -> Iterator[tuple[Message, ...]]:
         """The messages of one status between two aware times, a reply at a time; some come twice.
 
         Raises GatewayError where one of the reads fails: what was given before is true, and not all there is.
         """
-        runtime = self.runtime
         whole = math.floor(start.timestamp()), math.ceil(end.timestamp())  # whole seconds, both included
         spans = [whole]
         while spans:
@@ -45,13 +49,13 @@ class WindowReads:
             self.reads += 1
             problem = ""
             try:
-                messages = runtime.gateway.read_status(status, _moment(first), _moment(last))
+                messages = self.gateway.read_status(status, _moment(first), _moment(last))
             except ReplyTooLong as error:
                 problem = str(error)
             if not problem:
                 yield messages
-            elif last - first <= 1 or not may_divide(runtime):
-                _divide_no_more(runtime, status, _moment(first), problem)
+            elif last - first <= 1 or (self.runtime is not None and not may_divide(self.runtime)):
+                raise self._too_full(status, _moment(first), problem)
             else:
                 edges = [first, *(self._edges(*whole) if (first, last) == whole else ()), last]
                 if len(edges) == 2:
@@ -60,6 +64,8 @@ class WindowReads:
 
     def _edges(self, first: int, last: int) -> list[int]:
         """Seconds at which to divide a window, by when its messages were accepted."""
+        if self.runtime is None:
+            return []
         ahead = clock_ahead(self.runtime)
         with self.runtime.store.read() as session:
             parts = receipts.accepted_parts(
@@ -70,6 +76,16 @@ class WindowReads:
                 messages=messages_per_part(self.runtime),
             )
         return sorted({second for at, _ in parts[:-1] if first < (second := round((at + ahead).timestamp())) < last})
+
+    def _too_full(self, status: MessageStatus, at: datetime, problem: str) -> ReplyTooLong:
+        runtime = self.runtime
+        if runtime is not None and may_divide(runtime):
+            runtime.next_looks[_UNDIVIDED] = runtime.clock.elapsed_seconds() + REST.total_seconds()
+            get_logger().warning("reads.window_too_full", status=status.value, second=at.isoformat(), problem=problem)
+        return ReplyTooLong(
+            f"{problem} It does so for the single second {at:%Y-%m-%d %H:%M:%S} UTC, or does not heed the time that it"
+            " is asked for: nothing can be concluded from its reads by status and time."
+        )
 
 
 def messages_per_part(runtime: Runtime) -> int:
@@ -86,16 +102,6 @@ def clock_ahead(runtime: Runtime) -> timedelta:
     """How much later than we know of a message the gateway dates it, about: its clock, and its phones' queues."""
     seen = [after.total_seconds() for after in runtime.dates_after]
     return timedelta(seconds=round(median(seen))) if seen else timedelta(0)
-
-
-def _divide_no_more(runtime: Runtime, status: MessageStatus, at: datetime, problem: str) -> None:
-    if may_divide(runtime):
-        runtime.next_looks[_UNDIVIDED] = runtime.clock.elapsed_seconds() + REST.total_seconds()
-        get_logger().warning("reads.window_too_full", status=status.value, second=at.isoformat(), problem=problem)
-    raise ReplyTooLong(
-        f"{problem} It does so for the single second {at:%Y-%m-%d %H:%M:%S} UTC, or does not heed the time that it is "
-        "asked for: nothing can be concluded from reads by status and time, and messages are looked up one by one."
-    )
 
 
 def _moment(second: int) -> datetime:

@@ -138,6 +138,8 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "forget": "a service; `run` leaves old notices alone",
     "stuck": "a phone that has sent nothing for minutes; no run of the proof waits so long",
     "retry": "a campaign with `retry_failed` whose phones fail; no run of the proof waits so long",
+    "doubt_put_off": "a look-up that fails here, not at the gateway",
+    "watch_put_off": "the same of a missed request",
     "retry_watch": "a minute and more after a failed text was sent again",
     "late": "a campaign with `if_late` that misses its moment while it sends",
     "control": "`pause`, `resume`, `cancel`",

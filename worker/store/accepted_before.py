@@ -25,6 +25,9 @@ from worker.store.repetitions import moment_of
 from worker.store.runs import ACCEPTED_BEFORE, ONCE
 from worker.store.tables import accepted_before, batches, recipients, select_columns
 
+LONGEST_NUMBER: Final = 32
+"""What a column of numbers holds. Whatever is longer is nobody's number, cut or not."""
+
 REASON: Final = "found at the gateway by `campaigns recover`"
 """The reason of whoever counts as sent by such a message."""
 
@@ -66,7 +69,7 @@ class Person:
 
 def spelt(number: str) -> str:
     """A number of the gateway as recipients have theirs."""
-    return f"+{same_number(number)}"
+    return f"+{same_number(number)}"[:LONGEST_NUMBER]
 
 
 def sent_since(schedule: Schedule, moment: str, parent_id: int | None, departs_at: datetime) -> datetime | None:
