@@ -38,6 +38,7 @@ _READ: Final = "services/read-messages.php"
 _CONTACTS: Final = "services/manage-contacts.php"
 _NOTHING_FOUND: Final = 404
 _MORE_THAN_SENT: Final = 10
+_MOST_LISTED: Final = 25_000  # people of a contact list: about what the most bytes of a reply hold
 _NOTHING_LEARNED: Final[Mapping[str, SendOutcome]] = MappingProxyType({})
 
 # Live servers report both as errors; their exact texts are not documented.
@@ -54,7 +55,7 @@ class GatewayClient:
     `nothing` those that mean that a read found none.
     `ca_file` names authorities to trust besides the usual ones; `transport` replaces the network in tests. Methods
     raise GatewayError; the constructor raises ValueError for a URL that cannot be a gateway's, and SettingsError for a
-    `ca_file` that cannot be used. `max_messages`: the most that is read of a reply, or it is a ReplyTooLong.
+    `ca_file` that cannot be used. `max_messages`: the most that is read of a reply to a read, or it is a ReplyTooLong.
     """
 
     def __init__(
@@ -243,7 +244,7 @@ class GatewayClient:
         before_first_byte: Callable[[], None] | None,
     ) -> SendReply:
         # A reply that shows every text twice is still read: it is told as one that cannot be true.
-        at_most = self.max_messages if sent is None else 2 * len(sent) + _MORE_THAN_SENT
+        at_most = _MOST_LISTED if sent is None else 2 * len(sent) + _MORE_THAN_SENT
         question = Question(_SEND, fields, True, sent, private, before_first_byte, max_messages=at_most)
         messages = self._poster.send(question).messages or ()
         return SendReply(messages, missing_numbers(messages, sent or ()))
