@@ -30,7 +30,7 @@ from campaigns.digits import (
 )
 from campaigns.numbering import NEVER, international, region_patterns
 
-__all__ = ["InvalidNumber", "Normaliser", "NumberKind", "lost_digits", "mask", "phone_key", "same_phone"]
+__all__ = ["InvalidNumber", "Normaliser", "NumberKind", "lost_digits", "mask", "phone_key", "region_of", "same_phone"]
 
 _SHORTEST_ANYWHERE: Final = 7  # digits: what is shorter is a short code, or a number of too many countries
 _LONGEST_PREFIX: Final = 12  # digits with which a region dials out, and one more
@@ -215,8 +215,9 @@ def same_phone(sender: str, region_hint: str | None) -> tuple[str, ...]:
         readings.append(("+" + text.removeprefix("00"), None))
     found: dict[str, None] = {}
     for reading, region in readings:
-        with suppress(InvalidNumber):
-            found |= dict.fromkeys(_spellings(_by_library(reading, region)[0]))
+        for spelt in (reading,) if region else _spellings(reading):  # Brazil's of eight digits are valid no more
+            with suppress(InvalidNumber):
+                found |= dict.fromkeys(_spellings(_by_library(spelt, region)[0]))
     return tuple(found)
 
 
@@ -226,6 +227,15 @@ def _spellings(number: str) -> tuple[str, ...]:
         return (number,)
     key = phone_key(number)
     return number, key, spelling[2].sub(spelling[3], key)
+
+
+def region_of(number: str) -> str:
+    """The country (ISO 3166) whose calling code an E.164 number begins with, the main one of several; empty if none."""
+    for width in (1, 2, 3):
+        code = number[1 : 1 + width]
+        if code.isdecimal() and (regions := phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code))):
+            return regions[0] if regions[0] in phonenumbers.SUPPORTED_REGIONS else ""
+    return ""
 
 
 def mask(number: str) -> str:

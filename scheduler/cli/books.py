@@ -44,7 +44,7 @@ def status(
     json: AsJson = False,
 ) -> None:
     """Show how far campaigns are, what they wait for, and why."""
-    from scheduler.cli.progress import read_progress, show_progress, summaries
+    from scheduler.cli.progress import read_progress, show_progress, show_waiting, summaries
     from scheduler.cli.reading import NOTHING_YET, campaign_store, existing_store
     from worker.settings import load_settings
 
@@ -65,6 +65,7 @@ def status(
                     if before is not None:
                         clear_screen()
                     show_progress(seen, settings.zone, in_detail=campaign is not None)
+                    show_waiting(store)
             if not watch or all(entry.run.finished_at for entry in seen):
                 return
             before = seen

@@ -22,7 +22,7 @@ from worker.definitions import Definitions
 from worker.store.counts import Books, Failures, books, failures
 from worker.store.devices import Stuck, stuck_devices
 from worker.store.engine import Store
-from worker.store.inbound import count_replies
+from worker.store.inbound import count_replies, count_waiting
 from worker.store.outlook import Outlook, outlook
 from worker.store.reminders import day_of, every_day
 from worker.store.repetitions import moment_of
@@ -159,6 +159,14 @@ def show_progress(seen: Sequence[Progress], zone: ZoneInfo, *, in_detail: bool) 
     print_table(("campaign", "state", *figures, "started", "remarks"), rows, numeric=figures)
     for line in dict.fromkeys(line for entry in seen for line in _phones(entry, zone)):
         say(line)
+
+
+def show_waiting(store: Store) -> None:
+    """What of all campaigns waits for a person to read it."""
+    with store.read() as session:
+        waiting = count_waiting(session)
+    if waiting:
+        say(f"{amount(waiting, 'reply', 'replies')} may mean stop and wait to be read: campaigns suppress review")
 
 
 def _show_one(entry: Progress, zone: ZoneInfo) -> None:

@@ -171,11 +171,12 @@ def review(
 ) -> None:
     """Read the replies that may mean stop, and decide.
 
-    Without --opt-out or --keep they are listed, with their texts. Example: campaigns suppress review 12 15 --opt-out
+    Also stops from a number at which nobody was sent a text: find out whose it is. Without --opt-out or --keep they are
+    listed, with their texts. Example: campaigns suppress review 12 15 --opt-out
     """
     from campaigns.clock import SystemClock
     from scheduler.cli.reading import existing_store
-    from scheduler.replies.inbound import opt_out_of
+    from scheduler.replies.inbound import opt_outs_of
     from worker.settings import load_settings
     from worker.store import inbound, suppressions
 
@@ -189,11 +190,17 @@ def review(
         chosen = [answer for answer in waiting if ids is None or answer.id in ids]
         if unknown := set(ids or ()) - {answer.id for answer in chosen}:
             raise Refused(f"no reply {min(unknown)} waits to be read; list those that do: campaigns suppress review")
+        nobody = next((answer for answer in chosen if opts_out and not opt_outs_of([answer])), None)
+        if nobody is not None:
+            raise Refused(
+                f"reply {nobody.id} came from {nobody.number}, which is no whole number: put the person on the list "
+                f"(campaigns suppress add NUMBER), then: campaigns suppress review {nobody.id} --keep"
+            )
         if store is not None and (opts_out or keep):
             with store.write("review") as session:
                 inbound.mark_reviewed(session, [answer.id for answer in chosen], now)
                 if opts_out:
-                    suppressions.suppress(session, [opt_out_of(answer) for answer in chosen], now=now)
+                    suppressions.suppress(session, opt_outs_of(chosen), now=now)
             _tell("opted out" if opts_out else "kept", len(chosen), 0, "", as_json=json)
             return
     _show_replies(chosen, settings, as_json=json)
@@ -214,7 +221,14 @@ def _show_replies(answers: "Sequence[Answer]", settings: "Settings", *, as_json:
         for a in answers:
             received = utc(a.received_at)
             print_json(
-                {"id": a.id, "number": mask(a.number), "received_at": received, "campaign": a.campaign, "text": a.text}
+                {
+                    "id": a.id,
+                    "number": a.number if a.is_of_nobody else mask(a.number),
+                    "received_at": received,
+                    "campaign": a.campaign,
+                    "of_nobody_known": a.is_of_nobody,
+                    "text": a.text,
+                }
             )
         return
     if not answers:
@@ -223,9 +237,9 @@ def _show_replies(answers: "Sequence[Answer]", settings: "Settings", *, as_json:
     rows = [
         (
             str(a.id),
-            mask(a.number),
+            a.number if a.is_of_nobody else mask(a.number),  # in full: whose is it?
             local_time(a.received_at, settings.zone),
-            a.campaign or "",
+            "nobody known" if a.is_of_nobody else a.campaign or "",
             " ".join(a.text.split()),
         )
         for a in answers

@@ -9,7 +9,7 @@ from sqlmodel import col
 from campaigns.optout import Meaning
 from tests.store.store_world import NOW, World, people
 from worker.store import inbound
-from worker.store.inbound import Answer, Incoming
+from worker.store.inbound import Answer, Incoming, Shown
 from worker.store.models import Recipient
 
 ANNA = "+393330000000"
@@ -30,7 +30,8 @@ def test_a_reply_is_stored_once_however_it_comes(world: World) -> None:
     second = store(world, reply(7), reply(9))
     assert [(answer.gateway_id, answer.came_by) for answer in second] == [(9, "poll")]
     with world.store.read() as session:
-        assert inbound.unknown_ids(session, world.account_id, [5, 7, 8, 9]) == {8}
+        shown = [Shown(id_, ANNA, "Hello", NOW) for id_ in (5, 7, 8, 9)] + [Shown(5, ANNA, "Hi", NOW)]
+        assert inbound.unknown_replies(session, world.account_id, shown) == [shown[2], shown[4]]
     assert world.account().received_id == 9
 
 
@@ -61,11 +62,21 @@ def test_replies_of_a_run_are_counted_by_meaning(world: World) -> None:
         assert inbound.count_replies(session, run_id) == {Meaning.STOP: 1, Meaning.REPLY: 2}
 
 
-def test_the_last_wish_is_that_with_the_highest_id(world: World) -> None:
-    store(world, reply(9, meaning=Meaning.START), reply(11))
-    store(world, reply(3, meaning=Meaning.STOP))
+@pytest.mark.parametrize(
+    ("wishes", "standing"),
+    [
+        ([(9, Meaning.START, 0), (3, Meaning.STOP, 0)], 9),  # of one moment the ID decides
+        ([(3, Meaning.START, 9), (9, Meaning.STOP, 0)], 9),  # date and ID at odds: the stop
+        ([(9, Meaning.START, 0), (3, Meaning.STOP, 9)], 3),
+        ([(9, Meaning.STOP, 0), (10, Meaning.START, 1)], 10),
+    ],
+)
+def test_of_several_wishes_the_last_stands(world: World, wishes: list[tuple[int, Meaning, int]], standing: int) -> None:
+    replies = [reply(id_, meaning=meaning, at=NOW + timedelta(minutes=minute)) for id_, meaning, minute in wishes]
+    stored = store(world, *replies, reply(11))
     with world.store.read() as session:
-        assert inbound.last_wishes(session, world.account_id, [ANNA, "+39333"]) == {ANNA: 9}
+        stand = inbound.standing_wishes(session, [answer.id for answer in stored if answer.gateway_id != 11])
+    assert {answer.gateway_id for answer in stored if answer.id in stand} == {standing}
 
 
 def test_a_review_waits_until_somebody_has_read_it(world: World) -> None:

@@ -1,16 +1,21 @@
 """Replies: each stored once, however it came, with what it answers."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from hashlib import sha256
+from operator import attrgetter
+from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from campaigns.optout import Meaning
+from campaigns.lifecycle import RecipientState
+from campaigns.optout import MOST_JUDGED, Meaning
 from worker.store.bulk import in_parts, insert_missing
-from worker.store.models import Account, Attempt, Campaign, Inbound, Recipient, Run
+from worker.store.models import AcceptedBefore, Account, Attempt, Campaign, Inbound, Recipient, Run
 from worker.store.moves import changed
 from worker.store.tables import replies
 
@@ -19,8 +24,21 @@ CLOCK_MARGIN: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A reply as the gateway shows it, enough to know it again; `dated_at` None: without a date."""
+
+    gateway_id: int
+    number: str
+    text: str
+    dated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Incoming:
-    """A reply as the gateway has it; `number` is E.164 where it is a number at all."""
+    """A reply to be stored. `number` is where its sender is written to, E.164 where it is a number at all.
+
+    `sender` is the number that it came from. A STOP of somebody who is not known has no `reviewed_at`: a person looks.
+    """
 
     gateway_id: int
     number: str
@@ -29,6 +47,18 @@ class Incoming:
     sim: int | None
     received_at: datetime
     meaning: Meaning
+    sender: str = ""
+    fingerprint: str = ""
+    reviewed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in our plans. `rank` is higher for who was written to later; `texts` are the last, the newest first."""
+
+    number: str
+    rank: tuple[bool, datetime | None, int]
+    texts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +79,78 @@ class Answer:
     reviewed_at: datetime | None
     run_id: int | None
     recipient_id: int | None
+    sender: str
     campaign: str | None
 
+    @property
+    def is_of_nobody(self) -> bool:
+        """Whether it is a stop from a number at which nobody was written to."""
+        return self.meaning is Meaning.STOP and self.reviewed_at is None
 
-def unknown_ids(session: Session, account_id: int, gateway_ids: Collection[int]) -> set[int]:
-    """Those of the gateway's IDs under which no reply is stored yet."""
-    known: set[int] = set()
-    for part in in_parts(sorted(gateway_ids)):
-        query = select(Inbound.gateway_id).where(Inbound.account_id == account_id, col(Inbound.gateway_id).in_(part))
-        known.update(session.exec(query))
-    return set(gateway_ids) - known
+
+def unknown_replies(session: Session, account_id: int, shown: Collection[Shown]) -> list[Shown]:
+    """Those that are not stored yet. An ID alone says nothing: a gateway that was set up anew begins with 1 again.
+
+    What has no date, or had none, is known by number and text; so is a START, for one that shows a new date, after the
+    clocks of the gateway were changed, must not undo a STOP between the two.
+    """
+    stored: dict[int, list[sa.Row[Any]]] = defaultdict(list)
+    for part in in_parts(sorted({reply.gateway_id for reply in shown})):
+        query = sa.select(*(replies.c[name] for name in ("gateway_id", *_KNOWN_BY)))
+        for row in session.execute(query.where(replies.c.account_id == account_id, replies.c.gateway_id.in_(part))):
+            stored[row.gateway_id].append(row)
+    return [reply for reply in shown if not any(_is_same(reply, row) for row in stored[reply.gateway_id])]
+
+
+_KNOWN_BY: Final = ("number", "text", "received_at", "stored_at", "meaning", "fingerprint")
+
+
+def _is_same(shown: Shown, row: sa.Row[Any]) -> bool:
+    if row.text[:MOST_JUDGED] != shown.text or tail(row.number) != tail(shown.number):
+        return False
+    if shown.dated_at is None or row.meaning == Meaning.START:
+        return True
+    if not row.fingerprint:  # stored by an older version, with a date in the future as of its own time
+        return row.received_at in {shown.dated_at, row.stored_at}
+    return row.fingerprint in {fingerprint(shown), fingerprint(replace(shown, dated_at=None))}
+
+
+def tail(number: str) -> str:
+    """What all spellings of a phone's number end in; of a shop's name the name."""
+    digits = "".join(filter(str.isdecimal, number))
+    return digits[-8:] if len(digits) >= 8 else number.strip().casefold()
+
+
+def fingerprint(shown: Shown) -> str:
+    """What tells a reply from others with its ID, in the words of a unique index."""
+    said = "\0".join((tail(shown.number), shown.text, shown.dated_at.isoformat() if shown.dated_at else ""))
+    return sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+LAST_TEXTS: Final = 3
+"""So many texts of ours are looked for in a reply: people react to more than the last one."""
+
+
+def people_at(session: Session, account_id: int, numbers: Collection[str]) -> dict[str, Person]:
+    """Who of these numbers (E.164) is in our plans, of any account, or was sent to by a database that is lost."""
+    order = col(Recipient.accepted_at).desc().nulls_last(), col(Recipient.id).desc()
+    found: dict[str, Person] = {}
+    for part in in_parts(sorted(numbers)):
+        place = sa.func.row_number().over(partition_by=col(Recipient.number), order_by=order).label("place")
+        columns = col(Recipient.number), col(Recipient.accepted_at), col(Recipient.id), col(Recipient.text), place
+        is_meant = col(Recipient.number).in_(part), col(Recipient.state) != RecipientState.INVALID
+        rows = sa.select(*columns).where(*is_meant).subquery()
+        for number, at, id_, text, _ in session.execute(
+            sa.select(rows).where(rows.c.place <= LAST_TEXTS).order_by("place")
+        ):
+            first = found.get(number)
+            rank, texts = (first.rank, first.texts) if first else ((at is not None, at, id_), ())
+            found[number] = Person(number, rank, (*texts, text))
+        lost = sa.select(*(col(c) for c in (AcceptedBefore.number, AcceptedBefore.sent_at, AcceptedBefore.text)))
+        is_theirs = col(AcceptedBefore.account_id) == account_id, col(AcceptedBefore.number).in_(part)
+        for number, at, text in session.execute(lost.where(*is_theirs)):
+            found.setdefault(number, Person(number, (at is not None, at, 0), (text,)))
+    return found
 
 
 def store_replies(
@@ -67,7 +159,7 @@ def store_replies(
     """Store what is new of these replies, linked to what they answer; only the new, in the order of their IDs."""
     values = [
         asdict(reply) | {"account_id": account_id, "stored_at": now, "came_by": came_by}
-        for _, reply in sorted({reply.gateway_id: reply for reply in incoming}.items())
+        for reply in sorted(incoming, key=attrgetter("gateway_id"))
     ]
     if not values:
         return []
@@ -135,32 +227,57 @@ def replies_of(session: Session, numbers: Collection[str]) -> list[Answer]:
     return answers(session, col(Inbound.number).in_(sorted(numbers)))
 
 
-def last_wishes(session: Session, account_id: int, numbers: Collection[str]) -> dict[str, int]:
-    """By number the gateway's ID of its last STOP or START: an older one that comes late decides nothing."""
-    found: dict[str, int] = {}
-    for part in in_parts(sorted(numbers)):
-        query = (
-            select(Inbound.number, sa.func.max(Inbound.gateway_id))
-            .where(
-                Inbound.account_id == account_id,
-                col(Inbound.number).in_(part),
-                col(Inbound.meaning).in_([Meaning.STOP.value, Meaning.START.value]),
-            )
-            .group_by(col(Inbound.number))
+def standing_wishes(session: Session, ids: Collection[int]) -> set[int]:
+    """Which of these stops and starts stand, by their row ids: what the same number said after them counts.
+
+    After is what has a later date, and a higher ID or came to us later: IDs begin anew where a gateway is set up anew,
+    and a phone that was offline brings old dates. Where the two are at odds, the stop stands.
+    """
+    wish, other = aliased(Inbound), aliased(Inbound)
+
+    def follows(late: type[Inbound], early: type[Inbound]) -> sa.ColumnElement[bool]:
+        return sa.and_(
+            col(late.received_at) >= col(early.received_at),
+            sa.or_(col(late.gateway_id) > col(early.gateway_id), col(late.stored_at) > col(early.stored_at)),
         )
-        found.update(session.exec(query).all())
+
+    def says(row: type[Inbound], meaning: Meaning) -> sa.ColumnElement[bool]:
+        return col(row.meaning) == meaning.value
+
+    undone = sa.exists().where(
+        col(other.number) == col(wish.number),
+        col(other.account_id) == col(wish.account_id),
+        sa.or_(
+            sa.and_(says(wish, Meaning.STOP), says(other, Meaning.START), follows(other, wish)),
+            sa.and_(says(wish, Meaning.START), says(other, Meaning.STOP), ~follows(wish, other)),
+        ),
+    )
+    found: set[int] = set()
+    for part in in_parts(sorted(ids)):
+        found.update(session.scalars(sa.select(col(wish.id)).where(col(wish.id).in_(part), ~undone)))
     return found
+
+
+_WAITS: Final = (
+    col(Inbound.meaning).in_([Meaning.REVIEW.value, Meaning.STOP.value]),
+    col(Inbound.reviewed_at).is_(None),
+)
+"""What may be a stop, and stops of nobody who is known."""
 
 
 def waiting_reviews(session: Session) -> list[Answer]:
     """Replies that a person has to read, the oldest first."""
-    return answers(session, col(Inbound.meaning) == Meaning.REVIEW.value, col(Inbound.reviewed_at).is_(None))
+    return answers(session, *_WAITS)
+
+
+def count_waiting(session: Session) -> int:
+    """How many replies a person has to read."""
+    return session.scalar(sa.select(sa.func.count()).select_from(Inbound).where(*_WAITS)) or 0
 
 
 def mark_reviewed(session: Session, ids: Collection[int], now: datetime) -> int:
     """A person has read these replies; how many of them waited for it."""
-    waiting = col(Inbound.id).in_(ids), col(Inbound.meaning) == Meaning.REVIEW.value, col(Inbound.reviewed_at).is_(None)
-    return changed(session, sa.update(Inbound).where(*waiting).values(reviewed_at=now))
+    return changed(session, sa.update(Inbound).where(col(Inbound.id).in_(ids), *_WAITS).values(reviewed_at=now))
 
 
 def count_replies(session: Session, *run_ids: int) -> dict[Meaning, int]:

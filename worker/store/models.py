@@ -368,10 +368,13 @@ class Suppression(SQLModel, table=True):
 
 
 class Inbound(SQLModel, table=True):
-    """A message that somebody sent to a phone. (account, gateway ID) is unique: stored once, however it came."""
+    """A message that somebody sent to a phone, stored once, however it came.
+
+    (account, gateway ID, fingerprint) is unique: a gateway that was set up anew begins with ID 1 again.
+    """
 
     __table_args__ = (
-        sa.UniqueConstraint("account_id", "gateway_id"),
+        sa.UniqueConstraint("account_id", "gateway_id", "fingerprint"),
         sa.Index("ix_inbound_number", "number"),
         sa.Index("ix_inbound_run_id", "run_id"),
     )
@@ -379,7 +382,9 @@ class Inbound(SQLModel, table=True):
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
     account_id: int = Field(foreign_key="account.id")
     gateway_id: int = Field(sa_type=sa.BigInteger)
-    number: str = Field(max_length=32)  # E.164 where it is a number; else as it came (a shop's name)
+    fingerprint: str = Field(default="", max_length=32)  # of number, text and date
+    number: str = Field(max_length=32)  # at which its sender is written to: E.164; else as it came (a shop's name)
+    sender: str = Field(default="", max_length=32)  # the number that it came from
     text: str = Field(sa_type=sa.Text)
     device: int | None = None
     sim: int | None = None
@@ -387,7 +392,7 @@ class Inbound(SQLModel, table=True):
     stored_at: datetime
     came_by: str = Field(max_length=10)  # `poll` or `webhook`
     meaning: str = Field(max_length=10)  # `stop`, `start`, `help`, `review` (perhaps a stop), `reply`
-    reviewed_at: datetime | None = None  # a person has looked at a `review`
+    reviewed_at: datetime | None = None  # a person has looked at a `review`; of a `stop` None: it is of nobody known
     run_id: int | None = Field(default=None, foreign_key="run.id")  # what it answers
     recipient_id: int | None = Field(default=None, sa_type=sa.BigInteger)
 

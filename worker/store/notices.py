@@ -145,6 +145,22 @@ def announce_account(session: Session, account_id: int, *, reason: str, now: dat
     )
 
 
+def announce_stop_of_nobody(session: Session, account_id: int, *, now: datetime) -> None:
+    """Note that somebody asked to get nothing more from a number that nobody was sent to at, once an hour at most."""
+    reason = "STOP came from a number at which nobody was sent a text; find out whose it is: campaigns suppress review"
+    tell(
+        session,
+        key=f"{NEWS}:reply.unmatched:{account_id}:{now:%Y-%m-%dT%H}",
+        channel=NEWS,
+        target="",
+        event="reply.unmatched",
+        body={"id": uuid4().hex, "reason": reason, "account": account_id},
+        run_id=None,
+        now=now,
+        not_before=now + GATHERING,
+    )
+
+
 def next_due(session: Session) -> datetime | None:
     """When the next news or notice is due; None where nothing waits."""
     found: datetime | None = session.scalar(sa.select(sa.func.min(_notices.c.next_try_at)).where(_open))

@@ -130,6 +130,7 @@ def test_a_person_reads_what_may_be_a_stop_and_decides(run: Cli, planned: Planne
     shown = run("suppress", "review").stdout
     assert "pls stop texting" in shown
     assert ANNA not in shown
+    assert "2 replies may mean stop and wait to be read: campaigns suppress review" in run("status").stdout
     # when one is one, and the other is not
     assert run("suppress", "review", str(first.id), "--opt-out").stdout == "opted out: 1\n"
     assert run("suppress", "review", str(second.id), "--keep", "--json").stdout == '{"kept": 1, "unchanged": 0}\n'
@@ -142,3 +143,25 @@ def test_a_person_reads_what_may_be_a_stop_and_decides(run: Cli, planned: Planne
     story = json.loads(run("why", ANNA, "--json").stdout)
     assert [reply["text"] for reply in story["replies"]] == ["pls stop texting"]
     assert [entry["source"] for entry in story["suppressions"]] == ["reply"]
+
+
+def test_a_stop_of_nobody_known_waits_with_its_number_in_full(run: Cli, planned: Planned) -> None:
+    store, run_id = planned("spring-sale")
+    with store.write() as session:
+        account_id = run_view(session, run_id).account_id
+        replies = [
+            Incoming(5, "3331234911", "STOP", 1, 0, START, Meaning.STOP),
+            Incoming(6, "+41555551234", "STOP", 1, 0, START, Meaning.STOP),
+            Incoming(7, ANNA, "STOP", 1, 0, START, Meaning.STOP, reviewed_at=START),
+        ]
+        first, second, _ = inbound.store_replies(session, account_id, replies, came_by="poll", now=START)
+    shown = [json.loads(line) for line in run("suppress", "review", "--json").stdout.splitlines()]
+    assert [(row["number"], row["of_nobody_known"]) for row in shown] == [("3331234911", True), ("+41555551234", True)]
+    assert "nobody known" in run("suppress", "review").stdout
+    # what is no whole number cannot be on the list
+    refused = run("suppress", "review", str(first.id), "--opt-out")
+    assert (refused.exit_code, "campaigns suppress add NUMBER" in refused.stderr) == (2, True)
+    assert run("suppress", "review", str(first.id), "--keep").stdout == "kept: 1\n"
+    assert run("suppress", "review", str(second.id), "--opt-out").stdout == "opted out: 1\n"
+    assert [entry["number"] for entry in exported(run)] == ["+41555551234"]
+    assert run("suppress", "review").stdout == "no reply waits to be read\n"
