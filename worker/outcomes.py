@@ -32,7 +32,7 @@ PROBE_LATER: Final = timedelta(seconds=60)
 """A refused account (key, credits) is probed again after this."""
 
 RECORD_WITHIN: Final = timedelta(seconds=15)
-"""How long a database that is away may keep an outcome waiting: a restart takes less, and a stop waits for 30 s.
+"""How long a database that is away may keep an outcome waiting: a restart takes less, and a stop waits for 25 s.
 
 What is not stored by then is looked up as if its process had died: nothing is lost, and nothing is posted again.
 """

@@ -1,6 +1,7 @@
 """Everything real that the product works with, made in one place."""
 
 from collections import deque
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -73,7 +74,11 @@ class Runtime:
 def open_store(settings: Settings) -> Store:
     """The database with its schema up to date. Raises `StoreError`."""
     store = Store(settings.database_url)
-    migrate(store)
+    try:
+        migrate(store)
+    except Exception:
+        store.close()
+        raise
     return store
 
 
@@ -104,6 +109,7 @@ def build_runtime(
     shared_queue: bool = True,
     only_runs: set[int] | None = None,
     clock: Clock | None = None,
+    troubles: Troubles | None = None,
 ) -> Runtime:
     """Make everything real. `sandbox`: (address, key) of a private sandbox that takes the gateway's place.
 
@@ -119,21 +125,25 @@ def build_runtime(
         gateway = GatewayClient(url, key, clock=clock, learned=learned, nothing=nothing, ca_file=settings.ca_file)
     except ValueError as error:
         raise SettingsError(f"CAMPAIGNS_GATEWAY_URL: {error}") from None
-    store = open_store(settings)
-    require_durable(store)
-    require_here(store)
     on_redis = bool(settings.redis_url) and sandbox is None
-    marker = marker_of(settings, store, on_redis=on_redis)
-    with store.write("account") as session:
-        account_id = accounts.ensure_account(session, account_key)
-        name = ensure_installation(session, now=clock.now())
-        is_behind = is_ahead(marker, installation=name, last_attempt_id=accounts.last_attempt_id(session))
-        if is_behind:
-            accounts.quarantine(session, account_id, now=clock.now())
-    watch_database(store, marker, name, is_behind=is_behind)
+    with ExitStack() as undo:  # a service whose database is not there yet tries this many times
+        undo.callback(gateway.close)
+        store = open_store(settings)
+        undo.callback(store.close)
+        require_durable(store)
+        require_here(store)
+        marker = marker_of(settings, store, on_redis=on_redis)
+        with store.write("account") as session:
+            account_id = accounts.ensure_account(session, account_key)
+            name = ensure_installation(session, now=clock.now())
+            is_behind = is_ahead(marker, installation=name, last_attempt_id=accounts.last_attempt_id(session))
+            if is_behind:
+                accounts.quarantine(session, account_id, now=clock.now())
+        watch_database(store, marker, name, is_behind=is_behind)
+        troubles = troubles or Troubles(clock)
+        ceilings = live_ceilings(store, account_id, settings, clock, troubles)
+        undo.pop_all()
     ledger = StoreLedger(store, account_id)
-    troubles = Troubles(clock)
-    ceilings = live_ceilings(store, account_id, settings, clock, troubles)
     definitions = Definitions(store)
     dispatcher = Dispatcher(
         store=store,

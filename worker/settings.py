@@ -277,6 +277,9 @@ class Settings(BaseSettings):
         default=SecretStr(""), description="further API keys that sign calls of the gateway's webhook, with commas"
     )
     webhook_keys_file: Path | None = Field(default=None, description="a file that holds them, also one a line")
+    start_wait_seconds: float = Field(
+        default=60, ge=0, le=86_400, description="how long a service that starts waits for its database and Redis"
+    )
     threads: int = Field(default=4, ge=1, le=64, description="requests that one worker process has under way at once")
     heartbeat_file: Path | None = Field(
         default=None, description="a file that a service touches every two seconds while it works, for probes"

@@ -9,6 +9,7 @@ import typer
 
 from scheduler.cli.output import print_groups, print_json, print_run, warn
 from scheduler.exits import Exit
+from scheduler.processes.stopping import stop_signals
 
 if TYPE_CHECKING:
     from scheduler.processes.completing import Outcome
@@ -74,20 +75,21 @@ def up(sandbox: SANDBOX = False, json: JSON_LOGS = False) -> None:
 
     Inbox, schedule, sending and following, until it is stopped. Needs neither Redis nor PostgreSQL.
     """
-    from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
-    from scheduler.processes.service import serve_all
-    from scheduler.web.app import WEBHOOK
-    from scheduler.web.serving import listen, url_of
+    with stop_signals() as stop:  # before what takes a second to import: a container may be stopped at once
+        from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
+        from scheduler.processes.service import serve_all
+        from scheduler.web.app import WEBHOOK
+        from scheduler.web.serving import listen, url_of
 
-    settings = _service_settings(json)
-    if not sandbox:
-        raise typer.Exit(serve_all(settings, listener=listen(settings.http) if settings.http else None))
-    settings = rehearsal_settings(settings)
-    listener = listen(settings.http or "127.0.0.1:0")
-    webhook = url_of(listener) + WEBHOOK
-    # A sandbox calls nobody outside of this machine; polling finds replies all the same.
-    with private_sandbox(settings, webhook=webhook if "//127." in webhook else None) as gateway:
-        raise typer.Exit(serve_all(settings, gateway, listener))
+        settings = _service_settings(json)
+        if not sandbox:
+            raise typer.Exit(serve_all(settings, stop, listener=listen(settings.http) if settings.http else None))
+        settings = rehearsal_settings(settings)
+        listener = listen(settings.http or "127.0.0.1:0")
+        webhook = url_of(listener) + WEBHOOK
+        # A sandbox calls nobody outside of this machine; polling finds replies all the same.
+        with private_sandbox(settings, webhook=webhook if "//127." in webhook else None) as gateway:
+            raise typer.Exit(serve_all(settings, stop, gateway, listener))
 
 
 def worker(json: JSON_LOGS = False) -> None:
@@ -95,9 +97,10 @@ def worker(json: JSON_LOGS = False) -> None:
 
     Any number of workers, on any number of machines, share the work.
     """
-    from scheduler.processes.service import serve_worker
+    with stop_signals() as stop:
+        from scheduler.processes.service import serve_worker
 
-    raise typer.Exit(serve_worker(_service_settings(json)))
+        raise typer.Exit(serve_worker(_service_settings(json), stop))
 
 
 def scheduler(json: JSON_LOGS = False) -> None:
@@ -105,9 +108,10 @@ def scheduler(json: JSON_LOGS = False) -> None:
 
     Of several schedulers one works and the others stand by.
     """
-    from scheduler.processes.service import serve_scheduler
+    with stop_signals() as stop:
+        from scheduler.processes.service import serve_scheduler
 
-    raise typer.Exit(serve_scheduler(_service_settings(json)))
+        raise typer.Exit(serve_scheduler(_service_settings(json), stop))
 
 
 def dashboard(json: JSON_LOGS = False) -> None:
@@ -115,14 +119,15 @@ def dashboard(json: JSON_LOGS = False) -> None:
 
     `up` listens there by itself. Any number of these may run.
     """
-    from scheduler.processes.service import serve_dashboard
-    from scheduler.web.serving import listen
-    from worker.settings import SettingsError
+    with stop_signals() as stop:
+        from scheduler.processes.service import serve_dashboard
+        from scheduler.web.serving import listen
+        from worker.settings import SettingsError
 
-    settings = _service_settings(json)
-    if not settings.http:
-        raise SettingsError("nothing says where to listen: set CAMPAIGNS_HTTP, such as 127.0.0.1:8080")
-    raise typer.Exit(serve_dashboard(settings, listen(settings.http)))
+        settings = _service_settings(json)
+        if not settings.http:
+            raise SettingsError("nothing says where to listen: set CAMPAIGNS_HTTP, such as 127.0.0.1:8080")
+        raise typer.Exit(serve_dashboard(settings, stop, listen(settings.http)))
 
 
 def _service_settings(as_json: bool) -> "Settings":

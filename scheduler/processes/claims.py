@@ -5,6 +5,7 @@ from typing import Final
 import redis
 
 from scheduler.processes.leader import FileLock, LeaderLock, leader_lock
+from scheduler.processes.stopping import Stop
 from worker.runtime import Runtime
 from worker.settings import Settings, SettingsError
 from worker.store import leases
@@ -30,11 +31,13 @@ def require_redis(settings: Settings, role: str = "") -> None:
     except (redis.RedisError, ValueError) as error:
         raise SettingsError(
             f"Redis at CAMPAIGNS_REDIS_URL does not answer ({type(error).__name__}); start it, or correct the address"
-        ) from None
+        ) from error
 
 
-def claim_database(runtime: Runtime) -> LeaderLock:
+def claim_database(runtime: Runtime, stop: Stop | None = None) -> LeaderLock:
     """The lock of a process that keeps the rates on its own. Raises `SettingsError` where another one does so already.
+
+    With `stop` set meanwhile it is not waited for any longer, and not held.
 
     Two of them would each keep the rate, and together send at twice the rate. Where queue and throttle are Redis's,
     any number of processes keep it together: the lock is then left for whoever runs the clock.
@@ -44,7 +47,7 @@ def claim_database(runtime: Runtime) -> LeaderLock:
         return lock
     # The lease of a process that was killed lasts on for a while; the system gives a file lock back at once.
     until = runtime.clock.elapsed_seconds() + (0 if isinstance(lock, FileLock) else PATIENCE_SECONDS)
-    while not lock.acquire():
+    while not lock.acquire() and not (stop and stop.is_set()):
         if runtime.clock.elapsed_seconds() >= until:
             raise SettingsError(taken(runtime, lock.holder()))
         runtime.clock.sleep(STANDBY_SECONDS / 4)

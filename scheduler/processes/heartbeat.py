@@ -46,7 +46,8 @@ class Heartbeat:
             self._file.unlink(missing_ok=True)
 
     def beat(self) -> None:
-        """Say once that all is well, if it is."""
+        """Say once that all is well, if it is; and what of the servers' troubles is over."""
+        self._runtime.troubles.settle()
         if (self._file is None and not self._notify_socket) or not self._is_well():
             return
         self._notify("WATCHDOG=1" if self._is_ready else "READY=1\nWATCHDOG=1")

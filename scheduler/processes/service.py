@@ -10,15 +10,16 @@ from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
 from scheduler.loop import TICKS, Clockwork
-from scheduler.processes.claims import STANDBY_SECONDS, claim_database, is_shared, require_redis, taken
+from scheduler.processes.claims import STANDBY_SECONDS, claim_database, is_shared, taken
 from scheduler.processes.heartbeat import BEAT_SECONDS, Heartbeat
 from scheduler.processes.leader import LeaderLock, leader_lock
-from scheduler.processes.stopping import Stop, stop_signals
+from scheduler.processes.starting import started
+from scheduler.processes.stopping import Stop
 from scheduler.ticks.inbox import make_inbox_tick
 from scheduler.web.app import make_app
 from scheduler.web.serving import FrontDoor
 from worker.logs import get_logger
-from worker.runtime import Runtime, build_runtime
+from worker.runtime import Runtime
 from worker.settings import Settings, SettingsError
 from worker.store import queue
 from worker.store.runs import list_runs
@@ -31,29 +32,32 @@ INBOX_SECONDS: Final = 0.5
 
 
 def serve_all(
-    settings: Settings, sandbox: tuple[str, SecretStr] | None = None, listener: socket.socket | None = None
+    settings: Settings,
+    stop: Stop,
+    sandbox: tuple[str, SecretStr] | None = None,
+    listener: socket.socket | None = None,
 ) -> int:
-    """`up`: inbox, clock and sending in one process until SIGINT or SIGTERM; the exit code.
+    """`up`: inbox, clock and sending in one process until it is to stop; the exit code.
 
     A second one on the same PostgreSQL and Redis sends, too, and stands by for the clock. `listener` is where the front
     door is; None: there is none.
     """
-    if settings.redis_url and sandbox is None:
-        require_redis(settings)
-    runtime = build_runtime(settings, sandbox=sandbox)
-    lock = claim_database(runtime)
+    runtime = started(settings, stop, sandbox=sandbox)
+    if runtime is None:
+        return stop.exit_code
+    lock = claim_database(runtime, stop)
     try:
-        if not is_shared(runtime):
+        if not is_shared(runtime) and not stop.is_set():
             with runtime.store.write("requeue_all") as session:
                 # What an earlier process had in its queue ended with it.
                 queue.requeue_runs(session, [run.id for run in list_runs(session)])
         warm(runtime.store, settings.threads)
         runtime.queue.work(settings.threads)
         get_logger().info("service.started", role="up", inbox=str(settings.inbox), threads=settings.threads)
-        with stop_signals() as stop, _heartbeat(runtime) as heartbeat, _front_door(runtime, sandbox, listener):
+        with _heartbeat(runtime) as heartbeat, _front_door(runtime, sandbox, listener):
             if is_shared(runtime):
                 _lead_or_stand_by(runtime, lock, stop, heartbeat)
-            else:
+            elif not stop.is_set():
                 _tick_until(runtime, lock, stop, heartbeat)
                 if not stop.is_set():
                     raise SettingsError(taken(runtime, lock.holder()))
@@ -65,14 +69,15 @@ def serve_all(
     return stop.exit_code
 
 
-def serve_scheduler(settings: Settings) -> int:
-    """`scheduler`: inbox and clock; several may run, one at a time works. Until SIGINT or SIGTERM; the exit code."""
-    require_redis(settings, "scheduler")
-    runtime = build_runtime(settings)
+def serve_scheduler(settings: Settings, stop: Stop) -> int:
+    """`scheduler`: inbox and clock; several may run, one at a time works. Until it is to stop; the exit code."""
+    runtime = started(settings, stop, role="scheduler")
+    if runtime is None:
+        return stop.exit_code
     lock = leader_lock(runtime.store, runtime.troubles)
     get_logger().info("service.started", role="scheduler", inbox=str(settings.inbox))
     try:
-        with stop_signals() as stop, _heartbeat(runtime) as heartbeat:
+        with _heartbeat(runtime) as heartbeat:
             _lead_or_stand_by(runtime, lock, stop, heartbeat)
     finally:
         lock.release()
@@ -81,15 +86,16 @@ def serve_scheduler(settings: Settings) -> int:
     return stop.exit_code
 
 
-def serve_worker(settings: Settings) -> int:
-    """`worker`: sends what the scheduler queued, until SIGINT or SIGTERM; the exit code."""
-    require_redis(settings, "worker")
-    runtime = build_runtime(settings)
+def serve_worker(settings: Settings, stop: Stop) -> int:
+    """`worker`: sends what the scheduler queued, until it is to stop; the exit code."""
+    runtime = started(settings, stop, role="worker")
+    if runtime is None:
+        return stop.exit_code
     warm(runtime.store, settings.threads)
     runtime.queue.work(settings.threads)
     get_logger().info("service.started", role="worker", threads=settings.threads)
     try:
-        with stop_signals() as stop, _heartbeat(runtime) as heartbeat:
+        with _heartbeat(runtime) as heartbeat:
             heartbeat.beat()
             while not stop.wait(BEAT_SECONDS):
                 heartbeat.beat()
@@ -101,12 +107,14 @@ def serve_worker(settings: Settings) -> int:
     return stop.exit_code
 
 
-def serve_dashboard(settings: Settings, listener: socket.socket) -> int:
-    """`dashboard`: the front door alone, any number of them, until SIGINT or SIGTERM; the exit code."""
-    runtime = build_runtime(settings)
+def serve_dashboard(settings: Settings, stop: Stop, listener: socket.socket) -> int:
+    """`dashboard`: the front door alone, any number of them, until it is to stop; the exit code."""
+    runtime = started(settings, stop)
+    if runtime is None:
+        return stop.exit_code
     get_logger().info("service.started", role="dashboard")
     try:
-        with stop_signals() as stop, _heartbeat(runtime) as heartbeat, FrontDoor(make_app(runtime), listener) as door:
+        with _heartbeat(runtime) as heartbeat, FrontDoor(make_app(runtime), listener) as door:
             while door.is_alive():
                 heartbeat.beat()
                 if stop.wait(BEAT_SECONDS):

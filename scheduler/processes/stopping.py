@@ -1,23 +1,45 @@
 """When a process stops: SIGINT and SIGTERM, each heard once."""
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Final
+
+ENDS_AFTER_SECONDS: Final = 28.0
+"""So long after it was told to stop a process ends, whatever hangs: containers are given 30 s. Nothing is lost by it,
+for what was under way is looked up."""
 
 
 class Stop:
-    """Set once by SIGINT or SIGTERM; a second signal ends the process at once."""
+    """Set once by SIGINT or SIGTERM; a second signal, or `ENDS_AFTER_SECONDS`, ends the process at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, ends_after_seconds: float = ENDS_AFTER_SECONDS) -> None:
         self._event = threading.Event()
+        self._last = threading.Timer(ends_after_seconds, self._end)
+        self._last.daemon = True
         self.by: signal.Signals | None = None
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
+        # Ended here and not by the signal's own default, which process 1 of a container does not have.
+        if self.by is not None:
+            os._exit(128 + number)
         self.by = signal.Signals(number)
         self._event.set()
-        signal.signal(number, signal.SIG_DFL)
+        self._last.start()
+
+    def _end(self) -> None:
+        try:
+            sys.stderr.write("stopped without waiting any longer for what was under way; it is looked up\n")
+        finally:
+            os._exit(self.exit_code)
+
+    def over(self) -> None:
+        """It has stopped in time."""
+        self._last.cancel()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Whether it is time to stop, at the latest after `seconds`."""
@@ -34,12 +56,13 @@ class Stop:
 
 
 @contextmanager
-def stop_signals() -> Iterator[Stop]:
-    """A `Stop` that SIGINT and SIGTERM set while the block runs."""
-    stop = Stop()
+def stop_signals(ends_after_seconds: float = ENDS_AFTER_SECONDS) -> Iterator[Stop]:
+    """A `Stop` that SIGINT and SIGTERM set while the block runs, which then has so long to end."""
+    stop = Stop(ends_after_seconds)
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
+        stop.over()
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -23,6 +23,7 @@ QUICK: Final[Mapping[str, str]] = {
     "CAMPAIGNS_MAX_POLL_SECONDS": "1",
     "CAMPAIGNS_DEVICE_RATE": "none",
     "CAMPAIGNS_LOG_FORMAT": "json",
+    "CAMPAIGNS_START_WAIT_SECONDS": "1",
 }
 """The protocol's times, a hundredth of the defaults: what takes minutes in service takes seconds here."""
 

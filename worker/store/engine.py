@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.pq import PGconn, Ping
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlmodel import Session
 
@@ -49,6 +50,19 @@ def is_away(error: sa.exc.DBAPIError | DatabaseLost) -> bool:
 def database_problem(error: sa.exc.DBAPIError) -> str:
     """What the database says is wrong, such as `database or disk is full`; without the details, which quote values."""
     return str(error.orig).strip().partition("\n")[0] or type(error.orig).__name__
+
+
+def takes_connections(url: str) -> bool:
+    """Whether whoever cannot connect is to blame, and not the server: it listens, and is neither starting nor ending.
+
+    libpq tells no SQLSTATE for a connection that failed, and its sentences are in the server's language. An SQLite file
+    needs nobody to be there.
+    """
+    address = sa.make_url(url)
+    if address.get_backend_name() == "sqlite":
+        return True
+    conninfo = address.set(drivername="postgresql").render_as_string(hide_password=False)
+    return PGconn.ping(conninfo.encode()) not in {Ping.NO_RESPONSE, Ping.REJECT}
 
 
 class Store:

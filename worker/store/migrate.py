@@ -44,7 +44,7 @@ def migrate(store: Store) -> str:
         raise StoreError(
             f"the database {store.url.render_as_string(hide_password=True)} cannot be opened ({_short(error)}); "
             "check CAMPAIGNS_DATABASE_URL and that the server runs"
-        ) from None
+        ) from error
     return head
 
 

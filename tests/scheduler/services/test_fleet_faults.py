@@ -1,5 +1,6 @@
 """Redis and PostgreSQL forget, stop and come back in the middle of a campaign: work waits and goes on, exactly once."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -114,8 +115,10 @@ def test_a_process_whose_redis_is_not_there_says_so_in_one_sentence(tmp_path: Pa
         for role in ("up", "scheduler", "worker"):
             ended = world.stage.product.run(role)
             assert ended.code == 2
-            assert ended.stderr == (
-                "Redis at CAMPAIGNS_REDIS_URL does not answer (ConnectionError); start it, or correct the address\n"
+            told, sentence = ended.stderr.splitlines()  # first that it waits, a second here
+            assert json.loads(told)["trouble"] == "redis_away"
+            assert sentence == (
+                "Redis at CAMPAIGNS_REDIS_URL does not answer (ConnectionError); start it, or correct the address"
             )
 
 
@@ -124,5 +127,6 @@ def test_a_process_whose_database_is_not_there_says_so_in_one_sentence(tmp_path:
     with fleet(tmp_path, url, redis_url) as world:
         ended = world.stage.product.run("up")
         assert ended.code == 2
-        assert ended.stderr.startswith("the database postgresql+psycopg://nobody@127.0.0.1:9/none cannot be opened (")
-        assert len(ended.stderr.splitlines()) == 1
+        told, sentence = ended.stderr.splitlines()
+        assert json.loads(told)["trouble"] == "database_away"
+        assert sentence.startswith("the database postgresql+psycopg://nobody@127.0.0.1:9/none cannot be opened (")

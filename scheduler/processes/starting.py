@@ -1,0 +1,50 @@
+"""How a service begins: it waits for servers that are not there yet, and hears that it is to stop meanwhile."""
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from campaigns.clock import SystemClock
+from scheduler.processes.claims import require_redis
+from scheduler.processes.stopping import Stop
+from worker.conditions import Trouble, trouble_of
+from worker.runtime import Runtime, build_runtime
+from worker.settings import Settings, SettingsError
+from worker.store.engine import StoreError, takes_connections
+from worker.troubles import Troubles
+
+
+def started(
+    settings: Settings, stop: Stop, *, role: str = "", sandbox: tuple[str, SecretStr] | None = None
+) -> Runtime | None:
+    """The real things of a service, once its servers are there; None when it is to stop before.
+
+    In containers and at boot everything starts at once. What does not pass by waiting is raised at once, and what has
+    not passed after `CAMPAIGNS_START_WAIT_SECONDS` then: `SettingsError`, `StoreError` or `DBAPIError`. `role`: of a
+    process that needs Redis.
+    """
+    clock = SystemClock()
+    troubles = Troubles(clock)
+    until = clock.elapsed_seconds() + settings.start_wait_seconds
+    while not stop.is_set():
+        try:
+            if role or (settings.redis_url and sandbox is None):
+                require_redis(settings, role)
+            runtime = build_runtime(settings, sandbox=sandbox, troubles=troubles)
+        except (SettingsError, StoreError, sa.exc.DBAPIError) as error:
+            if clock.elapsed_seconds() >= until or not _passes(settings, error):
+                raise
+            stop.wait(troubles.failed("start", error))
+            continue
+        troubles.worked("start")
+        if not stop.is_set():
+            return runtime
+        runtime.close()
+    return None
+
+
+def _passes(settings: Settings, error: Exception) -> bool:
+    """Whether a server is only not there yet. One that answers and lets nobody in means a wrong user or password."""
+    trouble = trouble_of(error)
+    if trouble is Trouble.DATABASE_AWAY:
+        return not takes_connections(settings.database_url)
+    return trouble not in {None, Trouble.REDIS_REFUSES, Trouble.DATABASE_DAMAGED}

@@ -1,0 +1,97 @@
+"""How a service begins before its servers are there, and how it ends, whatever hangs."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.prove.stage import Stage, ends_within, wait_until
+from tests.support.servers import PostgresServer, RedisServer
+
+PATIENT = {"start_wait_seconds": "60"}
+
+
+def events(stage: Stage) -> list[str]:
+    """What the process that was started last has said so far: events, with the trouble that they are about."""
+    lines = [json.loads(line) for line in stage.errors_of_last().splitlines() if line.startswith("{")]
+    return [f"{line['event']} {line.get('trouble', '')}".strip() for line in lines]
+
+
+def await_event(stage: Stage, event: str) -> None:
+    assert wait_until(lambda: event in events(stage), 60), stage.errors_of_last()
+
+
+@pytest.mark.parametrize(
+    ("role", "missing", "trouble"),
+    [
+        ("up", "postgres", "database_away"),
+        ("worker", "redis", "redis_away"),
+        ("scheduler", "postgres", "database_away"),
+    ],
+)
+def test_a_service_waits_for_a_server_that_is_not_there_yet(
+    role: str,
+    missing: str,
+    trouble: str,
+    tmp_path: Path,
+    postgres_server: PostgresServer,
+    redis_server: RedisServer,
+    postgres_url: str,
+    redis_url: str,
+) -> None:
+    server = {"postgres": postgres_server, "redis": redis_server}[missing]
+    with Stage(tmp_path, database_url=postgres_url, redis_url=redis_url, settings=PATIENT) as stage:
+        server.stop()
+        stage.start(role, "--json")
+        await_event(stage, f"trouble.began {trouble}")
+        server.start()
+        await_event(stage, "service.started")
+        await_event(stage, f"trouble.ended {trouble}")
+        assert events(stage).count(f"trouble.began {trouble}") == 1
+
+
+def test_a_wrong_database_on_a_server_that_is_there_is_told_at_once(tmp_path: Path, postgres_url: str) -> None:
+    with Stage(tmp_path, database_url=f"{postgres_url}-not", settings=PATIENT) as stage:
+        ended = stage.product.run("up", timeout_seconds=20)
+    assert ended.code == 2
+    assert "does not exist" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_service_that_waits_ends_when_it_is_told_to(tmp_path: Path, redis_url: str) -> None:
+    url = "postgresql+psycopg://nobody@127.0.0.1:9/none"
+    with Stage(tmp_path, database_url=url, redis_url=redis_url, settings=PATIENT) as stage:
+        process = stage.start("worker", "--json")
+        await_event(stage, "trouble.began database_away")
+        process.terminate()
+        assert ends_within(process, 8)
+        assert process.exitcode == 0
+
+
+HANGS = """
+import time
+from scheduler.processes.stopping import stop_signals
+with stop_signals(ends_after_seconds={after}):
+    print("ready", flush=True)
+    while True:
+        time.sleep(1)
+"""
+
+
+@pytest.mark.parametrize(("after", "signals", "code"), [(0.5, 1, 0), (60, 2, 128 + signal.SIGTERM)])
+def test_a_process_ends_whatever_hangs(after: float, signals: int, code: int) -> None:
+    command = [sys.executable, "-c", HANGS.format(after=after)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            for _ in range(signals):
+                process.send_signal(signal.SIGTERM)
+                time.sleep(0.2)
+            assert process.wait(10) == code
+        finally:
+            process.kill()
