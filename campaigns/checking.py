@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -14,14 +15,15 @@ from campaigns.audience import AudienceProblem, open_source
 from campaigns.definition.document import Data, Document, KeyPath, Place
 from campaigns.definition.models import Definition
 from campaigns.definition.reading import read_definition
-from campaigns.definition.scalars import nearest, shown
+from campaigns.definition.scalars import MOST_COMPARED, nearest, shown
 from campaigns.definition.schedule import LocalTime
-from campaigns.definition.sources import ContactListSource, FileSource, InlineSource, Source, TaggedSource
+from campaigns.definition.sources import MAX_SOURCES, ContactListSource, FileSource, InlineSource, Source, TaggedSource
+from campaigns.definition.variants import MAX_VARIANTS
 from campaigns.judging import excluded_numbers
 from campaigns.numbers import Normaliser
 from campaigns.placeholders import foreign_placeholders, unknown_fields
 from campaigns.policy import NO_POLICY, Policy
-from campaigns.problems import CampaignFileError, Problem
+from campaigns.problems import MOST_PROBLEMS, CampaignFileError, Problem
 from campaigns.segments import segmentation
 from campaigns.templates import MessageTemplate, TemplateProblem, compile_message, field_name
 from campaigns.texts import MAX_SEGMENTS
@@ -30,6 +32,9 @@ from campaigns.timing.contradictions import contradictions
 from campaigns.timing.zones import ZONE_COLUMN
 
 MESSAGE: Final = "message"
+
+MOST_COUNTED: Final = 10_000
+"""So many problems are counted after the first: to find each takes some 30 microseconds, and there may be a million."""
 
 
 def check_file(
@@ -54,11 +59,14 @@ def check_file(
     forbidden = policy.problems(reading.definition, reading.document) if reading.definition else ()
     check = _Check(reading.document, reading.folder, definition.default_region if definition else region)
     contradicting = contradictions(definition, reading.document, now) if definition and now else ()
-    problems = tuple(dict.fromkeys((*reading.problems, *check.problems(), *forbidden, *contradicting)))
+    found = check.problems()
+    first = list(islice(found, MOST_PROBLEMS))
+    problems = tuple(dict.fromkeys((*reading.problems, *first, *forbidden, *contradicting)))
+    more = reading.more + sum(1 for _ in islice(found, MOST_COUNTED))
     if warnings is not None:
         warnings += dict.fromkeys(check.warnings)
     if problems or definition is None:
-        raise CampaignFileError(problems)
+        raise CampaignFileError(problems, more)
     return definition
 
 
@@ -127,7 +135,7 @@ class _Check:
         variants = self.document.value(("variants",))
         found: list[KeyPath] = [(MESSAGE,)]
         if isinstance(variants, list):
-            found += [("variants", index, MESSAGE) for index in range(len(variants))]
+            found += [("variants", index, MESSAGE) for index in range(min(len(variants), MAX_VARIANTS))]
         for path in found:
             message = self.document.value(path)
             if isinstance(message, str) and message.strip():
@@ -171,7 +179,7 @@ class _Check:
                 raise AudienceProblem(f"{shown(name)} is outside the folder of the campaign file", hint)
             if file.exists():
                 return file
-            entries = sorted(folder.iterdir(), key=lambda entry: entry.suffix == file.suffix)
+            entries = sorted(islice(folder.iterdir(), MOST_COMPARED), key=lambda entry: entry.suffix == file.suffix)
             names = {entry.stem: entry.name for entry in entries if entry.is_file()}  # of equal stems the likest stays
             near = names.get(nearest(file.stem, list(names)))
         except (OSError, ValueError, RuntimeError) as error:  # too long a name, a loop of links
@@ -251,7 +259,7 @@ def _valid_sources(document: Document, key: str, adapter: TypeAdapter[Source]) -
     value = document.value((key,))
     entries: list[tuple[KeyPath, Data]] = [((key,), value)]
     if isinstance(value, list):
-        entries = [((key, index), entry) for index, entry in enumerate(value)]
+        entries = [((key, index), entry) for index, entry in enumerate(value[:MAX_SOURCES])]
     for path, entry in entries:
         try:
             yield path, adapter.validate_python(entry)

@@ -1,12 +1,24 @@
 """What is wrong with a campaign file, where, and what to do about it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+
+from campaigns.printable import one_line
+
+MOST_PROBLEMS: Final = 100
+"""So many are told: nobody reads more at once, and a file can have 100,000."""
+
+MOST_CHARACTERS: Final = 1_000
+"""Of a path, a problem or a hint: they may quote names from a file."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One problem at one place. `line` and `column` count from 1; `path` is dotted (`schedule.window.from`)."""
+    """One problem at one place. `line` and `column` count from 1; `path` is dotted (`schedule.window.from`).
+
+    Its texts can be shown as they are: in one line, without control characters, and not long.
+    """
 
     file: str
     line: int
@@ -15,6 +27,13 @@ class Problem:
     problem: str
     hint: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "file", one_line(self.file))
+        for name in ("path", "problem", "hint"):
+            text = getattr(self, name)
+            short = text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
+            object.__setattr__(self, name, one_line(short))
+
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}"
         what = f"{self.path}: {self.problem}" if self.path else self.problem
@@ -22,8 +41,18 @@ class Problem:
 
 
 class CampaignFileError(Exception):
-    """A campaign file that cannot be used: every problem found in it, in the order of the file."""
+    """A campaign file that cannot be used: the first problems found in it, in the order of the file.
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(sorted(problems))
-        super().__init__("\n".join(map(str, self.problems)))
+    `more` is how many there are besides.
+    """
+
+    def __init__(self, problems: Iterable[Problem], more: int = 0) -> None:
+        found = sorted(problems)
+        self.problems = tuple(found[:MOST_PROBLEMS])
+        self.more = more + len(found) - len(self.problems)
+        super().__init__("\n".join(map(str, self.problems)) + (f"\n{self.more_words}" if self.more else ""))
+
+    @property
+    def more_words(self) -> str:
+        """`and 42,900 more`; empty where there are no more."""
+        return f"and {self.more:,} more" if self.more else ""

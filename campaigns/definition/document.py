@@ -27,7 +27,8 @@ class Document:
     """What a file says, and where: every scalar is its text, an absent value is None.
 
     `positions` holds the place of each value, `key_positions` that of the key before it. `raw` keeps the source lines
-    of every scalar that spans several lines. `problems` are those after which reading could go on.
+    of every scalar that spans several lines. `problems` are those after which reading could go on: the first
+    of them, and `more_problems` besides.
     """
 
     file: str
@@ -36,6 +37,7 @@ class Document:
     key_positions: Mapping[KeyPath, Place] = field(default_factory=dict)
     raw: Mapping[KeyPath, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    more_problems: int = 0
 
     def value_place(self, path: KeyPath) -> Place:
         """Where the value at `path` stands; where nothing stands, the key of the nearest mapping around it."""
@@ -84,6 +86,7 @@ def merged(defaults: Document, document: Document) -> Document:
         chosen(defaults.key_positions, document.key_positions),
         document.raw,
         defaults.problems + document.problems,
+        defaults.more_problems + document.more_problems,
     )
 
 

@@ -11,13 +11,16 @@ import yaml
 from campaigns.definition.document import Data, Document, KeyPath, Place
 from campaigns.definition.syntax import explain
 from campaigns.opening import NotOrdinaryError, OutsideError, open_inside
-from campaigns.problems import CampaignFileError, Problem
+from campaigns.problems import MOST_PROBLEMS, CampaignFileError, Problem
 
 MAX_BYTES: Final = 262_144
 """256 KiB: some 4,000 recipients written in the file itself; larger audiences belong into a CSV."""
 
 MAX_DEPTH: Final = 20
 """The format itself needs 5; the limit keeps hostile nesting from costing anything."""
+
+MAX_VALUES: Final = 50_000
+"""Four for each of 10,000 recipients. Each takes some 400 bytes while the file is read."""
 
 NOTHING: Final = frozenset({"", "~", "null"})
 """Unquoted texts that mean "not given"; a name such as Null or NULL stays a text."""
@@ -72,6 +75,8 @@ class _Reader:
         self.key_positions: dict[KeyPath, Place] = {}
         self.raw: dict[KeyPath, str] = {}
         self.problems: list[Problem] = []
+        self.more_problems = 0
+        self.values = 0
 
     def document(self) -> Document:
         try:
@@ -85,7 +90,8 @@ class _Reader:
             hint = "start from the commented example that `campaigns init` writes"
             problem = "the file is empty" if data is None else "the file is not made of `key: value` lines"
             self._fail(self.positions.get((), Place(self.file, 1, 1)), problem, hint)
-        return Document(self.file, data, self.positions, self.key_positions, self.raw, tuple(self.problems))
+        places = (self.positions, self.key_positions, self.raw)
+        return Document(self.file, data, *places, tuple(self.problems), self.more_problems)
 
     def _only_document(self) -> Data:
         data: Data = None
@@ -100,6 +106,10 @@ class _Reader:
         return data
 
     def _value(self, event: yaml.Event, path: KeyPath) -> Data:
+        self.values += 1
+        if self.values > MAX_VALUES:
+            hint = "keep the recipients in a CSV file beside it"
+            self._fail(self._place(event), f"the file has more than {MAX_VALUES:,} values", hint)
         self.positions[path] = self._place(event)
         self._refuse_decoration(event, path)
         if isinstance(event, yaml.ScalarEvent):
@@ -198,7 +208,10 @@ class _Reader:
         return Place(self.file, mark.line + 1, mark.column + 1) if mark else Place(self.file, 1, 1)
 
     def _note(self, place: Place, problem: str, hint: str, path: KeyPath = ()) -> None:
-        self.problems.append(place.problem(path, problem, hint))
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(place.problem(path, problem, hint))
+        else:
+            self.more_problems += 1
 
     def _fail(self, place: Place, problem: str, hint: str, path: KeyPath = ()) -> NoReturn:
         _stop(*self.problems, place.problem(path, problem, hint))

@@ -4,10 +4,11 @@ import hashlib
 import json
 import re
 import unicodedata
+from collections import Counter
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 import phonenumbers
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
@@ -19,7 +20,16 @@ from campaigns.definition.part import Part
 from campaigns.definition.rates import RateLimit
 from campaigns.definition.scalars import Cell, Flag, Scalar, Text, choice, refuse, shown, whole_number
 from campaigns.definition.schedule import Schedule
-from campaigns.definition.sources import ContactListSource, FileSource, Source, TaggedSource, as_list, not_empty
+from campaigns.definition.sources import (
+    MAX_SOURCES,
+    ContactListSource,
+    FileSource,
+    Source,
+    TaggedSource,
+    as_list,
+    at_most,
+    not_empty,
+)
 from campaigns.definition.targets import DeviceTarget, Target
 from campaigns.definition.variants import Variants
 
@@ -131,11 +141,16 @@ class FrequencyCap(Part):
     )
 
 
+MAX_TARGETS: Final = 10_000
+"""The phones of one installation; more are taken by `mode`."""
+
+
 class Devices(Part):
     """The phones that send."""
 
     use: Annotated[
         tuple[DeviceTarget, ...],
+        BeforeValidator(at_most(MAX_TARGETS)),
         BeforeValidator(as_list, json_schema_input_type=tuple[DeviceTarget, ...] | DeviceTarget),
     ] = Field((), description='Device ids, or "id|SIM slot"; without it the primary device.', examples=[[1, "2|0"]])
     mode: Annotated[DeviceMode, choice(DeviceMode)] = Field(
@@ -146,9 +161,9 @@ class Devices(Part):
     @field_validator("use")
     @classmethod
     def _names_each_once(cls, use: tuple[Target, ...]) -> tuple[Target, ...]:
-        twice = [str(target) for target in use if use.count(target) > 1]
-        if twice:
-            refuse(f"names {twice[0]} more than once", "name each device or SIM once")
+        twice = next((target for target, count in Counter(use).items() if count > 1), None)
+        if twice is not None:
+            refuse(f"names {twice} more than once", "name each device or SIM once")
         return use
 
     @field_validator("mode")
@@ -218,13 +233,16 @@ class Definition(Part):
     audience: Annotated[
         tuple[TaggedSource, ...],
         BeforeValidator(not_empty),
+        BeforeValidator(at_most(MAX_SOURCES)),
         BeforeValidator(as_list, json_schema_input_type=tuple[Source, ...] | Source),
     ] = Field(
         description="Sources, merged in order; one text per number.",
         examples=[[{"file": "customers.csv", "number": "phone"}]],
     )
     exclude: Annotated[
-        tuple[FileSource, ...], BeforeValidator(as_list, json_schema_input_type=tuple[FileSource, ...] | FileSource)
+        tuple[FileSource, ...],
+        BeforeValidator(at_most(MAX_SOURCES)),
+        BeforeValidator(as_list, json_schema_input_type=tuple[FileSource, ...] | FileSource),
     ] = Field((), description="Files with numbers that get nothing.", examples=[[{"file": "already-bought.csv"}]])
     default_region: Region | None = Field(
         None, description="The country of numbers written without +country (ISO 3166).", examples=["IT"]

@@ -1,7 +1,7 @@
 """A campaign file and the team's defaults into a `Definition`, with every problem at once."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,7 @@ from campaigns.definition.document import Document, merged
 from campaigns.definition.loader import load_document
 from campaigns.definition.models import Definition
 from campaigns.definition.wording import problem_of
-from campaigns.problems import CampaignFileError, Problem
+from campaigns.problems import MOST_PROBLEMS, CampaignFileError, Problem
 
 DEFAULTS_NAME: Final = "defaults.yaml"
 PER_CAMPAIGN: Final = ("campaign", "message", "audience", "variants")
@@ -20,7 +20,8 @@ PER_CAMPAIGN: Final = ("campaign", "message", "audience", "variants")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a campaign file says, as far as it could be read; `definition` is None when it has problems.
+    """What a campaign file says, as far as it could be read; `definition` is None when it has problems: the first of
+    them, and `more` besides.
 
     `folder` is that of the file, absolute and without links in it: what it names is opened there and nowhere else.
     """
@@ -29,6 +30,7 @@ class Reading:
     folder: Path
     definition: Definition | None
     problems: tuple[Problem, ...]
+    more: int = 0
 
 
 def load_definition(path: Path, *, timezone: str, region: str | None) -> Definition:
@@ -39,7 +41,7 @@ def load_definition(path: Path, *, timezone: str, region: str | None) -> Definit
     """
     reading = read_definition(path, timezone=timezone, region=region)
     if reading.definition is None:
-        raise CampaignFileError(reading.problems)
+        raise CampaignFileError(reading.problems, reading.more)
     return reading.definition
 
 
@@ -56,18 +58,19 @@ def read_definition(path: Path, *, timezone: str, region: str | None, inbox: Pat
     if path.name != DEFAULTS_NAME and os.path.lexists(defaults_path):
         document = merged(_defaults(defaults_path, folder), document)
     found: list[Problem] = []
-    definition = None
+    definition, more = None, document.more_problems
     try:
         definition = Definition.model_validate(_with_settings(document, timezone, region))
     except ValidationError as error:
-        problems_found = (problem_of(details, document) for details in error.errors(include_url=False))
-        found = [problem for _, problem in problems_found if problem]
+        details = error.errors(include_url=False, include_input=False)
+        found = [problem for each in details[:MOST_PROBLEMS] if (problem := problem_of(each, document)[1])]
+        more += len(details[MOST_PROBLEMS:])
     # A key that YAML itself already objected to is reported once.
     known = {(problem.file, problem.path) for problem in document.problems}
     problems = [problem for problem in found if (problem.file, problem.path) not in known]
     problems += document.problems
     if problems or definition is None:
-        return Reading(document, folder, None, tuple(sorted(problems)))
+        return Reading(document, folder, None, tuple(sorted(problems)), more)
     return Reading(document, folder, definition.in_folder(folder), ())
 
 
@@ -80,7 +83,7 @@ def _defaults(path: Path, folder: Path) -> Document:
             hint = "write it in the campaign's own file"
             problems.append(document.key_place((key,)).problem((key,), "cannot be a default", hint))
             del data[key]
-    return Document(document.file, data, document.positions, document.key_positions, {}, tuple(problems))
+    return replace(document, data=data, raw={}, problems=tuple(problems))
 
 
 def _with_settings(document: Document, timezone: str, region: str | None) -> dict[str, object]:

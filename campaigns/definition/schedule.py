@@ -12,7 +12,7 @@ from campaigns.definition.durations import Duration, format_duration, parse_dura
 from campaigns.definition.localtime import ZoneName, to_utc
 from campaigns.definition.part import Part
 from campaigns.definition.scalars import Scalar, Text, choice, refuse, shown, whole_number
-from campaigns.definition.sources import as_list
+from campaigns.definition.sources import MAX_ENTRIES, as_list, at_most
 from campaigns.definition.windows import TimeOfDay, Window
 from campaigns.timing.cron import Cron, InvalidCron, parse_cron
 from campaigns.timing.dates import DayOrder
@@ -115,7 +115,9 @@ class Repeat(Part):
 
 
 Offsets = Annotated[
-    tuple[Duration, ...], BeforeValidator(as_list, json_schema_input_type=tuple[Duration, ...] | Duration)
+    tuple[Duration, ...],
+    BeforeValidator(at_most(MAX_ENTRIES)),
+    BeforeValidator(as_list, json_schema_input_type=tuple[Duration, ...] | Duration),
 ]
 
 
@@ -152,7 +154,9 @@ class Spread(Part):
     """Over how much time a run is evened out."""
 
     over: Duration = Field(description="All of it.", examples=["3h"])
-    ramp: tuple[RampStep, ...] = Field((), description="How it begins; the rest follows evenly.")
+    ramp: Annotated[tuple[RampStep, ...], BeforeValidator(at_most(MAX_ENTRIES))] = Field(
+        (), description="How it begins; the rest follows evenly."
+    )
 
     @field_validator("ramp")
     @classmethod

@@ -1,6 +1,6 @@
 """Where recipients come from: files, the campaign file itself, or a contact list of the gateway."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
@@ -12,6 +12,24 @@ from campaigns.definition.scalars import TEXTS, Cell, Text, nearest, refuse, who
 def as_list(value: Any) -> Any:
     """A single entry as a list of one: people leave the hyphen out where there is only one."""
     return value if isinstance(value, list | tuple) or value is None else [value]
+
+
+def at_most(entries: int) -> Callable[[Any], Any]:
+    """Refuses a list with more entries, before any of them is looked at."""
+
+    def bounded(value: Any) -> Any:
+        if isinstance(value, list | tuple) and len(value) > entries:
+            refuse(f"has {len(value):,} entries, and at most {entries:,} are read", "leave some out, or join them")
+        return value
+
+    return bounded
+
+
+MAX_SOURCES: Final = 100
+"""Tables of a campaign. The numbers of each that is excluded are kept in memory while it is planned."""
+
+MAX_ENTRIES: Final = 1_000
+"""Of any other list, but for recipients and phones."""
 
 
 def not_empty(value: Any) -> Any:

@@ -1,17 +1,23 @@
 """Several texts of one campaign, each for its share of the people."""
 
-from typing import Annotated
+from collections import Counter
+from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from campaigns.definition.part import Part
 from campaigns.definition.scalars import TEXTS, Scalar, Text, refuse, whole_number
+from campaigns.definition.sources import at_most
 
 
 def _read_variant_name(text: str) -> str:
     if not text:
         refuse("is empty", "give it a name, such as a")
     return text if len(text) <= 40 else refuse("has more than 40 characters", "give it a short name, such as a")
+
+
+MAX_VARIANTS: Final = 100
+"""Each has at least one of 100 percent."""
 
 
 class Variant(Part):
@@ -28,7 +34,7 @@ class Variant(Part):
 
 def _adding_up(variants: tuple[Variant, ...]) -> tuple[Variant, ...]:
     names = [variant.name.casefold() for variant in variants]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         refuse(f"have two called {twice}", "give each a name of its own")
     total = sum(variant.share for variant in variants)
@@ -37,4 +43,4 @@ def _adding_up(variants: tuple[Variant, ...]) -> tuple[Variant, ...]:
     return variants
 
 
-Variants = Annotated[tuple[Variant, ...], AfterValidator(_adding_up)]
+Variants = Annotated[tuple[Variant, ...], BeforeValidator(at_most(MAX_VARIANTS)), AfterValidator(_adding_up)]

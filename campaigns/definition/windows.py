@@ -23,7 +23,7 @@ from campaigns.definition.closures import Closing
 from campaigns.definition.hours import Hours, Span
 from campaigns.definition.part import Part
 from campaigns.definition.scalars import Scalar, refuse, shown
-from campaigns.definition.sources import as_list, not_empty
+from campaigns.definition.sources import MAX_ENTRIES, as_list, at_most, not_empty
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MIDNIGHT: Final = time()
@@ -114,6 +114,7 @@ class Opening(Part):
     )
     ranges: Annotated[
         tuple[Range, ...],
+        BeforeValidator(at_most(MAX_ENTRIES)),
         BeforeValidator(as_list, json_schema_input_type=tuple[Range, ...] | Range),
     ] = Field((), description="Several times, instead of `from` and `to`.", examples=[["09:00-12:30", "15:00-20:00"]])
     opens: TimeOfDay | None = Field(
@@ -123,7 +124,9 @@ class Opening(Part):
         None, alias="to", description="When it closes; 24:00 is midnight.", examples=["20:00"], validate_default=True
     )
     closed_on: Annotated[
-        tuple[Closing, ...], BeforeValidator(as_list, json_schema_input_type=tuple[Closing, ...] | Closing)
+        tuple[Closing, ...],
+        BeforeValidator(at_most(MAX_ENTRIES)),
+        BeforeValidator(as_list, json_schema_input_type=tuple[Closing, ...] | Closing),
     ] = Field(
         (),
         alias="except",
@@ -188,6 +191,7 @@ class Window(
         Annotated[
             tuple[Opening, ...],
             BeforeValidator(not_empty),
+            BeforeValidator(at_most(MAX_ENTRIES)),
             BeforeValidator(as_list, json_schema_input_type=tuple[Opening, ...] | Opening),
         ]
     ]

@@ -2,6 +2,7 @@
 
 import typing
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from pydantic import BaseModel, RootModel
@@ -11,7 +12,7 @@ from campaigns.definition.document import Document, KeyPath
 from campaigns.definition.models import Definition
 from campaigns.definition.part import Part
 from campaigns.definition.scalars import REFUSED, nearest
-from campaigns.problems import Problem
+from campaigns.problems import MOST_PROBLEMS, Problem
 
 # Type of a pydantic error -> the sentence after the key. Single values never get here: they refuse in their own words.
 SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
@@ -133,4 +134,4 @@ def _is_misspelt(path: KeyPath, model: type[BaseModel], document: Document) -> b
     siblings, known = document.value(path[:-1]), list(_fields(model))
     if not isinstance(siblings, dict):
         return False
-    return any(nearest(key, known) == path[-1] for key in siblings if key not in known)
+    return any(nearest(key, known) == path[-1] for key in islice(siblings, MOST_PROBLEMS) if key not in known)

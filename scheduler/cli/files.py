@@ -58,8 +58,8 @@ def check(
 ) -> None:
     """Validate campaign files and the tables that they name.
 
-    Nothing is planned or sent. Exit code 2 if any is invalid: every problem of every file is listed, as
-    file:line:column: path: problem.
+    Nothing is planned or sent. Exit code 2 if any is invalid: its problems are listed, the first 100 of
+    them, as file:line:column: path: problem.
     """
     from dataclasses import asdict
 
@@ -70,7 +70,9 @@ def check(
 
     settings = load_settings()
     problems: list[Problem] = []
+    more = 0
     for file in files:
+        more_here = 0
         try:
             now, policy, warnings = SystemClock().now(), settings.policy, list[Problem]()
             check_file(
@@ -78,10 +80,11 @@ def check(
             )
             found: tuple[Problem, ...] = ()
         except CampaignFileError as error:
-            found = error.problems
+            found, more_here = error.problems, error.more
         problems.extend(found)
+        more += more_here
         if json:
-            told = {"problems": list(map(asdict, found)), "warnings": list(map(asdict, warnings))}
+            told = {"problems": list(map(asdict, found)), "more": more_here, "warnings": list(map(asdict, warnings))}
             print_json({"file": str(file), "valid": not found} | told)
             continue
         if not found:
@@ -89,7 +92,7 @@ def check(
         for warning in warnings:
             say(f"warning: {warning}")
     if problems and not json:
-        raise CampaignFileError(problems)
+        raise CampaignFileError(problems, more)
     raise typer.Exit(Exit.BAD_INPUT if problems else Exit.DONE)
 
 

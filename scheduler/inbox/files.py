@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from campaigns.definition.loader import MAX_BYTES, load_document
 from campaigns.definition.reading import DEFAULTS_NAME
-from campaigns.definition.sources import as_list
+from campaigns.definition.sources import MAX_SOURCES, as_list
 from campaigns.opening import ANYWHERE, open_inside
 from campaigns.problems import CampaignFileError
 
@@ -225,7 +225,7 @@ def _data(path: Path) -> dict[str, Any]:
 
 
 def _names_in(entry: Any) -> Iterator[str]:
-    for source in as_list(entry) or ():
+    for source in (as_list(entry) or ())[:MAX_SOURCES]:
         if isinstance(source, dict) and isinstance(source.get("file"), str):
             yield source["file"]
 

@@ -2,20 +2,25 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
-from campaigns.problems import CampaignFileError, Problem
+from campaigns.problems import MOST_CHARACTERS, CampaignFileError, Problem
+
+MOST_MISSING: Final = 10
+"""So many missing files are named."""
 
 
 def broken_notice(name: str, error: CampaignFileError, missing: Sequence[str], *, has_run: bool) -> str:
     """Every problem of a file. `missing`: files it names that are not there; `has_run`: an earlier version counts."""
     if missing:
-        first = f"{name} is waiting for {', '.join(missing)}."
+        more = f" and {len(missing) - MOST_MISSING:,} more" if missing[MOST_MISSING:] else ""
+        first = f"{name} is waiting for {', '.join(each[:MOST_CHARACTERS] for each in missing[:MOST_MISSING])}{more}."
         last = "It is read again as soon as something is put there or the file is changed."
     else:
         first = f"{name} cannot be used."
         last = "It is read again as soon as it is mended and saved."
     kept = " The version before it stays in force, see below." if has_run else " Nothing is sent."
-    return "\n".join([first + kept, "", *(_in_words(problem) for problem in error.problems), "", last])
+    return "\n".join([first + kept, "", *map(_in_words, error.problems), *filter(None, [error.more_words]), "", last])
 
 
 def internal_error_notice(name: str) -> str:

@@ -44,11 +44,13 @@ def _read_all(paths: Sequence[Path], settings: Settings) -> list[tuple[Path, Def
     now = SystemClock().now()
     definitions: list[tuple[Path, Definition]] = []
     problems: list[Problem] = []
+    more = 0
     for path in paths:
         try:
             definition = read_file(path, settings, now=now)
         except CampaignFileError as error:
             problems.extend(error.problems)
+            more += error.more
             continue
         if definition.schedule.repeat is not None:
             problem = "makes a run again and again, and `run` is for one"
@@ -56,7 +58,7 @@ def _read_all(paths: Sequence[Path], settings: Settings) -> list[tuple[Path, Def
             problems.append(Problem(path.name, 1, 1, "schedule.repeat", problem, hint))
         definitions.append((path, definition))
     if problems:
-        raise CampaignFileError(problems)
+        raise CampaignFileError(problems, more)
     return definitions
 
 

@@ -89,7 +89,7 @@ def test_check_json_has_one_object_for_each_file(run: Run, campaign_file: Path) 
 
     good, bad = map(json.loads, result.stdout.splitlines())
     assert result.exit_code == 2
-    assert good == {"file": str(campaign_file), "valid": True, "problems": []}
+    assert good == {"file": str(campaign_file), "valid": True, "problems": [], "more": 0, "warnings": []}
     assert (bad["file"], bad["valid"]) == (str(missing), False)
     assert bad["problems"][0].keys() == {"file", "line", "column", "path", "problem", "hint"}
 
