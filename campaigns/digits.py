@@ -12,7 +12,7 @@ PUNCTUATION: Final = dict.fromkeys(map(ord, " \t\r\n.-/~()[]'\"`"))
 BETWEEN_NUMBERS: Final = re.compile(r"[/~\n]")
 """What may stand between two numbers, or only between the digits of one."""
 
-_AROUND: Final = " \t\r\n\"'`=;,"  # a cell of text as `="333..."` or `'333...`, and the end of a list
+_AROUND: Final = " \t\r\n\"'`;,"  # a cell of text as `="333..."` or `'333...`, and the end of a list
 _DROPPED_CATEGORIES: Final = frozenset({"Cf", "Zs", "Pd", "Ps", "Pe", "Pi", "Pf", "Mn", "Me"})
 # Minus, long vowel mark and other signs that stand for a dash, dots between groups; slashes and waves.
 _MARKS: Final = {
@@ -58,6 +58,8 @@ def unwrapped(raw: str) -> str:
     if not raw.isascii():
         raw = "".join(map(_plainer, raw))
     text = raw.strip(_AROUND)
+    if text.startswith('="'):
+        text = text[2:].strip(_AROUND)
     if text[:1].isalpha():
         text = _LABEL.sub("", text, count=1)
     match = _CHAT.fullmatch(text) if text[-1:].isalpha() or "//" in text or "wa.me" in text else None

@@ -93,7 +93,7 @@ class Normaliser:
 
     def textable(self, raw: str) -> tuple[str, bool]:
         """E.164 of a number that a text can be sent to, and whether it is a landline. Raises `InvalidNumber`."""
-        number, kind = self.read(raw)
+        number, kind = self._known(raw) or self._unknown(raw)
         if kind is _TEXTABLE:
             return number, False
         if kind is not _LANDLINE:
@@ -127,7 +127,8 @@ class Normaliser:
 
     def _unknown(self, raw: str) -> tuple[str, NumberKind]:
         text = raw.translate(SPACING)
-        if not (PLAIN.fullmatch(text) and raw.rpartition(".")[2].strip(SPACES_AND_ZERO)):
+        is_decimal = "." in raw and not raw.rpartition(".")[2].strip(SPACES_AND_ZERO)
+        if is_decimal or not PLAIN.fullmatch(text):
             text = self._clean(raw)
         if text != raw and (known := self._known(text)):
             return known
