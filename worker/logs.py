@@ -7,6 +7,8 @@ from typing import TextIO
 
 import structlog
 
+from campaigns.printable import one_line, printable
+
 
 def configure_logs(form: str = "auto", *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
     """Send structlog's events to `stream` (standard error). `form`: `json`, `text` or `auto` (text on a terminal)."""
@@ -25,6 +27,7 @@ def configure_logs(form: str = "auto", *, level: int = logging.INFO, stream: Tex
             # format_exc_info prints a traceback without the values of local variables: they hold numbers and texts.
             structlog.processors.format_exc_info,
             mask_numbers,
+            hide_control_characters,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -32,7 +35,9 @@ def configure_logs(form: str = "auto", *, level: int = logging.INFO, stream: Tex
         cache_logger_on_first_use=False,
     )
     # Libraries log through the standard module. httpx writes whole URLs at INFO and APScheduler a line per tick.
-    logging.basicConfig(stream=out, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True)
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(_Printable("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     # A tick that takes longer than its interval is called once less: normal under load, and no news for anybody.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
@@ -46,6 +51,23 @@ def mask_numbers(
     """Take phone numbers out of a traceback: a database quotes the values that broke a constraint."""
     if "exception" in event:
         event["exception"] = _LONG_NUMBER.sub("[number]", str(event["exception"]))
+    return event
+
+
+class _Printable(logging.Formatter):
+    """As `hide_control_characters`, for libraries."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
+def hide_control_characters(
+    _logger: structlog.typing.WrappedLogger, _name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Names of files, and what servers say, move nothing on the screen of anyone who reads the log."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = printable(value) if key == "exception" else one_line(value)
     return event
 
 

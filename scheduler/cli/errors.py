@@ -6,6 +6,7 @@ from typing import Final
 
 import typer
 
+from scheduler.cli.output import warn
 from scheduler.exits import Exit
 
 
@@ -29,30 +30,30 @@ KNOWN: Final = (
 def tell(error: BaseException, *, debug: bool) -> Exit:
     """Say on standard error what went wrong, with the traceback only when asked; the exit code for it."""
     if debug:
-        typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+        warn("".join(traceback.format_exception(error)).removesuffix("\n"))
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        typer.echo("interrupted", err=True)
+        warn("interrupted")
         return Exit.INTERRUPTED
     for module, name, code in KNOWN:
         # An error of a module that was never loaded cannot have been raised.
         kind = getattr(sys.modules.get(module), name, None)
         if kind is not None and isinstance(error, kind):
-            typer.echo(str(error) or name, err=True)
+            warn(str(error) or name)
             return code
     if type(error) is LookupError:  # "there is no ..."; its subclasses KeyError and IndexError are our own mistakes
-        typer.echo(str(error), err=True)
+        warn(str(error))
         return Exit.BAD_INPUT
     if isinstance(error, OSError) and error.filename:
-        typer.echo(f"{error.filename}: {error.strerror}; check the name and the permissions", err=True)
+        warn(f"{error.filename}: {error.strerror}; check the name and the permissions")
         return Exit.BAD_INPUT
     if _is_database_error(error):
         problem = str(getattr(error, "orig", "")).strip().partition("\n")[0]
         advice = "check CAMPAIGNS_DATABASE_URL, and bring the schema up to date with: campaigns migrate"
-        typer.echo(f"the database cannot be used ({problem}); {advice}", err=True)
+        warn(f"the database cannot be used ({problem}); {advice}")
         return Exit.BAD_INPUT
     # The message of an unknown error may hold a number or a text: only its kind is told.
     advice = "it is shown above" if debug else "run the command again with --debug and report what it shows"
-    typer.echo(f"internal error ({type(error).__name__}); {advice}", err=True)
+    warn(f"internal error ({type(error).__name__}); {advice}")
     return Exit.INTERNAL_ERROR
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from campaigns.lifecycle import NEVER_SENT, NOT_AT_THE_GATEWAY, RecipientState, RunState
+from scheduler.cli.output import shown
 from scheduler.processes.completing import Progress
 
 RATE_OVER_SECONDS: Final = 10.0
@@ -65,7 +66,7 @@ class LiveProgress:
             f"{counts.get(RecipientState.FAILED, 0):,}",
             f"{rate:,.1f}/s" if rate else "",
             left,
-            Text(_now(p), style="yellow" if p.account_reason or p.run.state is RunState.PAUSED else ""),
+            Text(shown(_now(p)), style="yellow" if p.account_reason or p.run.state is RunState.PAUSED else ""),
         ]
 
     def _rate(self, run_id: int, handed_over: int) -> float:

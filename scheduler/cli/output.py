@@ -1,7 +1,6 @@
 """The one place that writes to standard output: JSON for programs, plain sentences and tables for people."""
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -10,12 +9,11 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from campaigns.printable import printable
 from scheduler.report.moments import shown_time
 
 if TYPE_CHECKING:
     from worker.store.variants import GroupOutcome
-
-_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 STYLES: Final[Mapping[str, str]] = {
     "delivered": "green",
@@ -62,8 +60,8 @@ def clear_screen() -> None:
 
 
 def shown(text: str) -> str:
-    """A text from outside as a terminal may see it: without control characters, which could rewrite the screen."""
-    return _CONTROL.sub("�", text)
+    """A text from outside as a terminal may see it."""
+    return printable(text)
 
 
 def state_words(state: str) -> str:

@@ -1,6 +1,5 @@
 """`run`, `up`, `worker`, `scheduler`, `dashboard`: the commands that send and serve."""
 
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -143,7 +142,7 @@ def _report(outcome: "Outcome", *, as_json: bool) -> None:
     from scheduler.report.summary import run_summary
 
     if outcome.reason:
-        sys.stderr.write(f"{outcome.reason}\n")
+        warn(outcome.reason)
     for progress in outcome.progress:
         summary = run_summary(progress.run, progress.books, progress.groups, awaits=progress.awaits)
         if as_json:

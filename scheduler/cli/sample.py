@@ -1,6 +1,5 @@
 """`test`: one real text with a sample recipient's fields."""
 
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scheduler.cli.options import AsJson
-from scheduler.cli.output import print_facts, print_json, say, state_words
+from scheduler.cli.output import print_facts, print_json, say, state_words, warn
 from scheduler.cli.running import SANDBOX
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def send_test(
     ):
         tested = send_sample(definition, sample, number, settings, source=file.name, sandbox=gateway, shown=live.show)
     if tested.outcome.reason:
-        sys.stderr.write(f"{tested.outcome.reason}\n")
+        warn(tested.outcome.reason)
     if json:
         print_json(_as_json(definition, sample, number, tested))
     elif tested.state is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from campaigns.opening import open_inside
+from campaigns.printable import printable
 from scheduler.report.rows import HEADERS, write_csv
 from scheduler.report.whole import PRIVATE, whole_file
 from worker.store.engine import Store
@@ -43,7 +44,7 @@ def report_path(campaign_file: Path) -> Path:
 def write_status(campaign_file: Path, text: str) -> None:
     """Replace the status. Raises `OSError`."""
     with whole_file(status_path(campaign_file), mode=0o666, is_in_place=True) as stream:
-        stream.write(text)
+        stream.write(printable(text))
 
 
 def write_report(campaign_file: Path, store: Store, run_id: int) -> None:

@@ -82,6 +82,17 @@ def test_check_lists_every_problem_of_every_file_on_standard_error(run: Run, cam
     assert all(line.startswith((f"{first}:", f"{second}:")) for line in result.stderr.splitlines())
 
 
+def test_l2_what_a_file_says_moves_nothing_on_the_terminal(run: Run, folder: Path) -> None:
+    path = folder / "a\x1b[2J.yaml"
+    path.write_text('"\\e]0;pwn\\a": 1\n"\u202e": 2\n', encoding="utf-8")
+
+    result = run("check", str(path))
+
+    assert result.exit_code == 2
+    assert "is not a known key" in result.stderr
+    assert not [sign for sign in result.stderr if sign != "\n" and not sign.isprintable()]
+
+
 def test_check_json_has_one_object_for_each_file(run: Run, campaign_file: Path) -> None:
     missing = campaign_file.with_name("missing.yaml")
 

@@ -150,6 +150,20 @@ def test_l8_a_name_as_long_as_a_name_can_be_has_a_status(world: InboxWorld) -> N
     assert found == ["long-0", "long-1"]
 
 
+def test_l2_no_status_holds_what_moves_the_text_around_it(world: InboxWorld) -> None:
+    world.write("bad\u202e.yaml", 'campaign: r\n"\\e]0;pwn\\a\\n\u202eCompleted: all was sent": 1\n')
+    world.drop()
+    world.pass_time()
+    world.execute("UPDATE run SET state = 'paused', reason = 'the gateway says \x1b[2J\x9b \u2066x'")
+    world.pass_time()
+
+    for path in world.inbox.glob("*.status.txt"):
+        text = path.read_text(encoding="utf-8")
+        assert not [sign for sign in text if sign != "\n" and not sign.isprintable()]
+    assert "Completed" not in {line[:9] for line in world.status("bad\u202e").splitlines()}
+    assert "the gateway says �[2J� �x" in world.status()
+
+
 def pipe(path: Path) -> None:
     os.mkfifo(path)
 
