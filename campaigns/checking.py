@@ -1,6 +1,7 @@
 """Everything that can be known about a campaign file before planning: its keys, its texts, the files it names."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from datetime import datetime
@@ -164,7 +165,8 @@ class _Check:
         try:
             file, folder = self._inside(source.file), self.folder
             reader = open_source(file, number_column=source.number, fields=fields, folder=folder)
-            rows = sum(1 for _ in (excluded_numbers(source.file, reader, self.normalise, []) if excludes else reader))
+            found = excluded_numbers(source.file, reader, self.normalise, Counter(), []) if excludes else reader
+            rows = sum(1 for _ in found)
         except AudienceProblem as error:
             return (), False, self.document.value_place(where).problem(where, error.problem, error.hint)
         return reader.columns, rows > 0, None

@@ -40,7 +40,7 @@ class PlanSummary:
     """A plan in figures. The counts over all states add up to `audience`; `forced_by` has the most frequent first.
 
     `landlines` are among those who are sent to. `cuts` are those of the `Split` by which it was made; empty where
-    nobody was divided.
+    nobody was divided. `unread_exclusions` are the rows under `exclude` that hold no number.
     """
 
     audience: int
@@ -54,6 +54,7 @@ class PlanSummary:
     variants: tuple[VariantSummary, ...] = ()
     cuts: tuple[int, ...] = ()
     landlines: int = 0
+    unread_exclusions: int = 0
 
 
 class Countable(Protocol):
@@ -80,6 +81,7 @@ class Tally:
         self.warnings: list[str] = []
         self.cuts: tuple[int, ...] = ()
         self._counts: Counter[RecipientState] = Counter()
+        self.unread_exclusions = 0
         self._landlines = 0
         self._forced_by: Counter[str] = Counter()
         self._samples: list[SampleText] = []
@@ -121,6 +123,7 @@ class Tally:
             ),
             cuts=self.cuts,
             landlines=self._landlines,
+            unread_exclusions=self.unread_exclusions,
         )
 
 

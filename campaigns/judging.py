@@ -1,6 +1,6 @@
 """What becomes of each row of an audience: its text, or why it gets none."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Final, NamedTuple
 
@@ -46,15 +46,20 @@ class PlannedRecipient(NamedTuple):
 Judged = tuple[PlannedRecipient, Segmentation | None]
 
 
-def read_through(definition: Definition) -> None:
-    """Read every table of the campaign to its end. Raises `AudienceProblem` for one that cannot be used."""
+def read_through(definition: Definition) -> int:
+    """Read every table of the campaign to its end; how many rows under `exclude` hold no number.
+
+    Raises `AudienceProblem` for one that cannot be used.
+    """
+    unread = Counter[str]()
     normalise = Normaliser(definition.default_region).normalise
     for excluded in definition.exclude:
         rows = open_table(definition, excluded, frozenset())
-        deque(excluded_numbers(excluded.file, rows, normalise, []), maxlen=0)
+        deque(excluded_numbers(excluded.file, rows, normalise, unread, []), maxlen=0)
     for source in definition.audience:
         if isinstance(source, FileSource):
             deque(open_table(definition, source, frozenset()), maxlen=0)
+    return unread.total()
 
 
 def open_table(
@@ -86,9 +91,9 @@ def _without_columns(where: str, fields: Set[str], columns: Sequence[str]) -> It
 
 
 def excluded_numbers(
-    file: str, rows: Iterable[AudienceRow], normalise: Callable[[str], str], warnings: list[str]
+    file: str, rows: Iterable[AudienceRow], normalise: Callable[[str], str], unread: Counter[str], warnings: list[str]
 ) -> Iterator[int]:
-    """The phones (`phone_key`) in a table of people who get nothing; rows without one are a warning.
+    """The phones (`phone_key`) in a table of people who get nothing; rows without one are counted in `unread`.
 
     Raises `AudienceProblem` for one with rows but no number at all: all of them would be sent to.
     """
@@ -105,8 +110,10 @@ def excluded_numbers(
         hint = "mend its numbers, or say which column holds them with number:"
         raise AudienceProblem(f"{file}: none of its rows holds a phone number, so it would exclude nobody", hint)
     if unreadable:
-        held = f"{unreadable:,} rows of {file} hold" if unreadable > 1 else f"1 row of {file} holds"
-        warnings.append(f"{held} no phone number and so exclude nobody, first row {first}")
+        unread[file] += unreadable
+        one, many = f"1 row of {file} holds no phone number and so excludes", f"{unreadable:,} rows of {file} hold"
+        who = one if unreadable == 1 else f"{many} no phone number and so exclude"
+        warnings.append(f"{who} nobody, first row {first}")
 
 
 def nothing_for(row: PlannedRecipient, state: RecipientState, reason: str) -> Judged:
@@ -131,6 +138,7 @@ class Judge:
         self._place = placer.place if placer else _nowhere
         self._columns = texts.columns | (placer.columns if placer else frozenset())
         self._warnings = warnings
+        self.unread = Counter[str]()  # rows under `exclude` that hold no number, by their table
         self._numbers = Normaliser(definition.default_region, mobile_only=definition.mobile_only)
         # 100 bytes a number: the number, and the row that it stands in packed as line * sources + source.
         self._seen: dict[int, int] = {}
@@ -159,7 +167,7 @@ class Judge:
 
     def _listed(self, source: FileSource) -> set[int]:
         rows = open_table(self._definition, source, frozenset(), self._warnings)
-        return set(excluded_numbers(source.file, rows, self._numbers.normalise, self._warnings))
+        return set(excluded_numbers(source.file, rows, self._numbers.normalise, self.unread, self._warnings))
 
     def judged(
         self, rows: Iterable[AudienceRow], index: int, excluded: Sequence[tuple[str, Set[int]]]

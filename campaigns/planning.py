@@ -69,6 +69,8 @@ class Plan:
             digest.update("".join(f"{row.number}\0{row.state}\0{row.text}\0" for row, _ in chunk).encode())
             for row, _ in chunk:
                 yield row
+        if unread := self._tally.unread_exclusions:
+            digest.update(f"{unread} rows of people to exclude hold no number".encode())
         self._hash = digest.hexdigest()
 
     def _surveyed(self) -> tuple[Placer | None, Split | None]:
@@ -95,8 +97,10 @@ class Plan:
     def _judged(self, placer: Placer | None, split: Split | None, warnings: list[str]) -> Iterator[list[Judged]]:
         """Every row of the audience, decided on by itself and the rows before it."""
         part = None if split is None else lambda number: split.part(self._hash_of(number))
-        rows = self._make_judge(self._definition, self._texts, part, placer, warnings).rows()
+        judge = self._make_judge(self._definition, self._texts, part, placer, warnings)
+        rows = judge.rows()
         while chunk := list(islice(rows, _CHUNK_ROWS)):
+            self._tally.unread_exclusions = judge.unread.total()
             yield chunk
 
     def _without_suppressed(self, chunk: Sequence[Judged]) -> Iterable[Judged]:

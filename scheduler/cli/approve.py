@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from campaigns.approval import SHORTEST, SHOWN, command, to_approve
+from campaigns.approval import SHORTEST, SHOWN, command, is_needed, to_approve
 from campaigns.lifecycle import RunState
 from scheduler.cli.errors import Refused
 from scheduler.cli.options import AsJson, Slug
@@ -35,6 +35,7 @@ def approve(
 ) -> None:
     """Let exactly this plan of a campaign go, whose file says `approval: true`.
 
+    Or of one that excludes a table of which rows hold no number.
     It starts at its moment, or at once where that has passed. Whatever changes the plan before that, voids it.
     """
     from campaigns.clock import SystemClock
@@ -55,7 +56,11 @@ def approve(
             for run in campaign_runs(session, campaign):
                 lock_run(session, run.id)
             runs = [(run, definitions.get(run.definition_id)) for run in campaign_runs(session, campaign)]
-            waiting = [(run, definition) for run, definition in runs if run.state in OPEN and definition.approval]
+            waiting = [
+                (run, definition)
+                for run, definition in runs
+                if run.state in OPEN and is_needed(definition, run.unread_exclusions)
+            ]
             chosen = [
                 (run, approval)
                 for run, definition in waiting
@@ -94,7 +99,7 @@ def _why_not(
 
     if not waiting:
         run, definition = runs[-1]
-        if not definition.approval:
+        if not is_needed(definition, run.unread_exclusions):
             return f"{campaign} needs no approval: its file does not say approval: true"
         return f"nothing of {campaign} waits for approval any more: it is {run.state.value.replace('_', ' ')}"
     run, definition = waiting[-1]

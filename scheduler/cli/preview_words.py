@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from campaigns.approval import command, to_approve
+from campaigns.approval import command, is_needed, to_approve
 from campaigns.batching import NO_LIMIT
 from campaigns.counting import amount
 from campaigns.definition import Definition, DeviceMode
@@ -77,7 +77,8 @@ def preview_json(seen: Preview) -> dict[str, Any]:
     """The facts as one object; times are ISO 8601 in UTC."""
     definition, summary, estimate = seen.definition, seen.summary, seen.forecast
     last = estimate.last_send_at if estimate else None
-    approval = to_approve(definition, seen.plan_hash) if definition.approval else ""
+    is_held = is_needed(definition, summary.unread_exclusions)
+    approval = to_approve(definition, seen.plan_hash) if is_held else ""
     return {
         "campaign": definition.campaign,
         "plan": seen.plan_hash,
@@ -244,7 +245,7 @@ def _print_days(days: Sequence[Day]) -> None:
 
 def _approval(seen: Preview) -> str:
     definition = seen.definition
-    if not definition.approval:
+    if not is_needed(definition, seen.summary.unread_exclusions):
         return ""
     what = "this plan" if definition.schedule.repeat is None else "this version of the file"
     approval = to_approve(definition, seen.plan_hash)

@@ -1,6 +1,6 @@
 """Whether a run waits for somebody to approve it, and what they would have to approve."""
 
-from campaigns.approval import to_approve
+from campaigns.approval import is_needed, to_approve
 from campaigns.definition import Definition
 from campaigns.lifecycle import RunState
 from worker.store.runs import RunView
@@ -8,7 +8,8 @@ from worker.store.runs import RunView
 
 def awaited(run: RunView, definition: Definition) -> str:
     """The hash that has to be approved before the run starts; empty where nothing has to be, or it is not known yet."""
-    if not definition.approval or run.state not in {RunState.SCHEDULED, RunState.AWAITING_APPROVAL}:
+    is_open = run.state in {RunState.SCHEDULED, RunState.AWAITING_APPROVAL}
+    if not is_open or not is_needed(definition, run.unread_exclusions):
         return ""
     wanted = to_approve(definition, run.plan_hash if run.planned_at else "")
     return "" if wanted == run.approved_hash else wanted

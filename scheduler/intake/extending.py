@@ -43,8 +43,8 @@ def extend(
 ) -> int:
     """Add to a run whoever is new in the tables of its campaign; how many rows.
 
-    Whoever is not in them any more stays as planned. Raises `CampaignFileError` for a table that cannot be read, after
-    which nothing was added.
+    Whoever is not in them any more stays as planned. Nobody is added while a row under `exclude` holds no number: it
+    may be somebody new. Raises `CampaignFileError` for a table that cannot be read, after which nothing was added.
     """
     now = runtime.clock.now()
     cuts = run.plan_summary.get("cuts")
@@ -55,9 +55,12 @@ def extend(
         split=Split(tuple(cuts)) if cuts else None,
     )
     try:
-        read_through(definition)
+        unread = read_through(definition)
     except AudienceProblem as error:
         raise CampaignFileError([Problem(source, 1, 1, "audience", str(error))]) from error
+    if unread:
+        get_logger().warning("run.not_extended", campaign=run.campaign, run=run.id, unread_exclusions=unread)
+        return 0
     again: Counter[str] = Counter()
     added, rows = 0, iter(plan)
     while chunk := [_numbered(row, again) for row in islice(rows, AT_ONCE)]:

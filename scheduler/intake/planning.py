@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
-from campaigns.approval import Approvable, to_approve
+from campaigns.approval import Approvable, is_needed, to_approve
 from campaigns.audience import AudienceProblem
 from campaigns.batching import BatchLimits, batch_limits, into_batches
 from campaigns.definition import ContactListSource, Definition, Rate
@@ -66,7 +66,7 @@ def plan_run(
         if definition.schedule.local_time is LocalTime.RECIPIENT:
             runs.start_with_first(session, run_id)
         runs.finish_plan(session, run_id, plan_hash=plan.hash, summary=figures, now=runtime.clock.now())
-        if definition.approval:
+        if is_needed(definition, summary.unread_exclusions):
             counts = {"audience": summary.audience} | figures["counts"]
             plan_now = Approvable(to_approve(definition, plan.hash), definition.content_hash, counts)
             approvals.await_approval(session, run_id, plan_now, runtime.clock.now())

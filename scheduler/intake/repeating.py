@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from campaigns.approval import to_approve
+from campaigns.approval import may_be_needed, to_approve
 from campaigns.definition import Definition
 from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.lifecycle import RunState
@@ -155,7 +155,7 @@ def _plan(runtime: Runtime, repeating: Repeating, definition: Definition, firing
     except CampaignFileError as error:
         get_logger().warning("run.not_planned", campaign=repeating.campaign, run=firing.run_id, problem=str(error))
         return False
-    if definition.approval:
+    if may_be_needed(definition):
         with runtime.store.write("repeat_unapproved") as session:
             before = repetitions.as_moment(firing.moment)
             approvals.cancel_unapproved(session, repeating.campaign_id, before=before, now=runtime.clock.now())

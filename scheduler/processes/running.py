@@ -69,6 +69,9 @@ def _take_up_all(own: OwnRuns, definitions: Sequence[tuple[Path, Definition]], t
         own.ids.add(intake.run_id)
         with runtime.store.read() as session:
             run = runs.run_view(session, intake.run_id)
+        if intake.taken is Taken.PLANNED:
+            for warning in run.plan_summary.get("warnings", ()):
+                told(f"{run.campaign}: {warning}")
         if intake.taken is Taken.OVER:
             told(f"{run.campaign} is {run.state.value} already; nothing is sent")
         elif intake.taken is Taken.EXTENDED:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Final
 
-from campaigns.approval import to_approve
+from campaigns.approval import may_be_needed, to_approve
 from scheduler.inbox.status import CAN_WAIT
 from scheduler.ticks.looks import MARGIN, read_around
 from worker.definitions import AHEAD
@@ -45,11 +45,12 @@ def start(runtime: Runtime, now: datetime) -> dict[str, int]:
     if not is_met:
         _meet(runtime, now)
     found = ((id_, runtime.definitions.find(id_)) for id_ in due)
-    guarded = [(id_, definition) for id_, definition in found if definition is not None and definition.approval]
+    guarded = [(id_, definition) for id_, definition in found if definition is not None and may_be_needed(definition)]
     with runtime.store.write("start") as session:
         for id_, definition in guarded:  # resumed, or planned by another version: what was approved is what starts
             approval = to_approve(definition, "") or None
-            approvals.hold_unapproved(session, runtime.account_id, id_, approval, until=now + START_AHEAD)
+            only_unread, until = not definition.approval, now + START_AHEAD
+            approvals.hold_unapproved(session, runtime.account_id, id_, approval, only_unread=only_unread, until=until)
         started = starting.start_due_runs(session, runtime.account_id, now, ahead=START_AHEAD, only=runtime.only_runs)
     for run_id in started:
         get_logger().info("run.started", run=run_id)

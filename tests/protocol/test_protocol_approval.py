@@ -123,6 +123,57 @@ def test_what_was_not_approved_does_not_start_however_it_came_to_be_scheduled(be
     assert bench.gateway.stored == []
 
 
+# Campaigns whose tables of people to exclude cannot be read in full.
+
+EXCLUDING = FILE.replace("approval: true", "exclude: {file: stop.csv}")
+
+
+def test_exclude_unread_in_part_waits_whatever_the_file_says(bench: Bench) -> None:
+    stop = bench.folder / "stop.csv"
+    stop.write_text("number\n+393330000002\n3.93331E+11\n")
+    run_id = drop(bench, text=EXCLUDING)
+    bench.pass_time(60)
+    assert bench.run(run_id).state is RunState.AWAITING_APPROVAL
+    warnings = bench.run(run_id).plan_summary["warnings"]
+    assert warnings == ["1 row of stop.csv holds no phone number and so excludes nobody, first row 3"]
+
+    # when it is approved, and one more row cannot be read
+    first = approve(bench, run_id)
+    stop.write_text("number\n+393330000002\n3.93331E+11\nBea\n")
+    drop(bench, text=EXCLUDING)
+    assert waits_for(bench, run_id) not in ("", first)
+
+    # when it came to be scheduled all the same
+    with bench.store.write() as session:
+        session.execute(sa.update(Run).values(state=RunState.SCHEDULED))
+    bench.pass_time(60)
+    assert bench.run(run_id).state is RunState.AWAITING_APPROVAL
+    assert bench.gateway.stored == []
+
+    # when that is approved as well
+    approve(bench, run_id)
+    bench.finish(run_id)
+    assert bench.states(run_id) == {RecipientState.DELIVERED: 2, RecipientState.EXCLUDED: 1}
+
+    # then nobody is added before it is mended
+    drop(bench, 5, text=EXCLUDING)
+    bench.pass_time(60)
+    assert len(bench.gateway.stored) == 2
+
+
+def test_exclude_unread_in_part_and_mended_goes(bench: Bench) -> None:
+    stop = bench.folder / "stop.csv"
+    stop.write_text("number\n+393330000002\nx\n")
+    run_id = drop(bench, text=EXCLUDING)
+    assert bench.run(run_id).state is RunState.AWAITING_APPROVAL
+
+    stop.write_text("number\n+393330000002\n+393330000001\n")
+    drop(bench, text=EXCLUDING)
+    bench.finish(run_id)
+
+    assert bench.states(run_id) == {RecipientState.DELIVERED: 1, RecipientState.EXCLUDED: 2}
+
+
 # Campaigns that repeat.
 
 

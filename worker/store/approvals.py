@@ -51,11 +51,12 @@ def inherit(session: Session, run_id: int, approval: str) -> bool:
 
 
 def hold_unapproved(
-    session: Session, account_id: int, definition_id: int, approval: str | None, *, until: datetime
+    session: Session, account_id: int, definition_id: int, approval: str | None, *, only_unread: bool, until: datetime
 ) -> list[int]:
     """Runs of this version of a file that are due by then and not approved wait for it; their ids.
 
-    `approval` is what had to be approved, None: the plan of each.
+    `approval` is what had to be approved, None: the plan of each. `only_unread`: of those only whose tables of people
+    to exclude could not be read in full.
     """
     wanted = col(Run.plan_hash) if approval is None else sa.literal(approval)
     due = (
@@ -65,6 +66,7 @@ def hold_unapproved(
         col(Run.starts_at) <= until,
         col(Run.planned_at).is_not(None),
         sa.or_(col(Run.approved_hash) == "", col(Run.approved_hash) != wanted),
+        *((col(Run.plan_summary)["unread_exclusions"].as_integer() > 0,) if only_unread else ()),
     )
     return list(session.scalars(move_run(RunState.AWAITING_APPROVAL, *due).returning(col(Run.id))))
 

@@ -63,6 +63,11 @@ class RunView:
     approved_hash: str
     parent_id: int | None  # the run whose failed texts it sends again
 
+    @property
+    def unread_exclusions(self) -> int:
+        """How many rows under `exclude` held no number when it was planned."""
+        return int(self.plan_summary.get("unread_exclusions", 0))
+
 
 _VIEW = (
     select_columns(

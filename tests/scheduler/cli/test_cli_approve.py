@@ -89,6 +89,22 @@ def test_what_needs_no_approval_or_is_over_is_said(run: Run, waiting: tuple[Path
     assert "there is no campaign salt; did you mean sale?" in run("approve", "salt", "--plan", plan).stderr
 
 
+def test_exclude_unread_in_part_is_told_by_plan_and_run_and_waits(run: Run, campaign_file: Path) -> None:
+    campaign_file.write_text(FILE.replace("approval: true", "exclude: {file: stop.csv}"))
+    (campaign_file.parent / "stop.csv").write_text("number\n+393331112224\nx\ny\n")
+    told = "2 rows of stop.csv hold no phone number and so exclude nobody, first row 3"
+
+    shown = json.loads(run("plan", campaign_file.name, SANDBOX, "--json").stdout)
+    assert told in shown["warnings"]
+    assert shown["approval"]["command"] in run("plan", campaign_file.name, SANDBOX).stdout
+    result = run("run", campaign_file.name, SANDBOX)
+    assert result.exit_code == 4
+    assert told in " ".join(result.stderr.split())
+
+    assert run("approve", "sale", "--plan", shown["plan"]).exit_code == 0
+    assert run("run", campaign_file.name, SANDBOX).exit_code == 0
+
+
 def test_plan_tells_how_many_are_over_the_cap(run: Run, campaign_file: Path) -> None:
     capped = FILE.replace("approval: true", "frequency_cap: {messages: 1, per: 7d}")
     campaign_file.write_text(capped)

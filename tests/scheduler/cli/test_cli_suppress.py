@@ -107,6 +107,17 @@ def test_a_table_is_read_and_its_bad_rows_are_told(run: Cli, folder: Path, endin
     }
 
 
+def test_a_table_without_a_usable_row_is_refused(run: Cli, folder: Path) -> None:
+    (folder / "stop.csv").write_text("number\n3.93331E+11\n")
+
+    result = run("suppress", "import", "stop.csv")
+
+    assert result.exit_code == 2
+    assert "stop.csv: none of its rows can be used, so nobody was put on the list; row 2: " in result.stderr
+    (folder / "stop.csv").write_text("number\n")
+    assert run("suppress", "import", "stop.csv").stdout == "added: 0\n"
+
+
 def test_what_was_exported_can_be_imported(run: Cli, folder: Path) -> None:
     run("suppress", "add", ANNA, "--reason", "=1+1")
     run("suppress", "add", BEN, "--kind", "marketing")
