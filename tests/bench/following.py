@@ -1,4 +1,4 @@
-"""What it takes to follow a large campaign to its end: memory, reads and processor time of one `campaigns run`.
+"""What it takes to send and follow a large campaign: memory, reads and processor time of one `campaigns run`.
 
 `python -m tests.bench.following --people 100000` writes one line of JSON. The campaign is sent and followed until every
 text is delivered, on SQLite, with the times of a rehearsal and a gateway whose phones keep nobody waiting.
@@ -7,11 +7,12 @@ text is delivered, on SQLite, with the times of a rehearsal and a gateway whose 
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,57 +25,69 @@ from worker.sandbox.process import PrivateSandbox
 PACE_PER_SECOND: Final = 1_000_000.0
 
 
-def measure_following(people: int, options: SandboxOptions, *, rate: str = "") -> dict[str, object]:
-    """Run a campaign to its end in a process of its own; its peak memory in MiB, its reads, its seconds.
+def measure_following(people: int, options: SandboxOptions) -> dict[str, object]:
+    """Run a campaign to its end in a process of its own; its reads, its seconds, its peak memory, that of an export.
 
     Raises `BenchError` where it does not end with everybody's text delivered.
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as name, PrivateSandbox.start(options) as sandbox:
         folder = Path(name)
-        throughput = {"rate": rate} if rate else {}
-        campaign = write_campaign(folder, recipients=people, **throughput)
+        campaign = write_campaign(folder, recipients=people)
         settings = {
             f"CAMPAIGNS_{key.upper()}": "none" if value is None else str(value) for key, value in SUITABLE.items()
+        } | {
+            "CAMPAIGNS_GATEWAY_URL": sandbox.url,
+            "CAMPAIGNS_API_KEY": sandbox.key,
+            "CAMPAIGNS_DATABASE_URL": f"sqlite:///{folder / 'campaigns.db'}",
         }
         began = time.monotonic()
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from scheduler.cli import main; main()", "run", "--json", str(campaign)],
-            stdout=subprocess.PIPE,
-            cwd=folder,
-            env={
-                **os.environ,
-                **settings,
-                "CAMPAIGNS_GATEWAY_URL": sandbox.url,
-                "CAMPAIGNS_API_KEY": sandbox.key,
-                "CAMPAIGNS_DATABASE_URL": f"sqlite:///{folder / 'campaigns.db'}",
-            },
-        )
-        said = process.stdout.read() if process.stdout else b""
-        _, status, used = os.wait4(process.pid, 0)
+        said, ran = _command(folder, settings, "run", "--json", str(campaign))
         seconds = time.monotonic() - began
-    if status:
-        raise BenchError(f"the run ended with {os.waitstatus_to_exitcode(status)}: {said[-2000:].decode()}")
+        _, exported = _command(folder, settings, "export", "bench", "-o", "bench.out.csv")
     summary = json.loads(said)
     delivered = summary["recipients"].get("delivered", 0)
     if delivered != people:
         raise BenchError(f"{delivered:,} of {people:,} texts were delivered")
     return {
         "people": people,
-        "peak_mib": round(used.ru_maxrss * 1024 / MEBIBYTE, 1),
+        "peak_mib": _peak_mib(ran),
+        "export_peak_mib": _peak_mib(exported),
         "reads": summary["requests"]["read"],
         "seconds": round(seconds, 1),
-        "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
+        "cpu_seconds": round(ran.ru_utime + ran.ru_stime, 1),
     }
+
+
+def _command(folder: Path, settings: Mapping[str, str], *words: str) -> tuple[bytes, resource.struct_rusage]:
+    """What a command of ours writes, and what it used, whatever this process had before (Linux)."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from scheduler.cli import main; main()", *words],
+        stdout=subprocess.PIPE,
+        cwd=folder,
+        env={**os.environ, **settings},
+    )
+    said = process.stdout.read() if process.stdout else b""
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        raise BenchError(f"{words[0]} ended with {os.waitstatus_to_exitcode(status)}: {said[-2000:].decode()}")
+    return said, used
+
+
+def _peak_mib(used: resource.struct_rusage) -> float:
+    return round(used.ru_maxrss * 1024 / MEBIBYTE, 1)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Measure and print one line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.following", description=__doc__)
     parser.add_argument("--people", type=int, default=100_000)
-    parser.add_argument("--rate", default="", help="as in throughput.rate")
+    parser.add_argument("--clock-ahead", type=float, default=0.0, help="of the gateway, in seconds; may be below 0")
+    parser.add_argument("--all-times", action="store_true", help="a gateway that shows all times in every window")
     chosen = parser.parse_args(arguments)
-    options = SandboxOptions(pace_per_second=PACE_PER_SECOND)
-    sys.stdout.write(json.dumps(measure_following(chosen.people, options, rate=chosen.rate)) + "\n")
+    options = SandboxOptions(
+        pace_per_second=PACE_PER_SECOND, clock_ahead_seconds=chosen.clock_ahead, heeds_time=not chosen.all_times
+    )
+    sys.stdout.write(json.dumps(measure_following(chosen.people, options)) + "\n")
     return 0
 
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.bench.exporting import measure_exporting
+from tests.bench.following import PACE_PER_SECOND, measure_following
 from tests.bench.installation import Servers
 from tests.bench.limiters import How, measure_limiter
 from tests.bench.pacing import attained, noon_zone
@@ -19,6 +20,7 @@ from tests.bench.timing import measure_timing
 from tests.bench.waiting import measure_waiting
 from tests.bench.windows import Stamp, between, fullest
 from tests.support.servers import PostgresServer, RedisServer
+from worker.sandbox.options import SandboxOptions
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 
@@ -160,3 +162,10 @@ def test_a_forecast_over_many_zones_is_compared_with_what_the_throttle_grants() 
     assert timed.planned.recipients == 480
     assert timed.first_send_at < timed.simulated_last_at
     assert timed.deviation < 0.02
+
+
+def test_a_run_is_followed_in_a_process_of_its_own() -> None:
+    figures = measure_following(50, SandboxOptions(pace_per_second=PACE_PER_SECOND))
+
+    assert figures["people"] == 50
+    assert all(20 < float(str(figures[name])) < 200 for name in ("peak_mib", "export_peak_mib"))

@@ -64,8 +64,9 @@ class SandboxApp:
         # Live servers were seen with either type: a client has to look at the body.
         self._content_type = "text/html; charset=UTF-8" if options.profile is Profile.STRINGS else "application/json"
         self._clock = clock
+        self._ahead_seconds = options.clock_ahead_seconds
         self._state = SandboxState(options)
-        self._services = Services(self._state, options.profile)
+        self._services = Services(self._state, options.profile, heeds_time=options.heeds_time)
         self.board = FaultBoard(
             options.faults,
             clock=clock,
@@ -199,7 +200,7 @@ class SandboxApp:
             raise ApiError(401, "This API key is invalid.")
 
     def _now(self) -> float:
-        return self._clock.now().timestamp()
+        return self._clock.now().timestamp() + self._ahead_seconds
 
     def _stats(self) -> dict[str, dict[str, int]]:
         stats = {"requests": dict(self._requests), "messages": self._state.count_by_status(self._now())}

@@ -93,6 +93,10 @@ def _parse(arguments: Sequence[str]) -> SandboxOptions:
     parser.add_argument("--credits", type=int, help="unlimited without it")
     parser.add_argument("--group-per-device", action="store_true", help="a group per device instead of per request")
     parser.add_argument("--seed", type=int, default=default.seed, help="changes which numbers the shares hit")
+    parser.add_argument(
+        "--clock-ahead", type=float, default=default.clock_ahead_seconds, help="seconds; may be below 0"
+    )
+    parser.add_argument("--all-times", action="store_true", help="reads show every time, whatever window is asked for")
     parser.add_argument("--faults", type=Path, help="JSON file of what is to go wrong: see the README of this package")
     parser.add_argument("--fault-log", type=Path, help="file for the faults that were drawn, one JSON object a line")
     parser.add_argument(
@@ -111,6 +115,8 @@ def _parse(arguments: Sequence[str]) -> SandboxOptions:
         credits=parsed.credits,
         group_per_device=parsed.group_per_device,
         seed=parsed.seed,
+        clock_ahead_seconds=parsed.clock_ahead,
+        heeds_time=not parsed.all_times,
         faults=FaultPlan() if parsed.faults is None else read_plan(parsed.faults),
         fault_log=parsed.fault_log,
         proxy=parsed.proxy,

@@ -29,8 +29,9 @@ class SandboxOptions:
     None is unlimited, else one credit is one message. `pace_per_second` counts messages per SIM. `failed` and
     `no_report` are shares (0..1) of the numbers that fail or never get a delivery report, by number and `seed`.
     `group_per_device` gives each device's part of a request its own group, instead of one group per request.
-    `faults` is what goes wrong from the start, `fault_log` a file for what did; `proxy` puts the proxy that makes
-    faults below HTTP in front even if `faults` has none of them yet.
+    Its clock is `clock_ahead_seconds` before this machine's, in dates and windows. With `heeds_time` False a read shows
+    what fits apart from the time. `faults` is what goes wrong from the start, `fault_log` a file for what did; `proxy`
+    puts the proxy that makes faults below HTTP in front even if `faults` has none of them yet.
     """
 
     port: int = 0
@@ -46,6 +47,8 @@ class SandboxOptions:
     credits: int | None = None
     group_per_device: bool = False
     seed: int = 0
+    clock_ahead_seconds: float = 0.0
+    heeds_time: bool = True
     faults: FaultPlan = field(default_factory=FaultPlan)
     fault_log: Path | None = None
     proxy: bool = False

@@ -23,9 +23,10 @@ NOBODY: Final = -1
 class Services:
     """All calls of one sandbox. Every method raises `ApiError` for what a live server would refuse."""
 
-    def __init__(self, state: SandboxState, profile: Profile) -> None:
+    def __init__(self, state: SandboxState, profile: Profile, *, heeds_time: bool = True) -> None:
         self._state = state
         self._profile = profile
+        self._heeds_time = heeds_time
 
     def perform(
         self,
@@ -79,8 +80,8 @@ class Services:
             status=fields["status"].lower() if is_true(fields, "status") else None,
             device=_number_or_nobody(fields, "deviceID"),
             sim=_number_or_nobody(fields, "simSlot") if fields.get("simSlot") != "0" else 0,
-            start=start or 0,
-            end=end or LAST_SECOND,
+            start=(start or 0) if self._heeds_time else 0,
+            end=(end or LAST_SECOND) if self._heeds_time else LAST_SECOND,
         )
         messages = shown(self._state.messages.find(query, now))
         if not messages and self._profile is Profile.STRINGS:

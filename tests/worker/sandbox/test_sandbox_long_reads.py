@@ -63,3 +63,33 @@ def test_a_text_is_taken_while_a_long_read_is_written(profile: Profile) -> None:
     assert (found["success"], found["error"]) == (True, None)
     shown = [row["number"] for row in found["data"]["messages"]]
     assert shown == [f"+39333{n:07}" for n in range(1, many)]  # the phone has the first one already
+
+
+@pytest.mark.parametrize(("heeds_time", "found"), [(True, 0), (False, 3)])
+def test_a_gateway_may_show_all_times_in_every_window(heeds_time: bool, found: int) -> None:
+    options = SandboxOptions(key=KEY, profile=Profile.INTS, heeds_time=heeds_time)
+    app = SandboxApp(options, clock=FakeClock())
+
+    async def read_long_ago() -> dict[str, Any]:
+        await call(app, SEND, messages=rows(0, 3))
+        return await call(app, READ, startTimestamp=1, endTimestamp=2)
+
+    answer = asyncio.run(read_long_ago())
+    app.close()
+    assert len(answer["data"]["messages"]) == found
+
+
+def test_a_gateways_clock_may_be_ahead_in_dates_and_windows() -> None:
+    clock = FakeClock()
+    app = SandboxApp(SandboxOptions(key=KEY, profile=Profile.INTS, clock_ahead_seconds=180), clock=clock)
+    now = int(clock.now().timestamp())
+
+    async def read_both() -> list[int]:
+        await call(app, SEND, messages=rows(0, 3))
+        windows = [(now - 60, now + 60), (now + 120, now + 240)]
+        answers = [await call(app, READ, startTimestamp=a, endTimestamp=b) for a, b in windows]
+        return [len(answer["data"]["messages"]) for answer in answers]
+
+    found = asyncio.run(read_both())
+    app.close()
+    assert found == [0, 3]
