@@ -20,6 +20,7 @@ from worker.jobs import JobQueue, in_process_queue, redis_queue
 from worker.ledger import StoreLedger
 from worker.limits import Limits
 from worker.marker import REDIS_KEY, FileMarker, Marker, NoMarker, RedisMarker, beside, is_ahead
+from worker.memory import share_heaps
 from worker.settings import Settings, SettingsError
 from worker.store import accounts
 from worker.store.engine import Store
@@ -116,6 +117,7 @@ def build_runtime(
     Queue and throttle are on Redis when a Redis is set; with `shared_queue=False` the queue is this process's own all
     the same. Raises `SettingsError` or `StoreError`.
     """
+    share_heaps()
     clock = clock or SystemClock()
     url, key = sandbox or (settings.gateway_url, gateway_key(settings, url=settings.gateway_url))
     account_key = SANDBOX_ACCOUNT if sandbox else account_fingerprint(url)

@@ -89,8 +89,8 @@ class WindowReads:
 
 
 def messages_per_part(runtime: Runtime) -> int:
-    """How many messages a read should bring: half of what is read of a reply, for they may lie otherwise."""
-    return max(1, runtime.gateway.max_messages // 2)
+    """How many messages a read should bring: a quarter of what is read of a reply, for they may lie otherwise."""
+    return max(1, runtime.gateway.max_messages // 4)
 
 
 def may_divide(runtime: Runtime) -> bool:

@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-import psycopg
 import sqlalchemy as sa
 from psycopg.pq import PGconn, Ping
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -19,6 +18,9 @@ from sqlmodel import Session
 from worker.conditions import ServerTrouble, Trouble, trouble_of
 from worker.crashpoints import reached
 from worker.store.same_database import Belonging, Loss, SameDatabase
+
+if TYPE_CHECKING:
+    import psycopg  # 9 MiB that no process on SQLite needs
 
 SQLITE_BUSY_SECONDS = 30
 
@@ -312,7 +314,7 @@ def _share_with_pooler(engine: sa.Engine) -> None:
     """
     is_pooled = False
 
-    def on_connect(connection: psycopg.Connection, _record: object) -> None:
+    def on_connect(connection: "psycopg.Connection", _record: object) -> None:
         nonlocal is_pooled
         if not is_pooled:
             with connection.cursor() as cursor:

@@ -107,7 +107,7 @@ def test_a_read_that_shows_too_much_is_asked_once_and_told_apart() -> None:
     with wired(many) as wire:
         error = caught(lambda: wire.client.read_status(MessageStatus.SENT, NOON, NOON + timedelta(hours=1)))
     assert type(error) is ReplyTooLong
-    assert str(error) == "The gateway shows too much in one reply (more than 10,000 messages)."
+    assert str(error) == "The gateway shows too much in one reply (more than 20,000 messages)."
     assert error.evidence["class"] == "ReplyTooLong"
 
 
@@ -157,8 +157,8 @@ USUAL = json.dumps(row(message="Hi Anna, our spring sale starts today. Reply STO
     ("what", "one", "count", "outcome", "most_mib"),
     [
         ("send", SHORTEST, 900_000, "ReplyTooLong", 8),  # M10: 363 MB and 6 s
-        ("read", SHORTEST, 900_000, "ReplyTooLong", 16),
-        ("read", USUAL, 9_999, "read", 24),
+        ("read", SHORTEST, 900_000, "ReplyTooLong", 24),
+        ("read", USUAL, 19_999, "read", 40),
     ],
 )
 def test_a_large_reply_takes_some_megabytes(what: str, one: bytes, count: int, outcome: str, most_mib: int) -> None:
