@@ -35,10 +35,13 @@ _ROUNDED: Final = re.compile(r"\+?[0-9]{6,}0{6}(?:[.,]0+)?")
 
 
 class InvalidNumber(Exception):
-    """Text that is no phone number; `reason` says why and never repeats the number."""
+    """Text that is no phone number; `reason` says why and never repeats the number.
 
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
+    `readings` are those (E.164) of which nobody can tell which one is meant: what protects people takes all of them.
+    """
+
+    def __init__(self, reason: str, readings: tuple[str, ...] = ()) -> None:
+        self.reason, self.readings = reason, readings
         super().__init__(reason)
 
 

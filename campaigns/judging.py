@@ -95,17 +95,21 @@ def excluded_numbers(
 ) -> Iterator[int]:
     """The phones (`phone_key`) in a table of people who get nothing; rows without one are counted in `unread`.
 
+    A row that can be read as two numbers excludes both.
+
     Raises `AudienceProblem` for one with rows but no number at all: all of them would be sent to.
     """
     readable = unreadable = first = 0
     for row in rows:
         try:
-            number = int(phone_key(normalise(row.number)))
-        except InvalidNumber:
+            numbers: tuple[str, ...] = (normalise(row.number),)
+        except InvalidNumber as error:
+            numbers = error.readings
+        if numbers:
+            readable += 1
+        else:
             unreadable, first = unreadable + 1, first or row.line
-            continue
-        readable += 1
-        yield number
+        yield from (int(phone_key(number)) for number in numbers)
     if unreadable and not readable:
         hint = "mend its numbers, or say which column holds them with number:"
         raise AudienceProblem(f"{file}: none of its rows holds a phone number, so it would exclude nobody", hint)

@@ -145,14 +145,15 @@ class Normaliser:
         text = unwrapped(raw)
         for mark in BETWEEN_NUMBERS.finditer(text, 0, 40):
             head = text[: mark.start()].translate(PUNCTUATION)
-            if PLAIN.fullmatch(head) and self._is_number(head):
-                raise InvalidNumber("holds more than one number")  # 1234567/8 is two lines, and no longer number
+            if PLAIN.fullmatch(head) and (first := self._number(head)):
+                # 1234567/8 is two lines, and no longer number
+                raise InvalidNumber("holds more than one number", (first,))
         return digits_of(text)
 
-    def _is_number(self, text: str) -> bool:
+    def _number(self, text: str) -> str:
         with suppress(InvalidNumber):
-            return bool(self.read(text))
-        return False
+            return self.normalise(text)
+        return ""
 
     def _dialled(self, text: str) -> Iterator[str]:
         """The readings of a text that begins with what is dialled to get out of the region.
@@ -172,7 +173,7 @@ class Normaliser:
                 number, kind = self.read(reading)
                 found[number] = kind
         if len(found) > 1 or (not found and text.startswith("0011")):
-            raise InvalidNumber("can be read as two numbers: write it with + and the country code")
+            raise InvalidNumber("can be read as two numbers: write it with + and the country code", tuple(found))
         return found.popitem() if found else _by_library(text, self._region)
 
 

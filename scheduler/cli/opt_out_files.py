@@ -41,7 +41,7 @@ class OptOutFile:
         self._normaliser = Normaliser(region)
         self._source = f"import {path.name}"[:60]
         self._kind, self._reason, self._now = kind, reason, now
-        self.rows = self.bad_rows = 0
+        self.rows = self.bad_rows = self.entries = 0
         self.bad: list[BadRow] = []
 
     def chunks(self, size: int) -> Iterator[list[Entry]]:
@@ -49,14 +49,15 @@ class OptOutFile:
         chunk: list[Entry] = []
         for row in self._reader:
             self.rows += 1
-            entry = self._entry(row)
-            if isinstance(entry, Entry):
-                chunk.append(entry)
-            else:
+            entries = self._entries(row)
+            if isinstance(entries, str):
                 self.bad_rows += 1
                 if self.bad_rows <= KEPT:
-                    self.bad.append(BadRow(row.line, entry))
-            if len(chunk) == size:
+                    self.bad.append(BadRow(row.line, entries))
+            else:
+                chunk.extend(entries)
+                self.entries += len(entries)
+            if len(chunk) >= size:
                 yield chunk
                 chunk = []
         if chunk:
@@ -66,18 +67,21 @@ class OptOutFile:
             hint = "mend its numbers, or say which column holds them with --number"
             raise AudienceProblem(f"none of its rows can be used, so nobody was put on the list; {first}", hint)
 
-    def _entry(self, row: AudienceRow) -> Entry | str:
-        """The entry, or what is wrong with the row."""
+    def _entries(self, row: AudienceRow) -> list[Entry] | str:
+        """The entry, or one for each number that the row can be read as; or what is wrong with it."""
         if row.problem:
             return row.problem
         kind = self._kind or row.fields.get("kind", "").lower()
         if kind and kind not in set(Kind):
             return f"its kind is none of {', '.join(Kind)}"
         try:
-            number = self._normaliser.normalise(row.number)
+            numbers: tuple[str, ...] = (self._normaliser.normalise(row.number),)
         except InvalidNumber as error:
-            return error.reason
-        return Entry(number, kind, self._reason or row.fields.get("reason", ""), self._source, self._now)
+            if not error.readings:
+                return error.reason
+            numbers = error.readings
+        reason = self._reason or row.fields.get("reason", "")
+        return [Entry(number, kind, reason, self._source, self._now) for number in numbers]
 
 
 def write_list(stream: TextIO, entries: Iterable[Entry], *, as_json: bool) -> int:

@@ -135,7 +135,7 @@ def import_(
         added = _store(settings, table.chunks(AT_ONCE), now)
     except AudienceProblem as error:
         raise Refused(f"{file}: {error}") from None
-    unchanged = table.rows - table.bad_rows - added
+    unchanged = table.entries - added
     _tell("added", added, unchanged, "on the list already", as_json=json, bad=table.bad, bad_rows=table.bad_rows)
     if table.bad:
         raise typer.Exit(Exit.UNHAPPY)

@@ -139,6 +139,17 @@ def test_one_phone_in_two_spellings_is_one_person(tmp_path: Path) -> None:
     assert states == ["pending", "duplicate", "excluded", "pending", "duplicate"]
 
 
+def test_a_number_that_may_be_two_excludes_both(tmp_path: Path) -> None:
+    (tmp_path / "stop.csv").write_text("phone\n4915123456789\n089 1234567/8\n")
+    table = "phone\n+49 151 23456789\n049 151 23456789\n089 1234567\n0151 23456780\n"
+    definition = campaign(tmp_path, table, region="DE", more="exclude: {file: stop.csv, number: phone}\n")
+
+    plan = plan_recipients(definition)
+
+    assert [row.state.value for row in plan] == ["excluded", "excluded", "excluded", "pending"]
+    assert not [warning for warning in plan.summary.warnings if "stop.csv" in warning]
+
+
 def test_digits_that_are_lost_in_the_campaign_file_itself(tmp_path: Path) -> None:
     definition = campaign(tmp_path, "phone\n")
     path = definition.folder / "case.yaml"

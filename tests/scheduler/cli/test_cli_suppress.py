@@ -118,6 +118,13 @@ def test_a_table_without_a_usable_row_is_refused(run: Cli, folder: Path) -> None
     assert run("suppress", "import", "stop.csv").stdout == "added: 0\n"
 
 
+def test_a_row_that_may_be_two_numbers_opts_out_every_one_that_it_may_be(run: Cli, folder: Path) -> None:
+    (folder / "two.csv").write_text("number\n+39 333 1000001/2\n+39 333 1000002\n")
+    assert run("suppress", "import", "two.csv").stdout == "added: 2\n"
+    assert run("suppress", "import", "two.csv").stdout == "added: 0; on the list already: 2\n"
+    assert sorted(entry["number"] for entry in exported(run)) == [ANNA, BEN]
+
+
 def test_what_was_exported_can_be_imported(run: Cli, folder: Path) -> None:
     run("suppress", "add", ANNA, "--reason", "=1+1")
     run("suppress", "add", BEN, "--kind", "marketing")
