@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Final
 
+from sqlmodel import Session
+
 from campaigns.matching import same_number
 from scheduler.ticks.looks import MARGIN, Keep, read_around
 from worker.gateway.results import Message
 from worker.runtime import Runtime
-from worker.store import accepted_before, accounts, doubts, recovery, runs
+from worker.store import accepted_before, accounts, doubts, installation, recovery, runs
 from worker.store.accepted_before import Before
 from worker.store.events import record_event
 from worker.store.recovery import Unsent
@@ -29,7 +31,7 @@ What the database does not know of them is in memory at once.
 """
 
 FARTHEST: Final = timedelta(days=31)
-"""How far back the gateway is swept where the database does not know when it last sent."""
+"""How far back the gateway is swept where the database does not know what was sent before it was made."""
 
 
 class RecoveryFailed(Exception):
@@ -58,6 +60,8 @@ def recover(runtime: Runtime, now: datetime) -> Recovered:
     with runtime.store.read() as session:
         account = accounts.account_view(session, runtime.account_id)
         last, floor = recovery.known_until(session, runtime.account_id)
+        if _forgot_everything(runtime, session, now):
+            last, floor = None, 0
         unfinished = [run for run in runs.list_runs(session) if run.finished_at is None]
     ahead = _starts_at_gateway(runtime, unfinished, now)
     since = (last or now - FARTHEST) - MARGIN
@@ -81,11 +85,25 @@ def recover(runtime: Runtime, now: datetime) -> Recovered:
         if was_quarantined:
             accounts.resume_account(session, runtime.account_id)
         waiting = accepted_before.count_kept(session, runtime.account_id)
-        detail = {"unknown": unknown, "attributed": attributed, "since": since.isoformat()}
-        record_event(session, "account.recovered", now, detail=detail)
+        detail = {
+            "account": runtime.account_id,
+            "unknown": unknown,
+            "attributed": attributed,
+            "since": since.isoformat(),
+        }
+        record_event(session, recovery.RECOVERED, now, detail=detail)
         last_attempt = accounts.last_attempt_id(session)
     runtime.marker.reset(last_attempt)
     return Recovered(since, unknown, attributed, waiting, was_quarantined)
+
+
+def _forgot_everything(runtime: Runtime, session: Session, now: datetime) -> bool:
+    """Whether what the database knows says nothing of what was sent before: it is new, or was another one's place."""
+    known = installation.installation(session)
+    if known is None:
+        return False
+    is_new = known.since > now - FARTHEST and recovery.recovered_at(session, runtime.account_id) is None
+    return is_new or runtime.marker.installation() not in {"", known.name}
 
 
 def _starts_at_gateway(runtime: Runtime, unfinished: Sequence[RunView], now: datetime) -> list[datetime]:

@@ -59,6 +59,7 @@ class Runtime:
     dates_after: deque[timedelta] = field(default_factory=lambda: deque(maxlen=500))  # the gateway's, after our own
     next_stuck_look: list[float] = field(default_factory=lambda: [0.0])  # when phones may be looked at again
     troubles: Troubles = field(default_factory=Troubles)
+    installation: str = ""  # the database's name; empty for a rehearsal, which leaves nothing that counts
     turns: Turns = field(default_factory=Turns)  # who got how much: what keeps shares fair from tick to tick
 
     def includes(self, run_id: int) -> bool:
@@ -173,6 +174,7 @@ def build_runtime(
         marker=marker,
         account_id=account_id,
         rehearsal=sandbox is not None,
+        installation="" if sandbox else name,
         ceilings=ceilings,
         only_runs=only_runs,
         troubles=troubles,

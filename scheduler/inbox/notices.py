@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from campaigns.problems import MOST_CHARACTERS, CampaignFileError, Problem
+from scheduler.inbox.wording import INSTALLATION
 
 MOST_MISSING: Final = 10
 """So many missing files are named."""
@@ -26,6 +27,17 @@ def broken_notice(name: str, error: CampaignFileError, missing: Sequence[str], *
 def internal_error_notice(name: str) -> str:
     """The program, and not the file, is at fault."""
     return f"{name} could not be read because of an internal error, see the log. It is tried again every minute."
+
+
+def foreign_notice(name: str, campaign: str, status: str, installation: str) -> str:
+    """What stands beside the file was written by another installation: its database knows who got the text."""
+    return (
+        f"{name} waits, and nothing of it is sent: {status} was written by another installation, so {campaign} may "
+        "have been sent already, and this database does not know to whom.\n"
+        "To let the gateway say who got it, stop the service and run: campaigns recover. "
+        f"To send to everybody all the same, remove {status}: it is taken up within a minute.\n\n"
+        f"{INSTALLATION} {installation}"
+    )
 
 
 def taken_notice(name: str, campaign: str, other: str) -> str:

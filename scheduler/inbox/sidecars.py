@@ -2,7 +2,9 @@
 
 import errno
 import os
+import re
 import stat
+from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
@@ -10,12 +12,18 @@ from typing import Final
 
 from campaigns.opening import open_inside
 from campaigns.printable import printable
+from scheduler.inbox.wording import INSTALLATION
 from scheduler.report.rows import HEADERS, write_csv
 from scheduler.report.whole import PRIVATE, whole_file
 from worker.store.engine import Store
 
 STATUS: Final = ".status.txt"
 REPORT: Final = ".report.csv"
+
+_INSTALLATION: Final = re.compile(rb"^%s ([0-9a-f]{16})$" % INSTALLATION.encode(), re.MULTILINE)
+"""The first one counts: of a campaign of another installation the status names that one before our own."""
+
+MOST_STATUS_BYTES: Final = 1_000_000
 
 MOST_NAME_BYTES: Final = 255
 """Of a name in a folder, on every file system of Linux."""
@@ -39,6 +47,18 @@ def report_path(campaign_file: Path) -> Path:
         if not os.path.lexists(path) or _is_report(path):
             return path
     raise FileExistsError(errno.EEXIST, f"{path.name} is no report; rename it")
+
+
+def installation_of(campaign_file: Path) -> tuple[str, datetime] | None:
+    """Of which installation the status beside it is, and when it was written; None: it is of none, or there is none."""
+    path = status_path(campaign_file)
+    try:
+        with open_inside(path, path.parent.resolve()) as stream:
+            found = _INSTALLATION.search(stream.read(MOST_STATUS_BYTES))
+            written = os.fstat(stream.fileno()).st_mtime
+    except OSError:
+        return None
+    return (found[1].decode(), datetime.fromtimestamp(written, UTC)) if found else None
 
 
 def write_status(campaign_file: Path, text: str) -> None:

@@ -115,7 +115,7 @@ class StatusBoard:
 
     def _write_alone(self, path: Path, text: str, runtime: Runtime, now: datetime) -> None:
         try:
-            write_status(path, stamped(text, runtime.settings.zone, now))
+            write_status(path, stamped(text, runtime.settings.zone, now, runtime.installation))
         except OSError as error:
             self._warn(path.parent, error)
 
@@ -148,7 +148,7 @@ class StatusBoard:
             return 0
         if is_final and run is not None and run.state in OVER:
             write_report(path, runtime.store, run.id)
-        write_status(path, stamped(text, zone, now))
+        write_status(path, stamped(text, zone, now, runtime.installation))
         with runtime.store.write("inbox_status") as session:
             inbox.note_status(session, entry.path, status_text=text, reported=is_final)
         self._unwritable.discard(path.parent)

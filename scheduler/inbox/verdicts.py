@@ -9,12 +9,21 @@ from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError
 from scheduler.inbox.files import Look, has_other_files
 from scheduler.inbox.folder import InboxFolder
-from scheduler.inbox.notices import broken_notice, extended_notice, over_notice, tables_notice, taken_notice
+from scheduler.inbox.notices import (
+    broken_notice,
+    extended_notice,
+    foreign_notice,
+    over_notice,
+    tables_notice,
+    taken_notice,
+)
+from scheduler.inbox.sidecars import installation_of, status_path
 from scheduler.intake.extending import may_extend
 from scheduler.intake.outcome import EditRefused, Taken
 from scheduler.intake.taking import read_file, take_up
+from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import runs
+from worker.store import recovery, runs
 from worker.store.inbox import InboxEntry
 from worker.store.runs import RunView
 
@@ -50,6 +59,11 @@ def judge(
         other = next((present[id_] for id_ in _run_ids(runtime, slug) if id_ in present), None)
         if other is not None and not (definition.schedule.remind and _is_reminding(runtime, slug)):
             return Verdict(run_id, taken_notice(path.name, slug, other))
+        if (of := _foreign(runtime, path, slug)) is not None:
+            notice = foreign_notice(path.name, slug, status_path(path).name, of)
+            if entry is None or entry.problem != notice:
+                get_logger().warning("inbox.of_another_installation", file=inbox.name(path), installation=of)
+            return Verdict(None, notice, is_open=True)
         written_at = datetime.fromtimestamp(look.own[1] / 1e9, UTC) if look.own else None
         intake = take_up(runtime, definition, source=inbox.name(path), dropped_at=written_at)
     except EditRefused as refused:
@@ -69,6 +83,19 @@ def judge(
         notice = tables_notice(path.name, slug)
     is_planned = intake.taken in {Taken.PLANNED, Taken.EXTENDED} or not notice
     return Verdict(intake.run_id, notice, is_planned, intake.in_doubt > 0)
+
+
+def _foreign(runtime: Runtime, path: Path, slug: str) -> str | None:
+    """Which other installation has written the status beside a campaign that this database does not know.
+
+    None: none has, or `recover` has asked the gateway since.
+    """
+    of = installation_of(path) if runtime.installation else None
+    if of is None or of[0] == runtime.installation or _find_run(runtime, slug) is not None:
+        return None
+    with runtime.store.read() as session:
+        recovered_at = recovery.recovered_at(session, runtime.account_id)
+    return of[0] if recovered_at is None or recovered_at < of[1] else None
 
 
 def reminds(runtime: Runtime, definition_id: int) -> bool:

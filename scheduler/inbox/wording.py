@@ -20,6 +20,9 @@ from worker.store.variants import GroupOutcome
 
 R = RunState
 
+INSTALLATION: Final = "Installation:"
+"""Before the name of the database that a status is from: another one does not know what was sent of the campaign."""
+
 IN_TROUBLE: Final = "Nothing is sent at the moment:"
 
 FORECAST: Final = ("first_send_at", "last_send_at")
@@ -59,9 +62,10 @@ def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def stamped(text: str, zone: ZoneInfo, now: datetime) -> str:
-    """The status with the time of its writing, by the clocks of `zone`."""
-    return f"{text}\nLast updated: {shown_time(now, zone, seconds=True)}\n"
+def stamped(text: str, zone: ZoneInfo, now: datetime, installation: str = "") -> str:
+    """The status with the time of its writing, by the clocks of `zone`, and whose database it is from."""
+    by = f"{INSTALLATION} {installation}\n" if installation else ""
+    return f"{text}\nLast updated: {shown_time(now, zone, seconds=True)}\n{by}"
 
 
 def _headline(status: RunStatus, now: datetime) -> str:

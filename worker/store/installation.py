@@ -1,6 +1,7 @@
 """Which installation a database is: a name that is made with it, and that no other one has."""
 
 import secrets
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -10,9 +11,24 @@ from worker.store.bulk import insert_missing
 from worker.store.models import Installation
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The name of a database, and since when it has it."""
+
+    name: str
+    since: datetime
+
+
+def installation(session: Session) -> Known | None:
+    """Which installation this database is; None: it has no name yet."""
+    row = session.exec(select(Installation.name, Installation.since)).first()
+    return row and Known(*row)
+
+
 def installation_name(session: Session) -> str:
     """The name of this database; empty where it has none yet."""
-    return session.exec(select(Installation.name)).first() or ""
+    known = installation(session)
+    return known.name if known else ""
 
 
 def ensure_installation(session: Session, *, now: datetime) -> str:

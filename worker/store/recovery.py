@@ -10,8 +10,11 @@ from sqlmodel import Session, col, select
 from campaigns.lifecycle import RecipientState
 from worker.store.accepted_before import Person, spelt
 from worker.store.bulk import in_parts
-from worker.store.models import Attempt, Batch, Recipient, Run
+from worker.store.models import Attempt, Batch, Event, Recipient, Run
 from worker.store.tables import recipients, select_columns
+
+RECOVERED = "account.recovered"
+"""The event of a sweep that came to its end."""
 
 UNSENT = (RecipientState.PENDING, RecipientState.IN_DOUBT, RecipientState.HELD, RecipientState.CANCELLED)
 
@@ -41,6 +44,12 @@ def known_until(session: Session, account_id: int) -> tuple[datetime | None, int
         query.join(Run, col(Run.id) == col(Attempt.run_id)).where(Run.account_id == account_id)
     ).one()
     return last, floor
+
+
+def recovered_at(session: Session, account_id: int) -> datetime | None:
+    """When the gateway of the account was last swept for what the database does not know; None: never."""
+    query = select(Event.at, Event.detail).where(Event.name == RECOVERED).order_by(col(Event.id).desc())
+    return next((at for at, detail in session.exec(query) if detail.get("account", account_id) == account_id), None)
 
 
 def unsent_people(session: Session, account_id: int, numbers: Collection[str]) -> list[Unsent]:

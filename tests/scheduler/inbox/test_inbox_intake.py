@@ -32,6 +32,7 @@ def test_a_dropped_file_is_planned_within_two_seconds_of_its_last_byte(world: In
         "1 invalid (no text can be sent to this row)\n"
         "\n"
         "Last updated: Tue 2026-12-01 10:00:01 (Europe/Rome)\n"
+        f"Installation: {world.runtime.installation}\n"
     )
 
 

@@ -57,10 +57,9 @@ def test_what_a_lost_database_sent_is_not_sent_again_once_it_was_recovered(
     before = stage.stored()
     lose(stage)
 
-    # when nobody has recovered it, nothing is sent, though the campaign is planned
+    # when nobody has recovered it, nothing is sent
     service = stage.start("up")
-    assert wait_until(lambda: "is sent at the moment" in status(stage), SECONDS)
-    assert "campaigns recover" in status(stage)
+    assert wait_until(lambda: waits_for_a_person(stage), SECONDS), status(stage)
     kill(service)
     assert stage.stored() == before
 
@@ -72,6 +71,37 @@ def test_what_a_lost_database_sent_is_not_sent_again_once_it_was_recovered(
     assert set(texts(stage).values()) == {1}
     summary = summary_of(stage.product.run("status", "spring", "--json").stdout) or {}
     assert summary["recipients"] == {"delivered": PEOPLE, "invalid": 1, "duplicate": 1, "audience": PEOPLE + 2}
+
+
+@pytest.mark.parametrize("is_deliberate", [False, True])
+def test_where_everything_is_lost_but_the_inbox_its_campaigns_wait_for_a_person(
+    stage: Stage, is_deliberate: bool
+) -> None:
+    # given a container without its volume: neither database nor mark, but the folder that is mounted
+    service = stage.start("up")
+    assert wait_until(lambda: stage.stored() >= SENT, SECONDS)
+    kill(service)
+    before = stage.stored()
+    everything_lost(stage)
+    stage.database.with_name(f"{stage.database.name}.marker").unlink()
+
+    # when a new installation finds what the other one wrote
+    service = stage.start("up")
+    assert wait_until(lambda: "was written by another installation" in status(stage), SECONDS), status(stage)
+    write_campaign(stage.inbox, "another", recipients=5, first=PEOPLE)
+    assert wait_until(lambda: len(texts(stage)) == before + 5, SECONDS)
+    assert stage.stored() == before + 5, "only what is new is sent"
+    kill(service)
+    assert "inbox.of_another_installation" in stage.errors_of_last()
+
+    # then a person says what becomes of it
+    if is_deliberate:
+        (stage.inbox / "spring.status.txt").unlink()
+    else:
+        assert stage.product.run("recover").code == 0
+    stage.start("up")
+    assert wait_until(lambda: len(texts(stage)) == PEOPLE + 5 and "completed" in status(stage), SECONDS), status(stage)
+    assert sum(texts(stage).values()) == PEOPLE + 5 + (before if is_deliberate else 0)
 
 
 def deleted(stage: Stage) -> None:
@@ -133,7 +163,7 @@ def test_a_service_whose_database_is_not_the_one_it_opened_sends_nothing_more(
     if lose is written_over_by_a_backup:
         everything_lost(stage)  # it is damaged, and there is no good backup
     stage.start("up")
-    assert wait_until(lambda: "the database is older than what was sent" in status(stage), SECONDS), status(stage)
+    assert wait_until(lambda: waits_for_a_person(stage), SECONDS), status(stage)
     assert stage.stored() == before
     kill(stage.processes[-1])
     assert stage.product.run("recover").code == 0
@@ -154,6 +184,13 @@ def test_a_database_that_is_moved_away_and_back_goes_on(stage: Stage) -> None:
     assert wait_until(lambda: "completed" in status(stage), SECONDS), status(stage)
     assert set(texts(stage).values()) == {1}
     assert wait_until(lambda: "trouble.ended" in stage.errors_of_last(), SECONDS)
+
+
+def waits_for_a_person(stage: Stage) -> bool:
+    """Whether the campaign's status names the way on, whichever of the two guards met it first."""
+    said = status(stage)
+    is_told = "the database is older than what was sent" in said or "written by another installation" in said
+    return is_told and "campaigns recover" in said
 
 
 def status(stage: Stage) -> str:
