@@ -98,7 +98,7 @@ def test_the_status_says_where_the_campaign_is_and_why(
     status = world.status().splitlines()
     assert set(lines) <= set(status)
     assert "3 in the audience, of these" in status
-    counted = status[status.index("3 in the audience, of these") + 1 : -2]
+    counted = status[status.index("3 in the audience, of these") + 1 : -3]
     assert sum(int(line.split()[0]) for line in counted) == 3
 
 
