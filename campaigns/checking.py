@@ -25,7 +25,7 @@ from campaigns.numbers import Normaliser
 from campaigns.placeholders import foreign_placeholders, unknown_fields
 from campaigns.policy import NO_POLICY, Policy
 from campaigns.problems import MOST_PROBLEMS, CampaignFileError, Problem
-from campaigns.segments import segmentation
+from campaigns.segments import is_blank, segmentation
 from campaigns.templates import MessageTemplate, TemplateProblem, compile_message, field_name
 from campaigns.texts import MAX_SEGMENTS
 from campaigns.timing.appointments import CANCELLED_COLUMN
@@ -233,7 +233,9 @@ class _Check:
                 problem = f"uses {{{{ {name} }}}}, but a contact list has no fields: the gateway sends one text to all"
                 yield place.problem(text.path, problem, "write a text without {{ }}, or use a file as audience")
             return
-        given = [frozenset(field_name(key) for key, value in row.items() if value.strip()) for row in source.recipients]
+        given = [
+            frozenset(field_name(key) for key, value in row.items() if not is_blank(value)) for row in source.recipients
+        ]
         anywhere = frozenset[str]().union(*given)
         # A field that nobody has is one mistake in the message, not one in each recipient.
         yield from self._unknown_fields(text, "no recipient has", tuple(sorted(anywhere)))

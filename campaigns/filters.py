@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, time, tzinfo
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -111,7 +112,7 @@ def to_date(text: str, shape: str, name: str, *, zone: Callable[[], tzinfo] | No
     except UnreadableDate as error:
         raise RenderError(f"{name} {error.reason}") from None
     if not isinstance(read, datetime):
-        if _CLOCK.search(shape.replace("%%", "")):
+        if _shows_clock(shape):
             raise RenderError(f"{name} is a day without a time, and the message shows one")
         read = datetime.combine(read, time())
     elif read.tzinfo and zone:
@@ -120,6 +121,11 @@ def to_date(text: str, shape: str, name: str, *, zone: Callable[[], tzinfo] | No
     if len(shown) > MAX_CHARACTERS:
         raise RenderError(f"the text is over {MAX_CHARACTERS:,} characters")
     return shown
+
+
+@lru_cache(maxsize=64)
+def _shows_clock(shape: str) -> bool:
+    return _CLOCK.search(shape.replace("%%", "")) is not None
 
 
 def replace(value: object, old: object, new: object) -> str:

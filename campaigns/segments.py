@@ -56,7 +56,8 @@ def is_sendable(text: str) -> bool:
 
 def is_blank(text: str) -> bool:
     """Whether nobody would see anything of it: it is empty, or white space and characters without a shape alone."""
-    return not _SHOWN.search(text)
+    # Nearly every text begins with a character of ASCII, and that is seen: a tenth of what the search costs.
+    return not "!" <= text < "\x7f" and not _SHOWN.search(text)
 
 
 def segmentation(text: str) -> Segmentation:

@@ -122,8 +122,7 @@ class _Person:
 
     def resolve_or_missing(self, key: str) -> Any:
         value = self.fields.get(key, "")
-        # Nearly every value begins with a letter of ASCII, and those are seen.
-        return value if "!" <= value < "\x7f" or not is_blank(value) else missing
+        return missing if is_blank(value) else value
 
 
 _Pieces = Callable[[_Person], Iterator[str]]

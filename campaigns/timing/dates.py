@@ -3,6 +3,7 @@
 import re
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 LONGEST: Final = 64
@@ -43,6 +44,7 @@ class AmbiguousDate(UnreadableDate):
     """A date that an order of day and month would settle."""
 
 
+@lru_cache(maxsize=4_096)  # the rows of a table share few dates
 def read_date(text: str, order: DayOrder | None = None) -> date | datetime:
     """The date, or the date and time, that `text` is: naive without an offset.
 

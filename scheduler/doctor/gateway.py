@@ -99,6 +99,6 @@ def unsent_texts(store: Store, account_id: int | None) -> int:
 def _parsed(date: str) -> datetime | None:
     try:
         parsed = parsedate_to_datetime(date)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

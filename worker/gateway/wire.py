@@ -108,13 +108,14 @@ def whole_number(value: object, largest: int = _LARGEST) -> int | None:
 def moment(value: object) -> datetime | None:
     """An instant in UTC: `2018-10-20T00:00:00+02:00`, `+0200` without the colon, or unix seconds.
 
-    A time without a zone is None: nobody knows the server's zone, and hours off is worse than unknown.
+    A time without a zone is None: nobody knows the server's zone, and hours off is worse than unknown. So is one of
+    another century (0001-01-01, 9999-12-31): it means none, and computing with it would leave the calendar.
     """
     if not value:  # most dates of a fresh message are null
         return None
     try:
         if (seconds := whole_number(value)) is not None:
-            return datetime.fromtimestamp(seconds, UTC) if seconds > 0 else None
+            return _of_these_centuries(datetime.fromtimestamp(seconds, UTC)) if seconds > 0 else None
         if isinstance(value, str):
             return _iso_moment(value)
     except (ValueError, OverflowError, OSError):
@@ -125,7 +126,11 @@ def moment(value: object) -> datetime | None:
 @lru_cache(maxsize=4096)  # the messages of a reply share few dates: half of what reading one cost
 def _iso_moment(text: str) -> datetime | None:
     at = datetime.fromisoformat(text)
-    return at.astimezone(UTC) if at.tzinfo else None
+    return _of_these_centuries(at.astimezone(UTC)) if at.tzinfo else None
+
+
+def _of_these_centuries(at: datetime) -> datetime | None:
+    return at if 1900 <= at.year < 2200 else None
 
 
 def clean_text(value: object) -> str:

@@ -105,6 +105,20 @@ def test_check_json_has_one_object_for_each_file(run: Run, campaign_file: Path) 
     assert bad["problems"][0].keys() == {"file", "line", "column", "path", "problem", "hint"}
 
 
+def test_txt_typo_check_and_plan_warn_of_a_field_that_no_column_has(run: Run, campaign_file: Path) -> None:
+    (campaign_file.parent / "typo.csv").write_text("number,first_name\n+393331234501,Anna\n")
+    path = campaign_file.with_name("typo.yaml")
+    path.write_text("campaign: typo\nmessage: Hi {{ frist_name | default('there') }}.\naudience: {file: typo.csv}\n")
+
+    checked, told = run("check", str(path)), json.loads(run("check", str(path), "--json").stdout)
+    planned = json.loads(run("plan", str(path), "--json").stdout)
+
+    assert checked.exit_code == 0
+    assert f"{path}: valid\nwarning: {path}:2:10: message: no column frist_name in 'typo.csv'" in checked.stdout
+    assert told["warnings"][0]["hint"] == "did you mean first_name?"
+    assert planned["warnings"][0].startswith("no column frist_name in typo.csv (did you mean first_name?)")
+
+
 def test_a_plan_adds_up_and_needs_neither_gateway_nor_database(run: Run, folder: Path, campaign_file: Path) -> None:
     before = set(folder.iterdir())
 
