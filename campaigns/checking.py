@@ -1,8 +1,7 @@
 """Everything that can be known about a campaign file before planning: its keys, its texts, the files it names."""
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -13,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from campaigns.answering import HELP_ANSWERS
 from campaigns.audience import AudienceProblem, open_source
-from campaigns.definition.document import Data, Document, KeyPath, Place
+from campaigns.definition.document import Data, Document, KeyPath
 from campaigns.definition.models import Definition
 from campaigns.definition.reading import read_definition
 from campaigns.definition.scalars import MOST_COMPARED, nearest, shown
@@ -27,6 +26,7 @@ from campaigns.policy import NO_POLICY, Policy
 from campaigns.problems import MOST_PROBLEMS, CampaignFileError, Problem
 from campaigns.segments import is_blank, segmentation
 from campaigns.templates import MessageTemplate, TemplateProblem, compile_message, field_name
+from campaigns.textplaces import line_that_fails, place_in_text, place_of, place_of_field
 from campaigns.texts import MAX_SEGMENTS
 from campaigns.timing.appointments import CANCELLED_COLUMN
 from campaigns.timing.contradictions import contradictions
@@ -89,7 +89,7 @@ class _Check:
             try:
                 text = _Text(path, message, compile_message(message))
             except TemplateProblem as error:
-                place = _place_in_text(self.document, path, _line_that_fails(error.problem))
+                place = place_in_text(self.document, path, line_that_fails(error.problem))
                 yield place.problem(path, error.problem, error.hint)
                 continue
             texts.append(text)
@@ -191,19 +191,21 @@ class _Check:
 
     def _unknown_fields(self, text: "_Text", who: str, known: tuple[str, ...]) -> Iterator[Problem]:
         for name, hint in unknown_fields(text.template.required, known):
-            place = _place_in_text(self.document, text.path, _place_of_field(name))
+            place = place_in_text(self.document, text.path, place_of_field(name))
             yield place.problem(text.path, f"uses {{{{ {name} }}}}, which {who}", hint)
 
     def _warn_of_fields(self, text: "_Text", where: str, known: tuple[str, ...]) -> None:
         """Behind a default a slip of the pen costs everybody's name, and nobody would be told."""
+        if len(self.warnings) >= MOST_PROBLEMS:
+            return
         for name, hint in unknown_fields(text.template.fields - text.template.required, known):
-            place = _place_in_text(self.document, text.path, _place_of_field(name))
+            place = place_in_text(self.document, text.path, place_of_field(name))
             problem = f"no column {name} {where}: everybody there gets the default"
             self.warnings.append(place.problem(text.path, problem, hint))
 
     def _foreign_placeholders(self, text: "_Text", columns: tuple[str, ...]) -> Iterator[Problem]:
         for written, name in foreign_placeholders(text.template.literal, columns):
-            place = _place_in_text(self.document, text.path, _place_of(written))
+            place = place_in_text(self.document, text.path, place_of(written))
             problem = f"holds {written}, which everybody would get as it stands"
             yield place.problem(text.path, problem, f"write {{{{ {name} }}}}, with two curly brackets on each side")
 
@@ -229,7 +231,7 @@ class _Check:
         template = text.template
         if isinstance(source, ContactListSource):
             for name in sorted(template.fields):
-                place = _place_in_text(self.document, text.path, _place_of_field(name))
+                place = place_in_text(self.document, text.path, place_of_field(name))
                 problem = f"uses {{{{ {name} }}}}, but a contact list has no fields: the gateway sends one text to all"
                 yield place.problem(text.path, problem, "write a text without {{ }}, or use a file as audience")
             return
@@ -269,51 +271,3 @@ def _valid_sources(document: Document, key: str, adapter: TypeAdapter[Source]) -
             yield path, adapter.validate_python(entry)
         except ValidationError:
             continue  # the definition's own problems say why
-
-
-def _place_in_text(document: Document, path: KeyPath, find: Callable[[str], tuple[int, int] | None]) -> Place:
-    """Where in a message something stands: `find` gets the message as the file writes it, line breaks and all."""
-    place, raw = document.value_place(path), document.raw.get(path)
-    found = find(raw) if raw else None
-    return Place(place.file, place.line + found[0] - 1, found[1]) if found else place
-
-
-def _line_that_fails(problem: str) -> Callable[[str], tuple[int, int] | None]:
-    """Folding moves lines, so the text is compiled once more as it stands in the file."""
-
-    def find(raw: str) -> tuple[int, int] | None:
-        try:
-            compile_message(raw)
-        except TemplateProblem as error:
-            if error.problem == problem:
-                line = raw.splitlines()[error.line - 1]
-                return error.line, len(line) - len(line.lstrip()) + 1
-        return None
-
-    return find
-
-
-def _place_of(words: str) -> Callable[[str], tuple[int, int] | None]:
-    def find(raw: str) -> tuple[int, int] | None:
-        before, found, _ = raw.partition(words)
-        lines = before.split("\n")
-        return (len(lines), len(lines[-1]) + 1) if found else None
-
-    return find
-
-
-def _place_of_field(name: str) -> Callable[[str], tuple[int, int] | None]:
-    def find(raw: str) -> tuple[int, int] | None:
-        begins = raw.find("{{")
-        while begins >= 0 and (ends := raw.find("}}", begins)) >= 0:
-            for word in _WORD.finditer(raw, begins, ends):
-                if field_name(word[0]) == name:
-                    before = raw[: word.start()].split("\n")
-                    return len(before), len(before[-1]) + 1
-            begins = raw.find("{{", ends)
-        return None
-
-    return find
-
-
-_WORD: Final = re.compile(r"\w+")

@@ -10,6 +10,7 @@ from campaigns.filters import RenderError
 from campaigns.lifecycle import RecipientState
 from campaigns.numbers import InvalidNumber, Normaliser, phone_key
 from campaigns.placeholders import unknown_fields
+from campaigns.problems import MOST_PROBLEMS
 from campaigns.segments import Segmentation
 from campaigns.templates import field_name
 from campaigns.texts import Texts
@@ -77,7 +78,7 @@ def open_table(
         path, folder = definition.folder / source.file, definition.folder
         reader = open_source(path, number_column=source.number, fields=fields, folder=folder)
         if warnings is not None:
-            warnings.extend(_without_columns(source.file, expected, reader.columns))
+            _warn_of_columns(warnings, source.file, expected, reader.columns)
         yield from reader
         if warnings is not None:
             warnings.extend(reader.warnings)  # some are known only once all rows were read
@@ -85,9 +86,11 @@ def open_table(
         raise AudienceProblem(f"{source.file}: {problem.problem}", problem.hint) from problem
 
 
-def _without_columns(where: str, fields: Set[str], columns: Sequence[str]) -> Iterator[str]:
+def _warn_of_columns(warnings: list[str], where: str, fields: Set[str], columns: Sequence[str]) -> None:
+    if len(warnings) >= MOST_PROBLEMS:  # a file may name thousands of sources
+        return
     for name, hint in unknown_fields(fields, columns):
-        yield f"no column {name} in {where} ({hint}): everybody there gets the default, if there is one"
+        warnings.append(f"no column {name} in {where} ({hint}): everybody there gets the default, if there is one")
 
 
 def excluded_numbers(
@@ -160,7 +163,7 @@ class Judge:
                 case InlineSource():
                     self._names.append("recipients")
                     columns = sorted({field_name(key) for recipient in source.recipients for key in recipient})
-                    self._warnings.extend(_without_columns("recipients", self._texts.fields, columns))
+                    _warn_of_columns(self._warnings, "recipients", self._texts.fields, columns)
                     rows = inline_rows(source.recipients, fields=self._columns)
                     yield from self.judged(rows, index, excluded)
                 case ContactListSource():

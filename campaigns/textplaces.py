@@ -1,0 +1,58 @@
+"""Where in a campaign file something of a message stands."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from campaigns.definition.document import Document, KeyPath, Place
+from campaigns.templates import TemplateProblem, compile_message, field_name
+
+Find = Callable[[str], tuple[int, int] | None]
+"""Line and column, from 1, in a text as the file writes it; None where it does not stand there as such."""
+
+_WORD: Final = re.compile(r"\w+")
+
+
+def place_in_text(document: Document, path: KeyPath, find: Find) -> Place:
+    """Where in a message something stands: `find` gets the message as the file writes it, line breaks and all."""
+    place, raw = document.value_place(path), document.raw.get(path)
+    found = find(raw) if raw else None
+    return Place(place.file, place.line + found[0] - 1, found[1]) if found else place
+
+
+def line_that_fails(problem: str) -> Find:
+    """Folding moves lines, so the text is compiled once more as it stands in the file."""
+
+    def find(raw: str) -> tuple[int, int] | None:
+        try:
+            compile_message(raw)
+        except TemplateProblem as error:
+            if error.problem == problem:
+                line = raw.splitlines()[error.line - 1]
+                return error.line, len(line) - len(line.lstrip()) + 1
+        return None
+
+    return find
+
+
+def place_of(words: str) -> Find:
+    def find(raw: str) -> tuple[int, int] | None:
+        before, found, _ = raw.partition(words)
+        lines = before.split("\n")
+        return (len(lines), len(lines[-1]) + 1) if found else None
+
+    return find
+
+
+def place_of_field(name: str) -> Find:
+    def find(raw: str) -> tuple[int, int] | None:
+        begins = raw.find("{{")
+        while begins >= 0 and (ends := raw.find("}}", begins)) >= 0:
+            for word in _WORD.finditer(raw, begins, ends):
+                if field_name(word[0]) == name:
+                    before = raw[: word.start()].split("\n")
+                    return len(before), len(before[-1]) + 1
+            begins = raw.find("{{", ends)
+        return None
+
+    return find
