@@ -49,7 +49,9 @@ _UNSENT: Final = "nothing is sent"
 _BY_ITSELF: Final = "it goes on by itself"
 
 WORDS: Final[Mapping[Trouble, Words]] = {
-    Trouble.DATABASE_AWAY: Words("the database does not answer", _NOTHING, "see that its server runs"),
+    Trouble.DATABASE_AWAY: Words(
+        "the database does not answer", _NOTHING, "see that its server runs, and check CAMPAIGNS_DATABASE_URL"
+    ),
     Trouble.DATABASE_STARTING: Words("the database is starting, stopping or recovering", _NOTHING, "wait for it"),
     Trouble.DATABASE_CROWDED: Words(
         "the database has no connection left", _NOTHING, "raise its max_connections, or end what holds them"
@@ -83,7 +85,9 @@ WORDS: Final[Mapping[Trouble, Words]] = {
         "what failed is tried again without prepared statements",
         "if this stays, use its session mode",
     ),
-    Trouble.REDIS_AWAY: Words("Redis does not answer", _UNSENT, "see that its server runs"),
+    Trouble.REDIS_AWAY: Words(
+        "Redis does not answer", _UNSENT, "see that its server runs, and check CAMPAIGNS_REDIS_URL"
+    ),
     Trouble.REDIS_LOADING: Words("Redis is starting and reads its data", _UNSENT, "wait for it"),
     Trouble.REDIS_FULL: Words(
         "Redis has no memory left", _UNSENT, "raise its maxmemory, or remove what else is stored in it"

@@ -46,6 +46,7 @@ def status(
     """Show how far campaigns are, what they wait for, and why."""
     from scheduler.cli.progress import read_progress, show_progress, show_waiting, summaries
     from scheduler.cli.reading import NOTHING_YET, campaign_store, existing_store
+    from worker.servers import troubles_of
     from worker.settings import load_settings
 
     settings = load_settings()
@@ -56,17 +57,20 @@ def status(
             return
         before = None
         while True:
-            seen = read_progress(store, campaign, number_of_run)
+            seen = read_progress(store, campaign, number_of_run), troubles_of(store, settings.redis_url)
+            progress, troubles = seen
             if seen != before:
                 if json:
-                    for summary in summaries(seen):
+                    for summary in summaries(progress):
                         print_json(summary)
                 else:
                     if before is not None:
                         clear_screen()
-                    show_progress(seen, settings.zone, in_detail=campaign is not None)
+                    show_progress(progress, settings.zone, in_detail=campaign is not None)
                     show_waiting(store)
-            if not watch or all(entry.run.finished_at for entry in seen):
+                for trouble in troubles:
+                    warn(trouble)
+            if not watch or all(entry.run.finished_at for entry in progress):
                 return
             before = seen
             time.sleep(WATCH_SECONDS)

@@ -46,6 +46,9 @@ def tell(error: BaseException, *, debug: bool) -> Exit:
     if isinstance(error, OSError) and error.filename:
         warn(f"{error.filename}: {error.strerror}; check the name and the permissions")
         return Exit.BAD_INPUT
+    if says := _of_server(error):
+        typer.echo(says, err=True)
+        return Exit.BAD_INPUT
     if _is_database_error(error):
         problem = str(getattr(error, "orig", "")).strip().partition("\n")[0]
         advice = "check CAMPAIGNS_DATABASE_URL, and bring the schema up to date with: campaigns migrate"
@@ -55,6 +58,13 @@ def tell(error: BaseException, *, debug: bool) -> Exit:
     advice = "it is shown above" if debug else "run the command again with --debug and report what it shows"
     warn(f"internal error ({type(error).__name__}); {advice}")
     return Exit.INTERNAL_ERROR
+
+
+def _of_server(error: BaseException) -> str:
+    """The sentence of a server in trouble, as the log of a service has it; empty for anything else."""
+    module = sys.modules.get("worker.conditions")
+    trouble = module.trouble_of(error) if module else None
+    return module.sentence(trouble, module.detail_of(error)) if module and trouble else ""
 
 
 def _is_database_error(error: BaseException) -> bool:

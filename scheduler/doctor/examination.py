@@ -9,10 +9,12 @@ from pydantic import SecretStr
 
 from campaigns.clock import Clock
 from scheduler.doctor import clocks, database, gateway, notices, protocol, redis_server, replies, surroundings
-from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
+from scheduler.doctor.findings import Area, Finding, in_trouble, ok, problem, unknown
+from worker.conditions import ServerTrouble, detail_of
 from worker.gateway import GatewayClient
 from worker.marker import FileMarker, beside
 from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint, gateway_key, marker_of
+from worker.servers import look_at_database
 from worker.settings import Settings, SettingsError
 from worker.store import health
 from worker.store.engine import Store, StoreError
@@ -81,9 +83,12 @@ def _database(store: Store) -> tuple[bool, list[Finding]]:
         found += database.check_durability(store)
         found += database.check_schema(store)
         found += database.check_leader(store)
+        look_at_database(store)
+    except ServerTrouble as error:  # it can be read
+        found += filter(None, [in_trouble(Area.DATABASE, error)])
     except sa.exc.DBAPIError as error:
-        reason = str(error.orig).strip().partition("\n")[0]
-        found.append(problem(Area.DATABASE, f"the database cannot be used ({reason})", "check CAMPAIGNS_DATABASE_URL"))
+        reason = f"the database cannot be used ({detail_of(error)})"
+        found.append(in_trouble(Area.DATABASE, error) or problem(Area.DATABASE, reason, "check CAMPAIGNS_DATABASE_URL"))
         return False, found
     schema = health.schema(store)
     return schema.current == schema.head, found

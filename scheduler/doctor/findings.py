@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from scheduler.exits import Exit
+from worker.conditions import WORDS, detail_of, trouble_of
 
 
 class Standing(StrEnum):
@@ -52,6 +53,15 @@ def warning(area: Area, says: str, advice: str) -> Finding:
 def problem(area: Area, says: str, advice: str) -> Finding:
     """It does not hold."""
     return Finding(area, Standing.PROBLEM, says, advice)
+
+
+def in_trouble(area: Area, error: BaseException) -> Finding | None:
+    """A server in trouble, in the words of the log of whoever works with it; None for an error of another kind."""
+    trouble = trouble_of(error)
+    if trouble is None:
+        return None
+    words, detail = WORDS[trouble], detail_of(error)
+    return problem(area, f"{words.matter}{f' ({detail})' if detail else ''}: {words.waits}", words.advice)
 
 
 def unknown(area: Area, says: str, advice: str = "") -> Finding:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import redis
 
-from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
+from scheduler.doctor.findings import Area, Finding, in_trouble, ok, problem, unknown
 from worker.jobs import QUEUES
 from worker.throttle import Level, RedisThrottle, ThrottleUnavailable
 
@@ -34,25 +34,26 @@ def check_redis(client: redis.Redis) -> Iterator[Finding]:
         memory: Any = client.info("memory")
         kept: Any = client.info("persistence")
     except redis.RedisError as error:
-        yield problem(
+        yield in_trouble(REDIS, error) or problem(
             REDIS,
-            f"Redis does not answer ({type(error).__name__})",
-            "start it, or correct CAMPAIGNS_REDIS_URL; nothing is sent until it answers",
+            f"Redis refused a question ({type(error).__name__})",
+            "see that its user may ask INFO, SET and EVALSHA; nothing is sent until it answers",
         )
         return
     yield ok(REDIS, "Redis answers")
-    yield _eviction(str(memory.get("maxmemory_policy", "")))
+    yield _eviction(str(memory.get("maxmemory_policy", "")), int(memory.get("maxmemory", 0)))
     yield _persistence(client, kept)
     yield _throttle(client)
 
 
-def _eviction(policy: str) -> Finding:
+def _eviction(policy: str, most_bytes: int) -> Finding:
     if not policy:
         return unknown(REDIS, "Redis does not tell its maxmemory-policy", "see that it is noeviction")
     if policy != "noeviction":
         return problem(
             REDIS,
-            f"Redis forgets keys when its memory is full (maxmemory-policy {policy}): jobs and limits get lost",
+            f"Redis forgets keys when its memory is full (maxmemory-policy {policy}, maxmemory {most_bytes:,} bytes): "
+            "jobs get lost, and nothing is sent until limits are counted from the database",
             "set maxmemory-policy to noeviction",
         )
     return ok(REDIS, "Redis forgets nothing when its memory is full (maxmemory-policy noeviction)")
@@ -85,5 +86,7 @@ def _throttle(client: redis.Redis) -> Finding:
     try:
         RedisThrottle(client).reserve(1, [PROBE])
     except ThrottleUnavailable as error:
-        return problem(REDIS, str(error), "see the log of Redis, and that its user may run scripts")
+        return in_trouble(REDIS, error) or problem(
+            REDIS, str(error), "see the log of Redis, and that its user may run scripts"
+        )
     return ok(REDIS, "the throttle answers")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler.inbox.sidecars import write_report, write_status
+from scheduler.inbox.sidecars import status_path, write_report, write_status
 from scheduler.inbox.wording import IN_TROUBLE, RunStatus, stamped, status_text
 from scheduler.intake.approving import awaited
 from scheduler.intake.planning import list_of
@@ -140,6 +140,8 @@ class StatusBoard:
             if run.state is not RunState.FAILED or not entry.problem:
                 status = self._status(runtime, entry.path, run, account, now)
         text = status_text(entry.problem, status, now)
+        if path not in self._open and _is_in_trouble(path):
+            self._troubled[path] = ""  # another process left it so
         if is_final:
             self._open.pop(path, None)
         else:
@@ -199,6 +201,7 @@ class StatusBoard:
             awaited(run, definition),
             again,
             phones,
+            runtime.troubles.current(),
         )
 
     def _warn(self, folder: Path, error: OSError) -> None:
@@ -209,6 +212,14 @@ class StatusBoard:
                 folder=str(folder),
                 problem=f"{error.strerror}; campaigns go on, but show no status there: allow writing to it",
             )
+
+
+def _is_in_trouble(path: Path) -> bool:
+    try:
+        with status_path(path).open("rb") as stream:
+            return stream.read(len(IN_TROUBLE)) == IN_TROUBLE.encode()
+    except OSError:
+        return False
 
 
 def _run(runtime: Runtime, run_id: int | None, at_work: Mapping[int, RunView]) -> RunView | None:

@@ -35,7 +35,7 @@ class RunStatus:
     `happened`: when the first and the last text left, once all have. `others` are the newest of the other runs of a
     campaign that repeats. `groups` are its variants and its control group. `awaits`: the hash that has to be approved.
     `again` are the runs that sent again what failed in it, with their people by state. `phones`: what is wrong with
-    those that it goes by.
+    those that it goes by. `troubles`: what is the matter with the servers.
     """
 
     run: RunView
@@ -49,6 +49,7 @@ class RunStatus:
     awaits: str = ""
     again: tuple[tuple[RunView, Mapping[RecipientState, int]], ...] = ()
     phones: tuple[str, ...] = ()
+    troubles: tuple[str, ...] = ()
 
 
 def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
@@ -77,6 +78,8 @@ def _headline(status: RunStatus, now: datetime) -> str:
         lines.append("This is a rehearsal in the sandbox: no text reaches a phone.")
     if status.account_paused and run.state in {R.SCHEDULED, R.RUNNING}:
         lines.append(f"{IN_TROUBLE} {status.account_paused}")
+    if run.finished_at is None:
+        lines += [f"{IN_TROUBLE} {trouble}" for trouble in status.troubles]
     if status.awaits:
         lines.append(f"Nothing is sent before somebody approves it: {command(run.campaign, status.awaits)}")
     zone = status.schedule.zone

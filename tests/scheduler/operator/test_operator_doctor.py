@@ -263,7 +263,7 @@ def test_a_redis_that_is_not_there_is_a_problem_without_its_password() -> None:
         finding = only(redis_server.check_redis(client))
         assert redis_server.count_jobs(client) is None
 
-    assert finding.says == "Redis does not answer (ConnectionError)"
+    assert finding.says.startswith("Redis does not answer (")
 
 
 def test_a_clock_is_read_in_the_middle_of_the_time_it_took() -> None:

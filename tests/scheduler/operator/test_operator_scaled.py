@@ -4,11 +4,14 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+import redis
 from typer.testing import Result
 
 from campaigns.lifecycle import BatchState, RunState
 from tests.scheduler.operator.held_world import NUMBERS, HeldWorld
+from worker.conditions import WORDS, Trouble
 
 Cli = Callable[..., Result]
 
@@ -48,3 +51,32 @@ def test_the_doctor_looks_at_the_servers(cli: Cli, scaled: HeldWorld, monkeypatc
     assert "the throttle answers" in said
     assert any(sentence.startswith("the clock of Redis is ") for sentence in said)
     assert any(sentence.startswith("the clock of PostgreSQL is ") for sentence in said)
+
+
+@pytest.mark.parametrize("trouble", [Trouble.REDIS_FULL, Trouble.REDIS_READ_ONLY, Trouble.DATABASE_READ_ONLY])
+def test_status_and_doctor_say_what_is_the_matter_with_the_servers(
+    trouble: Trouble, cli: Cli, scaled: HeldWorld, postgres_url: str, redis_url: str
+) -> None:
+    database = postgres_url.rpartition("/")[2]
+    with (
+        redis.Redis.from_url(redis_url) as server,
+        psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as admin,
+    ):
+        try:
+            match trouble:
+                case Trouble.REDIS_FULL:
+                    server.config_set("maxmemory", 1)
+                case Trouble.REDIS_READ_ONLY:
+                    server.replicaof("127.0.0.1", 9)
+                case _:
+                    admin.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on".encode())
+            status, doctor = cli("status", "--json"), cli("doctor", "--json")
+        finally:
+            server.config_set("maxmemory", 0)
+            server.replicaof("NO", "ONE")
+
+    assert status.exit_code == 0
+    assert status.stderr.startswith(WORDS[trouble].matter)
+    assert json.loads(status.stdout)["campaign"] == "spring-sale"
+    found = [each for each in json.loads(doctor.stdout)["findings"] if each["says"].startswith(WORDS[trouble].matter)]
+    assert [each["standing"] for each in found] == ["problem"]
