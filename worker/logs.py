@@ -1,9 +1,12 @@
 """One line an event that an operator would act on: JSON for services, readable on a terminal."""
 
+import io
 import logging
+import os
 import re
 import sys
-from typing import TextIO
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 
@@ -12,7 +15,7 @@ from campaigns.printable import one_line, printable
 
 def configure_logs(form: str = "auto", *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
     """Send structlog's events to `stream` (standard error). `form`: `json`, `text` or `auto` (text on a terminal)."""
-    out = stream or sys.stderr
+    out = cast("TextIO", Steady(stream or sys.stderr))
     readable = form == "text" or (form == "auto" and out.isatty())
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
@@ -40,6 +43,43 @@ def configure_logs(form: str = "auto", *, level: int = logging.INFO, stream: Tex
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     # A tick that takes longer than its interval is called once less: normal under load, and no news for anybody.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
+
+
+class Steady(io.TextIOBase):
+    """A stream that loses what it cannot write: a log that is full, or that nobody reads any more, must stop nobody.
+
+    `stream`: None where the process was started without one.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        if self._stream is not None:
+            try:
+                self._stream.write(text)
+            except (OSError, ValueError) as error:
+                self._lose(error)
+        return len(text)
+
+    def flush(self) -> None:
+        if self._stream is not None:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError) as error:
+                self._lose(error)
+
+    def isatty(self) -> bool:
+        return self._stream is not None and self._stream.isatty()
+
+    def _lose(self, error: Exception) -> None:
+        if self._stream is None or not isinstance(error, BrokenPipeError):
+            return
+        # What is left in its buffer would be tried once more when Python ends, and end it with 120.
+        with suppress(OSError, ValueError):
+            nobody = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nobody, self._stream.fileno())
+            os.close(nobody)
 
 
 _LONG_NUMBER = re.compile(r"\+?\d{7,}")

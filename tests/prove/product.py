@@ -58,7 +58,7 @@ class Product:
         self.outputs: list[Path] = []
         self._names = count(1)
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGNS_")}
-        self._env = {
+        self.environment = {
             **clean,
             **QUICK,
             "CAMPAIGNS_GATEWAY_URL": gateway_url,
@@ -75,7 +75,7 @@ class Product:
             return subprocess.Popen(
                 [sys.executable, "-m", "tests.prove.victim", *victim, "--", *command],
                 cwd=self.folder,
-                env=self._env,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -84,7 +84,9 @@ class Product:
     def fork(self, *command: str, victim: Sequence[str] = ()) -> ForkServerProcess:
         """Start it as `run` does, without waiting for its end."""
         stdout, stderr = self._files(command[0])
-        return nursery.start([*victim, "--", *command], folder=self.folder, env=self._env, stdout=stdout, stderr=stderr)
+        return nursery.start(
+            [*victim, "--", *command], folder=self.folder, env=self.environment, stdout=stdout, stderr=stderr
+        )
 
     def run(self, *command: str, victim: Sequence[str] = (), timeout_seconds: float = 60) -> Ended:
         """Run a command to its end. Past the time it is killed, and `TimeoutError` raised.
