@@ -1,6 +1,5 @@
 """Everything that can be known about a campaign file before planning: its keys, its texts, the files it names."""
 
-from collections import Counter
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,26 +10,23 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from campaigns.answering import HELP_ANSWERS
-from campaigns.audience import AudienceProblem, open_source
+from campaigns.audience import AudienceProblem
 from campaigns.definition.document import Data, Document, KeyPath
 from campaigns.definition.models import Definition
 from campaigns.definition.reading import read_definition
-from campaigns.definition.scalars import MOST_COMPARED, nearest, shown
-from campaigns.definition.schedule import LocalTime
+from campaigns.definition.scalars import nearest, shown
 from campaigns.definition.sources import MAX_SOURCES, ContactListSource, FileSource, InlineSource, Source, TaggedSource
 from campaigns.definition.variants import MAX_VARIANTS
-from campaigns.judging import excluded_numbers
 from campaigns.numbers import Normaliser
 from campaigns.placeholders import foreign_placeholders, unknown_fields
 from campaigns.policy import NO_POLICY, Policy
 from campaigns.problems import MOST_PROBLEMS, CampaignFileError, Problem
 from campaigns.segments import is_blank, segmentation
+from campaigns.tables import NO_TABLE, Table, columns_of_schedule, read_table
 from campaigns.templates import MessageTemplate, TemplateProblem, compile_message, field_name
 from campaigns.textplaces import line_that_fails, place_in_text, place_of, place_of_field
 from campaigns.texts import MAX_SEGMENTS
-from campaigns.timing.appointments import CANCELLED_COLUMN
 from campaigns.timing.contradictions import contradictions
-from campaigns.timing.zones import ZONE_COLUMN
 
 MESSAGE: Final = "message"
 
@@ -95,11 +91,12 @@ class _Check:
             texts.append(text)
             yield from self._too_long(text)
         has_recipients = not self.sources
-        fields = self._columns_used().union(*(text.template.fields for text in texts))
+        fields = columns_of_schedule(self.document).union(*(text.template.fields for text in texts))
         for path, source in self.sources:
             if isinstance(source, FileSource):
-                columns, has_rows, problem = self._open(path, source, fields)
-                has_recipients |= has_rows or problem is not None
+                table, problem = self._open(path, source, fields)
+                has_recipients |= table.has_rows or problem is not None
+                columns = table.columns
                 if problem:
                     yield problem
                 else:
@@ -121,7 +118,7 @@ class _Check:
             hint = "add recipients to its file"
             yield self.document.value_place(("audience",)).problem(("audience",), "has no recipients", hint)
         for path, source in self.excluded:
-            if isinstance(source, FileSource) and (problem := self._open(path, source, excludes=True)[2]):
+            if isinstance(source, FileSource) and (problem := self._open(path, source)[1]):
                 yield problem
 
     def _reserved(self) -> Iterator[Problem]:
@@ -142,52 +139,20 @@ class _Check:
             if isinstance(message, str) and message.strip():
                 yield path, message
 
-    def _columns_used(self) -> frozenset[str]:
-        """The columns that the schedule asks for."""
-        remind = self.document.value(("schedule", "remind"))
-        if isinstance(remind, dict):
-            named = (remind.get("column"), remind.get("key"), remind.get("cancelled") or CANCELLED_COLUMN)
-            return frozenset(field_name(name) for name in named if isinstance(name, str)) | {ZONE_COLUMN}
-        is_local = self.document.value(("schedule", "local_time")) == LocalTime.RECIPIENT
-        return frozenset({ZONE_COLUMN} if is_local else ())
-
-    def _open(
-        self, path: KeyPath, source: FileSource, fields: Set[str] = frozenset(), *, excludes: bool = False
-    ) -> tuple[tuple[str, ...], bool, Problem | None]:
-        """The columns of a file by the names that templates use, whether it has rows, and what is wrong with it.
-
-        It is read to its end, as its last row may make it a table that cannot be used.
-        """
+    def _open(self, path: KeyPath, source: FileSource, fields: Set[str] = frozenset()) -> tuple[Table, Problem | None]:
+        """What is in a table, and what is wrong with it."""
         where = (*path, "file")
+        place = self.document.value_place(where)
         if Path(source.file) == Path(f"{Path(self.document.file).stem}.report.csv"):
             problem, hint = "is the file that the report of this campaign is written to", "give the table another name"
-            return (), False, self.document.value_place(where).problem(where, problem, hint)
+            return NO_TABLE, place.problem(where, problem, hint)
+        excluding = self.normalise if path[0] == "exclude" else None
         try:
-            file, folder = self._inside(source.file), self.folder
-            reader = open_source(file, number_column=source.number, fields=fields, folder=folder)
-            found = excluded_numbers(source.file, reader, self.normalise, Counter(), []) if excludes else reader
-            rows = sum(1 for _ in found)
+            table = read_table(self.folder, source, fields, excluding=excluding)
         except AudienceProblem as error:
-            return (), False, self.document.value_place(where).problem(where, error.problem, error.hint)
-        return reader.columns, rows > 0, None
-
-    def _inside(self, name: str) -> Path:
-        """The file called `name` in the campaign's folder; raises AudienceProblem where it is elsewhere or nowhere."""
-        try:
-            folder = self.folder
-            file = (folder / name).resolve()
-            if not file.is_relative_to(folder):
-                hint = "put the file beside the campaign file"
-                raise AudienceProblem(f"{shown(name)} is outside the folder of the campaign file", hint)
-            if file.exists():
-                return file
-            entries = sorted(islice(folder.iterdir(), MOST_COMPARED), key=lambda entry: entry.suffix == file.suffix)
-            names = {entry.stem: entry.name for entry in entries if entry.is_file()}  # of equal stems the likest stays
-            near = names.get(nearest(file.stem, list(names)))
-        except (OSError, ValueError, RuntimeError) as error:  # too long a name, a loop of links
-            raise AudienceProblem(f"{shown(name)} cannot be opened", "check the name and the links in it") from error
-        hint = f"did you mean {near}?" if near else "put it beside the campaign file, or mend the name"
-        raise AudienceProblem(f"{shown(name)} does not exist", hint)
+            return NO_TABLE, place.problem(where, error.problem, error.hint)
+        self.warnings += [place.problem(where, warning) for warning in table.warnings]
+        return table, None
 
     def _unknown_fields(self, text: "_Text", who: str, known: tuple[str, ...]) -> Iterator[Problem]:
         for name, hint in unknown_fields(text.template.required, known):

@@ -13,6 +13,7 @@ import pytest
 from campaigns.audience import AudienceProblem, AudienceRow, RowReader, open_source
 from campaigns.checking import check_file
 from campaigns.planning import plan_recipients
+from campaigns.problems import Problem
 
 MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 RELATIONS: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -259,17 +260,17 @@ def test_xls_hidden_sheet(tmp_path: Path) -> None:
 
 def test_hidden_and_filtered_rows_are_told(tmp_path: Path) -> None:
     rows = "".join(row(n, cell(f"A{n}", n), more=' hidden="1"' if n % 2 else "") for n in range(2, 8))
-    path = book(tmp_path, HEADER + rows)
+    book(tmp_path, HEADER + rows)
     file = tmp_path / "case.yaml"
     file.write_text("campaign: case\nmessage: Hi\naudience: {file: people.xlsx, number: phone}\n")
-    plan = plan_recipients(check_file(file, timezone="UTC", region=None))
+    checked: list[Problem] = []
+    plan = plan_recipients(check_file(file, timezone="UTC", region=None, warnings=checked))
+    told = "people.xlsx has 3 rows hidden or filtered, first row 3: they are read like any"
 
+    assert [(warning.path, warning.problem) for warning in checked] == [("audience.file", told)]
     for _ in range(2):
         assert len(list(plan)) == 6
-        assert plan.summary.warnings == (
-            "people.xlsx has 3 rows hidden or filtered, first row 3: they are read like any",
-        )
-    assert path.exists()
+        assert plan.summary.warnings == (told,)
 
 
 def test_texts_that_cells_share(tmp_path: Path) -> None:

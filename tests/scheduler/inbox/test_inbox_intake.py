@@ -99,14 +99,24 @@ def test_a_mended_file_is_taken_up(world: InboxWorld) -> None:
 
 
 def test_a_campaign_that_cannot_be_planned_says_why_once(world: InboxWorld) -> None:
+    world.drop(more="throughput: {daily: 1}\n")
+    world.write("people.csv", PEOPLE + "+393331234568," + "x" * 200 + "\n")
+
+    world.pass_time()
+
+    assert world.a_run().state is RunState.FAILED
+    assert world.status().count("it could never go") == 1
+    assert "Nothing is sent." in world.status()
+
+
+def test_a_table_that_breaks_off_is_told_with_its_place(world: InboxWorld) -> None:
     world.drop()
     world.write("people.csv", PEOPLE + "+393331234568," + "x" * 20_000 + "\n")
 
     world.pass_time()
 
-    assert world.a_run().state is RunState.FAILED
-    assert world.status().count("is over 10,000 characters long") == 1
-    assert "Nothing is sent." in world.status()
+    assert world.status().count("line 5: a cell is over 10,000 characters long") == 1
+    assert world.run() is None
 
 
 def test_an_internal_error_stays_with_its_file_and_is_tried_again(world: InboxWorld) -> None:

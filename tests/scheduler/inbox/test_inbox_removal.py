@@ -68,8 +68,8 @@ def test_removing_a_broken_file_says_that_nothing_was_sent(world: InboxWorld) ->
 
 
 def test_removing_the_file_of_a_campaign_that_could_not_be_planned_forgets_it(world: InboxWorld) -> None:
-    path = world.drop()
-    world.write("people.csv", PEOPLE + "+393331234568," + "x" * 20_000 + "\n")
+    path = world.drop(more="throughput: {daily: 1}\n")
+    world.write("people.csv", PEOPLE + "+393331234568," + "x" * 200 + "\n")
     world.pass_time()
 
     path.unlink()

@@ -1,0 +1,73 @@
+"""The tables that a campaign file names, as far as they can be known before it is planned."""
+
+from collections import Counter
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from campaigns.audience import AudienceProblem, open_source
+from campaigns.definition.document import Document
+from campaigns.definition.scalars import MOST_COMPARED, nearest, shown
+from campaigns.definition.schedule import LocalTime
+from campaigns.definition.sources import FileSource
+from campaigns.judging import excluded_numbers
+from campaigns.templates import field_name
+from campaigns.timing.appointments import CANCELLED_COLUMN
+from campaigns.timing.zones import ZONE_COLUMN
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What is in a table: its columns by the names that templates use, whether it has rows, and what to tell of it."""
+
+    columns: tuple[str, ...]
+    has_rows: bool
+    warnings: tuple[str, ...] = ()
+
+
+NO_TABLE: Final = Table((), has_rows=False)
+
+
+def read_table(
+    folder: Path, source: FileSource, fields: Set[str], *, excluding: Callable[[str], str] | None = None
+) -> Table:
+    """Read a table to its end, as its last row may make it one that cannot be used. Raises `AudienceProblem`.
+
+    `fields` are the columns that are used besides the number's. `excluding` makes numbers comparable, in a table of
+    people who get nothing.
+    """
+    reader = open_source(_inside(folder, source.file), number_column=source.number, fields=fields, folder=folder)
+    warnings: list[str] = []
+    found = excluded_numbers(source.file, reader, excluding, Counter(), warnings) if excluding else reader
+    has_rows = sum(1 for _ in found) > 0
+    return Table(reader.columns, has_rows, (*reader.warnings, *warnings))
+
+
+def columns_of_schedule(document: Document) -> frozenset[str]:
+    """The columns that the schedule in a campaign file asks for."""
+    remind = document.value(("schedule", "remind"))
+    if isinstance(remind, dict):
+        named = (remind.get("column"), remind.get("key"), remind.get("cancelled") or CANCELLED_COLUMN)
+        return frozenset(field_name(name) for name in named if isinstance(name, str)) | {ZONE_COLUMN}
+    is_local = document.value(("schedule", "local_time")) == LocalTime.RECIPIENT
+    return frozenset({ZONE_COLUMN} if is_local else ())
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The file called `name` in the campaign's folder; raises AudienceProblem where it is elsewhere or nowhere."""
+    try:
+        file = (folder / name).resolve()
+        if not file.is_relative_to(folder):
+            hint = "put the file beside the campaign file"
+            raise AudienceProblem(f"{shown(name)} is outside the folder of the campaign file", hint)
+        if file.exists():
+            return file
+        entries = sorted(islice(folder.iterdir(), MOST_COMPARED), key=lambda entry: entry.suffix == file.suffix)
+        names = {entry.stem: entry.name for entry in entries if entry.is_file()}  # of equal stems the likest stays
+        near = names.get(nearest(file.stem, list(names)))
+    except (OSError, ValueError, RuntimeError) as error:  # too long a name, a loop of links
+        raise AudienceProblem(f"{shown(name)} cannot be opened", "check the name and the links in it") from error
+    hint = f"did you mean {near}?" if near else "put it beside the campaign file, or mend the name"
+    raise AudienceProblem(f"{shown(name)} does not exist", hint)
