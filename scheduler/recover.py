@@ -1,6 +1,6 @@
 """`campaigns recover`: after a database was lost or restored, find at the gateway what it forgot, then send on."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
@@ -51,12 +51,14 @@ class Recovered:
     was_quarantined: bool
 
 
-def recover(runtime: Runtime, now: datetime) -> Recovered:
+def recover(runtime: Runtime, now: datetime, told: Callable[[str], None] = lambda _: None) -> Recovered:
     """Sweep the gateway for messages that the database does not know, give them to their recipients or keep them.
 
-    Then the quarantine ends. Nothing may be sent meanwhile: stop the service first. Raises `RecoveryFailed` when a read
-    fails; sweeping again is harmless.
+    Then the quarantine ends. Nothing may be sent meanwhile: stop the service first. The last request that was forgotten
+    may still be on its way: it is waited for, and `told` in a sentence. Raises `RecoveryFailed` when a read fails;
+    sweeping again is harmless.
     """
+    now = _wait_for_the_last(runtime, now, told)
     with runtime.store.read() as session:
         account = accounts.account_view(session, runtime.account_id)
         last, floor = recovery.known_until(session, runtime.account_id)
@@ -95,6 +97,26 @@ def recover(runtime: Runtime, now: datetime) -> Recovered:
         last_attempt = accounts.last_attempt_id(session)
     runtime.marker.reset(last_attempt)
     return Recovered(since, unknown, attributed, waiting, was_quarantined)
+
+
+def _wait_for_the_last(runtime: Runtime, now: datetime, told: Callable[[str], None]) -> datetime:
+    """Until a request that was made right before the loss shows, or never will; the time then."""
+    last = runtime.marker.moved_at()
+    if last is None:
+        with runtime.store.read() as session:
+            known = installation.installation(session)
+            if known is None or recovery.known_until(session, runtime.account_id)[0] is not None:
+                return now
+        last = known.since  # nothing is known of what was sent before
+    settings = runtime.settings
+    settled = last + timedelta(seconds=settings.send_by_seconds + settings.settle_seconds)
+    if settled > now:
+        told(
+            f"A request of {last:%H:%M:%S} UTC may still be on its way; the gateway is read at {settled:%H:%M:%S} UTC."
+        )
+        runtime.clock.sleep((settled - now).total_seconds())
+        return runtime.clock.now()
+    return now
 
 
 def _forgot_everything(runtime: Runtime, session: Session, now: datetime) -> bool:

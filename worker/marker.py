@@ -6,6 +6,8 @@ until `campaigns recover` has swept the gateway for what was forgotten.
 
 import os
 import threading
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -45,6 +47,10 @@ class Marker(Protocol):
 
     def keep(self, more: int = 0) -> None:
         """Write the mark once more, `more` attempts further: the database was lost, and perhaps the mark with it."""
+        ...
+
+    def moved_at(self) -> datetime | None:
+        """When it was moved last: no request was made later. None: not since it was reset, or nobody knows."""
         ...
 
 
@@ -101,6 +107,15 @@ class FileMarker:
     def reset(self, attempt_id: int) -> None:
         with self._lock:
             self._write(attempt_id)
+            with suppress(OSError):
+                os.utime(self._path, (0, 0))
+
+    def moved_at(self) -> datetime | None:
+        try:
+            seconds = self._path.stat().st_mtime
+        except OSError:
+            return None
+        return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
     def _write(self, attempt_id: int) -> None:
         try:
@@ -118,7 +133,9 @@ class FileMarker:
 
 _ADVANCE = """
 local known = tonumber(redis.call('GET', KEYS[1]) or '0')
-if tonumber(ARGV[1]) > known then redis.call('MSET', KEYS[1], ARGV[1], KEYS[2], ARGV[2]) end
+if tonumber(ARGV[1]) > known then
+  redis.call('MSET', KEYS[1], ARGV[1], KEYS[2], ARGV[2], KEYS[3], redis.call('TIME')[1])
+end
 """
 
 
@@ -127,7 +144,7 @@ class RedisMarker:
 
     def __init__(self, client: redis.Redis, key: str) -> None:
         self._client = client
-        self._key, self._name_key = key, f"{key}:installation"
+        self._key, self._name_key, self._time_key = key, f"{key}:installation", f"{key}:moved_at"
         self._installation = ""
         self._promised = 0
         self._advance = client.register_script(_ADVANCE)
@@ -160,12 +177,19 @@ class RedisMarker:
 
     def _move_up(self, attempt_id: int) -> None:
         try:
-            self._advance(keys=[self._key, self._name_key], args=[attempt_id, self._installation])
+            self._advance(keys=[self._key, self._name_key, self._time_key], args=[attempt_id, self._installation])
         except redis.RedisError as error:
             get_logger().warning("marker.write_failed", problem=type(error).__name__)
 
     def reset(self, attempt_id: int) -> None:
-        self._client.mset({self._key: attempt_id, self._name_key: self._installation})
+        self._client.mset({self._key: attempt_id, self._name_key: self._installation, self._time_key: 0})
+
+    def moved_at(self) -> datetime | None:
+        try:
+            seconds = int(self._client.get(self._time_key) or 0)
+        except (redis.RedisError, ValueError):
+            return None
+        return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 
 class NoMarker:
@@ -191,3 +215,6 @@ class NoMarker:
 
     def keep(self, more: int = 0) -> None:
         """Nothing to keep."""
+
+    def moved_at(self) -> datetime | None:
+        return None

@@ -29,7 +29,7 @@ def recover(
     runtime = build_runtime(load_settings(), shared_queue=False)
     lock = claim_database(runtime)
     try:
-        result = sweep(runtime, runtime.clock.now())
+        result = sweep(runtime, runtime.clock.now(), lambda line: typer.echo(line, err=True))
     finally:
         runtime.close()
         lock.release()

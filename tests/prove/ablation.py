@@ -119,6 +119,17 @@ def _restore_backup(course: _Course) -> None:
         shutil.copy(backup / name, stage.folder / name)
 
 
+def _lose_database(course: _Course) -> None:
+    """kill -9, and the database is gone; somebody recovers before anything is planned anew."""
+    process = course.start()
+    course.wait_for_more(4 * BATCH)
+    kill(process)
+    database = course.stage.database
+    for name in ("", "-wal", "-shm"):
+        database.with_name(f"{database.name}{name}").unlink(missing_ok=True)
+    course.stage.product.run("recover", victim=course.victim)
+
+
 def _one_after_the_other(seed: int) -> FaultPlan:
     """The second and third request are lost, the fifth and sixth answered late; by the others the reads are trusted."""
 
@@ -149,6 +160,7 @@ def rules(seed: int) -> tuple[Rule, ...]:
             settings={"threads": "1"},
         ),
         Rule("no quarantine", "no_quarantine", only(1.0, seed, "slow_reply", times=SLOW), _restore_backup),
+        Rule("what is found is not kept", "keep_nothing", QUIET, _lose_database, more="  rate: 20/second\n"),
         Rule("intent not committed", "intent_not_committed", only(1.0, seed, "slow_reply", times=SLOW), _kill_between),
     )
 

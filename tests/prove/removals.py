@@ -25,7 +25,7 @@ from worker.gateway import GatewayClient, GatewayError, SendOutcome
 from worker.gateway.errors import FailureUnknown
 from worker.marker import FileMarker
 from worker.outcomes import Outcomes
-from worker.store import accounts, hot, sending
+from worker.store import accepted_before, accounts, hot, sending
 from worker.store.engine import Store
 
 NUMBER_LOCK: Final = "uq_recipient_in_doubt"
@@ -119,6 +119,11 @@ def no_number_lock() -> None:
 def no_quarantine() -> None:
     """A database that is behind its marker is used as it is."""
     _patch(accounts, "quarantine", _nothing)
+
+
+def keep_nothing() -> None:
+    """What `recover` finds for nobody is left alone, and planned anew."""
+    _patch(accepted_before, "keep", lambda _: lambda *_args: 0)
 
 
 _open = threading.local()

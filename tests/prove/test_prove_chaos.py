@@ -45,7 +45,7 @@ def test_a_fleet_that_loses_processes_and_jobs_keeps_every_promise(tmp_path: Pat
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", ["trust success: false", "no quarantine"])
+@pytest.mark.parametrize("name", ["trust success: false", "no quarantine", "what is found is not kept"])
 def test_a_product_without_the_rule_is_found_out(name: str, tmp_path: Path) -> None:
     # given
     rule = next(rule for rule in ablation.rules(SEED) if rule.name == name)
@@ -59,7 +59,7 @@ def test_every_rule_has_a_way_to_take_it_away() -> None:
     # given / when
     rules = ablation.rules(SEED)
     # then
-    assert len({rule.name for rule in rules}) == len({rule.removal for rule in rules}) == 7
+    assert len({rule.name for rule in rules}) == len({rule.removal for rule in rules}) == 8
     assert all(callable(getattr(removals, name)) for rule in rules for name in (rule.removal, *rule.patches))
 
 

@@ -104,6 +104,34 @@ def test_where_everything_is_lost_but_the_inbox_its_campaigns_wait_for_a_person(
     assert sum(texts(stage).values()) == PEOPLE + 5 + (before if is_deliberate else 0)
 
 
+@pytest.mark.parametrize(
+    ("command", "point"),
+    [
+        ("recover", "recover:committed:1"),
+        ("recover", "recover_end:before_commit:1"),
+        ("recover", "recover_end:committed:1"),
+        ("run", "accepted_before:before_commit:1"),
+        ("run", "accepted_before:committed:1"),
+    ],
+)
+def test_a_recovery_that_is_killed_at_any_commit_doubles_nobody(stage: Stage, command: str, point: str) -> None:
+    # given a database that was lost
+    campaign = str(stage.inbox / "spring.yaml")
+    running = stage.start("run", campaign)
+    assert wait_until(lambda: stage.stored() >= SENT, SECONDS)
+    kill(running)
+    everything_lost(stage)
+    commands = {"recover": ("recover",), "run": ("run", campaign, "--json")}
+    # when recovery, or the first sending after it, is killed, and begun again
+    for name, arguments in commands.items():
+        if name == command:
+            assert stage.product.run(*arguments, victim=("--crash", point)).code < 0
+        assert stage.product.run(*arguments).code == 0
+    # then
+    assert set(texts(stage).values()) == {1}
+    assert len(texts(stage)) == PEOPLE
+
+
 def deleted(stage: Stage) -> None:
     stage.database.unlink()
 
