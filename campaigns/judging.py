@@ -11,6 +11,7 @@ from campaigns.lifecycle import RecipientState
 from campaigns.numbers import InvalidNumber, Normaliser, phone_key
 from campaigns.placeholders import unknown_fields
 from campaigns.problems import MOST_PROBLEMS
+from campaigns.seen import FirstRows
 from campaigns.segments import Segmentation
 from campaigns.templates import field_name
 from campaigns.texts import Texts
@@ -147,8 +148,8 @@ class Judge:
         self._warnings = warnings
         self.unread = Counter[str]()  # rows under `exclude` that hold no number, by their table
         self._numbers = Normaliser(definition.default_region, mobile_only=definition.mobile_only)
-        # 100 bytes a number: the number, and the row that it stands in packed as line * sources + source.
-        self._seen: dict[int, int] = {}
+        # The row that a number stands in, packed as line * sources + source.
+        self._seen = FirstRows()
         self._names: list[str] = []
         self._ordinal = 0
 
@@ -199,7 +200,7 @@ class Judge:
                     yield PlannedRecipient(number, ordinal, source, line, duplicate, reason), None
                     continue
                 if excluded and (file := next((file for file, numbers in excluded if key in numbers), None)):
-                    seen[key] = line * sources + index
+                    seen.add(key, line * sources + index)
                     yield PlannedRecipient(number, 0, source, line, RecipientState.EXCLUDED, f"listed in {file}"), None
                     continue
                 if part:
@@ -209,7 +210,7 @@ class Judge:
             except (InvalidNumber, RenderError, InvalidZone) as error:
                 yield _invalid(number, ordinal, source, line, str(error)), None
                 continue
-            seen[key] = line * sources + index
+            seen.add(key, line * sources + index)
             state = placed.state
             if state is RecipientState.SKIPPED:
                 yield PlannedRecipient(number, 0, source, line, state, placed.reason), None
