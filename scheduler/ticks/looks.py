@@ -98,22 +98,21 @@ def read_around(
 
 @dataclass(slots=True)
 class Candidates:
-    """Keeps what can be a message of a request: above its floor, nobody's yet, and `is_sought`.
+    """Keeps what can be a message of a request: above its floor, not among `somebodys`, and `is_sought`.
 
     Of the others in a group only the first one is kept, for it alone tells that the group holds strangers. What is
     somebody's by the time that it is read stays so; asked for again at the end is what was kept.
     """
 
-    runtime: Runtime
     id_floor: int
     is_sought: Callable[[Message], bool]
+    somebodys: Callable[[Collection[int]], Collection[int]]
     strangers: dict[str, Message] = field(default_factory=dict)
     groups: set[str] = field(default_factory=set)
 
     def keep(self, messages: Sequence[Message]) -> list[Message]:
         above = [m for m in messages if m.id > self.id_floor]
-        with self.runtime.store.read() as session:
-            known = doubts.attributed_ids(session, self.runtime.account_id, [m.id for m in above])
+        known = self.somebodys([m.id for m in above])
         sought = []
         for message in above:
             if message.id in known:
@@ -148,7 +147,12 @@ def read_request(
 
     Nobody knows which date a gateway compares: of a request with a `schedule` the moment of that is read around, too.
     """
-    candidates = Candidates(runtime, doubt.id_floor, is_sought)
+
+    def somebodys(ids: Collection[int]) -> set[int]:
+        with runtime.store.read() as session:
+            return doubts.attributed_ids(session, runtime.account_id, ids)
+
+    candidates = Candidates(doubt.id_floor, is_sought, somebodys)
     start = doubt.started_at - MARGIN
     seen = read_around(runtime, start, end, keep=candidates.keep, watched=watched)
     scheduled = _scheduled_outside(runtime, doubt.definition_id, start, end)

@@ -1,22 +1,59 @@
 """Looking up requests where a reply cannot hold what the gateway has: parts of windows, and what they prove."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlmodel import col
 
 from campaigns.lifecycle import RecipientState
+from campaigns.matching import Candidate, Match, Sought, match
 from scheduler.recover import recover
-from scheduler.ticks.looks import LIFE_ORDER, MARGIN, read_around
+from scheduler.ticks.looks import LIFE_ORDER, MARGIN, Candidates, by_number, read_around
 from scheduler.ticks.reconcile import reconcile
 from scheduler.ticks.windows import WindowReads
 from tests.protocol.bench import SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Send
-from worker.gateway import MessageStatus, ReplyTooLong
+from worker.gateway import Message, MessageStatus, ReplyTooLong
 from worker.gateway.statuses import WORD_TO_ASK_FOR
 from worker.store.doubts import UNREAD
 from worker.store.models import Attempt, DefinitionRow
+
+NUMBERS = [f"+39333000000{n}" for n in range(6)]
+"""The first three are sought."""
+
+shown_messages = st.lists(
+    st.tuples(
+        st.integers(1, 40),
+        st.sampled_from(NUMBERS),
+        st.sampled_from(["Ciao", "Ciao!  with a footer", "Other"]),
+        st.sampled_from(["g1", "g2", None]),
+    ),
+    unique_by=lambda row: row[0],
+)
+
+
+@given(rows=shown_messages, at_once=st.integers(1, 7), known=st.sets(st.integers(1, 40), max_size=8))
+def test_what_is_kept_of_a_look_is_judged_as_all_of_it(
+    rows: list[tuple[int, str, str, str | None]], at_once: int, known: set[int]
+) -> None:
+    messages = [
+        Message(id, number, text, 1, 0, MessageStatus.SENT, "Sent", None, None, group, None, None, 0)
+        for id, number, text, group in rows
+    ]
+    sought = Sought(10, {number: (place, "Ciao") for place, number in enumerate(NUMBERS[:3])})
+    candidates = Candidates(10, by_number(sought.recipients), lambda ids: known & set(ids))
+    parts = [messages[first : first + at_once] for first in range(0, len(messages), at_once)]
+    kept = {m.id: m for part in parts for m in candidates.keep(part)} | candidates.strangers_beside()
+
+    def judged(some: Iterable[Message]) -> Match:
+        return match(sought, [Candidate(m.id, m.number, m.text, m.group_id) for m in some], attributed=known)
+
+    assert judged(kept.values()) == judged(messages)
+
 
 FEW = 20
 """As many messages are read of a reply here."""
