@@ -1,6 +1,5 @@
 """Memory that a process gives back."""
 
-import ctypes
 from contextlib import suppress
 from typing import Final
 
@@ -13,5 +12,9 @@ def share_heaps() -> None:
 
     Each of the 27 threads of a run had one of its own that kept what its largest work once took: 40 MB (measured).
     """
-    with suppress(OSError, AttributeError):  # another C library: it has no such function, and needs none
+    # Another C library has no such function, and needs none; and before Python 3.13 ctypes begins with memory that can
+    # be written and executed, which `MemoryDenyWriteExecute` may deny: the heaps stay as they are then.
+    with suppress(ImportError, OSError, AttributeError, MemoryError):
+        import ctypes
+
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)

@@ -42,13 +42,13 @@ ENDS: Final = (MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED
 RARE: Final = MessageStatus.FAILED
 """The one that few messages are in: asked for over the whole time at once."""
 
-SWEEP_SHARE: Final = 0.1
-"""Of the first pause before a poll: as long follows a sweep before the next one, or as long as it took.
+PAUSE_SHARE: Final = 0.1
+"""Of the first pause before a poll: as long nothing is read once all that was due has been, or as long as that took.
 
-While a campaign is sent groups are due at each tick, and each sweep shows all of them.
+While a campaign is sent some groups are due at every tick: together they cost fewer reads than one after the other.
 """
 
-_NEXT_SWEEP: Final = "sweep"
+_NEXT: Final = "follow"
 
 CLOCK_MARGIN: Final = timedelta(minutes=10)
 """How far the gateway's clock may be away from ours, as long as too few of its dates were seen."""
@@ -67,16 +67,12 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
             session, now=now, account_id=runtime.account_id, limit=GROUPS_PER_TICK, only=runtime.only_runs
         )
     began = runtime.clock.elapsed_seconds()
-    if not due or began < runtime.next_looks.get(_NEXT_SWEEP, began):
+    if not due or began < runtime.next_looks.get(_NEXT, began):
         return {"groups": 0, "moved": 0, "reads": 0}
     reads: Counter[int] = Counter()  # by run
-    moved = 0
+    moved = left = 0
     if edges := _edges_worth_reading(runtime, due, now):
         moved = _sweep(runtime, due, edges, reads)
-        if moved:
-            ended = runtime.clock.elapsed_seconds()
-            pause = max(ended - began, SWEEP_SHARE * runtime.settings.first_poll_seconds)
-            runtime.next_looks[_NEXT_SWEEP] = ended + pause
     if not moved:
         # Too few groups for a sweep; or it moved nobody: it came too early, or this gateway's windows do not show what
         # we mean by them. A few groups tell which. Where they move, groups are read one by one, the others stay due.
@@ -84,7 +80,11 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
         has_swept = bool(reads)
         moved = sum(_poll(runtime, group, reads) for group in probes)
         if moved or not has_swept:
-            due = probes
+            left, due = len(due) - len(probes), probes
+    if not left:
+        ended = runtime.clock.elapsed_seconds()
+        pause = max(ended - began, PAUSE_SHARE * runtime.settings.first_poll_seconds)
+        runtime.next_looks[_NEXT] = ended + pause
     with runtime.store.write("poll_schedule") as session:
         receipts.schedule_poll(session, [(g.id, at) for g, at in _next_polls(runtime, due, now)])
         # Once and last: every intent of the run waits for whoever writes its row (2 to 4 s of a campaign, measured).
