@@ -1,9 +1,14 @@
 """Sending e-mail through the mail server of the settings."""
 
 import smtplib
+import socket
 import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -14,6 +19,14 @@ from scheduler.telling.outcome import TAKEN, Outcome
 from worker.trust import certificate_problem, trusting
 
 TIMEOUT_SECONDS: Final = 10.0
+"""Of one read."""
+
+MOST_SECONDS: Final = 30.0
+"""Of all of it."""
+
+READY: Final = 220
+"""With which a mail server greets."""
+
 PORTS: Final = {"smtp": 587, "smtps": 465}
 
 
@@ -27,7 +40,16 @@ def server_problem(server: SecretStr) -> str:
     return "" if usable else "must be smtp://host:port (STARTTLS) or smtps://host:port, with user:password@ if needed"
 
 
-def send_mail(server: SecretStr, to: str, subject: str, text: str, *, id_: str, ca_file: Path | None = None) -> Outcome:
+def send_mail(
+    server: SecretStr,
+    to: str,
+    subject: str,
+    text: str,
+    *,
+    id_: str,
+    ca_file: Path | None = None,
+    seconds: float = MOST_SECONDS,
+) -> Outcome:
     """One letter to one person. `id_` names it: a mailbox may then show a repeated one once.
 
     Raises `SettingsError` for a `ca_file` that cannot be used.
@@ -46,7 +68,7 @@ def send_mail(server: SecretStr, to: str, subject: str, text: str, *, id_: str, 
     letter["Auto-Submitted"] = "auto-generated"
     letter.set_content(text)
     try:
-        with _connected(parts, trusting(ca_file)) as connection:
+        with _connected(parts, trusting(ca_file), seconds) as connection:
             if user:
                 connection.login(user, password)
             connection.send_message(letter)
@@ -59,17 +81,45 @@ def send_mail(server: SecretStr, to: str, subject: str, text: str, *, id_: str, 
     return TAKEN
 
 
-def _connected(parts: SplitResult, context: ssl.SSLContext) -> smtplib.SMTP:
+@contextmanager
+def _connected(parts: SplitResult, context: ssl.SSLContext, seconds: float) -> Iterator[smtplib.SMTP]:
     host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
-    if parts.scheme == "smtps":
-        return smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_SECONDS, context=context)
-    connection = smtplib.SMTP(host, port, timeout=TIMEOUT_SECONDS)
-    try:
+    is_secured = parts.scheme == "smtps"
+    kind = partial(smtplib.SMTP_SSL, context=context) if is_secured else smtplib.SMTP
+    connection = kind(timeout=TIMEOUT_SECONDS)
+    connection._host = host  # type: ignore[attr-defined]
+    with _cut_after(connection, seconds), closing(connection):
+        code, _ = connection.connect(host, port)
+        if code != READY:
+            raise smtplib.SMTPConnectError(code, b"")
         connection.ehlo()
         # A password goes over an encrypted connection only; without one a server on this machine may have none.
-        if connection.has_extn("starttls") or parts.username:
+        if not is_secured and (connection.has_extn("starttls") or parts.username):
             connection.starttls(context=context)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+        yield connection
+        with suppress(smtplib.SMTPException):
+            connection.quit()
+
+
+@contextmanager
+def _cut_after(connection: smtplib.SMTP, seconds: float) -> Iterator[None]:
+    """End the connection under the feet of whoever waits for it.
+
+    The timeout of a socket is that of one read, and a reply may have any number of lines: a server that sends one now
+    and then would keep everybody waiting who is to be told anything.
+    """
+    over = threading.Event()
+
+    def watch() -> None:
+        wait = seconds
+        while not over.wait(wait):
+            if connection.sock is not None:
+                with suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+            wait = 0.5
+
+    threading.Thread(target=watch, name="mail-watch", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()

@@ -18,7 +18,7 @@ from scheduler.telling.outcome import TAKEN, Outcome
 from scheduler.telling.targets import COMMAND, Channel
 from tests.support.mailbox import Mailbox
 from tests.support.receiver import Receiver
-from tests.support.tcp_server import unused_port
+from tests.support.tcp_server import TcpServer, unused_port
 from tests.support.tls import Authority, TlsFront
 from worker.settings import Settings, SettingsError, load_settings
 
@@ -150,6 +150,20 @@ def test_a_row_of_the_database_runs_no_program(tmp_path: Path) -> None:
 def test_logs_show_the_domain_of_a_mailbox_alone() -> None:
     assert where((Channel.EMAIL, "anna@example.com")) == "example.com"
     assert where(COMMAND) == "command"
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [b"220-still\r\n" * 10_000, b"220 hi\r\n" + b"250-still\r\n" * 10_000, b"2" * 100_000],
+    ids=["greeting without end", "reply without end", "line without end"],
+)
+def test_a_mail_server_that_never_comes_to_an_end_is_left(replies: bytes) -> None:
+    with TcpServer(lambda connection: connection.drip(replies, 0.01)) as server:
+        began = time.monotonic()
+        address = SecretStr(f"smtp://127.0.0.1:{server.port}")
+        outcome = send_mail(address, "anna@example.com", "s", "t", id_="1", seconds=1)
+    assert outcome.is_away
+    assert time.monotonic() - began < 5
 
 
 def test_m11_addresses_of_the_settings_are_the_operators_own_and_those_of_campaign_files_are_not() -> None:
