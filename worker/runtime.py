@@ -35,6 +35,20 @@ from worker.tuning import live_ceilings
 SANDBOX_ACCOUNT: Final = "sandbox"
 
 
+@dataclass(slots=True)
+class FirstLook:
+    """The look for replies before the first text: how often in a row it failed, why nothing is sent, and the next."""
+
+    failures: int = 0
+    reason: str = ""
+    next_try_seconds: float = 0.0
+
+    @property
+    def given_up(self) -> str:
+        """Why nothing is sent, once it failed three times: who waits for it need wait no longer."""
+        return self.reason if self.failures >= 3 else ""
+
+
 @dataclass(frozen=True)
 class Runtime:
     """The real things. `only_runs`: work on these runs alone (`campaigns run`); None: on every run of the account."""
@@ -60,6 +74,7 @@ class Runtime:
     next_stuck_look: list[float] = field(default_factory=lambda: [0.0])  # when phones may be looked at again
     troubles: Troubles = field(default_factory=Troubles)
     installation: str = ""  # the database's name; empty for a rehearsal, which leaves nothing that counts
+    first_look: FirstLook = field(default_factory=FirstLook)
     turns: Turns = field(default_factory=Turns)  # who got how much: what keeps shares fair from tick to tick
 
     def includes(self, run_id: int) -> bool:

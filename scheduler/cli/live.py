@@ -85,5 +85,5 @@ def _now(p: Progress) -> str:
     if p.run.state is RunState.SETTLING:
         return "waiting for receipts"
     if p.run.state is RunState.SCHEDULED:
-        return f"starts {p.run.starts_at:%Y-%m-%d %H:%M} UTC"
+        return p.run.reason or f"starts {p.run.starts_at:%Y-%m-%d %H:%M} UTC"
     return p.run.state.value + (f": {p.run.reason}" if p.run.reason else "")

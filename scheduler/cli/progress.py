@@ -243,6 +243,8 @@ def waits_for(entry: Progress, zone: ZoneInfo) -> str:
         return f"waits for approval: {command(run.campaign, entry.awaits)}"
     if ahead.account_reason:
         return f"the account is paused: {ahead.account_reason}"
+    if run.state is RunState.SCHEDULED and run.reason:
+        return run.reason
     if run.state is RunState.SCHEDULED:
         is_ahead = run.planned_at is not None or moment_of(run.moment) is not None
         return f"starts {local_time(run.starts_at, zone)}" if is_ahead else "is being planned"

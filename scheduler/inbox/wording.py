@@ -78,6 +78,8 @@ def _headline(status: RunStatus, now: datetime) -> str:
         lines.append("This is a rehearsal in the sandbox: no text reaches a phone.")
     if status.account_paused and run.state in {R.SCHEDULED, R.RUNNING}:
         lines.append(f"{IN_TROUBLE} {status.account_paused}")
+    elif run.state is R.SCHEDULED and run.reason:
+        lines.append(f"{IN_TROUBLE} {run.reason}")
     if run.finished_at is None:
         lines += [f"{IN_TROUBLE} {trouble}" for trouble in status.troubles]
     if status.awaits:

@@ -210,7 +210,7 @@ def _work(hands: _Hands, stop: Stop, shown: Callable[[Sequence[Progress]], None]
                 break
             if not is_working and (lying := hands.left_lying(progress)):
                 return Outcome(Exit.STOPPED, progress, lying)
-            reason, now = _stopped_by(progress), runtime.clock.now()
+            reason, now = _stopped_by(progress) or runtime.first_look.given_up, runtime.clock.now()
             if blind := _blind(progress, since=began_at, before=now - BLIND_FOR * settle):
                 return Outcome(Exit.STOPPED, progress, blind)
             stopped_since = (stopped_since or now) if reason else None

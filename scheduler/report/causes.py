@@ -33,7 +33,7 @@ def _waits_for(chapter: Chapter, zone: ZoneInfo) -> str:
     if row.planned_at is None:
         return "the campaign is being planned"
     if row.run_state is RunState.SCHEDULED:
-        return f"the campaign starts {shown_time(row.starts_at, zone)}"
+        return row.run_reason or f"the campaign starts {shown_time(row.starts_at, zone)}"
     if row.run_state is RunState.AWAITING_APPROVAL:
         return "the campaign waits for somebody to approve its plan"
     if row.run_state is RunState.PAUSED:

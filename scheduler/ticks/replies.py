@@ -4,16 +4,18 @@ A look begins some minutes before the end of the last one, for rows may show up 
 for a phone that was offline brings replies with their old dates. What is stored already is known by its ID.
 """
 
+import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from campaigns.backoff import reconnect_after
 from scheduler.replies.inbound import take_in
 from scheduler.ticks.windows import WindowReads
 from worker.gateway import GatewayError, MessageStatus
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import inbound
+from worker.store import inbound, starting
 from worker.store.answers import unfinished_answers
 
 OVERLAP: Final = timedelta(minutes=10)
@@ -29,6 +31,13 @@ SLICE: Final = timedelta(hours=6)
 
 WRITE_AGAIN: Final = timedelta(minutes=5)
 """A look that brought nothing is written down so often: an idle service hardly writes. Less than `OVERLAP`."""
+
+FRESH: Final = timedelta(minutes=1)
+"""A run that starts so soon after a look for replies needs none of its own."""
+
+NOT_HEARD: Final = "nothing is sent before what people wrote in the last 24 hours is read, for it may be STOP"
+
+_rng = random.Random()  # noqa: S311 - jitter, not a secret
 
 _NEXT, _NEXT_BACK = "replies", "replies:back"
 
@@ -47,17 +56,47 @@ def replies(runtime: Runtime, now: datetime) -> dict[str, int]:
     start = (until or now) - OVERLAP
     if goes_back:
         start = min(start, now - LOOK_BACK)
-    reads, stored, is_whole = _read(runtime, start, now, goes_back=goes_back)
+    reads, stored, problem = _read(runtime, start, now, goes_back=goes_back)
     if runtime.only_runs is not None:  # whoever reads the questions sends the answers
         with runtime.store.read() as session:
             runtime.only_runs.update(unfinished_answers(session, rehearsal=runtime.rehearsal))
-    if is_whole and goes_back:
+    if goes_back and not problem:
         runtime.next_looks[_NEXT_BACK] = at + LOOK_BACK_AGAIN.total_seconds()
     return {"reads": reads, "replies": stored}
 
 
-def _read(runtime: Runtime, start: datetime, now: datetime, *, goes_back: bool) -> tuple[int, int, bool]:
-    """Read and store from `start` on: reads, replies stored, and whether every read succeeded."""
+def has_heard(runtime: Runtime, now: datetime) -> bool:
+    """Whether what people wrote in the last day is stored, as far as nothing was sent before; it is read where not.
+
+    Somebody may have written STOP to these phones before this installation, or its database, was there. A look that
+    fails is made again, later each time, and until one succeeds no run of the account starts: why is in their `reason`.
+    """
+    with runtime.store.read() as session:
+        until = inbound.read_until(session, runtime.account_id)
+        if (until is not None and until > now - FRESH) or inbound.has_sent(session, runtime.account_id):
+            return True
+    look, at = runtime.first_look, runtime.clock.elapsed_seconds()
+    if at < look.next_try_seconds:
+        return False
+    _, _, problem = _read(runtime, now - LOOK_BACK, now, goes_back=True, is_first=True)
+    if not problem:
+        look.failures, look.next_try_seconds, look.reason = 0, 0.0, ""
+        return True
+    look.failures += 1
+    look.next_try_seconds = runtime.clock.elapsed_seconds() + reconnect_after(look.failures, _rng).total_seconds()
+    look.reason = f"{NOT_HEARD}: {problem} Look with `campaigns doctor`"
+    with runtime.store.write("not_heard") as session:
+        starting.give_reason(session, runtime.account_id, look.reason, until=now)
+    return False
+
+
+def _read(
+    runtime: Runtime, start: datetime, now: datetime, *, goes_back: bool, is_first: bool = False
+) -> tuple[int, int, str]:
+    """Read and store from `start` on: reads, replies stored, and what kept it from reading all; empty for nothing.
+
+    Of a first look nothing is written down before its end: one that broke off is made again as a whole.
+    """
     stored = 0
     windows = WindowReads(runtime.gateway)
     for begin, end in _slices(start, now + OVERLAP):
@@ -74,9 +113,10 @@ def _read(runtime: Runtime, start: datetime, now: datetime, *, goes_back: bool) 
                 ).total()
         except GatewayError as error:
             get_logger().warning("replies.read_failed", problem=str(error))
-            return windows.reads, stored, False
-        _remember(runtime, min(end, now), has_news=goes_back or stored > 0)
-    return windows.reads, stored, True
+            return windows.reads, stored, str(error)
+        if not is_first or end > now:
+            _remember(runtime, min(end, now), has_news=goes_back or stored > 0)
+    return windows.reads, stored, ""
 
 
 def _slices(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:

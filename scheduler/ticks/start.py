@@ -8,6 +8,7 @@ from typing import Final
 from campaigns.approval import may_be_needed, to_approve
 from scheduler.inbox.status import CAN_WAIT
 from scheduler.ticks.looks import MARGIN, read_around
+from scheduler.ticks.replies import has_heard
 from worker.definitions import AHEAD
 from worker.gateway.results import Message
 from worker.logs import get_logger
@@ -39,8 +40,11 @@ def start(runtime: Runtime, now: datetime) -> dict[str, int]:
         if next_at <= now + START_AHEAD:
             due = starting.starting_definitions(session, runtime.account_id, until=now + START_AHEAD)
             is_met = accounts.is_met(session, runtime.account_id)
+    has_all = has_heard(runtime, now)  # some seconds ahead, so that nothing waits for it
     if next_at > now + START_AHEAD:
         runtime.definitions.prepare_starting(runtime.account_id, now)
+        return {"started": 0}
+    if not has_all:
         return {"started": 0}
     if not is_met:
         _meet(runtime, now)

@@ -33,7 +33,7 @@ from worker.limits import Limits
 from worker.marker import NoMarker
 from worker.runtime import Runtime
 from worker.settings import Settings
-from worker.store import accounts, counts, held, runs
+from worker.store import accounts, counts, held, inbound, runs
 from worker.store.engine import Store
 from worker.store.models import Account, Attempt, Batch, Event, MessageGroup, Recipient, Run
 from worker.store.resends import create_resend
@@ -133,6 +133,11 @@ class Bench:
     def after_restart(self, *, max_messages: int = MAX_MESSAGES) -> "Bench":
         """Another process on the same database and gateway; this one may still have jobs."""
         return Bench(self.folder, self.store, self.clock, self.gateway, max_messages=max_messages)
+
+    def hear(self) -> None:
+        """Replies were read a moment ago: a first text waits for nothing."""
+        with self.store.write() as session:
+            inbound.record_read(session, self.runtime.account_id, self.clock.now())
 
     def forget_gateway(self) -> None:
         """As if nothing had been read from it yet, as on the first day."""

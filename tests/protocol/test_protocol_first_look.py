@@ -53,6 +53,7 @@ def test_on_an_empty_account_the_first_request_waits_for_another_to_vouch_for_re
 
 def test_a_gateway_that_cannot_be_read_is_sent_to_all_the_same_and_read_before_the_next_run(bench: Bench) -> None:
     bench.forget_gateway()
+    bench.hear()
     bench.gateway.reads = Reads.FAILING
     first = bench.campaign(2, name="first")
     bench.send()

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns.lifecycle import BatchState, RecipientState
+from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.optout import Meaning
 from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import Reads
@@ -38,6 +38,34 @@ def test_nobody_is_asked_for_replies_before_the_first_text(bench: Bench) -> None
     bench.campaign(3, more="schedule: {start: 2030-01-01 09:00}\n")
     bench.pass_time(60)
     assert bench.gateway.asked_for_replies == []
+
+
+def test_a_stop_from_before_the_first_text_counts_for_it(bench: Bench) -> None:
+    """A new database, and perhaps not the first of these people's: Anna wrote to the phone last night."""
+    bench.gateway.receive(ANNA, "STOP", ago=timedelta(hours=20))
+    run_id = bench.campaign(3)
+    bench.finish(run_id)
+    assert bench.states(run_id) == {P.SUPPRESSED: 1, P.DELIVERED: 2}
+    assert ANNA not in bench.gateway.copies()
+    assert not any(answer.is_of_nobody for answer in replies(bench))
+
+
+def test_the_first_text_waits_for_replies_to_be_read(bench: Bench) -> None:
+    # given replies that cannot be read
+    bench.gateway.receive(ANNA, "STOP")
+    bench.gateway.reads = Reads.FAILING
+    run_id = bench.campaign(3)
+    bench.pass_time(timedelta(minutes=10), step=1)
+    # then nothing goes, it is said why, and the pauses between two looks grow
+    assert bench.gateway.copies() == {}
+    assert bench.run(run_id).state is RunState.SCHEDULED
+    assert "nothing is sent before what people wrote in the last 24 hours is read" in bench.run(run_id).reason
+    assert 10 < bench.runtime.first_look.failures < 20
+    # when they can be
+    bench.gateway.reads = Reads.TRUE
+    bench.finish(run_id)
+    assert bench.states(run_id) == {P.SUPPRESSED: 1, P.DELIVERED: 2}
+    assert bench.run(run_id).reason == ""
 
 
 def test_a_stop_is_obeyed_within_one_look(sent: Bench) -> None:

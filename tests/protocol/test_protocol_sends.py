@@ -97,6 +97,7 @@ def test_a_refused_account_is_paused_and_goes_on_when_it_works_again(bench: Benc
 
 def test_a_bad_key_over_night_loses_nobody_and_holds_nobody(bench: Bench) -> None:
     # given a key that is refused by sends and reads alike, for a hundred times `settle`
+    bench.hear()
     bench.gateway.usual = Send(Answers.BAD_KEY, Stores.NONE)
     bench.gateway.key_works = False
     run_id = bench.campaign(3)
@@ -272,6 +273,7 @@ def test_a_job_that_comes_again_sends_nothing(bench: Bench, how_often: int) -> N
 
 
 def test_reads_are_not_needed_where_replies_are_good(bench: Bench) -> None:
+    bench.hear()
     bench.gateway.reads = Reads.FAILING
     run_id = bench.campaign(3)
 

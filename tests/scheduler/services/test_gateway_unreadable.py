@@ -22,6 +22,7 @@ class Office(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         self.sends = 0
+        self.hears = True
         self.stored: list[dict[str, str]] = []
         super().__init__(("127.0.0.1", 0), Talk)
 
@@ -44,6 +45,8 @@ class Office(ThreadingHTTPServer):
             return success({"messages": self.stored[first:]})
         if "startTimestamp" not in form and "groupId" not in form and "id" not in form:
             return success({"credits": None})
+        if self.hears and form.get("status") == "Received":
+            return success({"messages": []})
         wanted = {name: form[asked] for asked, name in (("groupId", "groupID"), ("id", "ID")) if asked in form}
         is_empty = form.get("status", "Delivered") != "Delivered" or form.get("startTimestamp", "").startswith("9783")
         shown = [] if is_empty else [row for row in self.stored if wanted.items() <= row.items()]
@@ -109,3 +112,20 @@ def test_a_run_that_cannot_look_up_ends_and_goes_on_once_it_is_told_what_the_ans
     assert summary is not None
     assert summary["recipients"]["delivered"] == 10
     assert len({row["number"] for row in office.stored}) == len(office.stored) == 10
+
+
+def test_nothing_is_sent_before_replies_can_be_read(tmp_path: Path, office: Office) -> None:
+    # given a gateway whose replies cannot be read: somebody may have written STOP to it
+    office.hears = False
+    path = write_campaign(tmp_path, "spring-sale", recipients=10).path
+    ended = product(tmp_path, office).run("run", path.name, "--json")
+    # then nobody gets anything, and it is said why
+    why = (
+        "nothing is sent before what people wrote in the last 24 hours is read, for it may be STOP: The gateway answers"
+    )
+    assert (ended.code, why in ended.stderr, office.sends) == (4, True, 0)
+    assert why in product(tmp_path, office).run("status", "spring-sale").stdout
+    # when they can
+    proposed = f"{error_fingerprint(*EMPTY)}=nothing"
+    assert product(tmp_path, office, error_texts=proposed).run("run", path.name).code == 0
+    assert office.sends
