@@ -1,12 +1,15 @@
 """Lengths of time, rates, targets and days: what people may write, and what it becomes."""
 
+from contextlib import suppress
 from datetime import time, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from campaigns.definition import Devices, Rate, Target, Throughput, Window
+from campaigns.definition import Definition, Devices, Rate, Target, Throughput, Window
 from campaigns.definition.durations import format_duration, parse_duration
 from campaigns.definition.rates import UNITS, parse_rate
 from campaigns.definition.scalars import nearest, shown
@@ -140,3 +143,31 @@ def test_long_values_are_cut_and_suggestions_are_near() -> None:
     assert shown("x" * 100) == f"'{'x' * 39}…'"
     assert nearest("PHONE_NUMBR", ["phone_number", "name"]) == "phone_number"
     assert nearest("colour", ["phone_number", "name"]) == ""
+
+
+EXTREMES = (
+    "9" * 5000, "-" + "9" * 30, "9999-12-31", "0001-01-01", "9999-12-31 23:59", "0001-01-01 00:00+14:00", "99999d",
+    "1e400", "nan", "9" * 30 + "/second", "99:99", f"*/{'9' * 5000} * * * *", f"1-{'9' * 6000} * * * *", "\ud800", "²",
+    "٣d", 10**400, float("inf"), float("nan"), True, [], {}, [10**400],
+)  # fmt: skip
+KEYS = (
+    "schedule.start", "schedule.repeat", "schedule.repeat.cron", "schedule.repeat.until", "schedule.window.except",
+    "schedule.window.from", "schedule.window.ranges", "schedule.spread", "schedule.spread.over", "schedule.remind.at",
+    "schedule.if_late.within", "schedule.remind.before", "schedule.remind.format", "throughput.rate", "holdout",
+    "throughput.daily", "throughput.batch_size", "frequency_cap.messages", "frequency_cap.per", "devices.use",
+    "follow.until", "follow.retry_failed.times", "audience.contact_list", "default_region", "schedule.timezone",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", KEYS)
+def test_an_extreme_value_is_read_or_a_problem_and_never_an_exception(path: str) -> None:
+    *parents, key = path.split(".")
+    for extreme in EXTREMES:
+        said: dict[str, Any] = {"campaign": "a", "message": "m", "audience": [{"file": "f.csv"}]}
+        place = said
+        for parent in parents:
+            place[parent] = place[parent] if isinstance(place.get(parent), dict) else {}
+            place = place[parent]
+        place[key] = extreme
+        with suppress(ValidationError):
+            Definition.model_validate(said)

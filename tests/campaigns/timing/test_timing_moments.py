@@ -6,6 +6,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from campaigns.definition.schedule import Otherwise, Schedule
 from campaigns.timing.moments import Moment, Timetable
@@ -304,3 +306,22 @@ def test_a_hundred_thousand_people_are_planned_in_seconds() -> None:
         timetable.moments(people[number % 3], {}, NOW)
 
     assert 5_000 / (stopwatch.process_time() - began) > 10_000
+
+
+@given(
+    day=st.sampled_from(["1800-01-01", "1999-12-31", "2026-03-29", "2199-12-31", "9999-12-31", "0001-01-01"]),
+    clock=st.sampled_from(["", " 00:00", " 02:30", " 24:00", " 00:00 -14:00", " 23:59 +14:00"]),
+    offset=st.sampled_from(["1s", "24h", "366d", "365d23h59m59s"]),
+    side=st.sampled_from(["before", "after"]),
+    keys=st.sampled_from([{}, {"window": DAY}, {"window": {**DAY, "except": ["IT", "9999-12-31"]}},
+                          {"if_late": {"within": "366d"}}, {"local_time": "recipient"}]),
+    zones=st.sampled_from([ROMAN, ANYWHERE, Zones(("Pacific/Kiritimati",), ZoneOrigin.COLUMN)]),
+)  # fmt: skip
+def test_whatever_date_a_row_has_each_reminder_has_a_moment_or_a_reason(
+    day: str, clock: str, offset: str, side: str, keys: dict[str, Any], zones: Zones
+) -> None:
+    plan = schedule(remind={"column": "at", side: offset}, **keys)
+
+    (moment,) = Timetable(plan).moments(zones, {"at": day + clock}, NOW)
+
+    assert (moment.at is None) == bool(moment.reason)
