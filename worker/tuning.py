@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from campaigns.clock import Clock
 from campaigns.definition import Rate
 from campaigns.slowing import Slowdown
@@ -19,7 +17,7 @@ from worker.store import ceilings as rows
 from worker.store import grants
 from worker.store.ceilings import ACCOUNT, CAMPAIGN, DEVICE, NO_DAILY, NO_RATE, PERSON, CeilingView
 from worker.store.devices import stuck_devices
-from worker.store.engine import Store
+from worker.store.engine import STORE_FAILS, Store
 from worker.troubles import Troubles
 
 LOOK_SECONDS: Final = 0.5
@@ -52,7 +50,7 @@ class LiveCeilings:
         if self._clock.elapsed_seconds() >= self._next_look and self._lock.acquire(blocking=False):
             try:
                 self._change(self._look())
-            except SQLAlchemyError as error:
+            except STORE_FAILS as error:
                 self._troubles.failed("ceilings", error, event="ceilings.not_read")
             else:
                 self._troubles.worked("ceilings")

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import SecretStr
-from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from campaigns.answering import HELP_ANSWERS
@@ -28,6 +27,7 @@ from worker.store import accounts, counts, doubts, held, queue, runs
 from worker.store.accounts import AccountView
 from worker.store.counts import Books
 from worker.store.doubts import Unread
+from worker.store.engine import STORE_FAILS
 from worker.store.notices import GATHERING
 from worker.store.runs import RunView
 from worker.store.variants import GroupOutcome, group_outcomes
@@ -238,7 +238,7 @@ def _tell_the_rest(runtime: Runtime) -> None:
     """Tell outside how it ended; what is not taken now waits in the database for the next process."""
     try:
         notices(runtime, runtime.clock.now(), ahead=GATHERING)
-    except SQLAlchemyError as error:
+    except STORE_FAILS as error:
         get_logger().warning("notices.failed", problem=type(error).__name__)
 
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-import sqlalchemy as sa
-
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings import PREFIX, SettingsError
+from worker.store.engine import STORE_FAILS
 
 BEAT_SECONDS: Final = 2.0
 """Between two beats: supervisors are patient for a minute and more, and a beat costs one empty query."""
@@ -70,7 +69,7 @@ class Heartbeat:
         try:
             with self._runtime.store.read() as session:
                 session.connection().exec_driver_sql("SELECT 1")
-        except sa.exc.SQLAlchemyError as error:
+        except STORE_FAILS as error:
             self._runtime.troubles.failed("heartbeat", error, event="heartbeat.database_silent")
             return False
         self._runtime.troubles.worked("heartbeat")

@@ -8,11 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
-import sqlalchemy as sa
-
 from campaigns.clock import Clock, SystemClock
 from worker.store import leases
-from worker.store.engine import Store
+from worker.store.engine import STORE_FAILS, Store
 from worker.troubles import Troubles
 
 CLOCK: Final = "clock"
@@ -117,7 +115,7 @@ class LeaseLock:
         try:
             with self._store.write("lease_take") as session:
                 token = leases.take(session, self._name, f"process {os.getpid()} on {socket.gethostname()}"[:100])
-        except sa.exc.SQLAlchemyError as error:
+        except STORE_FAILS as error:
             self._troubles.failed(_LEASE, error, event="lease.unreachable", lease=self._name)
             return False
         self._troubles.worked(_LEASE)
@@ -173,7 +171,7 @@ class _Term:
         """Renew it no more, and give it back."""
         self._over.set()
         self._keeper.join()
-        with suppress(sa.exc.SQLAlchemyError), self._store.write("lease_end") as session:
+        with suppress(*STORE_FAILS), self._store.write("lease_end") as session:
             leases.give_back(session, self._name, self.token)
 
     def _keep(self) -> None:
@@ -182,7 +180,7 @@ class _Term:
             try:
                 with self._store.write("lease_renew") as session:
                     is_ours = leases.renew(session, self._name, self.token)
-            except sa.exc.SQLAlchemyError as error:
+            except STORE_FAILS as error:
                 # The next renewal may still come in time; if none does, `is_held` says so.
                 self._troubles.failed(_LEASE, error, event="lease.unreachable", lease=self._name)
                 continue

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Final
 
 from pydantic import SecretStr
-from sqlalchemy.exc import SQLAlchemyError
 
 from scheduler.loop import TICKS, Clockwork
 from scheduler.processes.claims import STANDBY_SECONDS, claim_database, is_shared, taken
@@ -22,6 +21,7 @@ from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings import Settings, SettingsError
 from worker.store import queue
+from worker.store.engine import STORE_FAILS
 from worker.store.runs import list_runs
 from worker.store.warming import warm
 
@@ -99,7 +99,7 @@ def serve_worker(settings: Settings, stop: Stop) -> int:
             heartbeat.beat()
             while not stop.wait(BEAT_SECONDS):
                 heartbeat.beat()
-                with suppress(SQLAlchemyError):  # they are read when they are needed
+                with suppress(*STORE_FAILS):  # they are read when they are needed
                     runtime.definitions.prepare_starting(runtime.account_id, runtime.clock.now())
     finally:
         runtime.close()

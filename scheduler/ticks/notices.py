@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from campaigns.answering import HELP_ANSWERS
 from scheduler.telling.delivery import deliver
 from scheduler.telling.reports import report
@@ -15,6 +13,7 @@ from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import notices as store
 from worker.store import runs
+from worker.store.engine import STORE_FAILS
 from worker.store.notices import DueNotice
 from worker.store.runs import RunView
 
@@ -39,7 +38,7 @@ def notices(runtime: Runtime, now: datetime, *, ahead: timedelta = timedelta(0))
             targets = _targets(runtime, each, views)
             # To count a million recipients takes a second.
             told_of.append((each, targets, report(runtime.store, each) if targets else {}))
-        except SQLAlchemyError:
+        except STORE_FAILS:
             raise
         except Exception as error:  # one piece of news that cannot be told must not keep the others back
             get_logger().exception("notice.spread_failed", notice=each.id, run=each.run_id)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-import sqlalchemy as sa
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -18,7 +17,7 @@ from scheduler.web.inbound import BODY_SECONDS, Inbound
 from scheduler.web.taking import Taker
 from worker.gateway import Message
 from worker.runtime import Runtime
-from worker.store.engine import Store
+from worker.store.engine import STORE_FAILS, Store
 
 WEBHOOK: Final = "/webhook/inbound"
 HEALTH_SECONDS: Final = 5.0
@@ -77,7 +76,7 @@ class Health:
         try:
             async with asyncio.timeout(HEALTH_SECONDS):
                 await asyncio.to_thread(_ask, self._store)
-        except (TimeoutError, sa.exc.SQLAlchemyError) as error:
+        except (TimeoutError, *STORE_FAILS) as error:
             return type(error).__name__
         return ""
 

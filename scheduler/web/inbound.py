@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import sqlalchemy as sa
 from pydantic import SecretStr
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
@@ -17,6 +16,7 @@ from worker.gateway import Message, MessageStatus
 from worker.gateway.webhook import received_messages, verify
 from worker.logs import get_logger
 from worker.settings import SettingsError
+from worker.store.engine import STORE_FAILS
 
 MOST_BYTES: Final = 1024 * 1024
 """The largest call that is read."""
@@ -106,7 +106,7 @@ class Inbound:
         try:
             async with asyncio.timeout(STORE_SECONDS):
                 await self.taker.take(received)
-        except (TimeoutError, sa.exc.SQLAlchemyError) as error:
+        except (TimeoutError, *STORE_FAILS) as error:
             raise _Refusal(503, "it could not be stored; call again") from error
         except Exception as error:
             get_logger().exception("webhook.failed")

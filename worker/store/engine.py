@@ -42,6 +42,10 @@ class DatabaseLost(ServerTrouble, StoreError):
         super().__init__(trouble, f"{name} {loss.value}")
 
 
+STORE_FAILS: Final = (sa.exc.SQLAlchemyError, DatabaseLost)
+"""Every way in which a database does not do what it is asked to."""
+
+
 def is_away(error: sa.exc.DBAPIError | DatabaseLost) -> bool:
     """Whether the database itself did not do it, and may in a moment: it restarts, is locked, or takes no changes."""
     if isinstance(error, DatabaseLost):

@@ -5,13 +5,16 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.prove.product import summary_of, write_campaign
 from tests.prove.stage import Stage, kill, wait_until
+from tests.support.servers import PostgresServer
+from worker.conditions import Trouble
 from worker.store.engine import Store
 from worker.store.migrate import migrate
 
@@ -224,3 +227,52 @@ def waits_for_a_person(stage: Stage) -> bool:
 def status(stage: Stage) -> str:
     path = stage.inbox / "spring.status.txt"
     return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+@contextmanager
+def closed_to_others(admin: psycopg.Connection, name: str) -> Iterator[None]:
+    """No connection to the database while it is copied or renamed."""
+    admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+    admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [name])
+    yield
+
+
+@pytest.mark.timeout(300)  # leases of killed processes are waited for
+@pytest.mark.parametrize("is_restored", [False, True], ids=["empty", "restored"])
+def test_postgresql_that_comes_back_as_another_database_sends_nothing_more(
+    tmp_path: Path, postgres_server: PostgresServer, postgres_url: str, redis_url: str, is_restored: bool
+) -> None:
+    name = postgres_url.rpartition("/")[2]
+    with (
+        Stage(tmp_path / "stage", database_url=postgres_url, redis_url=redis_url) as stage,
+        closing(psycopg.connect(postgres_server.url("postgres").replace("+psycopg", ""), autocommit=True)) as admin,
+    ):
+        # given a service that sends, and a backup from before most of it
+        write_campaign(stage.inbox, "spring", recipients=PEOPLE, batch_size=4, more="  rate: 10/second\n")
+        service = stage.start("up")
+        assert wait_until(lambda: stage.stored() >= 4, SECONDS)
+        with closed_to_others(admin, name):
+            admin.execute(f"CREATE DATABASE {name}_backup TEMPLATE {name if is_restored else 'template0'}".encode())
+        admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
+        sent = stage.stored()
+        assert wait_until(lambda: stage.stored() >= sent + 12, SECONDS)
+
+        # when another database takes its place
+        with closed_to_others(admin, name):
+            admin.execute(f"ALTER DATABASE {name} RENAME TO {name}_old".encode())
+            admin.execute(f"ALTER DATABASE {name}_backup RENAME TO {name}".encode())
+
+        # then nothing more is sent, and it says so
+        assert wait_until(lambda: Trouble.DATABASE_LOST in stage.errors_of_last(), SECONDS), stage.errors_of_last()
+        time.sleep(0.5)
+        before = stage.stored()
+        time.sleep(3)
+        assert stage.stored() == before
+        assert "Traceback" not in stage.errors_of_last()
+
+        # and after a recovery everybody has one text
+        kill(service)
+        assert stage.product.run("recover").code == 0
+        stage.start("up")
+        assert wait_until(lambda: len(texts(stage)) == PEOPLE and "completed" in status(stage), SECONDS), status(stage)
+        assert set(texts(stage).values()) == {1}
