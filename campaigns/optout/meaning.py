@@ -119,7 +119,8 @@ class Meanings:
         return bool(is_more) and _once(_without_companions(fold(first))) in self._sure  # a name may stand below it
 
     def _may_be_stop(self, own: str, said: str, words: list[str]) -> bool:
-        if len(words) <= FEW_WORDS and any(word in self._stop for word in self._excused.sub(" ", said).split()):
+        left = _without_companions(self._excused.sub(" ", said))
+        if len(left) <= FEW_WORDS and any(word in self._stop for word in left):
             return True
         if any(part in said for part in self._inside):
             return True

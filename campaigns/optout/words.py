@@ -56,7 +56,7 @@ LANGUAGES: Final[Mapping[str, Words]] = {
     ),
     "it": Words(
         ("stop", "disiscrivi", "disiscrivimi", "disdici", "disdetta", "cancellami", "cancellatemi", "rimuovimi"),
-        ("basta", "annulla", "cancella", "cancellare", "rimuovi"),
+        ("basta", "annulla", "annullare", "cancella", "cancellare", "rimuovi"),
         ("riattiva", "riprendi"),
         ("aiuto",),
     ),

@@ -1,7 +1,7 @@
 """Reading what people wrote to the phones. Polling is the truth; the webhook is only faster.
 
 A look begins some minutes before the end of the last one, for rows may show up late; once an hour it goes a day back,
-for a phone that was offline brings replies with their old dates. What is stored already is known by its ID.
+for a phone that was offline brings replies with their old dates. What is stored already is known by ID and content.
 """
 
 import random
