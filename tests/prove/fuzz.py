@@ -78,6 +78,7 @@ class World:
             transport=httpx.MockTransport(lambda _request: self.answer),
         )
         self.number = 0
+        self.is_inline = False  # whether the people of this input stand in the campaign file itself
 
     def new_name(self) -> str:
         self.number += 1
@@ -98,7 +99,8 @@ def take_table(world: World, rng: random.Random) -> list[str]:
     name = world.new_name()
     kind = rng.choice([*inputs.TABLES, "inline"])
     more = REMIND if rng.random() < 0.2 else ""
-    if kind == "inline":
+    world.is_inline = kind == "inline"
+    if world.is_inline:
         head, *body = inputs.rows(rng) or [list(inputs.HEADS)]
         people = [dict(zip(head, row, strict=False)) | {"number": inputs.number(rng)} for row in body]
         audience = json.dumps([{"recipients": people}])
@@ -228,6 +230,7 @@ def judged(world: World, seed: int, place: int) -> tuple[str, list[str]]:
     """How an input ended (`ok`, or the class of the error), and what was wrong with that."""
     kind = kind_of(place)
     rng = random.Random(f"{seed}:{place}")
+    world.is_inline = False
     began = time.process_time()
     told: list[str] = []
     ended = "ok"
@@ -251,7 +254,7 @@ def judged(world: World, seed: int, place: int) -> tuple[str, list[str]]:
     told += [logged, sys.stderr.getvalue() if isinstance(sys.stderr, io.StringIO) else ""]
     shown = "\n".join(told)
     # Who wrote a campaign file may see what stands in it; a marked cell of a table is nobody's but its person's.
-    secrets = (GATEWAY_KEY, KEY) if kind == "campaign file" or "recipients" in shown else SECRETS
+    secrets = (GATEWAY_KEY, KEY) if kind == "campaign file" or world.is_inline else SECRETS
     wrong += [f"{secret!r} shows: {_around(shown, secret)!r}" for secret in secrets if secret in shown]
     if "Traceback" in shown:
         wrong.append(f"a traceback: {_around(shown, 'Traceback')!r}")
