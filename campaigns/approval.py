@@ -14,18 +14,14 @@ SHOWN: Final = 12
 """So many are shown in a command to copy: no two plans of a campaign share them."""
 
 
-def is_needed(definition: "Definition", unread_exclusions: int) -> bool:
-    """Whether somebody has to approve a plan: the file asks for it, or so many rows under `exclude` hold no number.
+def is_needed(definition: "Definition", to_look_at: int) -> bool:
+    """Whether somebody has to approve a plan: the file asks for it, or there is something in it `to_look_at`.
 
-    Those people would be sent to, and they asked for the opposite. Reminders, which are planned anew all day, are not
-    held: what was promised to many for a certain hour would be late for all.
+    That are rows under `exclude` that hold no number, for those people would be sent to and asked for the opposite, and
+    people who got this very text a moment ago. Reminders, which are planned anew all day, are not held: what was
+    promised to many for a certain hour would be late for all.
     """
-    return definition.approval or (unread_exclusions > 0 and definition.schedule.remind is None)
-
-
-def may_be_needed(definition: "Definition") -> bool:
-    """Whether a plan of it can be one that somebody has to approve."""
-    return is_needed(definition, len(definition.exclude))
+    return definition.approval or (to_look_at > 0 and definition.schedule.remind is None)
 
 
 def to_approve(definition: "Definition", plan_hash: str) -> str:

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from campaigns.definition import Definition
 from campaigns.lifecycle import RecipientState
 from campaigns.numbers import mask
+from campaigns.repeats import Repeats
 from campaigns.segments import Segmentation
 
 _SAMPLES: Final = 3
@@ -40,7 +41,9 @@ class PlanSummary:
     """A plan in figures. The counts over all states add up to `audience`; `forced_by` has the most frequent first.
 
     `landlines` are among those who are sent to. `cuts` are those of the `Split` by which it was made; empty where
-    nobody was divided. `unread_exclusions` are the rows under `exclude` that hold no number.
+    nobody was divided. `unread_exclusions` are the rows under `exclude` that hold no number, `repeats` the people who
+    got this very text from another campaign within a day. `to_look_at`: how many of both are a reason for somebody to
+    approve the plan, whatever the file says.
     """
 
     audience: int
@@ -55,6 +58,8 @@ class PlanSummary:
     cuts: tuple[int, ...] = ()
     landlines: int = 0
     unread_exclusions: int = 0
+    repeats: int = 0
+    to_look_at: int = 0
 
 
 class Countable(Protocol):
@@ -82,6 +87,8 @@ class Tally:
         self.cuts: tuple[int, ...] = ()
         self._counts: Counter[RecipientState] = Counter()
         self.unread_exclusions = 0
+        self.repeats = Repeats()
+        self._zone = definition.schedule.zone
         self._landlines = 0
         self._forced_by: Counter[str] = Counter()
         self._samples: list[SampleText] = []
@@ -107,7 +114,7 @@ class Tally:
             forced_by=tuple(self._forced_by.most_common(_FORCED_BY)),
             samples=tuple(self._samples),
             longest_text=max((tally.longest for tally in texts), default=_NO_TEXT)[2],
-            warnings=tuple(self.warnings),
+            warnings=(*self.warnings, *self.repeats.warning(self._zone)),
             variants=tuple(
                 VariantSummary(
                     name,
@@ -124,6 +131,8 @@ class Tally:
             cuts=self.cuts,
             landlines=self._landlines,
             unread_exclusions=self.unread_exclusions,
+            repeats=self.repeats.people,
+            to_look_at=self.unread_exclusions + self.repeats.to_look_at(self._counts[RecipientState.PENDING]),
         )
 
 

@@ -11,6 +11,7 @@ from campaigns.definition import Definition
 from campaigns.figures import PlanSummary, Tally
 from campaigns.judging import Judge, Judged, MakeJudge, PlannedRecipient, nothing_for
 from campaigns.lifecycle import RecipientState
+from campaigns.repeats import AlreadyTold
 from campaigns.splitting import CONTROL, PersonHash, Split, split_of
 from campaigns.texts import Texts
 from campaigns.timing.placing import Placer
@@ -34,11 +35,13 @@ class Plan:
         suppressed: Suppressed | None = None,
         split: Split | None = None,
         judge: MakeJudge | None = None,
+        already_told: AlreadyTold | None = None,
     ) -> None:
         self._make_judge = judge or Judge
         self._definition = definition
         self._placer = placer
         self._suppressed = suppressed
+        self._already_told = already_told
         self._given_split = split
         self._texts = Texts(definition)
         self._hash_of = PersonHash(definition.campaign).of
@@ -65,6 +68,9 @@ class Plan:
         for judged in self._judged(placer, split, self._tally.warnings):
             chunk = list(self._without_control(self._without_suppressed(judged), split))
             self._tally.add(chunk)
+            if self._already_told is not None:
+                going = [(row.number, row.text) for row, _ in chunk if row.state is RecipientState.PENDING]
+                self._tally.repeats.add(self._already_told(going))
             # NUL separates, as it can stand in no cell and no text.
             digest.update("".join(f"{row.number}\0{row.state}\0{row.text}\0" for row, _ in chunk).encode())
             for row, _ in chunk:
@@ -132,6 +138,7 @@ def plan_recipients(
     placer: Placer | None = None,
     suppressed: Suppressed | None = None,
     split: Split | None = None,
+    already_told: AlreadyTold | None = None,
 ) -> Plan:
     """The plan of a campaign's audience; nothing is read before it is iterated.
 
@@ -139,4 +146,4 @@ def plan_recipients(
     variants are those of that plan, also for whoever is new; without one they are cut from this audience.
     Memory grows with the numbers already seen, by 24 to 48 bytes each. Raises `TemplateProblem` for a bad message.
     """
-    return Plan(definition, placer, suppressed, split)
+    return Plan(definition, placer, suppressed, split, already_told=already_told)

@@ -59,7 +59,7 @@ def approve(
             waiting = [
                 (run, definition)
                 for run, definition in runs
-                if run.state in OPEN and is_needed(definition, run.unread_exclusions)
+                if run.state in OPEN and is_needed(definition, run.to_look_at)
             ]
             chosen = [
                 (run, approval)
@@ -99,7 +99,7 @@ def _why_not(
 
     if not waiting:
         run, definition = runs[-1]
-        if not is_needed(definition, run.unread_exclusions):
+        if not is_needed(definition, run.to_look_at):
             return f"{campaign} needs no approval: its file does not say approval: true"
         return f"nothing of {campaign} waits for approval any more: it is {run.state.value.replace('_', ' ')}"
     run, definition = waiting[-1]

@@ -11,8 +11,9 @@ from sqlalchemy.exc import DBAPIError
 from campaigns.capping import cap_of
 from campaigns.definition import Definition
 from campaigns.planning import Suppressed
+from campaigns.repeats import AlreadyTold
 from scheduler.cli.reading import existing_store
-from scheduler.intake.planning import suppressed_in
+from scheduler.intake.planning import already_told_in, suppressed_in
 from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint
 from worker.settings import Settings
 from worker.store.accounts import accounts_by_key
@@ -22,10 +23,14 @@ from worker.store.engine import StoreError
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Who has opted out, and how many of some numbers are over the campaign's cap; None: nobody knows, or none is."""
+    """Who has opted out, and how many of some numbers are over the campaign's cap; None: nobody knows, or none is.
+
+    `already_told`: who got this very text from another campaign lately.
+    """
 
     suppressed: Suppressed | None = None
     over_cap: Callable[[Sequence[str]], int] | None = None
+    already_told: AlreadyTold | None = None
 
 
 NOTHING: Final = Known()
@@ -42,6 +47,7 @@ def known_people(definition: Definition, settings: Settings, *, rehearsal: bool,
             session = opened.enter_context(store.read()) if store else None
             account_id = accounts_by_key(session).get(account_key, 0) if session else 0
             suppressed = suppressed_in(store, definition) if store else None
+            told = already_told_in(store, definition, account_id, now) if store else None
         except (DBAPIError, StoreError):
             yield NOTHING
             return
@@ -49,4 +55,4 @@ def known_people(definition: Definition, settings: Settings, *, rehearsal: bool,
         def over_cap(numbers: Sequence[str]) -> int:
             return count_over(session, numbers, account_id, cap, now=now) if session and cap else 0
 
-        yield Known(suppressed, over_cap if cap else None)
+        yield Known(suppressed, over_cap if cap else None, told)

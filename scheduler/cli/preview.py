@@ -63,7 +63,7 @@ def preview(
     recurrence = recurrence_of(definition.schedule)
     runs = tuple(islice(recurrence.between(now, now + SEARCH), RUNS)) if recurrence else ()
     placer = Placer(definition.schedule, now, firing=runs[0] if runs else None)
-    plan = plan_recipients(definition, placer=placer, suppressed=people.suppressed)
+    plan = plan_recipients(definition, placer=placer, suppressed=people.suppressed, already_told=people.already_told)
     if definition.schedule.remind is not None:
         plan = plan_reminders(definition, now, suppressed=people.suppressed)
     offsets = Offsets()

@@ -77,7 +77,7 @@ def preview_json(seen: Preview) -> dict[str, Any]:
     """The facts as one object; times are ISO 8601 in UTC."""
     definition, summary, estimate = seen.definition, seen.summary, seen.forecast
     last = estimate.last_send_at if estimate else None
-    is_held = is_needed(definition, summary.unread_exclusions)
+    is_held = is_needed(definition, summary.to_look_at)
     approval = to_approve(definition, seen.plan_hash) if is_held else ""
     return {
         "campaign": definition.campaign,
@@ -245,7 +245,7 @@ def _print_days(days: Sequence[Day]) -> None:
 
 def _approval(seen: Preview) -> str:
     definition = seen.definition
-    if not is_needed(definition, seen.summary.unread_exclusions):
+    if not is_needed(definition, seen.summary.to_look_at):
         return ""
     what = "this plan" if definition.schedule.repeat is None else "this version of the file"
     approval = to_approve(definition, seen.plan_hash)

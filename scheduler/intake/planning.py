@@ -1,5 +1,6 @@
 """The plan of a run: who gets what when, stored a chunk at a time; and what one request of a campaign may hold."""
 
+import json
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import asdict
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import Any, Final
 from campaigns.approval import Approvable, is_needed, to_approve
 from campaigns.audience import AudienceProblem
 from campaigns.batching import BatchLimits, batch_limits, into_batches
-from campaigns.definition import ContactListSource, Definition, Rate
+from campaigns.definition import ContactListSource, Definition, Kind, Rate
 from campaigns.definition.schedule import LocalTime
 from campaigns.figures import PlanSummary
 from campaigns.forecast import Agenda, Forecast, forecast
@@ -17,6 +18,7 @@ from campaigns.lifecycle import RecipientState
 from campaigns.periods import Allowance
 from campaigns.planning import Plan, Suppressed, plan_recipients
 from campaigns.problems import CampaignFileError, Problem
+from campaigns.repeats import WITHIN, AlreadyTold, Told
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
 from scheduler.report.moments import utc
@@ -25,7 +27,7 @@ from worker.limits import Scope, allowances, gates
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings import Settings
-from worker.store import approvals, plans, runs, suppressions
+from worker.store import approvals, plans, runs, same_texts, suppressions, versions
 from worker.store.engine import Store
 
 LARGE: Final = 10_000
@@ -45,7 +47,12 @@ def plan_run(
             runs.fail_run(session, run_id, problem, now)
         raise CampaignFileError([Problem(source, 1, 1, "schedule.start", problem)])
     placer = Placer(definition.schedule, now, firing=firing)
-    plan = plan_recipients(definition, placer=placer, suppressed=suppressed_in(runtime.store, definition))
+    plan = plan_recipients(
+        definition,
+        placer=placer,
+        suppressed=suppressed_in(runtime.store, definition),
+        already_told=already_told_in(runtime.store, definition, runtime.account_id, now),
+    )
     limits = limits_of(definition, runtime.settings)
     try:
         agenda = store_plan(runtime.store, run_id, definition, plan, limits=limits, placer=placer, now=now)
@@ -66,7 +73,7 @@ def plan_run(
         if definition.schedule.local_time is LocalTime.RECIPIENT:
             runs.start_with_first(session, run_id)
         runs.finish_plan(session, run_id, plan_hash=plan.hash, summary=figures, now=runtime.clock.now())
-        if is_needed(definition, summary.unread_exclusions):
+        if is_needed(definition, summary.to_look_at):
             counts = {"audience": summary.audience} | figures["counts"]
             plan_now = Approvable(to_approve(definition, plan.hash), definition.content_hash, counts)
             approvals.await_approval(session, run_id, plan_now, runtime.clock.now())
@@ -92,6 +99,35 @@ def suppressed_in(store: Store, definition: Definition) -> Suppressed | None:
             return suppressions.suppressed_among(session, numbers, definition.kind)
 
     return among
+
+
+def already_told_in(store: Store, definition: Definition, account_id: int, now: datetime) -> AlreadyTold | None:
+    """Who got this very text from another campaign lately; None: none of them has such a text.
+
+    A transactional text is never asked about: one person may well get the same one twice a day.
+    """
+    since, messages = now - WITHIN, set(definition.messages.values())
+    if definition.kind is Kind.TRANSACTIONAL:
+        return None
+    with store.read() as session:
+        recent = same_texts.recent_runs(session, account_id, definition.campaign, since=since)
+        bodies = versions.definition_bodies(session, set(recent.values())) if recent else {}
+    alike = {id_ for id_, body in bodies.items() if messages & texts_of(body)}
+    run_ids = [run_id for run_id, id_ in recent.items() if id_ in alike]
+    if not run_ids:
+        return None
+
+    def among(people: Sequence[tuple[str, str]]) -> Sequence[Told]:
+        with store.read() as session:
+            return same_texts.told_in(session, run_ids, people, since=since)
+
+    return among
+
+
+def texts_of(body: str) -> set[str]:
+    """The messages of a stored version, without what makes it valid: fifty of them are read for each plan."""
+    stored = json.loads(body)
+    return {stored.get("message") or "", *(variant["message"] for variant in stored.get("variants") or ())} - {""}
 
 
 def store_plan(

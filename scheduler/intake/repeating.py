@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from campaigns.approval import may_be_needed, to_approve
+from campaigns.approval import to_approve
 from campaigns.definition import Definition
 from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.lifecycle import RunState
@@ -155,9 +155,11 @@ def _plan(runtime: Runtime, repeating: Repeating, definition: Definition, firing
     except CampaignFileError as error:
         get_logger().warning("run.not_planned", campaign=repeating.campaign, run=firing.run_id, problem=str(error))
         return False
-    if may_be_needed(definition):
+    before = repetitions.as_moment(firing.moment)
+    with runtime.store.read() as session:
+        are_old = approvals.are_waiting(session, repeating.campaign_id, before=before)
+    if are_old:
         with runtime.store.write("repeat_unapproved") as session:
-            before = repetitions.as_moment(firing.moment)
             approvals.cancel_unapproved(session, repeating.campaign_id, before=before, now=runtime.clock.now())
     return True
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Final
 
-from campaigns.approval import may_be_needed, to_approve
+from campaigns.approval import is_needed, to_approve
 from scheduler.inbox.status import CAN_WAIT
 from scheduler.ticks.looks import MARGIN, read_around
 from scheduler.ticks.replies import has_heard
@@ -39,6 +39,7 @@ def start(runtime: Runtime, now: datetime) -> dict[str, int]:
             return {"started": 0}
         if next_at <= now + START_AHEAD:
             due = starting.starting_definitions(session, runtime.account_id, until=now + START_AHEAD)
+            doubtful = starting.definitions_to_look_at(session, runtime.account_id, until=now + START_AHEAD)
             is_met = accounts.is_met(session, runtime.account_id)
     has_all = has_heard(runtime, now)  # some seconds ahead, so that nothing waits for it
     if next_at > now + START_AHEAD:
@@ -49,12 +50,18 @@ def start(runtime: Runtime, now: datetime) -> dict[str, int]:
     if not is_met:
         _meet(runtime, now)
     found = ((id_, runtime.definitions.find(id_)) for id_ in due)
-    guarded = [(id_, definition) for id_, definition in found if definition is not None and may_be_needed(definition)]
+    guarded = [
+        (id_, definition)
+        for id_, definition in found
+        if definition is not None and is_needed(definition, to_look_at=id_ in doubtful)
+    ]
     with runtime.store.write("start") as session:
         for id_, definition in guarded:  # resumed, or planned by another version: what was approved is what starts
             approval = to_approve(definition, "") or None
-            only_unread, until = not definition.approval, now + START_AHEAD
-            approvals.hold_unapproved(session, runtime.account_id, id_, approval, only_unread=only_unread, until=until)
+            only_doubtful, until = not definition.approval, now + START_AHEAD
+            approvals.hold_unapproved(
+                session, runtime.account_id, id_, approval, only_doubtful=only_doubtful, until=until
+            )
         started = starting.start_due_runs(session, runtime.account_id, now, ahead=START_AHEAD, only=runtime.only_runs)
     for run_id in started:
         get_logger().info("run.started", run=run_id)

@@ -51,12 +51,12 @@ def inherit(session: Session, run_id: int, approval: str) -> bool:
 
 
 def hold_unapproved(
-    session: Session, account_id: int, definition_id: int, approval: str | None, *, only_unread: bool, until: datetime
+    session: Session, account_id: int, definition_id: int, approval: str | None, *, only_doubtful: bool, until: datetime
 ) -> list[int]:
     """Runs of this version of a file that are due by then and not approved wait for it; their ids.
 
-    `approval` is what had to be approved, None: the plan of each. `only_unread`: of those only whose tables of people
-    to exclude could not be read in full.
+    `approval` is what had to be approved, None: the plan of each. `only_doubtful`: of those only in whose plan somebody has
+    something to look at.
     """
     wanted = col(Run.plan_hash) if approval is None else sa.literal(approval)
     due = (
@@ -66,7 +66,7 @@ def hold_unapproved(
         col(Run.starts_at) <= until,
         col(Run.planned_at).is_not(None),
         sa.or_(col(Run.approved_hash) == "", col(Run.approved_hash) != wanted),
-        *((col(Run.plan_summary)["unread_exclusions"].as_integer() > 0,) if only_unread else ()),
+        *((col(Run.plan_summary)["to_look_at"].as_integer() > 0,) if only_doubtful else ()),
     )
     return list(session.scalars(move_run(RunState.AWAITING_APPROVAL, *due).returning(col(Run.id))))
 
@@ -83,10 +83,21 @@ def cancel_unapproved(session: Session, campaign_id: int, *, before: str, now: d
 
     They are cancelled, or an approval after a week would send everybody seven texts at once.
     """
-    query = select(Run.id).where(
-        Run.campaign_id == campaign_id, Run.state == RunState.AWAITING_APPROVAL, Run.moment < before
+    waiting = session.exec(select(Run.id).where(*_waiting(campaign_id, before))).all()
+    return sum(cancel_run(session, run_id, NOT_IN_TIME, now) is not None for run_id in waiting)
+
+
+def are_waiting(session: Session, campaign_id: int, *, before: str) -> bool:
+    """Whether there are such runs."""
+    return session.exec(select(Run.id).where(*_waiting(campaign_id, before)).limit(1)).first() is not None
+
+
+def _waiting(campaign_id: int, before: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        col(Run.campaign_id) == campaign_id,
+        col(Run.state) == RunState.AWAITING_APPROVAL,
+        col(Run.moment) < before,
     )
-    return sum(cancel_run(session, run_id, NOT_IN_TIME, now) is not None for run_id in session.exec(query).all())
 
 
 def approvables(session: Session, run_id: int) -> list[Approvable]:

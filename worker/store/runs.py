@@ -64,9 +64,9 @@ class RunView:
     parent_id: int | None  # the run whose failed texts it sends again
 
     @property
-    def unread_exclusions(self) -> int:
-        """How many rows under `exclude` held no number when it was planned."""
-        return int(self.plan_summary.get("unread_exclusions", 0))
+    def to_look_at(self) -> int:
+        """How many rows of its plan are a reason for somebody to approve it, whatever its file says."""
+        return int(self.plan_summary.get("to_look_at", 0))
 
 
 _VIEW = (

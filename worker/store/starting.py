@@ -48,6 +48,13 @@ def give_reason(session: Session, account_id: int, reason: str, *, until: dateti
     session.execute(sa.update(Run).where(*where).values(reason=reason))
 
 
+def definitions_to_look_at(session: Session, account_id: int, *, until: datetime) -> set[int]:
+    """Those of them with a run in whose plan is something that somebody has to look at first."""
+    doubtful = _STARTING.where(run_rows.c.plan_summary["to_look_at"].as_integer() > 0)
+    found = session.connection().execute(doubtful, {"b_account": account_id, "b_until": until})
+    return set(found.scalars())
+
+
 def start_due_runs(
     session: Session,
     account_id: int,

@@ -1,0 +1,69 @@
+"""The texts that people got, or are about to get, from other campaigns."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from campaigns.lifecycle import RecipientState, RunState
+from campaigns.repeats import Told
+from worker.store.bulk import in_parts
+from worker.store.models import Campaign, Run
+from worker.store.runs import TEST_PREFIX
+from worker.store.tables import recipients
+
+MOST_RUNS: Final = 50
+"""The newest runs are looked at: of a folder with thousands of campaigns each would look at all the others."""
+
+_COUNTED: Final = (
+    RecipientState.PENDING,
+    RecipientState.IN_DOUBT,
+    RecipientState.ACCEPTED,
+    RecipientState.SENT,
+    RecipientState.DELIVERED,
+)
+
+
+def recent_runs(session: Session, account_id: int, campaign: str, *, since: datetime) -> dict[int, int]:
+    """The newest runs of other campaigns that have sent since then, or will: run id -> id of its file's version."""
+    query = (
+        select(Run.id, Run.definition_id)
+        .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
+        .where(
+            Run.account_id == account_id,
+            Campaign.slug != campaign,
+            col(Campaign.slug).not_like(f"{TEST_PREFIX}%"),
+            col(Run.state).not_in([RunState.FAILED, RunState.CANCELLED]),
+            sa.or_(col(Run.finished_at).is_(None), col(Run.finished_at) > since),
+        )
+        .order_by(col(Run.id).desc())
+        .limit(MOST_RUNS)
+    )
+    return dict(session.exec(query).all())
+
+
+def told_in(
+    session: Session, run_ids: Collection[int], people: Sequence[tuple[str, str]], *, since: datetime
+) -> list[Told]:
+    """Which of these (number, text) the runs have as well, taken by the gateway since then or still to be sent."""
+    texts = dict(people)
+    found: dict[str, Told] = {}
+    for part in in_parts(sorted(texts)):
+        query = (
+            sa.select(recipients.c.number, recipients.c.text, recipients.c.accepted_at, col(Campaign.slug))
+            .join(Run, col(Run.id) == recipients.c.run_id)
+            .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
+            .where(
+                recipients.c.number.in_(part),
+                recipients.c.run_id.in_(run_ids),
+                recipients.c.state.in_(_COUNTED),
+                sa.or_(recipients.c.accepted_at.is_(None), recipients.c.accepted_at > since),
+            )
+            .order_by(recipients.c.id)
+        )
+        for number, text, at, campaign in session.execute(query):
+            if texts[number] == text:
+                found[number] = Told(campaign, at)
+    return list(found.values())
