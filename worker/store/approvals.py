@@ -55,8 +55,8 @@ def hold_unapproved(
 ) -> list[int]:
     """Runs of this version of a file that are due by then and not approved wait for it; their ids.
 
-    `approval` is what had to be approved, None: the plan of each. `only_doubtful`: of those only in whose plan somebody has
-    something to look at.
+    `approval` is what had to be approved, None: the plan of each. `only_doubtful`: of those only in whose plan
+    somebody has something to look at.
     """
     wanted = col(Run.plan_hash) if approval is None else sa.literal(approval)
     due = (
