@@ -82,22 +82,24 @@ class SameDatabase:
         return found
 
     def _file_loss(self) -> Loss | None:
-        if self._path is None or self._log is None or self._opened is None:
+        # What is known is read before the look: another thread may look later and be done sooner.
+        opened, opened_log, known_bytes = self._opened, self._opened_log, self._bytes
+        if self._path is None or self._log is None or opened is None:
             return None
         seen = _seen(self._path)
         if seen is None:
             return Loss.GONE
         stamp, size = seen
-        if stamp != self._opened:
+        if stamp != opened:
             return Loss.ANOTHER
-        if size < self._bytes:  # a database that only grows never has a smaller file
+        if size < known_bytes:  # a database that only grows never has a smaller file
             self.lose(Loss.OVERWRITTEN)
             return Loss.OVERWRITTEN
-        self._bytes = size
+        self._bytes = max(self._bytes, size)
         log = _seen(self._log)
-        if self._opened_log is None:
+        if opened_log is None:
             self._opened_log = log and log[0]
-        elif log is None or log[0] != self._opened_log:
+        elif log is None or log[0] != opened_log:
             self.lose(Loss.NO_LOG)
             return Loss.NO_LOG
         return None
