@@ -104,6 +104,19 @@ def test_a_paused_account_is_told_to_the_campaigns_that_wait_for_it(bench: Bench
     assert receiver.calls[-1].json["reason"] == "no credits; called for [number]"
 
 
+def test_a_stop_of_nobody_known_is_told_without_its_number(bench: Bench) -> None:
+    with Receiver() as everybody:
+        set_up(bench, report_webhook=SecretStr(everybody.url))
+        bench.finish(bench.campaign(1))
+        for text in ("STOP", "stop please"):
+            bench.gateway.receive("3471234911", text)
+        bench.pass_time(60)
+    told_of = [call.json for call in everybody.calls if call.json["event"] == "reply.unmatched"]
+    assert [body["rehearsal"] for body in told_of] == [False]
+    assert "campaigns suppress review" in told_of[0]["reason"]
+    assert "3471234911" not in str([call.body for call in everybody.calls])
+
+
 def test_a_call_is_repeated_until_it_is_taken_and_is_the_same_each_time(bench: Bench, receiver: Receiver) -> None:
     set_up(bench)
     receiver.answers += [500, 503]
