@@ -85,7 +85,7 @@ def list_campaign_files(inbox: Path) -> Listing:
             unlisted.append(folder)
             continue
         folders += [(folder / name, depth + 1) for name in below]
-        found += [path for name in names if _is_file_of(inbox, path := folder / name)]
+        found += [path for name, is_plain in names if _is_file_of(inbox, path := folder / name, is_plain=is_plain)]
     found.sort()
     named = [path for path in found if _is_nameable(path)]
     known = frozenset(named)
@@ -94,10 +94,13 @@ def list_campaign_files(inbox: Path) -> Listing:
     )
 
 
-def _entries(folder: Path) -> tuple[list[str], list[str]]:
-    """The folders in a folder, no links among them, and what may be a campaign file by its name. Raises `OSError`."""
+def _entries(folder: Path) -> tuple[list[str], list[tuple[str, bool]]]:
+    """The folders in a folder, no links among them, and what may be a campaign file by its name. Raises `OSError`.
+
+    Of each of these whether it is an ordinary file, which the folder says without a look at the file.
+    """
     below: list[str] = []
-    names: list[str] = []
+    names: list[tuple[str, bool]] = []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
@@ -105,7 +108,7 @@ def _entries(folder: Path) -> tuple[list[str], list[str]]:
             if entry.is_dir(follow_symlinks=False):
                 below.append(entry.name)
             elif entry.name.lower().endswith((".yaml", ".yml")) and entry.name != DEFAULTS_NAME:
-                names.append(entry.name)
+                names.append((entry.name, entry.is_file(follow_symlinks=False)))
     return below, names
 
 
@@ -151,17 +154,32 @@ class _Seen:
     is_judged: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was read of a file in this form, and where what it depends on lies."""
+
+    own: Stat | None
+    defaults: Stat | None
+    defaults_at: Path
+    named: tuple[tuple[str, Path], ...]
+
+
 class InboxWatch:
     """What this process saw in the inbox: nothing of it has to outlive the process."""
 
     def __init__(self) -> None:
         self._seen: dict[Path, _Seen] = {}
-        self._names: dict[Path, tuple[Look, tuple[str, ...]]] = {}
+        self._known: dict[Path, _Known] = {}
+        self._stats: dict[Path, Stat | None] = {}
         self._missing_since: dict[Path, datetime] = {}
+
+    def begin(self) -> None:
+        """A look at all files begins: what many of them name, a table or the defaults, is looked at once in it."""
+        self._stats.clear()
 
     def completed(self, path: Path, now: datetime) -> Look | None:
         """The look at a file that has just become complete; None while it is written, and once it was returned."""
-        look = look_at(path, self._named(path))
+        look = self._look_at(path)
         self._missing_since.pop(path, None)
         seen = self._seen.get(path)
         if seen is None or seen.look != look:
@@ -180,7 +198,7 @@ class InboxWatch:
     def missing_for(self, path: Path, now: datetime) -> timedelta:
         """How long a file that is not in the listing has been missing in every look."""
         self._seen.pop(path, None)
-        self._names.pop(path, None)
+        self._known.pop(path, None)
         return now - self._missing_since.setdefault(path, now)
 
     def forget_missing(self, listing: Listing | None = None) -> None:
@@ -189,13 +207,20 @@ class InboxWatch:
             if listing is None or listing.is_below_unlisted(path):
                 del self._missing_since[path]
 
-    def _named(self, path: Path) -> tuple[str, ...]:
-        """Parsed only when the file or its defaults changed, for this is asked twice a second."""
-        look = look_at(path, ())
-        known = self._names.get(path)
-        if known is None or known[0] != look:
-            known = self._names[path] = (look, named_files(path))
-        return known[1]
+    def _look_at(self, path: Path) -> Look:
+        """As `look_at`, with the files it names. Parsed only when it or its defaults changed: this is asked often."""
+        known = self._known.get(path)
+        own, defaults_at = _stat(path), known.defaults_at if known else path.with_name(DEFAULTS_NAME)
+        defaults = self._stat_of(defaults_at)
+        if known is None or (known.own, known.defaults) != (own, defaults):
+            named = tuple((name, path.parent / name) for name in named_files(path))
+            known = self._known[path] = _Known(own, defaults, defaults_at, named)
+        return Look(own, defaults, tuple((name, self._stat_of(at)) for name, at in known.named))
+
+    def _stat_of(self, path: Path) -> Stat | None:
+        if path not in self._stats:
+            self._stats[path] = _stat(path)
+        return self._stats[path]
 
 
 def _stat(path: Path) -> Stat | None:
@@ -230,9 +255,9 @@ def _names_in(entry: Any) -> Iterator[str]:
             yield source["file"]
 
 
-def _is_file_of(inbox: Path, path: Path) -> bool:
+def _is_file_of(inbox: Path, path: Path, *, is_plain: bool) -> bool:
     """An ordinary file, for a pipe would never end, and inside the inbox also when it is a link."""
-    return path.is_file() and (not path.is_symlink() or _is_inside(inbox, path))
+    return is_plain or (path.is_file() and (not path.is_symlink() or _is_inside(inbox, path)))
 
 
 def _is_nameable(path: Path) -> bool:

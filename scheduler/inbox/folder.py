@@ -9,7 +9,7 @@ from scheduler.inbox.files import MAX_DEPTH, Listing, list_campaign_files
 from scheduler.inbox.sidecars import status_path
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store.inbox import InboxEntry, inbox_entries
+from worker.store.inbox import InboxEntry, inbox_entries, inbox_entry
 
 Entries: TypeAlias = Mapping[str, tuple[Path, InboxEntry]]
 """What is known of the files of one inbox: key in the store -> the file, and how it was taken up."""
@@ -35,6 +35,11 @@ class InboxFolder:
         with runtime.store.read() as session:
             known = inbox_entries(session, prefix=self.prefix)
         return {key: (self.folder / key.removeprefix(self.prefix), entry) for key, entry in known.items()}
+
+    def entry(self, runtime: Runtime, path: Path) -> InboxEntry | None:
+        """What is known of one file."""
+        with runtime.store.read() as session:
+            return inbox_entry(session, self.key(path))
 
 
 def inbox_folder(runtime: Runtime) -> InboxFolder:

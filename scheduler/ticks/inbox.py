@@ -155,6 +155,7 @@ class _Keeper:
     ) -> list[tuple[Path, Look]]:
         """The files that have just become complete, the newest last: of several of a campaign it is the last word."""
         found: list[tuple[Path, Look]] = []
+        self._watch.begin()
         for path in listing.files if listing else ():
             try:
                 if look := self._watch.completed(path, now):
@@ -179,21 +180,21 @@ class _Keeper:
         """In an `except`: not the file is at fault, and it is tried again."""
         get_logger().exception("inbox.file_failed", file=inbox.name(path))
         self._watch.look_again(path, now + RETRY_AFTER)
-        _, entry = inbox.entries(runtime).get(inbox.key(path), (path, None))
+        entry = inbox.entry(runtime, path)
         form, run_id = (with_files_of(UNJUDGED, entry.fingerprint), entry.run_id) if entry else (UNJUDGED, None)
         self._remember(runtime, inbox.key(path), form, run_id, internal_error_notice(path.name), now)
 
     def _judge(
         self, runtime: Runtime, inbox: InboxFolder, path: Path, look: Look, files: frozenset[Path], now: datetime
     ) -> int:
-        entries = inbox.entries(runtime)
-        _, entry = entries.get(inbox.key(path), (path, None))
+        entry = inbox.entry(runtime, path)
         form = fingerprint(path, look)
-        if entry is not None and entry.fingerprint == form and _is_planned(runtime, entry):
+        # Of itself first: after a start this is asked for every file that was ever dropped.
+        if entry is not None and entry.fingerprint == form and (entry.reported or _is_planned(runtime, entry)):
             return 0
         present = {
             known.run_id: inbox.name(other)
-            for other, known in entries.values()
+            for other, known in inbox.entries(runtime).values()
             # One that is missing for a moment is being saved; one that is missing for longer was renamed.
             if other != path and (other in files or self._watch.missing_for(other, now) < QUIET)
         }

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -25,7 +26,19 @@ class InboxEntry:
 
 def inbox_entries(session: Session, *, prefix: str = "") -> dict[str, InboxEntry]:
     """Every known file whose path begins with `prefix`, by path."""
-    query = select_columns(
+    query = _entries().where(col(InboxFile.path).startswith(prefix, autoescape=True))
+    entries = [InboxEntry(*row) for row in session.exec(query.order_by(col(InboxFile.path)))]
+    return {entry.path: entry for entry in entries}
+
+
+def inbox_entry(session: Session, path: str) -> InboxEntry | None:
+    """One known file."""
+    row = session.exec(_entries().where(col(InboxFile.path) == path)).first()
+    return None if row is None else InboxEntry(*row)
+
+
+def _entries() -> Any:
+    return select_columns(
         InboxFile.path,
         InboxFile.fingerprint,
         InboxFile.run_id,
@@ -33,9 +46,7 @@ def inbox_entries(session: Session, *, prefix: str = "") -> dict[str, InboxEntry
         InboxFile.status_text,
         InboxFile.reported,
         InboxFile.seen_at,
-    ).where(col(InboxFile.path).startswith(prefix, autoescape=True))
-    entries = [InboxEntry(*row) for row in session.exec(query.order_by(col(InboxFile.path)))]
-    return {entry.path: entry for entry in entries}
+    )
 
 
 def remember_file(

@@ -81,6 +81,7 @@ def test_a_file_is_complete_once_when_nothing_was_written_for_a_while(tmp_path: 
     looks = []
     for seconds in (0, 0.5, 0.2, 0.5):
         clock.advance(seconds)
+        watch.begin()
         looks.append(watch.completed(path, clock.now()))
     # then it is complete at the first look 0.7 s after the one that saw it so
     assert [look is not None for look in looks] == [False, False, True, False]
@@ -89,6 +90,7 @@ def test_a_file_is_complete_once_when_nothing_was_written_for_a_while(tmp_path: 
     looks = []
     for _ in range(3):
         clock.advance(0.5)
+        watch.begin()
         looks.append(watch.completed(path, clock.now()))
     assert [look is not None for look in looks] == [False, False, True]
 
@@ -100,6 +102,7 @@ def test_a_file_is_not_complete_while_one_that_it_needs_is_written(tmp_path: Pat
 
     for length in range(4):
         (tmp_path / name).write_text("#" * length, encoding="utf-8")
+        watch.begin()
         assert watch.completed(path, clock.now()) is None
         clock.advance(1)
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from campaigns.lifecycle import RunState
 from tests.scheduler.inbox.inbox_world import PEOPLE, TEXT, TOMORROW, InboxWorld
@@ -340,3 +341,26 @@ def test_a_rehearsal_leaves_the_real_thing_to_be_done(tmp_path: Path) -> None:
     assert not world.a_run().rehearsal
     assert "rehearsal" not in world.status()
     world.close()
+
+
+def test_a_service_that_starts_does_not_read_all_files_for_each(world: InboxWorld) -> None:
+    # given files of which nothing is new
+    for n in range(20):
+        world.drop(f"{n}.yaml", slug=f"campaign-{n}", more=TOMORROW)
+    world.pass_time()
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_others: object) -> None:
+        if "inbox_file" in statement and "LIKE" in statement:
+            asked.append(statement)
+
+    # when another process takes the inbox over
+    world.restart()
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        world.pass_time(2.5)
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+
+    # then each look reads what is known of them once
+    assert 0 < len(asked) <= 5
