@@ -7,7 +7,9 @@ what is tried and when; what the processes are doing at that moment is up to the
 import argparse
 import json
 import random
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -15,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -65,6 +67,9 @@ FOLLOW: Final = "60s"
 GAVE_UP: Final = "ended by itself"
 """What no process of a service may do."""
 
+RECOVERIES: Final = 5
+"""So often somebody tries to recover while reads fail; then the gateway is left in peace."""
+
 WORKERS: Final = 4
 SCHEDULERS: Final = 2
 THREADS: Final = 4  # the product's default for one process
@@ -77,7 +82,8 @@ CLOCK_OFFSET_SECONDS: Final = 1.0
 class Trial:
     """What is tried. `faults` and `reads` are shares (0..1) of sends and of reads; `rate` is in segments a second.
 
-    `endure`: faults and kills go on until most people were sent, for `minutes` at the longest.
+    `endure`: faults and kills go on until most people were sent, for `minutes` at the longest. `losses`: so many of the
+    kills lose the database, too (embedded).
     """
 
     @property
@@ -96,6 +102,7 @@ class Trial:
     minutes: float = 60.0
     long_life_seconds: float = LONG_LIFE_SECONDS
     reads: float | None = None
+    losses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +167,28 @@ class _Course:
         is_long = self.trial.endure and number >= self.trial.kills
         return self.rng.uniform(0.0, self.trial.long_life_seconds if is_long else LIFE_SECONDS)
 
+    def lose_database(self) -> None:
+        """Between two lives: gone, without its last commits, or as it was a while ago; somebody recovers at once."""
+        database = self.stage.database
+        files = [database.with_name(f"{database.name}{ending}") for ending in ("", "-wal", "-shm")]
+        way = self.rng.choice(("deleted", "log deleted", "restored"))
+        backup = self.stage.folder / "backup.db"
+        if way != "restored" or backup.exists():
+            for file in files if way != "log deleted" else files[1:]:
+                file.unlink(missing_ok=True)
+        if way == "restored" and backup.exists():
+            shutil.copy(backup, database)
+        elif database.exists():
+            with closing(sqlite3.connect(database)) as connection:
+                connection.execute(f"VACUUM INTO '{self.stage.folder / 'next.db'}'")
+            (self.stage.folder / "next.db").replace(backup)
+        self.done[f"database {way}"] += 1
+        for _ in range(RECOVERIES):  # reads fail, too
+            if self.stage.product.run("recover").code == 0:
+                return
+        self.stage.put_faults(QUIET)
+        self.stage.product.run("recover")
+
     def end(self, process: Process) -> None:
         """Kill it, unless it has killed itself."""
         self.done["killed at random" if process.exitcode is None else "killed at a point"] += 1
@@ -179,6 +208,7 @@ def embedded(trial: Trial, stage: Stage) -> tuple[list[Audience], bool, Counter[
     stage.put_faults(
         unrest(trial.faults, trial.seed, reads=trial.reads, rare=STOPS_THE_ACCOUNT if trial.endure else ())
     )
+    lost_at = {round((n + 1) * trial.kills / (trial.losses + 1)) for n in range(trial.losses)}
     for number in course.blows():
         process = stage.start(*command, victim=course.aim())
         log = stage.product.outputs[-1]
@@ -188,6 +218,8 @@ def embedded(trial: Trial, stage: Stage) -> tuple[list[Audience], bool, Counter[
             course.done["paused"] += 1
         if process.exitcode is None or process.exitcode < 0:
             course.end(process)
+            if number in lost_at:
+                course.lose_database()
         elif process.exitcode in {0, 3}:
             break
         else:
@@ -385,6 +417,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--endure", action="store_true", help="faults and kills until most people were sent")
     parser.add_argument("--minutes", type=float, default=60.0, help="the longest time under fire")
     parser.add_argument("--life", type=float, default=LONG_LIFE_SECONDS, help="seconds, the longest, later on")
+    parser.add_argument("--losses", type=int, default=0, help="so many kills lose the database, too (embedded)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--trials", type=int, default=1, help="so many at once, with seeds from --seed on")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder and leave it behind")
@@ -397,7 +430,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0 if all(outcome["is_kept"] for outcome in outcomes) else 1
     trial = Trial(
         chosen.mode, chosen.recipients, chosen.kills, chosen.faults, chosen.seed, chosen.rate, chosen.batch,
-        chosen.endure, chosen.minutes, chosen.life, chosen.reads,
+        chosen.endure, chosen.minutes, chosen.life, chosen.reads, chosen.losses,
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
         outcome = run_with_servers(trial, chosen.keep or Path(temporary))

@@ -23,11 +23,12 @@ SEED = 3
 @pytest.mark.timeout(300)
 def test_an_embedded_run_that_is_killed_again_and_again_keeps_every_promise(tmp_path: Path) -> None:
     # given
-    trial = Trial("embedded", recipients=200, kills=4, faults=0.2, seed=SEED)
+    trial = Trial("embedded", recipients=200, kills=4, faults=0.2, seed=SEED, losses=1)
     # when
     outcome = chaos.run_with_servers(trial, tmp_path)
     # then
     assert outcome.is_kept, chaos.table(outcome)
+    assert any(name.startswith("database ") for name in outcome.disturbances)
     assert outcome.disturbances.get("killed at random", 0) + outcome.disturbances.get("killed at a point", 0) > 0
     assert sum(outcome.faults.values()) > 0
 
