@@ -18,6 +18,7 @@ from campaigns.timing.recurrence import recurrence_of
 from scheduler.intake.outcome import EditRefused, Intake, Taken
 from scheduler.intake.planning import plan_run
 from scheduler.report.moments import shown_time
+from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import approvals, repetitions, runs, versions
@@ -106,9 +107,9 @@ def repeat(
             continue
         try:
             planned += _advance(runtime, repeating, folder, now)
-        except LostLead:
-            raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, LostLead) or trouble_of(error):  # it is the same for every other one
+                raise
             get_logger().exception("run.planning_failed", campaign=repeating.campaign)
             waits[repeating.campaign_id] = now + TRY_AGAIN_AFTER
     return planned

@@ -42,6 +42,10 @@ RETRY_AFTER: Final = timedelta(seconds=60)
 LOOK_SHARE: Final = 100
 """A look at 100 files takes 10 ms: it is followed by a pause 100 times as long, for a percent of a core."""
 
+TAKE_SECONDS: Final = 5.0
+"""So long a look takes up files; the rest comes with the next one. Anyone who drops a thousand must not stop what else
+the inbox does: repeating, removing, telling how campaigns go."""
+
 LONGEST_PAUSE_SECONDS: Final = 2.0
 """So long after a look that found nothing a dropped file is seen, however many files there are."""
 
@@ -65,6 +69,7 @@ class _Keeper:
         self._watch = InboxWatch()
         self._board = StatusBoard()
         self._presence = Presence()
+        self._entries: dict[str, tuple[Path, InboxEntry]] | None = None  # while files are taken up
         self._remove_after: dict[str, datetime] = {}  # when a file whose removal failed is looked at again
         self._repeat_after: dict[int, datetime] = {}  # and a campaign that repeats
 
@@ -91,12 +96,20 @@ class _Keeper:
         self._watch.forget_missing(listing if listing and listing.whole else None)
         files = frozenset(listing.files if listing else ())
         completed = self._completed(runtime, inbox, listing, now)
+        taken, self._entries = 0, dict(entries)
+        ends = runtime.clock.elapsed_seconds() + TAKE_SECONDS
         try:
-            taken = sum(self._take(runtime, inbox, path, look, files, now) for path, look in completed)
+            for path, look in completed:
+                if runtime.clock.elapsed_seconds() < ends:
+                    taken += self._take(runtime, inbox, path, look, files, now)
+                else:
+                    self._watch.look_again(path, now)
         except Exception:
             for path, _ in completed:
                 self._watch.look_again(path, now)
             raise
+        finally:
+            self._entries = None
         if taken:
             entries = inbox.entries(runtime)
         removed = 0
@@ -182,7 +195,7 @@ class _Keeper:
         self._watch.look_again(path, now + RETRY_AFTER)
         entry = inbox.entry(runtime, path)
         form, run_id = (with_files_of(UNJUDGED, entry.fingerprint), entry.run_id) if entry else (UNJUDGED, None)
-        self._remember(runtime, inbox.key(path), form, run_id, internal_error_notice(path.name), now)
+        self._remember(runtime, inbox, path, form, run_id, internal_error_notice(path.name), now)
 
     def _judge(
         self, runtime: Runtime, inbox: InboxFolder, path: Path, look: Look, files: frozenset[Path], now: datetime
@@ -194,7 +207,7 @@ class _Keeper:
             return 0
         present = {
             known.run_id: inbox.name(other)
-            for other, known in inbox.entries(runtime).values()
+            for other, known in self._known(runtime, inbox).values()
             # One that is missing for a moment is being saved; one that is missing for longer was renamed.
             if other != path and (other in files or self._watch.missing_for(other, now) < QUIET)
         }
@@ -204,7 +217,7 @@ class _Keeper:
         if verdict.is_open:
             form = with_files_of(UNJUDGED, form)
             self._watch.look_again(path, now + RETRY_AFTER)
-        self._remember(runtime, inbox.key(path), form, verdict.run_id, verdict.notice, now)
+        self._remember(runtime, inbox, path, form, verdict.run_id, verdict.notice, now)
         if entry is not None and entry.run_id is not None and entry.run_id not in {verdict.run_id, *present}:
             self._replace(runtime, entry.run_id, verdict.run_id, present, now)
         get_logger().info("inbox.file_taken", file=inbox.name(path), run=verdict.run_id, usable=not verdict.notice)
@@ -222,9 +235,31 @@ class _Keeper:
         if not stop(runtime, run_id, now):
             _cancel_unsent(runtime, run_id, REPLACED, now)
 
-    def _remember(self, runtime: Runtime, key: str, form: str, run_id: int | None, notice: str, now: datetime) -> None:
+    def _known(self, runtime: Runtime, inbox: InboxFolder) -> Entries:
+        """The entries as they are now, read once for all files of a look that have no run: there may be thousands."""
+        if self._entries is None:
+            self._entries = inbox.entries(runtime)
+        return self._entries
+
+    def _remember(
+        self,
+        runtime: Runtime,
+        inbox: InboxFolder,
+        path: Path,
+        form: str,
+        run_id: int | None,
+        notice: str,
+        now: datetime,
+    ) -> None:
+        key = inbox.key(path)
         with runtime.store.write("inbox_remember") as session:
             store.remember_file(session, key, fingerprint=form, run_id=run_id, problem=notice, now=now)
+        known = self._entries or {}
+        had_run = key in known and known[key][1].run_id is not None
+        if self._entries is not None and run_id is None and not had_run:
+            self._entries[key] = path, InboxEntry(key, form, None, notice, "", reported=False, seen_at=now)
+        else:
+            self._entries = None  # with a run the entries of other files may have changed
         self._board.touch(key)
 
     def _gone(self, entries: Entries, listing: Listing, files: frozenset[Path], now: datetime) -> set[Path]:
@@ -247,9 +282,9 @@ class _Keeper:
             return 0
         try:
             return self._remove(runtime, inbox, key, entries, gone, now)
-        except LostLead:
-            raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, LostLead) or trouble_of(error):
+                raise
             get_logger().exception("inbox.file_failed", file=inbox.name(path))
             self._remove_after[key] = now + RETRY_AFTER
             return 0

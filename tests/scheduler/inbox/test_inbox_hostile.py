@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from scheduler.inbox.files import MAX_DEPTH
 from tests.scheduler.inbox.inbox_world import TEXT, InboxWorld
+from tests.support.clocks import FakeClock
 from worker.store.models import Recipient
 
 EVERY_MINUTE = "schedule: {repeat: {cron: '* * * * *'}}\n"
@@ -161,6 +162,34 @@ def test_l2_no_status_holds_what_moves_the_text_around_it(world: InboxWorld) -> 
         assert not [sign for sign in text if sign != "\n" and not sign.isprintable()]
     assert "Completed" not in {line[:9] for line in world.status("bad\u202e").splitlines()}
     assert "the gateway says �[2J� �x" in world.status()
+
+
+class WorkingClock(FakeClock):
+    """Whatever is measured on it takes half a second."""
+
+    def elapsed_seconds(self) -> float:
+        self.advance(0.5)
+        return super().elapsed_seconds()
+
+
+def test_whoever_drops_many_files_stops_nothing_else(tmp_path: Path, migrated: Callable[[Path], None]) -> None:
+    # given a campaign that repeats, and files of which a look can take up only some
+    migrated(tmp_path)
+    world = InboxWorld(tmp_path, clock=WorkingClock())
+    world.drop("daily.yaml", slug="daily", more=EVERY_MINUTE)
+    world.pass_time()
+    files = [world.write(f"many/{number}.yaml", "campaign: [\n") for number in range(40)]
+    before = len(world.runs("daily"))
+    # when some looks later not all of them are taken up
+    world.pass_time(3)
+    taken = [path for path in files if path.with_suffix(".status.txt").exists()]
+    assert 0 < len(taken) < len(files)
+    # then the other one was planned meanwhile, and each comes in its turn
+    world.clock.advance(60)
+    world.pass_time(60)
+    assert len(world.runs("daily")) > before
+    assert all(path.with_suffix(".status.txt").exists() for path in files)
+    world.close()
 
 
 def pipe(path: Path) -> None:
