@@ -53,11 +53,6 @@ def is_away(error: sa.exc.DBAPIError | DatabaseLost) -> bool:
     return isinstance(error, sa.exc.OperationalError) or error.connection_invalidated or trouble_of(error) is not None
 
 
-def database_problem(error: sa.exc.DBAPIError) -> str:
-    """What the database says is wrong, such as `database or disk is full`; without the details, which quote values."""
-    return str(error.orig).strip().partition("\n")[0] or type(error.orig).__name__
-
-
 def takes_connections(url: str) -> bool:
     """Whether whoever cannot connect is to blame, and not the server: it listens, and is neither starting nor ending.
 
