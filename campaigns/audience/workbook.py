@@ -1,5 +1,6 @@
 """Tables in the first visible sheet of an .xlsx workbook, as the sheet shows them."""
 
+import errno
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -101,9 +102,11 @@ def _first_sheet(path: TableFile) -> Iterator[tuple[Sheet, tuple[str, ...]]]:
 def _as_problem() -> Iterator[None]:
     try:
         yield
-    except (AudienceProblem, OSError):
+    except AudienceProblem:
         raise
     except Exception as error:  # a damaged archive raises nearly anything
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # it names places before its own beginning
+            raise
         raise AudienceProblem("is no workbook that can be read", "save it again, without password") from error
 
 
