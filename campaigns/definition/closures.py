@@ -32,7 +32,7 @@ def parse_closure(text: str) -> Closure:
         try:
             return Closure(date.fromisoformat(text).isoformat())
         except ValueError:
-            refuse(f"is no date that exists: {shown(text)}", HINT)
+            refuse(f"is not a valid date: {shown(text)}", HINT)
     country, _, part = text.upper().partition("-")
     parts = _countries().get(country)
     if not re.fullmatch("[A-Z]{2}", country) or parts is None:

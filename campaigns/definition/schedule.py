@@ -35,7 +35,7 @@ def parse_start(text: str) -> datetime | None:
     try:
         start = datetime.fromisoformat(f"{day}T{hour:0>2}{rest}{offset.upper()}")
     except ValueError:
-        return refuse(f"is no date and time that exists: {shown(text)}", HINT)
+        return refuse(f"is not a valid date and time: {shown(text)}", HINT)
     # Beyond these years is a slip of the keyboard, and the arithmetic of zones could leave the calendar.
     if not 2000 <= start.year <= 2099:
         refuse(f"must be between the years 2000 and 2099, not {shown(text)}")

@@ -152,7 +152,7 @@ def problems_of(folder: Path, content: str | bytes, defaults: str | None = None)
             "not a list (write it without square brackets and hyphens)",
         ),
         (HEAD + "schedule: {start: 2026-12-01}\n", "4:19", "schedule.start", "has no time of day"),
-        (HEAD + "schedule: {start: 2026-02-30 09:00}\n", "4:19", "schedule.start", "is no date and time that exists"),
+        (HEAD + "schedule: {start: 2026-02-30 09:00}\n", "4:19", "schedule.start", "is not a valid date and time"),
         (HEAD + "schedule: {start: 9026-12-01 09:00}\n", "4:19", "schedule.start", "between the years 2000 and 2099"),
         (HEAD + "schedule: {start: soon}\n", "4:19", "schedule.start", "must be a date and time, not 'soon'"),
         (HEAD + "schedule: {timezone: Europe/Roma}\n", "4:22", "schedule.timezone", "did you mean Europe/Rome?"),

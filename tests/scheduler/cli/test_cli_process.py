@@ -102,7 +102,7 @@ def test_a_reader_that_goes_away_is_no_error_to_report(run: Cli, planned: Planne
         complaints = export.stderr.read()
 
     # then
-    assert header.startswith("number,state,")
+    assert header.startswith('"number","state",')
     assert "Traceback" not in complaints
     assert "internal error" not in complaints
 
