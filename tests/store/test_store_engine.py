@@ -14,7 +14,7 @@ from campaigns.definition import Definition
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SMALLEST, World, new_run, people
 from worker.store import accounts, versions
-from worker.store.engine import Store, StoreError, is_away
+from worker.store.engine import LARGEST_LOG_BYTES, Store, StoreError, is_away
 from worker.store.migrate import migrate
 from worker.store.models import Account, AttemptState
 
@@ -226,4 +226,28 @@ def test_a_pooler_that_does_not_show_itself_is_noticed_by_its_first_error(postgr
     for _ in range(3):
         assert ask()
     assert not prepared()
+    store.close()
+
+
+def test_the_log_of_sqlite_shrinks_after_a_long_look(sqlite_file: str) -> None:
+    store = Store(sqlite_file)
+    migrate(store)
+    assert store.sqlite_path is not None
+    log = store.sqlite_path.with_name(store.sqlite_path.name + "-wal")
+    with store.write() as session:
+        session.execute(sa.text("CREATE TABLE large (data)"))
+
+    def grow(times: int) -> None:
+        for _ in range(times):
+            with store.write() as session:
+                session.execute(sa.text("INSERT INTO large VALUES (randomblob(4194304))"))
+
+    with store.read() as looking:
+        looking.execute(sa.text("SELECT count(*) FROM large"))
+        grow(6)
+    grown = log.stat().st_size
+    grow(2)
+
+    assert grown > LARGEST_LOG_BYTES
+    assert log.stat().st_size <= LARGEST_LOG_BYTES
     store.close()

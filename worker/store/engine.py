@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 SQLITE_BUSY_SECONDS = 30
 
+LARGEST_LOG_BYTES: Final = 16 * 2**20
+"""What is kept of the log of SQLite once it was worked off: a long look lets it grow, and then it stayed so."""
+
 
 POOLED: Final = frozenset({"26000", "42P05"})
 """PostgreSQL's codes for a statement that is not prepared, or that another has prepared by the same name."""
@@ -220,6 +223,7 @@ def _sqlite_engine(url: sa.URL, same: SameDatabase, *, immediate: bool) -> sa.En
         for pragma in (
             "synchronous = FULL",  # an intent must outlive a power cut before the first byte of its request leaves
             "foreign_keys = ON",
+            f"journal_size_limit = {LARGEST_LOG_BYTES}",
             f"cache_size = -{cache_kib}",
             "temp_store = MEMORY",
         ):
