@@ -193,7 +193,7 @@ def _sqlite_file(url: sa.URL) -> Path:
 WRITER_CACHE_KIB: Final = 16_384
 """Of the one connection that writes: the default 2 MiB thrashes on the (run, number) index of a large plan."""
 
-READER_CACHE_KIB: Final = 2_048
+READER_CACHE_KIB: Final = 1_024
 """Of each of some 16 connections that read: with 64 MiB they held most of the memory of a large run."""
 
 
