@@ -114,7 +114,7 @@ def _show(limits: list["Limit"], settings: "Settings") -> None:
 def _values(rate: str | None, daily: str | None, weight: int | None) -> dict[str, Any]:
     """The columns to set. Raises `BadParameter`."""
     from campaigns.definition.rates import parse_rate
-    from worker.settings import MOST_SEGMENTS
+    from worker.setting_values import MOST_SEGMENTS
     from worker.store.ceilings import NO_DAILY, NO_RATE
 
     values: dict[str, Any] = {}
