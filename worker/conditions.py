@@ -26,6 +26,7 @@ class Trouble(StrEnum):
     DATABASE_DAMAGED = "database_damaged"
     DATABASE_LOST = "database_lost"
     DATABASE_POOLED = "database_pooled"
+    GATEWAY_UNREAD = "gateway_unread"
     REDIS_AWAY = "redis_away"
     REDIS_LOADING = "redis_loading"
     REDIS_FULL = "redis_full"
@@ -84,6 +85,11 @@ WORDS: Final[Mapping[Trouble, Words]] = {
         "a pooler gives the database's connections to others between two transactions",
         "what failed is tried again without prepared statements",
         "if this stays, use its session mode",
+    ),
+    Trouble.GATEWAY_UNREAD: Words(
+        "the gateway's messages cannot be read",
+        "receipts, replies and requests in doubt wait",
+        "see that it runs, and run: campaigns doctor",
     ),
     Trouble.REDIS_AWAY: Words(
         "Redis does not answer", _UNSENT, "see that its server runs, and check CAMPAIGNS_REDIS_URL"

@@ -141,8 +141,12 @@ class Outcomes:
                 next_check_at=now + (error.retry_after or timedelta(0)),
                 now=now,
             )
-            if error.account_problem:
-                accounts.pause_account(session, intent.account_id, str(error), now=now, probe_at=now + PROBE_LATER)
+            is_throttled = error.outcome is SendOutcome.THROTTLED
+            if error.account_problem or (
+                is_throttled and accounts.count_failure(session, intent.account_id) >= accounts.FAILURES_TO_PAUSE
+            ):
+                probe_at = now + max(PROBE_LATER, error.retry_after or PROBE_LATER)
+                accounts.pause_account(session, intent.account_id, str(error), now=now, probe_at=probe_at)
             return True
 
     def _release(

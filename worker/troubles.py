@@ -29,6 +29,9 @@ SETTLED_SECONDS: Final = 2.0
 FORGOTTEN_SECONDS: Final = 60.0
 """A condition that nobody met for so long is over, too: what met it may have nothing to do any more."""
 
+LONG_FORGOTTEN_SECONDS: Final = 600.0
+"""The gateway in trouble is read up to a minute apart, by whatever has something to read then."""
+
 COUNT_EVERY_SECONDS: Final = 60.0
 """An unknown failure that goes on is counted in a line this often, without another traceback."""
 
@@ -94,7 +97,8 @@ class Troubles:
         with self._lock:
             for trouble, condition in list(self._conditions.items()):
                 quiet = now - condition.failed_seconds
-                if quiet < (FORGOTTEN_SECONDS if condition.sources else SETTLED_SECONDS):
+                forgotten = LONG_FORGOTTEN_SECONDS if trouble is Trouble.GATEWAY_UNREAD else FORGOTTEN_SECONDS
+                if quiet < (forgotten if condition.sources else SETTLED_SECONDS):
                     continue
                 del self._conditions[trouble]
                 took = condition.failed_seconds - condition.began_seconds

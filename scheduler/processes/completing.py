@@ -19,7 +19,7 @@ from scheduler.processes.claims import STANDBY_SECONDS, claim_database, is_share
 from scheduler.processes.leader import LeaderLock, leader_lock
 from scheduler.processes.stopping import Stop, stop_signals
 from scheduler.ticks.notices import notices
-from scheduler.ticks.probe import account_problem
+from scheduler.ticks.probe import TRIAL, account_problem
 from worker.logs import get_logger
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
@@ -137,6 +137,7 @@ def account_stop(runtime: Runtime) -> str:
     if not problem:
         with runtime.store.write("probe_now") as session:
             accounts.resume_account(session, runtime.account_id)
+            accounts.note_probe(session, runtime.account_id, runtime.clock.now() + TRIAL)
     return problem
 
 

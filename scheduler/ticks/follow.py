@@ -13,10 +13,10 @@ from itertools import pairwise
 from typing import Final
 
 from scheduler.receipts.storing import store_receipts
+from scheduler.ticks.unread import reads_failed, reads_worked
 from scheduler.ticks.windows import WindowReads, clock_ahead, may_divide, messages_per_part
 from worker.gateway import GatewayError, MessageStatus, ReplyTooLong
 from worker.gateway.results import Message
-from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import receipts
 from worker.store.receipts import Group
@@ -32,6 +32,9 @@ PROBES: Final = 10
 
 MESSAGES_PER_READ: Final = 100
 """To bring and store so many messages costs about as much as one more read: 5 ms beside 50 us each (measured)."""
+
+FAILURES_TO_REST: Final = 3
+"""After so many groups that could not be read, the first of a tick, the others are left for later."""
 
 STRAGGLERS_PER_GROUP: Final = 10
 """How many messages that left their group are looked up by id at each poll of it."""
@@ -71,6 +74,7 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
         return {"groups": 0, "moved": 0, "reads": 0}
     reads: Counter[int] = Counter()  # by run
     moved = left = 0
+    rest_seconds = 0.0
     if edges := _edges_worth_reading(runtime, due, now):
         moved = _sweep(runtime, due, edges, reads)
     if not moved:
@@ -78,10 +82,12 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
         # we mean by them. A few groups tell which. Where they move, groups are read one by one, the others stay due.
         probes = due[:PROBES] if reads else due[:READS_PER_TICK]
         has_swept = bool(reads)
-        moved = sum(_poll(runtime, group, reads) for group in probes)
-        if moved or not has_swept:
-            left, due = len(due) - len(probes), probes
-    if not left:
+        moved, polled, rest_seconds = _poll_each(runtime, probes, reads)
+        if moved or not has_swept or rest_seconds:
+            left, due = len(due) - len(polled), polled
+    if rest_seconds:
+        runtime.next_looks[_NEXT] = runtime.clock.elapsed_seconds() + rest_seconds
+    elif not left:
         ended = runtime.clock.elapsed_seconds()
         pause = max(ended - began, PAUSE_SHARE * runtime.settings.first_poll_seconds)
         runtime.next_looks[_NEXT] = ended + pause
@@ -92,16 +98,30 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
     return {"groups": len(due), "moved": moved, "reads": reads.total()}
 
 
+def _poll_each(runtime: Runtime, groups: list[Group], reads: Counter[int]) -> tuple[int, list[Group], float]:
+    """Read groups one by one: how many moved, which groups had their turn, and how many seconds to rest.
+
+    The others keep their turn where the first ones all fail: then it is the gateway and not a group.
+    """
+    moved = worked = 0
+    for turn, group in enumerate(groups, start=1):
+        try:
+            moved += _poll(runtime, group, reads)
+            worked += 1
+        except GatewayError as error:
+            if not worked and turn >= min(len(groups), FAILURES_TO_REST):
+                return 0, groups[:turn], reads_failed(runtime, _NEXT, error)
+    reads_worked(runtime, _NEXT)
+    return moved, groups, 0.0
+
+
 def _poll(runtime: Runtime, group: Group, reads: Counter[int]) -> int:
-    """Read one group, and by id what is missing in it; how many moved. Counts its reads."""
+    """Read one group, and by id what is missing in it; how many moved. Counts its reads. Raises `GatewayError`."""
     reads[group.run_id] += 1
     try:
         messages = list(runtime.gateway.read_group(group.group_id)) if group.group_id else []
     except ReplyTooLong:  # more than any request has: it does not heed the group, so its messages are read by id
         messages = []
-    except GatewayError as error:
-        get_logger().warning("receipts.read_failed", problem=str(error))
-        return 0
     runtime.dates_after.extend(m.sent_at - group.accepted_at for m in messages if m.sent_at is not None)
     shown = {message.id for message in messages}
     with runtime.store.read() as session:
@@ -113,9 +133,10 @@ def _poll(runtime: Runtime, group: Group, reads: Counter[int]) -> int:
         reads[group.run_id] += 1
         try:
             message = runtime.gateway.read_message(id_)
-        except GatewayError as error:
-            get_logger().warning("receipts.read_failed", problem=str(error))
-            break
+        except GatewayError:
+            if messages:
+                break
+            raise
         if message is not None:
             messages.append(message)
     return store_receipts(runtime, messages)
@@ -134,11 +155,11 @@ def _sweep(runtime: Runtime, due: Sequence[Group], edges: Sequence[datetime], re
                     if messages and is_news:
                         _learn_dates(runtime, messages[:DATES_TO_TRUST])
                         is_news = False
-            except GatewayError as error:
-                get_logger().warning("receipts.read_failed", problem=str(error))
-                if isinstance(error, ReplyTooLong):  # the other windows are no better: groups are read instead
-                    reads[payer] += windows.reads
-                    return moved
+            except ReplyTooLong:  # the other windows are no better: groups are read instead
+                reads[payer] += windows.reads
+                return moved
+            except GatewayError:  # groups tell whether it fails at everything
+                continue
     reads[payer] += windows.reads
     return moved
 

@@ -9,24 +9,33 @@ from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import accounts, queue, runs
 
-PROBE_EVERY: Final = timedelta(seconds=60)
+TRIAL: Final = timedelta(minutes=10)
+"""After so long without another failure a trouble is over, though nothing was sent that would show it."""
 
 
 def probe(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Resume the account when the key is good, credits are there and the gateway answers; else look again later."""
+    """Resume the account when the key is good, credits are there and the gateway answers; else look again later.
+
+    The trouble is over when a request was answered, for a gateway may tell its balance and refuse every text.
+    """
     with runtime.store.read() as session:
         account = accounts.account_view(session, runtime.account_id)
-    if not account.paused_reason or account.next_probe_at is None or account.next_probe_at > now:
+    is_due = account.next_probe_at is not None and account.next_probe_at <= now
+    if account.is_on_trial and (account.failures == 0 or is_due or account.next_probe_at is None):
+        with runtime.store.write("trouble_over") as session:
+            accounts.end_trouble(session, account.id)
+        get_logger().info("account.works_again", account=account.id, was=account.told[-1])
+    if not account.paused_reason or not is_due:
         return {"resumed": 0}
     problem = account_problem(runtime)
     with runtime.store.write("probe") as session:
         if problem:
-            accounts.postpone_probe(session, account.id, now + PROBE_EVERY)
+            accounts.note_probe(session, account.id, now + accounts.probe_pause(account.probes))
             return {"resumed": 0}
         resumed = accounts.resume_account(session, account.id)
+        accounts.note_probe(session, account.id, now + TRIAL)
         # While it was paused, workers threw the jobs of its batches away.
         queue.requeue_runs(session, [run.id for run in runs.list_runs(session, [RunState.RUNNING])])
-    get_logger().info("account.resumed", was=account.paused_reason)
     return {"resumed": int(resumed)}
 
 

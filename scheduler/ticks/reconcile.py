@@ -13,14 +13,14 @@ from campaigns.backoff import backoff_after
 from campaigns.decisions import Decision, Ending, Retry, decide, decide_list
 from campaigns.definition import OnUnknown
 from campaigns.matching import Candidate, Match, Sought, is_similar, match
-from campaigns.verdicts import LookUp, Verdict, next_look, verdict
+from campaigns.verdicts import SWEEPS, LookUp, Verdict, next_look, verdict
 from scheduler.ticks.asking import reason_to_ask
 from scheduler.ticks.looks import MARGIN, Seen, by_number, read_known, read_request, shows_neighbours
 from worker.conditions import trouble_of
 from worker.gateway import DeviceRefused
 from worker.gateway.results import Message
 from worker.logs import get_logger
-from worker.outcomes import listed
+from worker.outcomes import PROBE_LATER, listed
 from worker.runtime import Runtime
 from worker.store import accounts, doubts, notices, outcomes, receipts, runs, sending, witnesses
 from worker.store.doubts import Doubt
@@ -118,6 +118,9 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
         receipts.count_reads(session, {doubt.run_id: reads})
         if seen.newest:
             accounts.raise_floor(session, doubt.account_id, seen.newest)
+        if seen.problem and now >= doubt.send_by + settle:
+            reason = f"requests in doubt cannot be looked up, for the gateway cannot be read: {seen.problem}"
+            accounts.pause_account(session, doubt.account_id, reason, now=now, probe_at=now + PROBE_LATER)
     if is_decided:
         get_logger().info(
             "doubt.decided", batch=doubt.batch_id, attempt=doubt.number, verdict=concluded.value, found=len(found.found)
@@ -144,6 +147,8 @@ def _record(runtime: Runtime, session: Session, conclusion: _Conclusion, now: da
     settle = timedelta(seconds=runtime.settings.settle_seconds)
     if concluded is Verdict.WAIT:
         until = next_look(now, send_by=doubt.send_by, settle=settle)
+        if not conclusion.seen.complete and now >= doubt.send_by + settle:  # it may be away for hours
+            until = now + min(settle, (until - now) * 1.5 ** max(0, min(doubt.checks, 20) - len(SWEEPS)))
         doubts.postpone_check(session, doubt.attempt_id, until=until, evidence=evidence)
         return False
     ending = Ending(doubt.outcome)

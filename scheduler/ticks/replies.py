@@ -11,9 +11,9 @@ from typing import Final
 
 from campaigns.backoff import reconnect_after
 from scheduler.replies.inbound import take_in
+from scheduler.ticks.unread import reads_failed, reads_worked
 from scheduler.ticks.windows import WindowReads
 from worker.gateway import GatewayError, MessageStatus
-from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import inbound, starting
 from worker.store.answers import unfinished_answers
@@ -53,7 +53,7 @@ def replies(runtime: Runtime, now: datetime) -> dict[str, int]:
         until = inbound.read_until(session, runtime.account_id)
     runtime.next_looks[_NEXT] = at + runtime.settings.reply_poll_seconds
     goes_back = at >= runtime.next_looks.get(_NEXT_BACK, at)
-    start = (until or now) - OVERLAP
+    start = min(until or now, now) - OVERLAP  # a clock may have been put back
     if goes_back:
         start = min(start, now - LOOK_BACK)
     reads, stored, problem = _read(runtime, start, now, goes_back=goes_back)
@@ -112,10 +112,11 @@ def _read(
                     now=now,
                 ).total()
         except GatewayError as error:
-            get_logger().warning("replies.read_failed", problem=str(error))
+            reads_failed(runtime, _NEXT, error)  # and read at the usual pace: one of them may be STOP
             return windows.reads, stored, str(error)
         if not is_first or end > now:
             _remember(runtime, min(end, now), has_news=goes_back or stored > 0)
+    reads_worked(runtime, _NEXT)
     return windows.reads, stored, ""
 
 

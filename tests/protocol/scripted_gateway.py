@@ -122,11 +122,13 @@ class ScriptedGateway(httpx.BaseTransport):
     heeds_time: bool = True  # False: they show everything of a status, whatever the time
     poison: set[str] = field(default_factory=set)
     key_works: bool = True
+    is_down: bool = False  # what is in front of it answers 502 to everything
     credits: int | None = None
     stored: list[Stored] = field(default_factory=list)
     sends: list[tuple[str, ...]] = field(default_factory=list)
     asked: list[dict[str, str]] = field(default_factory=list)
     asked_for_replies: list[dict[str, str]] = field(default_factory=list)
+    balances: int = 0  # how often it was asked for the credits
     lists: dict[int, list[str]] = field(default_factory=lambda: {key: list(people) for key, people in LISTS.items()})
     lists_are_closed: bool = False  # True: nobody can be taken off a list
 
@@ -182,12 +184,19 @@ class ScriptedGateway(httpx.BaseTransport):
         if "unsubscribe" in form:
             return self._unsubscribe(form)
         if "message" not in form and "messages" not in form:
+            self.balances += 1
+            if self.is_down:
+                return httpx.Response(502, text="Bad Gateway")
             return answer({"credits": self.credits}) if self.key_works else refusal(401, "This API key is invalid")
         return self._send(form)
 
     def _send(self, form: dict[str, str]) -> httpx.Response:
         rows = self._rows(form)
         send = self.script.popleft() if self.script else self.usual
+        if self.is_down:
+            send = Send(Answers.HTTP_500, Stores.NONE)
+        elif not self.key_works:
+            send = Send(Answers.BAD_KEY, Stores.NONE)
         if len(rows) > self.largest:
             send = Send(Answers.TOO_BIG, Stores.NONE)
         if self.poison & {number for number, _ in rows}:
@@ -251,6 +260,8 @@ class ScriptedGateway(httpx.BaseTransport):
                 return refusal(500, "Invalid request format")
 
     def _read(self, form: dict[str, str]) -> httpx.Response:
+        if self.is_down:
+            return httpx.Response(502, text="Bad Gateway")
         if not self.key_works:
             return refusal(401, "This API key is invalid")
         if (meanwhile := self.before_read) is not None:

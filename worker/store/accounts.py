@@ -1,12 +1,13 @@
 """The gateway account: paused with a reason, probed, resumed."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from worker.logs import get_logger
 from worker.store import hot_outcomes
 from worker.store.models import Account, Attempt
 from worker.store.moves import changed
@@ -14,6 +15,10 @@ from worker.store.notices import announce_account
 
 FAILURES_TO_PAUSE: Final = 5
 """So many connections in a row that failed: the account is paused and probed instead of being tried by every batch."""
+
+
+FIRST_PROBE_PAUSE: Final = timedelta(minutes=1)
+LONGEST_PROBE_PAUSE: Final = timedelta(minutes=5)
 
 
 QUARANTINE: Final = (
@@ -36,6 +41,13 @@ class AccountView:
     next_probe_at: datetime | None
     failures: int
     highest_gateway_id: int
+    told: tuple[str, ...] = ()
+    probes: int = 0
+
+    @property
+    def is_on_trial(self) -> bool:
+        """Whether it sends again after a trouble, and nothing has shown yet that the trouble is over."""
+        return not self.paused_reason and bool(self.told)
 
 
 def ensure_account(session: Session, key: str) -> int:
@@ -59,7 +71,14 @@ def account_view(session: Session, account_id: int) -> AccountView:
     """The account's row."""
     row = session.exec(select(Account).where(Account.id == account_id)).one()
     return AccountView(
-        row.id, row.paused_reason, row.paused_at, row.next_probe_at, row.failures, row.highest_gateway_id
+        row.id,
+        row.paused_reason,
+        row.paused_at,
+        row.next_probe_at,
+        row.failures,
+        row.highest_gateway_id,
+        tuple(row.told),
+        row.probes,
     )
 
 
@@ -104,9 +123,21 @@ def resume_account(session: Session, account_id: int) -> bool:
     )
 
 
-def postpone_probe(session: Session, account_id: int, until: datetime) -> None:
-    """Look at the paused account again then."""
-    session.execute(sa.update(Account).where(col(Account.id) == account_id).values(next_probe_at=until))
+def note_probe(session: Session, account_id: int, until: datetime) -> None:
+    """It was tried whether the account works. Look again then: at the pause, or whether the trouble is over."""
+    statement = sa.update(Account).where(col(Account.id) == account_id)
+    session.execute(statement.values(next_probe_at=until, probes=Account.probes + 1))
+
+
+def probe_pause(probes: int) -> timedelta:
+    """How long after so many tries the account is tried again: a minute, growing by half to five of them."""
+    return min(LONGEST_PROBE_PAUSE, FIRST_PROBE_PAUSE * 1.5 ** min(probes, 20))
+
+
+def end_trouble(session: Session, account_id: int) -> None:
+    """The account works again: its next trouble is a new one."""
+    values = {"told": [], "probes": 0, "next_probe_at": None}
+    session.execute(sa.update(Account).where(col(Account.id) == account_id).values(values))
 
 
 def quarantine(session: Session, account_id: int, *, now: datetime) -> None:
@@ -132,20 +163,30 @@ def last_attempt_id(session: Session) -> int:
 
 
 def pause_account(session: Session, account_id: int, reason: str, *, now: datetime, probe_at: datetime | None) -> bool:
-    """Nothing is sent through the account until it is resumed; None: only a person may. False: it is paused already."""
+    """Nothing is sent through the account until it is resumed; None: only a person may. False: it is paused already.
+
+    Told once for each reason: what was tried again and failed again is the same trouble, tried again ever later.
+    """
+    query = sa.select(col(Account.told), col(Account.probes)).where(col(Account.id) == account_id)
+    told, probes = session.execute(query).one()
+    if told and probe_at is not None:
+        probe_at = max(probe_at, now + probe_pause(probes))
     statement = (
         sa.update(Account)
         .where(col(Account.id) == account_id, col(Account.paused_reason) == "")
-        .values(paused_reason=reason, paused_at=now, next_probe_at=probe_at)
+        .values(paused_reason=reason, paused_at=now, next_probe_at=probe_at, told=list(dict.fromkeys([*told, reason])))
     )
     if not changed(session, statement):
         return False
-    announce_account(session, account_id, reason=reason, now=now)
+    if reason not in told:
+        again = "it is tried again by itself" if probe_at else "a person has to look"
+        get_logger().warning("account.paused", account=account_id, reason=reason, then=again)
+        announce_account(session, account_id, reason=reason, now=now)
     return True
 
 
 def count_failure(session: Session, account_id: int) -> int:
-    """One more request in a row that did not reach the gateway; how many by now."""
+    """One more request in a row that did not reach the gateway, or that it put off; how many by now."""
     statement = sa.update(Account).where(col(Account.id) == account_id).values(failures=Account.failures + 1)
     return int(session.scalars(statement.returning(col(Account.failures))).one())
 

@@ -52,7 +52,10 @@ class Account(SQLModel, table=True):
     paused_reason: str = ""  # empty: texts may be sent
     paused_at: datetime | None = None
     next_probe_at: datetime | None = None
-    failures: int = 0  # requests in a row that did not reach the gateway
+    failures: int = 0  # requests in a row that did not reach the gateway, or that it put off or failed at
+    told: list[str] = Field(default_factory=list, sa_type=Json)  # the reasons of a trouble that lasts, each told once
+    probes: int = 0  # how often it was tried whether that trouble is over
+    clock_offsets: list[dict[str, Any]] = Field(default_factory=list, sa_type=Json)  # see `store.offsets`
     highest_gateway_id: int = Field(default=0, sa_type=sa.BigInteger)  # the ID floor of the next attempt
     met_at: datetime | None = None  # the gateway was read once, before anything was sent
     witness_id: int | None = Field(default=None, sa_type=sa.BigInteger)  # a message it had then: reads show it

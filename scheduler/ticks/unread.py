@@ -1,0 +1,28 @@
+"""A gateway whose messages cannot be read: told once, whatever wanted to read them, and read ever less often."""
+
+from typing import Final
+
+from worker.conditions import ServerTrouble, Trouble
+from worker.gateway import GatewayError
+from worker.runtime import Runtime
+
+FIRST_PAUSE_SECONDS: Final = 5.0
+LONGEST_PAUSE_SECONDS: Final = 60.0
+
+
+def reads_failed(runtime: Runtime, source: str, error: GatewayError) -> float:
+    """Tell it, unless it is told; how many seconds the source should rest: twice as long at each failure in a row."""
+    runtime.troubles.failed(source, ServerTrouble(Trouble.GATEWAY_UNREAD, str(error).rstrip(".")))
+    pause = runtime.next_looks.get(_paused(source), FIRST_PAUSE_SECONDS)
+    runtime.next_looks[_paused(source)] = min(LONGEST_PAUSE_SECONDS, 2 * pause)
+    return pause
+
+
+def reads_worked(runtime: Runtime, source: str) -> None:
+    """The source could read again."""
+    runtime.next_looks.pop(_paused(source), None)
+    runtime.troubles.worked(source)
+
+
+def _paused(source: str) -> str:
+    return f"{source}:pause"

@@ -1,0 +1,78 @@
+"""A gateway in trouble for an hour: told once, tried ever less often, and everybody gets one text afterwards."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+import structlog
+from sqlmodel import col
+
+from tests.protocol.bench import Bench, exactly_once
+from tests.protocol.scripted_gateway import Answers, ScriptedGateway, Send, Stores
+from worker.store.models import Notice
+
+HOUR = 3_600.0
+
+
+def refusing(answers: Answers) -> Callable[[ScriptedGateway], None]:
+    def begin(gateway: ScriptedGateway) -> None:
+        gateway.usual = Send(answers, Stores.NONE)
+
+    return begin
+
+
+def down(gateway: ScriptedGateway) -> None:
+    gateway.is_down = True
+
+
+def new_key(gateway: ScriptedGateway) -> None:
+    gateway.key_works = False
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        pytest.param(refusing(Answers.SLOWER), id="429-to-every-text"),
+        pytest.param(refusing(Answers.NO_CREDITS), id="credits-that-the-balance-still-shows"),
+        pytest.param(refusing(Answers.NO_CONNECTION), id="no-connection-or-an-expired-certificate"),
+        pytest.param(down, id="502"),
+        pytest.param(new_key, id="a-new-key"),
+    ],
+)
+def test_an_hour_of_trouble_is_told_once_and_tried_ever_less_often(
+    bench: Bench, begin: Callable[[ScriptedGateway], None]
+) -> None:
+    # given a campaign under way, and the trouble
+    run_id = bench.campaign(4, per_request=1, more="  rate: 6/minute\n")
+    bench.tick()
+    sends = len(bench.gateway.sends)
+    begin(bench.gateway)
+    bench.gateway.asked.clear()
+
+    with structlog.testing.capture_logs() as log:
+        bench.pass_time(HOUR, step=60)
+
+        # then it is told once, outside and in the log, and what the gateway hears of us is little
+        assert told(bench)["account.paused"] == 1
+        assert Counter(line["event"] for line in log)["account.paused"] == 1
+        assert bench.gateway.balances <= 100  # the client asks several times before it calls that a failure
+        assert len(bench.gateway.sends) - sends <= 80  # several connections make one try
+        assert (
+            len(bench.gateway.asked) <= 1_500
+        )  # likewise, twice a minute for each request in doubt: `settle` is short here
+
+        # and when it ends, everything goes on by itself, and that is told once
+        bench.gateway.usual, bench.gateway.is_down, bench.gateway.key_works = Send(), False, True
+        bench.finish(run_id)
+        bench.tick()
+
+    assert exactly_once(bench, run_id)
+    assert Counter(line["event"] for line in log)["account.works_again"] == 1
+    assert told(bench)["account.paused"] == 1
+
+
+def told(bench: Bench) -> Counter[str]:
+    """How many pieces of news of each kind there were."""
+    with bench.store.read() as session:
+        return Counter(session.scalars(sa.select(col(Notice.event)).where(col(Notice.channel) == "news")))
