@@ -237,7 +237,7 @@ def test_a_setting_that_is_broken_keeps_news_until_it_is_mended(bench: Bench, re
     # given
     assert told(bench)["told"] == 0
     # when
-    secret.write_text("")
+    secret.write_text("smtps://127.0.0.1:9")
     bench.clock.advance(TRY_AGAIN)
     # then
     assert told(bench)["told"] == 1
