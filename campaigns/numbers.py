@@ -217,13 +217,14 @@ def same_phone(sender: str, region_hint: str | None) -> tuple[str, ...]:
         readings.append(("+" + text.removeprefix("00"), None))
     found: dict[str, None] = {}
     for reading, region in readings:
-        for spelt in (reading,) if region else _spellings(reading):  # Brazil's of eight digits are valid no more
+        for spelt in (reading,) if region else spellings_of(reading):  # Brazil's of eight digits are valid no more
             with suppress(InvalidNumber):
-                found |= dict.fromkeys(_spellings(_by_library(spelt, region)[0]))
+                found |= dict.fromkeys(spellings_of(_by_library(spelt, region)[0]))
     return tuple(found)
 
 
-def _spellings(number: str) -> tuple[str, ...]:
+def spellings_of(number: str) -> tuple[str, ...]:
+    """Every E.164 spelling of one phone, this one first (see `phone_key`)."""
     spelling = _TWICE_SPELT.get(number[1:3])
     if spelling is None:
         return (number,)

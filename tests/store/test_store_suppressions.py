@@ -1,5 +1,6 @@
 """The list of numbers that get nothing: who is on it, and what that does to what is planned."""
 
+import dataclasses
 import threading
 from collections import Counter
 from collections.abc import Iterable
@@ -46,6 +47,17 @@ def test_an_entry_holds_for_its_kind_or_for_any(world: World, kind: str, asked: 
     with world.store.read() as session:
         found = suppressions.suppressed_among(session, [number(1), number(2)], asked)
     assert found == ({number(1)} if is_in else set())
+
+
+@pytest.mark.parametrize(
+    ("listed", "asked"),
+    [("+5215512345602", "+525512345602"), ("+541123456789", "+5491123456789"), ("+551187654321", "+5511987654321")],
+)
+def test_an_entry_holds_for_every_spelling_of_a_phone(world: World, listed: str, asked: str) -> None:
+    suppress(world, [dataclasses.replace(entry(1), number=listed)])
+    with world.store.read() as session:
+        found = suppressions.suppressed_among(session, [asked, number(1)], "marketing")
+    assert found == {asked}
 
 
 def test_who_opts_out_is_taken_out_of_all_that_is_planned_at_once(world: World) -> None:

@@ -1,5 +1,6 @@
 """Numbers that get nothing: one list for the whole installation. What ended stays, as the story of the person."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import NEVER_SENT, BatchState, RecipientState
+from campaigns.numbers import spellings_of
 from worker.store import hot, unsubscriptions
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.models import Account, Run, Suppression
@@ -115,13 +117,17 @@ def any_in_force(session: Session) -> bool:
 
 
 def suppressed_among(session: Session, numbers: Sequence[str], kind: str) -> set[str]:
-    """Which of these numbers get nothing of campaigns of this kind."""
+    """Which of these numbers get nothing of campaigns of this kind, whichever spelling of the phone is on the list."""
+    asked: dict[str, list[str]] = defaultdict(list)
+    for number in numbers:
+        for spelt in spellings_of(number):
+            asked[spelt].append(number)
     found: set[str] = set()
-    for part in in_parts(numbers):
+    for part in in_parts(list(asked)):
         query = select(Suppression.number).where(
             col(Suppression.number).in_(part), _in_force, col(Suppression.kind).in_(["", kind])
         )
-        found.update(session.exec(query))
+        found.update(number for spelt in session.exec(query) for number in asked[spelt])
     return found
 
 
