@@ -1,9 +1,8 @@
-"""The campaign files of the inbox: which there are, whether each is complete, in which form, and which one is gone."""
+"""The campaign files of the inbox: which there are, what each depends on, and in which form it is."""
 
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -13,12 +12,7 @@ from campaigns.definition.reading import DEFAULTS_NAME
 from campaigns.definition.sources import MAX_SOURCES, as_list
 from campaigns.opening import ANYWHERE, open_inside
 from campaigns.problems import CampaignFileError
-
-QUIET: Final = timedelta(seconds=0.7)
-"""How long nothing may have been written. With a look every 0.5 s a file is taken up 1.5 s after its last byte."""
-
-GONE_AFTER: Final = timedelta(seconds=2)
-"""How long a file must be missing: some editors delete the old version a moment before they put the new one there."""
+from scheduler.inbox.names import is_campaign_name, is_folder_name
 
 MAX_DEPTH: Final = 16
 """Folders below the inbox. Nobody sorts campaigns into more, and a path may have 4,096 bytes."""
@@ -103,11 +97,9 @@ def _entries(folder: Path) -> tuple[list[str], list[tuple[str, bool]]]:
     names: list[tuple[str, bool]] = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith("."):
-                continue
             if entry.is_dir(follow_symlinks=False):
-                below.append(entry.name)
-            elif entry.name.lower().endswith((".yaml", ".yml")) and entry.name != DEFAULTS_NAME:
+                below += [entry.name] if is_folder_name(entry.name) else []
+            elif is_campaign_name(entry.name):
                 names.append((entry.name, entry.is_file(follow_symlinks=False)))
     return below, names
 
@@ -115,7 +107,9 @@ def _entries(folder: Path) -> tuple[list[str], list[tuple[str, bool]]]:
 def look_at(path: Path, names: tuple[str, ...]) -> Look:
     """A look at the file, its defaults and the files called `names`."""
     return Look(
-        _stat(path), _stat(path.with_name(DEFAULTS_NAME)), tuple((name, _stat(path.parent / name)) for name in names)
+        stat_of(path),
+        stat_of(path.with_name(DEFAULTS_NAME)),
+        tuple((name, stat_of(path.parent / name)) for name in names),
     )
 
 
@@ -147,83 +141,13 @@ def named_files(path: Path) -> tuple[str, ...]:
     return tuple(name for name in names if _is_inside(path.parent, path.parent / name))
 
 
-@dataclass(slots=True)
-class _Seen:
-    look: Look
-    since: datetime
-    is_judged: bool = False
+def campaign_in(path: Path) -> str:
+    """What a file says after `campaign:`, as far as it can be read."""
+    return str(_data(path).get("campaign") or "")
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What was read of a file in this form, and where what it depends on lies."""
-
-    own: Stat | None
-    defaults: Stat | None
-    defaults_at: Path
-    named: tuple[tuple[str, Path], ...]
-
-
-class InboxWatch:
-    """What this process saw in the inbox: nothing of it has to outlive the process."""
-
-    def __init__(self) -> None:
-        self._seen: dict[Path, _Seen] = {}
-        self._known: dict[Path, _Known] = {}
-        self._stats: dict[Path, Stat | None] = {}
-        self._missing_since: dict[Path, datetime] = {}
-
-    def begin(self) -> None:
-        """A look at all files begins: what many of them name, a table or the defaults, is looked at once in it."""
-        self._stats.clear()
-
-    def completed(self, path: Path, now: datetime) -> Look | None:
-        """The look at a file that has just become complete; None while it is written, and once it was returned."""
-        look = self._look_at(path)
-        self._missing_since.pop(path, None)
-        seen = self._seen.get(path)
-        if seen is None or seen.look != look:
-            self._seen[path] = _Seen(look, now)
-            return None
-        if seen.is_judged or now - seen.since < QUIET:
-            return None
-        seen.is_judged = True
-        return look
-
-    def look_again(self, path: Path, at: datetime) -> None:
-        """Return the file once more, then, though nothing of it changes."""
-        if path in self._seen:
-            self._seen[path] = _Seen(self._seen[path].look, at - QUIET)
-
-    def missing_for(self, path: Path, now: datetime) -> timedelta:
-        """How long a file that is not in the listing has been missing in every look."""
-        self._seen.pop(path, None)
-        self._known.pop(path, None)
-        return now - self._missing_since.setdefault(path, now)
-
-    def forget_missing(self, listing: Listing | None = None) -> None:
-        """The inbox itself is away, or folders of this listing are: that says nothing about their files."""
-        for path in list(self._missing_since):
-            if listing is None or listing.is_below_unlisted(path):
-                del self._missing_since[path]
-
-    def _look_at(self, path: Path) -> Look:
-        """As `look_at`, with the files it names. Parsed only when it or its defaults changed: this is asked often."""
-        known = self._known.get(path)
-        own, defaults_at = _stat(path), known.defaults_at if known else path.with_name(DEFAULTS_NAME)
-        defaults = self._stat_of(defaults_at)
-        if known is None or (known.own, known.defaults) != (own, defaults):
-            named = tuple((name, path.parent / name) for name in named_files(path))
-            known = self._known[path] = _Known(own, defaults, defaults_at, named)
-        return Look(own, defaults, tuple((name, self._stat_of(at)) for name, at in known.named))
-
-    def _stat_of(self, path: Path) -> Stat | None:
-        if path not in self._stats:
-            self._stats[path] = _stat(path)
-        return self._stats[path]
-
-
-def _stat(path: Path) -> Stat | None:
+def stat_of(path: Path) -> Stat | None:
+    """Size and times of a file; None: it is not there."""
     try:
         stat = path.stat()
     except FileNotFoundError:

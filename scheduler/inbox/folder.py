@@ -9,7 +9,7 @@ from scheduler.inbox.files import MAX_DEPTH, Listing, list_campaign_files
 from scheduler.inbox.sidecars import status_path
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store.inbox import InboxEntry, inbox_entries, inbox_entry
+from worker.store.inbox import InboxEntry, files_of, inbox_entries, inbox_entry
 
 Entries: TypeAlias = Mapping[str, tuple[Path, InboxEntry]]
 """What is known of the files of one inbox: key in the store -> the file, and how it was taken up."""
@@ -40,6 +40,12 @@ class InboxFolder:
         """What is known of one file."""
         with runtime.store.read() as session:
             return inbox_entry(session, self.key(path))
+
+    def files_of(self, runtime: Runtime, campaign_id: int) -> list[Path]:
+        """Its files that stand for runs of this campaign, as far as they are known."""
+        with runtime.store.read() as session:
+            keys = files_of(session, campaign_id, prefix=self.prefix)
+        return [self.folder / key.removeprefix(self.prefix) for key in keys]
 
 
 def inbox_folder(runtime: Runtime) -> InboxFolder:

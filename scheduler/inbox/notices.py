@@ -48,6 +48,14 @@ def taken_notice(name: str, campaign: str, other: str) -> str:
     )
 
 
+def conflict_notice(name: str) -> str:
+    """A sync program kept two versions of a file that was changed in two places."""
+    return (
+        f"{name} is not used: by its name it is a copy that a sync program made because the file was changed in two "
+        "places. Put what you want to keep into the original file, and remove this one."
+    )
+
+
 def tables_notice(name: str, campaign: str) -> str:
     """A table was changed after sending began."""
     return (
@@ -74,6 +82,23 @@ def over_notice(name: str, campaign: str) -> str:
 def moved_notice(name: str, to: str) -> str:
     """The same campaign is in another file now."""
     return f"{name} is gone; its campaign goes on as {to}, see the status there."
+
+
+def replaced_notice(name: str, before: str) -> str:
+    """Its name was given to another campaign while the one before was sent."""
+    return (
+        f"{name} was the campaign {before} before. That one began to send and goes on; to see it: campaigns status "
+        f"{before}, to end it: campaigns cancel {before}."
+    )
+
+
+def unseen_notice(names: Sequence[str], many: int) -> str:
+    """Known files that this process never saw, and of which not even the status is there."""
+    return (
+        f"{many:,} known {'file' if many == 1 else 'files'} ({', '.join(names)}{', ...' if many > len(names) else ''}) "
+        "and what stood beside them are not in this folder, and this process never saw them there. Nothing is "
+        "cancelled for that: make the whole inbox visible here; if they were removed on purpose: campaigns cancel NAME"
+    )
 
 
 def removed_notice(name: str) -> str:

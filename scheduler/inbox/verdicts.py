@@ -1,6 +1,6 @@
 """What becomes of a campaign file of the inbox: it is planned, or refused with words for people."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,8 +9,10 @@ from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError
 from scheduler.inbox.files import Look, has_other_files
 from scheduler.inbox.folder import InboxFolder
+from scheduler.inbox.names import is_conflict_copy, original_of
 from scheduler.inbox.notices import (
     broken_notice,
+    conflict_notice,
     extended_notice,
     foreign_notice,
     over_notice,
@@ -32,13 +34,15 @@ from worker.store.runs import RunView
 class Verdict:
     """What became of a file: its run, what people have to be told, and whether the plan is made of this form of it.
 
-    `is_open`: something that it makes void is in doubt, and has to be looked at again.
+    `is_open`: something that it makes void is in doubt, and has to be looked at again. `copies` are copies of the file
+    that had its campaign while it was away.
     """
 
     run_id: int | None
     notice: str
     is_planned: bool = False
     is_open: bool = False
+    copies: tuple[Path, ...] = ()
 
 
 def judge(
@@ -48,17 +52,23 @@ def judge(
     look: Look,
     entry: InboxEntry | None,
     form: str,
-    present: Mapping[int | None, str],
+    is_there: Callable[[Path], bool],
 ) -> Verdict:
-    """Read and plan. `present`: the runs that other files of the inbox stand for, and the names of those."""
+    """Read and plan. `is_there` says whether another file that is known is in the inbox."""
     run_id = entry.run_id if entry else None
     slug = ""
+    if is_conflict_copy(path):
+        return Verdict(run_id, conflict_notice(path.name))
+    copies: tuple[Path, ...] = ()
     try:
         definition = read_file(path, runtime.settings, now=runtime.clock.now(), inbox=inbox.folder)
         slug = definition.campaign
-        other = next((present[id_] for id_ in _run_ids(runtime, slug) if id_ in present), None)
-        if other is not None and not (definition.schedule.remind and _is_reminding(runtime, slug)):
-            return Verdict(run_id, taken_notice(path.name, slug, other))
+        known = _find_run(runtime, slug)
+        others = [] if known is None else others_of(runtime, inbox, known.campaign_id, path, is_there)
+        if others and not (definition.schedule.remind and known and reminds(runtime, known.definition_id)):
+            if rivals := [other for other in others if original_of(other) != path]:
+                return Verdict(run_id, taken_notice(path.name, slug, inbox.name(rivals[0])))
+            copies = tuple(others)
         if (of := _foreign(runtime, path, slug)) is not None:
             notice = foreign_notice(path.name, slug, status_path(path).name, of)
             if entry is None or entry.problem != notice:
@@ -68,11 +78,12 @@ def judge(
         intake = take_up(runtime, definition, source=inbox.name(path), dropped_at=written_at)
     except EditRefused as refused:
         found = _find_run(runtime, slug)
-        return Verdict(found.id if found else run_id, f"{refused}.")
+        return Verdict(found.id if found else run_id, f"{refused}.", copies=copies)
     except CampaignFileError as error:
         found = (_find_run(runtime, slug) if slug else None) or find_run(runtime, run_id)
         has_run = found is not None and found.state is not RunState.FAILED
-        return Verdict(found.id if found else None, broken_notice(path.name, error, look.missing, has_run=has_run))
+        notice = broken_notice(path.name, error, look.missing, has_run=has_run)
+        return Verdict(found.id if found else None, notice, copies=copies)
     notice = ""
     is_known = entry is not None and entry.run_id == intake.run_id and has_other_files(form, entry.fingerprint)
     if intake.taken is Taken.EXTENDED:
@@ -82,7 +93,7 @@ def judge(
     elif intake.taken is Taken.CONTINUED and is_known and not may_extend(definition):
         notice = tables_notice(path.name, slug)
     is_planned = intake.taken in {Taken.PLANNED, Taken.EXTENDED} or not notice
-    return Verdict(intake.run_id, notice, is_planned, intake.in_doubt > 0)
+    return Verdict(intake.run_id, notice, is_planned, intake.in_doubt > 0, copies)
 
 
 def _foreign(runtime: Runtime, path: Path, slug: str) -> str | None:
@@ -103,20 +114,16 @@ def reminds(runtime: Runtime, definition_id: int) -> bool:
     return runtime.definitions.get(definition_id).schedule.remind is not None
 
 
-def _is_reminding(runtime: Runtime, slug: str) -> bool:
-    """Whether the campaign that other files stand for reminds: any number of files may add to it."""
-    found = _find_run(runtime, slug)
-    return found is not None and reminds(runtime, found.definition_id)
+def others_of(
+    runtime: Runtime, inbox: InboxFolder, campaign_id: int, path: Path, is_there: Callable[[Path], bool]
+) -> list[Path]:
+    """The other files that are there and stand for the campaign."""
+    return [other for other in inbox.files_of(runtime, campaign_id) if other != path and is_there(other)]
 
 
 def _find_run(runtime: Runtime, slug: str) -> RunView | None:
     with runtime.store.read() as session:
         return runs.find_campaign_run(session, slug, rehearsal=runtime.rehearsal)
-
-
-def _run_ids(runtime: Runtime, slug: str) -> list[int]:
-    with runtime.store.read() as session:
-        return [run.id for run in runs.campaign_runs(session, slug) if run.rehearsal == runtime.rehearsal]
 
 
 def find_run(runtime: Runtime, run_id: int | None) -> RunView | None:

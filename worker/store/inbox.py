@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session, col, select
 
-from worker.store.models import InboxFile
+from worker.store.models import InboxFile, Run
 from worker.store.tables import select_columns
 
 
@@ -35,6 +35,12 @@ def inbox_entry(session: Session, path: str) -> InboxEntry | None:
     """One known file."""
     row = session.exec(_entries().where(col(InboxFile.path) == path)).first()
     return None if row is None else InboxEntry(*row)
+
+
+def files_of(session: Session, campaign_id: int, *, prefix: str = "") -> list[str]:
+    """The known files whose path begins with `prefix` and that stand for runs of this campaign."""
+    mine = select(InboxFile.path).join(Run, col(Run.id) == col(InboxFile.run_id)).where(Run.campaign_id == campaign_id)
+    return list(session.exec(mine.where(col(InboxFile.path).startswith(prefix, autoescape=True))))
 
 
 def _entries() -> Any:

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from scheduler.inbox.files import (
-    InboxWatch,
     fingerprint,
     has_other_files,
     list_campaign_files,
     look_at,
     named_files,
 )
+from scheduler.inbox.watch import InboxWatch
 from tests.support.clocks import START, FakeClock
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlmodel import select
 from structlog.testing import capture_logs
 
@@ -181,7 +182,7 @@ def test_whoever_drops_many_files_stops_nothing_else(tmp_path: Path, migrated: C
     files = [world.write(f"many/{number}.yaml", "campaign: [\n") for number in range(40)]
     before = len(world.runs("daily"))
     # when some looks later not all of them are taken up
-    world.pass_time(3)
+    world.pass_time(1.5)
     taken = [path for path in files if path.with_suffix(".status.txt").exists()]
     assert 0 < len(taken) < len(files)
     # then the other one was planned meanwhile, and each comes in its turn
@@ -189,6 +190,32 @@ def test_whoever_drops_many_files_stops_nothing_else(tmp_path: Path, migrated: C
     world.pass_time(60)
     assert len(world.runs("daily")) > before
     assert all(path.with_suffix(".status.txt").exists() for path in files)
+    world.close()
+
+
+def test_of_many_files_at_once_each_is_told_of_soon(tmp_path: Path, migrated: Callable[[Path], None]) -> None:
+    # given files of which a look can take up ten, as slow as it is
+    looks = 16
+    migrated(tmp_path)
+    world = InboxWorld(tmp_path, clock=WorkingClock())
+    for number in range(30):
+        world.write(f"{number}.yaml", TEXT.format(slug=f"c{number}", more="schedule: {start: 2026-12-02 09:00}\n"))
+    world.write("people.csv", SECRET)
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_others: object) -> None:
+        if "inbox_file" in statement and "LIKE" in statement and "JOIN" not in statement:
+            asked.append(statement)
+
+    # when it has looked some times
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        world.pass_time(looks / 2)
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    # then all have their status, and what is known of all was not read for each
+    assert [number for number in range(30) if not world.status(str(number)).startswith(f"c{number}: planned")] == []
+    assert len(asked) <= looks * 3
     world.close()
 
 

@@ -1,0 +1,200 @@
+"""Files that were dropped or changed: each is taken up once it is complete, and keeps no other one waiting."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from campaigns.lifecycle import RunState
+from scheduler.inbox.files import (
+    Listing,
+    Look,
+    campaign_in,
+    fingerprint,
+    look_at,
+    named_files,
+    with_files_of,
+)
+from scheduler.inbox.folder import InboxFolder
+from scheduler.inbox.names import original_of
+from scheduler.inbox.notices import internal_error_notice, replaced_notice
+from scheduler.inbox.removals import cancel_unsent
+from scheduler.inbox.status import StatusBoard
+from scheduler.inbox.verdicts import find_run, judge
+from scheduler.inbox.watch import QUIET, InboxWatch
+from scheduler.intake.repeating import stop
+from worker.conditions import trouble_of
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.store import inbox as store
+from worker.store import runs
+from worker.store.inbox import InboxEntry
+from worker.store.runs import RunView
+
+UNJUDGED: Final = "?" * 64
+"""The fingerprint of a file that was never taken up: like no other."""
+
+RETRY_AFTER: Final = timedelta(seconds=60)
+"""When a file is tried again that failed through no fault of its own, for example because the database was away."""
+
+TAKE_SECONDS: Final = 5.0
+"""So long a look takes up files; the rest comes with the next one. Anyone who drops a thousand must not stop what else
+the inbox does: repeating, removing, telling how campaigns go."""
+
+UNDER_WAY: Final = frozenset({RunState.RUNNING, RunState.PAUSED, RunState.SETTLING})
+
+REPLACED: Final = "its file was changed into another campaign"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Takes up the files of the inbox, with what this process saw of them."""
+
+    watch: InboxWatch
+    board: StatusBoard
+
+    def take_up(self, runtime: Runtime, inbox: InboxFolder, listing: Listing | None, now: datetime) -> int:
+        """Take up what has become complete, for some seconds at most; how many files were new or changed."""
+        files = frozenset(listing.files if listing else ())
+
+        def is_there(path: Path) -> bool:
+            # One that is missing for a moment is being saved; one that is missing for longer was renamed.
+            return path in files or self.watch.missing_for(path, now) < QUIET
+
+        completed = self._completed(runtime, inbox, listing, files, now)
+        taken, ends = 0, runtime.clock.elapsed_seconds() + TAKE_SECONDS
+        try:
+            for path, look in completed:
+                if runtime.clock.elapsed_seconds() < ends:
+                    taken += self._take(runtime, inbox, path, look, is_there, now)
+                else:
+                    self.watch.look_again(path, now)
+        except Exception:
+            for path, _ in completed:
+                self.watch.look_again(path, now)
+            raise
+        return taken
+
+    def _completed(
+        self, runtime: Runtime, inbox: InboxFolder, listing: Listing | None, files: frozenset[Path], now: datetime
+    ) -> list[tuple[Path, Look]]:
+        """The files that have just become complete, the newest last: of several of a campaign it is the last word.
+
+        Copies that programs made come after the files that they are copies of.
+        """
+        found: list[tuple[bool, int, Path, Look]] = []
+        self.watch.begin()
+        for path in listing.files if listing else ():
+            try:
+                if look := self.watch.completed(path, now):
+                    found.append((original_of(path) in files, look.written_at, path, look))
+            except Exception:
+                self._note_failed(runtime, inbox, path, now)
+        return [(path, look) for *_, path, look in sorted(found, key=lambda each: each[:3])]
+
+    def _take(
+        self,
+        runtime: Runtime,
+        inbox: InboxFolder,
+        path: Path,
+        look: Look,
+        is_there: Callable[[Path], bool],
+        now: datetime,
+    ) -> int:
+        """Take the complete file up if it is new or changed: 1 if so. Whatever goes wrong stays with this file."""
+        try:
+            return self._judge(runtime, inbox, path, look, is_there, now)
+        except Exception as error:
+            if trouble_of(error):  # nothing of the file's: it is the same for every other one
+                raise
+            self._note_failed(runtime, inbox, path, now)
+            return 1
+
+    def _note_failed(self, runtime: Runtime, inbox: InboxFolder, path: Path, now: datetime) -> None:
+        """In an `except`: not the file is at fault, and it is tried again."""
+        get_logger().exception("inbox.file_failed", file=inbox.name(path))
+        self.watch.look_again(path, now + RETRY_AFTER)
+        entry = inbox.entry(runtime, path)
+        form, run_id = (with_files_of(UNJUDGED, entry.fingerprint), entry.run_id) if entry else (UNJUDGED, None)
+        self._remember(runtime, inbox, path, form, run_id, internal_error_notice(path.name), now)
+
+    def _judge(
+        self,
+        runtime: Runtime,
+        inbox: InboxFolder,
+        path: Path,
+        look: Look,
+        is_there: Callable[[Path], bool],
+        now: datetime,
+    ) -> int:
+        entry = inbox.entry(runtime, path)
+        form = fingerprint(path, look)
+        # Of itself first: after a start this is asked for every file that was ever dropped.
+        if entry is not None and entry.fingerprint == form and (entry.reported or _is_planned(runtime, entry)):
+            return 0
+        verdict = judge(runtime, inbox, path, look, entry, form, is_there)
+        if entry is not None and not verdict.is_planned:
+            form = with_files_of(form, entry.fingerprint)  # what the plan was made of stays what it is compared with
+        if verdict.is_open:
+            form = with_files_of(UNJUDGED, form)
+            self.watch.look_again(path, now + RETRY_AFTER)
+        self._remember(runtime, inbox, path, form, verdict.run_id, verdict.notice, now)
+        for copy in verdict.copies:
+            self._remember(runtime, inbox, copy, UNJUDGED, None, "", now)
+            self.watch.look_again(copy, now)
+        if entry is not None and entry.run_id is not None and entry.run_id != verdict.run_id:
+            goes_on = self._replace(runtime, inbox, entry.run_id, is_there, now)
+            if goes_on is not None:
+                notice = "\n\n".join(filter(None, [replaced_notice(path.name, goes_on.campaign), verdict.notice]))
+                self._remember(runtime, inbox, path, form, verdict.run_id, notice, now)
+        get_logger().info("inbox.file_taken", file=inbox.name(path), run=verdict.run_id, usable=not verdict.notice)
+        return 1
+
+    def _replace(
+        self,
+        runtime: Runtime,
+        inbox: InboxFolder,
+        run_id: int,
+        is_there: Callable[[Path], bool],
+        now: datetime,
+    ) -> RunView | None:
+        """A file is another campaign now: end the one before, unless other files have it; the run that cannot be ended.
+
+        The file of the one before may have been renamed, and its name given to this one: that one was refused while
+        this one had its campaign.
+        """
+        with runtime.store.read() as session:
+            before = runs.run_views(session, [run_id]).get(run_id)
+        if before is None:
+            return None
+        refused = [path for path, entry in inbox.entries(runtime).values() if entry.run_id is None and is_there(path)]
+        for path in refused:
+            if campaign_in(path) == before.campaign:
+                self._take(runtime, inbox, path, look_at(path, named_files(path)), is_there, now)
+        if any(is_there(other) for other in inbox.files_of(runtime, before.campaign_id)):
+            return None
+        if stop(runtime, run_id, now) or cancel_unsent(runtime, run_id, REPLACED, now):
+            return None
+        return before if before.state in UNDER_WAY else None
+
+    def _remember(
+        self,
+        runtime: Runtime,
+        inbox: InboxFolder,
+        path: Path,
+        form: str,
+        run_id: int | None,
+        notice: str,
+        now: datetime,
+    ) -> None:
+        key = inbox.key(path)
+        with runtime.store.write("inbox_remember") as session:
+            store.remember_file(session, key, fingerprint=form, run_id=run_id, problem=notice, now=now)
+        self.board.touch(key)
+
+
+def _is_planned(runtime: Runtime, entry: InboxEntry) -> bool:
+    """Whether the file has a run with a whole plan: not when the process was killed while it planned."""
+    run = find_run(runtime, entry.run_id)
+    return run is not None and not (run.state is RunState.SCHEDULED and run.planned_at is None)
