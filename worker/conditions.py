@@ -22,6 +22,7 @@ class Trouble(StrEnum):
     DATABASE_READ_ONLY = "database_read_only"
     DATABASE_SLOW = "database_slow"
     DATABASE_FULL = "database_full"
+    DATABASE_FILE = "database_file"
     DATABASE_LOCKED = "database_locked"
     DATABASE_DAMAGED = "database_damaged"
     DATABASE_LOST = "database_lost"
@@ -68,6 +69,11 @@ WORDS: Final[Mapping[Trouble, Words]] = {
         "see what keeps it busy, or raise its statement_timeout",
     ),
     Trouble.DATABASE_FULL: Words("the database has no room on its disk or in its memory", _NOTHING, "make room"),
+    Trouble.DATABASE_FILE: Words(
+        "the database's file cannot be opened, read or written",
+        _NOTHING,
+        "see that its disk is mounted and writable, and check CAMPAIGNS_DATABASE_URL",
+    ),
     Trouble.DATABASE_LOCKED: Words(
         "another program keeps the database locked", _NOTHING, "end what has the file open, such as a backup or a shell"
     ),
@@ -148,8 +154,8 @@ SQLITE_CODES: Final[Mapping[int, Trouble]] = {
     sqlite3.SQLITE_LOCKED: _T.DATABASE_LOCKED,
     sqlite3.SQLITE_READONLY: _T.DATABASE_READ_ONLY,
     sqlite3.SQLITE_FULL: _T.DATABASE_FULL,
-    sqlite3.SQLITE_IOERR: _T.DATABASE_AWAY,
-    sqlite3.SQLITE_CANTOPEN: _T.DATABASE_AWAY,
+    sqlite3.SQLITE_IOERR: _T.DATABASE_FILE,  # also of a disk that became read-only: EROFS is no case of its own
+    sqlite3.SQLITE_CANTOPEN: _T.DATABASE_FILE,
     sqlite3.SQLITE_CORRUPT: _T.DATABASE_DAMAGED,
     sqlite3.SQLITE_NOTADB: _T.DATABASE_DAMAGED,
 }

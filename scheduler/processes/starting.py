@@ -47,4 +47,4 @@ def _passes(settings: Settings, error: Exception) -> bool:
     trouble = trouble_of(error)
     if trouble is Trouble.DATABASE_AWAY:
         return not takes_connections(settings.database_url)
-    return trouble not in {None, Trouble.REDIS_REFUSES, Trouble.DATABASE_DAMAGED}
+    return trouble not in {None, Trouble.REDIS_REFUSES, Trouble.DATABASE_DAMAGED, Trouble.DATABASE_FILE}
