@@ -12,9 +12,18 @@ def share_heaps() -> None:
 
     Each of the 27 threads of a run had one of its own that kept what its largest work once took: 40 MB (measured).
     """
+    _call("mallopt", _M_ARENA_MAX, _ARENAS)
+
+
+def give_back() -> None:
+    """Let the system have what is free now: after a large plan glibc keeps 20 MB and more of it for later (measured)."""
+    _call("malloc_trim", 0)
+
+
+def _call(function: str, *arguments: int) -> None:
     # Another C library has no such function, and needs none; and before Python 3.13 ctypes begins with memory that can
     # be written and executed, which `MemoryDenyWriteExecute` may deny: the heaps stay as they are then.
     with suppress(ImportError, OSError, AttributeError, MemoryError):
         import ctypes
 
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
+        ctypes.CDLL(None)[function](*arguments)

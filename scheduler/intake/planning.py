@@ -25,6 +25,7 @@ from scheduler.report.moments import utc
 from worker.ceilings import Ceilings
 from worker.limits import Scope, allowances, gates
 from worker.logs import get_logger
+from worker.memory import give_back
 from worker.runtime import Runtime
 from worker.settings import Settings
 from worker.store import approvals, plans, runs, same_texts, suppressions, versions
@@ -78,6 +79,9 @@ def plan_run(
             plan_now = Approvable(to_approve(definition, plan.hash), definition.content_hash, counts)
             approvals.await_approval(session, run_id, plan_now, runtime.clock.now())
     get_logger().info("run.planned", campaign=definition.campaign, run=run_id, audience=summary.audience)
+    if summary.audience >= LARGE:
+        del plan, agenda
+        give_back()
 
 
 def too_late_to_hand_over(definition: Definition, now: datetime) -> str:
