@@ -16,7 +16,7 @@ def share_heaps() -> None:
 
 
 def give_back() -> None:
-    """Let the system have what is free now: after a large plan glibc keeps 20 MB and more of it for later (measured)."""
+    """Let the system have what is free now: after a large plan glibc keeps 7 MB and more for later (measured)."""
     _call("malloc_trim", 0)
 
 
