@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
     PEOPLE = "people"
     CONTACT_LIST = "contact_list"
-    BROKEN = "broken"  # an audience file that turns out to be unreadable in its middle: planning fails
+    BROKEN = "broken"  # a text that costs more than its budget of a day: planning fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ LEASED: Final = World("lease", delivery_seconds=6.0, only=Database.POSTGRESQL)
 """`run` holds a lease there, and lasts long enough to renew it, every 3 s."""
 
 A_LIST: Final = World("contact list", kind=Kind.CONTACT_LIST)
-BROKEN: Final = World("broken audience", kind=Kind.BROKEN)
+BROKEN: Final = World("too dear", kind=Kind.BROKEN)
 
 ANY: Final = (QUIET, LOST, STORED, UNSTORED)
 FAULTY: Final = (LOST, STORED, UNSTORED)
@@ -147,6 +147,8 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "plan_too_late": "a campaign handed over after its moment: no run of the proof hands over",
     "wake": "a limit that is changed while the service runs",
     "throttle": "`throttle`",
+    "not_heard": "replies that cannot be read before the first text",
+    "trouble_over": "a gateway that was in trouble works again; `run` has given up by then",
     "replies": "somebody answers: nobody does in this proof",
     "suppress": "`suppress`",
     "unsuppress": "`suppress`",

@@ -88,6 +88,9 @@ def try_case(case: Case, folder: Path, database_url: str) -> Tried:
     return Tried(case, kills, len(ends), time.monotonic() - began, findings)
 
 
+TWO_SEGMENTS: Final = "Ciao " * 40
+
+
 def _write(folder: Path, case: Case) -> Audience:
     """The campaign of the case."""
     more = f"follow:\n  on_unknown: {case.policy}\n"
@@ -97,11 +100,12 @@ def _write(folder: Path, case: Case) -> Audience:
         return write_campaign(folder, CAMPAIGN, recipients=RECIPIENTS, batch_size=BATCH, more=more)
     path = folder / f"{CAMPAIGN}.yaml"
     source, eligible = "contact_list: 1", frozenset(number for number, _ in STARTING_LISTS[1])
+    text = "Ciao to all"
     if case.world.kind is Kind.BROKEN:
         source, eligible = f"file: {CAMPAIGN}.csv", frozenset()
-        people = f"number\n+39{FIRST_NUMBER}\n" + '"an open quotation mark\n'
-        path.with_suffix(".csv").write_text(people, encoding="utf-8")
-    path.write_text(f"campaign: {CAMPAIGN}\nmessage: Ciao to all\naudience:\n  - {source}\n{more}", encoding="utf-8")
+        path.with_suffix(".csv").write_text(f"number\n+39{FIRST_NUMBER}\n", encoding="utf-8")
+        text, more = TWO_SEGMENTS, f"throughput: {{daily: 1}}\n{more}"
+    path.write_text(f"campaign: {CAMPAIGN}\nmessage: {text}\naudience:\n  - {source}\n{more}", encoding="utf-8")
     return Audience(path, CAMPAIGN, len(eligible), eligible)
 
 
