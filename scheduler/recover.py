@@ -9,12 +9,14 @@ from typing import Final
 from sqlmodel import Session
 
 from campaigns.matching import same_number
-from scheduler.ticks.looks import MARGIN, Keep, read_around
+from scheduler.ticks.looks import Keep, read_around
 from worker.gateway.results import Message
 from worker.runtime import Runtime
 from worker.store import accepted_before, accounts, doubts, installation, recovery, runs
 from worker.store.accepted_before import Before
 from worker.store.events import record_event
+from worker.store.offsets import FARTHEST as CLOCK_FARTHEST
+from worker.store.offsets import MARGIN
 from worker.store.recovery import Unsent
 from worker.store.runs import RunView
 
@@ -66,9 +68,10 @@ def recover(runtime: Runtime, now: datetime, told: Callable[[str], None] = lambd
             last, floor = None, 0
         unfinished = [run for run in runs.list_runs(session) if run.finished_at is None]
     ahead = _starts_at_gateway(runtime, unfinished, now)
-    since = (last or now - FARTHEST) - MARGIN
+    since = (last or now - FARTHEST) - CLOCK_FARTHEST
     unknown = attributed = 0
-    spans = [(since, now + MARGIN), *((start - MARGIN, start + MARGIN) for start in ahead)]
+    # Nothing that a lost database had learned of the gateway's clock is known any more.
+    spans = [(since, now + CLOCK_FARTHEST), *((start - MARGIN, start + MARGIN) for start in ahead)]
 
     def fresh_among(messages: Iterable[Message]) -> list[Message]:
         above = [m for m in messages if m.id > floor]

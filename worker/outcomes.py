@@ -108,6 +108,8 @@ class Outcomes:
                     detail=evidence,
                 )
                 return
+            if any(message.id <= intent.id_floor for message in reply.messages):
+                accounts.stop_for_new_gateway(session, intent.account_id, now=now)
             if intent.list_id is not None:
                 accounts.note_answer(session, intent.account_id)
                 outcomes.record_list_accepted(

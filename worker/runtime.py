@@ -71,6 +71,7 @@ class Runtime:
     )  # run id -> until when its first requests are queued ahead
     resting: dict[tuple[str, str], datetime] = field(default_factory=dict)  # where notices go, and not before when
     dates_after: deque[timedelta] = field(default_factory=lambda: deque(maxlen=500))  # the gateway's, after our own
+    clock_apart: list[datetime] = field(default_factory=list)  # the wall clock when the one that never steps began
     next_stuck_look: list[float] = field(default_factory=lambda: [0.0])  # when phones may be looked at again
     troubles: Troubles = field(default_factory=Troubles)
     installation: str = ""  # the database's name; empty for a rehearsal, which leaves nothing that counts

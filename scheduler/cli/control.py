@@ -61,21 +61,34 @@ def resume(
         bool,
         typer.Option("--account", help="After an alarm that a person looked into: let its account go on, too."),
     ] = False,
+    new_gateway: Annotated[
+        bool,
+        typer.Option(
+            "--new-gateway",
+            help="The gateway was set up anew and gives its IDs from 1 again: let its account go on with it. "
+            "What was in doubt is held for you to decide; receipts of earlier texts come no more.",
+        ),
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Let a paused campaign go on where it was."""
-    from worker.store.accounts import QUARANTINE, account_view, resume_account
+    from worker.store.accounts import NEW_GATEWAY, QUARANTINE, account_view, resume_account
     from worker.store.outlook import outlook
     from worker.store.queue import requeue_runs
     from worker.store.runs import list_runs, resume_run
 
     with _transaction(campaign) as (session, run, at_work):
-        if account:
-            if account_view(session, run.account_id).paused_reason == QUARANTINE:
-                raise Refused(QUARANTINE)
-            has_resumed = resume_account(session, run.account_id)
+        if account or new_gateway:
+            reason = account_view(session, run.account_id).paused_reason
+            if reason == QUARANTINE or (reason == NEW_GATEWAY and not new_gateway):
+                raise Refused(reason)
+            has_resumed = bool(reason)
+            if new_gateway:
+                _take_new_gateway(session, run.account_id)
+            else:
+                has_resumed = resume_account(session, run.account_id)
             requeue_runs(session, [each.id for each in list_runs(session)])
-            if has_resumed and run.state.value != "paused":
+            if (has_resumed or new_gateway) and run.state.value != "paused":
                 say("the gateway account goes on")
                 return
         states = [state for each in at_work if (state := resume_run(session, each.id)) is not None]
@@ -92,6 +105,16 @@ def resume(
     say(f"{campaign} is {state_words(state.value)} again")
     if account_reason:
         say(f"nothing is sent yet, for the account is paused: {account_reason}")
+
+
+def _take_new_gateway(session: "Session", account_id: int) -> None:
+    from campaigns.clock import SystemClock
+    from worker.store.new_gateway import take_new_gateway, under_way
+
+    if count := under_way(session, account_id):
+        raise Refused(f"{amount(count, 'request waits', 'requests wait')} for a reply; try again in a minute")
+    if held := take_new_gateway(session, account_id, now=SystemClock().now()):
+        say(f"{amount(held, 'request was', 'requests were')} in doubt and is held for you: campaigns held")
 
 
 def cancel(

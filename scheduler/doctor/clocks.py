@@ -8,9 +8,9 @@ import redis
 
 from campaigns.clock import Clock
 from scheduler.doctor.findings import Area, Finding, ok, problem
-from scheduler.ticks.looks import MARGIN
 from worker.store import health
 from worker.store.engine import Store
+from worker.store.offsets import MARGIN
 
 GATEWAY_OFFSET: Final = MARGIN / 2
 """Look-ups ask for a time window that is `MARGIN` wider on both sides; half of that is time to act."""

@@ -125,6 +125,7 @@ def _gateway(
             account_id = health.find_account(session, key)
         if account_id is not None:
             yield from gateway.check_pause(store, account_id)
+            yield from gateway.check_dates(store, account_id)
     unsent, known = 0, []
     if store is not None and account_id is not None:
         since = clock.now() - protocol.LOOK_BACK

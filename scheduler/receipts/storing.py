@@ -1,6 +1,7 @@
 """What the gateway shows of messages, stored: recipients move up, phones and failed texts are looked after."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final
 
 from campaigns.lifecycle import RecipientState
@@ -10,7 +11,7 @@ from scheduler.receipts.slowing import slow_down
 from worker.gateway import MessageStatus
 from worker.gateway.results import Message
 from worker.runtime import Runtime
-from worker.store import accounts, receipts
+from worker.store import accounts, offsets, receipts
 from worker.store.receipts import Receipt
 
 RECEIPT_STATES: Final = {
@@ -40,15 +41,21 @@ def _store(runtime: Runtime, messages: Sequence[Message]) -> int:
     in_force = runtime.ceilings.current()  # not inside the transaction: it may need one of its own
     with runtime.store.write("receipts") as session:
         slow_down(runtime, session, messages, in_force=in_force, now=runtime.clock.now())  # by what is news
-        moved = receipts.apply_receipts(session, runtime.account_id, [r for m in messages if (r := _receipt_of(m))])
+        clocks = offsets.known_offsets(session, runtime.account_id)
+
+        def ours(date: datetime | None) -> datetime | None:
+            return offsets.by_our_clock(date, clocks, runtime.clock.now()) if date and clocks else date
+
+        found = [r for m in messages if (r := _receipt_of(m, ours))]
+        moved = receipts.apply_receipts(session, runtime.account_id, found)
         look_after_failed(runtime, session, messages, now=runtime.clock.now())
         # Last, for every reply of the account waits for it.
         accounts.raise_floor(session, runtime.account_id, max(message.id for message in messages))
         return moved
 
 
-def _receipt_of(message: Message) -> Receipt | None:
-    """What a message says about its recipient; None: nothing."""
+def _receipt_of(message: Message, ours: Callable[[datetime | None], datetime | None]) -> Receipt | None:
+    """What a message says about its recipient; None: nothing. `ours`: a date by our clock."""
     state = RECEIPT_STATES.get(message.status)
     if state is None:
         return None
@@ -62,10 +69,11 @@ def _receipt_of(message: Message) -> Receipt | None:
         message.id,
         state,
         message.retries,
-        message.sent_at,
-        message.delivered_at,
+        ours(message.sent_at),
+        ours(message.delivered_at),
         message.device,
         message.sim,
         reason,
         message.result_code,
+        message.number,
     )

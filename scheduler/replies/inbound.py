@@ -15,7 +15,7 @@ from scheduler.report.moments import utc
 from worker.gateway import Message, MessageStatus
 from worker.logs import get_logger
 from worker.settings import Settings
-from worker.store import inbound, suppressions
+from worker.store import inbound, offsets, suppressions
 from worker.store.engine import Store
 from worker.store.inbound import Answer, Incoming, Shown
 from worker.store.notices import announce_stop_of_nobody, tell
@@ -40,11 +40,22 @@ def take_in(
     received = {_shown(message): message for message in messages if message.status is MessageStatus.RECEIVED}
     with store.read() as session:
         new = inbound.unknown_replies(session, account_id, received)
+        clocks = offsets.known_offsets(session, account_id)
         senders = find_senders(session, account_id, {received[shown].number for shown in new}, settings.region)
     if not new:
         return Counter()
     meanings = _meanings(settings.stop_words)
-    replies = [_incoming(shown, received[shown], senders[received[shown].number], meanings, now) for shown in new]
+    replies = [
+        _incoming(
+            shown,
+            received[shown],
+            senders[received[shown].number],
+            meanings,
+            at=offsets.by_our_clock(shown.dated_at or now, clocks if shown.dated_at else (), now),
+            now=now,
+        )
+        for shown in new
+    ]
     with store.write("replies") as session:
         stored = inbound.store_replies(session, account_id, replies, came_by=came_by, now=now)
         _act(session, stored, now)
@@ -74,7 +85,9 @@ def _shown(message: Message) -> Shown:
     return Shown(message.id, message.number, message.text[:MOST_JUDGED], message.sent_at or message.delivered_at)
 
 
-def _incoming(shown: Shown, message: Message, sender: Sender, meanings: Meanings, now: datetime) -> Incoming:
+def _incoming(
+    shown: Shown, message: Message, sender: Sender, meanings: Meanings, *, at: datetime, now: datetime
+) -> Incoming:
     meaning = meanings.of(shown.text, sender.texts)
     return Incoming(
         shown.gateway_id,
@@ -82,7 +95,7 @@ def _incoming(shown: Shown, message: Message, sender: Sender, meanings: Meanings
         shown.text,
         message.device,
         message.sim,
-        min(shown.dated_at or now, now),
+        at,
         meaning,
         sender.own,
         inbound.fingerprint(shown),

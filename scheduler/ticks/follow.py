@@ -7,18 +7,20 @@ list of IDs, never by the reply.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
 from scheduler.receipts.storing import store_receipts
+from scheduler.ticks.dates import learn
 from scheduler.ticks.unread import reads_failed, reads_worked
 from scheduler.ticks.windows import WindowReads, clock_ahead, may_divide, messages_per_part
 from worker.gateway import GatewayError, MessageStatus, ReplyTooLong
 from worker.gateway.results import Message
 from worker.runtime import Runtime
-from worker.store import receipts
+from worker.store import accounts, offsets, receipts
+from worker.store.offsets import MARGIN, Dated
 from worker.store.receipts import Group
 
 GROUPS_PER_TICK: Final = 2_000
@@ -53,9 +55,6 @@ While a campaign is sent some groups are due at every tick: together they cost f
 
 _NEXT: Final = "follow"
 
-CLOCK_MARGIN: Final = timedelta(minutes=10)
-"""How far the gateway's clock may be away from ours, as long as too few of its dates were seen."""
-
 DATE_MARGIN: Final = timedelta(minutes=1)
 """How much further back than the dates that were seen."""
 
@@ -69,6 +68,8 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
         due = receipts.due_groups(
             session, now=now, account_id=runtime.account_id, limit=GROUPS_PER_TICK, only=runtime.only_runs
         )
+        if due and accounts.is_another_gateway(session, runtime.account_id):
+            due = []  # its messages are others, whatever their IDs
     began = runtime.clock.elapsed_seconds()
     if not due or began < runtime.next_looks.get(_NEXT, began):
         return {"groups": 0, "moved": 0, "reads": 0}
@@ -122,7 +123,7 @@ def _poll(runtime: Runtime, group: Group, reads: Counter[int]) -> int:
         messages = list(runtime.gateway.read_group(group.group_id)) if group.group_id else []
     except ReplyTooLong:  # more than any request has: it does not heed the group, so its messages are read by id
         messages = []
-    runtime.dates_after.extend(m.sent_at - group.accepted_at for m in messages if m.sent_at is not None)
+    _note_dates(runtime, {group.accepted_at: [m.sent_at for m in messages if m.sent_at is not None]})
     shown = {message.id for message in messages}
     with runtime.store.read() as session:
         waiting = receipts.open_ids(session, group.id)
@@ -169,7 +170,15 @@ def _learn_dates(runtime: Runtime, messages: Sequence[Message]) -> None:
     dates = {message.id: message.sent_at for message in messages if message.sent_at is not None}
     with runtime.store.read() as session:
         known = receipts.accepted_at(session, runtime.account_id, dates)
-    runtime.dates_after.extend(dates[id_] - at for id_, at in known.items())
+    _note_dates(runtime, {at: [dates[id_]] for id_, at in known.items()})
+
+
+def _note_dates(runtime: Runtime, dates: Mapping[datetime, Sequence[datetime]]) -> None:
+    """Remember what the gateway dated messages at that were accepted then."""
+    now = runtime.clock.now()
+    shown = [Dated(at, sent_at, now) for at, sent in dates.items() for sent_at in sent]
+    runtime.dates_after.extend(each.sent_at - each.accepted_at for each in shown)
+    learn(runtime, shown)
 
 
 def _edges_worth_reading(runtime: Runtime, due: Sequence[Group], now: datetime) -> list[datetime]:
@@ -179,11 +188,16 @@ def _edges_worth_reading(runtime: Runtime, due: Sequence[Group], now: datetime) 
     """
     if len(due) <= len(ENDS) or not may_divide(runtime):
         return []
-    start = min(group.accepted_at for group in due) - _margin(runtime)
-    end = now + CLOCK_MARGIN
+    first = min(group.accepted_at for group in due)
+    with runtime.store.read() as session:
+        clocks = offsets.known_offsets(session, runtime.account_id)
+    shifts = [each.ahead for each in clocks if each.until >= first - MARGIN] or [timedelta(0)]
+    start, end = first + min(shifts) - _margin(runtime, min(shifts)), now + max(shifts) + MARGIN
     wanted = sum(group.messages for group in due)
     with runtime.store.read() as session:
-        parts = receipts.accepted_parts(session, runtime.account_id, start, end, messages=messages_per_part(runtime))
+        parts = receipts.accepted_parts(
+            session, runtime.account_id, start - max(shifts), end, messages=messages_per_part(runtime)
+        )
     shown = max(wanted, sum(count for _, count in parts))
     inner = {edge for at, _ in parts[:-1] if start < (edge := at + clock_ahead(runtime)) < end}
     edges = [start, *sorted(inner), end]
@@ -193,12 +207,12 @@ def _edges_worth_reading(runtime: Runtime, due: Sequence[Group], now: datetime) 
     return edges
 
 
-def _margin(runtime: Runtime) -> timedelta:
-    """How long before we knew of a message the gateway may have dated it."""
+def _margin(runtime: Runtime, ahead: timedelta) -> timedelta:
+    """How long before we knew of a message the gateway may have dated it, by a clock that is so far ahead of ours."""
     seen = runtime.dates_after
     if len(seen) < DATES_TO_TRUST:
-        return CLOCK_MARGIN
-    return min(CLOCK_MARGIN, max(timedelta(0), -min(seen)) + DATE_MARGIN)
+        return MARGIN
+    return min(MARGIN, max(timedelta(0), ahead - min(seen)) + DATE_MARGIN)
 
 
 def _next_polls(runtime: Runtime, due: Sequence[Group], now: datetime) -> list[tuple[Group, datetime | None]]:

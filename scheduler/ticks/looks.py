@@ -3,9 +3,11 @@
 However many they are, only what can matter is kept: see `Candidates`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
+from types import MappingProxyType
 from typing import Final
 
 from campaigns.matching import same_number
@@ -13,8 +15,9 @@ from scheduler.ticks.windows import WindowReads
 from worker.gateway import GatewayError, MessageStatus
 from worker.gateway.results import Message
 from worker.runtime import Runtime
-from worker.store import doubts
+from worker.store import doubts, offsets
 from worker.store.doubts import Doubt
+from worker.store.offsets import MARGIN
 from worker.store.witnesses import Known
 
 LIFE_ORDER: Final = (
@@ -28,9 +31,6 @@ LIFE_ORDER: Final = (
 )
 """Statuses in the order of a message's life: one that moves on between two reads is seen by the later one."""
 
-MARGIN: Final = timedelta(minutes=10)
-"""How far the gateway's clock may be away from ours before a read misses what it should show."""
-
 
 Keep = Callable[[Sequence[Message]], Iterable[Message]]
 """What to keep of the messages of one reply."""
@@ -40,8 +40,8 @@ Keep = Callable[[Sequence[Message]], Iterable[Message]]
 class Seen:
     """What one look at the gateway showed; `complete`: every read of it succeeded; else the `problem` of one.
 
-    `messages` are those that were kept, `shown` those of the watched IDs that were there. `count` messages came in all,
-    some of them twice, with `newest` as the largest ID.
+    `messages` are those that were kept, `shown` those of the watched that were there, by ID. `count`
+    messages came in all, some of them twice, with `newest` as the largest ID.
     """
 
     messages: dict[int, Message]
@@ -71,13 +71,17 @@ def read_around(
     end: datetime,
     *,
     keep: Keep = lambda messages: messages,
-    watched: Collection[int] = frozenset(),
+    watched: Mapping[int, str] = MappingProxyType({}),
 ) -> Seen:
     """Every message around a request, a status at a time; a read that fails is no information.
+
+    By every clock that the gateway was seen to have, for nobody knows which one it had then.
 
     A status is read to its end before the next one is begun, in however many replies: so a message that moves on
     meanwhile is seen by a later one.
     """
+    with runtime.store.read() as session:
+        spans = _apart((start + ahead, end + ahead) for ahead in offsets.shifts(session, runtime.account_id))
     kept: dict[int, Message] = {}
     shown: set[int] = set()
     count = newest = 0
@@ -85,15 +89,35 @@ def read_around(
     windows = WindowReads.of(runtime)
     for status in LIFE_ORDER:
         try:
-            for messages in windows.read(status, start, end):
+            for messages in chain.from_iterable(windows.read(status, *span) for span in spans):
                 count += len(messages)
                 newest = max(newest, max((m.id for m in messages), default=0))
-                shown.update(m.id for m in messages if m.id in watched)
+                shown.update(m.id for m in messages if m.id in watched and _is_of(m, watched[m.id]))
                 kept.update((m.id, m) for m in keep(messages))
         except GatewayError as error:
             problem = str(error)
             break
     return Seen(kept, not problem, windows.reads, problem, frozenset(shown), count, newest)
+
+
+def watching(known: Iterable[Known]) -> dict[int, str]:
+    """What to watch for: the IDs of these messages, and whose they are."""
+    return {message.gateway_id: message.number for message in known}
+
+
+def _is_of(message: Message, number: str) -> bool:
+    return not number or same_number(message.number) == same_number(number)
+
+
+def _apart(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """The same times in spans, in their order, that do not overlap."""
+    found: list[tuple[datetime, datetime]] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        else:
+            found.append((start, end))
+    return found
 
 
 @dataclass(slots=True)
@@ -141,9 +165,10 @@ def read_request(
     end: datetime,
     *,
     is_sought: Callable[[Message], bool],
-    watched: Collection[int] = frozenset(),
+    watched: Mapping[int, str] = MappingProxyType({}),
+    margin: timedelta = MARGIN,
 ) -> Seen:
-    """What can be the messages of a request, of all from before it until `end`: see `Candidates`.
+    """What can be the messages of a request, of all from `margin` before it until `end`: see `Candidates`.
 
     Nobody knows which date a gateway compares: of a request with a `schedule` the moment of that is read around, too.
     """
@@ -153,7 +178,8 @@ def read_request(
             return doubts.attributed_ids(session, runtime.account_id, ids)
 
     candidates = Candidates(doubt.id_floor, is_sought, somebodys)
-    start = doubt.started_at - MARGIN
+    start = doubt.started_at - margin
+    end = max(end, doubt.started_at + margin)  # our own clock may have been put back since
     seen = read_around(runtime, start, end, keep=candidates.keep, watched=watched)
     scheduled = _scheduled_outside(runtime, doubt.definition_id, start, end)
     if scheduled is not None and seen.complete:
@@ -179,7 +205,7 @@ def shows_neighbours(runtime: Runtime, near: Iterable[Known], seen: Seen) -> boo
 def read_known(runtime: Runtime, known: Known) -> Seen:
     """A look around a message that the gateway has, for that message alone."""
     start, end = known.accepted_at - MARGIN, known.accepted_at + MARGIN
-    watched = (known.gateway_id,)
+    watched = watching([known])
     seen = read_around(runtime, start, end, keep=_none, watched=watched)
     if known.definition_id is None or seen.shown or not seen.complete:
         return seen

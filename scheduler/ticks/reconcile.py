@@ -1,7 +1,7 @@
 """Looking up requests whose outcome is not known, and deciding what became of them."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -15,7 +15,7 @@ from campaigns.definition import OnUnknown
 from campaigns.matching import Candidate, Match, Sought, is_similar, match
 from campaigns.verdicts import SWEEPS, LookUp, Verdict, next_look, verdict
 from scheduler.ticks.asking import reason_to_ask
-from scheduler.ticks.looks import MARGIN, Seen, by_number, read_known, read_request, shows_neighbours
+from scheduler.ticks.looks import Seen, by_number, read_known, read_request, shows_neighbours, watching
 from worker.conditions import trouble_of
 from worker.gateway import DeviceRefused
 from worker.gateway.results import Message
@@ -26,6 +26,8 @@ from worker.store import accounts, doubts, notices, outcomes, receipts, runs, se
 from worker.store.doubts import Doubt
 from worker.store.events import record_event
 from worker.store.leases import LostLead
+from worker.store.offsets import FARTHEST, MARGIN
+from worker.store.witnesses import Known
 
 _rng = Random()  # noqa: S311 - jitter, not a secret
 
@@ -34,6 +36,8 @@ def reconcile(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Look up every attempt in doubt that is due."""
     with runtime.store.read() as session:
         due = doubts.due_doubts(session, now=now, account_id=runtime.account_id, only=runtime.only_runs)
+        if due and accounts.is_another_gateway(session, runtime.account_id):
+            due = []  # it never had what was sent to the one before
     decided = 0
     for doubt in due:
         source = f"doubt {doubt.attempt_id}"
@@ -75,9 +79,8 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
         sought = doubts.sought(session, doubt)
         known = witnesses.known_message(session, runtime.account_id)
         near = witnesses.neighbours(session, doubt, until=now - settle)
-    watched = {message.gateway_id for message in ([*near, known] if known else near)}
     is_sought = _is_sought(runtime, doubt, sought)
-    seen = read_request(runtime, doubt, now + MARGIN, is_sought=is_sought, watched=watched)
+    seen = _look_at_gateway(runtime, doubt, [*near, known] if known else near, is_sought, now)
     with runtime.store.read() as session:
         # Asked again, after the look: not of strangers, who keep a group from being the request's alone.
         mine = {id_ for id_, message in seen.messages.items() if is_sought(message)}
@@ -126,6 +129,25 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
             "doubt.decided", batch=doubt.batch_id, attempt=doubt.number, verdict=concluded.value, found=len(found.found)
         )
     return is_decided
+
+
+def _look_at_gateway(
+    runtime: Runtime, doubt: Doubt, known: Sequence[Known], is_sought: Callable[[Message], bool], now: datetime
+) -> Seen:
+    """What may be the request's messages. Read by dates that may be hours off, unless it shows that they are not:
+
+    a message accepted after the request began is there, and was dated by the clock that dated the request, or a later
+    one. A clock that was put forward or back just before it would hide it, and it would be sent twice.
+    """
+    watched = watching(known)
+    later = {message.gateway_id for message in known if message.accepted_at >= doubt.started_at}
+    seen = read_request(runtime, doubt, now + MARGIN, is_sought=is_sought, watched=watched)
+    if now < doubt.send_by + timedelta(seconds=runtime.settings.settle_seconds) or later & seen.shown:
+        return seen
+    if not seen.complete:
+        return seen
+    wide = read_request(runtime, doubt, now + FARTHEST, is_sought=is_sought, watched=watched, margin=FARTHEST)
+    return seen.with_more(wide)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from scheduler.ticks.unread import reads_failed, reads_worked
 from scheduler.ticks.windows import WindowReads
 from worker.gateway import GatewayError, MessageStatus
 from worker.runtime import Runtime
-from worker.store import inbound, starting
+from worker.store import inbound, offsets, starting
 from worker.store.answers import unfinished_answers
+from worker.store.offsets import FARTHEST
 
 OVERLAP: Final = timedelta(minutes=10)
 """How late a row may show up after its date, and how far the gateway's clock may be away from ours."""
@@ -99,7 +100,10 @@ def _read(
     """
     stored = 0
     windows = WindowReads(runtime.gateway)
-    for begin, end in _slices(start, now + OVERLAP):
+    with runtime.store.read() as session:
+        shifts = offsets.shifts(session, runtime.account_id)
+    last = now + OVERLAP + max(FARTHEST if goes_back else shifts[-1], shifts[-1])  # replies come by its clock
+    for begin, end in _slices(start + shifts[0], last):
         try:
             for messages in windows.read(MessageStatus.RECEIVED, begin, end):
                 stored += take_in(
@@ -114,7 +118,7 @@ def _read(
         except GatewayError as error:
             reads_failed(runtime, _NEXT, error)  # and read at the usual pace: one of them may be STOP
             return windows.reads, stored, str(error)
-        if not is_first or end > now:
+        if not is_first or end == last:
             _remember(runtime, min(end, now), has_news=goes_back or stored > 0)
     reads_worked(runtime, _NEXT)
     return windows.reads, stored, ""

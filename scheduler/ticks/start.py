@@ -7,16 +7,14 @@ from typing import Final
 
 from campaigns.approval import is_needed, to_approve
 from scheduler.inbox.status import CAN_WAIT
-from scheduler.ticks.looks import MARGIN, read_around
+from scheduler.ticks.looks import read_around
 from scheduler.ticks.replies import has_heard
 from worker.definitions import AHEAD
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import accounts, approvals, starting
-
-LOOK_BACK: Final = timedelta(hours=1)
-"""What of the gateway is read before the first text: all that a look-up could see, and perhaps a witness."""
+from worker.store.offsets import FARTHEST
 
 START_AHEAD: Final = timedelta(seconds=1.5)
 """So long before its moment a run begins, so that its first requests stand ready: they wait for the moment itself.
@@ -75,9 +73,10 @@ def start(runtime: Runtime, now: datetime) -> dict[str, int]:
 def _meet(runtime: Runtime, now: datetime) -> None:
     """Read the gateway once before anything is sent: a first request in doubt is then told from what was there.
 
-    A gateway that cannot be read now is sent to all the same, and read before the next run.
+    As far as a look-up reads, for its clock may be hours off. A gateway that cannot be read now is sent to all the
+    same, and read before the next run.
     """
-    seen = read_around(runtime, now - LOOK_BACK, now + MARGIN, keep=_newest)
+    seen = read_around(runtime, now - FARTHEST, now + FARTHEST, keep=_newest)
     if not seen.complete:
         return
     newest = seen.messages.get(seen.newest)

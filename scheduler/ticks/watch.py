@@ -4,13 +4,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.matching import Candidate, match
-from scheduler.ticks.looks import MARGIN, by_number, read_request
+from scheduler.ticks.looks import by_number, read_request
 from scheduler.ticks.reconcile import alarm
 from worker.conditions import trouble_of
 from worker.runtime import Runtime
-from worker.store import doubts
+from worker.store import accounts, doubts
 from worker.store.doubts import Doubt
 from worker.store.leases import LostLead
+from worker.store.offsets import MARGIN
 
 LATE: Final = "a request that had been concluded as lost arrived after all; somebody may have got a text twice"
 
@@ -19,6 +20,8 @@ def watch(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Look again at missed requests whose next look is due; raise `late_acceptance` for those that are there now."""
     with runtime.store.read() as session:
         due = doubts.due_watches(session, now=now, account_id=runtime.account_id)
+        if due and accounts.is_another_gateway(session, runtime.account_id):
+            due = []
     late = 0
     for missed in due:
         if not runtime.includes(missed.run_id):

@@ -78,6 +78,7 @@ class Stored:
     result_code: int | None = None
     device: str = "1"
     scheduled: datetime | None = None
+    behind: timedelta = timedelta(0)  # the gateway's clock when it took it
 
 
 class Reads(StrEnum):
@@ -125,6 +126,7 @@ class ScriptedGateway(httpx.BaseTransport):
     is_down: bool = False  # what is in front of it answers 502 to everything
     credits: int | None = None
     stored: list[Stored] = field(default_factory=list)
+    gone: list[Stored] = field(default_factory=list)  # what it had before it was set up anew
     sends: list[tuple[str, ...]] = field(default_factory=list)
     asked: list[dict[str, str]] = field(default_factory=list)
     asked_for_replies: list[dict[str, str]] = field(default_factory=list)
@@ -137,6 +139,16 @@ class ScriptedGateway(httpx.BaseTransport):
     def copies(self) -> Counter[str]:
         """How many messages it has for each number."""
         return Counter(message.number for message in self.stored if message.status != RECEIVED)
+
+    def copies_in_all(self) -> Counter[str]:
+        """The same, with those of the gateway that is gone."""
+        return self.copies() + Counter(message.number for message in self.gone if message.status != RECEIVED)
+
+    def jump(self, by: timedelta) -> None:
+        """The clock of the machine that asks jumps, and not the one of the gateway."""
+        self.behind += by
+        for message in self.stored:  # they were taken as long ago as before
+            message.at, message.behind = message.at + by, message.behind + by
 
     def set_all(self, status: str, *, numbers: Iterable[str] | None = None) -> None:
         """Let the phones report."""
@@ -159,6 +171,7 @@ class ScriptedGateway(httpx.BaseTransport):
                 self.clock.now(),
                 device=device,
                 scheduled=scheduled,
+                behind=self.behind,
             )
             for place, (number, text) in enumerate(rows)
         ]
@@ -170,7 +183,7 @@ class ScriptedGateway(httpx.BaseTransport):
     def receive(self, number: str, text: str, *, ago: timedelta = timedelta(0), device: str = "1") -> Stored:
         """Somebody writes to a phone; `ago`: the phone was offline since, and brings it only now."""
         id_, at = 1_001 + len(self.stored), self.clock.now() - ago
-        message = Stored(id_, number, text, None, at, RECEIVED, device=device)
+        message = Stored(id_, number, text, None, at, RECEIVED, device=device, behind=self.behind)
         self.stored.append(message)
         return message
 
@@ -281,7 +294,7 @@ class ScriptedGateway(httpx.BaseTransport):
         return {
             "ID": str(message.id), "number": message.number, "message": message.text,
             "deviceID": message.device, "simSlot": "0", "status": message.status,
-            "sentDate": (message.at - self.behind).isoformat(), "deliveredDate": None, "groupID": message.group,
+            "sentDate": (message.at - message.behind).isoformat(), "deliveredDate": None, "groupID": message.group,
             "retries": message.retries, "resultCode": message.result_code,
         }  # fmt: skip
 
@@ -293,5 +306,5 @@ class ScriptedGateway(httpx.BaseTransport):
         if not self.heeds_time:
             return message.status == form["status"]
         start, end = int(form["startTimestamp"]), int(form["endTimestamp"])
-        date = (message.scheduled or message.at if self.compares_schedule else message.at) - self.behind
+        date = (message.scheduled or message.at if self.compares_schedule else message.at) - message.behind
         return message.status == form["status"] and start <= date.timestamp() <= end

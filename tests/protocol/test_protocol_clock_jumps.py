@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from campaigns.lifecycle import RecipientState
-from tests.protocol.bench import Bench, exactly_once
+from tests.protocol.bench import SETTLED, Bench, exactly_once
+from tests.protocol.scripted_gateway import Answers, Send, Stores
 from worker.store import runs
 
 HOUR = timedelta(hours=1)
@@ -116,3 +117,29 @@ def test_a_clock_put_back_over_midnight_gives_no_second_budget_of_the_day(bench:
     assert len(times(bench)) == 8
     bench.finish_from_due_to_due(run_id)
     assert exactly_once(bench, run_id)
+
+
+@pytest.mark.parametrize("jump", [HOUR, 24 * HOUR, -HOUR, -24 * HOUR], ids=["hour", "day", "hour-back", "day-back"])
+@pytest.mark.parametrize("stores", [Stores.ALL, Stores.NONE], ids=["stored", "lost"])
+def test_a_request_in_doubt_and_receipts_keep_their_pace_over_a_jump(
+    bench: Bench, jump: timedelta, stores: Stores
+) -> None:
+    # given texts that wait for receipts, and a request whose reply is lost
+    run_id = bench.campaign(4, per_request=1, more="  rate: 6/minute\nfollow:\n  until: 1h\n")
+    bench.clock.advance(25 * HOUR)  # nothing is sent before its moment, also by a clock that was put back
+    bench.until(lambda: len(bench.gateway.sends) == 3)
+    bench.gateway.script.append(Send(Answers.TIMEOUT, stores))
+    bench.until(lambda: len(bench.gateway.sends) == 4)
+    # a gateway shows late what it took
+    bench.gateway.lag = SETTLED / 2
+    began = bench.clock.elapsed_seconds()
+
+    # when the clock of this machine jumps, and the gateway's does not
+    bench.clock.jump(jump)
+    bench.gateway.jump(jump)
+    bench.pass_time(4 * SETTLED)
+    bench.finish(run_id, within=timedelta(minutes=20))
+
+    # then everybody got one text, in minutes
+    assert exactly_once(bench, run_id)
+    assert bench.clock.elapsed_seconds() - began < 30 * 60

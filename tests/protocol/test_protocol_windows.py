@@ -12,7 +12,7 @@ from sqlmodel import col
 from campaigns.lifecycle import RecipientState
 from campaigns.matching import Candidate, Match, Sought, match
 from scheduler.recover import recover
-from scheduler.ticks.looks import LIFE_ORDER, MARGIN, Candidates, by_number, read_around
+from scheduler.ticks.looks import LIFE_ORDER, Candidates, by_number, read_around
 from scheduler.ticks.reconcile import reconcile
 from scheduler.ticks.windows import WindowReads
 from tests.protocol.bench import SETTLED, Bench, exactly_once
@@ -21,6 +21,7 @@ from worker.gateway import Message, MessageStatus, ReplyTooLong
 from worker.gateway.statuses import WORD_TO_ASK_FOR
 from worker.store.doubts import UNREAD
 from worker.store.models import Attempt, DefinitionRow
+from worker.store.offsets import MARGIN
 
 NUMBERS = [f"+39333000000{n}" for n in range(6)]
 """The first three are sought."""

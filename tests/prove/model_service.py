@@ -19,7 +19,7 @@ from campaigns.definition import OnUnknown
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.matching import Candidate, Match, Sought, is_similar, match, same_number
 from campaigns.verdicts import LookUp, Verdict, next_look, verdict
-from scheduler.ticks.looks import LIFE_ORDER, MARGIN
+from scheduler.ticks.looks import LIFE_ORDER
 from tests.prove.model_gateway import Mood, ReadError
 from tests.prove.model_rows import Attempt
 from worker.gateway import DeviceRefused, FailureUnknown, SendOutcome
@@ -27,6 +27,7 @@ from worker.gateway.classify import Seen, classify
 from worker.gateway.results import Message
 from worker.outcomes import COLLISION_PAUSE, LEFT_OUT, PROBE_LATER, PROBE_SOON, listed, place
 from worker.store.accounts import FAILURES_TO_PAUSE
+from worker.store.offsets import MARGIN
 from worker.store.sending import Addressee
 
 if TYPE_CHECKING:

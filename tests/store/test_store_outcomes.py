@@ -163,7 +163,9 @@ def test_messages_that_belong_to_somebody_are_known_and_serve_as_a_control(world
     with world.store.read() as session:
         assert doubts.attributed_ids(session, world.account_id, [*ids, 5, *range(10_000, 30_000)]) == set(ids)
         assert doubts.attributed_ids(session, world.account_id + 1, ids) == set()
-        assert witnesses.known_message(session, world.account_id) == witnesses.Known(max(ids), NOW, definition_id)
+        assert witnesses.known_message(session, world.account_id) == witnesses.Known(
+            max(ids), NOW, definition_id, intent.addressees[-1].number
+        )
 
 
 def test_groups_of_a_request_are_followed(world: World) -> None:

@@ -27,6 +27,12 @@ QUARANTINE: Final = (
 )
 
 
+NEW_GATEWAY: Final = (
+    "the gateway gave IDs that it had given before: it was set up anew or restored, or another one has its address; "
+    "nothing is sent and no receipt believed; if it is the right one, tell it: campaigns resume CAMPAIGN --new-gateway"
+)
+
+
 MOVES: Final = ("being moved to ", "moved to ")
 """How the reasons begin for which a move to another database stops an account: only the move itself takes them back."""
 
@@ -150,6 +156,20 @@ def quarantine(session: Session, account_id: int, *, now: datetime) -> None:
         and not was_known
     ):
         announce_account(session, account_id, reason=QUARANTINE, now=now)
+
+
+def stop_for_new_gateway(session: Session, account_id: int, *, now: datetime) -> None:
+    """Nothing is sent, looked up or followed until a person says that the gateway is a new one."""
+    others = col(Account.paused_reason).in_([NEW_GATEWAY, QUARANTINE])
+    statement = sa.update(Account).where(col(Account.id) == account_id, ~others, ~is_stopped_by_move())
+    if changed(session, statement.values(paused_reason=NEW_GATEWAY, paused_at=now, next_probe_at=None)):
+        get_logger().error("account.paused", account=account_id, reason=NEW_GATEWAY)
+        announce_account(session, account_id, reason=NEW_GATEWAY, now=now)
+
+
+def is_another_gateway(session: Session, account_id: int) -> bool:
+    """Whether the gateway was seen to be another one than the one that the account's IDs are of."""
+    return session.exec(select(Account.paused_reason).where(Account.id == account_id)).one() == NEW_GATEWAY
 
 
 def is_stopped_by_move() -> sa.ColumnElement[bool]:

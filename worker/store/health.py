@@ -122,7 +122,7 @@ def known_messages(session: Session, account_id: int, *, since: datetime, most: 
         .outerjoin(Attempt, sa.and_(col(Attempt.batch_id) == col(Batch.id), col(Attempt.number) == 1))
         .where(
             Run.account_id == account_id,
-            col(Recipient.gateway_id).is_not(None),
+            col(Recipient.gateway_id) > 0,  # below are those of a gateway that is gone
             col(Recipient.accepted_at) >= since,
         )
         .order_by(col(Recipient.gateway_id).desc())

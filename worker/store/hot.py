@@ -229,5 +229,5 @@ OPEN_ATTEMPT: Final = (
             )
         },
     )
-    .returning(attempts.c.id)
+    .returning(attempts.c.id, attempts.c.id_floor)
 )

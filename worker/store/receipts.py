@@ -33,6 +33,7 @@ class Receipt:
     sim: int | None
     reason: str
     result_code: int | None = None  # Android's
+    number: str = ""  # whose it is, in the gateway's spelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,18 @@ _own_worth = sa.case(
 
 
 _rows = sa.bindparam("b_rows", type_=sa.Text)
-_SHOWN: Final = ("gateway_id", "worth", "retries", "sent_at", "delivered_at", "device", "sim", "reason", "result_code")
+_SHOWN: Final = (
+    "gateway_id",
+    "worth",
+    "retries",
+    "sent_at",
+    "delivered_at",
+    "device",
+    "sim",
+    "reason",
+    "result_code",
+    "tail",
+)
 """The columns of one row of `b_rows`, a JSON list of lists in this order."""
 
 
@@ -116,6 +128,8 @@ def _move_up(to: RecipientState, row: Mapping[str, sa.ColumnElement[Any]]) -> sa
         to,
         recipients.c.gateway_id == row["gateway_id"],
         recipients.c.run_id.in_(mine),
+        # A gateway that was set up anew gives its ID to somebody else's message.
+        recipients.c.number.endswith(row["tail"]),
         _own_worth < row["worth"],
         retries=row["retries"],
         sent_at=sa.func.coalesce(row["sent_at"], recipients.c.sent_at),
@@ -134,11 +148,21 @@ def _from_json_each() -> dict[str, sa.ColumnElement[Any]]:
 
 def _from_jsonb() -> dict[str, sa.ColumnElement[Any]]:
     each = sa.func.jsonb_array_elements(sa.cast(_rows, JSONB)).table_valued(sa.column("value", JSONB), name="shown")
-    types = {"worth": sa.BigInteger()}
+    types: dict[str, sa.types.TypeEngine[Any]] = {"worth": sa.BigInteger(), "tail": sa.Text()}
     return {
         name: sa.cast(each.c.value[place].astext, types.get(name) or recipients.c[name].type)
         for place, name in enumerate(_SHOWN)
     }
+
+
+TAIL: Final = 7
+"""So many last digits are the same in all spellings of a number."""
+
+
+def _tail(number: str) -> str:
+    """What the number of our own ends in, if the message is its; empty where the gateway shows no number."""
+    digits = "".join(digit for digit in number if digit in "0123456789")
+    return digits[-TAIL:] if len(digits) >= TAIL else ""
 
 
 _MOVE_UP: Final = {
@@ -175,6 +199,7 @@ def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt
                 r.sim,
                 r.reason,
                 r.result_code,
+                _tail(r.number),
             )
             for weight, r in shown.values()
         ]

@@ -70,6 +70,7 @@ class Intent:
     send_by: datetime
     addressees: tuple[Addressee, ...]
     list_id: int | None
+    id_floor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +180,10 @@ def record_intent(
         # A process that died while it sent leaves an open attempt: from here on reconciling may take it over.
         "b_next_check_at": deadline,
     }
-    attempt_id = connection.execute(hot.OPEN_ATTEMPT, values).scalar_one()
-    return Intent(attempt_id, work.batch_id, work.run_id, work.account_id, number, deadline, addressees, work.list_id)
+    attempt_id, floor = connection.execute(hot.OPEN_ATTEMPT, values).one()
+    return Intent(
+        attempt_id, work.batch_id, work.run_id, work.account_id, number, deadline, addressees, work.list_id, floor
+    )
 
 
 def _not_ready(session: Session, work: Work, left: unsubscriptions.Outstanding) -> NoIntent:

@@ -20,6 +20,7 @@ from worker.store.models import (
     Retry,
     Run,
     Suppression,
+    Unsubscription,
 )
 
 
@@ -46,3 +47,4 @@ replies: Final = _table(Inbound)
 retries: Final = _table(Retry)
 runs: Final = _table(Run)
 suppressions: Final = _table(Suppression)
+unsubscriptions: Final = _table(Unsubscription)

@@ -20,6 +20,7 @@ class Known:
     gateway_id: int
     accepted_at: datetime
     definition_id: int | None = None  # of the campaign that it belongs to, if it is one of ours
+    number: str = ""  # whose it is, if it is one of ours: a gateway set up anew gives its ID to somebody else
 
 
 NEAR: Final = timedelta(minutes=1)
@@ -35,19 +36,20 @@ AT_GATEWAY: Final = (RecipientState.ACCEPTED, RecipientState.SENT, RecipientStat
 def known_message(session: Session, account_id: int) -> Known | None:
     """The message of the account that was accepted last; before the first, the newest of those that were there."""
     row = session.exec(
-        select(Recipient.gateway_id, Recipient.accepted_at, Run.definition_id)
+        select(Recipient.gateway_id, Recipient.accepted_at, Run.definition_id, Recipient.number)
         .join(Run, col(Run.id) == col(Recipient.run_id))
         .where(
             Run.account_id == account_id,
-            col(Recipient.gateway_id).is_not(None),
+            col(Recipient.gateway_id) > 0,  # below are those of a gateway that is gone
             col(Recipient.accepted_at).is_not(None),
         )
         .order_by(col(Recipient.gateway_id).desc())
         .limit(1)
     ).first()
     if row is not None:
-        gateway_id, accepted_at, definition_id = row
-        return None if gateway_id is None or accepted_at is None else Known(gateway_id, accepted_at, definition_id)
+        gateway_id, accepted_at, definition_id, number = row
+        known = None if gateway_id is None or accepted_at is None else (gateway_id, accepted_at)
+        return known and Known(*known, definition_id, number)
     witness = session.exec(select(Account.witness_id, Account.witness_at).where(Account.id == account_id)).one()
     return None if witness[0] is None or witness[1] is None else Known(witness[0], witness[1])
 
@@ -62,9 +64,9 @@ def neighbours(session: Session, doubt: Doubt, *, until: datetime) -> list[Known
         select(sa.func.min(Attempt.started_at)).where(Attempt.batch_id == Recipient.batch_id).scalar_subquery()
     )
     near = (
-        select_columns(Recipient.gateway_id, Recipient.accepted_at, Run.definition_id, first_request)
+        select_columns(Recipient.gateway_id, Recipient.accepted_at, Run.definition_id, Recipient.number, first_request)
         .join(Run, col(Run.id) == col(Recipient.run_id))
-        .where(Run.account_id == doubt.account_id, col(Recipient.state).in_(AT_GATEWAY))
+        .where(Run.account_id == doubt.account_id, col(Recipient.state).in_(AT_GATEWAY), col(Recipient.gateway_id) > 0)
         .limit(NEIGHBOURS)
     )
     id_ = col(Recipient.gateway_id)
@@ -74,7 +76,7 @@ def neighbours(session: Session, doubt: Doubt, *, until: datetime) -> list[Known
     ]
     since = doubt.started_at - NEAR
     return [
-        Known(gateway_id, accepted_at, definition_id)
-        for gateway_id, accepted_at, definition_id, requested_at in rows
+        Known(gateway_id, accepted_at, definition_id, number)
+        for gateway_id, accepted_at, definition_id, number, requested_at in rows
         if accepted_at is not None and accepted_at <= until and requested_at is not None and requested_at >= since
     ]

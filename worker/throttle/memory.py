@@ -22,6 +22,9 @@ from worker.throttle.levels import (
 )
 from worker.throttle.spending import AGAIN_US, Spending
 
+JUMP_US: Final = 10_000_000
+"""A clock that steps by so much was put; by less it is kept right."""
+
 _SWEEP_EVERY_US: Final = 60_000_000
 
 
@@ -41,6 +44,8 @@ class InMemoryThrottle:
         self._ripe_us: dict[str, int] = {}  # a budget that is not known -> from when on the ledger has everything
         self._reading: set[str] = set()  # limits whose ledger a thread reads at this moment
         self._begun_us = to_microseconds(clock.now())
+        self._apart_us = self._begun_us - self._elapsed_us()
+        self._put_us = 0  # by how much the clock was put forward since
         self._last_grant_us: int | None = None
         self._next_sweep_us = 0
 
@@ -49,8 +54,8 @@ class InMemoryThrottle:
         check_question(cost_segments, limits)
         while True:
             with self._lock:
-                now_us = to_microseconds(self._clock.now())
-                self._begun_us = min(self._begun_us, now_us)
+                now_us = self._now_us()
+                self._begun_us = min(self._begun_us, now_us - self._put_us)
                 self._sweep(now_us)
                 waits_us = [wait_us for limit in limits if (wait_us := self._unknown_us(limit, now_us)) is not None]
                 if not waits_us:
@@ -69,8 +74,21 @@ class InMemoryThrottle:
                 if spending is not None and spending.known_since_us <= to_microseconds(at):
                     spending.segments -= cost_segments
 
+    def _elapsed_us(self) -> int:
+        return round(self._clock.elapsed_seconds() * 1_000_000)
+
+    def _now_us(self) -> int:
+        """The wall clock; notices when it was put. Levels go on as if it had not been: no burst, no hour without."""
+        now_us = to_microseconds(self._clock.now())
+        apart_us = now_us - self._elapsed_us()
+        if abs(apart_us - self._apart_us) >= JUMP_US:
+            self._put_us += apart_us - self._apart_us
+        self._apart_us = apart_us
+        return now_us
+
     def _decide(self, cost_segments: int, limits: Sequence[Limit], now_us: int) -> Reservation:
         wait_us, is_spent = 0, False
+        level_us = now_us - self._put_us
         levels, spendings = [], []
         for limit in limits:
             if isinstance(limit, Budget):
@@ -82,14 +100,14 @@ class InMemoryThrottle:
                 per_us, most = limit.per_us, limit.limit_segments
                 cost = min(cost_segments, most)
                 _, history = self._histories.setdefault(limit.name, (per_us, History()))
-                history.forget(now_us, per_us)
-                wait_us = max(wait_us, history.ready_us(cost, most, per_us, now_us) - now_us)
+                history.forget(level_us, per_us)
+                wait_us = max(wait_us, history.ready_us(cost, most, per_us, level_us) - level_us)
                 levels.append((history, cost, most, per_us))
         for history, cost, most, per_us in levels:
             if wait_us == 0:
-                history.take(cost, most, per_us, now_us)
+                history.take(cost, most, per_us, level_us)
             elif not is_spent:  # who waits for tomorrow needs no room today
-                history.refuse(cost, most, per_us, now_us)
+                history.refuse(cost, most, per_us, level_us)
         if wait_us == 0:
             self._last_grant_us = now_us
             for spending in spendings:
@@ -100,7 +118,7 @@ class InMemoryThrottle:
         """How long until the ledger of a limit without a record can be read; None: its record is here."""
         if isinstance(limit, Level):
             # A level without a history was idle, unless this process is younger than its window.
-            if limit.name in self._histories or now_us - self._begun_us >= limit.per_us:
+            if limit.name in self._histories or now_us - self._put_us - self._begun_us >= limit.per_us:
                 return None
             ripe_us = now_us
         else:
@@ -118,7 +136,8 @@ class InMemoryThrottle:
                 with self._lock:
                     if isinstance(limit, Level):
                         history = History()
-                        history.recall(granted, limit.limit_segments, limit.per_us)
+                        put = timedelta(microseconds=self._put_us)
+                        history.recall([(at - put, n) for at, n in granted], limit.limit_segments, limit.per_us)
                         self._histories[limit.name] = (limit.per_us, history)
                     else:
                         spent = sum(segments for _, segments in granted)
@@ -131,10 +150,14 @@ class InMemoryThrottle:
 
     def _sweep(self, now_us: int) -> None:
         """Drop the limits of campaigns that ended, or a process that runs for months keeps them all."""
-        if now_us < self._next_sweep_us:
+        if now_us < self._next_sweep_us <= now_us + _SWEEP_EVERY_US:  # further ahead: the clock was put back
             return
         self._next_sweep_us = now_us + _SWEEP_EVERY_US
-        over = [name for name, (per_us, history) in self._histories.items() if history.is_over(now_us, per_us)]
+        over = [
+            name
+            for name, (per_us, history) in self._histories.items()
+            if history.is_over(now_us - self._put_us, per_us)
+        ]
         for name in over:
             del self._histories[name]
         for name in [name for name, (end_us, _) in self._spendings.items() if end_us <= now_us]:

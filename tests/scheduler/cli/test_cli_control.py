@@ -10,10 +10,13 @@ import sqlalchemy as sa
 from sqlmodel import col
 from typer.testing import Result
 
+from worker.store.accounts import account_view, stop_for_new_gateway
 from worker.store.engine import Store
 from worker.store.models import Account, Batch, Run
 from worker.store.runs import PAUSED_BY_HAND, run_view
 from worker.store.sending import load_work, record_intent
+
+NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 
 Cli = Callable[..., Result]
 Planned = Callable[[str], tuple[Store, int]]
@@ -77,6 +80,25 @@ def test_resuming_tells_when_the_account_is_paused(run: Cli, planned: Planned) -
         "spring-sale is scheduled again",
         "nothing is sent yet, for the account is paused: This API key is invalid",
     ]
+
+
+def test_a_new_gateway_is_told_by_one_option(run: Cli, planned: Planned) -> None:
+    # given an account that was stopped by IDs that began again
+    store, run_id = planned("spring-sale")
+    with store.write() as session:
+        account_id = run_view(session, run_id).account_id
+        session.execute(sa.update(Account).values(highest_gateway_id=50_000))
+        stop_for_new_gateway(session, account_id, now=NOW)
+
+    # when it is resumed as after an alarm, then it says which option it is
+    refused = run("resume", "spring-sale", "--account")
+    assert refused.exit_code == 2
+    assert "--new-gateway" in refused.stderr
+
+    assert run("resume", "spring-sale", "--new-gateway").stdout == "the gateway account goes on\n"
+    with store.read() as session:
+        account = account_view(session, account_id)
+    assert (account.paused_reason, account.highest_gateway_id) == ("", 0)
 
 
 def test_cancelling_counts_who_gets_nothing(run: Cli, planned: Planned) -> None:

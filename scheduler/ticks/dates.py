@@ -1,0 +1,34 @@
+"""Learning how far the gateway's clock is off, by the dates that it gives to messages of ours."""
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.store import offsets
+from worker.store.offsets import Dated
+
+
+def learn(runtime: Runtime, shown: Collection[Dated]) -> None:
+    """Keep what these messages show; a change of the gateway's clock is told."""
+    if not shown:
+        return
+    with runtime.store.read() as session:
+        known = offsets.known_offsets(session, runtime.account_id)
+    found = offsets.learned(known, shown)
+    if found == known:
+        return
+    with runtime.store.write("clock_offsets") as session:
+        offsets.keep_offsets(session, runtime.account_id, found)
+    before = known[0].ahead if known else timedelta(0)
+    ahead = found[0].ahead
+    if abs(ahead - before) < offsets.ALIKE:
+        return
+    if ahead:
+        says = (
+            f"the gateway's clock is {offsets.in_words(ahead)}: receipts, replies and requests in doubt are looked for "
+            "by its dates; set its clock and its time zone right"
+        )
+        get_logger().warning("gateway.clock_off", seconds=ahead.total_seconds(), says=says)
+    else:
+        get_logger().info("gateway.clock_right", says="the gateway's clock is as ours again")

@@ -1,0 +1,67 @@
+"""The wall clock was put forward or back: moments that were meant as pauses are moved by as much.
+
+Not moved are moments of people: when a campaign begins, a batch is due or late, a budget or a window ends.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from campaigns.lifecycle import BatchState
+from campaigns.verdicts import Verdict
+from worker.store.doubts import UNREAD
+from worker.store.models import SPENT, AttemptState
+from worker.store.queue import CLOSED
+from worker.store.tables import accounts, attempts, batches, groups, notices, retries, unsubscriptions
+
+PAUSES: Final = (
+    (groups, "next_poll_at"),
+    (retries, "due_at"),
+    (retries, "next_look_at"),
+    (accounts, "next_probe_at"),
+    (notices, "next_try_at"),
+    (unsubscriptions, "next_try_at"),
+)
+
+
+def move_pauses(session: Session, by: timedelta, *, now: datetime) -> None:
+    """The clock shows `now`, and jumped by so much.
+
+    A request in doubt keeps the time that it is given to show up: put forward, it would be believed absent too early,
+    and put back, it would keep others waiting for as long. What else is due earlier than meant is only looked at.
+    """
+    in_doubt = attempts.c.state != AttemptState.CLOSED
+    _move(session, attempts, "send_by", by, in_doubt)
+    _move(session, attempts, "next_check_at", by, sa.or_(in_doubt, attempts.c.outcome == Verdict.MISSED.value))
+    looked = sa.select(attempts.c.id, attempts.c.evidence).where(attempts.c.state == AttemptState.UNKNOWN)
+    for id_, evidence in session.execute(looked).all():
+        # What was seen by the other clock is none of the looks that prove something after the settling time.
+        rest = {key: value for key, value in evidence.items() if key not in {"looks", UNREAD}}
+        session.execute(sa.update(attempts).where(attempts.c.id == id_).values(evidence=rest))
+    if by > timedelta(0):
+        return
+    for table, name in PAUSES:
+        _move(session, table, name, by, table.c[name] > now)
+    waits = batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED]), batches.c.reason.not_in([SPENT, CLOSED, ""])
+    _move(session, batches, "not_before", by, *waits, batches.c.not_before > now, least=batches.c.moment)
+
+
+def _move(
+    session: Session,
+    table: sa.Table,
+    name: str,
+    by: timedelta,
+    *where: sa.ColumnElement[bool],
+    least: sa.ColumnElement[datetime] | None = None,
+) -> None:
+    at = table.c[name]
+    no_less = at if least is None else least
+    found = session.execute(sa.select(table.c.id, at, no_less).where(at.is_not(None), *where)).all()
+    rows = [
+        {"b_id": id_, "b_at": moment + by if least is None else max(moment + by, bound)} for id_, moment, bound in found
+    ]
+    if rows:
+        moved = sa.update(table).where(table.c.id == sa.bindparam("b_id"))
+        session.connection().execute(moved.values({name: sa.bindparam("b_at", type_=at.type)}), rows)
