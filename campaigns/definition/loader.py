@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 import yaml
 
 from campaigns.definition.document import Data, Document, KeyPath, Place
-from campaigns.definition.syntax import explain
+from campaigns.definition.syntax import QUOTES, STRAIGHT, TYPOGRAPHIC, explain
 from campaigns.opening import NotOrdinaryError, OutsideError, open_inside
 from campaigns.problems import MOST_PROBLEMS, CampaignFileError, Problem
 
@@ -21,6 +21,9 @@ MAX_DEPTH: Final = 20
 
 MAX_VALUES: Final = 50_000
 """Four for each of 10,000 recipients. Each takes some 400 bytes while the file is read."""
+
+NO_TEXTS: Final = (b"PK\x03\x04", b"{\\rtf", b"%PDF", b"\xd0\xcf\x11\xe0")
+"""How files of word processors begin, whatever they are called."""
 
 NOTHING: Final = frozenset({"", "~", "null"})
 """Unquoted texts that mean "not given"; a name such as Null or NULL stays a text."""
@@ -118,7 +121,7 @@ class _Reader:
             plain = event.style is None or event.style == ""
             if plain and path[-1:] == ("message",):
                 self._refuse_comment(event, path)
-            return None if plain and event.value in NOTHING else str(event.value)
+            return None if plain and event.value in NOTHING else self._unquoted(event, path)
         if len(path) >= MAX_DEPTH and not isinstance(event, yaml.AliasEvent):
             self._fail(
                 self._place(event), f"is nested more than {MAX_DEPTH} levels deep", "check the indentation", path
@@ -142,7 +145,7 @@ class _Reader:
             if not isinstance(event, yaml.ScalarEvent):
                 hint = "put a text that holds {{ }} in quotes, or on the lines after `message: >-`"
                 self._fail(place, "a bracket stands where a key should", hint, path)
-            key = str(event.value)
+            key = self._unquoted(event, path)
             if key != key.lstrip() and not event.style:
                 problem = f"a space of another kind (U+{ord(key[0]):04X}) stands in the indentation"
                 self._fail(place, problem, "indent with ordinary spaces", path)
@@ -184,13 +187,23 @@ class _Reader:
             problem = "holds an invisible control character"
             self._note(self._place(event), problem, "remove the backslash that writes it", path)
 
+    def _unquoted(self, event: yaml.ScalarEvent, path: KeyPath) -> str:
+        """The text; if quotes of a word processor stand around it, which mean nothing to YAML, that is a mistake."""
+        text = str(event.value)
+        if event.style or not TYPOGRAPHIC.fullmatch(text):
+            return text
+        self._note(self._place(event), "typographic quotes stand around this", STRAIGHT, path)
+        return text[1:-1]
+
     def _refuse_comment(self, event: yaml.ScalarEvent, path: KeyPath) -> None:
         """A text such as "We are #1 in town" would be sent as "We are" to everybody."""
         end = event.end_mark
         rest = self.lines[end.line][end.column :] if end and end.line < len(self.lines) else ""
         if end and rest.lstrip().startswith("#"):
             place = Place(self.file, end.line + 1, end.column + 1 + rest.index("#"))
-            hint = "put the text in quotes, or on the lines after `message: >-`"
+            hint = (
+                STRAIGHT if event.value[:1] in QUOTES else "put the text in quotes, or on the lines after `message: >-`"
+            )
             self._note(place, "ends here, for # begins a comment", hint, path)
 
     def _keep_raw(self, event: yaml.ScalarEvent, path: KeyPath) -> None:
@@ -218,14 +231,20 @@ class _Reader:
 
 
 def _decoded(file: str, content: bytes) -> str:
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        problem = Problem(file, 1, 1, "", "the file is encoded in UTF-16", "save it again with the encoding UTF-8")
-        _stop(problem)
+    hint = "save the file again with the encoding UTF-8"
+    if content.startswith(NO_TEXTS):
+        _stop(Problem(file, 1, 1, "", "this is not a text file", "save it as plain text in UTF-8"))
+    # What Windows Notepad calls Unicode; UTF-32 begins with the same two bytes.
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if content.startswith(codecs.BOM_UTF32_LE) or (not is_utf_16 and b"\0" in content[:2]):
+        _stop(Problem(file, 1, 1, "", "the file is encoded in UTF-16 or UTF-32 and does not say which", hint))
+    encoding = "utf-16" if is_utf_16 else "utf-8-sig"
     try:
-        return content.decode("utf-8-sig")
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
-        line, column = _line_and_column(content[: error.start].decode("utf-8-sig", errors="replace"))
-        hint = "save the file again with the encoding UTF-8"
+        line, column = _line_and_column(content[: error.start].decode(encoding, errors="replace"))
+        if is_utf_16:
+            _stop(Problem(file, line, column, "", "the file begins as UTF-16 and breaks off or is damaged here", hint))
         _stop(Problem(file, line, column, "", "a character here is not encoded in UTF-8", hint))
 
 

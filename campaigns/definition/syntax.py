@@ -24,6 +24,17 @@ SENTENCES: Final = (
     ("block scalar", "the indentation of this text is uneven", "indent all its lines by two spaces"),
 )
 
+QUOTES: Final = "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2018\u2019\u201a\u201b\u2039\u203a"
+"""What word processors and phones make of straight quotes."""
+
+TYPOGRAPHIC: Final = re.compile(f"[{QUOTES}][^{QUOTES.replace(chr(0x2019), '')}]*[{QUOTES}]")
+"""A text between two of them, and with no other one in it but an apostrophe."""
+
+STRAIGHT: Final = "write straight quotes (\" or '), or none"
+
+NO_COLON: Final = re.compile("[\uff1a\ufe55]|:[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000\ufeff]")
+"""What looks like a colon and a space, and is another character: from a web page, or another keyboard."""
+
 # Here the place where it was opened says more than the end of the file.
 NEVER_CLOSED: Final = ("unexpected end of stream", "expected ',' or")
 
@@ -36,6 +47,13 @@ def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[int, int
         mark = error.context_mark or mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
     source = lines[line] if line < len(lines) else ""
+    if "\t" in source[: len(source) - len(source.lstrip())]:
+        return line + 1, column + 1, "a tab stands in the indentation", "indent with spaces"
+    for number in (line, line - 1):
+        found = NO_COLON.search(lines[number]) if 0 <= number < len(lines) else None
+        if found and ": " not in lines[number][: found.start()]:
+            problem = "no ordinary colon with a space after it stands here"
+            return number + 1, found.start() + 1, problem, "type both again"
     problem, hint = "this is not valid YAML", "check the indentation and the quotes here and in the line above"
     if "cannot start any token" in message:
         if "\t" in source[: column + 1]:
@@ -52,6 +70,8 @@ def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[int, int
                 break
         if (problem, hint) == INDENTATION and source[:column].strip():
             problem, hint = STRAY
-    if "{{" in source:
+    if re.search(f": +[{QUOTES}]", source):
+        hint = STRAIGHT
+    elif "{{" in source:
         hint = "put a text that holds {{ }} in quotes, or on the lines after `message: >-`"
     return line + 1, column + 1, problem, hint

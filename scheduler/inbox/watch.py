@@ -51,10 +51,12 @@ class InboxWatch:
         self._stats: dict[Path, Stat | None] = {}
         self._missing_since: dict[Path, datetime] = {}
         self._ever: set[Path] = set()
+        self.is_writing = False  # whether a file of this look is on its way, and the next look should come soon
 
     def begin(self) -> None:
         """A look at all files begins: what many of them name, a table or the defaults, is looked at once in it."""
         self._stats.clear()
+        self.is_writing = False
 
     def completed(self, path: Path, now: datetime) -> Look | None:
         """The look at a file that has just become complete; None while it is written, and once it was returned."""
@@ -65,8 +67,10 @@ class InboxWatch:
         if seen is None or seen.look != look:
             began = seen.began if seen is not None and now - seen.since < LONGEST_QUIET else now
             self._seen[path] = _Seen(look, now, began)
+            self.is_writing = True
             return None
         if seen.is_judged or now - seen.since < seen.quiet:
+            self.is_writing |= not seen.is_judged and seen.since <= now
             return None
         seen.is_judged = True
         return look

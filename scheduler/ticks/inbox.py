@@ -10,7 +10,7 @@ from scheduler.inbox.folder import Entries, Presence, inbox_folder
 from scheduler.inbox.removals import Removals
 from scheduler.inbox.status import StatusBoard
 from scheduler.inbox.verdicts import reminds
-from scheduler.inbox.watch import InboxWatch
+from scheduler.inbox.watch import QUIET, InboxWatch
 from scheduler.intake.repeating import repeat
 from worker.conditions import detail_of, sentence, trouble_of
 from worker.runtime import Runtime
@@ -61,7 +61,11 @@ class _Keeper:
         if not any(done.values()):  # a look that found work is followed by the next one at once
             ended = runtime.clock.elapsed_seconds()
             took = ended - began
-            self._next_seconds = ended + max(PAUSE_SHARE * took, min(LONGEST_PAUSE_SECONDS, LOOK_SHARE * took))
+            pause = max(PAUSE_SHARE * took, min(LONGEST_PAUSE_SECONDS, LOOK_SHARE * took))
+            # What was just dropped is complete in a moment: where a look takes seconds the pause would be ten more.
+            self._next_seconds = ended + (
+                min(pause, max(QUIET.total_seconds(), took)) if self._watch.is_writing else pause
+            )
         return done
 
     def _look(self, runtime: Runtime, now: datetime, began: float) -> dict[str, int]:

@@ -78,6 +78,21 @@ def test_a_text_of_several_lines_is_kept_as_the_file_writes_it() -> None:
     assert document.raw == {("message",): "\n  Hi {{ name }},\n  welcome"}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_a_file_of_any_editor_is_read(tmp_path: Path, encoding: str, ends: str) -> None:
+    path = tmp_path / "sale.yaml"
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    path.write_bytes(
+        mark + f"campaign: sale{ends}message: >-{ends}  caf\u00e9{ends}  \U0001f389{ends}".encode(encoding)
+    )
+
+    document = load_document(path)
+
+    assert document.data == {"campaign": "sale", "message": "caf\u00e9 \U0001f389"}
+    assert document.problems == ()
+
+
 def test_an_alias_bomb_is_refused_without_being_expanded() -> None:
     bomb = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 20))
 
