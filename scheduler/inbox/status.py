@@ -216,7 +216,9 @@ class StatusBoard:
             get_logger().warning(
                 "inbox.status_not_written",
                 folder=str(folder),
-                problem=f"{error.strerror}; campaigns go on, but show no status there: allow writing to it",
+                problem=f"{error.strerror}; campaigns go on, but their status and report cannot stand there: "
+                "allow writing to it. Meanwhile: campaigns status, campaigns export NAME, and, for a file that is not "
+                "used, campaigns check FILE",
             )
 
 
