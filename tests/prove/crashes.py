@@ -78,9 +78,9 @@ def try_case(case: Case, folder: Path, database_url: str) -> Tried:
             told, troubles = (), [*troubles, str(error)]
     summary = summary_of(ends[-1].stdout) if ends else None
     if case.world.kind is Kind.BROKEN:
-        # A run that could not be planned has no summary of `run --json`: nothing of it may be anywhere.
+        # A run that could not be planned has no summary of `run --json`: nothing of it may be at the gateway.
         sendings: tuple[Sending, ...] = ()
-        troubles += ["a campaign without an audience has recipients"] if told else []
+        troubles += [f"a campaign without a plan has somebody {row.state}" for row in told if row.state != PENDING]
     else:
         sendings = (Sending(CAMPAIGN, audience.rows, audience.eligible, told, summary, ceiling=_ceiling(case.world)),)
     findings = check(Evidence(sendings, read_ledger(ledger), product.said(), sandbox.key))
@@ -88,6 +88,7 @@ def try_case(case: Case, folder: Path, database_url: str) -> Tried:
     return Tried(case, kills, len(ends), time.monotonic() - began, findings)
 
 
+PENDING: Final = "pending"
 TWO_SEGMENTS: Final = "Ciao " * 40
 
 
