@@ -12,7 +12,6 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from scheduler.inbox.status import CAN_WAIT
-from scheduler.ticks.clocks import clocks
 from scheduler.ticks.drain import drain
 from scheduler.ticks.finish import finish
 from scheduler.ticks.follow import follow
@@ -38,7 +37,6 @@ FIRST_LOOK_SECONDS: Final = 10.0
 Tick = Callable[[Runtime, datetime], Mapping[str, int]]
 
 TICKS: Final[Mapping[Tick, float]] = {
-    clocks: 0.5,
     start: 0.4,
     drain: 0.1,
     late: 1.0,

@@ -121,7 +121,8 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
         receipts.count_reads(session, {doubt.run_id: reads})
         if seen.newest:
             accounts.raise_floor(session, doubt.account_id, seen.newest)
-        if seen.problem and now >= doubt.send_by + settle:
+        # A command that works on its own runs ends by itself, and says why.
+        if seen.problem and now >= doubt.send_by + settle and runtime.only_runs is None:
             reason = f"requests in doubt cannot be looked up, for the gateway cannot be read: {seen.problem}"
             accounts.pause_account(session, doubt.account_id, reason, now=now, probe_at=now + PROBE_LATER)
     if is_decided:

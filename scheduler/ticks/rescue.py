@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from scheduler.ticks.clocks import clocks
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import doubts, queue
@@ -15,7 +16,11 @@ Too early costs nothing but a look-up: the late reply finds its attempt decided 
 
 
 def rescue(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Give lost jobs back to the plan; put abandoned requests in doubt, so that they are looked up."""
+    """Give lost jobs back to the plan; put abandoned requests in doubt, so that they are looked up.
+
+    What is old is told by the wall clock: it is asked first whether that was put forward or back.
+    """
+    clocks(runtime, now)
     with runtime.store.read() as session:
         is_old = queue.any_lost(session, now, age=queue.EMPTIED_AFTER)
         is_stale = doubts.any_stale(session, now=now, grace=REPLY_GRACE)
