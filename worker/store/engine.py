@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import sqlalchemy as sa
-from psycopg.pq import PGconn, Ping
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlmodel import Session
 
@@ -71,6 +70,8 @@ def takes_connections(url: str) -> bool:
     if address.get_backend_name() == "sqlite":
         return True
     conninfo = address.set(drivername="postgresql").render_as_string(hide_password=False)
+    from psycopg.pq import PGconn, Ping
+
     return PGconn.ping(conninfo.encode()) not in {Ping.NO_RESPONSE, Ping.REJECT}
 
 
