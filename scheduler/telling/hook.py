@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -42,4 +43,17 @@ def run_command(command: Sequence[str], body: dict[str, Any], *, timeout: timede
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        _reap(process.pid)
     return Outcome(f"the command ended with {process.returncode}", is_away=True) if process.returncode else TAKEN
+
+
+REAP_SECONDS: Final = 1.0
+
+
+def _reap(group: int) -> None:
+    """Bury what the program left behind: as process 1 of a container we are the parent of its orphans."""
+    until = time.monotonic() + REAP_SECONDS
+    with suppress(ChildProcessError):  # none is left, or they are another's
+        while time.monotonic() < until:
+            if os.waitpid(-group, os.WNOHANG) == (0, 0):
+                time.sleep(0.01)  # it was killed and has not ended yet

@@ -1,10 +1,12 @@
 """E-mail and the command: told, refused, away, and nothing secret passed on."""
 
 import json
+import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import pytest
 from pydantic import SecretStr
@@ -121,6 +123,30 @@ def test_a_command_gets_the_json_and_no_setting(tmp_path: Path, monkeypatch: pyt
     assert given.endswith("\n")
     assert "s3cret" not in str(environment)
     assert "PATH" in environment
+
+
+AS_PROCESS_1: Final = """
+import ctypes, json, os, pathlib
+from datetime import timedelta
+from scheduler.telling.hook import run_command
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans become its children
+orphans = ["sh", "-c", "sleep 60 & sleep 60 & (sleep 60 &) ; true"]
+told = [str(run_command(orphans, {}, timeout=timedelta(seconds=20))) for _ in range(3)]
+stats = [path.read_text().rpartition(")")[2].split() for path in pathlib.Path("/proc").glob("[0-9]*/stat")]
+print(json.dumps([told, sum(stat[1] == str(os.getpid()) for stat in stats)]))
+"""
+
+
+def test_what_a_command_leaves_behind_is_buried_where_we_are_process_1() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", AS_PROCESS_1],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        cwd=Path(__file__).parents[3],
+    )
+    assert json.loads(ended.stdout) == [[str(TAKEN)] * 3, 0]
 
 
 @pytest.mark.parametrize(
