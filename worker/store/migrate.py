@@ -1,5 +1,7 @@
 """Bringing the schema up to date."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -35,9 +37,7 @@ def migrate(store: Store) -> str:
                 f"the database is at schema {current}, which this version does not know; "
                 "upgrade the program to the one that made it"
             )
-        with store.engine.begin() as connection:
-            if not store.is_sqlite:
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:id)"), {"id": _LOCK})
+        with schema_change(store) as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except sa.exc.OperationalError as error:
@@ -46,6 +46,28 @@ def migrate(store: Store) -> str:
             "check CAMPAIGNS_DATABASE_URL and that the server runs"
         ) from error
     return head
+
+
+@contextmanager
+def schema_change(store: Store) -> Iterator[sa.Connection]:
+    """One transaction that changes tables; of processes that do at once, one after the other.
+
+    SQLite changes a column by making its table anew. Dropping the old one counts as deleting its rows, which those of
+    other tables refer to: it is refused while references are kept, and that cannot be changed within a transaction.
+    """
+    with store.engine.connect() as connection:
+        driver = connection.connection.cursor()
+        try:
+            if store.is_sqlite:
+                driver.execute("PRAGMA foreign_keys = OFF")
+            with connection.begin():
+                if not store.is_sqlite:
+                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:id)"), {"id": _LOCK})
+                yield connection
+        finally:
+            if store.is_sqlite:
+                driver.execute("PRAGMA foreign_keys = ON")
+            driver.close()
 
 
 def _short(error: sa.exc.OperationalError) -> str:
