@@ -9,6 +9,7 @@ from campaigns.definition import ContactListSource, Definition, FileSource, Inli
 from campaigns.filters import RenderError
 from campaigns.lifecycle import RecipientState
 from campaigns.numbers import InvalidNumber, Normaliser, phone_key
+from campaigns.opening import named_in
 from campaigns.placeholders import unknown_fields
 from campaigns.problems import MOST_PROBLEMS
 from campaigns.seen import FirstRows
@@ -76,7 +77,7 @@ def open_table(
     Raises `AudienceProblem` that names it.
     """
     try:
-        path, folder = definition.folder / source.file, definition.folder
+        path, folder = named_in(definition.folder, source.file), definition.folder
         reader = open_source(path, number_column=source.number, fields=fields, folder=folder)
         if warnings is not None:
             _warn_of_columns(warnings, source.file, expected, reader.columns)

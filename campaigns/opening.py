@@ -5,6 +5,7 @@ import os
 import stat
 from pathlib import Path
 from typing import BinaryIO, Final
+from unicodedata import normalize
 
 ANYWHERE: Final = Path("/")
 """The folder of a file that somebody named on the command line: all of the machine."""
@@ -16,6 +17,15 @@ class NotOrdinaryError(OSError):
 
 class OutsideError(OSError):
     """The file is elsewhere: a link leads out of the folder."""
+
+
+def named_in(folder: Path, name: str) -> Path:
+    """Where a file called `name` lies: macOS and what copies from it write an accent as a character of its own."""
+    path = folder / name
+    if name.isascii() or os.path.lexists(path):
+        return path
+    others = (folder / normalize(form, name) for form in ("NFC", "NFD"))
+    return next((other for other in others if os.path.lexists(other)), path)
 
 
 def open_inside(path: Path, folder: Path) -> BinaryIO:

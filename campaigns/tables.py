@@ -13,6 +13,7 @@ from campaigns.definition.scalars import MOST_COMPARED, nearest, shown
 from campaigns.definition.schedule import LocalTime
 from campaigns.definition.sources import FileSource
 from campaigns.judging import excluded_numbers
+from campaigns.opening import named_in
 from campaigns.templates import field_name
 from campaigns.timing.appointments import CANCELLED_COLUMN
 from campaigns.timing.zones import ZONE_COLUMN
@@ -58,7 +59,7 @@ def columns_of_schedule(document: Document) -> frozenset[str]:
 def _inside(folder: Path, name: str) -> Path:
     """The file called `name` in the campaign's folder; raises AudienceProblem where it is elsewhere or nowhere."""
     try:
-        file = (folder / name).resolve()
+        file = named_in(folder, name).resolve()
         if not file.is_relative_to(folder):
             hint = "put the file beside the campaign file"
             raise AudienceProblem(f"{shown(name)} is outside the folder of the campaign file", hint)

@@ -16,7 +16,7 @@ from scheduler.inbox.files import (
     named_files,
     with_files_of,
 )
-from scheduler.inbox.folder import InboxFolder
+from scheduler.inbox.folder import Entries, InboxFolder
 from scheduler.inbox.names import original_of
 from scheduler.inbox.notices import internal_error_notice, replaced_notice
 from scheduler.inbox.removals import cancel_unsent
@@ -54,7 +54,9 @@ class Arrivals:
     watch: InboxWatch
     board: StatusBoard
 
-    def take_up(self, runtime: Runtime, inbox: InboxFolder, listing: Listing | None, now: datetime) -> int:
+    def take_up(
+        self, runtime: Runtime, inbox: InboxFolder, entries: Entries, listing: Listing | None, now: datetime
+    ) -> int:
         """Take up what has become complete, for some seconds at most; how many files were new or changed."""
         files = frozenset(listing.files if listing else ())
 
@@ -62,7 +64,7 @@ class Arrivals:
             # One that is missing for a moment is being saved; one that is missing for longer was renamed.
             return path in files or self.watch.missing_for(path, now) < QUIET
 
-        completed = self._completed(runtime, inbox, listing, files, now)
+        completed = self._completed(runtime, inbox, entries, listing, now)
         taken, ends = 0, runtime.clock.elapsed_seconds() + TAKE_SECONDS
         try:
             for path, look in completed:
@@ -77,17 +79,20 @@ class Arrivals:
         return taken
 
     def _completed(
-        self, runtime: Runtime, inbox: InboxFolder, listing: Listing | None, files: frozenset[Path], now: datetime
+        self, runtime: Runtime, inbox: InboxFolder, entries: Entries, listing: Listing | None, now: datetime
     ) -> list[tuple[Path, Look]]:
         """The files that have just become complete, the newest last: of several of a campaign it is the last word.
 
         Copies that programs made come after the files that they are copies of.
         """
+        files = frozenset(listing.files if listing else ())
         found: list[tuple[bool, int, Path, Look]] = []
         self.watch.begin()
         for path in listing.files if listing else ():
             try:
-                if look := self.watch.completed(path, now):
+                look = self.watch.completed(path, now)
+                # After a start thousands of old files are complete: none of them is asked for, or new ones would wait.
+                if look and not _is_over(entries.get(inbox.key(path)), path, look):
                     found.append((original_of(path) in files, look.written_at, path, look))
             except Exception:
                 self._note_failed(runtime, inbox, path, now)
@@ -192,6 +197,11 @@ class Arrivals:
         with runtime.store.write("inbox_remember") as session:
             store.remember_file(session, key, fingerprint=form, run_id=run_id, problem=notice, now=now)
         self.board.touch(key)
+
+
+def _is_over(known: tuple[Path, InboxEntry] | None, path: Path, look: Look) -> bool:
+    """Whether a file has its report, and is as it was then."""
+    return known is not None and known[1].reported and known[1].fingerprint == fingerprint(path, look)
 
 
 def _is_planned(runtime: Runtime, entry: InboxEntry) -> bool:

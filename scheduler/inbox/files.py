@@ -10,7 +10,7 @@ from typing import Any, Final
 from campaigns.definition.loader import MAX_BYTES, load_document
 from campaigns.definition.reading import DEFAULTS_NAME
 from campaigns.definition.sources import MAX_SOURCES, as_list
-from campaigns.opening import ANYWHERE, open_inside
+from campaigns.opening import ANYWHERE, named_in, open_inside
 from campaigns.problems import CampaignFileError
 from scheduler.inbox.names import is_campaign_name, is_folder_name
 
@@ -109,7 +109,7 @@ def look_at(path: Path, names: tuple[str, ...]) -> Look:
     return Look(
         stat_of(path),
         stat_of(path.with_name(DEFAULTS_NAME)),
-        tuple((name, stat_of(path.parent / name)) for name in names),
+        tuple((name, stat_of(named_in(path.parent, name))) for name in names),
     )
 
 

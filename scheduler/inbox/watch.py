@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from campaigns.definition.reading import DEFAULTS_NAME
+from campaigns.opening import named_in
 from scheduler.inbox.files import Listing, Look, Stat, named_files, stat_of
 
 QUIET: Final = timedelta(seconds=0.7)
@@ -109,7 +110,13 @@ class InboxWatch:
         if known is None or (known.own, known.defaults) != (own, defaults):
             named = tuple((name, path.parent / name) for name in named_files(path))
             known = self._known[path] = _Known(own, defaults, defaults_at, named)
-        return Look(own, defaults, tuple((name, self._stat_of(at)) for name, at in known.named))
+        return Look(
+            own,
+            defaults,
+            tuple(
+                (name, self._stat_of(at if name.isascii() else named_in(path.parent, name))) for name, at in known.named
+            ),
+        )
 
     def _stat_of(self, path: Path) -> Stat | None:
         if path not in self._stats:

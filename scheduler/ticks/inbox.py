@@ -73,7 +73,7 @@ class _Keeper:
         entries = inbox.entries(runtime)
         listing = self._presence.list_files(inbox, entries)
         self._watch.forget_missing(listing if listing and listing.whole else None)
-        taken = self._arrivals.take_up(runtime, inbox, listing, now)
+        taken = self._arrivals.take_up(runtime, inbox, entries, listing, now)
         if taken:
             entries = inbox.entries(runtime)
         removed = 0

@@ -61,6 +61,16 @@ def test_a_table_that_is_still_being_copied_is_left_alone(world: InboxWorld) -> 
     assert "11 in the audience" in world.status()
 
 
+def test_a_table_whose_accents_are_written_as_macos_writes_them_is_found(world: InboxWorld) -> None:
+    composed, apart = "caf\u00e9.csv", "cafe\u0301.csv"
+    for slug, asked, there in (("one", composed, apart), ("two", apart, composed)):
+        world.write(f"{slug}/spring.yaml", TEXT.format(slug=slug, more=TOMORROW).replace("people.csv", asked))
+        world.pass_time()
+        world.write(f"{slug}/{there}", PEOPLE)
+        world.pass_time()
+        assert world.status(f"{slug}/spring").startswith(f"{slug}: planned")
+
+
 def test_a_campaign_waits_for_a_table_that_comes_later(world: InboxWorld) -> None:
     world.write("spring.yaml", TEXT.format(slug="spring-sale", more=""))
     world.pass_time()
