@@ -28,11 +28,16 @@ _LONGEST: Final = 80  # characters between two marks
 _COMPARED: Final = 100  # so many words with so many columns: each pair takes some microseconds
 
 
+_LONG_NUMBER: Final = re.compile(r"[0-9]{5}")
+
+
 def unknown_fields(fields: Iterable[str], columns: Sequence[str]) -> Iterator[tuple[str, str]]:
     """The fields that none of the columns is, in alphabetical order, each with the column that may be meant."""
     for name in sorted(set(fields).difference(columns)):
         near = nearest(name, list(columns))
-        yield name, f"did you mean {near}?" if near else f"there is {', '.join(columns[:12])}"
+        # A heading with a number in it may be a row that lost its line break: it stays out of a sentence.
+        there = [column for column in columns if not _LONG_NUMBER.search(column)]
+        yield name, f"did you mean {near}?" if near else f"there is {', '.join(there[:12])}"
 
 
 def foreign_placeholders(literal: str, columns: Collection[str]) -> tuple[tuple[str, str], ...]:
