@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from scheduler.inbox.files import MAX_DEPTH, Listing, list_campaign_files
+from scheduler.inbox.files import MAX_DEPTH, Listing, list_campaign_files, path_in
 from scheduler.inbox.sidecars import status_path
 from worker.logs import get_logger
 from worker.runtime import Runtime
@@ -34,7 +34,7 @@ class InboxFolder:
         """Everything known of its files."""
         with runtime.store.read() as session:
             known = inbox_entries(session, prefix=self.prefix)
-        return {key: (self.folder / key.removeprefix(self.prefix), entry) for key, entry in known.items()}
+        return {key: (path_in(self.folder, key.removeprefix(self.prefix)), entry) for key, entry in known.items()}
 
     def entry(self, runtime: Runtime, path: Path) -> InboxEntry | None:
         """What is known of one file."""
