@@ -2,6 +2,7 @@
 
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Final
 PREFIX: Final = "CAMPAIGNS_"
 
 ENV_FILE: Final = Path(".env")
-MINE: Final = "chown $(id -un) .env && chmod 600 .env"
+MINE: Final = "read what it says and, if it is right, make it yours alone: chown $(id -un) .env && chmod 600 .env"
 
 MOST_BYTES: Final = 65_536
 """More than settings and keys ever have."""
@@ -20,15 +21,32 @@ class SettingsError(Exception):
     """A setting is missing or cannot be used. The message says which one and what to do."""
 
 
+_BLANKS: Final = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and a symbol, by their categories, that show nothing."""
+
+
+def bare_secret(text: str) -> str:
+    """A secret without what editors put around it: blanks, and the byte order mark before it."""
+    return text.strip().removeprefix("\ufeff").strip()
+
+
+def problem_of_secret(text: str) -> str:
+    """Why everybody knows this secret; else ''. After a power cut a file holds NUL bytes, as many as it had letters."""
+    if "\0" in text:
+        return "it holds NUL bytes"
+    is_visible = any(unicodedata.category(sign)[0] in "LNPS" and sign not in _BLANKS for sign in text)
+    return "" if is_visible else "it holds no visible character"
+
+
 def read_secret(file: Path, name: str, *, may_be_empty: bool = False) -> str:
     """The text of a mounted secret, for the setting `name`. Raises `SettingsError`."""
     setting = PREFIX + name.upper()
     try:
         with file.open("rb") as stream:
             content = stream.read(MOST_BYTES + 1)
-        text = content.decode("utf-8").strip()
+        text = bare_secret(content.decode("utf-8"))
         # Empty is what a file is while it is written anew, and what it stays on a full disk: anybody knows that key.
-        problem = "it is empty" if not text and not may_be_empty else ""
+        problem = problem_of_secret(text) if text else "" if may_be_empty else "it is empty"
         if len(content) > MOST_BYTES:
             problem = f"it has more than {MOST_BYTES:,} bytes"
     except OSError as error:
@@ -62,7 +80,7 @@ def trusted_env_file() -> Iterator[str | None]:
             yield None  # a folder of that name, as of a virtual environment
             return
         if problem := foreign(status, os.geteuid()):
-            raise SettingsError(f".env of this folder {problem}; go to another folder, or make it yours alone: {MINE}")
+            raise SettingsError(f".env of this folder {problem}; go to another folder, or {MINE}")
         if status.st_size > MOST_BYTES:
             raise SettingsError(f".env has more than {MOST_BYTES:,} bytes; these are no settings")
         yield f"/proc/self/fd/{descriptor}"

@@ -12,10 +12,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tzlocal import get_localzone_name
 
 from campaigns.definition import Rate
+from campaigns.definition.models import read_region
 from campaigns.policy import ALL_KINDS, Policy
 from worker.setting_files import PREFIX as PREFIX
 from worker.setting_files import SettingsError as SettingsError
-from worker.setting_files import read_secret, trusted_env_file
+from worker.setting_files import bare_secret, problem_of_secret, read_secret, trusted_env_file
 from worker.setting_values import (
     NOTHING,
     CommandLine,
@@ -163,6 +164,19 @@ class Settings(BaseSettings):
     def _empty_region(cls, value: object) -> object:
         return (value.strip().upper() or None) if isinstance(value, str) else value
 
+    @field_validator("region")
+    @classmethod
+    def _known_region(cls, name: str | None) -> str | None:
+        return read_region(name) if name else None
+
+    @field_validator("api_key", "webhook_keys", "webhook_secret")
+    @classmethod
+    def _visible_secret(cls, secret: SecretStr) -> SecretStr:
+        text = bare_secret(secret.get_secret_value())
+        if text and (problem := problem_of_secret(text)):
+            raise ValueError(f"cannot be used ({problem}); copy the key again")
+        return SecretStr(text)
+
     @property
     def zone(self) -> ZoneInfo:
         """The default zone of campaign files."""
@@ -181,7 +195,7 @@ class Settings(BaseSettings):
     def key(self) -> SecretStr:
         """The API key, from the setting or the file it names; empty when there is neither."""
         file = self.api_key_file
-        return SecretStr(read_secret(file, "api_key") if file else self.api_key.get_secret_value().strip())
+        return SecretStr(read_secret(file, "api_key") if file else self.api_key.get_secret_value())
 
     def further_webhook_keys(self) -> list[SecretStr]:
         """What else the gateway's webhook may be signed with while its API key is being replaced."""
@@ -192,9 +206,7 @@ class Settings(BaseSettings):
     def signing_secret(self) -> SecretStr:
         """What our own calls of webhooks are signed with; empty: they are not."""
         file = self.webhook_secret_file
-        return SecretStr(
-            read_secret(file, "webhook_secret") if file else self.webhook_secret.get_secret_value().strip()
-        )
+        return SecretStr(read_secret(file, "webhook_secret") if file else self.webhook_secret.get_secret_value())
 
     def mail_server(self) -> SecretStr:
         """The mail server's address; empty: no e-mail is sent."""
@@ -238,5 +250,6 @@ def _parsed(overrides: dict[str, Any]) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + "_".join(map(str, first["loc"])).upper()
-        problem = first["msg"].removeprefix("Value error, ")
+        hint = first.get("ctx", {}).get("hint", "")
+        problem = first["msg"].removeprefix("Value error, ") + (f"; {hint}" if hint else "")
         raise SettingsError(f"{name}: {problem}") from None

@@ -67,7 +67,8 @@ def _read_slug(text: str) -> str:
     return refuse(problem, f"for example {slug}" if slug else "for example spring-sale")
 
 
-def _read_region(text: str) -> str:
+def read_region(text: str) -> str:
+    """The country's two letters (ISO 3166), also of the setting."""
     region = text.upper()
     if region in phonenumbers.SUPPORTED_REGIONS:
         return region
@@ -90,7 +91,7 @@ def _without_default(schema: dict[str, Any]) -> None:
 Slug = Annotated[
     str, Scalar(str, _read_slug, str, {"type": ["string", "integer"], "pattern": "^[a-z0-9][a-z0-9-]{0,63}$"})
 ]
-Region = Annotated[str, Scalar(str, _read_region, str, {"type": ["string", "boolean"], "pattern": "^[A-Za-z]{2}$"})]
+Region = Annotated[str, Scalar(str, read_region, str, {"type": ["string", "boolean"], "pattern": "^[A-Za-z]{2}$"})]
 BatchSize = Annotated[
     int | None,
     Scalar(

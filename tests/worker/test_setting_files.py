@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.setting_files import MOST_BYTES, foreign
+from worker.setting_files import MOST_BYTES, foreign, read_secret
 from worker.settings import SettingsError, load_settings
 
 OURS = os.geteuid()
@@ -66,4 +66,44 @@ def test_where_there_is_no_file_the_environment_alone_counts(env: Path, kind: st
 def test_what_cannot_be_settings_is_refused_in_a_sentence(env: Path, content: bytes, problem: str) -> None:
     env.write_bytes(content)
     with pytest.raises(SettingsError, match=problem):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"\0\0\0\0", "it holds NUL bytes"),  # after a power cut
+        (b"key\0\0", "it holds NUL bytes"),
+        ("\u200b".encode(), "it holds no visible character"),
+        ("\u3164\u2800\n".encode(), "it holds no visible character"),
+        (b"\xef\xbb\xbf\r\n", "it is empty"),
+        (b"\n", "it is empty"),
+        ("key".encode("utf-16"), "not UTF-8"),
+    ],
+)
+def test_s1_a_secret_that_everybody_knows_is_none(tmp_path: Path, content: bytes, problem: str) -> None:
+    (tmp_path / "key").write_bytes(content)
+    for name in ("api_key", "webhook_secret", "database_url"):
+        with pytest.raises(SettingsError, match=rf"^CAMPAIGNS_{name.upper()}_FILE names .* \({problem}\)"):
+            read_secret(tmp_path / "key", name)
+
+
+def test_s1_the_mark_that_notepad_puts_before_a_key_is_no_part_of_it(env: Path, tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"\xef\xbb\xbfkey \xc3\xa9\r\n")
+    assert read_secret(tmp_path / "key", "api_key") == "key \xe9"
+    env.write_text("CAMPAIGNS_API_KEY=\ufeffkey\n", encoding="utf-8")
+    assert load_settings().key().get_secret_value() == "key"
+
+
+@pytest.mark.parametrize("name", ["API_KEY", "WEBHOOK_KEYS", "WEBHOOK_SECRET"])
+def test_s1_a_setting_that_shows_nothing_is_refused(env: Path, name: str) -> None:
+    env.write_text(f"CAMPAIGNS_{name}=\u200b\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=rf"^CAMPAIGNS_{name}: cannot be used \(it holds no visible character\)"):
+        load_settings()
+
+
+@pytest.mark.parametrize(("region", "hint"), [("ZZ", "write two letters"), ("uk", "write GB"), ("Italy", "write two")])
+def test_s11_a_country_that_there_is_not_is_refused(env: Path, region: str, hint: str) -> None:
+    env.write_text(f"CAMPAIGNS_REGION={region}\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=rf"^CAMPAIGNS_REGION: is not a country code of ISO 3166: .*; {hint}"):
         load_settings()

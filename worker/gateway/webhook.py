@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from worker.gateway.results import Message
 from worker.gateway.wire import parse_json, parse_messages
+from worker.setting_files import problem_of_secret
 
 
 def signature(field: bytes | str, key: SecretStr) -> str:
@@ -19,12 +20,14 @@ def signature(field: bytes | str, key: SecretStr) -> str:
 def verify(field: bytes | str, header: str, keys: Iterable[SecretStr]) -> bool:
     """Whether one of the keys signed the field (several while a key is being replaced). Takes constant time per key.
 
-    An empty key, which everybody knows, signs nothing.
+    A key that everybody knows, such as an empty one, signs nothing.
     """
     given = header.strip().encode("utf-8", "replace")
     fits = False
     for key in keys:  # all of them, however early one fits
-        fits |= bool(key.get_secret_value().strip()) & hmac.compare_digest(signature(field, key).encode(), given)
+        fits |= (not problem_of_secret(key.get_secret_value())) & hmac.compare_digest(
+            signature(field, key).encode(), given
+        )
     return fits
 
 

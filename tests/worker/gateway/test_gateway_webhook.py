@@ -40,6 +40,12 @@ def test_a_wrong_signature(header: str) -> None:
     assert not verify(b"field", signature(b"field", OLD), [])
 
 
+@pytest.mark.parametrize("key", ["", " ", "\0\0\0\0", "key\0", "\u200b", "\ufeff", "\u3164"])
+def test_s1_a_key_that_everybody_knows_signs_nothing(key: str) -> None:
+    assert not verify(b"field", signature(b"field", SecretStr(key)), [SecretStr(key), NEW])
+    assert verify(b"field", signature(b"field", NEW), [SecretStr(key), NEW])
+
+
 def test_messages_that_came_in() -> None:
 
     messages = received_messages(json.dumps([row(status="Received")]))
