@@ -147,13 +147,20 @@ class Bench:
     # Campaigns.
 
     def campaign(
-        self, how_many: int = 4, *, name: str = "sale", first: int = 0, per_request: int = 10, more: str = ""
+        self,
+        how_many: int = 4,
+        *,
+        name: str = "sale",
+        first: int = 0,
+        per_request: int = 10,
+        more: str = "",
+        text: str = "Ciao {{ first_name }}",
     ) -> int:
-        """Drop a campaign to so many people; its run."""
+        """Drop a campaign to so many people; its run. A second one with the same `text` would wait for approval."""
         people = "".join(f"+39333{place:07},N{place}\n" for place in range(first, first + how_many))
         (self.folder / f"{name}.csv").write_text(f"number,first_name\n{people}")
         return self.drop(
-            f"campaign: {name}\nmessage: Ciao {{{{ first_name }}}}\naudience:\n  - file: {name}.csv\n"
+            f"campaign: {name}\nmessage: {text}\naudience:\n  - file: {name}.csv\n"
             f"throughput:\n  batch_size: {per_request}\n{more}",
             name,
         ).run_id

@@ -26,7 +26,7 @@ def test_whoever_had_enough_texts_lately_gets_none_and_is_told_why(bench: Bench)
     # given a campaign that four people got, and one a day later for three of them and two others
     bench.finish(bench.campaign(4, name="one"))
     bench.clock.advance(timedelta(days=1))
-    second = bench.campaign(5, name="two", first=1, more=ONE_A_WEEK)
+    second = bench.campaign(5, name="two", text="Ancora {{ first_name }}", first=1, more=ONE_A_WEEK)
 
     bench.finish(second)
 
@@ -40,7 +40,7 @@ def test_a_text_that_dropped_out_of_the_time_does_not_count(bench: Bench) -> Non
     accepted_at = max(message.at for message in bench.gateway.stored)
     bench.clock.advance(accepted_at + timedelta(days=7) - bench.clock.now())
 
-    second = bench.campaign(3, name="two", more=ONE_A_WEEK)
+    second = bench.campaign(3, name="two", text="Ancora {{ first_name }}", more=ONE_A_WEEK)
     bench.finish(second)
 
     assert bench.states(second) == {P.DELIVERED: 3}
@@ -50,7 +50,7 @@ def test_a_text_that_dropped_out_of_the_time_does_not_count(bench: Bench) -> Non
 def test_campaigns_of_another_kind_do_not_count(bench: Bench, more: str) -> None:
     bench.finish(bench.campaign(3, name="one", more=more))
 
-    second = bench.campaign(3, name="two", more=ONE_A_WEEK)
+    second = bench.campaign(3, name="two", text="Ancora {{ first_name }}", more=ONE_A_WEEK)
     bench.finish(second)
 
     assert bench.states(second) == {P.DELIVERED: 3}
@@ -62,7 +62,7 @@ def test_what_was_proven_not_sent_does_not_count_and_what_is_in_doubt_is_waited_
     bench.gateway.script += [LOST, STORED]
     first = bench.campaign(4, name="one", per_request=2, more="follow: {on_unknown: hold}\n")
     bench.send()
-    second = bench.campaign(4, name="two", more=ONE_A_WEEK)
+    second = bench.campaign(4, name="two", text="Ancora {{ first_name }}", more=ONE_A_WEEK)
     bench.send()
     assert bench.states(second) == {P.PENDING: 4}
 
@@ -80,7 +80,7 @@ def test_a_text_that_the_phone_could_not_send_does_not_count(bench: Bench) -> No
     bench.gateway.set_all("Failed")
     bench.until(lambda: bench.run(first).finished_at is not None)
 
-    second = bench.campaign(2, name="two", more=ONE_A_WEEK)
+    second = bench.campaign(2, name="two", text="Ancora {{ first_name }}", more=ONE_A_WEEK)
     bench.send()
 
     assert bench.states(second) == {P.ACCEPTED: 2}
@@ -89,7 +89,7 @@ def test_a_text_that_the_phone_could_not_send_does_not_count(bench: Bench) -> No
 def test_whoever_can_wait_gets_the_text_when_the_oldest_drops_out(bench: Bench) -> None:
     # given people who got a text at 09:00, others who did at 11:00, and a campaign to all at noon that can wait
     for name, first in (("one", 0), ("two", 10)):
-        bench.finish(bench.campaign(3, name=name, first=first))
+        bench.finish(bench.campaign(3, name=name, text=f"Ciao da {name}", first=first))
         bench.clock.advance(at("01T11:00") - bench.clock.now())
     bench.clock.advance(at("01T12:00") - bench.clock.now())
     people = "".join(f"+39333{place:07},N\n" for place in [*range(4), *range(10, 14)])
@@ -137,7 +137,12 @@ def test_nobody_waits_longer_than_the_campaign_allows(bench: Bench, more: str, s
     bench.clock.advance(-timedelta(seconds=30))
     bench.finish(bench.campaign(2, name="one"))
 
-    run_id = bench.campaign(2, name="two", more="frequency_cap: {messages: 1, per: 1d, otherwise: defer}\n" + more)
+    run_id = bench.campaign(
+        2,
+        name="two",
+        text="Ancora {{ first_name }}",
+        more="frequency_cap: {messages: 1, per: 1d, otherwise: defer}\n" + more,
+    )
     bench.finish_from_due_to_due(run_id)
 
     assert bench.states(run_id) == {state: 2}
@@ -146,7 +151,7 @@ def test_nobody_waits_longer_than_the_campaign_allows(bench: Bench, more: str, s
 def test_everybody_over_the_cap_ends_the_campaign(bench: Bench) -> None:
     bench.finish(bench.campaign(3, name="one"))
 
-    second = bench.campaign(3, name="two", more=ONE_A_WEEK)
+    second = bench.campaign(3, name="two", text="Ancora {{ first_name }}", more=ONE_A_WEEK)
     bench.finish(second)
 
     assert bench.states(second) == {P.CAPPED: 3}
@@ -159,7 +164,9 @@ def test_a_capped_person_takes_no_turn_of_the_rate(bench: Bench) -> None:
     bench.finish(bench.campaign(18, name="one"))
     begun = bench.clock.now()
 
-    second = bench.campaign(20, name="two", more=ONE_A_WEEK + "schedule: {timezone: UTC}\n", per_request=1)
+    second = bench.campaign(
+        20, name="two", text="Ancora {{ first_name }}", more=ONE_A_WEEK + "schedule: {timezone: UTC}\n", per_request=1
+    )
     bench.finish(second)
     assert bench.states(second) == {P.DELIVERED: 2, P.CAPPED: 18}
     assert bench.clock.now() - begun < timedelta(minutes=2)

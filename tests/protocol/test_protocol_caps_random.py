@@ -38,7 +38,14 @@ def test_nobody_ever_has_more_texts_in_any_stretch_than_the_cap_allows(bench: Be
         cap = f"frequency_cap: {{messages: {allowed}, per: {per.days}d, otherwise: {otherwise}}}\n"
         bench.gateway.script += rng.choices(FAULTS, k=rng.randrange(2))
         runs.append(
-            bench.campaign(rng.randint(1, PEOPLE), name=f"c{place}", first=first, per_request=3, more=cap + late)
+            bench.campaign(
+                rng.randint(1, PEOPLE),
+                name=f"c{place}",
+                text=f"Ciao {place}",
+                first=first,
+                per_request=3,
+                more=cap + late,
+            )
         )
         if rng.random() < 0.7:  # else the next one races with it
             bench.pass_time(30, step=10)

@@ -151,6 +151,7 @@ def written_over_by_a_backup(stage: Stage) -> None:
     with closing(sqlite3.connect(stage.database)) as connection:
         connection.execute(f"VACUUM INTO '{backup}'")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    time.sleep(0.5)  # a service that has seen how large the file is now
     stage.database.write_bytes(backup.read_bytes())
 
 
