@@ -17,13 +17,15 @@ from campaigns.definition.reading import read_definition
 from campaigns.definition.scalars import nearest, shown
 from campaigns.definition.sources import MAX_SOURCES, ContactListSource, FileSource, InlineSource, Source, TaggedSource
 from campaigns.definition.variants import MAX_VARIANTS
+from campaigns.filters import RenderError
 from campaigns.numbers import Normaliser
 from campaigns.placeholders import foreign_placeholders, unknown_fields
 from campaigns.policy import NO_POLICY, Policy
 from campaigns.problems import MOST_PROBLEMS, CampaignFileError, Problem
+from campaigns.refusals import TemplateProblem
 from campaigns.segments import is_blank, segmentation
 from campaigns.tables import NO_TABLE, Table, columns_of_schedule, read_table
-from campaigns.templates import MessageTemplate, TemplateProblem, compile_message, field_name
+from campaigns.templates import MessageTemplate, compile_message, field_name
 from campaigns.textplaces import line_that_fails, place_in_text, place_of, place_of_field
 from campaigns.texts import MAX_SEGMENTS
 from campaigns.timing.contradictions import contradictions
@@ -176,8 +178,14 @@ class _Check:
 
     def _too_long(self, text: "_Text") -> Iterator[Problem]:
         """A text without fields is the same for everybody, so nobody could be sent it."""
-        if not text.template.fields and (segments := segmentation(text.template.render({})).segments) > MAX_SEGMENTS:
-            problem = f"takes {segments} segments, and at most {MAX_SEGMENTS} are sent"
+        if text.template.fields:
+            return
+        try:
+            segments = segmentation(text.template.render({})).segments
+            problem = f"takes {segments} segments, and at most {MAX_SEGMENTS} are sent" * (segments > MAX_SEGMENTS)
+        except RenderError as error:
+            problem = f"cannot be sent: {error.reason}"
+        if problem:
             yield self.document.value_place(text.path).problem(text.path, problem, "shorten it")
 
     def _unknown_columns(self, who: str, known: tuple[str, ...]) -> Iterator[Problem]:

@@ -53,8 +53,12 @@ class NumberKind(StrEnum):
     VOICEMAIL = "voicemail, or a digit too many"
     PAGER = "pager"
     COMPANY = "company-wide number (UAN)"
+    PERSONAL = "personal number"
+    TOLL_FREE = "toll-free number"
+    GLOBAL = "satellite or global number, of no country"
 
 
+_NO_COUNTRY: Final = phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY  # the region of +800, +870, +881, +882 and others
 _TEXTABLE: Final = NumberKind.TEXTABLE
 _LANDLINE: Final = NumberKind.LANDLINE
 _KINDS: Final = {
@@ -64,6 +68,8 @@ _KINDS: Final = {
     PhoneNumberType.VOICEMAIL: NumberKind.VOICEMAIL,
     PhoneNumberType.PAGER: NumberKind.PAGER,
     PhoneNumberType.UAN: NumberKind.COMPANY,
+    PhoneNumberType.PERSONAL_NUMBER: NumberKind.PERSONAL,
+    PhoneNumberType.TOLL_FREE: NumberKind.TOLL_FREE,
 }
 
 
@@ -258,7 +264,8 @@ def _by_library(text: str, region: str | None) -> tuple[str, NumberKind]:
             number = phonenumbers.parse(f"+{number.country_code}{match.expand(new)}")
         if not match or _problem(number):
             raise InvalidNumber(problem)
-    kind = _KINDS.get(phonenumbers.number_type(number), _TEXTABLE)
+    is_global = phonenumbers.region_code_for_country_code(number.country_code or 0) == _NO_COUNTRY
+    kind = _KINDS.get(phonenumbers.number_type(number), NumberKind.GLOBAL if is_global else _TEXTABLE)
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), kind
 
 

@@ -15,6 +15,7 @@ from jinja2.utils import missing
 from jinja2.visitor import NodeTransformer
 
 from campaigns.filters import BINARY, MAX_CHARACTERS, UNARY, RenderError, replace, to_date, to_float, to_int, to_round
+from campaigns.refusals import TemplateProblem, refusal, syntax_problem
 from campaigns.segments import is_blank, is_sendable
 from campaigns.timing.dates import DayOrder
 
@@ -33,15 +34,8 @@ _ALLOWED_NODES: Final = (
     nodes.Add, nodes.Sub, nodes.Div, nodes.FloorDiv, nodes.Neg, nodes.Pos, nodes.Getitem, nodes.Slice,
 )  # fmt: skip
 
+_CANNOT: Final = "the message cannot be computed: "
 _NOT_A_WORD: Final = re.compile(r"\W+")
-
-
-class TemplateProblem(Exception):
-    """A message that cannot be used. `line` counts within the message from 1."""
-
-    def __init__(self, problem: str, line: int = 1, hint: str = "") -> None:
-        self.problem, self.line, self.hint = problem, line, hint
-        super().__init__(f"line {line}: {problem} ({hint})" if hint else f"line {line}: {problem}")
 
 
 class MissingField(RenderError):
@@ -95,19 +89,7 @@ class MessageTemplate:
         """
         if self._constant is not None:
             return self._constant
-        try:
-            text = "".join(self._pieces(_Person(fields, zone, self._order)))
-        except UndefinedError as error:
-            raise MissingField(str(error)) from None
-        except RenderError:
-            raise
-        except ArithmeticError:
-            raise RenderError("the message cannot be computed: it divides by zero") from None
-        except Exception:  # whatever a filter makes of somebody's cells concerns this person alone
-            raise RenderError("the message cannot be computed: a filter does not take such a value") from None
-        if len(text) > MAX_CHARACTERS:
-            raise RenderError(f"the text is over {MAX_CHARACTERS:,} characters")
-        return text
+        return _joined(self._pieces, _Person(fields, zone, self._order))
 
 
 class _Person:
@@ -126,6 +108,22 @@ class _Person:
 
 
 _Pieces = Callable[[_Person], Iterator[str]]
+
+
+def _joined(pieces: _Pieces, person: _Person) -> str:
+    try:
+        text = "".join(pieces(person))
+    except UndefinedError as error:
+        raise MissingField(str(error)) from None
+    except RenderError:
+        raise
+    except ArithmeticError:
+        raise RenderError(f"{_CANNOT}it divides by zero") from None
+    except Exception:  # whatever a filter makes of somebody's cells concerns this person alone
+        raise RenderError(f"{_CANNOT}a filter does not take such a value") from None
+    if len(text) > MAX_CHARACTERS:
+        raise RenderError(f"the text is over {MAX_CHARACTERS:,} characters")
+    return text
 
 
 class _Missing(StrictUndefined):
@@ -157,9 +155,11 @@ def compile_message(source: str, order: DayOrder | None = None) -> MessageTempla
         literal = "\n" if not is_constant else ""  # no field of another program goes over two lines
         literal = literal.join(node.data for node in tree.find_all(nodes.TemplateData))
         shows_dates = any(node.name == "date" for node in tree.find_all(nodes.Filter))
-        pieces = _no_pieces if is_constant else environment.from_string(_Exact().visit(tree)).root_render_func
+        tree = _Exact().visit(tree)
+        _check_constants(tree, environment)
+        pieces = _no_pieces if is_constant else environment.from_string(tree).root_render_func
     except TemplateSyntaxError as error:
-        problem, hint = _syntax(source, str(error.message))
+        problem, hint = syntax_problem(source, str(error.message))
         raise TemplateProblem(problem, error.lineno, hint) from error
     except (RecursionError, MemoryError, SyntaxError, ValueError) as error:
         raise TemplateProblem(
@@ -193,18 +193,6 @@ class _Exact(NodeTransformer):
         if node.name in _NAMING and isinstance(inner, nodes.Name):
             node.kwargs.append(cast("nodes.Pair", nodes.Keyword("name", nodes.Const(inner.name))))
         return self.generic_visit(node)
-
-
-def _syntax(source: str, message: str) -> tuple[str, str]:
-    """Jinja's complaint in plain words, and what to do."""
-    if "unexpected end of template" in message or "unexpected end of print" in message:
-        return "cannot be understood: {{ is opened and never closed", "close it with }}"
-    if "{{{" in source:
-        return "cannot be understood: three brackets {{{ stand together", "write {{ field }}"
-    if "expected token 'end of print statement'" in message and "got '" in message:
-        hint = "write {{ first_name }} for a column First Name, and texts in quotes"
-        return "cannot be understood: a space, or a sign, stands where the field should end", hint
-    return f"cannot be understood: {message}", 'write {{ field }}, or {{ field | default("...") }}'
 
 
 def _no_pieces(_person: _Person) -> Iterator[str]:
@@ -254,10 +242,23 @@ def _check(tree: nodes.Template) -> tuple[frozenset[str], frozenset[str]]:
         elif not isinstance(node, _ALLOWED_NODES) or (
             isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Slice)
         ):
-            raise _refusal(node)
+            raise refusal(node)
     if uses > _MAX_FIELD_USES:
         raise TemplateProblem(f"uses fields more than {_MAX_FIELD_USES} times", 1, "shorten the message")
     return frozenset(fields), frozenset(required)
+
+
+def _check_constants(tree: nodes.Template, environment: SandboxedEnvironment) -> None:
+    """What uses no field is the same for everybody: where it cannot be computed, nobody could be sent the text."""
+    for node in (node for output in tree.find_all(nodes.Output) for node in output.nodes):
+        if isinstance(node, (nodes.TemplateData, nodes.Name)) or node.find(nodes.Name):
+            continue
+        alone = nodes.Template([nodes.Output([node], lineno=node.lineno)], lineno=1)
+        try:
+            _joined(cast("_Pieces", environment.from_string(alone).root_render_func), _Person({}, None, None))
+        except RenderError as error:
+            problem = f"cannot be computed for anybody: {error.reason.removeprefix(_CANNOT)}"
+            raise TemplateProblem(problem, node.lineno, "correct what stands in the {{ }}") from None
 
 
 def _check_filter(node: nodes.Filter) -> None:
@@ -267,23 +268,6 @@ def _check_filter(node: nodes.Filter) -> None:
         raise TemplateProblem(f"there is no filter {node.name}", node.lineno, hint)
     if node.dyn_args is not None or node.dyn_kwargs is not None:
         raise TemplateProblem(f"* and ** are not understood in {node.name}(...)", node.lineno, "write the values out")
-
-
-def _refusal(node: nodes.Node) -> TemplateProblem:
-    if isinstance(node, nodes.Call):
-        return TemplateProblem(
-            "functions cannot be called in a message", node.lineno, "use a filter: {{ field | upper }}"
-        )
-    if isinstance(node, nodes.Getattr):
-        hint = 'a column "Customer.Name" is written customer_name'
-        return TemplateProblem(f"a field has no parts such as .{node.attr}", node.lineno, hint)
-    if isinstance(node, nodes.Getitem):
-        return TemplateProblem("a field has no parts such as [...]", node.lineno, "{{ field[:1] }} is its first letter")
-    if isinstance(node, nodes.Test):
-        return TemplateProblem(f'"is {node.name}" is not understood', node.lineno, 'use {{ field | default("...") }}')
-    if isinstance(node, (nodes.Mul, nodes.Pow, nodes.Mod)):
-        return TemplateProblem(f"the operator {node.operator} is not understood", node.lineno, "use + - / or a filter")
-    return TemplateProblem(f"{type(node).__name__} is not understood", node.lineno, "use {{ field }} with filters")
 
 
 @pass_context

@@ -55,7 +55,20 @@ def planned(plan: Plan) -> list[str]:
             ["takes no texts: shared-cost number", "takes no texts: pager", "+61412345678"],
             id="other kinds",
         ),
-        pytest.param("DE", ["0700 12345678"], ["+4970012345678"], id="a personal number is somebody's"),
+        pytest.param(
+            "IT",
+            ["+447012345678", "199 123456", "+39800123456", "+80012345678", "+1 800 555 1212"],
+            [f"takes no texts: {kind}" for kind in ("personal number",) * 2 + ("toll-free number",) * 3],
+            id="numbers that may charge, or belong to no phone",
+        ),
+        pytest.param(
+            "",
+            ["+8821612345678", "+870773111632", "+88310012345", "+979123456789", "+80812345678", "+447400123456"],
+            [f"takes no texts: {kind}" for kind in ("satellite or global number, of no country",) * 3]
+            + [f"takes no texts: {kind}" for kind in ("premium-rate number", "shared-cost number")]
+            + ["+447400123456"],
+            id="numbers of no country",
+        ),
         pytest.param("", ["+52 55 1234 5601", "+52 1 55 1234 5602"], ["+525512345601", "+525512345602"], id="num-mx"),
         pytest.param("JP", ["090ー1234ー5678", "090−1234−5679"], ["+819012345678", "+819012345679"], id="num-dashes"),
     ],

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.filters import RenderError
-from campaigns.templates import MissingField, TemplateProblem, compile_message, field_name
+from campaigns.refusals import TemplateProblem
+from campaigns.templates import MissingField, compile_message, field_name
 
 ANNA = {"first_name": "Anna", "city": "", "day": "2026-12-01", "price": "12.50", "visits": "3"}
 
@@ -71,6 +72,11 @@ def test_what_messages_say(source: str, text: str) -> None:
         ("Hi\n\ud83d", 2, "cannot be sent"),
         ("Hi\n{{ '\\ud800' }}", 2, "cannot be sent"),
         ("{{ x | default('\\x00') }}", 1, "cannot be sent"),
+        ("Hi {{ 1/0 }}", 1, "cannot be computed for anybody: it divides by zero"),
+        ("Hi {{ name }},\n{{ 1 // 0 }}", 2, "cannot be computed for anybody: it divides by zero"),
+        ("{{ 'x' | float(1/0) }}", 1, "cannot be computed for anybody: it divides by zero"),
+        ("{{ 'x' | int }}", 1, "cannot be computed for anybody: a value is not a number"),
+        ("{{ '31/31' | date('%d') }}", 1, "cannot be computed for anybody: a value is not a date"),
     ],
 )
 def test_what_messages_may_not_say(source: str, line: int, problem: str) -> None:

@@ -284,6 +284,14 @@ def test_brackets_that_hold_no_column_are_a_text_like_any_other(folder: Path) ->
     assert check_file(path, timezone="UTC", region=None).campaign == "sale"
 
 
+def test_an_expression_without_fields_that_cannot_be_computed_is_refused_at_its_place(folder: Path) -> None:
+    problems = problems_of(folder, HEAD + 'message: "Hi {{ 1/0 }}"\naudience: {file: people.csv}\n')
+
+    assert problems == [
+        "2:10: message: cannot be computed for anybody: it divides by zero (correct what stands in the {{ }})"
+    ]
+
+
 def test_a_text_without_fields_that_is_too_long_for_everybody_is_refused(folder: Path) -> None:
     problems = problems_of(folder, HEAD + f"message: {'x' * 1531}\naudience: {{file: people.csv}}\n")
 

@@ -1,0 +1,41 @@
+"""Why a message cannot be used, in plain words, and what to do."""
+
+from jinja2 import nodes
+
+
+class TemplateProblem(Exception):
+    """A message that cannot be used. `line` counts within the message from 1."""
+
+    def __init__(self, problem: str, line: int = 1, hint: str = "") -> None:
+        self.problem, self.line, self.hint = problem, line, hint
+        super().__init__(f"line {line}: {problem} ({hint})" if hint else f"line {line}: {problem}")
+
+
+def syntax_problem(source: str, message: str) -> tuple[str, str]:
+    """Jinja's complaint in plain words, and what to do."""
+    if "unexpected end of template" in message or "unexpected end of print" in message:
+        return "cannot be understood: {{ is opened and never closed", "close it with }}"
+    if "{{{" in source:
+        return "cannot be understood: three brackets {{{ stand together", "write {{ field }}"
+    if "expected token 'end of print statement'" in message and "got '" in message:
+        hint = "write {{ first_name }} for a column First Name, and texts in quotes"
+        return "cannot be understood: a space, or a sign, stands where the field should end", hint
+    return f"cannot be understood: {message}", 'write {{ field }}, or {{ field | default("...") }}'
+
+
+def refusal(node: nodes.Node) -> TemplateProblem:
+    """What is wrong with a construct that no message may have."""
+    if isinstance(node, nodes.Call):
+        return TemplateProblem(
+            "functions cannot be called in a message", node.lineno, "use a filter: {{ field | upper }}"
+        )
+    if isinstance(node, nodes.Getattr):
+        hint = 'a column "Customer.Name" is written customer_name'
+        return TemplateProblem(f"a field has no parts such as .{node.attr}", node.lineno, hint)
+    if isinstance(node, nodes.Getitem):
+        return TemplateProblem("a field has no parts such as [...]", node.lineno, "{{ field[:1] }} is its first letter")
+    if isinstance(node, nodes.Test):
+        return TemplateProblem(f'"is {node.name}" is not understood', node.lineno, 'use {{ field | default("...") }}')
+    if isinstance(node, (nodes.Mul, nodes.Pow, nodes.Mod)):
+        return TemplateProblem(f"the operator {node.operator} is not understood", node.lineno, "use + - / or a filter")
+    return TemplateProblem(f"{type(node).__name__} is not understood", node.lineno, "use {{ field }} with filters")
