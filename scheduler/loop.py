@@ -93,26 +93,31 @@ class Clockwork:
         if clock.elapsed_seconds() < self._failed_until_seconds.get(name, -math.inf):
             return
         try:
-            self._carry_out(tick)
+            is_done = self._carry_out(tick)
         except LostLead:
             get_logger().warning("tick.fenced", tick=name)  # another process does this now
         except Exception as error:
             pause = troubles.failed(name, error, event="tick.failed", tick=name)
             self._failed_until_seconds[name] = clock.elapsed_seconds() + pause
         else:
-            troubles.worked(name)
+            if is_done:
+                troubles.worked(name)
 
-    def _carry_out(self, tick: Tick) -> None:
-        clock = self._runtime.clock
-        if tick in FOR_WORK and clock.elapsed_seconds() < self._rests_until_seconds:
-            return
-        if tick in FOR_LATER and clock.elapsed_seconds() < self._runtime.next_looks.get(CAN_WAIT, -math.inf):
-            return
+    def _carry_out(self, tick: Tick) -> bool:
+        """Whether it did what it does: one that rests shows nothing about what kept it from working."""
+        clock, next_looks = self._runtime.clock, self._runtime.next_looks
+        now_seconds = clock.elapsed_seconds()
+        if tick in FOR_WORK and now_seconds < self._rests_until_seconds:
+            return False
+        if tick in FOR_LATER and now_seconds < next_looks.get(CAN_WAIT, -math.inf):
+            return False
+        rests = now_seconds < next_looks.get(tick.__name__, -math.inf)
         done = tick(self._runtime, clock.now())
         if tick is drain:
             self._rests_until_seconds = clock.elapsed_seconds() + IDLE_SECONDS if done.get("idle") else 0.0
         elif done.get("started"):
             self._rests_until_seconds = 0.0
+        return not rests
 
     def start(self) -> None:
         """Begin; with replies, for who wrote STOP while nothing ran is heard before anything is sent."""

@@ -78,7 +78,9 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
     rest_seconds = 0.0
     if edges := _edges_worth_reading(runtime, due, now):
         moved = _sweep(runtime, due, edges, reads)
-    if not moved:
+    if moved:
+        reads_worked(runtime, _NEXT)
+    else:
         # Too few groups for a sweep; or it moved nobody: it came too early, or this gateway's windows do not show what
         # we mean by them. A few groups tell which. Where they move, groups are read one by one, the others stay due.
         probes = due[:PROBES] if reads else due[:READS_PER_TICK]

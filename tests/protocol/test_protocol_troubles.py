@@ -8,9 +8,14 @@ import sqlalchemy as sa
 import structlog
 from sqlmodel import col
 
+from scheduler.loop import Clockwork
+from scheduler.ticks.late import late
+from scheduler.ticks.replies import replies
 from tests.protocol.bench import Bench, exactly_once
 from tests.protocol.scripted_gateway import Answers, ScriptedGateway, Send, Stores
+from tests.prove.stage import wait_until
 from worker.store.models import Notice
+from worker.troubles import SETTLED_SECONDS
 
 HOUR = 3_600.0
 
@@ -70,6 +75,30 @@ def test_an_hour_of_trouble_is_told_once_and_tried_ever_less_often(
     assert exactly_once(bench, run_id)
     assert Counter(line["event"] for line in log)["account.works_again"] == 1
     assert told(bench)["account.paused"] == 1
+
+
+def test_a_gateway_that_cannot_be_read_is_over_once_a_read_worked_and_not_once_nothing_was_read(bench: Bench) -> None:
+    # given somebody to hear from, and a gateway that is away
+    bench.campaign(1)
+    bench.send()
+    bench.gateway.is_down = True
+    with structlog.testing.capture_logs() as log:
+        clockwork = Clockwork(bench.runtime, {replies: 0.02, late: 0.02})
+        clockwork.start()
+        try:
+            assert wait_until(bench.runtime.troubles.current, 10)
+
+            # then ticks that have nothing to read for now do not end it
+            bench.clock.advance(SETTLED_SECONDS)
+            assert not wait_until(lambda: not bench.runtime.troubles.current(), 0.3)
+
+            # but a read does
+            bench.gateway.is_down = False
+            bench.clock.advance(bench.runtime.settings.reply_poll_seconds + SETTLED_SECONDS)
+            assert wait_until(lambda: not bench.runtime.troubles.current(), 10)
+        finally:
+            clockwork.stop()
+    assert [line["event"] for line in log if line["event"].startswith("trouble.")] == ["trouble.began", "trouble.ended"]
 
 
 def told(bench: Bench) -> Counter[str]:
