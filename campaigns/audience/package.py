@@ -25,6 +25,15 @@ MAX_SMALL_PART_BYTES: Final = 16_000_000
 _MAX_SECONDS: Final = 30
 """Of processor time, for all parts together; 200 MB of ordinary cells take 10."""
 
+_LEAST_SECONDS: Final = 1
+_SECONDS_PER_MB: Final = 10
+"""Of the file as it is packed: a MB of ordinary cells takes one, and 60 kB that unpack to 60 MB of tags took nine."""
+
+_ITEMS: Final = frozenset({"row", "c", "si", "xf"})
+_MAX_OTHERS: Final = 100_000
+_OTHERS_PER_ITEM: Final = 20
+"""Tags that are no rows, cells, texts or formats: a text in several colours has some ten of them."""
+
 _MAX_DIRECTORY_BYTES: Final = 1 << 20
 _MAX_TOKEN_BYTES: Final = 1 << 20
 """Of one tag or comment. Before expat 2.6 one that comes in pieces is read again with each piece: 16 MB took 40 s."""
@@ -54,6 +63,8 @@ class Package:
     def __init__(self, file: TableFile) -> None:
         self._file = _Bounded(file.descriptor())
         self._seconds = 0.0
+        size = os.fstat(self._file.fileno()).st_size
+        self._most_seconds = min(_MAX_SECONDS, _LEAST_SECONDS + _SECONDS_PER_MB * size / 1e6)
         try:
             self._archive = zipfile.ZipFile(self._file)
         except BaseException:
@@ -95,8 +106,9 @@ class Package:
                 parser.Parse(chunk, not chunk)
                 fed += len(chunk)
                 self._seconds += time.thread_time() - began
-                if self._seconds > _MAX_SECONDS:
-                    raise AudienceProblem(f"takes over {_MAX_SECONDS} seconds to read", _CSV)
+                if self._seconds > self._most_seconds:
+                    took = f"{self._most_seconds:.0f} second" + ("s" if self._most_seconds >= 1.5 else "")
+                    raise AudienceProblem(f"takes over {took} to read, too long for its size", _CSV)
                 if fed - parser.CurrentByteIndex > _MAX_TOKEN_BYTES:
                     raise AudienceProblem("has a tag over a million bytes long", "is it a workbook at all?")
                 yield
@@ -145,11 +157,11 @@ def _too_many_names() -> AudienceProblem:
 
 
 def _parser(handlers: Handlers) -> expat.XMLParserType:
-    names, attribute_names, depth = _LocalNames(), set[str](), 0
+    names, attribute_names, depth, others_left = _LocalNames(), set[str](), 0, _MAX_OTHERS
     on_start, on_end = handlers.start, handlers.end
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
+        nonlocal depth, others_left
         depth += 1
         if depth > _MAX_DEPTH:
             raise AudienceProblem("is nested deeper than any workbook", "save it again")
@@ -157,7 +169,11 @@ def _parser(handlers: Handlers) -> expat.XMLParserType:
             attribute_names.update(attributes)
             if len(attribute_names) > _MAX_NAMES:
                 raise _too_many_names()
-        on_start(names[name], attributes)
+        local = names[name]
+        others_left += _OTHERS_PER_ITEM if local in _ITEMS else -1
+        if others_left < 0:
+            raise AudienceProblem("has more tags beside its cells than any workbook", _CSV)
+        on_start(local, attributes)
 
     def end(name: str) -> None:
         nonlocal depth
