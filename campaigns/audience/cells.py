@@ -122,7 +122,9 @@ class Sheet:
                 count += 1
                 given = attributes.get("r", "")
                 line = int(given[:8]) if given else line + 1
-                if not 0 < line <= MAX_ROWS or count > MAX_ROWS:
+                if line < 1:
+                    raise AudienceProblem("has a row with a number below 1, which no sheet has", "save it again")
+                if line > MAX_ROWS or count > MAX_ROWS:
                     raise AudienceProblem(f"has a row beyond {MAX_ROWS:,}, where sheets end", "save it as CSV UTF-8")
                 is_hidden = attributes.get("hidden") in TRUE
                 column, has_content, cells = -1, False, {}

@@ -53,7 +53,7 @@ class JsonLinesReader:
                     yield AudienceRow(line, "", {}, str(error))
                     continue
                 if any(len(cell) > MAX_CELL_CHARACTERS for cell in cells.values()):
-                    raise too_long(line)
+                    raise too_long(line, "shorten it")
                 fields = {name: cell.strip() for name, cell in cells.items() if name in self.fields}
                 yield AudienceRow(line, cells.get(self.number, ""), fields)
 

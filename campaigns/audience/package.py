@@ -25,7 +25,7 @@ MAX_SMALL_PART_BYTES: Final = 16_000_000
 _MAX_SECONDS: Final = 30
 """Of processor time, for all parts together; 200 MB of ordinary cells take 10."""
 
-_LEAST_SECONDS: Final = 1
+_LEAST_SECONDS: Final = 2
 _SECONDS_PER_MB: Final = 10
 """Of the file as it is packed: a MB of ordinary cells takes one, and 60 kB that unpack to 60 MB of tags took nine."""
 
@@ -107,8 +107,8 @@ class Package:
                 fed += len(chunk)
                 self._seconds += time.thread_time() - began
                 if self._seconds > self._most_seconds:
-                    took = f"{self._most_seconds:.0f} second" + ("s" if self._most_seconds >= 1.5 else "")
-                    raise AudienceProblem(f"takes over {took} to read, too long for its size", _CSV)
+                    most = f"{self._most_seconds:.0f} seconds"
+                    raise AudienceProblem(f"takes over {most} to read, too long for its size", _CSV)
                 if fed - parser.CurrentByteIndex > _MAX_TOKEN_BYTES:
                     raise AudienceProblem("has a tag over a million bytes long", "is it a workbook at all?")
                 yield

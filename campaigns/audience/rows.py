@@ -149,9 +149,6 @@ def too_wide() -> AudienceProblem:
     return AudienceProblem(f"has over {MAX_COLUMNS:,} columns", "is it a table at all?")
 
 
-def too_long(line: int) -> AudienceProblem:
+def too_long(line: int, hint: str = "perhaps a quotation mark is not closed") -> AudienceProblem:
     """The problem of a cell that is over the limit, or never ends."""
-    return AudienceProblem(
-        f"line {line}: a cell is over {MAX_CELL_CHARACTERS:,} characters long",
-        "perhaps a quotation mark is not closed",
-    )
+    return AudienceProblem(f"line {line}: a cell is over {MAX_CELL_CHARACTERS:,} characters long", hint)

@@ -56,7 +56,7 @@ class WorkbookReader:
 
 def _audience_row(header: Columns, line: int, cells: Mapping[int, str]) -> AudienceRow:
     if max(map(len, cells.values()), default=0) > MAX_CELL_CHARACTERS:
-        raise too_long(line)
+        raise too_long(line, "shorten it")
     fields = {name: cells.get(index, "").strip() for name, index in header.wanted}
     number = cells.get(header.number, "")
     if not is_sendable(number) or not all(map(is_sendable, fields.values())):

@@ -53,6 +53,7 @@ class Arrivals:
 
     watch: InboxWatch
     board: StatusBoard
+    is_stopping: Callable[[], bool]
 
     def take_up(
         self, runtime: Runtime, inbox: InboxFolder, entries: Entries, listing: Listing | None, now: datetime
@@ -68,7 +69,7 @@ class Arrivals:
         taken, ends = 0, runtime.clock.elapsed_seconds() + TAKE_SECONDS
         try:
             for path, look in completed:
-                if runtime.clock.elapsed_seconds() < ends:
+                if runtime.clock.elapsed_seconds() < ends and not self.is_stopping():
                     taken += self._take(runtime, inbox, path, look, is_there, now)
                 else:
                     self.watch.look_again(path, now)

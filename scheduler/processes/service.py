@@ -150,7 +150,7 @@ def _lead_or_stand_by(runtime: Runtime, lock: LeaderLock, stop: Stop, heartbeat:
 
 def _tick_until(runtime: Runtime, lock: LeaderLock, stop: Stop, heartbeat: Heartbeat) -> None:
     """Run the clock until it is time to stop, or until the lock is lost."""
-    ticks = {**TICKS, make_inbox_tick(): INBOX_SECONDS, heartbeat.heartbeat: BEAT_SECONDS}
+    ticks = {**TICKS, make_inbox_tick(stop.is_set): INBOX_SECONDS, heartbeat.heartbeat: BEAT_SECONDS}
     clockwork = Clockwork(replace(runtime, store=lock.guard(runtime.store)), ticks)
     clockwork.start()
     get_logger().info("scheduler.leads")

@@ -27,9 +27,12 @@ PAUSE_SHARE: Final = 4
 """A look at 5,000 files takes 0.4 s: with more of them a fifth of a core goes into looking, and not half of it."""
 
 
-def make_inbox_tick() -> Callable[[Runtime, datetime], dict[str, int]]:
-    """A tick that watches the folder of the settings; what it saw so far is kept in memory, one tick a process."""
-    keeper = _Keeper()
+def make_inbox_tick(is_stopping: Callable[[], bool] = lambda: False) -> Callable[[Runtime, datetime], dict[str, int]]:
+    """A tick that watches the folder of the settings; what it saw so far is kept in memory, one tick a process.
+
+    Once `is_stopping` no further file is taken up.
+    """
+    keeper = _Keeper(is_stopping)
 
     def inbox(runtime: Runtime, now: datetime) -> dict[str, int]:
         return keeper.tick(runtime, now)
@@ -38,12 +41,12 @@ def make_inbox_tick() -> Callable[[Runtime, datetime], dict[str, int]]:
 
 
 class _Keeper:
-    def __init__(self) -> None:
+    def __init__(self, is_stopping: Callable[[], bool]) -> None:
         self._next_seconds = -math.inf
         self._watch = InboxWatch()
         self._board = StatusBoard()
         self._presence = Presence()
-        self._arrivals = Arrivals(self._watch, self._board)
+        self._arrivals = Arrivals(self._watch, self._board, is_stopping)
         self._removals = Removals(self._watch, self._board)
         self._repeat_after: dict[int, datetime] = {}  # when a campaign that repeats and failed is looked at again
 

@@ -1,12 +1,14 @@
 """Campaign files are taken up when they are complete, and again when they change."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from campaigns.lifecycle import RunState
+from scheduler.ticks.inbox import make_inbox_tick
 from tests.scheduler.inbox.inbox_world import PEOPLE, TEXT, TOMORROW, InboxWorld
 
 
@@ -128,6 +130,27 @@ def test_a_table_that_breaks_off_is_told_with_its_place(world: InboxWorld) -> No
 
     assert world.status().count("line 5: a cell is over 10,000 characters long") == 1
     assert world.run() is None
+
+
+def test_s2_a_table_that_cannot_be_read_is_not_read_again_until_it_changes(world: InboxWorld) -> None:
+    world.drop().write_text(TEXT.format(slug="spring-sale", more="").replace("people.csv", "people.xlsx"))
+    table = world.write("people.xlsx", "no workbook")
+    assert world.pass_time()["taken"] == 1
+    told = world.status()
+
+    assert (world.pass_time(300)["taken"], world.status()) == (0, told)
+    table.write_text("still no workbook")
+    assert world.pass_time()["taken"] == 1
+
+
+def test_s2_a_stop_waits_for_no_file_that_is_not_begun(world: InboxWorld) -> None:
+    stop = threading.Event()
+    world.tick = make_inbox_tick(stop.is_set)
+    world.drop(more=TOMORROW)
+    stop.set()
+    assert (world.pass_time()["taken"], world.run()) == (0, None)
+    stop.clear()
+    assert world.pass_time()["taken"] == 1
 
 
 def test_an_internal_error_stays_with_its_file_and_is_tried_again(world: InboxWorld) -> None:
