@@ -52,6 +52,16 @@ class Impatient(H11Protocol):
         super().connection_lost(exc)
         self._patience.cancel()  # or it would keep what is over in memory for as long
 
+    def send_400_response(self, msg: str) -> None:
+        """What comes is no HTTP, perhaps only in the middle of a body: then the app answers nobody any more."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # its answer after this one would end in an exception
+            self.cycle.message_event.set()
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
     def _look(self, cycle: object) -> None:
         is_over = self.loop.time() >= self._ends_at
         if self.transport.is_closing() or self.loop.time() >= self._ends_at + self.head_seconds:
@@ -129,7 +139,7 @@ class ServerLog(logging.Handler):
         self._next_line: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        problem = str(record.msg)[:200]  # without its arguments, which may be a caller's
+        problem = str(record.msg).strip()[:200]  # without its arguments, which may be a caller's
         self._calls[problem] += 1
         now = time.monotonic()
         if now >= self._next_line.get(problem, -math.inf):

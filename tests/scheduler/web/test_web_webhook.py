@@ -81,6 +81,9 @@ def test_any_key_in_force_will_do_while_one_is_replaced(door: Door, key: str, st
         (b" \n", " \n", 503),
         (b"\xff", "", 503),
         (b"k" * 70_000, "k", 503),
+        (b"\0\0\0\0", "\0\0\0\0", 503),  # after a power cut
+        ("\u200b".encode(), "\u200b", 503),
+        (b"\xef\xbb\xbf", "\ufeff", 503),
         (b"new\n", "", 401),
     ],
 )
@@ -198,6 +201,21 @@ HEAD = f"POST /webhook/inbound HTTP/1.1\r\nHost: a\r\nX-SG-SIGNATURE: a\r\nConte
 )  # fmt: skip
 def test_a_lying_length_costs_nothing(door: Door, text: str, status: int) -> None:
     assert raw(door.url, text) == status
+
+
+@pytest.mark.parametrize(
+    "head", [HEAD, HEAD.replace("X-SG-SIGNATURE: a\r\n", ""), "GET /healthz HTTP/1.1\r\nHost: a\r\n"]
+)
+@pytest.mark.parametrize("first", ["", "1\r\na\r\n"])
+def test_s6_chunks_that_are_none_end_in_a_line_and_no_traceback(
+    door: Door, capsys: pytest.CaptureFixture[str], head: str, first: str
+) -> None:
+    for _ in range(3):
+        assert raw(door.url, f"{head}Transfer-Encoding: chunked\r\n\r\n{first}zz\r\n") == 400
+    assert push(door.url, [message(1)]) == 200
+    logged = capsys.readouterr()
+    assert (logged.out + logged.err).count("front_door.trouble") == 1
+    assert not any(word in logged.out + logged.err for word in ("Traceback", "Exception", "\ufffd", "error"))
 
 
 def test_a_body_that_comes_slowly_is_not_waited_for(runtime: Runtime) -> None:
