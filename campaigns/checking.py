@@ -55,9 +55,12 @@ def check_file(
     """
     reading = read_definition(path, timezone=timezone, region=region, inbox=inbox)
     definition = reading.definition and policy.applied(reading.definition)
-    forbidden = policy.problems(reading.definition, reading.document) if reading.definition else ()
+    forbidden = tuple(policy.problems(reading.definition, reading.document)) if reading.definition else ()
     check = _Check(reading.document, reading.folder, definition.default_region if definition else region)
-    contradicting = contradictions(definition, reading.document, now) if definition and now else ()
+    contradicting = tuple(contradictions(definition, reading.document, now)) if definition and now else ()
+    if forbidden and reading.definition:  # which names the setting: the file has no key that could be removed
+        added = policy.added(reading.definition)
+        contradicting = tuple(problem for problem in contradicting if problem.path not in added)
     found = check.problems()
     first = list(islice(found, MOST_PROBLEMS))
     problems = tuple(dict.fromkeys((*reading.problems, *first, *forbidden, *contradicting)))

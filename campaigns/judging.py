@@ -122,7 +122,7 @@ def excluded_numbers(
         unread[file] += unreadable
         one, many = f"1 row of {file} holds no phone number and so excludes", f"{unreadable:,} rows of {file} hold"
         who = one if unreadable == 1 else f"{many} no phone number and so exclude"
-        warnings.append(f"{who} nobody, first row {first}")
+        warnings.append(f"{who} nobody (first: row {first})")
 
 
 def nothing_for(row: PlannedRecipient, state: RecipientState, reason: str) -> Judged:

@@ -7,15 +7,23 @@ from datetime import time
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 
 from campaigns.definition.document import Document, KeyPath
 from campaigns.definition.durations import format_duration, parse_duration
 from campaigns.definition.models import Definition, FrequencyCap, Kind, OverCap
+from campaigns.definition.schedule import Keeper
+from campaigns.definition.sources import ContactListSource
 from campaigns.definition.windows import MIDNIGHT, Window, parse_range
 from campaigns.problems import Problem
 
+_TAKES: Final = "write days and times of day from 00:00 to 24:00, such as mon-sat 09:00-20:00; sun 10:00-13:00"
 HOURS: Final = re.compile(r"(?:([A-Za-z, -]*[A-Za-z]) +)?([0-9]{1,2}:[0-9]{2} ?[-\u2013] ?[0-9]{1,2}:[0-9]{2})")
 ALL_KINDS: Final = frozenset(Kind)
+_RULES: Final = {
+    "schedule.window": "hours (CAMPAIGNS_HOURS)",
+    "frequency_cap": "frequency cap (CAMPAIGNS_FREQUENCY_CAP)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,35 @@ class Policy:
         if self._has_cap(definition) and own is not None and not _is_as_strict(own, self.cap):
             problem = f"allows more than the operator's {format_cap(self.cap)}"
             yield _at(document, ("frequency_cap",), problem, "lower it, or remove it: the operator's then holds")
+        yield from self._clashes(definition, document)
+
+    def _clashes(self, definition: Definition, document: Document) -> Iterator[Problem]:
+        """What cannot go with a key that the operator's rules add: told of the key that the file has."""
+        added, by = self.added(definition), ("schedule", "by")
+        for key, rule in _RULES.items():
+            if key in added and definition.schedule.by is Keeper.GATEWAY:
+                yield _at(document, by, f"gateway cannot go with the operator's {rule}", "write by: service")
+        if "frequency_cap" not in added:
+            return
+        is_list = isinstance(document.value(("audience",)), list)
+        for index, source in enumerate(definition.audience):
+            if isinstance(source, ContactListSource):
+                path = ("audience", index, "contact_list") if is_list else ("audience", "contact_list")
+                problem = (
+                    f"cannot go with the operator's {_RULES['frequency_cap']}: the gateway keeps its numbers to itself"
+                )
+                yield _at(document, path, problem, "use a file as audience")
+
+    def added(self, definition: Definition) -> frozenset[str]:
+        """The keys that `applied` adds to a file that does not have them."""
+        approval = definition.kind in self.approval and not definition.approval
+        window = self._has_hours(definition) and definition.schedule.window is None
+        cap = self._has_cap(definition) and definition.frequency_cap is None
+        return frozenset(
+            key
+            for key, is_added in (("approval", approval), ("schedule.window", window), ("frequency_cap", cap))
+            if is_added
+        )
 
     def applied(self, definition: Definition) -> Definition:
         """The definition with what the operator insists on, where the file itself says nothing stricter."""
@@ -77,15 +114,15 @@ def parse_hours(text: str) -> Window:
     for part in filter(None, (part.strip() for part in text.split(";"))):
         match = HOURS.fullmatch(part)
         if not match:
-            raise ValueError(f"has {part!r}; write days and times of day, such as mon-sat 09:00-20:00; sun 10:00-13:00")
+            raise ValueError(f"has {part!r}; {_TAKES}")
         openings.append({"days": match[1] or "daily", "ranges": [match[2]]})
     try:
         if any(opens >= closes != MIDNIGHT for opens, closes in (parse_range(o["ranges"][0]) for o in openings)):
             raise ValueError("has hours that go over midnight; write them as two, such as 22:00-24:00; 00:00-02:00")
         return Window.model_validate(openings)
-    except ValidationError as error:
-        context = error.errors()[0].get("ctx", {})
-        raise ValueError(" ".join(filter(None, (context.get("problem"), context.get("hint"))))) from None
+    except (ValidationError, PydanticCustomError) as error:
+        context = error.errors()[0].get("ctx", {}) if isinstance(error, ValidationError) else error.context or {}
+        raise ValueError(f"{context.get('problem', 'is not understood')}; {_TAKES}") from None
 
 
 def parse_cap(text: str) -> FrequencyCap:

@@ -191,7 +191,7 @@ class _Exact(NodeTransformer):
         while isinstance(inner, nodes.Filter):
             inner = inner.node
         if node.name in _NAMING and isinstance(inner, nodes.Name):
-            node.kwargs.append(cast("nodes.Pair", nodes.Keyword("name", nodes.Const(inner.name))))
+            node.kwargs.append(cast("nodes.Pair", nodes.Keyword("name", nodes.Const(f"'{inner.name}'"))))
         return self.generic_visit(node)
 
 

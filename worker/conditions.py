@@ -64,7 +64,7 @@ WORDS: Final[Mapping[Trouble, Words]] = {
         "let it take changes, or point CAMPAIGNS_DATABASE_URL to the primary",
     ),
     Trouble.DATABASE_SLOW: Words(
-        "the database ended what took it too long",
+        "the database cancelled a statement that took too long",
         "what was undone is tried again",
         "see what keeps it busy, or raise its statement_timeout",
     ),
@@ -105,7 +105,7 @@ WORDS: Final[Mapping[Trouble, Words]] = {
         "Redis has no memory left", _UNSENT, "raise its maxmemory, or remove what else is stored in it"
     ),
     Trouble.REDIS_FORGETS: Words(
-        "Redis forgets keys for want of memory",
+        "Redis drops keys because it is out of memory",
         "nothing is sent until what was sent is counted in the database",
         "set its maxmemory-policy to noeviction, and raise its maxmemory",
     ),

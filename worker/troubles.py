@@ -105,7 +105,7 @@ class Troubles:
                 get_logger().info(
                     "trouble.ended",
                     trouble=trouble.value,
-                    says=f"no longer so: {WORDS[trouble].matter}; what waited goes on",
+                    says=f"over: {WORDS[trouble].matter}; waiting work goes on",
                     seconds=round(took, 1),
                     failures=condition.failures,
                 )

@@ -1,5 +1,6 @@
 """What a spreadsheet shows of a number: its digits, its format, its date."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
@@ -28,7 +29,7 @@ _PHONE: Final = re.compile(r"[+\d ()/-]+")
 def shown_number(raw: str, code: str, *, is_phone: bool, is_1904: bool) -> str:
     """The text of a cell that holds the number `raw` in the format `code`; empty where it is none.
 
-    A date is written as 2026-12-01 or 2026-12-01T09:30, in whatever order the sheet shows it: that can be read again.
+    A date is written as 2026-12-01 or 2026-12-01 09:30, in whatever order the sheet shows it: that can be read again.
     A phone number stays plain digits under a format for amounts. `is_1904`: days count from then, as on old Macs.
     """
     if code == "General" and raw.isascii() and raw.isdigit() and len(raw) < 12 and raw[0] != "0":
@@ -54,7 +55,7 @@ def shown_number(raw: str, code: str, *, is_phone: bool, is_1904: bool) -> str:
 
 
 def shown_moment(value: datetime | date | time | timedelta, *, has_seconds: bool) -> str:
-    """A date or time in ISO 8601; midnight is no time of day."""
+    """A date or time in ISO 8601, with a space between; midnight is no time of day."""
     if isinstance(value, timedelta):
         minutes, seconds = divmod(round(value.total_seconds()), 60)
         text = f"{minutes // 60}:{minutes % 60:02}"
@@ -62,9 +63,9 @@ def shown_moment(value: datetime | date | time | timedelta, *, has_seconds: bool
     if isinstance(value, datetime):
         if value.time() == time():
             return value.date().isoformat()
-        return value.isoformat(timespec="minutes" if not has_seconds and not value.second else "auto")
+        return value.isoformat(" ", timespec="minutes" if not has_seconds and not value.second else "seconds")
     if isinstance(value, time):
-        return value.isoformat(timespec="minutes" if not has_seconds and not value.second else "auto")
+        return value.isoformat(timespec="minutes" if not has_seconds and not value.second else "seconds")
     return value.isoformat()
 
 
@@ -73,11 +74,14 @@ def _moment(number: float, code: str, *, is_elapsed: bool, is_1904: bool) -> str
 
     if number < 0 and not is_elapsed:
         return ""  # the sheet shows ####
+    has_seconds = "s" in code.lower()
     try:
-        value = from_excel(number, MAC_EPOCH if is_1904 else WINDOWS_EPOCH, timedelta=is_elapsed)
+        seconds = round(number * 86_400)  # 09:30 typed by a formula is 09:29:59.997
+        seconds -= 0 if has_seconds else int(math.fmod(seconds, 60))  # a sheet cuts them off
+        value = from_excel(seconds / 86_400, MAC_EPOCH if is_1904 else WINDOWS_EPOCH, timedelta=is_elapsed)
     except (OverflowError, ValueError):
         return ""
-    return shown_moment(value, has_seconds="s" in code.lower())
+    return shown_moment(value, has_seconds=has_seconds)
 
 
 def _general(value: Decimal) -> str:

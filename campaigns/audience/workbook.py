@@ -37,8 +37,8 @@ class WorkbookReader:
         if not self._hidden:
             return self._notes
         rows = f"{self._hidden:,} rows" if self._hidden > 1 else "1 row"
-        note = f"{self.path.name} has {rows} hidden or filtered, first row {self._first_hidden}: they are read like any"
-        return (*self._notes, note)
+        note = f"{self.path.name} has {rows} hidden or filtered (first: row {self._first_hidden})"
+        return (*self._notes, f"{note}; they are read like any other")
 
     def __iter__(self) -> Iterator[AudienceRow]:
         header = self.header

@@ -147,13 +147,13 @@ def date_in(remind: Remind, row: Mapping[str, str]) -> tuple[date | datetime | N
     """The date of a row, or None and what is wrong with it."""
     text = row.get(field_name(remind.column), "")
     if is_blank(text):
-        return None, f"has no {remind.column}"
+        return None, f"has no '{remind.column}'"
     try:
         return read_date(text, remind.format), ""
     except AmbiguousDate as error:
-        return None, f"its {remind.column} {error.reason}, or set schedule.remind.format: dmy or mdy"
+        return None, f"its '{remind.column}' {error.reason}, or set schedule.remind.format: dmy or mdy"
     except UnreadableDate as error:
-        return None, f"its {remind.column} {error.reason}"
+        return None, f"its '{remind.column}' {error.reason}"
 
 
 def _shifted(day: date | datetime, offset: timedelta, remind: Remind, zone: ZoneInfo) -> datetime:

@@ -49,10 +49,13 @@ def held(campaign: Slug, number_of_run: RunNumber = None, json: AsJson = False) 
     The gateway's answers do not prove whether these texts were sent. Look at its own list of messages, or at that
     of the phone, then tell what you found with: campaigns resolve
     """
+    from campaigns.lifecycle import RunState
+    from campaigns.verdicts import Verdict
     from scheduler.cli.reading import campaign_store, run_to_decide_on
+    from scheduler.report.evidence import request_json, request_lines
     from worker.settings import load_settings
     from worker.store.held import held_lists, held_people, runs_with_held
-    from worker.store.story import requests_of
+    from worker.store.story import last_request, requests_of
 
     settings = load_settings()
     with campaign_store(settings) as store, store.read() as session:
@@ -61,6 +64,8 @@ def held(campaign: Slug, number_of_run: RunNumber = None, json: AsJson = False) 
         others = [other for other in runs_with_held(session, run.campaign_id) if other != run.id]
         batch_ids = {person.batch_id for person in people} | {entry.batch_id for entry in lists}
         requests = requests_of(session, {id_ for id_ in batch_ids if id_ is not None})
+        last = last_request(session, run.id) if run.state is RunState.PAUSED else None
+    failed = last if last and last.outcome == Verdict.MISSED else None
     groups = list(_grouped(people, lists, requests))
     if json:
         print_json(
@@ -71,9 +76,15 @@ def held(campaign: Slug, number_of_run: RunNumber = None, json: AsJson = False) 
                 "held": len(people),
                 "lists": len(lists),
                 "groups": [_group_json(group) for group in groups],
+                "failed_request": request_json(failed) if failed else None,
             }
         )
         return
+    if failed:
+        say(f"{campaign} is paused: {run.reason}")
+        for line in ("its last request failed:", *request_lines(failed, settings.zone)):
+            say(f"  {line}")
+        say("")
     if not groups:
         say(f"nobody of {campaign} is held")
         return

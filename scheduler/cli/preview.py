@@ -1,5 +1,6 @@
 """What `campaigns plan` finds out: a plan made, counted and thrown away."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -69,6 +70,7 @@ def preview(
     offsets = Offsets()
     limits = limits_of(definition, settings)
     requests, reasons, agenda = 0, dict[RecipientState, list[str]](), Agenda(definition.schedule)
+    unshown = Counter[RecipientState]()
     capped = 0
     try:
         for chunk in into_batches(plan, limits):
@@ -79,10 +81,13 @@ def preview(
                 offsets.add(row)
                 if row.state is RecipientState.PENDING and batch is not None:
                     requests = max(requests, batch + 1)
-                elif len(known := reasons.setdefault(row.state, [])) < REASONS:
-                    reason = f"{row.state.value}: {row.reason}"
-                    if reason not in known:
+                elif (reason := f"{row.state.value}: {row.reason}") not in (known := reasons.setdefault(row.state, [])):
+                    if len(known) < REASONS:
                         known.append(reason)
+                    else:
+                        unshown[row.state] += 1
+        for state, count in unshown.items():
+            reasons[state].append(f"{state.value}: and {count:,} more")
         problem = "" if plan.summary.audience or list_of(definition) else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)

@@ -247,9 +247,9 @@ def _approval(seen: Preview) -> str:
     definition = seen.definition
     if not is_needed(definition, seen.summary.to_look_at):
         return ""
-    what = "this plan" if definition.schedule.repeat is None else "this version of the file"
+    what = "needed" if definition.schedule.repeat is None else "of this version of the file needed"
     approval = to_approve(definition, seen.plan_hash)
-    return f"once somebody approves {what}: {command(definition.campaign, approval)}"
+    return f"{what} before anything is sent: {command(definition.campaign, approval)}"
 
 
 def _cap(seen: Preview) -> str:

@@ -78,7 +78,7 @@ def _empty_window(gateway: GatewayClient) -> Finding:
 def _heeds_no_time(how_many: str) -> Finding:
     return problem(
         PROTOCOL,
-        f"asked for a day of 2001, the gateway shows {how_many} messages: it does not heed the time window",
+        f"asked for a day of 2001, the gateway shows {how_many} messages: it ignores the time window",
         "while it has few messages look-ups work, though each of them reads everything; when they are too many for one"
         " reply, requests in doubt wait for a person: ask whoever runs the gateway",
     )

@@ -35,13 +35,12 @@ def check_surroundings(settings: Settings, gateway_url: str) -> Iterator[Finding
 def check_versions(python: tuple[int, int, int], expat: tuple[int, int, int]) -> Iterator[Finding]:
     """Known faults of what is installed."""
     old = [
-        f"{name} {'.'.join(map(str, found))} (from {'.'.join(map(str, wanted))} on)"
+        f"{name} {'.'.join(map(str, found))} has known security faults, fixed in {'.'.join(map(str, wanted))}"
         for name, found, wanted in (("Python", python, PYTHON), ("expat", expat, EXPAT))
         if found < wanted
     ]
     if old:
-        advice = "update it; the product guards against those that are known to it"
-        yield warning(Area.MACHINE, f"security faults are mended in later versions of {' and '.join(old)}", advice)
+        yield warning(Area.MACHINE, ", and ".join(old), "update it")
 
 
 def check_secrets(settings: Settings, env_file: Path) -> Iterator[Finding]:

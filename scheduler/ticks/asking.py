@@ -55,7 +55,7 @@ def _advice(evidence: dict[str, Any]) -> str:
         return f"it answered with HTTP {evidence.get('status')}; see what is wrong with the gateway, then resume"
     # Its words stay in `held`: this is told to logs, status files, webhooks and mail, and a gateway may quote a text.
     return (
-        "it answered with an error that is not known here (`campaigns held` shows its words); if that has a cause, mend"
-        " it; if it means that the account or the request is refused, "
+        "it answered with an error that is not known here (`campaigns held NAME` shows its words);"
+        " if that has a cause, mend it; if it means that the account or the request is refused, "
         f"set CAMPAIGNS_ERROR_TEXTS={fingerprint}=account or =refused; then resume"
     )

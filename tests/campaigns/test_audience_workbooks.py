@@ -181,8 +181,12 @@ def test_xls_formats(tmp_path: Path) -> None:
         ("0" * 300, "7", "7"),
         ("0." + "0" * 200, "7", "7"),
         ("dd/mm/yyyy", "46357", "2026-12-01"),
-        ("dd/mm/yyyy hh:mm", "46357.395833333336", "2026-12-01T09:30"),
-        ("yyyy-mm-dd h:mm:ss", "46357.395833333336", "2026-12-01T09:30:00"),
+        ("dd/mm/yyyy hh:mm", "46357.395833333336", "2026-12-01 09:30"),
+        ("yyyy-mm-dd hh:mm", "46361.3958333", "2026-12-05 09:30"),
+        ("yyyy-mm-dd hh:mm", "46361.3962", "2026-12-05 09:30"),
+        ("yyyy-mm-dd h:mm:ss", "46357.395833333336", "2026-12-01 09:30:00"),
+        ("yyyy-mm-dd h:mm:ss", "46361.3958333", "2026-12-05 09:30:00"),
+        ("yyyy-mm-dd hh:mm", "46361.9999999", "2026-12-06"),
         ("h:mm AM/PM", "0.395833333333333", "09:30"),
         ("[h]:mm", "1.5", "36:00"),
         ("dd/mm/yyyy", "-5", ""),
@@ -265,7 +269,7 @@ def test_hidden_and_filtered_rows_are_told(tmp_path: Path) -> None:
     file.write_text("campaign: case\nmessage: Hi\naudience: {file: people.xlsx, number: phone}\n")
     checked: list[Problem] = []
     plan = plan_recipients(check_file(file, timezone="UTC", region=None, warnings=checked))
-    told = "people.xlsx has 3 rows hidden or filtered, first row 3: they are read like any"
+    told = "people.xlsx has 3 rows hidden or filtered (first: row 3); they are read like any other"
 
     assert [(warning.path, warning.problem) for warning in checked] == [("audience.file", told)]
     for _ in range(2):

@@ -50,7 +50,6 @@ def test_a_file_that_says_nothing_or_the_contrary_gets_what_the_operator_insists
          "schedule.window"),
         ("frequency_cap: {messages: 3, per: 7d}\n", "frequency_cap"),
         ("frequency_cap: {messages: 2, per: 6d}\n", "frequency_cap"),
-        ("schedule: {start: 2026-12-05 09:30, by: gateway}\n", "schedule.window"),
     ],
 )  # fmt: skip
 def test_a_file_that_wants_more_is_refused_at_its_place(more: str, path: str, tmp_path: Path) -> None:
@@ -58,6 +57,30 @@ def test_a_file_that_wants_more_is_refused_at_its_place(more: str, path: str, tm
         checked(tmp_path, more)
 
     assert path in {problem.path for problem in told.value.problems}
+
+
+def test_what_cannot_go_with_a_rule_of_the_operator_names_its_setting_and_a_key_of_the_file(tmp_path: Path) -> None:
+    def told(text: str) -> list[str]:
+        path = tmp_path / "sale.yaml"
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(CampaignFileError) as caught:
+            check_file(path, timezone="Europe/Rome", region=None, now=NOW, policy=STRICT)
+        return [str(problem).partition("sale.yaml:")[2] for problem in caught.value.problems]
+
+    by = "4:41: schedule.by: gateway cannot go with the operator's "
+    assert sorted(told(HEAD + "schedule: {start: 2026-12-05 09:30, by: gateway}\n")) == [
+        f"{by}frequency cap (CAMPAIGNS_FREQUENCY_CAP) (write by: service)",
+        f"{by}hours (CAMPAIGNS_HOURS) (write by: service)",
+    ]
+    (listed,) = told("campaign: club\nmessage: Hi\naudience: [{contact_list: 7}]\n")
+    assert "cannot go with the operator's frequency cap (CAMPAIGNS_FREQUENCY_CAP)" in listed
+    assert "contact_list: " in listed
+
+
+@pytest.mark.parametrize("text", ["mon 25:00-26:00", "moon 09:00-10:00", "09:00-09:00", "mon"])
+def test_hours_that_cannot_be_read_come_with_what_the_setting_takes(text: str) -> None:
+    with pytest.raises(ValueError, match="; write days and times of day from 00:00 to 24:00, such as mon-sat 09:00"):
+        parse_hours(text)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_date_forms_are_read_or_invalid_for_a_reason_that_is_true(tmp_path: Path
     rows = planned(tmp_path, *(f"+3933300001{n:02},{form},,," for n, form in enumerate(DATE_FORMS)))
 
     assert [row.state for row in rows] == [P.PENDING] * 9 + [P.INVALID] * 3
-    assert [row.reason.partition(": its at ")[2].partition(":")[0] for row in rows[9:]] == [
+    assert [row.reason.partition(": its 'at' ")[2].partition(":")[0] for row in rows[9:]] == [
         "can be read as more than one day",
         "is not a date that can be read",
         "is a number, as spreadsheets count days",
@@ -109,7 +109,7 @@ def test_a_date_that_stands_for_none_stops_nobody_else(tmp_path: Path, mark: str
     )
 
     assert [row.state for row in rows] == [P.INVALID, P.PENDING]
-    assert rows[0].reason.startswith("row 2 of visits.csv: its at is not in the years 1800 to 2199")
+    assert rows[0].reason.startswith("row 2 of visits.csv: its 'at' is not in the years 1800 to 2199")
 
 
 def test_a_row_whose_date_cannot_be_read_keeps_no_later_row_from_being_planned(tmp_path: Path) -> None:

@@ -114,14 +114,14 @@ def test_a_missing_field_without_default_is_named(expression: str, fields: dict[
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("{{ first_name | date('%d') }}", "first_name is not a date that can be read: write 2026-12-01"),
+        ("{{ first_name | date('%d') }}", "'first_name' is not a date that can be read: write 2026-12-01"),
         ("{{ 1 // (visits | int - 3) }}", "the message cannot be computed: it divides by zero"),
         ("{{ price | float / 0 }}", "the message cannot be computed: it divides by zero"),
         ("{{ first_name + 1 }}", "the message cannot be computed: it adds to a text"),
         ("{{ price + visits }}", "the message cannot be computed: it adds two texts"),
         ("{{ first_name | upper(3) }}", "the message cannot be computed: a filter does not take such a value"),
-        ("{{ day | date('%H:%M') }}", "day is a day without a time, and the message shows one"),
-        ("{{ first_name | round }}", "first_name is not a number"),
+        ("{{ day | date('%H:%M') }}", "'day' is a day without a time, and the message shows one"),
+        ("{{ first_name | round }}", "'first_name' is not a number"),
         ("{{ first_name | replace('', 'x' ~ '" + "y" * 4000 + "') }}", "over 10,000 characters"),
         ("{{ long }}{{ long }}", "over 10,000 characters"),
     ],
@@ -142,7 +142,7 @@ def test_txt_int_and_txt_sum_numbers_are_read_or_refused() -> None:
     assert compile_message("You pay {{ (a | float) + (b | float) }} EUR").render({"a": "0.1", "b": "0.2"}) == (
         "You pay 0.3 EUR"
     )
-    with pytest.raises(RenderError, match=r"points can be read as more than one number: write 1200 or 1.2"):
+    with pytest.raises(RenderError, match=r"'points' can be read as more than one number: write 1200 or 1.2"):
         points.render({"points": "1,200"})
     assert (points.render({"points": "850"}), due.render({"due": "20"})) == ("850 points", "20 EUR")
     assert due.render({"due": "43,50"}) == "43.5 EUR"
@@ -167,7 +167,7 @@ def test_numbers_as_people_and_programs_write_them(cell: str, number: str) -> No
 )  # fmt: skip
 @pytest.mark.parametrize("use", ["int", "float", "round", "round(2)"])
 def test_what_can_be_read_as_no_number_or_several_is_refused_and_not_shown(cell: str, use: str) -> None:
-    with pytest.raises(RenderError, match=r"^n (is not a number|can be read as more than one number: .*)$") as caught:
+    with pytest.raises(RenderError, match=r"^'n' (is not a number|can be read as more than one number: .*)$") as caught:
         compile_message(f"{{{{ n | {use} }}}}").render({"n": cell})
 
     assert cell not in caught.value.reason or len(cell) < 3

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -183,24 +183,35 @@ def failed_tries(session: Session, recipient_ids: Collection[int]) -> dict[int, 
     return dict(found)
 
 
+_REQUEST: Final = (
+    Attempt.batch_id,
+    Attempt.number,
+    Attempt.state,
+    Attempt.started_at,
+    Attempt.send_by,
+    Attempt.finished_at,
+    Attempt.next_check_at,
+    Attempt.target,
+    Attempt.recipients,
+    Attempt.outcome,
+    Attempt.evidence,
+)
+"""What a `Request` is made of."""
+
+
+def last_request(session: Session, run_id: int) -> Request | None:
+    """The request of a run that was decided last in its order, as the pause of a run that asks goes by."""
+    query = select_columns(*_REQUEST).where(Attempt.run_id == run_id, Attempt.state == AttemptState.CLOSED)
+    row = session.exec(query.order_by(col(Attempt.id).desc()).limit(1)).first()
+    return Request(*row) if row else None
+
+
 def requests_of(session: Session, batch_ids: Collection[int]) -> dict[int, list[Request]]:
     """The requests of each batch in their order; a batch without one is left out."""
     found: dict[int, list[Request]] = defaultdict(list)
     ids = sorted(batch_ids)
     for start in range(0, len(ids), 5_000):  # below the 32,766 parameters that SQLite takes
-        query = select_columns(
-            Attempt.batch_id,
-            Attempt.number,
-            Attempt.state,
-            Attempt.started_at,
-            Attempt.send_by,
-            Attempt.finished_at,
-            Attempt.next_check_at,
-            Attempt.target,
-            Attempt.recipients,
-            Attempt.outcome,
-            Attempt.evidence,
-        ).where(col(Attempt.batch_id).in_(ids[start : start + 5_000]))
+        query = select_columns(*_REQUEST).where(col(Attempt.batch_id).in_(ids[start : start + 5_000]))
         for row in session.exec(query.order_by(col(Attempt.id))):
             found[row[0]].append(Request(*row))
     return dict(found)

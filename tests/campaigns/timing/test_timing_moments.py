@@ -238,10 +238,10 @@ def test_the_reminders_of_a_person(keys: dict[str, Any], zones: Zones, date: str
 @pytest.mark.parametrize(
     ("row", "phrase"),
     [
-        ({}, "has no appointment_at"),
-        ({"appointment_at": "  "}, "has no appointment_at"),
-        ({"appointment_at": "01/02/2026"}, "its appointment_at can be read as more than one day"),
-        ({"appointment_at": "soon"}, "its appointment_at is not a date that can be read"),
+        ({}, "has no 'appointment_at'"),
+        ({"appointment_at": "  "}, "has no 'appointment_at'"),
+        ({"appointment_at": "01/02/2026"}, "its 'appointment_at' can be read as more than one day"),
+        ({"appointment_at": "soon"}, "its 'appointment_at' is not a date that can be read"),
     ],
 )
 def test_a_row_without_a_date_is_skipped_and_says_why(row: dict[str, str], phrase: str) -> None:

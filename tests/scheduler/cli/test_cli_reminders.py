@@ -73,7 +73,7 @@ def test_plan_shows_the_reminders_ahead_offset_by_offset(run: Cli, file: Path) -
     assert told["reminders"][0]["first_send_at"] == "2099-12-02T08:30:00Z"
     assert "1d before: 3 texts, from Wed 2099-12-02 09:30" in shown
     assert "; 1 missed" in shown
-    assert "skipped: has no at" in shown
+    assert "skipped: has no 'at'" in shown
 
 
 def test_status_adds_up_all_days_and_lists_the_others(run: Cli, service: Runtime) -> None:
@@ -103,7 +103,7 @@ def test_why_says_which_appointment(run: Cli, service: Runtime) -> None:
     told = json.loads(run("why", "+393331000001", "--json").stdout)
 
     assert "row 2 of visits.csv, the reminder 1d before 2099-12-03 09:30, appointment A-1" in anna
-    assert "has no at" in carl
+    assert "has no 'at'" in carl
     assert {entry["reminder"] for entry in told["story"]} >= {
         "the reminder 2h before 2099-12-07 09:30, appointment A-2"
     }

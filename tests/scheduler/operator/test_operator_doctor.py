@@ -293,8 +293,12 @@ def test_an_offset_counts_when_it_is_certain(offset_seconds: float, standing: St
 @pytest.mark.parametrize(
     ("python", "expat", "told"),
     [
-        ((3, 11, 9), (2, 6, 0), "Python 3.11.9 (from 3.11.10 on)"),
-        ((3, 11, 7), (2, 5, 0), "Python 3.11.7 (from 3.11.10 on) and expat 2.5.0 (from 2.6.0 on)"),
+        ((3, 11, 9), (2, 6, 0), "Python 3.11.9 has known security faults, fixed in 3.11.10"),
+        (
+            (3, 11, 7),
+            (2, 5, 0),
+            "fixed in 3.11.10, and expat 2.5.0 has known security faults, fixed in 2.6.0",
+        ),
         ((3, 12, 3), (2, 6, 0), ""),
     ],
 )

@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 from typer.testing import Result
 
+from campaigns.lifecycle import RunState
 from scheduler.intake.taking import read_file, take_up
-from tests.scheduler.operator.held_world import LISTED, NUMBERS, HeldWorld
+from tests.scheduler.operator.held_world import LISTED, NUMBERS, TIMED_OUT, HeldWorld
+from worker.store import outcomes
 
 Cli = Callable[..., Result]
 
@@ -37,6 +39,22 @@ def test_held_people_are_shown_with_the_evidence_and_what_to_do(cli: Cli, world:
 
     assert result.exit_code == 0, result.stderr
     assert result.stdout == OUTPUT.format(batch=world.batches()[0].id)
+
+
+def test_a_run_that_paused_itself_shows_the_gateways_words_of_the_last_request(cli: Cli, world: HeldWorld) -> None:
+    intent = world.ask()
+    world.lose(intent)
+    evidence = {**TIMED_OUT, "error_text": "Konto gesperrt", "error_code": 0}
+    with world.store.write() as session:
+        outcomes.close_attempt(session, intent.attempt_id, outcome="missed", evidence=evidence, now=world.clock.now())
+    world.set_run(state=RunState.PAUSED, reason="the last 5 requests failed")
+
+    shown, told = cli("held", "spring-sale").stdout, json.loads(cli("held", "spring-sale", "--json").stdout)
+
+    assert shown.startswith("spring-sale is paused: the last 5 requests failed\n  its last request failed:\n")
+    assert "the gateway said \u201cKonto gesperrt\u201d (code 0)" in shown
+    assert shown.endswith("nobody of spring-sale is held\n")
+    assert told["failed_request"]["evidence"]["error_text"] == "Konto gesperrt"
 
 
 def test_programs_get_the_evidence_as_it_is_kept(cli: Cli, world: HeldWorld) -> None:

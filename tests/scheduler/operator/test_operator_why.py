@@ -138,7 +138,7 @@ def test_why_somebody_still_waits(known: dict[str, Any], sentence: str) -> None:
         ({"state": P.CANCELLED, "reason": "cancelled by hand"}, "never sent: cancelled by hand"),
         ({"state": P.CANCELLED, "gateway_id": 7, "reason": "cancelled at the gateway"}, "cancelled at the gateway"),
         ({"state": P.SKIPPED, "reason": "2 h late"}, "its moment was missed: 2 h late"),
-        ({"state": P.SKIPPED, "reason": "has no at", "slot": "|no date|"}, "not sent: has no at"),
+        ({"state": P.SKIPPED, "reason": "has no 'at'", "slot": "|no date|"}, "not sent: has no 'at'"),
         (
             {"state": P.INVALID, "reason": "row 2 of people.csv: too short"},
             "can be sent to this row: row 2 of people.csv",
