@@ -30,6 +30,9 @@ _CHAT: Final = re.compile(
     re.IGNORECASE,
 )
 _FLOAT: Final = re.compile(r"(\+?[0-9]{6,})[.,]0+")  # an integer column with gaps, as data tools write it
+FRACTION: Final = re.compile(r"\+?[0-9]{9,}(?:\.[0-9]{1,6}|,[0-9]{1,2})")
+"""A number with decimals, unless they are zeros: its digits together would be somebody else's number."""
+
 _SCIENTIFIC: Final = re.compile(r"\+?([0-9]+)(?:[.,]([0-9]+))?E\+?([0-9]+)", re.IGNORECASE)
 _ROUNDED: Final = re.compile(r"\+?[0-9]{6,}0{6}(?:[.,]0+)?")
 
@@ -74,9 +77,11 @@ def digits_of(text: str) -> str:
     digits = text.translate(PUNCTUATION)
     if match := _FLOAT.fullmatch(text):
         digits = match[1]
-    if PLAIN.fullmatch(digits) and not (match and lost_digits(text)):
+    if PLAIN.fullmatch(digits) and not (lost_digits(text) if match else FRACTION.fullmatch(text)):
         return digits
     text, written = digits, text
+    if FRACTION.fullmatch(written) and not match:
+        raise InvalidNumber("is not a whole number")
     if match or _SCIENTIFIC.fullmatch(written):
         shown = written if len(written) <= 9 else f"{written[:4]}…"  # more digits would repeat most of the number
         lost = " and digits are lost" if lost_digits(written) else ""

@@ -19,6 +19,7 @@ from phonenumbers import (
 
 from campaigns.digits import (
     BETWEEN_NUMBERS,
+    FRACTION,
     PLAIN,
     PUNCTUATION,
     SPACES_AND_ZERO,
@@ -133,7 +134,7 @@ class Normaliser:
 
     def _unknown(self, raw: str) -> tuple[str, NumberKind]:
         text = raw.translate(SPACING)
-        is_decimal = "." in raw and not raw.rpartition(".")[2].strip(SPACES_AND_ZERO)
+        is_decimal = "." in raw and (not raw.rpartition(".")[2].strip(SPACES_AND_ZERO) or FRACTION.search(raw))
         if is_decimal or not PLAIN.fullmatch(text):
             text = self._clean(raw)
         if text != raw and (known := self._known(text)):

@@ -10,7 +10,7 @@ from campaigns.definition.scalars import nearest
 from campaigns.templates import field_name
 
 _MARKS: Final = re.compile(r"[{}\[\]<>()%*|«»@#$~^=\\]+")
-_ONE_SIDED: Final = re.compile(r"(?<![\w@#$%])[@#$%_](\w{1,80})")
+_ONE_SIDED: Final = re.compile(r"(?<![\w@#$%])[@#$%_:](\w{1,80})")
 _FALLBACK: Final = re.compile(r"[:,;?!\"]|\b(?:default|fallback|or)\b", re.IGNORECASE)
 _CLOSING: Final[Mapping[str, str]] = dict(zip("{[<(«=%|*@#$~^", "}]>)»%%|*@#$~^", strict=True))
 
@@ -54,7 +54,8 @@ def foreign_placeholders(literal: str, columns: Collection[str]) -> tuple[tuple[
             found[written] = column
     told = set(found.values())
     for word in _ONE_SIDED.finditer(literal):
-        column = _meant(word[1], known, (), _SAME_AND_SEVERAL_WORDS)
+        is_closed = word[0][0] == ":" == literal[word.end() : word.end() + 1]
+        column = _meant(word[1], known, (), _SAME if is_closed else _SAME_AND_SEVERAL_WORDS)
         if column and column not in told:
             found[word[0]] = column
     return tuple(found.items())

@@ -17,7 +17,7 @@ from jinja2.visitor import NodeTransformer
 from campaigns.filters import BINARY, MAX_CHARACTERS, UNARY, RenderError, replace, to_date, to_float, to_int, to_round
 from campaigns.refusals import TemplateProblem, refusal, syntax_problem
 from campaigns.segments import is_blank, is_sendable
-from campaigns.timing.dates import DayOrder
+from campaigns.timing.dates import DATE, DayOrder
 
 _MAX_FIELD_USES: Final = 100  # with cells of at most 10,000 characters this bounds what one rendering can build up
 
@@ -104,6 +104,8 @@ class _Person:
 
     def resolve_or_missing(self, key: str) -> Any:
         value = self.fields.get(key, "")
+        if value[:1] == "'" and DATE.fullmatch(value):
+            value = value[1:]  # by which a spreadsheet keeps a date as it was typed; 's-Hertogenbosch has its own
         return missing if is_blank(value) else value
 
 

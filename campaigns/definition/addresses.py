@@ -35,18 +35,19 @@ def _is_host(parts: SplitResult) -> bool:
     if "[" in parts.netloc:
         return bool(ipaddress.IPv6Address(host)) and "%" not in host
     labels = host.removesuffix(".").split(".")
+    if not host.isascii() or any(label.startswith("xn--") for label in labels):
+        labels = idna.encode(host.removesuffix(".")).decode().split(".")  # which has full stops of four kinds
     if _NUMERIC.fullmatch(labels[-1]):
         return bool(ipaddress.IPv4Address(host))
-    if not host.isascii() or any(label.startswith("xn--") for label in labels):
-        labels = idna.encode(host.removesuffix(".")).decode().split(".")
     return len(host) <= 253 and all(map(_LABEL.fullmatch, labels))
 
 
 def parse_address(text: str) -> str:
     """The address as it is written, else ValueError, which does not quote it: it may hold a password."""
-    parts = web_address(text)
-    if parts is None or parts.scheme.lower() not in {"https", "http"}:
+    if not text.lower().startswith(("https://", "http://")):
         refuse("must be an address that begins with https://", "write one such as https://example.com/hook")
+    if web_address(text) is None:
+        refuse("is not an address that can be called", "write the host's name, or its IP address in the usual way")
     return text
 
 

@@ -32,6 +32,10 @@ def existing_store(settings: "Settings") -> Iterator["Store | None"]:
         if path is not None and not path.exists():
             if FileMarker(beside(path)).read():
                 raise DatabaseLost(store.url, Loss.GONE)
+            if not path.parent.is_dir():
+                raise Refused(
+                    f"the folder of the database, {path.parent}, does not exist: make it, or set CAMPAIGNS_DATABASE_URL"
+                )
             yield None
             return
         with store.read() as session:

@@ -193,8 +193,8 @@ def review(
         nobody = next((answer for answer in chosen if opts_out and not opt_outs_of([answer])), None)
         if nobody is not None:
             raise Refused(
-                f"reply {nobody.id} came from {nobody.number}, which is no whole number: put the person on the list "
-                f"(campaigns suppress add NUMBER), then: campaigns suppress review {nobody.id} --keep"
+                f"reply {nobody.id} came from {nobody.number}, which is not a complete phone number: put the person on "
+                f"the list (campaigns suppress add NUMBER), then: campaigns suppress review {nobody.id} --keep"
             )
         if store is not None and (opts_out or keep):
             with store.write("review") as session:
@@ -213,8 +213,19 @@ def _waiting(store: "Store") -> "list[Answer]":
         return waiting_reviews(session)
 
 
-def _show_replies(answers: "Sequence[Answer]", settings: "Settings", *, as_json: bool) -> None:
+def _is_unknown(answer: "Answer") -> bool:
+    """Whether nothing was ever sent to the number that a reply came from."""
+    return answer.is_of_nobody or answer.campaign is None
+
+
+def _who(answer: "Answer") -> str:
+    """The number of a reply: in full where nobody knows whose it is, or it could not be found out."""
     from campaigns.numbers import mask
+
+    return answer.number if _is_unknown(answer) else mask(answer.number)
+
+
+def _show_replies(answers: "Sequence[Answer]", settings: "Settings", *, as_json: bool) -> None:
     from scheduler.report.moments import utc
 
     if as_json:
@@ -223,10 +234,10 @@ def _show_replies(answers: "Sequence[Answer]", settings: "Settings", *, as_json:
             print_json(
                 {
                     "id": a.id,
-                    "number": a.number if a.is_of_nobody else mask(a.number),
+                    "number": _who(a),
                     "received_at": received,
                     "campaign": a.campaign,
-                    "of_nobody_known": a.is_of_nobody,
+                    "of_nobody_known": _is_unknown(a),
                     "text": a.text,
                 }
             )
@@ -237,9 +248,9 @@ def _show_replies(answers: "Sequence[Answer]", settings: "Settings", *, as_json:
     rows = [
         (
             str(a.id),
-            a.number if a.is_of_nobody else mask(a.number),  # in full: whose is it?
+            _who(a),
             local_time(a.received_at, settings.zone),
-            "nobody known" if a.is_of_nobody else a.campaign or "",
+            "nobody known" if _is_unknown(a) else a.campaign or "",
             " ".join(a.text.split()),
         )
         for a in answers

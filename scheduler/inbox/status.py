@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from campaigns.lifecycle import RecipientState, RunState
+from campaigns.opening import OutsideError
 from scheduler.inbox.sidecars import status_path, write_report, write_status
 from scheduler.inbox.wording import IN_TROUBLE, RunStatus, stamped, status_text
 from scheduler.intake.approving import awaited
@@ -213,11 +214,13 @@ class StatusBoard:
     def _warn(self, folder: Path, error: OSError) -> None:
         if folder not in self._unwritable:
             self._unwritable.add(folder)
+            is_link = isinstance(error, OutsideError)
+            mend = "remove the link and put the folder back" if is_link else "allow writing to it"
             get_logger().warning(
                 "inbox.status_not_written",
                 folder=str(folder),
                 problem=f"{error.strerror}; campaigns go on, but their status and report cannot stand there: "
-                "allow writing to it. Meanwhile: campaigns status, campaigns export NAME, and, for a file that is not "
+                f"{mend}. Meanwhile: campaigns status, campaigns export NAME, and, for a file that is not "
                 "used, campaigns check FILE",
             )
 

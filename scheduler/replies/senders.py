@@ -14,6 +14,8 @@ from worker.store.inbound import Person, people_at
 _INTERNATIONAL: Final = re.compile(r"(?:\+|00)[1-9][0-9 .()/-]{7,24}")
 """Eight digits and more, perhaps parted: shorter ones are a shop's or a carrier's."""
 
+_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+
 LONGEST: Final = 32
 """Characters of a sender that are kept: a shop's name has eleven at most."""
 
@@ -93,6 +95,6 @@ def spellings(*numbers: str) -> list[str]:
     """Every valid number under which the phones of these may stand in a table; what is no number is left out."""
     found: dict[str, None] = {}
     for number in numbers:
-        if number.startswith("+"):
+        if _E164.fullmatch(number):
             found |= dict.fromkeys([number, *filter(None, map(_valid, same_phone(number, None)))])
     return list(found)

@@ -87,6 +87,10 @@ def test_whom_a_row_is_sent_to(tmp_path: Path, region: str, rows: list[str], exp
         ("3.93331234567E+11", "people.jsonl", '{{"phone": {}}}\n', "+393331234567"),
         ("393331234567", "people.jsonl", '{{"phone": {}}}\n', "+393331234567"),
         ("3.93331E+11", "people.csv", "phone,first_name\n{},Anna\n", LOST),
+        ("3331234517.5", "people.csv", "phone,first_name\n{},Anna\n", "is not a whole number"),  # s11
+        ("393331234517.25", "people.jsonl", '{{"phone": {}}}\n', "is not a whole number"),
+        ("+39333123451.5", "people.csv", "phone,first_name\n{},Anna\n", "is not a whole number"),
+        ("333.1234.517", "people.csv", "phone,first_name\n{},Anna\n", "+393331234517"),
     ],
 )
 def test_digits_that_are_lost_are_not_made_up(tmp_path: Path, cell: str, name: str, table: str, expected: str) -> None:

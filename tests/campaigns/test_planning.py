@@ -264,3 +264,20 @@ def test_txt_date_one_reader_and_the_clocks_of_the_person(
     (row,) = plan_recipients(rome)
 
     assert (row.text or row.reason.removeprefix("row 2 of people.csv: ")) == text
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("'2026-12-05 09:30", "2026-12-05 09:30 05/12"),  # by which a spreadsheet keeps a text as it was typed
+        ("'5.12.2026", "5.12.2026 05/12"),
+        ("'s-Hertogenbosch", "'s-Hertogenbosch"),
+    ],
+)
+def test_s4_the_apostrophe_before_a_date_is_not_shown(
+    campaign: Callable[..., Definition], cell: str, text: str
+) -> None:
+    message = "{{ at }} {{ at | date('%d/%m') }}" if text[-1].isdigit() else "{{ at }}"
+    (row,) = plan_recipients(campaign(message, people=f"number,at\n{ANNA},{cell}\n"))
+
+    assert row.text == text

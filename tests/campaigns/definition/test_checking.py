@@ -223,13 +223,14 @@ FOREIGN = (
     "(first_name)", "#first_name#", "__first_name__", "[Contact.FirstName]", "{first_name|there}", "%first_name|there%",
     "[[FirstName|there]]", "*|FIRST_NAME:there|*", "${first_name:-there}", "{first_name, fallback=there}",
     '{first_name default="there"}', '${firstName!"there"}', "{FIRST_NAME or there}", "5% off, %FIRST_NAME%",
-    "%(first_name)s",
+    "%(first_name)s", ":first_name:", ":firstname:", ":first_name",
 )  # fmt: skip
 ORDINARY = (
     "100% off and 50% on", "[SALE]", "<3", "(city)", "#city", "@city", "Sale* today *conditions", "*** SALE ***",
     "a <b and c> d", "info@shop.it and sales@shop.it", "https://x.it/?city=a&first_name=b%20c#city", "5 > 3 < 7",
     "[today] {shop}", "$5 or 5$", "~city~", "come (in the city) now", "{1}", "»City«", "*city*", "50% [CITIES] 20%",
     "{{ '{city}' }}", "{# for {city} #}",
+    ":city", ":smile:", "at 12:30:15", "note:city:here", "Details: first name: city",
 )  # fmt: skip
 
 

@@ -52,6 +52,14 @@ def test_without_a_database_there_are_no_campaigns_yet(run: Cli, folder: Path, c
     assert run("status", "--json").stdout == ""
 
 
+def test_s11_a_database_in_a_folder_that_there_is_not_is_bad_input(run: Cli, folder: Path) -> None:
+    for command in ("status", "why", "devices"):
+        arguments = [command, "+393331234567"] if command == "why" else [command]
+        result = run(*arguments, env={"CAMPAIGNS_DATABASE_URL": f"sqlite:///{folder}/none/x.db"})
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.startswith(f"the folder of the database, {folder}/none, does not exist: make it, or set")
+
+
 def test_a_named_campaign_without_a_database_is_bad_input(run: Cli) -> None:
     result = run("status", "spring-sale")
 

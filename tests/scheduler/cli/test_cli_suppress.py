@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from openpyxl import Workbook
 from typer.testing import Result
 
@@ -145,6 +146,7 @@ def test_a_person_reads_what_may_be_a_stop_and_decides(run: Cli, planned: Planne
             for place, (number, text) in enumerate([(ANNA, "pls stop texting"), (BEN, "when does the sale stop?")])
         ]
         first, second = inbound.store_replies(session, account_id, replies, came_by="poll", now=START)
+        session.execute(sa.text(f"UPDATE inbound SET run_id = {run_id}"))  # as if both had been sent to
     shown = run("suppress", "review").stdout
     assert "pls stop texting" in shown
     assert ANNA not in shown
@@ -171,15 +173,23 @@ def test_a_stop_of_nobody_known_waits_with_its_number_in_full(run: Cli, planned:
             Incoming(5, "3331234911", "STOP", 1, 0, START, Meaning.STOP),
             Incoming(6, "+41555551234", "STOP", 1, 0, START, Meaning.STOP),
             Incoming(7, ANNA, "STOP", 1, 0, START, Meaning.STOP, reviewed_at=START),
+            Incoming(8, "3331234567", "pls stop texting", 1, 0, START, Meaning.REVIEW),
+            Incoming(9, "+393331\x1b[31m", "STOP", 1, 0, START, Meaning.STOP),
         ]
-        first, second, _ = inbound.store_replies(session, account_id, replies, came_by="poll", now=START)
+        first, second, _, asked, cut = inbound.store_replies(session, account_id, replies, came_by="poll", now=START)
     shown = [json.loads(line) for line in run("suppress", "review", "--json").stdout.splitlines()]
-    assert [(row["number"], row["of_nobody_known"]) for row in shown] == [("3331234911", True), ("+41555551234", True)]
-    assert "nobody known" in run("suppress", "review").stdout
-    # what is no whole number cannot be on the list
-    refused = run("suppress", "review", str(first.id), "--opt-out")
-    assert (refused.exit_code, "campaigns suppress add NUMBER" in refused.stderr) == (2, True)
-    assert run("suppress", "review", str(first.id), "--keep").stdout == "kept: 1\n"
+    # s7: also of one that only may mean stop: nobody can tell otherwise who asks
+    assert [(row["number"], row["of_nobody_known"]) for row in shown] == [
+        (number, True) for number in ("3331234911", "+41555551234", "3331234567", "+393331\x1b[31m")
+    ]
+    told = run("suppress", "review").stdout
+    assert ("nobody known" in told, "3331234567" in told, "\x1b" in told) == (True, True, False)
+    # what is not a complete number could never match anybody on the list
+    for reply in (first, asked, cut):
+        refused = run("suppress", "review", str(reply.id), "--opt-out")
+        assert (refused.exit_code, "\x1b" in refused.stderr) == (2, False)
+        assert "which is not a complete phone number: put the person on the list" in refused.stderr
+        assert run("suppress", "review", str(reply.id), "--keep").stdout == "kept: 1\n"
     assert run("suppress", "review", str(second.id), "--opt-out").stdout == "opted out: 1\n"
     assert [entry["number"] for entry in exported(run)] == ["+41555551234"]
     assert run("suppress", "review").stdout == "no reply waits to be read\n"

@@ -185,6 +185,20 @@ def test_a_status_that_cannot_be_written_is_logged_once_and_written_later(world:
     assert world.status().startswith("spring-sale: planned")
 
 
+def test_l3_a_link_in_the_place_of_a_folder_is_told_with_what_to_do(world: InboxWorld) -> None:
+    world.drop("shop/spring.yaml", more=TOMORROW)
+    world.pass_time()
+    shop = world.inbox / "shop"
+    shop.rename(world.inbox.with_name("elsewhere"))
+    with capture_logs() as logs:
+        shop.symlink_to(world.inbox.with_name("elsewhere"), target_is_directory=True)
+        world.execute("UPDATE inbox_file SET problem = 'other'")
+        world.pass_time(35)
+    (told,) = [entry["problem"] for entry in logs if entry["event"] == "inbox.status_not_written"]
+    assert "a link stands in the place of the folder" in told
+    assert "remove the link and put the folder back" in told
+
+
 def test_no_draft_is_left_and_no_link_is_followed_by_writing(world: InboxWorld, tmp_path: Path) -> None:
     precious = tmp_path / "precious.txt"
     precious.write_text("keep me", encoding="utf-8")
