@@ -109,7 +109,7 @@ def test_cells_of_a_workbook_become_texts(tmp_path: Path) -> None:
     assert row.fields == {
         "phone": "393331234567",
         "day": "2026-12-01",
-        "at": "2026-12-01T09:30:00",
+        "at": "2026-12-01 09:30:00",
         "time": "09:30:00",
         "price": "12.5",
         "visits": "3",

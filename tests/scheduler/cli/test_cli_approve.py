@@ -117,3 +117,14 @@ def test_plan_tells_how_many_are_over_the_cap(run: Run, campaign_file: Path) -> 
     assert (before["over_cap_now"], after["over_cap_now"]) == (0, 1)
     words = run("plan", campaign_file.name, SANDBOX).stdout
     assert "1 in 7d to one person, over all marketing campaigns; over it now, and would get nothing: 1" in words
+
+
+def test_plan_shows_three_who_get_nothing_and_how_many_more(run: Run, campaign_file: Path) -> None:
+    wrong = "".join(f', {{number: "wrong {n}"}}' for n in "abcd")
+    campaign_file.write_text(FILE.replace("}]", f"}}{wrong}]"))
+
+    shown = run("plan", campaign_file.name, SANDBOX).stdout
+
+    assert shown.count("nothing for    invalid: ") == 4
+    assert "nothing for    invalid: and 1 more\n" in shown
+    assert "approval       needed before anything is sent: campaigns approve sale --plan" in shown
