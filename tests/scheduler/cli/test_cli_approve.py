@@ -123,8 +123,8 @@ def test_plan_shows_three_who_get_nothing_and_how_many_more(run: Run, campaign_f
     wrong = "".join(f', {{number: "wrong {n}"}}' for n in "abcd")
     campaign_file.write_text(FILE.replace("}]", f"}}{wrong}]"))
 
-    shown = run("plan", campaign_file.name, SANDBOX).stdout
+    shown = [" ".join(line.split()) for line in run("plan", campaign_file.name, SANDBOX).stdout.splitlines()]
 
-    assert shown.count("nothing for    invalid: ") == 4
-    assert "nothing for    invalid: and 1 more\n" in shown
-    assert "approval       needed before anything is sent: campaigns approve sale --plan" in shown
+    assert sum(line.startswith("nothing for invalid: ") for line in shown) == 4
+    assert "nothing for invalid: and 1 more" in shown
+    assert any(line.startswith("approval needed before anything is sent: campaigns approve sale") for line in shown)
