@@ -66,7 +66,9 @@ class InboxWatch:
         self._missing_since.pop(path, None)
         seen = self._seen.get(path)
         if seen is None or seen.look != look:
-            began = seen.began if seen is not None and now - seen.since < LONGEST_QUIET else now
+            # Saved again after it was complete: that is not the same upload, however soon it comes.
+            goes_on = seen is not None and not seen.is_judged and now - seen.since < LONGEST_QUIET
+            began = seen.began if seen is not None and goes_on else now
             self._seen[path] = _Seen(look, now, began)
             self.is_writing = True
             return None

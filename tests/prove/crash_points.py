@@ -148,6 +148,8 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "wake": "a limit that is changed while the service runs",
     "throttle": "`throttle`",
     "not_heard": "replies that cannot be read before the first text",
+    "clock_jump": "a clock of ours that jumps",
+    "clock_offsets": "a gateway whose clock is off",
     "trouble_over": "a gateway that was in trouble works again; `run` has given up by then",
     "replies": "somebody answers: nobody does in this proof",
     "suppress": "`suppress`",

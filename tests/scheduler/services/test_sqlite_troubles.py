@@ -24,7 +24,7 @@ from worker.conditions import WORDS, Trouble
 from worker.store.engine import SQLITE_BUSY_SECONDS
 
 PEOPLE = 60
-SECONDS = 60.0
+SECONDS = 100.0
 LEAST_BYTES = 40_000
 """So much may be written of a file that may grow no further: more than a log, less than a database."""
 
@@ -114,6 +114,7 @@ def test_nothing_is_sent_while_it_cannot_be_written_first(
     # then it has said so once, goes on by itself, and everybody has one text
     assert wait_until(lambda: "completed" in status(stage), SECONDS), stage.errors_of_last()
     assert wait_until(lambda: IN_TROUBLE not in status(stage), SECONDS)
+    assert wait_until(lambda: bool(told(stage, "trouble.ended")), SECONDS), stage.errors_of_last()
     for event in ("trouble.began", "trouble.ended"):
         assert [line["trouble"] for line in told(stage, event)] == [trouble]
     assert "Traceback" not in stage.errors_of_last()
