@@ -93,6 +93,7 @@ def status(stage: Stage) -> str:
     return path.read_text("utf-8") if path.exists() else ""
 
 
+@pytest.mark.timeout(480)
 @pytest.mark.parametrize("disturbance", [full, unwritable, locked])
 def test_nothing_is_sent_while_it_cannot_be_written_first(
     stage: Stage, disk: Path, disturbance: Callable[[Stage, Path], AbstractContextManager[Trouble]]
