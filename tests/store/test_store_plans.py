@@ -2,8 +2,10 @@
 
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from campaigns.batching import BatchLimits, into_batches
@@ -66,6 +68,22 @@ def test_the_books_add_up_to_the_audience(world: World) -> None:
         books = counts.books(session, run_id)
     assert books.by_state == Counter(row.state for row in MIXED)
     assert (books.audience, books.segments, books.send_requests) == (len(MIXED), 0, 0)
+
+
+def test_counting_the_books_sorts_nobody(world: World) -> None:
+    """SQLite keeps all that it sorts in memory: every row of the run, at each look of whoever waits for its end."""
+    run_id = world.run(people(3))
+    asked: list[tuple[str, Any]] = []
+    with world.store.read() as session:
+        connection = session.connection()
+        if not world.store.is_sqlite:
+            return  # its aggregates need no order
+        sa.event.listen(connection, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
+        counts.books(session, run_id)
+        plans_of = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values) for query, values in asked[:]]
+        steps = [str(row[-1]) for plan in plans_of for row in plan]
+    assert [step for step in steps if "TEMP B-TREE" in step] == []
+    assert any("recipient" in step for step in steps)
 
 
 def test_segments_and_requests_are_counted_once_they_are_used(world: World) -> None:

@@ -41,12 +41,15 @@ _followed = (
     runs.c.account_id == sa.bindparam("b_account"),
 )
 _waits = recipients.c.state == RecipientState.ACCEPTED
+_GROUPS: Final = sa.select(groups.c.id).where(groups.c.next_poll_at.is_not(None))
 _FOLLOWED: Final = (
     sa.select(recipients.c.device, sa.func.min(sa.case((_waits, recipients.c.gateway_id))))
     .select_from(_of_groups)
-    .where(*_followed)
+    .where(groups.c.id.in_(sa.bindparam("b_groups", expanding=True)), *_followed)
     .group_by(recipients.c.device)
 )
+_GROUPS_AT_ONCE: Final = 200
+"""SQLite sorts what it groups, in memory: all messages of a campaign of 400,000 that are followed took 9 MB."""
 _device = recipients.c.device == sa.bindparam("b_device")
 _above = recipients.c.gateway_id > sa.bindparam("b_above")
 _NEWEST_MOVED: Final = (
@@ -71,8 +74,13 @@ def any_followed(session: Session) -> bool:
 def stalled_devices(session: Session, account_id: int) -> list[Waiting]:
     """Every device with messages that are still followed, and what of it waits behind everything that it sent."""
     connection = session.connection()
+    oldest: dict[int, int | None] = {}
+    followed = connection.execute(_GROUPS, execution_options={"yield_per": _GROUPS_AT_ONCE})
+    for part in followed.scalars().partitions():
+        for device, id_ in connection.execute(_FOLLOWED, {"b_account": account_id, "b_groups": part}):
+            oldest[device] = min((each for each in (oldest.get(device), id_) if each is not None), default=None)
     found = []
-    for device, oldest_id in connection.execute(_FOLLOWED, {"b_account": account_id}).all():
+    for device, oldest_id in oldest.items():
         if oldest_id is None:
             found.append(Waiting(device, 0, None, 0))
             continue
