@@ -27,15 +27,19 @@ Disturbance = Callable[[Any], Any]
 @contextmanager
 def full(client: redis.Redis) -> Iterator[None]:
     client.config_set("maxmemory", 1)
-    yield
-    client.config_set("maxmemory", 0)
+    try:
+        yield
+    finally:
+        client.config_set("maxmemory", 0)
 
 
 @contextmanager
 def replica(client: redis.Redis) -> Iterator[None]:
     client.replicaof("127.0.0.1", 9)
-    yield
-    client.replicaof("NO", "ONE")
+    try:
+        yield
+    finally:
+        client.replicaof("NO", "ONE")
 
 
 @contextmanager
@@ -43,15 +47,21 @@ def busy(client: redis.Redis) -> Iterator[None]:
     client.config_set("busy-reply-threshold", 100)
 
     def loop() -> None:
+        # Once, and without the default timeout of 5 s: a script that is asked for again begins anew when it is killed.
         at = client.get_connection_kwargs()
-        with suppress(redis.RedisError), redis.Redis(host=at["host"], port=at["port"]) as other:
-            other.eval("while true do end", 0)
+        other = redis.Connection(at["host"], at["port"], socket_timeout=None)
+        other.send_command("EVAL", "while true do end", 0)
+        with suppress(redis.RedisError):
+            other.read_response()
+        other.disconnect()
 
     script = threading.Thread(target=loop)
     script.start()
-    yield
-    client.script_kill()
-    script.join()
+    try:
+        yield
+    finally:
+        client.script_kill()
+        script.join()
 
 
 OF_REDIS: Final[Mapping[Trouble, Disturbance]] = {
@@ -67,9 +77,11 @@ def with_setting(admin: psycopg.Connection, setting: str) -> Iterator[None]:
     name = setting.partition(" ")[0]
     admin.execute(f"ALTER DATABASE {database_of(admin)} SET {setting}".encode())
     end_others(admin)
-    yield
-    admin.execute(f"ALTER DATABASE {database_of(admin)} RESET {name}".encode())
-    end_others(admin)
+    try:
+        yield
+    finally:
+        admin.execute(f"ALTER DATABASE {database_of(admin)} RESET {name}".encode())
+        end_others(admin)
 
 
 @contextmanager
