@@ -49,6 +49,14 @@ class FirstLook:
         return self.reason if self.failures >= 3 else ""
 
 
+@dataclass(slots=True)
+class Walks:
+    """Reads of all that a gateway has: how many messages the last one showed, since when groups gather for the next."""
+
+    shown: int = 0
+    gathering_since: float | None = None
+
+
 @dataclass(frozen=True)
 class Runtime:
     """The real things. `only_runs`: work on these runs alone (`campaigns run`); None: on every run of the account."""
@@ -76,6 +84,7 @@ class Runtime:
     troubles: Troubles = field(default_factory=Troubles)
     installation: str = ""  # the database's name; empty for a rehearsal, which leaves nothing that counts
     first_look: FirstLook = field(default_factory=FirstLook)
+    walks: Walks = field(default_factory=Walks)
     turns: Turns = field(default_factory=Turns)  # who got how much: what keeps shares fair from tick to tick
 
     def includes(self, run_id: int) -> bool:

@@ -1,9 +1,10 @@
 """Reading receipts until every message has its end, with as few reads as it takes.
 
 A group costs one read. When many groups are due, reading by status over slices of time may be cheaper: three reads a
-slice, however many groups lie in it, but with everything else that was sent since the oldest of them. What a gateway
-did not show in its group (it may have tried again under another) is looked up by id. Completeness is judged by our own
-list of IDs, never by the reply.
+slice, however many groups lie in it, but with everything else that was sent since the oldest of them. A gateway that
+shows all times in every window is walked through for many groups at once (`walks`). What a gateway did not show in its
+group (it may have tried again under another) is looked up by id. Completeness is judged by our own list of IDs, never
+by the reply.
 """
 
 from collections import Counter
@@ -15,6 +16,7 @@ from typing import Final
 from scheduler.receipts.storing import store_receipts
 from scheduler.ticks.dates import learn
 from scheduler.ticks.unread import reads_failed, reads_worked
+from scheduler.ticks.walks import walk, worth_a_walk
 from scheduler.ticks.windows import WindowReads, clock_ahead, may_divide, messages_per_part
 from worker.gateway import GatewayError, MessageStatus, ReplyTooLong
 from worker.gateway.results import Message
@@ -78,6 +80,11 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
     rest_seconds = 0.0
     if edges := _edges_worth_reading(runtime, due, now):
         moved = _sweep(runtime, due, edges, reads)
+    elif (sought := worth_a_walk(runtime, due)) is None:
+        return {"groups": 0, "moved": 0, "reads": 0}
+    elif sought:
+        left, due = len(due) - len(sought), sought
+        moved = walk(runtime, sought, ENDS, reads)
     if moved:
         reads_worked(runtime, _NEXT)
     else:
@@ -91,6 +98,7 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
     if rest_seconds:
         runtime.next_looks[_NEXT] = runtime.clock.elapsed_seconds() + rest_seconds
     elif not left:
+        runtime.walks.gathering_since = None
         ended = runtime.clock.elapsed_seconds()
         pause = max(ended - began, PAUSE_SHARE * runtime.settings.first_poll_seconds)
         runtime.next_looks[_NEXT] = ended + pause

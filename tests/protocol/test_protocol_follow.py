@@ -306,7 +306,7 @@ def test_windows_are_divided_where_our_own_messages_were_accepted(bench: Bench) 
 
 
 @pytest.mark.parametrize("heeds_time", [True, False], ids=["one second", "no heed of the time"])
-def test_what_no_window_shows_in_one_reply_is_read_by_group(bench: Bench, heeds_time: bool) -> None:
+def test_what_no_window_shows_in_one_reply_is_walked_through_for_many_groups(bench: Bench, heeds_time: bool) -> None:
     # given 120 messages of one second, of which one reply shows 30, or a gateway that always shows all
     bench = bench.after_restart(max_messages=30)
     bench.gateway.heeds_time = heeds_time
@@ -318,9 +318,27 @@ def test_what_no_window_shows_in_one_reply_is_read_by_group(bench: Bench, heeds_
 
     bench.pass_time(timedelta(minutes=2))
 
-    # then that is found out once, and not again for a while
+    # then that is found out once, and of the 120 groups only the first ones are read by themselves
     assert bench.states(run_id) == {RecipientState.DELIVERED: 120}
     assert bench.run(run_id).state is RunState.COMPLETED
+    assert bench.run(run_id).read_requests <= 40
+
+
+def test_a_gateway_that_has_too_much_to_walk_through_is_read_by_group(bench: Bench) -> None:
+    # given a gateway that shows all times, and more sought messages in one status than a reply may hold
+    bench = bench.after_restart(max_messages=30)
+    bench.gateway.heeds_time = False
+    run_id = bench.campaign(90, per_request=1)
+    bench.send()
+    for _ in range(3):  # each message comes four times
+        bench.gateway.stored += bench.gateway.stored[:90]
+    bench.gateway.set_all("Delivered")
+
+    bench.pass_time(timedelta(minutes=10))
+
+    # then that is found out once in an hour, and nobody is missed
+    assert bench.states(run_id) == {RecipientState.DELIVERED: 90}
+    assert reads_by(bench, "groupId") >= 90
     assert reads_by(bench, "status") <= 25
 
 

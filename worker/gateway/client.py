@@ -194,17 +194,26 @@ class GatewayClient:
         """The messages of one group. Complete only if every id that the caller expects is among them."""
         return self._read({"groupId": group_id})  # with a small d: `groupID` would be ignored, and all be returned
 
-    def read_status(self, status: MessageStatus, start: datetime, end: datetime) -> tuple[Message, ...]:
-        """The messages of one status between two aware times.
+    def read_status(
+        self,
+        status: MessageStatus,
+        start: datetime,
+        end: datetime,
+        *,
+        keep: Callable[[Message], bool] | None = None,
+    ) -> tuple[Message, ...]:
+        """The messages of one status between two aware times; with `keep` those of them that it keeps.
 
-        The gateway knows no pages: raises ReplyTooLong where they are more than `max_messages`.
+        The gateway knows no pages: raises ReplyTooLong where they are more than `max_messages`, or 8 MiB (64 MiB with
+        `keep`, which may be asked twice about a message: a read is tried again).
         """
         return self._read(
             {
                 "status": WORD_TO_ASK_FOR[status],
                 "startTimestamp": unix_seconds(start),
                 "endTimestamp": unix_seconds(end + timedelta(microseconds=999_999)),  # whole seconds, rounded up
-            }
+            },
+            keep,
         )
 
     def add_contact(self, list_id: int, number: str, name: str | None = None, *, resubscribe: bool = False) -> Contact:
@@ -249,9 +258,11 @@ class GatewayClient:
         messages = self._poster.send(question).messages or ()
         return SendReply(messages, missing_numbers(messages, sent or ()))
 
-    def _read(self, fields: Mapping[str, FieldValue]) -> tuple[Message, ...]:
+    def _read(
+        self, fields: Mapping[str, FieldValue], keep: Callable[[Message], bool] | None = None
+    ) -> tuple[Message, ...]:
         try:
-            messages = self._poster.ask(Question(_READ, fields, max_messages=self.max_messages)).messages
+            messages = self._poster.ask(Question(_READ, fields, max_messages=self.max_messages, keep=keep)).messages
         except GatewayError as error:
             if error.code == _NOTHING_FOUND or error.evidence.get("error_fingerprint") in self._nothing:
                 return ()

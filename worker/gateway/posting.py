@@ -15,6 +15,7 @@ from worker.gateway.errors import Aborted, SendOutcome
 from worker.gateway.evidence import evidence_of, progress_of, retry_after
 from worker.gateway.forms import FieldValue, Form
 from worker.gateway.reading import MAX_MESSAGES, ReplyReader
+from worker.gateway.results import Message
 from worker.gateway.retries import read_tries, send_tries
 
 _HEADERS: Final[Mapping[str, str]] = MappingProxyType(
@@ -33,7 +34,7 @@ class Question:
     """What is asked of the gateway. `sent` are the numbers of a send where they are known.
 
     `private` and `sent` are blotted out of all evidence. `fine` tells by the text of an error whether it means that
-    what was asked for is so already. Of a reply no more than `max_messages` are read.
+    what was asked for is so already. Of a reply no more than `max_messages` are read, of those that `keep` keeps.
     """
 
     path: str
@@ -44,6 +45,7 @@ class Question:
     before_first_byte: Callable[[], None] | None = None
     fine: Callable[[str], object] | None = None
     max_messages: int = MAX_MESSAGES
+    keep: Callable[[Message], bool] | None = None
 
 
 class Poster:
@@ -83,7 +85,7 @@ class Poster:
         return self._clock.elapsed_seconds() + self._timeouts.total.total_seconds()
 
     def _post(self, question: Question, form: Form, deadline: float) -> Seen:
-        reader = ReplyReader(max_messages=question.max_messages)
+        reader = ReplyReader(max_messages=question.max_messages, keep=question.keep)
         exchange = Exchange(self._clock, self._timeouts, deadline, question.before_first_byte, reader.feed)
         seen = Seen(is_send=question.is_send, sent=question.sent, learned=self._learned)
         header: str | None = None

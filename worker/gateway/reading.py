@@ -23,6 +23,9 @@ MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
 MAX_MESSAGES: Final = 20_000
 """Of a reply to a read: some 20 MB once decoded, and more than a gateway sends in two seconds: no window is shorter."""
 
+MAX_WALKED_BYTES: Final = 64 * 1024 * 1024
+"""Of a reply of which only some messages are kept, and the others passed over: 170,000 messages, in two seconds."""
+
 _BOM_BYTES: Final = 4
 _FEWEST_CHARACTERS: Final = 64
 _NOT_BLANK: Final = re.compile(r"[^ \t\n\r]")
@@ -49,11 +52,13 @@ class ReplyReader:
     """Takes the bytes of a body as they come (`feed`), and says what they were (`reply`).
 
     Whatever the bytes, nothing is raised but `httpx.DecodingError` for more of them, or of messages, than allowed.
+    With `keep` messages that it refuses are passed over, and not counted.
     """
 
-    def __init__(self, *, max_messages: int = MAX_MESSAGES, max_bytes: int = MAX_REPLY_BYTES) -> None:
+    def __init__(self, *, max_messages: int = MAX_MESSAGES, keep: Callable[[Message], bool] | None = None) -> None:
         self._max_messages = max_messages
-        self._max_bytes = max_bytes
+        self._max_bytes = MAX_WALKED_BYTES if keep else MAX_REPLY_BYTES
+        self._keep = keep
         self._bytes = 0
         self._digest = hashlib.sha256()
         self._is_blank = True
@@ -179,11 +184,12 @@ class ReplyReader:
             return ()
         while True:
             message = parse_message((yield from self._value()))
-            count += 1
-            if count > self._max_messages:
-                raise httpx.DecodingError(f"more than {self._max_messages:,} messages")
-            if message is not None:
-                messages.append(message)
+            if message is None or self._keep is None or self._keep(message):
+                count += 1
+                if count > self._max_messages:
+                    raise httpx.DecodingError(f"more than {self._max_messages:,} messages")
+                if message is not None:
+                    messages.append(message)
             if (after := _BETWEEN_ROWS(self._text, self._at)) is not None:  # a third of what a row costs otherwise
                 self._at = after.end()
                 continue

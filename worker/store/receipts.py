@@ -218,9 +218,9 @@ _WAITING: Final = sa.and_(
 """Which messages of a group still wait for a receipt."""
 
 
-def open_ids(session: Session, group: int) -> list[int]:
-    """Gateway IDs of the messages of a group (by row id) that still wait for a receipt."""
-    query = select(Recipient.gateway_id).join(MessageGroup, _WAITING).where(MessageGroup.id == group)
+def open_ids(session: Session, *groups: int) -> list[int]:
+    """Gateway IDs of the messages of groups (by row id) that still wait for a receipt."""
+    query = select(Recipient.gateway_id).join(MessageGroup, _WAITING).where(col(MessageGroup.id).in_(groups))
     return [id_ for id_ in session.exec(query) if id_ is not None]
 
 

@@ -94,6 +94,18 @@ def test_more_messages_than_may_be_are_not_read(body: bytes) -> None:
         reply_of(body, max_messages=5)
 
 
+def test_what_is_not_kept_is_passed_over_and_not_counted() -> None:
+    body = success(messages=[row(id=n) for n in range(1, 101)]).content
+    reader = ReplyReader(max_messages=5, keep=lambda message: message.id % 20 == 0)
+    reader.feed(body)
+    assert [message.id for message in reader.reply().messages or ()] == [20, 40, 60, 80, 100]
+
+    # and a row that cannot be read is not taken for one that is not sought
+    reader = ReplyReader(keep=lambda _: False)
+    reader.feed(success(messages=[row(id=1), {"number": "+39"}]).content)
+    assert reader.reply().messages is None
+
+
 def test_more_bytes_than_may_be_are_not_read() -> None:
     reader = ReplyReader()
     reader.feed(b" " * MAX_REPLY_BYTES)
