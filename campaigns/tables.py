@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from campaigns.audience import AudienceProblem, open_source
+from campaigns.audience import AudienceProblem, open_source, read_to_end
 from campaigns.definition.document import Document
 from campaigns.definition.scalars import MOST_COMPARED, nearest, shown
 from campaigns.definition.schedule import LocalTime
@@ -41,8 +41,10 @@ def read_table(
     """
     reader = open_source(_inside(folder, source.file), number_column=source.number, fields=fields, folder=folder)
     warnings: list[str] = []
-    found = excluded_numbers(source.file, reader, excluding, Counter(), warnings) if excluding else reader
-    has_rows = sum(1 for _ in found) > 0
+    if excluding:
+        has_rows = sum(1 for _ in excluded_numbers(source.file, reader, excluding, Counter(), warnings)) > 0
+    else:
+        has_rows = read_to_end(reader)
     return Table(reader.columns, has_rows, (*reader.warnings, *warnings))
 
 

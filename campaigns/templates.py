@@ -104,6 +104,8 @@ class _Person:
 
     def resolve_or_missing(self, key: str) -> Any:
         value = self.fields.get(key, "")
+        if "(" <= value < "\x7f":  # begins with a character of ASCII that is seen and no apostrophe, as nearly all do
+            return value
         if value[:1] == "'" and DATE.fullmatch(value):
             value = value[1:]  # by which a spreadsheet keeps a date as it was typed; 's-Hertogenbosch has its own
         return missing if is_blank(value) else value

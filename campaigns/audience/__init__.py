@@ -2,6 +2,6 @@
 
 from campaigns.audience.inline import inline_rows
 from campaigns.audience.rows import AudienceProblem, AudienceRow, RowReader
-from campaigns.audience.sources import open_source
+from campaigns.audience.sources import open_source, read_to_end
 
-__all__ = ["AudienceProblem", "AudienceRow", "RowReader", "inline_rows", "open_source"]
+__all__ = ["AudienceProblem", "AudienceRow", "RowReader", "inline_rows", "open_source", "read_to_end"]

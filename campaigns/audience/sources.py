@@ -1,9 +1,10 @@
 """Opens a table by the ending of its name."""
 
+from collections import deque
 from collections.abc import Collection
 from pathlib import Path
 
-from campaigns.audience.delimited import open_delimited
+from campaigns.audience.delimited import DelimitedReader, open_delimited
 from campaigns.audience.jsonl import open_jsonl
 from campaigns.audience.opening import TableFile
 from campaigns.audience.rows import AudienceProblem, RowReader
@@ -36,3 +37,12 @@ def open_source(
         else "use .csv, .tsv, .jsonl or .xlsx"
     )
     raise AudienceProblem("is no kind of table that can be read", hint)
+
+
+def read_to_end(reader: RowReader) -> bool:
+    """Whether a table has rows. Raises `AudienceProblem` where its last line makes it unusable."""
+    if not isinstance(reader, DelimitedReader):
+        return bool(deque(reader, maxlen=1))
+    has_rows = next(iter(reader), None) is not None
+    deque(reader.doubtful(), maxlen=0)
+    return has_rows

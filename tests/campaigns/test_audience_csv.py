@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from campaigns.audience import AudienceProblem, AudienceRow, RowReader, open_source
+from campaigns.audience import AudienceProblem, AudienceRow, RowReader, open_source, read_to_end
 
 ANNA = "+393331234567"
 
@@ -152,8 +152,23 @@ def test_tables_that_cannot_be_opened(opened: Opener, content: bytes, problem: s
 def test_tables_that_break_off(opened: Opener, rows: str, problem: str) -> None:
     reader = opened("number,name\n" + rows)
 
-    with pytest.raises(AudienceProblem, match=problem):
-        list(reader)
+    for read in (list[AudienceRow], read_to_end):
+        with pytest.raises(AudienceProblem, match=problem):
+            read(reader)
+
+
+@pytest.mark.parametrize(
+    ("content", "has_rows"),
+    [
+        ("number\n1\n", True),
+        ("number\n\n \n", False),
+        ('"number"\n', False),
+        ('sep=,\n"number"\n', False),
+        ('\n"number"\n"1"\n', True),
+    ],
+)
+def test_a_table_is_read_to_its_end_without_making_every_row(opened: Opener, content: str, has_rows: bool) -> None:
+    assert read_to_end(opened(content)) is has_rows
 
 
 @pytest.mark.parametrize(
@@ -184,5 +199,7 @@ def test_any_bytes_are_rows_or_an_audience_problem(
 ) -> None:
     header = b'{"number": 1}\n' if ending == ".jsonl" else b"number,name\n"
     with suppress(AudienceProblem):
-        for row in opened(header * has_header + content, f"people{ending}"):
-            assert row.line >= 1
+        reader = opened(header * has_header + content, f"people{ending}")
+        rows = list(reader)
+        assert all(row.line >= 1 for row in rows)
+        assert read_to_end(reader) is bool(rows)
