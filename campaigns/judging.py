@@ -227,7 +227,8 @@ class Judge:
                 cost.segments,
                 placed.departure,
                 names[variant],
-                is_landline=is_landline,
+                "",
+                is_landline,
             )
             yield row, cost if state is RecipientState.PENDING else None
         self._ordinal = ordinal
