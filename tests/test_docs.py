@@ -15,7 +15,6 @@ from campaigns.checking import check_file
 from campaigns.definition import Definition, json_schema
 from campaigns.lifecycle import BATCH_MOVES, RECIPIENT_MOVES, RUN_MOVES, RecipientState, RunState
 from scheduler.cli.app import app
-from scheduler.cli.starter import EXAMPLE, make_starter
 from scheduler.exits import Exit
 from scheduler.loop import TICKS
 from scheduler.processes.service import INBOX_SECONDS
@@ -28,7 +27,7 @@ SCHEMA: Final = json_schema()
 
 DOCUMENTS: Final = (
     "README.md", "CHANGELOG.md", "campaigns/README.md", "worker/README.md", "worker/throttle/README.md",
-    "scheduler/README.md",
+    "scheduler/README.md", "campaigns/examples/README.md",
 )  # fmt: skip
 
 WITHOUT_TIMES: Final = re.compile(
@@ -263,13 +262,6 @@ def test_the_days_in_the_readme_are_those_of_a_plan(tmp_path: Path) -> None:
     text = "campaign: a\nmessage: Hello\naudience: {file: people.csv}\nthroughput: {daily: 500}\n"
     (tmp_path / "a.yaml").write_text(f"{text}schedule: {{start: 2099-12-01 09:00}}\n")  # a Tuesday, too
     assert blocks("text")[1].replace("2026", "2099") in printed_by(tmp_path, "plan", "a.yaml")
-
-
-def test_the_example_of_init_is_valid_once_it_is_renamed(tmp_path: Path) -> None:
-    made, _ = make_starter(tmp_path / "inbox", tmp_path)
-    campaign = (tmp_path / "inbox" / f"{EXAMPLE}.example").rename(tmp_path / "inbox" / EXAMPLE)
-    assert len(made) == 4
-    assert check_file(campaign, timezone="UTC", region=None).campaign == campaign.stem
 
 
 @pytest.mark.parametrize(

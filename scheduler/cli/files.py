@@ -2,7 +2,7 @@
 
 import json as jsonlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -10,8 +10,11 @@ from scheduler.cli.options import AsJson
 from scheduler.cli.output import print_json, say
 from scheduler.exits import Exit
 
-if TYPE_CHECKING:
-    pass
+EXAMPLES: Final = (
+    *("spring-sale", "appointment-reminder", "two-variants", "weekly-offer", "contact-list"),
+    *("local-time", "approved-offer", "exclude-list", "spread-out", "order-ready"),
+)
+"""The folders of `campaigns/examples`; the first one is made where none is named."""
 
 
 def register(app: typer.Typer) -> None:
@@ -26,17 +29,23 @@ def init(
     folder: Annotated[
         Path | None, typer.Argument(metavar="DIR", help="The inbox to make; by default the one of the settings.")
     ] = None,
+    example: Annotated[
+        str, typer.Option("--example", metavar="NAME", help=f"What to start from: {', '.join(EXAMPLES)}.")
+    ] = EXAMPLES[0],
     json: AsJson = False,
 ) -> None:
     """Make an inbox with an example, and a settings file.
 
     Nothing that exists is overwritten.
     """
-    from scheduler.cli.starter import EXAMPLE, make_starter
+    from campaigns.clock import SystemClock
+    from scheduler.cli.starter import make_starter, rehearsal
     from worker.settings import load_settings
 
+    if example not in EXAMPLES:
+        raise typer.BadParameter(f"must be one of {', '.join(EXAMPLES)}, not {example}", param_hint="--example")
     inbox = folder or load_settings().inbox
-    made, kept = make_starter(inbox, Path.cwd())
+    made, kept = make_starter(inbox, Path.cwd(), example=example, today=SystemClock().now().date())
     if json:
         print_json({"inbox": str(inbox), "made": [str(path) for path in made], "kept": [str(path) for path in kept]})
         return
@@ -44,10 +53,10 @@ def init(
         say(f"made  {path}")
     for path in kept:
         say(f"kept  {path} (it was there already)")
-    campaign = inbox / EXAMPLE
+    campaign = inbox / f"{example}.yaml"
     say(
         f"\nNext:\n  mv {campaign}.example {campaign}\n  campaigns check {campaign}\n"
-        f"  campaigns plan {campaign} --sandbox\n  campaigns run {campaign} --sandbox\n"
+        f"  campaigns plan {campaign} --sandbox\n  {rehearsal(example, campaign)}\n"
         "For real texts set the gateway's address and key in .env, then leave out --sandbox."
     )
 

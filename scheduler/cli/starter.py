@@ -1,7 +1,10 @@
-"""What `campaigns init` makes: an example campaign, the team's defaults, a settings file."""
+"""What `campaigns init` makes: an example campaign with its tables, the team's defaults, a settings file."""
 
 import os
+import re
 from collections.abc import Iterator
+from datetime import date, timedelta
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,52 +13,19 @@ from worker.settings import PREFIX, Settings
 
 NOT_YET: Final = "not supported yet"
 
-EXAMPLE: Final = "spring-sale.yaml"
+_RENAME: Final = """\
+# Rename this file to {name} to make it a campaign: whatever ends in .yaml in an inbox is sent.
+# Look first:  campaigns check {name}
+#              campaigns plan {name} --sandbox
+#              {rehearsal}
 
-_CAMPAIGN: Final = """\
-# A campaign. Rename this file to {name} to make it one: whatever ends in .yaml in an inbox is sent.
-# Look first:  campaigns check {name}    campaigns plan {name}    campaigns run {name} --sandbox
-
-campaign: spring-sale             # its name for ever: a-z, 0-9 and -
-description: Spring sale, all shops
-
-message: >-                       # {{{{ fields }}}} are the columns of the table
-  Hi {{{{ first_name | default("there") }}}}, our spring sale starts today. Reply STOP to opt out.
-
-audience:
-  - file: spring-customers.csv    # .csv, .tsv, .jsonl or .xlsx, beside this file
-    number: phone                 # the column that holds the phone number
-# exclude:
-#   - file: already-bought.csv
-# default_region: IT              # the country of numbers written without +country
-
-# schedule:
-#   start: 2026-12-01 09:00       # without it: now
-#   timezone: Europe/Rome
-#   window: {{days: mon-sat, from: "09:00", to: "20:00"}}   # the only times at which anything is sent
-
-# throughput:
-#   rate: 30/minute               # counted in SMS segments
-# devices:
-#   use: [1, "2|0"]               # phones that send: device ids, or "id|SIM slot"
-# follow:
-#   until: 72h                    # how long receipts are waited for
 """
 
-# Numbers of the range that is kept for fiction in the United States. The two last rows show what a plan says of them.
-_CUSTOMERS: Final = """\
-phone,first_name
-+1 202-555-0101,Anna
-+1 202-555-0102,Bruno
-+1 202-555-0103,Chiara
-+1 202-555-0104,Dario
-+1 202-555-0105,
-+1 202-555-0106,Fabio
-+1 202-555-0107,Giulia
-+1 202-555-0108,Hugo
-+1 202-555-0101,Anna again
-not known yet,Ida
-"""
+_EXAMPLES: Final = resources.files("campaigns") / "examples"
+_REPEATS: Final = "weekly-offer"  # `run` is for what runs once
+_WRITTEN_ON: Final = date(2026, 12, 1)
+"""A Tuesday: every date in the examples is at least two days later."""
+_DATE: Final = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 
 _DEFAULTS: Final = """\
 # The team's defaults: they hold for every campaign file in this folder that does not say otherwise.
@@ -73,12 +43,16 @@ follow:
 """
 
 
-def make_starter(inbox: Path, working_folder: Path) -> tuple[list[Path], list[Path]]:
+def rehearsal(example: str, campaign: Path | str) -> str:
+    """The command that rehearses this example, whose file is `campaign`."""
+    return "campaigns up --sandbox" if example == _REPEATS else f"campaigns run {campaign} --sandbox"
+
+
+def make_starter(inbox: Path, working_folder: Path, *, example: str, today: date) -> tuple[list[Path], list[Path]]:
     """Make the files that are missing; (made, kept). Raises OSError with the file's name."""
     inbox.mkdir(parents=True, exist_ok=True)
     files = {
-        inbox / f"{EXAMPLE}.example": _CAMPAIGN.format(name=EXAMPLE),
-        inbox / "spring-customers.csv": _CUSTOMERS,
+        **{inbox / name: text for name, text in _example_files(example, today)},
         inbox / "defaults.yaml": _DEFAULTS,
         working_folder / ".env": "\n".join(_settings_lines()),
     }
@@ -87,6 +61,25 @@ def make_starter(inbox: Path, working_folder: Path) -> tuple[list[Path], list[Pa
     for path, text in files.items():
         (made if _write_new(path, text) else kept).append(path)
     return made, kept
+
+
+def _example_files(example: str, today: date) -> Iterator[tuple[str, str]]:
+    """Name and text of the campaign file, which an inbox does not send yet, and of its tables.
+
+    Dates are moved by whole weeks, so that those of the examples are ahead and keep their weekdays.
+    """
+    weeks = -((_WRITTEN_ON - today).days // 7)
+
+    def moved(found: re.Match[str]) -> str:
+        return (date.fromisoformat(found[0]) + timedelta(weeks=weeks)).isoformat()
+
+    campaign = f"{example}.yaml"
+    for file in sorted((_EXAMPLES / example).iterdir(), key=lambda file: (file.name != campaign, file.name)):
+        text = _DATE.sub(moved, file.read_text(encoding="utf-8"))
+        if file.name == campaign:
+            yield f"{campaign}.example", _RENAME.format(name=campaign, rehearsal=rehearsal(example, campaign)) + text
+        else:
+            yield file.name, text
 
 
 def _write_new(path: Path, text: str) -> bool:

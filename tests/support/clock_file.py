@@ -1,0 +1,43 @@
+"""A wall clock for processes that only the test moves: a file says by how much it is wrong.
+
+`--patch tests.support.clock_file:follow` of `tests.prove.victim`; in what such a process starts, by `sitecustomize`.
+"""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from campaigns.clock import SystemClock
+
+FILE: Final = "CLOCK_FILE"
+"""Name of the environment variable with the file's path."""
+
+
+class ClockFile:
+    """The clock of all processes that have `environment`."""
+
+    def __init__(self, folder: Path, start: datetime) -> None:
+        self._file = folder / "clock"
+        hook = folder / "python"
+        hook.mkdir()
+        (hook / "sitecustomize.py").write_text("from tests.support.clock_file import follow\nfollow()\n")
+        self.environment = {FILE: str(self._file)}
+        self.python_path = str(hook)
+        self.set(start)
+
+    def set(self, moment: datetime) -> None:
+        """It is this moment now, and time passes from there on."""
+        new = self._file.with_suffix(".new")
+        new.write_text(str((moment - datetime.now(UTC)).total_seconds()))
+        new.replace(self._file)
+
+
+def follow() -> None:
+    """Let this process's wall clock be wrong by what the file says."""
+    file = Path(os.environ[FILE])
+
+    def now(_: SystemClock) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=float(file.read_text()))
+
+    SystemClock.now = now  # type: ignore[method-assign]  # a wrong clock for a whole process is what is asked for
