@@ -25,7 +25,7 @@ from tests.support.tls import Authority, TlsFront
 from worker.gateway.connection import DirectTransport, Exchange, Timeouts
 
 SECRET = SecretStr("s3cret")
-README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+SETTINGS_DOCUMENT = (Path(__file__).parents[3] / "deploy/SETTINGS.md").read_text(encoding="utf-8")
 SHORT = timedelta(seconds=0.3)
 
 
@@ -46,10 +46,10 @@ def test_a_call_is_json_and_signed() -> None:
     assert told.headers["X-Campaigns-Signature"] == "sha256=" + hmac.new(b"s3cret", signed, hashlib.sha256).hexdigest()
 
 
-def test_the_code_in_the_readme_accepts_a_genuine_call_and_no_other() -> None:
-    [code] = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def test_the_code_in_the_documents_accepts_a_genuine_call_and_no_other() -> None:
+    [code] = re.findall(r"^```python\n(.*?)^```$", SETTINGS_DOCUMENT, re.MULTILINE | re.DOTALL)
     names: dict[str, Any] = {}
-    exec(code, names)  # noqa: S102 - our own README
+    exec(code, names)  # noqa: S102 - our own document
     is_genuine = names["is_genuine"]
     with Receiver() as receiver:
         now = int(time.time())
