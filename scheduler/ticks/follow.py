@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
+from sqlmodel import Session
+
 from scheduler.receipts.storing import store_receipts
 from scheduler.ticks.dates import learn
 from scheduler.ticks.unread import reads_failed, reads_worked
@@ -84,7 +86,7 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
         return {"groups": 0, "moved": 0, "reads": 0}
     elif sought:
         left, due = len(due) - len(sought), sought
-        moved = walk(runtime, sought, ENDS, reads)
+        moved = walk(runtime, sought, ENDS, _dated(runtime, sought, now), reads)
     if moved:
         reads_worked(runtime, _NEXT)
     else:
@@ -198,15 +200,12 @@ def _edges_worth_reading(runtime: Runtime, due: Sequence[Group], now: datetime) 
     """
     if len(due) <= len(ENDS) or not may_divide(runtime):
         return []
-    first = min(group.accepted_at for group in due)
-    with runtime.store.read() as session:
-        clocks = offsets.known_offsets(session, runtime.account_id)
-    shifts = [each.ahead for each in clocks if each.until >= first - MARGIN] or [timedelta(0)]
-    start, end = first + min(shifts) - _margin(runtime, min(shifts)), now + max(shifts) + MARGIN
+    start, end = _dated(runtime, due, now)
     wanted = sum(group.messages for group in due)
     with runtime.store.read() as session:
+        ahead = max(_shifts(session, runtime, due))
         parts = receipts.accepted_parts(
-            session, runtime.account_id, start - max(shifts), end, messages=messages_per_part(runtime)
+            session, runtime.account_id, start - ahead, end, messages=messages_per_part(runtime)
         )
     shown = max(wanted, sum(count for _, count in parts))
     inner = {edge for at, _ in parts[:-1] if start < (edge := at + clock_ahead(runtime)) < end}
@@ -215,6 +214,21 @@ def _edges_worth_reading(runtime: Runtime, due: Sequence[Group], now: datetime) 
     if by_status + shown / MESSAGES_PER_READ >= len(due) + wanted / MESSAGES_PER_READ:
         return []
     return edges
+
+
+def _dated(runtime: Runtime, due: Sequence[Group], now: datetime) -> tuple[datetime, datetime]:
+    """Between which of its dates the gateway has the messages of these groups."""
+    with runtime.store.read() as session:
+        shifts = _shifts(session, runtime, due)
+    first = min(group.accepted_at for group in due)
+    return first + min(shifts) - _margin(runtime, min(shifts)), now + max(shifts) + MARGIN
+
+
+def _shifts(session: Session, runtime: Runtime, due: Sequence[Group]) -> list[timedelta]:
+    """By how much the gateway's clock may have been ahead of ours since these groups were accepted."""
+    since = min(group.accepted_at for group in due) - MARGIN
+    clocks = offsets.known_offsets(session, runtime.account_id)
+    return [each.ahead for each in clocks if each.until >= since] or [timedelta(0)]
 
 
 def _margin(runtime: Runtime, ahead: timedelta) -> timedelta:

@@ -8,7 +8,7 @@ what a walk does not show.
 import math
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from scheduler.receipts.storing import store_receipts
@@ -17,7 +17,6 @@ from worker.gateway import GatewayError, MessageStatus, ReplyTooLong
 from worker.gateway.results import Message
 from worker.runtime import Runtime
 from worker.store import receipts
-from worker.store.offsets import MARGIN
 from worker.store.receipts import Group
 
 PASSED_PER_READ: Final = 1_000
@@ -52,8 +51,17 @@ def worth_a_walk(runtime: Runtime, due: Sequence[Group]) -> list[Group] | None:
     return sought if len(sought) > costs else []
 
 
-def walk(runtime: Runtime, sought: Sequence[Group], statuses: Sequence[MessageStatus], reads: Counter[int]) -> int:
-    """Read everything of these statuses, one after the other; how many moved. Counts its reads."""
+def walk(
+    runtime: Runtime,
+    sought: Sequence[Group],
+    statuses: Sequence[MessageStatus],
+    dated: tuple[datetime, datetime],
+    reads: Counter[int],
+) -> int:
+    """Read everything of these statuses, one after the other; how many moved. Counts its reads.
+
+    `dated`: the times that are asked for, of whoever heeds them and has too much in a single second.
+    """
     with runtime.store.read() as session:
         ids = set(receipts.open_ids(session, *(group.id for group in sought)))
     shown = moved = 0
@@ -63,13 +71,12 @@ def walk(runtime: Runtime, sought: Sequence[Group], statuses: Sequence[MessageSt
         shown += 1
         return message.id in ids
 
-    start, end = min(group.accepted_at for group in sought) - MARGIN, runtime.clock.now() + MARGIN
     payer = min(group.run_id for group in sought)  # one run's books have what is read for several
     runtime.walks.gathering_since = None
     for status in statuses:
         reads[payer] += 1
         try:
-            moved += store_receipts(runtime, runtime.gateway.read_status(status, start, end, keep=is_sought))
+            moved += store_receipts(runtime, runtime.gateway.read_status(status, *dated, keep=is_sought))
         except ReplyTooLong:
             runtime.next_looks[_NEXT] = runtime.clock.elapsed_seconds() + REST.total_seconds()
             return moved
