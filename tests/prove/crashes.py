@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from rich.console import Console
@@ -154,14 +155,17 @@ def try_all(cases: Sequence[Case], *, at_once: int, shown: Callable[[Tried], Non
     with closing(PostgresServer()) as postgres, ThreadPoolExecutor(at_once) as pool:
         if any(case.database is Database.POSTGRESQL for case in cases):
             postgres.start()
-        names = {case: postgres.create_database() for case in cases if case.database is Database.POSTGRESQL}
+        making = Lock()
 
         def attempt(case: Case) -> Tried:
-            with tempfile.TemporaryDirectory(prefix="crash-") as name:
-                url = postgres.url(names[case]) if case in names else f"sqlite:///{name}/campaigns.db"
-                tried = try_case(case, Path(name), url)
-            if case in names:
-                postgres.drop_database(names[case])
+            name = ""
+            if case.database is Database.POSTGRESQL:
+                with making:  # one for each case at once would keep autovacuum busy with a thousand of them
+                    name = postgres.create_database()
+            with tempfile.TemporaryDirectory(prefix="crash-") as folder:
+                tried = try_case(case, Path(folder), postgres.url(name) if name else f"sqlite:///{folder}/campaigns.db")
+            if name:
+                postgres.drop_database(name)
             shown(tried)
             return tried
 
