@@ -82,8 +82,7 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
         still_open = receipts.open_groups(session, [group.id for group in due])
     if over := [group for group in due if group.id not in still_open]:
         due = [group for group in due if group.id in still_open]
-        with runtime.store.write("poll_over") as session:
-            receipts.schedule_poll(session, [(group.id, None) for group in over])
+        _schedule(runtime, [(group, None) for group in over], Counter())
     if not due:
         return {"groups": len(over), "moved": 0, "reads": 0}
     reads: Counter[int] = Counter()  # by run
@@ -113,10 +112,7 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
         ended = runtime.clock.elapsed_seconds()
         pause = max(ended - began, PAUSE_SHARE * runtime.settings.first_poll_seconds)
         runtime.next_looks[_NEXT] = ended + pause
-    with runtime.store.write("poll_schedule") as session:
-        receipts.schedule_poll(session, [(g.id, at) for g, at in _next_polls(runtime, due, now)])
-        # Once and last: every intent of the run waits for whoever writes its row (2 to 4 s of a campaign, measured).
-        receipts.count_reads(session, reads)
+    _schedule(runtime, _next_polls(runtime, due, now), reads)
     return {"groups": len(due), "moved": moved, "reads": reads.total()}
 
 
@@ -253,6 +249,13 @@ def _next_polls(runtime: Runtime, due: Sequence[Group], now: datetime) -> list[t
     with runtime.store.read() as session:
         still_open = receipts.open_groups(session, [group.id for group in due])
     return [(group, now + _pause(runtime, group) if group.id in still_open else None) for group in due]
+
+
+def _schedule(runtime: Runtime, polls: Sequence[tuple[Group, datetime | None]], reads: Counter[int]) -> None:
+    with runtime.store.write("poll_schedule") as session:
+        receipts.schedule_poll(session, [(group.id, at) for group, at in polls])
+        # Once and last: every intent of the run waits for whoever writes its row (2 to 4 s of a campaign, measured).
+        receipts.count_reads(session, reads)
 
 
 def _pause(runtime: Runtime, group: Group) -> timedelta:
