@@ -40,6 +40,25 @@ def test_many_groups_are_read_by_status(bench: Bench) -> None:
     assert (reads_by(bench, "groupId"), reads_by(bench, "status")) == (0, 3)
 
 
+def test_a_group_whose_end_was_read_with_others_is_not_read_itself(bench: Bench) -> None:
+    # given thirty groups, and two more two seconds later; all but the last have their end
+    bench.campaign(30, per_request=1)
+    bench.send()
+    bench.clock.advance(2)
+    later = bench.campaign(2, name="next", first=1_000, per_request=1)
+    bench.send()
+    bench.gateway.set_all("Delivered")
+    last = bench.gateway.stored[-1]
+    last.status = "Pending"
+
+    # when the thirty are due, read by status, and the two after them
+    bench.pass_time(8, step=1)
+
+    # then the one that has its end was read with the others
+    assert bench.states(later) == {RecipientState.DELIVERED: 1, RecipientState.ACCEPTED: 1}
+    assert {form["groupId"] for form in bench.gateway.asked if "groupId" in form} == {last.group}
+
+
 def test_groups_are_read_one_by_one_where_the_time_around_them_holds_far_more(bench: Bench) -> None:
     # given 800 messages of the last minutes that have their end
     before = bench.campaign(800, per_request=400)
