@@ -207,6 +207,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--short", dest="cases", action="store_const", const=SHORT, help=f"{SHORT} cases (default)")
     parser.add_argument("--long", dest="cases", action="store_const", const=sys.maxsize, help="the whole matrix")
     parser.add_argument("--cases", type=int, help="so many cases of the matrix")
+    parser.add_argument("--from", type=int, default=0, dest="begin", metavar="N", help="leave out the first N")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--at-once", type=int, default=AT_ONCE)
     options = parser.parse_args(arguments)
@@ -215,7 +216,7 @@ def main(arguments: Sequence[str]) -> int:
     console = Console(width=120)
     began = time.monotonic()
     results = try_all(
-        cases,
+        cases[options.begin :],
         at_once=options.at_once,
         shown=lambda t: console.print(line_of(t), highlight=False, markup=False, soft_wrap=True),
     )

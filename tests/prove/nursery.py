@@ -8,8 +8,10 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
+from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 PRELOADED: Final = (
@@ -23,8 +25,13 @@ PRELOADED: Final = (
     "scheduler.report.summary",
     "scheduler.processes.running",
     "worker.store.migrate",
+    "alembic.command",
+    "psycopg",
 )
-"""What `run` and `export` import when they begin."""
+"""What `run` and `export` import when they begin, and what the programs that start them import."""
+
+_ONE_AT_A_TIME: Final = Lock()
+"""A start asks each child that is there whether it has ended; two threads that ask one make its exit code 255."""
 
 
 def start(
@@ -34,8 +41,16 @@ def start(
     process = _fork_server().Process(
         target=_live, args=(tuple(arguments), str(folder), dict(env), str(stdout), str(stderr))
     )
-    process.start()
+    with _ONE_AT_A_TIME:
+        process.start()
     return process
+
+
+def exit_code(process: ForkServerProcess, within_seconds: float) -> int | None:
+    """How it ended, or None when it has not within that time. For threads that start others meanwhile."""
+    wait([process.sentinel], within_seconds)
+    with _ONE_AT_A_TIME:
+        return process.exitcode
 
 
 @cache

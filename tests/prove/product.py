@@ -96,8 +96,7 @@ class Product:
         """
         process = self.fork(*command, victim=victim)
         stdout, stderr = self.outputs[-2:]
-        process.join(timeout_seconds)
-        code = process.exitcode
+        code = nursery.exit_code(process, timeout_seconds)
         if code is None:
             process.kill()
             process.join()
