@@ -204,8 +204,9 @@ class GatewayClient:
     ) -> tuple[Message, ...]:
         """The messages of one status between two aware times; with `keep` those of them that it keeps.
 
-        The gateway knows no pages: raises ReplyTooLong where they are more than `max_messages`, or 8 MiB (64 MiB with
-        `keep`, which may be asked twice about a message: a read is tried again).
+        The gateway knows no pages: raises ReplyTooLong where they are more than `max_messages`, or 8 MiB, or one is
+        more than 1 MiB. With `keep` what it refuses does not count, up to 64 MiB in all; it may be asked twice about a
+        message, as a read is tried again.
         """
         return self._read(
             {

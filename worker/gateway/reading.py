@@ -26,6 +26,10 @@ MAX_MESSAGES: Final = 20_000
 MAX_WALKED_BYTES: Final = 64 * 1024 * 1024
 """Of a reply of which only some messages are kept, and the others passed over: 170,000 messages, in two seconds."""
 
+MAX_VALUE: Final = 1024 * 1024
+"""Characters of one message, and of all that is not a message together. Such a value is decoded whole: 1 MiB of small
+objects takes some 25 MB, and 20 MB of them took 480. A message has less than 4 kB."""
+
 _BOM_BYTES: Final = 4
 _FEWEST_CHARACTERS: Final = 64
 _NOT_BLANK: Final = re.compile(r"[^ \t\n\r]")
@@ -52,7 +56,7 @@ class ReplyReader:
     """Takes the bytes of a body as they come (`feed`), and says what they were (`reply`).
 
     Whatever the bytes, nothing is raised but `httpx.DecodingError` for more of them, or of messages, than allowed.
-    With `keep` messages that it refuses are passed over, and not counted.
+    With `keep` messages that it refuses are passed over, and not counted: what is decoded and kept has the same bounds.
     """
 
     def __init__(self, *, max_messages: int = MAX_MESSAGES, keep: Callable[[Message], bool] | None = None) -> None:
@@ -71,6 +75,9 @@ class ReplyReader:
         self._has_begun = False
         self._document: Generator[int, None, dict[str, object]] | None = self._top()
         self._wants = 0
+        self._length = 0  # of the last value
+        self._others = 0  # characters of all values but messages
+        self._kept = 0  # and of the messages that were not passed over
         self._members: dict[str, object] | None = None
 
     def feed(self, part: bytes) -> None:
@@ -166,10 +173,10 @@ class ReplyReader:
         while True:
             if (yield from self._next()) != '"':
                 raise ValueError("there is no key")
-            key = str((yield from self._value()))
+            key = str((yield from self._other()))
             yield from self._expect(":")
-            sign, way = known.get(key, ("", self._value))
-            members[key] = yield from (way() if (yield from self._next()) == sign else self._value())
+            sign, way = known.get(key, ("", self._other))
+            members[key] = yield from (way() if (yield from self._next()) == sign else self._other())
             if (yield from self._expect(",}")) == "}":
                 return members
 
@@ -183,11 +190,14 @@ class ReplyReader:
             self._at += 1
             return ()
         while True:
-            message = parse_message((yield from self._value()))
+            message = parse_message((yield from self._value(MAX_VALUE)))
             if message is None or self._keep is None or self._keep(message):
                 count += 1
+                self._kept += self._length
                 if count > self._max_messages:
                     raise httpx.DecodingError(f"more than {self._max_messages:,} messages")
+                if self._kept > MAX_REPLY_BYTES:
+                    raise httpx.DecodingError(f"messages of more than {MAX_REPLY_BYTES:,} characters")
                 if message is not None:
                     messages.append(message)
             if (after := _BETWEEN_ROWS(self._text, self._at)) is not None:  # a third of what a row costs otherwise
@@ -214,19 +224,30 @@ class ReplyReader:
         self._at += 1
         return sign
 
-    def _value(self) -> Generator[int, None, object]:
+    def _other(self) -> Generator[int, None, object]:
+        """A key, or a value that is not a message."""
+        value = yield from self._value(MAX_VALUE - self._others)
+        self._others += self._length
+        return value
+
+    def _value(self, most: int) -> Generator[int, None, object]:
+        """A value of at most `most` characters. However it is cut, a longer one is refused, and not waited for."""
         while True:
             try:
                 value, end = _scan(self._text, self._at)
+                length = end - self._at
             except json.JSONDecodeError:
-                if self._is_over:
+                length = len(self._text) - self._at
+                if self._is_over and length <= most:
                     raise ValueError("it ends too early") from None
             else:
-                if end < len(self._text) or self._is_over:  # a number at the end of what has come may go on
-                    self._at = end
+                if length <= most and (end < len(self._text) or self._is_over):  # a number at the end may go on
+                    self._at, self._length = end, length
                     return cast(object, value)
+            if length > most:
+                raise httpx.DecodingError(f"a part of more than {MAX_VALUE:,} characters")
             # Doubled, or a long value that comes in small parts would be scanned once for each of them.
-            yield max(_FEWEST_CHARACTERS, 2 * (len(self._text) - self._at))
+            yield min(max(_FEWEST_CHARACTERS, 2 * length), most + 1)
 
 
 def reply_of(body: bytes, *, max_messages: int = MAX_MESSAGES) -> Reply:

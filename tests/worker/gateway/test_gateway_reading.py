@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -15,8 +16,16 @@ from hypothesis import strategies as st
 
 from tests.support.tcp_server import Connection, TcpServer
 from tests.worker.gateway.gateway_cases import ANNA, BOB, KEY, caught, failure, row, success, wired
-from worker.gateway import MessageStatus, ReplyTooLong, ReplyUnreadable, SendOutcome
-from worker.gateway.reading import MAX_MESSAGES, MAX_REPLY_BYTES, Reply, ReplyReader, reply_of
+from worker.gateway import Message, MessageStatus, ReplyTooLong, ReplyUnreadable, SendOutcome
+from worker.gateway.reading import (
+    MAX_MESSAGES,
+    MAX_REPLY_BYTES,
+    MAX_VALUE,
+    MAX_WALKED_BYTES,
+    Reply,
+    ReplyReader,
+    reply_of,
+)
 from worker.gateway.wire import envelope_of, parse_json, parse_messages
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
@@ -29,8 +38,8 @@ TOKENS = [
 ]  # fmt: skip
 
 
-def in_parts(body: bytes, *cuts: int) -> Reply:
-    reader = ReplyReader()
+def in_parts(body: bytes, *cuts: int, keep: Callable[[Message], bool] | None = None) -> Reply:
+    reader = ReplyReader(keep=keep)
     edges = [0, *sorted(cuts), len(body)]
     for first, last in pairwise(edges):
         reader.feed(body[first:last])
@@ -80,9 +89,52 @@ def test_a_row_that_is_none_leaves_no_list() -> None:
 
 
 def test_a_long_value_in_small_parts_is_scanned_a_few_times() -> None:
-    # 4 MiB in 64 KiB: scanned anew for each part that would be 64 times
-    body = success(messages=[row(message="x" * 4 * 2**20)]).content
-    assert len(in_parts(body, *range(65_536, len(body), 65_536)).messages or ()) == 1
+    # 1 MiB in 16 KiB: scanned anew for each part that would be 64 times
+    body = success(messages=[row(message="x" * (MAX_VALUE - 1024))]).content
+    assert len(in_parts(body, *range(16_384, len(body), 16_384)).messages or ()) == 1
+
+
+HALF = "y" * (MAX_VALUE // 2)
+
+
+@pytest.mark.parametrize("every", [1_021, 65_536, 2 * MAX_VALUE])
+@pytest.mark.parametrize("keep", [None, lambda _: False], ids=["read", "walk"])
+@pytest.mark.parametrize(
+    ("start", "end", "counted"),
+    [
+        ('{"success":true,"data":{"messages":[{"ID":1,"x":"', '"}]}}', '{"ID":1,"x":""}'),
+        ('{"success":true,"data":{"messages":[{"ID":1},"', '"]}}', '""'),
+        ('{"success":true,"x":"', '"}', '"success"true"x"""'),
+        ('{"success":true,"', '":5}', '"success"true""5'),
+        ('{"success":true,"y":"' + HALF + '","z":["', '"]}', '"success"true"y""""z"[""]' + HALF),
+        ('{"data":{"messages":[{"ID":1}],"x":["', '"]},"success":true}', '"data""messages""x"[""]"success"true'),
+    ],
+    ids=["a message", "a row that is none", "a member", "a key", "members together", "beside messages"],
+)  # fmt: skip
+def test_what_is_decoded_as_one_value_is_bounded(
+    start: str, end: str, counted: str, keep: Callable[[Message], bool] | None, every: int
+) -> None:
+    def read(characters: int) -> Reply:
+        body = (start + "x" * (characters - len(counted)) + end).encode()
+        near = range(len(body) - 40, len(body))  # the last ones one by one
+        return in_parts(body, *range(every, near[0], every), *near, keep=keep)
+
+    assert read(MAX_VALUE).envelope is not None
+    with pytest.raises(httpx.DecodingError, match="a part of more than 1,048,576 characters"):
+        read(MAX_VALUE + 1)
+
+
+def test_what_a_walk_keeps_is_bounded_and_what_it_passes_over_is_not() -> None:
+    def rows(count: int, more: int = 0) -> bytes:
+        start, end = '{"ID":1,"message":"', '"}'
+        one = start + "x" * (MAX_VALUE - len(start + end)) + end
+        last = ['{"ID":2}'] * more
+        return ('{"success":true,"data":{"messages":[' + ",".join([one] * count + last) + "]}}").encode()
+
+    assert len(in_parts(rows(8), keep=lambda _: True).messages or ()) == 8
+    assert len(in_parts(rows(9, 1), keep=lambda message: message.id == 2).messages or ()) == 1
+    with pytest.raises(httpx.DecodingError, match="messages of more than 8,388,608 characters"):
+        in_parts(rows(8, 1), keep=lambda _: True)
 
 
 @pytest.mark.parametrize(
@@ -106,9 +158,11 @@ def test_what_is_not_kept_is_passed_over_and_not_counted() -> None:
     assert reader.reply().messages is None
 
 
-def test_more_bytes_than_may_be_are_not_read() -> None:
-    reader = ReplyReader()
-    reader.feed(b" " * MAX_REPLY_BYTES)
+@pytest.mark.parametrize(("keep", "most"), [(None, MAX_REPLY_BYTES), (lambda _: False, MAX_WALKED_BYTES)])
+def test_more_bytes_than_may_be_are_not_read(keep: Callable[[Message], bool] | None, most: int) -> None:
+    reader = ReplyReader(keep=keep)
+    for _ in range(most // 2**20):
+        reader.feed(b" " * 2**20)
     with pytest.raises(httpx.DecodingError):
         reader.feed(b" ")
     assert not reader.broken().has_begun
@@ -128,8 +182,8 @@ def test_endless_noise_is_no_list_that_a_shorter_time_would_shorten() -> None:
         assert type(caught(lambda: wire.client.read_group("g"))) is ReplyUnreadable
 
 
-def test_an_error_of_the_gateway_is_read_whatever_its_length() -> None:
-    with wired(failure(404, "x" * 2**20)) as wire:
+def test_an_error_of_the_gateway_is_read_as_far_as_any_value() -> None:
+    with wired(failure(404, "x" * (MAX_VALUE - 1024))) as wire:
         assert wire.client.read_group("g") == ()
 
 
@@ -154,7 +208,8 @@ try:
     if sys.argv[3] == "send":
         client.send_bulk([OutgoingMessage("+393331234567", "Hi")])
     else:
-        client.read_status(MessageStatus.SENT, datetime.now(UTC), datetime.now(UTC))
+        keep = (lambda _: False) if sys.argv[3] == "walk" else None
+        client.read_status(MessageStatus.SENT, datetime.now(UTC), datetime.now(UTC), keep=keep)
 except GatewayError as error:
     print(type(error).__name__, (peak() - before) // 1024)
 else:
@@ -166,15 +221,20 @@ USUAL = json.dumps(row(message="Hi Anna, our spring sale starts today. Reply STO
 
 
 @pytest.mark.parametrize(
-    ("what", "one", "count", "outcome", "most_mib"),
+    ("what", "within", "one", "count", "outcome", "most_mib"),
     [
-        ("send", SHORTEST, 900_000, "ReplyTooLong", 8),  # M10: 363 MB and 6 s
-        ("read", SHORTEST, 900_000, "ReplyTooLong", 24),
-        ("read", USUAL, 19_999, "read", 40),
+        ("send", b"%b", SHORTEST, 900_000, "ReplyTooLong", 8),  # M10: 363 MB and 6 s
+        ("read", b"%b", SHORTEST, 900_000, "ReplyTooLong", 24),
+        ("read", b"%b", USUAL, 19_999, "read", 40),
+        ("read", b'{"ID":1,"x":[%b]}', SHORTEST, 900_000, "ReplyTooLong", 40),  # 180 MB, and 480 of 20 MB in a walk
+        ("walk", b'{"ID":1}],"x":[%b', SHORTEST, 900_000, "ReplyTooLong", 40),
     ],
 )
-def test_a_large_reply_takes_some_megabytes(what: str, one: bytes, count: int, outcome: str, most_mib: int) -> None:
-    body = b'{"success":true,"data":{"messages":[' + one * count + one[:-1] + b']},"error":null}'
+def test_a_large_reply_takes_some_megabytes(
+    what: str, within: bytes, one: bytes, count: int, outcome: str, most_mib: int
+) -> None:
+    rows = within % (one * count + one[:-1])
+    body = b'{"success":true,"data":{"messages":[' + rows + b']},"error":null}'
     assert len(body) < MAX_REPLY_BYTES
 
     def answer(connection: Connection) -> None:
