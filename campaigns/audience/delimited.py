@@ -39,6 +39,7 @@ class DelimitedReader:
     encoding: str
     dialect: Dialect
     header: Columns
+    header_line: int
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -66,7 +67,7 @@ class DelimitedReader:
         has_unnamed = not all(self.header.names)
         source = _Source(self.path)
         with _open(source, self.encoding) as file:
-            lines, passed = (file, 0) if all_of_them else _past_plain_lines(file, source)
+            lines, passed = (file, 0) if all_of_them else _past_plain_lines(file, source, self.header_line)
             records = _records(lines, source, self.dialect, passed)
             if not passed:
                 next(records)
@@ -101,11 +102,11 @@ def open_delimited(
         dialect = _sniff(file, delimiters, field_name(number_column), frozenset(fields or ()))
     source = _Source(path)
     with _open(source, encoding) as file:
-        _line, cells = next(_records(file, source, dialect), (0, None))
+        line, cells = next(_records(file, source, dialect), (0, None))
     if cells is None:
         raise AudienceProblem("is empty", "it needs a header line and rows")
     header = read_columns(list(map(_unguarded, cells)), number_column=number_column, fields=fields)
-    return DelimitedReader(path, encoding, dialect, header)
+    return DelimitedReader(path, encoding, dialect, header, line)
 
 
 def _unguarded(cell: str) -> str:
@@ -177,12 +178,20 @@ def _worth(
     return number in names, len(names.intersection(wanted)), widths.count(width) if width > 1 else 0, width
 
 
-def _past_plain_lines(file: TextIO, source: _Source) -> tuple[Iterator[str], int]:
-    """The lines from the first on that may be no row by itself, or hold too long a cell; how many are before it."""
+def _past_plain_lines(file: TextIO, source: _Source, header_line: int) -> tuple[Iterator[str], int]:
+    """The lines from the first on that may be no row by itself, or hold too long a cell; how many are before it.
+
+    None are where the header itself, or a line above it, is such a line.
+    """
+    above: list[str] = []
     passed = 0
     for passed, line in enumerate(file):
         if '"' in line or len(line) > MAX_CELL_CHARACTERS:
+            if passed < header_line:
+                return chain(above, [line], file), 0
             return chain([line], file), passed
+        if passed < header_line:
+            above.append(line)
         source.line = passed + 2
     return iter(()), passed + 1
 
