@@ -167,7 +167,7 @@ def test_tables_that_break_off(opened: Opener, rows: str, problem: str) -> None:
         ('\n"number"\n"1"\n', True),
         (f'\nnumber,"{"x" * 10_001}"\n1,a\n', True),
         (f'sep=,\nnumber,"{"x" * 10_001}"\n"1",a\n', True),
-        (f'number,{"x" * 10_001}\n1,a\n', True),
+        (f"number,{'x' * 10_001}\n1,a\n", True),
     ],
 )
 def test_a_table_is_read_to_its_end_without_making_every_row(opened: Opener, content: str, has_rows: bool) -> None:
