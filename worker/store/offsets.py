@@ -17,7 +17,7 @@ FARTHEST: Final = timedelta(hours=14)
 """How far its dates may be off and requests still be looked up: the zone that is farthest from UTC."""
 
 ALIKE: Final = MARGIN / 2
-"""Offsets that differ by less are one. One of less is none."""
+"""Offsets that differ by less, beyond what is uncertain about them, are one. One of less is none."""
 
 NOTED_EVERY: Final = timedelta(hours=1)
 """How often it is written down that an offset still holds."""
@@ -34,14 +34,16 @@ class Dated:
     sent_at: datetime
     shown_at: datetime
 
-    def offset(self) -> timedelta | None:
-        """How far the gateway's clock is ahead; None: the message was under way for too long to tell.
+    def offset(self) -> tuple[timedelta, timedelta] | None:
+        """How far the gateway's clock is ahead, and how wrong that may be.
 
         It was sent after it was accepted and before it was shown: both by our clock, the date in between by the other.
+        None: the message was under way for too long to tell, or our own clock was set back meanwhile.
         """
-        if self.shown_at - self.accepted_at > MARGIN:
+        took = self.shown_at - self.accepted_at
+        if not timedelta(0) <= took <= MARGIN:
             return None
-        return self.sent_at - self.accepted_at - (self.shown_at - self.accepted_at) / 2
+        return self.sent_at - self.accepted_at - took / 2, took / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +81,29 @@ def by_our_clock(date: datetime, known: Sequence[Offset], now: datetime) -> date
 
 
 def learned(known: Sequence[Offset], shown: Iterable[Dated]) -> list[Offset]:
-    """The offsets after more messages were shown; as they were where nothing new came of it."""
+    """The offsets after more messages were shown; as they were where nothing new came of it.
+
+    A message shown after ten minutes is wrong by up to five, as much as `ALIKE`: so an offset is new only where its
+    uncertainty cannot explain it by a clock like ours or by an offset that is known.
+    """
     found = list(known)
     for message in sorted(shown, key=lambda each: each.accepted_at):
-        ahead = message.offset()
-        if ahead is None or (not found and abs(ahead) < ALIKE):
+        measured = message.offset()
+        if measured is None:
+            continue
+        ahead, uncertainty = measured
+        apart = ALIKE + uncertainty
+        is_right = abs(ahead) < apart
+        if is_right and not found:
             continue
         at = message.accepted_at
-        same = next((each for each in found if abs(each.ahead - ahead) < ALIKE), None)
+        newest = max((each.until for each in found), default=at)
+        same = max((e for e in found if abs(e.ahead - ahead) < apart), key=lambda e: e.until, default=None)
         if same is None:
-            found.append(Offset(_rounded(ahead), at, at))
-        elif at - same.until >= NOTED_EVERY or (at > same.until and same is not max(found, key=lambda e: e.until)):
+            found.append(Offset(timedelta(0) if is_right else timedelta(seconds=round(ahead.total_seconds())), at, at))
+        elif at - same.until >= NOTED_EVERY or (at > same.until and same.until < newest):
             found[found.index(same)] = Offset(same.ahead, same.since, at)
     return sorted(found, key=lambda each: each.until, reverse=True)[:MOST]
-
-
-def _rounded(ahead: timedelta) -> timedelta:
-    return timedelta(0) if abs(ahead) < ALIKE else timedelta(seconds=round(ahead.total_seconds()))
 
 
 def keep_offsets(session: Session, account_id: int, known: Sequence[Offset]) -> None:
