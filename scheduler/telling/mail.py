@@ -87,7 +87,7 @@ def _connected(parts: SplitResult, context: ssl.SSLContext, seconds: float) -> I
     is_secured = parts.scheme == "smtps"
     kind = partial(smtplib.SMTP_SSL, context=context) if is_secured else smtplib.SMTP
     connection = kind(timeout=TIMEOUT_SECONDS)
-    connection._host = host  # type: ignore[attr-defined]
+    connection._host = host  # type: ignore[attr-defined]  # by which TLS knows the server
     with _cut_after(connection, seconds), closing(connection):
         code, _ = connection.connect(host, port)
         if code != READY:

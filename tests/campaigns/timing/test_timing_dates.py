@@ -80,7 +80,7 @@ def test_what_is_no_date_is_refused_without_repeating_it(text: str, phrase: str)
 
 @pytest.mark.parametrize(
     ("format", "expected"),
-    [("dmy", datetime(2026, 5, 12, 9, 30)), ("mdy", datetime(2026, 12, 5, 9, 30))],  # noqa: DTZ001
+    [("dmy", datetime(2026, 5, 12, 9, 30)), ("mdy", datetime(2026, 12, 5, 9, 30))],  # noqa: DTZ001  (read without a zone)
 )
 def test_date_forms_a_format_settles_what_may_be_two_days(format: str, expected: datetime) -> None:
     remind = Remind.model_validate({"column": "at", "before": "1h", "format": format})
@@ -111,7 +111,7 @@ EXTREMES = st.sampled_from(["0000", "0001", "1799", "1800", "1900", "2026", "219
 def test_whatever_is_read_can_be_computed_with_in_every_zone(text: str) -> None:
     with suppress(UnreadableDate):
         read = read_date(text)
-        at = read if isinstance(read, datetime) else datetime(read.year, read.month, read.day)  # noqa: DTZ001
+        at = read if isinstance(read, datetime) else datetime(read.year, read.month, read.day)  # noqa: DTZ001  (the same)
         for zone in (ZoneInfo("Pacific/Kiritimati"), ZoneInfo("Pacific/Pago_Pago")):
             for offset in (timedelta(days=-366), timedelta(days=366)):
                 assert (at.astimezone(zone) + offset).astimezone(UTC)
