@@ -29,6 +29,7 @@ from typing import Any, Final
 
 import httpx
 from pydantic import SecretStr
+from sqlmodel import col, select
 
 from campaigns.audience import AudienceProblem
 from campaigns.problems import CampaignFileError
@@ -45,6 +46,7 @@ from worker.gateway.wire import parse_messages
 from worker.logs import configure_logs
 from worker.store.engine import Store
 from worker.store.migrate import migrate
+from worker.store.models import Recipient
 
 MOST_SECONDS: Final = 1.0
 MOST_BYTES: Final = 200 * 2**20
@@ -113,7 +115,10 @@ def take_table(world: World, rng: random.Random) -> list[str]:
     finally:
         for path in world.folder.glob(f"{name}.*"):
             path.unlink()
-    return [row.reason for row in world.bench.recipients(run_id)]
+    with (
+        world.store.read() as session
+    ):  # the one column: 15,000 people as objects cost half of what taking them up does
+        return list(session.scalars(select(Recipient.reason).where(col(Recipient.run_id) == run_id)))
 
 
 def take_campaign_file(world: World, rng: random.Random) -> list[str]:
