@@ -50,6 +50,12 @@ _NOTHING: Final = "nothing is sent and no file is taken up"
 _UNSENT: Final = "nothing is sent"
 _BY_ITSELF: Final = "it goes on by itself"
 
+REHEARSE_ANEW: Final = (
+    "if only rehearsals were sent from it, stop, remove its file and those beside it that begin with its name "
+    "(campaigns.db*), and start again"
+)
+"""What takes the place of `campaigns recover`, which asks a gateway: someone who rehearses has none."""
+
 WORDS: Final[Mapping[Trouble, Words]] = {
     Trouble.DATABASE_AWAY: Words(
         "the database does not answer", _NOTHING, "see that its server runs, and check CAMPAIGNS_DATABASE_URL"
@@ -80,12 +86,12 @@ WORDS: Final[Mapping[Trouble, Words]] = {
     Trouble.DATABASE_DAMAGED: Words(
         "the database is damaged",
         _NOTHING,
-        "stop the service, restore the database from a backup and run: campaigns recover",
+        f"stop the service, restore the database from a backup and run: campaigns recover; {REHEARSE_ANEW}",
     ),
     Trouble.DATABASE_LOST: Words(
         "the database is not the one that texts were sent from",
         _NOTHING,
-        "stop the service, put the right one in its place if you have it, and run: campaigns recover",
+        f"stop the service, put the right one in its place if you have it, and run: campaigns recover; {REHEARSE_ANEW}",
     ),
     Trouble.DATABASE_POOLED: Words(
         "a pooler gives the database's connections to others between two transactions",

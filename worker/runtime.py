@@ -168,7 +168,8 @@ def build_runtime(
             name = ensure_installation(session, now=clock.now())
             is_behind = is_ahead(marker, installation=name, last_attempt_id=accounts.last_attempt_id(session))
             if is_behind:
-                accounts.quarantine(session, account_id, now=clock.now())
+                reason = accounts.QUARANTINED_REHEARSAL if sandbox else accounts.QUARANTINE
+                accounts.quarantine(session, account_id, now=clock.now(), reason=reason)
         watch_database(store, marker, name, is_behind=is_behind)
         troubles = troubles or Troubles(clock)
         ceilings = live_ceilings(store, account_id, settings, clock, troubles)

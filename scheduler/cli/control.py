@@ -72,7 +72,7 @@ def resume(
     json: AsJson = False,
 ) -> None:
     """Let a paused campaign go on where it was."""
-    from worker.store.accounts import NEW_GATEWAY, QUARANTINE, account_view, resume_account
+    from worker.store.accounts import NEW_GATEWAY, QUARANTINES, account_view, resume_account
     from worker.store.outlook import outlook
     from worker.store.queue import requeue_runs
     from worker.store.runs import list_runs, resume_run
@@ -80,7 +80,7 @@ def resume(
     with _transaction(campaign) as (session, run, at_work):
         if account or new_gateway:
             reason = account_view(session, run.account_id).paused_reason
-            if reason == QUARANTINE or (reason == NEW_GATEWAY and not new_gateway):
+            if reason in QUARANTINES or (reason == NEW_GATEWAY and not new_gateway):
                 raise Refused(reason)
             has_resumed = bool(reason)
             if new_gateway:

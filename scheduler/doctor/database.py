@@ -6,6 +6,7 @@ from typing import Final
 
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from scheduler.processes.leader import lock_holder
+from worker.conditions import REHEARSE_ANEW
 from worker.definitions import Definitions
 from worker.durability import require_durable
 from worker.marker import Marker, is_ahead
@@ -67,7 +68,7 @@ def check_schema(store: Store) -> Iterator[Finding]:
         )
 
 
-def check_mark(store: Store, marker: Marker) -> Iterator[Finding]:
+def check_mark(store: Store, marker: Marker, *, rehearsal: bool = False) -> Iterator[Finding]:
     """Whether the database is the one that texts were sent from, and knows all of them."""
     with store.read() as session:
         name, last = installation_name(session), last_attempt_id(session)
@@ -75,7 +76,7 @@ def check_mark(store: Store, marker: Marker) -> Iterator[Finding]:
         yield problem(
             Area.DATABASE,
             "more was sent than this database knows: it was lost, replaced, or restored from a backup",
-            "stop the service, put the right database in its place if you have it, and run: campaigns recover",
+            _mending(rehearsal=rehearsal),
         )
     elif not marker.read():
         yield ok(Area.DATABASE, "no mark beside the database says how far it is: a loss would show in the inbox alone")
@@ -129,13 +130,20 @@ def nothing_yet() -> Finding:
     )
 
 
-def gone() -> Finding:
+def gone(*, rehearsal: bool) -> Finding:
     """There is no database to look at, and there was one."""
     return problem(
         Area.DATABASE,
         "the database is not there any more, and texts were sent from it",
-        "stop the service, put the database in its place if you have it, and run: campaigns recover",
+        _mending(rehearsal=rehearsal),
     )
+
+
+def _mending(*, rehearsal: bool) -> str:
+    """What to do about a lost database. Someone who rehearses has no gateway to ask."""
+    if rehearsal:
+        return REHEARSE_ANEW
+    return "stop the service, put the right database in its place if you have it, and run: campaigns recover"
 
 
 def _minutes(age: timedelta) -> str:

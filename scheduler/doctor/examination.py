@@ -39,11 +39,12 @@ def _all_but_surroundings(settings: Settings, sandbox: tuple[str, SecretStr] | N
         yield problem(Area.SETTINGS, str(error), "correct CAMPAIGNS_DATABASE_URL")
         return
     with closing(store):
-        usable, findings = _database(store)
+        usable, findings = _database(store, rehearsal=sandbox is not None)
         yield from findings
         if usable:
             on_redis = bool(settings.redis_url) and sandbox is None
-            yield from database.check_mark(store, marker_of(settings, store, on_redis=on_redis))
+            marker = marker_of(settings, store, on_redis=on_redis)
+            yield from database.check_mark(store, marker, rehearsal=sandbox is not None)
         known = store if usable else None
         yield from _services(settings, known, key, clock, on_redis=sandbox is None)
         if client is None:
@@ -72,12 +73,12 @@ def _gateway_of(
     return client, [ok(Area.SETTINGS, which)]
 
 
-def _database(store: Store) -> tuple[bool, list[Finding]]:
+def _database(store: Store, *, rehearsal: bool) -> tuple[bool, list[Finding]]:
     """Whether it can be read with this version, and what was found. An SQLite file that is not there stays so."""
     path = store.sqlite_path
     if path is not None and not path.exists():
         is_lost = FileMarker(beside(path)).read() > 0
-        return False, [database.gone() if is_lost else database.nothing_yet()]
+        return False, [database.gone(rehearsal=rehearsal) if is_lost else database.nothing_yet()]
     found: list[Finding] = []
     try:
         found += database.check_durability(store)

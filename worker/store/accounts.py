@@ -7,6 +7,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from worker.conditions import REHEARSE_ANEW
 from worker.logs import get_logger
 from worker.store import hot_outcomes
 from worker.store.models import Account, Attempt
@@ -25,6 +26,17 @@ QUARANTINE: Final = (
     "the database is older than what was sent from it (a restored backup or a fail-over); "
     "let the gateway be swept for what it forgot: campaigns recover"
 )
+
+
+QUARANTINED_REHEARSAL: Final = (
+    "the database is older than what was sent from it (it was removed or restored); "
+    f"{REHEARSE_ANEW}; otherwise rehearse with another one, such as CAMPAIGNS_DATABASE_URL=sqlite:///rehearsal.db"
+)
+"""Of a private sandbox, which no command sweeps. Real texts may have been sent from that database, too: then the mark
+beside it has to stay, and this names another way."""
+
+
+QUARANTINES: Final = frozenset({QUARANTINE, QUARANTINED_REHEARSAL})
 
 
 NEW_GATEWAY: Final = (
@@ -146,21 +158,18 @@ def end_trouble(session: Session, account_id: int) -> None:
     session.execute(sa.update(Account).where(col(Account.id) == account_id).values(values))
 
 
-def quarantine(session: Session, account_id: int, *, now: datetime) -> None:
-    """Nothing is sent until a person has let the gateway be swept: `campaigns recover`."""
-    known = col(Account.paused_reason) == QUARANTINE  # every process that starts comes here: told once
+def quarantine(session: Session, account_id: int, *, now: datetime, reason: str = QUARANTINE) -> None:
+    """Nothing is sent until a person did what the reason says, which is one of `QUARANTINES`."""
+    known = col(Account.paused_reason) == reason  # every process that starts comes here: told once
     was_known = session.scalar(sa.select(known).where(col(Account.id) == account_id))
     statement = sa.update(Account).where(col(Account.id) == account_id, ~is_stopped_by_move())
-    if (
-        changed(session, statement.values(paused_reason=QUARANTINE, paused_at=now, next_probe_at=None))
-        and not was_known
-    ):
-        announce_account(session, account_id, reason=QUARANTINE, now=now)
+    if changed(session, statement.values(paused_reason=reason, paused_at=now, next_probe_at=None)) and not was_known:
+        announce_account(session, account_id, reason=reason, now=now)
 
 
 def stop_for_new_gateway(session: Session, account_id: int, *, now: datetime) -> None:
     """Nothing is sent, looked up or followed until a person says that the gateway is a new one."""
-    others = col(Account.paused_reason).in_([NEW_GATEWAY, QUARANTINE])
+    others = col(Account.paused_reason).in_([NEW_GATEWAY, *QUARANTINES])
     statement = sa.update(Account).where(col(Account.id) == account_id, ~others, ~is_stopped_by_move())
     if changed(session, statement.values(paused_reason=NEW_GATEWAY, paused_at=now, next_probe_at=None)):
         get_logger().error("account.paused", account=account_id, reason=NEW_GATEWAY)

@@ -13,9 +13,11 @@ from typer.testing import Result
 from scheduler.doctor import database, redis_server, surroundings
 from scheduler.doctor.clocks import compared, measured
 from scheduler.doctor.findings import Area, Finding, Standing, exit_code, ok, problem, unknown
+from scheduler.exits import Exit
 from scheduler.processes.leader import leader_lock
 from tests.scheduler.operator.held_world import HeldWorld
 from tests.support.clocks import FakeClock
+from worker.conditions import REHEARSE_ANEW
 from worker.marker import FileMarker
 from worker.runtime import account_fingerprint
 from worker.sandbox.options import SandboxOptions
@@ -63,6 +65,27 @@ def test_after_a_rehearsal_everything_holds(cli: Cli, folder: Path) -> None:
     assert "replies can be read: 0 in the last 6 hours" in said
     assert "reads by status and time show all 1 messages of the last minutes of sending" in said
     assert "IDs grow: 1 messages lie above every ID seen before their requests" in said
+
+
+def test_a_rehearsal_that_lost_its_database_is_told_a_way_on_that_needs_no_gateway(cli: Cli, folder: Path) -> None:
+    # given a rehearsal whose database is removed
+    (folder / "c.yaml").write_text('campaign: c\nmessage: Hi\naudience: [recipients: [{number: "+39 333 100 0001"}]]\n')
+    assert cli("run", "c.yaml", "--sandbox").exit_code == 0
+    (folder / "campaigns.db").unlink()
+
+    # when it is begun again, it says what to do, and so does the doctor with and without a new database
+    examined = [cli("doctor", "--sandbox")]
+    refused = cli("run", "c.yaml", "--sandbox")
+    examined.append(cli("doctor", "--sandbox"))
+    assert refused.exit_code == Exit.STOPPED
+    assert all(REHEARSE_ANEW in shown for shown in [refused.stderr, *(" ".join(e.stdout.split()) for e in examined)])
+    assert not any("campaigns recover" in shown.output for shown in [refused, *examined])
+    assert cli("resume", "c", "--account").exit_code == Exit.BAD_INPUT
+
+    # then that works
+    for path in folder.glob("campaigns.db*"):
+        path.unlink()
+    assert cli("run", "c.yaml", "--sandbox").exit_code == 0
 
 
 def test_before_the_first_campaign_nothing_is_made(cli: Cli, sandbox: PrivateSandbox, folder: Path) -> None:
