@@ -54,6 +54,12 @@ def is_sendable(text: str) -> bool:
     return not _UNSENDABLE.search(text)
 
 
+def unsendable(text: str) -> str:
+    """The first character that cannot be sent, such as U+0000; empty where all can."""
+    found = _UNSENDABLE.search(text)
+    return f"U+{ord(found[0]):04X}" if found else ""
+
+
 def is_blank(text: str) -> bool:
     """Whether nobody would see anything of it: it is empty, or white space and characters without a shape alone."""
     # Nearly every text begins with a character of ASCII, and that is seen: a tenth of what the search costs.

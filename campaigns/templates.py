@@ -16,7 +16,7 @@ from jinja2.visitor import NodeTransformer
 
 from campaigns.filters import BINARY, MAX_CHARACTERS, UNARY, RenderError, replace, to_date, to_float, to_int, to_round
 from campaigns.refusals import TemplateProblem, refusal, syntax_problem
-from campaigns.segments import is_blank, is_sendable
+from campaigns.segments import is_blank, unsendable
 from campaigns.timing.dates import DATE, DayOrder
 
 _MAX_FIELD_USES: Final = 100  # with cells of at most 10,000 characters this bounds what one rendering can build up
@@ -35,6 +35,7 @@ _ALLOWED_NODES: Final = (
 )  # fmt: skip
 
 _CANNOT: Final = "the message cannot be computed: "
+_UNSENDABLE: Final = "holds a character that cannot be sent"
 _NOT_A_WORD: Final = re.compile(r"\W+")
 
 
@@ -216,8 +217,8 @@ def _environment() -> SandboxedEnvironment:
 
 def _check_characters(source: str) -> None:
     for line, text in enumerate(source.split("\n"), start=1):
-        if not is_sendable(text):
-            raise TemplateProblem("holds a character that cannot be sent", line, "type the line again")
+        if found := unsendable(text):
+            raise TemplateProblem(f"{_UNSENDABLE} ({found})", line, "type the line again")
     if len(source) > MAX_CHARACTERS:
         raise TemplateProblem(f"is over {MAX_CHARACTERS:,} characters long", 1, "a text has at most ten segments")
 
@@ -239,10 +240,9 @@ def _check(tree: nodes.Template) -> tuple[frozenset[str], frozenset[str]]:
             fields.add(node.name)
             if id(node) not in defaulted:
                 required.add(node.name)
-        elif isinstance(node, nodes.Const) and isinstance(node.value, str) and not is_sendable(node.value):
-            raise TemplateProblem(
-                "holds a character that cannot be sent", node.lineno, "remove the backslash before it"
-            )
+        elif isinstance(node, nodes.Const) and isinstance(node.value, str) and (found := unsendable(node.value)):
+            hint = "write the character itself, without a backslash"
+            raise TemplateProblem(f"{_UNSENDABLE} ({found})", node.lineno, hint)
         elif not isinstance(node, _ALLOWED_NODES) or (
             isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Slice)
         ):

@@ -183,9 +183,9 @@ class _Reader:
 
     def _refuse_unprintable(self, event: yaml.ScalarEvent, path: KeyPath) -> None:
         """Escapes in double quotes can write what the file itself may not hold."""
-        if NOT_PRINTABLE.search(event.value):
-            problem = "holds an invisible control character"
-            self._note(self._place(event), problem, "remove the backslash that writes it", path)
+        if found := NOT_PRINTABLE.search(event.value):
+            problem = f"holds an invisible control character (U+{ord(found[0]):04X})"
+            self._note(self._place(event), problem, "remove the backslash that writes it, and its digits", path)
 
     def _unquoted(self, event: yaml.ScalarEvent, path: KeyPath) -> str:
         """The text; if quotes of a word processor stand around it, which mean nothing to YAML, that is a mistake."""

@@ -10,10 +10,13 @@ import yaml
 INDENTATION: Final = ("the indentation does not fit the lines above", "line it up with the keys beside it")
 STRAY: Final = ("something follows the closing quote or bracket", "put such a text on the lines after `key: >-`")
 STRANGE_START: Final = ("a value cannot start with this character", "put the value in quotes")
+BACKSLASH: Final = ("a backslash stands in double quotes", "use single quotes instead")
 SENTENCES: Final = (
     ("could not find expected ':'", "a line here is not `key: value`", "check the line above as well"),
     ("unexpected end of stream", "a quote is opened but never closed", "close it at the end of the text"),
-    ("unknown escape character", "a backslash stands in double quotes", "use single quotes instead"),
+    ("unknown escape character", *BACKSLASH),
+    ("hexdecimal number", *BACKSLASH),  # as in "C:\\users"; the parser's own spelling
+    ("expected escape sequence", *BACKSLASH),
     ("expected <block end>", *INDENTATION),
     ("did not find expected key", *INDENTATION),
     ("did not find expected '-'", "the indentation does not fit the list above", "line it up with the items above"),
@@ -39,6 +42,10 @@ NO_COLON: Final = re.compile("[\uff1a\ufe55]|:[\u00a0\u1680\u2000-\u200b\u202f\u
 NEVER_CLOSED: Final = ("unexpected end of stream", "expected ',' or")
 
 
+ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))")
+"""A character by its code, in double quotes."""
+
+
 def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[int, int, str, str]:
     """Line, column, problem and hint for a syntax error. `lines` are those of the file. Never quotes the file."""
     message = f"{error.context or ''} {error.problem or ''}"
@@ -54,6 +61,8 @@ def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[int, int
         if found and ": " not in lines[number][: found.start()]:
             problem = "no ordinary colon with a space after it stands here"
             return number + 1, found.start() + 1, problem, "type both again"
+    if "Unicode character escape" in message and (escape := ESCAPE.match(source, max(0, column - 2))):
+        return line + 1, escape.start() + 1, *_no_character(escape, ESCAPE.match(source, escape.end()))
     problem, hint = "this is not valid YAML", "check the indentation and the quotes here and in the line above"
     if "cannot start any token" in message:
         if "\t" in source[: column + 1]:
@@ -70,8 +79,25 @@ def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[int, int
                 break
         if (problem, hint) == INDENTATION and source[:column].strip():
             problem, hint = STRAY
-    if re.search(f": +[{QUOTES}]", source):
+    if "quoted scalar" in message:
+        pass  # it is in straight quotes already, whatever else stands in the line
+    elif re.search(f": +[{QUOTES}]", source):
         hint = STRAIGHT
     elif "{{" in source:
         hint = "put a text that holds {{ }} in quotes, or on the lines after `message: >-`"
     return line + 1, column + 1, problem, hint
+
+
+def _no_character(escape: re.Match[str], following: re.Match[str] | None) -> tuple[str, str]:
+    """Problem and hint for an escape that is not a character by itself. `following`: another one right after it."""
+    code = int(escape[1] or escape[2], 16)
+    low = int(following[1] or following[2], 16) if following else 0
+    if 0xD800 <= code < 0xDC00 <= low < 0xE000:
+        whole = 0x10000 + (code - 0xD800) * 0x400 + low - 0xDC00
+        return "a character is written as two escapes, as in JSON", f"write the character itself, or \\U{whole:08X}"
+    if 0xD800 <= code < 0xE000:
+        return (
+            f"half of a character (U+{code:04X}) stands here, which cannot be sent",
+            "write the whole character itself",
+        )
+    return f"there is no character U+{code:04X}", "write the character itself"
