@@ -1,6 +1,7 @@
 """The folder that campaign files are dropped into: what it is called in the store, and whether it is there at all."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -78,7 +79,8 @@ class Presence:
         """
         try:
             if not entries:
-                inbox.folder.mkdir(parents=True, exist_ok=True)
+                with suppress(FileExistsError):  # it is not a folder, which the listing says
+                    inbox.folder.mkdir(parents=True, exist_ok=True)
             listing = list_campaign_files(inbox.folder)
             stat = inbox.folder.stat()
         except OSError as error:

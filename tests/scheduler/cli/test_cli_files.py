@@ -36,6 +36,22 @@ def test_init_overwrites_nothing(run: Run, folder: Path) -> None:
     assert made["made"] == ["box/spring-sale.yaml.example", "box/spring-customers.csv"]
 
 
+@pytest.mark.parametrize(("inbox", "named"), [("taken", "taken"), ("taken/box", "taken"), ("nowhere", "nowhere")])
+def test_init_where_something_else_stands_says_what_and_makes_nothing(
+    run: Run, folder: Path, inbox: str, named: str
+) -> None:
+    (folder / "taken").write_text("somebody's")
+    (folder / "nowhere").symlink_to("gone")
+
+    refused = run("init", inbox)
+
+    assert refused.exit_code == 2
+    sentence = f"{named} is not a folder, so the inbox {inbox} cannot be made; name another one: campaigns init DIR"
+    assert " ".join(refused.stderr.split()) == sentence
+    assert (folder / "taken").read_text() == "somebody's"
+    assert sorted(path.name for path in folder.iterdir()) == ["nowhere", "taken"]
+
+
 def test_the_settings_file_is_private_and_changes_nothing_as_it_stands(run: Run, folder: Path) -> None:
     run("init")
 
