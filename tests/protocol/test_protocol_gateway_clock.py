@@ -9,7 +9,7 @@ import structlog
 from campaigns.lifecycle import RecipientState
 from scheduler.doctor.gateway import check_dates
 from tests.protocol.bench import SETTLED, Bench, exactly_once
-from tests.protocol.scripted_gateway import LOST, STORED
+from tests.protocol.scripted_gateway import LOST, STORED, Send
 from worker.store import suppressions
 from worker.store.models import Inbound
 
@@ -22,13 +22,13 @@ MORE = "  rate: 6/minute\nfollow:\n  until: 2h\n"
 @pytest.mark.parametrize("lost", [STORED, LOST], ids=["stored", "lost"])
 @pytest.mark.parametrize("turn", [0, 2])
 def test_a_request_in_doubt_is_decided_by_a_gateway_whose_clock_is_off(
-    bench: Bench, behind: timedelta, lost: object, turn: int
+    bench: Bench, behind: timedelta, lost: Send, turn: int
 ) -> None:
     bench.gateway.behind = behind
     run_id = bench.campaign(4, per_request=1, more=MORE)
     if turn:
         bench.until(lambda: len(bench.gateway.sends) == turn)
-    bench.gateway.script.append(lost)  # type: ignore[arg-type]
+    bench.gateway.script.append(lost)
 
     bench.pass_time(4 * SETTLED)
     bench.finish(run_id, within=timedelta(hours=1))

@@ -32,10 +32,9 @@ def insert_rows(session: Session, table: str, columns: Sequence[str], rows: Iter
     connection = session.connection()
     names = ", ".join(columns)
     if connection.dialect.name == "sqlite":
-        # Table and columns are constants of this package, never input.
         marks = ", ".join("?" * len(columns))
         connection.exec_driver_sql(
-            f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608 - see above
+            f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608 - constants of this package, never input
             [tuple(row) for row in rows],
         )
         return

@@ -1,6 +1,7 @@
 """What replies mean, in the languages and spellings of the people who write them."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,9 @@ def test_anything_else_is_a_reply(text: str) -> None:
     ),
     upper=st.sampled_from([str.upper, str.lower, str.title]),
 )
-def test_politeness_case_and_punctuation_never_hide_a_keyword(word, around, place, marks, upper) -> None:  # type: ignore[no-untyped-def]
+def test_politeness_case_and_punctuation_never_hide_a_keyword(
+    word: str, around: list[str], place: int, marks: list[str], upper: Callable[[str], str]
+) -> None:
     around.insert(place, word)
     text = "".join(upper(part) + mark + " " for part, mark in zip(around, marks, strict=False))
     assert MEANINGS.of(text) is Meaning.STOP
