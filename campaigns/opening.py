@@ -36,10 +36,13 @@ def open_inside(path: Path, folder: Path) -> BinaryIO:
 def descriptor_inside(path: Path, folder: Path) -> int:
     """Open an ordinary file for reading that lies in `folder` (absolute, without links in it) or below.
 
-    What was opened is asked where it lies. A look at the path before would tell nothing: between the two anybody who
-    may write into the folder can put a link there. Links within the folder are followed. Raises `OSError`.
+    What was opened is asked where it lies. A look at the path before proves nothing: between the two anybody who
+    may write into the folder can put a link there. It only keeps devices from being opened, some of which do something
+    then. Links within the folder are followed. Raises `OSError`.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise _not_ordinary(path)
         # Without O_NONBLOCK a pipe that nobody writes to is waited for as long as the process lives.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except ValueError:  # a NUL in the name
@@ -54,12 +57,16 @@ def descriptor_inside(path: Path, folder: Path) -> int:
 def _problem(descriptor: int, path: Path, folder: Path) -> OSError | None:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return NotOrdinaryError(errno.EINVAL, f"{path.name} is no ordinary file")
+            return _not_ordinary(path)
         if not real_path(descriptor).is_relative_to(folder):
             return OutsideError(errno.ELOOP, f"{path.name} is outside of its folder")
     except OSError as error:
         return error
     return None
+
+
+def _not_ordinary(path: Path) -> NotOrdinaryError:
+    return NotOrdinaryError(errno.EINVAL, f"{path.name} is no ordinary file")
 
 
 def real_path(descriptor: int) -> Path:

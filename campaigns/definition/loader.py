@@ -1,6 +1,7 @@
 """YAML into a `Document`: a safe subset, read as texts, with the place of everything."""
 
 import codecs
+import errno
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,9 @@ def load_document(path: Path, folder: Path | None = None) -> Document:
         hint = "put a copy of the file there instead of a link"
         _stop(Problem(file, 1, 1, "", "the file is a link that leads out of its folder", hint))
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            hint = "put the file itself there, or remove the link"
+            _stop(Problem(file, 1, 1, "", "the file is a link that leads back to itself", hint))
         _stop(Problem(file, 1, 1, "", f"the file cannot be read: {error.strerror}", "check its name and permissions"))
     if len(content) > MAX_BYTES:
         _stop(Problem(file, 1, 1, "", "the file is larger than 256 KiB", "keep the recipients in a CSV file beside it"))

@@ -1,6 +1,8 @@
 """The campaign files of the inbox: which there are, what each depends on, and in which form it is."""
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,14 +29,18 @@ UNREADABLE: Final[Stat] = (-1, -1, -1)
 class Listing:
     """Campaign files by path; not `whole`: this may not be the inbox, so none may count as gone.
 
-    `unnameable` are those whose names are not UTF-8, which neither a database nor a status text can hold. `unlisted`
-    are folders that cannot be looked into: what was in them before may still be there.
+    Pipes, sockets, devices and links that cannot be followed are among them: nobody sees that these are not ordinary
+    files, and their status says so. `elsewhere` are links that lead out of the inbox, to nothing or to a folder: what
+    one led to may have been removed, so they count as gone. `unnameable` are those whose names are not UTF-8, which
+    neither a database nor a status text can hold. `unlisted` are folders that cannot be looked into: what was in them
+    before may still be there.
     """
 
     files: tuple[Path, ...]
     whole: bool = True
     unnameable: tuple[Path, ...] = ()
     unlisted: tuple[Path, ...] = ()
+    elsewhere: tuple[Path, ...] = ()
 
     def is_below_unlisted(self, path: Path) -> bool:
         """Whether nobody knows if the file is there."""
@@ -53,12 +59,12 @@ class Look:
     def written_at(self) -> int:
         """When any of them was last written, in ns."""
         stats = (self.own, self.defaults, *(stat for _, stat in self.named))
-        return max((stat[1] for stat in stats if stat), default=0)
+        return max((each[1] for each in stats if each), default=0)
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The files that it names and that are not there."""
-        return tuple(name for name, stat in self.named if stat is None)
+        return tuple(name for name, seen in self.named if seen is None)
 
 
 @lru_cache(maxsize=32_768)
@@ -72,6 +78,7 @@ def list_campaign_files(inbox: Path) -> Listing:
     if not inbox.is_dir():
         raise NotADirectoryError(f"{inbox} is no folder")
     found: list[Path] = []
+    elsewhere: list[Path] = []
     unlisted: list[Path] = []
     folders = [(inbox, 0)]
     while folders:  # not `os.walk`, which calls itself for each level: 1,000 of them end in RecursionError
@@ -88,13 +95,13 @@ def list_campaign_files(inbox: Path) -> Listing:
             continue
         folders += [(folder / name, depth + 1) for name in below]
         below_it = ((path_in(folder, name), is_plain) for name, is_plain in names)
-        found += [path for path, is_plain in below_it if _is_file_of(inbox, path, is_plain=is_plain)]
+        for path, is_plain in below_it:
+            (found if is_plain or _is_here(inbox, path) else elsewhere).append(path)
     found.sort(key=attrgetter("parts"))
     named = [path for path in found if _is_nameable(path)]
     known = frozenset(named)
-    return Listing(
-        tuple(named), unnameable=tuple(path for path in found if path not in known), unlisted=tuple(unlisted)
-    )
+    unnameable = tuple(path for path in found if path not in known)
+    return Listing(tuple(named), unnameable=unnameable, unlisted=tuple(unlisted), elsewhere=tuple(elsewhere))
 
 
 def _entries(folder: Path) -> tuple[list[str], list[tuple[str, bool]]]:
@@ -128,7 +135,7 @@ def fingerprint(path: Path, look: Look) -> str:
     Those may be large, so their names, sizes and times of writing stand for them.
     """
     said = sha256(_head(path) + b"\0" + _head(path.with_name(DEFAULTS_NAME)))
-    named = [(name, stat[:2] if stat else None) for name, stat in look.named]
+    named = [(name, seen[:2] if seen else None) for name, seen in look.named]
     return said.hexdigest()[:32] + sha256(repr(named).encode()).hexdigest()[:32]
 
 
@@ -158,12 +165,12 @@ def campaign_in(path: Path) -> str:
 def stat_of(path: Path) -> Stat | None:
     """Size and times of a file; None: it is not there."""
     try:
-        stat = path.stat()
+        seen = path.stat()
     except FileNotFoundError:
         return None
     except OSError:
         return UNREADABLE
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+    return seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
 
 
 def _head(path: Path) -> bytes:
@@ -188,9 +195,15 @@ def _names_in(entry: Any) -> Iterator[str]:
             yield source["file"]
 
 
-def _is_file_of(inbox: Path, path: Path, *, is_plain: bool) -> bool:
-    """An ordinary file, for a pipe would never end, and inside the inbox also when it is a link."""
-    return is_plain or (path.is_file() and (not path.is_symlink() or _is_inside(inbox, path)))
+def _is_here(inbox: Path, path: Path) -> bool:
+    """Whether what is not an ordinary file is to be judged: any but a link that leads elsewhere. It is not opened."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return error.errno not in {errno.ENOENT, errno.ENOTDIR}  # such as a loop, or a name that is too long
+    if stat.S_ISREG(mode):
+        return not path.is_symlink() or _is_inside(inbox, path)
+    return not stat.S_ISDIR(mode)
 
 
 def _is_nameable(path: Path) -> bool:

@@ -104,6 +104,9 @@ class Presence:
         unlisted = f"it cannot be looked into, or is more than {MAX_DEPTH} folders deep; its files are left as they are"
         problems = dict.fromkeys(listing.unlisted, unlisted)
         problems |= dict.fromkeys(listing.unnameable, "its name is not UTF-8; rename it")
+        problems |= dict.fromkeys(
+            listing.elsewhere, "it is a link that leads to no file of the inbox; put the file there"
+        )
         for path in sorted(problems.keys() - self._skipped)[:MOST_TOLD]:
             name = str(path).encode(errors="backslashreplace").decode()
             get_logger().warning("inbox.file_skipped", file=name, problem=problems[path])

@@ -42,8 +42,8 @@ def test_campaign_files_are_known_by_their_names(tmp_path: Path, name: str, is_c
     assert list_campaign_files(tmp_path).files == ((path,) if is_campaign else ())
 
 
-def test_nothing_outside_and_nothing_but_ordinary_files_is_listed(tmp_path: Path) -> None:
-    # given links out of the inbox, a folder and a pipe with the names of campaign files
+def test_nothing_outside_is_listed_and_what_cannot_be_read_keeps_nobody_waiting(tmp_path: Path) -> None:
+    # given links out of the inbox and to nothing, a folder, a pipe and endless links with the names of campaign files
     outside, inbox = tmp_path / "outside", tmp_path / "inbox"
     outside.mkdir()
     (outside / "secret.yaml").touch()
@@ -51,12 +51,16 @@ def test_nothing_outside_and_nothing_but_ordinary_files_is_listed(tmp_path: Path
     (inbox / "linked.yaml").symlink_to(outside / "secret.yaml")
     (inbox / "linked").symlink_to(outside, target_is_directory=True)
     (inbox / "loop.yaml").symlink_to(inbox / "loop.yaml")
+    (inbox / "long.yaml").symlink_to("x" * 300)
+    (inbox / "nothing.yaml").symlink_to("gone")
+    (inbox / "to-folder.yaml").symlink_to("folder.yaml")
     os.mkfifo(inbox / "pipe.yaml")
     (inbox / "spring.yaml").touch()
     # when the inbox is listed
     listing = list_campaign_files(inbox)
-    # then only the ordinary file is there
-    assert listing.files == (inbox / "spring.yaml",)
+    # then what is in the inbox is there, to be told of if it is not an ordinary file
+    assert [path.name for path in listing.files] == ["long.yaml", "loop.yaml", "pipe.yaml", "spring.yaml"]
+    assert sorted(path.name for path in listing.elsewhere) == ["linked.yaml", "nothing.yaml", "to-folder.yaml"]
     assert listing.whole
 
 

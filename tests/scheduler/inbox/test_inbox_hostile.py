@@ -258,6 +258,54 @@ def test_m2_nothing_that_may_never_end_is_waited_for(
     if name != "other.yaml":
         assert "shop/spring.yaml" not in world.status("shop/spring")
         assert "Nothing is sent." in world.status("shop/spring")
+    elif make is not folder_of_that_name:
+        assert "the file is no ordinary file (copy its content into one" in world.status("shop/other")
+
+
+def endless(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def too_long(path: Path) -> None:
+    path.symlink_to("x" * 300)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (pipe, "no ordinary file"),
+        (endless, "a link that leads back to itself"),
+        (too_long, "cannot be read: File name too long"),
+    ],
+)
+def test_a_campaign_that_cannot_be_read_says_so_once_and_goes_on_when_it_is_a_file(
+    world: InboxWorld, make: Callable[[Path], None], says: str
+) -> None:
+    path = world.inbox / "spring.yaml"
+    path.parent.mkdir()
+    make(path)
+    with capture_logs() as told:
+        world.pass_time(5)
+
+    assert says in world.status("spring")
+    assert [(line["file"], line["usable"]) for line in told if line["event"] == "inbox.file_taken"] == [
+        ("spring.yaml", False)
+    ]
+    path.unlink()
+    world.drop()
+    world.pass_time(5)
+    assert world.status("spring").startswith("spring-sale: planned")
+
+
+def test_a_link_that_leads_out_of_the_inbox_is_told_of_once(world: InboxWorld) -> None:
+    world.inbox.mkdir()
+    (world.inbox / "away.yaml").symlink_to("/etc/hostname")
+    with capture_logs() as told:
+        world.pass_time(5)
+
+    skipped = [line["file"] for line in told if line["event"] == "inbox.file_skipped"]
+    assert skipped == [str(world.inbox.resolve() / "away.yaml")]
+    assert not (world.inbox / "away.status.txt").exists()
 
 
 def nest(folder: Path, levels: int) -> None:
