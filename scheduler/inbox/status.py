@@ -10,7 +10,7 @@ from typing import Final
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.opening import OutsideError
 from scheduler.inbox.sidecars import status_path, write_report, write_status
-from scheduler.inbox.wording import IN_TROUBLE, RunStatus, stamped, status_text
+from scheduler.inbox.wording import IN_TROUBLE, RunStatus, before, stamped, status_text
 from scheduler.intake.approving import awaited
 from scheduler.intake.planning import list_of
 from scheduler.report.devices import stuck_lines
@@ -63,7 +63,7 @@ class StatusBoard:
     def __init__(self) -> None:
         self._due_at: dict[str, datetime] = {}
         self._unwritable: set[Path] = set()
-        self._open: dict[Path, str] = {}  # the campaigns that are not over, and what their status says
+        self._open: dict[Path, str] = {}  # the campaigns that are not over, and what their status said when
         self._troubled: dict[Path, str] = {}  # where the status says instead what the matter is
 
     def touch(self, key: str) -> None:
@@ -118,7 +118,7 @@ class StatusBoard:
             if self._troubled.get(path) == trouble or not path.parent.is_dir():
                 continue
             self._troubled[path] = trouble
-            self._write_alone(path, f"{IN_TROUBLE} {trouble}\n\nBefore that:\n\n{text}", runtime, now)
+            self._write_alone(path, f"{IN_TROUBLE} {trouble}\n\n{text}", runtime, now)
 
     def _write_alone(self, path: Path, text: str, runtime: Runtime, now: datetime) -> None:
         try:
@@ -152,7 +152,7 @@ class StatusBoard:
         if is_final:
             self._open.pop(path, None)
         else:
-            self._open[path] = text
+            self._open[path] = before(text, zone, now)
         if text == entry.status_text and is_final == entry.reported and path not in self._troubled:
             return 0
         if is_final and run is not None and run.state in OVER:

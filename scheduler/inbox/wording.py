@@ -69,6 +69,11 @@ def stamped(text: str, zone: ZoneInfo, now: datetime, installation: str = "") ->
     return f"{text}\nLast updated: {shown_time(now, zone, seconds=True)}\n{by}"
 
 
+def before(text: str, zone: ZoneInfo, at: datetime) -> str:
+    """What the status said at a time, to stand below what is the matter since: its figures are of then."""
+    return f"Before that, at {shown_time(at, zone, seconds=True)}:\n\n{text}"
+
+
 def _headline(status: RunStatus, now: datetime) -> str:
     run = status.run
     lines = [f"{run.campaign}: {_state(status, now)}"]

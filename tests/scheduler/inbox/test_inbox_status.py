@@ -1,5 +1,6 @@
 """What appears beside a campaign file: true, in plain words, whole at every moment, and no oftener than needed."""
 
+import re
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -10,6 +11,7 @@ from structlog.testing import capture_logs
 from campaigns.lifecycle import RunState
 from tests.scheduler.inbox.inbox_world import TOMORROW, InboxWorld
 from tests.support.clocks import FakeClock
+from worker.conditions import ServerTrouble
 from worker.store import accounts, runs
 from worker.store.devices import Waiting, record_stuck
 
@@ -315,3 +317,21 @@ def test_a_stuck_phone_stands_in_the_status_of_the_campaigns_that_it_concerns(
     world.execute("DELETE FROM stuck_device")
     world.pass_time()
     assert "Phone" not in world.status()
+
+
+def test_figures_below_a_trouble_say_when_they_were_read(world: InboxWorld) -> None:
+    # given a campaign whose status was looked at, and then nothing any more
+    world.drop()
+    world.pass_time(10)
+    database = world.runtime.store.sqlite_path
+    assert database is not None
+    away = database.rename(database.with_name("away.db"))
+    # when the trouble is told
+    world.clock.advance(60)
+    with pytest.raises(ServerTrouble):
+        world.pass_time()
+    away.rename(database)
+    # then its time is not taken for that of the figures
+    said = world.status()
+    assert re.search(r"Before that, at Tue 2026-12-01 10:00:\d\d \(Europe/Rome\):\n\nspring-sale: planned", said), said
+    assert "Last updated: Tue 2026-12-01 10:01:1" in said

@@ -187,7 +187,9 @@ def test_a_service_whose_database_is_not_the_one_it_opened_sends_nothing_more(
     assert told.count("trouble.began") == 1, told
     assert "campaigns recover" in told
     assert "Traceback" not in told
-    assert "Nothing is sent at the moment: the database is" in status(stage)
+    said = status(stage)
+    assert "Nothing is sent at the moment: the database is" in said
+    assert "" < figures_at(said) <= said.rpartition("Last updated: ")[2], said
 
     # and a service that is started again waits for a person
     kill(service)
@@ -223,6 +225,11 @@ def waits_for_a_person(stage: Stage) -> bool:
     said = status(stage)
     is_told = "the database is older than what was sent" in said or "written by another installation" in said
     return is_told and "campaigns recover" in said
+
+
+def figures_at(said: str) -> str:
+    """When the figures were read that stand below the trouble: the time of writing is that of the trouble alone."""
+    return said.partition("Before that, at ")[2].partition(":\n")[0]
 
 
 def status(stage: Stage) -> str:
