@@ -74,6 +74,7 @@ class Runtime:
     ceilings: CeilingsInForce
     only_runs: set[int] | None = field(default=None)
     next_counts: dict[int, float] = field(default_factory=dict)  # run id -> when its open receipts may be counted again
+    last_looks: dict[int, datetime] = field(default_factory=dict)  # run id -> when following ended
     next_looks: dict[str, float] = field(default_factory=dict)  # what is read now and then -> when it is read again
     beginning: dict[int, float] = field(
         default_factory=dict

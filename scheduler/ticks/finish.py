@@ -6,6 +6,8 @@ from typing import Final
 from sqlmodel import Session
 
 from campaigns.lifecycle import RunState
+from scheduler.ticks.follow import FOLLOW
+from scheduler.ticks.unread import reads_fail
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import counts, doubts, ending, runs
@@ -14,6 +16,10 @@ from worker.store.runs import RunView
 
 COUNT_SHARE: Final = 20
 """Counting a million recipients takes a second: a count is followed by a pause 20 times as long as it took."""
+
+
+LAST_LOOK: Final = timedelta(minutes=10)
+"""A gateway that cannot be read when following ends keeps a run open for no longer than this."""
 
 
 def finish(runtime: Runtime, now: datetime) -> dict[str, int]:
@@ -38,7 +44,9 @@ def _finish(runtime: Runtime, run: RunView, now: datetime) -> bool:
         retries = waiting_retries(session, run.id) if run.state is RunState.SETTLING else 0
         waiting = _waits_for_receipts(runtime, session, run.id)
     over = now >= (run.sent_at or now) + timedelta(seconds=run.follow_seconds)
-    if in_doubt or retries or (waiting and not over):
+    if not over:
+        runtime.last_looks.pop(run.id, None)  # it may have sent again since
+    if in_doubt or retries or (waiting and not (over and _has_looked_once_more(runtime, run, now))):
         return False
     with runtime.store.write("finish") as session:
         finished = ending.finish_run(session, run.id, now, sent_at=run.sent_at)
@@ -47,6 +55,7 @@ def _finish(runtime: Runtime, run: RunView, now: datetime) -> bool:
             if over:
                 ending.expire_open(session, run.id)
     if finished:
+        runtime.last_looks.pop(run.id, None)
         with runtime.store.read() as session:
             by_state = counts.books(session, run.id).by_state
         get_logger().info(
@@ -56,6 +65,19 @@ def _finish(runtime: Runtime, run: RunView, now: datetime) -> bool:
             **{s.value: n for s, n in by_state.items()},
         )
     return finished
+
+
+def _has_looked_once_more(runtime: Runtime, run: RunView, now: datetime) -> bool:
+    """Whether every message was read once after following ended: polls lie up to half an hour apart."""
+    is_first = run.id not in runtime.last_looks
+    since = runtime.last_looks.setdefault(run.id, now)
+    with runtime.store.read() as session:
+        is_read = ending.is_read_since(session, run.id, since)
+    if is_first or (is_read and reads_fail(runtime, FOLLOW) and now < since + LAST_LOOK):
+        with runtime.store.write("last_look") as session:
+            ending.look_once_more(session, run.id, since)
+        return False
+    return is_read or now >= since + LAST_LOOK
 
 
 def _waits_for_receipts(runtime: Runtime, session: Session, run_id: int) -> bool:

@@ -57,7 +57,7 @@ PAUSE_SHARE: Final = 0.1
 While a campaign is sent some groups are due at every tick: together they cost fewer reads than one after the other.
 """
 
-_NEXT: Final = "follow"
+FOLLOW: Final = "follow"
 
 DATE_MARGIN: Final = timedelta(minutes=1)
 """How much further back than the dates that were seen."""
@@ -75,7 +75,7 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
         if due and accounts.is_another_gateway(session, runtime.account_id):
             due = []  # its messages are others, whatever their IDs
     began = runtime.clock.elapsed_seconds()
-    if not due or began < runtime.next_looks.get(_NEXT, began):
+    if not due or began < runtime.next_looks.get(FOLLOW, began):
         return {"groups": 0, "moved": 0, "reads": 0}
     # What was read for others showed the end of some, too: most of 2,802 reads at 400,000 people moved nobody.
     with runtime.store.read() as session:
@@ -96,7 +96,7 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
         left, due = len(due) - len(sought), sought
         moved = walk(runtime, sought, ENDS, _dated(runtime, sought, now), reads)
     if moved:
-        reads_worked(runtime, _NEXT)
+        reads_worked(runtime, FOLLOW)
     else:
         # Too few groups for a sweep; or it moved nobody: it came too early, or this gateway's windows do not show what
         # we mean by them. A few groups tell which. Where they move, groups are read one by one, the others stay due.
@@ -106,12 +106,12 @@ def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
         if moved or not has_swept or rest_seconds:
             left, due = len(due) - len(polled), polled
     if rest_seconds:
-        runtime.next_looks[_NEXT] = runtime.clock.elapsed_seconds() + rest_seconds
+        runtime.next_looks[FOLLOW] = runtime.clock.elapsed_seconds() + rest_seconds
     elif not left:
         runtime.walks.gathering_since = None
         ended = runtime.clock.elapsed_seconds()
         pause = max(ended - began, PAUSE_SHARE * runtime.settings.first_poll_seconds)
-        runtime.next_looks[_NEXT] = ended + pause
+        runtime.next_looks[FOLLOW] = ended + pause
     _schedule(runtime, _next_polls(runtime, due, now), reads)
     return {"groups": len(due), "moved": moved, "reads": reads.total()}
 
@@ -128,8 +128,8 @@ def _poll_each(runtime: Runtime, groups: list[Group], reads: Counter[int]) -> tu
             worked += 1
         except GatewayError as error:
             if not worked and turn >= min(len(groups), FAILURES_TO_REST):
-                return 0, groups[:turn], reads_failed(runtime, _NEXT, error)
-    reads_worked(runtime, _NEXT)
+                return 0, groups[:turn], reads_failed(runtime, FOLLOW, error)
+    reads_worked(runtime, FOLLOW)
     return moved, groups, 0.0
 
 

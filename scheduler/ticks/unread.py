@@ -24,6 +24,11 @@ def reads_worked(runtime: Runtime, source: str) -> None:
     runtime.troubles.worked(_reads(source))
 
 
+def reads_fail(runtime: Runtime, source: str) -> bool:
+    """Whether the last read of the source failed."""
+    return _paused(source) in runtime.next_looks
+
+
 def _reads(source: str) -> str:
     """Not the name of the tick, which has worked as well where it had nothing to read."""
     return f"{source}:reads"

@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.ticks.follow import DATE_MARGIN
 from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import Reads
+from worker.store.models import MessageGroup
 
 TEN_MINUTES = "follow:\n  until: 10m\n"
 
@@ -181,6 +183,36 @@ def test_polls_become_rarer_the_longer_nothing_happens(bench: Bench) -> None:
     assert early >= 4
     assert bench.run(run_id).read_requests - early <= 12  # the longest pause of the bench is a minute
     assert bench.states(run_id) == {RecipientState.ACCEPTED: 1}
+
+
+def test_what_was_delivered_between_the_last_poll_and_the_end_of_following_is_delivered(bench: Bench) -> None:
+    # given polls a minute apart, and phones that deliver half a minute before the end
+    run_id = bench.campaign(4, more=TEN_MINUTES)
+    bench.send()
+    bench.pass_time(timedelta(minutes=9, seconds=20), step=20)
+    bench.gateway.set_all("Delivered")
+    with bench.store.write("test") as session:
+        session.execute(sa.update(MessageGroup).values(next_poll_at=bench.clock.now() + timedelta(minutes=5)))
+
+    bench.pass_time(timedelta(minutes=1), step=20)
+
+    assert bench.states(run_id) == {RecipientState.DELIVERED: 4}
+    assert bench.run(run_id).state is RunState.COMPLETED
+
+
+def test_a_gateway_that_cannot_be_read_keeps_a_run_open_for_ten_minutes_after_its_end(bench: Bench) -> None:
+    run_id = bench.campaign(2, more=TEN_MINUTES)
+    bench.send()
+    bench.pass_time(timedelta(minutes=9), step=20)
+    bench.gateway.is_down = True
+
+    bench.pass_time(timedelta(minutes=8), step=20)
+    still = bench.run(run_id).state
+    bench.pass_time(timedelta(minutes=5), step=20)
+
+    assert still is RunState.SETTLING
+    assert bench.run(run_id).state is RunState.COMPLETED
+    assert bench.states(run_id) == {RecipientState.EXPIRED: 2}
 
 
 def test_what_no_phone_sent_in_time_is_expired_and_what_one_sent_stays_sent(bench: Bench) -> None:

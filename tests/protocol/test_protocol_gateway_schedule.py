@@ -30,7 +30,7 @@ def test_receipts_are_looked_for_from_the_start_on_and_as_long_as_the_file_says(
     bench.pass_time(timedelta(hours=2, minutes=59), step=300)
     assert not [form for form in bench.gateway.asked if "groupId" in form]
 
-    bench.until(lambda: bench.run(run_id).finished_at is not None, within=timedelta(hours=2), step=120)
+    bench.until(lambda: bench.run(run_id).finished_at is not None, within=timedelta(hours=2), step=60)
 
     finished_at = bench.run(run_id).finished_at
     assert finished_at is not None

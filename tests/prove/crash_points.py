@@ -141,6 +141,7 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "doubt_put_off": "a look-up that fails here, not at the gateway",
     "watch_put_off": "the same of a missed request",
     "retry_watch": "a minute and more after a failed text was sent again",
+    "last_look": "receipts that are missing when following ends; here all come before that",
     "late": "a campaign with `if_late` that misses its moment while it sends",
     "control": "`pause`, `resume`, `cancel`",
     "approve": "`approve`",

@@ -63,6 +63,18 @@ def expire_open(session: Session, run_id: int) -> int:
     )
 
 
+def look_once_more(session: Session, run_id: int, now: datetime) -> None:
+    """Every poll of the run that was to come later is due now."""
+    later = sa.update(MessageGroup).where(col(MessageGroup.run_id) == run_id, col(MessageGroup.next_poll_at) > now)
+    session.execute(later.values(next_poll_at=now))
+
+
+def is_read_since(session: Session, run_id: int, moment: datetime) -> bool:
+    """Whether no poll of the run is left that was due by `moment`."""
+    due = sa.exists().where(col(MessageGroup.run_id) == run_id, col(MessageGroup.next_poll_at) <= moment)
+    return not session.connection().execute(sa.select(due)).scalar_one()
+
+
 def open_receipts(session: Session, run_id: int) -> int:
     """How many recipients of the run may still get a receipt; whoever was declared sent has no ID to get one by."""
     return session.exec(
