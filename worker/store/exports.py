@@ -1,6 +1,7 @@
 """Every recipient of a run, streamed."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -159,6 +160,7 @@ def _set_for_pages(connection: sa.Connection) -> None:
         connection.exec_driver_sql("SET LOCAL datestyle = 'ISO'")
 
 
+@lru_cache(maxsize=1_024)  # a request has one moment for all of its people, and the gateway's dates are whole seconds
 def moment(stored: str) -> str:
     """`2026-12-01 09:00:00.250000` (or `.25`) as ISO 8601 in UTC; whole seconds without their fraction."""
     fraction = stored[19:26]
