@@ -11,8 +11,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Final
 
-from tests.prove import nursery
 from tests.prove.evidence import Told, read_export
+from tests.support import nursery
 
 ROOT: Final = Path(__file__).parents[2]
 
