@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Where an image forbids bytecode, six processes would each rewrite every assert anew, and every start would compile.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test check bench prove lock clean
+.PHONY: help setup demo test test-fast check bench prove lock clean
 
 help:           ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -30,6 +30,10 @@ demo: .setup-run   ## a campaign of 1,000 people through a sandbox gateway, star
 
 test: .setup-dev   ## every test, on real Redis and PostgreSQL servers that the tests start
 	$(BIN)/python -m pytest -n 6 --dist loadgroup
+
+test-fast: .setup-dev  ## rules, store, throttle and protocol, without servers
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -k "not postgres and not redis" \
+		tests/campaigns tests/store tests/worker/throttle tests/protocol
 
 check: .setup-dev  ## format, lint, types, imports
 	$(BIN)/ruff format --check .

@@ -8,7 +8,7 @@ from sqlmodel import SQLModel
 
 from tests.protocol.bench import Bench
 from tests.support.clocks import FakeClock
-from tests.support.servers import PostgresServer
+from tests.support.shared_postgres import SharedPostgres
 from worker.store.engine import Store
 from worker.store.migrate import migrate
 
@@ -23,15 +23,13 @@ def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="session")
-def postgres_store(postgres_server: PostgresServer) -> Iterator[Store]:
+def postgres_store(shared_postgres: SharedPostgres) -> Iterator[Store]:
     """The same on PostgreSQL."""
-    postgres_server.start()
-    name = postgres_server.create_database()
-    store = Store(postgres_server.url(name))
-    migrate(store)
+    name = shared_postgres.create_migrated()
+    store = Store(shared_postgres.url(name))
     yield store
     store.close()
-    postgres_server.drop_database(name)
+    shared_postgres.drop_database(name)
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from pydantic import SecretStr
 from campaigns.lifecycle import RunState
 from scheduler.intake.taking import read_file, take_up
 from scheduler.loop import Clockwork
+from tests.support.nursery import Sandbox
 from worker.runtime import build_runtime
 from worker.sandbox.options import SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 from worker.settings import Settings
 from worker.store import counts, runs
 from worker.store.counts import Books
@@ -21,7 +21,7 @@ PATIENCE_SECONDS: Final = 40.0
 
 def run_to_its_end(file: Path, settings: Settings, options: SandboxOptions, *, threads: int) -> tuple[RunState, Books]:
     """Take the file up, send and follow it; its state when it is over or patience is, and its books."""
-    with PrivateSandbox.start(options) as sandbox:
+    with Sandbox.start(options) as sandbox:
         runtime = build_runtime(settings, sandbox=(sandbox.url, SecretStr(sandbox.key)))
         clockwork = Clockwork(runtime)
         try:

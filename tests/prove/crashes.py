@@ -23,10 +23,10 @@ from tests.prove.checker import Findings, check
 from tests.prove.crash_points import Case, Database, Kind, World, matrix, sample
 from tests.prove.evidence import Ceiling, Evidence, Sending, read_ledger
 from tests.prove.product import FIRST_NUMBER, Audience, Ended, Product, summary_of, write_campaign
+from tests.support.nursery import Sandbox
 from tests.support.servers import PostgresServer
 from worker.sandbox.contacts import STARTING_LISTS
 from worker.sandbox.options import SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 
 RECIPIENTS: Final = 30
 BATCH: Final = 5
@@ -70,7 +70,7 @@ def try_case(case: Case, folder: Path, database_url: str) -> Tried:
         delivery_max_seconds=delivery + 0.3,
         seed=case.seed,
     )
-    with PrivateSandbox.start(options) as sandbox:
+    with Sandbox.start(options) as sandbox:
         product = Product(folder, gateway_url=sandbox.url, key=sandbox.key, database_url=database_url)
         ends, kills, troubles = _live(product, audience, case)
         try:

@@ -16,10 +16,10 @@ from typing import Any, Final, Self
 from tests.prove.evidence import Ceiling, Evidence, Sending, read_ledger
 from tests.prove.leaks import dump_redis
 from tests.prove.product import Audience, Product, summary_of
+from tests.support.nursery import Sandbox
 from tests.support.servers import PostgresServer, RedisServer
 from worker.sandbox.fault_plan import FaultPlan
 from worker.sandbox.options import SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 
 KEY: Final = "key-of-the-proof-4711"
 Process = ForkServerProcess
@@ -84,7 +84,7 @@ class Stage:
             key=KEY, ledger=self.ledger, proxy=True, pace_per_second=500, delivery_min_seconds=0.1,
             delivery_max_seconds=0.4,
         )  # fmt: skip
-        self.sandbox = PrivateSandbox.start(options)
+        self.sandbox = Sandbox.start(options)
         url = self.database_url or f"sqlite:///{self.database}"
         self.product = Product(
             self.folder, gateway_url=self.sandbox.url, key=KEY, database_url=url, redis_url=self.redis_url,

@@ -33,8 +33,8 @@ from campaigns.optout import LANGUAGES, Meaning
 from tests.prove.evidence import read_ledger
 from tests.prove.product import QUICK, Audience, Product, write_campaign
 from tests.prove.stage import TIED, Backing, backed, kill, wait_until
+from tests.support.nursery import Sandbox
 from worker.sandbox.options import SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 from worker.store import counts, suppressions
 from worker.store.engine import Store
 from worker.store.models import Attempt, Inbound, Recipient
@@ -154,7 +154,7 @@ def prove(trial: Trial, folder: Path, backing: Backing) -> Outcome:
             key=KEY, ledger=ledger, webhook=relay, pace_per_second=1_000, delivery_min_seconds=0.1,
             delivery_max_seconds=0.4,
         )  # fmt: skip
-        with PrivateSandbox.start(options) as sandbox:
+        with Sandbox.start(options) as sandbox:
             product = Product(
                 folder, gateway_url=sandbox.url, key=KEY, database_url=backing.database_of(folder),
                 redis_url=backing.redis_url, inbox=str(inbox), http=f"127.0.0.1:{port}",

@@ -13,8 +13,8 @@ from tests.prove.crash_points import NOT_BY_RUN, ONCE, REQUESTS, TRANSACTIONS, C
 from tests.prove.crashes import SHORT, line_of, try_all
 from tests.prove.product import Product, summary_of, write_campaign
 from tests.prove.victim import Fate, parse_crash
+from tests.support.nursery import Sandbox
 from worker.sandbox.options import SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 
 SEED = 2
 
@@ -114,7 +114,7 @@ def test_a_process_ends_the_nth_time_it_reaches_the_point_and_only_then(tmp_path
 def test_a_victim_is_killed_where_it_should_and_goes_on_when_it_is_started_again(tmp_path: Path) -> None:
     # given
     audience = write_campaign(tmp_path, "spring", recipients=10)
-    with PrivateSandbox.start(SandboxOptions()) as sandbox:
+    with Sandbox.start(SandboxOptions()) as sandbox:
         product = Product(tmp_path, gateway_url=sandbox.url, key=sandbox.key)
         # when
         killed = product.run("run", audience.path.name, "--json", victim=["--crash", "reply:before_commit:1"])

@@ -7,7 +7,7 @@ import pytest
 from sqlmodel import SQLModel
 
 from tests.store.store_world import World
-from tests.support.servers import PostgresServer
+from tests.support.shared_postgres import SharedPostgres
 from worker.store.engine import Store
 from worker.store.migrate import migrate
 
@@ -18,14 +18,12 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     if request.param == "sqlite":
         yield from _migrated(f"sqlite:///{tmp_path_factory.mktemp('store') / 'campaigns.db'}")
         return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    server.start()
-    name = server.create_database()
+    shared: SharedPostgres = request.getfixturevalue("shared_postgres")
+    name = shared.create_migrated()
     try:
-        yield from _migrated(server.url(name))
+        yield from _migrated(shared.url(name))
     finally:
-        server.start()
-        server.drop_database(name)
+        shared.drop_database(name)
 
 
 def _migrated(url: str) -> Iterator[Store]:

@@ -48,8 +48,8 @@ def test_migrating_again_changes_nothing(store: Store) -> None:
     assert migrate(store) == before
 
 
-def test_two_processes_may_migrate_at_the_same_moment(sqlite_file: str, postgres_url: str) -> None:
-    for url in (sqlite_file, postgres_url):
+def test_two_processes_may_migrate_at_the_same_moment(sqlite_file: str, empty_postgres_url: str) -> None:
+    for url in (sqlite_file, empty_postgres_url):
         stores = [Store(url), Store(url)]
         with ThreadPoolExecutor(2) as pool:
             assert len(set(pool.map(migrate, stores))) == 1

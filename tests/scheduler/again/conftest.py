@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.scheduler.again.again_world import Service
+from tests.support.nursery import Sandbox
 from worker.sandbox.options import Profile, SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[PrivateSandbox]:
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     """A gateway with fast phones, whose ledger is `ledger.jsonl`."""
     options = SandboxOptions(
         key="sandbox-test",
@@ -20,12 +20,12 @@ def sandbox(tmp_path: Path) -> Iterator[PrivateSandbox]:
         pace_per_second=500,
         delivery_max_seconds=0.4,
     )
-    with PrivateSandbox.start(options) as running:
+    with Sandbox.start(options) as running:
         yield running
 
 
 @pytest.fixture
-def folder(folder: Path, sandbox: PrivateSandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder, with settings for that gateway and small times."""
     settings = {
         "GATEWAY_URL": sandbox.url,

@@ -137,7 +137,9 @@ def test_whoever_is_held_in_a_resend_is_shown_and_decided_on(cli: Cli, failed: d
 
 def test_two_commands_at_once_make_one_run(cli: Cli, failed: dict[str, Any], folder: Path) -> None:
     both = [start(folder, "resend", "spring-sale", "--only", "failed", "--json") for _ in range(2)]
-    told = [json.loads(process.communicate(timeout=90)[0].splitlines()[-1]) for process in both]
+    for each in both:
+        each.code()
+    told = [json.loads(each.output.read_text().splitlines()[-1]) for each in both]
 
     runs = {each["run"] for each in told} - {None}
     assert len(runs) >= 1
@@ -151,8 +153,7 @@ def test_killed_in_the_middle_and_called_again_nobody_is_sent_to_twice(
     cli: Cli, failed: dict[str, Any], folder: Path, point: str
 ) -> None:
     killed = start(folder, "resend", "spring-sale", "--only", "failed", crash=point)
-    killed.communicate(timeout=60)
-    assert killed.returncode == -signal.SIGKILL
+    assert killed.code(seconds=60) == -signal.SIGKILL
 
     result = cli("resend", "spring-sale", "--only", "failed")
 

@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from tests.support.nursery import Sandbox
 from worker.sandbox.options import SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 
 Cli = Callable[..., Result]
 NUMBER = "+39 333 100 0001"
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[PrivateSandbox]:
-    with PrivateSandbox.start(SandboxOptions(credits=1200)) as running:
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox.start(SandboxOptions(credits=1200)) as running:
         yield running
 
 
 @pytest.fixture
-def connected(run: Cli, sandbox: PrivateSandbox, monkeypatch: pytest.MonkeyPatch) -> Cli:
+def connected(run: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Cli:
     monkeypatch.setenv("CAMPAIGNS_GATEWAY_URL", sandbox.url)
     monkeypatch.setenv("CAMPAIGNS_API_KEY", sandbox.key)
     return run
@@ -76,7 +76,7 @@ def test_a_wrong_key_stops_with_the_gateways_reason(connected: Cli, monkeypatch:
 
 
 def test_a_key_can_come_from_a_file(
-    connected: Cli, sandbox: PrivateSandbox, folder: Path, monkeypatch: pytest.MonkeyPatch
+    connected: Cli, sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CAMPAIGNS_API_KEY", "")
     (folder / "key").write_text(f"{sandbox.key}\n")

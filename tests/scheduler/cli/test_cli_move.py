@@ -18,11 +18,11 @@ from typer.testing import Result
 from scheduler.processes.leader import leader_lock
 from tests.prove.product import Ended, Product, summary_of, write_campaign
 from tests.support.json_lines import whole_lines
+from tests.support.nursery import Sandbox
 from worker.marker import REDIS_KEY, FileMarker, RedisMarker, beside
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
 from worker.sandbox.options import SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 from worker.store.engine import Store, StoreError
 from worker.store.models import Account
 from worker.store.moving import require_here
@@ -38,7 +38,7 @@ HELD = FaultRule((RequestKind.SEND,), 1.0, {"server_error_before": 1.0}, until_r
 
 
 @pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[PrivateSandbox]:
+def gateway(tmp_path: Path) -> Iterator[Sandbox]:
     """A sandbox gateway with a ledger, whose first send goes wrong."""
     options = SandboxOptions(
         ledger=tmp_path / "ledger.jsonl",
@@ -46,11 +46,11 @@ def gateway(tmp_path: Path) -> Iterator[PrivateSandbox]:
         delivery_min_seconds=1.0,
         delivery_max_seconds=1.5,
     )
-    with PrivateSandbox.start(options) as sandbox:
+    with Sandbox.start(options) as sandbox:
         yield sandbox
 
 
-def product(folder: Path, gateway: PrivateSandbox, database_url: str, **settings: str) -> Product:
+def product(folder: Path, gateway: Sandbox, database_url: str, **settings: str) -> Product:
     """The product in this folder with this database."""
     return Product(
         folder,
@@ -103,19 +103,19 @@ def sent(folder: Path) -> Counter[str]:
 
 
 def test_campaigns_in_flight_are_finished_in_the_new_database(
-    tmp_path: Path, gateway: PrivateSandbox, postgres_url: str
+    tmp_path: Path, gateway: Sandbox, empty_postgres_url: str
 ) -> None:
     # given: somebody held, and a campaign of the inbox with requests accepted, one without its reply, and some left
     old = product(tmp_path, gateway, f"sqlite:///{tmp_path}/campaigns.db")
-    new = product(tmp_path, gateway, postgres_url)
+    new = product(tmp_path, gateway, empty_postgres_url)
     (tmp_path / "inbox").mkdir()
     held = write_campaign(tmp_path, "held", recipients=3, first=1_000, more="follow:\n  on_unknown: hold\n")
     assert old.run("run", held.path.name).code == 3
     spring = write_campaign(tmp_path / "inbox", "spring", recipients=PEOPLE)
     assert old.run("up", victim=["--crash", "reply:before_commit:3"]).code == -signal.SIGKILL
     # when
-    moved = move_when_quiet(old, postgres_url, "--json")
-    again = old.run("move", "--to", postgres_url)
+    moved = move_when_quiet(old, empty_postgres_url, "--json")
+    again = old.run("move", "--to", empty_postgres_url)
     refused = old.run("run", "inbox/spring.yaml")
     service = new.start("up")
     wait_for(tmp_path / "inbox" / "spring.report.csv")
@@ -140,7 +140,7 @@ def in_flight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     An account is known by the gateway's address: another port would be another account.
     """
     folder = tmp_path_factory.mktemp("in_flight")
-    with PrivateSandbox.start(SandboxOptions(ledger=folder / "ledger.jsonl", key=KEY)) as sandbox:
+    with Sandbox.start(SandboxOptions(ledger=folder / "ledger.jsonl", key=KEY)) as sandbox:
         old = product(folder, sandbox, f"sqlite:///{folder}/campaigns.db")
         audience = write_campaign(folder, "spring", recipients=PEOPLE)
         assert old.run("run", audience.path.name, victim=["--crash", "reply:before_commit:2"]).code == -signal.SIGKILL
@@ -172,9 +172,9 @@ def test_killed_at_any_step_never_both_send_and_run_again_it_finishes(
     # given
     folder = shutil.copytree(in_flight[0], tmp_path / "copy")
     here = f"sqlite:///{folder}/campaigns.db"
-    there = f"sqlite:///{folder}/new.db" if target == "sqlite" else request.getfixturevalue("postgres_url")
+    there = f"sqlite:///{folder}/new.db" if target == "sqlite" else request.getfixturevalue("empty_postgres_url")
     options = SandboxOptions(ledger=folder / "ledger.jsonl", key=KEY, port=in_flight[1])
-    with PrivateSandbox.start(options) as sandbox:
+    with Sandbox.start(options) as sandbox:
         old, new = product(folder, sandbox, here), product(folder, sandbox, there)
         # when
         killed = old.run("move", "--to", there, victim=["--crash", point])
@@ -197,7 +197,7 @@ def test_given_up_the_old_database_sends_again_and_can_be_moved_anew(
     folder = shutil.copytree(in_flight[0], tmp_path / "copy")
     here, there = f"sqlite:///{folder}/campaigns.db", f"sqlite:///{folder}/new.db"
     options = SandboxOptions(ledger=folder / "ledger.jsonl", key=KEY, port=in_flight[1])
-    with PrivateSandbox.start(options) as sandbox:
+    with Sandbox.start(options) as sandbox:
         old, new = product(folder, sandbox, here), product(folder, sandbox, there)
         old.run("move", "--to", there, victim=["--crash", "move_copy:committed"])
         # when

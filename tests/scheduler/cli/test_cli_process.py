@@ -119,8 +119,10 @@ def test_an_export_is_utf_8_in_any_locale(planned: Planned, campaign_file: Path)
     assert b"Hi Zo\xeb \\U0001f389" in shown.stdout
 
 
-def test_on_postgresql_a_fresh_database_has_no_campaigns_until_it_is_migrated(run: Cli, postgres_url: str) -> None:
-    environment = {"CAMPAIGNS_DATABASE_URL": postgres_url}
+def test_on_postgresql_a_fresh_database_has_no_campaigns_until_it_is_migrated(
+    run: Cli, empty_postgres_url: str
+) -> None:
+    environment = {"CAMPAIGNS_DATABASE_URL": empty_postgres_url}
 
     before = run("status", env=environment)
     migrated = run("migrate", env=environment)

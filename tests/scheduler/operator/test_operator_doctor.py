@@ -17,11 +17,11 @@ from scheduler.exits import Exit
 from scheduler.processes.leader import leader_lock
 from tests.scheduler.operator.held_world import HeldWorld
 from tests.support.clocks import FakeClock
+from tests.support.nursery import Sandbox
 from worker.conditions import REHEARSE_ANEW
 from worker.marker import FileMarker
 from worker.runtime import account_fingerprint
 from worker.sandbox.options import SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 from worker.settings import Settings
 from worker.store import accounts
 from worker.store.engine import Store
@@ -43,9 +43,9 @@ def of_gateway(result: Result) -> list[tuple[str, str, str]]:
 
 
 @pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[PrivateSandbox]:
+def sandbox(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Sandbox]:
     """A gateway that the settings name."""
-    with PrivateSandbox.start(SandboxOptions(credits=5)) as sandbox:
+    with Sandbox.start(SandboxOptions(credits=5)) as sandbox:
         monkeypatch.setenv("CAMPAIGNS_GATEWAY_URL", sandbox.url)
         monkeypatch.setenv("CAMPAIGNS_API_KEY", sandbox.key)
         yield sandbox
@@ -88,7 +88,7 @@ def test_a_rehearsal_that_lost_its_database_is_told_a_way_on_that_needs_no_gatew
     assert cli("run", "c.yaml", "--sandbox").exit_code == 0
 
 
-def test_before_the_first_campaign_nothing_is_made(cli: Cli, sandbox: PrivateSandbox, folder: Path) -> None:
+def test_before_the_first_campaign_nothing_is_made(cli: Cli, sandbox: Sandbox, folder: Path) -> None:
     result = cli("doctor", "--json")
 
     shown = json.loads(result.stdout)
@@ -128,7 +128,7 @@ def test_a_gateway_that_does_not_answer_stops(cli: Cli, folder: Path, monkeypatc
     assert "s3cret" not in result.output
 
 
-def test_a_wrong_key_is_named_and_not_shown(cli: Cli, sandbox: PrivateSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_key_is_named_and_not_shown(cli: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMPAIGNS_API_KEY", "s3cret-key")
 
     result = cli("doctor")
@@ -140,7 +140,7 @@ def test_a_wrong_key_is_named_and_not_shown(cli: Cli, sandbox: PrivateSandbox, m
     assert sandbox.key not in result.output
 
 
-def test_too_few_credits_and_a_paused_account_are_problems(world: HeldWorld, cli: Cli, sandbox: PrivateSandbox) -> None:
+def test_too_few_credits_and_a_paused_account_are_problems(world: HeldWorld, cli: Cli, sandbox: Sandbox) -> None:
     # The rehearsal's account takes the place of the real one, by the name that the real one is known by.
     with world.store.write() as session:
         session.execute(sa.text("UPDATE account SET key = :key"), {"key": account_fingerprint(sandbox.url)})

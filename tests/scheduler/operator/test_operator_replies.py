@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,6 @@ from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
 from scheduler.replies.inbound import take_in
 from tests.store.store_world import NOW, World, people
-from tests.support.servers import PostgresServer
 from worker.gateway import Message, MessageStatus
 from worker.settings import Settings
 from worker.store import inbound, runs, sending, suppressions
@@ -32,17 +31,9 @@ ANNA, BEN = "+393330000000", "+393330000001"
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    with ExitStack() as stack:
-        if request.param == "sqlite":
-            url = f"sqlite:///{tmp_path / 'c.db'}"
-        else:
-            server: PostgresServer = request.getfixturevalue("postgres_server")
-            server.start()
-            name = server.create_database()
-            stack.callback(server.drop_database, name)
-            url = server.url(name)
-        store = Store(url)
-        stack.callback(store.close)
+    is_file = request.param == "sqlite"
+    url = f"sqlite:///{tmp_path / 'c.db'}" if is_file else request.getfixturevalue("postgres_url")
+    with closing(Store(url)) as store:
         migrate(store)
         yield World(store)
 

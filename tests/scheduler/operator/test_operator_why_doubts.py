@@ -25,11 +25,11 @@ from scheduler.loop import TICKS
 from scheduler.report.causes import cause
 from scheduler.report.people import Chapter, tell_all
 from tests.support.clocks import FakeClock
+from tests.support.nursery import Sandbox
 from worker.runtime import Runtime, build_runtime
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
 from worker.sandbox.options import SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 from worker.settings import Settings
 from worker.store import runs
 from worker.store.models import Batch
@@ -62,7 +62,7 @@ Ledger = Mapping[str, list[str]]
 class Service:
     """The product with a real sandbox; time passes when a test says so."""
 
-    def __init__(self, folder: Path, sandbox: PrivateSandbox) -> None:
+    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
         self.folder = folder
         self.url = sandbox.url
         self.clock = FakeClock(datetime.now(UTC))  # the sandbox goes by the real one
@@ -124,7 +124,7 @@ class Service:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service whose first campaign is over: the gateway has a text of it for everybody who is known."""
-    with PrivateSandbox.start(GATEWAY) as sandbox:
+    with Sandbox.start(GATEWAY) as sandbox:
         made = Service(tmp_path_factory.mktemp("doubts"), sandbox)
         with closing(made.runtime):
             first = made.drop("first", KNOWN)

@@ -21,11 +21,11 @@ from scheduler.loop import Clockwork
 from scheduler.report.causes import cause
 from scheduler.report.people import Chapter, tell_all
 from scheduler.report.story import chapter_lines
+from tests.support.nursery import Sandbox
 from worker.runtime import Runtime, build_runtime
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
 from worker.sandbox.options import Profile, SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 from worker.settings import Settings
 from worker.store import runs
 from worker.store.suppressions import Entry, suppress
@@ -91,7 +91,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
         max_poll_seconds=1.0, settle_seconds=1.0, send_by_seconds=5.0,
     )  # fmt: skip
     mixed, later = write_files(folder)
-    with PrivateSandbox.start(GATEWAY) as sandbox:
+    with Sandbox.start(GATEWAY) as sandbox:
         runtime = build_runtime(settings, sandbox=(sandbox.url, SecretStr(sandbox.key)))
         clockwork = Clockwork(runtime)
         clockwork.start()

@@ -8,10 +8,10 @@ from typer.testing import Result
 
 from tests.prove.product import Product
 from tests.scheduler.operator.held_world import LISTED, SEND_BY, HeldWorld
+from tests.support.nursery import Sandbox
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
 from worker.sandbox.options import SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 from worker.store import outcomes
 
 Cli = Callable[..., Result]
@@ -67,7 +67,7 @@ def test_a_lost_reply_to_a_list_is_told_with_what_was_looked_up(tmp_path: Path) 
     # given a gateway that sends to a list and whose reply is lost
     lost = FaultRule((RequestKind.SEND,), 1.0, {"drop_after": 1.0}, until_request=1)
     options = SandboxOptions(key=KEY, delivery_max_seconds=0.4, faults=FaultPlan(rules=(lost,)))
-    with PrivateSandbox.start(options) as sandbox:
+    with Sandbox.start(options) as sandbox:
         product = Product(tmp_path, gateway_url=sandbox.url, key=KEY, send_by_seconds="1", settle_seconds="1")
         (tmp_path / "club.yaml").write_text(LISTED.replace("contact_list: 7", "contact_list: 1"))
 

@@ -159,7 +159,9 @@ def test_a_redis_in_trouble(tmp_path: Path, postgres_url: str, redis_url: str) -
 
 
 @pytest.mark.timeout(480)
-def test_a_postgresql_in_trouble(tmp_path: Path, postgres_url: str, redis_url: str) -> None:
+def test_a_postgresql_in_trouble(
+    tmp_path: Path, postgres_server: PostgresServer, postgres_url: str, redis_url: str
+) -> None:
     database = postgres_url.rpartition("/")[2]
     admin_url = postgres_url.replace("+psycopg", "").replace(database, "postgres")
     options = f"-c test.database={database}"

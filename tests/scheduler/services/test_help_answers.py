@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 from tests.prove.evidence import read_ledger
 from tests.prove.product import Product, write_campaign
+from tests.support.nursery import Sandbox
 from worker.sandbox.options import SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 
 KEY: Final = "key-of-the-test-4711"
 TEXT: Final = "This is the flower shop. Call 555 0100."
@@ -30,7 +30,7 @@ def test_one_help_gives_one_text_also_when_it_comes_twice_and_the_service_is_kil
     ledger = tmp_path / "ledger.jsonl"
     (tmp_path / "inbox").mkdir()
     options = SandboxOptions(key=KEY, ledger=ledger, delivery_min_seconds=0.1, delivery_max_seconds=0.2)
-    with PrivateSandbox.start(options) as sandbox:
+    with Sandbox.start(options) as sandbox:
         product = Product(
             tmp_path, gateway_url=sandbox.url, key=KEY, database_url=f"sqlite:///{tmp_path / 'campaigns.db'}",
             inbox=str(tmp_path / "inbox"), reply_poll_seconds="0.3", help_answer=TEXT,

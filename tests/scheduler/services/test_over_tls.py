@@ -10,18 +10,18 @@ from campaigns.clock import SystemClock
 from scheduler.doctor.gateway import check_address
 from tests.prove.evidence import read_ledger
 from tests.prove.product import Ended, Product, write_campaign
+from tests.support.nursery import Sandbox
 from tests.support.receiver import Receiver
 from tests.support.tls import Authority, TlsFront
 from worker.sandbox.options import SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 
 KEY = "key-over-tls-4711"
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[PrivateSandbox]:
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     options = SandboxOptions(key=KEY, ledger=tmp_path / "ledger.jsonl", pace_per_second=500, delivery_max_seconds=0.4)
-    with PrivateSandbox.start(options) as running:
+    with Sandbox.start(options) as running:
         yield running
 
 
@@ -36,7 +36,7 @@ def run(folder: Path, url: str, **settings: str) -> Ended:
     return product.run("run", str(audience.path), "--json")
 
 
-def test_sent_and_told_over_tls(tmp_path: Path, sandbox: PrivateSandbox, authority: Authority) -> None:
+def test_sent_and_told_over_tls(tmp_path: Path, sandbox: Sandbox, authority: Authority) -> None:
     with (
         TlsFront(sandbox.url, authority.server()) as gateway,
         Receiver() as receiver,
@@ -54,7 +54,7 @@ def test_sent_and_told_over_tls(tmp_path: Path, sandbox: PrivateSandbox, authori
 
 
 def test_without_trust_nothing_is_sent_and_the_command_says_why(
-    tmp_path: Path, sandbox: PrivateSandbox, authority: Authority
+    tmp_path: Path, sandbox: Sandbox, authority: Authority
 ) -> None:
     with TlsFront(sandbox.url, authority.server()) as gateway:
         ended = run(tmp_path, gateway.url)

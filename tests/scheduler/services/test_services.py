@@ -4,23 +4,21 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
 
+from tests.prove.product import Product
 from tests.support.json_lines import whole_lines
+from tests.support.nursery import Sandbox
 from worker.sandbox.options import SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 
-COMMAND = (sys.executable, "-c", "from scheduler.cli import main; main()")
-ROOT = Path(__file__).parents[3]
 PEOPLE = 300
 
 CAMPAIGN = """\
@@ -46,7 +44,7 @@ def write_campaign(folder: Path, *, more: str = "", name: str = "spring.yaml") -
 
 
 @pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[PrivateSandbox]:
+def gateway(tmp_path: Path) -> Iterator[Sandbox]:
     """A sandbox gateway with a ledger, fast phones and some failures."""
     options = SandboxOptions(
         key="sandbox-test",
@@ -55,51 +53,39 @@ def gateway(tmp_path: Path) -> Iterator[PrivateSandbox]:
         delivery_max_seconds=0.4,
         failed=0.05,
     )
-    with PrivateSandbox.start(options) as sandbox:
+    with Sandbox.start(options) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def environment(tmp_path: Path, gateway: PrivateSandbox) -> dict[str, str]:
-    """Settings for that gateway, an SQLite file and an inbox; times small."""
-    inbox = tmp_path / "inbox"
-    inbox.mkdir()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGNS_")}
-    return kept | {
-        "PYTHONPATH": str(ROOT),
-        "CAMPAIGNS_GATEWAY_URL": gateway.url,
-        "CAMPAIGNS_API_KEY": gateway.key,
-        "CAMPAIGNS_DATABASE_URL": f"sqlite:///{tmp_path}/campaigns.db",
-        "CAMPAIGNS_INBOX": str(inbox),
-        "CAMPAIGNS_TIMEZONE": "Europe/Rome",
-        "CAMPAIGNS_DEVICE_RATE": "none",
-        "CAMPAIGNS_SEND_BY_SECONDS": "2",
-        "CAMPAIGNS_SETTLE_SECONDS": "2",
-        "CAMPAIGNS_FIRST_POLL_SECONDS": "0.3",
-        "CAMPAIGNS_MAX_POLL_SECONDS": "1",
-    }
+def product(tmp_path: Path, gateway: Sandbox) -> Product:
+    """The product on that gateway, an SQLite file and an inbox; times small."""
+    return make_product(tmp_path, gateway)
+
+
+def make_product(folder: Path, gateway: Sandbox, **settings: str) -> Product:
+    """The product with an inbox in the folder; without a `database_url` on an SQLite file beside it."""
+    inbox = folder / "inbox"
+    inbox.mkdir(exist_ok=True)
+    given = {"database_url": f"sqlite:///{folder}/campaigns.db", "settle_seconds": "2", "inbox": str(inbox)} | settings
+    return Product(folder, gateway_url=gateway.url, key=gateway.key, **given)
 
 
 @contextmanager
-def running(*arguments: str, environment: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[str]]:
+def running(product: Product, *command: str) -> Iterator[ForkServerProcess]:
     """A command in the background, ended with SIGKILL if the block has not ended it."""
-    with (folder / f"{arguments[0]}.log").open("a", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            [*COMMAND, *arguments], env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True
-        )
+    process = product.fork(*command)
     try:
         yield process
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+        process.kill()
+        process.join()
 
 
-def done(*arguments: str, environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """A command, run to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments], env=environment, cwd=folder, capture_output=True, text=True, timeout=90, check=False
-    )
+def said(product: Product) -> str:
+    """What the command that was started last has written into its log so far."""
+    log = product.outputs[-1]
+    return log.read_text(encoding="utf-8") if log.exists() else ""
 
 
 def wait_until(what: Callable[[], object], *, seconds: float = 60) -> None:
@@ -121,11 +107,11 @@ def states_by_number(report: Path) -> Counter[tuple[str, str]]:
         return Counter((row["number"], row["state"]) for row in csv.DictReader(stream))
 
 
-def test_a_dropped_file_is_picked_up_sent_followed_and_reported(environment: dict[str, str], tmp_path: Path) -> None:
-    inbox = Path(environment["CAMPAIGNS_INBOX"])
+def test_a_dropped_file_is_picked_up_sent_followed_and_reported(product: Product, tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox"
     status = inbox / "spring.status.txt"
-    with running("up", "--json", environment=environment, folder=tmp_path) as service:
-        wait_until(lambda: "service.started" in (tmp_path / "up.log").read_text())
+    with running(product, "up", "--json") as service:
+        wait_until(lambda: "service.started" in said(product))
 
         # when a file is dropped while the service runs
         write_campaign(inbox)
@@ -134,49 +120,47 @@ def test_a_dropped_file_is_picked_up_sent_followed_and_reported(environment: dic
         picked_up = time.monotonic() - dropped
         wait_until((inbox / "spring.report.csv").exists)
         wait_until(lambda: "completed" in status.read_text(encoding="utf-8"))
-        service.send_signal(signal.SIGTERM)
-        service.communicate()
+        service.terminate()
+        service.join()
 
     # then everybody has exactly one text, and the report adds up
     assert picked_up < 5  # 2 s on an idle machine; the bound here only tells it from "never"
-    assert service.returncode == 0
+    assert service.exitcode == 0
     assert set(ledger_counts(tmp_path).values()) == {1}
     states = Counter(state for _, state in states_by_number(inbox / "spring.report.csv").elements())
     assert states.total() == PEOPLE
     assert (states["invalid"], states["duplicate"]) == (1, 1)
     assert states["failed"] > 0
-    assert "333100" not in (tmp_path / "up.log").read_text()
-    assert environment["CAMPAIGNS_API_KEY"] not in (tmp_path / "up.log").read_text()
+    assert "333100" not in said(product)
+    assert product.environment["CAMPAIGNS_API_KEY"] not in said(product)
 
 
 def test_a_fleet_gives_the_same_report_as_one_process(
-    environment: dict[str, str], tmp_path: Path, postgres_url: str, redis_url: str
+    product: Product, gateway: Sandbox, tmp_path: Path, postgres_url: str, redis_url: str
 ) -> None:
     # given the report of one process
     alone = tmp_path / "alone.csv"
     write_campaign(tmp_path)
-    assert done("run", "spring.yaml", environment=environment, folder=tmp_path).returncode == 3  # some failed
-    assert (
-        done("export", "spring-sale", "--output", str(alone), environment=environment, folder=tmp_path).returncode == 0
-    )
+    assert product.run("run", "spring.yaml", timeout_seconds=90).code == 3  # some failed
+    assert product.run("export", "spring-sale", "--output", str(alone), timeout_seconds=90).code == 0
 
     # when one scheduler and two workers do the same on Redis and PostgreSQL
-    fleet = environment | {"CAMPAIGNS_DATABASE_URL": postgres_url, "CAMPAIGNS_REDIS_URL": redis_url}
-    inbox = Path(environment["CAMPAIGNS_INBOX"])
+    fleet = make_product(tmp_path, gateway, database_url=postgres_url, redis_url=redis_url)
+    inbox = tmp_path / "inbox"
     report = inbox / "spring.report.csv"
     with (
-        running("scheduler", environment=fleet, folder=tmp_path),
-        running("worker", environment=fleet, folder=tmp_path) as first,
-        running("worker", environment=fleet, folder=tmp_path) as second,
+        running(fleet, "scheduler"),
+        running(fleet, "worker") as first,
+        running(fleet, "worker") as second,
     ):
         write_campaign(inbox)
         wait_until(report.exists, seconds=90)
         for worker in (first, second):
-            worker.send_signal(signal.SIGTERM)
-            worker.communicate()
+            worker.terminate()
+            worker.join()
 
     # then the reports say the same of everybody
-    assert (first.returncode, second.returncode) == (0, 0)
+    assert (first.exitcode, second.exitcode) == (0, 0)
     assert states_by_number(report) == states_by_number(alone)
     assert set(ledger_counts(tmp_path).values()) == {2}
 
@@ -185,21 +169,21 @@ def _stored(folder: Path, sent: int) -> bool:
     return ledger_counts(folder).total() >= sent
 
 
-def test_a_killed_run_continues_and_a_completed_one_sends_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_killed_run_continues_and_a_completed_one_sends_nothing(product: Product, tmp_path: Path) -> None:
     # given a run that was killed twice in the middle
     write_campaign(tmp_path, more="  rate: 100/second\n")
     for sent in (60, 160):
-        with running("run", "spring.yaml", environment=environment, folder=tmp_path):
+        with running(product, "run", "spring.yaml"):
             wait_until(partial(_stored, tmp_path, sent))
 
     # when it is run again, and once more after it is over
-    continued = done("run", "spring.yaml", "--json", environment=environment, folder=tmp_path)
-    again = done("run", "spring.yaml", "--json", environment=environment, folder=tmp_path)
+    continued = product.run("run", "spring.yaml", "--json", timeout_seconds=90)
+    again = product.run("run", "spring.yaml", "--json", timeout_seconds=90)
 
     # then nobody was sent twice or left out
     summary = json.loads(continued.stdout)
     assert "goes on where it was" in continued.stderr
-    assert (continued.returncode, summary["state"]) == (3, "completed")
+    assert (continued.code, summary["state"]) == (3, "completed")
     assert summary["recipients"]["audience"] == PEOPLE
     assert set(ledger_counts(tmp_path).values()) == {1}
     assert ledger_counts(tmp_path).total() == PEOPLE - 2
@@ -207,37 +191,41 @@ def test_a_killed_run_continues_and_a_completed_one_sends_nothing(environment: d
     assert json.loads(again.stdout)["recipients"] == summary["recipients"]
 
 
-def test_ctrl_c_ends_a_run_with_130_and_nothing_in_doubt(environment: dict[str, str], tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_run_with_130_and_nothing_in_doubt(product: Product, tmp_path: Path) -> None:
     write_campaign(tmp_path, more="  rate: 50/second\n")
-    with running("run", "spring.yaml", "--json", environment=environment, folder=tmp_path) as run:
+    with running(product, "run", "spring.yaml", "--json") as run:
         wait_until(lambda: ledger_counts(tmp_path).total() >= 40)
-        run.send_signal(signal.SIGINT)
-        output, _ = run.communicate(timeout=30)
+        assert run.pid is not None
+        os.kill(run.pid, signal.SIGINT)
+        run.join(30)
+        code = run.exitcode
 
-    recipients = json.loads(output)["recipients"]
-    assert run.returncode == 130
-    assert "run it again, and it goes on where it was" in (tmp_path / "run.log").read_text()
+    recipients = json.loads(product.outputs[-2].read_text())["recipients"]
+    assert code == 130
+    assert "run it again, and it goes on where it was" in said(product)
     assert "in_doubt" not in recipients
     assert recipients["pending"] > 0
     assert recipients["audience"] == PEOPLE
 
 
-def test_two_processes_do_not_send_from_one_database_file(environment: dict[str, str], tmp_path: Path) -> None:
+def test_two_processes_do_not_send_from_one_database_file(product: Product, tmp_path: Path) -> None:
     write_campaign(tmp_path, more="  rate: 4/second\n")  # it lasts longer than any machine takes to start the second
-    with running("run", "spring.yaml", environment=environment, folder=tmp_path):
+    with running(product, "run", "spring.yaml"):
         wait_until(lambda: ledger_counts(tmp_path).total() > 0)
-        second = done("run", "spring.yaml", environment=environment, folder=tmp_path)
+        second = product.run("run", "spring.yaml", timeout_seconds=90)
 
-    assert second.returncode == 2
+    assert second.code == 2
     assert "another process" in second.stderr
 
 
-def test_a_bad_key_stops_a_run_with_4_and_a_good_one_lets_it_go_on(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_bad_key_stops_a_run_with_4_and_a_good_one_lets_it_go_on(
+    product: Product, gateway: Sandbox, tmp_path: Path
+) -> None:
     write_campaign(tmp_path)
-    refused = done("run", "spring.yaml", environment=environment | {"CAMPAIGNS_API_KEY": "wrong"}, folder=tmp_path)
-    went_on = done("run", "spring.yaml", environment=environment, folder=tmp_path)
+    refused = make_product(tmp_path, gateway, api_key="wrong").run("run", "spring.yaml", timeout_seconds=90)
+    went_on = product.run("run", "spring.yaml", timeout_seconds=90)
 
-    assert refused.returncode == 4
+    assert refused.code == 4
     assert "API key" in refused.stderr
-    assert went_on.returncode == 3
+    assert went_on.code == 3
     assert set(ledger_counts(tmp_path).values()) == {1}

@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 from tests.prove.evidence import read_ledger
 from tests.prove.product import Product, write_campaign
+from tests.support.nursery import Sandbox
 from worker.sandbox.options import SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 
 KEY = "key-of-the-test-4711"
 
@@ -16,7 +16,7 @@ def test_who_wrote_stop_while_nothing_ran_gets_nothing_more(tmp_path: Path) -> N
     # given a campaign that is over, and somebody who writes when no process of ours runs
     ledger = tmp_path / "ledger.jsonl"
     options = SandboxOptions(key=KEY, ledger=ledger, delivery_min_seconds=0.1, delivery_max_seconds=0.2)
-    with PrivateSandbox.start(options) as sandbox:
+    with Sandbox.start(options) as sandbox:
         product = Product(
             tmp_path,
             gateway_url=sandbox.url,

@@ -17,12 +17,12 @@ from pydantic import SecretStr
 from scheduler.web.app import WEBHOOK
 from tests.scheduler.web.caller import FORM, KEY, Door, message, post, push, signed, stored
 from tests.scheduler.web.conftest import runtime_of
+from tests.support.nursery import Sandbox
 from tests.support.servers import PostgresServer
 from tests.support.tls import Authority, TlsFront
 from worker.gateway.webhook import signature, verify
 from worker.runtime import Runtime
 from worker.sandbox.options import SandboxOptions
-from worker.sandbox.process import PrivateSandbox
 
 FIELD = (
     '[{"ID":"7001","number":"+393331234567","message":"STOP – ça suffit & 1+1=2 100% \\"ok\\" ж\\\\u00e9",'
@@ -255,7 +255,7 @@ def test_where_the_database_is_away_nobody_believes_that_it_was_taken(
 
 def test_a_reply_to_the_sandbox_comes_in_by_its_webhook(door: Door, runtime: Runtime) -> None:
     options = SandboxOptions(key=KEY, webhook=f"{door.url}/webhook/inbound")
-    with PrivateSandbox.start(options) as sandbox:
+    with Sandbox.start(options) as sandbox:
         body = urlencode({"number": "+393331234567", "message": "Stop – grazie & ciao", "key": KEY})
         with urlopen(f"{sandbox.url}/sandbox/inbound", body.encode()) as reply:
             [sent] = json.load(reply)["data"]["messages"]
