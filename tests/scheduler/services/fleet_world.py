@@ -89,8 +89,8 @@ class Fleet:
         """Wait until the gateway has so many texts; after how many seconds it had."""
         return self.await_(lambda: self.stage.stored() >= recipients, seconds)
 
-    def await_end(self, *audiences: Audience, seconds: float = 60) -> None:
-        """Wait for the reports."""
+    def await_end(self, *audiences: Audience, seconds: float = 150) -> None:
+        """Wait for the reports: no promise, but up to 40 s on a quiet machine, and several times that on a busy one."""
         reports = [self.stage.inbox / f"{audience.campaign}.report.csv" for audience in audiences]
         self.await_(lambda: all(report.exists() for report in reports), seconds)
 
