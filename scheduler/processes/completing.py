@@ -257,11 +257,12 @@ def _stopped_by(progress: Sequence[Progress]) -> str:
 def _blind(progress: Sequence[Progress], *, since: datetime, before: datetime) -> str:
     """Why it is no use to wait for what is in doubt; empty while it is, or while anything else can be sent.
 
-    Only a look `since` this process began counts, and only about requests of `before`.
+    Only looks `since` this process began count, and only if none of them read everything after `before`: one read that
+    fails says nothing, however old the request is.
     """
     for p in progress:
         is_all = p.in_flight >= queue.DOUBTS_PER_ACCOUNT or not p.books.by_state.get(RecipientState.PENDING)
-        if is_all and p.unread is not None and p.unread.looked_at >= since and p.unread.send_by < before:
+        if is_all and p.unread is not None and p.unread.looked_at >= since and max(p.unread.since, since) < before:
             return (
                 f"the gateway cannot be asked what became of {p.run.campaign}'s requests in doubt: {p.unread.problem} "
                 "Look with `campaigns doctor`, and run the same command again."

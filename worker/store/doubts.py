@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.matching import Sought
-from campaigns.verdicts import Verdict
+from campaigns.verdicts import LookUp, Verdict
 from worker.store.models import Attempt, AttemptState, Batch, MessageGroup, Recipient, Retry, Run
 from worker.store.moves import move_batch
 from worker.store.tables import batches, select_columns
@@ -211,10 +211,13 @@ def batches_in_doubt(session: Session, run_ids: Sequence[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """The gateway could not be asked, at the last look, about a request that was to be written by `send_by`."""
+    """The gateway could not be asked, at the last look, about a request.
+
+    `since`: the last look that read everything, or else when the request was to be written at the latest.
+    """
 
     problem: str
-    send_by: datetime
+    since: datetime
     looked_at: datetime
 
 
@@ -225,14 +228,13 @@ def unread(session: Session, run_id: int) -> Unread | None:
         .where(Attempt.run_id == run_id, Attempt.state == AttemptState.UNKNOWN)
         .order_by(col(Attempt.send_by))
     )
-    return next(
-        (
-            Unread(evidence[UNREAD], send_by, datetime.fromisoformat(evidence["looks"][-1]["at"]))
-            for send_by, evidence in session.exec(query)
-            if evidence.get(UNREAD)
-        ),
-        None,
-    )
+    return next((_unread(send_by, kept) for send_by, kept in session.exec(query) if kept.get(UNREAD)), None)
+
+
+def _unread(send_by: datetime, evidence: dict[str, Any]) -> Unread:
+    looks = [LookUp.from_json(look) for look in evidence["looks"]]
+    since = max([send_by, *(look.at for look in looks if look.complete)])
+    return Unread(evidence[UNREAD], since, looks[-1].at)
 
 
 def rounds(session: Session, batch_id: int) -> int:

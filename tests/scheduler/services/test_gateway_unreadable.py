@@ -1,8 +1,10 @@
 """`campaigns run` where the gateway cannot be asked what became of a request: it ends, says why, and goes on later."""
 
 import json
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final, Self
@@ -23,6 +25,7 @@ class Office(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.sends = 0
         self.hears = True
+        self.hiccups = 0
         self.stored: list[dict[str, str]] = []
         super().__init__(("127.0.0.1", 0), Talk)
 
@@ -47,13 +50,15 @@ class Office(ThreadingHTTPServer):
             return success({"credits": None})
         if self.hears and form.get("status") == "Received":
             return success({"messages": []})
+        if "startTimestamp" in form and self.hiccups:
+            self.hiccups -= 1
+            return complaint(1042, "Tempo scaduto")
         wanted = {name: form[asked] for asked, name in (("groupId", "groupID"), ("id", "ID")) if asked in form}
         is_empty = form.get("status", "Delivered") != "Delivered" or form.get("startTimestamp", "").startswith("9783")
         shown = [] if is_empty else [row for row in self.stored if wanted.items() <= row.items()]
         if shown:
             return success({"messages": shown})
-        code, text = EMPTY
-        return json.dumps({"success": False, "data": None, "error": {"code": code, "message": text}})
+        return complaint(*EMPTY)
 
 
 class Talk(BaseHTTPRequestHandler):
@@ -75,6 +80,10 @@ def success(data: object) -> str:
     return json.dumps({"success": True, "data": data, "error": None})
 
 
+def complaint(code: int, text: str) -> str:
+    return json.dumps({"success": False, "data": None, "error": {"code": code, "message": text}})
+
+
 @pytest.fixture
 def office() -> Iterator[Office]:
     with Office() as running:
@@ -83,7 +92,8 @@ def office() -> Iterator[Office]:
 
 def product(folder: Path, office: Office, **settings: str) -> Product:
     url = f"http://127.0.0.1:{office.server_port}"
-    return Product(folder, gateway_url=url, key="chiave-4711", settle_seconds="0.5", send_by_seconds="1", **settings)
+    quick = {"settle_seconds": "0.5", "send_by_seconds": "1"}
+    return Product(folder, gateway_url=url, key="chiave-4711", **quick | settings)
 
 
 def test_a_run_that_cannot_look_up_ends_and_goes_on_once_it_is_told_what_the_answer_means(
@@ -111,6 +121,23 @@ def test_a_run_that_cannot_look_up_ends_and_goes_on_once_it_is_told_what_the_ans
     summary = summary_of(again.stdout)
     assert summary is not None
     assert summary["recipients"]["delivered"] == 10
+    assert len({row["number"] for row in office.stored}) == len(office.stored) == 10
+
+
+def test_reads_that_fail_for_a_moment_end_no_run_however_old_the_request_in_doubt_is(
+    tmp_path: Path, office: Office
+) -> None:
+    # given a request that has been in doubt for an hour
+    path = write_campaign(tmp_path, "spring-sale", recipients=10).path
+    assert product(tmp_path, office).run("run", path.name).code == 4
+    with closing(sqlite3.connect(tmp_path / "campaigns.db", isolation_level=None)) as database:
+        database.execute("UPDATE attempt SET send_by = datetime(send_by, '-1 hour') WHERE state = 'unknown'")
+    # when the gateway's reads fail for another moment
+    office.hiccups = 3
+    settings = {"settle_seconds": "5", "error_texts": f"{error_fingerprint(*EMPTY)}=nothing"}
+    again = product(tmp_path, office, **settings).run("run", path.name)
+    # then it is asked once more
+    assert (again.code, office.hiccups) == (0, 0), again.stderr
     assert len({row["number"] for row in office.stored}) == len(office.stored) == 10
 
 
