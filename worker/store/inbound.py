@@ -188,13 +188,14 @@ def _link(session: Session, ids: Sequence[int]) -> None:
         )
         .order_by(col(Recipient.accepted_at).desc())
         .limit(1)
-        .correlate(Inbound)
+        .correlate(replies)
         .scalar_subquery()
     )
     of_recipient = sa.select(col(Recipient.run_id)).where(col(Recipient.id) == col(Inbound.recipient_id))
-    for id_, received_at in session.exec(select(Inbound.id, Inbound.received_at).where(col(Inbound.id).in_(ids))).all():
-        link = sa.update(Inbound).where(col(Inbound.id) == id_).values(recipient_id=last)
-        session.execute(link, {"b_until": received_at + CLOCK_MARGIN})
+    rows = session.exec(select(Inbound.id, Inbound.received_at).where(col(Inbound.id).in_(ids))).all()
+    # One statement for all: composed once for each of 5,000 replies, it took 4 s, and their caller waits 5.
+    link = sa.update(replies).where(replies.c.id == sa.bindparam("b_id")).values(recipient_id=last)
+    session.connection().execute(link, [{"b_id": id_, "b_until": at + CLOCK_MARGIN} for id_, at in rows])
     session.execute(
         sa.update(Inbound)
         .where(col(Inbound.id).in_(ids))
