@@ -88,7 +88,7 @@ class Product:
             [*victim, "--", *command], folder=self.folder, env=self.environment, stdout=stdout, stderr=stderr
         )
 
-    def run(self, *command: str, victim: Sequence[str] = (), timeout_seconds: float = 60) -> Ended:
+    def run(self, *command: str, victim: Sequence[str] = (), timeout_seconds: float = 150) -> Ended:
         """Run a command to its end. Past the time it is killed, and `TimeoutError` raised.
 
         It is forked from a process that has imported the product: a `--patch` then comes after the imports; with

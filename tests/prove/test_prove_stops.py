@@ -2,14 +2,11 @@
 
 from pathlib import Path
 
-import pytest
-
 from campaigns.lifecycle import RecipientState
 from tests.prove.stage import Backing
 from tests.prove.stops import Trial, prove, table
 
 
-@pytest.mark.timeout(180)
 def test_nobody_gets_a_text_after_their_stop_was_stored(tmp_path: Path) -> None:
     # given
     trial = Trial(people=500, rate=50, stops=60, poll_seconds=1, lost=0.5, seed=3)

@@ -34,7 +34,6 @@ def late_requests(world: Fleet, since: float, in_flight: list[dict[str, float]])
     return late
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("command", [("pause",), ("cancel", "--yes")], ids=["pause", "cancel"])
 def test_no_worker_begins_a_request_after_the_command(
     tmp_path: Path, postgres_url: str, redis_url: str, command: tuple[str, ...]
@@ -73,7 +72,6 @@ def test_no_worker_begins_a_request_after_the_command(
         assert (found.violations, found.held) == ((), 0)
 
 
-@pytest.mark.timeout(300)
 def test_a_worker_that_is_told_to_stop_stores_the_reply_it_waits_for(
     tmp_path: Path, postgres_url: str, redis_url: str
 ) -> None:

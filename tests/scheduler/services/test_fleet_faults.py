@@ -50,7 +50,6 @@ def crash_postgres(servers: Servers) -> None:
     servers.postgres.restart()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "disturb",
     [flush, restart_redis, stop_redis_for_a_while, restart_postgres, crash_postgres],
@@ -81,7 +80,6 @@ def test_the_fleet_goes_on_and_sends_to_everybody_once(
         assert ended(processes) == []
 
 
-@pytest.mark.timeout(300)
 def test_replies_that_come_while_the_database_is_away_are_recorded_when_it_is_back(
     tmp_path: Path, postgres_server: PostgresServer, postgres_url: str, redis_url: str
 ) -> None:

@@ -19,7 +19,6 @@ from worker.store.models import Event
 TAKE_OVER_SECONDS = 15.0
 
 
-@pytest.mark.timeout(300)
 def test_another_scheduler_takes_over_from_one_that_was_killed(
     tmp_path: Path, postgres_url: str, redis_url: str
 ) -> None:
@@ -42,7 +41,6 @@ def test_another_scheduler_takes_over_from_one_that_was_killed(
         assert world.lease()[1] == token + 1
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("point", ["queue:before_commit", "queue:committed"])
 def test_a_leader_that_wakes_up_after_the_take_over_writes_nothing(
     tmp_path: Path, postgres_url: str, redis_url: str, point: str
@@ -71,7 +69,6 @@ def test_a_leader_that_wakes_up_after_the_take_over_writes_nothing(
         assert max(world.written_by_first()) < world.take_overs()[-1]
 
 
-@pytest.mark.timeout(300)
 def test_a_second_up_sends_as_well_and_stands_by_for_the_clock(
     tmp_path: Path, postgres_url: str, redis_url: str
 ) -> None:

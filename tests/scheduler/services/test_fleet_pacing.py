@@ -39,7 +39,6 @@ def too_full(traffic: Traffic, *, rate: int, batch_size: int = BATCH_SIZE) -> li
     return found
 
 
-@pytest.mark.timeout(180)
 def test_no_window_is_too_full_while_workers_are_killed(servers: Servers) -> None:
     # when
     traffic = send_through_kills(servers, rate=100, seconds=10, workers=4, kill_every_seconds=3)
@@ -49,7 +48,6 @@ def test_no_window_is_too_full_while_workers_are_killed(servers: Servers) -> Non
     assert fullest(traffic.granted, timedelta(seconds=1)) > 50  # there was something to hold back
 
 
-@pytest.mark.timeout(180)
 def test_two_campaigns_each_keep_their_own_rate(servers: Servers) -> None:
     # when
     traffic = send_two_at_once(servers, slow=1, fast=100, seconds=5, workers=2)
@@ -60,7 +58,6 @@ def test_two_campaigns_each_keep_their_own_rate(servers: Servers) -> None:
     assert {stamp.campaign for stamp in traffic.arrived} == {"slow", "fast"}
 
 
-@pytest.mark.timeout(180)
 def test_a_day_has_its_segments_once_although_everything_restarts(servers: Servers) -> None:
     # when half of the day's segments are sent, and all processes and Redis lose what they knew
     traffic = spend_a_day(servers, daily=60, rate=20, workers=2, for_all=False)
@@ -70,7 +67,6 @@ def test_a_day_has_its_segments_once_although_everything_restarts(servers: Serve
     assert len(traffic.arrived) <= 60
 
 
-@pytest.mark.timeout(180)
 def test_a_device_keeps_its_rate_although_everything_restarts(servers: Servers) -> None:
     # given two devices, each of which sent all that it may in this minute
     fleet = ("scheduler", "worker", "worker")

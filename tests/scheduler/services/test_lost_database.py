@@ -245,7 +245,6 @@ def closed_to_others(admin: psycopg.Connection, name: str) -> Iterator[None]:
     yield
 
 
-@pytest.mark.timeout(300)  # leases of killed processes are waited for
 @pytest.mark.parametrize("is_restored", [False, True], ids=["empty", "restored"])
 def test_postgresql_that_comes_back_as_another_database_sends_nothing_more(
     tmp_path: Path, postgres_server: PostgresServer, postgres_url: str, redis_url: str, is_restored: bool

@@ -69,7 +69,6 @@ def status(stage: Stage, campaign: str) -> str:
     return path.read_text("utf-8") if path.exists() else ""
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("on_servers", [False, True], ids=["sqlite", "postgresql"])
 def test_campaigns_go_on_after_an_upgrade(tmp_path: Path, on_servers: bool, request: pytest.FixtureRequest) -> None:
     fixtures = ("postgres_url", "redis_url") if on_servers else ()
