@@ -1,6 +1,6 @@
 """Requests whose outcome is not known: on their way, found again after a crash, looked up, decided."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -231,7 +231,7 @@ def unread(session: Session, run_id: int) -> Unread | None:
     return next((_unread(send_by, kept) for send_by, kept in session.exec(query) if kept.get(UNREAD)), None)
 
 
-def _unread(send_by: datetime, evidence: dict[str, Any]) -> Unread:
+def _unread(send_by: datetime, evidence: Mapping[str, Any]) -> Unread:
     looks = [LookUp.from_json(look) for look in evidence["looks"]]
     since = max([send_by, *(look.at for look in looks if look.complete)])
     return Unread(evidence[UNREAD], since, looks[-1].at)

@@ -179,7 +179,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """An empty database without a schema."""
     (tmp_path / "c.db").touch()  # no connection makes one
     sqlite = f"sqlite:///{tmp_path / 'c.db'}"
-    store = Store(sqlite if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
+    store = Store(sqlite if request.param == "sqlite" else request.getfixturevalue("empty_postgres_url"))
     yield store
     store.close()
 
