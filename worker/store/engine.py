@@ -165,8 +165,10 @@ class Store:
         except sa.exc.DatabaseError as error:
             code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the upper bits say which kind of it
             if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-                self._same.lose(Loss.DAMAGED)
-                self._same.loss()
+                # Told as what happened to the file, where that shows: a thread that met it as damage told of it twice.
+                lost = self.lose(self._same.loss() or Loss.DAMAGED)
+                self._same.loss()  # tells it
+                raise lost from error
             raise
 
     def renew_statistics(self) -> None:
