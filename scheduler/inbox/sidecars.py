@@ -20,8 +20,11 @@ from worker.store.engine import Store
 STATUS: Final = ".status.txt"
 REPORT: Final = ".report.csv"
 
-_INSTALLATION: Final = re.compile(rb"^%s ([0-9a-f]{16})$" % INSTALLATION.encode(), re.MULTILINE)
-"""The first one counts: of a campaign of another installation the status names that one before our own."""
+_INSTALLATION: Final = re.compile(
+    rb"^%s ([0-9a-f]{16})(?:, (\d{4}-\d\d-\d\dT[\d:.]{8,15}\+00:00))?$" % INSTALLATION.encode(), re.MULTILINE
+)
+"""The first one counts: of a campaign of another installation the status names that one before our own, with when it
+wrote."""
 
 MOST_STATUS_BYTES: Final = 1_000_000
 
@@ -58,7 +61,13 @@ def installation_of(campaign_file: Path) -> tuple[str, datetime] | None:
             written = os.fstat(stream.fileno()).st_mtime
     except OSError:
         return None
-    return (found[1].decode(), datetime.fromtimestamp(written, UTC)) if found else None
+    if not found:
+        return None
+    try:
+        written_at = datetime.fromisoformat(found[2].decode()) if found[2] else datetime.fromtimestamp(written, UTC)
+    except ValueError:  # a person's hand
+        written_at = datetime.fromtimestamp(written, UTC)
+    return found[1].decode(), written_at
 
 
 def write_status(campaign_file: Path, text: str) -> None:

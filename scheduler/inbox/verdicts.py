@@ -70,9 +70,9 @@ def judge(
                 return Verdict(run_id, taken_notice(path.name, slug, inbox.name(rivals[0])))
             copies = tuple(others)
         if (of := _foreign(runtime, path, slug)) is not None:
-            notice = foreign_notice(path.name, slug, status_path(path).name, of)
+            notice = foreign_notice(path.name, slug, status_path(path).name, *of)
             if entry is None or entry.problem != notice:
-                get_logger().warning("inbox.of_another_installation", file=inbox.name(path), installation=of)
+                get_logger().warning("inbox.of_another_installation", file=inbox.name(path), installation=of[0])
             return Verdict(None, notice, is_open=True)
         written_at = datetime.fromtimestamp(look.own[1] / 1e9, UTC) if look.own else None
         intake = take_up(runtime, definition, source=inbox.name(path), dropped_at=written_at)
@@ -96,8 +96,8 @@ def judge(
     return Verdict(intake.run_id, notice, is_planned, intake.in_doubt > 0, copies)
 
 
-def _foreign(runtime: Runtime, path: Path, slug: str) -> str | None:
-    """Which other installation has written the status beside a campaign that this database does not know.
+def _foreign(runtime: Runtime, path: Path, slug: str) -> tuple[str, datetime] | None:
+    """Which other installation has written the status beside a campaign that this database does not know, and when.
 
     None: none has, or `recover` has asked the gateway since.
     """
@@ -106,7 +106,7 @@ def _foreign(runtime: Runtime, path: Path, slug: str) -> str | None:
         return None
     with runtime.store.read() as session:
         recovered_at = recovery.recovered_at(session, runtime.account_id)
-    return of[0] if recovered_at is None or recovered_at < of[1] else None
+    return of if recovered_at is None or recovered_at < of[1] else None
 
 
 def reminds(runtime: Runtime, definition_id: int) -> bool:

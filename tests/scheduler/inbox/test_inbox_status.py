@@ -1,7 +1,9 @@
 """What appears beside a campaign file: true, in plain words, whole at every moment, and no oftener than needed."""
 
+import os
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
@@ -9,11 +11,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from campaigns.lifecycle import RunState
+from scheduler.inbox.status import pause_after
 from tests.scheduler.inbox.inbox_world import TOMORROW, InboxWorld
 from tests.support.clocks import FakeClock
 from worker.conditions import ServerTrouble
-from worker.store import accounts, runs
+from worker.store import accounts, recovery, runs
 from worker.store.devices import Waiting, record_stuck
+from worker.store.events import record_event
 
 
 def start(world: InboxWorld) -> None:
@@ -335,3 +339,28 @@ def test_figures_below_a_trouble_say_when_they_were_read(world: InboxWorld) -> N
     said = world.status()
     assert re.search(r"Before that, at Tue 2026-12-01 10:00:\d\d \(Europe/Rome\):\n\nspring-sale: planned", said), said
     assert "Last updated: Tue 2026-12-01 10:01:1" in said
+
+
+def test_a_status_of_another_installation_counts_from_when_that_one_wrote_it(world: InboxWorld) -> None:
+    # given a campaign whose status another installation wrote an hour before the gateway was asked what it has
+    world.drop()
+    status = world.write("spring.status.txt", "spring-sale: sending\n\nInstallation: 740d6c1ec0c029e5\n")
+    began = world.clock.now()
+    os.utime(status, (began.timestamp(), began.timestamp()))
+    world.pass_time()
+    assert (world.run(), world.status().startswith("spring.yaml waits")) == (None, True)
+    world.clock.advance(3_600)
+    with world.runtime.store.write() as session:
+        record_event(session, recovery.RECOVERED, world.clock.now(), detail={})
+    # when this one writes its own words over it afterwards, as a process does that the last one's end surprised
+    later = (began + timedelta(hours=2)).timestamp()
+    os.utime(status, (later, later))
+    world.restart()
+    world.pass_time()
+    # then the campaign is taken up all the same
+    assert world.a_run().state is RunState.SCHEDULED
+
+
+@pytest.mark.parametrize(("took", "pause"), [(0.01, 2), (0.1, 5), (0.6, 30), (2.9, 30), (10, 100)])
+def test_a_count_that_took_long_once_leaves_no_status_and_no_report_for_minutes(took: float, pause: float) -> None:
+    assert pause_after(timedelta(seconds=took)) == timedelta(seconds=pause)
