@@ -16,7 +16,7 @@ from worker.settings import Settings
 from worker.store import counts, runs
 from worker.store.counts import Books
 
-PATIENCE_SECONDS: Final = 40.0
+PATIENCE_SECONDS: Final = 120.0
 
 
 def run_to_its_end(file: Path, settings: Settings, options: SandboxOptions, *, threads: int) -> tuple[RunState, Books]:
