@@ -1,7 +1,6 @@
 """A database that is lost, or replaced, while texts are sent or in between: nobody gets a text twice."""
 
 import json
-import re
 import sqlite3
 import time
 from collections import Counter
@@ -185,9 +184,7 @@ def test_a_service_whose_database_is_not_the_one_it_opened_sends_nothing_more(
     assert stage.stored() == before
     assert not (stage.inbox / "another.status.txt").exists()
     told = stage.errors_of_last()
-    troubles = re.findall('"trouble": "([a-z_]+)".*"trouble.began"', told)
-    most = 2 if lose is written_over_by_a_backup else 1  # in the middle of being written over it looks damaged
-    assert len({*troubles}) == len(troubles) <= most, told
+    assert told.count("trouble.began") == 1, told
     assert "campaigns recover" in told
     assert "Traceback" not in told
     said = status(stage)
