@@ -20,6 +20,7 @@ DOUBLED = replace(CLEAN, violations=("…00001 is at the gateway 2 times",), dou
 SEED = 3
 
 
+@pytest.mark.timeout(600)
 def test_an_embedded_run_that_is_killed_again_and_again_keeps_every_promise(tmp_path: Path) -> None:
     # given
     trial = Trial("embedded", recipients=200, kills=4, faults=0.2, seed=SEED, losses=1)
@@ -32,6 +33,7 @@ def test_an_embedded_run_that_is_killed_again_and_again_keeps_every_promise(tmp_
     assert sum(outcome.faults.values()) > 0
 
 
+@pytest.mark.timeout(600)
 def test_a_fleet_that_loses_processes_and_jobs_keeps_every_promise(tmp_path: Path) -> None:
     # given
     trial = Trial("fleet", recipients=200, kills=4, faults=0.2, seed=SEED)

@@ -89,9 +89,12 @@ def test_a_process_ends_whatever_hangs(after: float, signals: int, code: int) ->
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
-            for _ in range(signals):
-                process.send_signal(signal.SIGTERM)
-                time.sleep(0.2)
-            assert process.wait(10) == code
+            process.send_signal(signal.SIGTERM)
+            until = time.monotonic() + 10
+            while process.poll() is None and time.monotonic() < until:
+                time.sleep(0.5)
+                if signals > 1:  # two that come before a busy machine gave the process a turn are one
+                    process.send_signal(signal.SIGTERM)
+            assert process.poll() == code
         finally:
             process.kill()
