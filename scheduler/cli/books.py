@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TextIO
 import typer
 
 from campaigns.counting import amount
-from scheduler.cli.destination import standard_output
+from scheduler.cli.destination import destination
 from scheduler.cli.options import AsJson, RunNumber, Slug
 from scheduler.cli.output import clear_screen, print_json, say, warn
 
@@ -97,7 +97,6 @@ def export(
     """
     from scheduler.cli.reading import campaign_store, latest_run
     from scheduler.report.page import write_page
-    from scheduler.report.whole import whole_file
     from worker.settings import load_settings
     from worker.store.reminders import day_of, every_day
     from worker.store.runs import run_view
@@ -109,7 +108,7 @@ def export(
             of_days = number_of_run is None and day_of(run.moment)
             run_ids = every_day(session, run.campaign_id) if of_days else [run.id]
             runs = [run_view(session, run_id) for run_id in run_ids]
-        with whole_file(output) if output else standard_output() as stream:
+        with destination(output) as stream:
             is_whole = number_of_run is None
             if form is Format.HTML and not json:
                 count = write_page(store, runs, stream, zone=settings.zone, with_resends=is_whole)

@@ -146,10 +146,12 @@ def schema(
     With it they complete keys and mark mistakes while you type.
     """
     from campaigns.definition import json_schema
+    from scheduler.cli.destination import said_of
 
     text = jsonlib.dumps(json_schema(), indent=None if json else 2)
     if output is None:
         typer.echo(text)
         return
-    output.write_text(text + "\n", encoding="utf-8")
+    with said_of(output):
+        output.write_text(text + "\n", encoding="utf-8")
     typer.echo(f"wrote {output}", err=True)

@@ -149,13 +149,12 @@ def export(
     json: AsJson = False,
 ) -> None:
     """Write the list as CSV, or JSON lines, with every number in full."""
-    from scheduler.cli.destination import standard_output
+    from scheduler.cli.destination import destination
     from scheduler.cli.opt_out_files import write_list
-    from scheduler.report.whole import whole_file
     from worker.settings import load_settings
 
     entries = _entries(load_settings(), kind)
-    with whole_file(output) if output else standard_output() as stream:
+    with destination(output) as stream:
         count = write_list(stream, entries, as_json=json)
     if output:
         warn(f"wrote {amount(count, 'number')} to {output}")
