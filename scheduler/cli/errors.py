@@ -21,6 +21,7 @@ KNOWN: Final = (
     ("worker.store.engine", "StoreError", Exit.BAD_INPUT),
     ("worker.sandbox.errors", "SandboxError", Exit.BAD_INPUT),
     ("scheduler.intake.outcome", "EditRefused", Exit.BAD_INPUT),
+    ("scheduler.inbox.foreign", "OfAnotherInstallation", Exit.BAD_INPUT),
     ("worker.gateway.errors", "GatewayError", Exit.STOPPED),
     ("scheduler.recover", "RecoveryFailed", Exit.STOPPED),
 )

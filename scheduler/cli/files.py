@@ -113,7 +113,7 @@ def plan(
     """Show what a campaign would do, sending nothing.
 
     Who gets which text, who gets none, what it costs, when it would be done. Needs no gateway, and looks into the
-    database only for who opted out and what a frequency cap counts.
+    database only for who opted out, what a frequency cap counts, and whether another database sent it.
     """
     from campaigns.clock import SystemClock
     from scheduler.cli.known import known_people
@@ -129,7 +129,7 @@ def plan(
         settings = rehearsal_settings(settings)
     now = SystemClock().now().replace(microsecond=0)
     definition = read_file(file, settings, now=now)
-    with known_people(definition, settings, rehearsal=sandbox, now=now) as people:
+    with known_people(file, definition, settings, rehearsal=sandbox, now=now) as people:
         seen = preview(definition, settings, source=str(file), now=now, people=people)
     if json:
         print_json(preview_json(seen))

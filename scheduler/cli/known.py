@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError
@@ -13,6 +14,7 @@ from campaigns.definition import Definition
 from campaigns.planning import Suppressed
 from campaigns.repeats import AlreadyTold
 from scheduler.cli.reading import existing_store
+from scheduler.inbox.foreign import foreign_line, foreign_status
 from scheduler.intake.planning import already_told_in, suppressed_in
 from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint
 from worker.settings import Settings
@@ -25,19 +27,22 @@ from worker.store.engine import StoreError
 class Known:
     """Who has opted out, and how many of some numbers are over the campaign's cap; None: nobody knows, or none is.
 
-    `already_told`: who got this very text from another campaign lately.
+    `already_told`: who got this very text from another campaign lately. `warnings`: why it would not be sent.
     """
 
     suppressed: Suppressed | None = None
     over_cap: Callable[[Sequence[str]], int] | None = None
     already_told: AlreadyTold | None = None
+    warnings: tuple[str, ...] = ()
 
 
 NOTHING: Final = Known()
 
 
 @contextmanager
-def known_people(definition: Definition, settings: Settings, *, rehearsal: bool, now: datetime) -> Iterator[Known]:
+def known_people(
+    file: Path, definition: Definition, settings: Settings, *, rehearsal: bool, now: datetime
+) -> Iterator[Known]:
     """What is known as long as the block lasts. A database that does not answer knows nothing."""
     cap = cap_of(definition)
     account_key = SANDBOX_ACCOUNT if rehearsal else account_fingerprint(settings.gateway_url)
@@ -48,6 +53,7 @@ def known_people(definition: Definition, settings: Settings, *, rehearsal: bool,
             account_id = accounts_by_key(session).get(account_key, 0) if session else 0
             suppressed = suppressed_in(store, definition) if store else None
             told = already_told_in(store, definition, account_id, now) if store else None
+            of = None if rehearsal else foreign_status(session, file, definition.campaign, account_id)
         except (DBAPIError, StoreError):
             yield NOTHING
             return
@@ -55,4 +61,6 @@ def known_people(definition: Definition, settings: Settings, *, rehearsal: bool,
         def over_cap(numbers: Sequence[str]) -> int:
             return count_over(session, numbers, account_id, cap, now=now) if session and cap else 0
 
-        yield Known(suppressed, over_cap if cap else None, told)
+        yield Known(
+            suppressed, over_cap if cap else None, told, (foreign_line(file, definition.campaign),) if of else ()
+        )

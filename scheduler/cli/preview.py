@@ -100,7 +100,12 @@ def preview(
             agenda.add_batch(0, placed.departure, 0, segmentation(definition.message).segments)
     summary = replace(
         plan.summary,
-        warnings=(*plan.summary.warnings, *_missed_start(definition, now), *_unsafe_webhook(definition, settings)),
+        warnings=(
+            *people.warnings,
+            *plan.summary.warnings,
+            *_missed_start(definition, now),
+            *_unsafe_webhook(definition, settings),
+        ),
     )
     shared, phones = gates(Ceilings.from_settings(settings), settings.zone, definition)
     return Preview(

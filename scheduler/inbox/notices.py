@@ -30,16 +30,20 @@ def internal_error_notice(name: str) -> str:
     return f"{name} could not be read because of an internal error, see the log. It is tried again every minute."
 
 
-def foreign_notice(name: str, campaign: str, status: str, installation: str, written_at: datetime) -> str:
-    """What stands beside the file was written by another installation: its database knows who got the text.
-
-    When it was is kept: the file has the time of our own writing from now on.
-    """
+def foreign_words(name: str, campaign: str, status: str) -> str:
+    """What stands beside the file was written by another installation: its database knows who got the text."""
     return (
         f"{name} waits, and nothing of it is sent: {status} was written by another installation, so {campaign} may "
         "have been sent already, and this database does not know to whom.\n"
         "To let the gateway say who got it, stop the service and run: campaigns recover. "
-        f"To send to everybody all the same, remove {status}: it is taken up within a minute.\n\n"
+        f"To send to everybody all the same, remove {status}"
+    )
+
+
+def foreign_notice(name: str, campaign: str, status: str, installation: str, written_at: datetime) -> str:
+    """As `foreign_words`. When it was written is kept: the file has the time of our own writing from now on."""
+    return (
+        f"{foreign_words(name, campaign, status)}: it is taken up within a minute.\n\n"
         f"{INSTALLATION} {installation}, {written_at.isoformat()}"
     )
 

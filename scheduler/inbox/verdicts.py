@@ -9,6 +9,7 @@ from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError
 from scheduler.inbox.files import Look, has_other_files
 from scheduler.inbox.folder import InboxFolder
+from scheduler.inbox.foreign import foreign_status
 from scheduler.inbox.names import is_conflict_copy, original_of
 from scheduler.inbox.notices import (
     broken_notice,
@@ -19,13 +20,13 @@ from scheduler.inbox.notices import (
     tables_notice,
     taken_notice,
 )
-from scheduler.inbox.sidecars import installation_of, status_path
+from scheduler.inbox.sidecars import status_path
 from scheduler.intake.extending import may_extend
 from scheduler.intake.outcome import EditRefused, Taken
 from scheduler.intake.taking import read_file, take_up
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import recovery, runs
+from worker.store import runs
 from worker.store.inbox import InboxEntry
 from worker.store.runs import RunView
 
@@ -97,16 +98,11 @@ def judge(
 
 
 def _foreign(runtime: Runtime, path: Path, slug: str) -> tuple[str, datetime] | None:
-    """Which other installation has written the status beside a campaign that this database does not know, and when.
-
-    None: none has, or `recover` has asked the gateway since.
-    """
-    of = installation_of(path) if runtime.installation else None
-    if of is None or of[0] == runtime.installation or _find_run(runtime, slug) is not None:
+    """Which other installation may have sent the campaign, and when it wrote its status."""
+    if runtime.rehearsal:
         return None
     with runtime.store.read() as session:
-        recovered_at = recovery.recovered_at(session, runtime.account_id)
-    return of if recovered_at is None or recovered_at < of[1] else None
+        return foreign_status(session, path, slug, runtime.account_id)
 
 
 def reminds(runtime: Runtime, definition_id: int) -> bool:

@@ -11,6 +11,7 @@ from campaigns.definition import Definition
 from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError, Problem
 from scheduler.exits import Exit
+from scheduler.inbox.foreign import require_own
 from scheduler.intake.outcome import EditRefused, Taken
 from scheduler.intake.taking import read_file, take_up
 from scheduler.processes.completing import Outcome, OwnRuns, Progress, account_stop, bring_to_end, own_runs
@@ -29,13 +30,15 @@ def run_files(
     """Run campaign files to their end. `told` takes sentences for the user, `shown` the progress five times a second.
 
     Every file is checked before anything is sent. Raises `CampaignFileError` with the problems of all files,
-    `EditRefused`, `SettingsError`, `StoreError`.
+    `EditRefused`, `OfAnotherInstallation`, `SettingsError`, `StoreError`.
     """
     definitions = _read_all(paths, settings)
     with own_runs(settings, sandbox) as own:
         problem = account_stop(own.runtime)
         if problem:
             return Outcome(Exit.STOPPED, (), problem)
+        for path, definition in definitions:
+            require_own(own.runtime, path, definition.campaign)
         _take_up_all(own, definitions, told)
         return bring_to_end(own, shown)
 

@@ -107,6 +107,45 @@ def test_where_everything_is_lost_but_the_inbox_its_campaigns_wait_for_a_person(
     assert sum(texts(stage).values()) == PEOPLE + 5 + (before if is_deliberate else 0)
 
 
+@pytest.mark.parametrize("is_deliberate", [False, True])
+def test_run_and_plan_meet_the_status_of_another_installation_as_the_inbox_does(
+    stage: Stage, is_deliberate: bool
+) -> None:
+    # given a campaign that everybody has, and nothing left but the inbox
+    path = write_campaign(stage.inbox, "small", recipients=5).path
+    (stage.inbox / "spring.yaml").unlink()
+    service = stage.start("up")
+    written = stage.inbox / "small.status.txt"
+    assert wait_until(lambda: written.exists() and "completed" in written.read_text(), SECONDS)
+    kill(service)
+    everything_lost(stage)
+    stage.database.with_name(f"{stage.database.name}.marker").unlink()
+    said = (
+        "small.yaml waits, and nothing of it is sent: small.status.txt was written by another installation, so small "
+        "may have been sent already, and this database does not know to whom. To let the gateway say who got it, stop "
+        "the service and run: campaigns recover. To send to everybody all the same, remove small.status.txt."
+    )
+
+    # when somebody sends it by hand, also beside a file that nobody sent
+    another = write_campaign(stage.inbox, "another", recipients=5, first=PEOPLE).path
+    planned = [json.loads(stage.product.run("plan", str(path), "--json").stdout)["warnings"]]
+    ended = stage.product.run("run", str(another), str(path))
+    planned.append(json.loads(stage.product.run("plan", str(path), "--json").stdout)["warnings"])
+
+    # then nothing is sent, and a person says what becomes of it
+    assert (ended.code, stage.stored()) == (2, 5)
+    assert said in ended.stderr
+    assert [warnings[0] for warnings in planned] == [said, said], "without a database, and with one"
+    assert said not in json.loads(stage.product.run("plan", str(path), "--sandbox", "--json").stdout)["warnings"]
+    if is_deliberate:
+        written.unlink()
+    else:
+        assert stage.product.run("recover").code == 0
+    ended = stage.product.run("run", str(another), str(path))
+    assert said not in ended.stderr
+    assert sorted(texts(stage).values()) == [1] * 5 + [1 + is_deliberate] * 5
+
+
 @pytest.mark.parametrize(
     ("command", "point"),
     [

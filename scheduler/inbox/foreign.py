@@ -1,0 +1,46 @@
+"""Whether another installation may have sent a campaign file already: what every way in asks before it plans one."""
+
+from datetime import datetime
+from pathlib import Path
+
+from sqlmodel import Session
+
+from scheduler.inbox.notices import foreign_words
+from scheduler.inbox.sidecars import installation_of, status_path
+from worker.runtime import Runtime
+from worker.store import recovery, runs
+from worker.store.installation import installation_name
+
+
+class OfAnotherInstallation(Exception):
+    """Another installation may have sent the campaign; the message says what to do."""
+
+
+def foreign_status(session: Session | None, path: Path, slug: str, account_id: int) -> tuple[str, datetime] | None:
+    """Which other installation has written the status beside a campaign that this database does not know, and when.
+
+    None: none has, or `recover` has asked the gateway since. Without a `session` there is no database yet, and every
+    installation is another one. Not for rehearsals: they leave nothing that counts, and have no gateway to ask.
+    """
+    of = installation_of(path)
+    if of is None or session is None:
+        return of
+    if of[0] == installation_name(session) or runs.find_campaign_run(session, slug, rehearsal=False) is not None:
+        return None
+    recovered_at = recovery.recovered_at(session, account_id)
+    return of if recovered_at is None or recovered_at < of[1] else None
+
+
+def foreign_line(path: Path, slug: str) -> str:
+    """What people who send or look at the file by hand are told, in one line."""
+    return foreign_words(path.name, slug, status_path(path).name).replace("\n", " ") + "."
+
+
+def require_own(runtime: Runtime, path: Path, slug: str) -> None:
+    """Raise `OfAnotherInstallation` where the campaign has to wait for a person."""
+    if runtime.rehearsal:
+        return
+    with runtime.store.read() as session:
+        of = foreign_status(session, path, slug, runtime.account_id)
+    if of is not None:
+        raise OfAnotherInstallation(foreign_line(path, slug))
