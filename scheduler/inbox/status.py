@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from campaigns.backoff import pause_after
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.opening import OutsideError
 from scheduler.inbox.sidecars import status_path, write_report, write_status
@@ -33,10 +34,8 @@ REFRESH_EVERY: Final = timedelta(seconds=2)
 COUNTING_SHARE: Final = 50
 """A status is looked at again after 50 times as long as its counting took: 2 % of the time is spent on it."""
 
-LONGEST_PAUSE: Final = timedelta(seconds=30)
-LEAST_SHARE: Final = 10
-"""What took 4 s on a busy machine is no reason to leave a status and a report for 200 s: after 30 s, or where counting
-always takes that long, after 10 times as long."""
+LONGEST_PAUSE_SECONDS: Final = 30.0
+"""A count that took 4 s would leave a status and a report for 200 s."""
 
 LOOK_SECONDS: Final = 0.05
 """So long one look at most where it had little else to do: where 100 campaigns start at once, their texts are more
@@ -194,8 +193,14 @@ class StatusBoard:
             by_state = books.by_state
             if run.sent_at is not None and books.first_send_at is not None and books.last_send_at is not None:
                 happened = books.first_send_at, books.last_send_at
-            took = timedelta(seconds=runtime.clock.elapsed_seconds() - started)
-            self._due_at[key] = now + pause_after(took)
+            took = runtime.clock.elapsed_seconds() - started
+            pause = pause_after(
+                took,
+                share=COUNTING_SHARE,
+                longest=LONGEST_PAUSE_SECONDS,
+                shortest=REFRESH_EVERY.total_seconds(),
+            )
+            self._due_at[key] = now + timedelta(seconds=pause)
         account_paused = account.paused if run.account_id == runtime.account_id else ""
         others: tuple[RunView, ...] = ()
         if run.moment != runs.ONCE:
@@ -228,11 +233,6 @@ class StatusBoard:
                 f"{mend}. Meanwhile: campaigns status, campaigns export NAME, and, for a file that is not "
                 "used, campaigns check FILE",
             )
-
-
-def pause_after(took: timedelta) -> timedelta:
-    """How long after a look whose counting took so long the next one comes."""
-    return max(REFRESH_EVERY, min(took * COUNTING_SHARE, max(LONGEST_PAUSE, took * LEAST_SHARE)))
 
 
 def _is_in_trouble(path: Path) -> bool:

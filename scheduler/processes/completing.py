@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from campaigns.answering import HELP_ANSWERS
 from campaigns.approval import command
+from campaigns.backoff import pause_after
 from campaigns.lifecycle import NOT_AT_THE_GATEWAY, RecipientState, RunState
 from scheduler.exits import Exit
 from scheduler.intake.approving import awaited
@@ -37,6 +38,9 @@ LOOK_SECONDS: Final = 0.2
 
 LOOK_SHARE: Final = 20
 """Counting a million recipients takes a second: a look is followed by a pause 20 times as long as it took."""
+
+LONGEST_PAUSE_SECONDS: Final = 5.0
+"""A look that takes 5 s on a slow machine would be followed by 100 s in which nobody sees that the run is over."""
 
 PATIENCE: Final = timedelta(seconds=15)
 """How long a run that is due may wait for the process that has the lock: a service starts one within a second."""
@@ -203,7 +207,8 @@ def _work(hands: _Hands, stop: Stop, shown: Callable[[Sequence[Progress]], None]
             began = runtime.clock.elapsed_seconds()
             progress = look(runtime)
             shown(progress)
-            pause = max(LOOK_SECONDS, LOOK_SHARE * (runtime.clock.elapsed_seconds() - began))
+            took = runtime.clock.elapsed_seconds() - began
+            pause = pause_after(took, share=LOOK_SHARE, longest=LONGEST_PAUSE_SECONDS, shortest=LOOK_SECONDS)
             if all(p.run.finished_at is not None or p.awaits for p in progress):
                 waits = " ".join(_waits(p) for p in progress if p.awaits)
                 return Outcome(Exit.STOPPED if waits else _verdict(runtime, progress), progress, waits)

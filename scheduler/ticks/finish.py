@@ -5,6 +5,7 @@ from typing import Final
 
 from sqlmodel import Session
 
+from campaigns.backoff import pause_after
 from campaigns.lifecycle import RunState
 from scheduler.ticks.follow import FOLLOW
 from scheduler.ticks.unread import reads_fail
@@ -17,6 +18,8 @@ from worker.store.runs import RunView
 COUNT_SHARE: Final = 20
 """Counting a million recipients takes a second: a count is followed by a pause 20 times as long as it took."""
 
+LONGEST_PAUSE_SECONDS: Final = 5.0
+"""One that took 5 s once would keep a run that is over open for 100 s."""
 
 LAST_LOOK: Final = timedelta(minutes=10)
 """A gateway that cannot be read when following ends keeps a run open for no longer than this."""
@@ -87,5 +90,5 @@ def _waits_for_receipts(runtime: Runtime, session: Session, run_id: int) -> bool
         return True
     waiting = ending.open_receipts(session, run_id) > 0
     ended = runtime.clock.elapsed_seconds()
-    runtime.next_counts[run_id] = ended + COUNT_SHARE * (ended - began)
+    runtime.next_counts[run_id] = ended + pause_after(ended - began, share=COUNT_SHARE, longest=LONGEST_PAUSE_SECONDS)
     return waiting

@@ -1,11 +1,11 @@
-"""Pauses before a request is made again."""
+"""Pauses before a request is made, or a look taken, again."""
 
 from datetime import timedelta
 from random import Random
 
 import pytest
 
-from campaigns.backoff import backoff_after, reconnect_after
+from campaigns.backoff import backoff_after, pause_after, reconnect_after
 
 TRIES = 200
 
@@ -32,3 +32,19 @@ def test_the_pause_after_failed_connections_doubles_to_a_minute(failures: int, s
 
     shortest = timedelta(seconds=seconds)
     assert all(shortest <= pause <= shortest * 1.1 for pause in pauses)
+
+
+@pytest.mark.parametrize(
+    ("share", "longest", "shortest", "took", "pause"),
+    [
+        # a status, whose count took long once: it and a report are left for no minutes
+        *((50, 30, 2, took, pause) for took, pause in ((0.01, 2), (0.1, 5), (0.6, 30), (2.9, 30), (10, 100))),
+        # a look of `run`, and a count of receipts: 5 s on a slow machine are no reason to wait 100
+        *((20, 5, 0.2, took, pause) for took, pause in ((0, 0.2), (0.1, 2), (0.3, 5), (0.5, 5), (1, 10), (5, 50))),
+        (20, 5, 0, 0, 0),
+    ],
+)
+def test_a_look_that_took_long_once_is_followed_by_no_pause_of_minutes(
+    share: float, longest: float, shortest: float, took: float, pause: float
+) -> None:
+    assert pause_after(took, share=share, longest=longest, shortest=shortest) == pytest.approx(pause)

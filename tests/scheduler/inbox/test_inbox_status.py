@@ -11,7 +11,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from campaigns.lifecycle import RunState
-from scheduler.inbox.status import pause_after
 from tests.scheduler.inbox.inbox_world import TOMORROW, InboxWorld
 from tests.support.clocks import FakeClock
 from worker.conditions import ServerTrouble
@@ -359,8 +358,3 @@ def test_a_status_of_another_installation_counts_from_when_that_one_wrote_it(wor
     world.pass_time()
     # then the campaign is taken up all the same
     assert world.a_run().state is RunState.SCHEDULED
-
-
-@pytest.mark.parametrize(("took", "pause"), [(0.01, 2), (0.1, 5), (0.6, 30), (2.9, 30), (10, 100)])
-def test_a_count_that_took_long_once_leaves_no_status_and_no_report_for_minutes(took: float, pause: float) -> None:
-    assert pause_after(timedelta(seconds=took)) == timedelta(seconds=pause)
