@@ -27,6 +27,8 @@ def checked_answer(text: str) -> str:
     text = text.strip()
     if any(not character.isprintable() and character != "\n" for character in text):
         raise ValueError("has an invisible control character; write plain text")
+    if any(mark in text for mark in ("{{", "{%", "{#")):
+        raise ValueError("has {{, {% or {#, and is sent as it stands: it has no fields; write plain text")
     cost = segmentation(text).segments if text else 0
     if cost > MAX_SEGMENTS:
         raise ValueError(f"takes {cost} segments, and at most {MAX_SEGMENTS} are sent; write a shorter text")

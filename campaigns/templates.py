@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import tzinfo
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Any, Final, TypeGuard, cast
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes, pass_context
 from jinja2.sandbox import SandboxedEnvironment
@@ -154,6 +154,9 @@ def compile_message(source: str, order: DayOrder | None = None) -> MessageTempla
         for line, token, _value in environment.lex(source):
             if token in ("block_begin", "raw_begin"):
                 raise TemplateProblem("a message has no {% ... %}", line, "only {{ field }} with filters is understood")
+            if token in ("comment_begin",):
+                hint = "remove it; to send these signs, write {{ '{#' }}"
+                raise TemplateProblem("a message has no {# ... #}: nobody would get what stands in it", line, hint)
         tree = environment.parse(source)
         fields, required = _check(tree)
         is_constant = all(isinstance(node, nodes.TemplateData) for node in tree.find_all(nodes.Expr))
@@ -225,7 +228,9 @@ def _check_characters(source: str) -> None:
 
 def _check(tree: nodes.Template) -> tuple[frozenset[str], frozenset[str]]:
     """Refuse every node that is not on the list; names become field names. Returns all fields and the required ones."""
-    defaulted = {id(node.node) for node in tree.find_all(nodes.Filter) if node.name == "default"}
+    filters = list(tree.find_all(nodes.Filter))
+    defaulted = {id(node.node) for node in filters if node.name == "default"}
+    flags = {id(each) for node in filters for each in (*node.args[1:], *(pair.value for pair in node.kwargs))}
     fields: set[str] = set()
     required: set[str] = set()
     uses = 0
@@ -235,7 +240,7 @@ def _check(tree: nodes.Template) -> tuple[frozenset[str], frozenset[str]]:
         elif isinstance(node, nodes.Name):
             uses += 1
             if node.name == "self":
-                raise TemplateProblem("a field cannot be called self", node.lineno, "give the column another name")
+                raise _no_field("self", node.lineno)
             node.name = field_name(node.name)
             fields.add(node.name)
             if id(node) not in defaulted:
@@ -243,6 +248,8 @@ def _check(tree: nodes.Template) -> tuple[frozenset[str], frozenset[str]]:
         elif isinstance(node, nodes.Const) and isinstance(node.value, str) and (found := unsendable(node.value)):
             hint = "write the character itself, without a backslash"
             raise TemplateProblem(f"{_UNSENDABLE} ({found})", node.lineno, hint)
+        elif _is_word(node) and id(node) not in flags:
+            raise _no_field(str(node.value).lower(), node.lineno)  # Jinja reads none and None alike
         elif not isinstance(node, _ALLOWED_NODES) or (
             isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Slice)
         ):
@@ -250,6 +257,15 @@ def _check(tree: nodes.Template) -> tuple[frozenset[str], frozenset[str]]:
     if uses > _MAX_FIELD_USES:
         raise TemplateProblem(f"uses fields more than {_MAX_FIELD_USES} times", 1, "shorten the message")
     return frozenset(fields), frozenset(required)
+
+
+def _is_word(node: nodes.Node) -> TypeGuard[nodes.Const]:
+    """Whether Jinja read a word as true, false or none, which everybody would get in place of the column's cell."""
+    return isinstance(node, nodes.Const) and (node.value is None or isinstance(node.value, bool))
+
+
+def _no_field(name: str, line: int) -> TemplateProblem:
+    return TemplateProblem(f"a field cannot be called {name}", line, "give the column another name")
 
 
 def _check_constants(tree: nodes.Template, environment: SandboxedEnvironment) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from math import isinf
 from typing import Final
 
 from campaigns.audience.encodings import text_encoding
@@ -80,7 +81,7 @@ def open_jsonl(path: TableFile, *, number_column: str, fields: Collection[str] |
 def _members(text: str) -> "_Pairs":
     """The object in a line. Raises ValueError with a reason for the report."""
     try:
-        pairs = json.loads(text, object_pairs_hook=_Pairs, parse_float=_Float)
+        pairs = json.loads(text, object_pairs_hook=_Pairs, parse_float=_Float, parse_constant=_constant)
     except (ValueError, RecursionError):
         raise ValueError("is no JSON") from None
     if not isinstance(pairs, _Pairs):
@@ -111,6 +112,11 @@ def _has_content(member: tuple[str, object]) -> bool:
     return bool(value.strip()) if isinstance(value, str) else value is not None
 
 
+def _constant(word: str) -> "_Float | None":
+    """NaN is what programs write where they have no value; Infinity and -Infinity are refused where they are used."""
+    return None if word == "NaN" else _Float(word)
+
+
 class _Float(float):
     """A number with a point or an exponent, and how it is written."""
 
@@ -127,6 +133,8 @@ def _text(key: str, value: object) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float) and isinf(value):
+        raise ValueError(f"holds a number that is too large in {key[:32]}")
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if not isinstance(value, str | int | float):

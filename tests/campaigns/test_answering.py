@@ -19,6 +19,7 @@ def test_a_text_is_sent_without_blanks_around_it(text: str, sent: str) -> None:
     ("text", "problem"),
     [
         ("a" * 1_531, "takes 11 segments, and at most 10 are sent; write a shorter text"),
+        ("{{ x }} call us", "has {{, {% or {#, and is sent as it stands: it has no fields; write plain text"),
         ("Call\x00us", "has an invisible control character; write plain text"),
     ],
 )
@@ -29,7 +30,7 @@ def test_a_text_that_cannot_be_sent_is_refused_with_the_name_of_the_setting(text
 
 
 def test_it_makes_a_campaign_that_the_database_keeps_as_it_is() -> None:
-    definition = help_answers("Prices {{ are }} on our door", "Europe/Rome")
+    definition = help_answers("Prices {are} on our door", "Europe/Rome")
 
     assert definition.campaign == HELP_ANSWERS
     assert Definition.model_validate_json(definition.model_dump_json()) == definition

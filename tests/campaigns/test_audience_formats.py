@@ -50,7 +50,7 @@ def test_one_object_a_line(tmp_path: Path) -> None:
         ("null", ""),
         ("false", "false"),
         ('" x "', "x"),
-        ("1e999", "inf"),
+        ("NaN", ""),
     ],
 )
 def test_values_become_texts(tmp_path: Path, value: str, text: str) -> None:
@@ -71,6 +71,8 @@ def test_values_become_texts(tmp_path: Path, value: str, text: str) -> None:
         ('{"number": [1]}', "holds more than one value in number"),
         ('{"number": 1, "a": {"b": 1}}', "holds more than one value in a"),
         ('{"number": 1, "Name": "a", "name": "b"}', "has a field twice"),
+        ('{"number": 1, "name": 1e999}', "holds a number that is too large in name"),
+        ('{"number": 1, "name": -Infinity}', "holds a number that is too large in name"),
         ('{"number": 1, "name": "\\ud83d"}', "has a broken character in name"),
         ('{"number": 1, "name": "\\u0000"}', "has a broken character in name"),
     ],

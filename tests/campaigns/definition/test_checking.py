@@ -229,7 +229,7 @@ ORDINARY = (
     "100% off and 50% on", "[SALE]", "<3", "(city)", "#city", "@city", "Sale* today *conditions", "*** SALE ***",
     "a <b and c> d", "info@shop.it and sales@shop.it", "https://x.it/?city=a&first_name=b%20c#city", "5 > 3 < 7",
     "[today] {shop}", "$5 or 5$", "~city~", "come (in the city) now", "{1}", "»City«", "*city*", "50% [CITIES] 20%",
-    "{{ '{city}' }}", "{# for {city} #}",
+    "{{ '{city}' }}", "{{ '{#' }} {1} #}",
     ":city", ":smile:", "at 12:30:15", "note:city:here", "Details: first name: city",
 )  # fmt: skip
 
