@@ -5,9 +5,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
-
-from sqlalchemy.exc import DBAPIError
 
 from campaigns.capping import cap_of
 from campaigns.definition import Definition
@@ -20,12 +17,11 @@ from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint
 from worker.settings import Settings
 from worker.store.accounts import accounts_by_key
 from worker.store.capping import count_over
-from worker.store.engine import StoreError
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Who has opted out, and how many of some numbers are over the campaign's cap; None: nobody knows, or none is.
+    """Who has opted out, and how many of some numbers are over the campaign's cap; None: there is none.
 
     `already_told`: who got this very text from another campaign lately. `warnings`: why it would not be sent.
     """
@@ -36,31 +32,26 @@ class Known:
     warnings: tuple[str, ...] = ()
 
 
-NOTHING: Final = Known()
-
-
 @contextmanager
 def known_people(
     file: Path, definition: Definition, settings: Settings, *, rehearsal: bool, now: datetime
 ) -> Iterator[Known]:
-    """What is known as long as the block lasts. A database that does not answer knows nothing."""
+    """What is known as long as the block lasts; nothing where there is no database yet.
+
+    One that cannot be read raises as in other commands: a plan that shows who opted out as pending is a wrong one.
+    """
     cap = cap_of(definition)
     account_key = SANDBOX_ACCOUNT if rehearsal else account_fingerprint(settings.gateway_url)
     with ExitStack() as opened:
-        try:
-            store = opened.enter_context(existing_store(settings))
-            session = opened.enter_context(store.read()) if store else None
-            account_id = accounts_by_key(session).get(account_key, 0) if session else 0
-            suppressed = suppressed_in(store, definition) if store else None
-            told = already_told_in(store, definition, account_id, now) if store else None
-            of = None if rehearsal else foreign_status(session, file, definition.campaign, account_id)
-        except (DBAPIError, StoreError):
-            yield NOTHING
-            return
+        store = opened.enter_context(existing_store(settings))
+        session = opened.enter_context(store.read()) if store else None
+        account_id = accounts_by_key(session).get(account_key, 0) if session else 0
+        suppressed = suppressed_in(store, definition) if store else None
+        told = already_told_in(store, definition, account_id, now) if store else None
+        of = None if rehearsal else foreign_status(session, file, definition.campaign, account_id)
 
         def over_cap(numbers: Sequence[str]) -> int:
             return count_over(session, numbers, account_id, cap, now=now) if session and cap else 0
 
-        yield Known(
-            suppressed, over_cap if cap else None, told, (foreign_line(file, definition.campaign),) if of else ()
-        )
+        warnings = (foreign_line(file, definition.campaign),) if of else ()
+        yield Known(suppressed, over_cap if cap else None, told, warnings)

@@ -19,7 +19,7 @@ from campaigns.reminders import plan_reminders
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
 from campaigns.timing.recurrence import SEARCH, recurrence_of
-from scheduler.cli.known import NOTHING, Known
+from scheduler.cli.known import Known
 from scheduler.cli.offsets import Offset, Offsets
 from scheduler.intake.planning import allowances_of, limits_of, list_of, rates_of, too_dear, too_late_to_hand_over
 from scheduler.report.moments import shown_time
@@ -57,9 +57,7 @@ class Preview:
     reminders: tuple[Offset, ...] = ()
 
 
-def preview(
-    definition: Definition, settings: Settings, *, source: str, now: datetime, people: Known = NOTHING
-) -> Preview:
+def preview(definition: Definition, settings: Settings, *, source: str, now: datetime, people: Known) -> Preview:
     """Plan the campaign as it would be planned now. Raises `CampaignFileError` for an unusable or empty audience."""
     recurrence = recurrence_of(definition.schedule)
     runs = tuple(islice(recurrence.between(now, now + SEARCH), RUNS)) if recurrence else ()

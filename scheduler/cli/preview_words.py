@@ -254,12 +254,11 @@ def _approval(seen: Preview) -> str:
 
 def _cap(seen: Preview) -> str:
     cap = seen.definition.frequency_cap
-    if cap is None:
+    if cap is None or seen.over_cap is None:
         return ""
-    over = "not known, for the database does not answer" if seen.over_cap is None else f"{seen.over_cap:,}"
     ends = "wait until they drop below it" if cap.otherwise is WhenOver.DEFER else "would get nothing"
     limit = f"{cap.messages} in {format_duration(cap.per)} to one person, over all {seen.definition.kind} campaigns"
-    return f"{limit}; over it now, and {ends}: {over}"
+    return f"{limit}; over it now, and {ends}: {seen.over_cap:,}"
 
 
 def _repeats(seen: Preview) -> str:

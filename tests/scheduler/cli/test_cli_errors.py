@@ -165,15 +165,28 @@ def test_migrate_says_where_the_schema_is_and_can_be_repeated(run: Cli, folder: 
     "url", ["nonsense", "mysql://localhost/x", "sqlite://", "postgresql://campaigns:s3cret@127.0.0.1:9/x"]
 )
 def test_a_database_that_cannot_be_used_is_told_without_its_password(
-    run: Cli, monkeypatch: pytest.MonkeyPatch, url: str
+    run: Cli, monkeypatch: pytest.MonkeyPatch, campaign_file: Path, url: str
 ) -> None:
     monkeypatch.setenv("CAMPAIGNS_DATABASE_URL", url)
 
-    for command in ("migrate", "status"):
-        result = run(command)
+    for command in (["migrate"], ["status"], ["plan", str(campaign_file)]):
+        result = run(*command)
         assert result.exit_code == 2, result.output
         assert result.stderr.count("\n") == 1
         assert "s3cret" not in result.output
+
+
+@pytest.mark.parametrize("name", ["campaigns.db", "campaigns.db.marker"])
+def test_a_plan_that_cannot_read_who_opted_out_says_what_other_commands_say(
+    run: Cli, folder: Path, campaign_file: Path, name: str
+) -> None:
+    # given a database that is something else, or one that is gone but for the mark beside it
+    (folder / name).write_text(f"{7:<20} {'740d6c1ec0c029e5':<16}\n" if name.endswith(".marker") else "garbage" * 999)
+
+    planned, status = run("plan", str(campaign_file)), run("status")
+
+    assert (planned.exit_code, planned.stdout, planned.stderr) == (2, "", status.stderr)
+    assert planned.stderr.startswith("the database ")
 
 
 def test_the_app_is_what_the_script_starts() -> None:
