@@ -11,7 +11,7 @@ from typing import Final, TextIO
 from scheduler.cli.errors import Refused
 
 _STANDARD: Final = (1, 2, 0)
-"""Descriptors of standard output, error and input. 0 is the last: on a terminal all three are the same."""
+"""Descriptors of standard output, error and input."""
 
 
 @contextmanager
@@ -53,6 +53,8 @@ def _opened(output: Path) -> AbstractContextManager[TextIO]:
         status = output.stat()
     except FileNotFoundError:
         return whole_file(output)
+    if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
+        return _writer(os.open(output, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC))
     for descriptor in _STANDARD:
         # /dev/stdout is a link: replaced, it would be gone for every other program.
         with suppress(OSError):  # it may be closed
@@ -60,8 +62,6 @@ def _opened(output: Path) -> AbstractContextManager[TextIO]:
                 return _writer(os.dup(descriptor))
     if stat.S_ISREG(status.st_mode):
         return whole_file(output)
-    if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
-        return _writer(os.open(output, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC))
     kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a disk" if stat.S_ISBLK(status.st_mode) else "a socket"
     raise Refused(f"{output} is {kind}; name a file to write to, or leave --output out for standard output")
 

@@ -95,3 +95,14 @@ def test_a_file_takes_the_place_of_a_link_to_one(is_there: bool, run: Cli, plann
 
     assert not (folder / "link").is_symlink()
     assert not is_there or (folder / "other").read_text() == "kept"
+
+
+def test_a_device_that_is_standard_input_too_is_written_to(planned: Planned, folder: Path) -> None:
+    # given what a cron job has as its input; the link keeps the device of this machine out of it
+    planned("spring-sale")
+    (folder / "null").symlink_to("/dev/null")
+
+    command = [*COMMAND, "suppress", "export", "-o", "null"]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, cwd=folder)
+
+    assert (folder / "null").is_symlink()
