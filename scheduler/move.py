@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.clock import Clock
+from campaigns.codes import PAUSED, PausedBy
 from scheduler.processes.leader import LeaderLock, leader_lock
 from worker.marker import REDIS_KEY, FileMarker, RedisMarker, beside
 from worker.settings import Settings
@@ -133,7 +134,7 @@ def _marks(settings: Settings, store: Store) -> list[FileMarker | RedisMarker]:
 
 def _refuse_forgetful(marks: list[FileMarker | RedisMarker], last_attempt_id: int) -> None:
     if any(mark.read() > last_attempt_id for mark in marks):
-        raise StoreError(f"{accounts.QUARANTINE}; move it afterwards")
+        raise StoreError(f"{PAUSED[PausedBy.QUARANTINE]}; move it afterwards")
 
 
 def _refuse_full(target: Session, source: Session, name: str) -> None:

@@ -8,13 +8,14 @@ from typing import Final
 
 from sqlmodel import Session
 
+from campaigns.codes import PausedBy
 from campaigns.matching import same_number
 from scheduler.ticks.looks import Keep, read_around
 from worker.gateway.results import Message
 from worker.runtime import Runtime
 from worker.store import accepted_before, accounts, doubts, installation, recovery, runs
 from worker.store.accepted_before import Before
-from worker.store.events import record_event
+from worker.store.events import EventName, record_event
 from worker.store.offsets import FARTHEST as CLOCK_FARTHEST
 from worker.store.offsets import MARGIN
 from worker.store.recovery import Unsent
@@ -85,7 +86,7 @@ def recover(runtime: Runtime, now: datetime, told: Callable[[str], None] = lambd
         fresh = fresh_among(shown)  # again: slices share their edges
         unknown += len(fresh)
         attributed += _attribute(runtime, fresh, now)
-    was_quarantined = account.paused_reason == accounts.QUARANTINE
+    was_quarantined = account.paused_by is PausedBy.QUARANTINE
     with runtime.store.write("recover_end") as session:
         if was_quarantined:
             accounts.resume_account(session, runtime.account_id)
@@ -96,7 +97,7 @@ def recover(runtime: Runtime, now: datetime, told: Callable[[str], None] = lambd
             "attributed": attributed,
             "since": since.isoformat(),
         }
-        record_event(session, recovery.RECOVERED, now, detail=detail)
+        record_event(session, EventName.ACCOUNT_RECOVERED, now, detail=detail)
         last_attempt = accounts.last_attempt_id(session)
     runtime.marker.reset(last_attempt)
     return Recovered(since, unknown, attributed, waiting, was_quarantined)
@@ -187,4 +188,4 @@ def _attribute(runtime: Runtime, messages: Sequence[Message], now: datetime) -> 
 
 def _since(runtime: Runtime, person: Unsent) -> datetime | None:
     schedule = runtime.definitions.get(person.definition_id).schedule
-    return accepted_before.sent_since(schedule, person.moment, person.parent_id, person.departs_at)
+    return accepted_before.sent_since(schedule, person.run_type, person.moment, person.departs_at)

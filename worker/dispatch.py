@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from campaigns.capping import Cap, cap_of
 from campaigns.clock import Clock
+from campaigns.codes import WaitsFor
 from campaigns.definition import Definition
 from campaigns.timing.placing import hours_of
 from worker.ceilings import CeilingsInForce
@@ -25,7 +26,6 @@ from worker.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcom
 from worker.settings import Settings
 from worker.store import accepted_before, capping, grants, outcomes, queue, sending
 from worker.store.engine import DatabaseLost, Store, is_away
-from worker.store.models import THROTTLED
 from worker.store.same_database import Loss
 from worker.throttle import Limit, Throttle, ThrottleUnavailable
 from worker.troubles import Troubles
@@ -140,7 +140,7 @@ class Dispatcher:
             return Dispatched.NOTHING
         if work.in_doubt >= queue.DOUBTS_PER_ACCOUNT:
             # What was in the queue already must not follow the others into doubt.
-            return self._snooze(batch_id, COLLISION_PAUSE, "too many requests in doubt")
+            return self._snooze(batch_id, COLLISION_PAUSE, WaitsFor.DOUBT)
         definition = self._definitions.get(work.definition_id)
         now = self._clock.now()
         if work.latest is not None and now > work.latest:
@@ -151,7 +151,7 @@ class Dispatcher:
             now = self._clock.now()
             opens = _opens(definition, work, now)
         if opens is not None:
-            return self._snooze(batch_id, opens - now, queue.CLOSED)
+            return self._snooze(batch_id, opens - now, WaitsFor.WINDOW)
         earlier = self._earlier(work, definition)
         if work.has_before:
             found = self._without_sent_before(work, earlier)
@@ -166,16 +166,16 @@ class Dispatcher:
             work = found
         slot = self._take_slot(work, definition)
         if isinstance(slot, Wait):
-            return (
-                self._wait_for_budget(work, slot) if slot.is_spent else self._snooze(batch_id, slot.duration, THROTTLED)
-            )
+            if slot.is_spent:
+                return self._wait_for_budget(work, slot)
+            return self._snooze(batch_id, slot.duration, WaitsFor.THROTTLE)
         # From before the intent: a machine that is suspended while the commit is under way must not gain time by it.
         deadline = self._clock.elapsed_seconds() + self._settings.send_by_seconds
         intent = self._promise(work, slot, cap, earlier)
         if not isinstance(intent, sending.Intent):
             self._give_back(slot)
-            is_held_up = intent in sending.COME_BACK
-            return self._snooze(batch_id, COLLISION_PAUSE, intent.value) if is_held_up else Dispatched.NOTHING
+            waits_for = sending.COME_BACK.get(intent)
+            return self._snooze(batch_id, COLLISION_PAUSE, waits_for) if waits_for else Dispatched.NOTHING
         dispatched = self._post(intent, slot, definition, work, deadline)
         self._leads.end(slot.lead_until)
         if dispatched is Dispatched.NOT_SENT:
@@ -184,7 +184,7 @@ class Dispatcher:
 
     def _earlier(self, work: sending.Work, definition: Definition) -> sending.Earlier:
         return sending.Earlier(
-            accepted_before.sent_since(definition.schedule, work.run_moment, work.parent_id, work.moment),
+            accepted_before.sent_since(definition.schedule, work.run_type, work.run_moment, work.moment),
             definition.message,
             timedelta(seconds=self._settings.first_poll_seconds),
         )
@@ -369,7 +369,7 @@ class Dispatcher:
         self._log.info("budget.spent", run=work.run_id, until=until.isoformat(), batches=waiting)
         return Dispatched.SNOOZED
 
-    def _snooze(self, batch_id: int, wait: timedelta, reason: str) -> Dispatched:
+    def _snooze(self, batch_id: int, wait: timedelta, waits_for: WaitsFor) -> Dispatched:
         with self._store.write("snooze") as session:
-            queue.snooze_batch(session, batch_id, until=self._clock.now() + wait, reason=reason)
+            queue.snooze_batch(session, batch_id, until=self._clock.now() + wait, waits_for=waits_for)
         return Dispatched.SNOOZED

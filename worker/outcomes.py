@@ -10,16 +10,17 @@ from sqlmodel import Session
 
 from campaigns.backoff import reconnect_after
 from campaigns.clock import Clock
+from campaigns.codes import FailureCode, PausedBy, WaitsFor
 from campaigns.matching import same_number
 from worker.conditions import detail_of
-from worker.gateway import Aborted, GatewayError, SendOutcome, SendReply
+from worker.gateway import GatewayError, SendOutcome, SendReply
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.settings import Settings
 from worker.store import accounts, outcomes, sending
 from worker.store.accepted_before import spelt
 from worker.store.engine import DatabaseLost, Store, is_away
-from worker.store.events import record_event
+from worker.store.events import EventName, record_event
 from worker.troubles import Troubles
 
 COLLISION_PAUSE: Final = timedelta(seconds=2)
@@ -100,7 +101,7 @@ class Outcomes:
                 # Reconciling decided while we waited. Its decision stands; a late reply is never applied blindly.
                 record_event(
                     session,
-                    "reply.came_late",
+                    EventName.REPLY_CAME_LATE,
                     now,
                     run_id=intent.run_id,
                     batch_id=intent.batch_id,
@@ -148,7 +149,9 @@ class Outcomes:
                 is_throttled and accounts.count_failure(session, intent.account_id) >= accounts.FAILURES_TO_PAUSE
             ):
                 probe_at = now + max(PROBE_LATER, error.retry_after or PROBE_LATER)
-                accounts.pause_account(session, intent.account_id, str(error), now=now, probe_at=probe_at)
+                accounts.pause_account(
+                    session, intent.account_id, PausedBy.GATEWAY, str(error), now=now, probe_at=probe_at
+                )
             return True
 
     def _release(
@@ -158,14 +161,15 @@ class Outcomes:
         if not outcomes.close_attempt(session, intent.attempt_id, outcome="not_sent", evidence=evidence, now=now):
             return
         outcomes.release(session, [a.id for a in intent.addressees], "")
-        if isinstance(error, Aborted):
-            outcomes.postpone_batch(session, intent.batch_id, until=now, reason=str(error))
+        if error.failure is FailureCode.ABORTED:
+            outcomes.postpone_batch(session, intent.batch_id, until=now, waits_for=WaitsFor.RETRY, reason=str(error))
             return
         failures = accounts.count_failure(session, intent.account_id)
         until = now + reconnect_after(failures, self._rng)
-        outcomes.postpone_batch(session, intent.batch_id, until=until, reason=str(error))
+        outcomes.postpone_batch(session, intent.batch_id, until=until, waits_for=WaitsFor.BACK_OFF, reason=str(error))
         if failures >= accounts.FAILURES_TO_PAUSE:
-            accounts.pause_account(session, intent.account_id, str(error), now=now, probe_at=now + PROBE_SOON)
+            probe_at = now + PROBE_SOON
+            accounts.pause_account(session, intent.account_id, PausedBy.GATEWAY, str(error), now=now, probe_at=probe_at)
 
 
 def place(

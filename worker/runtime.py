@@ -169,7 +169,7 @@ def build_runtime(
             name = ensure_installation(session, now=clock.now())
             is_behind = is_ahead(marker, installation=name, last_attempt_id=accounts.last_attempt_id(session))
             if is_behind:
-                reason = accounts.QUARANTINED_REHEARSAL if sandbox else accounts.QUARANTINE
+                reason = accounts.QUARANTINED_REHEARSAL if sandbox else ""
                 accounts.quarantine(session, account_id, now=clock.now(), reason=reason)
         watch_database(store, marker, name, is_behind=is_behind)
         troubles = troubles or Troubles(clock)

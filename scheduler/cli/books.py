@@ -98,14 +98,14 @@ def export(
     from scheduler.cli.reading import campaign_store, latest_run
     from scheduler.report.page import write_page
     from worker.settings import load_settings
-    from worker.store.reminders import day_of, every_day
+    from worker.store.reminders import every_day
     from worker.store.runs import run_view
 
     settings = load_settings()
     with campaign_store(settings) as store:
         with store.read() as session:
             run = latest_run(session, campaign, number_of_run)
-            of_days = number_of_run is None and day_of(run.moment)
+            of_days = number_of_run is None and run.day
             run_ids = every_day(session, run.campaign_id) if of_days else [run.id]
             runs = [run_view(session, run_id) for run_id in run_ids]
         with destination(output) as stream:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from campaigns.codes import PausedBy
 from campaigns.counting import amount
 from campaigns.lifecycle import RunState
 from scheduler.cli.errors import Refused
@@ -39,11 +40,11 @@ def pause(campaign: Slug, json: AsJson = False) -> None:
     """
     from campaigns.clock import SystemClock
     from worker.store.doubts import in_flight
-    from worker.store.runs import PAUSED_BY_HAND, pause_run
+    from worker.store.runs import pause_run
 
     now = SystemClock().now()
     with _transaction(campaign) as (session, run, at_work):
-        if not [each for each in at_work if pause_run(session, each.id, PAUSED_BY_HAND, now=now)]:
+        if not [each for each in at_work if pause_run(session, each.id, PausedBy.PERSON, now=now)]:
             raise Refused(f"{campaign} is {state_words(run.state.value)} already: there is nothing to pause")
         under_way = [request for each in at_work for request in in_flight(session, each.id)]
         handed_over = _handed_over(session, at_work)
@@ -72,17 +73,18 @@ def resume(
     json: AsJson = False,
 ) -> None:
     """Let a paused campaign go on where it was."""
-    from worker.store.accounts import NEW_GATEWAY, QUARANTINES, account_view, resume_account
+    from worker.store.accounts import account_view, resume_account
     from worker.store.outlook import outlook
     from worker.store.queue import requeue_runs
     from worker.store.runs import list_runs, resume_run
 
     with _transaction(campaign) as (session, run, at_work):
         if account or new_gateway:
-            reason = account_view(session, run.account_id).paused_reason
-            if reason in QUARANTINES or (reason == NEW_GATEWAY and not new_gateway):
-                raise Refused(reason)
-            has_resumed = bool(reason)
+            paused = account_view(session, run.account_id)
+            is_another = paused.paused_by is PausedBy.NEW_GATEWAY
+            if paused.paused_by is PausedBy.QUARANTINE or (is_another and not new_gateway):
+                raise Refused(paused.paused_reason)
+            has_resumed = paused.is_paused
             if new_gateway:
                 _take_new_gateway(session, run.account_id)
             else:

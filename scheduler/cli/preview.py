@@ -79,9 +79,9 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
                 offsets.add(row)
                 if row.state is RecipientState.PENDING and batch is not None:
                     requests = max(requests, batch + 1)
-                elif (reason := f"{row.state.value}: {row.reason}") not in (known := reasons.setdefault(row.state, [])):
+                elif (words := f"{row.state.value}: {row.reason}") not in (known := reasons.setdefault(row.state, [])):
                     if len(known) < REASONS:
-                        known.append(reason)
+                        known.append(words)
                     else:
                         unshown[row.state] += 1
         for state, count in unshown.items():

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.approval import command
 from campaigns.clock import SystemClock
+from campaigns.codes import RunType
 from campaigns.counting import amount
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.optout import Meaning
@@ -24,10 +25,9 @@ from worker.store.devices import Stuck, stuck_devices
 from worker.store.engine import Store
 from worker.store.inbound import count_replies, count_waiting
 from worker.store.outlook import Outlook, outlook
-from worker.store.reminders import day_of, every_day
-from worker.store.repetitions import moment_of
+from worker.store.reminders import every_day
 from worker.store.resends import resends_of
-from worker.store.runs import ONCE, TEST_PREFIX, RunView, campaign_runs, list_runs, run_view
+from worker.store.runs import RunView, campaign_runs, list_runs, run_view
 from worker.store.unsubscriptions import reached_all_the_same
 from worker.store.variants import GroupOutcome, group_outcomes
 
@@ -77,9 +77,9 @@ def read_progress(store: Store, slug: str | None, number: int | None = None) -> 
     now, definitions = SystemClock().now(), Definitions(store)
     with store.read() as session:
         runs = _current(list_runs(session)) if slug is None else [latest_run(session, slug, number)]
-        days = {run.id: every_day(session, run.campaign_id) for run in runs if number is None and day_of(run.moment)}
+        days = {run.id: every_day(session, run.campaign_id) for run in runs if number is None and run.day}
         others: tuple[RunView, ...] = ()
-        if slug is not None and runs[0].moment != ONCE:
+        if slug is not None and runs[0].type is not RunType.ONCE:
             made = campaign_runs(session, slug)
             others = tuple(run for run in made if run.id != runs[0].id and run.parent_id is None)[-OTHERS:]
         again = {run.id: resends_of(session, run.id) for run in runs if slug is not None}
@@ -111,9 +111,9 @@ def _current(runs: Sequence[RunView]) -> list[RunView]:
     The first of days is the first to come, or else the last that is over.
     """
     again = [run for run in runs if run.parent_id is not None and run.finished_at is None]
-    runs = [run for run in runs if not run.campaign.startswith(TEST_PREFIX) and run.parent_id is None]
+    runs = [run for run in runs if run.type is not RunType.TEST and run.parent_id is None]
     last_over = {run.campaign_id: run.id for run in runs if run.finished_at is not None}
-    of_days = sorted((run for run in runs if day_of(run.moment)), key=attrgetter("moment"))
+    of_days = sorted((run for run in runs if run.day), key=attrgetter("day"))
     days = {run.campaign_id: run.id for run in of_days if run.finished_at is not None}
     days |= {run.campaign_id: run.id for run in reversed(of_days) if run.finished_at is None}
     shown = [
@@ -202,8 +202,7 @@ def _alarm(entry: Progress) -> str:
 
 
 def _moment(run: RunView, zone: ZoneInfo) -> str:
-    at = moment_of(run.moment)
-    when = run.moment if day_of(run.moment) else local_time(at, zone)
+    when = run.day.isoformat() if run.day else local_time(run.fires_at, zone)
     return f"{run.id} of {when}" if when else ""
 
 
@@ -246,7 +245,7 @@ def waits_for(entry: Progress, zone: ZoneInfo) -> str:
     if run.state is RunState.SCHEDULED and run.reason:
         return run.reason
     if run.state is RunState.SCHEDULED:
-        is_ahead = run.planned_at is not None or moment_of(run.moment) is not None
+        is_ahead = run.planned_at is not None or run.fires_at is not None
         return f"starts {local_time(run.starts_at, zone)}" if is_ahead else "is being planned"
     in_doubt = ahead.batches.get(BatchState.UNKNOWN, 0)
     requests = amount(in_doubt, "request is", "requests are")

@@ -77,13 +77,12 @@ def latest_run(session: "Session", slug: str, number: int | None = None) -> "Run
 
     Raises `Refused` with the nearest name where there is none.
     """
-    from worker.store.reminders import day_of
     from worker.store.repetitions import first_unfinished
     from worker.store.runs import campaign_runs, find_run, list_runs, run_view
 
     run = find_run(session, slug)
     if run is not None and number is None:
-        next_day = first_unfinished(session, run.campaign_id) if day_of(run.moment) else None
+        next_day = first_unfinished(session, run.campaign_id) if run.day else None
         return run if next_day is None else run_view(session, next_day)
     if run is not None:
         for found in campaign_runs(session, slug):

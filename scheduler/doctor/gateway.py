@@ -81,7 +81,7 @@ def check_pause(store: Store, account_id: int) -> Iterator[Finding]:
     """Why nothing is sent through the account, if so."""
     with store.read() as session:
         account = accounts.account_view(session, account_id)
-    if not account.paused_reason:
+    if not account.is_paused:
         yield ok(GATEWAY, "the account is not paused")
         return
     again = "it is tried again by itself" if account.next_probe_at else "a person has to look and to resume it"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from campaigns.backoff import pause_after
+from campaigns.codes import RunType
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.opening import OutsideError
 from scheduler.inbox.sidecars import status_path, write_report, write_status
@@ -21,7 +22,6 @@ from worker.runtime import Runtime
 from worker.store import accounts, counts, inbox, runs
 from worker.store.devices import Stuck, stuck_devices, waiting_of_runs
 from worker.store.inbox import InboxEntry
-from worker.store.reminders import day_of
 from worker.store.resends import resends_of, unfinished_resends
 from worker.store.runs import RunView
 from worker.store.variants import GroupOutcome, group_outcomes
@@ -176,7 +176,7 @@ class StatusBoard:
         groups: tuple[GroupOutcome, ...] = ()
         again: tuple[tuple[RunView, Mapping[RecipientState, int]], ...] = ()
         waits = run.state in {RunState.SCHEDULED, RunState.AWAITING_APPROVAL}
-        if run.planned_at is not None and waits and day_of(run.moment) is None:
+        if run.planned_at is not None and waits and run.day is None:
             planned = run.plan_summary.get("counts", {})
             by_state = {state: planned[state.value] for state in RecipientState if planned.get(state.value)}
         elif run.planned_at is not None:
@@ -203,7 +203,7 @@ class StatusBoard:
             self._due_at[key] = now + timedelta(seconds=pause)
         account_paused = account.paused if run.account_id == runtime.account_id else ""
         others: tuple[RunView, ...] = ()
-        if run.moment != runs.ONCE:
+        if run.type is not RunType.ONCE:
             with runtime.store.read() as session:
                 others = tuple(runs.latest_runs(session, run.campaign_id, but=run.id, most=OTHER_RUNS))
         return RunStatus(

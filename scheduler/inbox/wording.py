@@ -7,15 +7,14 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.approval import command
+from campaigns.codes import RunType
 from campaigns.definition import Schedule
 from campaigns.definition.schedule import LocalTime
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.report.meanings import MEANINGS
 from scheduler.report.moments import shown_time
 from scheduler.report.variants import outcome_lines
-from worker.store.reminders import day_of
-from worker.store.repetitions import moment_of
-from worker.store.runs import ONCE, RunView
+from worker.store.runs import RunView
 from worker.store.variants import GroupOutcome
 
 R = RunState
@@ -77,8 +76,8 @@ def before(text: str, zone: ZoneInfo, at: datetime) -> str:
 def _headline(status: RunStatus, now: datetime) -> str:
     run = status.run
     lines = [f"{run.campaign}: {_state(status, now)}"]
-    if day_of(run.moment) is not None:
-        lines.append(f"These are its reminders of {run.moment}.")
+    if run.day is not None:
+        lines.append(f"These are its reminders of {run.day}.")
     if run.rehearsal:
         lines.append("This is a rehearsal in the sandbox: no text reaches a phone.")
     if status.account_paused and run.state in {R.SCHEDULED, R.RUNNING}:
@@ -114,7 +113,7 @@ def _timing(status: RunStatus) -> Iterator[str]:
 def _state(status: RunStatus, now: datetime) -> str:
     run, schedule = status.run, status.schedule
     match run.state:
-        case R.SCHEDULED if run.planned_at is None and run.moment != ONCE:
+        case R.SCHEDULED if run.planned_at is None and run.type is not RunType.ONCE:
             return "waits for its next run, which is planned shortly before"
         case R.SCHEDULED if run.planned_at is None:
             return "is being planned"
@@ -165,10 +164,10 @@ def _others(status: RunStatus) -> str:
     zone = status.schedule.zone
     lines = []
     for run in status.others:
-        if (moment := moment_of(run.moment)) is not None:
-            when = shown_time(moment, zone)
-        elif day_of(run.moment) is not None:
-            when = run.moment
+        if run.fires_at is not None:
+            when = shown_time(run.fires_at, zone)
+        elif run.day is not None:
+            when = str(run.day)
         else:
             continue
         lines.append(f"Run of {when}: {run.state.value.replace('_', ' ')}{_why(run)}")

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
+from campaigns.codes import RunType
 from campaigns.definition import Definition
 from campaigns.lifecycle import RunState
 from scheduler.intake.extending import extend, may_extend
@@ -104,7 +105,7 @@ def _takes_more(found: RunView, planned: Definition, definition: Definition, dro
         return False
     if found.state is RunState.COMPLETED and found.finished_at is not None and dropped_at is not None:
         return dropped_at > found.finished_at
-    return found.state is not RunState.CANCELLED and found.moment == runs.ONCE
+    return found.state is not RunState.CANCELLED and found.type is RunType.ONCE
 
 
 def _may_replan(found: RunView, planned: Definition, definition: Definition, *, has_sent: bool) -> Taken:

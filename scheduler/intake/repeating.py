@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from campaigns.approval import to_approve
+from campaigns.codes import RunType
 from campaigns.definition import Definition
 from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.lifecycle import RunState
@@ -22,9 +23,9 @@ from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import approvals, repetitions, runs, versions
-from worker.store.events import record_event
+from worker.store.events import EventName, record_event
 from worker.store.leases import LostLead
-from worker.store.reminders import day_of, every_day
+from worker.store.reminders import every_day
 from worker.store.repetitions import Firing, Repeating
 
 PLAN_AHEAD: Final = timedelta(minutes=5)
@@ -156,7 +157,7 @@ def _plan(runtime: Runtime, repeating: Repeating, definition: Definition, firing
     except CampaignFileError as error:
         get_logger().warning("run.not_planned", campaign=repeating.campaign, run=firing.run_id, problem=str(error))
         return False
-    before = repetitions.as_moment(firing.moment)
+    before = runs.as_moment(firing.moment)
     with runtime.store.read() as session:
         are_old = approvals.are_waiting(session, repeating.campaign_id, before=before)
     if are_old:
@@ -177,7 +178,7 @@ def _miss(
     with runtime.store.write("repeat_missed") as session:
         if not repetitions.miss_firings(session, firing.run_id, last=missed.last, reason=reason, now=now):
             return
-        record_event(session, "runs.missed", now, run_id=firing.run_id, detail=detail)
+        record_event(session, EventName.RUNS_MISSED, now, run_id=firing.run_id, detail=detail)
         _make_next(session, runtime.account_id, repeating, definition, now)
     get_logger().warning("runs.missed", campaign=repeating.campaign, **detail)
 
@@ -200,7 +201,8 @@ def _make_next(
                 follow_seconds=definition.follow.until.total_seconds(),
                 kind=definition.kind,
                 now=now,
-                moment=repetitions.as_moment(at),
+                type=RunType.FIRING,
+                moment=runs.as_moment(at),
             )
     except IntegrityError:
         return None  # another process was first
@@ -243,7 +245,7 @@ def _renew(session: Session, campaign_id: int, definition_id: int, definition: D
 def _replace_single_run(session: Session, runtime: Runtime, campaign: str) -> None:
     """A campaign that was to run once begins to repeat, if nothing of it was sent."""
     found = runs.find_campaign_run(session, campaign, rehearsal=runtime.rehearsal)
-    if found is not None and found.moment == runs.ONCE and not repetitions.discard_run(session, found.id):
+    if found is not None and found.type is RunType.ONCE and not repetitions.discard_run(session, found.id):
         raise EditRefused(
             f"{found.source} repeats now, and {campaign} was sent before; give the campaign that repeats another name"
         )
@@ -274,7 +276,7 @@ def end_unbegun(runtime: Runtime, definition: Definition) -> None:
     with runtime.store.write("repeat_unbegun") as session:
         for run_id in before:
             if not repetitions.discard_run(session, run_id):
-                way = "remind" if day_of(found.moment) else "repeat"
+                way = "remind" if found.day else "repeat"
                 raise EditRefused(
                     f"{found.source} does not {way} any more, and {found.campaign} was sent before; it goes on as "
                     f"it was. To end it remove the file, or: campaigns cancel {found.campaign}. "

@@ -9,9 +9,9 @@ from typing import Final
 from pydantic import SecretStr
 from sqlmodel import Session
 
-from campaigns.answering import HELP_ANSWERS
 from campaigns.approval import command
 from campaigns.backoff import pause_after
+from campaigns.codes import PausedBy, RunType
 from campaigns.lifecycle import NOT_AT_THE_GATEWAY, RecipientState, RunState
 from scheduler.exits import Exit
 from scheduler.intake.approving import awaited
@@ -133,7 +133,7 @@ def account_stop(runtime: Runtime) -> str:
     """Why nothing can be sent now; a paused account is probed at once, for somebody is waiting."""
     with runtime.store.read() as session:
         account = accounts.account_view(session, runtime.account_id)
-    if not account.paused_reason:
+    if not account.is_paused:
         return ""
     if account.next_probe_at is None:
         return account.paused_reason
@@ -254,7 +254,7 @@ def _stopped_by(progress: Sequence[Progress]) -> str:
         unsent = any(p.books.by_state.get(state) for state in NOT_AT_THE_GATEWAY)
         if p.account_reason and p.run.finished_at is None and unsent:
             return p.account_reason
-        if p.run.state is RunState.PAUSED and p.run.reason and p.run.reason != runs.PAUSED_BY_HAND:
+        if p.run.paused_by not in {PausedBy.NOBODY, PausedBy.PERSON}:
             return f"{p.run.campaign} was paused: {p.run.reason}"
     return ""
 
@@ -280,7 +280,7 @@ def look(runtime: Runtime) -> tuple[Progress, ...]:
     with runtime.store.read() as session:
         account = accounts.account_view(session, runtime.account_id)
         views = [runs.run_view(session, run_id) for run_id in sorted(runtime.only_runs or ())]
-        return tuple(_progress(runtime, session, run, account) for run in views if run.campaign != HELP_ANSWERS)
+        return tuple(_progress(runtime, session, run, account) for run in views if run.type is not RunType.HELP)
 
 
 def _progress(runtime: Runtime, session: Session, run: RunView, account: AccountView) -> Progress:

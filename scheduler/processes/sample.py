@@ -8,6 +8,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from campaigns.codes import RunType
 from campaigns.definition import ContactListSource, Definition, Follow, InlineSource, Schedule, Throughput, Variant
 from campaigns.definition.models import Report
 from campaigns.judging import PlannedRecipient
@@ -146,6 +147,7 @@ def _plan(own: OwnRuns, definition: Definition, sample: Sample, to: str, source:
             follow_seconds=tested.follow.until.total_seconds(),
             kind=KIND,
             now=now,
+            type=RunType.TEST,
             moment=f"test-{now:%Y-%m-%dT%H:%M:%S.%fZ}",
         )
         plans.insert_chunk(session, run_id, [(person, 0)])

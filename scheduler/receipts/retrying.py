@@ -12,10 +12,7 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import retried, retries
-from worker.store.events import record_event
-
-TEXT_DOUBLED: Final = "text_doubled"
-"""The event of a text that was sent again, and turned out to have been sent the first time as well."""
+from worker.store.events import EventName, record_event
 
 _SENT: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED})
 
@@ -27,7 +24,7 @@ def look_after_failed(runtime: Runtime, session: Session, messages: Sequence[Mes
         again = []
         for text in retries.failed_texts(session, runtime.account_id, failed):
             rule = runtime.definitions.get(text.definition_id).follow.retry_failed
-            if rule is not None and text.again < rule.times:
+            if rule is not None and text.resent_count < rule.times:
                 again.append((text, now + rule.after))
         retries.plan_retries(session, again, now=now)
     sent = [m.id for m in messages if m.status in _SENT]
@@ -35,7 +32,7 @@ def look_after_failed(runtime: Runtime, session: Session, messages: Sequence[Mes
         for doubled in retried.record_sent_after_all(session, runtime.account_id, sent, now=now):
             record_event(
                 session,
-                TEXT_DOUBLED,
+                EventName.TEXT_DOUBLED,
                 now,
                 run_id=doubled.run_id,
                 batch_id=doubled.batch_id,

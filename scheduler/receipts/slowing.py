@@ -16,15 +16,13 @@ from worker.limits import routes
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import ceilings
-from worker.store.events import record_event
+from worker.store.events import EventName, record_event
 from worker.tuning import slowdowns
 
 LATELY: Final = timedelta(minutes=5)
 """What a device without a rate did in so long is taken for its pace."""
 
 REASON: Final = "its phone reported that its limit of texts is exceeded"
-
-DEVICE_SLOWED: Final = "device_slowed"
 
 
 def slow_down(
@@ -62,7 +60,7 @@ def slow_down(
         )
         record_event(
             session,
-            DEVICE_SLOWED,
+            EventName.DEVICE_SLOWED,
             now,
             detail={"device": device, "rate": str(slowdown.rate), "until": slowdown.until.isoformat()},
         )

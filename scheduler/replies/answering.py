@@ -7,6 +7,7 @@ from typing import Final
 from sqlmodel import Session
 
 from campaigns.answering import FRESH_FOR, HELP_ANSWERS, ONCE_IN, help_answers
+from campaigns.codes import RunType
 from campaigns.definition.targets import Target
 from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
@@ -64,6 +65,7 @@ def answer_help(
             follow_seconds=definition.follow.until.total_seconds(),
             kind=definition.kind,
             now=now,
+            type=RunType.HELP,
         )
     if day.state in _TAKES_NO_MORE or answers.account_of(session, day.id) != account_id:
         get_logger().warning("help.not_answered", campaign=HELP_ANSWERS, run=day.id, people=len(people))

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from campaigns.codes import FAILURE, FailureCode
 from scheduler.report.moments import shown_time, utc
 from worker.store.models import AttemptState
 from worker.store.story import Request
@@ -67,7 +68,7 @@ def ending_words(request: Request) -> str:
     if "messages" in evidence:
         left_out = evidence.get("left_out", 0)
         return f"the gateway took {evidence['messages']:,}" + (f" and left out {left_out:,}" if left_out else "")
-    if evidence.get("class") == "ProcessLost":
+    if evidence.get(FAILURE) == FailureCode.PROCESS_LOST:
         return "the process that sent it ended before it could store what became of it"
     parts = [str(evidence.get("problem", "")).rstrip("."), PHASES.get(str(evidence.get("phase", "")), "")]
     if evidence.get("bytes_written"):
@@ -98,7 +99,7 @@ def verdict_words(request: Request, zone: ZoneInfo) -> str:
 
 
 def request_json(request: Request) -> dict[str, Any]:
-    """The same for programs: the evidence as it is kept. It holds no number, no text and no key."""
+    """The same for programs, with the evidence as it is kept: it holds no number, no text and no key."""
     return {
         "batch": request.batch_id,
         "request": request.number,
@@ -109,5 +110,10 @@ def request_json(request: Request) -> dict[str, Any]:
         "device": request.target or None,
         "recipients": request.recipients,
         "outcome": request.outcome or None,
-        "evidence": request.evidence,
+        "evidence": _shown(request.evidence),
     }
+
+
+def _shown(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {key: value for key, value in evidence.items() if key != FAILURE}
+    return {"class": FailureCode(evidence[FAILURE]).shown, **rest} if FAILURE in evidence else rest

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from campaigns.answering import HELP_ANSWERS
+from campaigns.codes import RunType
 from campaigns.counting import amount
 from campaigns.lifecycle import NEVER_SENT
 from campaigns.replanning import slot_words
@@ -21,7 +21,7 @@ def chapter_lines(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
     """The chapter as it is read: the campaign and the state first, then how it came to it."""
     row = chapter.row
     kind = " (a rehearsal in the sandbox)" if row.rehearsal else ""
-    if row.campaign.startswith(TEST_PREFIX):
+    if row.run_type is RunType.TEST:
         kind = f" (a test text){kind}"
     yield f"{row.campaign.removeprefix(TEST_PREFIX)}{kind}: {row.state.value.replace('_', ' ')}"
     yield f"  why: {cause(chapter, zone)}"
@@ -69,7 +69,7 @@ def chapter_json(chapter: Chapter, zone: ZoneInfo) -> dict[str, Any]:
         "group_id": row.group_id,
         "device": row.device,
         "sim": row.sim,
-        "retries": row.retries,
+        "retries": row.gateway_retries,
         "result_code": row.result_code,
         "failed_before": [
             {
@@ -92,7 +92,7 @@ def chapter_json(chapter: Chapter, zone: ZoneInfo) -> dict[str, Any]:
 
 def _planned(row: Appearance, zone: ZoneInfo) -> str:
     where = f"row {row.line} of {row.source}"
-    if row.campaign == HELP_ANSWERS:
+    if row.run_type is RunType.HELP:
         where = f"the answer to their HELP, {row.source}"
     if row.list_id is not None:
         where = f"everybody on contact list {row.list_id} of the gateway"
@@ -148,8 +148,8 @@ def _at_the_gateway(row: Appearance, zone: ZoneInfo) -> str:
 
 
 def _receipts(row: Appearance, zone: ZoneInfo) -> Iterator[str]:
-    if row.retries:
-        times = "once" if row.retries == 1 else f"{row.retries:,} times"
+    if row.gateway_retries:
+        times = "once" if row.gateway_retries == 1 else f"{row.gateway_retries:,} times"
         yield f"the gateway itself tried again {times}"
     if row.sent_at is not None:
         yield f"receipt: sent by the phone {shown_time(row.sent_at, zone, seconds=True)}"

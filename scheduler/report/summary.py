@@ -7,8 +7,6 @@ from campaigns.approval import command
 from scheduler.report.moments import utc
 from scheduler.report.variants import outcomes_json
 from worker.store.counts import Books
-from worker.store.reminders import day_of
-from worker.store.repetitions import moment_of
 from worker.store.runs import RunView
 from worker.store.variants import GroupOutcome
 
@@ -19,12 +17,12 @@ def run_summary(run: RunView, books: Books, groups: Sequence[GroupOutcome] = (),
     Times are ISO 8601 in UTC, or None. `reason`, `moment`, `day`, `forecast` and `happened` are there only when known,
     `variants` and `control` only for `groups`. `awaits`: the hash that has to be approved before it starts.
     """
-    moment = moment_of(run.moment)
+    moment = run.fires_at
     summary: dict[str, Any] = {
         "campaign": run.campaign,
         "run": run.id,
         **({"moment": utc(moment)} if moment else {}),
-        **({"day": run.moment} if day_of(run.moment) else {}),
+        **({"day": run.day.isoformat()} if run.day else {}),
         "state": run.state.value,
         "recipients": {"audience": books.audience} | {state.value: n for state, n in books.by_state.items()},
         "segments": books.segments,

@@ -18,7 +18,7 @@ from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings import Settings, SettingsError
 from worker.store import notices
-from worker.store.events import record_event
+from worker.store.events import EventName, record_event
 from worker.store.notices import DueNotice
 
 AT_ONCE: Final = 4
@@ -35,9 +35,6 @@ CLAIM: Final = timedelta(seconds=60)
 
 PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 120, 600, 1800, 3600))
 """Between two tries; the last one again and again."""
-
-NOTICE_GIVEN_UP: Final = "notice.given_up"
-"""The event of a notice that nobody took."""
 
 GIVE_UP_AFTER: Final = timedelta(days=3)
 
@@ -155,7 +152,7 @@ def _record(runtime: Runtime, notice: DueNotice, outcome: Outcome) -> Told:
         if not is_over:
             notices.failed(session, notice.id, problem=outcome.problem, retry_at=retry_at)
         elif notices.give_up(session, notice.id, problem=outcome.problem, now=now):
-            record_event(session, NOTICE_GIVEN_UP, now, run_id=notice.run_id, detail=said)
+            record_event(session, EventName.NOTICE_GIVEN_UP, now, run_id=notice.run_id, detail=said)
         if outcome.is_away:
             notices.put_off(session, *target, until=retry_at)
     if outcome.is_away:

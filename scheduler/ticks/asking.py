@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from sqlmodel import Session
 
+from campaigns.codes import FAILURE, FailureCode
 from campaigns.decisions import Decision
-from worker.gateway import FailureUnknown, ServerFailed
 from worker.store import doubts
 from worker.store.doubts import Doubt
 
@@ -20,7 +20,7 @@ FAILURES_IN_A_ROW: Final = 5
 Else each of them were made four times and then held, one after another, where no text can be sent at all.
 """
 
-_ERRORS: Final = frozenset({FailureUnknown.__name__, ServerFailed.__name__})
+_ERRORS: Final = frozenset({FailureCode.FAILURE_UNKNOWN, FailureCode.SERVER_FAILED})
 
 
 def reason_to_ask(session: Session, doubt: Doubt, decided: Decision) -> str:
@@ -41,7 +41,7 @@ def _too_many_refusals(session: Session, run_id: int, refused_now: int) -> str:
 
 def _too_many_errors(session: Session, doubt: Doubt) -> str:
     """Another 5 requests in a row came back with an error, and the gateway has nothing of them."""
-    if doubt.evidence.get("class") not in _ERRORS:
+    if doubt.evidence.get(FAILURE) not in _ERRORS:
         return ""
     in_a_row = doubts.missed_in_a_row(session, doubt.run_id, _ERRORS)
     if not in_a_row or in_a_row % FAILURES_IN_A_ROW:

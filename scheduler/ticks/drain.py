@@ -89,7 +89,7 @@ def _queue(runtime: Runtime, demands: Sequence[Demand], lead: timedelta, now: da
             if portion.id in queued and portion.is_cut:
                 # A limit was lowered after it was planned. The throttle counts a request that is dearer than a limit
                 # as that limit, or it could never go: it would break it. The rest is due as well.
-                outcomes.split_batch(session, portion.id, until=now, reason="", most_segments=portion.segments)
+                outcomes.split_batch(session, portion.id, until=now, most_segments=portion.segments)
     try:
         for contender, portion in chosen:
             if portion.id in queued:

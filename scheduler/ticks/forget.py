@@ -3,12 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from scheduler.receipts.slowing import DEVICE_SLOWED
-from scheduler.telling.delivery import NOTICE_GIVEN_UP
-from scheduler.ticks.stuck import DEVICE_MOVES, DEVICE_STUCK
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import forgetting
+from worker.store.events import EventName
 
 EVERY: Final = timedelta(hours=1)
 """How often it is looked for what is old. It is found by reading the whole table."""
@@ -16,7 +14,9 @@ EVERY: Final = timedelta(hours=1)
 PARTS: Final = 20
 """So many transactions of a look at most; the rest an hour later."""
 
-PASSING: Final = frozenset({DEVICE_SLOWED, DEVICE_STUCK, DEVICE_MOVES, NOTICE_GIVEN_UP})
+PASSING: Final = frozenset(
+    {EventName.DEVICE_SLOWED, EventName.DEVICE_STUCK, EventName.DEVICE_MOVES, EventName.NOTICE_GIVEN_UP}
+)
 """Events that only who reads the database asks for. The others are the story of a campaign or of a person."""
 
 _NEXT: Final = "forget"

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
-from campaigns.answering import HELP_ANSWERS
+from campaigns.codes import RunType
 from scheduler.telling.delivery import deliver
 from scheduler.telling.reports import report
 from scheduler.telling.targets import Target, of_account, of_run
@@ -76,7 +76,7 @@ def _targets(runtime: Runtime, news: DueNotice, views: Mapping[int, RunView]) ->
         return of_account(runtime, int(news.body["account"]))
     run = views[news.run_id]
     # Whoever tests a text sits in front of it; and the answers to HELP start and end with each question.
-    is_routine = run.campaign == HELP_ANSWERS and news.event in {"run.started", "run.completed"}
-    if is_routine or run.campaign.startswith(runs.TEST_PREFIX):
+    is_routine = run.type is RunType.HELP and news.event in {"run.started", "run.completed"}
+    if is_routine or run.type is RunType.TEST:
         return set()
     return of_run(runtime, run.definition_id)

@@ -25,7 +25,7 @@ def probe(runtime: Runtime, now: datetime) -> dict[str, int]:
         with runtime.store.write("trouble_over") as session:
             accounts.end_trouble(session, account.id)
         get_logger().info("account.works_again", account=account.id, was=account.told[-1])
-    if not account.paused_reason or not is_due:
+    if not account.is_paused or not is_due:
         return {"resumed": 0}
     problem = account_problem(runtime)
     with runtime.store.write("probe") as session:

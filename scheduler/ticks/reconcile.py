@@ -10,6 +10,7 @@ from typing import Any
 from sqlmodel import Session
 
 from campaigns.backoff import backoff_after
+from campaigns.codes import FAILURE, FailureCode, PausedBy, WaitsFor
 from campaigns.decisions import Decision, Ending, Retry, decide, decide_list
 from campaigns.definition import OnUnknown
 from campaigns.matching import Candidate, Match, Sought, is_similar, match
@@ -17,14 +18,13 @@ from campaigns.verdicts import SWEEPS, LookUp, Verdict, next_look, verdict
 from scheduler.ticks.asking import reason_to_ask
 from scheduler.ticks.looks import Seen, by_number, read_known, read_request, shows_neighbours, watching
 from worker.conditions import trouble_of
-from worker.gateway import DeviceRefused
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.outcomes import PROBE_LATER, listed
 from worker.runtime import Runtime
 from worker.store import accounts, doubts, notices, outcomes, receipts, runs, sending, witnesses
 from worker.store.doubts import Doubt
-from worker.store.events import record_event
+from worker.store.events import EventName, record_event
 from worker.store.leases import LostLead
 from worker.store.offsets import FARTHEST, MARGIN
 from worker.store.witnesses import Known
@@ -124,7 +124,8 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
         # A command that works on its own runs ends by itself, and says why.
         if seen.problem and now >= doubt.send_by + settle and runtime.only_runs is None:
             reason = f"requests in doubt cannot be looked up, for the gateway cannot be read: {seen.problem}"
-            accounts.pause_account(session, doubt.account_id, reason, now=now, probe_at=now + PROBE_LATER)
+            until = now + PROBE_LATER
+            accounts.pause_account(session, doubt.account_id, PausedBy.GATEWAY, reason, now=now, probe_at=until)
     if is_decided:
         get_logger().info(
             "doubt.decided", batch=doubt.batch_id, attempt=doubt.number, verdict=concluded.value, found=len(found.found)
@@ -193,7 +194,7 @@ def _record(runtime: Runtime, session: Session, conclusion: _Conclusion, now: da
             problem=problem,
             rounds=doubts.rounds(session, doubt.batch_id),
             may_resend=conclusion.policy is not OnUnknown.HOLD,
-            is_device_problem=doubt.evidence.get("class") == DeviceRefused.__name__,
+            is_device_problem=doubt.evidence.get(FAILURE) == FailureCode.DEVICE_REFUSED,
         )
         _carry_out(runtime, session, doubt, decision, conclusion.seen, now)
     return True
@@ -243,12 +244,14 @@ def _carry_out(runtime: Runtime, session: Session, doubt: Doubt, decision: Decis
     first_poll_at = _first_poll_at(runtime, doubt, now)
     outcomes.record_accepted(session, _intent(doubt), placed, now=now, first_poll_at=first_poll_at, retry_at=retry_at)
     if decision.split:
-        outcomes.split_batch(session, doubt.batch_id, until=retry_at, reason=decision.reason)
-    pause_run = decision.pause_run or reason_to_ask(session, doubt, decision)
-    if pause_run and runs.pause_run(session, doubt.run_id, pause_run, now=now):
-        get_logger().warning("run.paused", run=doubt.run_id, reason=pause_run)
+        outcomes.split_batch(session, doubt.batch_id, until=retry_at, waits_for=WaitsFor.RETRY, reason=decision.reason)
+    by, reason = PausedBy.GATEWAY, decision.pause_run
+    if not reason:
+        by, reason = PausedBy.ALARM, reason_to_ask(session, doubt, decision)
+    if reason and runs.pause_run(session, doubt.run_id, by, reason, now=now):
+        get_logger().warning("run.paused", run=doubt.run_id, reason=reason)
     if decision.pause_account:
-        alarm(session, doubt, "duplicate_acceptance", decision.pause_account, now)
+        alarm(session, doubt, EventName.DUPLICATE_ACCEPTANCE, decision.pause_account, now)
 
 
 def _carry_out_list(
@@ -265,9 +268,11 @@ def _carry_out_list(
     else:
         settle = timedelta(seconds=runtime.settings.settle_seconds)
         until = now + backoff_after(doubt.number, _rng, settle=settle)
-        outcomes.postpone_batch(session, doubt.batch_id, until=until, reason=decision.reason)
+        outcomes.postpone_batch(
+            session, doubt.batch_id, until=until, waits_for=WaitsFor.BACK_OFF, reason=decision.reason
+        )
         if decision.pause_run:
-            runs.pause_run(session, doubt.run_id, decision.pause_run, now=now)
+            runs.pause_run(session, doubt.run_id, PausedBy.GATEWAY, decision.pause_run, now=now)
 
 
 def _intent(doubt: Doubt) -> sending.Intent:
@@ -280,8 +285,8 @@ def _placed(recipient_id: int, message: Message) -> outcomes.Placed:
     return outcomes.Placed(recipient_id, message.id, message.group_id, message.device, message.sim)
 
 
-def alarm(session: Session, doubt: Doubt, name: str, reason: str, now: datetime) -> None:
+def alarm(session: Session, doubt: Doubt, name: EventName, reason: str, now: datetime) -> None:
     """Something that must not be: tell it, and send nothing more on this account until a person has looked."""
     record_event(session, name, now, run_id=doubt.run_id, batch_id=doubt.batch_id, attempt_id=doubt.attempt_id)
-    accounts.pause_account(session, doubt.account_id, reason, now=now, probe_at=None)
-    get_logger().error(name, batch=doubt.batch_id, attempt=doubt.number, reason=reason)
+    accounts.pause_account(session, doubt.account_id, PausedBy.ALARM, reason, now=now, probe_at=None)
+    get_logger().error(name.value, batch=doubt.batch_id, attempt=doubt.number, reason=reason)

@@ -20,7 +20,7 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import receipts, retried, retries, runs
-from worker.store.events import record_event
+from worker.store.events import EventName, record_event
 from worker.store.retries import DueRetry
 
 READS_PER_TICK: Final = 100
@@ -91,7 +91,7 @@ def _begin(
         elif message.status is not MessageStatus.FAILED or message.result_code not in PROVEN_NOT_SENT:
             retries.forget_retries(session, [entry.id])  # the gateway itself goes on with it
             receipts.poll_again(session, [entry.batch_id], at=now)
-        elif message.retries > entry.retries:
+        elif message.retries > entry.gateway_retries:
             retries.postpone_retries(session, [entry.id], until=now + after, retries_seen=message.retries)
         elif entry.latest is not None and entry.latest < now:
             retries.drop_retries(session, [entry.id], TOO_LATE)
@@ -103,7 +103,8 @@ def _begin(
         batch_id = retries.begin_retries(session, run_id, group, reason=reason, now=now, next_look_at=now + LOOKS[0])
         if batch_id is not None:
             begun += len(group)
-            record_event(session, "texts.retried", now, run_id=run_id, batch_id=batch_id, detail={"people": len(group)})
+            detail = {"people": len(group)}
+            record_event(session, EventName.TEXTS_RETRIED, now, run_id=run_id, batch_id=batch_id, detail=detail)
     if begun:
         get_logger().info("texts.retried", campaign=definition.campaign, run=run_id, people=begun)
     return begun

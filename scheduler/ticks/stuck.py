@@ -11,7 +11,7 @@ from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import devices
 from worker.store.devices import Waiting
-from worker.store.events import record_event
+from worker.store.events import EventName, record_event
 
 SAMPLE: Final = 6
 """How many texts of a suspect are read before it is called stuck: what is known of them may be half an hour old."""
@@ -20,10 +20,6 @@ LOOK_AGAIN: Final = timedelta(seconds=30)
 """How long nothing is looked at after a look: counting what waits reads all that is followed."""
 
 UNSENT: Final = frozenset({MessageStatus.PENDING, MessageStatus.QUEUED})
-
-DEVICE_STUCK: Final = "device_stuck"
-DEVICE_MOVES: Final = "device_moves"
-"""The events of a phone that got stuck, and of one that sends again."""
 
 
 def stuck(runtime: Runtime, now: datetime) -> dict[str, int]:
@@ -73,10 +69,10 @@ def _record(runtime: Runtime, still: Sequence[Waiting], moving: set[int], now: d
         for device in still:
             if devices.record_stuck(session, runtime.account_id, device, now=now):
                 detail = {"device": device.device, "waiting": device.waiting}
-                record_event(session, DEVICE_STUCK, now, detail=detail)
+                record_event(session, EventName.DEVICE_STUCK, now, detail=detail)
                 get_logger().warning("device.stuck", **detail)
         for number in sorted(moving):
             if devices.forget_stuck(session, runtime.account_id, number):
-                record_event(session, DEVICE_MOVES, now, detail={"device": number})
+                record_event(session, EventName.DEVICE_MOVES, now, detail={"device": number})
                 get_logger().info("device.moves", device=number)
     return len(still)

@@ -10,6 +10,7 @@ from worker.conditions import trouble_of
 from worker.runtime import Runtime
 from worker.store import accounts, doubts
 from worker.store.doubts import Doubt
+from worker.store.events import EventName
 from worker.store.leases import LostLead
 from worker.store.offsets import MARGIN
 
@@ -69,5 +70,5 @@ def _look_again(runtime: Runtime, missed: Doubt, now: datetime) -> bool:
         doubts.schedule_watch(session, missed, now=now, settle=settle)
         if is_late:
             doubts.end_watch(session, missed)
-            alarm(session, missed, "late_acceptance", LATE, now)
+            alarm(session, missed, EventName.LATE_ACCEPTANCE, LATE, now)
     return is_late

@@ -6,6 +6,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import ClassVar, Final
 
+from campaigns.codes import FailureCode
+
 
 class SendOutcome(StrEnum):
     """What became of a send, in the words of the send protocol."""
@@ -30,6 +32,8 @@ class GatewayError(Exception):
     """
 
     outcome: ClassVar[SendOutcome] = SendOutcome.UNKNOWN
+    failure: ClassVar[FailureCode] = FailureCode.OUTCOME_UNKNOWN
+    """What is stored of it. A class without a code of its own has that of its base."""
     transient: ClassVar[bool] = False
     """A harmless request may be repeated soon. Says nothing about sends."""
 
@@ -60,6 +64,7 @@ class GatewayError(Exception):
 class ConnectFailed(GatewayError):
     """No connection: name, address, TLS or time. Not one byte of the request left."""
 
+    failure = FailureCode.CONNECT_FAILED
     outcome = SendOutcome.NOT_SENT
     transient = True
 
@@ -67,34 +72,41 @@ class ConnectFailed(GatewayError):
 class CertificateRefused(ConnectFailed):
     """We refuse the server's certificate. The next try would find the same one."""
 
+    failure = FailureCode.CERTIFICATE_REFUSED
     transient = False
 
 
 class Aborted(GatewayError):
     """Our own last check before the first byte said no."""
 
+    failure = FailureCode.ABORTED
     outcome = SendOutcome.NOT_SENT
 
 
 class AccountRefused(GatewayError):
     """Key, credits, subscription or server address."""
 
+    failure = FailureCode.ACCOUNT_REFUSED
     outcome = SendOutcome.ACCOUNT
 
 
 class RequestRefused(GatewayError):
     """Refused for good, for a reason that is known to come before anything is stored."""
 
+    failure = FailureCode.REQUEST_REFUSED
     outcome = SendOutcome.REFUSED
 
 
 class DeviceRefused(RequestRefused):
     """The devices or SIMs of the request are wrong, not its people: every request of the campaign would fail."""
 
+    failure = FailureCode.DEVICE_REFUSED
+
 
 class Throttled(GatewayError):
     """Too many requests."""
 
+    failure = FailureCode.THROTTLED
     outcome = SendOutcome.THROTTLED
     transient = True
 
@@ -102,6 +114,7 @@ class Throttled(GatewayError):
 class TooBig(GatewayError):
     """The request is longer than the server takes."""
 
+    failure = FailureCode.TOO_BIG
     outcome = SendOutcome.TOO_BIG
 
 
@@ -112,30 +125,38 @@ class OutcomeUnknown(GatewayError):
 class ReplyLost(OutcomeUnknown):
     """The request left, wholly or in part, and no complete reply came back."""
 
+    failure = FailureCode.REPLY_LOST
     transient = True
 
 
 class ReplyUnreadable(OutcomeUnknown):
     """A complete reply which is not the gateway's JSON."""
 
+    failure = FailureCode.REPLY_UNREADABLE
     transient = True
 
 
 class ReplyTooLong(ReplyUnreadable):
     """More messages than one reply is read of: the next try would bring as many."""
 
+    failure = FailureCode.REPLY_TOO_LONG
     transient = False
 
 
 class ReplyImplausible(OutcomeUnknown):
     """The gateway's JSON, but not an answer to what was asked."""
 
+    failure = FailureCode.REPLY_IMPLAUSIBLE
+
 
 class ServerFailed(OutcomeUnknown):
     """HTTP 5xx: the server, or something in front of it, broke at an unknown point."""
 
+    failure = FailureCode.SERVER_FAILED
     transient = True
 
 
 class FailureUnknown(OutcomeUnknown):
     """`success: false` for a reason that is not on the allow-list."""
+
+    failure = FailureCode.FAILURE_UNKNOWN

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from campaigns.codes import FAILURE
 from worker.gateway.classify import Seen
 from worker.gateway.connection import Exchange
 from worker.gateway.errors import GatewayError
@@ -18,9 +19,9 @@ _LONGEST_WAIT: Final = timedelta(hours=1)
 
 
 def progress_of(exchange: Exchange, error: type[GatewayError]) -> dict[str, object]:
-    """The error's class, and how far the request got."""
+    """The error's code, and how far the request got."""
     return {
-        "class": error.__name__,
+        FAILURE: error.failure.value,
         "phase": exchange.phase.name.lower(),
         "bytes_written": exchange.bytes_written,
     }

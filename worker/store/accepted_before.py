@@ -13,16 +13,16 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.codes import RunType
 from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.matching import is_similar, same_number
 from worker.store.bulk import in_parts, insert_missing
-from worker.store.events import record_event
+from worker.store.events import EventName, record_event
 from worker.store.following import add_groups
 from worker.store.models import AcceptedBefore, Run
 from worker.store.moves import move_batch, move_recipients
-from worker.store.repetitions import moment_of
-from worker.store.runs import ACCEPTED_BEFORE, ONCE
+from worker.store.runs import moment_of
 from worker.store.tables import accepted_before, batches, recipients, select_columns
 
 LONGEST_NUMBER: Final = 32
@@ -72,18 +72,17 @@ def spelt(number: str) -> str:
     return f"+{same_number(number)}"[:LONGEST_NUMBER]
 
 
-def sent_since(schedule: Schedule, moment: str, parent_id: int | None, departs_at: datetime) -> datetime | None:
+def sent_since(schedule: Schedule, type: RunType, moment: str, departs_at: datetime) -> datetime | None:
     """From when on a text of a run can have been sent; None: it is sent once, and the run may be older than its plan.
 
     Campaigns that repeat or remind may send one text again and again: what was sent for an earlier moment is no reason
     to leave out a later one. `departs_at` is the moment of the batch, which of what is late is that of its planning.
     """
-    if moment == ONCE or parent_id is not None:
+    if type in {RunType.ONCE, RunType.RESEND}:
         return None
-    firing = moment_of(moment)
-    if firing is not None:
+    if type is RunType.FIRING:
         ahead = ZONES_APART if schedule.local_time is LocalTime.RECIPIENT else timedelta(0)
-        return firing - ahead - CLOCKS_APART
+        return moment_of(moment) - ahead - CLOCKS_APART
     late = schedule.if_late.within if schedule.if_late else timedelta(0)
     return departs_at - late - CLOCKS_APART
 
@@ -182,7 +181,8 @@ def accept(
             device=message.device,
             sim=message.sim,
             accepted_at=at,
-            retries=0,
+            gateway_retries=0,
+            is_superseded=False,
             reason=REASON,
         )
         if session.execute(statement.returning(recipients.c.id)).first() is None:
@@ -194,7 +194,7 @@ def accept(
         add_groups(session, run_id, batch_id, groups, now=since, first_poll_at=first_poll_at)
         # From here on its plan is fixed, though it made no request.
         detail = {"recipients": len(people)}
-        record_event(session, ACCEPTED_BEFORE, now, run_id=run_id, batch_id=batch_id, detail=detail)
+        record_event(session, EventName.RUN_ACCEPTED_BEFORE, now, run_id=run_id, batch_id=batch_id, detail=detail)
     return accepted
 
 

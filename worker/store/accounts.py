@@ -1,5 +1,6 @@
 """The gateway account: paused with a reason, probed, resumed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -7,6 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.codes import PAUSED, PausedBy
 from worker.conditions import REHEARSE_ANEW
 from worker.logs import get_logger
 from worker.store import hot_outcomes
@@ -22,12 +24,6 @@ FIRST_PROBE_PAUSE: Final = timedelta(minutes=1)
 LONGEST_PROBE_PAUSE: Final = timedelta(minutes=5)
 
 
-QUARANTINE: Final = (
-    "the database is older than what was sent from it (a restored backup or a fail-over); "
-    "let the gateway be swept for what it forgot: campaigns recover"
-)
-
-
 QUARANTINED_REHEARSAL: Final = (
     "the database is older than what was sent from it (it was removed or restored); "
     f"{REHEARSE_ANEW}; otherwise rehearse with another one, such as CAMPAIGNS_DATABASE_URL=sqlite:///rehearsal.db"
@@ -36,24 +32,12 @@ QUARANTINED_REHEARSAL: Final = (
 beside it has to stay, and this names another way."""
 
 
-QUARANTINES: Final = frozenset({QUARANTINE, QUARANTINED_REHEARSAL})
-
-
-NEW_GATEWAY: Final = (
-    "the gateway gave IDs that it had given before: it was set up anew or restored, or another one has its address; "
-    "nothing is sent and no receipt believed; if it is the right one, tell it: campaigns resume CAMPAIGN --new-gateway"
-)
-
-
-MOVES: Final = ("being moved to ", "moved to ")
-"""How the reasons begin for which a move to another database stops an account: only the move itself takes them back."""
-
-
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """What is known of an account."""
+    """What is known of an account. `paused_reason` is what people are shown of its pause."""
 
     id: int
+    paused_by: PausedBy
     paused_reason: str
     paused_at: datetime | None
     next_probe_at: datetime | None
@@ -63,9 +47,14 @@ class AccountView:
     probes: int = 0
 
     @property
+    def is_paused(self) -> bool:
+        """Whether nothing is sent through it."""
+        return self.paused_by is not PausedBy.NOBODY
+
+    @property
     def is_on_trial(self) -> bool:
         """Whether it sends again after a trouble, and nothing has shown yet that the trouble is over."""
-        return not self.paused_reason and bool(self.told)
+        return not self.is_paused and bool(self.told)
 
 
 def ensure_account(session: Session, key: str) -> int:
@@ -90,7 +79,8 @@ def account_view(session: Session, account_id: int) -> AccountView:
     row = session.exec(select(Account).where(Account.id == account_id)).one()
     return AccountView(
         row.id,
-        row.paused_reason,
+        row.paused_by,
+        row.paused_reason or PAUSED.get(row.paused_by, ""),
         row.paused_at,
         row.next_probe_at,
         row.failures,
@@ -130,15 +120,10 @@ def resume_account(session: Session, account_id: int) -> bool:
 
     The breaker is half open then: one more connection that fails pauses the account again.
     """
-    statement = sa.update(Account).where(
-        col(Account.id) == account_id, col(Account.paused_reason) != "", ~is_stopped_by_move()
-    )
-    return bool(
-        changed(
-            session,
-            statement.values(paused_reason="", paused_at=None, next_probe_at=None, failures=FAILURES_TO_PAUSE - 1),
-        )
-    )
+    ended = col(Account.paused_by).not_in([PausedBy.NOBODY, PausedBy.RELOCATION])
+    statement = sa.update(Account).where(col(Account.id) == account_id, ended)
+    values = {"paused_by": PausedBy.NOBODY, "paused_reason": "", "paused_at": None, "next_probe_at": None}
+    return bool(changed(session, statement.values(**values, failures=FAILURES_TO_PAUSE - 1)))
 
 
 def note_probe(session: Session, account_id: int, until: datetime) -> None:
@@ -158,32 +143,40 @@ def end_trouble(session: Session, account_id: int) -> None:
     session.execute(sa.update(Account).where(col(Account.id) == account_id).values(values))
 
 
-def quarantine(session: Session, account_id: int, *, now: datetime, reason: str = QUARANTINE) -> None:
-    """Nothing is sent until a person did what the reason says, which is one of `QUARANTINES`."""
-    known = col(Account.paused_reason) == reason  # every process that starts comes here: told once
-    was_known = session.scalar(sa.select(known).where(col(Account.id) == account_id))
-    statement = sa.update(Account).where(col(Account.id) == account_id, ~is_stopped_by_move())
-    if changed(session, statement.values(paused_reason=reason, paused_at=now, next_probe_at=None)) and not was_known:
-        announce_account(session, account_id, reason=reason, now=now)
+def quarantine(session: Session, account_id: int, *, now: datetime, reason: str = "") -> None:
+    """Nothing is sent until a person has let the gateway be swept (`campaigns recover`), or did what `reason` says."""
+    before = session.exec(select(Account.paused_by).where(Account.id == account_id)).one()
+    # Every process that starts comes here: told once.
+    if _stop(session, account_id, PausedBy.QUARANTINE, now, reason) and before is not PausedBy.QUARANTINE:
+        announce_account(session, account_id, reason=reason or PAUSED[PausedBy.QUARANTINE], now=now)
 
 
 def stop_for_new_gateway(session: Session, account_id: int, *, now: datetime) -> None:
     """Nothing is sent, looked up or followed until a person says that the gateway is a new one."""
-    others = col(Account.paused_reason).in_([NEW_GATEWAY, *QUARANTINES])
-    statement = sa.update(Account).where(col(Account.id) == account_id, ~others, ~is_stopped_by_move())
-    if changed(session, statement.values(paused_reason=NEW_GATEWAY, paused_at=now, next_probe_at=None)):
-        get_logger().error("account.paused", account=account_id, reason=NEW_GATEWAY)
-        announce_account(session, account_id, reason=NEW_GATEWAY, now=now)
+    known = PausedBy.NEW_GATEWAY, PausedBy.QUARANTINE
+    if _stop(session, account_id, PausedBy.NEW_GATEWAY, now, but=known):
+        reason = PAUSED[PausedBy.NEW_GATEWAY]
+        get_logger().error("account.paused", account=account_id, reason=reason)
+        announce_account(session, account_id, reason=reason, now=now)
+
+
+def _stop(
+    session: Session, account_id: int, by: PausedBy, now: datetime, reason: str = "", *, but: Sequence[PausedBy] = ()
+) -> bool:
+    """Pause the account, whatever paused it before except for these and for a move."""
+    others = col(Account.paused_by).not_in([*but, PausedBy.RELOCATION])
+    stop = sa.update(Account).where(col(Account.id) == account_id, others)
+    return bool(changed(session, stop.values(paused_by=by, paused_reason=reason, paused_at=now, next_probe_at=None)))
 
 
 def is_another_gateway(session: Session, account_id: int) -> bool:
     """Whether the gateway was seen to be another one than the one that the account's IDs are of."""
-    return session.exec(select(Account.paused_reason).where(Account.id == account_id)).one() == NEW_GATEWAY
+    return session.exec(select(Account.paused_by).where(Account.id == account_id)).one() is PausedBy.NEW_GATEWAY
 
 
 def is_stopped_by_move() -> sa.ColumnElement[bool]:
     """Whether nothing is sent through an account because its database was moved, or is being moved."""
-    return sa.or_(*(col(Account.paused_reason).startswith(words) for words in MOVES))
+    return col(Account.paused_by) == PausedBy.RELOCATION
 
 
 def last_attempt_id(session: Session) -> int:
@@ -191,23 +184,26 @@ def last_attempt_id(session: Session) -> int:
     return session.exec(select(sa.func.coalesce(sa.func.max(Attempt.id), 0))).one()
 
 
-def pause_account(session: Session, account_id: int, reason: str, *, now: datetime, probe_at: datetime | None) -> bool:
+def pause_account(
+    session: Session, account_id: int, by: PausedBy, reason: str, *, now: datetime, probe_at: datetime | None
+) -> bool:
     """Nothing is sent through the account until it is resumed; None: only a person may. False: it is paused already.
 
-    Told once for each reason: what was tried again and failed again is the same trouble, tried again ever later.
+    Each sentence is told once: what was tried again and failed again is the same trouble, tried again ever later.
     """
     query = sa.select(col(Account.told), col(Account.probes)).where(col(Account.id) == account_id)
     told, probes = session.execute(query).one()
     if told and probe_at is not None:
         probe_at = max(probe_at, now + probe_pause(probes))
+    tells = list(dict.fromkeys([*told, reason]))
     statement = (
         sa.update(Account)
-        .where(col(Account.id) == account_id, col(Account.paused_reason) == "")
-        .values(paused_reason=reason, paused_at=now, next_probe_at=probe_at, told=list(dict.fromkeys([*told, reason])))
+        .where(col(Account.id) == account_id, col(Account.paused_by) == PausedBy.NOBODY)
+        .values(paused_by=by, paused_reason=reason, paused_at=now, next_probe_at=probe_at, told=tells)
     )
     if not changed(session, statement):
         return False
-    if reason not in told:
+    if len(tells) > len(told):
         again = "it is tried again by itself" if probe_at else "a person has to look"
         get_logger().warning("account.paused", account=account_id, reason=reason, then=again)
         announce_account(session, account_id, reason=reason, now=now)

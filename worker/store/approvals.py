@@ -7,16 +7,13 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from campaigns.approval import Approvable
+from campaigns.codes import RunType
 from campaigns.lifecycle import RunState
-from worker.store.events import record_event
+from worker.store.events import EventName, record_event
 from worker.store.models import Event, Run
 from worker.store.moves import changed, move_run
 from worker.store.notices import announce
 from worker.store.runs import cancel_run
-
-WAITS: Final = "plan.waits_for_approval"
-APPROVED: Final = "plan.approved"
-"""Names of events: what there was to approve, and who did."""
 
 NOT_IN_TIME: Final = "nobody approved it before the next run was due"
 
@@ -28,7 +25,7 @@ def await_approval(session: Session, run_id: int, plan: Approvable, now: datetim
     moved = move_run(RunState.AWAITING_APPROVAL, col(Run.id) == run_id, col(Run.state) == RunState.SCHEDULED)
     waits = changed(session, moved)
     if not any(known.approval == plan.approval for known in approvables(session, run_id)):
-        record_event(session, WAITS, now, run_id=run_id, detail=plan.to_json())
+        record_event(session, EventName.PLAN_WAITS, now, run_id=run_id, detail=plan.to_json())
     if waits:
         announce(session, "run.awaiting_approval", run_id=run_id, now=now, key=f"approval:{run_id}:{plan.approval}")
     return True
@@ -75,7 +72,7 @@ def approve(session: Session, run_id: int, approval: str, *, by: str, now: datet
     """Somebody has approved this: the run starts at its moment. The caller has locked the run and compared its plan."""
     session.execute(sa.update(Run).where(col(Run.id) == run_id).values(approved_hash=approval, approved_at=now))
     session.execute(move_run(RunState.SCHEDULED, col(Run.id) == run_id, col(Run.state) == RunState.AWAITING_APPROVAL))
-    record_event(session, APPROVED, now, run_id=run_id, detail={"plan": approval, "by": by})
+    record_event(session, EventName.PLAN_APPROVED, now, run_id=run_id, detail={"plan": approval, "by": by})
 
 
 def cancel_unapproved(session: Session, campaign_id: int, *, before: str, now: datetime) -> int:
@@ -96,11 +93,14 @@ def _waiting(campaign_id: int, before: str) -> tuple[sa.ColumnElement[bool], ...
     return (
         col(Run.campaign_id) == campaign_id,
         col(Run.state) == RunState.AWAITING_APPROVAL,
+        col(Run.type) == RunType.FIRING,
         col(Run.moment) < before,
     )
 
 
 def approvables(session: Session, run_id: int) -> list[Approvable]:
     """What there was to approve of a run until now, the oldest first."""
-    query = select(Event.detail).where(Event.run_id == run_id, Event.name == WAITS).order_by(col(Event.id))
+    query = (
+        select(Event.detail).where(Event.run_id == run_id, Event.name == EventName.PLAN_WAITS).order_by(col(Event.id))
+    )
     return [Approvable.from_json(detail) for detail in session.exec(query)]

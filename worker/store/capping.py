@@ -17,14 +17,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session
 
 from campaigns.capping import Cap, Earlier
+from campaigns.codes import WAITING, PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store.moves import move_batch, move_recipients
 from worker.store.splitting import branch_off
 from worker.store.suppressions import lower_totals
 from worker.store.tables import accounts, attempts, batches, campaigns, recipients, runs
-
-WAITS: Final = "waits for its frequency cap"
-"""Why a batch waits whose people had enough texts lately."""
 
 ALL_CAPPED: Final = "everybody in it is over the frequency cap"
 
@@ -92,7 +90,7 @@ _MAY_GO: Final = (
         batches.c.id == sa.bindparam("b_batch"),
         batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED]),
         runs.c.state == RunState.RUNNING,
-        accounts.c.paused_reason == "",
+        accounts.c.paused_by == PausedBy.NOBODY,
     )
     .with_for_update(of=batches)
 )
@@ -172,7 +170,7 @@ def keep_cap(session: Session, batch_id: int, account_id: int, cap: Cap, *, now:
             waiting[person.until].append(person.id)
     for statement, people in (
         (capped, [(p.id, p.reason) for p in over if p.until is None]),
-        (told, [(p.id, f"{WAITS}: {p.reason}") for p in over if p.until is not None]),
+        (told, [(p.id, f"{WAITING[WaitsFor.CAP]}: {p.reason}") for p in over if p.until is not None]),
     ):
         if people:
             connection.execute(statement, {"b_rows": json.dumps(people)})
@@ -207,11 +205,11 @@ def _part(session: Session, batch_id: int, waiting: Mapping[datetime, Sequence[i
         until, _ = groups.pop(0)  # the first of them keep the batch
         mine = batches.c.id == batch_id
         session.execute(move_batch(BatchState.PLANNED, mine, batches.c.state == BatchState.QUEUED, queued_at=None))
-        session.execute(sa.update(batches).where(mine).values(not_before=until, reason=WAITS))
+        session.execute(sa.update(batches).where(mine).values(not_before=until, waits_for=WaitsFor.CAP, reason=""))
     elif not is_anybody_left:
         session.execute(move_batch(BatchState.CANCELLED, batches.c.id == batch_id, reason=ALL_CAPPED))
     for until, people in groups:
-        branch_off(session, batch_id, people, until=until, reason=WAITS)
+        branch_off(session, batch_id, people, until=until, waits_for=WaitsFor.CAP)
     return is_anybody_left
 
 

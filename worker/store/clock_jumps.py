@@ -9,11 +9,11 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState
 from campaigns.verdicts import Verdict
 from worker.store.doubts import UNREAD
-from worker.store.models import SPENT, AttemptState
-from worker.store.queue import CLOSED
+from worker.store.models import AttemptState
 from worker.store.tables import accounts, attempts, batches, groups, notices, retries, unsubscriptions
 
 PAUSES: Final = (
@@ -24,6 +24,9 @@ PAUSES: Final = (
     (notices, "next_try_at"),
     (unsubscriptions, "next_try_at"),
 )
+
+_OWN_TIME: Final = (WaitsFor.NOTHING, WaitsFor.BUDGET, WaitsFor.WINDOW)
+"""A batch that waits for one of these waits for a time of day, and no pause."""
 
 
 def move_pauses(session: Session, by: timedelta, *, now: datetime) -> None:
@@ -44,7 +47,7 @@ def move_pauses(session: Session, by: timedelta, *, now: datetime) -> None:
         return
     for table, name in PAUSES:
         _move(session, table, name, by, table.c[name] > now)
-    waits = batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED]), batches.c.reason.not_in([SPENT, CLOSED, ""])
+    waits = batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED]), batches.c.waits_for.not_in(_OWN_TIME)
     _move(session, batches, "not_before", by, *waits, batches.c.not_before > now, least=batches.c.moment)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.codes import FAILURE, FailureCode
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.matching import Sought
 from campaigns.verdicts import LookUp, Verdict
@@ -49,7 +50,7 @@ def abandon_stale(session: Session, *, now: datetime, grace: timedelta) -> int:
             state=AttemptState.UNKNOWN,
             outcome="unknown",
             next_check_at=now,
-            evidence={"class": "ProcessLost", "phase": "unknown"},
+            evidence={FAILURE: FailureCode.PROCESS_LOST.value, "phase": "unknown"},
         )
         .returning(col(Attempt.batch_id))
     )
@@ -247,8 +248,8 @@ def rounds(session: Session, batch_id: int) -> int:
     return session.exec(missed).one() - 1
 
 
-def missed_in_a_row(session: Session, run_id: int, classes: Collection[str], *, most: int = 100) -> int:
-    """How many of a run's decided requests, the last in a row, failed as one of these classes with nothing stored."""
+def missed_in_a_row(session: Session, run_id: int, failures: Collection[FailureCode], *, most: int = 100) -> int:
+    """How many of a run's decided requests, the last in a row, failed in one of these ways with nothing stored."""
     query = (
         select(Attempt.outcome, Attempt.evidence)
         .where(Attempt.run_id == run_id, Attempt.state == AttemptState.CLOSED)
@@ -256,7 +257,7 @@ def missed_in_a_row(session: Session, run_id: int, classes: Collection[str], *, 
         .limit(most)
     )
     missed = (
-        outcome == Verdict.MISSED and evidence.get("class") in classes for outcome, evidence in session.exec(query)
+        outcome == Verdict.MISSED and evidence.get(FAILURE) in failures for outcome, evidence in session.exec(query)
     )
     return sum(1 for _ in takewhile(bool, missed))
 

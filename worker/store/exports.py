@@ -9,7 +9,6 @@ from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import RecipientState
 from campaigns.results import result_words
-from worker.store.hot import SENT_AFTER_ALL
 from worker.store.models import Inbound, Run, Suppression
 from worker.store.resends import resends_of
 from worker.store.tables import recipients
@@ -144,11 +143,11 @@ def _stands(later: Sequence[int]) -> sa.ColumnElement[bool]:
     is_again = sa.exists().where(
         again.c.number == recipients.c.number, again.c.slot == recipients.c.slot, again.c.run_id.in_(later)
     )
-    was_first = recipients.c.reason == SENT_AFTER_ALL
+    stands = ~recipients.c.is_superseded
     if not later:
-        return sa.and_(sa.true(), ~was_first)
+        return stands
     failed_first = sa.and_(recipients.c.state == RecipientState.FAILED, recipients.c.occurrence == 0, is_again)
-    return sa.and_(~was_first, ~failed_first)
+    return sa.and_(stands, ~failed_first)
 
 
 def _set_for_pages(connection: sa.Connection) -> None:

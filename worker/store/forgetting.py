@@ -7,6 +7,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from worker.store.events import EventName
 from worker.store.models import Event, Notice, Run
 from worker.store.moves import changed
 
@@ -29,7 +30,7 @@ def old_notices(session: Session, before: datetime) -> list[int]:
     return list(session.exec(query.limit(AT_ONCE)))
 
 
-def old_events(session: Session, names: Collection[str], before: datetime) -> list[int]:
+def old_events(session: Session, names: Collection[EventName], before: datetime) -> list[int]:
     """The oldest events with these names that happened before then, a part of them."""
     query = select(Event.id).where(col(Event.name).in_(sorted(names)), col(Event.at) < before).order_by(col(Event.id))
     return list(session.exec(query.limit(AT_ONCE)))

@@ -6,12 +6,12 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState
-from worker.store.models import SPENT, THROTTLED
 from worker.store.moves import changed, move_batch
 from worker.store.tables import attempts, batches, runs
 
-WAITING: Final = (SPENT, THROTTLED)
+WAITING: Final = (WaitsFor.BUDGET, WaitsFor.THROTTLE)
 """What a changed limit may end."""
 
 NO_TARGET: Final = ""
@@ -75,7 +75,7 @@ _counts = sa.and_(attempts.c.granted_at.is_not(None), attempts.c.outcome != "not
 
 def postpone_run(session: Session, run_id: int, *, until: datetime) -> int:
     """A budget is spent: all batches of the run wait until its period is over; how many waited less before."""
-    longer = {"not_before": until, "reason": SPENT}
+    longer = {"not_before": until, "waits_for": WaitsFor.BUDGET, "reason": ""}
     queued = move_batch(BatchState.PLANNED, batches.c.run_id == run_id, batches.c.state == BatchState.QUEUED, **longer)
     planned = sa.update(batches).where(
         batches.c.run_id == run_id, batches.c.state == BatchState.PLANNED, batches.c.not_before < until
@@ -95,6 +95,6 @@ def wake_spent(session: Session, account_id: int, *, now: datetime) -> int:
 
 def _wake(session: Session, whose: sa.ColumnElement[bool], now: datetime) -> int:
     # Too early is harmless: who still has to wait is told so when it asks.
-    waiting = (batches.c.state == BatchState.PLANNED, batches.c.not_before > now, batches.c.reason.in_(WAITING))
+    waiting = (batches.c.state == BatchState.PLANNED, batches.c.not_before > now, batches.c.waits_for.in_(WAITING))
     due = sa.case((batches.c.moment > now, batches.c.moment), else_=sa.literal(now, batches.c.moment.type))
     return changed(session, sa.update(batches).where(whose, *waiting).values(not_before=due))

@@ -3,23 +3,20 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.codes import WaitsFor
 from campaigns.declarations import Declared
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.verdicts import Verdict
 from worker.store.doubts import WATCHED_FOR
-from worker.store.events import record_event
+from worker.store.events import EventName, record_event
 from worker.store.models import Attempt, AttemptState, Batch, InboxFile, MessageGroup, Recipient, Run
 from worker.store.moves import changed, move_batch, move_recipients, move_run
 from worker.store.runs import cancel_leftovers, lock_run
 from worker.store.tables import batches, recipients, select_columns
-
-HELD_RESOLVED: Final = "held.resolved"
-"""The event of a decision; its detail: `as`, `by`, and the row ids of its `recipients`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +107,7 @@ def resolve_held(
         _open_batches(session, run_id, now)
     for batch_id, ids in by_batch.items():
         detail = {"as": declared.value, "by": by, "recipients": ids}
-        record_event(session, HELD_RESOLVED, now, run_id=run_id, batch_id=batch_id, detail=detail)
+        record_event(session, EventName.HELD_RESOLVED, now, run_id=run_id, batch_id=batch_id, detail=detail)
     cancelled = 0
     if by_batch:
         # What stands beside the file of a run that is over is written once more.
@@ -151,6 +148,7 @@ def _open_batches(session: Session, run_id: int, now: datetime) -> None:
             not_before=now,
             latest=None,  # whoever decides this knows what time it is
             queued_at=None,
+            waits_for=WaitsFor.RETRY,
             reason=Declared.NOT_SENT.reason,
         )
     )

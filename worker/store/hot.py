@@ -7,8 +7,9 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from worker.store.models import SPENT, AttemptState
+from worker.store.models import AttemptState
 from worker.store.moves import move_batch, move_recipients
 from worker.store.tables import accepted_before, accounts, attempts, batches, recipients, runs, suppressions
 
@@ -73,6 +74,7 @@ LOAD_WORK: Final = (
         batches.c.target,
         runs.c.parent_id,
         _in_doubt,
+        runs.c.type,
         runs.c.moment,
         _has_before,
     )
@@ -83,13 +85,13 @@ LOAD_WORK: Final = (
         # Up to 256 jobs are left in the queue when a budget is spent: each would ask, and put all of its run off again.
         sa.or_(
             batches.c.state == BatchState.QUEUED,
-            sa.and_(batches.c.state == BatchState.PLANNED, batches.c.reason != SPENT),
+            sa.and_(batches.c.state == BatchState.PLANNED, batches.c.waits_for != WaitsFor.BUDGET),
         ),
         runs.c.state == RunState.RUNNING,
     )
 )
 
-_account_sends = accounts.c.paused_reason == ""
+_account_sends = accounts.c.paused_by == PausedBy.NOBODY
 MAY_STILL_SEND: Final = (
     sa.select(runs.c.id)
     .join(accounts, accounts.c.id == runs.c.account_id)
@@ -169,9 +171,6 @@ TAKE_OUT: Final = move_recipients(
 )
 """The last look at the list of suppressions, in the transaction of the intent: what is on it by now gets nothing."""
 
-SENT_AFTER_ALL: Final = "the text that had failed was sent after all"
-"""The reason of whoever is not sent to again."""
-
 _earlier = recipients.alias()
 _chain = runs.alias()
 LEAVE_OUT: Final = move_recipients(
@@ -186,7 +185,8 @@ LEAVE_OUT: Final = move_recipients(
         sa.or_(_chain.c.id == sa.bindparam("b_parent"), _chain.c.parent_id == sa.bindparam("b_parent")),
         _earlier.c.state != RecipientState.FAILED,
     ),
-    reason=SENT_AFTER_ALL,
+    is_superseded=True,
+    reason="the text that had failed was sent after all",
 )
 """The last look at the texts that failed, in the transaction of the intent that sends them again: all have to stand."""
 

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 
+from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BATCH_MOVES, BatchState, RecipientState, may_become
 from worker.store.models import AttemptState
 from worker.store.moves import move_recipients, one_of
@@ -40,7 +41,7 @@ def _accept(row: Mapping[str, sa.ColumnElement[Any]]) -> sa.Update:
         **{name: row[name] for name in _PLACED[1:]},
         accepted_at=_now,
         reason="",
-        retries=0,
+        gateway_retries=0,
     )
 
 
@@ -107,6 +108,7 @@ CONCLUDE_BATCH: Final = (
         not_before=sa.case(
             (_has_pending, sa.bindparam("b_retry_at", type_=batches.c.not_before.type)), else_=batches.c.not_before
         ),
+        waits_for=sa.case((_has_pending, WaitsFor.RETRY.value), else_=WaitsFor.NOTHING.value),
     )
 )
 """Waiting again if people are left to send, held if a person must decide, refused if nobody was taken; or accepted."""

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from campaigns.codes import PausedBy, RunType, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 
 NAMING = {
@@ -49,7 +50,8 @@ class Account(SQLModel, table=True):
 
     id: int = Field(default=None, primary_key=True, sa_type=sa.Integer)
     key: str = Field(unique=True, max_length=64)  # fingerprint of gateway address and API key, or "sandbox"
-    paused_reason: str = ""  # empty: texts may be sent
+    paused_by: PausedBy = Field(default=PausedBy.NOBODY, sa_type=_by_value(PausedBy))  # nobody: texts may be sent
+    paused_reason: str = ""  # for people, where the code alone does not say it (`campaigns.codes`)
     paused_at: datetime | None = None
     next_probe_at: datetime | None = None
     failures: int = 0  # requests in a row that did not reach the gateway, or that it put off or failed at
@@ -107,11 +109,13 @@ class Run(SQLModel, table=True):
     campaign_id: int = Field(foreign_key="campaign.id")
     account_id: int = Field(foreign_key="account.id")
     definition_id: int = Field(foreign_key="definition.id")
-    moment: str = Field(max_length=40)  # "once"; else of a repetition, a day of reminders, a resend, a test
+    type: RunType = Field(sa_type=_by_value(RunType))
+    moment: str = Field(max_length=40)  # its unique name within the campaign; what it means depends on `type`
     kind: str = Field(default="", max_length=20)  # marketing, reminder, transactional: what caps and opt-outs ask for
     parent_id: int | None = Field(default=None, foreign_key="run.id")  # the run whose failed texts this one sends again
     state: RunState = Field(sa_type=_by_value(RunState))
-    reason: str = ""  # why it is paused or failed
+    paused_by: PausedBy = Field(default=PausedBy.NOBODY, sa_type=_by_value(PausedBy))
+    reason: str = ""  # for people: why it waits, is paused, was cancelled or failed
     resume_to: str = ""  # the state that `resume` gives back to a paused run
     starts_at: datetime
     follow_seconds: float
@@ -127,15 +131,7 @@ class Run(SQLModel, table=True):
     read_requests: int = 0
 
 
-THROTTLED = "waiting for the throttle"
-"""The reason of a batch that had its turn and got no slot: it takes the next one and is not counted again."""
-
-SPENT = "the budget of the day or month is spent"
-"""The reason of a batch that waits for the end of a budget's period: a job that it still has leads nowhere."""
-
-_THROTTLED_ONLY = sa.text(f"reason = '{THROTTLED}'")
-
-
+_THROTTLED_ONLY = sa.text(f"waits_for = '{WaitsFor.THROTTLE}'")
 _MAY_BE_LATE = sa.text("latest IS NOT NULL AND state IN ('planned','queued')")
 
 
@@ -185,7 +181,8 @@ class Batch(SQLModel, table=True):
     list_id: int | None = None  # a contact list kept by the gateway: its recipients are known from the reply
     avoid_device: int | None = None  # a text that failed there is tried on another one, where there is one
     target: str = Field(default="", max_length=20)  # the device or SIM that it goes by; empty: its campaign says
-    reason: str = ""
+    waits_for: WaitsFor = Field(default=WaitsFor.NOTHING, sa_type=_by_value(WaitsFor))  # of a planned or queued one
+    reason: str = ""  # for people, where no code says it
 
 
 class Recipient(SQLModel, table=True):
@@ -221,6 +218,8 @@ class Recipient(SQLModel, table=True):
     line: int
     state: RecipientState = Field(sa_type=_by_value(RecipientState))
     reason: str = ""
+    # Not sent, for an earlier text to this person was sent after all: what counts of them is the row of that one.
+    is_superseded: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
     variant: str = ""
     text: str = Field(sa_type=sa.Text)
     segments: int
@@ -229,9 +228,9 @@ class Recipient(SQLModel, table=True):
     device: int | None = None
     sim: int | None = None
     attempts: int = 0
-    retries: int = 0  # of the gateway's own; counts in the order of receipts
+    gateway_retries: int = 0  # the gateway's own; counts in the order of receipts
     result_code: int | None = None  # Android's, of the last receipt
-    again: int = 0  # how often a text that failed was sent again by us
+    resent_count: int = 0  # how often a text that failed was sent again by us
     accepted_at: datetime | None = None
     sent_at: datetime | None = None
     delivered_at: datetime | None = None
@@ -491,7 +490,7 @@ class Retry(SQLModel, table=True):
     device: int | None = None
     sim: int | None = None
     result_code: int  # why it failed: a proof that it was not sent
-    retries: int  # the gateway's own, when this was noticed
+    gateway_retries: int  # the gateway's own, when this was noticed
     segments: int
     noticed_at: datetime
     due_at: datetime | None  # when it is sent again; None: it was, or it will not be

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import (
     BATCH_MOVES,
     RECIPIENT_MOVES,
@@ -30,12 +31,16 @@ def one_of(column: sa.ColumnElement[Any], states: Collection[StrEnum]) -> sa.Col
 def move_run(to: RunState, *where: sa.ColumnElement[bool], **values: Any) -> sa.Update:
     """An UPDATE that moves the runs matching `where` to `to`, where the life cycle allows it."""
     allowed = may_become(RUN_MOVES, to)
+    if to is not RunState.PAUSED:
+        values["paused_by"] = PausedBy.NOBODY
     return sa.update(runs).where(one_of(runs.c.state, allowed), *where).values(state=to, **values)
 
 
 def move_batch(to: BatchState, *where: sa.ColumnElement[bool], **values: Any) -> sa.Update:
     """An UPDATE that moves the batches matching `where` to `to`, where the life cycle allows it."""
     allowed = may_become(BATCH_MOVES, to)
+    if to not in {BatchState.PLANNED, BatchState.QUEUED}:
+        values["waits_for"] = WaitsFor.NOTHING
     return sa.update(batches).where(one_of(batches.c.state, allowed), *where).values(state=to, **values)
 
 

@@ -14,19 +14,22 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from worker.store.accounts import MOVES, is_stopped_by_move
+from campaigns.codes import PausedBy
+from worker.store.accounts import is_stopped_by_move
 from worker.store.engine import Store, StoreError
-from worker.store.events import record_event
+from worker.store.events import EventName, record_event
 from worker.store.models import Account, Attempt, AttemptState, Event, Run
 
 
 class Place(StrEnum):
     """Where a database stands in a move; the values are the names of the events that lead there."""
 
-    HERE = "database.here"  # campaigns are sent from it: never moved, moved to, or the move was given up -> leaving
-    LEAVING = "database.leaving"  # nothing is sent from it, it is being copied -> gone, or here again
-    GONE = "database.gone"  # never sends again; the copy that it names takes its place
-    ARRIVED = "database.arrived"  # a whole copy that does not send before the other one is gone -> here
+    HERE = (
+        EventName.DATABASE_HERE
+    )  # campaigns are sent from it: never moved, moved to, or the move was given up -> leaving
+    LEAVING = EventName.DATABASE_LEAVING  # nothing is sent from it, it is being copied -> gone, or here again
+    GONE = EventName.DATABASE_GONE  # never sends again; the copy that it names takes its place
+    ARRIVED = EventName.DATABASE_ARRIVED  # a whole copy that does not send before the other one is gone -> here
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,8 @@ def leave(session: Session, *, name: str, to: str, now: datetime) -> None:
     kept = _kept(session) if seen.place is Place.LEAVING else []
     for account in session.exec(select(Account).where(~is_stopped_by_move()).order_by(col(Account.id))):
         moments = {"paused_at": _text(account.paused_at), "next_probe_at": _text(account.next_probe_at)}
-        kept.append({"id": account.id, "paused_reason": account.paused_reason, **moments})
+        pause = {"paused_by": account.paused_by.value, "paused_reason": account.paused_reason}
+        kept.append({"id": account.id, **pause, **moments})
     _note(session, Place.LEAVING, now, other=to, accounts=kept)
     _stop(session, _leaving_reason(to), now)
 
@@ -179,6 +183,7 @@ def _put_back(session: Session, kept: Iterable[dict[str, Any]]) -> None:
             sa.update(Account)
             .where(col(Account.id) == account["id"])
             .values(
+                paused_by=PausedBy(account["paused_by"]),
                 paused_reason=account["paused_reason"],
                 paused_at=_moment(account["paused_at"]),
                 next_probe_at=_moment(account["next_probe_at"]),
@@ -187,20 +192,21 @@ def _put_back(session: Session, kept: Iterable[dict[str, Any]]) -> None:
 
 
 def _stop(session: Session, reason: str, now: datetime) -> None:
-    session.execute(sa.update(Account).values(paused_reason=reason, paused_at=now, next_probe_at=None))
+    values = {"paused_by": PausedBy.RELOCATION, "paused_reason": reason, "paused_at": now, "next_probe_at": None}
+    session.execute(sa.update(Account).values(**values))
 
 
 def _note(session: Session, place: Place, now: datetime, *, other: str, copy: str = "", **detail: Any) -> None:
-    record_event(session, place.value, now, detail={"copy": copy, "other": other, **detail})
+    record_event(session, EventName(place.value), now, detail={"copy": copy, "other": other, **detail})
 
 
 def _leaving_reason(other: str) -> str:
-    return f"{MOVES[0]}{other}; finish that with campaigns move --to, or give it up with campaigns move --undo"
+    return f"being moved to {other}; finish that with campaigns move --to, or give it up with campaigns move --undo"
 
 
 def _gone_reason(seen: Standing) -> str:
     day = f"{seen.at:%Y-%m-%d %H:%M} UTC" if seen.at else "an unknown day"
-    return f"{MOVES[1]}{seen.other} on {day} and sends nothing any more; set CAMPAIGNS_DATABASE_URL to that address"
+    return f"moved to {seen.other} on {day} and sends nothing any more; set CAMPAIGNS_DATABASE_URL to that address"
 
 
 def _text(moment: datetime | None) -> str | None:

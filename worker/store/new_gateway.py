@@ -13,11 +13,10 @@ from campaigns.lifecycle import RecipientState
 from campaigns.verdicts import Verdict
 from worker.store import accounts, notices, outcomes
 from worker.store.doubts import WATCHED_FOR
-from worker.store.events import record_event
+from worker.store.events import EventName, record_event
 from worker.store.models import Account, Attempt, AttemptState, Batch, Recipient, Run
 from worker.store.tables import accepted_before, attempts, groups, recipients, replies, retries
 
-EVENT: Final = "account.new_gateway"
 HELD: Final = "the gateway was set up anew before it could be asked whether it was sent"
 DROPPED: Final = "the gateway was set up anew"
 
@@ -69,7 +68,9 @@ def take_new_gateway(session: Session, account_id: int, *, now: datetime) -> int
     values = {"highest_gateway_id": floor, "met_at": None, "witness_id": None, "witness_at": None, "received_id": 0}
     session.execute(sa.update(Account).where(col(Account.id) == account_id).values(values))
     accounts.resume_account(session, account_id)
-    record_event(session, EVENT, now, detail={"account": account_id, "moved_by": by, "held": held})
+    record_event(
+        session, EventName.ACCOUNT_NEW_GATEWAY, now, detail={"account": account_id, "moved_by": by, "held": held}
+    )
     return held
 
 

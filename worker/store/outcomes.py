@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.segments import segmentation
 from worker.logs import get_logger
@@ -104,14 +105,15 @@ def _move_in_doubt(session: Session, recipient_ids: Sequence[int], to: Recipient
     )
 
 
-def postpone_batch(session: Session, batch_id: int, *, until: datetime, reason: str) -> None:
-    """Proven not sent: the batch waits until then and is posted again."""
+def postpone_batch(session: Session, batch_id: int, *, until: datetime, waits_for: WaitsFor, reason: str) -> None:
+    """Proven not sent: the batch waits until then and is posted again; `reason` is for people."""
     session.execute(
         move_batch(
             BatchState.PLANNED,
             batches.c.id == batch_id,
             batches.c.state.in_([BatchState.SENDING, BatchState.UNKNOWN]),
             not_before=until,
+            waits_for=waits_for,
             reason=reason,
         )
     )
@@ -143,7 +145,13 @@ def mark_unknown(
 
 
 def split_batch(
-    session: Session, batch_id: int, *, until: datetime, reason: str, most_segments: int | None = None
+    session: Session,
+    batch_id: int,
+    *,
+    until: datetime,
+    waits_for: WaitsFor = WaitsFor.NOTHING,
+    reason: str = "",
+    most_segments: int | None = None,
 ) -> int | None:
     """Cut a batch of pending people in two; the id of the second one. None: one person cannot be cut.
 
@@ -161,7 +169,8 @@ def split_batch(
         kept = max(1, bisect_right(list(accumulate(segments for _, segments in people)), most_segments))
         if kept == len(people):
             return None
-    return branch_off(session, batch_id, [id_ for id_, _ in people[kept:]], until=until, reason=reason)
+    second = [id_ for id_, _ in people[kept:]]
+    return branch_off(session, batch_id, second, until=until, waits_for=waits_for, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)

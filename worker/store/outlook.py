@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import BatchState
+from worker.store import words
 from worker.store.doubts import Unread, unread
 from worker.store.models import Account, Batch, Run
 
@@ -31,13 +32,16 @@ def outlook(session: Session, run_id: int) -> Outlook:
         select(Batch.state, sa.func.count()).where(Batch.run_id == run_id).group_by(col(Batch.state))
     ).all()
     due = session.exec(
-        select(Batch.not_before, Batch.reason)
+        select(Batch.not_before, words.BATCH)
         .where(Batch.run_id == run_id, Batch.state == BatchState.PLANNED)
         .order_by(col(Batch.not_before))
         .limit(1)
     ).first()
     paused = session.exec(
-        select(Account.paused_reason).join(Run, col(Run.account_id) == col(Account.id)).where(Run.id == run_id)
+        select(words.ACCOUNT)
+        .select_from(Account)
+        .join(Run, col(Run.account_id) == col(Account.id))
+        .where(Run.id == run_id)
     ).one()
     batches = {BatchState(state): count for state, count in counted}
     return Outlook(

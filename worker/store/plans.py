@@ -28,8 +28,8 @@ COLUMNS = (
     "text",
     "segments",
     "attempts",
-    "retries",
-    "again",
+    "gateway_retries",
+    "resent_count",
 )
 
 

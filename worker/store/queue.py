@@ -8,9 +8,10 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RunState
 from worker.store import hot
-from worker.store.models import THROTTLED, Account, Batch, Run
+from worker.store.models import Account, Batch, Run
 from worker.store.moves import changed, move_batch
 from worker.store.tables import accounts, batches, campaigns, runs
 
@@ -75,8 +76,8 @@ took 0.5 s, beside those that were sent already."""
 _soon: sa.BindParameter[datetime] = sa.bindparam("b_soon", type_=batches.c.not_before.type)
 _lead: sa.BindParameter[datetime] = sa.bindparam("b_lead", type_=batches.c.not_before.type)
 _stale: sa.BindParameter[datetime] = sa.bindparam("b_stale", type_=batches.c.not_before.type)
-_throttled = batches.c.reason == sa.bindparam("throttled", THROTTLED, literal_execute=True)
-"""Written out in the statement: an index on a condition is used only where that condition stands."""
+_throttled: sa.ColumnElement[bool] = sa.literal_column(f"batch.waits_for = '{WaitsFor.THROTTLE}'")
+"""In the words of the index: it is used only where its condition stands."""
 
 _planned = (batches.c.run_id == runs.c.id, batches.c.state == BatchState.PLANNED)
 _due_now = (*_planned, batches.c.not_before <= _lead)
@@ -105,14 +106,16 @@ _DEMANDS = (
     .join(accounts, accounts.c.id == runs.c.account_id)
     .join(campaigns, campaigns.c.id == runs.c.campaign_id)
     .where(
-        runs.c.account_id == sa.bindparam("b_account"), runs.c.state == RunState.RUNNING, accounts.c.paused_reason == ""
+        runs.c.account_id == sa.bindparam("b_account"),
+        runs.c.state == RunState.RUNNING,
+        accounts.c.paused_by == PausedBy.NOBODY,
     )
     .order_by(runs.c.id)
 )
 """Built once, as the statements of a send (`hot`): it is asked ten times a second."""
 
 _first = (
-    sa.select(batches.c.id, batches.c.segments, batches.c.reason, batches.c.zones)
+    sa.select(batches.c.id, batches.c.segments, batches.c.waits_for, batches.c.zones)
     .where(*_due_now)
     .correlate(runs)
     .order_by(sa.case((_throttled, 0), else_=1), batches.c.not_before, batches.c.ordinal)
@@ -127,7 +130,7 @@ _DUE = sa.select(
             sa.cast(_first.c.id, sa.String)
             + ":"
             + sa.cast(_first.c.segments, sa.String)
-            + sa.case((_first.c.reason == THROTTLED, ":back:"), else_="::")
+            + sa.case((_first.c.waits_for == WaitsFor.THROTTLE, ":back:"), else_="::")
             + _first.c.zones,
             "|",
         )
@@ -161,10 +164,6 @@ def _due(entry: str) -> Due:
     return Due(int(id_), int(segments), bool(back), zones)
 
 
-CLOSED: Final = "outside the window"
-"""Why a batch waits for its sending hours."""
-
-
 def wait_for_opening(
     session: Session, run_id: int, zones: str, *, until: datetime, now: datetime, lead: timedelta = LEAD
 ) -> int:
@@ -175,7 +174,9 @@ def wait_for_opening(
         batches.c.not_before <= now + lead,
         batches.c.zones == zones,
     )
-    return changed(session, sa.update(batches).where(*due).values(not_before=until, reason=CLOSED))
+    return changed(
+        session, sa.update(batches).where(*due).values(not_before=until, waits_for=WaitsFor.WINDOW, reason="")
+    )
 
 
 def queue_batches(session: Session, batch_ids: Collection[int], *, now: datetime) -> set[int]:
@@ -199,7 +200,7 @@ def drainable_runs(session: Session, account_id: int) -> list[tuple[int, int]]:
     query = (
         select(Run.id, Run.definition_id)
         .join(Account, col(Account.id) == col(Run.account_id))
-        .where(Run.account_id == account_id, Run.state == RunState.RUNNING, Account.paused_reason == "")
+        .where(Run.account_id == account_id, Run.state == RunState.RUNNING, Account.paused_by == PausedBy.NOBODY)
         .order_by(col(Run.id))
     )
     return [(run_id, definition_id) for run_id, definition_id in session.exec(query)]
@@ -213,7 +214,7 @@ def give_back(session: Session, batch_ids: Collection[int]) -> int:
     return changed(session, back)
 
 
-def snooze_batch(session: Session, batch_id: int, *, until: datetime, reason: str) -> None:
+def snooze_batch(session: Session, batch_id: int, *, until: datetime, waits_for: WaitsFor) -> None:
     """Not now: the batch waits until then. Never counted as an attempt."""
     session.execute(
         move_batch(
@@ -221,7 +222,8 @@ def snooze_batch(session: Session, batch_id: int, *, until: datetime, reason: st
             col(Batch.id) == batch_id,
             col(Batch.state) == BatchState.QUEUED,
             not_before=until,
-            reason=reason,
+            waits_for=waits_for,
+            reason="",
         )
     )
 

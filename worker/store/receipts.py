@@ -96,7 +96,7 @@ def accepted_parts(
 
 _own_worth = sa.case(
     *(
-        (recipients.c.state == state, recipients.c.retries * RETRY_WEIGHT + rank)
+        (recipients.c.state == state, recipients.c.gateway_retries * RETRY_WEIGHT + rank)
         for state, rank in RANKS.items()
         if state is not RecipientState.DELIVERED
     ),
@@ -110,7 +110,7 @@ _rows = sa.bindparam("b_rows", type_=sa.Text)
 _SHOWN: Final = (
     "gateway_id",
     "worth",
-    "retries",
+    "gateway_retries",
     "sent_at",
     "delivered_at",
     "device",
@@ -131,7 +131,7 @@ def _move_up(to: RecipientState, row: Mapping[str, sa.ColumnElement[Any]]) -> sa
         # A gateway that was set up anew gives its ID to somebody else's message.
         recipients.c.number.endswith(row["tail"]),
         _own_worth < row["worth"],
-        retries=row["retries"],
+        gateway_retries=row["gateway_retries"],
         sent_at=sa.func.coalesce(row["sent_at"], recipients.c.sent_at),
         delivered_at=row["delivered_at"],
         device=sa.func.coalesce(row["device"], recipients.c.device),

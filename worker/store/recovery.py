@@ -7,14 +7,13 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.codes import RunType
 from campaigns.lifecycle import RecipientState
 from worker.store.accepted_before import Person, spelt
 from worker.store.bulk import in_parts
+from worker.store.events import EventName
 from worker.store.models import Attempt, Batch, Event, Recipient, Run
 from worker.store.tables import recipients, select_columns
-
-RECOVERED = "account.recovered"
-"""The event of a sweep that came to its end."""
 
 UNSENT = (RecipientState.PENDING, RecipientState.IN_DOUBT, RecipientState.HELD, RecipientState.CANCELLED)
 
@@ -27,8 +26,8 @@ class Unsent(Person):
     """
 
     definition_id: int
+    run_type: RunType
     moment: str
-    parent_id: int | None
     departs_at: datetime
     waits: bool
 
@@ -48,7 +47,9 @@ def known_until(session: Session, account_id: int) -> tuple[datetime | None, int
 
 def recovered_at(session: Session, account_id: int) -> datetime | None:
     """When the gateway of the account was last swept for what the database does not know; None: never."""
-    query = select(Event.at, Event.detail).where(Event.name == RECOVERED).order_by(col(Event.id).desc())
+    query = (
+        select(Event.at, Event.detail).where(Event.name == EventName.ACCOUNT_RECOVERED).order_by(col(Event.id).desc())
+    )
     return next((at for at, detail in session.exec(query) if detail.get("account", account_id) == account_id), None)
 
 
@@ -70,8 +71,8 @@ def unsent_people(session: Session, account_id: int, numbers: Collection[str]) -
                 Recipient.number,
                 Recipient.text,
                 Run.definition_id,
+                Run.type,
                 Run.moment,
-                Run.parent_id,
                 Batch.moment,
                 in_doubt,
             )

@@ -10,34 +10,21 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session, col, select
 
+from campaigns.codes import DAYS, PausedBy, RunType
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.replanning import Known
 from worker.store.models import Campaign, InboxFile, Run
 from worker.store.moves import changed, move_batch, move_recipients
 from worker.store.plans import next_ordinal
-from worker.store.repetitions import moment_of
-from worker.store.runs import ONCE, PAUSED_BY_HAND, create_run, finish_plan, lock_run, pause_run
+from worker.store.runs import create_run, finish_plan, lock_run, pause_run
 from worker.store.tables import attempts, batches, recipients, runs
-
-DAY_LENGTH: Final = len("2026-12-05")
 
 AT_ONCE: Final = 5_000
 """So many ids in one statement: below the 32,766 parameters that SQLite takes."""
 
+_IS_DAY = col(Run.type).in_(DAYS)
+
 _numbers = sa.bindparam("b_numbers", type_=sa.Text)
-
-
-def day_of(moment: str) -> date | None:
-    """The day of a run of reminders; None for any other run."""
-    try:
-        return date.fromisoformat(moment) if len(moment) == DAY_LENGTH else None
-    except ValueError:
-        return None
-
-
-def is_day(moment: Any) -> sa.ColumnElement[bool]:
-    """Whether a run is one of a day of reminders."""
-    return col(moment).like("____-__-__")
 
 
 def lock_campaign(session: Session, campaign_id: int) -> None:
@@ -140,6 +127,7 @@ def new_day(
     follow_seconds: float,
     kind: str,
     now: datetime,
+    type: RunType = RunType.REMINDER_DAY,
 ) -> DayRun:
     """A run for this day, still without a plan; paused, where somebody has paused the campaign."""
     is_paused = _is_paused_by_hand(session, campaign_id)
@@ -152,21 +140,22 @@ def new_day(
         follow_seconds=follow_seconds,
         kind=kind,
         now=now,
+        type=type,
         moment=day.isoformat(),
     )
     if is_paused:
-        pause_run(session, run_id, PAUSED_BY_HAND, now=now)
+        pause_run(session, run_id, PausedBy.PERSON, now=now)
     return DayRun(run_id, RunState.SCHEDULED, 0)
 
 
 def _is_paused_by_hand(session: Session, campaign_id: int) -> bool:
-    paused = (Run.campaign_id == campaign_id, Run.state == RunState.PAUSED, Run.reason == PAUSED_BY_HAND)
+    paused = (Run.campaign_id == campaign_id, Run.paused_by == PausedBy.PERSON)
     return session.exec(select(Run.id).where(*paused).limit(1)).first() is not None
 
 
 def unfinished_days(session: Session, campaign_id: int) -> list[int]:
     """The runs of a campaign's days that are not over, in the order of the days."""
-    mine = (Run.campaign_id == campaign_id, is_day(Run.moment), col(Run.finished_at).is_(None))
+    mine = (Run.campaign_id == campaign_id, _IS_DAY, col(Run.finished_at).is_(None))
     return list(session.exec(select(Run.id).where(*mine).order_by(col(Run.moment))))
 
 
@@ -174,7 +163,7 @@ def adopt_version(
     session: Session, campaign_id: int, *, definition_id: int, follow_seconds: float, kind: str
 ) -> list[int]:
     """Another version of the file counts for all days that are not over; the runs that another one counted for."""
-    mine = (Run.campaign_id == campaign_id, is_day(Run.moment), col(Run.finished_at).is_(None))
+    mine = (Run.campaign_id == campaign_id, _IS_DAY, col(Run.finished_at).is_(None))
     others = list(session.exec(select(Run.id).where(*mine, Run.definition_id != definition_id)))
     if others:
         values = {"definition_id": definition_id, "follow_seconds": follow_seconds, "kind": kind}
@@ -184,19 +173,19 @@ def adopt_version(
 
 def other_runs(session: Session, campaign_id: int) -> list[int]:
     """The runs of a campaign that ran once, or again and again, before it began to remind."""
-    query = select(Run.id, Run.moment).where(Run.campaign_id == campaign_id).order_by(col(Run.id))
-    return [run_id for run_id, moment in session.exec(query) if moment == ONCE or moment_of(moment) is not None]
+    mine = (Run.campaign_id == campaign_id, col(Run.type).in_([RunType.ONCE, RunType.FIRING]))
+    return list(session.exec(select(Run.id).where(*mine).order_by(col(Run.id))))
 
 
 def every_day(session: Session, campaign_id: int) -> list[int]:
     """The runs of a campaign's days."""
-    mine = select(Run.id).where(Run.campaign_id == campaign_id, is_day(Run.moment))
+    mine = select(Run.id).where(Run.campaign_id == campaign_id, _IS_DAY)
     return list(session.exec(mine.order_by(col(Run.moment))))
 
 
 def unplanned_days(session: Session, campaign_id: int) -> list[int]:
     """Days whose plan was cut short."""
-    mine = (Run.campaign_id == campaign_id, is_day(Run.moment), col(Run.planned_at).is_(None))
+    mine = (Run.campaign_id == campaign_id, _IS_DAY, col(Run.planned_at).is_(None))
     return list(session.exec(select(Run.id).where(*mine).order_by(col(Run.id))))
 
 

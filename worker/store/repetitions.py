@@ -2,19 +2,17 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.codes import RunType
 from campaigns.lifecycle import RunState
 from worker.store.models import Batch, Campaign, DefinitionRow, Event, InboxFile, Notice, Recipient, Repetition, Run
 from worker.store.moves import changed, move_run
-from worker.store.runs import has_sent
-
-FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
-"""How the moment of a run is written down; as texts they have the order of time."""
+from worker.store.runs import as_moment, has_sent, moment_of
 
 OPEN: Final = frozenset(RunState) - {RunState.COMPLETED, RunState.CANCELLED}
 
@@ -42,22 +40,7 @@ class Firing:
     is_planned: bool
 
 
-_IS_FIRING = col(Run.moment).like("____-__-__T__:__:__Z")
-"""As `FORMAT`: a run that a repetition made."""
-
-
-def as_moment(at: datetime) -> str:
-    """What a run is known by that fires at `at`."""
-    return at.astimezone(UTC).strftime(FORMAT)
-
-
-def moment_of(name: str) -> datetime | None:
-    """When a run of a campaign that repeats fires, which is known by this; None for every other run."""
-    try:
-        return datetime.strptime(name, FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        return None
-
+_IS_FIRING = col(Run.type) == RunType.FIRING
 
 _REPEATING = (
     sa.select(
@@ -115,9 +98,8 @@ def firings(session: Session, campaign_id: int, *, states: Collection[RunState] 
         .order_by(col(Run.moment))
     )
     return [
-        Firing(run_id, moment, state, definition_id, planned_at is not None)
+        Firing(run_id, moment_of(name), state, definition_id, planned_at is not None)
         for run_id, name, state, definition_id, planned_at in session.execute(query)
-        if (moment := moment_of(name)) is not None
     ]
 
 

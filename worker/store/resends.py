@@ -14,18 +14,19 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from campaigns.batching import BatchLimits, into_batches
+from campaigns.codes import RunType
 from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.results import PROVEN_NOT_SENT
 from campaigns.timing.placing import Departure
 from worker.store import hot, plans, runs
 from worker.store.bulk import in_parts
-from worker.store.events import record_event
+from worker.store.events import EventName, record_event
 from worker.store.models import Batch, InboxFile, Recipient, Retry, Run
 from worker.store.runs import RunView, lock_run
 
 MOMENT_PREFIX: Final = "resend-"
-"""Before the number of a resend in its campaign: (campaign, moment) is unique, so two commands at once make one."""
+"""Before the number of a resend in its campaign, its name: two commands at once make one."""
 
 OVER: Final = (RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED)
 
@@ -133,9 +134,7 @@ def create_resend(
     number = (
         1
         + session.exec(
-            select(sa.func.count()).where(
-                Run.campaign_id == root.campaign_id, col(Run.moment).startswith(MOMENT_PREFIX)
-            )
+            select(sa.func.count()).where(Run.campaign_id == root.campaign_id, Run.type == RunType.RESEND)
         ).one()
     )
     run_id = runs.create_run(
@@ -147,6 +146,7 @@ def create_resend(
         follow_seconds=root.follow_seconds,
         kind=session.exec(select(Run.kind).where(Run.id == root.id)).one(),
         now=now,
+        type=RunType.RESEND,
         moment=f"{MOMENT_PREFIX}{number}",
         parent_id=root.id,
     )
@@ -164,7 +164,7 @@ def create_resend(
     session.execute(
         sa.update(Run).where(col(Run.id) == run_id).values(approved_hash=approved[0], approved_at=approved[1])
     )
-    record_event(session, "failed.resent", now, run_id=run_id, detail={"parent": root.id, "people": left})
+    record_event(session, EventName.FAILED_RESENT, now, run_id=run_id, detail={"parent": root.id, "people": left})
     # What stands beside the file of the run is written once more when this one is over.
     session.execute(sa.update(InboxFile).where(col(InboxFile.run_id) == root.id).values(reported=False, status_text=""))
     return run_id

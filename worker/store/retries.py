@@ -19,7 +19,7 @@ IDS_AT_ONCE: Final = 5_000
 
 @dataclass(frozen=True, slots=True)
 class FailedText:
-    """A message that failed, and the person it was for. `again`: how often we sent another one for it already."""
+    """A message that failed, and the person it was for. `resent_count`: how often we sent another one for it."""
 
     recipient_id: int
     run_id: int
@@ -29,9 +29,9 @@ class FailedText:
     device: int | None
     sim: int | None
     result_code: int
-    retries: int
+    gateway_retries: int
     segments: int
-    again: int
+    resent_count: int
 
 
 def failed_texts(session: Session, account_id: int, gateway_ids: Collection[int]) -> list[FailedText]:
@@ -52,9 +52,9 @@ def failed_texts(session: Session, account_id: int, gateway_ids: Collection[int]
                 recipients.c.device,
                 recipients.c.sim,
                 recipients.c.result_code,
-                recipients.c.retries,
+                recipients.c.gateway_retries,
                 recipients.c.segments,
-                recipients.c.again,
+                recipients.c.resent_count,
             )
             .join(runs, runs.c.id == recipients.c.run_id)
             .where(
@@ -84,7 +84,7 @@ def plan_retries(session: Session, failed: Sequence[tuple[FailedText, datetime]]
                     "device": text.device,
                     "sim": text.sim,
                     "result_code": text.result_code,
-                    "retries": text.retries,
+                    "gateway_retries": text.gateway_retries,
                     "segments": text.segments,
                     "noticed_at": now,
                     "due_at": due_at,
@@ -105,7 +105,7 @@ class DueRetry:
     batch_id: int
     gateway_id: int
     device: int | None
-    retries: int
+    gateway_retries: int
     segments: int
     zones: str
     latest: datetime | None
@@ -120,7 +120,7 @@ _DUE: Final = (
         retries.c.batch_id,
         retries.c.gateway_id,
         retries.c.device,
-        retries.c.retries,
+        retries.c.gateway_retries,
         retries.c.segments,
         col(Batch.zones),
         col(Batch.latest),
@@ -158,7 +158,7 @@ def postpone_retries(
     """Not now. `retries_seen`: the gateway itself has tried again that often meanwhile."""
     values: dict[str, Any] = {"due_at": until}
     if retries_seen is not None:
-        values["retries"] = retries_seen
+        values["gateway_retries"] = retries_seen
     session.execute(sa.update(retries).where(retries.c.id.in_(sorted(ids))).values(**values))
 
 
@@ -209,10 +209,10 @@ def begin_retries(
         recipients.c.state == RecipientState.FAILED,
         recipients.c.gateway_id == failed.scalar_subquery(),
         batch_id=batch.id,
-        again=recipients.c.again + 1,
+        resent_count=recipients.c.resent_count + 1,
         reason=reason,
         **dict.fromkeys(_OF_THE_MESSAGE),
-        retries=0,
+        gateway_retries=0,
     )
     back = set(session.scalars(moved.returning(recipients.c.id)))
     gone = [entry.id for entry in due if entry.recipient_id not in back]

@@ -2,13 +2,16 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.codes import DAYS, PAUSED, PausedBy, RunType
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from worker.store import words
+from worker.store.events import EventName
 from worker.store.models import (
     Attempt,
     Batch,
@@ -24,25 +27,25 @@ from worker.store.retries import drop_cancelled
 from worker.store.tables import select_columns
 
 ONCE = "once"
-"""The moment of a campaign that runs once: its slug alone is its identity, whatever its start is edited to."""
+"""The moment of the run of a campaign that runs once, its name: the slug alone is its identity, whatever its start is
+edited to."""
+
+DAY = "%Y-%m-%d"
+FIRING = "%Y-%m-%dT%H:%M:%SZ"
+"""How the moments of days, and of runs of campaigns that repeat, are written; as texts they have the order of time."""
 
 TEST_PREFIX = "test:"
 """Before the name of a campaign: that of its tests. No campaign file can have such a name, as it holds a colon."""
 
-ACCEPTED_BEFORE = "run.accepted_before"
-"""The event of a run of which somebody counts as sent by a message that was made before its plan."""
-
-PAUSED_BY_HAND = "paused by hand"
-"""The reason of a pause that somebody asked for, to tell it from one that the gateway caused."""
-
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run together with the name of its campaign."""
+    """A run together with the name of its campaign. `reason` is what people are shown of its state."""
 
     id: int
     campaign_id: int
     campaign: str
+    type: RunType
     moment: str
     rehearsal: bool
     account_id: int
@@ -50,6 +53,7 @@ class RunView:
     content_hash: str
     source: str
     state: RunState
+    paused_by: PausedBy
     reason: str
     starts_at: datetime
     follow_seconds: float
@@ -64,9 +68,29 @@ class RunView:
     parent_id: int | None  # the run whose failed texts it sends again
 
     @property
+    def fires_at(self) -> datetime | None:
+        """The moment of a run of a campaign that repeats; None of any other."""
+        return moment_of(self.moment) if self.type is RunType.FIRING else None
+
+    @property
+    def day(self) -> date | None:
+        """The day of a run that has one: of reminders, or of answers to HELP."""
+        return datetime.strptime(self.moment, DAY).date() if self.type in DAYS else None  # noqa: DTZ007 - no time
+
+    @property
     def to_look_at(self) -> int:
         """How many rows of its plan are a reason for somebody to approve it, whatever its file says."""
         return int(self.plan_summary.get("to_look_at", 0))
+
+
+def as_moment(at: datetime) -> str:
+    """The moment of the run of a campaign that repeats which fires at `at`."""
+    return at.astimezone(UTC).strftime(FIRING)
+
+
+def moment_of(name: str) -> datetime:
+    """When a run of a campaign that repeats fires that has this moment."""
+    return datetime.strptime(name, FIRING).replace(tzinfo=UTC)
 
 
 _VIEW = (
@@ -74,6 +98,7 @@ _VIEW = (
         Run.id,
         Run.campaign_id,
         Campaign.slug,
+        Run.type,
         Run.moment,
         Campaign.rehearsal,
         Run.account_id,
@@ -81,7 +106,8 @@ _VIEW = (
         DefinitionRow.content_hash,
         DefinitionRow.source,
         Run.state,
-        Run.reason,
+        Run.paused_by,
+        words.RUN,
         Run.starts_at,
         Run.follow_seconds,
         Run.planned_at,
@@ -160,6 +186,7 @@ def create_run(
     follow_seconds: float,
     kind: str,
     now: datetime,
+    type: RunType = RunType.ONCE,
     moment: str = ONCE,
     parent_id: int | None = None,
 ) -> int:
@@ -168,6 +195,7 @@ def create_run(
         campaign_id=campaign_id,
         account_id=account_id,
         definition_id=definition_id,
+        type=type,
         moment=moment,
         kind=kind,
         parent_id=parent_id,
@@ -195,7 +223,7 @@ def has_sent(session: Session, run_id: int) -> bool:
     """Whether a request of this run was ever prepared, or found at the gateway: from then on its plan is fixed."""
     if session.exec(select(Attempt.id).where(Attempt.run_id == run_id).limit(1)).first() is not None:
         return True
-    found = select(Event.id).where(Event.run_id == run_id, Event.name == ACCEPTED_BEFORE)
+    found = select(Event.id).where(Event.run_id == run_id, Event.name == EventName.RUN_ACCEPTED_BEFORE)
     return session.exec(found.limit(1)).first() is not None
 
 
@@ -255,12 +283,15 @@ def fail_run(session: Session, run_id: int, reason: str, now: datetime) -> bool:
     return True
 
 
-def pause_run(session: Session, run_id: int, reason: str, *, now: datetime) -> bool:
-    """No new request starts until somebody resumes the run. False: it is not at work."""
-    statement = move_run(RunState.PAUSED, col(Run.id) == run_id, reason=reason, resume_to=col(Run.state))
-    if not changed(session, statement):
+def pause_run(session: Session, run_id: int, by: PausedBy, reason: str = "", *, now: datetime) -> bool:
+    """No new request starts until somebody resumes the run. False: it is not at work.
+
+    `reason` is for people, where who paused it does not say all.
+    """
+    values = {"paused_by": by, "reason": reason, "resume_to": col(Run.state)}
+    if not changed(session, move_run(RunState.PAUSED, col(Run.id) == run_id, **values)):
         return False
-    announce(session, "run.paused", run_id=run_id, now=now, reason=reason)
+    announce(session, "run.paused", run_id=run_id, now=now, reason=reason or PAUSED.get(by, ""))
     return True
 
 

@@ -7,11 +7,11 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.codes import RunType
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.repeats import Told
 from worker.store.bulk import in_parts
 from worker.store.models import Campaign, Run
-from worker.store.runs import TEST_PREFIX
 from worker.store.tables import recipients
 
 MOST_RUNS: Final = 50
@@ -34,7 +34,7 @@ def recent_runs(session: Session, account_id: int, campaign: str, *, since: date
         .where(
             Run.account_id == account_id,
             Campaign.slug != campaign,
-            col(Campaign.slug).not_like(f"{TEST_PREFIX}%"),
+            Run.type != RunType.TEST,
             col(Run.state).not_in([RunState.FAILED, RunState.CANCELLED]),
             sa.or_(col(Run.finished_at).is_(None), col(Run.finished_at) > since),
         )

@@ -1,6 +1,6 @@
 """The first transaction of a send: the intent, before the request. `outcomes` has the second."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.capping import Cap
+from campaigns.codes import RunType, WaitsFor
 from campaigns.lifecycle import BatchState
 from worker.store import accepted_before, hot, unsubscriptions
 from worker.store.capping import is_passed
@@ -44,6 +45,7 @@ class Work:
     target: str
     parent_id: int | None  # the run whose failed texts it sends again
     in_doubt: int  # requests of its account whose outcome nobody knows
+    run_type: RunType
     run_moment: str
     has_before: bool  # `recover` found messages that nobody has yet
 
@@ -91,17 +93,21 @@ ANY_TIME: Final = Earlier()
 class NoIntent(StrEnum):
     """Why no request may be made for a batch now."""
 
-    NOT_DUE = "not due"  # taken by somebody else, sent, cancelled; or the run or the account does not send
-    ALL_IN_DOUBT = "numbers in doubt elsewhere"  # comes back later
-    NOTHING_LEFT = "nothing left to send"
-    OVER_CAP = "the frequency cap was reached just now"  # comes back soon, without those who reached it
-    LIST_NOT_READY = "people who opted out are taken off the contact list first"  # comes back soon
-    LIST_STUCK = "people who opted out cannot be taken off the contact list"  # a person has to look
-    LIST_SENT = "the contact list may have got the text before"  # a person has to look
+    NOT_DUE = "not_due"  # taken by somebody else, sent, cancelled; or the run or the account does not send
+    ALL_IN_DOUBT = "all_in_doubt"  # comes back later
+    NOTHING_LEFT = "nothing_left"
+    OVER_CAP = "over_cap"  # somebody reached the frequency cap just now: comes back soon, without those who reached it
+    LIST_NOT_READY = "list_not_ready"  # people who opted out are taken off the contact list first: comes back soon
+    LIST_STUCK = "list_stuck"  # people who opted out cannot be taken off it: a person has to look
+    LIST_SENT = "list_sent"  # the contact list may have got the text before: a person has to look
 
 
-COME_BACK: Final = frozenset({NoIntent.ALL_IN_DOUBT, NoIntent.OVER_CAP, NoIntent.LIST_NOT_READY})
-"""What passes by itself, in seconds."""
+COME_BACK: Final[Mapping[NoIntent, WaitsFor]] = {
+    NoIntent.ALL_IN_DOUBT: WaitsFor.NUMBER,
+    NoIntent.OVER_CAP: WaitsFor.CAP_PASSED,
+    NoIntent.LIST_NOT_READY: WaitsFor.OPT_OUTS,
+}
+"""What passes by itself, in seconds, and what the batch waits for meanwhile."""
 
 
 def load_work(session: Session, batch_id: int) -> Work | None:

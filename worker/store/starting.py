@@ -44,8 +44,8 @@ def starting_definitions(session: Session, account_id: int, *, until: datetime) 
 def give_reason(session: Session, account_id: int, reason: str, *, until: datetime) -> None:
     """Write down why planned runs that are due by then do not start yet; `start_due_runs` takes it away."""
     waiting = col(Run.account_id) == account_id, col(Run.state) == RunState.SCHEDULED, col(Run.starts_at) <= until
-    where = *waiting, col(Run.planned_at).is_not(None), col(Run.reason) != reason
-    session.execute(sa.update(Run).where(*where).values(reason=reason))
+    planned = sa.update(Run).where(*waiting, col(Run.planned_at).is_not(None))
+    session.execute(planned.values(reason=reason))
 
 
 def definitions_to_look_at(session: Session, account_id: int, *, until: datetime) -> set[int]:

@@ -9,8 +9,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.codes import RunType
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from worker.store.held import HELD_RESOLVED
+from worker.store import words
+from worker.store.events import EventName
 from worker.store.models import Account, Attempt, AttemptState, Batch, Campaign, Event, Recipient, Retry, Run
 from worker.store.tables import select_columns
 
@@ -33,12 +35,13 @@ class Appearance:
     device: int | None
     sim: int | None
     attempts: int
-    retries: int
+    gateway_retries: int
     result_code: int | None
     accepted_at: datetime | None
     sent_at: datetime | None
     delivered_at: datetime | None
     run_id: int
+    run_type: RunType
     campaign: str
     rehearsal: bool
     definition_id: int
@@ -103,25 +106,26 @@ def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
         Recipient.device,
         Recipient.sim,
         Recipient.attempts,
-        Recipient.retries,
+        Recipient.gateway_retries,
         Recipient.result_code,
         Recipient.accepted_at,
         Recipient.sent_at,
         Recipient.delivered_at,
         Run.id,
+        Run.type,
         Campaign.slug,
         Campaign.rehearsal,
         Run.definition_id,
         Run.state,
-        Run.reason,
+        words.RUN,
         Run.starts_at,
         Run.planned_at,
         Run.finished_at,
         Run.account_id,
-        Account.paused_reason,
+        words.ACCOUNT,
         Batch.id,
         Batch.state,
-        Batch.reason,
+        words.BATCH,
         Batch.not_before,
         Batch.zones,
         Batch.list_id,
@@ -226,7 +230,7 @@ def rulings(session: Session, rows: Collection[Appearance]) -> dict[int, list[Ru
     for row in rows:
         by_run[row.run_id].append(row)
     query = select(Event.run_id, Event.at, Event.batch_id, Event.detail).where(
-        col(Event.run_id).in_(sorted(by_run)), Event.name == HELD_RESOLVED
+        col(Event.run_id).in_(sorted(by_run)), Event.name == EventName.HELD_RESOLVED
     )
     found: dict[int, list[Ruling]] = defaultdict(list)
     for run_id, at, batch_id, detail in session.exec(query.order_by(col(Event.id))):

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from campaigns.counting import amount
 from campaigns.numbers import mask
 from worker.store.bulk import in_parts, insert_missing
+from worker.store.events import EventName, record_event
 from worker.store.models import Batch, Event, Run, Suppression, Unsubscription
 from worker.store.moves import changed
 
@@ -136,10 +137,6 @@ def record_failed(session: Session, task_id: int, problem: str, *, next_try_at: 
     )
 
 
-REACHED: Final = "opt_out.reached"
-"""The event of a send to a contact list whose reply named people who had opted out."""
-
-
 def note_reached(session: Session, run_id: int, numbers: Collection[str], *, now: datetime) -> set[str]:
     """Which of the people whom a contact list brought had opted out; noted as an event, for `status` to tell."""
     kind = session.exec(select(Run.kind).where(Run.id == run_id)).one()
@@ -153,11 +150,11 @@ def note_reached(session: Session, run_id: int, numbers: Collection[str], *, now
         reached.update(session.exec(query))
     if reached:
         detail = {"people": len(reached), "numbers": [mask(number) for number in sorted(reached)[:20]]}
-        session.add(Event(at=now, name=REACHED, run_id=run_id, detail=detail))
+        record_event(session, EventName.OPT_OUT_REACHED, now, run_id=run_id, detail=detail)
     return reached
 
 
 def reached_all_the_same(session: Session, run_id: int) -> int:
     """How many people who had opted out a run reached through a contact list."""
-    query = select(Event.detail).where(Event.run_id == run_id, Event.name == REACHED)
+    query = select(Event.detail).where(Event.run_id == run_id, Event.name == EventName.OPT_OUT_REACHED)
     return sum(int(detail["people"]) for detail in session.exec(query))
