@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from sqlmodel import col, select
 
 from campaigns.batching import BatchLimits
+from campaigns.codes import PausedBy
 from campaigns.declarations import Declared
 from campaigns.definition import Kind
 from campaigns.lifecycle import BatchState, RecipientState, RunState
@@ -311,7 +312,7 @@ class Bench:
 
     def pause(self, run_id: int) -> None:
         with self.store.write() as session:
-            assert runs.pause_run(session, run_id, "by hand", now=self.clock.now())
+            assert runs.pause_run(session, run_id, PausedBy.PERSON, "by hand", now=self.clock.now())
 
     def resume(self, run_id: int) -> None:
         with self.store.write() as session:

@@ -11,6 +11,7 @@ from campaigns.lifecycle import RecipientState, RunState
 from scheduler.intake.approving import awaited
 from tests.protocol.bench import Bench, exactly_once
 from worker.store import approvals, runs
+from worker.store.events import EventName
 from worker.store.models import Notice, Run
 
 HOUR = timedelta(hours=1)
@@ -51,7 +52,7 @@ def test_nothing_is_sent_before_it_is_approved_and_everything_after(bench: Bench
     bench.finish(run_id)
 
     assert exactly_once(bench, run_id)
-    assert {approvals.WAITS, approvals.APPROVED} <= set(bench.events())
+    assert {EventName.PLAN_WAITS, EventName.PLAN_APPROVED} <= set(bench.events())
     with bench.store.read() as session:
         assert "run.awaiting_approval" in session.scalars(sa.select(col(Notice.event))).all()
 

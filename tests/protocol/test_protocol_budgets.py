@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from campaigns.codes import WaitsFor
 from campaigns.problems import CampaignFileError
 from tests.protocol.bench import Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, Answers, Send, Stores
 from worker.dispatch import Dispatched
-from worker.store.models import SPENT
 
 
 def test_a_daily_budget_spreads_a_campaign_over_days(bench: Bench) -> None:
@@ -33,7 +33,9 @@ def test_a_spent_budget_puts_all_batches_of_the_run_off_at_once(bench: Bench) ->
     assert bench.send().count(Dispatched.ACCEPTED) == 1
 
     waiting = [batch for batch in bench.batches(run_id) if batch.attempt == 0]
-    assert {(batch.not_before.isoformat(), batch.reason) for batch in waiting} == {("2026-12-02T00:00:00+00:00", SPENT)}
+    assert {(batch.not_before.isoformat(), batch.waits_for) for batch in waiting} == {
+        ("2026-12-02T00:00:00+00:00", WaitsFor.BUDGET)
+    }
 
 
 def test_a_request_is_never_larger_than_the_budget(bench: Bench) -> None:

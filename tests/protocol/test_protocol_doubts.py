@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from campaigns.codes import FAILURE, FailureCode
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.verdicts import MOST_ROUNDS
 from tests.protocol.bench import SEND_BY, SETTLE, SETTLED, Bench, exactly_once
@@ -148,7 +149,7 @@ def test_a_process_that_died_after_its_intent_is_cleaned_up_after(known: Bench, 
 
     assert exactly_once(known, 1, run_id)
     assert len(known.attempts(run_id)) == (1 if stored else 2)
-    assert known.attempts(run_id)[0].evidence["class"] == "ProcessLost"
+    assert known.attempts(run_id)[0].evidence[FAILURE] == FailureCode.PROCESS_LOST
 
 
 def test_a_worker_that_woke_up_late_aborts_and_does_not_disturb_the_look_up(known: Bench) -> None:

@@ -6,12 +6,10 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlmodel import select
 
-from scheduler.receipts.slowing import DEVICE_SLOWED
 from scheduler.ticks.forget import EVERY, forget
 from tests.protocol.bench import Bench
 from worker.store import forgetting, notices
-from worker.store.events import record_event
-from worker.store.held import HELD_RESOLVED
+from worker.store.events import EventName, record_event
 from worker.store.models import Event, Notice
 
 DAYS = timedelta(days=90)
@@ -59,17 +57,17 @@ def test_what_was_told_is_forgotten_when_it_is_old_and_its_run_is_over(bench: Be
 def test_events_about_phones_are_forgotten_and_those_of_campaigns_are_not(bench: Bench) -> None:
     run_id = bench.campaign(1)
     with bench.store.write() as session:
-        for name in (DEVICE_SLOWED, HELD_RESOLVED):
+        for name in (EventName.DEVICE_SLOWED, EventName.HELD_RESOLVED):
             record_event(session, name, bench.clock.now(), run_id=run_id, detail={"recipients": []})
     bench.clock.advance(DAYS + EVERY)
     forget(bench.runtime, bench.clock.now())
-    assert bench.events() == [HELD_RESOLVED]
+    assert bench.events() == [EventName.HELD_RESOLVED]
 
 
 def test_much_is_forgotten_part_by_part(bench: Bench) -> None:
     # given more than one transaction takes
     now = bench.clock.now()
-    rows = [{"at": now, "name": DEVICE_SLOWED, "detail": {}} for _ in range(forgetting.AT_ONCE + 1)]
+    rows = [{"at": now, "name": EventName.DEVICE_SLOWED, "detail": {}} for _ in range(forgetting.AT_ONCE + 1)]
     with bench.store.write() as session:
         session.execute(sa.insert(Event), rows)
     bench.clock.advance(DAYS + EVERY)

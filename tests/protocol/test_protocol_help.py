@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from campaigns.answering import HELP_ANSWERS
+from campaigns.codes import PausedBy, RunType
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.processes.completing import look
 from scheduler.report.people import tell
@@ -16,7 +17,7 @@ from scheduler.ticks.replies import replies
 from tests.protocol.bench import SETTLED, Bench
 from tests.protocol.scripted_gateway import LOST, STORED, Send
 from tests.support.clocks import FakeClock
-from worker.store import reminders, repetitions, runs, suppressions
+from worker.store import reminders, runs, suppressions
 from worker.store.engine import Store
 from worker.store.runs import RunView
 
@@ -171,7 +172,7 @@ def test_answers_that_somebody_paused_wait_also_those_of_the_next_day(shop: Benc
     shop.pass_time(60)
     (day,) = days(shop)
     with shop.store.write() as session:
-        assert runs.pause_run(session, day.id, runs.PAUSED_BY_HAND, now=shop.clock.now())
+        assert runs.pause_run(session, day.id, PausedBy.PERSON, now=shop.clock.now())
     shop.gateway.receive(BEN, "HELP")
     shop.pass_time(timedelta(hours=20), step=3_600)
     shop.gateway.receive(CLEO, "HELP")
@@ -212,8 +213,7 @@ def test_answers_are_reported_as_days_of_one_campaign(shop: Bench) -> None:
     (day,) = days(shop)
     with shop.store.read() as session:
         assert reminders.every_day(session, day.campaign_id) == [day.id]
-        assert repetitions.moment_of(day.moment) is None
-    assert reminders.day_of(day.moment) == shop.clock.now().date()
+    assert (day.type, day.day) == (RunType.HELP, shop.clock.now().date())
 
 
 def test_run_answers_while_it_lasts_and_does_not_wait_for_it(shop: Bench) -> None:

@@ -5,11 +5,11 @@ from typing import Final
 
 from campaigns.definition import Rate
 from campaigns.slowing import SLOW_FOR
-from scheduler.receipts.slowing import DEVICE_SLOWED
 from scheduler.ticks.drain import drain
 from tests.protocol.bench import Bench, exactly_once
 from worker.store import ceilings
 from worker.store.ceilings import PERSON
+from worker.store.events import EventName
 
 MINUTE: Final = timedelta(minutes=1)
 ON_ONE: Final = "devices:\n  use: [1, 2]\n"
@@ -84,7 +84,7 @@ def test_a_phone_at_its_limit_is_slowed_down_and_no_other(bench: Bench) -> None:
 
     rates = bench.runtime.ceilings.current().device_rates
     assert rates == {"1": Rate(15, MINUTE), "2": Rate(30, MINUTE)}
-    assert bench.events().count(DEVICE_SLOWED) == 1
+    assert bench.events().count(EventName.DEVICE_SLOWED) == 1
     # and it is back after a quarter of an hour
     bench.clock.advance(SLOW_FOR)
     assert bench.runtime.ceilings.current().device_rates == {"1": Rate(30, MINUTE), "2": Rate(30, MINUTE)}

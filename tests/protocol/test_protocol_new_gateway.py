@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from campaigns.codes import PAUSED, PausedBy
 from campaigns.lifecycle import RecipientState
 from tests.protocol.bench import SETTLED, Bench
 from tests.protocol.scripted_gateway import LOST, Send
-from worker.store import accounts, suppressions
+from worker.store import suppressions
 from worker.store.new_gateway import HELD, take_new_gateway
 
 ANNA = "+393330000000"
@@ -41,7 +42,7 @@ def test_it_is_noticed_and_goes_on_when_it_is_told(bench: Bench, *, between: boo
     bench.pass_time(timedelta(minutes=2))
 
     # then it is accepted, and nothing more is sent, or believed of what the new one shows
-    assert bench.paused_because() == accounts.NEW_GATEWAY
+    assert bench.paused_because() == PAUSED[PausedBy.NEW_GATEWAY]
     assert len(bench.gateway.stored) == 1
     bench.gateway.set_all("Delivered")
     bench.pass_time(60)
@@ -103,7 +104,7 @@ def test_a_stop_with_an_id_seen_before_counts_and_a_gateway_may_be_new_twice(ben
         set_up_anew(bench)
         run_id = bench.campaign(1, name=f"next{turn}", first=10 + turn)
         bench.pass_time(60)
-        assert bench.paused_because() == accounts.NEW_GATEWAY
+        assert bench.paused_because() == PAUSED[PausedBy.NEW_GATEWAY]
         tell(bench)
         bench.finish(run_id)
     assert [id_ < 0 for id_ in ids(bench, first) if id_] == [True]

@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 from sqlmodel import col, select
 
+from campaigns.codes import PausedBy
 from scheduler.telling.delivery import CLAIM
 from scheduler.ticks.notices import TRY_AGAIN, notices
 from tests.protocol.bench import Bench
@@ -97,7 +98,9 @@ def test_a_paused_account_is_told_to_the_campaigns_that_wait_for_it(bench: Bench
     # when
     with bench.store.write() as session:
         reason = "no credits; called for +393331234567"
-        accounts.pause_account(session, bench.runtime.account_id, reason, now=bench.clock.now(), probe_at=None)
+        accounts.pause_account(
+            session, bench.runtime.account_id, PausedBy.ALARM, reason, now=bench.clock.now(), probe_at=None
+        )
     told(bench)
     # then
     assert receiver.events() == ["run.started", "account.paused"]

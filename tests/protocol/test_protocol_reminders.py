@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from campaigns.codes import PausedBy
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.intake.outcome import EditRefused, Taken
 from tests.protocol.bench import Bench
@@ -184,7 +185,7 @@ def test_a_paused_campaign_makes_no_day_that_sends(bench: Bench) -> None:
     drop(bench, f"{ANNA},Anna,2026-12-03 09:30,")
     for run in days(bench):
         with bench.store.write() as session:
-            runs.pause_run(session, run.id, runs.PAUSED_BY_HAND, now=bench.clock.now())
+            runs.pause_run(session, run.id, PausedBy.PERSON, now=bench.clock.now())
 
     drop(bench, f"{BOB},Bob,2026-12-05 09:30,")
     bench.live_until(at("06T10:00"))

@@ -7,11 +7,12 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import select
 
+from campaigns.codes import PausedBy
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler.receipts.retrying import TEXT_DOUBLED
 from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import LOST, STORED, Stored
 from worker.store import counts
+from worker.store.events import EventName
 from worker.store.models import Account, Retry
 
 NO_SERVICE = 4
@@ -70,7 +71,7 @@ def test_a_text_without_service_goes_by_the_other_phone_half_an_hour_later(bench
     with bench.store.read() as session:
         books = counts.books(session, run_id)
     assert (books.audience, books.segments) == (4, 6)
-    assert TEXT_DOUBLED not in bench.events()
+    assert EventName.TEXT_DOUBLED not in bench.events()
 
 
 @pytest.mark.parametrize("code", [GENERIC, 17, None, 999])
@@ -103,7 +104,7 @@ def test_so_often_and_not_more(bench: Bench, times: int) -> None:
 
     # then
     assert set(bench.gateway.copies().values()) == {1 + times}
-    assert [(row.state, row.again, row.result_code) for row in bench.recipients(run_id)] == [
+    assert [(row.state, row.resent_count, row.result_code) for row in bench.recipients(run_id)] == [
         (P.FAILED, times, NO_SERVICE)
     ] * 2
 
@@ -149,10 +150,10 @@ def test_a_message_that_was_sent_after_all_is_told_as_a_possible_double(bench: B
     bench.pass_time(timedelta(minutes=2), step=20)
 
     # then
-    assert bench.events().count(TEXT_DOUBLED) == 1
+    assert bench.events().count(EventName.TEXT_DOUBLED) == 1
     assert [row.doubled_at is not None for row in retries(bench)] == [True, False]
     bench.pass_time(timedelta(minutes=2), step=20)
-    assert bench.events().count(TEXT_DOUBLED) == 1
+    assert bench.events().count(EventName.TEXT_DOUBLED) == 1
     assert bench.audience(run_id) == 4
 
 
@@ -161,7 +162,7 @@ def test_who_turns_out_to_have_the_text_before_it_goes_again_is_not_sent_it_twic
     run_id = failed_on_device_2(bench)
     bench.pass_time(AFTER - timedelta(seconds=40), step=20)
     with bench.store.write() as session:
-        session.execute(sa.update(Account).values(paused_reason="no credits", next_probe_at=bench.clock.now() + DAY))
+        session.execute(sa.update(Account).values(paused_by=PausedBy.GATEWAY, next_probe_at=bench.clock.now() + DAY))
     bench.pass_time(timedelta(minutes=1), step=20)
     assert bench.states(run_id)[P.PENDING] == 2
 
@@ -170,14 +171,14 @@ def test_who_turns_out_to_have_the_text_before_it_goes_again_is_not_sent_it_twic
     bench.pass_time(timedelta(minutes=3), step=20)
     assert bench.states(run_id)[P.PENDING] == 1
     with bench.store.write() as session:
-        session.execute(sa.update(Account).values(paused_reason="", next_probe_at=None))
+        session.execute(sa.update(Account).values(paused_by=PausedBy.NOBODY, next_probe_at=None))
     bench.pass_time(timedelta(minutes=1), step=20)
     assert bench.gateway.copies().total() == 5
     bench.gateway.stored[-1].status = "Delivered"
     bench.pass_time(timedelta(minutes=3), step=20)
 
     # then
-    assert TEXT_DOUBLED not in bench.events()
+    assert EventName.TEXT_DOUBLED not in bench.events()
     assert bench.run(run_id).state is RunState.COMPLETED
     assert bench.states(run_id) == {P.DELIVERED: 4}
 

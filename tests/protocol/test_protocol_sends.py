@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from campaigns.codes import FAILURE, FailureCode
 from campaigns.lifecycle import RecipientState, RunState
 from tests.protocol.bench import SEND_BY, SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import Answers, Reads, Send, Stores
@@ -45,7 +46,7 @@ def test_a_request_whose_outcome_is_unknown_is_looked_up_and_never_guessed(
     assert known.send() == [Dispatched.IN_DOUBT]
     assert known.states(run_id) == {RecipientState.IN_DOUBT: 6}
     (attempt,) = known.attempts(run_id)
-    assert attempt.evidence["class"]
+    assert attempt.evidence[FAILURE]
     # then until it is settled nobody who was not found is sent again
     known.pass_time(SETTLED - timedelta(seconds=1))
     assert len(known.gateway.sends) == 2
@@ -204,7 +205,7 @@ def test_a_pause_between_intent_and_first_byte_stops_the_request(bench: Bench) -
     assert len(bench.gateway.sends) == 1
     assert bench.states(run_id) == {RecipientState.PENDING: 3}
     (attempt,) = bench.attempts(run_id)
-    assert (attempt.outcome, attempt.evidence["class"]) == ("not_sent", "Aborted")
+    assert (attempt.outcome, attempt.evidence[FAILURE]) == ("not_sent", FailureCode.ABORTED)
     bench.pass_time(60)
     assert len(bench.gateway.sends) == 1
     bench.resume(run_id)
@@ -231,7 +232,7 @@ def test_a_request_that_could_not_be_written_in_time_is_not_written(bench: Bench
     assert bench.send() == [Dispatched.NOT_SENT]
 
     assert len(bench.gateway.sends) == 1
-    assert bench.attempts(run_id)[0].evidence["class"] == "Aborted"
+    assert bench.attempts(run_id)[0].evidence[FAILURE] == FailureCode.ABORTED
     bench.finish(run_id)
     assert exactly_once(bench, run_id)
 
@@ -254,7 +255,7 @@ def test_a_slow_commit_of_the_intent_gains_no_time(bench: Bench, moment: str) ->
 
     # then not a byte of it was written, and it is made again
     assert bench.gateway.sends == []
-    assert bench.attempts(run_id)[0].evidence["class"] == "Aborted"
+    assert bench.attempts(run_id)[0].evidence[FAILURE] == FailureCode.ABORTED
     bench.finish(run_id)
     assert exactly_once(bench, run_id)
     assert len(bench.gateway.sends) == 1

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from campaigns.lifecycle import RecipientState
-from scheduler.ticks.stuck import DEVICE_MOVES, DEVICE_STUCK
 from tests.protocol.bench import Bench, exactly_once
 from tests.protocol.scripted_gateway import Reads, Stored
 from worker.store import devices
+from worker.store.events import EventName
 
 P = RecipientState
 LIMIT = timedelta(minutes=10)
@@ -52,12 +52,12 @@ def test_the_share_of_a_stuck_phone_goes_by_the_others_and_nobody_is_doubled(ben
     assert [message for message in bench.gateway.stored if message.device == "2"] == waiting
     assert bench.states(run_id) == {P.DELIVERED: 45 - len(waiting), P.ACCEPTED: len(waiting)}
     assert 3 <= len(waiting) <= 9
-    assert bench.events().count(DEVICE_STUCK) == 1
+    assert bench.events().count(EventName.DEVICE_STUCK) == 1
 
     # when it is switched on again, then it comes back by itself
     live(bench, timedelta(minutes=2), off=lambda _: False)
     assert stuck(bench) == set()
-    assert bench.events().count(DEVICE_MOVES) == 1
+    assert bench.events().count(EventName.DEVICE_MOVES) == 1
     bench.finish(run_id)
     assert exactly_once(bench, run_id)
 

@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
+from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import LISTS
 from worker.store import suppressions, unsubscriptions
+from worker.store.events import EventName
 from worker.store.suppressions import Entry
 
 P = RecipientState
@@ -28,7 +30,7 @@ def test_who_opted_out_is_taken_off_the_list_before_anything_is_sent_to_it(bench
     # the first turn finds out whom to take off, and sends nothing
     bench.send()
     assert bench.gateway.sends == []
-    assert bench.batches(run_id)[0].reason == "people who opted out are taken off the contact list first"
+    assert bench.batches(run_id)[0].waits_for is WaitsFor.OPT_OUTS
     bench.finish(run_id)
     assert bench.gateway.lists[7] == OTHERS
     assert bench.states(run_id) == {P.DELIVERED: 2}
@@ -82,6 +84,6 @@ def test_somebody_whom_the_list_brings_all_the_same_raises_an_alarm(bench: Bench
     run_id = to_list(bench, "again")
     bench.finish(run_id)
     # then status and events say so
-    assert unsubscriptions.REACHED in bench.events()
+    assert EventName.OPT_OUT_REACHED in bench.events()
     with bench.store.read() as session:
         assert unsubscriptions.reached_all_the_same(session, run_id) == 1

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import col, select
 
+from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import RecipientState, RunState
 from tests.store.conftest import empty
 from tests.store.store_world import NOW, SOON, World, people
@@ -77,7 +78,7 @@ class Life:
     def release(self, pick: int) -> None:
         for session, intent in self.taken(pick):
             outcomes.release(session, [a.id for a in intent.addressees], "")
-            outcomes.postpone_batch(session, intent.batch_id, until=NOW, reason="")
+            outcomes.postpone_batch(session, intent.batch_id, until=NOW, waits_for=WaitsFor.RETRY, reason="")
 
     def lose(self, pick: int) -> None:
         with self.world.store.write() as session:
@@ -97,7 +98,7 @@ class Life:
 
     def pause_or_resume(self, pick: int) -> None:
         with self.world.store.write() as session:
-            if not runs.pause_run(session, self.run_of(pick), "lunch", now=NOW):
+            if not runs.pause_run(session, self.run_of(pick), PausedBy.PERSON, "lunch", now=NOW):
                 runs.resume_run(session, self.run_of(pick))
 
     def cancel(self, pick: int) -> None:

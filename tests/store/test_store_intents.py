@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from campaigns.codes import PausedBy
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SEND_BY, SOON, World, people
 from tests.support.queueing import queue_due
@@ -76,8 +77,10 @@ def test_only_a_running_run_sends(world: World, state: RunState) -> None:
 def test_nothing_is_sent_through_a_paused_account(world: World) -> None:
     (batch_id,) = world.batches(world.run(people(3)))
     with world.store.write() as session:
-        assert accounts.pause_account(session, world.account_id, "no credits", now=NOW, probe_at=SOON)
-        assert not accounts.pause_account(session, world.account_id, "bad key", now=NOW, probe_at=SOON)
+        assert accounts.pause_account(session, world.account_id, PausedBy.GATEWAY, "no credits", now=NOW, probe_at=SOON)
+        assert not accounts.pause_account(
+            session, world.account_id, PausedBy.GATEWAY, "bad key", now=NOW, probe_at=SOON
+        )
 
     assert world.promise(batch_id) is NoIntent.NOT_DUE
     assert world.account().paused_reason == "no credits"
@@ -202,13 +205,13 @@ def test_the_last_check_sees_a_pause_and_a_cancellation(world: World) -> None:
 
     assert may_send()
     with world.store.write() as session:
-        runs.pause_run(session, run_id, "by hand", now=NOW)
+        runs.pause_run(session, run_id, PausedBy.PERSON, "by hand", now=NOW)
     assert not may_send()
     with world.store.write() as session:
         runs.resume_run(session, run_id)
     assert may_send()
     with world.store.write() as session:
-        accounts.pause_account(session, world.account_id, "no credits", now=NOW, probe_at=SOON)
+        accounts.pause_account(session, world.account_id, PausedBy.GATEWAY, "no credits", now=NOW, probe_at=SOON)
     assert not may_send()
 
 

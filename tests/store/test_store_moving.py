@@ -11,11 +11,12 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import SQLModel, col, select
 
+from campaigns.codes import PausedBy
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SOON, World, people
 from worker.store import accounts, copying, inbox, moving, sending
 from worker.store.engine import Store, StoreError
-from worker.store.events import record_event
+from worker.store.events import EventName, record_event
 from worker.store.migrate import migrate
 from worker.store.models import Account, Attempt, Ceiling, Event, Lease
 from worker.store.moving import Place
@@ -43,7 +44,9 @@ def fill(world: World) -> int:
     world.accept(accepted, world.placed(accepted))
     world.intent(second)
     with world.store.write() as session:
-        record_event(session, "account.alarm", NOW, run_id=run_id, detail={"text": "naïve \u2028 'quoted' \t"})
+        record_event(
+            session, EventName.LATE_ACCEPTANCE, NOW, run_id=run_id, detail={"text": "naïve \u2028 'quoted' \t"}
+        )
         inbox.remember_file(session, "spring.yaml", fingerprint="f", run_id=run_id, problem="", now=NOW)
         session.add(Ceiling(account_id=world.account_id, scope="account", source="person", rate="5/minute", set_at=NOW))
         session.add(Lease(name="clock", holder="somebody", token=7, expires_at=SOON))
@@ -101,7 +104,7 @@ def sends(store: Store) -> bool:
     except StoreError:
         return False
     with store.read() as session:
-        return session.exec(select(Account.id).where(Account.paused_reason == "")).first() is not None
+        return session.exec(select(Account.id).where(Account.paused_by == PausedBy.NOBODY)).first() is not None
 
 
 def test_every_row_of_every_table_is_copied_but_not_who_leads(world: World, target: Store) -> None:
@@ -140,7 +143,7 @@ def test_new_rows_get_ids_after_the_copied_ones(world: World, target: Store) -> 
     # when
     attempt = there.intent(there.batches(run_id)[2]).attempt_id
     with target.write() as session:
-        record_event(session, "later", NOW)
+        record_event(session, EventName.DEVICE_STUCK, NOW)
         account = accounts.ensure_account(session, "another-gateway")
         event = session.scalar(select(sa.func.max(Event.id)))
     # then
@@ -151,7 +154,7 @@ def test_a_copy_that_lacks_something_is_not_kept(world: World, target: Store) ->
     # given: a row that was there already, which no count explains
     fill(world)
     with target.write() as session:
-        record_event(session, "other", NOW)
+        record_event(session, EventName.DEVICE_MOVES, NOW)
         session.execute(sa.update(Event).values(id=900))
     # when
     with pytest.raises(StoreError, match="not whole: event has 2 rows there and 1 here"):
@@ -245,7 +248,7 @@ def test_nothing_but_the_move_lets_a_left_database_send(world: World) -> None:
     with world.store.write() as session:
         resumed = accounts.resume_account(session, world.account_id)
         accounts.quarantine(session, world.account_id, now=OVER)
-        paused = accounts.pause_account(session, world.account_id, "other", now=OVER, probe_at=OVER)
+        paused = accounts.pause_account(session, world.account_id, PausedBy.ALARM, "other", now=OVER, probe_at=OVER)
     # then
     assert (resumed, paused) == (False, False)
     assert world.account().paused_reason.startswith("being moved to new")
@@ -256,7 +259,7 @@ def test_giving_up_puts_every_account_back_as_it_was(world: World) -> None:
     fill(world)
     with world.store.write() as session:
         other = accounts.ensure_account(session, "other-account")
-        accounts.pause_account(session, other, "no credits", now=NOW, probe_at=SOON)
+        accounts.pause_account(session, other, PausedBy.GATEWAY, "no credits", now=NOW, probe_at=SOON)
     before = content(world.store)["account"]
     # when
     leave(world.store)
@@ -286,7 +289,7 @@ def test_at_every_step_at_most_one_of_the_two_sends(world: World, target: Store)
     # then: before the copy, the target is an empty database without any account
     assert seen == [(False, False), (False, False), (False, False), (False, True)]
     assert (place(world.store), place(target)) == (Place.GONE, Place.HERE)
-    assert World(target).account().paused_reason == ""
+    assert World(target).account().paused_by is PausedBy.NOBODY
 
 
 def test_a_database_that_has_gone_never_comes_back(world: World, target: Store) -> None:

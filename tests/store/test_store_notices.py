@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlmodel import col, select
 
+from campaigns.codes import PAUSED, PausedBy
 from campaigns.lifecycle import RunState
 from tests.store.store_world import NOW, SOON, World, people
 from worker.store import accounts, ending, forgetting, notices, runs, starting
@@ -114,10 +115,10 @@ def test_the_life_of_a_run_is_news(world: World) -> None:
     # when
     with world.store.write() as session:
         assert starting.start_due_runs(session, world.account_id, NOW) == [run_id]
-        assert runs.pause_run(session, run_id, "lunch", now=NOW)
-        assert not runs.pause_run(session, run_id, "again", now=NOW)
+        assert runs.pause_run(session, run_id, PausedBy.PERSON, "lunch", now=NOW)
+        assert not runs.pause_run(session, run_id, PausedBy.PERSON, "again", now=NOW)
         runs.resume_run(session, run_id)
-        assert runs.pause_run(session, run_id, "dinner", now=NOW)
+        assert runs.pause_run(session, run_id, PausedBy.PERSON, "dinner", now=NOW)
         runs.cancel_run(session, run_id, "enough", NOW)
         assert ending.finish_run(session, run_id, NOW)
         assert not ending.finish_run(session, run_id, NOW)
@@ -161,11 +162,11 @@ def test_held_people_are_news_once_an_hour_and_a_moment_later(world: World) -> N
 
 def test_an_account_that_is_paused_is_news_once(world: World) -> None:
     with world.store.write() as session:
-        assert accounts.pause_account(session, world.account_id, "no credits", now=NOW, probe_at=SOON)
-        assert not accounts.pause_account(session, world.account_id, "no key", now=NOW, probe_at=SOON)
+        assert accounts.pause_account(session, world.account_id, PausedBy.GATEWAY, "no credits", now=NOW, probe_at=SOON)
+        assert not accounts.pause_account(session, world.account_id, PausedBy.GATEWAY, "no key", now=NOW, probe_at=SOON)
         accounts.quarantine(session, world.account_id, now=NOW)
         accounts.quarantine(session, world.account_id, now=NOW)
-    assert [reason for _, _, reason in news(world)] == ["no credits", accounts.QUARANTINE]
+    assert [reason for _, _, reason in news(world)] == ["no credits", PAUSED[PausedBy.QUARANTINE]]
 
 
 def test_idle_looks_read_an_index(world: World) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlmodel import select
 
+from campaigns.codes import FAILURE, FailureCode, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import AT_ONCE, NOW, SOON, World, people
 from worker.store import accounts, doubts, outcomes, plans, witnesses
@@ -95,7 +96,7 @@ def test_a_request_that_was_not_sent_is_made_again_and_counts_as_another(world: 
     with world.store.write() as session:
         outcomes.close_attempt(session, intent.attempt_id, outcome="not_sent", evidence={}, now=NOW)
         assert outcomes.release(session, [a.id for a in intent.addressees], "") == 3
-        outcomes.postpone_batch(session, batch_id, until=SOON, reason="no connection")
+        outcomes.postpone_batch(session, batch_id, until=SOON, waits_for=WaitsFor.BACK_OFF, reason="no connection")
 
     batch = world.batch(batch_id)
     assert (batch.state, batch.not_before, batch.reason) == (BatchState.PLANNED, SOON, "no connection")
@@ -118,13 +119,13 @@ def test_a_process_that_died_leaves_a_request_in_doubt(world: World) -> None:
         assert doubts.abandon_stale(session, now=SOON + GRACE, grace=GRACE) == 1
         (doubt,) = doubts.due_doubts(session, now=SOON + GRACE, account_id=world.account_id)
 
-    assert (doubt.batch_id, doubt.outcome, doubt.evidence["class"]) == (old, "unknown", "ProcessLost")
+    assert (doubt.batch_id, doubt.outcome, doubt.evidence[FAILURE]) == (old, "unknown", FailureCode.PROCESS_LOST)
     assert [world.batch_state(id_) for id_ in (old, fresh)] == [BatchState.UNKNOWN, BatchState.SENDING]
 
 
 def test_a_doubt_knows_what_it_seeks_and_when_it_is_looked_at_next(world: World) -> None:
     _, batch_id, intent = sent_batch(world)
-    evidence = {"class": "ServerFailed"}
+    evidence = {FAILURE: FailureCode.SERVER_FAILED}
     with world.store.write() as session:
         outcomes.mark_unknown(session, intent, outcome="unknown", evidence=evidence, next_check_at=NOW, now=NOW)
     assert world.batch_state(batch_id) is BatchState.UNKNOWN

@@ -5,11 +5,12 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlmodel import col
 
+from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RunState
 from tests.store.store_world import NOW, SOON, World, people
 from tests.support.queueing import queue_due
 from worker.store import accounts, outcomes, queue, sending
-from worker.store.models import THROTTLED, Batch
+from worker.store.models import Batch
 from worker.store.queue import DOUBTS_PER_ACCOUNT, QUEUED_TOO_LONG, Demand, Due
 
 
@@ -37,10 +38,10 @@ def test_a_snooze_waits_and_is_no_attempt(world: World) -> None:
     run_id = world.run(people(2))
     (id_,) = queued(world, run_id)
     with world.store.write() as session:
-        queue.snooze_batch(session, id_, until=NOW + timedelta(minutes=5), reason="outside the window")
+        queue.snooze_batch(session, id_, until=NOW + timedelta(minutes=5), waits_for=WaitsFor.WINDOW)
 
     batch = world.batch(id_)
-    assert (batch.state, batch.attempt, batch.reason) == (BatchState.PLANNED, 0, "outside the window")
+    assert (batch.state, batch.attempt, batch.waits_for) == (BatchState.PLANNED, 0, WaitsFor.WINDOW)
     assert queued(world, run_id) == []
     assert queued(world, run_id, minutes=4) == []
     assert queued(world, run_id, minutes=5) == [id_]
@@ -55,7 +56,7 @@ def test_a_snooze_that_comes_late_takes_nothing_back(world: World) -> None:
     world.intent(id_)
 
     with world.store.write() as session:
-        queue.snooze_batch(session, id_, until=SOON, reason="waiting for the throttle")
+        queue.snooze_batch(session, id_, until=SOON, waits_for=WaitsFor.THROTTLE)
 
     assert world.batch_state(id_) is BatchState.SENDING
 
@@ -102,7 +103,7 @@ def test_only_running_runs_are_drained(world: World) -> None:
 def test_nothing_is_drained_while_the_account_is_paused(world: World) -> None:
     run_id = world.run(people(1))
     with world.store.write() as session:
-        accounts.pause_account(session, world.account_id, "no credits", now=NOW, probe_at=SOON)
+        accounts.pause_account(session, world.account_id, PausedBy.GATEWAY, "no credits", now=NOW, probe_at=SOON)
 
     assert drainable(world) == []
     with world.store.write() as session:
@@ -135,7 +136,7 @@ def test_what_a_run_has_under_way_is_counted_in_segments(world: World) -> None:
     first, second, _ = world.batches(run_id)
     with world.store.write() as session:
         assert queue.queue_batches(session, [first, second], now=NOW) == {first, second}
-        queue.snooze_batch(session, second, until=NOW + timedelta(minutes=2), reason=THROTTLED)
+        queue.snooze_batch(session, second, until=NOW + timedelta(minutes=2), waits_for=WaitsFor.THROTTLE)
 
     def expected(**changed: int) -> Demand:
         asleep = {"asleep_segments": 4, "waking_segments": 0}
@@ -152,7 +153,7 @@ def test_who_waits_for_something_else_is_not_under_way(world: World) -> None:
     run_id = world.run(people(2))
     (id_,) = queued(world, run_id)
     with world.store.write() as session:
-        queue.snooze_batch(session, id_, until=SOON, reason="outside the window")
+        queue.snooze_batch(session, id_, until=SOON, waits_for=WaitsFor.WINDOW)
 
     demand = demand_of(world, run_id)
 
@@ -166,7 +167,7 @@ def test_who_will_be_late_when_its_slot_comes_keeps_nobody_from_one(world: World
     with world.store.write() as session:
         queue.queue_batches(session, ids, now=NOW)
         for id_, latest in zip(ids, (NOW + timedelta(minutes=1), NOW + timedelta(minutes=3)), strict=True):
-            queue.snooze_batch(session, id_, until=NOW + timedelta(minutes=2), reason=THROTTLED)
+            queue.snooze_batch(session, id_, until=NOW + timedelta(minutes=2), waits_for=WaitsFor.THROTTLE)
             session.execute(sa.update(Batch).where(col(Batch.id) == id_).values(latest=latest))
 
     # then the other one alone counts as under way
@@ -179,7 +180,7 @@ def test_the_first_due_batches_of_several_runs_come_in_one_look(world: World) ->
     world.set_batches(waiting, not_before=SOON)
     (back, *_) = queued(world, two, room=1)
     with world.store.write() as session:
-        queue.snooze_batch(session, back, until=NOW, reason=THROTTLED)
+        queue.snooze_batch(session, back, until=NOW, waits_for=WaitsFor.THROTTLE)
 
     with world.store.read() as session:
         found = queue.due_batches(session, [one, two, waiting], now=NOW, most=2)

@@ -43,7 +43,7 @@ def followed(world: World) -> World:
 
 def put(world: World, state: RecipientState, retries: int = 0) -> None:
     with world.store.write() as session:
-        session.execute(sa.update(Recipient).values(state=state, retries=retries))
+        session.execute(sa.update(Recipient).values(state=state, gateway_retries=retries))
 
 
 def apply(world: World, said: Sequence[Said], *, at_once: bool = False) -> None:
@@ -55,7 +55,7 @@ def apply(world: World, said: Sequence[Said], *, at_once: bool = False) -> None:
 
 def stands(world: World) -> Said:
     with world.store.read() as session:
-        state, retries = session.exec(select(Recipient.state, Recipient.retries)).one()
+        state, retries = session.exec(select(Recipient.state, Recipient.gateway_retries)).one()
         return RecipientState(state), retries
 
 

@@ -12,7 +12,6 @@ from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
 from tests.store.store_world import AT_ONCE, NOW, World
 from worker.store import exports, runs
-from worker.store.hot import SENT_AFTER_ALL
 from worker.store.models import Recipient, Retry, Run
 from worker.store.resends import create_resend, failed_messages, failures, resends_of
 from worker.store.sending import Intent, NoIntent
@@ -190,7 +189,7 @@ def test_what_is_tried_again_by_itself_is_left_to_that(world: World, run_id: int
         session.add(
             Retry(
                 run_id=run_id, recipient_id=row.id, batch_id=row.batch_id, gateway_id=row.gateway_id, segments=1,
-                result_code=NO_SERVICE, retries=0, noticed_at=NOW, due_at=NOW,
+                result_code=NO_SERVICE, gateway_retries=0, noticed_at=NOW, due_at=NOW,
             )
         )  # fmt: skip
 
@@ -211,8 +210,8 @@ def test_a_text_that_was_sent_after_all_is_left_out_at_the_last_moment(
     intent = world.intent(world.batches(again)[0])
 
     assert [addressee.number for addressee in intent.addressees] == [number(0), number(2)]
-    left_out = {row.number: (row.state, row.reason) for row in world.recipients(again)}[number(1)]
-    assert left_out == (S.CANCELLED, SENT_AFTER_ALL)
+    left_out = {row.number: (row.state, row.is_superseded) for row in world.recipients(again)}[number(1)]
+    assert left_out == (S.CANCELLED, True)
 
 
 def test_where_all_were_sent_after_all_nothing_is_sent_again(world: World, run_id: int) -> None:

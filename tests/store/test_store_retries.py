@@ -30,7 +30,7 @@ def waiting(world: World) -> tuple[World, int]:
                     device=7,
                     sim=1,
                     result_code=4,
-                    retries=0,
+                    gateway_retries=0,
                     segments=1,
                     noticed_at=NOW,
                     due_at=None,

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SOON, World, new_run, people
 from tests.support.queueing import queue_due
@@ -44,7 +45,7 @@ def test_control_from_every_state(
 
     world.set_run(run_id, state=state, resume_to=R.RUNNING.value if state is R.PAUSED else "")
     with world.store.write() as session:
-        assert runs.pause_run(session, run_id, "lunch", now=NOW) is (paused is not None)
+        assert runs.pause_run(session, run_id, PausedBy.PERSON, "lunch", now=NOW) is (paused is not None)
     assert world.run_state(run_id) is (paused or state)
 
     world.set_run(run_id, state=state, resume_to=R.RUNNING.value if state is R.PAUSED else "")
@@ -68,7 +69,7 @@ def test_control_from_every_state(
 def test_a_paused_run_goes_on_where_it_was(world: World, state: RunState, resumed: RunState) -> None:
     run_id = world.run(people(2), state=state)
     with world.store.write() as session:
-        runs.pause_run(session, run_id, "lunch", now=NOW)
+        runs.pause_run(session, run_id, PausedBy.PERSON, "lunch", now=NOW)
     assert view(world, run_id).reason == "lunch"
 
     with world.store.write() as session:
@@ -101,7 +102,7 @@ def test_cancelling_stops_what_waits_and_keeps_what_left(world: World) -> None:
     with world.store.write() as session:
         outcomes.close_attempt(session, under_way.attempt_id, outcome="not_sent", evidence={}, now=NOW)
         outcomes.release(session, [a.id for a in under_way.addressees], "")
-        outcomes.postpone_batch(session, sending_now, until=NOW, reason="")
+        outcomes.postpone_batch(session, sending_now, until=NOW, waits_for=WaitsFor.RETRY, reason="")
         assert runs.cancel_leftovers(session, run_id) == 2
     assert world.states(run_id) == {RecipientState.ACCEPTED: 2, RecipientState.CANCELLED: 6}
     assert world.batch_state(sending_now) is BatchState.CANCELLED

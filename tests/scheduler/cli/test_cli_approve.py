@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlmodel import col
 from typer.testing import Result
 
-from worker.store.approvals import APPROVED
 from worker.store.engine import Store
+from worker.store.events import EventName
 from worker.store.models import Event
 
 Run = Callable[..., Result]
@@ -43,7 +43,7 @@ def test_a_plan_is_approved_by_the_beginning_of_its_hash_and_run_goes_on(
 
     assert (first["plan"], first["was_approved"], again["was_approved"]) == (plan, False, True)
     with Store(f"sqlite:///{folder / 'campaigns.db'}").read() as session:
-        (detail,) = session.scalars(sa.select(col(Event.detail)).where(col(Event.name) == APPROVED))
+        (detail,) = session.scalars(sa.select(col(Event.detail)).where(col(Event.name) == EventName.PLAN_APPROVED))
     assert detail["plan"] == plan
     assert detail["by"]
     assert run("run", file.name, SANDBOX).exit_code == 0

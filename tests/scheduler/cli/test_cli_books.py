@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 from typer.testing import Result
 
+from campaigns.codes import PausedBy
 from campaigns.lifecycle import RecipientState
 from scheduler.cli.progress import COLUMNS as OVERVIEW
 from scheduler.report.rows import write_csv
@@ -136,7 +137,11 @@ def test_status_says_what_a_campaign_waits_for(run: Cli, planned: Planned) -> No
     waiting = run("status", "spring-sale").stdout
     with store.write() as session:
         session.execute(sa.update(Run).where(col(Run.id) == run_id).values(state="running"))
-        session.execute(sa.update(Account).values(paused_reason="the gateway account has no credits left"))
+        session.execute(
+            sa.update(Account).values(
+                paused_by=PausedBy.GATEWAY, paused_reason="the gateway account has no credits left"
+            )
+        )
     paused = run("status", "spring-sale").stdout
 
     assert "starts Tue 2026-12-01 09:00 (Europe/Rome)" in waiting

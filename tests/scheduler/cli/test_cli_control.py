@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from sqlmodel import col
 from typer.testing import Result
 
+from campaigns.codes import PausedBy
 from worker.store.accounts import account_view, stop_for_new_gateway
 from worker.store.engine import Store
 from worker.store.models import Account, Batch, Run
-from worker.store.runs import PAUSED_BY_HAND, run_view
+from worker.store.runs import run_view
 from worker.store.sending import load_work, record_intent
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
@@ -37,7 +38,7 @@ def test_a_paused_campaign_says_how_to_go_on_and_does(run: Cli, planned: Planned
     resumed = run("resume", "spring-sale")
 
     assert paused.stdout == "spring-sale is paused; let it go on with: campaigns resume spring-sale\n"
-    assert (seen.state, seen.reason) == ("paused", PAUSED_BY_HAND)
+    assert (seen.state, seen.paused_by, seen.reason) == ("paused", PausedBy.PERSON, "paused by hand")
     assert resumed.stdout == "spring-sale is running again\n"
 
 
@@ -72,7 +73,7 @@ def test_resuming_tells_when_the_account_is_paused(run: Cli, planned: Planned) -
     store, _ = planned("spring-sale")
     run("pause", "spring-sale")
     with store.write() as session:
-        session.execute(sa.update(Account).values(paused_reason="This API key is invalid"))
+        session.execute(sa.update(Account).values(paused_by=PausedBy.GATEWAY, paused_reason="This API key is invalid"))
 
     result = run("resume", "spring-sale")
 
@@ -98,7 +99,7 @@ def test_a_new_gateway_is_told_by_one_option(run: Cli, planned: Planned) -> None
     assert run("resume", "spring-sale", "--new-gateway").stdout == "the gateway account goes on\n"
     with store.read() as session:
         account = account_view(session, account_id)
-    assert (account.paused_reason, account.highest_gateway_id) == ("", 0)
+    assert (account.paused_by, account.highest_gateway_id) == (PausedBy.NOBODY, 0)
 
 
 def test_cancelling_counts_who_gets_nothing(run: Cli, planned: Planned) -> None:

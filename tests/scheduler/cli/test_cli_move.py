@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlmodel import select
 from typer.testing import Result
 
+from campaigns.codes import PausedBy
 from scheduler.processes.leader import leader_lock
 from tests.prove.product import Ended, Product, summary_of, write_campaign
 from tests.support.json_lines import whole_lines
@@ -90,7 +91,7 @@ def _sends(url: str) -> bool:
             return False
         require_here(store)
         with store.read() as session:
-            return session.exec(select(Account.id).where(Account.paused_reason == "")).first() is not None
+            return session.exec(select(Account.id).where(Account.paused_by == PausedBy.NOBODY)).first() is not None
     except StoreError:
         return False
     finally:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from structlog.testing import capture_logs
 
+from campaigns.codes import PausedBy
 from campaigns.lifecycle import RunState
 from tests.scheduler.inbox.inbox_world import PEOPLE, TOMORROW, InboxWorld
 from worker.store import inbox, runs
@@ -19,7 +20,7 @@ def leave(world: InboxWorld) -> None:
 
 def pause(world: InboxWorld) -> None:
     with world.runtime.store.write() as session:
-        assert runs.pause_run(session, world.a_run().id, "by hand", now=world.clock.now())
+        assert runs.pause_run(session, world.a_run().id, PausedBy.PERSON, "by hand", now=world.clock.now())
 
 
 def known_files(world: InboxWorld) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from campaigns.codes import PausedBy
 from campaigns.lifecycle import RunState
 from tests.scheduler.inbox.inbox_world import TOMORROW, InboxWorld
 from tests.support.clocks import FakeClock
@@ -26,7 +27,9 @@ def start(world: InboxWorld) -> None:
 def pause(world: InboxWorld) -> None:
     world.send()
     with world.runtime.store.write() as session:
-        runs.pause_run(session, world.a_run().id, "the gateway refused the text", now=world.clock.now())
+        runs.pause_run(
+            session, world.a_run().id, PausedBy.GATEWAY, "the gateway refused the text", now=world.clock.now()
+        )
 
 
 def pause_account(world: InboxWorld) -> None:

@@ -24,7 +24,7 @@ START: Final = datetime(2025, 12, 1, 9, 0, tzinfo=UTC)
 SEND_BY: Final = timedelta(seconds=30)
 NUMBERS: Final = ("+393331000001", "+393331000002", "+393331000003")
 TIMED_OUT: Final = {
-    "class": "ReplyLost",
+    "failure": "reply_lost",
     "phase": "wait",
     "bytes_written": 412,
     "problem": "The gateway gave no complete reply (ReadTimeout).",

@@ -10,6 +10,7 @@ import redis
 import sqlalchemy as sa
 from typer.testing import Result
 
+from campaigns.codes import PausedBy
 from scheduler.doctor import database, redis_server, surroundings
 from scheduler.doctor.clocks import compared, measured
 from scheduler.doctor.findings import Area, Finding, Standing, exit_code, ok, problem, unknown
@@ -145,7 +146,9 @@ def test_too_few_credits_and_a_paused_account_are_problems(world: HeldWorld, cli
     with world.store.write() as session:
         session.execute(sa.text("UPDATE account SET key = :key"), {"key": account_fingerprint(sandbox.url)})
         session.execute(sa.text("UPDATE batch SET recipients = 6"))
-        accounts.pause_account(session, world.runtime.account_id, "no credits", now=world.clock.now(), probe_at=None)
+        accounts.pause_account(
+            session, world.runtime.account_id, PausedBy.ALARM, "no credits", now=world.clock.now(), probe_at=None
+        )
 
     result = cli("doctor")
 

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import Result
 
+from campaigns.codes import PausedBy
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.scheduler.operator.held_world import LISTED, NUMBERS, HeldWorld
 from worker.store import ending, runs
@@ -142,7 +143,7 @@ def test_people_of_a_cancelled_campaign_are_not_sent_to(cli: Cli, world: HeldWor
 def test_a_paused_campaign_stays_paused(cli: Cli, world: HeldWorld) -> None:
     world.hold()
     with world.store.write() as session:
-        runs.pause_run(session, world.run_id, "paused by hand", now=world.clock.now())
+        runs.pause_run(session, world.run_id, PausedBy.PERSON, now=world.clock.now())
 
     result = cli("resolve", "spring-sale", "--as", "not-sent")
 

@@ -40,7 +40,7 @@ ROW = Appearance(
     device=None,
     sim=None,
     attempts=0,
-    retries=0,
+    gateway_retries=0,
     result_code=None,
     accepted_at=None,
     sent_at=None,
@@ -167,7 +167,10 @@ def test_every_state_has_a_story(state: RecipientState) -> None:
     [
         (replace(REQUEST, state=AttemptState.OPEN, evidence={}), "not yet, it is under way"),
         (replace(REQUEST, evidence={"messages": 38, "left_out": 2}), "the gateway took 38 and left out 2"),
-        (replace(REQUEST, evidence={"class": "ProcessLost"}), "the process that sent it ended before it could store"),
+        (
+            replace(REQUEST, evidence={"failure": "process_lost"}),
+            "the process that sent it ended before it could store",
+        ),
         (replace(REQUEST, evidence={"phase": "connect", "problem": "No route."}), "No route; no connection came about"),
         (
             replace(REQUEST, evidence={"phase": "done", "status": 200, "error_code": 500, "error_text": "Oops"}),
@@ -231,7 +234,7 @@ def test_the_whole_story_of_one_person(cli: Cli, world: HeldWorld) -> None:
 
 def test_a_message_at_the_gateway_is_named(cli: Cli, world: HeldWorld) -> None:
     world.hold(NUMBERS[:1], found=NUMBERS[1:])
-    world.set_person(NUMBERS[1], state=P.DELIVERED, sent_at=START, delivered_at=START, retries=2)
+    world.set_person(NUMBERS[1], state=P.DELIVERED, sent_at=START, delivered_at=START, gateway_retries=2)
 
     result = cli("why", NUMBERS[1])
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.codes import FAILURE, FailureCode
 from tests.support.tcp_server import Connection, TcpServer
 from tests.worker.gateway.gateway_cases import ANNA, BOB, KEY, caught, failure, row, success, wired
 from worker.gateway import Message, MessageStatus, ReplyTooLong, ReplyUnreadable, SendOutcome
@@ -174,7 +175,7 @@ def test_a_read_that_shows_too_much_is_asked_once_and_told_apart() -> None:
         error = caught(lambda: wire.client.read_status(MessageStatus.SENT, NOON, NOON + timedelta(hours=1)))
     assert type(error) is ReplyTooLong
     assert str(error) == "The gateway shows too much in one reply (more than 20,000 messages)."
-    assert error.evidence["class"] == "ReplyTooLong"
+    assert error.evidence[FAILURE] == FailureCode.REPLY_TOO_LONG
 
 
 def test_endless_noise_is_no_list_that_a_shorter_time_would_shorten() -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from campaigns.codes import FAILURE, FailureCode
 from tests.worker.gateway.gateway_cases import ANNA, BOB, KEY, Answer, caught, failure, row, success, wired
 from worker.gateway import (
     Aborted,
@@ -112,7 +113,7 @@ def test_send(case: SendCase) -> None:
         error = caught(lambda: wire.client.send_bulk([ANNA]))
     assert type(error) is case.error
     assert error.code == case.code
-    assert error.evidence["class"] == case.error.__name__
+    assert error.evidence[FAILURE] == case.error.failure
     assert case.evidence.items() <= error.evidence.items()
     assert error.may_have_arrived is (error.outcome is SendOutcome.UNKNOWN)
     assert error.account_problem is (case.error is AccountRefused)
@@ -222,7 +223,7 @@ def test_the_last_check_can_stop_a_send() -> None:
     assert type(error) is Aborted
     assert not error.may_have_arrived
     assert str(error) == "The campaign was paused."
-    assert error.evidence == {"class": "Aborted", "phase": "connect", "bytes_written": 0}
+    assert error.evidence == {FAILURE: FailureCode.ABORTED, "phase": "connect", "bytes_written": 0}
 
 
 def test_a_last_check_that_breaks_stops_the_send_too() -> None:
