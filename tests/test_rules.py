@@ -1,8 +1,11 @@
 """Rules of the house that no linter knows."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(path for package in ("campaigns", "worker", "scheduler") for path in (ROOT / package).rglob("*.py"))
@@ -54,3 +57,126 @@ def test_nothing_prints_past_the_command_line() -> None:
     }
 
     assert printing <= {path for path in printing if path.startswith(("scheduler/cli/", "worker/sandbox/"))}
+
+
+PREDICATES = frozenset({
+    "startswith", "endswith", "like", "not_like", "ilike", "contains", "in_", "not_in", "is_", "is_not",
+    "is_distinct_from", "is_not_distinct_from", "match", "regexp_match", "find", "index", "__eq__", "__ne__",
+})  # fmt: skip
+MOMENTS = frozenset({"moment", "run_moment"})
+NAMED_BY_SHAPE = MOMENTS | {"slug", "campaign"}
+IN_SQL = re.compile(r"\b(paused_|run_|account_|batch_)?reason\b\s*(=|<>|!=|IN \(|LIKE )|\bmoment\b\s+LIKE", re.I)
+
+
+def name_of(node: ast.expr) -> str:
+    """The last name of `x`, `a.x`, `a["x"]`, `a.get("x")`, `col(a.x)` or `str(a.x)`; empty of anything else."""
+    match node:
+        case ast.Name(name) | ast.Attribute(attr=name):
+            return name
+        case ast.Subscript(slice=ast.Constant(str(name))):
+            return name
+        case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(str(name)), *_]):
+            return name
+        case ast.Call(func=ast.Name(), args=[inner]):
+            return name_of(inner)
+    return ""
+
+
+def is_sentence(node: ast.expr) -> bool:
+    name = name_of(node)
+    return name == "reason" or name.endswith("_reason")
+
+
+def is_class_name(node: ast.expr) -> bool:
+    if isinstance(node, ast.Set | ast.List | ast.Tuple):
+        return any(map(is_class_name, node.elts))
+    return (isinstance(node, ast.Attribute) and node.attr in {"__name__", "__qualname__"}) or (
+        isinstance(node, ast.Subscript | ast.Call) and name_of(node) == "class"
+    )
+
+
+def is_fixed_text(node: ast.expr) -> bool:
+    return (isinstance(node, ast.Constant) and isinstance(node.value, str)) or name_of(node).isupper()
+
+
+def decided_by_words(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Where a sentence for people, the name of a class, or the shape of a name is compared with something."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Compare(left, ops, others):
+                sides = [left, *others]
+                is_there = all(isinstance(op, ast.Is | ast.IsNot) for op in ops)  # `is None`: no row was found
+                if any(map(is_sentence, sides)) and not is_there:
+                    yield node.lineno, "a sentence"
+                if any(map(is_class_name, sides)):
+                    yield node.lineno, "a class name"
+                is_same = all(isinstance(op, ast.Eq | ast.NotEq | ast.In | ast.NotIn) for op in ops)
+                if is_same and any(name_of(side) in MOMENTS for side in sides) and any(map(is_fixed_text, sides)):
+                    yield node.lineno, "a moment"
+            case ast.Call(func=ast.Attribute(value=value, attr=method)) if method in PREDICATES:
+                if is_sentence(value):
+                    yield node.lineno, "a sentence"
+                if name_of(value) in NAMED_BY_SHAPE and method not in {"in_", "not_in", "is_", "is_not"}:
+                    yield node.lineno, "the shape of a name"
+            case ast.Call(func=ast.Name("len"), args=[value]) if name_of(value) in MOMENTS:
+                yield node.lineno, "the shape of a name"
+            case ast.Subscript(value=value, slice=ast.Slice()) if name_of(value) in MOMENTS:
+                yield node.lineno, "the shape of a name"
+            case ast.MatchClass(kwd_attrs=names) if any(name == "reason" or name.endswith("_reason") for name in names):
+                yield node.lineno, "a sentence"
+            case ast.Constant(str(text)) if IN_SQL.search(text):
+                yield node.lineno, "a sentence"
+
+
+def test_what_is_decided_by_is_a_code() -> None:
+    """Migrations quote what was stored before there were codes."""
+    found = [
+        (str(path.relative_to(ROOT)), *place)
+        for path in MODULES
+        if "versions" not in path.parts
+        for place in decided_by_words(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ('accounts.c.paused_reason == ""', "a sentence"),
+        ("known = col(Account.paused_reason) == QUARANTINE", "a sentence"),
+        ("col(Account.paused_reason).startswith(words)", "a sentence"),
+        ("col(Account.paused_reason).in_([NEW_GATEWAY, QUARANTINE])", "a sentence"),
+        ("if p.run.state is PAUSED and p.run.reason != PAUSED_BY_HAND: pass", "a sentence"),
+        ("if reason == QUARANTINE: pass", "a sentence"),
+        ('kept["paused_reason"] == ""', "a sentence"),
+        ("sa.text(\"reason = 'waiting for the throttle'\")", "a sentence"),
+        ('doubt.evidence.get("class") == DeviceRefused.__name__', "a class name"),
+        ('evidence["class"] in classes', "a class name"),
+        ("type(error).__name__ in KNOWN", "a class name"),
+        ("kind in {FailureUnknown.__name__, ServerFailed.__name__}", "a class name"),
+        ("date.fromisoformat(moment) if len(moment) == DAY_LENGTH else None", "the shape of a name"),
+        ('col(Run.moment).like("____-__-__")', "the shape of a name"),
+        ("col(Run.moment).startswith(MOMENT_PREFIX)", "the shape of a name"),
+        ("run.moment[:10]", "the shape of a name"),
+        ("sa.text(\"moment LIKE '____'\")", "a sentence"),
+        ("found.moment == runs.ONCE", "a moment"),
+        ("run.campaign.startswith(TEST_PREFIX)", "the shape of a name"),
+    ],
+)
+def test_the_rule_about_codes_finds_what_there_was(line: str, what: str) -> None:
+    assert what in {found for _, found in decided_by_words(ast.parse(line))}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "lines.append(run.reason) if run.reason else None",
+        "firing.moment < now",
+        "Run.moment == day.isoformat()",
+        'run.reason.removesuffix(".")',
+        "found.type is RunType.ONCE",
+    ],
+)
+def test_the_rule_about_codes_lets_people_be_told(line: str) -> None:
+    assert not list(decided_by_words(ast.parse(line)))

@@ -149,5 +149,5 @@ def print_groups(groups: "Sequence[GroupOutcome]") -> None:
     say(CONFIDENCE)
 
 
-def _to_the_second(moment: str | None) -> str:
-    return f"{moment[:10]} {moment[11:19]} UTC" if moment else ""
+def _to_the_second(at: str | None) -> str:
+    return f"{at[:10]} {at[11:19]} UTC" if at else ""

@@ -169,9 +169,8 @@ def _tell_pauses() -> None:
 
 
 def _tell_batches() -> None:
-    waits = sa.case(
-        _WAITS, value=_batch.c.reason, else_=sa.case((_batch.c.reason.in_(_SENT_AGAIN), "retry"), else_="back_off")
-    )
+    codes = _WAITS | dict.fromkeys(_SENT_AGAIN, "retry")
+    waits = sa.case(codes, value=_batch.c.reason, else_="back_off")
     reason = sa.case((_batch.c.reason.in_(list(_WAITS)), ""), else_=_batch.c.reason)
     told = sa.update(_batch).where(_batch.c.state.in_(_UNDECIDED), _batch.c.reason != "")
     op.execute(told.values(waits_for=waits, reason=reason))
