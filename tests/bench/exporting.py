@@ -32,8 +32,8 @@ ROWS_AT_ONCE: Final = 20_000
 
 COLUMNS: Final = (
     "run_id", "number", "occurrence", "slot", "source", "line", "state", "reason", "variant", "text", "segments",
-    "gateway_id", "group_id", "device", "sim", "attempts", "retries", "again", "result_code", "accepted_at", "sent_at",
-    "delivered_at",
+    "gateway_id", "group_id", "device", "sim", "attempts", "gateway_retries", "resent_count", "result_code",
+    "accepted_at", "sent_at", "delivered_at",
 )  # fmt: skip
 
 

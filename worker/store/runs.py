@@ -30,9 +30,8 @@ ONCE = "once"
 """The moment of the run of a campaign that runs once, its name: the slug alone is its identity, whatever its start is
 edited to."""
 
-DAY = "%Y-%m-%d"
 FIRING = "%Y-%m-%dT%H:%M:%SZ"
-"""How the moments of days, and of runs of campaigns that repeat, are written; as texts they have the order of time."""
+"""How the moments of runs of campaigns that repeat are written; as texts they have the order of time."""
 
 TEST_PREFIX = "test:"
 """Before the name of a campaign: that of its tests. No campaign file can have such a name, as it holds a colon."""
@@ -75,7 +74,7 @@ class RunView:
     @property
     def day(self) -> date | None:
         """The day of a run that has one: of reminders, or of answers to HELP."""
-        return datetime.strptime(self.moment, DAY).date() if self.type in DAYS else None  # noqa: DTZ007 - no time
+        return date.fromisoformat(self.moment) if self.type in DAYS else None
 
     @property
     def to_look_at(self) -> int:
