@@ -82,7 +82,7 @@ KINDS: Final = (
 
 
 def at_schema(store: Store, revision: str) -> None:
-    """Make the tables of this version of the schema, or go back to it."""
+    """Make the tables of this version of the schema."""
     config = Config()
     config.set_main_option("script_location", str(Path(worker.store.__file__).parent / "migrations"))
     with schema_change(store) as connection:
@@ -99,6 +99,8 @@ class Old:
     numbers: int = 0
 
     def __post_init__(self) -> None:
+        if self.store.sqlite_path is not None:
+            self.store.sqlite_path.touch()
         at_schema(self.store, "0004")
         with self.store.engine.connect() as connection:
             self.tables.reflect(connection)
