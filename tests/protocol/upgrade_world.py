@@ -105,7 +105,7 @@ class Old:
         with self.store.engine.connect() as connection:
             self.tables.reflect(connection)
 
-    def add(self, name: str, **values: Any) -> int:
+    def add(self, name: str, /, **values: Any) -> int:
         """A row; its id."""
         table = self.tables.tables[name]
         with self.store.engine.begin() as connection:
