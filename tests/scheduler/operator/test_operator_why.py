@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from typer.testing import Result
 
+from campaigns.codes import RunType
 from campaigns.definition import Schedule
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from scheduler.report.causes import cause
@@ -46,6 +47,7 @@ ROW = Appearance(
     sent_at=None,
     delivered_at=None,
     run_id=1,
+    run_type=RunType.ONCE,
     campaign="spring-sale",
     rehearsal=False,
     definition_id=1,
