@@ -13,7 +13,7 @@ from scheduler.intake.outcome import EditRefused, Intake, Taken
 from scheduler.intake.planning import limits_of, plan_run, suppressed_in
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import grants, runs, versions
+from worker.store import grants, plans, runs, versions
 from worker.store.runs import RunView
 
 
@@ -84,7 +84,7 @@ def _renew(
     Raises `EditRefused`.
     """
     taken = _may_replan(found, planned, definition, has_sent=runs.has_sent(session, found.id))
-    if taken is Taken.PLANNED and not runs.clear_plan(
+    if taken is Taken.PLANNED and not plans.clear_plan(
         session,
         found.id,
         definition_id=definition_id,

@@ -72,8 +72,8 @@ def plan_run(
     figures = summary_json(summary, forecast(agenda, shared, phones))
     with runtime.store.write("plan_finished") as session:
         if definition.schedule.local_time is LocalTime.RECIPIENT:
-            runs.start_with_first(session, run_id)
-        runs.finish_plan(session, run_id, plan_hash=plan.hash, summary=figures, now=runtime.clock.now())
+            plans.start_with_first(session, run_id)
+        plans.finish_plan(session, run_id, plan_hash=plan.hash, summary=figures, now=runtime.clock.now())
         if is_needed(definition, summary.to_look_at):
             counts = {"audience": summary.audience} | figures["counts"]
             plan_now = Approvable(to_approve(definition, plan.hash), definition.content_hash, counts)

@@ -22,7 +22,7 @@ from scheduler.report.moments import shown_time
 from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import approvals, repetitions, runs, versions
+from worker.store import approvals, plans, repetitions, runs, versions
 from worker.store.events import EventName, record_event
 from worker.store.leases import LostLead
 from worker.store.reminders import every_day
@@ -143,7 +143,7 @@ def _plan(runtime: Runtime, repeating: Repeating, definition: Definition, firing
     """Plan from the tables as they are now. One that cannot be planned has failed, and the next one is made."""
     with runtime.store.write("repeat_plan") as session:
         # What an earlier process did not finish is planned anew; and so is what another version was planned of.
-        if not runs.clear_plan(
+        if not plans.clear_plan(
             session,
             firing.run_id,
             definition_id=repeating.definition_id,
@@ -232,7 +232,7 @@ def _renew(session: Session, campaign_id: int, definition_id: int, definition: D
         if recurrence is None or recurrence.next_after(before) != firing.moment:
             repetitions.discard_run(session, firing.run_id)
         else:
-            runs.clear_plan(
+            plans.clear_plan(
                 session,
                 firing.run_id,
                 definition_id=definition_id,

@@ -151,7 +151,7 @@ def _plan(own: OwnRuns, definition: Definition, sample: Sample, to: str, source:
             moment=f"test-{now:%Y-%m-%dT%H:%M:%S.%fZ}",
         )
         plans.insert_chunk(session, run_id, [(person, 0)])
-        runs.finish_plan(session, run_id, plan_hash=tested.content_hash, summary={}, now=now)
+        plans.finish_plan(session, run_id, plan_hash=tested.content_hash, summary={}, now=now)
     own.ids.update([run_id, *earlier])
     return run_id
 

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from campaigns.definition import Definition
 from scheduler.report.rows import write_csv
 from tests.bench.results import BenchError, Exported
-from worker.store import accounts, runs, versions
+from worker.store import accounts, plans, runs, versions
 from worker.store.bulk import insert_rows
 from worker.store.engine import Store
 from worker.store.migrate import migrate
@@ -64,7 +64,7 @@ def fill(store: Store, recipients: int) -> None:
             session, campaign_id=version.campaign_id, account_id=account_id, definition_id=version.definition_id,
             starts_at=NOW, follow_seconds=60, kind="marketing", now=NOW,
         )  # fmt: skip
-        runs.finish_plan(session, run_id, plan_hash="", summary={}, now=NOW)
+        plans.finish_plan(session, run_id, plan_hash="", summary={}, now=NOW)
     for first in range(0, recipients, ROWS_AT_ONCE):
         with store.write() as session:
             as_stored = str if store.is_sqlite else datetime.isoformat

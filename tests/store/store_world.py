@@ -60,7 +60,7 @@ class World:
             run_id = new_run(session, self.account_id, campaign)
             for chunk in into_batches(rows, BatchLimits(per_request, 1_000)):
                 plans.insert_chunk(session, run_id, chunk)
-            runs.finish_plan(session, run_id, plan_hash="hash", summary={"audience": 1}, now=NOW)
+            plans.finish_plan(session, run_id, plan_hash="hash", summary={"audience": 1}, now=NOW)
         self.set_run(run_id, state=state)
         return run_id
 

@@ -102,7 +102,7 @@ def test_a_plan_is_made_anew_as_long_as_nothing_was_sent(world: World) -> None:
     view = view_of(world, run_id)
 
     with world.store.write() as session:
-        assert runs.clear_plan(
+        assert plans.clear_plan(
             session,
             run_id,
             definition_id=view.definition_id,
@@ -124,7 +124,7 @@ def test_a_plan_is_fixed_from_the_first_intent_on(world: World) -> None:
 
     with world.store.write() as session:
         assert runs.has_sent(session, run_id)
-        assert not runs.clear_plan(
+        assert not plans.clear_plan(
             session, run_id, definition_id=view.definition_id, starts_at=NOW, follow_seconds=60, kind="marketing"
         )
 

@@ -24,9 +24,8 @@ from worker.store.models import Account, Attempt, AttemptState, Event, Run
 class Place(StrEnum):
     """Where a database stands in a move; the values are the names of the events that lead there."""
 
-    HERE = (
-        EventName.DATABASE_HERE
-    )  # campaigns are sent from it: never moved, moved to, or the move was given up -> leaving
+    # Campaigns are sent from it: never moved, moved to, or the move was given up -> leaving.
+    HERE = EventName.DATABASE_HERE
     LEAVING = EventName.DATABASE_LEAVING  # nothing is sent from it, it is being copied -> gone, or here again
     GONE = EventName.DATABASE_GONE  # never sends again; the copy that it names takes its place
     ARRIVED = EventName.DATABASE_ARRIVED  # a whole copy that does not send before the other one is gone -> here

@@ -1,18 +1,20 @@
-"""Writing a plan: recipients and batches, a chunk per transaction."""
+"""The plan of a run: recipients and batches, written a chunk per transaction; forgotten to be made anew."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from campaigns.judging import PlannedRecipient
-from campaigns.lifecycle import BatchState, RecipientState
+from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.timing.placing import Departure, Placement
 from worker.store.bulk import insert_rows
-from worker.store.models import Batch
+from worker.store.models import Batch, Recipient, Run
+from worker.store.moves import move_run
+from worker.store.runs import has_sent
 
 COLUMNS = (
     "run_id",
@@ -146,3 +148,46 @@ def insert_batches(session: Session, run_id: int, made: Collection[NewBatch]) ->
         for batch in made
     ]
     return {row.ordinal: row.id for row in session.execute(statement, values)}
+
+
+def clear_plan(
+    session: Session, run_id: int, *, definition_id: int, starts_at: datetime, follow_seconds: float, kind: str
+) -> bool:
+    """Forget the plan of a run of which nothing was sent, so that it can be planned anew. False: something was sent."""
+    # The lock first, the question after it: on PostgreSQL an intent under way holds a share of it, and is seen then.
+    state = session.exec(select(Run.state).where(Run.id == run_id).with_for_update()).one()
+    if has_sent(session, run_id):
+        return False
+    if state is RunState.PAUSED:  # an edit lets nothing go that was paused
+        planned_anew = sa.update(Run).where(col(Run.id) == run_id).values(resume_to=RunState.SCHEDULED.value)
+    else:
+        planned_anew = move_run(RunState.SCHEDULED, col(Run.id) == run_id, reason="")
+    session.execute(
+        planned_anew.values(
+            planned_at=None,
+            started_at=None,
+            sent_at=None,
+            finished_at=None,
+            definition_id=definition_id,
+            starts_at=starts_at,
+            follow_seconds=follow_seconds,
+            kind=kind,
+        )
+    )
+    session.execute(sa.delete(Recipient).where(col(Recipient.run_id) == run_id))
+    session.execute(sa.delete(Batch).where(col(Batch.run_id) == run_id))
+    return True
+
+
+def start_with_first(session: Session, run_id: int) -> None:
+    """The run starts when the first of its people may be sent to: where clocks are ahead, before the campaign's own."""
+    first = sa.select(sa.func.min(col(Batch.moment))).where(col(Batch.run_id) == run_id).scalar_subquery()
+    earlier = sa.func.coalesce(first, col(Run.starts_at))
+    session.execute(sa.update(Run).where(col(Run.id) == run_id).values(starts_at=earlier))
+
+
+def finish_plan(session: Session, run_id: int, *, plan_hash: str, summary: dict[str, Any], now: datetime) -> None:
+    """The plan is whole."""
+    session.execute(
+        sa.update(Run).where(col(Run.id) == run_id).values(planned_at=now, plan_hash=plan_hash, plan_summary=summary)
+    )

@@ -15,8 +15,8 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.replanning import Known
 from worker.store.models import Campaign, InboxFile, Run
 from worker.store.moves import changed, move_batch, move_recipients
-from worker.store.plans import next_ordinal
-from worker.store.runs import create_run, finish_plan, lock_run, pause_run
+from worker.store.plans import finish_plan, next_ordinal
+from worker.store.runs import create_run, lock_run, pause_run
 from worker.store.tables import attempts, batches, recipients, runs
 
 AT_ONCE: Final = 5_000

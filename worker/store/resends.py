@@ -160,7 +160,7 @@ def create_resend(
     summary = {"counts": {state.value: count for state, count in counts.items() if count}, "audience": len(ids)}
     approved = session.exec(select(Run.approved_hash, Run.approved_at).where(Run.id == root.id)).one()
     # Who asks for a resend need not approve it, too: it is the same text to people of the plan that was approved.
-    runs.finish_plan(session, run_id, plan_hash=approved[0] or digest.hexdigest(), summary=summary, now=now)
+    plans.finish_plan(session, run_id, plan_hash=approved[0] or digest.hexdigest(), summary=summary, now=now)
     session.execute(
         sa.update(Run).where(col(Run.id) == run_id).values(approved_hash=approved[0], approved_at=approved[1])
     )

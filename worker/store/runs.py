@@ -12,15 +12,7 @@ from campaigns.codes import DAYS, PAUSED, PausedBy, RunType
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store import words
 from worker.store.events import EventName
-from worker.store.models import (
-    Attempt,
-    Batch,
-    Campaign,
-    DefinitionRow,
-    Event,
-    Recipient,
-    Run,
-)
+from worker.store.models import Attempt, Batch, Campaign, DefinitionRow, Event, Recipient, Run
 from worker.store.moves import changed, move_batch, move_recipients, move_run
 from worker.store.notices import announce
 from worker.store.retries import drop_cancelled
@@ -226,52 +218,9 @@ def has_sent(session: Session, run_id: int) -> bool:
     return session.exec(found.limit(1)).first() is not None
 
 
-def clear_plan(
-    session: Session, run_id: int, *, definition_id: int, starts_at: datetime, follow_seconds: float, kind: str
-) -> bool:
-    """Forget the plan of a run of which nothing was sent, so that it can be planned anew. False: something was sent."""
-    # The lock first, the question after it: on PostgreSQL an intent under way holds a share of it, and is seen then.
-    state = session.exec(select(Run.state).where(Run.id == run_id).with_for_update()).one()
-    if has_sent(session, run_id):
-        return False
-    if state is RunState.PAUSED:  # an edit lets nothing go that was paused
-        planned_anew = sa.update(Run).where(col(Run.id) == run_id).values(resume_to=RunState.SCHEDULED.value)
-    else:
-        planned_anew = move_run(RunState.SCHEDULED, col(Run.id) == run_id, reason="")
-    session.execute(
-        planned_anew.values(
-            planned_at=None,
-            started_at=None,
-            sent_at=None,
-            finished_at=None,
-            definition_id=definition_id,
-            starts_at=starts_at,
-            follow_seconds=follow_seconds,
-            kind=kind,
-        )
-    )
-    session.execute(sa.delete(Recipient).where(col(Recipient.run_id) == run_id))
-    session.execute(sa.delete(Batch).where(col(Batch.run_id) == run_id))
-    return True
-
-
 def adopt_definition(session: Session, run_id: int, definition_id: int) -> None:
     """Another version of the campaign's file counts from now on; what was planned stays planned."""
     session.execute(sa.update(Run).where(col(Run.id) == run_id).values(definition_id=definition_id))
-
-
-def start_with_first(session: Session, run_id: int) -> None:
-    """The run starts when the first of its people may be sent to: where clocks are ahead, before the campaign's own."""
-    first = sa.select(sa.func.min(col(Batch.moment))).where(col(Batch.run_id) == run_id).scalar_subquery()
-    earlier = sa.func.coalesce(first, col(Run.starts_at))
-    session.execute(sa.update(Run).where(col(Run.id) == run_id).values(starts_at=earlier))
-
-
-def finish_plan(session: Session, run_id: int, *, plan_hash: str, summary: dict[str, Any], now: datetime) -> None:
-    """The plan is whole."""
-    session.execute(
-        sa.update(Run).where(col(Run.id) == run_id).values(planned_at=now, plan_hash=plan_hash, plan_summary=summary)
-    )
 
 
 def fail_run(session: Session, run_id: int, reason: str, now: datetime) -> bool:
