@@ -27,12 +27,21 @@ DEVICE_REFUSED = {"class": "DeviceRefused", "phase": "done", "status": 200, "pro
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def old(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Old]:
-    """An empty database of version 0004."""
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     on_sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path / 'old.db'}" if on_sqlite else request.getfixturevalue("postgres_url")
+    return f"sqlite:///{tmp_path / 'old.db'}" if on_sqlite else str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def revision() -> str:
+    return "0004"
+
+
+@pytest.fixture
+def old(url: str, revision: str) -> Iterator[Old]:
+    """An empty database of an earlier version."""
     with closing(Store(url)) as store:
-        yield Old(store)
+        yield Old(store, revision)
 
 
 def test_what_was_stored_as_sentences_becomes_codes_and_is_shown_as_before(old: Old) -> None:
@@ -110,6 +119,7 @@ def test_what_was_stored_as_sentences_becomes_codes_and_is_shown_as_before(old: 
     assert put_back == rows
 
 
+@pytest.mark.parametrize("revision", ["0001", "0004"])
 def test_campaigns_in_flight_go_on_after_the_upgrade(old: Old, tmp_path: Path) -> None:
     # given an account that sends, and a campaign in each state, two people in each request
     clock = FakeClock(START + timedelta(seconds=30))

@@ -1,4 +1,4 @@
-"""A database as version 0004 of the schema stored it, in every state that an upgrade may find; no code of then."""
+"""A database as an earlier version of the schema stored it, in every state an upgrade may find; no code of then."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -95,21 +95,23 @@ class Old:
     """Writes rows into the tables as they are, whatever the code of today makes of them."""
 
     store: Store
+    revision: str
     tables: sa.MetaData = field(default_factory=sa.MetaData)
     numbers: int = 0
 
     def __post_init__(self) -> None:
         if self.store.sqlite_path is not None:
             self.store.sqlite_path.touch()
-        at_schema(self.store, "0004")
+        at_schema(self.store, self.revision)
         with self.store.engine.connect() as connection:
             self.tables.reflect(connection)
 
     def add(self, name: str, /, **values: Any) -> int:
-        """A row; its id."""
+        """A row with what of these values the version knows; its id."""
         table = self.tables.tables[name]
+        known = {column: value for column, value in values.items() if column in table.c}
         with self.store.engine.begin() as connection:
-            return int(connection.execute(table.insert().values(**values)).inserted_primary_key[0])
+            return int(connection.execute(table.insert().values(**known)).inserted_primary_key[0])
 
     def account(self, key: str, reason: str = "", probe_at: datetime | None = None, told: tuple[str, ...] = ()) -> int:
         return self.add(
