@@ -20,6 +20,11 @@ QUARANTINE: Final = (
     "the database is older than what was sent from it (a restored backup or a fail-over); "
     "let the gateway be swept for what it forgot: campaigns recover"
 )
+REHEARSAL: Final = (
+    "the database is older than what was sent from it (it was removed or restored); if only rehearsals were sent "
+    "from it, stop, remove its file and those beside it that begin with its name (campaigns.db*), and start again; "
+    "otherwise rehearse with another one, such as CAMPAIGNS_DATABASE_URL=sqlite:///rehearsal.db"
+)
 NEW_GATEWAY: Final = (
     "the gateway gave IDs that it had given before: it was set up anew or restored, or another one has its address; "
     "nothing is sent and no receipt believed; if it is the right one, tell it: campaigns resume CAMPAIGN --new-gateway"
@@ -42,6 +47,7 @@ ACCOUNTS: Final = (
     (NO_CREDITS, SOON, PausedBy.GATEWAY, NO_CREDITS),
     (LATE, None, PausedBy.ALARM, LATE),
     (QUARANTINE, None, PausedBy.QUARANTINE, ""),
+    (REHEARSAL, None, PausedBy.QUARANTINE, REHEARSAL),
     (NEW_GATEWAY, None, PausedBy.NEW_GATEWAY, ""),
     (MOVING, None, PausedBy.RELOCATION, MOVING),
     (MOVED, None, PausedBy.RELOCATION, MOVED),

@@ -46,6 +46,7 @@ _QUARANTINE = (
     "the database is older than what was sent from it (a restored backup or a fail-over); "
     "let the gateway be swept for what it forgot: campaigns recover"
 )
+_QUARANTINED = "the database is older than what was sent from it (%"  # another one says what a rehearsal can do
 _NEW_GATEWAY = (
     "the gateway gave IDs that it had given before: it was set up anew or restored, or another one has its address; "
     "nothing is sent and no receipt believed; if it is the right one, tell it: campaigns resume CAMPAIGN --new-gateway"
@@ -153,7 +154,7 @@ def _pause_of(reason: Any, next_probe_at: Any) -> tuple[Any, Any]:
     """The code of an account's pause, and what is left to be told of it."""
     by = sa.case(
         (reason == "", ""),
-        (reason == _QUARANTINE, "quarantine"),
+        (reason.like(_QUARANTINED), "quarantine"),
         (reason == _NEW_GATEWAY, "new_gateway"),
         (sa.or_(*(reason.like(moved) for moved in _MOVED)), "relocation"),
         (next_probe_at.is_(None), "alarm"),  # only a person ends it
@@ -222,7 +223,8 @@ def downgrade() -> None:
     op.execute(sa.update(_run).where(*is_by_hand).values(reason=_BY_HAND))
 
     def pause(by: Any, reason: Any) -> Any:
-        return sa.case({"quarantine": _QUARANTINE, "new_gateway": _NEW_GATEWAY}, value=by, else_=reason)
+        said = sa.case({"quarantine": _QUARANTINE, "new_gateway": _NEW_GATEWAY}, value=by, else_="")
+        return sa.func.coalesce(sa.func.nullif(reason, ""), said)
 
     op.execute(sa.update(_account).values(paused_reason=pause(_account.c.paused_by, _account.c.paused_reason)))
     _keep_pauses(lambda kept: (kept("paused_by"), pause(kept("paused_by"), kept("paused_reason"))))
