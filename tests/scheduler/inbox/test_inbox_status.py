@@ -36,7 +36,12 @@ def pause_account(world: InboxWorld) -> None:
     world.start()
     with world.runtime.store.write() as session:
         accounts.pause_account(
-            session, world.runtime.account_id, "no credits left", now=world.clock.now(), probe_at=None
+            session,
+            world.runtime.account_id,
+            PausedBy.ALARM,
+            "no credits left",
+            now=world.clock.now(),
+            probe_at=None,
         )
 
 
