@@ -89,7 +89,9 @@ def test_what_was_stored_as_sentences_becomes_codes_and_is_shown_as_before(old: 
         assert [session.exec(select(Run.reason).where(Run.id == id_)).one() for id_ in paused] == [
             r for *_, r in PAUSES
         ]
-        stored = session.exec(select(Batch.waits_for, Batch.reason).where(col(Batch.id).in_(waits)).order_by(Batch.id))
+        stored = session.exec(
+            select(Batch.waits_for, Batch.reason).where(col(Batch.id).in_(waits)).order_by(col(Batch.id))
+        )
         assert list(stored) == [(code, left) for _, code, left in WAITING]
         assert session.exec(select(Batch.waits_for, Batch.reason).where(Batch.id == over)).one() == (
             WaitsFor.NOTHING,
