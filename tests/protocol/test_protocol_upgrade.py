@@ -29,7 +29,7 @@ DEVICE_REFUSED = {"class": "DeviceRefused", "phase": "done", "status": 200, "pro
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     on_sqlite = request.param == "sqlite"
-    return f"sqlite:///{tmp_path / 'old.db'}" if on_sqlite else str(request.getfixturevalue("postgres_url"))
+    return f"sqlite:///{tmp_path / 'old.db'}" if on_sqlite else str(request.getfixturevalue("empty_postgres_url"))
 
 
 @pytest.fixture
