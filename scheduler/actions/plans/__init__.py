@@ -1,0 +1,1 @@
+"""What a campaign would do: a plan made, counted and thrown away."""

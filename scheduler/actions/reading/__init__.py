@@ -1,0 +1,1 @@
+"""What people may read: the same functions for every door."""

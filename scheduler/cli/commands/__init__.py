@@ -1,0 +1,1 @@
+"""A file for each command: `campaigns NAME` is in `NAME.py` of one of these rooms."""

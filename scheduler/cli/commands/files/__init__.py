@@ -1,0 +1,1 @@
+"""Campaign files before anything is sent."""

@@ -1,0 +1,1 @@
+"""How far campaigns are, and what became of everybody."""

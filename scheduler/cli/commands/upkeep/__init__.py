@@ -1,0 +1,1 @@
+"""The installation: its database, its gateway account, its surroundings."""

@@ -1,0 +1,1 @@
+"""What commands print: JSON for programs, sentences and tables for people."""
