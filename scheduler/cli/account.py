@@ -8,8 +8,8 @@ import typer
 
 from scheduler.cli.errors import Refused
 from scheduler.cli.options import AsJson
-from scheduler.cli.output import print_json, say
 from scheduler.cli.people import normalised
+from scheduler.cli.rendering.output import print_json, say
 
 if TYPE_CHECKING:
     from worker.gateway import Contact, GatewayClient

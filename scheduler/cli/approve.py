@@ -9,7 +9,7 @@ from campaigns.approval import SHORTEST, SHOWN, command, is_needed, to_approve
 from campaigns.lifecycle import RunState
 from scheduler.cli.errors import Refused
 from scheduler.cli.options import AsJson, Slug
-from scheduler.cli.output import print_json, say
+from scheduler.cli.rendering.output import print_json, say
 
 if TYPE_CHECKING:
     from sqlmodel import Session

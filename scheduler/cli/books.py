@@ -11,7 +11,7 @@ import typer
 from campaigns.counting import amount
 from scheduler.cli.destination import destination
 from scheduler.cli.options import AsJson, RunNumber, Slug
-from scheduler.cli.output import clear_screen, print_json, say, warn
+from scheduler.cli.rendering.output import clear_screen, print_json, say, warn
 
 if TYPE_CHECKING:
     from worker.store.engine import Store

@@ -13,7 +13,7 @@ from campaigns.counting import amount
 from campaigns.lifecycle import RunState
 from scheduler.cli.errors import Refused
 from scheduler.cli.options import AsJson, Slug
-from scheduler.cli.output import print_json, say, state_words
+from scheduler.cli.rendering.output import print_json, say, state_words
 
 if TYPE_CHECKING:
     from sqlmodel import Session

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from scheduler.cli.options import AsJson
-from scheduler.cli.output import local_time, print_json, print_table, say
+from scheduler.cli.rendering.output import local_time, print_json, print_table, say
 
 if TYPE_CHECKING:
     from scheduler.report.devices import Device

@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from scheduler.cli.output import warn
+from scheduler.cli.rendering.output import warn
 from scheduler.exits import Exit
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from scheduler.cli.options import AsJson
-from scheduler.cli.output import print_json, say
+from scheduler.cli.rendering.output import print_json, say
 from scheduler.exits import Exit
 
 EXAMPLES: Final = (

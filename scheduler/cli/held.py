@@ -12,7 +12,7 @@ from campaigns.counting import amount
 from campaigns.declarations import Declared
 from scheduler.cli.errors import Refused
 from scheduler.cli.options import AsJson, RunNumber, Slug
-from scheduler.cli.output import print_json, say, state_words, warn
+from scheduler.cli.rendering.output import print_json, say, state_words, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

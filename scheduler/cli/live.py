@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from campaigns.lifecycle import NEVER_SENT, NOT_AT_THE_GATEWAY, RecipientState, RunState
-from scheduler.cli.output import shown
+from scheduler.cli.rendering.output import shown
 from scheduler.processes.completing import Progress
 
 RATE_OVER_SECONDS: Final = 10.0

@@ -6,7 +6,7 @@ import typer
 
 from scheduler.cli.errors import Refused
 from scheduler.cli.options import AsJson
-from scheduler.cli.output import print_json, say
+from scheduler.cli.rendering.output import print_json, say
 
 
 def register(app: typer.Typer) -> None:

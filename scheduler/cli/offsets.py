@@ -9,7 +9,7 @@ from campaigns.counting import amount
 from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState
 from campaigns.timing.appointments import slot_of
-from scheduler.cli.output import local_time
+from scheduler.cli.rendering.output import local_time
 from scheduler.report.moments import utc
 
 TIMED: Final = frozenset({RecipientState.PENDING, RecipientState.HELD, RecipientState.SKIPPED})

@@ -12,8 +12,16 @@ from campaigns.codes import RunType
 from campaigns.counting import amount
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.optout import Meaning
-from scheduler.cli.output import local_time, print_facts, print_groups, print_run, print_table, say, state_words
 from scheduler.cli.reading import latest_run
+from scheduler.cli.rendering.output import (
+    local_time,
+    print_facts,
+    print_groups,
+    print_run,
+    print_table,
+    say,
+    state_words,
+)
 from scheduler.intake.approving import awaited
 from scheduler.report.devices import failure_words, stuck_words
 from scheduler.report.limits import Limit, slowed_devices

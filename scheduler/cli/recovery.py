@@ -20,7 +20,7 @@ def recover(
     Stop the service first. A database that is older than what was sent from it sends nothing until this was run. What
     the gateway shows of the last 31 days is then not sent again, also by campaigns that are planned later.
     """
-    from scheduler.cli.output import print_json
+    from scheduler.cli.rendering.output import print_json
     from scheduler.processes.claims import claim_database
     from scheduler.recover import recover as sweep
     from worker.runtime import build_runtime

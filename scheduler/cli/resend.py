@@ -10,7 +10,7 @@ import typer
 from campaigns.counting import amount
 from scheduler.cli.errors import Refused
 from scheduler.cli.options import AsJson, RunNumber, Slug
-from scheduler.cli.output import print_json, print_run, print_table, say, warn
+from scheduler.cli.rendering.output import print_json, print_run, print_table, say, warn
 from scheduler.cli.running import SANDBOX
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scheduler.cli.output import print_groups, print_json, print_run, warn
+from scheduler.cli.rendering.output import print_groups, print_json, print_run, warn
 from scheduler.exits import Exit
 from scheduler.processes.stopping import stop_signals
 

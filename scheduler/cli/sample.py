@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scheduler.cli.options import AsJson
-from scheduler.cli.output import print_facts, print_json, say, state_words, warn
+from scheduler.cli.rendering.output import print_facts, print_json, say, state_words, warn
 from scheduler.cli.running import SANDBOX
 
 if TYPE_CHECKING:

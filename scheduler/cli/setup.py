@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from scheduler.cli.options import AsJson
-from scheduler.cli.output import print_json, say
+from scheduler.cli.rendering.output import print_json, say
 
 
 def register(app: typer.Typer) -> None:

@@ -9,7 +9,7 @@ import typer
 from campaigns.counting import amount
 from scheduler.cli.errors import Refused
 from scheduler.cli.options import AsJson
-from scheduler.cli.output import local_time, print_json, print_table, say, warn
+from scheduler.cli.rendering.output import local_time, print_json, print_table, say, warn
 from scheduler.exits import Exit
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import typer
 
 from scheduler.cli.errors import Refused
 from scheduler.cli.options import AsJson
-from scheduler.cli.output import local_time, print_json, print_table, say
+from scheduler.cli.rendering.output import local_time, print_json, print_table, say
 
 if TYPE_CHECKING:
     from datetime import datetime

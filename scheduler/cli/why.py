@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scheduler.cli.options import AsJson
-from scheduler.cli.output import print_json, say
+from scheduler.cli.rendering.output import print_json, say
 
 if TYPE_CHECKING:
     from worker.settings import Settings

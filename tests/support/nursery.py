@@ -28,7 +28,7 @@ PRELOADED: Final = (
     "tests.prove.victim",
     "scheduler.cli",
     "scheduler.cli.live",
-    "scheduler.cli.output",
+    "scheduler.cli.rendering.output",
     "scheduler.cli.reading",
     "scheduler.processes.rehearsal",
     "scheduler.processes.running",
