@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.console import Console
 
-from scheduler.cli.live import LiveProgress
+from scheduler.cli.rendering.live import LiveProgress
 from scheduler.cli.rendering.output import print_run
 from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
 from scheduler.processes.running import run_files

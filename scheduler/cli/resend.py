@@ -51,8 +51,8 @@ def resend(
 
     from rich.console import Console
 
-    from scheduler.cli.live import LiveProgress
     from scheduler.cli.reading import campaign_store
+    from scheduler.cli.rendering.live import LiveProgress
     from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
     from scheduler.processes.resending import resend as send_again
     from scheduler.report.summary import run_summary

@@ -45,7 +45,7 @@ def run(
 
     from rich.console import Console
 
-    from scheduler.cli.live import LiveProgress
+    from scheduler.cli.rendering.live import LiveProgress
     from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
     from scheduler.processes.running import run_files
     from worker.logs import configure_logs

@@ -42,8 +42,8 @@ def send_test(
     from rich.console import Console
 
     from campaigns.clock import SystemClock
-    from scheduler.cli.live import LiveProgress
     from scheduler.cli.people import normalised
+    from scheduler.cli.rendering.live import LiveProgress
     from scheduler.intake.taking import read_file
     from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
     from scheduler.processes.sample import choose_sample, send_sample

@@ -27,7 +27,7 @@ ROOT: Final = Path(__file__).parents[2]
 PRELOADED: Final = (
     "tests.prove.victim",
     "scheduler.cli",
-    "scheduler.cli.live",
+    "scheduler.cli.rendering.live",
     "scheduler.cli.rendering.output",
     "scheduler.cli.reading",
     "scheduler.processes.rehearsal",
