@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final, TextIO
 import typer
 
 from campaigns.counting import amount
-from scheduler.cli.destination import destination
 from scheduler.cli.options import AsJson, RunNumber, Slug
+from scheduler.cli.rendering.destination import destination
 from scheduler.cli.rendering.output import clear_screen, print_json, say, warn
 
 if TYPE_CHECKING:

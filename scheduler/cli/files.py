@@ -146,7 +146,7 @@ def schema(
     With it they complete keys and mark mistakes while you type.
     """
     from campaigns.definition import json_schema
-    from scheduler.cli.destination import said_of
+    from scheduler.cli.rendering.destination import said_of
 
     text = jsonlib.dumps(json_schema(), indent=None if json else 2)
     if output is None:

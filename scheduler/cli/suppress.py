@@ -149,8 +149,8 @@ def export(
     json: AsJson = False,
 ) -> None:
     """Write the list as CSV, or JSON lines, with every number in full."""
-    from scheduler.cli.destination import destination
     from scheduler.cli.opt_out_files import write_list
+    from scheduler.cli.rendering.destination import destination
     from worker.settings import load_settings
 
     entries = _entries(load_settings(), kind)
