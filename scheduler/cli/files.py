@@ -118,7 +118,7 @@ def plan(
     from campaigns.clock import SystemClock
     from scheduler.cli.known import known_people
     from scheduler.cli.preview import preview
-    from scheduler.cli.preview_words import preview_json, print_preview
+    from scheduler.cli.rendering.plan import preview_json, print_preview
     from scheduler.intake.taking import read_file
     from worker.settings import load_settings
 

@@ -78,7 +78,7 @@ def _announce(definition: "Definition", sample: "Sample", number: str) -> None:
     """What is sent, to whom and how, before it is."""
     from campaigns.numbers import mask
     from campaigns.segments import segmentation
-    from scheduler.cli.preview_words import device_words
+    from scheduler.cli.rendering.plan import device_words
 
     cost = segmentation(sample.text)
     print_facts(
