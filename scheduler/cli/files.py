@@ -39,7 +39,7 @@ def init(
     Nothing that exists is overwritten.
     """
     from campaigns.clock import SystemClock
-    from scheduler.cli.starter import make_starter, rehearsal
+    from scheduler.cli.commands.files.starter import make_starter, rehearsal
     from worker.settings import load_settings
 
     if example not in EXAMPLES:

@@ -14,7 +14,7 @@ from typer.testing import Result
 
 from campaigns.checking import check_file
 from scheduler.cli.files import EXAMPLES
-from scheduler.cli.starter import make_starter
+from scheduler.cli.commands.files.starter import make_starter
 from tests.prove.product import ROOT, Ended, Product, summary_of
 from tests.support.clock_file import ClockFile
 
