@@ -14,7 +14,6 @@ from scheduler.cli import (
     control,
     devices,
     doctor,
-    files,
     held,
     move,
     notify,
@@ -27,6 +26,7 @@ from scheduler.cli import (
     throttle,
     why,
 )
+from scheduler.cli.commands.files import init
 from scheduler.cli.errors import tell
 
 DEBUG = "--debug"
@@ -80,7 +80,7 @@ def _campaigns(
 
 
 for group in (
-    *(files, running, sample, books, why, control, approve),
+    *(init, running, sample, books, why, control, approve),
     *(throttle, held, resend, recovery, account, devices, suppress, setup, move, doctor, notify),
 ):
     group.register(app)
