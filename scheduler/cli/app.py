@@ -19,7 +19,6 @@ from scheduler.cli import (
     notify,
     recovery,
     resend,
-    running,
     sample,
     setup,
     suppress,
@@ -27,6 +26,7 @@ from scheduler.cli import (
     why,
 )
 from scheduler.cli.commands.files import init
+from scheduler.cli.commands.sending import run
 from scheduler.cli.errors import tell
 
 DEBUG = "--debug"
@@ -80,7 +80,7 @@ def _campaigns(
 
 
 for group in (
-    *(init, running, sample, books, why, control, approve),
+    *(init, run, sample, books, why, control, approve),
     *(throttle, held, resend, recovery, account, devices, suppress, setup, move, doctor, notify),
 ):
     group.register(app)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from campaigns.counting import amount
+from scheduler.cli.commands.sending.run import SANDBOX
 from scheduler.cli.errors import Refused
 from scheduler.cli.options import AsJson, RunNumber, Slug
 from scheduler.cli.rendering.output import print_json, print_run, print_table, say, warn
-from scheduler.cli.running import SANDBOX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scheduler.cli.commands.sending.run import SANDBOX
 from scheduler.cli.options import AsJson
 from scheduler.cli.rendering.output import print_facts, print_json, say, state_words, warn
-from scheduler.cli.running import SANDBOX
 
 if TYPE_CHECKING:
     from campaigns.definition import Definition
