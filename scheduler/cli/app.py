@@ -19,14 +19,13 @@ from scheduler.cli import (
     notify,
     recovery,
     resend,
-    sample,
     setup,
     suppress,
     throttle,
     why,
 )
 from scheduler.cli.commands.files import init
-from scheduler.cli.commands.sending import run
+from scheduler.cli.commands.sending import run, test
 from scheduler.cli.errors import tell
 
 DEBUG = "--debug"
@@ -80,7 +79,7 @@ def _campaigns(
 
 
 for group in (
-    *(init, run, sample, books, why, control, approve),
+    *(init, run, test, books, why, control, approve),
     *(throttle, held, resend, recovery, account, devices, suppress, setup, move, doctor, notify),
 ):
     group.register(app)
