@@ -18,14 +18,13 @@ from scheduler.cli import (
     move,
     notify,
     recovery,
-    resend,
     setup,
     suppress,
     throttle,
     why,
 )
 from scheduler.cli.commands.files import init
-from scheduler.cli.commands.sending import run, test
+from scheduler.cli.commands.sending import resend, run, test
 from scheduler.cli.errors import tell
 
 DEBUG = "--debug"
