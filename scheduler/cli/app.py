@@ -7,11 +7,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from scheduler.actions import control
 from scheduler.cli import (
     account,
     approve,
     books,
-    control,
     devices,
     doctor,
     held,
