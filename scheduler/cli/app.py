@@ -20,9 +20,9 @@ from scheduler.cli import (
     recovery,
     setup,
     suppress,
-    throttle,
     why,
 )
+from scheduler.cli.commands.control import throttle
 from scheduler.cli.commands.files import init
 from scheduler.cli.commands.sending import resend, run, test
 from scheduler.cli.errors import tell
