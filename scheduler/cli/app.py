@@ -14,7 +14,6 @@ from scheduler.cli import (
     books,
     devices,
     doctor,
-    held,
     move,
     notify,
     recovery,
@@ -22,7 +21,7 @@ from scheduler.cli import (
     suppress,
     why,
 )
-from scheduler.cli.commands.control import throttle
+from scheduler.cli.commands.control import held, throttle
 from scheduler.cli.commands.files import init
 from scheduler.cli.commands.sending import resend, run, test
 from scheduler.cli.errors import tell
