@@ -7,10 +7,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from scheduler.actions import control
+from scheduler.actions import approving, control
 from scheduler.cli import (
     account,
-    approve,
     books,
     devices,
     doctor,
@@ -77,7 +76,7 @@ def _campaigns(
 
 
 for group in (
-    *(init, run, test, books, why, control, approve),
+    *(init, run, test, books, why, control, approving),
     *(throttle, held, resend, recovery, account, devices, suppress, setup, move, doctor, notify),
 ):
     group.register(app)
