@@ -17,10 +17,9 @@ from scheduler.cli import (
     notify,
     recovery,
     setup,
-    suppress,
     why,
 )
-from scheduler.cli.commands.control import held, throttle
+from scheduler.cli.commands.control import held, suppress, throttle
 from scheduler.cli.commands.files import init
 from scheduler.cli.commands.sending import resend, run, test
 from scheduler.cli.errors import tell
