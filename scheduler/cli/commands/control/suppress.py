@@ -15,7 +15,7 @@ from scheduler.exits import Exit
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from scheduler.cli.opt_out_files import BadRow
+    from scheduler.actions.suppressing.tables import BadRow
     from worker.settings import Settings
     from worker.store.engine import Store
     from worker.store.inbound import Answer
@@ -125,7 +125,7 @@ def import_(
     """
     from campaigns.audience import AudienceProblem
     from campaigns.clock import SystemClock
-    from scheduler.cli.opt_out_files import OptOutFile
+    from scheduler.actions.suppressing.tables import OptOutFile
     from worker.settings import load_settings
 
     settings, now = load_settings(), SystemClock().now()
@@ -149,7 +149,7 @@ def export(
     json: AsJson = False,
 ) -> None:
     """Write the list as CSV, or JSON lines, with every number in full."""
-    from scheduler.cli.opt_out_files import write_list
+    from scheduler.actions.suppressing.tables import write_list
     from scheduler.cli.rendering.destination import destination
     from worker.settings import load_settings
 
