@@ -10,7 +10,6 @@ from typer.core import TyperGroup
 from scheduler.actions import approving, control
 from scheduler.cli import (
     account,
-    books,
     devices,
     doctor,
     move,
@@ -21,6 +20,7 @@ from scheduler.cli import (
 )
 from scheduler.cli.commands.control import held, suppress, throttle
 from scheduler.cli.commands.files import init
+from scheduler.cli.commands.reading import status
 from scheduler.cli.commands.sending import resend, run, test
 from scheduler.cli.errors import tell
 
@@ -75,7 +75,7 @@ def _campaigns(
 
 
 for group in (
-    *(init, run, test, books, why, control, approving),
+    *(init, run, test, status, why, control, approving),
     *(throttle, held, resend, recovery, account, devices, suppress, setup, move, doctor, notify),
 ):
     group.register(app)
