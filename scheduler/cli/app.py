@@ -16,11 +16,10 @@ from scheduler.cli import (
     notify,
     recovery,
     setup,
-    why,
 )
 from scheduler.cli.commands.control import held, suppress, throttle
 from scheduler.cli.commands.files import init
-from scheduler.cli.commands.reading import status
+from scheduler.cli.commands.reading import status, why
 from scheduler.cli.commands.sending import resend, run, test
 from scheduler.cli.errors import tell
 
