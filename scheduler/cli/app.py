@@ -10,7 +10,6 @@ from typer.core import TyperGroup
 from scheduler.actions import approving, control
 from scheduler.cli import (
     account,
-    devices,
     doctor,
     move,
     notify,
@@ -19,7 +18,7 @@ from scheduler.cli import (
 )
 from scheduler.cli.commands.control import held, suppress, throttle
 from scheduler.cli.commands.files import init
-from scheduler.cli.commands.reading import status, why
+from scheduler.cli.commands.reading import devices, status, why
 from scheduler.cli.commands.sending import resend, run, test
 from scheduler.cli.errors import tell
 
