@@ -44,8 +44,8 @@ def status(
     json: AsJson = False,
 ) -> None:
     """Show how far campaigns are, what they wait for, and why."""
-    from scheduler.cli.progress import read_progress, show_progress, show_waiting, summaries
     from scheduler.cli.reading import NOTHING_YET, campaign_store, existing_store
+    from scheduler.report.progress import read_progress, show_progress, show_waiting, summaries
     from worker.servers import troubles_of
     from worker.settings import load_settings
 
