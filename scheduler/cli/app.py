@@ -14,12 +14,12 @@ from scheduler.cli import (
     move,
     notify,
     recovery,
-    setup,
 )
 from scheduler.cli.commands.control import held, suppress, throttle
 from scheduler.cli.commands.files import init
 from scheduler.cli.commands.reading import devices, status, why
 from scheduler.cli.commands.sending import resend, run, test
+from scheduler.cli.commands.upkeep import sandbox
 from scheduler.cli.errors import tell
 
 DEBUG = "--debug"
@@ -74,7 +74,7 @@ def _campaigns(
 
 for group in (
     *(init, run, test, status, why, control, approving),
-    *(throttle, held, resend, recovery, account, devices, suppress, setup, move, doctor, notify),
+    *(throttle, held, resend, recovery, account, devices, suppress, sandbox, move, doctor, notify),
 ):
     group.register(app)
 
