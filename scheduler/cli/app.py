@@ -11,7 +11,6 @@ from scheduler.actions import approving, control
 from scheduler.cli import (
     account,
     doctor,
-    move,
     notify,
     recovery,
 )
@@ -19,7 +18,7 @@ from scheduler.cli.commands.control import held, suppress, throttle
 from scheduler.cli.commands.files import init
 from scheduler.cli.commands.reading import devices, status, why
 from scheduler.cli.commands.sending import resend, run, test
-from scheduler.cli.commands.upkeep import sandbox
+from scheduler.cli.commands.upkeep import move, sandbox
 from scheduler.cli.errors import tell
 
 DEBUG = "--debug"
