@@ -12,13 +12,12 @@ from scheduler.cli import (
     account,
     doctor,
     notify,
-    recovery,
 )
 from scheduler.cli.commands.control import held, suppress, throttle
 from scheduler.cli.commands.files import init
 from scheduler.cli.commands.reading import devices, status, why
 from scheduler.cli.commands.sending import resend, run, test
-from scheduler.cli.commands.upkeep import move, sandbox
+from scheduler.cli.commands.upkeep import move, recover, sandbox
 from scheduler.cli.errors import tell
 
 DEBUG = "--debug"
@@ -73,7 +72,7 @@ def _campaigns(
 
 for group in (
     *(init, run, test, status, why, control, approving),
-    *(throttle, held, resend, recovery, account, devices, suppress, sandbox, move, doctor, notify),
+    *(throttle, held, resend, recover, account, devices, suppress, sandbox, move, doctor, notify),
 ):
     group.register(app)
 
