@@ -10,13 +10,12 @@ from typer.core import TyperGroup
 from scheduler.actions import approving, control
 from scheduler.cli import (
     account,
-    notify,
 )
 from scheduler.cli.commands.control import held, suppress, throttle
 from scheduler.cli.commands.files import init
 from scheduler.cli.commands.reading import devices, status, why
 from scheduler.cli.commands.sending import resend, run, test
-from scheduler.cli.commands.upkeep import doctor, move, recover, sandbox
+from scheduler.cli.commands.upkeep import doctor, move, notify, recover, sandbox
 from scheduler.cli.errors import tell
 
 DEBUG = "--debug"
