@@ -8,14 +8,11 @@ import typer
 from typer.core import TyperGroup
 
 from scheduler.actions import approving, control
-from scheduler.cli import (
-    account,
-)
 from scheduler.cli.commands.control import held, suppress, throttle
 from scheduler.cli.commands.files import init
 from scheduler.cli.commands.reading import devices, status, why
 from scheduler.cli.commands.sending import resend, run, test
-from scheduler.cli.commands.upkeep import doctor, move, notify, recover, sandbox
+from scheduler.cli.commands.upkeep import contacts, doctor, move, notify, recover, sandbox
 from scheduler.cli.errors import tell
 
 DEBUG = "--debug"
@@ -70,7 +67,7 @@ def _campaigns(
 
 for group in (
     *(init, run, test, status, why, control, approving),
-    *(throttle, held, resend, recover, account, devices, suppress, sandbox, move, doctor, notify),
+    *(throttle, held, resend, recover, contacts, devices, suppress, sandbox, move, doctor, notify),
 ):
     group.register(app)
 
