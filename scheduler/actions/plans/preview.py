@@ -19,7 +19,7 @@ from campaigns.reminders import plan_reminders
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
 from campaigns.timing.recurrence import SEARCH, recurrence_of
-from scheduler.cli.known import Known
+from scheduler.actions.plans.known import Known
 from scheduler.cli.offsets import Offset, Offsets
 from scheduler.intake.planning import allowances_of, limits_of, list_of, rates_of, too_dear, too_late_to_hand_over
 from scheduler.report.moments import shown_time

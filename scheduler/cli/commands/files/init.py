@@ -116,8 +116,8 @@ def plan(
     database only for who opted out, what a frequency cap counts, and whether another database sent it.
     """
     from campaigns.clock import SystemClock
+    from scheduler.actions.plans.known import known_people
     from scheduler.actions.plans.preview import preview
-    from scheduler.cli.known import known_people
     from scheduler.cli.rendering.plan import preview_json, print_preview
     from scheduler.intake.taking import read_file
     from worker.settings import load_settings
