@@ -20,7 +20,7 @@ from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
 from campaigns.timing.recurrence import SEARCH, recurrence_of
 from scheduler.actions.plans.known import Known
-from scheduler.cli.offsets import Offset, Offsets
+from scheduler.actions.plans.offsets import Offset, Offsets
 from scheduler.intake.planning import allowances_of, limits_of, list_of, rates_of, too_dear, too_late_to_hand_over
 from scheduler.report.moments import shown_time
 from worker.ceilings import Ceilings

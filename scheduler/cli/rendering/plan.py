@@ -18,8 +18,8 @@ from campaigns.figures import PlanSummary, VariantSummary
 from campaigns.forecast import Day, Forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.segments import segmentation
+from scheduler.actions.plans.offsets import offset_json, offset_words
 from scheduler.actions.plans.preview import Preview
-from scheduler.cli.offsets import offset_json, offset_words
 from scheduler.cli.rendering.output import local_time, print_counts, print_facts, print_table, say
 from scheduler.intake.planning import list_of
 from scheduler.report.moments import utc
