@@ -39,8 +39,8 @@ def approve(
     It starts at its moment, or at once where that has passed. Whatever changes the plan before that, voids it.
     """
     from campaigns.clock import SystemClock
+    from scheduler.actions.naming import campaign_store, latest_run
     from scheduler.cli.commands.control.held import deciding_user
-    from scheduler.cli.reading import campaign_store, latest_run
     from worker.definitions import Definitions
     from worker.settings import load_settings
     from worker.store.approvals import approve as store_approval

@@ -165,7 +165,7 @@ def _transaction(slug: str) -> Iterator[tuple["Session", "RunView", "list[RunVie
 
     Raises `Refused` for an unknown campaign.
     """
-    from scheduler.cli.reading import campaign_store, latest_run
+    from scheduler.actions.naming import campaign_store, latest_run
     from worker.settings import load_settings
     from worker.store.runs import campaign_runs
 

@@ -12,7 +12,7 @@ from campaigns.codes import RunType
 from campaigns.counting import amount
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.optout import Meaning
-from scheduler.cli.reading import latest_run
+from scheduler.actions.naming import latest_run
 from scheduler.cli.rendering.output import (
     local_time,
     print_facts,

@@ -29,7 +29,7 @@ PRELOADED: Final = (
     "scheduler.cli",
     "scheduler.cli.rendering.live",
     "scheduler.cli.rendering.output",
-    "scheduler.cli.reading",
+    "scheduler.actions.naming",
     "scheduler.processes.rehearsal",
     "scheduler.processes.running",
     "scheduler.processes.service",

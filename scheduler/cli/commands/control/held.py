@@ -51,7 +51,7 @@ def held(campaign: Slug, number_of_run: RunNumber = None, json: AsJson = False) 
     """
     from campaigns.lifecycle import RunState
     from campaigns.verdicts import Verdict
-    from scheduler.cli.reading import campaign_store, run_to_decide_on
+    from scheduler.actions.naming import campaign_store, run_to_decide_on
     from scheduler.report.evidence import request_json, request_lines
     from worker.settings import load_settings
     from worker.store.held import held_lists, held_people, runs_with_held
@@ -114,8 +114,8 @@ def resolve(
     as accepted; their receipts cannot be followed. See: campaigns held
     """
     from campaigns.clock import SystemClock
+    from scheduler.actions.naming import campaign_store, run_to_decide_on
     from scheduler.cli.people import normalised
-    from scheduler.cli.reading import campaign_store, run_to_decide_on
     from worker.settings import load_settings
     from worker.store.held import held_lists, held_people, resolve_held
 

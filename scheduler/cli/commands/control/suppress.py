@@ -73,8 +73,8 @@ def remove(numbers: Numbers, kind: Kind = None, json: AsJson = False) -> None:
     With --kind only an entry of this kind ends. Campaigns that are planned already stay as they are.
     """
     from campaigns.clock import SystemClock
+    from scheduler.actions.naming import existing_store
     from scheduler.cli.people import all_normalised
-    from scheduler.cli.reading import existing_store
     from worker.settings import load_settings
     from worker.store import suppressions
 
@@ -174,7 +174,7 @@ def review(
     listed, with their texts. Example: campaigns suppress review 12 15 --opt-out
     """
     from campaigns.clock import SystemClock
-    from scheduler.cli.reading import existing_store
+    from scheduler.actions.naming import existing_store
     from scheduler.replies.inbound import opt_outs_of
     from worker.settings import load_settings
     from worker.store import inbound, suppressions
@@ -277,7 +277,7 @@ def _store(settings: "Settings", chunks: "Iterable[Sequence[Entry]]", now: "date
 
 
 def _entries(settings: "Settings", kind: str | None) -> "Iterator[Entry]":
-    from scheduler.cli.reading import existing_store
+    from scheduler.actions.naming import existing_store
     from worker.store.suppressions import in_force
 
     only = _kind(kind) if kind is not None else None

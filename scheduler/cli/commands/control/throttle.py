@@ -64,7 +64,7 @@ def throttle(
     A change acts on every worker within a second.
     """
     from campaigns.clock import SystemClock
-    from scheduler.cli.reading import campaign_store
+    from scheduler.actions.naming import campaign_store
     from scheduler.report.limits import limits_in_force
     from worker.settings import load_settings
 
@@ -140,7 +140,7 @@ def _place(
     store: "Store", settings: "Settings", campaign: str | None, device: str | None, *, account: bool
 ) -> tuple[int, str | None]:
     """The account, and the scope that was named; None: all of them. Raises `Refused`."""
-    from scheduler.cli.reading import latest_run
+    from scheduler.actions.naming import latest_run
     from worker.store.ceilings import ACCOUNT, CAMPAIGN, DEVICE
 
     with store.read() as session:

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 def devices(json: AsJson = False) -> None:
     """Show the phones that texts went by: what waits there, what they sent, their limit, and which are stuck."""
     from campaigns.clock import SystemClock
-    from scheduler.cli.reading import existing_store
+    from scheduler.actions.naming import existing_store
     from scheduler.report.devices import devices_of, stuck_words
     from worker.settings import load_settings
     from worker.store.accounts import accounts_by_key

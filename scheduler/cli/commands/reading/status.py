@@ -44,7 +44,7 @@ def status(
     json: AsJson = False,
 ) -> None:
     """Show how far campaigns are, what they wait for, and why."""
-    from scheduler.cli.reading import NOTHING_YET, campaign_store, existing_store
+    from scheduler.actions.naming import NOTHING_YET, campaign_store, existing_store
     from scheduler.report.progress import read_progress, show_progress, show_waiting, summaries
     from worker.servers import troubles_of
     from worker.settings import load_settings
@@ -95,7 +95,7 @@ def export(
     Whoever was sent to again (`resend`) stands there once, with what became of that. With number, state, reason, text
     and times (UTC). Numbers and texts are written in full. As HTML: a page with charts, and whom it did not reach.
     """
-    from scheduler.cli.reading import campaign_store, latest_run
+    from scheduler.actions.naming import campaign_store, latest_run
     from scheduler.report.page import write_page
     from worker.settings import load_settings
     from worker.store.reminders import every_day

@@ -30,7 +30,7 @@ def why(
     """
     from campaigns.clock import SystemClock
     from campaigns.lifecycle import RecipientState
-    from scheduler.cli.reading import existing_store
+    from scheduler.actions.naming import existing_store
     from scheduler.report.opt_outs import entry_json, opt_out_lines, reply_json
     from scheduler.report.people import NO_STORY, tell
     from scheduler.report.story import chapter_json, chapter_lines

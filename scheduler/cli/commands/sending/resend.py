@@ -51,7 +51,7 @@ def resend(
 
     from rich.console import Console
 
-    from scheduler.cli.reading import campaign_store
+    from scheduler.actions.naming import campaign_store
     from scheduler.cli.rendering.live import LiveProgress
     from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
     from scheduler.processes.resending import resend as send_again
@@ -104,7 +104,7 @@ def resend(
 
 def _root(session: "Session", slug: str, number: int | None, *, rehearsal: bool) -> "RunView":
     """The run whose failed texts are meant: of one that sent again, the one that it did so for."""
-    from scheduler.cli.reading import latest_run
+    from scheduler.actions.naming import latest_run
     from worker.store.runs import find_campaign_run, run_view
 
     run = latest_run(session, slug, number)
