@@ -115,7 +115,7 @@ def resolve(
     """
     from campaigns.clock import SystemClock
     from scheduler.actions.naming import campaign_store, run_to_decide_on
-    from scheduler.cli.people import normalised
+    from scheduler.actions.numbers import normalised
     from worker.settings import load_settings
     from worker.store.held import held_lists, held_people, resolve_held
 

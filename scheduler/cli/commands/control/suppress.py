@@ -57,7 +57,7 @@ def add(numbers: Numbers, kind: Kind = None, reason: Reason = "", json: AsJson =
     Also not to those that are planned already. Example: campaigns suppress add "+39 333 123 4567" --reason "by phone"
     """
     from campaigns.clock import SystemClock
-    from scheduler.cli.people import all_normalised
+    from scheduler.actions.numbers import all_normalised
     from worker.settings import load_settings
     from worker.store.suppressions import Entry
 
@@ -74,7 +74,7 @@ def remove(numbers: Numbers, kind: Kind = None, json: AsJson = False) -> None:
     """
     from campaigns.clock import SystemClock
     from scheduler.actions.naming import existing_store
-    from scheduler.cli.people import all_normalised
+    from scheduler.actions.numbers import all_normalised
     from worker.settings import load_settings
     from worker.store import suppressions
 

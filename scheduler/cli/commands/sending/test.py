@@ -42,7 +42,7 @@ def send_test(
     from rich.console import Console
 
     from campaigns.clock import SystemClock
-    from scheduler.cli.people import normalised
+    from scheduler.actions.numbers import normalised
     from scheduler.cli.rendering.live import LiveProgress
     from scheduler.intake.taking import read_file
     from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings

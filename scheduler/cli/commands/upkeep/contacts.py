@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scheduler.actions.numbers import normalised
 from scheduler.cli.errors import Refused
 from scheduler.cli.options import AsJson
-from scheduler.cli.people import normalised
 from scheduler.cli.rendering.output import print_json, say
 
 if TYPE_CHECKING:
