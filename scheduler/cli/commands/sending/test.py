@@ -12,7 +12,7 @@ from scheduler.cli.rendering.output import print_facts, print_json, say, state_w
 
 if TYPE_CHECKING:
     from campaigns.definition import Definition
-    from scheduler.processes.sample import Sample, Tested
+    from scheduler.actions.test_message import Sample, Tested
 
 
 def register(app: typer.Typer) -> None:
@@ -43,10 +43,10 @@ def send_test(
 
     from campaigns.clock import SystemClock
     from scheduler.actions.numbers import normalised
+    from scheduler.actions.test_message import choose_sample, send_sample
     from scheduler.cli.rendering.live import LiveProgress
     from scheduler.intake.taking import read_file
     from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
-    from scheduler.processes.sample import choose_sample, send_sample
     from worker.logs import configure_logs
     from worker.settings import load_settings
 
