@@ -12,6 +12,7 @@ from rich.console import Console
 
 from scheduler.cli.rendering.live import LiveProgress
 from scheduler.cli.rendering.output import print_run
+from scheduler.cli.user import this_user
 from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
 from scheduler.processes.running import run_files
 from scheduler.report.rows import write_csv
@@ -71,7 +72,7 @@ def main() -> int:
     )
     sandbox = SandboxOptions(failed=0.02, pace_per_second=100)
     with private_sandbox(settings, sandbox) as gateway, LiveProgress(console, enabled=console.is_terminal) as live:
-        outcome = run_files([campaign], settings, sandbox=gateway, told=console.print, shown=live.show)
+        outcome = run_files([campaign], settings, this_user(), sandbox=gateway, told=console.print, shown=live.show)
     progress = outcome.progress[0]
     print_run(run_summary(progress.run, progress.books))
     report = FOLDER / "spring-sale.report.csv"

@@ -17,6 +17,7 @@ from sqlmodel import Session
 
 from campaigns.clock import Clock
 from campaigns.codes import PAUSED, PausedBy
+from scheduler.actions.acting import Actor, asked_by
 from scheduler.processes.leader import LeaderLock, leader_lock
 from worker.marker import REDIS_KEY, FileMarker, RedisMarker, beside
 from worker.settings import Settings
@@ -44,12 +45,12 @@ class Moved:
     rows: Mapping[str, int]
 
 
-def move(settings: Settings, to: str, *, clock: Clock, told: Callable[[str], None]) -> Moved:
+def move(settings: Settings, actor: Actor, to: str, *, clock: Clock, told: Callable[[str], None]) -> Moved:
     """Move the database of the settings to the address `to`; begun again, finish it. `told` takes sentences.
 
     Raises `StoreError` with what is in the way; what was copied by then does not send.
     """
-    with _source(settings, clock) as (source, lock), _target(to, source, clock) as target:
+    with asked_by(actor), _source(settings, clock) as (source, lock), _target(to, source, clock) as target:
         with source.read() as session:
             standing = moving.standing(session)
         rows: Mapping[str, int] = {}
@@ -74,9 +75,9 @@ def move(settings: Settings, to: str, *, clock: Clock, told: Callable[[str], Non
         return Moved(shown(source.url), shown(target.url), rows)
 
 
-def give_up(settings: Settings, *, clock: Clock) -> str:
+def give_up(settings: Settings, actor: Actor, *, clock: Clock) -> str:
     """Give up an unfinished move: the old database, whose address is returned, sends again. Raises `StoreError`."""
-    with _source(settings, clock) as (source, _):
+    with asked_by(actor), _source(settings, clock) as (source, _):
         with source.write("move_undo") as session:
             moving.give_up(session, now=clock.now())
         return shown(source.url)

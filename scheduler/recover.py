@@ -10,9 +10,12 @@ from sqlmodel import Session
 
 from campaigns.codes import PausedBy
 from campaigns.matching import same_number
+from scheduler.actions.acting import Actor, asked_by
+from scheduler.processes.claims import claim_database
 from scheduler.ticks.looks import Keep, read_around
 from worker.gateway.results import Message
-from worker.runtime import Runtime
+from worker.runtime import Runtime, build_runtime
+from worker.settings import Settings
 from worker.store import accepted_before, accounts, doubts, installation, recovery, runs
 from worker.store.accepted_before import Before
 from worker.store.events import EventName, record_event
@@ -52,6 +55,21 @@ class Recovered:
     attributed: int
     waiting: int
     was_quarantined: bool
+
+
+def recover_database(settings: Settings, actor: Actor, told: Callable[[str], None]) -> Recovered:
+    """As `recover`, for the database of the settings, which nobody else may work on meanwhile.
+
+    Raises `SettingsError` where somebody does.
+    """
+    runtime = build_runtime(settings, shared_queue=False)
+    lock = claim_database(runtime)
+    try:
+        with asked_by(actor):
+            return recover(runtime, runtime.clock.now(), told)
+    finally:
+        runtime.close()
+        lock.release()
 
 
 def recover(runtime: Runtime, now: datetime, told: Callable[[str], None] = lambda _: None) -> Recovered:

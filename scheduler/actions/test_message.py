@@ -1,12 +1,10 @@
-"""`campaigns test`: one real text with the fields of one row, sent as any text is, and kept apart from the campaign."""
+"""`test`: one real text with the fields of one row, sent as any text is, and kept apart from the campaign."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
 from typing import Final
-
-from pydantic import SecretStr
 
 from campaigns.codes import RunType
 from campaigns.definition import ContactListSource, Definition, Follow, InlineSource, Schedule, Throughput, Variant
@@ -17,11 +15,10 @@ from campaigns.planning import plan_recipients
 from campaigns.segments import segmentation
 from campaigns.splitting import Split
 from campaigns.timing.placing import Departure
-from scheduler.exits import Exit
-from scheduler.processes.completing import UNHAPPY, Outcome, OwnRuns, Progress, account_stop, bring_to_end, own_runs
+from scheduler.actions.acting import Actor, acting
+from scheduler.actions.refusals import Refusal, Refused
 from worker.runtime import Runtime
-from worker.settings import Settings
-from worker.store import counts, doubts, plans, runs, suppressions, versions
+from worker.store import doubts, plans, runs, suppressions, versions
 from worker.store.runs import TEST_PREFIX
 
 FOLLOWED_FOR: Final = timedelta(minutes=10)
@@ -42,36 +39,36 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
-    """How a test ended: the run that it was, and what became of its one recipient; None where nothing could be sent."""
+class PlannedTest:
+    """The run of a test. `earlier` tests are in doubt: until they are looked up their number gets no other text."""
 
-    outcome: Outcome
-    run_id: int | None = None
-    state: RecipientState | None = None
-    reason: str = ""
+    run_id: int
+    earlier: tuple[int, ...]
 
 
 def choose_sample(definition: Definition, *, row: int | None = None, variant: str | None = None) -> Sample:
     """The text of the first row that can be sent to, or of the row with this number in its table.
 
-    With variants: the text of the one that is named, or the first. Raises `LookupError` where there is none such, and
+    With variants: the text of the one that is named, or the first. Raises `Refused` where there is none such, and
     `AudienceProblem` for a table that cannot be read.
     """
     if variant is not None and variant not in definition.messages:
         names = ", ".join(name for name in definition.messages if name)
-        raise LookupError(f"there is no variant {variant}; " + (f"there is {names}" if names else "there are none"))
+        sentence = f"there is no variant {variant}; " + (f"there is {names}" if names else "there are none")
+        raise Refused(Refusal.INVALID, sentence)
     name = next(iter(definition.messages)) if variant is None else variant
     first = definition.audience[0]
     if isinstance(first, ContactListSource):
         if row is not None:
-            raise LookupError("a contact list has no rows here: leave --row out")
+            raise Refused(Refusal.INVALID, "a contact list has no rows here: leave --row out")
         return Sample(definition.message, "", f"contact list {first.contact_list}", None)
     chosen = next((planned for planned in _planned(definition, name) if _is_wanted(planned, row)), None)
     if chosen is None:
         what = "nobody in the audience can be sent to" if row is None else f"there is no row {row} in the audience"
-        raise LookupError(f"{what}; see: campaigns plan")
+        raise Refused(Refusal.INVALID, f"{what}; see: campaigns plan")
     if chosen.state is not RecipientState.PENDING:
-        raise LookupError(f"row {row} of {chosen.source} is sent nothing ({chosen.reason}); choose another one")
+        sentence = f"row {row} of {chosen.source} is sent nothing ({chosen.reason}); choose another one"
+        raise Refused(Refusal.INVALID, sentence)
     return Sample(chosen.text, name, chosen.source, chosen.line)
 
 
@@ -87,42 +84,23 @@ def _is_wanted(planned: PlannedRecipient, row: int | None) -> bool:
     return planned.state is RecipientState.PENDING if row is None else planned.line == row
 
 
-def send_sample(
-    definition: Definition,
-    sample: Sample,
-    to: str,
-    settings: Settings,
-    *,
-    source: str,
-    sandbox: tuple[str, SecretStr] | None,
-    shown: Callable[[Sequence[Progress]], None],
-) -> Tested:
-    """Send the text to this number (E.164) and wait for what becomes of it. `source` is the name of the file.
-
-    A service that runs sends it, else this process does. Raises `LookupError` for a number that has opted out,
-    `SettingsError` and `StoreError`.
-    """
-    with own_runs(settings, sandbox, beside_service=True) as own:
-        runtime = own.runtime
-        _refuse_opted_out(runtime, to, definition)
-        problem = account_stop(runtime)
-        if problem:
-            return Tested(Outcome(Exit.STOPPED, (), problem))
-        run_id = _plan(own, definition, sample, to, source)
-        outcome = bring_to_end(own, shown)
-        _give_up_unsent(runtime, run_id)
-        return _tested(runtime, outcome, run_id)
-
-
-def _refuse_opted_out(runtime: Runtime, to: str, definition: Definition) -> None:
+def refuse_opted_out(runtime: Runtime, to: str, definition: Definition) -> None:
+    """Raises `Refused` for a number (E.164) that has opted out."""
     with runtime.store.read() as session:
         if suppressions.suppressed_among(session, [to], definition.kind):
-            raise LookupError("this number has opted out, and gets no test either; see: campaigns suppress list")
+            sentence = "this number has opted out, and gets no test either; see: campaigns suppress list"
+            raise Refused(Refusal.OPTED_OUT, sentence)
 
 
-def _plan(own: OwnRuns, definition: Definition, sample: Sample, to: str, source: str) -> int:
-    """A run of its own, in a campaign of its own: nothing that asks for the campaign's runs finds it."""
-    runtime, now = own.runtime, own.runtime.clock.now()
+def plan_test(
+    runtime: Runtime, actor: Actor, definition: Definition, sample: Sample, to: str, *, source: str
+) -> PlannedTest:
+    """Have the text sent to this number (E.164) at once; `source` is the name of the file. Raises `Refused`.
+
+    It is a run of its own, in a campaign of its own: nothing that asks for the campaign's runs finds it.
+    """
+    refuse_opted_out(runtime, to, definition)
+    now = runtime.clock.now()
     tested = _as_test(definition, to, sample)
     segments = segmentation(sample.text).segments
     person = PlannedRecipient(
@@ -130,9 +108,9 @@ def _plan(own: OwnRuns, definition: Definition, sample: Sample, to: str, source:
         sample.variant,
     )  # fmt: skip
     slug = f"{TEST_PREFIX}{definition.campaign}"
-    with runtime.store.write("test_text") as session:
+    with acting(runtime.store, actor, "test_text") as session:
         version = versions.register(session, tested, rehearsal=runtime.rehearsal, source=source, now=now, slug=slug)
-        # An earlier test whose outcome is in doubt is looked up as well: until then its number gets no other text.
+        # An earlier test whose outcome is in doubt is looked up as well.
         earlier = [
             run.id
             for run in runs.campaign_runs(session, slug)
@@ -152,8 +130,7 @@ def _plan(own: OwnRuns, definition: Definition, sample: Sample, to: str, source:
         )
         plans.insert_chunk(session, run_id, [(person, 0)])
         plans.finish_plan(session, run_id, plan_hash=tested.content_hash, summary={}, now=now)
-    own.ids.update([run_id, *earlier])
-    return run_id
+    return PlannedTest(run_id, tuple(earlier))
 
 
 def _as_test(definition: Definition, to: str, sample: Sample) -> Definition:
@@ -175,19 +152,11 @@ def _as_test(definition: Definition, to: str, sample: Sample) -> Definition:
     )
 
 
-def _give_up_unsent(runtime: Runtime, run_id: int) -> None:
+def give_up_test(runtime: Runtime, actor: Actor, run_id: int) -> None:
     """Nobody waits any more: what was not sent must not go out hours later. What is in doubt is looked up all the same.
 
     A run that has nothing left to send is left as it is.
     """
-    with runtime.store.write("test_given_up") as session:
+    with acting(runtime.store, actor, "test_given_up") as session:
         if runs.run_view(session, run_id).state in {RunState.SCHEDULED, RunState.RUNNING}:
             runs.cancel_run(session, run_id, "nobody waited for this test any more", runtime.clock.now())
-
-
-def _tested(runtime: Runtime, outcome: Outcome, run_id: int) -> Tested:
-    with runtime.store.read() as session:
-        state, reason = counts.only_recipient(session, run_id)
-    if outcome.exit_code is Exit.UNHAPPY and state not in UNHAPPY:
-        outcome = replace(outcome, exit_code=Exit.DONE)  # it was an earlier test that failed
-    return Tested(outcome, run_id, state, reason)

@@ -7,12 +7,37 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from scheduler.actions import approving, control
-from scheduler.cli.commands.control import held, suppress, throttle
-from scheduler.cli.commands.files import init
-from scheduler.cli.commands.reading import devices, status, why
-from scheduler.cli.commands.sending import resend, run, test
-from scheduler.cli.commands.upkeep import contacts, doctor, move, notify, recover, sandbox
+from scheduler.cli.commands.control.approve import approve
+from scheduler.cli.commands.control.cancel import cancel
+from scheduler.cli.commands.control.held import held
+from scheduler.cli.commands.control.pause import pause
+from scheduler.cli.commands.control.resolve import resolve
+from scheduler.cli.commands.control.resume import resume
+from scheduler.cli.commands.control.suppress import suppress
+from scheduler.cli.commands.control.throttle import throttle
+from scheduler.cli.commands.files.check import check
+from scheduler.cli.commands.files.init import init
+from scheduler.cli.commands.files.plan import plan
+from scheduler.cli.commands.files.schema import schema
+from scheduler.cli.commands.reading.devices import devices
+from scheduler.cli.commands.reading.export import export
+from scheduler.cli.commands.reading.status import status
+from scheduler.cli.commands.reading.why import why
+from scheduler.cli.commands.sending.dashboard import dashboard
+from scheduler.cli.commands.sending.resend import resend
+from scheduler.cli.commands.sending.run import run
+from scheduler.cli.commands.sending.scheduler import scheduler
+from scheduler.cli.commands.sending.test import send_test
+from scheduler.cli.commands.sending.up import up
+from scheduler.cli.commands.sending.worker import worker
+from scheduler.cli.commands.upkeep.balance import balance
+from scheduler.cli.commands.upkeep.contacts import contacts
+from scheduler.cli.commands.upkeep.doctor import doctor
+from scheduler.cli.commands.upkeep.migrate import migrate
+from scheduler.cli.commands.upkeep.move import move
+from scheduler.cli.commands.upkeep.notify import notify
+from scheduler.cli.commands.upkeep.recover import recover
+from scheduler.cli.commands.upkeep.sandbox import sandbox
 from scheduler.cli.errors import tell
 
 DEBUG = "--debug"
@@ -65,11 +90,16 @@ def _campaigns(
     """SMS campaigns that run themselves: check a file, see what it would do, send it, follow every text to its end."""
 
 
-for group in (
-    *(init, run, test, status, why, control, approving),
-    *(throttle, held, resend, recover, contacts, devices, suppress, sandbox, move, doctor, notify),
+for command in (
+    *(init, check, plan, schema),
+    *(run, up, worker, scheduler, dashboard, send_test),
+    *(status, export, why),
+    *(pause, resume, cancel, approve, throttle, held, resolve, resend),
+    *(recover, balance, devices, migrate, sandbox, move, doctor, notify),
 ):
-    group.register(app)
+    app.command(command.__module__.rpartition(".")[2])(command)  # `campaigns NAME` is in NAME.py
+app.add_typer(contacts, name="contacts")
+app.add_typer(suppress, name="suppress")
 
 
 def main() -> NoReturn:

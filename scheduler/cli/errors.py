@@ -2,20 +2,18 @@
 
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import typer
 
+from scheduler.actions.refusals import Refused
 from scheduler.cli.rendering.output import warn
 from scheduler.exits import Exit
 
-
-class Refused(Exception):
-    """The command cannot do that; the message is one sentence with what to do instead."""
-
-
 KNOWN: Final = (
-    ("scheduler.cli.errors", "Refused", Exit.BAD_INPUT),
+    ("scheduler.actions.refusals", "Refused", Exit.BAD_INPUT),
     ("campaigns.problems", "CampaignFileError", Exit.BAD_INPUT),
     ("worker.settings", "SettingsError", Exit.BAD_INPUT),
     ("worker.store.engine", "StoreError", Exit.BAD_INPUT),
@@ -59,6 +57,17 @@ def tell(error: BaseException, *, debug: bool) -> Exit:
     advice = "it is shown above" if debug else "run the command again with --debug and report what it shows"
     warn(f"internal error ({type(error).__name__}); {advice}")
     return Exit.INTERNAL_ERROR
+
+
+@contextmanager
+def values_of_options() -> Iterator[None]:
+    """A value that is refused in the block is told as that of the option of its name, with the command's usage."""
+    try:
+        yield
+    except Refused as error:
+        if not error.field:
+            raise
+        raise typer.BadParameter(str(error), param_hint=f"--{error.field}") from None
 
 
 def _of_server(error: BaseException) -> str:

@@ -9,19 +9,19 @@ from campaigns.clock import SystemClock
 from campaigns.counting import amount
 from campaigns.definition import Definition
 from campaigns.lifecycle import RunState
-from campaigns.problems import CampaignFileError, Problem
+from scheduler.actions.acting import Actor
+from scheduler.actions.submitting import read_files, submit
 from scheduler.exits import Exit
 from scheduler.inbox.foreign import require_own
 from scheduler.intake.outcome import EditRefused, Taken
-from scheduler.intake.taking import read_file, take_up
 from scheduler.processes.completing import Outcome, OwnRuns, Progress, account_stop, bring_to_end, own_runs
 from worker.settings import Settings
-from worker.store import runs
 
 
 def run_files(
     paths: Sequence[Path],
     settings: Settings,
+    actor: Actor,
     *,
     sandbox: tuple[str, SecretStr] | None,
     told: Callable[[str], None],
@@ -32,57 +32,35 @@ def run_files(
     Every file is checked before anything is sent. Raises `CampaignFileError` with the problems of all files,
     `EditRefused`, `OfAnotherInstallation`, `SettingsError`, `StoreError`.
     """
-    definitions = _read_all(paths, settings)
+    files = read_files(paths, settings, now=SystemClock().now())
     with own_runs(settings, sandbox) as own:
         problem = account_stop(own.runtime)
         if problem:
             return Outcome(Exit.STOPPED, (), problem)
-        for path, definition in definitions:
+        for path, definition in files:
             require_own(own.runtime, path, definition.campaign)
-        _take_up_all(own, definitions, told)
+        _submit_all(own, actor, files, told)
         return bring_to_end(own, shown)
 
 
-def _read_all(paths: Sequence[Path], settings: Settings) -> list[tuple[Path, Definition]]:
-    now = SystemClock().now()
-    definitions: list[tuple[Path, Definition]] = []
-    problems: list[Problem] = []
-    more = 0
-    for path in paths:
-        try:
-            definition = read_file(path, settings, now=now)
-        except CampaignFileError as error:
-            problems.extend(error.problems)
-            more += error.more
-            continue
-        if definition.schedule.repeat is not None:
-            problem = "makes a run again and again, and `run` is for one"
-            hint = "put the file into the inbox of a service: campaigns up"
-            problems.append(Problem(path.name, 1, 1, "schedule.repeat", problem, hint))
-        definitions.append((path, definition))
-    if problems:
-        raise CampaignFileError(problems, more)
-    return definitions
-
-
-def _take_up_all(own: OwnRuns, definitions: Sequence[tuple[Path, Definition]], told: Callable[[str], None]) -> None:
-    runtime = own.runtime
-    for path, definition in definitions:
-        intake = take_up(runtime, definition, source=path.name)
-        own.ids.add(intake.run_id)
-        with runtime.store.read() as session:
-            run = runs.run_view(session, intake.run_id)
-        if intake.taken is Taken.PLANNED:
+def _submit_all(
+    own: OwnRuns, actor: Actor, files: Sequence[tuple[Path, Definition]], told: Callable[[str], None]
+) -> None:
+    for path, definition in files:
+        done = submit(own.runtime, actor, definition, source=path.name)
+        run = done.run
+        own.ids.add(run.id)
+        if done.taken is Taken.PLANNED:
             for warning in run.plan_summary.get("warnings", ()):
                 told(f"{run.campaign}: {warning}")
-        if intake.taken is Taken.OVER:
+        elif done.taken is Taken.OVER:
             told(f"{run.campaign} is {run.state.value} already; nothing is sent")
-        elif intake.taken is Taken.EXTENDED:
-            added = amount(intake.added, "row that is", "rows that are")
+        elif done.taken is Taken.EXTENDED:
+            added = amount(done.added, "row that is", "rows that are")
             told(f"{run.campaign} goes on with {added} new in its tables")
-        elif intake.taken is Taken.CONTINUED:
+        elif done.taken is Taken.CONTINUED:
             told(f"{run.campaign} was interrupted; it goes on where it was")
-        elif intake.taken is Taken.TUNED:
+        elif done.taken is Taken.TUNED:
             told(f"{run.campaign} was interrupted; it goes on where it was, with the limits of the edited file")
         if run.state is RunState.PAUSED:
             raise EditRefused(

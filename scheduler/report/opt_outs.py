@@ -1,11 +1,13 @@
-"""Opt-outs and replies in words for people, and as JSON."""
+"""Opt-outs and replies in words for people, as JSON, and as a table that can be read again."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TextIO
 from zoneinfo import ZoneInfo
 
 from campaigns.optout import Meaning
 from scheduler.report.moments import shown_time, utc
+from scheduler.report.rows import csv_writer, harmless_cell
 from worker.store.inbound import Answer
 from worker.store.suppressions import Entry
 
@@ -16,6 +18,10 @@ MEANINGS: Final[Mapping[Meaning, str]] = {
     Meaning.REVIEW: "perhaps asked to get nothing more, a person has to read it",
     Meaning.REPLY: "wrote something",
 }
+
+
+COLUMNS: Final = ("number", "kind", "since", "source", "reason")
+"""Of the list as a table."""
 
 
 def opt_out_lines(
@@ -49,6 +55,12 @@ def entry_json(entry: Entry) -> dict[str, Any]:
     }
 
 
+def listed_json(entry: Entry, *, number: str) -> dict[str, Any]:
+    """An entry that is in force, with its number as it may be shown."""
+    values = (number, entry.kind or None, utc(entry.since), entry.source, entry.reason)
+    return dict(zip(COLUMNS, values, strict=True))
+
+
 def reply_json(reply: Answer) -> dict[str, Any]:
     """A reply, without its number."""
     return {
@@ -78,3 +90,19 @@ def counted(replies: Mapping[Meaning, int]) -> str:
         if meaning in replies
     ]
     return f"{total:,}" + (f": {', '.join(parts)}" if parts else "")
+
+
+def write_list(stream: TextIO, entries: Iterable[Entry], *, as_json: bool) -> int:
+    """Every entry, as JSON lines or as CSV with a header; how many. Open the stream with `newline=""`."""
+    writer = csv_writer(stream)
+    if not as_json:
+        writer.writerow(COLUMNS)
+    count = 0
+    for entry in entries:
+        count += 1
+        cells = (entry.number, entry.kind, utc(entry.since), entry.source, entry.reason)
+        if as_json:
+            stream.write(json.dumps(dict(zip(COLUMNS, cells, strict=True)), ensure_ascii=False) + "\n")
+        else:
+            writer.writerow(map(harmless_cell, cells))
+    return count

@@ -14,7 +14,7 @@ from typing import Final, TextIO
 from zoneinfo import ZoneInfo
 
 from campaigns.lifecycle import RecipientState
-from scheduler.report.meanings import MEANINGS
+from scheduler.report.meanings import MEANINGS, state_words
 from scheduler.report.moments import shown_time
 from worker.store.engine import Store
 from worker.store.exports import Exported, export_pages
@@ -118,7 +118,7 @@ def _page(runs: Sequence[RunView], figures: _Figures, zone: ZoneInfo) -> Iterato
 def _facts(runs: Sequence[RunView], zone: ZoneInfo) -> str:
     run = runs[-1]
     started = min((r.started_at for r in runs if r.started_at is not None), default=None)
-    parts = [run.state.value.replace("_", " ")]
+    parts = [state_words(run.state)]
     if run.rehearsal:
         parts.append("a rehearsal in the sandbox")
     if len(runs) > 1:
@@ -150,7 +150,7 @@ def _tiles(figures: _Figures) -> Iterator[str]:
 def _of_states(figures: _Figures) -> list[tuple[str, int, str, str]]:
     return [
         (
-            state.value.replace("_", " "),
+            state_words(state),
             figures.states[state.value],
             "good" if state.value in GOOD else "bad" if state.value in BAD else "plain",
             MEANINGS[state],
@@ -249,7 +249,7 @@ def _list(figures: _Figures) -> Iterator[str]:
 
 
 def _person(row: Exported) -> str:
-    cells: Iterable[str] = (row.number, row.state.replace("_", " "), row.reason)
+    cells: Iterable[str] = (row.number, state_words(row.state), row.reason)
     return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>\n"
 
 

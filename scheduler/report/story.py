@@ -11,6 +11,7 @@ from campaigns.replanning import slot_words
 from campaigns.results import result_words
 from scheduler.report.causes import cause
 from scheduler.report.evidence import request_json, request_lines
+from scheduler.report.meanings import state_words
 from scheduler.report.moments import shown_time, utc
 from scheduler.report.people import Chapter
 from worker.store.runs import TEST_PREFIX
@@ -23,7 +24,7 @@ def chapter_lines(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
     kind = " (a rehearsal in the sandbox)" if row.rehearsal else ""
     if row.run_type is RunType.TEST:
         kind = f" (a test text){kind}"
-    yield f"{row.campaign.removeprefix(TEST_PREFIX)}{kind}: {row.state.value.replace('_', ' ')}"
+    yield f"{row.campaign.removeprefix(TEST_PREFIX)}{kind}: {state_words(row.state)}"
     yield f"  why: {cause(chapter, zone)}"
     yield f"  planned: {_planned(row, zone)}"
     if row.state not in NEVER_SENT:

@@ -1,12 +1,22 @@
-"""A run as one object: what `run --json`, `status --json` and webhooks say of it."""
+"""A run as one object: what `run --json`, `status --json` and webhooks say of it; and what it waits for, in words."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from campaigns.approval import command
-from scheduler.report.moments import utc
+from campaigns.counting import amount
+from campaigns.lifecycle import BatchState, RunState
+from campaigns.optout import Meaning
+from scheduler.report.devices import stuck_words
+from scheduler.report.limits import Limit
+from scheduler.report.meanings import state_words
+from scheduler.report.moments import shown_time, utc
 from scheduler.report.variants import outcomes_json
-from worker.store.counts import Books
+from worker.store.counts import Books, Failures
+from worker.store.devices import Stuck
+from worker.store.outlook import Outlook
 from worker.store.runs import RunView
 from worker.store.variants import GroupOutcome
 
@@ -39,3 +49,116 @@ def run_summary(run: RunView, books: Books, groups: Sequence[GroupOutcome] = (),
     if awaits:
         summary["approval"] = {"plan": awaits, "command": command(run.campaign, awaits)}
     return summary | {"reason": run.reason} if run.reason else summary
+
+
+IN_FLIGHT: Final = (BatchState.SENDING, BatchState.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One run at one moment."""
+
+    run: RunView
+    books: Books
+    outlook: Outlook
+    slowed: tuple[Limit, ...] = ()
+    others: tuple[RunView, ...] = ()  # of a campaign that repeats
+    groups: tuple[GroupOutcome, ...] = ()  # of one campaign that was asked for
+    awaits: str = ""  # the hash that has to be approved
+    failures: tuple[Failures, ...] = ()  # the same
+    stuck: tuple[Stuck, ...] = ()
+    replies: Mapping[Meaning, int] = field(default_factory=dict)  # likewise
+    reached: int = 0  # people who had opted out and stood on the contact list that it went to all the same
+    again: tuple[tuple[RunView, Books], ...] = ()  # the runs that sent again what failed in it
+
+    @property
+    def in_flight(self) -> int:
+        """How many of its requests are on their way or in doubt."""
+        return sum(self.outlook.batches.get(state, 0) for state in IN_FLIGHT)
+
+
+def progress_json(seen: Progress) -> dict[str, Any]:
+    """The object of `--json`; of a run that failed texts were sent again of with those runs as `resends`."""
+    summary = run_summary(seen.run, seen.books, seen.groups, awaits=seen.awaits)
+    if seen.replies:
+        summary["replies"] = {meaning.value: count for meaning, count in seen.replies.items()}
+    if seen.reached:
+        summary["reached_though_opted_out"] = seen.reached
+    if seen.again:
+        summary["resends"] = [run_summary(run, of_run) for run, of_run in seen.again]
+    return summary
+
+
+def alarm_words(seen: Progress) -> str:
+    """What must not have happened; empty where it has not."""
+    if not seen.reached:
+        return ""
+    who = amount(seen.reached, "person", "people")
+    return f"{who} who had opted out stood on the contact list in spite of it, and got the text"
+
+
+def moment_words(run: RunView, zone: ZoneInfo) -> str:
+    """The run's number and its moment, of a campaign that repeats or reminds; else ''."""
+    when = run.day.isoformat() if run.day else shown_time(run.fires_at, zone) if run.fires_at else ""
+    return f"{run.id} of {when}" if when else ""
+
+
+def other_lines(seen: Progress, zone: ZoneInfo) -> Iterator[str]:
+    """The other runs of its campaign."""
+    for run in seen.others:
+        yield f"{moment_words(run, zone)}: {state_words(run.state)}" + (f", {run.reason}" if run.reason else "")
+
+
+def parent_words(run: RunView) -> str:
+    """Of a run that sends again, which one failed."""
+    return "" if run.parent_id is None else f"run {run.id}, what failed in run {run.parent_id}"
+
+
+def again_lines(seen: Progress) -> Iterator[str]:
+    """The runs that sent again what failed."""
+    for run, of_run in seen.again:
+        counts = ", ".join(f"{count:,} {state_words(state)}" for state, count in of_run.by_state.items())
+        yield f"run {run.id}, {state_words(run.state)}: {counts}"
+
+
+def rehearsal_words(run: RunView) -> str:
+    """That nobody really gets anything; empty where they do."""
+    return "a rehearsal in the sandbox" if run.rehearsal else ""
+
+
+def phone_lines(seen: Progress, zone: ZoneInfo) -> list[str]:
+    """The phones that hold up its texts."""
+    return [stuck_words(device, zone) for device in seen.stuck] + [
+        f"{limit.what} is slowed down to {limit.value}, at its own pace again "
+        f"{shown_time(limit.until, zone) if limit.until else ''}: {limit.reason}"
+        for limit in seen.slowed
+    ]
+
+
+def waits_for(seen: Progress, zone: ZoneInfo) -> str:
+    """What the run waits for, in words; empty when it is over or sends."""
+    run, ahead = seen.run, seen.outlook
+    if run.finished_at is not None:
+        return run.reason
+    if run.state is RunState.PAUSED:
+        return f"paused: {run.reason}" if run.reason else "paused"
+    if seen.awaits:
+        return f"waits for approval: {command(run.campaign, seen.awaits)}"
+    if ahead.account_reason:
+        return f"the account is paused: {ahead.account_reason}"
+    if run.state is RunState.SCHEDULED and run.reason:
+        return run.reason
+    if run.state is RunState.SCHEDULED:
+        is_ahead = run.planned_at is not None or run.fires_at is not None
+        return f"starts {shown_time(run.starts_at, zone)}" if is_ahead else "is being planned"
+    in_doubt = ahead.batches.get(BatchState.UNKNOWN, 0)
+    requests = amount(in_doubt, "request is", "requests are")
+    if in_doubt and ahead.unread:
+        return f"{requests} in doubt, and the gateway cannot be asked: {ahead.unread.problem}"
+    if in_doubt:
+        return f"{requests} in doubt and looked up at the gateway"
+    if run.state in {RunState.SETTLING, RunState.CANCELLED}:
+        return "waits for receipts"
+    if ahead.next_due_at is not None and ahead.next_reason:
+        return f"next request {shown_time(ahead.next_due_at, zone)}: {ahead.next_reason}"
+    return ""

@@ -6,6 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import uuid4
 
 from scheduler.report.moments import utc
 from scheduler.telling.hook import run_command
@@ -109,6 +110,12 @@ def send(settings: Settings, target: Target, event: str, body: dict[str, Any], n
         return _send(settings, target, event, body, now)
     except SettingsError as error:  # a file that a setting names: it may be back the next time
         return Outcome(str(error), is_away=True)
+
+
+def send_test(settings: Settings, target: Target, now: datetime) -> str:
+    """Tell one target the event `test`, once; why it could not be told, or ''."""
+    body = {"id": uuid4().hex, "event": "test", "at": utc(now), "rehearsal": False}
+    return send(settings, target, "test", body, now).problem
 
 
 def _send(settings: Settings, target: Target, event: str, body: dict[str, Any], now: datetime) -> Outcome:

@@ -4,6 +4,7 @@ import ast
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -31,16 +32,24 @@ def calls(name: str, *, of_with: bool) -> Iterator[tuple[str, ast.Call]]:
 
 
 def literal(call: ast.Call) -> str | None:
-    """The call's only argument, when it is text as it stands."""
+    """The call's only argument, or the one after store and actor, when it is text as it stands."""
     match call.args, call.keywords:
-        case [ast.Constant(value=str(name))], []:
+        case [ast.Constant(value=str(name))] | [_, _, ast.Constant(value=str(name))], []:
             return name
     return None
 
 
+def transactions() -> Iterator[tuple[str, str | None]]:
+    """Every `with store.write("name")` and `with acting(store, actor, "name")`: its place and its name."""
+    acting = "scheduler/actions/acting.py:"  # the one place that is told the name
+    for place, call in chain(calls("write", of_with=True), calls("acting", of_with=True)):
+        if not place.startswith(acting):
+            yield place, literal(call)
+
+
 def test_every_transaction_has_a_name_of_its_own() -> None:
     # given
-    names = {place: literal(call) for place, call in calls("write", of_with=True)}
+    names = dict(transactions())
     # when
     unnamed = [place for place, name in names.items() if name is None]
     twice = [name for name, count in Counter(names.values()).items() if count > 1]
@@ -50,7 +59,7 @@ def test_every_transaction_has_a_name_of_its_own() -> None:
 
 def test_the_matrix_names_every_transaction_or_says_who_reaches_it() -> None:
     # given
-    named = {literal(call) for _, call in calls("write", of_with=True)}
+    named = {name for _, name in transactions()}
     # when / then
     assert named == {*TRANSACTIONS, *NOT_BY_RUN}
     assert not TRANSACTIONS.keys() & NOT_BY_RUN.keys()

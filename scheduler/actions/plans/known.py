@@ -10,8 +10,8 @@ from campaigns.capping import cap_of
 from campaigns.definition import Definition
 from campaigns.planning import Suppressed
 from campaigns.repeats import AlreadyTold
+from scheduler.actions.opening import existing_store
 from scheduler.inbox.foreign import foreign_line, foreign_status
-from scheduler.actions.naming import existing_store
 from scheduler.intake.planning import already_told_in, suppressed_in
 from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint
 from worker.settings import Settings

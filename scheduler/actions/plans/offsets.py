@@ -2,15 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
-from zoneinfo import ZoneInfo
+from typing import Final
 
-from campaigns.counting import amount
 from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState
 from campaigns.timing.appointments import slot_of
-from scheduler.cli.rendering.output import local_time
-from scheduler.report.moments import utc
 
 TIMED: Final = frozenset({RecipientState.PENDING, RecipientState.HELD, RecipientState.SKIPPED})
 """Rows that have a moment, or had one."""
@@ -52,21 +48,3 @@ class Offsets:
         slot = slot_of(row.slot)
         if slot.date:
             self._found.setdefault(slot.label, Offset(slot.label)).add(row)
-
-
-def offset_json(offset: Offset) -> dict[str, Any]:
-    """For programs; times are ISO 8601 in UTC."""
-    return {
-        "offset": offset.label,
-        "recipients": offset.people,
-        "missed": offset.missed,
-        "first_send_at": utc(offset.first),
-        "last_send_at": utc(offset.last),
-    }
-
-
-def offset_words(offset: Offset, zone: ZoneInfo) -> str:
-    """For people: how many texts, from when to when, and how many were missed."""
-    when = f", from {local_time(offset.first, zone)} to {local_time(offset.last, zone)}" if offset.people else ""
-    missed = f"; {offset.missed:,} missed" if offset.missed else ""
-    return f"{offset.label}: {amount(offset.people, 'text')}{when}{missed}"

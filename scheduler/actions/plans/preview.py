@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from typing import Final
 
 from campaigns.audience import AudienceProblem
@@ -19,9 +20,10 @@ from campaigns.reminders import plan_reminders
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
 from campaigns.timing.recurrence import SEARCH, recurrence_of
-from scheduler.actions.plans.known import Known
+from scheduler.actions.plans.known import Known, known_people
 from scheduler.actions.plans.offsets import Offset, Offsets
 from scheduler.intake.planning import allowances_of, limits_of, list_of, rates_of, too_dear, too_late_to_hand_over
+from scheduler.intake.taking import read_file
 from scheduler.report.moments import shown_time
 from worker.ceilings import Ceilings
 from worker.limits import Scope, gates, routes
@@ -55,6 +57,17 @@ class Preview:
     forecast: Forecast | None
     over_cap: int | None = None
     reminders: tuple[Offset, ...] = ()
+
+
+def plan(file: Path, settings: Settings, *, rehearsal: bool, now: datetime) -> Preview:
+    """What the campaign in a file would do from `now` on, sending nothing; `rehearsal`: in the sandbox.
+
+    Looks into the database only for who opted out, what a frequency cap counts, and whether another database sent it.
+    Raises `CampaignFileError`, and `StoreError` for one that cannot be read.
+    """
+    definition = read_file(file, settings, now=now)
+    with known_people(file, definition, settings, rehearsal=rehearsal, now=now) as people:
+        return preview(definition, settings, source=str(file), now=now, people=people)
 
 
 def preview(definition: Definition, settings: Settings, *, source: str, now: datetime, people: Known) -> Preview:

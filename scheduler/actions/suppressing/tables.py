@@ -1,23 +1,18 @@
-"""The list of opt-outs as a table: read row by row, bad rows told and left out; written so that it reads back."""
+"""A table of opt-outs, as `scheduler.report.opt_outs` writes one: read row by row, bad rows told and left out."""
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 from campaigns.audience import AudienceProblem, AudienceRow, open_source
 from campaigns.definition import Kind
 from campaigns.numbers import InvalidNumber, Normaliser
-from scheduler.report.moments import utc
-from scheduler.report.rows import csv_writer, harmless_cell
 from worker.store.suppressions import Entry
 
 KEPT: Final = 1_000
 """So many bad rows are kept to be told; the others are counted."""
-
-COLUMNS: Final = ("number", "kind", "since", "source", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +32,7 @@ class OptOutFile:
     def __init__(
         self, path: Path, number_column: str, region: str | None, *, kind: str, reason: str, now: datetime
     ) -> None:
+        self.path = path
         self._reader = open_source(path, number_column=number_column, fields={"kind", "reason"})
         self._normaliser = Normaliser(region)
         self._source = f"import {path.name}"[:60]
@@ -82,19 +78,3 @@ class OptOutFile:
             numbers = error.readings
         reason = self._reason or row.fields.get("reason", "")
         return [Entry(number, kind, reason, self._source, self._now) for number in numbers]
-
-
-def write_list(stream: TextIO, entries: Iterable[Entry], *, as_json: bool) -> int:
-    """Every entry, as JSON lines or as CSV with a header; how many. Open the stream with `newline=""`."""
-    writer = csv_writer(stream)
-    if not as_json:
-        writer.writerow(COLUMNS)
-    count = 0
-    for entry in entries:
-        count += 1
-        cells = (entry.number, entry.kind, utc(entry.since), entry.source, entry.reason)
-        if as_json:
-            stream.write(json.dumps(dict(zip(COLUMNS, cells, strict=True)), ensure_ascii=False) + "\n")
-        else:
-            writer.writerow(map(harmless_cell, cells))
-    return count

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final, TextIO
 
-from scheduler.cli.errors import Refused
+from scheduler.actions.refusals import Refusal, Refused
 
 _STANDARD: Final = (1, 2, 0)
 """Descriptors of standard output, error and input."""
@@ -35,7 +35,7 @@ def said_of(output: Path) -> Iterator[None]:
         yield
     except OSError as error:
         advice = "check the name, the permissions and the space that is left"
-        raise Refused(f"{output} cannot be written ({error.strerror}); {advice}") from error
+        raise Refused(Refusal.INVALID, f"{output} cannot be written ({error.strerror}); {advice}") from error
 
 
 @contextmanager
@@ -63,7 +63,8 @@ def _opened(output: Path) -> AbstractContextManager[TextIO]:
     if stat.S_ISREG(status.st_mode):
         return whole_file(output)
     kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a disk" if stat.S_ISBLK(status.st_mode) else "a socket"
-    raise Refused(f"{output} is {kind}; name a file to write to, or leave --output out for standard output")
+    sentence = f"{output} is {kind}; name a file to write to, or leave --output out for standard output"
+    raise Refused(Refusal.INVALID, sentence)
 
 
 def _writer(descriptor: int) -> TextIO:

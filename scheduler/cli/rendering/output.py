@@ -4,16 +4,14 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import typer
 
 from campaigns.printable import printable
+from scheduler.report.meanings import state_words
 from scheduler.report.moments import shown_time
-
-if TYPE_CHECKING:
-    from worker.store.variants import GroupOutcome
 
 STYLES: Final[Mapping[str, str]] = {
     "delivered": "green",
@@ -62,11 +60,6 @@ def clear_screen() -> None:
 def shown(text: str) -> str:
     """A text from outside as a terminal may see it."""
     return printable(text)
-
-
-def state_words(state: str) -> str:
-    """A state as people read it."""
-    return state.replace("_", " ")
 
 
 def local_time(moment: datetime | None, zone: ZoneInfo) -> str:
@@ -137,13 +130,12 @@ def _span(times: Mapping[str, str | None] | None) -> str:
     return f"{first.removesuffix(' UTC')} to {last.removeprefix(day) or 'more than a year later'}"
 
 
-def print_groups(groups: "Sequence[GroupOutcome]") -> None:
-    """How variants and control group did; nothing where people were not divided."""
-    from scheduler.report.variants import CONFIDENCE, outcome_table
+def print_groups(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """How variants and control group did, from `scheduler.report.variants.outcome_table`; nothing without rows."""
+    from scheduler.report.variants import CONFIDENCE
 
-    if not groups:
+    if not rows:
         return
-    headings, rows = outcome_table(groups)
     typer.echo()
     print_table(headings, rows, numeric=headings[1:])
     say(CONFIDENCE)

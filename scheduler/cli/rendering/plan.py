@@ -1,8 +1,6 @@
 """What `campaigns plan` prints: a preview as JSON, or in words for people."""
 
-import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -10,19 +8,17 @@ from zoneinfo import ZoneInfo
 from campaigns.approval import command, is_needed, to_approve
 from campaigns.batching import NO_LIMIT
 from campaigns.counting import amount
-from campaigns.definition import Definition, DeviceMode
 from campaigns.definition.durations import format_duration
 from campaigns.definition.models import OverCap as WhenOver
 from campaigns.definition.schedule import Otherwise
 from campaigns.figures import PlanSummary, VariantSummary
 from campaigns.forecast import Day, Forecast
-from campaigns.lifecycle import RecipientState
 from campaigns.segments import segmentation
-from scheduler.actions.plans.offsets import offset_json, offset_words
+from scheduler.actions.plans.facts import counts_of, device_words, forcing_characters
+from scheduler.actions.plans.offsets import Offset
 from scheduler.actions.plans.preview import Preview
 from scheduler.cli.rendering.output import local_time, print_counts, print_facts, print_table, say
 from scheduler.intake.planning import list_of
-from scheduler.report.moments import utc
 
 ZONES: Final = 12
 """So many groups of people with the same clocks are shown."""
@@ -33,92 +29,6 @@ DAYS: Final = 14
 
 
 TOO_FAR: Final = "more than a year later"
-
-
-SPLIT_BY_GATEWAY: Final = "the gateway splits the texts, and all phones together keep to the rate of one"
-"""What follows from not choosing the phone ourselves: see `worker.limits.routes`."""
-
-
-def device_words(definition: Definition) -> str:
-    """Which phones send, in words."""
-    devices = definition.devices
-    names = [
-        f"device {target.device}" + ("" if target.slot is None else f" SIM slot {target.slot}")
-        for target in devices.use
-    ]
-    match devices.mode:
-        case DeviceMode.ALL_DEVICES:
-            chosen = "every device, with its default SIM"
-        case DeviceMode.ALL_SIMS:
-            chosen = "every SIM of every device"
-        case DeviceMode.SPECIFIED:
-            chosen = ", ".join(names) or "the gateway's primary device"
-    if devices.random:
-        return f"one of {chosen}, by chance for each request; {SPLIT_BY_GATEWAY}"
-    if devices.mode is not DeviceMode.SPECIFIED:
-        return f"{chosen}; {SPLIT_BY_GATEWAY}"
-    return f"{chosen}, in turns" if len(names) > 1 else chosen
-
-
-def forcing_characters(summary: PlanSummary) -> list[dict[str, Any]]:
-    """The characters for whose sake texts are sent as UCS-2, the most frequent first, by code and name."""
-    return [
-        {
-            "character": character,
-            "code": f"U+{ord(character):04X}",
-            "name": unicodedata.name(character, "a character without a name"),
-            "texts": count,
-        }
-        for character, count in summary.forced_by
-    ]
-
-
-def preview_json(seen: Preview) -> dict[str, Any]:
-    """The facts as one object; times are ISO 8601 in UTC."""
-    definition, summary, estimate = seen.definition, seen.summary, seen.forecast
-    last = estimate.last_send_at if estimate else None
-    is_held = is_needed(definition, summary.to_look_at)
-    approval = to_approve(definition, seen.plan_hash) if is_held else ""
-    return {
-        "campaign": definition.campaign,
-        "plan": seen.plan_hash,
-        "recipients": {"audience": summary.audience} | {state.value: n for state, n in _counts(summary).items()},
-        "segments": summary.segments,
-        "encodings": dict(summary.encodings),
-        "forced_by": forcing_characters(summary),
-        "samples": [{"number": sample.number, "text": sample.text} for sample in summary.samples],
-        "longest_text": summary.longest_text,
-        "landlines": summary.landlines,
-        **({"variants": [_variant_json(variant) for variant in summary.variants]} if summary.variants else {}),
-        "not_sent": list(seen.reasons),
-        "warnings": list(summary.warnings),
-        "over_cap_now": seen.over_cap,
-        **({"approval": {"plan": approval, "command": command(definition.campaign, approval)}} if approval else {}),
-        "devices": device_words(definition),
-        "rates": [str(rate) for rate in seen.rates],
-        "budgets": [str(budget) for budget in seen.budgets],
-        "batch_size": seen.limits.messages,
-        "batch_segments": seen.limits.segments if seen.limits.segments < NO_LIMIT else None,
-        "requests": seen.requests,
-        "first_send_at": utc(estimate.first_send_at) if estimate else None,
-        "last_send_at": utc(last),
-        "followed_until": utc(last + definition.follow.until) if last else None,
-        "limited_by": estimate.limited_by or None if estimate else None,
-        "too_late": estimate.late if estimate else 0,
-        "runs": [utc(moment) for moment in seen.runs],
-        "reminders": [offset_json(offset) for offset in seen.reminders],
-        "days": [day.to_json() for day in estimate.days] if estimate else [],
-        "zones": [
-            {
-                "zones": group.zones.split(","),
-                "recipients": group.people,
-                "first_send_at": utc(group.first_send_at),
-                "last_send_at": utc(group.last_send_at),
-            }
-            for group in (estimate.groups if estimate else ())
-            if group.zones
-        ],
-    }
 
 
 def print_preview(seen: Preview) -> None:
@@ -148,7 +58,7 @@ def print_preview(seen: Preview) -> None:
     )
     if summary.audience:
         say("")
-        print_counts({"audience": summary.audience} | {state.value: n for state, n in _counts(summary).items()})
+        print_counts({"audience": summary.audience} | {state.value: n for state, n in counts_of(summary).items()})
     if seen.forecast and len(seen.forecast.days) > 1:
         say("")
         _print_days(seen.forecast.days)
@@ -176,22 +86,6 @@ def _encodings(figures: PlanSummary | VariantSummary) -> str:
     return ", ".join(f"{amount(count, 'text')} {encoding}" for encoding, count in figures.encodings.items())
 
 
-def _variant_json(variant: VariantSummary) -> dict[str, Any]:
-    return {
-        "name": variant.name,
-        "share": variant.share,
-        "recipients": variant.recipients,
-        "segments": variant.segments,
-        "encodings": dict(variant.encodings),
-        "sample": asdict(variant.sample) if variant.sample else None,
-        "longest_text": variant.longest_text,
-    }
-
-
-def _counts(summary: PlanSummary) -> dict[RecipientState, int]:
-    return {state: summary.counts[state] for state in RecipientState if state in summary.counts}
-
-
 def _timing(seen: Preview) -> list[tuple[str, str]]:
     zone, estimate = seen.definition.schedule.zone, seen.forecast
     if estimate is None:
@@ -201,7 +95,7 @@ def _timing(seen: Preview) -> list[tuple[str, str]]:
         return _handed_over(seen, estimate, start)
     return [
         ("repeats", _repeats(seen)),
-        ("reminders", "\n".join(offset_words(offset, zone) for offset in seen.reminders)),
+        ("reminders", "\n".join(_offset_words(offset, zone) for offset in seen.reminders)),
         ("first send", local_time(estimate.first_send_at, zone)),
         ("last send", local_time(last, zone) or f"{TOO_FAR}: raise the rate or widen the window"),
         ("limited by", f"{estimate.limited_by}, in segments" if estimate.limit else ""),
@@ -286,6 +180,13 @@ def _by_zone(estimate: Forecast) -> Iterator[str]:
         yield f"{group.people:,} from {first}{others} until {last}"
     if more := groups[ZONES:]:
         yield f"{sum(group.people for group in more):,} in {len(more):,} other zones"
+
+
+def _offset_words(offset: Offset, zone: ZoneInfo) -> str:
+    """For people: how many texts, from when to when, and how many were missed."""
+    when = f", from {local_time(offset.first, zone)} to {local_time(offset.last, zone)}" if offset.people else ""
+    missed = f"; {offset.missed:,} missed" if offset.missed else ""
+    return f"{offset.label}: {amount(offset.people, 'text')}{when}{missed}"
 
 
 def _requests(seen: Preview) -> str:

@@ -17,7 +17,7 @@ from typer.testing import Result
 
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import RecipientState
-from scheduler.report.progress import COLUMNS as OVERVIEW
+from scheduler.cli.rendering.progress import COLUMNS as OVERVIEW
 from scheduler.report.rows import write_csv
 from worker.store.engine import Store
 from worker.store.exports import COLUMNS

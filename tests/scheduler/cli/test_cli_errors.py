@@ -12,8 +12,9 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from typer.testing import CliRunner, Result
 
 from campaigns.problems import CampaignFileError, Problem
+from scheduler.actions.refusals import Refusal, Refused
 from scheduler.cli.app import Commands, app
-from scheduler.cli.errors import KNOWN, Refused, tell
+from scheduler.cli.errors import KNOWN, tell
 from scheduler.exits import Exit
 from scheduler.intake.outcome import EditRefused
 from worker.gateway import AccountRefused, ConnectFailed
@@ -49,7 +50,7 @@ def failing(error: BaseException) -> typer.Typer:
 @pytest.mark.parametrize(
     ("error", "code", "told"),
     [
-        (Refused("there is no campaign x"), 2, "there is no campaign x\n"),
+        (Refused(Refusal.UNKNOWN_CAMPAIGN, "there is no campaign x"), 2, "there is no campaign x\n"),
         (SettingsError("CAMPAIGNS_RATE: wrong"), 2, "CAMPAIGNS_RATE: wrong\n"),
         (StoreError("the database is newer"), 2, "the database is newer\n"),
         (SandboxError("Port 1 cannot be used"), 2, "Port 1 cannot be used\n"),

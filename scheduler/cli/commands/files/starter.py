@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from campaigns.definition import Rate
-from scheduler.cli.errors import Refused
+from scheduler.actions.refusals import Refusal, Refused
 from worker.settings import PREFIX, Settings
 
 NOT_YET: Final = "not supported yet"
@@ -55,9 +55,8 @@ def make_starter(inbox: Path, working_folder: Path, *, example: str, today: date
         inbox.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):  # of the folders, or something above one of them
         there = next(path for path in (inbox, *inbox.parents) if os.path.lexists(path))
-        raise Refused(
-            f"{there} is not a folder, so the inbox {inbox} cannot be made; name another one: campaigns init DIR"
-        ) from None
+        sentence = f"{there} is not a folder, so the inbox {inbox} cannot be made; name another one: campaigns init DIR"
+        raise Refused(Refusal.INVALID, sentence) from None
     files = {
         **{inbox / name: text for name, text in _example_files(example, today)},
         inbox / "defaults.yaml": _DEFAULTS,

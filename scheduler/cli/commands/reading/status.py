@@ -1,36 +1,15 @@
-"""`status`, `export`: how far campaigns are, and what became of everybody."""
+"""`status`: how far campaigns are."""
 
 import time
-from collections.abc import Sequence
-from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, TextIO
+from typing import Annotated, Final
 
 import typer
 
 from campaigns.counting import amount
-from scheduler.cli.options import AsJson, RunNumber, Slug
-from scheduler.cli.rendering.destination import destination
+from scheduler.cli.options import AsJson, RunNumber
 from scheduler.cli.rendering.output import clear_screen, print_json, say, warn
 
-if TYPE_CHECKING:
-    from worker.store.engine import Store
-
 WATCH_SECONDS: Final = 1.0
-
-
-class Format(StrEnum):
-    """How an export is written."""
-
-    CSV = "csv"
-    JSONL = "jsonl"
-    HTML = "html"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command()(status)
-    app.command()(export)
 
 
 def status(
@@ -44,12 +23,16 @@ def status(
     json: AsJson = False,
 ) -> None:
     """Show how far campaigns are, what they wait for, and why."""
-    from scheduler.actions.naming import NOTHING_YET, campaign_store, existing_store
-    from scheduler.report.progress import read_progress, show_progress, show_waiting, summaries
+    from campaigns.clock import SystemClock
+    from scheduler.actions.opening import NOTHING_YET, campaign_store, existing_store
+    from scheduler.actions.reading.replies import count_to_review
+    from scheduler.actions.reading.runs import read_runs
+    from scheduler.cli.rendering.progress import show_all, show_one
+    from scheduler.report.summary import progress_json
     from worker.servers import troubles_of
     from worker.settings import load_settings
 
-    settings = load_settings()
+    settings, clock = load_settings(), SystemClock()
     with campaign_store(settings) if campaign else existing_store(settings) as store:
         if store is None:
             if not json:
@@ -57,75 +40,28 @@ def status(
             return
         before = None
         while True:
-            seen = read_progress(store, campaign, number_of_run), troubles_of(store, settings.redis_url)
-            progress, troubles = seen
+            seen = (
+                read_runs(store, campaign, number_of_run, now=clock.now()),
+                troubles_of(store, settings.redis_url),
+            )
+            runs, troubles = seen
             if seen != before:
                 if json:
-                    for summary in summaries(progress):
-                        print_json(summary)
+                    for run in runs:
+                        print_json(progress_json(run))
                 else:
                     if before is not None:
                         clear_screen()
-                    show_progress(progress, settings.zone, in_detail=campaign is not None)
-                    show_waiting(store)
+                    if campaign is None:
+                        show_all(runs, settings.zone)
+                    else:
+                        show_one(runs[0], settings.zone)
+                    if waiting := count_to_review(store):
+                        replies = amount(waiting, "reply", "replies")
+                        say(f"{replies} may mean stop and wait to be read: campaigns suppress review")
                 for trouble in troubles:
                     warn(trouble)
-            if not watch or all(entry.run.finished_at for entry in progress):
+            if not watch or all(run.run.finished_at for run in runs):
                 return
             before = seen
             time.sleep(WATCH_SECONDS)
-
-
-def export(
-    campaign: Slug,
-    form: Annotated[
-        Format, typer.Option("--format", help="csv; jsonl: one JSON object a line; html: a report with charts.")
-    ] = Format.CSV,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file, whole or not at all.")
-    ] = None,
-    raw: Annotated[
-        bool, typer.Option("--raw", help="CSV cells as they are, also those that a spreadsheet would compute.")
-    ] = False,
-    number_of_run: RunNumber = None,
-    json: Annotated[bool, typer.Option("--json", help="Short for --format jsonl.")] = False,
-) -> None:
-    """Write every recipient of a campaign, as CSV or JSON lines; of one that reminds those of all days.
-
-    Whoever was sent to again (`resend`) stands there once, with what became of that. With number, state, reason, text
-    and times (UTC). Numbers and texts are written in full. As HTML: a page with charts, and whom it did not reach.
-    """
-    from scheduler.actions.naming import campaign_store, latest_run
-    from scheduler.report.page import write_page
-    from worker.settings import load_settings
-    from worker.store.reminders import every_day
-    from worker.store.runs import run_view
-
-    settings = load_settings()
-    with campaign_store(settings) as store:
-        with store.read() as session:
-            run = latest_run(session, campaign, number_of_run)
-            of_days = number_of_run is None and run.day
-            run_ids = every_day(session, run.campaign_id) if of_days else [run.id]
-            runs = [run_view(session, run_id) for run_id in run_ids]
-        with destination(output) as stream:
-            is_whole = number_of_run is None
-            if form is Format.HTML and not json:
-                count = write_page(store, runs, stream, zone=settings.zone, with_resends=is_whole)
-            else:
-                count = _write(store, run_ids, stream, Format.JSONL if json else form, raw=raw, with_resends=is_whole)
-    if output:
-        warn(f"wrote {amount(count, 'recipient')} to {output}")
-
-
-def _write(
-    store: "Store", run_ids: Sequence[int], stream: TextIO, form: Format, *, raw: bool, with_resends: bool
-) -> int:
-    from scheduler.report.rows import write_csv, write_jsonl
-
-    if form is Format.JSONL:
-        return sum(write_jsonl(store, run_id, stream, with_resends=with_resends) for run_id in run_ids)
-    return sum(
-        write_csv(store, run_id, stream, raw=raw, header=not place, with_resends=with_resends)
-        for place, run_id in enumerate(run_ids)
-    )

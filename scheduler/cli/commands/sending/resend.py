@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from campaigns.counting import amount
-from scheduler.cli.commands.sending.run import SANDBOX
-from scheduler.cli.errors import Refused
-from scheduler.cli.options import AsJson, RunNumber, Slug
+from scheduler.cli.options import AsJson, RunNumber, Sandbox, Slug
 from scheduler.cli.rendering.output import print_json, print_run, print_table, say, warn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sqlmodel import Session
-
-    from worker.store.resends import Failure
-    from worker.store.runs import RunView
+    from scheduler.actions.resending import FailedTexts
 
 
 class Only(StrEnum):
@@ -28,18 +21,13 @@ class Only(StrEnum):
     FAILED = "failed"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(resend)
-
-
 def resend(
     campaign: Slug,
     only: Annotated[Only, typer.Option("--only", help="Whom to send to again.", show_default=False)],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show how many and why, and send nothing.")] = False,
     number_of_run: RunNumber = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    sandbox: SANDBOX = False,
+    sandbox: Sandbox = False,
     json: AsJson = False,
 ) -> None:
     """Send the same text again to those whose text failed, and follow it to the end.
@@ -51,32 +39,31 @@ def resend(
 
     from rich.console import Console
 
-    from scheduler.actions.naming import campaign_store
+    from scheduler.actions.opening import campaign_store
+    from scheduler.actions.resending import failed_texts
     from scheduler.cli.rendering.live import LiveProgress
+    from scheduler.cli.user import this_user
     from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
     from scheduler.processes.resending import resend as send_again
     from scheduler.report.summary import run_summary
     from worker.logs import configure_logs
     from worker.settings import load_settings
-    from worker.store.resends import failures, unfinished_resends
 
     settings = load_settings()
     configure_logs(settings.log_format, level=logging.ERROR)
     if sandbox:
         settings = rehearsal_settings(settings)
-    with campaign_store(settings) as store, store.read() as session:
-        root = _root(session, campaign, number_of_run, rehearsal=sandbox)
-        found = failures(session, root.id)
-        goes_on = bool(unfinished_resends(session, root.id))
-    nothing = {"campaign": campaign, "run": None, "only": only.value, "parent": root.id, "people": 0} | _as_json(found)
-    people = sum(failure.people for failure in found if failure.is_proven)
+    with campaign_store(settings) as store:
+        found = failed_texts(store, campaign, number_of_run, rehearsal=sandbox)
+    nothing = {"campaign": campaign, "run": None, "only": only.value, "parent": found.root.id, "people": 0}
+    nothing |= _as_json(found)
     if not json:
-        _show(campaign, found, people)
-    if dry_run or not (people or goes_on):
+        _show(campaign, found)
+    if dry_run or not (found.people or found.goes_on):
         if json:
-            print_json(nothing | {"people": people})
+            print_json(nothing | {"people": found.people})
         return
-    who = amount(people, "person", "people")
+    who = amount(found.people, "person", "people")
     if sys.stdin.isatty() and not yes and not typer.confirm(f"Send to {who} again?", err=True):
         warn("everything was left as it is")
         return
@@ -85,7 +72,7 @@ def resend(
         private_sandbox(settings) if sandbox else nullcontext() as gateway,
         LiveProgress(console, enabled=console.is_terminal) as live,
     ):
-        done = send_again(root, settings, sandbox=gateway, told=warn, shown=live.show)
+        done = send_again(found.root, settings, this_user(), sandbox=gateway, told=warn, shown=live.show)
     if done.outcome.reason:
         warn(done.outcome.reason)
     for progress in done.outcome.progress:
@@ -102,22 +89,8 @@ def resend(
     raise typer.Exit(done.outcome.exit_code)
 
 
-def _root(session: "Session", slug: str, number: int | None, *, rehearsal: bool) -> "RunView":
-    """The run whose failed texts are meant: of one that sent again, the one that it did so for."""
-    from scheduler.actions.naming import latest_run
-    from worker.store.runs import find_campaign_run, run_view
-
-    run = latest_run(session, slug, number)
-    if number is None and run.rehearsal != rehearsal:
-        run = find_campaign_run(session, slug, rehearsal=rehearsal) or run
-    if run.rehearsal != rehearsal:
-        kind, advice = ("a rehearsal", "add --sandbox") if run.rehearsal else ("no rehearsal", "leave --sandbox out")
-        raise Refused(f"run {run.id} of {slug} was {kind}: {advice}")
-    return run if run.parent_id is None else run_view(session, run.parent_id)
-
-
-def _show(campaign: str, found: "Sequence[Failure]", people: int) -> None:
-    if not found:
+def _show(campaign: str, found: "FailedTexts") -> None:
+    if not found.failures:
         say(f"no text of {campaign} has failed")
         return
     rows = [
@@ -126,16 +99,16 @@ def _show(campaign: str, found: "Sequence[Failure]", people: int) -> None:
             failure.reason or "no reason was given",
             "sent again" if failure.is_proven else "left out: it may have been sent; ask, or look on the phone",
         )
-        for failure in found
+        for failure in found.failures
     ]
     print_table(("people", "failed because", ""), rows, numeric=("people",))
-    say(f"\n{amount(people, 'person', 'people')} of {campaign} to be sent to again\n")
+    say(f"\n{amount(found.people, 'person', 'people')} of {campaign} to be sent to again\n")
 
 
-def _as_json(found: "Sequence[Failure]") -> dict[str, Any]:
+def _as_json(found: "FailedTexts") -> dict[str, Any]:
     return {
         "failures": [
             {"people": f.people, "reason": f.reason, "result_code": f.result_code, "sent_again": f.is_proven}
-            for f in found
+            for f in found.failures
         ]
     }

@@ -6,18 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scheduler.cli.commands.sending.run import SANDBOX
-from scheduler.cli.options import AsJson
-from scheduler.cli.rendering.output import print_facts, print_json, say, state_words, warn
+from scheduler.cli.options import AsJson, Sandbox
+from scheduler.cli.rendering.output import print_facts, print_json, say, warn
+from scheduler.report.meanings import state_words
 
 if TYPE_CHECKING:
     from campaigns.definition import Definition
-    from scheduler.actions.test_message import Sample, Tested
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("test")(send_test)
+    from scheduler.actions.test_message import Sample
+    from scheduler.processes.testing import Tested
 
 
 def send_test(
@@ -29,7 +25,7 @@ def send_test(
     variant: Annotated[
         str | None, typer.Option("--variant", metavar="NAME", help="The variant; without it the first.")
     ] = None,
-    sandbox: SANDBOX = False,
+    sandbox: Sandbox = False,
     json: AsJson = False,
 ) -> None:
     """Send one real text of a campaign to a number of yours, and wait until it is there.
@@ -43,10 +39,12 @@ def send_test(
 
     from campaigns.clock import SystemClock
     from scheduler.actions.numbers import normalised
-    from scheduler.actions.test_message import choose_sample, send_sample
+    from scheduler.actions.test_message import choose_sample
     from scheduler.cli.rendering.live import LiveProgress
+    from scheduler.cli.user import this_user
     from scheduler.intake.taking import read_file
     from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
+    from scheduler.processes.testing import send_sample
     from worker.logs import configure_logs
     from worker.settings import load_settings
 
@@ -55,7 +53,7 @@ def send_test(
     if sandbox:
         settings = rehearsal_settings(settings)
     definition = read_file(file, settings, now=SystemClock().now())
-    number = normalised(to, settings.model_copy(update={"region": definition.default_region or settings.region}))
+    number = normalised(to, definition.default_region or settings.region)
     sample = choose_sample(definition, row=row, variant=variant)
     if not json:
         _announce(definition, sample, number)
@@ -64,13 +62,15 @@ def send_test(
         private_sandbox(settings) if sandbox else nullcontext() as gateway,
         LiveProgress(console, enabled=console.is_terminal) as live,
     ):
-        tested = send_sample(definition, sample, number, settings, source=file.name, sandbox=gateway, shown=live.show)
+        tested = send_sample(
+            definition, sample, number, settings, this_user(), source=file.name, sandbox=gateway, shown=live.show
+        )
     if tested.outcome.reason:
         warn(tested.outcome.reason)
     if json:
         print_json(_as_json(definition, sample, number, tested))
     elif tested.state is not None:
-        say(state_words(tested.state.value) + (f": {tested.reason}" if tested.reason else ""))
+        say(state_words(tested.state) + (f": {tested.reason}" if tested.reason else ""))
     raise typer.Exit(tested.outcome.exit_code)
 
 
@@ -78,7 +78,7 @@ def _announce(definition: "Definition", sample: "Sample", number: str) -> None:
     """What is sent, to whom and how, before it is."""
     from campaigns.numbers import mask
     from campaigns.segments import segmentation
-    from scheduler.cli.rendering.plan import device_words
+    from scheduler.actions.plans.facts import device_words
 
     cost = segmentation(sample.text)
     print_facts(

@@ -1,45 +1,22 @@
-"""`balance`, `contacts`: the gateway account and the contact lists that it keeps."""
+"""`contacts`: the contact lists that the gateway keeps."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scheduler.actions.numbers import normalised
-from scheduler.cli.errors import Refused
 from scheduler.cli.options import AsJson
 from scheduler.cli.rendering.output import print_json, say
 
 if TYPE_CHECKING:
-    from worker.gateway import Contact, GatewayClient
-    from worker.settings import Settings
+    from worker.gateway import Contact
 
 ListId = Annotated[int, typer.Argument(metavar="LIST", min=1, help="The id of the contact list at the gateway.")]
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="With +country, or of the region in the settings.")]
 
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command()(balance)
-    contacts = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Contact lists that the gateway keeps.")
-    contacts.command("add")(add)
-    contacts.command("unsubscribe")(unsubscribe)
-    app.add_typer(contacts, name="contacts")
+contacts = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Contact lists that the gateway keeps.")
 
 
-def balance(json: AsJson = False) -> None:
-    """Show the credits of the gateway account."""
-    from worker.settings import load_settings
-
-    with _gateway(load_settings()) as gateway:
-        credits_left = gateway.balance().credits
-    if json:
-        print_json({"credits": credits_left, "unlimited": credits_left is None})
-    else:
-        say("credits: unlimited" if credits_left is None else f"credits: {credits_left:,}")
-
-
+@contacts.command()
 def add(
     list_id: ListId,
     number: Number,
@@ -53,26 +30,25 @@ def add(
 
     One that is there already counts as done. Example: campaigns contacts add 12 "+39 333 123 4567" --name Anna
     """
+    from scheduler.actions.gateway_account import add_contact
+    from scheduler.cli.user import this_user
     from worker.settings import load_settings
 
-    settings = load_settings()
-    normal = normalised(number, settings)
-    with _gateway(settings) as gateway:
-        contact = gateway.add_contact(list_id, normal, name, resubscribe=resubscribe)
+    normal, contact = add_contact(load_settings(), this_user(), list_id, number, name, resubscribe=resubscribe)
     _show(contact, f"{normal} is on list {list_id}", as_json=json)
 
 
+@contacts.command()
 def unsubscribe(list_id: ListId, number: Number, json: AsJson = False) -> None:
     """Take a number off a contact list.
 
     One that is not on it counts as done.
     """
+    from scheduler.actions.gateway_account import unsubscribe_contact
+    from scheduler.cli.user import this_user
     from worker.settings import load_settings
 
-    settings = load_settings()
-    normal = normalised(number, settings)
-    with _gateway(settings) as gateway:
-        contact = gateway.unsubscribe_contact(list_id, normal)
+    normal, contact = unsubscribe_contact(load_settings(), this_user(), list_id, number)
     _show(contact, f"{normal} gets nothing more that is sent to list {list_id}", as_json=json)
 
 
@@ -89,19 +65,3 @@ def _show(contact: "Contact", sentence: str, *, as_json: bool) -> None:
         )
     else:
         say(sentence)
-
-
-@contextmanager
-def _gateway(settings: "Settings") -> Iterator["GatewayClient"]:
-    """The account of the settings. Raises `SettingsError`, or `Refused` for an address that no gateway can have."""
-    from campaigns.clock import SystemClock
-    from worker.gateway import GatewayClient
-    from worker.runtime import gateway_key
-
-    key = gateway_key(settings, url=settings.gateway_url)
-    try:
-        client = GatewayClient(settings.gateway_url, key, clock=SystemClock(), ca_file=settings.ca_file)
-    except ValueError as error:
-        raise Refused(f"CAMPAIGNS_GATEWAY_URL: {error}") from None
-    with client:
-        yield client

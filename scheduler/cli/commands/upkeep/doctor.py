@@ -12,11 +12,6 @@ if TYPE_CHECKING:
     from scheduler.doctor.findings import Finding
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(doctor)
-
-
 def doctor(
     json: AsJson = False,
     sandbox: Annotated[

@@ -4,14 +4,9 @@ from typing import Annotated
 
 import typer
 
-from scheduler.cli.errors import Refused
+from scheduler.actions.refusals import Refusal, Refused
 from scheduler.cli.options import AsJson
 from scheduler.cli.rendering.output import print_json, say
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(move)
 
 
 def move(
@@ -28,21 +23,23 @@ def move(
     Example: campaigns move --to postgresql+psycopg://campaigns@db.internal/campaigns
     """
     from campaigns.clock import SystemClock
+    from scheduler.cli.user import this_user
     from scheduler.move import give_up
     from scheduler.move import move as carry_out
     from worker.settings import load_settings
 
     if (to is None) is not undo:
-        raise Refused("name the new database with --to URL, or give an unfinished move up with --undo")
+        sentence = "name the new database with --to URL, or give an unfinished move up with --undo"
+        raise Refused(Refusal.INVALID, sentence)
     clock = SystemClock()
     if to is None:
-        kept = give_up(load_settings(), clock=clock)
+        kept = give_up(load_settings(), this_user(), clock=clock)
         if json:
             print_json({"from": kept, "given_up": True})
         else:
             say(f"the move is given up; campaigns are sent from {kept} again, once its service runs")
         return
-    moved = carry_out(load_settings(), to, clock=clock, told=(lambda _: None) if json else say)
+    moved = carry_out(load_settings(), this_user(), to, clock=clock, told=(lambda _: None) if json else say)
     if json:
         print_json({"from": moved.source, "to": moved.target, "rows": dict(moved.rows)})
         return

@@ -1,20 +1,11 @@
 """`notify`: who is told what happens, and whether they can be told."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from scheduler.cli.options import AsJson
 from scheduler.cli.rendering.output import print_json, say
-
-if TYPE_CHECKING:
-    from scheduler.telling.targets import Target
-    from worker.settings import Settings
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(notify)
 
 
 def notify(
@@ -25,14 +16,15 @@ def notify(
 
     With --test each is told the event `test`, once. Ends with 3 if somebody could not be told.
     """
+    from campaigns.clock import SystemClock
     from scheduler.exits import Exit
-    from scheduler.telling.delivery import where
+    from scheduler.telling.delivery import send_test, where
     from scheduler.telling.targets import everywhere, of_settings
     from worker.settings import load_settings
 
     settings = load_settings()
     targets = [*of_settings(settings), *everywhere(settings)]
-    problems = [_told(settings, target) if test else "" for target in targets]
+    problems = [send_test(settings, target, SystemClock().now()) if test else "" for target in targets]
     if json:
         rows = [
             {
@@ -50,15 +42,3 @@ def notify(
         for target, problem in zip(targets, problems, strict=True):
             say(f"{target[0]:<13}  {where(target):<40}  {problem or ('told' if test else '')}".rstrip())
     raise typer.Exit(Exit.UNHAPPY if any(problems) else Exit.DONE)
-
-
-def _told(settings: "Settings", target: "Target") -> str:
-    from uuid import uuid4
-
-    from campaigns.clock import SystemClock
-    from scheduler.report.moments import utc
-    from scheduler.telling.delivery import send
-
-    now = SystemClock().now()
-    body = {"id": uuid4().hex, "event": "test", "at": utc(now), "rehearsal": False}
-    return send(settings, target, "test", body, now).problem

@@ -7,11 +7,6 @@ import typer
 from campaigns.counting import amount
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(recover)
-
-
 def recover(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -21,18 +16,11 @@ def recover(
     the gateway shows of the last 31 days is then not sent again, also by campaigns that are planned later.
     """
     from scheduler.cli.rendering.output import print_json
-    from scheduler.processes.claims import claim_database
-    from scheduler.recover import recover as sweep
-    from worker.runtime import build_runtime
+    from scheduler.cli.user import this_user
+    from scheduler.recover import recover_database
     from worker.settings import load_settings
 
-    runtime = build_runtime(load_settings(), shared_queue=False)
-    lock = claim_database(runtime)
-    try:
-        result = sweep(runtime, runtime.clock.now(), lambda line: typer.echo(line, err=True))
-    finally:
-        runtime.close()
-        lock.release()
+    result = recover_database(load_settings(), this_user(), lambda line: typer.echo(line, err=True))
     if json:
         print_json(
             {

@@ -1,4 +1,4 @@
-"""`migrate`, `sandbox`: what is needed before a campaign can be sent, or tried."""
+"""`sandbox`: a local gateway that sends nothing to any phone."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,34 +6,7 @@ from typing import Annotated
 import typer
 
 from scheduler.cli.options import AsJson
-from scheduler.cli.rendering.output import print_json, say
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command()(migrate)
-    app.command()(sandbox)
-
-
-def migrate(json: AsJson = False) -> None:
-    """Make the tables of the database, or bring them up to date.
-
-    Harmless when they are.
-    """
-    from worker.settings import load_settings
-    from worker.store.engine import Store
-    from worker.store.migrate import migrate as bring_up_to_date
-
-    store = Store(load_settings().database_url)
-    try:
-        revision = bring_up_to_date(store)
-    finally:
-        store.close()
-    database = store.url.render_as_string(hide_password=True)
-    if json:
-        print_json({"database": database, "revision": revision})
-    else:
-        say(f"the database {database} is at schema {revision}")
+from scheduler.cli.rendering.output import print_json
 
 
 def sandbox(

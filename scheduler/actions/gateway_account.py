@@ -1,0 +1,48 @@
+"""The gateway account, and the contact lists that it keeps."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from campaigns.clock import SystemClock
+from scheduler.actions.acting import Actor, asked_by
+from scheduler.actions.numbers import normalised
+from scheduler.actions.refusals import Refusal, Refused
+from worker.gateway import Contact, GatewayClient
+from worker.runtime import gateway_key
+from worker.settings import Settings
+
+
+def credits_left(settings: Settings) -> int | None:
+    """The credits of the account; None: unlimited. Raises `SettingsError`, `Refused` and `GatewayError`."""
+    with _gateway(settings) as gateway:
+        return gateway.balance().credits
+
+
+def add_contact(
+    settings: Settings, actor: Actor, list_id: int, number: str, name: str | None = None, *, resubscribe: bool = False
+) -> tuple[str, Contact]:
+    """Put a number, as people write it, on a contact list; the number in E.164. One that is there counts as done.
+
+    `resubscribe`: also if the contact has unsubscribed. Raises as `credits_left`.
+    """
+    normal = normalised(number, settings.region)
+    with asked_by(actor), _gateway(settings) as gateway:
+        return normal, gateway.add_contact(list_id, normal, name, resubscribe=resubscribe)
+
+
+def unsubscribe_contact(settings: Settings, actor: Actor, list_id: int, number: str) -> tuple[str, Contact]:
+    """Take a number, as people write it, off a contact list. One that is not on it counts as done."""
+    normal = normalised(number, settings.region)
+    with asked_by(actor), _gateway(settings) as gateway:
+        return normal, gateway.unsubscribe_contact(list_id, normal)
+
+
+@contextmanager
+def _gateway(settings: Settings) -> Iterator[GatewayClient]:
+    key = gateway_key(settings, url=settings.gateway_url)
+    try:
+        client = GatewayClient(settings.gateway_url, key, clock=SystemClock(), ca_file=settings.ca_file)
+    except ValueError as error:
+        raise Refused(Refusal.INVALID, f"CAMPAIGNS_GATEWAY_URL: {error}") from None
+    with client:
+        yield client

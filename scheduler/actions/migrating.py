@@ -1,0 +1,27 @@
+"""`migrate`: the tables of the database, made or brought up to date."""
+
+from dataclasses import dataclass
+
+from scheduler.actions.acting import Actor, asked_by
+from worker.settings import Settings
+from worker.store.engine import Store
+from worker.store.migrate import migrate as bring_up_to_date
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """A database, its address without a password, and the revision that its schema is at."""
+
+    database: str
+    revision: str
+
+
+def migrate(settings: Settings, actor: Actor) -> Migrated:
+    """Bring the database of the settings up to date; harmless where it is. Raises `StoreError`."""
+    store = Store(settings.database_url)
+    try:
+        with asked_by(actor):
+            revision = bring_up_to_date(store)
+    finally:
+        store.close()
+    return Migrated(store.url.render_as_string(hide_password=True), revision)

@@ -1,0 +1,57 @@
+"""The database as actions find it: nothing is made or upgraded on the way, except where something is to be kept."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from scheduler.actions.refusals import Refusal, Refused
+from worker.marker import FileMarker, beside
+from worker.runtime import open_store
+from worker.settings import Settings
+from worker.store.engine import DatabaseLost, Store
+from worker.store.moving import require_here
+from worker.store.same_database import Loss
+
+NOTHING_YET = "there are no campaigns yet; drop a file into the inbox, or run one: campaigns run FILE"
+
+
+@contextmanager
+def existing_store(settings: Settings) -> Iterator[Store | None]:
+    """The database, or None where nothing was ever stored in it. Raises `StoreError`, also where it is gone."""
+    store = Store(settings.database_url)
+    try:
+        path = store.sqlite_path
+        if path is not None and not path.exists():
+            if FileMarker(beside(path)).read():
+                raise DatabaseLost(store.url, Loss.GONE)
+            if not path.parent.is_dir():
+                advice = "make it, or set CAMPAIGNS_DATABASE_URL"
+                raise Refused(Refusal.INVALID, f"the folder of the database, {path.parent}, does not exist: {advice}")
+            yield None
+            return
+        with store.read() as session:
+            is_empty = not sa.inspect(session.connection()).has_table("run")
+        yield None if is_empty else store
+    finally:
+        store.close()
+
+
+@contextmanager
+def campaign_store(settings: Settings) -> Iterator[Store]:
+    """As `existing_store`, for whoever names a campaign. Raises `Refused` where there is none yet."""
+    with existing_store(settings) as store:
+        if store is None:
+            raise Refused(Refusal.NOTHING_YET, NOTHING_YET)
+        yield store
+
+
+@contextmanager
+def own_store(settings: Settings) -> Iterator[Store]:
+    """The database with its schema up to date, made where there is none. Raises `StoreError`."""
+    store = open_store(settings)
+    try:
+        require_here(store)
+        yield store
+    finally:
+        store.close()

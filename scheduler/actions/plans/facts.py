@@ -1,0 +1,127 @@
+"""What a plan says: as one object for programs, and the parts that people read, too."""
+
+import unicodedata
+from dataclasses import asdict
+from typing import Any, Final
+
+from campaigns.approval import command, is_needed, to_approve
+from campaigns.batching import NO_LIMIT
+from campaigns.definition import Definition, DeviceMode
+from campaigns.figures import PlanSummary, VariantSummary
+from campaigns.lifecycle import RecipientState
+from scheduler.actions.plans.offsets import Offset
+from scheduler.actions.plans.preview import Preview
+from scheduler.report.moments import utc
+
+SPLIT_BY_GATEWAY: Final = "the gateway splits the texts, and all phones together keep to the rate of one"
+"""What follows from not choosing the phone ourselves: see `worker.limits.routes`."""
+
+
+def device_words(definition: Definition) -> str:
+    """Which phones send, in words."""
+    devices = definition.devices
+    names = [
+        f"device {target.device}" + ("" if target.slot is None else f" SIM slot {target.slot}")
+        for target in devices.use
+    ]
+    match devices.mode:
+        case DeviceMode.ALL_DEVICES:
+            chosen = "every device, with its default SIM"
+        case DeviceMode.ALL_SIMS:
+            chosen = "every SIM of every device"
+        case DeviceMode.SPECIFIED:
+            chosen = ", ".join(names) or "the gateway's primary device"
+    if devices.random:
+        return f"one of {chosen}, by chance for each request; {SPLIT_BY_GATEWAY}"
+    if devices.mode is not DeviceMode.SPECIFIED:
+        return f"{chosen}; {SPLIT_BY_GATEWAY}"
+    return f"{chosen}, in turns" if len(names) > 1 else chosen
+
+
+def forcing_characters(summary: PlanSummary) -> list[dict[str, Any]]:
+    """The characters for whose sake texts are sent as UCS-2, the most frequent first, by code and name."""
+    return [
+        {
+            "character": character,
+            "code": f"U+{ord(character):04X}",
+            "name": unicodedata.name(character, "a character without a name"),
+            "texts": count,
+        }
+        for character, count in summary.forced_by
+    ]
+
+
+def counts_of(summary: PlanSummary) -> dict[RecipientState, int]:
+    """The people of a plan by state, in the order of the states."""
+    return {state: summary.counts[state] for state in RecipientState if state in summary.counts}
+
+
+def preview_json(seen: Preview) -> dict[str, Any]:
+    """The facts as one object; times are ISO 8601 in UTC."""
+    definition, summary, estimate = seen.definition, seen.summary, seen.forecast
+    last = estimate.last_send_at if estimate else None
+    is_held = is_needed(definition, summary.to_look_at)
+    approval = to_approve(definition, seen.plan_hash) if is_held else ""
+    return {
+        "campaign": definition.campaign,
+        "plan": seen.plan_hash,
+        "recipients": {"audience": summary.audience} | {state.value: n for state, n in counts_of(summary).items()},
+        "segments": summary.segments,
+        "encodings": dict(summary.encodings),
+        "forced_by": forcing_characters(summary),
+        "samples": [{"number": sample.number, "text": sample.text} for sample in summary.samples],
+        "longest_text": summary.longest_text,
+        "landlines": summary.landlines,
+        **({"variants": [_variant_json(variant) for variant in summary.variants]} if summary.variants else {}),
+        "not_sent": list(seen.reasons),
+        "warnings": list(summary.warnings),
+        "over_cap_now": seen.over_cap,
+        **({"approval": {"plan": approval, "command": command(definition.campaign, approval)}} if approval else {}),
+        "devices": device_words(definition),
+        "rates": [str(rate) for rate in seen.rates],
+        "budgets": [str(budget) for budget in seen.budgets],
+        "batch_size": seen.limits.messages,
+        "batch_segments": seen.limits.segments if seen.limits.segments < NO_LIMIT else None,
+        "requests": seen.requests,
+        "first_send_at": utc(estimate.first_send_at) if estimate else None,
+        "last_send_at": utc(last),
+        "followed_until": utc(last + definition.follow.until) if last else None,
+        "limited_by": estimate.limited_by or None if estimate else None,
+        "too_late": estimate.late if estimate else 0,
+        "runs": [utc(moment) for moment in seen.runs],
+        "reminders": [_offset_json(offset) for offset in seen.reminders],
+        "days": [day.to_json() for day in estimate.days] if estimate else [],
+        "zones": [
+            {
+                "zones": group.zones.split(","),
+                "recipients": group.people,
+                "first_send_at": utc(group.first_send_at),
+                "last_send_at": utc(group.last_send_at),
+            }
+            for group in (estimate.groups if estimate else ())
+            if group.zones
+        ],
+    }
+
+
+def _variant_json(variant: VariantSummary) -> dict[str, Any]:
+    return {
+        "name": variant.name,
+        "share": variant.share,
+        "recipients": variant.recipients,
+        "segments": variant.segments,
+        "encodings": dict(variant.encodings),
+        "sample": asdict(variant.sample) if variant.sample else None,
+        "longest_text": variant.longest_text,
+    }
+
+
+def _offset_json(offset: Offset) -> dict[str, Any]:
+    """For programs; times are ISO 8601 in UTC."""
+    return {
+        "offset": offset.label,
+        "recipients": offset.people,
+        "missed": offset.missed,
+        "first_send_at": utc(offset.first),
+        "last_send_at": utc(offset.last),
+    }

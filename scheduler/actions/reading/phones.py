@@ -1,0 +1,18 @@
+"""The phones that texts went by."""
+
+from datetime import datetime
+
+from scheduler.report.devices import Device, devices_of
+from worker.settings import Settings
+from worker.store.accounts import accounts_by_key
+from worker.store.engine import Store
+
+
+def read_phones(store: Store, settings: Settings, *, now: datetime) -> list[Device]:
+    """Every device and SIM of every account: what waits there, what it sent, its limit, whether it is stuck."""
+    with store.read() as session:
+        return [
+            device
+            for account_id in sorted(accounts_by_key(session).values())
+            for device in devices_of(session, account_id, settings, now=now)
+        ]

@@ -1,0 +1,90 @@
+"""How far campaigns are, and which of their runs are meant."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import Final
+
+from campaigns.codes import RunType
+from campaigns.lifecycle import RunState
+from scheduler.actions.naming import latest_run
+from scheduler.intake.approving import awaited
+from scheduler.report.limits import slowed_devices
+from scheduler.report.summary import Progress
+from worker.definitions import Definitions
+from worker.store.counts import books, failures
+from worker.store.devices import stuck_devices
+from worker.store.engine import Store
+from worker.store.inbound import count_replies
+from worker.store.outlook import outlook
+from worker.store.reminders import every_day
+from worker.store.resends import resends_of
+from worker.store.runs import RunView, campaign_runs, list_runs, run_view
+from worker.store.unsubscriptions import reached_all_the_same
+from worker.store.variants import group_outcomes
+
+OTHERS: Final = 10
+"""So many runs of a campaign that repeats are listed beside the one that is shown."""
+
+
+def state_of(store: Store, campaign: str) -> RunState:
+    """The state of a campaign's latest run. Raises `Refused` for an unknown one."""
+    with store.read() as session:
+        return latest_run(session, campaign).state
+
+
+def read_runs(store: Store, campaign: str | None, number: int | None = None, *, now: datetime) -> list[Progress]:
+    """How far one campaign is, or one run of it, or all campaigns, the oldest first.
+
+    Of a campaign that repeats: its runs that are not over, and the last that is. One that reminds is one entry, with
+    the books of all its days. Raises `Refused` for an unknown one.
+    """
+    definitions, in_detail = Definitions(store), campaign is not None
+    with store.read() as session:
+        runs = _current(list_runs(session)) if campaign is None else [latest_run(session, campaign, number)]
+        days = {run.id: every_day(session, run.campaign_id) for run in runs if number is None and run.day}
+        others: tuple[RunView, ...] = ()
+        if campaign is not None and runs[0].type is not RunType.ONCE:
+            made = campaign_runs(session, campaign)
+            others = tuple(run for run in made if run.id != runs[0].id and run.parent_id is None)[-OTHERS:]
+        again = {run.id: resends_of(session, run.id) for run in runs if in_detail}
+        at_work = {run.account_id for run in runs if run.finished_at is None}
+        slowed = {account: tuple(slowed_devices(session, account, now)) for account in at_work}
+        stuck = {account: tuple(stuck_devices(session, account)) for account in at_work}
+        return [
+            Progress(
+                run,
+                books(session, *days.get(run.id, [run.id])),
+                outlook(session, run.id),
+                slowed.get(run.account_id, ()),
+                others,
+                group_outcomes(session, run, again[run.id], now=now) if in_detail else (),
+                awaited(run, definitions.get(run.definition_id)) if run.started_at is None else "",
+                tuple(failures(session, run.id)) if in_detail else (),
+                stuck.get(run.account_id, ()),
+                count_replies(session, *days.get(run.id, [run.id])) if in_detail else {},
+                reached_all_the_same(session, run.id),
+                tuple((run_view(session, id_), books(session, id_)) for id_ in again.get(run.id, ())),
+            )
+            for run in runs
+        ]
+
+
+def _current(runs: Sequence[RunView]) -> list[RunView]:
+    """What is shown of all: no tests; no finished run that a later one of its campaign has followed; of days the first.
+
+    The first of days is the first to come, or else the last that is over.
+    """
+    again = [run for run in runs if run.parent_id is not None and run.finished_at is None]
+    runs = [run for run in runs if run.type is not RunType.TEST and run.parent_id is None]
+    last_over = {run.campaign_id: run.id for run in runs if run.finished_at is not None}
+    of_days = sorted((run for run in runs if run.day), key=attrgetter("day"))
+    days = {run.campaign_id: run.id for run in of_days if run.finished_at is not None}
+    days |= {run.campaign_id: run.id for run in reversed(of_days) if run.finished_at is None}
+    shown = [
+        run
+        for run in runs
+        if days.get(run.campaign_id, run.id) == run.id
+        and (run.campaign_id in days or run.finished_at is None or last_over[run.campaign_id] == run.id)
+    ]
+    return sorted([*shown, *again], key=attrgetter("id"))

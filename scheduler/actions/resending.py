@@ -1,0 +1,110 @@
+"""`resend`: once more to everybody whose text failed, where it is proven that they did not get it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
+
+from sqlmodel import Session
+
+from scheduler.actions.acting import Actor, acting
+from scheduler.actions.naming import latest_run
+from scheduler.actions.refusals import Refusal, Refused
+from scheduler.intake.planning import limits_of
+from scheduler.receipts.storing import store_receipts
+from worker.gateway import MessageStatus, ReplyTooLong
+from worker.gateway.results import Message
+from worker.logs import get_logger
+from worker.runtime import Runtime
+from worker.store import receipts, resends, suppressions
+from worker.store.engine import Store
+from worker.store.resends import Failure
+from worker.store.runs import RunView, find_campaign_run, run_view
+
+STORED_AT_ONCE: Final = 1_000
+"""So many messages that were asked for are stored in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTexts:
+    """The texts of a run (`root`) that failed, by reason; `goes_on`: a resend of them is under way."""
+
+    root: RunView
+    failures: tuple[Failure, ...]
+    goes_on: bool
+
+    @property
+    def people(self) -> int:
+        """How many can be sent to again: it is proven that they got nothing."""
+        return sum(failure.people for failure in self.failures if failure.is_proven)
+
+
+def failed_texts(store: Store, campaign: str, number: int | None = None, *, rehearsal: bool = False) -> FailedTexts:
+    """What failed in the latest run of a campaign, or the one with this number. Raises `Refused`."""
+    with store.read() as session:
+        root = _root(session, campaign, number, rehearsal=rehearsal)
+        goes_on = bool(resends.unfinished_resends(session, root.id))
+        return FailedTexts(root, tuple(resends.failures(session, root.id)), goes_on)
+
+
+def _root(session: Session, slug: str, number: int | None, *, rehearsal: bool) -> RunView:
+    """The run whose failed texts are meant: of one that sent again, the one that it did so for."""
+    run = latest_run(session, slug, number)
+    if number is None and run.rehearsal != rehearsal:
+        run = find_campaign_run(session, slug, rehearsal=rehearsal) or run
+    if run.rehearsal != rehearsal:
+        kind, advice = ("a rehearsal", "add --sandbox") if run.rehearsal else ("no rehearsal", "leave --sandbox out")
+        raise Refused(Refusal.WRONG_STATE, f"run {run.id} of {slug} was {kind}: {advice}")
+    return run if run.parent_id is None else run_view(session, run.parent_id)
+
+
+def resend(runtime: Runtime, actor: Actor, root: RunView) -> int | None:
+    """Have sent again what failed in a run; the run that does it. None: nobody is left, or another run does already.
+
+    The gateway is asked for each of these messages first. Raises `GatewayError` where it does not show them.
+    """
+    _ask_again(runtime, root)
+    definition = runtime.definitions.get(root.definition_id)
+    with acting(runtime.store, actor, "resend") as session:
+        run_id = resends.create_resend(
+            session,
+            root,
+            account_id=runtime.account_id,
+            limits=limits_of(definition, runtime.settings),
+            suppressed=lambda numbers: suppressions.suppressed_among(session, numbers, definition.kind),
+            now=runtime.clock.now(),
+        )
+    if run_id is not None:
+        get_logger().info("run.resent", campaign=root.campaign, run=run_id, parent=root.id)
+    return run_id
+
+
+def _ask_again(runtime: Runtime, root: RunView) -> None:
+    """Read every message that failed once more: the gateway may have tried again by itself meanwhile."""
+    with runtime.store.read() as session:
+        failed = resends.failed_messages(session, root.id)
+    shown: list[Message] = []
+    for group_id, members in groupby(failed, key=attrgetter("group_id")):
+        wanted = {member.gateway_id: member.batch_id for member in members}
+        found = {m.id: m for m in _of_group(runtime, group_id) if m.id in wanted}
+        for gateway_id in wanted.keys() - found.keys():  # it left its group, or never had one
+            if (message := runtime.gateway.read_message(gateway_id)) is not None:
+                found[message.id] = message
+        shown += found.values()
+        back = {wanted[m.id] for m in found.values() if m.status is not MessageStatus.FAILED} - {None}
+        if back:
+            with runtime.store.write("resend_followed") as session:
+                receipts.poll_again(session, [id_ for id_ in back if id_ is not None], at=runtime.clock.now())
+        if len(shown) >= STORED_AT_ONCE:
+            store_receipts(runtime, shown)
+            shown = []
+    store_receipts(runtime, shown)
+
+
+def _of_group(runtime: Runtime, group_id: str | None) -> Sequence[Message]:
+    """The messages of a group; none where the gateway does not heed it and shows too much: they are read by id."""
+    try:
+        return runtime.gateway.read_group(group_id) if group_id else ()
+    except ReplyTooLong:
+        return ()

@@ -1,0 +1,40 @@
+"""`resolve`: a person has found out whether held texts were sent."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from campaigns.declarations import Declared
+from scheduler.actions.acting import Actor, acting
+from scheduler.actions.naming import run_to_decide_on
+from scheduler.actions.refusals import Refusal, Refused
+from worker.store.engine import Store
+from worker.store.held import Resolved, held_lists, held_people, resolve_held
+
+
+@dataclass(frozen=True, slots=True)
+class ToDecide:
+    """Whom a decision is about: everybody of a run who is held, or one `number` (E.164)."""
+
+    run_id: int
+    people: int
+    lists: int
+    number: str | None
+
+
+def to_decide(store: Store, campaign: str, run: int | None = None, *, number: str | None = None) -> ToDecide:
+    """Whom `resolve` would decide about now. Raises `Refused` where nobody is held."""
+    with store.read() as session:
+        run_id = run_to_decide_on(session, campaign, run).id
+        people = len(held_people(session, run_id, number=number))
+        # A contact list has no numbers here: a decision about one number is none about the list.
+        lists = len(held_lists(session, run_id)) if number is None else 0
+    if not people and not lists:
+        who = f"nobody of {campaign} is held" if number is None else f"this number of {campaign} is not held"
+        raise Refused(Refusal.WRONG_STATE, f"{who}: there is nothing to resolve")
+    return ToDecide(run_id, people, lists, number)
+
+
+def resolve(store: Store, actor: Actor, about: ToDecide, declared: Declared, *, now: datetime) -> Resolved:
+    """Carry out what a person found out: sent, or not sent, and then they are sent to again."""
+    with acting(store, actor, "resolve") as session:
+        return resolve_held(session, about.run_id, declared, number=about.number, by=actor.name, now=now)

@@ -1,0 +1,84 @@
+"""Campaign files that are handed in: checked, and taken up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from campaigns.checking import check_file
+from campaigns.definition import Definition
+from campaigns.problems import CampaignFileError, Problem
+from scheduler.actions.acting import Actor, asked_by
+from scheduler.intake.outcome import Taken
+from scheduler.intake.taking import read_file, take_up
+from worker.runtime import Runtime
+from worker.settings import Settings
+from worker.store.runs import RunView, run_view
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The run of a file that was taken up, and how it was found; `added`: rows that are new in its tables."""
+
+    run: RunView
+    taken: Taken
+    added: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is wrong with a campaign file: its first problems, how many `more` there are, and what may be a mistake."""
+
+    problems: tuple[Problem, ...]
+    more: int
+    warnings: tuple[Problem, ...]
+
+
+def check(path: Path, settings: Settings, *, now: datetime) -> Checked:
+    """Look at a campaign file and the tables that it names."""
+    warnings: list[Problem] = []
+    try:
+        check_file(
+            path,
+            timezone=settings.timezone,
+            region=settings.region,
+            now=now,
+            policy=settings.policy,
+            warnings=warnings,
+        )
+    except CampaignFileError as error:
+        return Checked(error.problems, error.more, tuple(warnings))
+    return Checked((), 0, tuple(warnings))
+
+
+def read_files(paths: Sequence[Path], settings: Settings, *, now: datetime) -> list[tuple[Path, Definition]]:
+    """The campaigns in these files, each of one run. Raises `CampaignFileError` with the problems of all."""
+    definitions: list[tuple[Path, Definition]] = []
+    problems: list[Problem] = []
+    more = 0
+    for path in paths:
+        try:
+            definition = read_file(path, settings, now=now)
+        except CampaignFileError as error:
+            problems.extend(error.problems)
+            more += error.more
+            continue
+        if definition.schedule.repeat is not None:
+            problem = "makes a run again and again, and `run` is for one"
+            hint = "put the file into the inbox of a service: campaigns up"
+            problems.append(Problem(path.name, 1, 1, "schedule.repeat", problem, hint))
+        definitions.append((path, definition))
+    if problems:
+        raise CampaignFileError(problems, more)
+    return definitions
+
+
+def submit(runtime: Runtime, actor: Actor, definition: Definition, *, source: str) -> Submitted:
+    """Make the runs of a campaign, or go on with those there are. Raises as `take_up`; `source` is the file's name.
+
+    A plan is written in many transactions, which a later call clears or goes on with.
+    """
+    with asked_by(actor):
+        intake = take_up(runtime, definition, source=source)
+    with runtime.store.read() as session:
+        return Submitted(run_view(session, intake.run_id), intake.taken, intake.added)

@@ -1,0 +1,106 @@
+"""`suppress add`, `remove`, `import`: numbers that get nothing, or get texts again."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from campaigns.audience import AudienceProblem
+from campaigns.definition import Kind
+from scheduler.actions.acting import Actor, acting
+from scheduler.actions.refusals import Refusal, Refused
+from scheduler.actions.suppressing.tables import BadRow, OptOutFile
+from worker.store import suppressions
+from worker.store.engine import Store
+from worker.store.suppressions import Entry
+
+AT_ONCE: Final = 1_000
+"""So many numbers in one transaction: a request that is promised waits for it."""
+
+SOURCE: Final = "command"
+"""Where an entry comes from that somebody made by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """How many numbers are on the list now, or off it, and how many were so before.
+
+    `bad`: the first of the `bad_rows` of a table, which were left out.
+    """
+
+    changed: int
+    unchanged: int
+    bad: tuple[BadRow, ...] = ()
+    bad_rows: int = 0
+
+
+def known_kind(kind: str | None) -> str:
+    """A kind of campaigns; empty for any. Raises `Refused` for a word that is none."""
+    if kind and kind not in set(Kind):
+        raise Refused(Refusal.INVALID, f"there is no kind {kind}; it is one of {', '.join(Kind)}")
+    return kind or ""
+
+
+def suppress(
+    store: Store, actor: Actor, numbers: Sequence[str], *, kind: str | None = None, reason: str = "", now: datetime
+) -> Changed:
+    """Send nothing more (of a kind) to these numbers (E.164), from the next request on. Raises `Refused`."""
+    entries = [Entry(number, known_kind(kind), reason, SOURCE, now) for number in numbers]
+    added = _put(store, actor, [entries], now)
+    return Changed(added, len(set(numbers)) - added)
+
+
+def open_table(
+    file: Path, column: str, region: str | None, *, kind: str | None = None, reason: str = "", now: datetime
+) -> OptOutFile:
+    """A table of numbers in this column; `kind` and `reason` as in `OptOutFile`. Raises `Refused`."""
+    try:
+        return OptOutFile(file, column, region, kind=known_kind(kind), reason=reason, now=now)
+    except AudienceProblem as error:
+        raise Refused(Refusal.INVALID, f"{file}: {error}") from None
+
+
+def suppress_table(store: Store, actor: Actor, table: OptOutFile, *, now: datetime) -> Changed:
+    """Put a table on the list, a thousand numbers in a transaction; rows that cannot be used are left out.
+
+    Raises `Refused` for a table that cannot be read to its end, or of which nothing can be used.
+    """
+    try:
+        added = _put(store, actor, table.chunks(AT_ONCE), now)
+    except AudienceProblem as error:
+        raise Refused(Refusal.INVALID, f"{table.path}: {error}") from None
+    return Changed(added, table.entries - added, tuple(table.bad), table.bad_rows)
+
+
+def unsuppress(
+    store: Store | None, actor: Actor, numbers: Sequence[str], *, kind: str | None = None, now: datetime
+) -> Changed:
+    """Let these numbers (E.164) get texts again; with `kind` only an entry of this kind ends. Raises `Refused`.
+
+    `store` None: nobody is on the list.
+    """
+    wanted = set(numbers)
+    only = known_kind(kind) if kind is not None else None
+    ended: set[str] = set()
+    if store is not None:
+        with acting(store, actor, "unsuppress") as session:
+            ended = suppressions.release(session, wanted, now=now, kind=only)
+    return Changed(len(ended), len(wanted - ended))
+
+
+def suppressed(store: Store | None, *, kind: str | None = None) -> Iterator[Entry]:
+    """The list, the oldest entry first, some thousands in memory at a time. Raises `Refused` for an unknown kind."""
+    only = known_kind(kind) if kind is not None else None
+    if store is not None:
+        with store.read() as session:
+            yield from suppressions.in_force(session, kind=only)
+
+
+def _put(store: Store, actor: Actor, chunks: Iterable[Sequence[Entry]], now: datetime) -> int:
+    """Put all of it on the list; how many were not on it."""
+    added = 0
+    for chunk in chunks:
+        with acting(store, actor, "suppress") as session:
+            added += suppressions.suppress(session, chunk, now=now)
+    return added

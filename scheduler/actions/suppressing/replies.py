@@ -1,0 +1,30 @@
+"""`suppress review`: a person has read replies that may mean stop."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from scheduler.actions.acting import Actor, acting
+from scheduler.actions.reading.replies import waiting_answers
+from scheduler.actions.refusals import Refusal, Refused
+from scheduler.replies.inbound import opt_outs_of
+from worker.store import inbound, suppressions
+from worker.store.engine import Store
+
+
+def review(store: Store | None, actor: Actor, ids: Collection[int], *, is_stop: bool, now: datetime) -> int:
+    """Decide about replies: stops, whose writers get nothing more, or none; how many. Raises `Refused`."""
+    chosen = waiting_answers(store, ids)
+    if store is None:
+        return 0
+    nobody = next((answer for answer in chosen if is_stop and not opt_outs_of([answer])), None)
+    if nobody is not None:
+        raise Refused(
+            Refusal.INVALID,
+            f"reply {nobody.id} came from {nobody.number}, which is not a complete phone number: put the person on "
+            f"the list (campaigns suppress add NUMBER), then: campaigns suppress review {nobody.id} --keep",
+        )
+    with acting(store, actor, "review") as session:
+        inbound.mark_reviewed(session, [answer.id for answer in chosen], now)
+        if is_stop:
+            suppressions.suppress(session, opt_outs_of(chosen), now=now)
+    return len(chosen)

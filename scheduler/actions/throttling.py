@@ -1,0 +1,121 @@
+"""`throttle`: limits that are changed while texts are sent, and all that are in force."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlmodel import Session
+
+from campaigns.definition.rates import parse_rate
+from scheduler.actions.acting import Actor, acting
+from scheduler.actions.naming import latest_run
+from scheduler.actions.refusals import Refusal, Refused
+from scheduler.report.limits import Limit, limits_in_force
+from worker.runtime import account_fingerprint
+from worker.setting_values import MOST_SEGMENTS
+from worker.settings import Settings
+from worker.store import ceilings
+from worker.store.accounts import accounts_by_key
+from worker.store.ceilings import ACCOUNT, CAMPAIGN, DEVICE, NO_DAILY, NO_RATE
+from worker.store.engine import Store
+
+MOST_WEIGHT: Final = 100
+
+LIFTED: Final = "none"
+"""What to write in the place of a limit to lift it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is limited: of an account (a row's id) a scope as in `worker.store.ceilings`; None: all of them."""
+
+    account_id: int
+    scope: str | None
+
+
+def new_limits(rate: str | None, daily: str | None, weight: int | None) -> dict[str, Any]:
+    """What to set, of what people write: `30/minute`, `2000`, or `none`; what is None stays as it is. Raises `Refused`.
+
+    A rate and a daily budget count segments.
+    """
+    values: dict[str, Any] = {}
+    if rate is not None:
+        try:
+            values["rate"] = NO_RATE if rate.strip().casefold() == LIFTED else str(parse_rate(rate.strip()))
+        except ValueError as error:
+            raise Refused(Refusal.INVALID, str(error), field="rate") from None
+    if daily is not None:
+        text = daily.strip().casefold()
+        if text != LIFTED and not (re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= MOST_SEGMENTS):
+            sentence = f"must be a whole number of segments from 1 to {MOST_SEGMENTS}, or none"
+            raise Refused(Refusal.INVALID, sentence, field="daily")
+        values["daily"] = NO_DAILY if text == LIFTED else int(text)
+    if weight is not None:
+        if not 1 <= weight <= MOST_WEIGHT:
+            raise Refused(Refusal.INVALID, f"must be a whole number from 1 to {MOST_WEIGHT}", field="weight")
+        values["weight"] = weight
+    return values
+
+
+def refuse_unfit(values: Mapping[str, Any], *, campaign: str | None, device: str | None) -> None:
+    """Raises `Refused` for a limit that there is not of what is named."""
+    if "weight" in values and campaign is None:
+        raise Refused(Refusal.INVALID, "only a campaign has a weight", field="weight")
+    if "daily" in values and device is not None:
+        raise Refused(Refusal.INVALID, "is for all devices alike: set CAMPAIGNS_DEVICE_DAILY", field="daily")
+
+
+def place_of(
+    store: Store, settings: Settings, *, campaign: str | None = None, device: str | None = None, account: bool = False
+) -> Place:
+    """The place of a campaign's limits, a device's (as in `devices.use`) or the account's. Raises `Refused`."""
+    with store.read() as session:
+        if campaign is not None:
+            return Place(latest_run(session, campaign).account_id, f"{CAMPAIGN}{campaign}")
+        scope = ACCOUNT if account else f"{DEVICE}{_device(device)}" if device is not None else None
+        return Place(_account(session, settings), scope)
+
+
+def change_limits(
+    store: Store, actor: Actor, place: Place, values: Mapping[str, Any], *, clear: bool = False, now: datetime
+) -> None:
+    """Set limits of one scope, from `new_limits`: every worker keeps to them within a second. Raises `Refused`.
+
+    With `clear` what was set by hand is forgotten, and what a phone's reports lowered.
+    """
+    if place.scope is None:
+        raise Refused(Refusal.INVALID, "say whose limits are to change: a campaign's, a device's or the account's")
+    with acting(store, actor, "throttle") as session:
+        if not clear:
+            ceilings.set_ceiling(session, place.account_id, place.scope, ceilings.PERSON, now=now, **values)
+        elif not ceilings.clear_ceiling(session, place.account_id, place.scope):
+            raise Refused(Refusal.WRONG_STATE, "nothing was set by hand there: there is nothing to clear")
+
+
+def read_limits(store: Store, settings: Settings, place: Place, *, now: datetime) -> list[Limit]:
+    """Every limit in force at a place, and where it comes from."""
+    with store.read() as session:
+        limits = limits_in_force(session, place.account_id, settings, now=now)
+    return [limit for limit in limits if place.scope is None or limit.scope == place.scope]
+
+
+def _device(text: str) -> str:
+    if re.fullmatch(r"[0-9]{1,9}(\|[0-9]{1,2})?|primary|any", text):
+        return text
+    sentence = 'must be a device as in devices.use: 1, "2|0", primary or any'
+    raise Refused(Refusal.INVALID, sentence, field="device")
+
+
+def _account(session: Session, settings: Settings) -> int:
+    """The gateway account of the settings; where none is set, the only one there is."""
+    known = accounts_by_key(session)
+    if settings.gateway_url and (found := known.get(account_fingerprint(settings.gateway_url))) is not None:
+        return found
+    if len(known) == 1 and not settings.gateway_url:
+        return next(iter(known.values()))
+    sentence = "several gateways were used: say which one by setting CAMPAIGNS_GATEWAY_URL"
+    if settings.gateway_url or not known:
+        sentence = "nothing was sent through this gateway yet: set its limits in the settings"
+    raise Refused(Refusal.UNKNOWN_ACCOUNT, sentence)

@@ -1,0 +1,37 @@
+"""`approve`: somebody has looked at a plan, and lets exactly this one go."""
+
+from typing import Annotated
+
+import typer
+
+from campaigns.approval import SHORTEST, SHOWN
+from scheduler.cli.options import AsJson, Slug
+from scheduler.cli.rendering.output import print_json, say
+
+
+def approve(
+    campaign: Slug,
+    plan: Annotated[
+        str,
+        typer.Option(metavar="HASH", help=f"The hash that `plan` and `status` show, or its first {SHORTEST} digits."),
+    ],
+    json: AsJson = False,
+) -> None:
+    """Let exactly this plan of a campaign go, whose file says `approval: true`.
+
+    Or of one that excludes a table of which rows hold no number.
+    It starts at its moment, or at once where that has passed. Whatever changes the plan before that, voids it.
+    """
+    from campaigns.clock import SystemClock
+    from scheduler.actions import approving
+    from scheduler.actions.opening import campaign_store
+    from scheduler.cli.user import this_user
+    from worker.settings import load_settings
+
+    with campaign_store(load_settings()) as store:
+        done = approving.approve(store, this_user(), campaign, plan, now=SystemClock().now())
+    if json:
+        print_json({"campaign": campaign, "run": done.run_id, "plan": done.plan, "was_approved": not done.is_news})
+    else:
+        already = "" if done.is_news else " already"
+        say(f"{campaign} is approved{already}: exactly the plan {done.plan[:SHOWN]} is sent, and no other")

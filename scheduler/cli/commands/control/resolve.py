@@ -1,0 +1,92 @@
+"""`resolve`: decide about texts of which nobody but a person can tell whether they were sent."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from campaigns.counting import amount
+from campaigns.declarations import Declared
+from campaigns.lifecycle import RunState
+from scheduler.cli.options import AsJson, RunNumber, Slug
+from scheduler.cli.rendering.output import print_json, say, warn
+from scheduler.report.meanings import state_words
+
+
+def resolve(
+    campaign: Slug,
+    declared: Annotated[
+        Declared,
+        typer.Option("--as", help="What you found: the texts were sent, or they were not.", show_default=False),
+    ],
+    number: Annotated[
+        str | None, typer.Option("--number", metavar="NUMBER", help="Decide on this person alone.")
+    ] = None,
+    number_of_run: RunNumber = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Decide whether held texts were sent.
+
+    First look at the gateway's or the phone's own list of messages. `not-sent` sends them again. `sent` counts them
+    as accepted; their receipts cannot be followed. See: campaigns held
+    """
+    from campaigns.clock import SystemClock
+    from scheduler.actions import resolving
+    from scheduler.actions.numbers import normalised
+    from scheduler.actions.opening import campaign_store
+    from scheduler.cli.user import this_user
+    from worker.settings import load_settings
+
+    settings = load_settings()
+    wanted = None if number is None else normalised(number, settings.region)
+    with campaign_store(settings) as store:
+        about = resolving.to_decide(store, campaign, number_of_run, number=wanted)
+        question = _question(declared, _what(about.people, about.lists))
+        if sys.stdin.isatty() and not yes and not typer.confirm(question, err=True):
+            warn("everything was left as it is")
+            return
+        done = resolving.resolve(store, this_user(), about, declared, now=SystemClock().now())
+    if json:
+        print_json(
+            {
+                "campaign": campaign,
+                "run": about.run_id,
+                "state": done.run_state.value,
+                "as": declared.value,
+                "people": done.people,
+                "lists": done.lists,
+                "cancelled": done.cancelled,
+            }
+        )
+    else:
+        what = _what(done.people, done.lists)
+        _tell(f"{what} of {campaign}", campaign, declared, done.run_state, is_cancelled=bool(done.cancelled))
+
+
+def _question(declared: Declared, what: str) -> str:
+    if declared is Declared.SENT:
+        return f"Count the texts to {what} as sent, and never send them again?"
+    return f"Send to {what} again? Whoever did get the text gets it twice"
+
+
+def _tell(who: str, campaign: str, declared: Declared, state: RunState, *, is_cancelled: bool) -> None:
+    if declared is Declared.SENT:
+        say(f"{who}: declared sent; nothing more is sent to them")
+        say("no receipts can be followed for them: what the gateway calls these texts is not known")
+    elif is_cancelled:
+        say(f"{who}: declared not sent; the campaign was cancelled, so nothing is sent to them")
+    else:
+        say(f"{who}: declared not sent; they are sent to again")
+        say(f"{campaign} is {state_words(state)}")
+        if state is RunState.PAUSED:
+            say(f"let it go on with: campaigns resume {campaign}")
+        else:
+            say("it is sent by `campaigns up`, or by: campaigns run with its file")
+
+
+def _what(people: int, lists: int) -> str:
+    parts = [amount(people, "person", "people")] if people else []
+    if lists:
+        parts.append(amount(lists, "contact list"))
+    return " and ".join(parts) or "nobody"

@@ -1,0 +1,37 @@
+"""`plan`: what a campaign would do."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scheduler.cli.options import AsJson
+from scheduler.cli.rendering.output import print_json
+
+
+def plan(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A campaign file (YAML).")],
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="As `run --sandbox` would do it.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Show what a campaign would do, sending nothing.
+
+    Who gets which text, who gets none, what it costs, when it would be done. Needs no gateway, and looks into the
+    database only for who opted out, what a frequency cap counts, and whether another database sent it.
+    """
+    from campaigns.clock import SystemClock
+    from scheduler.actions.plans import preview
+    from scheduler.actions.plans.facts import preview_json
+    from scheduler.cli.rendering.plan import print_preview
+    from worker.settings import load_settings
+
+    settings = load_settings()
+    if sandbox:
+        from scheduler.processes.rehearsal import rehearsal_settings
+
+        settings = rehearsal_settings(settings)
+    seen = preview.plan(file, settings, rehearsal=sandbox, now=SystemClock().now().replace(microsecond=0))
+    if json:
+        print_json(preview_json(seen))
+    else:
+        print_preview(seen)

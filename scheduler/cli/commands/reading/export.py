@@ -1,0 +1,44 @@
+"""`export`: what became of everybody."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from campaigns.counting import amount
+from scheduler.cli.options import RunNumber, Slug
+from scheduler.cli.rendering.destination import destination
+from scheduler.cli.rendering.output import warn
+from scheduler.report.whole import Format
+
+
+def export(
+    campaign: Slug,
+    form: Annotated[
+        Format, typer.Option("--format", help="csv; jsonl: one JSON object a line; html: a report with charts.")
+    ] = Format.CSV,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file, whole or not at all.")
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="CSV cells as they are, also those that a spreadsheet would compute.")
+    ] = False,
+    number_of_run: RunNumber = None,
+    json: Annotated[bool, typer.Option("--json", help="Short for --format jsonl.")] = False,
+) -> None:
+    """Write every recipient of a campaign, as CSV or JSON lines; of one that reminds those of all days.
+
+    Whoever was sent to again (`resend`) stands there once, with what became of that. With number, state, reason, text
+    and times (UTC). Numbers and texts are written in full. As HTML: a page with charts, and whom it did not reach.
+    """
+    from scheduler.actions.opening import campaign_store
+    from scheduler.actions.reading.exports import to_export, write_export
+    from worker.settings import load_settings
+
+    settings = load_settings()
+    with campaign_store(settings) as store:
+        chosen = to_export(store, campaign, number_of_run)
+        with destination(output) as stream:
+            count = write_export(store, chosen, stream, Format.JSONL if json else form, raw=raw, zone=settings.zone)
+    if output:
+        warn(f"wrote {amount(count, 'recipient')} to {output}")

@@ -1,0 +1,29 @@
+"""`up`: the whole service in one process."""
+
+import typer
+
+from scheduler.cli.options import JsonLogs, Sandbox
+from scheduler.cli.service import service_settings
+from scheduler.processes.stopping import stop_signals
+
+
+def up(sandbox: Sandbox = False, json: JsonLogs = False) -> None:
+    """Run the whole service in this one process.
+
+    Inbox, schedule, sending and following, until it is stopped. Needs neither Redis nor PostgreSQL.
+    """
+    with stop_signals() as stop:  # before what takes a second to import: a container may be stopped at once
+        from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
+        from scheduler.processes.service import serve_all
+        from scheduler.web.app import WEBHOOK
+        from scheduler.web.serving import listen, url_of
+
+        settings = service_settings(json)
+        if not sandbox:
+            raise typer.Exit(serve_all(settings, stop, listener=listen(settings.http) if settings.http else None))
+        settings = rehearsal_settings(settings)
+        listener = listen(settings.http or "127.0.0.1:0")
+        webhook = url_of(listener) + WEBHOOK
+        # A sandbox calls nobody outside of this machine; polling finds replies all the same.
+        with private_sandbox(settings, webhook=webhook if "//127." in webhook else None) as gateway:
+            raise typer.Exit(serve_all(settings, stop, gateway, listener))

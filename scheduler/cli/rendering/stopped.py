@@ -1,0 +1,36 @@
+"""What `pause` and `cancel` say of texts that they cannot stop."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from campaigns.counting import amount
+from scheduler.cli.rendering.output import say
+
+if TYPE_CHECKING:
+    from scheduler.actions.control import Stopped
+
+
+def in_flight_json(stopped: "Stopped", now: datetime) -> list[dict[str, float]]:
+    """Requests that are under way or looked up."""
+    return [
+        {"batch": r.batch_id, "recipients": r.recipients, "age_seconds": _age_seconds(r.started_at, now)}
+        for r in stopped.in_flight
+    ]
+
+
+def tell_unstoppable(stopped: "Stopped", now: datetime) -> None:
+    """What is under way, and what the gateway has already."""
+    if stopped.in_flight:
+        say("under way, or looked up at the gateway, and perhaps still delivered:")
+    for request in stopped.in_flight:
+        people = f"{request.recipients:,} to be sent to" if request.recipients else "a contact list"
+        say(f"  batch {request.batch_id}: {people}, for {_age_seconds(request.started_at, now):g} s")
+    for handed in stopped.handed_over:
+        say(
+            f"{amount(handed.texts, 'text is', 'texts are')} at the gateway already, which sends them "
+            f"{handed.start:%Y-%m-%d %H:%M} UTC; only there they can be taken back"
+        )
+
+
+def _age_seconds(started_at: datetime, now: datetime) -> float:
+    return max(0.0, round((now - started_at).total_seconds(), 1))
