@@ -3,103 +3,95 @@
 import dataclasses
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import pytest
 import sqlalchemy as sa
 import structlog
-from sqlmodel import Session, col
+from sqlmodel import col
 
-from campaigns.declarations import Declared
-from campaigns.lifecycle import RunState
+from campaigns.lifecycle import RecipientState, RunState
 from scheduler.actions import approving, control, resending, resolving, test_message, throttling
-from scheduler.actions.acting import Actor, acting
+from scheduler.actions.acting import acting
 from scheduler.actions.numbers import normalised
 from scheduler.actions.opening import campaign_store
 from scheduler.actions.reading.replies import replies_to_review
 from scheduler.actions.reading.runs import read_runs, state_of
 from scheduler.actions.refusals import Refusal, Refused
+from scheduler.actions.submitting import submit
 from scheduler.actions.suppressing import opt_outs, replies
-from scheduler.exits import Exit
-from tests.scheduler.actions.conftest import CAMPAIGN
+from scheduler.intake.taking import read_file
+from tests.scheduler.actions.actions_world import ANNA, CAMPAIGN
 from worker.logs import configure_logs, get_logger
 from worker.runtime import Runtime
-from worker.settings import Settings
-from worker.store.approvals import APPROVED
-from worker.store.models import Event, Run, Suppression
+from worker.settings import load_settings
+from worker.store.events import EventName
+from worker.store.models import Event, Run
 
 NUMBER = "+393331000001"
 
-Asked = Callable[[Runtime, Actor], object]
 
-
-def do_all(runtime: Runtime, actor: Actor, slug: str) -> None:
-    now = runtime.clock.now()
-    control.pause(runtime.store, actor, slug, now=now)
-    control.resume(runtime.store, actor, slug, now=now)
-
-
-def test_what_is_paused_goes_on_and_is_cancelled_with_results_that_cannot_change(runtime: Runtime, anna: Actor) -> None:
+def test_what_is_paused_goes_on_and_is_cancelled_with_results_that_cannot_change(runtime: Runtime) -> None:
     # given
     store, now = runtime.store, runtime.clock.now()
     # when
-    paused = control.pause(store, anna, "spring-sale", now=now)
+    paused = control.pause(store, ANNA, "spring-sale", now=now)
     while_paused = state_of(store, "spring-sale")
-    resumed = control.resume(store, anna, "spring-sale", now=now)
-    cancelled = control.cancel(store, anna, "spring-sale", now=now)
+    resumed = control.resume(store, ANNA, "spring-sale", now=now)
+    cancelled = control.cancel(store, ANNA, "spring-sale", now=now)
     # then
     assert (while_paused, resumed.state, cancelled.unsent) == (RunState.PAUSED, RunState.SCHEDULED, 2)
     assert paused.in_flight == cancelled.handed_over == ()
     with pytest.raises(dataclasses.FrozenInstanceError):
-        paused.run_id = 7  # type: ignore[misc]
+        paused.run_id = 7
     (seen,) = read_runs(store, "spring-sale", now=now)
     assert (seen.run.state, seen.in_flight) == (RunState.CANCELLED, 0)
 
 
-@pytest.mark.parametrize(
-    ("ask", "code", "field"),
-    [
-        (lambda r, a: control.pause(r.store, a, "spring-sael", now=r.clock.now()), Refusal.UNKNOWN_CAMPAIGN, ""),
-        (lambda r, a: read_runs(r.store, "spring-sale", 7, now=r.clock.now()), Refusal.UNKNOWN_RUN, ""),
-        (lambda r, a: control.resume(r.store, a, "spring-sale", now=r.clock.now()), Refusal.WRONG_STATE, ""),
-        (lambda r, a: approving.approve(r.store, a, "spring-sale", "no", now=r.clock.now()), Refusal.INVALID, ""),
-        (lambda r, a: approving.approve(r.store, a, "spring-sale", "0" * 8, now=r.clock.now()), Refusal.WRONG_STATE, ""),
-        (lambda r, a: resolving.to_decide(r.store, "spring-sale"), Refusal.WRONG_STATE, ""),
-        (lambda r, a: resending.failed_texts(r.store, "spring-sale", rehearsal=True), Refusal.WRONG_STATE, ""),
-        (lambda r, a: throttling.new_limits("fast", None, None), Refusal.INVALID, "rate"),
-        (lambda r, a: throttling.new_limits(None, "0", None), Refusal.INVALID, "daily"),
-        (lambda r, a: throttling.new_limits(None, None, 101), Refusal.INVALID, "weight"),
-        (lambda r, a: throttling.place_of(r.store, r.settings, device="x"), Refusal.INVALID, "device"),
-        (lambda r, a: normalised("call Anna", "IT"), Refusal.INVALID, ""),
-        (lambda r, a: opt_outs.known_kind("sms"), Refusal.INVALID, ""),
-        (lambda r, a: replies.review(r.store, a, [12], is_stop=True, now=r.clock.now()), Refusal.UNKNOWN_REPLY, ""),
-        (lambda r, a: replies_to_review(None, [12]), Refusal.UNKNOWN_REPLY, ""),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_done_is_a_code_and_one_sentence(
-    runtime: Runtime, anna: Actor, ask: Asked, code: Refusal, field: str
-) -> None:
-    with pytest.raises(Refused) as refused:
-        ask(runtime, anna)
+REFUSED: Final = [
+    (lambda r: control.pause(r.store, ANNA, "spring-sael", now=r.clock.now()), Refusal.UNKNOWN_CAMPAIGN, ""),
+    (lambda r: read_runs(r.store, "spring-sale", 7, now=r.clock.now()), Refusal.UNKNOWN_RUN, ""),
+    (lambda r: control.resume(r.store, ANNA, "spring-sale", now=r.clock.now()), Refusal.WRONG_STATE, ""),
+    (lambda r: approving.approve(r.store, ANNA, "spring-sale", "no", now=r.clock.now()), Refusal.INVALID, ""),
+    (lambda r: approving.approve(r.store, ANNA, "spring-sale", 8 * "0", now=r.clock.now()), Refusal.WRONG_STATE, ""),
+    (lambda r: resolving.to_decide(r.store, "spring-sale"), Refusal.WRONG_STATE, ""),
+    (lambda r: resending.failed_texts(r.store, "spring-sale", rehearsal=True), Refusal.WRONG_STATE, ""),
+    (lambda _: throttling.new_limits("fast", None, None), Refusal.INVALID, "rate"),
+    (lambda _: throttling.new_limits(None, "0", None), Refusal.INVALID, "daily"),
+    (lambda _: throttling.new_limits(None, None, 101), Refusal.INVALID, "weight"),
+    (lambda r: throttling.place_of(r.store, r.settings, device="x"), Refusal.INVALID, "device"),
+    (lambda _: normalised("call Anna", "IT"), Refusal.INVALID, ""),
+    (lambda _: opt_outs.known_kind("sms"), Refusal.INVALID, ""),
+    (lambda r: replies.review(r.store, ANNA, [12], is_stop=True, now=r.clock.now()), Refusal.UNKNOWN_REPLY, ""),
+    (lambda _: replies_to_review(None, [12]), Refusal.UNKNOWN_REPLY, ""),
+]
 
-    assert (refused.value.code, refused.value.field) == (code, field)
-    assert str(refused.value)
+
+def test_what_cannot_be_done_is_a_code_and_one_sentence(runtime: Runtime) -> None:
+    told = []
+    for ask, _, _ in REFUSED:
+        with pytest.raises(Refused) as refused:
+            ask(runtime)
+        told.append((refused.value.code, refused.value.field))
+        assert str(refused.value)
+
+    assert told == [(code, field) for _, code, field in REFUSED]
 
 
 def test_a_database_without_campaigns_has_a_code_of_its_own(folder: Path) -> None:
-    with pytest.raises(Refused) as refused, campaign_store(Settings()):
+    with pytest.raises(Refused) as refused, campaign_store(load_settings()):
         pass
 
     assert refused.value.code is Refusal.NOTHING_YET
     assert not list(folder.iterdir())
 
 
-def test_what_is_refused_changes_nothing(runtime: Runtime, anna: Actor) -> None:
+def test_what_is_refused_changes_nothing(runtime: Runtime) -> None:
     """An action is one transaction: of a refusal at its end nothing stays, whatever was done before."""
 
     def paused_then_refused() -> None:
-        with acting(runtime.store, anna, "control") as session:
+        with acting(runtime.store, ANNA, "control") as session:
             session.execute(sa.update(Run).values(state=RunState.PAUSED))
             raise Refused(Refusal.WRONG_STATE, "not now")
 
@@ -109,16 +101,14 @@ def test_what_is_refused_changes_nothing(runtime: Runtime, anna: Actor) -> None:
     assert state_of(runtime.store, "spring-sale") is RunState.SCHEDULED
 
 
-def test_what_is_logged_in_an_action_names_who_asked_and_what_comes_after_does_not(
-    runtime: Runtime, anna: Actor
-) -> None:
+def test_what_is_logged_in_an_action_names_who_asked_and_what_comes_after_does_not(runtime: Runtime) -> None:
     # given
     lines = io.StringIO()
     before = structlog.get_config()
     configure_logs("json", stream=lines)
     try:
         # when
-        with acting(runtime.store, anna, "control"):
+        with acting(runtime.store, ANNA, "control"):
             get_logger().info("within")
         get_logger().info("after")
     finally:
@@ -128,14 +118,55 @@ def test_what_is_logged_in_an_action_names_who_asked_and_what_comes_after_does_n
     assert (within["actor"], "actor" in after) == ("cli:anna", False)
 
 
-def test_who_approved_is_kept(runtime: Runtime, anna: Actor, folder: Path) -> None:
+def test_who_approved_is_kept(runtime: Runtime, folder: Path) -> None:
     # given
     path = folder / "sale.yaml"
     path.write_text(CAMPAIGN.replace("spring-sale", "sale") + "approval: true\n")
-    planned = submit_file(runtime, anna, path)
+    waiting = submit(runtime, ANNA, read_file(path, runtime.settings), source=path.name)
     # when
-    approved = approving.approve(runtime.store, anna, "sale", planned, now=runtime.clock.now())
+    plan, now = waiting.run.plan_hash, runtime.clock.now()
+    first, again = (approving.approve(runtime.store, ANNA, "sale", plan[:8], now=now) for _ in range(2))
     # then
-    assert (approved.plan, approved.is_news) == (planned, True)
+    assert (first.plan, first.is_news, again.is_news) == (plan, True, False)
     with runtime.store.read() as session:
-        assert by_of(session, APPROVED) == "anna"
+        (detail,) = session.scalars(sa.select(col(Event.detail)).where(col(Event.name) == EventName.PLAN_APPROVED))
+    assert detail["by"] == "anna"
+
+
+def test_a_limit_is_set_shown_and_forgotten(runtime: Runtime) -> None:
+    # given
+    store, settings, now = runtime.store, runtime.settings, runtime.clock.now()
+    place = throttling.place_of(store, settings, campaign="spring-sale")
+    # when
+    throttling.change_limits(store, ANNA, place, throttling.new_limits("20/minute", "none", 3), now=now)
+    shown = throttling.read_limits(store, settings, place, now=now)
+    throttling.change_limits(store, ANNA, place, {}, clear=True, now=now)
+    # then
+    assert {"20/minute", "3"} <= {limit.value for limit in shown}
+    with pytest.raises(Refused, match="nothing was set by hand"):
+        throttling.change_limits(store, ANNA, place, {}, clear=True, now=now)
+    with pytest.raises(Refused, match="say whose limits"):
+        throttling.change_limits(store, ANNA, dataclasses.replace(place, scope=None), {}, clear=True, now=now)
+
+
+def test_who_is_suppressed_gets_nothing_and_no_test_either_until_the_entry_ends(runtime: Runtime, folder: Path) -> None:
+    # given
+    store, now = runtime.store, runtime.clock.now()
+    definition = read_file(folder / "spring.yaml", runtime.settings)
+    sample = test_message.choose_sample(definition)
+    # when
+    first, again = (opt_outs.suppress(store, ANNA, [NUMBER], reason="by phone", now=now) for _ in range(2))
+    # then
+    assert [(done.changed, done.unchanged) for done in (first, again)] == [(1, 0), (0, 1)]
+    assert [entry.number for entry in opt_outs.suppressed(store)] == [NUMBER]
+    (seen,) = read_runs(store, "spring-sale", now=now)
+    assert seen.books.by_state == {RecipientState.PENDING: 1, RecipientState.SUPPRESSED: 1}
+    with pytest.raises(Refused) as refused:
+        test_message.plan_test(runtime, ANNA, definition, sample, NUMBER, source="spring.yaml")
+    assert refused.value.code is Refusal.OPTED_OUT
+    # when the entry ends
+    ended = opt_outs.unsuppress(store, ANNA, [NUMBER], now=now)
+    test = test_message.plan_test(runtime, ANNA, definition, sample, NUMBER, source="spring.yaml")
+    # then
+    assert (ended.changed, test.earlier) == (1, ())
+    assert [run.run.campaign for run in read_runs(store, None, now=now)] == ["spring-sale"], "a test is no run of it"
