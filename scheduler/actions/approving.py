@@ -21,7 +21,7 @@ from worker.store.runs import RunView, campaign_runs, lock_run
 
 OPEN: Final = frozenset({RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.PAUSED})
 
-Version = tuple[RunView, Definition]
+_RunAndFile = tuple[RunView, Definition]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,9 @@ def _approval(run: RunView, definition: Definition) -> str:
     return to_approve(definition, run.plan_hash if run.planned_at else "")
 
 
-def _why_not(session: Session, campaign: str, prefix: str, runs: list[Version], waiting: list[Version]) -> Refused:
+def _why_not(
+    session: Session, campaign: str, prefix: str, runs: list[_RunAndFile], waiting: list[_RunAndFile]
+) -> Refused:
     """Why this hash approves nothing, and what to do."""
     if not waiting:
         run, definition = runs[-1]

@@ -28,7 +28,7 @@ LIFTED: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LimitPlace:
     """What is limited: of an account (a row's id) a scope as in `worker.store.ceilings`; None: all of them."""
 
     account_id: int
@@ -69,17 +69,17 @@ def refuse_unfit(values: Mapping[str, Any], *, campaign: str | None, device: str
 
 def place_of(
     store: Store, settings: Settings, *, campaign: str | None = None, device: str | None = None, account: bool = False
-) -> Place:
+) -> LimitPlace:
     """The place of a campaign's limits, a device's (as in `devices.use`) or the account's. Raises `Refused`."""
     with store.read() as session:
         if campaign is not None:
-            return Place(latest_run(session, campaign).account_id, f"{CAMPAIGN}{campaign}")
+            return LimitPlace(latest_run(session, campaign).account_id, f"{CAMPAIGN}{campaign}")
         scope = ACCOUNT if account else f"{DEVICE}{_device(device)}" if device is not None else None
-        return Place(_account(session, settings), scope)
+        return LimitPlace(_account(session, settings), scope)
 
 
 def change_limits(
-    store: Store, actor: Actor, place: Place, values: Mapping[str, Any], *, clear: bool = False, now: datetime
+    store: Store, actor: Actor, place: LimitPlace, values: Mapping[str, Any], *, clear: bool = False, now: datetime
 ) -> None:
     """Set limits of one scope, from `new_limits`: every worker keeps to them within a second. Raises `Refused`.
 
@@ -94,7 +94,7 @@ def change_limits(
             raise Refused(Refusal.WRONG_STATE, "nothing was set by hand there: there is nothing to clear")
 
 
-def read_limits(store: Store, settings: Settings, place: Place, *, now: datetime) -> list[Limit]:
+def read_limits(store: Store, settings: Settings, place: LimitPlace, *, now: datetime) -> list[Limit]:
     """Every limit in force at a place, and where it comes from."""
     with store.read() as session:
         limits = limits_in_force(session, place.account_id, settings, now=now)

@@ -55,7 +55,7 @@ IN_FLIGHT: Final = (BatchState.SENDING, BatchState.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RunProgress:
     """One run at one moment."""
 
     run: RunView
@@ -77,7 +77,7 @@ class Progress:
         return sum(self.outlook.batches.get(state, 0) for state in IN_FLIGHT)
 
 
-def progress_json(seen: Progress) -> dict[str, Any]:
+def progress_json(seen: RunProgress) -> dict[str, Any]:
     """The object of `--json`; of a run that failed texts were sent again of with those runs as `resends`."""
     summary = run_summary(seen.run, seen.books, seen.groups, awaits=seen.awaits)
     if seen.replies:
@@ -89,7 +89,7 @@ def progress_json(seen: Progress) -> dict[str, Any]:
     return summary
 
 
-def alarm_words(seen: Progress) -> str:
+def alarm_words(seen: RunProgress) -> str:
     """What must not have happened; empty where it has not."""
     if not seen.reached:
         return ""
@@ -103,7 +103,7 @@ def moment_words(run: RunView, zone: ZoneInfo) -> str:
     return f"{run.id} of {when}" if when else ""
 
 
-def other_lines(seen: Progress, zone: ZoneInfo) -> Iterator[str]:
+def other_lines(seen: RunProgress, zone: ZoneInfo) -> Iterator[str]:
     """The other runs of its campaign."""
     for run in seen.others:
         yield f"{moment_words(run, zone)}: {state_words(run.state)}" + (f", {run.reason}" if run.reason else "")
@@ -114,7 +114,7 @@ def parent_words(run: RunView) -> str:
     return "" if run.parent_id is None else f"run {run.id}, what failed in run {run.parent_id}"
 
 
-def again_lines(seen: Progress) -> Iterator[str]:
+def again_lines(seen: RunProgress) -> Iterator[str]:
     """The runs that sent again what failed."""
     for run, of_run in seen.again:
         counts = ", ".join(f"{count:,} {state_words(state)}" for state, count in of_run.by_state.items())
@@ -126,7 +126,7 @@ def rehearsal_words(run: RunView) -> str:
     return "a rehearsal in the sandbox" if run.rehearsal else ""
 
 
-def phone_lines(seen: Progress, zone: ZoneInfo) -> list[str]:
+def phone_lines(seen: RunProgress, zone: ZoneInfo) -> list[str]:
     """The phones that hold up its texts."""
     return [stuck_words(device, zone) for device in seen.stuck] + [
         f"{limit.what} is slowed down to {limit.value}, at its own pace again "
@@ -135,7 +135,7 @@ def phone_lines(seen: Progress, zone: ZoneInfo) -> list[str]:
     ]
 
 
-def waits_for(seen: Progress, zone: ZoneInfo) -> str:
+def waits_for(seen: RunProgress, zone: ZoneInfo) -> str:
     """What the run waits for, in words; empty when it is over or sends."""
     run, ahead = seen.run, seen.outlook
     if run.finished_at is not None:

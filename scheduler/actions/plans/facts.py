@@ -9,7 +9,7 @@ from campaigns.batching import NO_LIMIT
 from campaigns.definition import Definition, DeviceMode
 from campaigns.figures import PlanSummary, VariantSummary
 from campaigns.lifecycle import RecipientState
-from scheduler.actions.plans.offsets import Offset
+from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
 from scheduler.report.moments import utc
 
@@ -116,7 +116,7 @@ def _variant_json(variant: VariantSummary) -> dict[str, Any]:
     }
 
 
-def _offset_json(offset: Offset) -> dict[str, Any]:
+def _offset_json(offset: ReminderOffset) -> dict[str, Any]:
     """For programs; times are ISO 8601 in UTC."""
     return {
         "offset": offset.label,

@@ -20,7 +20,7 @@ from worker.store.capping import count_over
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownPeople:
     """Who has opted out, and how many of some numbers are over the campaign's cap; None: there is none.
 
     `already_told`: who got this very text from another campaign lately. `warnings`: why it would not be sent.
@@ -35,7 +35,7 @@ class Known:
 @contextmanager
 def known_people(
     file: Path, definition: Definition, settings: Settings, *, rehearsal: bool, now: datetime
-) -> Iterator[Known]:
+) -> Iterator[KnownPeople]:
     """What is known as long as the block lasts; nothing where there is no database yet.
 
     One that cannot be read raises as in other commands: a plan that shows who opted out as pending is a wrong one.
@@ -54,4 +54,4 @@ def known_people(
             return count_over(session, numbers, account_id, cap, now=now) if session and cap else 0
 
         warnings = (foreign_line(file, definition.campaign),) if of else ()
-        yield Known(suppressed, over_cap if cap else None, told, warnings)
+        yield KnownPeople(suppressed, over_cap if cap else None, told, warnings)

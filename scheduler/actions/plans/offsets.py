@@ -13,7 +13,7 @@ TIMED: Final = frozenset({RecipientState.PENDING, RecipientState.HELD, Recipient
 
 
 @dataclass(slots=True)
-class Offset:
+class ReminderOffset:
     """The texts of a campaign that reminds which leave at one distance from a date, such as `1d before`."""
 
     label: str
@@ -35,10 +35,10 @@ class Offsets:
     """Adds up the reminders of a plan; rows of other plans are no reminders."""
 
     def __init__(self) -> None:
-        self._found: dict[str, Offset] = {}
+        self._found: dict[str, ReminderOffset] = {}
 
     @property
-    def found(self) -> tuple[Offset, ...]:
+    def found(self) -> tuple[ReminderOffset, ...]:
         """In the order of the file."""
         return tuple(self._found.values())
 
@@ -47,4 +47,4 @@ class Offsets:
             return
         slot = slot_of(row.slot)
         if slot.date:
-            self._found.setdefault(slot.label, Offset(slot.label)).add(row)
+            self._found.setdefault(slot.label, ReminderOffset(slot.label)).add(row)

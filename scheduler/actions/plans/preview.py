@@ -20,8 +20,8 @@ from campaigns.reminders import plan_reminders
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
 from campaigns.timing.recurrence import SEARCH, recurrence_of
-from scheduler.actions.plans.known import Known, known_people
-from scheduler.actions.plans.offsets import Offset, Offsets
+from scheduler.actions.plans.known import KnownPeople, known_people
+from scheduler.actions.plans.offsets import Offsets, ReminderOffset
 from scheduler.intake.planning import allowances_of, limits_of, list_of, rates_of, too_dear, too_late_to_hand_over
 from scheduler.intake.taking import read_file
 from scheduler.report.moments import shown_time
@@ -56,7 +56,7 @@ class Preview:
     runs: tuple[datetime, ...]
     forecast: Forecast | None
     over_cap: int | None = None
-    reminders: tuple[Offset, ...] = ()
+    reminders: tuple[ReminderOffset, ...] = ()
 
 
 def plan(file: Path, settings: Settings, *, rehearsal: bool, now: datetime) -> Preview:
@@ -70,7 +70,7 @@ def plan(file: Path, settings: Settings, *, rehearsal: bool, now: datetime) -> P
         return preview(definition, settings, source=str(file), now=now, people=people)
 
 
-def preview(definition: Definition, settings: Settings, *, source: str, now: datetime, people: Known) -> Preview:
+def preview(definition: Definition, settings: Settings, *, source: str, now: datetime, people: KnownPeople) -> Preview:
     """Plan the campaign as it would be planned now. Raises `CampaignFileError` for an unusable or empty audience."""
     recurrence = recurrence_of(definition.schedule)
     runs = tuple(islice(recurrence.between(now, now + SEARCH), RUNS)) if recurrence else ()

@@ -14,7 +14,7 @@ from worker.store.story import Request, last_request, requests_of
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class HeldGroup:
     """Everybody who is held for one reason after the same requests, or one contact list."""
 
     batch_id: int | None
@@ -34,7 +34,7 @@ class Held:
     run: RunView
     people: int
     lists: int
-    groups: tuple[Group, ...]
+    groups: tuple[HeldGroup, ...]
     others: tuple[int, ...]
     failed: Request | None
 
@@ -54,12 +54,12 @@ def read_held(store: Store, campaign: str, number: int | None = None) -> Held:
 
 def _grouped(
     people: Sequence[HeldPerson], lists: Sequence[HeldList], requests: Mapping[int, Sequence[Request]]
-) -> Iterator[Group]:
+) -> Iterator[HeldGroup]:
     together: defaultdict[tuple[int | None, str], list[HeldPerson]] = defaultdict(list)
     for person in people:
         together[person.batch_id, person.reason].append(person)
     for (batch_id, reason), members in together.items():
         made = requests.get(batch_id, ()) if batch_id is not None else ()
-        yield Group(batch_id, None, reason, tuple(members), tuple(made))
+        yield HeldGroup(batch_id, None, reason, tuple(members), tuple(made))
     for entry in lists:
-        yield Group(entry.batch_id, entry.list_id, entry.reason, (), tuple(requests.get(entry.batch_id, ())))
+        yield HeldGroup(entry.batch_id, entry.list_id, entry.reason, (), tuple(requests.get(entry.batch_id, ())))

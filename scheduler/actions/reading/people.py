@@ -10,7 +10,7 @@ from worker.store.engine import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class KnownPerson:
     """Somebody by their number as rows have it, and what is known of them.
 
     `problem`: what is wrong with it as a number, for anyone who is not found by it; else ''.
@@ -26,7 +26,7 @@ class Person:
         return any(chapter.row.state is RecipientState.IN_DOUBT for chapter in self.story.chapters)
 
 
-def read_person(store: Store | None, number: str, region: str | None, *, now: datetime) -> Person:
+def read_person(store: Store | None, number: str, region: str | None, *, now: datetime) -> KnownPerson:
     """The story of a number, of this region without +country, or as a row has it: an invalid row's cannot be read.
 
     `store` None: nothing is known of anybody.
@@ -37,4 +37,4 @@ def read_person(store: Store | None, number: str, region: str | None, *, now: da
     except InvalidNumber as error:
         forms = [number]
         problem = f"as a number it cannot be read ({error.reason}): write it as +39 333 123 4567"
-    return Person(forms[0], NO_STORY if store is None else tell(store, forms, now=now), problem)
+    return KnownPerson(forms[0], NO_STORY if store is None else tell(store, forms, now=now), problem)

@@ -10,7 +10,7 @@ from campaigns.lifecycle import RunState
 from scheduler.actions.naming import latest_run
 from scheduler.intake.approving import awaited
 from scheduler.report.limits import slowed_devices
-from scheduler.report.summary import Progress
+from scheduler.report.summary import RunProgress
 from worker.definitions import Definitions
 from worker.store.counts import books, failures
 from worker.store.devices import stuck_devices
@@ -33,7 +33,7 @@ def state_of(store: Store, campaign: str) -> RunState:
         return latest_run(session, campaign).state
 
 
-def read_runs(store: Store, campaign: str | None, number: int | None = None, *, now: datetime) -> list[Progress]:
+def read_runs(store: Store, campaign: str | None, number: int | None = None, *, now: datetime) -> list[RunProgress]:
     """How far one campaign is, or one run of it, or all campaigns, the oldest first.
 
     Of a campaign that repeats: its runs that are not over, and the last that is. One that reminds is one entry, with
@@ -52,7 +52,7 @@ def read_runs(store: Store, campaign: str | None, number: int | None = None, *, 
         slowed = {account: tuple(slowed_devices(session, account, now)) for account in at_work}
         stuck = {account: tuple(stuck_devices(session, account)) for account in at_work}
         return [
-            Progress(
+            RunProgress(
                 run,
                 books(session, *days.get(run.id, [run.id])),
                 outlook(session, run.id),

@@ -15,7 +15,7 @@ from campaigns.figures import PlanSummary, VariantSummary
 from campaigns.forecast import Day, Forecast
 from campaigns.segments import segmentation
 from scheduler.actions.plans.facts import counts_of, device_words, forcing_characters
-from scheduler.actions.plans.offsets import Offset
+from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
 from scheduler.cli.rendering.output import local_time, print_counts, print_facts, print_table, say
 from scheduler.intake.planning import list_of
@@ -182,7 +182,7 @@ def _by_zone(estimate: Forecast) -> Iterator[str]:
         yield f"{sum(group.people for group in more):,} in {len(more):,} other zones"
 
 
-def _offset_words(offset: Offset, zone: ZoneInfo) -> str:
+def _offset_words(offset: ReminderOffset, zone: ZoneInfo) -> str:
     """For people: how many texts, from when to when, and how many were missed."""
     when = f", from {local_time(offset.first, zone)} to {local_time(offset.last, zone)}" if offset.people else ""
     missed = f"; {offset.missed:,} missed" if offset.missed else ""

@@ -9,7 +9,7 @@ from scheduler.report.devices import failure_words
 from scheduler.report.meanings import state_words
 from scheduler.report.opt_outs import counted
 from scheduler.report.summary import (
-    Progress,
+    RunProgress,
     again_lines,
     alarm_words,
     moment_words,
@@ -35,7 +35,7 @@ COLUMNS = {
 """The columns of the overview: every state is in one of them, so that they add up to the audience."""
 
 
-def show_all(seen: Sequence[Progress], zone: ZoneInfo) -> None:
+def show_all(seen: Sequence[RunProgress], zone: ZoneInfo) -> None:
     """A table of all runs."""
     rows = [
         (
@@ -54,12 +54,12 @@ def show_all(seen: Sequence[Progress], zone: ZoneInfo) -> None:
         say(line)
 
 
-def _remarks(entry: Progress, zone: ZoneInfo) -> str:
+def _remarks(entry: RunProgress, zone: ZoneInfo) -> str:
     remarks = rehearsal_words(entry.run), parent_words(entry.run), alarm_words(entry), waits_for(entry, zone)
     return "; ".join(filter(None, remarks))
 
 
-def show_one(entry: Progress, zone: ZoneInfo) -> None:
+def show_one(entry: RunProgress, zone: ZoneInfo) -> None:
     """Everything about one run."""
     print_run(run_summary(entry.run, entry.books))
     print_groups(*outcome_table(entry.groups))

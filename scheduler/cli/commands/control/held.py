@@ -9,7 +9,7 @@ from scheduler.cli.rendering.output import print_json, say
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from scheduler.actions.reading.held import Group, Held
+    from scheduler.actions.reading.held import Held, HeldGroup
 
 NUMBERS_SHOWN: Final = 20
 """So many masked numbers of a group are shown; `export` has them all, in full."""
@@ -52,7 +52,7 @@ def _show(campaign: str, seen: "Held", zone: "ZoneInfo") -> None:
     _advise(campaign)
 
 
-def _show_group(group: "Group", zone: "ZoneInfo") -> None:
+def _show_group(group: "HeldGroup", zone: "ZoneInfo") -> None:
     from campaigns.numbers import mask
     from scheduler.report.evidence import request_lines
 
