@@ -1,11 +1,10 @@
-"""How files are written: whole or not at all, so that nobody ever reads half of one; and in which formats."""
+"""Files that are written whole or not at all: nobody ever reads half of one."""
 
 import errno
 import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, TextIO
@@ -17,14 +16,6 @@ PRIVATE: Final = 0o600
 
 LONGEST: Final = 250
 """Bytes of a name with which that of its draft, 5 bytes longer, has no more than the 255 that a folder takes."""
-
-
-class Format(StrEnum):
-    """The formats of an export."""
-
-    CSV = "csv"
-    JSONL = "jsonl"
-    HTML = "html"
 
 
 @contextmanager

@@ -5,9 +5,9 @@ from typing import TextIO
 from zoneinfo import ZoneInfo
 
 from scheduler.actions.naming import latest_run
+from scheduler.report.formats import Format
 from scheduler.report.page import write_page
 from scheduler.report.rows import write_csv, write_jsonl
-from scheduler.report.whole import Format
 from worker.store.engine import Store
 from worker.store.reminders import every_day
 from worker.store.runs import RunView, run_view

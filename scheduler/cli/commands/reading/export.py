@@ -9,7 +9,7 @@ from campaigns.counting import amount
 from scheduler.cli.options import RunNumber, Slug
 from scheduler.cli.rendering.destination import destination
 from scheduler.cli.rendering.output import warn
-from scheduler.report.whole import Format
+from scheduler.report.formats import Format
 
 
 def export(
