@@ -6,7 +6,7 @@ from scheduler.cli.rendering.output import print_json, say
 
 def balance(json: AsJson = False) -> None:
     """Show the credits of the gateway account."""
-    from scheduler.actions.gateway_account import credits_left
+    from scheduler.actions.upkeep.gateway_account import credits_left
     from worker.settings import load_settings
 
     left = credits_left(load_settings())

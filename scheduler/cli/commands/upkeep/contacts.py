@@ -30,7 +30,7 @@ def add(
 
     One that is there already counts as done. Example: campaigns contacts add 12 "+39 333 123 4567" --name Anna
     """
-    from scheduler.actions.gateway_account import add_contact
+    from scheduler.actions.upkeep.gateway_account import add_contact
     from scheduler.cli.user import this_user
     from worker.settings import load_settings
 
@@ -44,7 +44,7 @@ def unsubscribe(list_id: ListId, number: Number, json: AsJson = False) -> None:
 
     One that is not on it counts as done.
     """
-    from scheduler.actions.gateway_account import unsubscribe_contact
+    from scheduler.actions.upkeep.gateway_account import unsubscribe_contact
     from scheduler.cli.user import this_user
     from worker.settings import load_settings
 
