@@ -9,7 +9,7 @@ def migrate(json: AsJson = False) -> None:
 
     Harmless when they are.
     """
-    from scheduler.actions import migrating
+    from scheduler.actions.upkeep import migrating
     from scheduler.cli.user import this_user
     from worker.settings import load_settings
 
