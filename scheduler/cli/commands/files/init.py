@@ -29,7 +29,7 @@ def init(
     Nothing that exists is overwritten.
     """
     from campaigns.clock import SystemClock
-    from scheduler.cli.commands.files.starter import make_starter, rehearsal
+    from scheduler.actions.upkeep.starter import make_starter, rehearsal
     from worker.settings import load_settings
 
     if example not in EXAMPLES:
