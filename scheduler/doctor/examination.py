@@ -10,19 +10,42 @@ from pydantic import SecretStr
 from campaigns.clock import Clock
 from scheduler.doctor import clocks, database, gateway, notices, protocol, redis_server, replies, surroundings
 from scheduler.doctor.findings import Area, Finding, in_trouble, ok, problem, unknown
+from scheduler.processes.rehearsal import ledger_path, private_sandbox, rehearsal_settings
 from worker.conditions import ServerTrouble, detail_of
 from worker.gateway import GatewayClient
 from worker.marker import FileMarker, beside
 from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint, gateway_key, marker_of
+from worker.sandbox.options import SandboxOptions
 from worker.servers import look_at_database
-from worker.settings import Settings, SettingsError
+from worker.settings import Settings, SettingsError, load_settings
 from worker.store import health
 from worker.store.engine import Store, StoreError
 from worker.throttle import connect_for_throttle
 
 
-def examine(settings: Settings, sandbox: tuple[str, SecretStr] | None, clock: Clock) -> Iterator[Finding]:
-    """Everything, finding by finding. `sandbox`: (address, key) of a sandbox in the gateway's place."""
+def examine(clock: Clock, *, sandbox: bool = False) -> Iterator[Finding]:
+    """Everything, finding by finding; `sandbox`: with a private one in the gateway's place. Raises `SandboxError`."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        yield problem(Area.SETTINGS, str(error), "correct it and look again")
+        return
+    if not sandbox:
+        yield from _examine(settings, None, clock)
+        return
+    settings = rehearsal_settings(settings)
+    try:
+        # A ledger is read where a rehearsal left one, and not begun where there is none.
+        options = None if ledger_path(settings).exists() else SandboxOptions()
+    except StoreError as error:
+        yield _unusable_address(error)
+        return
+    with private_sandbox(settings, options) as gateway:
+        yield from _examine(settings, gateway, clock)
+
+
+def _examine(settings: Settings, sandbox: tuple[str, SecretStr] | None, clock: Clock) -> Iterator[Finding]:
+    """`sandbox`: (address, key) of a sandbox in the gateway's place."""
     yield from _all_but_surroundings(settings, sandbox, clock)
     yield from surroundings.check_surroundings(settings, sandbox[0] if sandbox else settings.gateway_url)
 
@@ -36,7 +59,7 @@ def _all_but_surroundings(settings: Settings, sandbox: tuple[str, SecretStr] | N
     try:
         store = Store(settings.database_url)
     except StoreError as error:
-        yield problem(Area.SETTINGS, str(error), "correct CAMPAIGNS_DATABASE_URL")
+        yield _unusable_address(error)
         return
     with closing(store):
         usable, findings = _database(store, rehearsal=sandbox is not None)
@@ -52,6 +75,10 @@ def _all_but_surroundings(settings: Settings, sandbox: tuple[str, SecretStr] | N
             return
         with client:
             yield from _gateway(client, url, settings.ca_file, known, key, clock)
+
+
+def _unusable_address(error: StoreError) -> Finding:
+    return problem(Area.SETTINGS, str(error), "correct CAMPAIGNS_DATABASE_URL")
 
 
 def _targets(settings: Settings) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib import resources
 from pathlib import Path
@@ -44,13 +45,21 @@ follow:
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """The files that there are to start from: those that were made, and those that were `kept` as they were."""
+
+    made: tuple[Path, ...]
+    kept: tuple[Path, ...]
+
+
 def rehearsal(example: str, campaign: Path | str) -> str:
     """The command that rehearses this example, whose file is `campaign`."""
     return "campaigns up --sandbox" if example == _REPEATS else f"campaigns run {campaign} --sandbox"
 
 
-def make_starter(inbox: Path, working_folder: Path, *, example: str, today: date) -> tuple[list[Path], list[Path]]:
-    """Make the files that are missing; (made, kept). Raises `Refused`, or OSError with the file's name."""
+def make_starter(inbox: Path, working_folder: Path, *, example: str, today: date) -> Starter:
+    """Make the files that are missing. Raises `Refused`, or OSError with the file's name."""
     try:
         inbox.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):  # of the folders, or something above one of them
@@ -66,7 +75,7 @@ def make_starter(inbox: Path, working_folder: Path, *, example: str, today: date
     kept: list[Path] = []
     for path, text in files.items():
         (made if _write_new(path, text) else kept).append(path)
-    return made, kept
+    return Starter(tuple(made), tuple(kept))
 
 
 def _example_files(example: str, today: date) -> Iterator[tuple[str, str]]:

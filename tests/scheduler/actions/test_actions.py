@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 import sqlalchemy as sa
 import structlog
+from pydantic import SecretStr
 from sqlmodel import col
 
 from campaigns.lifecycle import RecipientState, RunState
@@ -21,6 +22,7 @@ from scheduler.actions.reading.runs import read_runs, state_of
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.submitting import submit
 from scheduler.actions.suppressing import opt_outs, replies
+from scheduler.actions.upkeep.notifying import listeners, tell_test
 from scheduler.intake.taking import read_file
 from tests.scheduler.actions.actions_world import ANNA, CAMPAIGN
 from worker.logs import configure_logs, get_logger
@@ -77,6 +79,17 @@ def test_what_cannot_be_done_is_a_code_and_one_sentence(runtime: Runtime) -> Non
         assert str(refused.value)
 
     assert told == [(code, field) for _, code, field in REFUSED]
+
+
+def test_who_cannot_be_told_is_shown_with_the_reason_and_without_a_secret(runtime: Runtime) -> None:
+    webhook = SecretStr("http://127.0.0.1:9/hook?token=s3cret")
+    settings = runtime.settings.model_copy(update={"report_webhook": webhook})
+
+    (told,) = tell_test(settings, ANNA, now=runtime.clock.now())
+
+    assert told.problem
+    assert listeners(settings) == [dataclasses.replace(told, problem="")]
+    assert "s3cret" not in str(told)
 
 
 def test_a_database_without_campaigns_has_a_code_of_its_own(folder: Path) -> None:

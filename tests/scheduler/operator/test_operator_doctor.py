@@ -118,6 +118,19 @@ def test_a_setting_that_cannot_be_read_is_a_finding(cli: Cli, folder: Path, monk
     ]
 
 
+@pytest.mark.parametrize("options", [(), ("--sandbox",)])
+def test_a_database_address_that_cannot_be_used_is_a_finding(
+    cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("CAMPAIGNS_DATABASE_URL", "mysql://db/campaigns")
+
+    result = cli("doctor", *options)
+
+    assert result.exit_code == 2
+    names_it = "CAMPAIGNS_DATABASE_URL names mysql; only SQLite and PostgreSQL are supported"
+    assert ("problem", "settings", names_it) in told(result)
+
+
 def test_a_gateway_that_does_not_answer_stops(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMPAIGNS_GATEWAY_URL", NOBODY_LISTENS)
     monkeypatch.setenv("CAMPAIGNS_API_KEY", "s3cret-key")

@@ -35,13 +35,13 @@ def init(
     if example not in EXAMPLES:
         raise typer.BadParameter(f"must be one of {', '.join(EXAMPLES)}, not {example}", param_hint="--example")
     inbox = folder or load_settings().inbox
-    made, kept = make_starter(inbox, Path.cwd(), example=example, today=SystemClock().now().date())
+    starter = make_starter(inbox, Path.cwd(), example=example, today=SystemClock().now().date())
     if json:
-        print_json({"inbox": str(inbox), "made": [str(path) for path in made], "kept": [str(path) for path in kept]})
+        print_json({"inbox": str(inbox), "made": [*map(str, starter.made)], "kept": [*map(str, starter.kept)]})
         return
-    for path in made:
+    for path in starter.made:
         say(f"made  {path}")
-    for path in kept:
+    for path in starter.kept:
         say(f"kept  {path} (it was there already)")
     campaign = inbox / f"{example}.yaml"
     say(

@@ -1,6 +1,5 @@
 """`doctor`: what holds, what does not, what to do."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,30 +22,12 @@ def doctor(
     Tells what holds, what does not, and what to do. Sends no text and shows no secret. Ends with 0 when nothing is
     a problem, 2 when the settings are one, 4 when the gateway or its account is one, and 3 for any other.
     """
-    from contextlib import nullcontext
-
     from campaigns.clock import SystemClock
     from scheduler.doctor.examination import examine
-    from scheduler.doctor.findings import Area, Standing, exit_code, problem
-    from scheduler.processes.rehearsal import ledger_path, private_sandbox, rehearsal_settings
-    from worker.sandbox.options import SandboxOptions
-    from worker.settings import SettingsError, load_settings
-
-    def looked_at() -> Iterator["Finding"]:
-        try:
-            settings = load_settings()
-        except SettingsError as error:
-            yield problem(Area.SETTINGS, str(error), "correct it and look again")
-            return
-        if sandbox:
-            settings = rehearsal_settings(settings)
-        # A ledger is read where a rehearsal left one, and not begun where there is none.
-        options = None if ledger_path(settings).exists() else SandboxOptions()
-        with private_sandbox(settings, options) if sandbox else nullcontext() as gateway:
-            yield from examine(settings, gateway, SystemClock())
+    from scheduler.doctor.findings import Standing, exit_code
 
     findings = []
-    for finding in looked_at():
+    for finding in examine(SystemClock(), sandbox=sandbox):
         findings.append(finding)
         if not json:
             _show(finding)

@@ -1,11 +1,14 @@
 """`notify`: who is told what happens, and whether they can be told."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scheduler.cli.options import AsJson
 from scheduler.cli.rendering.output import print_json, say
+
+if TYPE_CHECKING:
+    from scheduler.actions.upkeep.notifying import Listener
 
 
 def notify(
@@ -17,28 +20,27 @@ def notify(
     With --test each is told the event `test`, once. Ends with 3 if somebody could not be told.
     """
     from campaigns.clock import SystemClock
+    from scheduler.actions.upkeep.notifying import listeners, tell_test
+    from scheduler.cli.user import this_user
     from scheduler.exits import Exit
-    from scheduler.telling.delivery import send_test, where
-    from scheduler.telling.targets import everywhere, of_settings
     from worker.settings import load_settings
 
     settings = load_settings()
-    targets = [*of_settings(settings), *everywhere(settings)]
-    problems = [send_test(settings, target, SystemClock().now()) if test else "" for target in targets]
+    found = tell_test(settings, this_user(), now=SystemClock().now()) if test else listeners(settings)
     if json:
-        rows = [
-            {
-                "channel": str(target[0]),
-                "target": where(target),
-                "told": not problem if test else None,
-                "problem": problem,
-            }
-            for target, problem in zip(targets, problems, strict=True)
-        ]
-        print_json({"targets": rows})
-    elif not targets:
+        print_json({"targets": [_json(listener, was_told=test) for listener in found]})
+    elif not found:
         say("nobody is told: set CAMPAIGNS_REPORT_WEBHOOK, CAMPAIGNS_NOTIFY_EMAIL or CAMPAIGNS_NOTIFY_COMMAND")
     else:
-        for target, problem in zip(targets, problems, strict=True):
-            say(f"{target[0]:<13}  {where(target):<40}  {problem or ('told' if test else '')}".rstrip())
-    raise typer.Exit(Exit.UNHAPPY if any(problems) else Exit.DONE)
+        for each in found:
+            say(f"{each.channel:<13}  {each.where:<40}  {each.problem or ('told' if test else '')}".rstrip())
+    raise typer.Exit(Exit.UNHAPPY if any(each.problem for each in found) else Exit.DONE)
+
+
+def _json(listener: "Listener", *, was_told: bool) -> dict[str, Any]:
+    return {
+        "channel": listener.channel,
+        "target": listener.where,
+        "told": not listener.problem if was_told else None,
+        "problem": listener.problem,
+    }

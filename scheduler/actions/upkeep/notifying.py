@@ -1,0 +1,39 @@
+"""`notify`: who is told what campaigns do, and whether they can be told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from scheduler.actions.acting import Actor, asked_by
+from scheduler.telling.delivery import send_test, where
+from scheduler.telling.targets import Target, everywhere, of_settings
+from worker.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Somebody who is told what campaigns do: how (a `Channel`), and where, without a secret.
+
+    `problem`: why they could not be told of a test; empty where they were, and where nobody tried.
+    """
+
+    channel: str
+    where: str
+    problem: str = ""
+
+
+def listeners(settings: Settings) -> list[Listener]:
+    """Who is told by the settings; webhooks of campaign files are not among them."""
+    return [Listener(str(target[0]), where(target)) for target in _targets(settings)]
+
+
+def tell_test(settings: Settings, actor: Actor, *, now: datetime) -> list[Listener]:
+    """Tell each of them the event `test`, once, one after the other."""
+    with asked_by(actor):
+        return [
+            Listener(str(target[0]), where(target), send_test(settings, target, now)) for target in _targets(settings)
+        ]
+
+
+def _targets(settings: Settings) -> Sequence[Target]:
+    return [*of_settings(settings), *everywhere(settings)]
