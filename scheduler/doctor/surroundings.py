@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from scheduler.doctor.findings import Area, Finding, ok, warning
 from worker.settings import PREFIX, Settings
+from worker.unknown_settings import unknown_settings
 
 PYTHON: Final = (3, 11, 10)
 """From 3.11.9 on a cell with a lone carriage return is quoted in CSV, from 3.11.10 on private addresses are known to
@@ -28,6 +29,7 @@ OTHERS: Final = stat.S_IRGRP | stat.S_IROTH
 def check_surroundings(settings: Settings, gateway_url: str) -> Iterator[Finding]:
     """What an operator would want to know before an attacker does. None of it stops anything."""
     yield from check_versions(sys.version_info[:3], pyexpat.version_info)
+    yield from check_names()
     yield from check_secrets(settings, Path(".env"))
     yield from check_transport(settings, gateway_url)
 
@@ -41,6 +43,12 @@ def check_versions(python: tuple[int, int, int], expat: tuple[int, int, int]) ->
     ]
     if old:
         yield warning(Area.MACHINE, ", and ".join(old), "update it")
+
+
+def check_names() -> Iterator[Finding]:
+    """Names that look like settings and are none."""
+    if unknown := unknown_settings():
+        yield warning(Area.SETTINGS, unknown, "correct the name; if it belongs to another program, leave it")
 
 
 def check_secrets(settings: Settings, env_file: Path) -> Iterator[Finding]:

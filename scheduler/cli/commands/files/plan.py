@@ -23,9 +23,9 @@ def plan(
     from scheduler.actions.plans import preview
     from scheduler.actions.plans.facts import preview_json
     from scheduler.cli.rendering.plan import print_preview
-    from worker.settings import load_settings
+    from scheduler.cli.settings import sending_settings
 
-    settings = load_settings()
+    settings = sending_settings()
     if sandbox:
         from scheduler.processes.rehearsal import rehearsal_settings
 

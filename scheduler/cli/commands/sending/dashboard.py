@@ -3,7 +3,7 @@
 import typer
 
 from scheduler.cli.options import JsonLogs
-from scheduler.cli.service import service_settings
+from scheduler.cli.settings import service_settings
 from scheduler.processes.stopping import stop_signals
 
 

@@ -42,14 +42,14 @@ def resend(
     from scheduler.actions.opening import campaign_store
     from scheduler.actions.resending import failed_texts
     from scheduler.cli.rendering.live import LiveProgress
+    from scheduler.cli.settings import sending_settings
     from scheduler.cli.user import this_user
     from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
     from scheduler.processes.resending import resend as send_again
     from scheduler.report.summary import run_summary
     from worker.logs import configure_logs
-    from worker.settings import load_settings
 
-    settings = load_settings()
+    settings = sending_settings()
     configure_logs(settings.log_format, level=logging.ERROR)
     if sandbox:
         settings = rehearsal_settings(settings)

@@ -32,13 +32,13 @@ def run(
     from rich.console import Console
 
     from scheduler.cli.rendering.live import LiveProgress
+    from scheduler.cli.settings import sending_settings
     from scheduler.cli.user import this_user
     from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
     from scheduler.processes.running import run_files
     from worker.logs import configure_logs
-    from worker.settings import load_settings
 
-    settings = load_settings()
+    settings = sending_settings()
     configure_logs(settings.log_format, level=logging.INFO if verbose else logging.ERROR)
     if sandbox:
         settings = rehearsal_settings(settings)

@@ -41,14 +41,14 @@ def send_test(
     from scheduler.actions.numbers import normalised
     from scheduler.actions.test_message import choose_sample
     from scheduler.cli.rendering.live import LiveProgress
+    from scheduler.cli.settings import sending_settings
     from scheduler.cli.user import this_user
     from scheduler.intake.taking import read_file
     from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
     from scheduler.processes.testing import send_sample
     from worker.logs import configure_logs
-    from worker.settings import load_settings
 
-    settings = load_settings()
+    settings = sending_settings()
     configure_logs(settings.log_format, level=logging.ERROR)
     if sandbox:
         settings = rehearsal_settings(settings)
