@@ -15,9 +15,9 @@ from campaigns.lifecycle import RunState
 from tests.scheduler.inbox.inbox_world import TOMORROW, InboxWorld
 from tests.support.clocks import FakeClock
 from worker.conditions import ServerTrouble
-from worker.store import accounts, recovery, runs
+from worker.store import accounts, runs
 from worker.store.devices import Waiting, record_stuck
-from worker.store.events import record_event
+from worker.store.events import EventName, record_event
 
 
 def start(world: InboxWorld) -> None:
@@ -358,7 +358,7 @@ def test_a_status_of_another_installation_counts_from_when_that_one_wrote_it(wor
     assert (world.run(), world.status().startswith("spring.yaml waits")) == (None, True)
     world.clock.advance(3_600)
     with world.runtime.store.write() as session:
-        record_event(session, recovery.RECOVERED, world.clock.now(), detail={})
+        record_event(session, EventName.ACCOUNT_RECOVERED, world.clock.now(), detail={})
     # when this one writes its own words over it afterwards, as a process does that the last one's end surprised
     later = (began + timedelta(hours=2)).timestamp()
     os.utime(status, (later, later))
