@@ -283,12 +283,12 @@ CARRIERS = {"BR": ("15", "21", "31", "41"), "CO": ("3", "5", "444"), "KR": ("81"
 
 def examples() -> list[tuple[str, str, str]]:
     """Region, national number and E.164 of an example of every type in every region."""
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     for region in REGIONS:
         metadata = PhoneMetadata.metadata_for_region(region)
         assert metadata is not None
         for name in (*TYPES, "voicemail"):
-            national = getattr(getattr(metadata, name), "example_number", None)
+            national = str(getattr(getattr(metadata, name), "example_number", None) or "")
             number = phonenumbers.parse(f"+{metadata.country_code}{national}") if national else None
             if number and by_the_library(written := phonenumbers.format_number(number, PhoneNumberFormat.E164), None):
                 found[written] = (region, national)

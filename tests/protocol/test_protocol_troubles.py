@@ -88,7 +88,7 @@ def test_a_gateway_that_cannot_be_read_is_over_once_a_read_worked_and_not_once_n
         clockwork = Clockwork(runtime, {replies: 0.02, late: 0.02})
         clockwork.start()
         try:
-            assert wait_until(runtime.troubles.current, 10)
+            assert wait_until(lambda: bool(runtime.troubles.current()), 10)
 
             # then ticks that have nothing to read for now do not end it
             runtime.next_looks["replies"] = bench.clock.elapsed_seconds() + 60

@@ -102,8 +102,8 @@ def test_what_was_stored_as_sentences_becomes_codes_and_is_shown_as_before(old: 
             k: v for k, v in DEVICE_REFUSED.items() if k != "class"
         }
         assert evidence[attempt + 1] == {"messages": 2, "left_out": 0}
-        row = session.exec(select(Recipient).where(Recipient.id == first)).one()
-        assert (row.gateway_retries, row.resent_count) == (3, 1)
+        person = session.exec(select(Recipient).where(Recipient.id == first)).one()
+        assert (person.gateway_retries, person.resent_count) == (3, 1)
         exported = [row.reason for page in export_pages(session, known["resend-1"]) for row in page]
         assert exported == ["cancelled by hand"]
         assert not session.exec(select(Recipient.is_superseded).where(Recipient.id == stands)).one()

@@ -117,7 +117,9 @@ class Old:
         table = self.tables.tables[name]
         known = {column: value for column, value in values.items() if column in table.c}
         with self.store.engine.begin() as connection:
-            return int(connection.execute(table.insert().values(**known)).inserted_primary_key[0])
+            key = connection.execute(table.insert().values(**known)).inserted_primary_key
+            assert key is not None
+            return int(key[0])
 
     def account(self, key: str, reason: str = "", probe_at: datetime | None = None, told: tuple[str, ...] = ()) -> int:
         return self.add(

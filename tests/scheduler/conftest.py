@@ -17,7 +17,7 @@ DATABASE = "campaigns.db"
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], None]:
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], object]:
     """Puts a migrated, empty database into a folder: made once, for that takes longer than most of the tests."""
     original = tmp_path_factory.mktemp("migrated") / DATABASE
     store = Store(f"sqlite:///{original}")

@@ -212,11 +212,11 @@ def test_a_pooler_that_does_not_show_itself_is_noticed_by_its_first_error(postgr
 
     def ask() -> bool:
         with store.read() as session:
-            return session.execute(sa.text("SELECT true")).scalar_one()
+            return bool(session.execute(sa.text("SELECT true")).scalar_one())
 
     def prepared() -> int:
         with store.read() as session:
-            return session.execute(sa.text("SELECT count(*) FROM pg_prepared_statements")).scalar_one()
+            return int(session.execute(sa.text("SELECT count(*) FROM pg_prepared_statements")).scalar_one())
 
     for _ in range(3):
         assert ask()

@@ -40,4 +40,4 @@ def follow() -> None:
     def now(_: SystemClock) -> datetime:
         return datetime.now(UTC) + timedelta(seconds=float(file.read_text()))
 
-    SystemClock.now = now  # type: ignore[method-assign]  # a wrong clock for a whole process is what is asked for
+    SystemClock.now = now  # type: ignore[method-assign, assignment]  # a wrong clock for a whole process is what is asked for

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from datetime import time, timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
@@ -145,7 +145,7 @@ def test_long_values_are_cut_and_suggestions_are_near() -> None:
     assert nearest("colour", ["phone_number", "name"]) == ""
 
 
-EXTREMES = (
+EXTREMES: Final[tuple[Any, ...]] = (
     "9" * 5000, "-" + "9" * 30, "9999-12-31", "0001-01-01", "9999-12-31 23:59", "0001-01-01 00:00+14:00", "99999d",
     "1e400", "nan", "9" * 30 + "/second", "99:99", f"*/{'9' * 5000} * * * *", f"1-{'9' * 6000} * * * *", "\ud800", "²",
     "٣d", 10**400, float("inf"), float("nan"), True, [], {}, [10**400],

@@ -3,8 +3,9 @@
 import dataclasses
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import sqlalchemy as sa
@@ -44,14 +45,14 @@ def test_what_is_paused_goes_on_and_is_cancelled_with_results_that_cannot_change
     cancelled = control.cancel(store, ANNA, "spring-sale", now=now)
     # then
     assert (while_paused, resumed.state, cancelled.unsent) == (RunState.PAUSED, RunState.SCHEDULED, 2)
-    assert paused.in_flight == cancelled.handed_over == ()
+    assert (paused.in_flight, cancelled.handed_over) == ((), ())
     with pytest.raises(dataclasses.FrozenInstanceError):
-        paused.run_id = 7
+        paused.run_id = 7  # type: ignore[misc]
     (seen,) = read_runs(store, "spring-sale", now=now)
     assert (seen.run.state, seen.in_flight) == (RunState.CANCELLED, 0)
 
 
-REFUSED: Final = [
+REFUSED: Final[list[tuple[Callable[[Any], object], Refusal, str]]] = [
     (lambda r: control.pause(r.store, ANNA, "spring-sael", now=r.clock.now()), Refusal.UNKNOWN_CAMPAIGN, ""),
     (lambda r: read_runs(r.store, "spring-sale", 7, now=r.clock.now()), Refusal.UNKNOWN_RUN, ""),
     (lambda r: control.resume(r.store, ANNA, "spring-sale", now=r.clock.now()), Refusal.WRONG_STATE, ""),

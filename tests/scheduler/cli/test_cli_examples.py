@@ -64,8 +64,12 @@ class Stage:
         """Put the clock to a second before each moment, and wait for what is sent then and not before."""
         for moment in moments:
             before = len(self.texts())
+
+            def more(before: int = before) -> bool:
+                return len(self.texts()) > before
+
             self.clock.set(datetime.fromisoformat(moment) - timedelta(seconds=1))
-            self.until(lambda before=before: len(self.texts()) > before, f"sent nothing at {moment}")
+            self.until(more, f"sent nothing at {moment}")
 
 
 @pytest.fixture

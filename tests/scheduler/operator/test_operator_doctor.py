@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -374,7 +375,7 @@ def test_secrets_that_others_may_read_are_warned_of(tmp_path: Path) -> None:
     ],
 )
 def test_what_goes_in_clear_between_machines_is_warned_of(
-    gateway: str, more: dict[str, str], setting: str | None
+    gateway: str, more: dict[str, Any], setting: str | None
 ) -> None:
     (found,) = surroundings.check_transport(Settings(_env_file=None, **more), gateway)
 

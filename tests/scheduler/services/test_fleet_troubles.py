@@ -49,11 +49,11 @@ def busy(client: redis.Redis) -> Iterator[None]:
     def loop() -> None:
         # Once, and without the default timeout of 5 s: a script that is asked for again begins anew when it is killed.
         at = client.get_connection_kwargs()
-        other = redis.Connection(at["host"], at["port"], socket_timeout=None)
-        other.send_command("EVAL", "while true do end", 0)
+        other = redis.Connection(at["host"], at["port"], socket_timeout=None)  # type: ignore[no-untyped-call]
+        other.send_command("EVAL", "while true do end", 0)  # type: ignore[no-untyped-call]
         with suppress(redis.RedisError):
             other.read_response()
-        other.disconnect()
+        other.disconnect()  # type: ignore[no-untyped-call]
 
     script = threading.Thread(target=loop)
     script.start()
@@ -125,11 +125,13 @@ def disturb(world: Fleet, audience: Audience, disturbances: Mapping[Trouble, Dis
         def is_told(event: str, trouble: Trouble = trouble) -> bool:
             return any(told["trouble"] == trouble for told in events(world, event))
 
+        def is_shown(trouble: Trouble = trouble) -> bool:
+            return WORDS[trouble].matter in status.read_text("utf-8")
+
         with disturbance(admin):
             world.await_(lambda: is_told("trouble.began"))
             if trouble is not Trouble.DATABASE_SLOW:  # most of what is done then gets through
-                matter = WORDS[trouble].matter
-                world.await_(lambda matter=matter: matter in status.read_text("utf-8"))
+                world.await_(is_shown)
             time.sleep(1)  # it is met many times more
         world.await_(lambda: is_told("trouble.ended"), seconds=100)  # what met it may have nothing to do any more
         world.await_(lambda: IN_TROUBLE not in status.read_text("utf-8"))

@@ -52,6 +52,7 @@ def test_a_text_is_taken_while_a_long_read_is_written(profile: Profile) -> None:
 
     async def both() -> dict[str, Any]:
         await call(app, SEND, messages=rows(0, many))
+        found: dict[str, Any]
         found, _ = await asyncio.gather(read(), write())
         return found
 
