@@ -9,11 +9,11 @@ from sqlmodel import Session
 
 from campaigns.approval import SHORTEST, SHOWN, command, is_needed, to_approve
 from campaigns.definition import Definition
+from campaigns.display import state_words
 from campaigns.lifecycle import RunState
 from scheduler.actions.acting import Actor, acting
 from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused
-from scheduler.report.meanings import state_words
 from worker.definitions import Definitions
 from worker.store import approvals
 from worker.store.engine import Store

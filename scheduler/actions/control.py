@@ -10,11 +10,11 @@ from sqlmodel import Session
 
 from campaigns.codes import PausedBy
 from campaigns.counting import amount
+from campaigns.display import state_words
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.actions.acting import Actor, acting
 from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused
-from scheduler.report.meanings import state_words
 from worker.store.accounts import account_view, resume_account
 from worker.store.counts import books
 from worker.store.doubts import InFlight, in_flight

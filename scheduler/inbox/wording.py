@@ -10,9 +10,9 @@ from campaigns.approval import command
 from campaigns.codes import RunType
 from campaigns.definition import Schedule
 from campaigns.definition.schedule import LocalTime
+from campaigns.display import shown_time
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.report.meanings import MEANINGS
-from scheduler.report.moments import shown_time
 from scheduler.report.variants import outcome_lines
 from worker.store.runs import RunView
 from worker.store.variants import GroupOutcome

@@ -12,6 +12,7 @@ from campaigns.audience import AudienceProblem
 from campaigns.batching import BatchLimits, batch_limits, into_batches
 from campaigns.definition import ContactListSource, Definition, Kind, Rate
 from campaigns.definition.schedule import LocalTime
+from campaigns.display import utc
 from campaigns.figures import PlanSummary
 from campaigns.forecast import Agenda, Forecast, forecast
 from campaigns.lifecycle import RecipientState
@@ -21,7 +22,6 @@ from campaigns.problems import CampaignFileError, Problem
 from campaigns.repeats import WITHIN, AlreadyTold, Told
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
-from scheduler.report.moments import utc
 from worker.ceilings import Ceilings
 from worker.limits import Scope, allowances, gates
 from worker.logs import get_logger

@@ -12,13 +12,13 @@ from campaigns.approval import to_approve
 from campaigns.codes import RunType
 from campaigns.definition import Definition
 from campaigns.definition.schedule import LocalTime, Schedule
+from campaigns.display import shown_time
 from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError
 from campaigns.timing.missing import Missed, missed_moments
 from campaigns.timing.recurrence import recurrence_of
 from scheduler.intake.outcome import EditRefused, Intake, Taken
 from scheduler.intake.planning import plan_run
-from scheduler.report.moments import shown_time
 from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime

@@ -7,11 +7,11 @@ from functools import lru_cache
 
 from sqlmodel import Session
 
+from campaigns.display import utc
 from campaigns.numbers import mask
 from campaigns.optout import MOST_JUDGED, Meaning, Meanings
 from scheduler.replies.answering import answer_help
 from scheduler.replies.senders import Sender, find_senders, spellings
-from scheduler.report.moments import utc
 from worker.gateway import Message, MessageStatus
 from worker.logs import get_logger
 from worker.settings import Settings

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from campaigns.display import shown_time
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.results import result_advice
 from campaigns.timing.appointments import NO_DATE, slot_of
 from campaigns.timing.placing import hours_of
-from scheduler.report.moments import shown_time
 from scheduler.report.people import Chapter
 from worker.store.models import AttemptState
 from worker.store.queue import DOUBTS_PER_ACCOUNT

@@ -10,8 +10,8 @@ from sqlmodel import Session
 
 from campaigns.counting import amount
 from campaigns.definition import Definition, DeviceMode
+from campaigns.display import shown_time, utc
 from campaigns.results import result_advice, result_words
-from scheduler.report.moments import shown_time, utc
 from worker.ceilings import Ceilings
 from worker.settings import Settings
 from worker.store import ceilings, devices

@@ -6,7 +6,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from campaigns.codes import FAILURE, FailureCode
-from scheduler.report.moments import shown_time, utc
+from campaigns.display import shown_time, utc
 from worker.store.models import AttemptState
 from worker.store.story import Request
 

@@ -24,8 +24,3 @@ MEANINGS: Final[Mapping[RecipientState, str]] = {
     RecipientState.HOLDOUT: "control group",
 }
 """One line for every state that a recipient can be in."""
-
-
-def state_words(state: str) -> str:
-    """A state as people read it."""
-    return state.replace("_", " ")

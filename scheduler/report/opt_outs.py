@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TextIO
 from zoneinfo import ZoneInfo
 
+from campaigns.display import shown_time, utc
 from campaigns.optout import Meaning
-from scheduler.report.moments import shown_time, utc
 from scheduler.report.rows import csv_writer, harmless_cell
 from worker.store.inbound import Answer
 from worker.store.suppressions import Entry

@@ -13,9 +13,9 @@ from html import escape
 from typing import Final, TextIO
 from zoneinfo import ZoneInfo
 
+from campaigns.display import shown_time, state_words
 from campaigns.lifecycle import RecipientState
-from scheduler.report.meanings import MEANINGS, state_words
-from scheduler.report.moments import shown_time
+from scheduler.report.meanings import MEANINGS
 from worker.store.engine import Store
 from worker.store.exports import Exported, export_pages
 from worker.store.runs import RunView

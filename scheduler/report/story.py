@@ -6,13 +6,12 @@ from zoneinfo import ZoneInfo
 
 from campaigns.codes import RunType
 from campaigns.counting import amount
+from campaigns.display import shown_time, state_words, utc
 from campaigns.lifecycle import NEVER_SENT
 from campaigns.replanning import slot_words
 from campaigns.results import result_words
 from scheduler.report.causes import cause
 from scheduler.report.evidence import request_json, request_lines
-from scheduler.report.meanings import state_words
-from scheduler.report.moments import shown_time, utc
 from scheduler.report.people import Chapter
 from worker.store.runs import TEST_PREFIX
 from worker.store.story import Appearance, FailedTry

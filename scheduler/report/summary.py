@@ -7,12 +7,11 @@ from zoneinfo import ZoneInfo
 
 from campaigns.approval import command
 from campaigns.counting import amount
+from campaigns.display import shown_time, state_words, utc
 from campaigns.lifecycle import BatchState, RunState
 from campaigns.optout import Meaning
 from scheduler.report.devices import stuck_words
 from scheduler.report.limits import Limit
-from scheduler.report.meanings import state_words
-from scheduler.report.moments import shown_time, utc
 from scheduler.report.variants import outcomes_json
 from worker.store.counts import Books, Failures
 from worker.store.devices import Stuck

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
 
-from scheduler.report.moments import utc
+from campaigns.display import utc
 from scheduler.telling.hook import run_command
 from scheduler.telling.mail import send_mail
 from scheduler.telling.outcome import Outcome

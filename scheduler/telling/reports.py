@@ -3,7 +3,7 @@
 import re
 from typing import Any, Final
 
-from scheduler.report.moments import utc
+from campaigns.display import utc
 from scheduler.report.summary import run_summary
 from worker.runtime import SANDBOX_ACCOUNT
 from worker.store import accounts, counts, runs

@@ -7,11 +7,11 @@ from typing import Any, Final
 from campaigns.approval import command, is_needed, to_approve
 from campaigns.batching import NO_LIMIT
 from campaigns.definition import Definition, DeviceMode
+from campaigns.display import utc
 from campaigns.figures import PlanSummary, VariantSummary
 from campaigns.lifecycle import RecipientState
 from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
-from scheduler.report.moments import utc
 
 SPLIT_BY_GATEWAY: Final = "the gateway splits the texts, and all phones together keep to the rate of one"
 """What follows from not choosing the phone ourselves: see `worker.limits.routes`."""

@@ -10,6 +10,7 @@ from typing import Final
 from campaigns.audience import AudienceProblem
 from campaigns.batching import BatchLimits, into_batches
 from campaigns.definition import Definition, Rate
+from campaigns.display import shown_time
 from campaigns.figures import PlanSummary
 from campaigns.forecast import Agenda, Forecast, forecast
 from campaigns.lifecycle import RecipientState
@@ -24,7 +25,6 @@ from scheduler.actions.plans.known import KnownPeople, known_people
 from scheduler.actions.plans.offsets import Offsets, ReminderOffset
 from scheduler.intake.planning import allowances_of, limits_of, list_of, rates_of, too_dear, too_late_to_hand_over
 from scheduler.intake.taking import read_file
-from scheduler.report.moments import shown_time
 from worker.ceilings import Ceilings
 from worker.limits import Scope, gates, routes
 from worker.settings import Settings

@@ -9,9 +9,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from campaigns.display import shown_time, state_words
 from campaigns.printable import printable
-from scheduler.report.meanings import state_words
-from scheduler.report.moments import shown_time
 
 STYLES: Final[Mapping[str, str]] = {
     "delivered": "green",

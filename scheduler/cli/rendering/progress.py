@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
+from campaigns.display import state_words
 from campaigns.lifecycle import RecipientState
 from scheduler.cli.rendering.output import local_time, print_facts, print_groups, print_run, print_table, say
 from scheduler.report.devices import failure_words
-from scheduler.report.meanings import state_words
 from scheduler.report.opt_outs import counted
 from scheduler.report.summary import (
     RunProgress,

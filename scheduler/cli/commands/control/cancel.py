@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from campaigns.counting import amount
+from campaigns.display import state_words
 from scheduler.cli.options import AsJson, Slug
 from scheduler.cli.rendering.output import print_json, say
 from scheduler.cli.rendering.stopped import in_flight_json, tell_unstoppable
-from scheduler.report.meanings import state_words
 
 
 def cancel(

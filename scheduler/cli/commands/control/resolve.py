@@ -7,10 +7,10 @@ import typer
 
 from campaigns.counting import amount
 from campaigns.declarations import Declared
+from campaigns.display import state_words
 from campaigns.lifecycle import RunState
 from scheduler.cli.options import AsJson, RunNumber, Slug
 from scheduler.cli.rendering.output import print_json, say, warn
-from scheduler.report.meanings import state_words
 
 
 def resolve(

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from campaigns.counting import amount
+from campaigns.display import state_words
 from scheduler.cli.options import AsJson, Slug
 from scheduler.cli.rendering.output import print_json, say
-from scheduler.report.meanings import state_words
 
 
 def resume(

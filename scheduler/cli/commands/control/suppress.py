@@ -190,7 +190,7 @@ def review(
 
 
 def _show_replies(replies: "Sequence[WaitingReply]", zone: "ZoneInfo", *, as_json: bool) -> None:
-    from scheduler.report.moments import utc
+    from campaigns.display import utc
 
     if as_json:
         for reply in replies:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from campaigns.display import state_words
 from scheduler.cli.options import AsJson, Sandbox
 from scheduler.cli.rendering.output import print_facts, print_json, say, warn
-from scheduler.report.meanings import state_words
 
 if TYPE_CHECKING:
     from campaigns.definition import Definition

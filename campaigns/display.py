@@ -1,4 +1,4 @@
-"""A moment as it is shown: to programs in UTC, to people by the clocks of a zone."""
+"""Moments and states as they are shown: to programs in UTC, to people by the clocks of a zone and in words."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -12,3 +12,8 @@ def utc(moment: datetime | None) -> str | None:
 def shown_time(moment: datetime, zone: ZoneInfo, *, seconds: bool = False) -> str:
     """A moment by the clocks of a zone: `Tue 2026-12-01 09:00 (Europe/Rome)`."""
     return f"{moment.astimezone(zone):{'%a %Y-%m-%d %H:%M:%S' if seconds else '%a %Y-%m-%d %H:%M'}} ({zone.key})"
+
+
+def state_words(state: str) -> str:
+    """A state as people read it: `awaiting approval`."""
+    return state.replace("_", " ")
