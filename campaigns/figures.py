@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Protocol
 
 from campaigns.definition import Definition
+from campaigns.display import utc
+from campaigns.forecast import Forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.numbers import mask
 from campaigns.repeats import Repeats
@@ -60,6 +62,22 @@ class PlanSummary:
     unread_exclusions: int = 0
     repeats: int = 0
     to_look_at: int = 0
+
+
+def summary_json(summary: PlanSummary, expected: Forecast | None) -> dict[str, Any]:
+    """The plan in figures, as JSON takes it; without any text, for that is in the database once already."""
+    values = asdict(summary)
+    for texts in (values, *values["variants"]):
+        del texts["longest_text"]
+        texts.pop("samples", None)
+        texts.pop("sample", None)
+    values["counts"] = {state.value: count for state, count in summary.counts.items()}
+    if expected is not None:
+        ends = {"first_send_at": utc(expected.first_send_at), "last_send_at": utc(expected.last_send_at)}
+        days = [day.to_json() for day in expected.days]
+        limit = expected.limited_by or None
+        values["forecast"] = {**ends, "limited_by": limit, "too_late": expected.late, "days": days}
+    return values
 
 
 class Countable(Protocol):

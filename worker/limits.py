@@ -1,16 +1,21 @@
-"""Which limits a batch has to keep, on each of the ways that it can go."""
+"""Which limits a batch has to keep, on each of the ways that it can go, and what one request may hold by them."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from campaigns.batching import BatchLimits, batch_limits
 from campaigns.definition import Definition, DeviceMode, Rate
+from campaigns.figures import PlanSummary
 from campaigns.forecast import Gate
 from campaigns.periods import Allowance, day_of, month_of
+from campaigns.segments import segmentation
 from worker.ceilings import Ceilings
+from worker.settings import Settings
 from worker.throttle import Budget, Level, Limit
 
 PRIMARY_DEVICE: Final = "primary"
@@ -101,6 +106,37 @@ def gates(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> tuple[G
         )
 
     return gate(ways[0], Scope.ACCOUNT, Scope.RUN), [gate(route, Scope.DEVICE) for route in ways]
+
+
+def limits_of(definition: Definition, settings: Settings) -> BatchLimits:
+    """What one request of the campaign may hold."""
+    budgets = [allowance.segments for _, allowance in allowances_of(definition, settings)]
+    return batch_limits(rates_of(definition, settings), definition.throughput.batch_size, budgets)
+
+
+def rates_of(definition: Definition, settings: Settings) -> list[Rate]:
+    """Every rate that file and settings give the campaign."""
+    rates = (definition.throughput.rate, settings.rate, settings.device_rate)
+    return [rate for rate in rates if rate is not None]
+
+
+def allowances_of(definition: Definition, settings: Settings) -> list[tuple[Scope, Allowance]]:
+    """Every budget of a day or a month that file and settings give the campaign, and whose it is."""
+    return list(allowances(Ceilings.from_settings(settings), settings.zone, definition))
+
+
+def too_dear(definition: Definition, settings: Settings, summary: PlanSummary) -> str:
+    """What is wrong if a text costs more than a budget has in its whole day or month, and could never go; else ''."""
+    longest = summary.longest_text if definition.contact_list is None else definition.message
+    cost = segmentation(longest).segments if longest else 0
+    budgets = [allowance for _, allowance in allowances_of(definition, settings)]
+    smallest = min(budgets, key=attrgetter("segments"), default=None)
+    if smallest is None or cost <= smallest.segments:
+        return ""
+    return (
+        f"the longest text costs {cost} segments, and at most {smallest} may be sent: it could never go; "
+        "shorten the message, or raise throughput.daily, throughput.monthly or the ceiling in the settings"
+    )
 
 
 @dataclass(frozen=True, slots=True)

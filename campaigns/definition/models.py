@@ -289,6 +289,12 @@ class Definition(Part):
         return copy
 
     @property
+    def contact_list(self) -> int | None:
+        """The contact list that it goes to, if it goes to one: that is its only source then."""
+        first = self.audience[0]
+        return first.contact_list if isinstance(first, ContactListSource) else None
+
+    @property
     def messages(self) -> dict[str, str]:
         """The text of each variant by its name; of a campaign with one text that alone, by no name."""
         return {variant.name: variant.message for variant in self.variants} or {"": self.message}

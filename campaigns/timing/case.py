@@ -8,7 +8,6 @@ from typing import Final
 from campaigns.definition.hours import Hours
 from campaigns.definition.models import Definition
 from campaigns.definition.schedule import Keeper, LocalTime, Remind, Schedule
-from campaigns.definition.sources import ContactListSource
 from campaigns.timing.recurrence import Recurrence, recurrence_of
 
 SAMPLE: Final = 60
@@ -25,7 +24,7 @@ class Case:
         self.start = self.schedule.start_at()
         self.begins = max(now, self.start or now)
         self.recurrence: Recurrence | None = recurrence_of(self.schedule)
-        self.has_contact_list = any(isinstance(source, ContactListSource) for source in definition.audience)
+        self.has_contact_list = definition.contact_list is not None
         self.has_exclusions = bool(definition.exclude)
         self.has_cap = definition.frequency_cap is not None
         self.is_kept_by_gateway = definition.schedule.by is Keeper.GATEWAY

@@ -11,10 +11,10 @@ from sqlmodel import Session
 from scheduler.actions.acting import Actor, acting
 from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused
-from scheduler.intake.planning import limits_of
 from scheduler.receipts.storing import store_receipts
 from worker.gateway import MessageStatus, ReplyTooLong
 from worker.gateway.results import Message
+from worker.limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import receipts, resends, suppressions

@@ -14,7 +14,6 @@ from campaigns.opening import OutsideError
 from scheduler.inbox.sidecars import status_path, write_report, write_status
 from scheduler.inbox.wording import IN_TROUBLE, RunStatus, before, stamped, status_text
 from scheduler.intake.approving import awaited
-from scheduler.intake.planning import list_of
 from scheduler.report.devices import stuck_lines
 from worker.conditions import trouble_of
 from worker.logs import get_logger
@@ -211,7 +210,7 @@ class StatusBoard:
             by_state,
             account_paused,
             definition.schedule,
-            list_of(definition),
+            definition.contact_list,
             happened,
             others,
             groups,

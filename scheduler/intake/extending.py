@@ -7,7 +7,7 @@ from typing import Final
 
 from campaigns.audience import AudienceProblem
 from campaigns.batching import BatchLimits, into_batches
-from campaigns.definition import ContactListSource, Definition
+from campaigns.definition import Definition
 from campaigns.judging import PlannedRecipient, read_through
 from campaigns.lifecycle import RecipientState
 from campaigns.planning import Suppressed, plan_recipients
@@ -28,8 +28,7 @@ AT_ONCE: Final = 2_000
 def may_extend(definition: Definition) -> bool:
     """Whether people may come in after the plan: not where somebody approves exactly that plan, nor on a list of the
     gateway's, which has its people anyway."""
-    has_list = any(isinstance(source, ContactListSource) for source in definition.audience)
-    return not (definition.approval or has_list)
+    return not definition.approval and definition.contact_list is None
 
 
 def extend(

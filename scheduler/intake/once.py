@@ -10,7 +10,8 @@ from campaigns.definition import Definition
 from campaigns.lifecycle import RunState
 from scheduler.intake.extending import extend, may_extend
 from scheduler.intake.outcome import EditRefused, Intake, Taken
-from scheduler.intake.planning import limits_of, plan_run, suppressed_in
+from scheduler.intake.planning import plan_run, suppressed_in
+from worker.limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import grants, plans, runs, versions

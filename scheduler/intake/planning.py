@@ -1,33 +1,27 @@
-"""The plan of a run: who gets what when, stored a chunk at a time; and what one request of a campaign may hold."""
+"""The plan of a run: who gets what when, stored a chunk at a time."""
 
 import json
-from collections.abc import Iterable, Sequence, Set
-from dataclasses import asdict
+from collections.abc import Sequence, Set
 from datetime import datetime
-from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
 from campaigns.approval import Approvable, is_needed, to_approve
 from campaigns.audience import AudienceProblem
-from campaigns.batching import BatchLimits, batch_limits, into_batches
-from campaigns.definition import ContactListSource, Definition, Kind, Rate
+from campaigns.batching import BatchLimits, into_batches
+from campaigns.definition import Definition, Kind
 from campaigns.definition.schedule import LocalTime
-from campaigns.display import utc
-from campaigns.figures import PlanSummary
-from campaigns.forecast import Agenda, Forecast, forecast
+from campaigns.figures import summary_json
+from campaigns.forecast import Agenda, forecast
 from campaigns.lifecycle import RecipientState
-from campaigns.periods import Allowance
 from campaigns.planning import Plan, Suppressed, plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.repeats import WITHIN, AlreadyTold, Told
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
-from worker.ceilings import Ceilings
-from worker.limits import Scope, allowances, gates
+from worker.limits import gates, limits_of, too_dear
 from worker.logs import get_logger
 from worker.memory import give_back
 from worker.runtime import Runtime
-from worker.settings import Settings
 from worker.store import approvals, plans, runs, same_texts, suppressions, versions
 from worker.store.engine import Store
 
@@ -57,7 +51,7 @@ def plan_run(
     limits = limits_of(definition, runtime.settings)
     try:
         agenda = store_plan(runtime.store, run_id, definition, plan, limits=limits, placer=placer, now=now)
-        problem = "" if plan.summary.audience or list_of(definition) else "the audience is empty"
+        problem = "" if plan.summary.audience or definition.contact_list else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)
     problem = problem or too_dear(definition, runtime.settings, plan.summary)
@@ -146,7 +140,7 @@ def store_plan(
         agenda.add(chunk)
         with store.write("plan_chunk") as session:
             plans.insert_chunk(session, run_id, chunk)
-    if (list_id := list_of(definition)) is not None:
+    if (list_id := definition.contact_list) is not None:
         segments = segmentation(definition.message).segments
         placed = placer.everybody()
         made = plans.list_batch(list_id, segments, placed, now=now)
@@ -155,57 +149,3 @@ def store_plan(
         with store.write("plan_list") as session:
             plans.insert_batches(session, run_id, [made])
     return agenda
-
-
-def list_of(definition: Definition) -> int | None:
-    """The contact list that the campaign goes to, if it goes to one."""
-    first = definition.audience[0]
-    return first.contact_list if isinstance(first, ContactListSource) else None
-
-
-def limits_of(definition: Definition, settings: Settings) -> BatchLimits:
-    """What one request of the campaign may hold."""
-    budgets = [allowance.segments for _, allowance in allowances_of(definition, settings)]
-    return batch_limits(rates_of(definition, settings), definition.throughput.batch_size, budgets)
-
-
-def allowances_of(definition: Definition, settings: Settings) -> list[tuple[Scope, Allowance]]:
-    """Every budget of a day or a month that applies to the campaign, and whose it is."""
-    return list(allowances(Ceilings.from_settings(settings), settings.zone, definition))
-
-
-def too_dear(definition: Definition, settings: Settings, summary: PlanSummary) -> str:
-    """What is wrong if a text costs more than a budget has in its whole day or month, and could never go; else ''."""
-    longest = definition.message if list_of(definition) is not None else summary.longest_text
-    cost = segmentation(longest).segments if longest else 0
-    smallest = min(
-        (allowance for _, allowance in allowances_of(definition, settings)), key=attrgetter("segments"), default=None
-    )
-    if smallest is None or cost <= smallest.segments:
-        return ""
-    return (
-        f"the longest text costs {cost} segments, and at most {smallest} may be sent: it could never go; "
-        "shorten the message, or raise throughput.daily, throughput.monthly or the ceiling in the settings"
-    )
-
-
-def rates_of(definition: Definition, settings: Settings) -> list[Rate]:
-    """Every rate that applies to the campaign."""
-    rates: Iterable[Rate | None] = (definition.throughput.rate, settings.rate, settings.device_rate)
-    return [rate for rate in rates if rate is not None]
-
-
-def summary_json(summary: PlanSummary, expected: Forecast | None) -> dict[str, Any]:
-    """The plan in figures, as JSON takes it; without any text, for that is in the database once already."""
-    values = asdict(summary)
-    for texts in (values, *values["variants"]):
-        del texts["longest_text"]
-        texts.pop("samples", None)
-        texts.pop("sample", None)
-    values["counts"] = {state.value: count for state, count in summary.counts.items()}
-    if expected is not None:
-        ends = {"first_send_at": utc(expected.first_send_at), "last_send_at": utc(expected.last_send_at)}
-        days = [day.to_json() for day in expected.days]
-        limit = expected.limited_by or None
-        values["forecast"] = {**ends, "limited_by": limit, "too_late": expected.late, "days": days}
-    return values

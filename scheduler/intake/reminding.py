@@ -20,7 +20,8 @@ from campaigns.problems import CampaignFileError, Problem
 from campaigns.reminders import plan_reminders
 from campaigns.replanning import Changes, compare_reminders
 from scheduler.intake.outcome import EditRefused, Intake, Taken
-from scheduler.intake.planning import limits_of, suppressed_in, too_dear
+from scheduler.intake.planning import suppressed_in
+from worker.limits import limits_of, too_dear
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import grants, plans, reminders, repetitions, runs, versions

@@ -13,10 +13,10 @@ from typing import Final
 from sqlmodel import Session
 
 from campaigns.results import PROVEN_NOT_SENT
-from scheduler.intake.planning import limits_of
 from scheduler.receipts.storing import store_receipts
 from worker.gateway import GatewayError, MessageStatus
 from worker.gateway.results import Message
+from worker.limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import receipts, retried, retries, runs

@@ -23,10 +23,10 @@ from campaigns.timing.placing import Placer
 from campaigns.timing.recurrence import SEARCH, recurrence_of
 from scheduler.actions.plans.known import KnownPeople, known_people
 from scheduler.actions.plans.offsets import Offsets, ReminderOffset
-from scheduler.intake.planning import allowances_of, limits_of, list_of, rates_of, too_dear, too_late_to_hand_over
+from scheduler.intake.planning import too_late_to_hand_over
 from scheduler.intake.taking import read_file
 from worker.ceilings import Ceilings
-from worker.limits import Scope, gates, routes
+from worker.limits import Scope, allowances_of, gates, limits_of, rates_of, routes, too_dear
 from worker.settings import Settings
 
 RUNS: Final = 3
@@ -99,13 +99,13 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
                         unshown[row.state] += 1
         for state, count in unshown.items():
             reasons[state].append(f"{state.value}: and {count:,} more")
-        problem = "" if plan.summary.audience or list_of(definition) else "the audience is empty"
+        problem = "" if plan.summary.audience or definition.contact_list else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)
     problem = problem or too_late_to_hand_over(definition, now) or too_dear(definition, settings, plan.summary)
     if problem:
         raise CampaignFileError([Problem(source, 1, 1, "audience", problem)])
-    if list_of(definition) is not None:
+    if definition.contact_list is not None:
         requests, placed = 1, placer.everybody()  # one request; the gateway knows for how many
         if placed.departure is not None and placed.state is RecipientState.PENDING:
             agenda.add_batch(0, placed.departure, 0, segmentation(definition.message).segments)

@@ -18,7 +18,6 @@ from scheduler.actions.plans.facts import counts_of, device_words, forcing_chara
 from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
 from scheduler.cli.rendering.output import local_time, print_counts, print_facts, print_table, say
-from scheduler.intake.planning import list_of
 
 ZONES: Final = 12
 """So many groups of people with the same clocks are shown."""
@@ -196,7 +195,7 @@ def _requests(seen: Preview) -> str:
 
 
 def _cost(seen: Preview) -> str:
-    if (list_id := list_of(seen.definition)) is not None:
+    if (list_id := seen.definition.contact_list) is not None:
         segments = segmentation(seen.definition.message).segments
         return f"segments: {segments} for each contact of list {list_id}; only the gateway knows how many they are"
     encodings = _encodings(seen.summary)
