@@ -19,6 +19,9 @@ class RunType(StrEnum):
     HELP = "help"  # one day of answers to HELP
 
 
+MADE_BY_FILES: Final = frozenset({RunType.ONCE, RunType.FIRING, RunType.REMINDER_DAY})
+"""Runs that a campaign's file makes, each file one type of them."""
+
 DAYS: Final = frozenset({RunType.REMINDER_DAY, RunType.HELP})
 """Runs whose moment is a day (`2026-12-05`), and to which people are added while it lasts."""
 

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Protocol
+from zoneinfo import ZoneInfo
 
-from campaigns.definition import Definition
 from campaigns.display import utc
 from campaigns.forecast import Forecast
 from campaigns.lifecycle import RecipientState
@@ -98,20 +98,20 @@ class Countable(Protocol):
 
 
 class Tally:
-    """The figures while they grow."""
+    """The figures while they grow; `shares` by the names of the variants, if there are any."""
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, zone: ZoneInfo, shares: Mapping[str, int]) -> None:
         self.warnings: list[str] = []
         self.cuts: tuple[int, ...] = ()
         self._counts: Counter[RecipientState] = Counter()
         self.unread_exclusions = 0
         self.repeats = Repeats()
-        self._zone = definition.schedule.zone
+        self._zone = zone
         self._landlines = 0
         self._forced_by: Counter[str] = Counter()
         self._samples: list[SampleText] = []
-        self._texts = {name: _TextTally() for name in definition.messages}
-        self._shares = {variant.name: variant.share for variant in definition.variants}
+        self._texts = {name: _TextTally() for name in shares or [""]}
+        self._shares = shares
 
     def add(self, chunk: Sequence[tuple[Countable, Segmentation | None]]) -> None:
         self._counts.update([row.state for row, _ in chunk])

@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from campaigns.audience import AudienceProblem, AudienceRow, inline_rows, open_source
@@ -57,27 +58,27 @@ def read_through(definition: Definition) -> int:
     unread = Counter[str]()
     normalise = Normaliser(definition.default_region).normalise
     for excluded in definition.exclude:
-        rows = open_table(definition, excluded, frozenset())
+        rows = open_table(definition.folder, excluded, frozenset())
         deque(excluded_numbers(excluded.file, rows, normalise, unread, []), maxlen=0)
     for source in definition.audience:
         if isinstance(source, FileSource):
-            deque(open_table(definition, source, frozenset()), maxlen=0)
+            deque(open_table(definition.folder, source, frozenset()), maxlen=0)
     return unread.total()
 
 
 def open_table(
-    definition: Definition,
+    folder: Path,
     source: FileSource,
     fields: Set[str],
     warnings: list[str] | None = None,
     expected: Set[str] = frozenset(),
 ) -> Iterator[AudienceRow]:
-    """The rows of a table of the campaign; it is warned of `expected` fields that are no columns of it.
+    """The rows of a table in the campaign's `folder`; it is warned of `expected` fields that are no columns of it.
 
     Raises `AudienceProblem` that names it.
     """
     try:
-        path, folder = named_in(definition.folder, source.file), definition.folder
+        path = named_in(folder, source.file)
         reader = open_source(path, number_column=source.number, fields=fields, folder=folder)
         if warnings is not None:
             _warn_of_columns(warnings, source.file, expected, reader.columns)
@@ -160,7 +161,9 @@ class Judge:
             match source:
                 case FileSource():
                     self._names.append(source.file)
-                    rows = open_table(self._definition, source, self._columns, self._warnings, self._texts.fields)
+                    rows = open_table(
+                        self._definition.folder, source, self._columns, self._warnings, self._texts.fields
+                    )
                     yield from self.judged(rows, index, excluded)
                 case InlineSource():
                     self._names.append("recipients")
@@ -175,7 +178,7 @@ class Judge:
                     )
 
     def _listed(self, source: FileSource) -> set[int]:
-        rows = open_table(self._definition, source, frozenset(), self._warnings)
+        rows = open_table(self._definition.folder, source, frozenset(), self._warnings)
         return set(excluded_numbers(source.file, rows, self._numbers.normalise, self.unread, self._warnings))
 
     def judged(

@@ -22,6 +22,23 @@ Suppressed = Callable[[Sequence[str]], Set[str]]
 """Which of these numbers (E.164, at most 1000 at a time) have opted out."""
 
 
+def plan_recipients(
+    definition: Definition,
+    *,
+    placer: Placer | None = None,
+    suppressed: Suppressed | None = None,
+    split: Split | None = None,
+    already_told: AlreadyTold | None = None,
+) -> "Plan":
+    """The plan of a campaign's audience; nothing is read before it is iterated.
+
+    Without a `placer` nobody is placed in time. With a `split` (the `cuts` of an earlier plan) control group and
+    variants are those of that plan, also for whoever is new; without one they are cut from this audience.
+    Memory grows with the numbers already seen, by 24 to 48 bytes each. Raises `TemplateProblem` for a bad message.
+    """
+    return Plan(definition, placer, suppressed, split, already_told=already_told)
+
+
 class Plan:
     """Rows in the order of the audience, made while they are iterated; `summary` grows with them.
 
@@ -43,15 +60,21 @@ class Plan:
         self._suppressed = suppressed
         self._already_told = already_told
         self._given_split = split
-        self._texts = Texts(definition)
+        self._texts = Texts(definition.messages, definition.schedule)
         self._hash_of = PersonHash(definition.campaign).of
-        self._tally = Tally(definition)
+        self._shares = {variant.name: variant.share for variant in definition.variants}
+        self._tally = Tally(definition.schedule.zone, self._shares)
         self._hash = ""
 
     @property
     def summary(self) -> PlanSummary:
         """The figures of the rows so far."""
         return self._tally.summary()
+
+    @property
+    def longest_text(self) -> str:
+        """The dearest text of the rows so far; that of everybody on a contact list, whose rows nobody knows."""
+        return self.summary.longest_text if self._definition.contact_list is None else self._definition.message
 
     @property
     def hash(self) -> str:
@@ -61,7 +84,7 @@ class Plan:
         return self._hash
 
     def __iter__(self) -> Iterator[PlannedRecipient]:
-        self._tally, self._hash = Tally(self._definition), ""
+        self._tally, self._hash = Tally(self._definition.schedule.zone, self._shares), ""
         digest = hashlib.sha256(self._definition.content_hash.encode())
         placer, split = self._surveyed()
         self._tally.cuts = split.cuts if split else ()
@@ -96,7 +119,7 @@ class Plan:
                 hash_of = self._hash_of
                 people.extend(hash_of(row.number) for row, _ in self._without_suppressed(judged) if row.text)
         if is_split:
-            shares = [variant.share for variant in self._definition.variants] or [100]
+            shares = list(self._shares.values()) or [100]
             split = split_of(people, holdout=self._definition.holdout, shares=shares)
         return placer and placer.afresh(clocks), split
 
@@ -130,20 +153,3 @@ class Plan:
             else (row, cost)
             for row, cost in chunk
         )
-
-
-def plan_recipients(
-    definition: Definition,
-    *,
-    placer: Placer | None = None,
-    suppressed: Suppressed | None = None,
-    split: Split | None = None,
-    already_told: AlreadyTold | None = None,
-) -> Plan:
-    """The plan of a campaign's audience; nothing is read before it is iterated.
-
-    Without a `placer` nobody is placed in time. With a `split` (the `cuts` of an earlier plan) control group and
-    variants are those of that plan, also for whoever is new; without one they are cut from this audience.
-    Memory grows with the numbers already seen, by 24 to 48 bytes each. Raises `TemplateProblem` for a bad message.
-    """
-    return Plan(definition, placer, suppressed, split, already_told=already_told)

@@ -5,7 +5,7 @@ from datetime import tzinfo
 from functools import partial
 from typing import Final
 
-from campaigns.definition import Definition
+from campaigns.definition.schedule import Schedule
 from campaigns.filters import RenderError
 from campaigns.segments import Segmentation, is_blank, segmentation
 from campaigns.templates import MessageTemplate, compile_message
@@ -18,11 +18,12 @@ MAX_SEGMENTS: Final = 10
 class Texts:
     """The texts of a campaign: one, or one for each variant."""
 
-    def __init__(self, definition: Definition) -> None:
-        self.names = tuple(definition.messages)
-        self._schedule = definition.schedule
-        order = self._schedule.remind.format if self._schedule.remind else None
-        self._templates: list[MessageTemplate] = [compile_message(text, order) for text in definition.messages.values()]
+    def __init__(self, messages: Mapping[str, str], schedule: Schedule) -> None:
+        """`messages` by the names of the variants, `schedule` for the clocks by which dates are shown."""
+        self.names = tuple(messages)
+        self._schedule = schedule
+        order = schedule.remind.format if schedule.remind else None
+        self._templates: list[MessageTemplate] = [compile_message(text, order) for text in messages.values()]
         self._shows_dates = any(template.shows_dates for template in self._templates)
         self.fields = frozenset[str]().union(*(template.fields for template in self._templates))
 

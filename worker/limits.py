@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 from campaigns.batching import BatchLimits, batch_limits
 from campaigns.definition import Definition, DeviceMode, Rate
-from campaigns.figures import PlanSummary
 from campaigns.forecast import Gate
 from campaigns.periods import Allowance, day_of, month_of
 from campaigns.segments import segmentation
@@ -39,6 +38,54 @@ class Route:
 
     targets: tuple[str, ...]
     level_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLimits:
+    """The limits of a campaign by its file and the settings, as it is planned: `request` is what one request may hold.
+
+    What a person sets while it runs is not among them: see `Ceilings`.
+    """
+
+    rates: tuple[Rate, ...]
+    budgets: tuple[tuple[Scope, Allowance], ...]
+    request: BatchLimits
+
+    def too_dear(self, text: str) -> str:
+        """What is wrong if this text costs more than a budget has in all of its period, and could never go; else ''."""
+        cost = segmentation(text).segments if text else 0
+        smallest = min((budget for _, budget in self.budgets), key=attrgetter("segments"), default=None)
+        if smallest is None or cost <= smallest.segments:
+            return ""
+        return (
+            f"the longest text costs {cost} segments, and at most {smallest} may be sent: it could never go; "
+            "shorten the message, or raise throughput.daily, throughput.monthly or the ceiling in the settings"
+        )
+
+
+def limits_of(definition: Definition, settings: Settings) -> PlannedLimits:
+    """The limits by which a campaign is planned."""
+    given = (definition.throughput.rate, settings.rate, settings.device_rate)
+    rates = tuple(rate for rate in given if rate is not None)
+    budgets = tuple(allowances(Ceilings.from_settings(settings), settings.zone, definition))
+    segments = [budget.segments for _, budget in budgets]
+    return PlannedLimits(rates, budgets, batch_limits(rates, definition.throughput.batch_size, segments))
+
+
+def gates(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> tuple[Gate, list[Gate]]:
+    """What a forecast has to know: the limits on all requests of a campaign, and those on each way they can go.
+
+    `zone` as that of `Limits`.
+    """
+    ways, budgets = routes(definition, first=0), list(allowances(ceilings, zone, definition))
+
+    def gate(route: Route, *scopes: Scope) -> Gate:
+        return Gate(
+            tuple(rate for scope, rate in rates(ceilings, definition, route) if scope in scopes),
+            tuple(allowance for scope, allowance in budgets if scope in scopes),
+        )
+
+    return gate(ways[0], Scope.ACCOUNT, Scope.RUN), [gate(route, Scope.DEVICE) for route in ways]
 
 
 def routes(
@@ -90,53 +137,6 @@ def rates(ceilings: Ceilings, definition: Definition, route: Route) -> Iterator[
     ):
         if rate is not None:
             yield scope, rate
-
-
-def gates(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> tuple[Gate, list[Gate]]:
-    """What a forecast has to know: the limits on all requests of a campaign, and those on each way they can go.
-
-    `zone` as that of `Limits`.
-    """
-    ways, budgets = routes(definition, first=0), list(allowances(ceilings, zone, definition))
-
-    def gate(route: Route, *scopes: Scope) -> Gate:
-        return Gate(
-            tuple(rate for scope, rate in rates(ceilings, definition, route) if scope in scopes),
-            tuple(allowance for scope, allowance in budgets if scope in scopes),
-        )
-
-    return gate(ways[0], Scope.ACCOUNT, Scope.RUN), [gate(route, Scope.DEVICE) for route in ways]
-
-
-def limits_of(definition: Definition, settings: Settings) -> BatchLimits:
-    """What one request of the campaign may hold."""
-    budgets = [allowance.segments for _, allowance in allowances_of(definition, settings)]
-    return batch_limits(rates_of(definition, settings), definition.throughput.batch_size, budgets)
-
-
-def rates_of(definition: Definition, settings: Settings) -> list[Rate]:
-    """Every rate that file and settings give the campaign."""
-    rates = (definition.throughput.rate, settings.rate, settings.device_rate)
-    return [rate for rate in rates if rate is not None]
-
-
-def allowances_of(definition: Definition, settings: Settings) -> list[tuple[Scope, Allowance]]:
-    """Every budget of a day or a month that file and settings give the campaign, and whose it is."""
-    return list(allowances(Ceilings.from_settings(settings), settings.zone, definition))
-
-
-def too_dear(definition: Definition, settings: Settings, summary: PlanSummary) -> str:
-    """What is wrong if a text costs more than a budget has in its whole day or month, and could never go; else ''."""
-    longest = summary.longest_text if definition.contact_list is None else definition.message
-    cost = segmentation(longest).segments if longest else 0
-    budgets = [allowance for _, allowance in allowances_of(definition, settings)]
-    smallest = min(budgets, key=attrgetter("segments"), default=None)
-    if smallest is None or cost <= smallest.segments:
-        return ""
-    return (
-        f"the longest text costs {cost} segments, and at most {smallest} may be sent: it could never go; "
-        "shorten the message, or raise throughput.daily, throughput.monthly or the ceiling in the settings"
-    )
 
 
 @dataclass(frozen=True, slots=True)

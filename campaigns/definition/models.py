@@ -14,6 +14,7 @@ import phonenumbers
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
 from pydantic_core import PydanticCustomError
 
+from campaigns.codes import RunType
 from campaigns.definition.addresses import WebAddress
 from campaigns.definition.durations import Duration
 from campaigns.definition.part import Part
@@ -287,6 +288,13 @@ class Definition(Part):
         copy = self.model_copy()
         copy._folder = folder
         return copy
+
+    @property
+    def run_type(self) -> RunType:
+        """What the runs are that it makes: the one, those that repeat, or the days of its reminders."""
+        if self.schedule.remind is not None:
+            return RunType.REMINDER_DAY
+        return RunType.ONCE if self.schedule.repeat is None else RunType.FIRING
 
     @property
     def contact_list(self) -> int | None:

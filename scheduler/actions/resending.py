@@ -71,7 +71,7 @@ def resend(runtime: Runtime, actor: Actor, root: RunView) -> int | None:
             session,
             root,
             account_id=runtime.account_id,
-            limits=limits_of(definition, runtime.settings),
+            limits=limits_of(definition, runtime.settings).request,
             suppressed=lambda numbers: suppressions.suppressed_among(session, numbers, definition.kind),
             now=runtime.clock.now(),
         )

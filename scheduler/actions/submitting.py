@@ -8,8 +8,8 @@ from pathlib import Path
 from campaigns.checking import check_file
 from campaigns.definition import Definition
 from campaigns.problems import CampaignFileError, Problem
+from campaigns.take_up import Taken
 from scheduler.actions.acting import Actor, asked_by
-from scheduler.intake.outcome import Taken
 from scheduler.intake.taking import read_file, take_up
 from worker.runtime import Runtime
 from worker.settings import Settings

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError
+from campaigns.take_up import Taken, may_extend
 from scheduler.inbox.files import Look, has_other_files
 from scheduler.inbox.folder import InboxFolder
 from scheduler.inbox.foreign import foreign_status
@@ -21,8 +22,7 @@ from scheduler.inbox.notices import (
     taken_notice,
 )
 from scheduler.inbox.sidecars import status_path
-from scheduler.intake.extending import may_extend
-from scheduler.intake.outcome import EditRefused, Taken
+from scheduler.intake.outcome import EditRefused
 from scheduler.intake.taking import read_file, take_up
 from worker.logs import get_logger
 from worker.runtime import Runtime

@@ -10,11 +10,13 @@ from campaigns.batching import BatchLimits, into_batches
 from campaigns.definition import Definition
 from campaigns.judging import PlannedRecipient, read_through
 from campaigns.lifecycle import RecipientState
-from campaigns.planning import Suppressed, plan_recipients
+from campaigns.planning import plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.replanning import Numbered, new_people
 from campaigns.splitting import Split
 from campaigns.timing.placing import Placer
+from scheduler.intake.planning import suppressed_in
+from worker.limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import plans, reminders, runs
@@ -25,21 +27,7 @@ AT_ONCE: Final = 2_000
 """So many rows are compared at once with what the run has."""
 
 
-def may_extend(definition: Definition) -> bool:
-    """Whether people may come in after the plan: not where somebody approves exactly that plan, nor on a list of the
-    gateway's, which has its people anyway."""
-    return not definition.approval and definition.contact_list is None
-
-
-def extend(
-    runtime: Runtime,
-    run: RunView,
-    definition: Definition,
-    *,
-    source: str,
-    limits: BatchLimits,
-    suppressed: Suppressed | None,
-) -> int:
+def extend(runtime: Runtime, run: RunView, definition: Definition, *, source: str) -> int:
     """Add to a run whoever is new in the tables of its campaign; how many rows.
 
     Whoever is not in them any more stays as planned. Nobody is added while a row under `exclude` holds no number: it
@@ -50,7 +38,7 @@ def extend(
     plan = plan_recipients(
         definition,
         placer=Placer(definition.schedule, now),
-        suppressed=suppressed,
+        suppressed=suppressed_in(runtime.store, definition.kind),
         split=Split(tuple(cuts)) if cuts else None,
     )
     try:
@@ -60,7 +48,7 @@ def extend(
     if unread:
         get_logger().warning("run.not_extended", campaign=run.campaign, run=run.id, unread_exclusions=unread)
         return 0
-    again: Counter[str] = Counter()
+    limits, again = limits_of(definition, runtime.settings).request, Counter[str]()
     added, rows = 0, iter(plan)
     while chunk := [_numbered(row, again) for row in islice(rows, AT_ONCE)]:
         with runtime.store.read() as session:

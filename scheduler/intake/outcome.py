@@ -1,21 +1,34 @@
 """What becomes of a campaign file that is taken up."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from sqlmodel import Session
 
-class Taken(StrEnum):
-    """What became of a campaign file."""
-
-    PLANNED = "planned"  # a new run, or a new plan of a run of which nothing was sent
-    CONTINUED = "continued"  # its run is under way; it goes on as it was planned
-    TUNED = "tuned"  # the same, with the limits of the edited file
-    EXTENDED = "extended"  # its run is under way or over; who is new in its tables was added
-    OVER = "over"  # its run is completed or cancelled: nothing is sent
+from campaigns.take_up import EditCode, Refuse, Taken, TakeUp
+from worker.store.repetitions import first_unfinished
 
 
 class EditRefused(Exception):
-    """The file was changed after sending began."""
+    """The file is not taken up; `code` says why to programs, the message to people."""
+
+    def __init__(self, refusal: Refuse) -> None:
+        super().__init__(refusal.sentence)
+        self.code: EditCode = refusal.code
+
+
+def accepted(decision: TakeUp | Refuse) -> TakeUp:
+    """The decision. Raises `EditRefused` where it is to refuse."""
+    if isinstance(decision, Refuse):
+        raise EditRefused(decision)
+    return decision
+
+
+def run_of(session: Session, campaign_id: int, otherwise: Refuse) -> int:
+    """The run that the campaign's file stands for. Raises `EditRefused` where it has none."""
+    run_id = first_unfinished(session, campaign_id)
+    if run_id is None:
+        raise EditRefused(otherwise)
+    return run_id
 
 
 @dataclass(frozen=True, slots=True)

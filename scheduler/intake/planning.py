@@ -9,7 +9,7 @@ from campaigns.approval import Approvable, is_needed, to_approve
 from campaigns.audience import AudienceProblem
 from campaigns.batching import BatchLimits, into_batches
 from campaigns.definition import Definition, Kind
-from campaigns.definition.schedule import LocalTime
+from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.figures import summary_json
 from campaigns.forecast import Agenda, forecast
 from campaigns.lifecycle import RecipientState
@@ -18,7 +18,7 @@ from campaigns.problems import CampaignFileError, Problem
 from campaigns.repeats import WITHIN, AlreadyTold, Told
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
-from worker.limits import gates, limits_of, too_dear
+from worker.limits import gates, limits_of
 from worker.logs import get_logger
 from worker.memory import give_back
 from worker.runtime import Runtime
@@ -37,7 +37,7 @@ def plan_run(
     `firing` is the moment of a run that repeats.
     """
     now = runtime.clock.now()
-    if problem := too_late_to_hand_over(definition, now):
+    if problem := too_late_to_hand_over(definition.schedule, now):
         with runtime.store.write("plan_too_late") as session:
             runs.fail_run(session, run_id, problem, now)
         raise CampaignFileError([Problem(source, 1, 1, "schedule.start", problem)])
@@ -45,16 +45,16 @@ def plan_run(
     plan = plan_recipients(
         definition,
         placer=placer,
-        suppressed=suppressed_in(runtime.store, definition),
+        suppressed=suppressed_in(runtime.store, definition.kind),
         already_told=already_told_in(runtime.store, definition, runtime.account_id, now),
     )
     limits = limits_of(definition, runtime.settings)
     try:
-        agenda = store_plan(runtime.store, run_id, definition, plan, limits=limits, placer=placer, now=now)
+        agenda = store_plan(runtime.store, run_id, definition, plan, limits=limits.request, placer=placer, now=now)
         problem = "" if plan.summary.audience or definition.contact_list else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)
-    problem = problem or too_dear(definition, runtime.settings, plan.summary)
+    problem = problem or limits.too_dear(plan.longest_text)
     if problem:
         with runtime.store.write("plan_failed") as session:
             runs.fail_run(session, run_id, problem, runtime.clock.now())
@@ -78,23 +78,23 @@ def plan_run(
         give_back()
 
 
-def too_late_to_hand_over(definition: Definition, now: datetime) -> str:
+def too_late_to_hand_over(schedule: Schedule, now: datetime) -> str:
     """What is wrong if the gateway is to wait for a start that has passed; else ''."""
-    start = definition.schedule.at_gateway
+    start = schedule.at_gateway
     if start is None or start > now:
         return ""
     return "the start has passed, and the gateway can only be handed what lies ahead; move it, or write by: service"
 
 
-def suppressed_in(store: Store, definition: Definition) -> Suppressed | None:
-    """Who gets nothing of this campaign; None: nobody is on the list. Whoever comes later is seen by each request."""
+def suppressed_in(store: Store, kind: Kind) -> Suppressed | None:
+    """Who gets no text of this kind; None: nobody is on the list. Whoever comes later is seen by each request."""
     with store.read() as session:
         if not suppressions.any_in_force(session):
             return None
 
     def among(numbers: Sequence[str]) -> Set[str]:
         with store.read() as session:
-            return suppressions.suppressed_among(session, numbers, definition.kind)
+            return suppressions.suppressed_among(session, numbers, kind)
 
     return among
 

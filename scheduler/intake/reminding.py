@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from sqlmodel import Session
 
 from campaigns.audience import AudienceProblem
-from campaigns.batching import into_batches
+from campaigns.batching import BatchLimits, into_batches
+from campaigns.codes import RunType
 from campaigns.definition import Definition
 from campaigns.judging import PlannedRecipient, read_through
 from campaigns.lifecycle import RecipientState
@@ -19,9 +20,10 @@ from campaigns.planning import Plan
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.reminders import plan_reminders
 from campaigns.replanning import Changes, compare_reminders
-from scheduler.intake.outcome import EditRefused, Intake, Taken
+from campaigns.take_up import NO_DATE, PLAN, decide
+from scheduler.intake.outcome import Intake, accepted, run_of
 from scheduler.intake.planning import suppressed_in
-from worker.limits import limits_of, too_dear
+from worker.limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import grants, plans, reminders, repetitions, runs, versions
@@ -40,7 +42,7 @@ def take_up_reminders(runtime: Runtime, definition: Definition, *, source: str) 
     Raises `EditRefused`, or `CampaignFileError` while planning, after which nothing has changed.
     """
     now = runtime.clock.now()
-    plan = plan_reminders(definition, now, suppressed=suppressed_in(runtime.store, definition))
+    plan = plan_reminders(definition, now, suppressed=suppressed_in(runtime.store, definition.kind))
     try:
         read_through(definition)
     except AudienceProblem as error:
@@ -49,9 +51,11 @@ def take_up_reminders(runtime: Runtime, definition: Definition, *, source: str) 
         version = versions.register(session, definition, rehearsal=runtime.rehearsal, source=source, now=now)
         campaign_id, definition_id = version.campaign_id, version.definition_id
         known = repetitions.find_repeating(session, campaign_id)
-        if known is not None and known.is_ended:
-            return Intake(_run_of(session, campaign_id), Taken.OVER)
-        _replace_other_runs(session, campaign_id, definition, source)
+        is_ended = known is not None and known.is_ended
+        stays = None if is_ended else repetitions.replace_runs(session, campaign_id, by=RunType.REMINDER_DAY)
+        decision = accepted(decide(stays, definition, source=source, has_sent=stays is not None, is_ended=is_ended))
+        if decision != PLAN:
+            return Intake(run_of(session, campaign_id, NO_DATE), decision.taken)
         repetitions.keep_repeating(session, campaign_id, definition_id=definition_id, since=now)
         for run_id in reminders.adopt_version(
             session,
@@ -61,13 +65,14 @@ def take_up_reminders(runtime: Runtime, definition: Definition, *, source: str) 
             kind=definition.kind,
         ):
             grants.wake_run(session, run_id, now=now)
-    done = _Planner(runtime, definition, campaign_id, definition_id, now).carry_out(plan)
-    if problem := too_dear(definition, runtime.settings, plan.summary):
+    limits = limits_of(definition, runtime.settings)
+    done = _Planner(runtime, definition, campaign_id, definition_id, limits.request, now).carry_out(plan)
+    if problem := limits.too_dear(plan.longest_text):
         raise _refused(source, problem)
     with runtime.store.read() as session:
         if runtime.only_runs is not None:
             runtime.only_runs.update(reminders.unfinished_days(session, campaign_id))
-        return Intake(_run_of(session, campaign_id), Taken.PLANNED, done.new, done.in_doubt)
+        return Intake(run_of(session, campaign_id, NO_DATE), decision.taken, done.new, done.in_doubt)
 
 
 @dataclass(slots=True)
@@ -85,7 +90,13 @@ class _Planner:
     """Carries out one plan of one campaign, a part of it per transaction: what is cut short is done by the next one."""
 
     def __init__(
-        self, runtime: Runtime, definition: Definition, campaign_id: int, definition_id: int, now: datetime
+        self,
+        runtime: Runtime,
+        definition: Definition,
+        campaign_id: int,
+        definition_id: int,
+        limits: BatchLimits,
+        now: datetime,
     ) -> None:
         self._runtime = runtime
         self._definition = definition
@@ -93,7 +104,7 @@ class _Planner:
         self._definition_id = definition_id
         self._now = now
         self._zone: ZoneInfo = definition.schedule.zone
-        self._limits = limits_of(definition, runtime.settings)
+        self._limits = limits
         self._done = _Done()
 
     def carry_out(self, plan: Plan) -> _Done:
@@ -195,23 +206,6 @@ def _runs_of(changes: Changes) -> Iterator[int]:
     for rows in changes.withdrawn.values():
         yield from (row.run_id for row in rows)
     yield from (known.run_id for known, _ in changes.replaced)
-
-
-def _replace_other_runs(session: Session, campaign_id: int, definition: Definition, source: str) -> None:
-    """A campaign that was to run otherwise begins to remind, if nothing of it was sent."""
-    for run_id in reminders.other_runs(session, campaign_id):
-        if not repetitions.discard_run(session, run_id):
-            raise EditRefused(
-                f"{source} reminds of dates now, and {definition.campaign} was sent before; "
-                "give the campaign that reminds another name"
-            )
-
-
-def _run_of(session: Session, campaign_id: int) -> int:
-    run_id = repetitions.first_unfinished(session, campaign_id)
-    if run_id is None:
-        raise EditRefused("its tables have no row with a date: nothing is to be sent")
-    return run_id
 
 
 def _refused(source: str, problem: str) -> CampaignFileError:

@@ -15,9 +15,10 @@ from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.display import shown_time
 from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError
+from campaigns.take_up import NO_MOMENT_LEFT, PLAN, Renewal, decide, is_retimed, renewal
 from campaigns.timing.missing import Missed, missed_moments
 from campaigns.timing.recurrence import recurrence_of
-from scheduler.intake.outcome import EditRefused, Intake, Taken
+from scheduler.intake.outcome import Intake, accepted, run_of
 from scheduler.intake.planning import plan_run
 from worker.conditions import trouble_of
 from worker.logs import get_logger
@@ -25,7 +26,6 @@ from worker.runtime import Runtime
 from worker.store import approvals, plans, repetitions, runs, versions
 from worker.store.events import EventName, record_event
 from worker.store.leases import LostLead
-from worker.store.reminders import every_day
 from worker.store.repetitions import Firing, Repeating
 
 PLAN_AHEAD: Final = timedelta(minutes=5)
@@ -48,21 +48,18 @@ def take_up_repeating(runtime: Runtime, definition: Definition, *, source: str) 
         version = versions.register(session, definition, rehearsal=runtime.rehearsal, source=source, now=now)
         campaign_id, definition_id = version.campaign_id, version.definition_id
         known = repetitions.find_repeating(session, campaign_id)
-        if known is not None and known.is_ended:
-            return Intake(_run_of(session, campaign_id), Taken.OVER)
-        since = now
-        if known is None:
-            _replace_single_run(session, runtime, definition.campaign)
-        elif _timing(_definition(session, known).schedule) == _timing(definition.schedule):
-            since = known.since
-        repetitions.keep_repeating(session, campaign_id, definition_id=definition_id, since=since)
-        _refuse_days(session, campaign_id, definition.campaign, source)
-        _renew(session, campaign_id, definition_id, definition, now)
-        repeating = repetitions.find_repeating(session, campaign_id)
-        if repeating is None:
-            raise LookupError(f"the repetition of campaign {campaign_id} was not stored")
-        _make_next(session, runtime.account_id, repeating, definition, now)
-        return Intake(_run_of(session, campaign_id), Taken.PLANNED)
+        is_ended = known is not None and known.is_ended
+        stays = None if is_ended else repetitions.replace_runs(session, campaign_id, by=RunType.FIRING)
+        decision = accepted(decide(stays, definition, source=source, has_sent=stays is not None, is_ended=is_ended))
+        if decision == PLAN:
+            since = now if known is None or _is_retimed(session, known, definition.schedule) else known.since
+            repetitions.keep_repeating(session, campaign_id, definition_id=definition_id, since=since)
+            _renew(session, campaign_id, definition_id, definition, now)
+            repeating = repetitions.find_repeating(session, campaign_id)
+            if repeating is None:
+                raise LookupError(f"the repetition of campaign {campaign_id} was not stored")
+            _make_next(session, runtime.account_id, repeating, definition, now)
+        return Intake(run_of(session, campaign_id, NO_MOMENT_LEFT), decision.taken)
 
 
 def stop(runtime: Runtime, run_id: int, now: datetime) -> bool:
@@ -122,7 +119,7 @@ def _advance(runtime: Runtime, repeating: Repeating, folder: Path, now: datetime
         return False  # it reminds: its runs are made when a table comes
     with runtime.store.read() as session:
         waiting = _unplanned(session, repeating.campaign_id)
-        has_next = bool(waiting) or _next_moment(session, repeating, definition) is not None
+        has_next = bool(waiting) or _next_moment(session, repeating, definition.schedule) is not None
     if not waiting:
         if has_next:
             with runtime.store.write("repeat_next") as session:
@@ -187,7 +184,7 @@ def _make_next(
     session: Session, account_id: int, repeating: Repeating, definition: Definition, now: datetime
 ) -> int | None:
     """The run for the next moment, unless one is waiting already. (campaign, moment) is unique: it is made once."""
-    at = _next_moment(session, repeating, definition)
+    at = _next_moment(session, repeating, definition.schedule)
     if at is None or _unplanned(session, repeating.campaign_id):
         return None
     try:
@@ -211,8 +208,8 @@ def _make_next(
     return run_id
 
 
-def _next_moment(session: Session, repeating: Repeating, definition: Definition) -> datetime | None:
-    recurrence = recurrence_of(definition.schedule)
+def _next_moment(session: Session, repeating: Repeating, schedule: Schedule) -> datetime | None:
+    recurrence = recurrence_of(schedule)
     last = repetitions.last_moment(session, repeating.campaign_id)
     return recurrence.next_after(max(repeating.since, last or repeating.since)) if recurrence else None
 
@@ -226,76 +223,22 @@ def _renew(session: Session, campaign_id: int, definition_id: int, definition: D
     """Runs of which nothing was sent are planned anew from this version, or forgotten where it has no such moment."""
     recurrence = recurrence_of(definition.schedule)
     for firing in repetitions.firings(session, campaign_id, states=repetitions.OPEN):
-        if runs.has_sent(session, firing.run_id) or (firing.state is RunState.FAILED and firing.moment < now):
-            continue
-        before = firing.moment - timedelta(seconds=1)
-        if recurrence is None or recurrence.next_after(before) != firing.moment:
-            repetitions.discard_run(session, firing.run_id)
-        else:
-            plans.clear_plan(
-                session,
-                firing.run_id,
-                definition_id=definition_id,
-                starts_at=firing.moment,
-                follow_seconds=definition.follow.until.total_seconds(),
-                kind=definition.kind,
-            )
-
-
-def _replace_single_run(session: Session, runtime: Runtime, campaign: str) -> None:
-    """A campaign that was to run once begins to repeat, if nothing of it was sent."""
-    found = runs.find_campaign_run(session, campaign, rehearsal=runtime.rehearsal)
-    if found is not None and found.type is RunType.ONCE and not repetitions.discard_run(session, found.id):
-        raise EditRefused(
-            f"{found.source} repeats now, and {campaign} was sent before; give the campaign that repeats another name"
-        )
-
-
-def _refuse_days(session: Session, campaign_id: int, campaign: str, source: str) -> None:
-    """A campaign that reminded begins to repeat, if nothing of it was sent."""
-    for run_id in every_day(session, campaign_id):
-        if not repetitions.discard_run(session, run_id):
-            raise EditRefused(
-                f"{source} repeats now, and {campaign} reminded people before; give the one that repeats another name"
-            )
-
-
-def end_unbegun(runtime: Runtime, definition: Definition) -> None:
-    """A campaign that was to repeat is to run once, which nobody who only wants to end it must be surprised by.
-
-    Raises `EditRefused`.
-    """
-    with runtime.store.read() as session:
-        found = runs.find_campaign_run(session, definition.campaign, rehearsal=runtime.rehearsal)
-        if found is None:
-            return
-        before = [firing.run_id for firing in repetitions.firings(session, found.campaign_id)]
-        before += every_day(session, found.campaign_id)
-        if not before:
-            return
-    with runtime.store.write("repeat_unbegun") as session:
-        for run_id in before:
-            if not repetitions.discard_run(session, run_id):
-                way = "remind" if found.day else "repeat"
-                raise EditRefused(
-                    f"{found.source} does not {way} any more, and {found.campaign} was sent before; it goes on as "
-                    f"it was. To end it remove the file, or: campaigns cancel {found.campaign}. "
-                    "For one more run make a campaign with another name"
+        has_sent = runs.has_sent(session, firing.run_id)
+        match renewal(firing.moment, firing.state, recurrence, has_sent=has_sent, now=now):
+            case Renewal.FORGOTTEN:
+                repetitions.discard_run(session, firing.run_id)
+            case Renewal.PLANNED:
+                plans.clear_plan(
+                    session,
+                    firing.run_id,
+                    definition_id=definition_id,
+                    starts_at=firing.moment,
+                    follow_seconds=definition.follow.until.total_seconds(),
+                    kind=definition.kind,
                 )
-        repetitions.forget_repeating(session, found.campaign_id)
+            case Renewal.STAYS:
+                pass
 
 
-def _run_of(session: Session, campaign_id: int) -> int:
-    run_id = repetitions.first_unfinished(session, campaign_id)
-    if run_id is None:
-        raise EditRefused("it repeats, and none of its moments is left: move `until`, or repeat more often")
-    return run_id
-
-
-def _definition(session: Session, repeating: Repeating) -> Definition:
-    return versions.stored_definition(session, repeating.definition_id)
-
-
-def _timing(schedule: Schedule) -> tuple[object, ...]:
-    """What decides when runs fall."""
-    return schedule.repeat, schedule.start, schedule.timezone
+def _is_retimed(session: Session, known: Repeating, schedule: Schedule) -> bool:
+    return is_retimed(versions.stored_definition(session, known.definition_id).schedule, schedule)

@@ -4,11 +4,12 @@ from datetime import datetime
 from pathlib import Path
 
 from campaigns.checking import check_file
+from campaigns.codes import RunType
 from campaigns.definition import Definition
 from scheduler.intake.once import take_up_once
 from scheduler.intake.outcome import Intake
 from scheduler.intake.reminding import take_up_reminders
-from scheduler.intake.repeating import end_unbegun, take_up_repeating
+from scheduler.intake.repeating import take_up_repeating
 from worker.runtime import Runtime
 from worker.settings import Settings
 
@@ -25,9 +26,8 @@ def take_up(runtime: Runtime, definition: Definition, *, source: str, dropped_at
     `source` is the name of the file for people, `dropped_at` when it was written; None: somebody asks for it now.
     Raises `EditRefused`, or `CampaignFileError` while planning.
     """
-    if definition.schedule.remind is not None:
+    if definition.run_type is RunType.REMINDER_DAY:
         return take_up_reminders(runtime, definition, source=source)
-    if definition.schedule.repeat is not None:
+    if definition.run_type is RunType.FIRING:
         return take_up_repeating(runtime, definition, source=source)
-    end_unbegun(runtime, definition)
     return take_up_once(runtime, definition, source=source, dropped_at=dropped_at)

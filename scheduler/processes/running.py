@@ -9,11 +9,12 @@ from campaigns.clock import SystemClock
 from campaigns.counting import amount
 from campaigns.definition import Definition
 from campaigns.lifecycle import RunState
+from campaigns.take_up import EditCode, Refuse, Taken
 from scheduler.actions.acting import Actor
 from scheduler.actions.submitting import read_files, submit
 from scheduler.exits import Exit
 from scheduler.inbox.foreign import require_own
-from scheduler.intake.outcome import EditRefused, Taken
+from scheduler.intake.outcome import EditRefused
 from scheduler.processes.completing import Outcome, OwnRuns, Progress, account_stop, bring_to_end, own_runs
 from worker.settings import Settings
 
@@ -63,7 +64,8 @@ def _submit_all(
         elif done.taken is Taken.TUNED:
             told(f"{run.campaign} was interrupted; it goes on where it was, with the limits of the edited file")
         if run.state is RunState.PAUSED:
-            raise EditRefused(
+            sentence = (
                 f"{run.campaign} is paused ({run.reason or 'by somebody'}); "
                 f"let it go on with: campaigns resume {run.campaign}"
             )
+            raise EditRefused(Refuse(EditCode.PAUSED, sentence))

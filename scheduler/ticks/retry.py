@@ -120,7 +120,7 @@ def _requests(runtime: Runtime, ready: Sequence[DueRetry]) -> Iterator[list[DueR
         request: list[DueRetry] = []
         limits = None
         for entry in group:
-            limits = limits or limits_of(runtime.definitions.get(entry.definition_id), runtime.settings)
+            limits = limits or limits_of(runtime.definitions.get(entry.definition_id), runtime.settings).request
             segments = sum(member.segments for member in request) + entry.segments
             if request and (len(request) == limits.messages or segments > limits.segments):
                 yield request

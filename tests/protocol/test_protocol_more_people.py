@@ -3,7 +3,8 @@
 import pytest
 
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler.intake.outcome import Intake, Taken
+from campaigns.take_up import Taken
+from scheduler.intake.outcome import Intake
 from tests.protocol.bench import Bench, exactly_once
 
 P = RecipientState

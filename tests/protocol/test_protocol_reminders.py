@@ -7,7 +7,8 @@ import pytest
 
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler.intake.outcome import EditRefused, Taken
+from campaigns.take_up import Taken
+from scheduler.intake.outcome import EditRefused
 from tests.protocol.bench import Bench
 from worker.store import repetitions, runs
 from worker.store.runs import RunView

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from campaigns.lifecycle import RecipientState, RunState
+from campaigns.take_up import Taken
 from scheduler.intake import repeating
-from scheduler.intake.outcome import EditRefused, Taken
+from scheduler.intake.outcome import EditRefused
 from tests.protocol.bench import Bench, exactly_once
 from worker.store import repetitions, runs
 from worker.store.runs import RunView

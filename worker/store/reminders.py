@@ -171,12 +171,6 @@ def adopt_version(
     return others
 
 
-def other_runs(session: Session, campaign_id: int) -> list[int]:
-    """The runs of a campaign that ran once, or again and again, before it began to remind."""
-    mine = (Run.campaign_id == campaign_id, col(Run.type).in_([RunType.ONCE, RunType.FIRING]))
-    return list(session.exec(select(Run.id).where(*mine).order_by(col(Run.id))))
-
-
 def every_day(session: Session, campaign_id: int) -> list[int]:
     """The runs of a campaign's days."""
     mine = select(Run.id).where(Run.campaign_id == campaign_id, _IS_DAY)

@@ -12,7 +12,7 @@ from campaigns.codes import RunType
 from campaigns.lifecycle import RunState
 from worker.store.models import Batch, Campaign, DefinitionRow, Event, InboxFile, Notice, Recipient, Repetition, Run
 from worker.store.moves import changed, move_run
-from worker.store.runs import as_moment, has_sent, moment_of
+from worker.store.runs import RunView, as_moment, has_sent, moment_of, runs_of_another_kind
 
 OPEN: Final = frozenset(RunState) - {RunState.COMPLETED, RunState.CANCELLED}
 
@@ -136,14 +136,32 @@ def miss_firings(session: Session, run_id: int, *, last: datetime, reason: str, 
 
 def discard_run(session: Session, run_id: int) -> bool:
     """Forget a run of which nothing was sent, as if it had never been made. False: something was sent."""
-    session.exec(select(Run.id).where(Run.id == run_id).with_for_update()).one()
-    if has_sent(session, run_id):
+    if _has_sent_for_good(session, run_id):
         return False
     session.execute(sa.update(InboxFile).where(col(InboxFile.run_id) == run_id).values(run_id=None))
     for table in (Recipient, Batch, Event, Notice):
         session.execute(sa.delete(table).where(col(table.run_id) == run_id))
     session.execute(sa.delete(Run).where(col(Run.id) == run_id))
     return True
+
+
+def _has_sent_for_good(session: Session, run_id: int) -> bool:
+    """Whether something was sent of a run; until this transaction ends it stays so."""
+    session.exec(select(Run.id).where(Run.id == run_id).with_for_update()).one()
+    return has_sent(session, run_id)
+
+
+def replace_runs(session: Session, campaign_id: int, *, by: RunType) -> RunView | None:
+    """Forget the runs that a campaign's file made before it made those of this type; None: it is done.
+
+    Else the first of them that has sent: then all of them stay.
+    """
+    others = runs_of_another_kind(session, campaign_id, by)
+    stays = next((run for run in others if _has_sent_for_good(session, run.id)), None)
+    if stays is None:
+        for run in others:
+            discard_run(session, run.id)
+    return stays
 
 
 def first_unfinished(session: Session, campaign_id: int, *, without: Collection[int] = ()) -> int | None:

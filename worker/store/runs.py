@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from campaigns.codes import DAYS, PAUSED, PausedBy, RunType
+from campaigns.codes import DAYS, MADE_BY_FILES, PAUSED, PausedBy, RunType
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store import words
 from worker.store.events import EventName
@@ -160,6 +160,12 @@ def find_campaign_run(session: Session, slug: str, *, rehearsal: bool) -> RunVie
     query = _VIEW.where(col(Campaign.slug) == slug, col(Campaign.rehearsal) == rehearsal, col(Run.parent_id).is_(None))
     views = _views(session, query.order_by(col(Run.id).desc()).limit(1))
     return views[0] if views else None
+
+
+def runs_of_another_kind(session: Session, campaign_id: int, type: RunType) -> list[RunView]:
+    """The runs that a campaign's file made before it made those of this type, in one order for all who lock them."""
+    others = col(Run.type).in_(MADE_BY_FILES - {type})
+    return _views(session, _VIEW.where(col(Run.campaign_id) == campaign_id, others).order_by(col(Run.id)))
 
 
 def list_runs(session: Session, states: Collection[RunState] = tuple(RunState)) -> list[RunView]:

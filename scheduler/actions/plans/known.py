@@ -46,7 +46,7 @@ def known_people(
         store = opened.enter_context(existing_store(settings))
         session = opened.enter_context(store.read()) if store else None
         account_id = accounts_by_key(session).get(account_key, 0) if session else 0
-        suppressed = suppressed_in(store, definition) if store else None
+        suppressed = suppressed_in(store, definition.kind) if store else None
         told = already_told_in(store, definition, account_id, now) if store else None
         of = None if rehearsal else foreign_status(session, file, definition.campaign, account_id)
 

@@ -26,7 +26,7 @@ from scheduler.actions.plans.offsets import Offsets, ReminderOffset
 from scheduler.intake.planning import too_late_to_hand_over
 from scheduler.intake.taking import read_file
 from worker.ceilings import Ceilings
-from worker.limits import Scope, allowances_of, gates, limits_of, rates_of, routes, too_dear
+from worker.limits import Scope, gates, limits_of, routes
 from worker.settings import Settings
 
 RUNS: Final = 3
@@ -84,7 +84,7 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
     unshown = Counter[RecipientState]()
     capped = 0
     try:
-        for chunk in into_batches(plan, limits):
+        for chunk in into_batches(plan, limits.request):
             agenda.add(chunk)
             if people.over_cap is not None:
                 capped += people.over_cap([row.number for row, _ in chunk if row.state is RecipientState.PENDING])
@@ -102,7 +102,7 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
         problem = "" if plan.summary.audience or definition.contact_list else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)
-    problem = problem or too_late_to_hand_over(definition, now) or too_dear(definition, settings, plan.summary)
+    problem = problem or too_late_to_hand_over(definition.schedule, now) or limits.too_dear(plan.longest_text)
     if problem:
         raise CampaignFileError([Problem(source, 1, 1, "audience", problem)])
     if definition.contact_list is not None:
@@ -123,7 +123,7 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
         definition,
         plan.hash,
         summary,
-        limits,
+        limits.request,
         requests,
         _rates(definition, settings),
         _budgets(definition, settings),
@@ -157,7 +157,7 @@ def _rates(definition: Definition, settings: Settings) -> tuple[Rate, ...]:
     if (rate := settings.device_rate) is not None:
         shared = Rate(rate.count * len(routes(definition, first=0)), rate.per)
         settings = settings.model_copy(update={"device_rate": shared})
-    return tuple(rates_of(definition, settings))
+    return limits_of(definition, settings).rates
 
 
 def _budgets(definition: Definition, settings: Settings) -> tuple[Allowance, ...]:
@@ -165,5 +165,5 @@ def _budgets(definition: Definition, settings: Settings) -> tuple[Allowance, ...
     devices = len(routes(definition, first=0))
     return tuple(
         replace(allowance, segments=allowance.segments * devices) if scope is Scope.DEVICE else allowance
-        for scope, allowance in allowances_of(definition, settings)
+        for scope, allowance in limits_of(definition, settings).budgets
     )

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from typer.testing import CliRunner, Result
 
 from campaigns.problems import CampaignFileError, Problem
+from campaigns.take_up import EditCode, Refuse
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.cli.app import Commands, app
 from scheduler.cli.errors import KNOWN, tell
@@ -54,7 +55,7 @@ def failing(error: BaseException) -> typer.Typer:
         (SettingsError("CAMPAIGNS_RATE: wrong"), 2, "CAMPAIGNS_RATE: wrong\n"),
         (StoreError("the database is newer"), 2, "the database is newer\n"),
         (SandboxError("Port 1 cannot be used"), 2, "Port 1 cannot be used\n"),
-        (EditRefused("the file was changed"), 2, "the file was changed\n"),
+        (EditRefused(Refuse(EditCode.CHANGED, "the file was changed")), 2, "the file was changed\n"),
         (LookupError("there is no run 7"), 2, "there is no run 7\n"),
         (
             FileNotFoundError(2, "No such file or directory", "x.csv"),

@@ -1,0 +1,212 @@
+"""What becomes of a campaign whose file is taken up, by what there is of it: one table for every kind of campaign.
+
+The first row that fits decides. *Of its kind* is a run such as this file makes: one file makes one kind of run.
+
+| the file makes | what there is | decision |
+| --- | --- | --- |
+| runs that repeat, or reminders | somebody has cancelled the campaign | over |
+| any | nothing | planned |
+| any | a run of another kind that has sent | refused |
+| any | a run of another kind that has not | planned, in its place |
+| runs that repeat, or reminders | runs of its kind | planned: what has sent stays |
+| one run | it has not sent, and is not over | planned anew |
+| one run | it is completed or cancelled | over; it may take more people |
+| one run | it has sent, and the file says the same | continued; it may take more people |
+| one run | it has sent, and only limits were changed | tuned; it may take more people |
+| one run | it has sent, and the file says something else | refused |
+
+Nothing here reads or writes anything. Whoever carries a decision out locks the run; where it turns out to have sent
+meanwhile, they decide again, with `has_sent`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, Protocol
+
+from campaigns.codes import RunType
+from campaigns.definition import Definition
+from campaigns.definition.schedule import Schedule
+from campaigns.lifecycle import RunState
+from campaigns.timing.recurrence import Recurrence
+
+
+class Taken(StrEnum):
+    """What becomes of a campaign whose file is taken up."""
+
+    PLANNED = "planned"  # a new run, or a new plan of a run of which nothing was sent
+    CONTINUED = "continued"  # its run is under way; it goes on as it was planned
+    TUNED = "tuned"  # the same, with the limits of the edited file
+    EXTENDED = "extended"  # its run is under way or over; who is new in its tables was added
+    OVER = "over"  # its run is completed or cancelled: nothing is sent
+
+
+@dataclass(frozen=True, slots=True)
+class TakeUp:
+    """The file is taken up. `takes_more`: who is new in its tables is added; where anybody is, it is `EXTENDED`."""
+
+    taken: Taken
+    takes_more: bool = False
+
+
+class EditCode(StrEnum):
+    """Why a file is refused."""
+
+    CHANGED = "changed"  # after its campaign began to send
+    ENDS_REPEATING = "ends_repeating"
+    ENDS_REMINDING = "ends_reminding"
+    REPEATS_AFTER_ONCE = "repeats_after_once"
+    REPEATS_AFTER_REMINDING = "repeats_after_reminding"
+    REMINDS_AFTER_OTHERS = "reminds_after_others"
+    NO_MOMENT_LEFT = "no_moment_left"
+    NO_DATE = "no_date"
+    PAUSED = "paused"  # it was taken up, and its run waits for somebody to resume it
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The file is refused; what there is of its campaign stays as it is."""
+
+    code: EditCode
+    sentence: str
+
+
+class Existing(Protocol):
+    """A run that a campaign has already. `content_hash` is that of the version of the file that it was planned of."""
+
+    @property
+    def type(self) -> RunType: ...
+    @property
+    def state(self) -> RunState: ...
+    @property
+    def content_hash(self) -> str: ...
+    @property
+    def finished_at(self) -> datetime | None: ...
+
+
+PLAN: Final = TakeUp(Taken.PLANNED)
+
+NO_MOMENT_LEFT: Final = Refuse(
+    EditCode.NO_MOMENT_LEFT, "it repeats, and none of its moments is left: move `until`, or repeat more often"
+)
+NO_DATE: Final = Refuse(EditCode.NO_DATE, "its tables have no row with a date: nothing is to be sent")
+"""What is said where a campaign was planned and has no run."""
+
+
+def decide(
+    existing: Existing | None,
+    definition: Definition,
+    *,
+    source: str,
+    has_sent: bool = False,
+    planned: Definition | None = None,
+    is_ended: bool = False,
+    dropped_at: datetime | None = None,
+) -> TakeUp | Refuse:
+    """What becomes of a campaign whose file, named `source`, now says `definition`.
+
+    `has_sent`: a request of the run was prepared, or found at the gateway. `planned`: the version that the run of a
+    campaign that runs once was planned of. `is_ended`: somebody has cancelled a campaign that repeats or reminds.
+    `dropped_at`: when the file was written; None: somebody asks for it now.
+    """
+    makes = definition.run_type
+    if is_ended and makes is not RunType.ONCE:
+        return TakeUp(Taken.OVER)
+    if existing is None:
+        return PLAN
+    if existing.type is not makes:
+        return _refused(_CHANGES_OF_KIND[existing.type, makes], definition.campaign, source) if has_sent else PLAN
+    is_over = existing.state in {RunState.COMPLETED, RunState.CANCELLED}
+    if makes is not RunType.ONCE or not (has_sent or is_over):
+        return PLAN
+    is_same_plan = planned is not None and _plan_hash(planned) == _plan_hash(definition)
+    takes_more = is_same_plan and may_extend(definition) and _is_open(existing, dropped_at)
+    if is_over:
+        return TakeUp(Taken.OVER, takes_more)
+    if existing.content_hash == definition.content_hash:
+        return TakeUp(Taken.CONTINUED, takes_more)
+    if is_same_plan:
+        return TakeUp(Taken.TUNED, takes_more)
+    return _refused(EditCode.CHANGED, definition.campaign, source)
+
+
+def may_extend(definition: Definition) -> bool:
+    """Whether people may come in after the plan: not where somebody approves exactly that plan, nor on a list of the
+    gateway's, which has its people anyway."""
+    return not definition.approval and definition.contact_list is None
+
+
+def _is_open(existing: Existing, dropped_at: datetime | None) -> bool:
+    """Whether new people are added to a run: not to one that was cancelled, nor because its table was used again."""
+    if existing.state is RunState.COMPLETED and existing.finished_at is not None and dropped_at is not None:
+        return dropped_at > existing.finished_at
+    return existing.state is not RunState.CANCELLED
+
+
+def _plan_hash(definition: Definition) -> str:
+    """Over what a plan is made of: limits decide only when its requests go."""
+    throughput = definition.throughput.model_copy(update={"rate": None, "daily": None, "monthly": None})
+    return definition.model_copy(update={"throughput": throughput}).content_hash
+
+
+_CHANGES_OF_KIND: Final[Mapping[tuple[RunType, RunType], EditCode]] = {
+    (RunType.FIRING, RunType.ONCE): EditCode.ENDS_REPEATING,
+    (RunType.REMINDER_DAY, RunType.ONCE): EditCode.ENDS_REMINDING,
+    (RunType.ONCE, RunType.FIRING): EditCode.REPEATS_AFTER_ONCE,
+    (RunType.REMINDER_DAY, RunType.FIRING): EditCode.REPEATS_AFTER_REMINDING,
+    (RunType.ONCE, RunType.REMINDER_DAY): EditCode.REMINDS_AFTER_OTHERS,
+    (RunType.FIRING, RunType.REMINDER_DAY): EditCode.REMINDS_AFTER_OTHERS,
+}
+"""What a run was that has sent, and what its file makes now."""
+
+_TO_END_IT: Final = (
+    "and {campaign} was sent before; it goes on as it was. To end it remove the file, or: campaigns cancel {campaign}. "
+    "For one more run make a campaign with another name"
+)
+_SENTENCES: Final[Mapping[EditCode, str]] = {
+    EditCode.CHANGED: (
+        "{source} was changed after {campaign} began to send; it goes on as it was planned. "
+        "Undo the change, or cancel the campaign and give the new version another name; "
+        "only rate, daily and monthly below throughput may change while it runs"
+    ),
+    EditCode.ENDS_REPEATING: "{source} does not repeat any more, " + _TO_END_IT,
+    EditCode.ENDS_REMINDING: "{source} does not remind any more, " + _TO_END_IT,
+    EditCode.REPEATS_AFTER_ONCE: (
+        "{source} repeats now, and {campaign} was sent before; give the campaign that repeats another name"
+    ),
+    EditCode.REPEATS_AFTER_REMINDING: (
+        "{source} repeats now, and {campaign} reminded people before; give the one that repeats another name"
+    ),
+    EditCode.REMINDS_AFTER_OTHERS: (
+        "{source} reminds of dates now, and {campaign} was sent before; give the campaign that reminds another name"
+    ),
+}
+
+
+def _refused(code: EditCode, campaign: str, source: str) -> Refuse:
+    return Refuse(code, _SENTENCES[code].format(source=source, campaign=campaign))
+
+
+class Renewal(StrEnum):
+    """What becomes of a run that repeats when its file was taken up again."""
+
+    STAYS = "stays"  # as it is
+    PLANNED = "planned"  # anew, of the version that counts now
+    FORGOTTEN = "forgotten"  # that version has no such moment
+
+
+def renewal(
+    moment: datetime, state: RunState, recurrence: Recurrence | None, *, has_sent: bool, now: datetime
+) -> Renewal:
+    """What becomes of the run of this moment (aware), now that its campaign repeats as in `recurrence`."""
+    if has_sent or (state is RunState.FAILED and moment < now):
+        return Renewal.STAYS
+    if recurrence is None or recurrence.next_after(moment - timedelta(seconds=1)) != moment:
+        return Renewal.FORGOTTEN
+    return Renewal.PLANNED
+
+
+def is_retimed(before: Schedule, after: Schedule) -> bool:
+    """Whether runs fall at other moments: then only those that are still to come are made."""
+    return any(getattr(before, key) != getattr(after, key) for key in ("repeat", "start", "timezone"))
