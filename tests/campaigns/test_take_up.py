@@ -50,7 +50,7 @@ class Run:
 
 
 def decided(run: Run | None, definition: Definition, **facts: Any) -> TakeUp | Refuse:
-    return decide(run, definition, source="sale.yaml", planned=run and run.planned, **facts)
+    return decide(run, definition, source="sale.yaml", planned=run.planned if run else None, **facts)
 
 
 @pytest.mark.parametrize("keys", [{}, REPEAT, REMIND])
