@@ -15,13 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from campaigns.backoff import rest_after
 from campaigns.clock import Clock, SystemClock
 from worker.conditions import WORDS, Trouble, detail_of, sentence, trouble_of
 from worker.logs import get_logger
-
-FIRST_PAUSE_SECONDS: Final = 0.25
-LONGEST_PAUSE_SECONDS: Final = 5.0
-"""A source that fails rests as long, twice as long after each further failure, and at most so long."""
 
 SETTLED_SECONDS: Final = 2.0
 """A condition is over when everything that met it has worked since, and so long ago: one that comes and goes is one."""
@@ -79,7 +76,7 @@ class Troubles:
                 self._meet(trouble, source, error, now)
             else:
                 self._count(source, error, now, event, shown)
-        return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(times - 1, 10))
+        return rest_after(times)
 
     def worked(self, source: str) -> None:
         """The source has done what it does; costs nothing while all is well."""

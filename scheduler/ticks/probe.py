@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from campaigns.backoff import probe_after
 from campaigns.lifecycle import RunState
 from worker.gateway import GatewayError
 from worker.logs import get_logger
@@ -30,7 +31,7 @@ def probe(runtime: Runtime, now: datetime) -> dict[str, int]:
     problem = account_problem(runtime)
     with runtime.store.write("probe") as session:
         if problem:
-            accounts.note_probe(session, account.id, now + accounts.probe_pause(account.probes))
+            accounts.note_probe(session, account.id, now + probe_after(account.probes))
             return {"resumed": 0}
         resumed = accounts.resume_account(session, account.id)
         accounts.note_probe(session, account.id, now + TRIAL)

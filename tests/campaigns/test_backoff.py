@@ -1,11 +1,23 @@
 """Pauses before a request is made, or a look taken, again."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from random import Random
 
 import pytest
 
-from campaigns.backoff import backoff_after, pause_after, reconnect_after
+from campaigns.backoff import (
+    backoff_after,
+    blind_look_after,
+    notice_after,
+    pause_after,
+    poll_after,
+    probe_after,
+    reconnect_after,
+    rest_after,
+    unread_after,
+    unsubscribe_after,
+)
 
 TRIES = 200
 
@@ -48,3 +60,43 @@ def test_a_look_that_took_long_once_is_followed_by_no_pause_of_minutes(
     share: float, longest: float, shortest: float, took: float, pause: float
 ) -> None:
     assert pause_after(took, share=share, longest=longest, shortest=shortest) == pytest.approx(pause)
+
+
+MANY_TIMES = 10_000
+GROWING: dict[str, tuple[Callable[[int], timedelta], list[tuple[int, float]]]] = {
+    "a tick or a job that failed": (
+        lambda n: timedelta(seconds=rest_after(n)),
+        [(1, 0.25), (2, 0.5), (5, 4), (6, 5), (MANY_TIMES, 5)],
+    ),
+    "receipts that could not be read": (
+        lambda n: timedelta(seconds=unread_after(n)),
+        [(1, 5), (2, 10), (4, 40), (5, 60), (MANY_TIMES, 60)],
+    ),
+    "a contact list": (unsubscribe_after, [(0, 5), (1, 10), (6, 320), (7, 600), (MANY_TIMES, 600)]),
+    "a paused account": (probe_after, [(0, 60), (1, 90), (3, 202.5), (4, 300), (MANY_TIMES, 300)]),
+    "a receipt": (
+        lambda n: poll_after(n, first_seconds=10, longest_seconds=600),
+        [(0, 10), (1, 15), (2, 22.5), (11, 600), (MANY_TIMES, 600)],
+    ),
+    "a pause of polls that is shorter than the first": (
+        lambda n: poll_after(n, first_seconds=10, longest_seconds=5),
+        [(0, 5), (9, 5)],
+    ),
+    "a request in doubt": (
+        lambda n: blind_look_after(timedelta(minutes=1), n, settle=timedelta(minutes=5)),
+        [(-4, 60), (0, 60), (1, 90), (3, 202.5), (4, 300), (MANY_TIMES, 300)],
+    ),
+}
+"""Times -> seconds."""
+
+
+@pytest.mark.parametrize("kind", GROWING)
+def test_a_pause_grows_up_to_its_longest(kind: str) -> None:
+    pause, seconds = GROWING[kind]
+    assert [(times, pause(times).total_seconds()) for times, _ in seconds] == seconds
+
+
+@pytest.mark.parametrize(("tries", "seconds"), [(0, 10), (1, 30), (2, 120), (4, 1800), (5, 3600), (MANY_TIMES, 3600)])
+def test_a_notice_that_nobody_takes_is_told_once_an_hour_at_last(tries: int, seconds: float) -> None:
+    shortest = timedelta(seconds=seconds)
+    assert shortest <= notice_after(tries, Random(1)) <= shortest * 1.1

@@ -9,10 +9,11 @@ import redis
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
+from campaigns.backoff import LONGEST_REST_SECONDS
 from tests.support.clocks import FakeClock
 from worker.conditions import SQLITE_CODES, SQLSTATES, WORDS, ServerTrouble, Trouble, sentence, trouble_of
 from worker.throttle import ThrottleUnavailable
-from worker.troubles import FORGOTTEN_SECONDS, LONGEST_PAUSE_SECONDS, SETTLED_SECONDS, Troubles
+from worker.troubles import FORGOTTEN_SECONDS, SETTLED_SECONDS, Troubles
 
 FULL = redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
 
@@ -88,7 +89,7 @@ def test_a_condition_is_told_once_when_it_begins_and_once_when_it_ends() -> None
     assert during == still == (sentence(Trouble.REDIS_FULL, str(FULL)),)
     assert troubles.current() == ()
     assert pauses[:3] == [0.25, 0.5, 1]
-    assert set(pauses[5:]) == {LONGEST_PAUSE_SECONDS}
+    assert set(pauses[5:]) == {LONGEST_REST_SECONDS}
     assert [line["event"] for line in told] == ["trouble.began", "trouble.ended"]
     assert told[1]["failures"] == 480
 

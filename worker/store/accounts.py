@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.backoff import probe_after
 from campaigns.codes import PAUSED, PausedBy
 from worker.conditions import REHEARSE_ANEW
 from worker.logs import get_logger
@@ -18,10 +19,6 @@ from worker.store.notices import announce_account
 
 FAILURES_TO_PAUSE: Final = 5
 """So many connections in a row that failed: the account is paused and probed instead of being tried by every batch."""
-
-
-FIRST_PROBE_PAUSE: Final = timedelta(minutes=1)
-LONGEST_PROBE_PAUSE: Final = timedelta(minutes=5)
 
 
 QUARANTINED_REHEARSAL: Final = (
@@ -132,11 +129,6 @@ def note_probe(session: Session, account_id: int, until: datetime) -> None:
     session.execute(statement.values(next_probe_at=until, probes=Account.probes + 1))
 
 
-def probe_pause(probes: int) -> timedelta:
-    """How long after so many tries the account is tried again: a minute, growing by half to five of them."""
-    return min(LONGEST_PROBE_PAUSE, FIRST_PROBE_PAUSE * 1.5 ** min(probes, 20))
-
-
 def end_trouble(session: Session, account_id: int) -> None:
     """The account works again: its next trouble is a new one."""
     values = {"told": [], "probes": 0, "next_probe_at": None}
@@ -194,7 +186,7 @@ def pause_account(
     query = sa.select(col(Account.told), col(Account.probes)).where(col(Account.id) == account_id)
     told, probes = session.execute(query).one()
     if told and probe_at is not None:
-        probe_at = max(probe_at, now + probe_pause(probes))
+        probe_at = max(probe_at, now + probe_after(probes))
     tells = list(dict.fromkeys([*told, reason]))
     statement = (
         sa.update(Account)
