@@ -13,6 +13,7 @@ from campaigns.matching import same_number
 from scheduler.actions.acting import Actor, asked_by
 from scheduler.processes.claims import claim_database
 from scheduler.ticks.looks import Keep, read_around
+from scheduler.ticks.windows import WindowMemory
 from worker.gateway.results import Message
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
@@ -89,6 +90,7 @@ def recover(runtime: Runtime, now: datetime, told: Callable[[str], None] = lambd
     ahead = _starts_at_gateway(runtime, unfinished, now)
     since = (last or now - FARTHEST) - CLOCK_FARTHEST
     unknown = attributed = 0
+    windows = WindowMemory()
     # Nothing that a lost database had learned of the gateway's clock is known any more.
     spans = [(since, now + CLOCK_FARTHEST), *((start - MARGIN, start + MARGIN) for start in ahead)]
 
@@ -100,7 +102,7 @@ def recover(runtime: Runtime, now: datetime, told: Callable[[str], None] = lambd
             known |= accepted_before.kept_ids(session, runtime.account_id, ids)
         return [m for m in above if m.id not in known]
 
-    for shown in chain.from_iterable(_sweep(runtime, *span, keep=fresh_among) for span in spans):
+    for shown in chain.from_iterable(_sweep(runtime, windows, *span, keep=fresh_among) for span in spans):
         fresh = fresh_among(shown)  # again: slices share their edges
         unknown += len(fresh)
         attributed += _attribute(runtime, fresh, now)
@@ -156,11 +158,13 @@ def _starts_at_gateway(runtime: Runtime, unfinished: Sequence[RunView], now: dat
     return sorted({start for start in starts if start is not None and start > now})
 
 
-def _sweep(runtime: Runtime, since: datetime, until: datetime, *, keep: Keep) -> Iterator[list[Message]]:
+def _sweep(
+    runtime: Runtime, windows: WindowMemory, since: datetime, until: datetime, *, keep: Keep
+) -> Iterator[list[Message]]:
     start, length = since, SLICE
     while start < until:
         end = min(start + length, until)
-        seen = read_around(runtime, start, end, keep=keep)
+        seen = read_around(runtime, windows, start, end, keep=keep)
         if not seen.complete:
             raise RecoveryFailed(
                 f"the gateway could not be read from {start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC; "

@@ -19,8 +19,8 @@ from campaigns.definition import Definition, json_schema
 from campaigns.lifecycle import BATCH_MOVES, RECIPIENT_MOVES, RUN_MOVES, RecipientState, RunState
 from scheduler.cli.app import app
 from scheduler.exits import Exit
-from scheduler.loop import TICKS
 from scheduler.processes.service import INBOX_SECONDS
+from scheduler.ticks.table import Ticks
 from worker.settings import PREFIX, Settings
 from worker.store.exports import COLUMNS
 
@@ -465,4 +465,4 @@ def test_every_folder_of_tests_stands_in_their_readme() -> None:
 def test_the_ticks_are_called_as_often_as_is_said() -> None:
     table = re.findall(r"^\| (\w+) \| ([0-9.]+) s \|", DOCUMENTS["scheduler/README.md"], re.MULTILINE)
     said = {name: float(seconds) for name, seconds in table}
-    assert said == {tick.__name__: seconds for tick, seconds in TICKS.items()} | {"inbox": INBOX_SECONDS}
+    assert said == {tick.name: tick.every for tick in Ticks().all} | {"inbox": INBOX_SECONDS}

@@ -3,9 +3,13 @@
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
+
+from worker.runtime import Runtime
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(path for package in ("campaigns", "worker", "scheduler") for path in (ROOT / package).rglob("*.py"))
@@ -39,6 +43,21 @@ def test_a_state_changes_by_a_guarded_update_and_never_by_assignment() -> None:
     ]
 
     assert assigned == []
+
+
+def test_the_loop_knows_no_tick_by_name() -> None:
+    imports = (node for path, node in nodes() if path == "scheduler/loop.py" and isinstance(node, ast.ImportFrom))
+    known = {node.module for node in imports if node.module and node.module.startswith("scheduler")}
+    assert known == {"scheduler.rush", "scheduler.ticks.table"}
+
+
+def test_nobody_remembers_anything_in_the_runtime() -> None:
+    """A tick's memory is its own: what several of them share is made in `scheduler/ticks/table.py`."""
+    kinds = get_type_hints(Runtime)
+    of_data = {f.name for f in fields(Runtime) if kinds[f.name].__module__ in {"builtins", "types", "collections"}}
+    assert of_data == {"account_id", "rehearsal", "installation", "only_runs"}
+    assert kinds["only_runs"] == frozenset[int] | None
+    assert vars(Runtime)["__dataclass_params__"].frozen
 
 
 def test_only_the_loop_knows_apscheduler() -> None:

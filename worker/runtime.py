@@ -1,17 +1,14 @@
 """Everything real that the product works with, made in one place."""
 
 import gc
-from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
 from pydantic import SecretStr
 
 from campaigns.clock import Clock, SystemClock
-from campaigns.sharing import Turns
 from worker.ceilings import CeilingsInForce
 from worker.definitions import Definitions
 from worker.dispatch import Dispatcher
@@ -36,31 +33,12 @@ from worker.tuning import live_ceilings
 SANDBOX_ACCOUNT: Final = "sandbox"
 
 
-@dataclass(slots=True)
-class FirstLook:
-    """The look for replies before the first text: how often in a row it failed, why nothing is sent, and the next."""
-
-    failures: int = 0
-    reason: str = ""
-    next_try_seconds: float = 0.0
-
-    @property
-    def given_up(self) -> str:
-        """Why nothing is sent, once it failed three times: who waits for it need wait no longer."""
-        return self.reason if self.failures >= 3 else ""
-
-
-@dataclass(slots=True)
-class Walks:
-    """Reads of all that a gateway has: how many messages the last one showed, since when groups gather for the next."""
-
-    shown: int = 0
-    gathering_since: float | None = None
-
-
 @dataclass(frozen=True)
 class Runtime:
-    """The real things. `only_runs`: work on these runs alone (`campaigns run`); None: on every run of the account."""
+    """The real things, and nothing that anybody remembers: what a tick does is its own.
+
+    `only_runs`: work on these runs alone (`campaigns run`); None: on every run of the account.
+    """
 
     settings: Settings
     store: Store
@@ -72,22 +50,9 @@ class Runtime:
     account_id: int
     rehearsal: bool
     ceilings: CeilingsInForce
-    only_runs: set[int] | None = field(default=None)
-    next_counts: dict[int, float] = field(default_factory=dict)  # run id -> when its open receipts may be counted again
-    last_looks: dict[int, datetime] = field(default_factory=dict)  # run id -> when following ended
-    next_looks: dict[str, float] = field(default_factory=dict)  # what is read now and then -> when it is read again
-    beginning: dict[int, float] = field(
-        default_factory=dict
-    )  # run id -> until when its first requests are queued ahead
-    resting: dict[tuple[str, str], datetime] = field(default_factory=dict)  # where notices go, and not before when
-    dates_after: deque[timedelta] = field(default_factory=lambda: deque(maxlen=500))  # the gateway's, after our own
-    clock_apart: list[datetime] = field(default_factory=list)  # the wall clock when the one that never steps began
-    next_stuck_look: list[float] = field(default_factory=lambda: [0.0])  # when phones may be looked at again
+    only_runs: frozenset[int] | None = None
     troubles: Troubles = field(default_factory=Troubles)
     installation: str = ""  # the database's name; empty for a rehearsal, which leaves nothing that counts
-    first_look: FirstLook = field(default_factory=FirstLook)
-    walks: Walks = field(default_factory=Walks)
-    turns: Turns = field(default_factory=Turns)  # who got how much: what keeps shares fair from tick to tick
 
     def includes(self, run_id: int) -> bool:
         """Whether this process works on the run."""
@@ -137,7 +102,7 @@ def build_runtime(
     *,
     sandbox: tuple[str, SecretStr] | None = None,
     shared_queue: bool = True,
-    only_runs: set[int] | None = None,
+    only_runs: frozenset[int] | None = None,
     clock: Clock | None = None,
     troubles: Troubles | None = None,
 ) -> Runtime:

@@ -15,6 +15,7 @@ from scheduler.inbox.sidecars import status_path, write_report, write_status
 from scheduler.inbox.wording import IN_TROUBLE, RunStatus, before, stamped, status_text
 from scheduler.intake.approving import awaited
 from scheduler.report.devices import stuck_lines
+from scheduler.rush import Rush
 from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
@@ -24,10 +25,6 @@ from worker.store.inbox import InboxEntry
 from worker.store.resends import resends_of, unfinished_resends
 from worker.store.runs import RunView
 from worker.store.variants import GroupOutcome, group_outcomes
-
-CAN_WAIT: Final = "can wait"
-"""Under this name a runtime knows before when no status is written, nor anything else done that can wait a little
-(`next_looks`)."""
 
 REFRESH_EVERY: Final = timedelta(seconds=2)
 COUNTING_SHARE: Final = 50
@@ -63,7 +60,8 @@ class _Account:
 class StatusBoard:
     """Writes NAME.status.txt when its words changed, and NAME.report.csv at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, rush: Rush) -> None:
+        self._rush = rush
         self._due_at: dict[str, datetime] = {}
         self._unwritable: set[Path] = set()
         self._open: dict[Path, str] = {}  # the campaigns that are not over, and what their status said when
@@ -86,7 +84,7 @@ class StatusBoard:
         `since`: when the look at the inbox began, by `elapsed_seconds`. To tell of it may take as long again.
         """
         due = [key for key in entries if self._due_at.get(key, now) <= now]
-        if not due or runtime.clock.elapsed_seconds() < runtime.next_looks.get(CAN_WAIT, -math.inf):
+        if not due or self._rush.is_on(runtime.clock.elapsed_seconds()):
             return 0
         with runtime.store.read() as session:
             at_work = {run.id: run for run in runs.list_runs(session, AT_WORK)}

@@ -1,6 +1,6 @@
 """Whether a run waits for somebody to approve it, and what they would have to approve."""
 
-from campaigns.approval import is_needed, to_approve
+from campaigns.approval import command, is_needed, to_approve
 from campaigns.definition import Definition
 from campaigns.lifecycle import RunState
 from worker.store.runs import RunView
@@ -13,3 +13,12 @@ def awaited(run: RunView, definition: Definition) -> str:
         return ""
     wanted = to_approve(definition, run.plan_hash if run.planned_at else "")
     return "" if wanted == run.approved_hash else wanted
+
+
+def told_to_approve(run: RunView, awaits: str) -> str:
+    """What somebody is told who runs a file that waits for approval of the hash `awaits`."""
+    return (
+        f"{run.campaign} waits for approval, and nothing of it was sent: "
+        f"look at it with `campaigns plan {run.source}`, "
+        f"approve it with `{command(run.campaign, awaits)}`, and run the same command again."
+    )

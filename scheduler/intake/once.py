@@ -61,8 +61,6 @@ def take_up_once(runtime: Runtime, definition: Definition, *, source: str, dropp
         added = extend(runtime, found, definition, source=source)
         return Intake(run_id, Taken.EXTENDED if added else decision.taken, added)
     if decision == PLAN:
-        if runtime.only_runs is not None:
-            runtime.only_runs.add(run_id)
         plan_run(runtime, run_id, definition, source)
     return Intake(run_id, decision.taken)
 

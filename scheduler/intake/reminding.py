@@ -70,8 +70,6 @@ def take_up_reminders(runtime: Runtime, definition: Definition, *, source: str) 
     if problem := limits.too_dear(plan.longest_text):
         raise _refused(source, problem)
     with runtime.store.read() as session:
-        if runtime.only_runs is not None:
-            runtime.only_runs.update(reminders.unfinished_days(session, campaign_id))
         return Intake(run_of(session, campaign_id, NO_DATE), decision.taken, done.new, done.in_doubt)
 
 

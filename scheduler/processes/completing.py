@@ -1,6 +1,6 @@
 """Runs that a command brings to their end: it sends and follows them itself, or looks on while a service does."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -9,18 +9,17 @@ from typing import Final
 from pydantic import SecretStr
 from sqlmodel import Session
 
-from campaigns.approval import command
 from campaigns.backoff import pause_after
 from campaigns.codes import PausedBy, RunType
 from campaigns.lifecycle import NOT_AT_THE_GATEWAY, RecipientState, RunState
 from scheduler.exits import Exit
-from scheduler.intake.approving import awaited
+from scheduler.intake.approving import awaited, told_to_approve
 from scheduler.loop import Clockwork
 from scheduler.processes.claims import STANDBY_SECONDS, claim_database, is_shared, require_redis, taken
 from scheduler.processes.leader import LeaderLock, leader_lock
 from scheduler.processes.stopping import Stop, stop_signals
-from scheduler.ticks.notices import notices
 from scheduler.ticks.probe import TRIAL, account_problem
+from scheduler.ticks.table import Ticks
 from worker.logs import get_logger
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
@@ -30,6 +29,7 @@ from worker.store.counts import Books
 from worker.store.doubts import Unread
 from worker.store.engine import STORE_FAILS
 from worker.store.notices import GATHERING
+from worker.store.reminders import unfinished_days
 from worker.store.runs import RunView
 from worker.store.variants import GroupOutcome, group_outcomes
 
@@ -103,6 +103,13 @@ class OwnRuns:
     stop: Stop
     ids: set[int]
 
+    def add(self, run: RunView, *, is_planned: bool) -> None:
+        """Work on this run; on a day of reminders that was just planned, with all days of its campaign."""
+        self.ids.add(run.id)
+        if is_planned and run.type is RunType.REMINDER_DAY:
+            with self.runtime.store.read() as session:
+                self.ids.update(unfinished_days(session, run.campaign_id))
+
 
 @contextmanager
 def own_runs(
@@ -116,7 +123,7 @@ def own_runs(
     if settings.redis_url and sandbox is None:
         require_redis(settings)
     ids: set[int] = set()
-    runtime = build_runtime(settings, sandbox=sandbox, shared_queue=False, only_runs=ids)
+    runtime = build_runtime(settings, sandbox=sandbox, shared_queue=False, only_runs=frozenset())
     looks_on = beside_service and not runtime.rehearsal
     try:
         lock = leader_lock(runtime.store, runtime.troubles) if looks_on else claim_database(runtime)
@@ -151,7 +158,7 @@ def bring_to_end(own: OwnRuns, shown: Callable[[Sequence[Progress]], None]) -> O
     If that one ends, this one takes over. One that leaves runs lie that are due does not send them: they are given up.
     """
     runtime = own.runtime
-    outcome = _work(_Hands(runtime, own.lock), own.stop, shown)
+    outcome = _work(_Hands(own), shown)
     now = runtime.clock.now()
     with runtime.store.read() as session:
         progress = [replace(p, groups=group_outcomes(session, p.run, now=now)) for p in outcome.progress]
@@ -161,62 +168,70 @@ def bring_to_end(own: OwnRuns, shown: Callable[[Sequence[Progress]], None]) -> O
 class _Hands:
     """What this process sends with, from the moment on at which it may."""
 
-    def __init__(self, runtime: Runtime, lock: LeaderLock) -> None:
-        self.runtime = runtime
-        self._lock = lock
+    def __init__(self, own: OwnRuns) -> None:
+        self.own = own
+        self.ticks = Ticks()
         self._clockwork: Clockwork | None = None
-        self._next_try_seconds = runtime.clock.elapsed_seconds()
+        self._next_try_seconds = own.runtime.clock.elapsed_seconds()
 
     def may_work(self) -> bool:
         """Begin, or try again now and then; whether this process sends."""
-        now = self.runtime.clock.elapsed_seconds()
+        now = self.own.runtime.clock.elapsed_seconds()
         if self._clockwork is None and now >= self._next_try_seconds:
             self._next_try_seconds = now + STANDBY_SECONDS
-            if is_shared(self.runtime) or self._lock.acquire():
+            if is_shared(self.own.runtime) or self.own.lock.acquire():
                 self._begin()
         return self._clockwork is not None
 
     def _begin(self) -> None:
-        runtime = self.runtime
+        runtime, ids = self.own.runtime, self.own.ids
         with runtime.store.write("requeue_mine") as session:
             # What an earlier process had in its own queue ended with it.
-            queue.requeue_runs(session, sorted(runtime.only_runs or ()))
+            queue.requeue_runs(session, sorted(ids))
         runtime.queue.work(runtime.settings.threads)
-        self._clockwork = Clockwork(runtime)
+        self._clockwork = Clockwork(runtime, self.ticks.for_runs(ids), self.ticks.rush)
         self._clockwork.start()
 
     def stop(self) -> None:
         if self._clockwork is not None:
             self._clockwork.stop()
-            self.runtime.queue.stop()
+            self.own.runtime.queue.stop()
+
+    def tell_the_rest(self) -> None:
+        """Tell outside how it ended; what is not taken now waits in the database for the next process."""
+        mine = replace(self.own.runtime, only_runs=frozenset(self.own.ids))
+        try:
+            self.ticks.notices(mine, mine.clock.now(), ahead=GATHERING)
+        except STORE_FAILS as error:
+            get_logger().warning("notices.failed", problem=type(error).__name__)
 
     def left_lying(self, progress: Sequence[Progress]) -> str:
         """Why nothing happens although something is due and another process has the lock; empty while it does."""
-        now = self.runtime.clock.now()
+        now = self.own.runtime.clock.now()
         due = any(p.run.state is RunState.SCHEDULED and p.run.starts_at + PATIENCE < now for p in progress)
-        return f"{taken(self.runtime, self._lock.holder())}; it does not send this" if due else ""
+        return f"{taken(self.own.runtime, self.own.lock.holder())}; it does not send this" if due else ""
 
 
-def _work(hands: _Hands, stop: Stop, shown: Callable[[Sequence[Progress]], None]) -> Outcome:
-    runtime = hands.runtime
+def _work(hands: _Hands, shown: Callable[[Sequence[Progress]], None]) -> Outcome:
+    runtime, stop, ids = hands.own.runtime, hands.own.stop, hands.own.ids
     began_at, settle = runtime.clock.now(), timedelta(seconds=runtime.settings.settle_seconds)
     try:
         stopped_since = None
         while True:
             is_working = hands.may_work()
             began = runtime.clock.elapsed_seconds()
-            progress = look(runtime)
+            progress = look(runtime, ids)
             shown(progress)
             took = runtime.clock.elapsed_seconds() - began
             pause = pause_after(took, share=LOOK_SHARE, longest=LONGEST_PAUSE_SECONDS, shortest=LOOK_SECONDS)
             if all(p.run.finished_at is not None or p.awaits for p in progress):
-                waits = " ".join(_waits(p) for p in progress if p.awaits)
+                waits = " ".join(told_to_approve(p.run, p.awaits) for p in progress if p.awaits)
                 return Outcome(Exit.STOPPED if waits else _verdict(runtime, progress), progress, waits)
             if stop.wait(pause):
                 break
             if not is_working and (lying := hands.left_lying(progress)):
                 return Outcome(Exit.STOPPED, progress, lying)
-            reason, now = _stopped_by(progress) or runtime.first_look.given_up, runtime.clock.now()
+            reason, now = _stopped_by(progress) or hands.ticks.first_look.given_up, runtime.clock.now()
             if blind := _blind(progress, since=began_at, before=now - BLIND_FOR * settle):
                 return Outcome(Exit.STOPPED, progress, blind)
             stopped_since = (stopped_since or now) if reason else None
@@ -228,24 +243,8 @@ def _work(hands: _Hands, stop: Stop, shown: Callable[[Sequence[Progress]], None]
     finally:
         hands.stop()
         if not stop.is_set():
-            _tell_the_rest(runtime)
-    return Outcome(Exit.INTERRUPTED, look(runtime))
-
-
-def _waits(progress: Progress) -> str:
-    campaign, file = progress.run.campaign, progress.run.source
-    return (
-        f"{campaign} waits for approval, and nothing of it was sent: look at it with `campaigns plan {file}`, "
-        f"approve it with `{command(campaign, progress.awaits)}`, and run the same command again."
-    )
-
-
-def _tell_the_rest(runtime: Runtime) -> None:
-    """Tell outside how it ended; what is not taken now waits in the database for the next process."""
-    try:
-        notices(runtime, runtime.clock.now(), ahead=GATHERING)
-    except STORE_FAILS as error:
-        get_logger().warning("notices.failed", problem=type(error).__name__)
+            hands.tell_the_rest()
+    return Outcome(Exit.INTERRUPTED, look(runtime, ids))
 
 
 def _stopped_by(progress: Sequence[Progress]) -> str:
@@ -275,11 +274,11 @@ def _blind(progress: Sequence[Progress], *, since: datetime, before: datetime) -
     return ""
 
 
-def look(runtime: Runtime) -> tuple[Progress, ...]:
-    """How far every run of this process is; without the answers to HELP, which nobody waits for."""
+def look(runtime: Runtime, ids: Collection[int]) -> tuple[Progress, ...]:
+    """How far these runs are; without the answers to HELP, which nobody waits for."""
     with runtime.store.read() as session:
         account = accounts.account_view(session, runtime.account_id)
-        views = [runs.run_view(session, run_id) for run_id in sorted(runtime.only_runs or ())]
+        views = [runs.run_view(session, run_id) for run_id in sorted(ids)]
         return tuple(_progress(runtime, session, run, account) for run in views if run.type is not RunType.HELP)
 
 

@@ -50,7 +50,7 @@ def _submit_all(
     for path, definition in files:
         done = submit(own.runtime, actor, definition, source=path.name)
         run = done.run
-        own.ids.add(run.id)
+        own.add(run, is_planned=done.taken is Taken.PLANNED)
         if done.taken is Taken.PLANNED:
             for warning in run.plan_summary.get("warnings", ()):
                 told(f"{run.campaign}: {warning}")

@@ -8,13 +8,14 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from scheduler.loop import TICKS, Clockwork
+from scheduler.loop import Clockwork
 from scheduler.processes.claims import STANDBY_SECONDS, claim_database, is_shared, taken
 from scheduler.processes.heartbeat import BEAT_SECONDS, Heartbeat
 from scheduler.processes.leader import LeaderLock, leader_lock
 from scheduler.processes.starting import started
 from scheduler.processes.stopping import Stop
-from scheduler.ticks.inbox import make_inbox_tick
+from scheduler.ticks.inbox import InboxTick
+from scheduler.ticks.table import Tick, Ticks
 from scheduler.web.app import make_app
 from scheduler.web.serving import FrontDoor
 from worker.logs import get_logger
@@ -150,8 +151,11 @@ def _lead_or_stand_by(runtime: Runtime, lock: LeaderLock, stop: Stop, heartbeat:
 
 def _tick_until(runtime: Runtime, lock: LeaderLock, stop: Stop, heartbeat: Heartbeat) -> None:
     """Run the clock until it is time to stop, or until the lock is lost."""
-    ticks = {**TICKS, make_inbox_tick(stop.is_set): INBOX_SECONDS, heartbeat.heartbeat: BEAT_SECONDS}
-    clockwork = Clockwork(replace(runtime, store=lock.guard(runtime.store)), ticks)
+    ticks = Ticks()  # what they remember is of this lead: while another process led, it may have become wrong
+    inbox = Tick("inbox", INBOX_SECONDS, InboxTick(ticks.rush, stop.is_set))
+    beats = Tick("heartbeat", BEAT_SECONDS, heartbeat.heartbeat)
+    guarded = replace(runtime, store=lock.guard(runtime.store))
+    clockwork = Clockwork(guarded, [*ticks.all, inbox, beats], ticks.rush)
     clockwork.start()
     get_logger().info("scheduler.leads")
     try:

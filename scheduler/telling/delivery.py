@@ -1,13 +1,14 @@
 """Telling what is due: several targets at once, each its own notices one by one."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
 
+from campaigns.backoff import notice_after
 from campaigns.display import utc
 from scheduler.telling.hook import run_command
 from scheduler.telling.mail import send_mail
@@ -34,9 +35,6 @@ TURN_SECONDS: Final = 10.0
 CLAIM: Final = timedelta(seconds=60)
 """A process that was killed meanwhile: after this the notice is told again. Longer than a turn and its last call."""
 
-PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 120, 600, 1800, 3600))
-"""Between two tries; the last one again and again."""
-
 GIVE_UP_AFTER: Final = timedelta(days=3)
 
 _rng = random.Random()  # noqa: S311 - jitter, not a secret
@@ -53,16 +51,19 @@ class Told:
         return Told(self.taken + other.taken, self.failed + other.failed)
 
 
-def deliver(runtime: Runtime) -> Told:
-    """Tell everything that is due. A target that is slow keeps only its own notices waiting."""
+def deliver(runtime: Runtime, resting: dict[Target, float]) -> Told:
+    """Tell everything that is due. A target that is slow keeps only its own notices waiting.
+
+    `resting`: those that are away and from when on they are told again, by the clock that never steps; it is kept up.
+    """
     total, flying = Told(), dict[Future[Told], Target]()
     end = runtime.clock.elapsed_seconds() + TURN_SECONDS
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="notices") as pool:
         while True:
             free = AT_ONCE - len(flying)
             if free and runtime.clock.elapsed_seconds() < end:
-                for target, mine in _claim(runtime, set(flying.values()), most=free).items():
-                    flying[pool.submit(_tell_all, runtime, mine)] = target
+                for target, mine in _claim(runtime, resting, set(flying.values()), most=free).items():
+                    flying[pool.submit(_tell_all, runtime, resting, mine)] = target
             if not flying:
                 return total
             for done in wait(flying, 0.5, FIRST_COMPLETED).done:
@@ -70,33 +71,35 @@ def deliver(runtime: Runtime) -> Told:
                 total += done.result()
 
 
-def _claim(runtime: Runtime, busy: set[Target], *, most: int) -> dict[Target, list[DueNotice]]:
-    now = runtime.clock.now()
+def _claim(
+    runtime: Runtime, resting: Mapping[Target, float], busy: set[Target], *, most: int
+) -> dict[Target, list[DueNotice]]:
+    now, at = runtime.clock.now(), runtime.clock.elapsed_seconds()
     with runtime.store.read() as session:
         due = notices.due_targets(session, now, but=busy, most=MOST_CLAIMED, only_runs=runtime.only_runs)
     if not due:
         return {}
-    awake = [target for target in due if runtime.resting.get(target, now) <= now]
+    rests = {target: resting.get(target, at) - at for target in due}
+    awake = [target for target in due if rests[target] <= 0]
     with runtime.store.write("notice_claim") as session:
         for target in due.keys() - awake:  # noted since it was found to be away
-            notices.put_off(session, *target, until=runtime.resting[target])
+            notices.put_off(session, *target, until=now + timedelta(seconds=rests[target]))
         claimed = {target: notices.claim(session, due[target], now=now, until=now + CLAIM) for target in awake[:most]}
     return {target: mine for target, mine in claimed.items() if mine}
 
 
-def _tell_all(runtime: Runtime, mine: Sequence[DueNotice]) -> Told:
+def _tell_all(runtime: Runtime, resting: dict[Target, float], mine: Sequence[DueNotice]) -> Told:
     """Tell one target one notice after the other, until it does not take one or its turn is over."""
     total, end = Told(), runtime.clock.elapsed_seconds() + TURN_SECONDS
     for number, notice in enumerate(mine):
-        if runtime.clock.elapsed_seconds() >= end or runtime.resting.get(_target(notice), notice.created_at) > (
-            runtime.clock.now()
-        ):
+        at = runtime.clock.elapsed_seconds()
+        if at >= end or resting.get(_target(notice), at) > at:
             with runtime.store.write("notice_release") as session:
                 notices.release(session, [left.id for left in mine[number:]], now=runtime.clock.now())
             break
         body = {"id": f"notice-{notice.id}", "event": notice.event, "at": utc(notice.created_at), **notice.body}
         outcome = send(runtime.settings, _target(notice), notice.event, body, runtime.clock.now())
-        total += _record(runtime, notice, outcome)
+        total += _record(runtime, resting, notice, outcome)
     return total
 
 
@@ -144,15 +147,16 @@ def where(target: Target) -> str:
     return address if channel == Channel.COMMAND else place(address)
 
 
-def _record(runtime: Runtime, notice: DueNotice, outcome: Outcome) -> Told:
+def _record(runtime: Runtime, resting: dict[Target, float], notice: DueNotice, outcome: Outcome) -> Told:
     now = runtime.clock.now()
     target = _target(notice)
     if not outcome.problem:
-        runtime.resting.pop(target, None)
+        resting.pop(target, None)
         with runtime.store.write("notice_told") as session:
             notices.taken(session, notice.id, now=now)
         return Told(taken=1)
-    retry_at = now + PAUSES[min(notice.tries, len(PAUSES) - 1)] * (1 + _rng.random() / 10)
+    pause = notice_after(notice.tries, _rng)
+    retry_at = now + pause
     is_over = retry_at > notice.created_at + GIVE_UP_AFTER
     said = {"channel": notice.channel, "about": notice.event, "target": where(target), "problem": outcome.problem}
     with runtime.store.write("notice_failed") as session:
@@ -163,7 +167,7 @@ def _record(runtime: Runtime, notice: DueNotice, outcome: Outcome) -> Told:
         if outcome.is_away:
             notices.put_off(session, *target, until=retry_at)
     if outcome.is_away:
-        runtime.resting[target] = retry_at
+        resting[target] = runtime.clock.elapsed_seconds() + pause.total_seconds()
     if is_over:
         get_logger().error("notice.given_up", **said)
     else:

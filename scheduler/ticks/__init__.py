@@ -1,1 +1,1 @@
-"""What the clock does again and again: each a plain function `tick(runtime, now) -> counts`."""
+"""What the clock does again and again: each is called as `tick(runtime, now)` and counts what it did."""

@@ -1,5 +1,6 @@
 """Noticing that this machine's wall clock was put forward or back, by the clock that never steps."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,24 +12,26 @@ JUMP: Final = timedelta(seconds=10)
 """So much at once is a clock that was put; less is one that is kept right."""
 
 
-def clocks(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Move what was meant as a pause along with the clock. A machine that slept is none of it: both clocks went on."""
-    apart = now - timedelta(seconds=runtime.clock.elapsed_seconds())
-    if not runtime.clock_apart:
-        runtime.clock_apart.append(apart)
-    jump = apart - runtime.clock_apart[0]
-    runtime.clock_apart[0] = apart
-    if abs(jump) < JUMP:
-        return {"jumped": 0}
-    runtime.resting.clear()
-    with runtime.store.write("clock_jump") as session:
-        move_pauses(session, jump, now=now)
-    direction = "forward" if jump > timedelta(0) else "back"
-    seconds = round(abs(jump).total_seconds())
-    get_logger().warning(
-        "clock.jumped",
-        seconds=round(jump.total_seconds()),
-        says=f"this machine's clock was put {direction} by {seconds:,} s: pauses were moved along with it, and what is "
-        "late now follows if_late",
-    )
-    return {"jumped": 1}
+@dataclass(slots=True)
+class WallClock:
+    """The wall clock beside the one that never steps, as far as the last look showed."""
+
+    began: datetime | None = None  # what it showed when the other one began
+
+    def look(self, runtime: Runtime, now: datetime) -> None:
+        """Move what was meant as a pause along with it. A machine that slept is none of it: both clocks went on."""
+        began = now - timedelta(seconds=runtime.clock.elapsed_seconds())
+        jump = began - (self.began or began)
+        self.began = began
+        if abs(jump) < JUMP:
+            return
+        with runtime.store.write("clock_jump") as session:
+            move_pauses(session, jump, now=now)
+        direction = "forward" if jump > timedelta(0) else "back"
+        seconds = round(abs(jump).total_seconds())
+        get_logger().warning(
+            "clock.jumped",
+            seconds=round(jump.total_seconds()),
+            says=f"this machine's clock was put {direction} by {seconds:,} s: pauses were moved along with it, and "
+            "what is late now follows if_late",
+        )

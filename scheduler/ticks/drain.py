@@ -4,7 +4,8 @@ Where several campaigns want the same account or the same phones, this is where 
 (`campaigns.sharing`): little is in the queue at any moment, so nobody urgent waits behind much.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
@@ -12,8 +13,10 @@ from sqlmodel import Session
 
 from campaigns.batching import NO_LIMIT
 from campaigns.definition import Definition, Rate
-from campaigns.sharing import Contender, Portion, Room
+from campaigns.sharing import Contender, Portion, Room, Turns
 from campaigns.timing.placing import hours_of
+from scheduler.rush import Rush
+from scheduler.ticks.every import RESTS, Every
 from worker.ceilings import Ceilings
 from worker.limits import allowances, routes
 from worker.runtime import Runtime
@@ -37,121 +40,122 @@ LONGEST_PAUSE_SECONDS: Final = 0.5
 """Where the queue is more than half full, a round is followed by a pause three times as long as it took, up to this:
 over 100 campaigns it costs 20 ms of processor time, which what is in the queue already needs more."""
 
-_NEXT: Final = "drain"
-
 NEVER_OPENS: Final = timedelta(days=1)
 """When a window is looked at again that does not open in the next 400 days: its file may be mended by then."""
-
-
-def drain(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Enqueue due batches of running runs whose window is open, to each its share; the others wait for it to open."""
-    began = runtime.clock.elapsed_seconds()
-    if began < runtime.next_looks.get(_NEXT, began):
-        return {"enqueued": 0}
-    with runtime.store.read() as session:
-        if not ending.any_at_work(session, runtime.account_id):
-            return {"enqueued": 0, "idle": 1}
-        lead, everybody = _demands(runtime, session, now)
-    demands = [demand for demand in everybody if runtime.includes(demand.run_id)]
-    done = _queue(runtime, demands, lead, now)
-    if sum(demand.queued_batches for demand in demands) + done["enqueued"] > MOST_QUEUED // 2:
-        took = runtime.clock.elapsed_seconds() - began
-        runtime.next_looks[_NEXT] = began + took + min(LONGEST_PAUSE_SECONDS, PAUSE_SHARE * took)
-    return done
-
-
-def _demands(runtime: Runtime, session: Session, now: datetime) -> tuple[timedelta, list[Demand]]:
-    """What everybody waits for, and how long before its moment it counts: longer where runs begin, and only they."""
-    at = runtime.clock.elapsed_seconds()
-    for run_id in [run_id for run_id, until in list(runtime.beginning.items()) if until <= at]:
-        del runtime.beginning[run_id]
-    if runtime.beginning:
-        lead = min(queue.LONGEST_LEAD, queue.LEAD + AHEAD_A_RUN * len(runtime.beginning))
-        found = queue.demands(session, runtime.account_id, now=now, lead=lead)
-        # A thread that has a request in hand waits with it: nobody else's may come behind that.
-        others = (demand for demand in found if demand.run_id not in runtime.beginning)
-        if not any(demand.has_due or demand.queued_batches or demand.asleep_segments for demand in others):
-            return lead, found
-    return queue.LEAD, queue.demands(session, runtime.account_id, now=now)
-
-
-def _queue(runtime: Runtime, demands: Sequence[Demand], lead: timedelta, now: datetime) -> dict[str, int]:
-    if not any(demand.has_due for demand in demands):
-        return {"enqueued": 0}  # spares an idle service a write transaction ten times a second
-    chosen, closed = _choose(runtime, demands, lead, now)
-    if not chosen and not closed:
-        return {"enqueued": 0}
-    with runtime.store.write("queue") as session:
-        for (run_id, zones), opens in closed.items():
-            queue.wait_for_opening(session, run_id, zones, until=opens, now=now, lead=lead)
-        queued = queue.queue_batches(session, [portion.id for _, portion in chosen], now=now)
-        for _, portion in chosen:
-            if portion.id in queued and portion.is_cut:
-                # A limit was lowered after it was planned. The throttle counts a request that is dearer than a limit
-                # as that limit, or it could never go: it would break it. The rest is due as well.
-                outcomes.split_batch(session, portion.id, until=now, most_segments=portion.segments)
-    try:
-        for contender, portion in chosen:
-            if portion.id in queued:
-                runtime.queue.enqueue([portion.id], contender.kind)
-    except Exception:
-        # Redis is away. A job that got there all the same is harmless; a batch without one would wait for its rescue.
-        with runtime.store.write("queue_undone") as session:
-            queue.give_back(session, queued)
-        raise
-    return {"enqueued": len(queued)}
 
 
 Closed: TypeAlias = dict[tuple[int, str], datetime]
 """By run and zones: when sending is allowed again."""
 
 
-def _choose(
-    runtime: Runtime, demands: Sequence[Demand], lead: timedelta, now: datetime
-) -> tuple[list[tuple[Contender, Portion]], Closed]:
-    """What goes now, and what is due but outside of its window."""
-    ceilings = runtime.ceilings.current()
-    shared = _Shared(ceilings)
-    most: dict[int, int] = {}
-    waiting: list[tuple[Demand, Definition, Room, tuple[Room, ...]]] = []
-    for demand in demands:
-        definition = runtime.definitions.find(demand.definition_id)
-        if definition is None:
-            continue  # the others go on
-        rate = ceilings.campaign_rates.get(demand.campaign, definition.throughput.rate)
-        lanes = shared.lanes(definition)
-        shared.count(demand, rate, lanes)
-        if demand.has_due:
-            own = _room(rate, OWN_SECONDS)
-            own.used = _under_way(demand, own) + demand.asleep_segments
-            most[demand.run_id] = _most_segments(runtime, ceilings, definition, rate)
-            waiting.append((demand, definition, own, lanes))
-    free = MOST_QUEUED - sum(demand.queued_batches for demand in demands)
-    found = _due(runtime, waiting, shared, free, lead, now)
-    closed = {
-        (demand.run_id, zones): opens
-        for demand, definition, _, _ in waiting
-        for zones, opens in _closed(definition, found.get(demand.run_id, ()), now + lead)
-    }
-    due = {
-        run_id: [batch for batch in batches if (run_id, batch.zones) not in closed] for run_id, batches in found.items()
-    }
-    chosen = runtime.turns.share(
-        shared.account,
-        [
-            Contender(
-                demand.run_id,
-                definition.kind,
-                ceilings.weights.get(demand.campaign, 1),
-                [_portion(batch, most[demand.run_id]) for batch in due.get(demand.run_id, ())],
-                own,
-                lanes,
-            )
-            for demand, definition, own, lanes in waiting
-        ],
-        requests=free,
-    )
-    return chosen, closed
+@dataclass(slots=True)
+class DrainTick:
+    """Enqueues due batches of running runs whose window is open, to each its share; the others wait for it to open."""
+
+    rush: Rush = field(default_factory=Rush)
+    turns: Turns = field(default_factory=Turns)  # who got how much: what keeps shares fair from tick to tick
+    rest: Every = field(default_factory=Every)
+
+    def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
+        began = runtime.clock.elapsed_seconds()
+        if not self.rest.is_due(began):
+            return RESTS
+        with runtime.store.read() as session:
+            if not ending.any_at_work(session, runtime.account_id):
+                return {"enqueued": 0, "idle": 1}
+            lead, everybody = self._demands(runtime, session, now)
+        demands = [demand for demand in everybody if runtime.includes(demand.run_id)]
+        done = self._queue(runtime, demands, lead, now)
+        if sum(demand.queued_batches for demand in demands) + done["enqueued"] > MOST_QUEUED // 2:
+            took = runtime.clock.elapsed_seconds() - began
+            self.rest.rest(began + took, min(LONGEST_PAUSE_SECONDS, PAUSE_SHARE * took))
+        return done
+
+    def _demands(self, runtime: Runtime, session: Session, now: datetime) -> tuple[timedelta, list[Demand]]:
+        """What everybody waits for, and how long before its moment it counts: longer where only runs that begin do."""
+        beginning = self.rush.beginning(runtime.clock.elapsed_seconds())
+        if beginning:
+            lead = min(queue.LONGEST_LEAD, queue.LEAD + AHEAD_A_RUN * len(beginning))
+            found = queue.demands(session, runtime.account_id, now=now, lead=lead)
+            # A thread that has a request in hand waits with it: nobody else's may come behind that.
+            others = (demand for demand in found if demand.run_id not in beginning)
+            if not any(demand.has_due or demand.queued_batches or demand.asleep_segments for demand in others):
+                return lead, found
+        return queue.LEAD, queue.demands(session, runtime.account_id, now=now)
+
+    def _queue(self, runtime: Runtime, demands: Sequence[Demand], lead: timedelta, now: datetime) -> dict[str, int]:
+        if not any(demand.has_due for demand in demands):
+            return {"enqueued": 0}  # spares an idle service a write transaction ten times a second
+        chosen, closed = self._choose(runtime, demands, lead, now)
+        if not chosen and not closed:
+            return {"enqueued": 0}
+        with runtime.store.write("queue") as session:
+            for (run_id, zones), opens in closed.items():
+                queue.wait_for_opening(session, run_id, zones, until=opens, now=now, lead=lead)
+            queued = queue.queue_batches(session, [portion.id for _, portion in chosen], now=now)
+            for _, portion in chosen:
+                if portion.id in queued and portion.is_cut:
+                    # A limit was lowered after it was planned. The throttle counts a request that is dearer than a
+                    # limit as that limit, or it could never go: it would break it. The rest is due as well.
+                    outcomes.split_batch(session, portion.id, until=now, most_segments=portion.segments)
+        try:
+            for contender, portion in chosen:
+                if portion.id in queued:
+                    runtime.queue.enqueue([portion.id], contender.kind)
+        except Exception:
+            # Redis is away. A job that got there all the same is harmless; a batch without one would wait for rescue.
+            with runtime.store.write("queue_undone") as session:
+                queue.give_back(session, queued)
+            raise
+        return {"enqueued": len(queued)}
+
+    def _choose(
+        self, runtime: Runtime, demands: Sequence[Demand], lead: timedelta, now: datetime
+    ) -> tuple[list[tuple[Contender, Portion]], Closed]:
+        """What goes now, and what is due but outside of its window."""
+        ceilings = runtime.ceilings.current()
+        shared = _Shared(ceilings)
+        most: dict[int, int] = {}
+        waiting: list[tuple[Demand, Definition, Room, tuple[Room, ...]]] = []
+        for demand in demands:
+            definition = runtime.definitions.find(demand.definition_id)
+            if definition is None:
+                continue  # the others go on
+            rate = ceilings.campaign_rates.get(demand.campaign, definition.throughput.rate)
+            lanes = shared.lanes(definition)
+            shared.count(demand, rate, lanes)
+            if demand.has_due:
+                own = _room(rate, OWN_SECONDS)
+                own.used = _under_way(demand, own) + demand.asleep_segments
+                most[demand.run_id] = _most_segments(runtime, ceilings, definition, rate)
+                waiting.append((demand, definition, own, lanes))
+        free = MOST_QUEUED - sum(demand.queued_batches for demand in demands)
+        found = _due(runtime, waiting, shared, free, lead, now)
+        closed = {
+            (demand.run_id, zones): opens
+            for demand, definition, _, _ in waiting
+            for zones, opens in _closed(definition, found.get(demand.run_id, ()), now + lead)
+        }
+        due = {
+            run_id: [batch for batch in batches if (run_id, batch.zones) not in closed]
+            for run_id, batches in found.items()
+        }
+        chosen = self.turns.share(
+            shared.account,
+            [
+                Contender(
+                    demand.run_id,
+                    definition.kind,
+                    ceilings.weights.get(demand.campaign, 1),
+                    [_portion(batch, most[demand.run_id]) for batch in due.get(demand.run_id, ())],
+                    own,
+                    lanes,
+                )
+                for demand, definition, own, lanes in waiting
+            ],
+            requests=free,
+        )
+        return chosen, closed
 
 
 def _closed(definition: Definition, batches: Sequence[Due], now: datetime) -> Iterator[tuple[str, datetime]]:

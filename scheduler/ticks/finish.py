@@ -1,5 +1,7 @@
 """Ending runs: nothing left to send, every receipt in or following over, and the books closed."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -7,8 +9,8 @@ from sqlmodel import Session
 
 from campaigns.backoff import pause_after
 from campaigns.lifecycle import RunState
-from scheduler.ticks.follow import FOLLOW
-from scheduler.ticks.unread import reads_fail
+from scheduler.ticks.every import Every
+from scheduler.ticks.unread import ReceiptReads
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import counts, doubts, ending, runs
@@ -25,70 +27,76 @@ LAST_LOOK: Final = timedelta(minutes=10)
 """A gateway that cannot be read when following ends keeps a run open for no longer than this."""
 
 
-def finish(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Settle runs that have sent everything; complete those that are followed to their end."""
-    with runtime.store.read() as session:
-        if not ending.any_at_work(session, runtime.account_id):
-            return {"settled": 0, "finished": 0}
-        settleable = [id_ for id_ in ending.settleable_runs(session, runtime.account_id) if runtime.includes(id_)]
-    if settleable:
-        with runtime.store.write("settle") as session:
-            for run_id in settleable:
-                ending.settle_run(session, run_id, now)
-    with runtime.store.read() as session:
-        followed = [run for run in runs.unfinished_runs(session, runtime.account_id) if runtime.includes(run.id)]
-    finished = sum(_finish(runtime, run, now) for run in followed)
-    return {"settled": len(settleable), "finished": finished}
+@dataclass(slots=True)
+class FinishTick:
+    """Settles runs that have sent everything; completes those that are followed to their end."""
 
+    receipt_reads: ReceiptReads = field(default_factory=ReceiptReads)
+    looks: dict[int, Every] = field(default_factory=dict)  # run id -> when its open receipts are counted again
+    last_looks: dict[int, datetime] = field(default_factory=dict)  # run id -> when following ended
 
-def _finish(runtime: Runtime, run: RunView, now: datetime) -> bool:
-    with runtime.store.read() as session:
-        in_doubt = doubts.batches_in_doubt(session, [run.id])
-        retries = waiting_retries(session, run.id) if run.state is RunState.SETTLING else 0
-        waiting = _waits_for_receipts(runtime, session, run.id)
-    over = now >= (run.sent_at or now) + timedelta(seconds=run.follow_seconds)
-    if not over:
-        runtime.last_looks.pop(run.id, None)  # it may have sent again since
-    if in_doubt or retries or (waiting and not (over and _has_looked_once_more(runtime, run, now))):
-        return False
-    with runtime.store.write("finish") as session:
-        finished = ending.finish_run(session, run.id, now, sent_at=run.sent_at)
-        if finished:  # else somebody let it send again since the look above
-            runs.cancel_leftovers(session, run.id)
-            if over:
-                ending.expire_open(session, run.id)
-    if finished:
-        runtime.last_looks.pop(run.id, None)
+    def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
         with runtime.store.read() as session:
-            by_state = counts.books(session, run.id).by_state
-        get_logger().info(
-            "run.finished",
-            campaign=run.campaign,
-            run=run.id,
-            **{s.value: n for s, n in by_state.items()},
-        )
-    return finished
+            if not ending.any_at_work(session, runtime.account_id):
+                return {"settled": 0, "finished": 0}
+            settleable = [id_ for id_ in ending.settleable_runs(session, runtime.account_id) if runtime.includes(id_)]
+        if settleable:
+            with runtime.store.write("settle") as session:
+                for run_id in settleable:
+                    ending.settle_run(session, run_id, now)
+        with runtime.store.read() as session:
+            followed = [run for run in runs.unfinished_runs(session, runtime.account_id) if runtime.includes(run.id)]
+        self.looks = {run.id: self.looks.get(run.id, Every()) for run in followed}
+        self.last_looks = {id_: ended for id_, ended in self.last_looks.items() if id_ in self.looks}
+        finished = sum(self._finish(runtime, run, now) for run in followed)
+        return {"settled": len(settleable), "finished": finished}
 
+    def _finish(self, runtime: Runtime, run: RunView, now: datetime) -> bool:
+        with runtime.store.read() as session:
+            in_doubt = doubts.batches_in_doubt(session, [run.id])
+            retries = waiting_retries(session, run.id) if run.state is RunState.SETTLING else 0
+            waiting = self._waits_for_receipts(runtime, session, run.id)
+        over = now >= (run.sent_at or now) + timedelta(seconds=run.follow_seconds)
+        if not over:
+            self.last_looks.pop(run.id, None)  # it may have sent again since
+        if in_doubt or retries or (waiting and not (over and self._has_looked_once_more(runtime, run, now))):
+            return False
+        with runtime.store.write("finish") as session:
+            finished = ending.finish_run(session, run.id, now, sent_at=run.sent_at)
+            if finished:  # else somebody let it send again since the look above
+                runs.cancel_leftovers(session, run.id)
+                if over:
+                    ending.expire_open(session, run.id)
+        if finished:
+            with runtime.store.read() as session:
+                by_state = counts.books(session, run.id).by_state
+            get_logger().info(
+                "run.finished",
+                campaign=run.campaign,
+                run=run.id,
+                **{s.value: n for s, n in by_state.items()},
+            )
+        return finished
 
-def _has_looked_once_more(runtime: Runtime, run: RunView, now: datetime) -> bool:
-    """Whether every message was read once after following ended: polls lie up to half an hour apart."""
-    is_first = run.id not in runtime.last_looks
-    since = runtime.last_looks.setdefault(run.id, now)
-    with runtime.store.read() as session:
-        is_read = ending.is_read_since(session, run.id, since)
-    if is_first or (is_read and reads_fail(runtime, FOLLOW) and now < since + LAST_LOOK):
-        with runtime.store.write("last_look") as session:
-            ending.look_once_more(session, run.id, since)
-        return False
-    return is_read or now >= since + LAST_LOOK
+    def _has_looked_once_more(self, runtime: Runtime, run: RunView, now: datetime) -> bool:
+        """Whether every message was read once after following ended: polls lie up to half an hour apart."""
+        is_first = run.id not in self.last_looks
+        since = self.last_looks.setdefault(run.id, now)
+        with runtime.store.read() as session:
+            is_read = ending.is_read_since(session, run.id, since)
+        if is_first or (is_read and self.receipt_reads.failures and now < since + LAST_LOOK):
+            with runtime.store.write("last_look") as session:
+                ending.look_once_more(session, run.id, since)
+            return False
+        return is_read or now >= since + LAST_LOOK
 
-
-def _waits_for_receipts(runtime: Runtime, session: Session, run_id: int) -> bool:
-    """Whether receipts may still come; a run whose last count was just made is taken to wait for them."""
-    began = runtime.clock.elapsed_seconds()
-    if began < runtime.next_counts.get(run_id, began):
-        return True
-    waiting = ending.open_receipts(session, run_id) > 0
-    ended = runtime.clock.elapsed_seconds()
-    runtime.next_counts[run_id] = ended + pause_after(ended - began, share=COUNT_SHARE, longest=LONGEST_PAUSE_SECONDS)
-    return waiting
+    def _waits_for_receipts(self, runtime: Runtime, session: Session, run_id: int) -> bool:
+        """Whether receipts may still come; a run whose last count was just made is taken to wait for them."""
+        began = runtime.clock.elapsed_seconds()
+        if not self.looks[run_id].is_due(began):
+            return True
+        waiting = ending.open_receipts(session, run_id) > 0
+        ended = runtime.clock.elapsed_seconds()
+        pause = pause_after(ended - began, share=COUNT_SHARE, longest=LONGEST_PAUSE_SECONDS)
+        self.looks[run_id].rest(ended, pause)
+        return waiting

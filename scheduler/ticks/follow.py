@@ -9,17 +9,28 @@ by the reply.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
 from sqlmodel import Session
 
+from campaigns.backoff import poll_after, unread_after
+from campaigns.poll_spacing import (
+    DATES_TO_TRUST,
+    STATUSES,
+    is_sweep_cheaper,
+    margin_before,
+    rest_once_read,
+    stragglers,
+)
 from scheduler.receipts.storing import store_receipts
 from scheduler.ticks.dates import learn
-from scheduler.ticks.unread import reads_failed, reads_worked
-from scheduler.ticks.walks import walk, worth_a_walk
-from scheduler.ticks.windows import WindowReads, clock_ahead, may_divide, messages_per_part
+from scheduler.ticks.every import RESTS, Every
+from scheduler.ticks.unread import ReceiptReads
+from scheduler.ticks.walks import Walks
+from scheduler.ticks.windows import WindowMemory, WindowReads, messages_per_part
 from worker.gateway import GatewayError, MessageStatus, ReplyTooLong
 from worker.gateway.results import Message
 from worker.runtime import Runtime
@@ -36,14 +47,8 @@ READS_PER_TICK: Final = 40
 PROBES: Final = 10
 """How many groups are read after a sweep that moved nobody."""
 
-MESSAGES_PER_READ: Final = 100
-"""To bring and store so many messages costs about as much as one more read: 5 ms beside 50 us each (measured)."""
-
 FAILURES_TO_REST: Final = 3
 """After so many groups that could not be read, the first of a tick, the others are left for later."""
-
-STRAGGLERS_PER_GROUP: Final = 10
-"""How many messages that left their group are looked up by id at each poll of it."""
 
 ENDS: Final = (MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED)
 """The statuses worth sweeping for, in the order of a message's life."""
@@ -51,182 +56,177 @@ ENDS: Final = (MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED
 RARE: Final = MessageStatus.FAILED
 """The one that few messages are in: asked for over the whole time at once."""
 
-PAUSE_SHARE: Final = 0.1
-"""Of the first pause before a poll: as long nothing is read once all that was due has been, or as long as that took.
 
-While a campaign is sent some groups are due at every tick: together they cost fewer reads than one after the other.
-"""
+@dataclass(slots=True)
+class FollowTick:
+    """Polls what is due and moves recipients up."""
 
-FOLLOW: Final = "follow"
+    windows: WindowMemory = field(default_factory=WindowMemory)
+    receipt_reads: ReceiptReads = field(default_factory=ReceiptReads)
+    walks: Walks = field(default_factory=Walks)
+    rest: Every = field(default_factory=Every)
 
-DATE_MARGIN: Final = timedelta(minutes=1)
-"""How much further back than the dates that were seen."""
+    def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
+        with runtime.store.read() as session:
+            due = receipts.due_groups(
+                session, now=now, account_id=runtime.account_id, limit=GROUPS_PER_TICK, only=runtime.only_runs
+            )
+            if due and accounts.is_another_gateway(session, runtime.account_id):
+                due = []  # its messages are others, whatever their IDs
+        began = runtime.clock.elapsed_seconds()
+        if not self.rest.is_due(began):
+            return RESTS
+        if not due:
+            return {"groups": 0, "moved": 0, "reads": 0}
+        # What was read for others showed the end of some, too: most of 2,802 reads at 400,000 people moved nobody.
+        with runtime.store.read() as session:
+            still_open = receipts.open_groups(session, [group.id for group in due])
+        if over := [group for group in due if group.id not in still_open]:
+            due = [group for group in due if group.id in still_open]
+            _schedule(runtime, [(group, None) for group in over], Counter())
+        if not due:
+            return {"groups": len(over), "moved": 0, "reads": 0}
+        return self._read(runtime, due, now, began)
 
-DATES_TO_TRUST: Final = 50
-"""So many dates have to be seen first; as many are looked at in each sweep."""
-
-
-def follow(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Poll what is due and move recipients up."""
-    with runtime.store.read() as session:
-        due = receipts.due_groups(
-            session, now=now, account_id=runtime.account_id, limit=GROUPS_PER_TICK, only=runtime.only_runs
-        )
-        if due and accounts.is_another_gateway(session, runtime.account_id):
-            due = []  # its messages are others, whatever their IDs
-    began = runtime.clock.elapsed_seconds()
-    if not due or began < runtime.next_looks.get(FOLLOW, began):
-        return {"groups": 0, "moved": 0, "reads": 0}
-    # What was read for others showed the end of some, too: most of 2,802 reads at 400,000 people moved nobody.
-    with runtime.store.read() as session:
-        still_open = receipts.open_groups(session, [group.id for group in due])
-    if over := [group for group in due if group.id not in still_open]:
-        due = [group for group in due if group.id in still_open]
-        _schedule(runtime, [(group, None) for group in over], Counter())
-    if not due:
-        return {"groups": len(over), "moved": 0, "reads": 0}
-    reads: Counter[int] = Counter()  # by run
-    moved = left = 0
-    rest_seconds = 0.0
-    if edges := _edges_worth_reading(runtime, due, now):
-        moved = _sweep(runtime, due, edges, reads)
-    elif (sought := worth_a_walk(runtime, due)) is None:
-        return {"groups": 0, "moved": 0, "reads": 0}
-    elif sought:
-        left, due = len(due) - len(sought), sought
-        moved = walk(runtime, sought, ENDS, _dated(runtime, sought, now), reads)
-    if moved:
-        reads_worked(runtime, FOLLOW)
-    else:
-        # Too few groups for a sweep; or it moved nobody: it came too early, or this gateway's windows do not show what
-        # we mean by them. A few groups tell which. Where they move, groups are read one by one, the others stay due.
-        probes = due[:PROBES] if reads else due[:READS_PER_TICK]
-        has_swept = bool(reads)
-        moved, polled, rest_seconds = _poll_each(runtime, probes, reads)
-        if moved or not has_swept or rest_seconds:
-            left, due = len(due) - len(polled), polled
-    if rest_seconds:
-        runtime.next_looks[FOLLOW] = runtime.clock.elapsed_seconds() + rest_seconds
-    elif not left:
-        runtime.walks.gathering_since = None
+    def _read(self, runtime: Runtime, due: list[Group], now: datetime, began: float) -> Mapping[str, int]:
+        """Read these groups, in the way that costs least, and say when they are looked at next."""
+        reads: Counter[int] = Counter()  # by run
+        moved = left = 0
+        rest_seconds = 0.0
+        if edges := self._edges_worth_reading(runtime, due, now):
+            moved = self._sweep(runtime, due, edges, reads)
+        elif (sought := self._worth_a_walk(runtime, due)) is None:
+            return {"groups": 0, "moved": 0, "reads": 0}
+        elif sought:
+            left, due = len(due) - len(sought), sought
+            moved = self.walks.walk(runtime, sought, ENDS, self._dated(runtime, sought, now), reads)
+        if moved:
+            self.receipt_reads.worked(runtime)
+        else:
+            # Too few groups for a sweep; or it moved nobody: it came too early, or this gateway's windows do not show
+            # what we mean by them. A few groups tell which. Where they move, groups are read one by one, the others
+            # stay due.
+            probes = due[:PROBES] if reads else due[:READS_PER_TICK]
+            has_swept = bool(reads)
+            moved, polled, rest_seconds = self._poll_each(runtime, probes, reads)
+            if moved or not has_swept or rest_seconds:
+                left, due = len(due) - len(polled), polled
         ended = runtime.clock.elapsed_seconds()
-        pause = max(ended - began, PAUSE_SHARE * runtime.settings.first_poll_seconds)
-        runtime.next_looks[FOLLOW] = ended + pause
-    _schedule(runtime, _next_polls(runtime, due, now), reads)
-    return {"groups": len(due), "moved": moved, "reads": reads.total()}
+        if rest_seconds:
+            self.rest.rest(ended, rest_seconds)
+        elif not left:
+            self.walks.gathering_since = None
+            first_poll_seconds = runtime.settings.first_poll_seconds
+            self.rest.rest(ended, rest_once_read(ended - began, first_poll_seconds=first_poll_seconds))
+        _schedule(runtime, _next_polls(runtime, due, now), reads)
+        return {"groups": len(due), "moved": moved, "reads": reads.total()}
 
+    def _worth_a_walk(self, runtime: Runtime, due: Sequence[Group]) -> list[Group] | None:
+        return [] if self.windows.may_divide(runtime) else self.walks.worth_one(runtime, due)
 
-def _poll_each(runtime: Runtime, groups: list[Group], reads: Counter[int]) -> tuple[int, list[Group], float]:
-    """Read groups one by one: how many moved, which groups had their turn, and how many seconds to rest.
+    def _poll_each(self, runtime: Runtime, groups: list[Group], reads: Counter[int]) -> tuple[int, list[Group], float]:
+        """Read groups one by one: how many moved, which groups had their turn, and how many seconds to rest.
 
-    The others keep their turn where the first ones all fail: then it is the gateway and not a group.
-    """
-    moved = worked = 0
-    for turn, group in enumerate(groups, start=1):
-        try:
-            moved += _poll(runtime, group, reads)
-            worked += 1
-        except GatewayError as error:
-            if not worked and turn >= min(len(groups), FAILURES_TO_REST):
-                return 0, groups[:turn], reads_failed(runtime, FOLLOW, error)
-    reads_worked(runtime, FOLLOW)
-    return moved, groups, 0.0
+        The others keep their turn where the first ones all fail: then it is the gateway and not a group.
+        """
+        moved = worked = 0
+        for turn, group in enumerate(groups, start=1):
+            try:
+                moved += self._poll(runtime, group, reads)
+                worked += 1
+            except GatewayError as error:
+                if not worked and turn >= min(len(groups), FAILURES_TO_REST):
+                    self.receipt_reads.failed(runtime, error)
+                    return 0, groups[:turn], unread_after(self.receipt_reads.failures)
+        self.receipt_reads.worked(runtime)
+        return moved, groups, 0.0
 
-
-def _poll(runtime: Runtime, group: Group, reads: Counter[int]) -> int:
-    """Read one group, and by id what is missing in it; how many moved. Counts its reads. Raises `GatewayError`."""
-    reads[group.run_id] += 1
-    try:
-        messages = list(runtime.gateway.read_group(group.group_id)) if group.group_id else []
-    except ReplyTooLong:  # more than any request has: it does not heed the group, so its messages are read by id
-        messages = []
-    _note_dates(runtime, {group.accepted_at: [m.sent_at for m in messages if m.sent_at is not None]})
-    shown = {message.id for message in messages}
-    with runtime.store.read() as session:
-        waiting = receipts.open_ids(session, group.id)
-    missing = sorted(set(waiting) - shown)
-    # A poll begins where the one before it ended, or some that never end would keep the others from being read.
-    first = group.polls * STRAGGLERS_PER_GROUP % max(1, len(missing))
-    for id_ in (missing[first:] + missing[:first])[:STRAGGLERS_PER_GROUP]:
+    def _poll(self, runtime: Runtime, group: Group, reads: Counter[int]) -> int:
+        """Read one group, and by id what is missing in it; how many moved. Counts its reads. Raises `GatewayError`."""
         reads[group.run_id] += 1
         try:
-            message = runtime.gateway.read_message(id_)
-        except GatewayError:
-            if messages:
-                break
-            raise
-        if message is not None:
-            messages.append(message)
-    return store_receipts(runtime, messages)
-
-
-def _sweep(runtime: Runtime, due: Sequence[Group], edges: Sequence[datetime], reads: Counter[int]) -> int:
-    payer = min(group.run_id for group in due)  # one run's books have what is read for several
-    moved = 0
-    windows = WindowReads.of(runtime)
-    is_news = True
-    for status in ENDS:
-        for start, end in pairwise(edges if status is not RARE else (edges[0], edges[-1])):
+            messages = list(runtime.gateway.read_group(group.group_id)) if group.group_id else []
+        except ReplyTooLong:  # more than any request has: it does not heed the group, so its messages are read by id
+            messages = []
+        self._note_dates(runtime, {group.accepted_at: [m.sent_at for m in messages if m.sent_at is not None]})
+        shown = {message.id for message in messages}
+        with runtime.store.read() as session:
+            waiting = receipts.open_ids(session, group.id)
+        for id_ in stragglers(set(waiting) - shown, polls=group.polls):
+            reads[group.run_id] += 1
             try:
-                for messages in windows.read(status, start, end):
-                    moved += store_receipts(runtime, messages)
-                    if messages and is_news:
-                        _learn_dates(runtime, messages[:DATES_TO_TRUST])
-                        is_news = False
-            except ReplyTooLong:  # the other windows are no better: groups are read instead
-                reads[payer] += windows.reads
-                return moved
-            except GatewayError:  # groups tell whether it fails at everything
-                continue
-    reads[payer] += windows.reads
-    return moved
+                message = runtime.gateway.read_message(id_)
+            except GatewayError:
+                if messages:
+                    break
+                raise
+            if message is not None:
+                messages.append(message)
+        return store_receipts(runtime, messages)
 
+    def _sweep(self, runtime: Runtime, due: Sequence[Group], edges: Sequence[datetime], reads: Counter[int]) -> int:
+        payer = min(group.run_id for group in due)  # one run's books have what is read for several
+        moved = 0
+        windows = WindowReads.of(runtime, self.windows)
+        is_news = True
+        for status in ENDS:
+            for start, end in pairwise(edges if status is not RARE else (edges[0], edges[-1])):
+                try:
+                    for messages in windows.read(status, start, end):
+                        moved += store_receipts(runtime, messages)
+                        if messages and is_news:
+                            self._learn_dates(runtime, messages[:DATES_TO_TRUST])
+                            is_news = False
+                except ReplyTooLong:  # the other windows are no better: groups are read instead
+                    reads[payer] += windows.reads
+                    return moved
+                except GatewayError:  # groups tell whether it fails at everything
+                    continue
+        reads[payer] += windows.reads
+        return moved
 
-def _learn_dates(runtime: Runtime, messages: Sequence[Message]) -> None:
-    """How the gateway's dates lie to ours, from messages of ours among some that it showed."""
-    dates = {message.id: message.sent_at for message in messages if message.sent_at is not None}
-    with runtime.store.read() as session:
-        known = receipts.accepted_at(session, runtime.account_id, dates)
-    _note_dates(runtime, {at: [dates[id_]] for id_, at in known.items()})
+    def _learn_dates(self, runtime: Runtime, messages: Sequence[Message]) -> None:
+        """How the gateway's dates lie to ours, from messages of ours among some that it showed."""
+        dates = {message.id: message.sent_at for message in messages if message.sent_at is not None}
+        with runtime.store.read() as session:
+            known = receipts.accepted_at(session, runtime.account_id, dates)
+        self._note_dates(runtime, {at: [dates[id_]] for id_, at in known.items()})
 
+    def _note_dates(self, runtime: Runtime, dates: Mapping[datetime, Sequence[datetime]]) -> None:
+        """Remember what the gateway dated messages at that were accepted then."""
+        now = runtime.clock.now()
+        shown = [Dated(at, sent_at, now) for at, sent in dates.items() for sent_at in sent]
+        self.windows.dates_after.extend(each.sent_at - each.accepted_at for each in shown)
+        learn(runtime, shown)
 
-def _note_dates(runtime: Runtime, dates: Mapping[datetime, Sequence[datetime]]) -> None:
-    """Remember what the gateway dated messages at that were accepted then."""
-    now = runtime.clock.now()
-    shown = [Dated(at, sent_at, now) for at, sent in dates.items() for sent_at in sent]
-    runtime.dates_after.extend(each.sent_at - each.accepted_at for each in shown)
-    learn(runtime, shown)
+    def _edges_worth_reading(self, runtime: Runtime, due: Sequence[Group], now: datetime) -> list[datetime]:
+        """The edges of the windows in which the due messages were sent; empty where reading group by group costs less.
 
+        A window shows what else was sent then, too: at 200 texts a second those of ten minutes are 120,000, each time.
+        """
+        if len(due) <= STATUSES or not self.windows.may_divide(runtime):
+            return []
+        start, end = self._dated(runtime, due, now)
+        wanted = sum(group.messages for group in due)
+        with runtime.store.read() as session:
+            ahead = max(_shifts(session, runtime, due))
+            parts = receipts.accepted_parts(
+                session, runtime.account_id, start - ahead, end, messages=messages_per_part(runtime)
+            )
+        shown = max(wanted, sum(count for _, count in parts))
+        later = self.windows.clock_ahead()
+        inner = {edge for at, _ in parts[:-1] if start < (edge := at + later) < end}
+        edges = [start, *sorted(inner), end]
+        is_cheaper = is_sweep_cheaper(windows=len(edges) - 1, shown=shown, groups=len(due), wanted=wanted)
+        return edges if is_cheaper else []
 
-def _edges_worth_reading(runtime: Runtime, due: Sequence[Group], now: datetime) -> list[datetime]:
-    """The edges of the windows in which the due messages were sent; empty where reading group by group costs less.
-
-    A window shows what else was sent then, too: at 200 texts a second those of ten minutes are 120,000, each time.
-    """
-    if len(due) <= len(ENDS) or not may_divide(runtime):
-        return []
-    start, end = _dated(runtime, due, now)
-    wanted = sum(group.messages for group in due)
-    with runtime.store.read() as session:
-        ahead = max(_shifts(session, runtime, due))
-        parts = receipts.accepted_parts(
-            session, runtime.account_id, start - ahead, end, messages=messages_per_part(runtime)
-        )
-    shown = max(wanted, sum(count for _, count in parts))
-    inner = {edge for at, _ in parts[:-1] if start < (edge := at + clock_ahead(runtime)) < end}
-    edges = [start, *sorted(inner), end]
-    by_status = (len(edges) - 1) * (len(ENDS) - 1) + 1
-    if by_status + shown / MESSAGES_PER_READ >= len(due) + wanted / MESSAGES_PER_READ:
-        return []
-    return edges
-
-
-def _dated(runtime: Runtime, due: Sequence[Group], now: datetime) -> tuple[datetime, datetime]:
-    """Between which of its dates the gateway has the messages of these groups."""
-    with runtime.store.read() as session:
-        shifts = _shifts(session, runtime, due)
-    first = min(group.accepted_at for group in due)
-    return first + min(shifts) - _margin(runtime, min(shifts)), now + max(shifts) + MARGIN
+    def _dated(self, runtime: Runtime, due: Sequence[Group], now: datetime) -> tuple[datetime, datetime]:
+        """Between which of its dates the gateway has the messages of these groups."""
+        with runtime.store.read() as session:
+            shifts = _shifts(session, runtime, due)
+        first = min(group.accepted_at for group in due)
+        before = margin_before(self.windows.dates_after, ahead=min(shifts), widest=MARGIN)
+        return first + min(shifts) - before, now + max(shifts) + MARGIN
 
 
 def _shifts(session: Session, runtime: Runtime, due: Sequence[Group]) -> list[timedelta]:
@@ -236,19 +236,17 @@ def _shifts(session: Session, runtime: Runtime, due: Sequence[Group]) -> list[ti
     return [each.ahead for each in clocks if each.until >= since] or [timedelta(0)]
 
 
-def _margin(runtime: Runtime, ahead: timedelta) -> timedelta:
-    """How long before we knew of a message the gateway may have dated it, by a clock that is so far ahead of ours."""
-    seen = runtime.dates_after
-    if len(seen) < DATES_TO_TRUST:
-        return MARGIN
-    return min(MARGIN, max(timedelta(0), ahead - min(seen)) + DATE_MARGIN)
-
-
 def _next_polls(runtime: Runtime, due: Sequence[Group], now: datetime) -> list[tuple[Group, datetime | None]]:
     """When to look at each group next; never again when all of its messages have their end."""
     with runtime.store.read() as session:
         still_open = receipts.open_groups(session, [group.id for group in due])
-    return [(group, now + _pause(runtime, group) if group.id in still_open else None) for group in due]
+    first, longest = runtime.settings.first_poll_seconds, runtime.settings.max_poll_seconds
+    return [
+        (group, now + poll_after(group.polls, first_seconds=first, longest_seconds=longest))
+        if group.id in still_open
+        else (group, None)
+        for group in due
+    ]
 
 
 def _schedule(runtime: Runtime, polls: Sequence[tuple[Group, datetime | None]], reads: Counter[int]) -> None:
@@ -256,9 +254,3 @@ def _schedule(runtime: Runtime, polls: Sequence[tuple[Group, datetime | None]], 
         receipts.schedule_poll(session, [(group.id, at) for group, at in polls])
         # Once and last: every intent of the run waits for whoever writes its row (2 to 4 s of a campaign, measured).
         receipts.count_reads(session, reads)
-
-
-def _pause(runtime: Runtime, group: Group) -> timedelta:
-    """Half as long again at each poll, up to the setting's longest pause."""
-    first, longest = runtime.settings.first_poll_seconds, runtime.settings.max_poll_seconds
-    return timedelta(seconds=min(longest, first * 1.5 ** min(group.polls, 60)))

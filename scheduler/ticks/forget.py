@@ -1,8 +1,11 @@
 """Forgetting what was told, and what phones did, long ago: a service that runs for years must not grow by it."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from scheduler.ticks.every import RESTS, Every
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import forgetting
@@ -19,25 +22,30 @@ PASSING: Final = frozenset(
 )
 """Events that only who reads the database asks for. The others are the story of a campaign or of a person."""
 
-_NEXT: Final = "forget"
 
+@dataclass(slots=True)
+class ForgetTick:
+    """Deletes what is older than `notice_days`, a part of it per transaction. Only a service does."""
 
-def forget(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Delete what is older than `notice_days`, a part of it per transaction. Only a service does."""
-    at = runtime.clock.elapsed_seconds()
-    if runtime.only_runs is not None or at < runtime.next_looks.get(_NEXT, at):
-        return {"forgotten": 0}
-    runtime.next_looks[_NEXT] = at + EVERY.total_seconds()
-    before = now - timedelta(days=runtime.settings.notice_days)
-    forgotten = 0
-    for _ in range(PARTS):
-        with runtime.store.read() as session:
-            notices = forgetting.old_notices(session, before)
-            events = forgetting.old_events(session, PASSING, before)
-        if not notices and not events:
-            break
-        with runtime.store.write("forget") as session:
-            forgotten += forgetting.forget(session, notices=notices, events=events)
-    if forgotten:
-        get_logger().info("notices.forgotten", rows=forgotten)
-    return {"forgotten": forgotten}
+    rest: Every = field(default_factory=lambda: Every(EVERY.total_seconds()))
+
+    def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
+        if runtime.only_runs is not None:
+            return {"forgotten": 0}
+        at = runtime.clock.elapsed_seconds()
+        if not self.rest.is_due(at):
+            return RESTS
+        self.rest.rest(at)
+        before = now - timedelta(days=runtime.settings.notice_days)
+        forgotten = 0
+        for _ in range(PARTS):
+            with runtime.store.read() as session:
+                notices = forgetting.old_notices(session, before)
+                events = forgetting.old_events(session, PASSING, before)
+            if not notices and not events:
+                break
+            with runtime.store.write("forget") as session:
+                forgotten += forgetting.forget(session, notices=notices, events=events)
+        if forgotten:
+            get_logger().info("notices.forgotten", rows=forgotten)
+        return {"forgotten": forgotten}

@@ -1,6 +1,5 @@
 """The inbox: campaign files are taken up when they are complete, again when they change, and cancelled when removed."""
 
-import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
@@ -12,6 +11,8 @@ from scheduler.inbox.status import StatusBoard
 from scheduler.inbox.verdicts import reminds
 from scheduler.inbox.watch import QUIET, InboxWatch
 from scheduler.intake.repeating import repeat
+from scheduler.rush import Rush
+from scheduler.ticks.every import Every
 from worker.conditions import detail_of, sentence, trouble_of
 from worker.runtime import Runtime
 from worker.store import inbox as store
@@ -27,32 +28,24 @@ PAUSE_SHARE: Final = 4
 """A look at 5,000 files takes 0.4 s: with more of them a fifth of a core goes into looking, and not half of it."""
 
 
-def make_inbox_tick(is_stopping: Callable[[], bool] = lambda: False) -> Callable[[Runtime, datetime], dict[str, int]]:
-    """A tick that watches the folder of the settings; what it saw so far is kept in memory, one tick a process.
+class InboxTick:
+    """Watches the folder of the settings; what it saw so far is kept in memory, one tick a process.
 
     Once `is_stopping` no further file is taken up.
     """
-    keeper = _Keeper(is_stopping)
 
-    def inbox(runtime: Runtime, now: datetime) -> dict[str, int]:
-        return keeper.tick(runtime, now)
-
-    return inbox
-
-
-class _Keeper:
-    def __init__(self, is_stopping: Callable[[], bool]) -> None:
-        self._next_seconds = -math.inf
+    def __init__(self, rush: Rush, is_stopping: Callable[[], bool] = lambda: False) -> None:
+        self._every = Every()
         self._watch = InboxWatch()
-        self._board = StatusBoard()
+        self._board = StatusBoard(rush)
         self._presence = Presence()
         self._arrivals = Arrivals(self._watch, self._board, is_stopping)
         self._removals = Removals(self._watch, self._board)
         self._repeat_after: dict[int, datetime] = {}  # when a campaign that repeats and failed is looked at again
 
-    def tick(self, runtime: Runtime, now: datetime) -> dict[str, int]:
+    def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
         began = runtime.clock.elapsed_seconds()
-        if began < self._next_seconds:
+        if not self._every.is_due(began):
             return {"taken": 0, "removed": 0, "written": 0}
         try:
             done = self._look(runtime, now, began)
@@ -66,9 +59,7 @@ class _Keeper:
             took = ended - began
             pause = max(PAUSE_SHARE * took, min(LONGEST_PAUSE_SECONDS, LOOK_SHARE * took))
             # What was just dropped is complete in a moment: where a look takes seconds the pause would be ten more.
-            self._next_seconds = ended + (
-                min(pause, max(QUIET.total_seconds(), took)) if self._watch.is_writing else pause
-            )
+            self._every.rest(ended, min(pause, max(QUIET.total_seconds(), took)) if self._watch.is_writing else pause)
         return done
 
     def _look(self, runtime: Runtime, now: datetime, began: float) -> dict[str, int]:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from campaigns.matching import same_number
-from scheduler.ticks.windows import WindowReads
+from scheduler.ticks.windows import WindowMemory, WindowReads
 from worker.gateway import GatewayError, MessageStatus
 from worker.gateway.results import Message
 from worker.runtime import Runtime
@@ -67,6 +67,7 @@ class Seen:
 
 def read_around(
     runtime: Runtime,
+    windows: WindowMemory,
     start: datetime,
     end: datetime,
     *,
@@ -86,10 +87,10 @@ def read_around(
     shown: set[int] = set()
     count = newest = 0
     problem = ""
-    windows = WindowReads.of(runtime)
+    reads = WindowReads.of(runtime, windows)
     for status in LIFE_ORDER:
         try:
-            for messages in chain.from_iterable(windows.read(status, *span) for span in spans):
+            for messages in chain.from_iterable(reads.read(status, *span) for span in spans):
                 count += len(messages)
                 newest = max(newest, max((m.id for m in messages), default=0))
                 shown.update(m.id for m in messages if m.id in watched and _is_of(m, watched[m.id]))
@@ -97,7 +98,7 @@ def read_around(
         except GatewayError as error:
             problem = str(error)
             break
-    return Seen(kept, not problem, windows.reads, problem, frozenset(shown), count, newest)
+    return Seen(kept, not problem, reads.reads, problem, frozenset(shown), count, newest)
 
 
 def watching(known: Iterable[Known]) -> dict[int, str]:
@@ -161,6 +162,7 @@ def by_number(numbers: Iterable[str]) -> Callable[[Message], bool]:
 
 def read_request(
     runtime: Runtime,
+    windows: WindowMemory,
     doubt: Doubt,
     end: datetime,
     *,
@@ -180,11 +182,11 @@ def read_request(
     candidates = Candidates(doubt.id_floor, is_sought, somebodys)
     start = doubt.started_at - margin
     end = max(end, doubt.started_at + margin)  # our own clock may have been put back since
-    seen = read_around(runtime, start, end, keep=candidates.keep, watched=watched)
+    seen = read_around(runtime, windows, start, end, keep=candidates.keep, watched=watched)
     scheduled = _scheduled_outside(runtime, doubt.definition_id, start, end)
     if scheduled is not None and seen.complete:
-        later = read_around(runtime, scheduled - MARGIN, scheduled + MARGIN, keep=candidates.keep, watched=watched)
-        seen = seen.with_more(later)
+        span = scheduled - MARGIN, scheduled + MARGIN
+        seen = seen.with_more(read_around(runtime, windows, *span, keep=candidates.keep, watched=watched))
     seen.messages.update(candidates.strangers_beside())
     return seen
 
@@ -202,17 +204,18 @@ def shows_neighbours(runtime: Runtime, near: Iterable[Known], seen: Seen) -> boo
     )
 
 
-def read_known(runtime: Runtime, known: Known) -> Seen:
+def read_known(runtime: Runtime, windows: WindowMemory, known: Known) -> Seen:
     """A look around a message that the gateway has, for that message alone."""
     start, end = known.accepted_at - MARGIN, known.accepted_at + MARGIN
     watched = watching([known])
-    seen = read_around(runtime, start, end, keep=_none, watched=watched)
+    seen = read_around(runtime, windows, start, end, keep=_none, watched=watched)
     if known.definition_id is None or seen.shown or not seen.complete:
         return seen
     scheduled = _scheduled_outside(runtime, known.definition_id, start, end)
     if scheduled is None:
         return seen
-    return seen.with_more(read_around(runtime, scheduled - MARGIN, scheduled + MARGIN, keep=_none, watched=watched))
+    span = scheduled - MARGIN, scheduled + MARGIN
+    return seen.with_more(read_around(runtime, windows, *span, keep=_none, watched=watched))
 
 
 def _none(_: Sequence[Message]) -> Iterable[Message]:

@@ -1,6 +1,7 @@
 """Telling outside what happens: webhooks, e-mail, a command, until each has taken it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
@@ -21,32 +22,35 @@ TRY_AGAIN: Final = timedelta(minutes=1)
 """After news could not be made into notices: a file with a secret may be mended by then."""
 
 
-def notices(runtime: Runtime, now: datetime, *, ahead: timedelta = timedelta(0)) -> dict[str, int]:
-    """Make a notice of every piece of news for everybody who hears of it; tell what is due.
+@dataclass(slots=True)
+class NoticesTick:
+    """Makes a notice of every piece of news for everybody who hears of it; tells what is due."""
 
-    `ahead`: do not wait for more news of a kind that gathers for so long.
-    """
-    with runtime.store.read() as session:
-        due = store.next_due(session)
-        if due is None or due > now + ahead:
-            return {"spread": 0, "told": 0, "failed": 0}
-        news = store.due_news(session, now + ahead, only_runs=runtime.only_runs)
-        views = runs.run_views(session, {each.run_id for each in news if each.run_id is not None})
-    told_of: list[tuple[DueNotice, set[Target], dict[str, object]]] = []
-    for each in news:
-        try:
-            targets = _targets(runtime, each, views)
-            # To count a million recipients takes a second.
-            told_of.append((each, targets, report(runtime.store, each) if targets else {}))
-        except STORE_FAILS:
-            raise
-        except Exception as error:  # one piece of news that cannot be told must not keep the others back
-            get_logger().exception("notice.spread_failed", notice=each.id, run=each.run_id)
-            with runtime.store.write("notice_postponed") as session:
-                store.failed(session, each.id, problem=type(error).__name__, retry_at=now + TRY_AGAIN)
-    _spread(runtime, told_of, now)
-    told = deliver(runtime)
-    return {"spread": len(news), "told": told.taken, "failed": told.failed}
+    resting: dict[Target, float] = field(default_factory=dict)  # not before when: seconds of the clock that never steps
+
+    def __call__(self, runtime: Runtime, now: datetime, *, ahead: timedelta = timedelta(0)) -> Mapping[str, int]:
+        """`ahead`: do not wait for more news of a kind that gathers for so long."""
+        with runtime.store.read() as session:
+            due = store.next_due(session)
+            if due is None or due > now + ahead:
+                return {"spread": 0, "told": 0, "failed": 0}
+            news = store.due_news(session, now + ahead, only_runs=runtime.only_runs)
+            views = runs.run_views(session, {each.run_id for each in news if each.run_id is not None})
+        told_of: list[tuple[DueNotice, set[Target], dict[str, object]]] = []
+        for each in news:
+            try:
+                targets = _targets(runtime, each, views)
+                # To count a million recipients takes a second.
+                told_of.append((each, targets, report(runtime.store, each) if targets else {}))
+            except STORE_FAILS:
+                raise
+            except Exception as error:  # one piece of news that cannot be told must not keep the others back
+                get_logger().exception("notice.spread_failed", notice=each.id, run=each.run_id)
+                with runtime.store.write("notice_postponed") as session:
+                    store.failed(session, each.id, problem=type(error).__name__, retry_at=now + TRY_AGAIN)
+        _spread(runtime, told_of, now)
+        told = deliver(runtime, self.resting)
+        return {"spread": len(news), "told": told.taken, "failed": told.failed}
 
 
 def _spread(

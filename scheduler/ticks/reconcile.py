@@ -1,22 +1,23 @@
 """Looking up requests whose outcome is not known, and deciding what became of them."""
 
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
 from sqlmodel import Session
 
-from campaigns.backoff import backoff_after
+from campaigns.backoff import backoff_after, blind_look_after
 from campaigns.codes import FAILURE, FailureCode, PausedBy, WaitsFor
 from campaigns.decisions import Decision, Ending, Retry, decide, decide_list
 from campaigns.definition import OnUnknown
 from campaigns.matching import Candidate, Match, Sought, is_similar, match
 from campaigns.verdicts import SWEEPS, LookUp, Verdict, next_look, verdict
-from scheduler.ticks.asking import reason_to_ask
+from scheduler.ticks.auto_pause import reason_to_pause
 from scheduler.ticks.looks import Seen, by_number, read_known, read_request, shows_neighbours, watching
+from scheduler.ticks.windows import WindowMemory
 from worker.conditions import trouble_of
 from worker.gateway.results import Message
 from worker.logs import get_logger
@@ -32,27 +33,32 @@ from worker.store.witnesses import Known
 _rng = Random()  # noqa: S311 - jitter, not a secret
 
 
-def reconcile(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Look up every attempt in doubt that is due."""
-    with runtime.store.read() as session:
-        due = doubts.due_doubts(session, now=now, account_id=runtime.account_id, only=runtime.only_runs)
-        if due and accounts.is_another_gateway(session, runtime.account_id):
-            due = []  # it never had what was sent to the one before
-    decided = 0
-    for doubt in due:
-        source = f"doubt {doubt.attempt_id}"
-        try:
-            decided += _look_up(runtime, doubt, now)
-        except LostLead:
-            raise
-        except Exception as error:
-            if trouble_of(error) is not None:  # of the whole database: it passes, and no doubt is worse than another
+@dataclass(slots=True)
+class ReconcileTick:
+    """Looks up every attempt in doubt that is due."""
+
+    windows: WindowMemory = field(default_factory=WindowMemory)
+
+    def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
+        with runtime.store.read() as session:
+            due = doubts.due_doubts(session, now=now, account_id=runtime.account_id, only=runtime.only_runs)
+            if due and accounts.is_another_gateway(session, runtime.account_id):
+                due = []  # it never had what was sent to the one before
+        decided = 0
+        for doubt in due:
+            source = f"doubt {doubt.attempt_id}"
+            try:
+                decided += _look_up(runtime, self.windows, doubt, now)
+            except LostLead:
                 raise
-            runtime.troubles.failed(source, error, event="doubt.failed", batch=doubt.batch_id, attempt=doubt.number)
-            _put_off(runtime, doubt, error, now)
-        else:
-            runtime.troubles.worked(source)
-    return {"looked_up": len(due), "decided": decided}
+            except Exception as error:
+                if trouble_of(error) is not None:  # of the whole database: it passes, no doubt is worse than another
+                    raise
+                runtime.troubles.failed(source, error, event="doubt.failed", batch=doubt.batch_id, attempt=doubt.number)
+                _put_off(runtime, doubt, error, now)
+            else:
+                runtime.troubles.worked(source)
+        return {"looked_up": len(due), "decided": decided}
 
 
 def _put_off(runtime: Runtime, doubt: Doubt, error: Exception, now: datetime) -> None:
@@ -73,14 +79,14 @@ def _looks_to_keep(doubt: Doubt) -> list[dict[str, object]]:
     return [look for look in doubt.evidence.get("looks", []) if LookUp.from_json(look).complete]
 
 
-def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
+def _look_up(runtime: Runtime, windows: WindowMemory, doubt: Doubt, now: datetime) -> bool:
     settle = timedelta(seconds=runtime.settings.settle_seconds)
     with runtime.store.read() as session:
         sought = doubts.sought(session, doubt)
         known = witnesses.known_message(session, runtime.account_id)
         near = witnesses.neighbours(session, doubt, until=now - settle)
     is_sought = _is_sought(runtime, doubt, sought)
-    seen = _look_at_gateway(runtime, doubt, [*near, known] if known else near, is_sought, now)
+    seen = _look_at_gateway(runtime, windows, doubt, [*near, known] if known else near, is_sought, now)
     with runtime.store.read() as session:
         # Asked again, after the look: not of strangers, who keep a group from being the request's alone.
         mine = {id_ for id_, message in seen.messages.items() if is_sought(message)}
@@ -91,7 +97,7 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
     if known is not None:
         control = known.gateway_id in seen.shown
         if not control and len(found.found) < len(sought.recipients):
-            older = read_known(runtime, known)
+            older = read_known(runtime, windows, known)
             control, reads = known.gateway_id in older.shown, reads + older.reads
     if control and len(found.found) < len(sought.recipients):
         control = shows_neighbours(runtime, near, seen)
@@ -134,7 +140,12 @@ def _look_up(runtime: Runtime, doubt: Doubt, now: datetime) -> bool:
 
 
 def _look_at_gateway(
-    runtime: Runtime, doubt: Doubt, known: Sequence[Known], is_sought: Callable[[Message], bool], now: datetime
+    runtime: Runtime,
+    windows: WindowMemory,
+    doubt: Doubt,
+    known: Sequence[Known],
+    is_sought: Callable[[Message], bool],
+    now: datetime,
 ) -> Seen:
     """What may be the request's messages. Read by dates that may be hours off, unless it shows that they are not:
 
@@ -143,12 +154,12 @@ def _look_at_gateway(
     """
     watched = watching(known)
     later = {message.gateway_id for message in known if message.accepted_at >= doubt.started_at}
-    seen = read_request(runtime, doubt, now + MARGIN, is_sought=is_sought, watched=watched)
+    seen = read_request(runtime, windows, doubt, now + MARGIN, is_sought=is_sought, watched=watched)
     if now < doubt.send_by + timedelta(seconds=runtime.settings.settle_seconds) or later & seen.shown:
         return seen
     if not seen.complete:
         return seen
-    wide = read_request(runtime, doubt, now + FARTHEST, is_sought=is_sought, watched=watched, margin=FARTHEST)
+    wide = read_request(runtime, windows, doubt, now + FARTHEST, is_sought=is_sought, watched=watched, margin=FARTHEST)
     return seen.with_more(wide)
 
 
@@ -172,7 +183,7 @@ def _record(runtime: Runtime, session: Session, conclusion: _Conclusion, now: da
     if concluded is Verdict.WAIT:
         until = next_look(now, send_by=doubt.send_by, settle=settle)
         if not conclusion.seen.complete and now >= doubt.send_by + settle:  # it may be away for hours
-            until = now + min(settle, (until - now) * 1.5 ** max(0, min(doubt.checks, 20) - len(SWEEPS)))
+            until = now + blind_look_after(until - now, doubt.checks - len(SWEEPS), settle=settle)
         doubts.postpone_check(session, doubt.attempt_id, until=until, evidence=evidence)
         return False
     ending = Ending(doubt.outcome)
@@ -247,7 +258,7 @@ def _carry_out(runtime: Runtime, session: Session, doubt: Doubt, decision: Decis
         outcomes.split_batch(session, doubt.batch_id, until=retry_at, waits_for=WaitsFor.RETRY, reason=decision.reason)
     by, reason = PausedBy.GATEWAY, decision.pause_run
     if not reason:
-        by, reason = PausedBy.ALARM, reason_to_ask(session, doubt, decision)
+        by, reason = PausedBy.ALARM, reason_to_pause(session, doubt, decision)
     if reason and runs.pause_run(session, doubt.run_id, by, reason, now=now):
         get_logger().warning("run.paused", run=doubt.run_id, reason=reason)
     if decision.pause_account:

@@ -5,18 +5,19 @@ for a phone that was offline brings replies with their old dates. What is stored
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.backoff import reconnect_after
 from scheduler.replies.inbound import take_in
+from scheduler.ticks.every import RESTS, Every
 from scheduler.ticks.unread import reads_failed, reads_worked
 from scheduler.ticks.windows import WindowReads
 from worker.gateway import GatewayError, MessageStatus
 from worker.runtime import Runtime
 from worker.store import inbound, offsets, starting
-from worker.store.answers import unfinished_answers
 from worker.store.offsets import FARTHEST
 
 OVERLAP: Final = timedelta(minutes=10)
@@ -40,55 +41,71 @@ NOT_HEARD: Final = "nothing is sent before what people wrote in the last 24 hour
 
 _rng = random.Random()  # noqa: S311 - jitter, not a secret
 
-_NEXT, _NEXT_BACK = "replies", "replies:back"
+_SOURCE: Final = "replies"
 
 
-def replies(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Store and obey new replies, every `reply_poll_seconds`, once anything was sent through the account."""
-    at = runtime.clock.elapsed_seconds()
-    if at < runtime.next_looks.get(_NEXT, at):
-        return {"reads": 0, "replies": 0}
-    with runtime.store.read() as session:
-        if not inbound.has_sent(session, runtime.account_id):
-            return {"reads": 0, "replies": 0}
-        until = inbound.read_until(session, runtime.account_id)
-    runtime.next_looks[_NEXT] = at + runtime.settings.reply_poll_seconds
-    goes_back = at >= runtime.next_looks.get(_NEXT_BACK, at)
-    start = min(until or now, now) - OVERLAP  # a clock may have been put back
-    if goes_back:
-        start = min(start, now - LOOK_BACK)
-    reads, stored, problem = _read(runtime, start, now, goes_back=goes_back)
-    if runtime.only_runs is not None:  # whoever reads the questions sends the answers
+@dataclass(slots=True)
+class RepliesTick:
+    """Stores and obeys new replies, every `reply_poll_seconds`, once anything was sent through the account."""
+
+    rest: Every = field(default_factory=Every)
+    far_back: Every = field(default_factory=lambda: Every(LOOK_BACK_AGAIN.total_seconds()))
+
+    def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
+        at = runtime.clock.elapsed_seconds()
+        if not self.rest.is_due(at):
+            return RESTS
         with runtime.store.read() as session:
-            runtime.only_runs.update(unfinished_answers(session, rehearsal=runtime.rehearsal))
-    if goes_back and not problem:
-        runtime.next_looks[_NEXT_BACK] = at + LOOK_BACK_AGAIN.total_seconds()
-    return {"reads": reads, "replies": stored}
+            if not inbound.has_sent(session, runtime.account_id):
+                return {"reads": 0, "replies": 0}
+            until = inbound.read_until(session, runtime.account_id)
+        self.rest.rest(at, runtime.settings.reply_poll_seconds)
+        goes_back = self.far_back.is_due(at)
+        start = min(until or now, now) - OVERLAP  # a clock may have been put back
+        if goes_back:
+            start = min(start, now - LOOK_BACK)
+        reads, stored, problem = _read(runtime, start, now, goes_back=goes_back)
+        if goes_back and not problem:
+            self.far_back.rest(at)
+        return {"reads": reads, "replies": stored}
 
 
-def has_heard(runtime: Runtime, now: datetime) -> bool:
-    """Whether what people wrote in the last day is stored, as far as nothing was sent before; it is read where not.
+@dataclass(slots=True)
+class FirstLook:
+    """The look for replies before the first text: how often in a row it failed, and why nothing is sent."""
 
-    Somebody may have written STOP to these phones before this installation, or its database, was there. A look that
-    fails is made again, later each time, and until one succeeds no run of the account starts: why is in their `reason`.
-    """
-    with runtime.store.read() as session:
-        until = inbound.read_until(session, runtime.account_id)
-        if (until is not None and until > now - FRESH) or inbound.has_sent(session, runtime.account_id):
+    failures: int = 0
+    reason: str = ""
+    rest: Every = field(default_factory=Every)
+
+    @property
+    def given_up(self) -> str:
+        """Why nothing is sent, once it failed three times: who waits for it need wait no longer."""
+        return self.reason if self.failures >= 3 else ""
+
+    def has_heard(self, runtime: Runtime, now: datetime) -> bool:
+        """Whether what people wrote in the last day is stored, as far as nothing was sent before; it is read if not.
+
+        Somebody may have written STOP to these phones before this installation, or its database, was there. A look that
+        fails is made again, later each time, and until one succeeds no run of the account starts: why is in their
+        `reason`.
+        """
+        with runtime.store.read() as session:
+            until = inbound.read_until(session, runtime.account_id)
+            if (until is not None and until > now - FRESH) or inbound.has_sent(session, runtime.account_id):
+                return True
+        if not self.rest.is_due(runtime.clock.elapsed_seconds()):
+            return False
+        _, _, problem = _read(runtime, now - LOOK_BACK, now, goes_back=True, is_first=True)
+        if not problem:
+            self.failures, self.reason, self.rest = 0, "", Every()
             return True
-    look, at = runtime.first_look, runtime.clock.elapsed_seconds()
-    if at < look.next_try_seconds:
+        self.failures += 1
+        self.rest.rest(runtime.clock.elapsed_seconds(), reconnect_after(self.failures, _rng).total_seconds())
+        self.reason = f"{NOT_HEARD}: {problem} Look with `campaigns doctor`"
+        with runtime.store.write("not_heard") as session:
+            starting.give_reason(session, runtime.account_id, self.reason, until=now)
         return False
-    _, _, problem = _read(runtime, now - LOOK_BACK, now, goes_back=True, is_first=True)
-    if not problem:
-        look.failures, look.next_try_seconds, look.reason = 0, 0.0, ""
-        return True
-    look.failures += 1
-    look.next_try_seconds = runtime.clock.elapsed_seconds() + reconnect_after(look.failures, _rng).total_seconds()
-    look.reason = f"{NOT_HEARD}: {problem} Look with `campaigns doctor`"
-    with runtime.store.write("not_heard") as session:
-        starting.give_reason(session, runtime.account_id, look.reason, until=now)
-    return False
 
 
 def _read(
@@ -116,11 +133,11 @@ def _read(
                     now=now,
                 ).total()
         except GatewayError as error:
-            reads_failed(runtime, _NEXT, error)  # and read at the usual pace: one of them may be STOP
+            reads_failed(runtime, _SOURCE, error)  # and read at the usual pace: one of them may be STOP
             return windows.reads, stored, str(error)
         if not is_first or end == last:
             _remember(runtime, min(end, now), has_news=goes_back or stored > 0)
-    reads_worked(runtime, _NEXT)
+    reads_worked(runtime, _SOURCE)
     return windows.reads, stored, ""
 
 

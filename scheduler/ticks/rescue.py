@@ -1,9 +1,11 @@
 """Finding what died: jobs that nobody took, requests whose process ended before it stored an outcome."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from scheduler.ticks.clocks import clocks
+from scheduler.ticks.clocks import WallClock
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import doubts, queue
@@ -15,23 +17,28 @@ Too early costs nothing but a look-up: the late reply finds its attempt decided 
 """
 
 
-def rescue(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Give lost jobs back to the plan; put abandoned requests in doubt, so that they are looked up.
+@dataclass(slots=True)
+class RescueTick:
+    """Gives lost jobs back to the plan; puts abandoned requests in doubt, so that they are looked up.
 
     What is old is told by the wall clock: it is asked first whether that was put forward or back.
     """
-    clocks(runtime, now)
-    with runtime.store.read() as session:
-        is_old = queue.any_lost(session, now, age=queue.EMPTIED_AFTER)
-        is_stale = doubts.any_stale(session, now=now, grace=REPLY_GRACE)
-    is_emptied = is_old and runtime.queue.outstanding() == 0
-    age = queue.EMPTIED_AFTER if is_emptied else queue.QUEUED_TOO_LONG
-    with runtime.store.read() as session:
-        if not is_stale and not (is_old and queue.any_lost(session, now, age=age)):
-            return {"requeued": 0, "abandoned": 0}
-    with runtime.store.write("rescue") as session:
-        requeued = queue.requeue_lost(session, now, age=age)
-        abandoned = doubts.abandon_stale(session, now=now, grace=REPLY_GRACE)
-    if requeued or abandoned:
-        get_logger().warning("batches.rescued", requeued=requeued, in_doubt=abandoned)
-    return {"requeued": requeued, "abandoned": abandoned}
+
+    wall_clock: WallClock = field(default_factory=WallClock)
+
+    def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
+        self.wall_clock.look(runtime, now)
+        with runtime.store.read() as session:
+            is_old = queue.any_lost(session, now, age=queue.EMPTIED_AFTER)
+            is_stale = doubts.any_stale(session, now=now, grace=REPLY_GRACE)
+        is_emptied = is_old and runtime.queue.outstanding() == 0
+        age = queue.EMPTIED_AFTER if is_emptied else queue.QUEUED_TOO_LONG
+        with runtime.store.read() as session:
+            if not is_stale and not (is_old and queue.any_lost(session, now, age=age)):
+                return {"requeued": 0, "abandoned": 0}
+        with runtime.store.write("rescue") as session:
+            requeued = queue.requeue_lost(session, now, age=age)
+            abandoned = doubts.abandon_stale(session, now=now, grace=REPLY_GRACE)
+        if requeued or abandoned:
+            get_logger().warning("batches.rescued", requeued=requeued, in_doubt=abandoned)
+        return {"requeued": requeued, "abandoned": abandoned}

@@ -1,11 +1,13 @@
 """Phones that hold texts and send none: noticed, left out of what is sent next, and taken back when they send again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.stuck import suspects
 from scheduler.receipts.storing import store_receipts
+from scheduler.ticks.every import Every
 from worker.gateway import GatewayError, MessageStatus
 from worker.logs import get_logger
 from worker.runtime import Runtime
@@ -22,27 +24,31 @@ LOOK_AGAIN: Final = timedelta(seconds=30)
 UNSENT: Final = frozenset({MessageStatus.PENDING, MessageStatus.QUEUED})
 
 
-def stuck(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Look which phones are stuck, and which are not any more."""
-    limit = timedelta(seconds=runtime.settings.stuck_after_seconds)
-    with runtime.store.read() as session:
-        known = {device.device for device in devices.stuck_devices(session, runtime.account_id)}
-        if (not known and not devices.any_followed(session)) or not _is_time(runtime, limit):
-            return {"stuck": len(known)}
-        waiting = {entry.device: entry for entry in devices.stalled_devices(session, runtime.account_id)}
-    ages = {device: now - entry.oldest_at if entry.oldest_at else timedelta(0) for device, entry in waiting.items()}
-    found = suspects(ages, limit=limit) | (known & waiting.keys())
-    still = {device for device in found if _sends_nothing(runtime, waiting[device], is_known=device in known)}
-    return {"stuck": _record(runtime, [waiting[device] for device in sorted(still)], known - still, now)}
+@dataclass(slots=True)
+class StuckTick:
+    """Looks which phones are stuck, and which are not any more."""
 
+    look: Every = field(default_factory=Every)
 
-def _is_time(runtime: Runtime, limit: timedelta) -> bool:
-    """A tenth of the limit between two looks, at most half a minute."""
-    at = runtime.clock.elapsed_seconds()
-    if at < runtime.next_stuck_look[0]:
-        return False
-    runtime.next_stuck_look[0] = at + min(LOOK_AGAIN, limit / 10).total_seconds()
-    return True
+    def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
+        limit = timedelta(seconds=runtime.settings.stuck_after_seconds)
+        with runtime.store.read() as session:
+            known = {device.device for device in devices.stuck_devices(session, runtime.account_id)}
+            if (not known and not devices.any_followed(session)) or not self._is_time(runtime, limit):
+                return {"stuck": len(known)}
+            waiting = {entry.device: entry for entry in devices.stalled_devices(session, runtime.account_id)}
+        ages = {device: now - entry.oldest_at if entry.oldest_at else timedelta(0) for device, entry in waiting.items()}
+        found = suspects(ages, limit=limit) | (known & waiting.keys())
+        still = {device for device in found if _sends_nothing(runtime, waiting[device], is_known=device in known)}
+        return {"stuck": _record(runtime, [waiting[device] for device in sorted(still)], known - still, now)}
+
+    def _is_time(self, runtime: Runtime, limit: timedelta) -> bool:
+        """A tenth of the limit between two looks, at most half a minute."""
+        at = runtime.clock.elapsed_seconds()
+        if not self.look.is_due(at):
+            return False
+        self.look.rest(at, min(LOOK_AGAIN, limit / 10).total_seconds())
+        return True
 
 
 def _sends_nothing(runtime: Runtime, device: Waiting, *, is_known: bool) -> bool:

@@ -1,11 +1,14 @@
 """Watching for a day whether a request that was concluded as missed shows up after all: a text too many."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.matching import Candidate, match
 from scheduler.ticks.looks import by_number, read_request
 from scheduler.ticks.reconcile import alarm
+from scheduler.ticks.windows import WindowMemory
 from worker.conditions import trouble_of
 from worker.runtime import Runtime
 from worker.store import accounts, doubts
@@ -17,39 +20,44 @@ from worker.store.offsets import MARGIN
 LATE: Final = "a request that had been concluded as lost arrived after all; somebody may have got a text twice"
 
 
-def watch(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Look again at missed requests whose next look is due; raise `late_acceptance` for those that are there now."""
-    with runtime.store.read() as session:
-        due = doubts.due_watches(session, now=now, account_id=runtime.account_id)
-        if due and accounts.is_another_gateway(session, runtime.account_id):
-            due = []
-    late = 0
-    for missed in due:
-        if not runtime.includes(missed.run_id):
-            continue
-        source = f"missed {missed.attempt_id}"
-        try:
-            late += _look_again(runtime, missed, now)
-        except LostLead:
-            raise
-        except Exception as error:
-            if trouble_of(error) is not None:  # of the whole database
+@dataclass(slots=True)
+class WatchTick:
+    """Looks again at missed requests whose next look is due; raises `late_acceptance` for those that are there now."""
+
+    windows: WindowMemory = field(default_factory=WindowMemory)
+
+    def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
+        with runtime.store.read() as session:
+            due = doubts.due_watches(session, now=now, account_id=runtime.account_id)
+            if due and accounts.is_another_gateway(session, runtime.account_id):
+                due = []
+        late = 0
+        for missed in due:
+            if not runtime.includes(missed.run_id):
+                continue
+            source = f"missed {missed.attempt_id}"
+            try:
+                late += _look_again(runtime, self.windows, missed, now)
+            except LostLead:
                 raise
-            runtime.troubles.failed(source, error, event="watch.failed", batch=missed.batch_id)
-            with runtime.store.write("watch_put_off") as session:
-                settle = timedelta(seconds=runtime.settings.settle_seconds)
-                doubts.schedule_watch(session, missed, now=now, settle=settle)
-        else:
-            runtime.troubles.worked(source)
-    return {"watched": len(due), "late": late}
+            except Exception as error:
+                if trouble_of(error) is not None:  # of the whole database
+                    raise
+                runtime.troubles.failed(source, error, event="watch.failed", batch=missed.batch_id)
+                with runtime.store.write("watch_put_off") as session:
+                    settle = timedelta(seconds=runtime.settings.settle_seconds)
+                    doubts.schedule_watch(session, missed, now=now, settle=settle)
+            else:
+                runtime.troubles.worked(source)
+        return {"watched": len(due), "late": late}
 
 
-def _look_again(runtime: Runtime, missed: Doubt, now: datetime) -> bool:
+def _look_again(runtime: Runtime, windows: WindowMemory, missed: Doubt, now: datetime) -> bool:
     settle = timedelta(seconds=runtime.settings.settle_seconds)
     with runtime.store.read() as session:
         people = doubts.people_of_batch(session, missed)
     is_sought = by_number(people.recipients)
-    seen = read_request(runtime, missed, missed.send_by + settle + MARGIN, is_sought=is_sought)
+    seen = read_request(runtime, windows, missed, missed.send_by + settle + MARGIN, is_sought=is_sought)
     with runtime.store.read() as session:
         # Asked after the look, and before who has which message: a request that these people are in meanwhile,
         # again or by a `resend`, may have stored what the look showed, and nobody has these messages yet.

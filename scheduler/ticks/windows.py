@@ -6,13 +6,15 @@ shown to the fraction of a second which date is compared.
 """
 
 import math
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from statistics import median
 from typing import Final
 
+from scheduler.ticks.every import Every
 from worker.gateway import GatewayClient, MessageStatus, ReplyTooLong
 from worker.gateway.results import Message
 from worker.logs import get_logger
@@ -25,7 +27,22 @@ REST: Final = timedelta(minutes=10)
 RECENT_SECONDS: Final = (3_600, 300, 30, -30)
 """Where the ledger knows nothing, most lies shortly before now: halves of 28 hours found it after 17 full replies."""
 
-_UNDIVIDED: Final = "windows"
+
+@dataclass(slots=True)
+class WindowMemory:
+    """What a process has seen of how a gateway shows time, for all that reads by it."""
+
+    dates_after: deque[timedelta] = field(default_factory=lambda: deque(maxlen=500))  # its dates, after our own
+    divides: Every = field(default_factory=lambda: Every(REST.total_seconds()))
+
+    def may_divide(self, runtime: Runtime) -> bool:
+        """Whether windows are divided: not for some minutes after that led nowhere."""
+        return self.divides.is_due(runtime.clock.elapsed_seconds())
+
+    def clock_ahead(self) -> timedelta:
+        """How much later than we know of a message the gateway dates it, about: its clock, and its phones' queues."""
+        seen = [after.total_seconds() for after in tuple(self.dates_after)]  # another thread adds to them
+        return timedelta(seconds=round(median(seen))) if seen else timedelta(0)
 
 
 @dataclass(slots=True)
@@ -34,11 +51,12 @@ class WindowReads:
 
     gateway: GatewayClient
     runtime: Runtime | None = None
+    memory: WindowMemory = field(default_factory=WindowMemory)
     reads: int = 0
 
     @classmethod
-    def of(cls, runtime: Runtime) -> "WindowReads":
-        return cls(runtime.gateway, runtime)
+    def of(cls, runtime: Runtime, memory: WindowMemory) -> "WindowReads":
+        return cls(runtime.gateway, runtime, memory)
 
     def read(self, status: MessageStatus, start: datetime, end: datetime) -> Iterator[tuple[Message, ...]]:
         """The messages of one status between two aware times, a reply at a time; some come twice.
@@ -57,7 +75,7 @@ class WindowReads:
                 problem = str(error)
             if not problem:
                 yield messages
-            elif last - first <= 1 or (self.runtime is not None and not may_divide(self.runtime)):
+            elif last - first <= 1 or (self.runtime is not None and not self.memory.may_divide(self.runtime)):
                 raise self._too_full(status, _moment(first), problem)
             else:
                 edges = [first, *(self._edges(*whole) if (first, last) == whole else ()), last]
@@ -69,7 +87,7 @@ class WindowReads:
         """Seconds at which to divide a window: by when its messages were accepted, else shortly before now."""
         if self.runtime is None:
             return []
-        ahead = clock_ahead(self.runtime)
+        ahead = self.memory.clock_ahead()
         with self.runtime.store.read() as session:
             parts = receipts.accepted_parts(
                 session,
@@ -84,8 +102,8 @@ class WindowReads:
 
     def _too_full(self, status: MessageStatus, at: datetime, problem: str) -> ReplyTooLong:
         runtime = self.runtime
-        if runtime is not None and may_divide(runtime):
-            runtime.next_looks[_UNDIVIDED] = runtime.clock.elapsed_seconds() + REST.total_seconds()
+        if runtime is not None and self.memory.may_divide(runtime):
+            self.memory.divides.rest(runtime.clock.elapsed_seconds())
             get_logger().warning("reads.window_too_full", status=status.value, second=at.isoformat(), problem=problem)
         return ReplyTooLong(
             f"{problem} It does so for the single second {at:%Y-%m-%d %H:%M:%S} UTC, or does not heed the time that it"
@@ -96,17 +114,6 @@ class WindowReads:
 def messages_per_part(runtime: Runtime) -> int:
     """How many messages a read should bring: a quarter of what is read of a reply, for they may lie otherwise."""
     return max(1, runtime.gateway.max_messages // 4)
-
-
-def may_divide(runtime: Runtime) -> bool:
-    """Whether windows are divided: not for some minutes after that led nowhere."""
-    return runtime.clock.elapsed_seconds() >= runtime.next_looks.get(_UNDIVIDED, -math.inf)
-
-
-def clock_ahead(runtime: Runtime) -> timedelta:
-    """How much later than we know of a message the gateway dates it, about: its clock, and its phones' queues."""
-    seen = [after.total_seconds() for after in runtime.dates_after]
-    return timedelta(seconds=round(median(seen))) if seen else timedelta(0)
 
 
 def _moment(second: int) -> datetime:

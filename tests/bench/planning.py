@@ -37,7 +37,7 @@ def measure_planning(name: str, database_url: str, campaign_file: Path) -> Plann
 def plan_here(database_url: str, campaign_file: Path) -> dict[str, float]:
     """Read, check, plan and store the campaign in this process; the fields of `Planned`, but for the name."""
     settings = load_settings(database_url=database_url, device_rate=None)
-    runtime = build_runtime(settings, sandbox=NO_GATEWAY, only_runs=set())
+    runtime = build_runtime(settings, sandbox=NO_GATEWAY)
     try:
         started, cpu_started = perf_counter(), process_time()
         definition = read_file(campaign_file, settings)

@@ -18,6 +18,7 @@ from sqlmodel import Session
 from campaigns.lifecycle import RecipientState
 from scheduler.intake.taking import read_file, take_up
 from scheduler.loop import Clockwork
+from scheduler.ticks.table import Ticks
 from tests.bench.results import BenchError, Sent
 from tests.bench.samples import texts, write_campaign
 from worker.runtime import Runtime, build_runtime
@@ -73,7 +74,7 @@ def send_with_product(sandbox: PrivateSandbox, batch_size: int, recipients: int)
         settings = load_settings(
             database_url=f"sqlite:///{folder / 'bench.db'}", device_rate=None, first_poll_seconds=NO_POLLS_SECONDS
         )
-        runtime = build_runtime(settings, sandbox=(sandbox.url, SecretStr(sandbox.key)), only_runs=set())
+        runtime = build_runtime(settings, sandbox=(sandbox.url, SecretStr(sandbox.key)))
         try:
             path = write_campaign(folder, recipients=recipients, batch_size=batch_size)
             run_id = take_up(runtime, read_file(path, settings), source=path.name).run_id
@@ -83,7 +84,8 @@ def send_with_product(sandbox: PrivateSandbox, batch_size: int, recipients: int)
 
 
 def _send(runtime: Runtime, run_id: int, recipients: int) -> float:
-    clockwork = Clockwork(runtime)
+    ticks = Ticks()
+    clockwork = Clockwork(runtime, ticks.for_runs({run_id}), ticks.rush)
     runtime.queue.work(runtime.settings.threads)
     clockwork.start()
     try:

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from scheduler.doctor.findings import Standing
 from scheduler.doctor.redis_server import check_redis
-from scheduler.loop import TICKS
 from scheduler.telling.delivery import AT_ONCE
+from scheduler.ticks.table import Ticks
 from tests.deploy.deploy_files import DEPLOY, settings_lines
 from tests.support.servers import PostgresServer
 from worker.settings import Settings
@@ -91,7 +91,7 @@ def test_postgresql_takes_every_setting(postgres_url: str, postgres_server: Post
 def test_postgresql_has_connections_for_the_fleet_that_the_readme_counts() -> None:
     threads = Settings.model_fields["threads"].default
     # With inbox, heartbeat, lease and main, and the threads that tell notices; with main's heartbeat.
-    scheduler, worker = len(TICKS) + 4 + AT_ONCE, threads + 1
+    scheduler, worker = len(Ticks().all) + 4 + AT_ONCE, threads + 1
     most = int(settings_lines(POSTGRESQL_CONF)["max_connections"]) - 3 - 10  # the superuser's, and commands by hand
 
     most -= 2 * 3  # two dashboards: what stores replies, what /healthz asks, main's heartbeat

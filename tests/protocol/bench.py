@@ -1,7 +1,7 @@
 """The whole product on a bench: real store, throttle, dispatcher and ticks; clock and gateway are the test's."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -19,9 +19,7 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from scheduler.intake.outcome import Intake
 from scheduler.intake.repeating import PLAN_AHEAD, ZONES_APART, repeat
 from scheduler.intake.taking import read_file, take_up
-from scheduler.loop import TICKS
-from scheduler.ticks.drain import drain
-from scheduler.ticks.start import start
+from scheduler.ticks.table import Tick, Ticks
 from tests.protocol.scripted_gateway import ScriptedGateway
 from tests.support.clocks import FakeClock
 from worker.definitions import Definitions
@@ -130,6 +128,8 @@ class Bench:
             ceilings=ceilings,
         )
         self.store = store
+        self.ticks = Ticks()
+        self._named = by_name(self.ticks.all)
 
     def after_restart(self, *, max_messages: int = MAX_MESSAGES) -> "Bench":
         """Another process on the same database and gateway; this one may still have jobs."""
@@ -177,10 +177,18 @@ class Bench:
     def tick(self) -> None:
         """Everything that is due now."""
         self.send()
-        for work in TICKS:
-            if work not in {start, drain}:
-                work(self.runtime, self.clock.now())
+        for name in self._named:
+            if name not in {"start", "drain"}:
+                self.call(name)
         repeat(self.runtime, lambda _: self.folder, self.clock.now())
+
+    def call(self, name: str) -> Mapping[str, int]:
+        """One tick, and what it counts."""
+        return self._named[name](self.runtime, self.clock.now())
+
+    def work_only_on(self, run_ids: set[int]) -> None:
+        """From now on the ticks are those of a command that has these runs alone."""
+        self._named = by_name(self.ticks.for_runs(run_ids))
 
     def work(self) -> list[Dispatched]:
         """Work on every job in the queue."""
@@ -189,8 +197,8 @@ class Bench:
 
     def enqueue(self) -> None:
         """Start and enqueue what is due, and do nothing else."""
-        start(self.runtime, self.clock.now())
-        drain(self.runtime, self.clock.now())
+        self.call("start")
+        self.call("drain")
 
     def send(self) -> list[Dispatched]:
         """Send what is due, and do nothing else."""
@@ -342,6 +350,10 @@ class Bench:
 
     def close(self) -> None:
         self.queue.stop()
+
+
+def by_name(ticks: Iterable[Tick]) -> dict[str, Tick]:
+    return {tick.name: tick for tick in ticks}
 
 
 def exactly_once(bench: Bench, *run_ids: int) -> bool:

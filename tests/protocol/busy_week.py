@@ -8,11 +8,6 @@ from random import Random
 from typing import Final
 
 from scheduler.intake.repeating import repeat
-from scheduler.ticks.drain import drain
-from scheduler.ticks.finish import finish
-from scheduler.ticks.late import late
-from scheduler.ticks.rescue import rescue
-from scheduler.ticks.start import start
 from tests.protocol.bench import Bench
 from tests.protocol.timing_judge import wipe
 from tests.support.clocks import FakeClock
@@ -89,11 +84,9 @@ def live(bench: Bench, end: datetime, cuts: Iterator[int]) -> Sends:
 def look(bench: Bench, *, is_cut: bool = False) -> None:
     """What a scheduler and its workers do in a moment; a process that is cut short dies with its jobs in the queue."""
     for _ in range(3):
-        now = bench.clock.now()
-        repeat(bench.runtime, lambda _: bench.folder, now)
-        for tick in (start, late, rescue, finish):
-            tick(bench.runtime, now)
-        drain(bench.runtime, now)
+        repeat(bench.runtime, lambda _: bench.folder, bench.clock.now())
+        for name in ("start", "late", "rescue", "finish", "drain"):
+            bench.call(name)
         if is_cut:
             return
         bench.work()

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from campaigns.lifecycle import RunState
 from scheduler.intake.taking import read_file, take_up
 from scheduler.loop import Clockwork
+from scheduler.ticks.table import Ticks
 from tests.support.nursery import Sandbox
 from worker.runtime import build_runtime
 from worker.sandbox.options import SandboxOptions
@@ -23,7 +24,8 @@ def run_to_its_end(file: Path, settings: Settings, options: SandboxOptions, *, t
     """Take the file up, send and follow it; its state when it is over or patience is, and its books."""
     with Sandbox.start(options) as sandbox:
         runtime = build_runtime(settings, sandbox=(sandbox.url, SecretStr(sandbox.key)))
-        clockwork = Clockwork(runtime)
+        ticks = Ticks()
+        clockwork = Clockwork(runtime, ticks.all, ticks.rush)
         try:
             run_id = take_up(runtime, read_file(file, settings), source=file.name).run_id
             runtime.queue.work(threads)

@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from scheduler.intake.repeating import PLAN_AHEAD, repeat
-from scheduler.ticks.finish import finish
 from tests.protocol.bench import Bench
 from tests.protocol.timing_judge import work
 
@@ -53,7 +52,7 @@ def live_a_year(bench: Bench, campaigns: Sequence[Repeating]) -> dict[Repeating,
         bench.clock.advance(at - bench.clock.now())
         repeat(bench.runtime, lambda _: bench.folder, bench.clock.now())
         work(bench)
-        finish(bench.runtime, bench.clock.now())
+        bench.call("finish")
     sent = defaultdict(list)
     for message in bench.gateway.stored:
         sent[campaigns[int(message.text.removeprefix("Hi "))]].append(message.at)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from campaigns.auto_pause import FAILURES_IN_A_ROW, REFUSALS_AT_LEAST
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from scheduler.recover import RecoveryFailed, recover
-from scheduler.ticks.asking import FAILURES_IN_A_ROW, REFUSALS_AT_LEAST
-from scheduler.ticks.watch import watch
+from scheduler.ticks.watch import WatchTick
 from tests.protocol.bench import SETTLE, SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Answers, Reads, Send, Stores
 from worker.durability import require_durable
@@ -61,7 +61,7 @@ def test_what_is_sent_again_while_it_is_looked_for_is_no_alarm(known: Bench) -> 
     # when they are sent to while the gateway is asked once more, and the reply is lost
     known.gateway.script.append(STORED)
     known.gateway.before_read = known.send
-    watched = watch(known.runtime, known.clock.now() + timedelta(hours=1))
+    watched = WatchTick()(known.runtime, known.clock.now() + timedelta(hours=1))
 
     # then their texts are not taken for those of the first request
     assert watched == {"watched": 1, "late": 0}
@@ -101,7 +101,7 @@ def test_the_texts_of_a_resend_in_doubt_are_no_alarm(known: Bench) -> None:
     again = known.resend(run_id)
     known.send()
     assert known.states(again) == {RecipientState.IN_DOUBT: 3}
-    watched = watch(known.runtime, known.clock.now() + timedelta(hours=1))
+    watched = WatchTick()(known.runtime, known.clock.now() + timedelta(hours=1))
 
     # then its texts are not taken for those of the first request
     assert watched == {"watched": 1, "late": 0}

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler.ticks.follow import DATE_MARGIN
+from campaigns.poll_spacing import DATE_MARGIN
 from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import Reads
 from worker.store.models import MessageGroup

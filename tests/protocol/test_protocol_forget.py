@@ -1,12 +1,12 @@
 """What a service forgets after a while, and what it never does."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlmodel import select
 
-from scheduler.ticks.forget import EVERY, forget
+from scheduler.ticks.every import RESTS
+from scheduler.ticks.forget import EVERY
 from tests.protocol.bench import Bench
 from worker.store import forgetting, notices
 from worker.store.events import EventName, record_event
@@ -46,9 +46,9 @@ def test_what_was_told_is_forgotten_when_it_is_old_and_its_run_is_over(bench: Be
     bench.clock.advance(DAYS)
     tell(bench, "new", run_id=over)
     # when
-    assert forget(bench.runtime, bench.clock.now()) == {"forgotten": 0}
+    assert bench.call("forget") == {"forgotten": 0}
     bench.clock.advance(EVERY)
-    forget(bench.runtime, bench.clock.now())
+    bench.call("forget")
     # then
     assert keys(bench) == {"waiting", "open", "new"}
     assert bench.audience(over) == 1
@@ -60,7 +60,7 @@ def test_events_about_phones_are_forgotten_and_those_of_campaigns_are_not(bench:
         for name in (EventName.DEVICE_SLOWED, EventName.HELD_RESOLVED):
             record_event(session, name, bench.clock.now(), run_id=run_id, detail={"recipients": []})
     bench.clock.advance(DAYS + EVERY)
-    forget(bench.runtime, bench.clock.now())
+    bench.call("forget")
     assert bench.events() == [EventName.HELD_RESOLVED]
 
 
@@ -72,12 +72,15 @@ def test_much_is_forgotten_part_by_part(bench: Bench) -> None:
         session.execute(sa.insert(Event), rows)
     bench.clock.advance(DAYS + EVERY)
     # then
-    assert forget(bench.runtime, bench.clock.now()) == {"forgotten": forgetting.AT_ONCE + 1}
-    assert forget(bench.runtime, bench.clock.now()) == {"forgotten": 0}
+    assert bench.call("forget") == {"forgotten": forgetting.AT_ONCE + 1}
+    assert bench.call("forget") == RESTS
+    bench.clock.advance(EVERY)
+    assert bench.call("forget") == {"forgotten": 0}
 
 
 def test_a_run_of_its_own_forgets_nothing(bench: Bench) -> None:
     tell(bench, "old")
     bench.clock.advance(DAYS + EVERY)
-    assert forget(replace(bench.runtime, only_runs=set()), bench.clock.now()) == {"forgotten": 0}
+    bench.work_only_on(set())
+    assert bench.call("forget") == {"forgotten": 0}
     assert keys(bench) == {"old"}

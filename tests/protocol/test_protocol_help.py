@@ -1,7 +1,6 @@
 """The answer to HELP: one text to whoever asks, by the same protocol as every other text."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from campaigns.lifecycle import RecipientState, RunState
 from scheduler.processes.completing import look
 from scheduler.report.people import tell
 from scheduler.report.story import chapter_lines
-from scheduler.ticks.replies import replies
 from tests.protocol.bench import SETTLED, Bench
 from tests.protocol.scripted_gateway import LOST, STORED, Send
 from tests.support.clocks import FakeClock
@@ -114,7 +112,7 @@ def test_a_process_that_ends_between_storing_and_sending_leaves_one_answer(shop:
     # given a process that has stored the question, and ended
     shop.gateway.receive(ANNA, "HELP")
     shop.clock.advance(POLL)
-    assert replies(shop.runtime, shop.clock.now())["replies"] == 1
+    assert shop.call("replies")["replies"] == 1
     assert texts(shop, ANNA) == 0
     # when another one reads the same replies again
     later = Bench(shop.folder, shop.store, shop.clock, shop.gateway, help_answer=TEXT)
@@ -160,7 +158,7 @@ def test_whoever_has_opted_out_gets_no_answer(shop: Bench, kind: str) -> None:
 def test_an_answer_that_could_not_go_for_a_day_never_goes(shop: Bench) -> None:
     shop.gateway.receive(ANNA, "HELP")
     shop.clock.advance(POLL)
-    replies(shop.runtime, shop.clock.now())
+    shop.call("replies")
     shop.clock.advance(DAY)
     shop.pass_time(60)
     (day,) = days(shop)
@@ -218,11 +216,12 @@ def test_answers_are_reported_as_days_of_one_campaign(shop: Bench) -> None:
 
 def test_run_answers_while_it_lasts_and_does_not_wait_for_it(shop: Bench) -> None:
     # given a process that works on one campaign alone, and is asked while it sends
-    shop.runtime = replace(shop.runtime, only_runs=set())
     own = shop.campaign(2, name="slow", first=10, per_request=1, more="  rate: 1/minute\n")
+    ids = {own}
+    shop.work_only_on(ids)
     shop.gateway.receive(ANNA, "HELP")
     shop.pass_time(60)
     # then
     assert texts(shop, ANNA) == 1
-    assert shop.runtime.only_runs == {own, days(shop)[0].id}
-    assert [progress.run.id for progress in look(shop.runtime)] == [own]
+    assert ids == {own, days(shop)[0].id}
+    assert [progress.run.id for progress in look(shop.runtime, ids)] == [own]

@@ -5,7 +5,6 @@ from typing import Final
 
 from campaigns.definition import Rate
 from campaigns.slowing import SLOW_FOR
-from scheduler.ticks.drain import drain
 from tests.protocol.bench import Bench, exactly_once
 from worker.store import ceilings
 from worker.store.ceilings import PERSON
@@ -158,4 +157,4 @@ def test_a_campaign_without_a_rate_does_not_fill_the_queue_beyond_what_its_phone
     bench.enqueue()
 
     assert len(bench.queue.jobs) == 2
-    assert drain(bench.runtime, bench.clock.now()) == {"enqueued": 0}
+    assert bench.call("drain") == {"enqueued": 0}

@@ -1,7 +1,7 @@
 """From what happens to who is told: the product on a bench, real servers that take calls, fail, or hang."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
@@ -13,7 +13,7 @@ from sqlmodel import col, select
 
 from campaigns.codes import PausedBy
 from scheduler.telling.delivery import CLAIM
-from scheduler.ticks.notices import TRY_AGAIN, notices
+from scheduler.ticks.notices import TRY_AGAIN
 from tests.protocol.bench import Bench
 from tests.support.receiver import Receiver
 from worker.store import accounts
@@ -33,8 +33,8 @@ def set_up(bench: Bench, **settings: Any) -> None:
     bench.runtime = replace(bench.runtime, settings=given)
 
 
-def told(bench: Bench) -> dict[str, int]:
-    return notices(bench.runtime, bench.clock.now())
+def told(bench: Bench) -> Mapping[str, int]:
+    return bench.call("notices")
 
 
 def kept(bench: Bench) -> list[Notice]:
@@ -214,8 +214,8 @@ def test_a_run_of_its_own_tells_of_nobody_else(bench: Bench, receiver: Receiver)
     bench.campaign(1, name="other", first=50, more=report_to(receiver))
     bench.enqueue()
     # when
-    alone = replace(bench.runtime, only_runs={mine})
-    notices(alone, bench.clock.now())
+    bench.work_only_on({mine})
+    bench.call("notices")
     # then
     assert [call.json["campaign"] for call in receiver.calls] == ["mine"]
 
@@ -227,7 +227,7 @@ def test_who_ends_does_not_wait_for_what_gathers(bench: Bench, receiver: Receive
         announce_held(session, run_id, now=bench.clock.now())
     assert told(bench)["told"] == 0
     # when
-    notices(bench.runtime, bench.clock.now(), ahead=GATHERING)
+    bench.ticks.notices(bench.runtime, bench.clock.now(), ahead=GATHERING)
     # then
     assert receiver.events() == ["run.held"]
 

@@ -60,7 +60,7 @@ def test_the_first_text_waits_for_replies_to_be_read(bench: Bench) -> None:
     assert bench.gateway.copies() == {}
     assert bench.run(run_id).state is RunState.SCHEDULED
     assert "nothing is sent before what people wrote in the last 24 hours is read" in bench.run(run_id).reason
-    assert 10 < bench.runtime.first_look.failures < 20
+    assert 10 < bench.ticks.first_look.failures < 20
     # when they can be
     bench.gateway.reads = Reads.TRUE
     bench.finish(run_id)

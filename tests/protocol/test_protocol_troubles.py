@@ -10,8 +10,10 @@ import structlog
 from sqlmodel import col
 
 from scheduler.loop import Clockwork
+from scheduler.rush import Rush
 from scheduler.ticks.late import late
-from scheduler.ticks.replies import replies
+from scheduler.ticks.replies import RepliesTick
+from scheduler.ticks.table import Tick
 from tests.protocol.bench import Bench, exactly_once
 from tests.protocol.scripted_gateway import Answers, ScriptedGateway, Send, Stores
 from tests.prove.stage import wait_until
@@ -85,13 +87,15 @@ def test_a_gateway_that_cannot_be_read_is_over_once_a_read_worked_and_not_once_n
     bench.gateway.is_down = True
     runtime = replace(bench.runtime, troubles=Troubles(bench.clock))
     with structlog.testing.capture_logs() as log:
-        clockwork = Clockwork(runtime, {replies: 0.02, late: 0.02})
+        replies = RepliesTick()
+        ticks = Tick("replies", 0.02, replies, is_first=True), Tick("late", 0.02, late)
+        clockwork = Clockwork(runtime, ticks, Rush())
         clockwork.start()
         try:
             assert wait_until(lambda: bool(runtime.troubles.current()), 10)
 
             # then ticks that have nothing to read for now do not end it
-            runtime.next_looks["replies"] = bench.clock.elapsed_seconds() + 60
+            replies.rest.rest(bench.clock.elapsed_seconds(), 60)
             bench.clock.advance(SETTLED_SECONDS)
             assert not wait_until(lambda: not runtime.troubles.current(), 0.3)
 

@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 
 from campaigns.lifecycle import BatchState, RunState
-from scheduler.inbox.status import CAN_WAIT
 from scheduler.loop import Clockwork
-from scheduler.ticks.drain import AHEAD_A_RUN, drain
-from scheduler.ticks.finish import finish
+from scheduler.rush import MANY, REST_SECONDS, Rush
+from scheduler.ticks.drain import AHEAD_A_RUN
+from scheduler.ticks.finish import FinishTick
 from scheduler.ticks.late import late
-from scheduler.ticks.rescue import rescue
-from scheduler.ticks.start import MANY, REST_SECONDS, START_AHEAD, start
+from scheduler.ticks.start import START_AHEAD
+from scheduler.ticks.table import Tick
 from tests.protocol.bench import Bench, exactly_once
 from tests.prove.stage import wait_until
 from worker.dispatch import Dispatched
@@ -93,7 +93,7 @@ def test_what_is_in_the_queue_is_not_queued_again_while_others_wait_there(bench:
     first, *others = bench.queue.jobs
     bench.clock.advance(EMPTIED_AFTER.total_seconds() + 1)
 
-    assert rescue(bench.runtime, bench.clock.now()) == {"requeued": 0, "abandoned": 0}
+    assert bench.call("rescue") == {"requeued": 0, "abandoned": 0}
 
     bench.queue.jobs = [first, *others]
     bench.work()
@@ -129,15 +129,15 @@ def test_while_many_begin_together_no_status_is_written(bench: Bench) -> None:
     for n in range(MANY):
         bench.campaign(1, name=f"noon-{n}", first=n, more=NOON)
     bench.campaign(1, name="now", first=MANY)
-    assert start(bench.runtime, bench.clock.now()) == {"started": 1}
-    assert CAN_WAIT not in bench.runtime.next_looks
+    assert bench.call("start") == {"started": 1}
+    assert not bench.ticks.rush.is_on(bench.clock.elapsed_seconds())
 
     # when their moment comes
     bench.clock.advance(timedelta(hours=1))
-    assert start(bench.runtime, bench.clock.now()) == {"started": MANY}
+    assert bench.call("start") == {"started": MANY}
 
     # then the status texts rest for as long as first requests take
-    rests_seconds = bench.runtime.next_looks[CAN_WAIT] - bench.clock.elapsed_seconds()
+    rests_seconds = bench.ticks.rush.over_seconds - bench.clock.elapsed_seconds()
     assert rests_seconds == START_AHEAD.total_seconds() + REST_SECONDS
 
 
@@ -147,12 +147,12 @@ def test_the_first_requests_of_many_are_queued_ahead_and_made_at_their_moment(be
         bench.campaign(1, name=f"noon-{n}", first=n, more=NOON)
     moment = bench.clock.now() + timedelta(hours=1)
     bench.clock.advance(timedelta(hours=1) - timedelta(seconds=1))
-    assert start(bench.runtime, bench.clock.now()) == {"started": TOGETHER}
-    assert drain(bench.runtime, bench.clock.now()) == {"enqueued": 0}
+    assert bench.call("start") == {"started": TOGETHER}
+    assert bench.call("drain") == {"enqueued": 0}
 
     # when they are queued ahead, and worked on at once
     bench.clock.advance(timedelta(seconds=1) - AHEAD)
-    assert drain(bench.runtime, bench.clock.now()) == {"enqueued": TOGETHER}
+    assert bench.call("drain") == {"enqueued": TOGETHER}
     done = bench.work()
 
     # then the workers waited for the moment, and none was sent before it
@@ -171,12 +171,12 @@ def test_nothing_is_queued_far_ahead_where_somebody_else_sends(bench: Bench, *, 
     bench.clock.advance(timedelta(hours=1) - timedelta(seconds=1))
     if has_company:
         assert [*bench.send(), *bench.send()] == [Dispatched.ACCEPTED, Dispatched.SNOOZED]
-    start(bench.runtime, bench.clock.now())
+    bench.call("start")
 
     bench.clock.advance(timedelta(seconds=1) - AHEAD)
-    ahead = drain(bench.runtime, bench.clock.now())["enqueued"]
+    ahead = bench.call("drain")["enqueued"]
     bench.clock.advance(AHEAD - LEAD)
-    in_time = drain(bench.runtime, bench.clock.now())["enqueued"]
+    in_time = bench.call("drain")["enqueued"]
 
     assert (ahead, in_time) == ((0, TOGETHER) if has_company else (TOGETHER, 0))
 
@@ -185,8 +185,10 @@ def test_what_can_wait_does_so_while_many_begin(bench: Bench) -> None:
     # given a campaign that has sent everything, where others begin
     run_id = bench.campaign(3)
     assert bench.send() == [Dispatched.ACCEPTED]
-    bench.runtime.next_looks[CAN_WAIT] = bench.clock.elapsed_seconds() + REST_SECONDS
-    clockwork = Clockwork(bench.runtime, {finish: 0.05, late: 0.05})
+    rush, at = Rush(), bench.clock.elapsed_seconds()
+    rush.begin(range(100, 100 + MANY), at=at, moment=at)
+    ticks = Tick("finish", 0.05, FinishTick(), can_wait=True), Tick("late", 0.05, late)
+    clockwork = Clockwork(bench.runtime, ticks, rush)
     clockwork.start()
     try:
         # then its end is not looked at before they have begun

@@ -13,8 +13,7 @@ from campaigns.lifecycle import RecipientState
 from campaigns.matching import Candidate, Match, Sought, match
 from scheduler.recover import recover
 from scheduler.ticks.looks import LIFE_ORDER, Candidates, by_number, read_around
-from scheduler.ticks.reconcile import reconcile
-from scheduler.ticks.windows import WindowReads
+from scheduler.ticks.windows import WindowMemory, WindowReads
 from tests.protocol.bench import SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Send
 from worker.gateway import Message, MessageStatus, ReplyTooLong
@@ -120,7 +119,7 @@ def test_a_message_that_moves_on_ahead_of_every_read_is_seen_by_the_last(bench: 
     bench.gateway.before_read = move_on
     bench.gateway.asked.clear()
     now = bench.clock.now()
-    seen = read_around(bench.runtime, now - MARGIN, now + MARGIN)
+    seen = read_around(bench.runtime, WindowMemory(), now - MARGIN, now + MARGIN)
 
     assert seen.complete
     assert seen.messages.keys() == {message.id for message in bench.gateway.stored}
@@ -132,7 +131,7 @@ def test_every_message_of_a_window_is_in_one_of_its_parts(bench: Bench, ahead: t
     bench = with_many(bench, per_second=7)
     bench.gateway.behind = -ahead
     now = bench.clock.now()
-    windows = WindowReads.of(bench.runtime)
+    windows = WindowReads.of(bench.runtime, WindowMemory())
     parts = list(windows.read(MessageStatus.DELIVERED, now - MARGIN, now + MARGIN))
     assert {m.id for part in parts for m in part} == {message.id for message in bench.gateway.stored}
     assert max(map(len, parts)) <= FEW
@@ -144,7 +143,7 @@ def test_a_window_that_cannot_be_divided_is_asked_for_once_a_while(bench: Bench)
     bench.gateway.heeds_time = False
     now = bench.clock.now()
     for most in (25, 1):
-        windows = WindowReads.of(bench.runtime)
+        windows = WindowReads.of(bench.runtime, WindowMemory())
         with pytest.raises(ReplyTooLong, match="does not heed the time"):
             list(windows.read(MessageStatus.DELIVERED, now - MARGIN, now + MARGIN))
         assert windows.reads <= most
@@ -204,7 +203,7 @@ def test_a_doubt_that_cannot_be_looked_up_does_not_stop_the_others(bench: Bench)
         bench.clock.advance(timedelta(hours=1))
         with bench.store.write() as session:
             session.execute(sa.update(Attempt).values(next_check_at=bench.clock.now()))
-        reconcile(bench.runtime, bench.clock.now())
+        bench.call("reconcile")
         (attempt,) = bench.attempts(damaged)
         pauses.append(attempt.next_check_at - bench.clock.now())
 

@@ -11,9 +11,6 @@ from sqlmodel import SQLModel, col
 
 from campaigns.batching import NO_LIMIT
 from campaigns.lifecycle import BatchState, RecipientState
-from scheduler.ticks.drain import drain
-from scheduler.ticks.late import late
-from scheduler.ticks.start import start
 from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import Stored
 from tests.protocol.timing_scenarios import MINUTE, Person, Scenario
@@ -50,11 +47,10 @@ def play(bench: Bench, scenario: Scenario) -> int:
 
 def work(bench: Bench) -> None:
     """What scheduler and workers do in this moment, as far as time matters."""
-    now = bench.clock.now()
-    start(bench.runtime, now)
-    late(bench.runtime, now)
+    bench.call("start")
+    bench.call("late")
     for _ in range(50):
-        drain(bench.runtime, bench.clock.now())
+        bench.call("drain")
         if not bench.queue.jobs:
             return
         bench.work()

@@ -3,14 +3,16 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
 
+from scheduler.cli.user import this_user
 from scheduler.intake.taking import read_file, take_up
+from scheduler.processes.completing import Progress
+from scheduler.processes.running import run_files
 from tests.support.clocks import START, FakeClock
 from worker.runtime import Runtime, build_runtime
 from worker.settings import load_settings
@@ -140,16 +142,21 @@ def test_a_column_that_is_not_there_is_an_error_of_the_file(run: Cli, file: Path
     assert problem in result.stderr
 
 
-def test_run_waits_for_every_day(service: Runtime) -> None:
-    runtime = build_runtime(
-        service.settings, clock=FakeClock(START + timedelta(hours=1)), only_runs=set(), sandbox=None
-    )
-    try:
-        path = service.settings.inbox.parent.parent / "visits.yaml"
-        take_up(runtime, read_file(path, runtime.settings), source=path.name)
-        assert runtime.only_runs == {each.id for each in all_runs(service)}
-    finally:
-        runtime.close()
+class SeenEnough(Exception):
+    """Nobody waits until 2099."""
+
+
+def test_run_waits_for_every_day(service: Runtime, file: Path) -> None:
+    seen: set[int] = set()
+
+    def shown(progress: Sequence[Progress]) -> None:
+        seen.update(each.run.id for each in progress)
+        raise SeenEnough
+
+    with pytest.raises(SeenEnough):
+        run_files([file], service.settings, this_user(), sandbox=None, told=lambda _: None, shown=shown)
+
+    assert seen == {each.id for each in all_runs(service)}
 
 
 def test_date_forms_a_table_of_which_nobody_could_be_sent_to_is_no_success(run: Cli, file: Path) -> None:

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from campaigns.lifecycle import RecipientState
-from scheduler.ticks.finish import finish
-from scheduler.ticks.inbox import make_inbox_tick
-from scheduler.ticks.start import start
+from scheduler.rush import Rush
+from scheduler.ticks.finish import FinishTick
+from scheduler.ticks.inbox import InboxTick
+from scheduler.ticks.start import StartTick
 from tests.support.clocks import FakeClock
 from tests.support.queueing import queue_due
 from worker.runtime import Runtime, build_runtime
@@ -48,7 +49,7 @@ class InboxWorld:
 
     def restart(self) -> None:
         """A new process: what the tick kept in memory is lost."""
-        self.tick = make_inbox_tick()
+        self.tick = InboxTick(Rush())
 
     def pass_time(self, seconds: float = 2.5) -> dict[str, int]:
         """Let time pass with a tick every half second; the sums of what they counted."""
@@ -106,7 +107,7 @@ class InboxWorld:
         """Start what is due; replies were read a moment ago, for nobody answers here."""
         with self.runtime.store.write() as session:
             inbound.record_read(session, self.runtime.account_id, self.clock.now())
-        start(self.runtime, self.clock.now())
+        StartTick()(self.runtime, self.clock.now())
 
     def runs(self, slug: str = "spring-sale") -> list[RunView]:
         """Every run of a campaign, the oldest first."""
@@ -141,7 +142,7 @@ class InboxWorld:
 
     def finish(self) -> None:
         """End the runs that are at their end."""
-        finish(self.runtime, self.clock.now())
+        FinishTick()(self.runtime, self.clock.now())
 
     def close(self) -> None:
         self.runtime.close()

@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from campaigns.lifecycle import RunState
-from scheduler.ticks.inbox import make_inbox_tick
+from scheduler.rush import Rush
+from scheduler.ticks.inbox import InboxTick
 from tests.scheduler.inbox.inbox_world import PEOPLE, TEXT, TOMORROW, InboxWorld
 
 
@@ -145,7 +146,7 @@ def test_s2_a_table_that_cannot_be_read_is_not_read_again_until_it_changes(world
 
 def test_s2_a_stop_waits_for_no_file_that_is_not_begun(world: InboxWorld) -> None:
     stop = threading.Event()
-    world.tick = make_inbox_tick(stop.is_set)
+    world.tick = InboxTick(Rush(), stop.is_set)
     world.drop(more=TOMORROW)
     stop.set()
     assert (world.pass_time()["taken"], world.run()) == (0, None)

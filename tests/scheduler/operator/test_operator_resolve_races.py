@@ -7,7 +7,7 @@ from datetime import timedelta
 from typer.testing import Result
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from scheduler.ticks.finish import finish
+from scheduler.ticks.finish import FinishTick
 from tests.scheduler.operator.held_world import NUMBERS, START, HeldWorld
 from tests.support.clocks import FakeClock
 
@@ -36,7 +36,7 @@ def test_a_run_is_not_ended_when_somebody_decides_while_the_tick_looks_at_it(cli
     clock = InterruptedClock(lambda: said.append(cli("resolve", "spring-sale", "--as", "not-sent")))
 
     # when the decision comes between the tick's look and its transaction
-    counts = finish(replace(world.runtime, clock=clock), START + timedelta(days=4))
+    counts = FinishTick()(replace(world.runtime, clock=clock), START + timedelta(days=4))
 
     # then the run goes on: the person is sent to, and the others are followed
     assert said[0].stdout.splitlines()[1] == "spring-sale is running"

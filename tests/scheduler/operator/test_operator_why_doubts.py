@@ -21,9 +21,9 @@ from sqlmodel import col, select
 
 from campaigns.lifecycle import BatchState, RecipientState
 from scheduler.intake.taking import read_file, take_up
-from scheduler.loop import TICKS
 from scheduler.report.causes import cause
 from scheduler.report.people import Chapter, tell_all
+from scheduler.ticks.table import Ticks
 from tests.support.clocks import FakeClock
 from tests.support.nursery import Sandbox
 from worker.runtime import Runtime, build_runtime
@@ -72,6 +72,7 @@ class Service:
         )  # fmt: skip
         self.runtime: Runtime = build_runtime(settings, sandbox=(sandbox.url, SecretStr(sandbox.key)), clock=self.clock)
         self.runtime.queue.work(1)
+        self.ticks = Ticks()
 
     def drop(self, name: str, numbers: list[str], more: str = "") -> int:
         people = ", ".join(f"{{number: '{number}'}}" for number in numbers)
@@ -83,7 +84,7 @@ class Service:
         """Everything that is due, a second after the other; a request that is under way takes no time."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
-            for tick in TICKS:
+            for tick in self.ticks.all:
                 tick(self.runtime, self.clock.now())
             while self._is_sending():
                 assert time.monotonic() < deadline, "a request did not end in time"

@@ -21,6 +21,7 @@ from scheduler.loop import Clockwork
 from scheduler.report.causes import cause
 from scheduler.report.people import Chapter, tell_all
 from scheduler.report.story import chapter_lines
+from scheduler.ticks.table import Ticks
 from tests.support.nursery import Sandbox
 from worker.runtime import Runtime, build_runtime
 from worker.sandbox.exchange import RequestKind
@@ -93,7 +94,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     mixed, later = write_files(folder)
     with Sandbox.start(GATEWAY) as sandbox:
         runtime = build_runtime(settings, sandbox=(sandbox.url, SecretStr(sandbox.key)))
-        clockwork = Clockwork(runtime)
+        ticks = Ticks()
+        clockwork = Clockwork(runtime, ticks.all, ticks.rush)
         clockwork.start()
         try:
             now = runtime.clock.now()

@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from scheduler.telling.delivery import CLAIM
-from scheduler.ticks.notices import notices
+from scheduler.ticks.notices import NoticesTick
 from tests.prove.product import Product
 from tests.support.clocks import FakeClock
 from tests.support.receiver import Receiver
@@ -39,6 +39,7 @@ def test_it_is_told_again_and_is_the_same(tmp_path: Path) -> None:
         settings = Settings(database_url=database, allow_private_webhooks=True, timezone="UTC", _env_file=None)
         later = FakeClock(datetime.now(UTC) + CLAIM)
         with closing(build_runtime(settings, sandbox=("http://127.0.0.1:9", SecretStr("k")), clock=later)) as runtime:
+            notices = NoticesTick()
             notices(runtime, later.now())
             notices(runtime, later.now())
         assert receiver.events() == ["run.started", "run.started"]

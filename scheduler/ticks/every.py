@@ -1,0 +1,26 @@
+"""What a tick does now and then, and not each time that it is called."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+RESTS: Final[Mapping[str, int]] = MappingProxyType({})
+"""What a tick counts while it rests: nothing, for it did not look. Whatever kept it from working may still do so."""
+
+
+@dataclass(slots=True)
+class Every:
+    """Something that is done `seconds` apart, by the clock that never steps: at once the first time."""
+
+    seconds: float = 0.0
+    next_seconds: float = -math.inf
+
+    def is_due(self, at_seconds: float) -> bool:
+        """Whether it is time again."""
+        return at_seconds >= self.next_seconds
+
+    def rest(self, at_seconds: float, seconds: float | None = None) -> None:
+        """Not before as long after this moment; without `seconds` as long as usual."""
+        self.next_seconds = at_seconds + (self.seconds if seconds is None else seconds)

@@ -1,0 +1,96 @@
+"""Every tick: how often it is called, and what it remembers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from scheduler.rush import Rush
+from scheduler.ticks.drain import DrainTick
+from scheduler.ticks.finish import FinishTick
+from scheduler.ticks.follow import FollowTick
+from scheduler.ticks.forget import ForgetTick
+from scheduler.ticks.late import late
+from scheduler.ticks.notices import NoticesTick
+from scheduler.ticks.probe import probe
+from scheduler.ticks.reconcile import ReconcileTick
+from scheduler.ticks.replies import FirstLook, RepliesTick
+from scheduler.ticks.rescue import RescueTick
+from scheduler.ticks.retry import retry
+from scheduler.ticks.start import StartTick
+from scheduler.ticks.stuck import StuckTick
+from scheduler.ticks.unread import ReceiptReads
+from scheduler.ticks.unsubscribe import UnsubscribeTick
+from scheduler.ticks.watch import WatchTick
+from scheduler.ticks.windows import WindowMemory
+from worker.runtime import Runtime
+from worker.store.answers import unfinished_answers
+
+Work = Callable[[Runtime, datetime], Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Something that the clock does again and again, `every` so many seconds apart. It counts what it did.
+
+    `work` is a plain function, or an object where it remembers something from call to call. The clock heeds three
+    counts: none at all (`RESTS`), `idle` (nothing is sent or followed), `started` (something is sent from now on).
+
+    `for_work`: has nothing to do while all is idle. `can_wait`: for some seconds, where many runs begin together; not
+    replies, one of which may be STOP. `is_first`: is called once before all others.
+    """
+
+    name: str
+    every: float
+    work: Work
+    for_work: bool = False
+    can_wait: bool = False
+    is_first: bool = False
+
+    def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
+        return self.work(runtime, now)
+
+
+class Ticks:
+    """One tick of each kind, with what it remembers, and what several of them share."""
+
+    def __init__(self) -> None:
+        self.rush = Rush()
+        self.first_look = FirstLook()
+        self.notices = NoticesTick()
+        self._replies = RepliesTick()
+        windows = WindowMemory()
+        receipt_reads = ReceiptReads()
+        self.all = (
+            Tick("start", 0.4, StartTick(self.rush, windows, self.first_look)),
+            Tick("drain", 0.1, DrainTick(self.rush), for_work=True),
+            Tick("late", 1.0, late),
+            Tick("rescue", 1.0, RescueTick()),
+            Tick("reconcile", 0.5, ReconcileTick(windows)),
+            Tick("follow", 0.5, FollowTick(windows, receipt_reads)),
+            Tick("retry", 1.0, retry),
+            Tick("finish", 0.5, FinishTick(receipt_reads), for_work=True, can_wait=True),
+            Tick("probe", 1.0, probe),
+            Tick("watch", 5.0, WatchTick(windows)),
+            Tick("stuck", 5.0, StuckTick()),
+            Tick("replies", 1.0, self._replies, is_first=True),
+            Tick("unsubscribe", 1.0, UnsubscribeTick()),
+            Tick("notices", 1.0, self.notices, can_wait=True),
+            Tick("forget", 60.0, ForgetTick()),
+        )
+
+    def for_runs(self, ids: set[int]) -> tuple[Tick, ...]:
+        """The same ticks, for these runs alone. `ids` grows: who reads the questions also sends the answers to HELP."""
+
+        def replies(runtime: Runtime, now: datetime) -> Mapping[str, int]:
+            done = self._replies(runtime, now)
+            if done.get("reads"):
+                with runtime.store.read() as session:
+                    ids.update(unfinished_answers(session, rehearsal=runtime.rehearsal))
+            return done
+
+        def for_ids(work: Work) -> Work:
+            return lambda runtime, now: work(replace(runtime, only_runs=frozenset(ids)), now)
+
+        return tuple(
+            replace(tick, work=for_ids(replies if tick.work is self._replies else tick.work)) for tick in self.all
+        )
