@@ -5,7 +5,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.display import shown_time
-from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.lifecycle import RecipientState
+from campaigns.obstacles import Obstacle, WaitingText, first_obstacle
 from campaigns.results import result_advice
 from campaigns.timing.appointments import NO_DATE, slot_of
 from campaigns.timing.placing import hours_of
@@ -28,39 +29,38 @@ def _pending(chapter: Chapter, zone: ZoneInfo) -> str:
 
 
 def _waits_for(chapter: Chapter, zone: ZoneInfo) -> str:
-    """The first thing that stands in the way of a send, in the order in which they are checked."""
-    row, schedule = chapter.row, chapter.schedule
-    if row.planned_at is None:
-        return "the campaign is being planned"
-    if row.run_state is RunState.SCHEDULED:
-        return row.run_reason or f"the campaign starts {shown_time(row.starts_at, zone)}"
-    if row.run_state is RunState.AWAITING_APPROVAL:
-        return "the campaign waits for somebody to approve its plan"
-    if row.run_state is RunState.PAUSED:
-        return (
-            f"the campaign is paused ({row.run_reason or 'by somebody'}); let it go on: campaigns resume {row.campaign}"
-        )
-    if row.run_state is not RunState.RUNNING:
-        return f"the campaign is {row.run_state.value} and sends nothing more"
-    if row.account_reason:
-        return f"the gateway account is paused: {row.account_reason}"
-    if chapter.batches_in_doubt >= DOUBTS_PER_ACCOUNT:
-        return f"{chapter.batches_in_doubt:,} batches are in doubt and looked up first, until then nothing is sent"
-    hours = hours_of(schedule, row.zones or "")
-    if hours is not None and not hours.allowed(chapter.now):
-        opens = hours.next_open(chapter.now)
-        when = f"which opens {shown_time(opens, zone)}" if opens else "which never opens"
-        clocks = f", by the clocks of {row.zones.replace(',', ', ')}" if row.zones else ""
-        return f"outside of the campaign's window, {when}{clocks}"
-    if row.batch_state in {BatchState.SENDING, BatchState.UNKNOWN}:
-        return "the others of its batch are being sent or looked up first"
-    if row.batch_state is BatchState.QUEUED:
-        return "its batch is in the queue and is sent next; if that lasts, no worker runs: campaigns doctor"
-    if row.not_before is not None and row.not_before > chapter.now:
-        return (
-            f"its batch waits until {shown_time(row.not_before, zone, seconds=True)}: {row.batch_reason or 'planned'}"
-        )
-    return "its batch is due; if that lasts, no scheduler runs: campaigns doctor"
+    row = chapter.row
+    hours = hours_of(chapter.schedule, row.zones or "")
+    text = WaitingText(
+        is_planned=row.planned_at is not None,
+        run_state=row.run_state,
+        is_account_paused=bool(row.account_reason),
+        has_many_doubts=chapter.batches_in_doubt >= DOUBTS_PER_ACCOUNT,
+        is_window_open=hours is None or hours.allowed(chapter.now),
+        batch_state=row.batch_state,
+        is_early=row.not_before is not None and row.not_before > chapter.now,
+    )
+    return _OBSTACLES[first_obstacle(text)](chapter, zone)
+
+
+def _window(chapter: Chapter, zone: ZoneInfo) -> str:
+    row = chapter.row
+    hours = hours_of(chapter.schedule, row.zones or "")
+    opens = hours.next_open(chapter.now) if hours is not None else None
+    when = f"which opens {shown_time(opens, zone)}" if opens else "which never opens"
+    clocks = f", by the clocks of {row.zones.replace(',', ', ')}" if row.zones else ""
+    return f"outside of the campaign's window, {when}{clocks}"
+
+
+def _paused(chapter: Chapter, _zone: ZoneInfo) -> str:
+    row = chapter.row
+    return f"the campaign is paused ({row.run_reason or 'by somebody'}); let it go on: campaigns resume {row.campaign}"
+
+
+def _put_off(chapter: Chapter, zone: ZoneInfo) -> str:
+    row = chapter.row
+    until = shown_time(row.not_before or chapter.now, zone, seconds=True)
+    return f"its batch waits until {until}: {row.batch_reason or 'planned'}"
 
 
 def _in_doubt(chapter: Chapter, zone: ZoneInfo) -> str:
@@ -123,6 +123,28 @@ def _by_rule(rule: str) -> Callable[[Chapter, ZoneInfo], str]:
 
     return told
 
+
+_OBSTACLES: Final[Mapping[Obstacle, Callable[[Chapter, ZoneInfo], str]]] = {
+    Obstacle.PLAN: lambda _chapter, _zone: "the campaign is being planned",
+    Obstacle.START: lambda chapter, zone: (
+        chapter.row.run_reason or f"the campaign starts {shown_time(chapter.row.starts_at, zone)}"
+    ),
+    Obstacle.APPROVAL: lambda _chapter, _zone: "the campaign waits for somebody to approve its plan",
+    Obstacle.PAUSE: _paused,
+    Obstacle.END: lambda chapter, _zone: f"the campaign is {chapter.row.run_state.value} and sends nothing more",
+    Obstacle.ACCOUNT: lambda chapter, _zone: f"the gateway account is paused: {chapter.row.account_reason}",
+    Obstacle.DOUBTS: lambda chapter, _zone: (
+        f"{chapter.batches_in_doubt:,} batches are in doubt and looked up first, until then nothing is sent"
+    ),
+    Obstacle.WINDOW: _window,
+    Obstacle.BATCH: lambda _chapter, _zone: "the others of its batch are being sent or looked up first",
+    Obstacle.QUEUE: lambda _chapter, _zone: (
+        "its batch is in the queue and is sent next; if that lasts, no worker runs: campaigns doctor"
+    ),
+    Obstacle.MOMENT: _put_off,
+    Obstacle.NOTHING: lambda _chapter, _zone: "its batch is due; if that lasts, no scheduler runs: campaigns doctor",
+}
+"""What is said of everything that may stand in the way of a text."""
 
 _CAUSES: Final[Mapping[RecipientState, Callable[[Chapter, ZoneInfo], str]]] = {
     P.PENDING: _pending,
