@@ -54,11 +54,11 @@ class DrainTick:
 
     rush: Rush = field(default_factory=Rush)
     turns: Turns = field(default_factory=Turns)  # who got how much: what keeps shares fair from tick to tick
-    rest: Every = field(default_factory=Every)
+    look: Every = field(default_factory=Every)
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
         began = runtime.clock.elapsed_seconds()
-        if not self.rest.is_due(began):
+        if not self.look.is_due(began):
             return RESTS
         with runtime.store.read() as session:
             if not ending.any_at_work(session, runtime.account_id):
@@ -68,7 +68,7 @@ class DrainTick:
         done = self._queue(runtime, demands, lead, now)
         if sum(demand.queued_batches for demand in demands) + done["enqueued"] > MOST_QUEUED // 2:
             took = runtime.clock.elapsed_seconds() - began
-            self.rest.rest(began + took, min(LONGEST_PAUSE_SECONDS, PAUSE_SHARE * took))
+            self.look.rest(began + took, min(LONGEST_PAUSE_SECONDS, PAUSE_SHARE * took))
         return done
 
     def _demands(self, runtime: Runtime, session: Session, now: datetime) -> tuple[timedelta, list[Demand]]:

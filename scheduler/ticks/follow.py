@@ -64,7 +64,7 @@ class FollowTick:
     windows: WindowMemory = field(default_factory=WindowMemory)
     receipt_reads: ReceiptReads = field(default_factory=ReceiptReads)
     walks: Walks = field(default_factory=Walks)
-    rest: Every = field(default_factory=Every)
+    look: Every = field(default_factory=Every)
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
         with runtime.store.read() as session:
@@ -74,7 +74,7 @@ class FollowTick:
             if due and accounts.is_another_gateway(session, runtime.account_id):
                 due = []  # its messages are others, whatever their IDs
         began = runtime.clock.elapsed_seconds()
-        if not self.rest.is_due(began):
+        if not self.look.is_due(began):
             return RESTS
         if not due:
             return {"groups": 0, "moved": 0, "reads": 0}
@@ -113,11 +113,11 @@ class FollowTick:
                 left, due = len(due) - len(polled), polled
         ended = runtime.clock.elapsed_seconds()
         if rest_seconds:
-            self.rest.rest(ended, rest_seconds)
+            self.look.rest(ended, rest_seconds)
         elif not left:
             self.walks.gathering_since = None
             first_poll_seconds = runtime.settings.first_poll_seconds
-            self.rest.rest(ended, rest_once_read(ended - began, first_poll_seconds=first_poll_seconds))
+            self.look.rest(ended, rest_once_read(ended - began, first_poll_seconds=first_poll_seconds))
         _schedule(runtime, _next_polls(runtime, due, now), reads)
         return {"groups": len(due), "moved": moved, "reads": reads.total()}
 

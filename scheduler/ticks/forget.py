@@ -27,15 +27,15 @@ PASSING: Final = frozenset(
 class ForgetTick:
     """Deletes what is older than `notice_days`, a part of it per transaction. Only a service does."""
 
-    rest: Every = field(default_factory=lambda: Every(EVERY.total_seconds()))
+    look: Every = field(default_factory=lambda: Every(EVERY.total_seconds()))
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
         if runtime.only_runs is not None:
             return {"forgotten": 0}
         at = runtime.clock.elapsed_seconds()
-        if not self.rest.is_due(at):
+        if not self.look.is_due(at):
             return RESTS
-        self.rest.rest(at)
+        self.look.rest(at)
         before = now - timedelta(days=runtime.settings.notice_days)
         forgotten = 0
         for _ in range(PARTS):

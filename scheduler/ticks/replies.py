@@ -48,18 +48,18 @@ _SOURCE: Final = "replies"
 class RepliesTick:
     """Stores and obeys new replies, every `reply_poll_seconds`, once anything was sent through the account."""
 
-    rest: Every = field(default_factory=Every)
+    look: Every = field(default_factory=Every)
     far_back: Every = field(default_factory=lambda: Every(LOOK_BACK_AGAIN.total_seconds()))
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
         at = runtime.clock.elapsed_seconds()
-        if not self.rest.is_due(at):
+        if not self.look.is_due(at):
             return RESTS
         with runtime.store.read() as session:
             if not inbound.has_sent(session, runtime.account_id):
                 return {"reads": 0, "replies": 0}
             until = inbound.read_until(session, runtime.account_id)
-        self.rest.rest(at, runtime.settings.reply_poll_seconds)
+        self.look.rest(at, runtime.settings.reply_poll_seconds)
         goes_back = self.far_back.is_due(at)
         start = min(until or now, now) - OVERLAP  # a clock may have been put back
         if goes_back:
@@ -76,7 +76,7 @@ class FirstLook:
 
     failures: int = 0
     reason: str = ""
-    rest: Every = field(default_factory=Every)
+    look: Every = field(default_factory=Every)
 
     @property
     def given_up(self) -> str:
@@ -94,14 +94,14 @@ class FirstLook:
             until = inbound.read_until(session, runtime.account_id)
             if (until is not None and until > now - FRESH) or inbound.has_sent(session, runtime.account_id):
                 return True
-        if not self.rest.is_due(runtime.clock.elapsed_seconds()):
+        if not self.look.is_due(runtime.clock.elapsed_seconds()):
             return False
         _, _, problem = _read(runtime, now - LOOK_BACK, now, goes_back=True, is_first=True)
         if not problem:
-            self.failures, self.reason, self.rest = 0, "", Every()
+            self.failures, self.reason, self.look = 0, "", Every()
             return True
         self.failures += 1
-        self.rest.rest(runtime.clock.elapsed_seconds(), reconnect_after(self.failures, _rng).total_seconds())
+        self.look.rest(runtime.clock.elapsed_seconds(), reconnect_after(self.failures, _rng).total_seconds())
         self.reason = f"{NOT_HEARD}: {problem} Look with `campaigns doctor`"
         with runtime.store.write("not_heard") as session:
             starting.give_reason(session, runtime.account_id, self.reason, until=now)

@@ -21,11 +21,11 @@ CALLS_PER_TICK: Final = 50
 class UnsubscribeTick:
     """Carries out what is due; what fails is tried again, with pauses that double."""
 
-    rest: Every = field(default_factory=lambda: Every(UNSUBSCRIBE.total_seconds()))
+    look: Every = field(default_factory=lambda: Every(UNSUBSCRIBE.total_seconds()))
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
         at = runtime.clock.elapsed_seconds()
-        if not self.rest.is_due(at):
+        if not self.look.is_due(at):
             return RESTS
         with runtime.store.read() as session:
             tasks = unsubscriptions.due(session, runtime.account_id, now, limit=CALLS_PER_TICK)
@@ -41,7 +41,7 @@ class UnsubscribeTick:
                 with runtime.store.write("unsubscribe_failed") as session:
                     unsubscriptions.record_failed(session, task.id, str(error), next_try_at=next_try_at)
                 # Whatever is wrong may be wrong for the others, too: they stay due, and are not tried at once.
-                self.rest.rest(at)
+                self.look.rest(at)
                 break
             done += 1
             with runtime.store.write("unsubscribed") as session:

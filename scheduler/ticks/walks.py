@@ -30,12 +30,12 @@ class Walks:
 
     shown: int = 0
     gathering_since: float | None = None
-    rest: Every = field(default_factory=lambda: Every(REST.total_seconds()))
+    look: Every = field(default_factory=lambda: Every(REST.total_seconds()))
 
     def worth_one(self, runtime: Runtime, due: Sequence[Group]) -> list[Group] | None:
         """The due groups to walk for; empty: to read them one by one costs less; None: more of them are waited for."""
         now = runtime.clock.elapsed_seconds()
-        if not self.rest.is_due(now):
+        if not self.look.is_due(now):
             return []
         messages, sought = 0, []
         for group in due:
@@ -78,7 +78,7 @@ class Walks:
             try:
                 moved += store_receipts(runtime, runtime.gateway.read_status(status, *dated, keep=is_sought))
             except ReplyTooLong:
-                self.rest.rest(runtime.clock.elapsed_seconds())
+                self.look.rest(runtime.clock.elapsed_seconds())
                 return moved
             except GatewayError:  # groups tell whether it fails at everything
                 continue

@@ -95,7 +95,7 @@ def test_a_gateway_that_cannot_be_read_is_over_once_a_read_worked_and_not_once_n
             assert wait_until(lambda: bool(runtime.troubles.current()), 10)
 
             # then ticks that have nothing to read for now do not end it
-            replies.rest.rest(bench.clock.elapsed_seconds(), 60)
+            replies.look.rest(bench.clock.elapsed_seconds(), 60)
             bench.clock.advance(SETTLED_SECONDS)
             assert not wait_until(lambda: not runtime.troubles.current(), 0.3)
 
