@@ -150,13 +150,19 @@ def test_after_three_days_it_is_given_up(bench: Bench) -> None:
     assert "notice.given_up" in bench.events()
 
 
-def test_a_target_that_is_away_is_asked_once_and_not_for_every_notice(bench: Bench, receiver: Receiver) -> None:
+@pytest.mark.parametrize("hours", [0, 1, -1], ids=["", "clock put forward", "clock put back"])
+def test_a_target_that_is_away_is_asked_once_and_not_for_every_notice(
+    bench: Bench, receiver: Receiver, hours: int
+) -> None:
     set_up(bench)
+    bench.call("rescue")
     receiver.answers += [503]
     for number in range(50):
         reply(bench, receiver.url, f"r{number}")
     # when
     told(bench)
+    bench.clock.jump(timedelta(hours=hours))
+    bench.call("rescue")
     reply(bench, receiver.url, "later")
     told(bench)
     # then
