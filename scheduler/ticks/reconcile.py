@@ -110,7 +110,7 @@ def _look_up(runtime: Runtime, windows: WindowMemory, doubt: Doubt, now: datetim
         # A contact list's people are known only from its messages: however many are seen, more may come until `settle`.
         sought=len(sought.recipients)
         if doubt.list_id is None
-        else _any_once_settled(seen.complete and now >= doubt.send_by + settle),
+        else (1 if seen.complete and now >= doubt.send_by + settle else sys.maxsize),
         settled_at=doubt.send_by + settle,
         suspicion_only=ending.is_refusal or (policy is OnUnknown.RESEND and doubt.list_id is None),
     )
@@ -209,10 +209,6 @@ def _record(runtime: Runtime, session: Session, conclusion: _Conclusion, now: da
         )
         _carry_out(runtime, session, doubt, decision, conclusion.seen, now)
     return True
-
-
-def _any_once_settled(is_settled: bool) -> int:
-    return 1 if is_settled else sys.maxsize
 
 
 def _first_poll_at(runtime: Runtime, doubt: Doubt, now: datetime) -> datetime:
