@@ -141,9 +141,9 @@ def test_every_message_of_a_window_is_in_one_of_its_parts(bench: Bench, ahead: t
 def test_a_window_that_cannot_be_divided_is_asked_for_once_a_while(bench: Bench) -> None:
     bench = with_many(bench, per_second=7)
     bench.gateway.heeds_time = False
-    now = bench.clock.now()
+    now, memory = bench.clock.now(), WindowMemory()
     for most in (25, 1):
-        windows = WindowReads.of(bench.runtime, WindowMemory())
+        windows = WindowReads.of(bench.runtime, memory)
         with pytest.raises(ReplyTooLong, match="does not heed the time"):
             list(windows.read(MessageStatus.DELIVERED, now - MARGIN, now + MARGIN))
         assert windows.reads <= most
