@@ -24,8 +24,9 @@ from worker.logs import get_logger
 from worker.marker import Marker
 from worker.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes
 from worker.settings import Settings
-from worker.store import accepted_before, capping, grants, outcomes, queue, sending
+from worker.store import accepted_before, capping, grants, outcomes, queue
 from worker.store.engine import DatabaseLost, Store, is_away
+from worker.store.intent import COME_BACK, Earlier, Intent, NoIntent, Work, load_work, may_still_send, record_intent
 from worker.store.same_database import Loss
 from worker.throttle import Limit, Throttle, ThrottleUnavailable
 from worker.troubles import Troubles
@@ -77,7 +78,7 @@ class Wait:
     is_spent: bool = False
 
 
-def _opens(definition: Definition, work: sending.Work, now: datetime) -> datetime | None:
+def _opens(definition: Definition, work: Work, now: datetime) -> datetime | None:
     """When the batch's window opens; None: it is open, or the campaign has none."""
     hours = hours_of(definition.schedule, work.zones)
     if hours is None or hours.allowed(now):
@@ -135,7 +136,7 @@ class Dispatcher:
 
     def _dispatch(self, batch_id: int) -> Dispatched:
         with self._store.look() as session:
-            work = sending.load_work(session, batch_id)
+            work = load_work(session, batch_id)
         if work is None:
             return Dispatched.NOTHING
         if work.in_doubt >= queue.DOUBTS_PER_ACCOUNT:
@@ -172,9 +173,9 @@ class Dispatcher:
         # From before the intent: a machine that is suspended while the commit is under way must not gain time by it.
         deadline = self._clock.elapsed_seconds() + self._settings.send_by_seconds
         intent = self._promise(work, slot, cap, earlier)
-        if not isinstance(intent, sending.Intent):
+        if not isinstance(intent, Intent):
             self._give_back(slot)
-            waits_for = sending.COME_BACK.get(intent)
+            waits_for = COME_BACK.get(intent)
             return self._snooze(batch_id, COLLISION_PAUSE, waits_for) if waits_for else Dispatched.NOTHING
         dispatched = self._post(intent, slot, definition, work, deadline)
         self._leads.end(slot.lead_until)
@@ -182,14 +183,14 @@ class Dispatcher:
             self._give_back(slot)
         return dispatched
 
-    def _earlier(self, work: sending.Work, definition: Definition) -> sending.Earlier:
-        return sending.Earlier(
+    def _earlier(self, work: Work, definition: Definition) -> Earlier:
+        return Earlier(
             accepted_before.sent_since(definition.schedule, work.run_type, work.run_moment, work.moment),
             definition.message,
             timedelta(seconds=self._settings.first_poll_seconds),
         )
 
-    def _without_sent_before(self, work: sending.Work, earlier: sending.Earlier) -> sending.Work | None:
+    def _without_sent_before(self, work: Work, earlier: Earlier) -> Work | None:
         """The batch without whoever got the text before a database was lost, or None. The intent asks again."""
         if work.list_id is not None:
             return work
@@ -210,9 +211,9 @@ class Dispatcher:
             return work
         self._log.info("batch.sent_before", batch=work.batch_id, recipients=settled)
         with self._store.look() as session:
-            return sending.load_work(session, work.batch_id)
+            return load_work(session, work.batch_id)
 
-    def _without_capped(self, work: sending.Work, cap: Cap) -> sending.Work | None:
+    def _without_capped(self, work: Work, cap: Cap) -> Work | None:
         """The batch without whoever is over the cap, or None. The intent asks again, and decides.
 
         Before a slot is taken: a rate gives none back, and an audience that is mostly capped would go at a crawl.
@@ -223,9 +224,9 @@ class Dispatcher:
         with self._store.write("cap") as session:
             if not capping.keep_cap(session, work.batch_id, work.account_id, cap, now=self._clock.now()):
                 return None
-            return sending.load_work(session, work.batch_id)
+            return load_work(session, work.batch_id)
 
-    def _take_slot(self, work: sending.Work, definition: Definition) -> Slot | Wait:
+    def _take_slot(self, work: Work, definition: Definition) -> Slot | Wait:
         """A route whose limits all granted the batch's segments now; else how long to wait before asking again."""
         ways = routes(
             definition,
@@ -274,13 +275,11 @@ class Dispatcher:
         except ThrottleUnavailable as error:  # they stay spent: never above
             self._troubles.failed("throttle", error, event="throttle.unavailable", segments=slot.segments)
 
-    def _promise(
-        self, work: sending.Work, slot: Slot, cap: Cap | None, earlier: sending.Earlier
-    ) -> sending.Intent | sending.NoIntent:
+    def _promise(self, work: Work, slot: Slot, cap: Cap | None, earlier: Earlier) -> Intent | NoIntent:
         promised = self._marker.promised()
         try:
             with self._store.write("intent") as session:
-                intent = sending.record_intent(
+                intent = record_intent(
                     session,
                     work,
                     target=",".join(slot.route.targets),
@@ -290,27 +289,25 @@ class Dispatcher:
                     cap=cap,
                     earlier=earlier,
                 )
-                if intent is sending.NoIntent.NOTHING_LEFT:
+                if intent is NoIntent.NOTHING_LEFT:
                     # Everybody in it found an end elsewhere (`recover`): so must the batch, or its run never ends.
                     outcomes.conclude_batch(session, work.batch_id, retry_at=self._clock.now())
-                elif intent in {sending.NoIntent.NOT_DUE, sending.NoIntent.ALL_IN_DOUBT, sending.NoIntent.OVER_CAP}:
+                elif intent in {NoIntent.NOT_DUE, NoIntent.ALL_IN_DOUBT, NoIntent.OVER_CAP}:
                     session.rollback()
-                elif isinstance(intent, sending.Intent) and intent.attempt_id <= promised:
+                elif isinstance(intent, Intent) and intent.attempt_id <= promised:
                     raise self._store.lose(Loss.OLDER)  # ids only grow: it was restored under us
                 return intent
         except (IntegrityError, OperationalError) as error:
             # Another worker put one of the numbers in doubt just now; or two did crosswise, and PostgreSQL ended one.
             if isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", "") != DEADLOCK:
                 raise
-            return sending.NoIntent.ALL_IN_DOUBT
+            return NoIntent.ALL_IN_DOUBT
 
-    def _post(
-        self, intent: sending.Intent, slot: Slot, definition: Definition, work: sending.Work, deadline: float
-    ) -> Dispatched:
+    def _post(self, intent: Intent, slot: Slot, definition: Definition, work: Work, deadline: float) -> Dispatched:
         def check() -> None:
             try:
                 with self._store.look() as session:
-                    may_send = sending.may_still_send(session, intent)
+                    may_send = may_still_send(session, intent)
             except (DBAPIError, DatabaseLost):
                 raise Aborted("the database did not answer before the request was written") from None
             if not may_send:
@@ -361,7 +358,7 @@ class Dispatcher:
         log.info("batch.accepted", messages=len(reply.messages), left_out=len(reply.missing))
         return Dispatched.ACCEPTED
 
-    def _wait_for_budget(self, work: sending.Work, wait: Wait) -> Dispatched:
+    def _wait_for_budget(self, work: Work, wait: Wait) -> Dispatched:
         until = self._clock.now() + wait.duration
         with self._store.write("budget_spent") as session:
             # All of the run at once: each of its batches would find the same, at the price of a transaction.

@@ -17,10 +17,11 @@ from worker.gateway import GatewayError, SendOutcome, SendReply
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.settings import Settings
-from worker.store import accounts, outcomes, sending
+from worker.store import accounts, outcomes
 from worker.store.accepted_before import spelt
 from worker.store.engine import DatabaseLost, Store, is_away
 from worker.store.events import EventName, record_event
+from worker.store.intent import Addressee, Intent
 from worker.troubles import Troubles
 
 COLLISION_PAUSE: Final = timedelta(seconds=2)
@@ -56,16 +57,14 @@ class Outcomes:
         self._troubles = troubles
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
 
-    def record_reply(
-        self, intent: sending.Intent, reply: SendReply, *, text: str, sent_from: datetime | None = None
-    ) -> None:
+    def record_reply(self, intent: Intent, reply: SendReply, *, text: str, sent_from: datetime | None = None) -> None:
         """The gateway has the messages of `reply`. `text` is what a contact list was sent.
 
         `sent_from`: when the gateway sends them, if not at once; before that there is nothing to follow.
         """
         self._persistently(lambda: self._record_reply(intent, reply, text, sent_from))
 
-    def record_failure(self, intent: sending.Intent, error: GatewayError) -> bool:
+    def record_failure(self, intent: Intent, error: GatewayError) -> bool:
         """The request did not end well. False: proven not sent, its people are pending again. True: it is in doubt.
 
         Also a refusal is in doubt until it is looked up once: a wrong row in the classifier's table then costs a read
@@ -92,7 +91,7 @@ class Outcomes:
                 return recorded
             self._clock.sleep(RECORD_AGAIN.total_seconds())
 
-    def _record_reply(self, intent: sending.Intent, reply: SendReply, text: str, sent_from: datetime | None) -> None:
+    def _record_reply(self, intent: Intent, reply: SendReply, text: str, sent_from: datetime | None) -> None:
         now = self._clock.now()
         first_poll_at = max(now, sent_from or now) + timedelta(seconds=self._settings.first_poll_seconds)
         evidence = {"messages": len(reply.messages), "left_out": len(reply.missing)}
@@ -129,7 +128,7 @@ class Outcomes:
                 has_answered=True,
             )
 
-    def _record_failure(self, intent: sending.Intent, error: GatewayError) -> bool:
+    def _record_failure(self, intent: Intent, error: GatewayError) -> bool:
         now = self._clock.now()
         evidence = {**error.evidence, "problem": str(error)}
         with self._store.write("failure") as session:
@@ -154,9 +153,7 @@ class Outcomes:
                 )
             return True
 
-    def _release(
-        self, session: Session, intent: sending.Intent, error: GatewayError, evidence: dict[str, object]
-    ) -> None:
+    def _release(self, session: Session, intent: Intent, error: GatewayError, evidence: dict[str, object]) -> None:
         now = self._clock.now()
         if not outcomes.close_attempt(session, intent.attempt_id, outcome="not_sent", evidence=evidence, now=now):
             return
@@ -172,9 +169,7 @@ class Outcomes:
             accounts.pause_account(session, intent.account_id, PausedBy.GATEWAY, str(error), now=now, probe_at=probe_at)
 
 
-def place(
-    addressees: Sequence[sending.Addressee], messages: Sequence[Message]
-) -> tuple[list[outcomes.Placed], list[int]]:
+def place(addressees: Sequence[Addressee], messages: Sequence[Message]) -> tuple[list[outcomes.Placed], list[int]]:
     """Give every message of a reply to its recipient, by number; the recipients that the gateway left out."""
     waiting = {same_number(a.number): a.id for a in addressees}
     placed = [

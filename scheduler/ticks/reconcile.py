@@ -23,9 +23,10 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.outcomes import PROBE_LATER, listed
 from worker.runtime import Runtime
-from worker.store import accounts, doubts, notices, outcomes, receipts, runs, sending, witnesses
+from worker.store import accounts, doubts, notices, outcomes, receipts, runs, witnesses
 from worker.store.doubts import Doubt
 from worker.store.events import EventName, record_event
+from worker.store.intent import Intent
 from worker.store.leases import LostLead
 from worker.store.offsets import FARTHEST, MARGIN
 from worker.store.witnesses import Known
@@ -282,8 +283,8 @@ def _carry_out_list(
             runs.pause_run(session, doubt.run_id, PausedBy.GATEWAY, decision.pause_run, now=now)
 
 
-def _intent(doubt: Doubt) -> sending.Intent:
-    return sending.Intent(
+def _intent(doubt: Doubt) -> Intent:
+    return Intent(
         doubt.attempt_id, doubt.batch_id, doubt.run_id, doubt.account_id, doubt.number, doubt.send_by, (), doubt.list_id
     )
 

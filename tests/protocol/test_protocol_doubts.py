@@ -12,8 +12,8 @@ from tests.protocol.bench import SEND_BY, SETTLE, SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Answers, Reads, Send, Stores
 from worker.gateway import OutgoingMessage
 from worker.outcomes import Outcomes
-from worker.store import queue, sending
-from worker.store.sending import Intent
+from worker.store import queue
+from worker.store.intent import Intent, load_work, record_intent
 from worker.troubles import Troubles
 
 
@@ -23,9 +23,9 @@ def promise(bench: Bench, run_id: int) -> Intent:
     bench.queue.jobs.clear()
     (batch,) = bench.batches(run_id)
     with bench.store.write() as session:
-        work = sending.load_work(session, batch.id)
+        work = load_work(session, batch.id)
         assert work is not None
-        intent = sending.record_intent(session, work, target="", now=bench.clock.now(), send_by=SEND_BY)
+        intent = record_intent(session, work, target="", now=bench.clock.now(), send_by=SEND_BY)
     assert isinstance(intent, Intent)
     return intent
 

@@ -27,8 +27,8 @@ from worker.gateway.classify import Seen, classify
 from worker.gateway.results import Message
 from worker.outcomes import COLLISION_PAUSE, LEFT_OUT, PROBE_LATER, PROBE_SOON, listed, place
 from worker.store.accounts import FAILURES_TO_PAUSE
+from worker.store.intent import Addressee
 from worker.store.offsets import MARGIN
-from worker.store.sending import Addressee
 
 if TYPE_CHECKING:
     from tests.prove.model_world import World

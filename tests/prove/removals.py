@@ -25,8 +25,9 @@ from worker.gateway import GatewayClient, GatewayError, SendOutcome
 from worker.gateway.errors import FailureUnknown
 from worker.marker import FileMarker
 from worker.outcomes import Outcomes
-from worker.store import accepted_before, accounts, hot, sending
+from worker.store import accepted_before, accounts, hot
 from worker.store.engine import Store
+from worker.store.intent import Intent
 
 NUMBER_LOCK: Final = "uq_recipient_in_doubt"
 
@@ -50,7 +51,7 @@ def _believe(is_proof: Callable[[GatewayError], bool]) -> None:
     """Let such errors count as a proof that nothing was sent."""
 
     def make(record_failure: Callable[..., bool]) -> Callable[..., bool]:
-        def record(self: Outcomes, intent: sending.Intent, error: GatewayError) -> bool:
+        def record(self: Outcomes, intent: Intent, error: GatewayError) -> bool:
             if is_proof(error):
                 error.outcome = SendOutcome.NOT_SENT  # type: ignore[misc]  # a class's constant, changed for one error
             return record_failure(self, intent, error)

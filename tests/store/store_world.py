@@ -15,11 +15,11 @@ from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.timing.placing import Departure
 from tests.support.clocks import START
-from worker.store import accounts, counts, outcomes, plans, runs, sending, versions
+from worker.store import accounts, counts, outcomes, plans, runs, versions
 from worker.store.engine import Store
+from worker.store.intent import Intent, NoIntent, load_work, record_intent
 from worker.store.models import Account, Batch, Recipient, Run
 from worker.store.outcomes import Placed
-from worker.store.sending import Intent, NoIntent
 
 NOW = START
 SEND_BY = timedelta(seconds=30)
@@ -112,10 +112,10 @@ class World:
     def promise(self, batch_id: int, *, now: datetime = NOW) -> Intent | NoIntent:
         """What a worker does before a request."""
         with self.store.write() as session:
-            work = sending.load_work(session, batch_id)
+            work = load_work(session, batch_id)
             if work is None:
                 return NoIntent.NOT_DUE
-            intent = sending.record_intent(session, work, target="", now=now, send_by=SEND_BY)
+            intent = record_intent(session, work, target="", now=now, send_by=SEND_BY)
             if not isinstance(intent, Intent):
                 session.rollback()
             return intent

@@ -15,9 +15,9 @@ from tests.store.store_world import NOW, SOON, World, people
 from tests.support.queueing import queue_due
 from worker.store import doubts, ending, outcomes, queue, receipts, runs
 from worker.store.engine import Store
+from worker.store.intent import Intent
 from worker.store.models import Attempt, AttemptState, Recipient
 from worker.store.receipts import Receipt
-from worker.store.sending import Intent
 
 AUDIENCE = 6
 STEPS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 7)), min_size=5, max_size=25)

@@ -14,9 +14,9 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from campaigns.capping import Cap
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SEND_BY, World, people
-from worker.store import accounts, capping, sending
+from worker.store import accounts, capping
+from worker.store.intent import Intent, NoIntent, load_work, record_intent
 from worker.store.models import Recipient, Run
-from worker.store.sending import Intent, NoIntent
 
 P, B = RecipientState, BatchState
 WEEK = timedelta(days=7)
@@ -37,10 +37,10 @@ def promise(world: World, batch_id: int, limit: Cap, *, now: datetime = NOW) -> 
 def promise_at_once(world: World, batch_id: int, limit: Cap, *, now: datetime = NOW) -> Intent | NoIntent:
     """The intent alone, as it is reached when nobody was over the cap a moment ago."""
     with world.store.write() as session:
-        work = sending.load_work(session, batch_id)
+        work = load_work(session, batch_id)
         if work is None:
             return NoIntent.NOT_DUE
-        intent = sending.record_intent(session, work, target="", now=now, send_by=SEND_BY, cap=limit)
+        intent = record_intent(session, work, target="", now=now, send_by=SEND_BY, cap=limit)
         if not isinstance(intent, Intent):
             session.rollback()
         return intent

@@ -12,9 +12,9 @@ from campaigns.codes import PausedBy
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SEND_BY, SOON, World, people
 from tests.support.queueing import queue_due
-from worker.store import accounts, outcomes, runs, sending
+from worker.store import accounts, outcomes, runs
+from worker.store.intent import Addressee, Intent, NoIntent, load_work, may_still_send, payload_hash, record_intent
 from worker.store.models import Attempt, AttemptState, Batch, Recipient
-from worker.store.sending import Intent, NoIntent
 
 THREADS = 8
 
@@ -42,17 +42,17 @@ def test_an_intent_puts_everything_on_record(world: World) -> None:
     assert attempt.id == intent.attempt_id
     assert (attempt.state, attempt.number, attempt.recipients, attempt.segments) == (AttemptState.OPEN, 1, 3, 6)
     assert (attempt.id_floor, attempt.send_by, attempt.next_check_at) == (500, SOON, SOON)
-    assert attempt.payload_hash == sending.payload_hash(intent.addressees)
+    assert attempt.payload_hash == payload_hash(intent.addressees)
     assert world.batch_state(batch_id) is BatchState.SENDING
     assert world.states(run_id) == {RecipientState.IN_DOUBT: 3}
     assert {row.attempts for row in world.recipients(run_id)} == {1}
 
 
 def test_another_text_is_another_payload() -> None:
-    one = sending.Addressee(1, "+39333", "Hi", 1)
-    other = sending.Addressee(1, "+39333", "Ho", 1)
-    assert sending.payload_hash([one]) != sending.payload_hash([other])
-    assert sending.payload_hash([one]) != sending.payload_hash([one, one])
+    one = Addressee(1, "+39333", "Hi", 1)
+    other = Addressee(1, "+39333", "Ho", 1)
+    assert payload_hash([one]) != payload_hash([other])
+    assert payload_hash([one]) != payload_hash([one, one])
 
 
 @pytest.mark.parametrize("state", sorted(set(RunState) - {RunState.RUNNING}))
@@ -61,13 +61,13 @@ def test_only_a_running_run_sends(world: World, state: RunState) -> None:
     run_id = world.run(people(3))
     (batch_id,) = world.batches(run_id)
     with world.store.write() as session:
-        work = sending.load_work(session, batch_id)
+        work = load_work(session, batch_id)
     assert work is not None
     world.set_run(run_id, state=state)
 
     with world.store.write() as session:
-        assert sending.load_work(session, batch_id) is None
-        intent = sending.record_intent(session, work, target="", now=NOW, send_by=SEND_BY)
+        assert load_work(session, batch_id) is None
+        intent = record_intent(session, work, target="", now=NOW, send_by=SEND_BY)
 
     assert intent is NoIntent.NOT_DUE
     assert world.states(run_id) == {RecipientState.PENDING: 3}
@@ -90,11 +90,11 @@ def test_nothing_is_sent_through_a_paused_account(world: World) -> None:
 def test_a_batch_is_sent_only_while_it_waits(world: World, state: BatchState) -> None:
     (batch_id,) = world.batches(world.run(people(3)))
     with world.store.write() as session:
-        work = sending.load_work(session, batch_id)
+        work = load_work(session, batch_id)
         assert work is not None
         session.execute(sa.update(Batch).values(state=state))
-        assert sending.record_intent(session, work, target="", now=NOW, send_by=SEND_BY) is NoIntent.NOT_DUE
-        assert sending.load_work(session, batch_id) is None
+        assert record_intent(session, work, target="", now=NOW, send_by=SEND_BY) is NoIntent.NOT_DUE
+        assert load_work(session, batch_id) is None
 
 
 def test_of_many_workers_with_the_same_job_exactly_one_sends(world: World) -> None:
@@ -188,7 +188,7 @@ def test_work_costs_what_is_still_to_be_sent(world: World) -> None:
         outcomes.release(session, [a.id for a in intent.addressees[2:]], "not found")
         placed = world.placed(intent, 2)
         outcomes.record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=SOON)
-        work = sending.load_work(session, batch_id)
+        work = load_work(session, batch_id)
 
     assert work is not None
     assert (work.recipients, work.segments, work.attempt) == (2, 6, 1)
@@ -197,11 +197,11 @@ def test_work_costs_what_is_still_to_be_sent(world: World) -> None:
 def test_the_last_check_sees_a_pause_and_a_cancellation(world: World) -> None:
     run_id = world.run(people(3))
     intent = world.intent(world.batches(run_id)[0])
-    assert isinstance(intent, sending.Intent)
+    assert isinstance(intent, Intent)
 
     def may_send() -> bool:
         with world.store.read() as session:
-            return sending.may_still_send(session, intent)
+            return may_still_send(session, intent)
 
     assert may_send()
     with world.store.write() as session:

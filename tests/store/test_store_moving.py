@@ -14,13 +14,13 @@ from sqlmodel import SQLModel, col, select
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import accounts, copying, inbox, moving, sending
+from worker.store import accounts, copying, inbox, moving
 from worker.store.engine import Store, StoreError
 from worker.store.events import EventName, record_event
+from worker.store.intent import NoIntent, load_work, record_intent
 from worker.store.migrate import migrate
 from worker.store.models import Account, Attempt, Ceiling, Event, Lease
 from worker.store.moving import Place
-from worker.store.sending import NoIntent
 
 OVER = SOON + timedelta(seconds=1)
 """No request that was promised at `NOW` is written any more."""
@@ -210,9 +210,9 @@ def test_an_intent_that_is_being_written_is_waited_for(postgres_url: str) -> Non
 
     def intend() -> None:
         with store.write() as session:
-            work = sending.load_work(session, world.batches(run_id)[0])
+            work = load_work(session, world.batches(run_id)[0])
             assert work is not None
-            sending.record_intent(session, work, target="", now=NOW, send_by=timedelta(seconds=30))
+            record_intent(session, work, target="", now=NOW, send_by=timedelta(seconds=30))
             is_written.set()
             may_commit.wait(20)
 

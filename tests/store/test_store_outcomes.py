@@ -9,9 +9,9 @@ from campaigns.codes import FAILURE, FailureCode, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import AT_ONCE, NOW, SOON, World, people
 from worker.store import accounts, doubts, outcomes, plans, witnesses
+from worker.store.intent import Intent
 from worker.store.models import Attempt, AttemptState, MessageGroup
 from worker.store.outcomes import Listed, Placed
-from worker.store.sending import Intent
 
 GRACE = timedelta(seconds=2)
 

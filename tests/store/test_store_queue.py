@@ -9,7 +9,8 @@ from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RunState
 from tests.store.store_world import NOW, SOON, World, people
 from tests.support.queueing import queue_due
-from worker.store import accounts, outcomes, queue, sending
+from worker.store import accounts, outcomes, queue
+from worker.store.intent import load_work
 from worker.store.models import Batch
 from worker.store.queue import DOUBTS_PER_ACCOUNT, QUEUED_TOO_LONG, Demand, Due
 
@@ -46,7 +47,7 @@ def test_a_snooze_waits_and_is_no_attempt(world: World) -> None:
     assert queued(world, run_id, minutes=4) == []
     assert queued(world, run_id, minutes=5) == [id_]
     with world.store.read() as session:
-        assert sending.load_work(session, id_) is not None
+        assert load_work(session, id_) is not None
 
 
 def test_a_snooze_that_comes_late_takes_nothing_back(world: World) -> None:

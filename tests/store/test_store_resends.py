@@ -12,9 +12,9 @@ from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
 from tests.store.store_world import AT_ONCE, NOW, World
 from worker.store import exports, runs
+from worker.store.intent import Intent, NoIntent
 from worker.store.models import Recipient, Retry, Run
 from worker.store.resends import create_resend, failed_messages, failures, resends_of
-from worker.store.sending import Intent, NoIntent
 
 S = RecipientState
 NO_SERVICE, GENERIC = 4, 1

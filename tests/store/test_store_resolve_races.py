@@ -12,11 +12,11 @@ from sqlmodel import Session, col
 from campaigns.declarations import Declared
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import ending, outcomes, sending
+from worker.store import ending, outcomes
 from worker.store.engine import Store
 from worker.store.held import resolve_held
+from worker.store.intent import Intent, load_work, record_intent
 from worker.store.models import MessageGroup
-from worker.store.sending import Intent
 
 LATER: Final = NOW + timedelta(hours=1)
 LONG_ENOUGH_SECONDS: Final = 0.5
@@ -133,9 +133,9 @@ def test_a_request_promised_at_the_moment_of_a_decision_leaves_nobody_behind(wor
     promised: list[Intent] = []
 
     def promise(session: Session) -> None:
-        work = sending.load_work(session, batch_id)
+        work = load_work(session, batch_id)
         assert work is not None
-        intent = sending.record_intent(session, work, target="", now=NOW, send_by=SOON - NOW)
+        intent = record_intent(session, work, target="", now=NOW, send_by=SOON - NOW)
         assert isinstance(intent, Intent)
         promised.append(intent)
 

@@ -10,8 +10,8 @@ import pytest
 
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SEND_BY, World, people
-from worker.store import outcomes, sending, suppressions
-from worker.store.sending import Intent, NoIntent
+from worker.store import outcomes, suppressions
+from worker.store.intent import Intent, NoIntent, load_work, record_intent
 from worker.store.suppressions import REPLY, Entry
 
 P = RecipientState
@@ -147,11 +147,11 @@ def test_no_intent_comes_after_a_stop_that_was_stored(world: World) -> None:
     def send(mine: list[int]) -> None:
         for batch_id in mine:
             with world.store.write() as session:
-                work = sending.load_work(session, batch_id)
+                work = load_work(session, batch_id)
                 if work is None:
                     continue
                 stopped = {n for what, n in list(order) if what == "stopped"}
-                intent = sending.record_intent(session, work, target="", now=NOW, send_by=SEND_BY)
+                intent = record_intent(session, work, target="", now=NOW, send_by=SEND_BY)
                 if isinstance(intent, Intent):
                     assert not stopped & {a.number for a in intent.addressees}
                 elif intent is NoIntent.NOTHING_LEFT:

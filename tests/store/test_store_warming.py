@@ -7,8 +7,9 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from tests.store.store_world import NOW, World, people
-from worker.store import runs, sending
+from worker.store import runs
 from worker.store.engine import Store
+from worker.store.intent import load_work
 from worker.store.migrate import migrate
 from worker.store.notices import announce_starts, due_news, taken
 from worker.store.warming import warm
@@ -30,7 +31,7 @@ def prepared(session: Session) -> set[str]:
 def test_statements_stay_prepared_after_reads_looks_and_commits(postgres: Store) -> None:
     for _ in range(2):
         with postgres.read() as session:
-            assert sending.load_work(session, 1) is None
+            assert load_work(session, 1) is None
     for _ in range(2):
         with postgres.look() as session, postgres.write("unnamed"):
             pass

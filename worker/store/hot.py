@@ -1,6 +1,6 @@
 """The statements of a send up to its promise, built once: building one takes SQLAlchemy 0.18 ms, running it 0.03 ms.
 
-`worker.store.sending` carries them out and explains what they are for. (The figures were measured.)
+`worker.store.intent` carries them out and explains what they are for. (The figures were measured.)
 """
 
 from typing import Final

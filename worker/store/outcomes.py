@@ -17,9 +17,9 @@ from campaigns.segments import segmentation
 from worker.logs import get_logger
 from worker.store import accounts, hot_outcomes, unsubscriptions
 from worker.store.following import add_groups
+from worker.store.intent import Intent
 from worker.store.models import Attempt, AttemptState, Recipient
 from worker.store.moves import changed, move_batch, move_recipients
-from worker.store.sending import Intent
 from worker.store.splitting import branch_off
 from worker.store.tables import batches, recipients
 

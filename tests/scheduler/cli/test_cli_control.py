@@ -13,9 +13,9 @@ from typer.testing import Result
 from campaigns.codes import PausedBy
 from worker.store.accounts import account_view, stop_for_new_gateway
 from worker.store.engine import Store
+from worker.store.intent import load_work, record_intent
 from worker.store.models import Account, Batch, Run
 from worker.store.runs import run_view
-from worker.store.sending import load_work, record_intent
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 

@@ -18,7 +18,8 @@ from tests.support.clocks import FakeClock
 from tests.support.queueing import queue_due
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
-from worker.store import inbound, outcomes, receipts, runs, sending
+from worker.store import inbound, outcomes, receipts, runs
+from worker.store.intent import Intent, load_work, record_intent
 from worker.store.receipts import Receipt
 from worker.store.runs import RunView
 
@@ -124,10 +125,10 @@ class InboxWorld:
         now = self.clock.now()
         with self.runtime.store.write() as session:
             for batch_id in queue_due(session, run_id, now=now, room=100):
-                work = sending.load_work(session, batch_id)
+                work = load_work(session, batch_id)
                 assert work is not None
-                intent = sending.record_intent(session, work, target="", now=now, send_by=timedelta(seconds=30))
-                assert isinstance(intent, sending.Intent)
+                intent = record_intent(session, work, target="", now=now, send_by=timedelta(seconds=30))
+                assert isinstance(intent, Intent)
                 outcomes.close_attempt(session, intent.attempt_id, outcome="accepted", evidence={}, now=now)
                 placed = [outcomes.Placed(a.id, next(self.gateway_ids), "g", 1, 0) for a in intent.addressees]
                 outcomes.record_accepted(session, intent, placed, now=now, first_poll_at=now, retry_at=now)

@@ -7,9 +7,10 @@ from campaigns.lifecycle import RecipientState, RunState
 from scheduler.ticks.late import late
 from tests.scheduler.inbox.inbox_world import InboxWorld
 from tests.support.queueing import queue_due
-from worker.store import outcomes, sending
+from worker.store import outcomes
 from worker.store.counts import books
 from worker.store.exports import export_pages
+from worker.store.intent import Intent, load_work, record_intent
 
 FILE = (
     "campaign: visits\nmessage: 'See you on {{ at }}'\naudience: {file: visits.csv}\nfollow: {until: 1h}\n"
@@ -138,10 +139,10 @@ def test_a_reminder_that_was_in_doubt_when_its_date_moved_is_withdrawn_once_it_w
     now, (run,) = world.clock.now(), world.runs("visits")
     with world.runtime.store.write() as session:
         (batch_id,) = queue_due(session, run.id, now=now, room=100)
-        work = sending.load_work(session, batch_id)
+        work = load_work(session, batch_id)
         assert work is not None
-        intent = sending.record_intent(session, work, target="", now=now, send_by=timedelta(seconds=30))
-        assert isinstance(intent, sending.Intent)
+        intent = record_intent(session, work, target="", now=now, send_by=timedelta(seconds=30))
+        assert isinstance(intent, Intent)
 
     drop(world, "box", f"{ANNA},2026-12-05 12:00")
     world.pass_time()

@@ -15,7 +15,8 @@ from scheduler.intake.taking import read_file, take_up
 from tests.support.clocks import FakeClock
 from worker.runtime import build_runtime
 from worker.settings import load_settings
-from worker.store import ending, outcomes, sending, starting
+from worker.store import ending, outcomes, starting
+from worker.store.intent import Intent, load_work, record_intent
 from worker.store.models import Batch, MessageGroup, Recipient, Run
 
 START: Final = datetime(2025, 12, 1, 9, 0, tzinfo=UTC)
@@ -102,17 +103,17 @@ class HeldWorld:
         with self.store.read() as session:
             return list(session.scalars(sa.select(col(MessageGroup.next_poll_at))))
 
-    def ask(self, run_id: int | None = None) -> sending.Intent:
+    def ask(self, run_id: int | None = None) -> Intent:
         """The promise of a request for the run's first batch."""
         batch = self.batches(run_id)[0]
         with self.store.write() as session:
-            work = sending.load_work(session, batch.id)
+            work = load_work(session, batch.id)
             assert work is not None
-            intent = sending.record_intent(session, work, target="1", now=self.clock.now(), send_by=SEND_BY)
-            assert isinstance(intent, sending.Intent)
+            intent = record_intent(session, work, target="1", now=self.clock.now(), send_by=SEND_BY)
+            assert isinstance(intent, Intent)
         return intent
 
-    def lose(self, intent: sending.Intent, evidence: Mapping[str, Any] = TIMED_OUT) -> None:
+    def lose(self, intent: Intent, evidence: Mapping[str, Any] = TIMED_OUT) -> None:
         """No answer came that proves anything."""
         now = self.clock.now()
         with self.store.write() as session:
@@ -121,7 +122,7 @@ class HeldWorld:
             )
 
     def conclude(
-        self, intent: sending.Intent, held: Sequence[str], *, found: Sequence[str] = (), outcome: str = "hold"
+        self, intent: Intent, held: Sequence[str], *, found: Sequence[str] = (), outcome: str = "hold"
     ) -> None:
         """The look-ups are over: `found` are at the gateway, a person decides on `held`, the others are pending."""
         ids = {a.number: a.id for a in intent.addressees}

@@ -19,8 +19,9 @@ from scheduler.replies.inbound import take_in
 from tests.store.store_world import NOW, World, people
 from worker.gateway import Message, MessageStatus
 from worker.settings import Settings
-from worker.store import inbound, runs, sending, suppressions
+from worker.store import inbound, runs, suppressions
 from worker.store.engine import Store
+from worker.store.intent import Intent, NoIntent, load_work, record_intent
 from worker.store.migrate import migrate
 from worker.store.models import Notice, Recipient
 from worker.store.suppressions import Entry
@@ -256,10 +257,10 @@ def test_an_opt_out_waits_for_the_intent_under_way_and_the_next_one_for_it(world
 
     # given an intent whose transaction is open
     with world.store.write() as session:
-        work = sending.load_work(session, first)
+        work = load_work(session, first)
         assert work is not None
-        intent = sending.record_intent(session, work, target="", now=NOW, send_by=timedelta(seconds=30))
-        assert isinstance(intent, sending.Intent)
+        intent = record_intent(session, work, target="", now=NOW, send_by=timedelta(seconds=30))
+        assert isinstance(intent, Intent)
         thread = threading.Thread(target=opt_out)
         thread.start()
         # then the opt-out is not stored meanwhile
@@ -267,4 +268,4 @@ def test_an_opt_out_waits_for_the_intent_under_way_and_the_next_one_for_it(world
     thread.join()
     # and whoever was promised before is in doubt, everybody else suppressed, and in no later intent
     assert world.states(run_id) == {RecipientState.IN_DOUBT: 2, RecipientState.SUPPRESSED: 2}
-    assert world.promise(second) is sending.NoIntent.NOT_DUE
+    assert world.promise(second) is NoIntent.NOT_DUE
