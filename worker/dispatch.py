@@ -24,9 +24,10 @@ from worker.logs import get_logger
 from worker.marker import Marker
 from worker.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes
 from worker.settings import Settings
-from worker.store import accepted_before, capping, grants, outcomes, queue
+from worker.store import accepted_before, capping, grants, queue
 from worker.store.engine import DatabaseLost, Store, is_away
 from worker.store.intent import COME_BACK, Earlier, Intent, NoIntent, Work, load_work, may_still_send, record_intent
+from worker.store.outcome import conclude_batch
 from worker.store.same_database import Loss
 from worker.throttle import Limit, Throttle, ThrottleUnavailable
 from worker.troubles import Troubles
@@ -291,7 +292,7 @@ class Dispatcher:
                 )
                 if intent is NoIntent.NOTHING_LEFT:
                     # Everybody in it found an end elsewhere (`recover`): so must the batch, or its run never ends.
-                    outcomes.conclude_batch(session, work.batch_id, retry_at=self._clock.now())
+                    conclude_batch(session, work.batch_id, retry_at=self._clock.now())
                 elif intent in {NoIntent.NOT_DUE, NoIntent.ALL_IN_DOUBT, NoIntent.OVER_CAP}:
                     session.rollback()
                 elif isinstance(intent, Intent) and intent.attempt_id <= promised:

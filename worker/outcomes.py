@@ -17,11 +17,22 @@ from worker.gateway import GatewayError, SendOutcome, SendReply
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.settings import Settings
-from worker.store import accounts, outcomes
+from worker.store import accounts
 from worker.store.accepted_before import spelt
 from worker.store.engine import DatabaseLost, Store, is_away
 from worker.store.events import EventName, record_event
 from worker.store.intent import Addressee, Intent
+from worker.store.outcome import (
+    Listed,
+    Placed,
+    close_attempt,
+    fail_in_doubt,
+    mark_unknown,
+    postpone_batch,
+    record_accepted,
+    record_list_accepted,
+    release,
+)
 from worker.troubles import Troubles
 
 COLLISION_PAUSE: Final = timedelta(seconds=2)
@@ -96,7 +107,7 @@ class Outcomes:
         first_poll_at = max(now, sent_from or now) + timedelta(seconds=self._settings.first_poll_seconds)
         evidence = {"messages": len(reply.messages), "left_out": len(reply.missing)}
         with self._store.write("reply") as session:
-            if not outcomes.close_attempt(session, intent.attempt_id, outcome="accepted", evidence=evidence, now=now):
+            if not close_attempt(session, intent.attempt_id, outcome="accepted", evidence=evidence, now=now):
                 # Reconciling decided while we waited. Its decision stands; a late reply is never applied blindly.
                 record_event(
                     session,
@@ -112,13 +123,13 @@ class Outcomes:
                 accounts.stop_for_new_gateway(session, intent.account_id, now=now)
             if intent.list_id is not None:
                 accounts.note_answer(session, intent.account_id)
-                outcomes.record_list_accepted(
+                record_list_accepted(
                     session, intent, [listed(m, text) for m in reply.messages], now=now, first_poll_at=first_poll_at
                 )
                 return
             placed, left_out = place(intent.addressees, reply.messages)
-            outcomes.fail_in_doubt(session, left_out, LEFT_OUT)
-            outcomes.record_accepted(
+            fail_in_doubt(session, left_out, LEFT_OUT)
+            record_accepted(
                 session,
                 intent,
                 placed,
@@ -135,7 +146,7 @@ class Outcomes:
             if error.outcome is SendOutcome.NOT_SENT:
                 self._release(session, intent, error, evidence)
                 return False
-            outcomes.mark_unknown(
+            mark_unknown(
                 session,
                 intent,
                 outcome=error.outcome.value,
@@ -155,35 +166,35 @@ class Outcomes:
 
     def _release(self, session: Session, intent: Intent, error: GatewayError, evidence: dict[str, object]) -> None:
         now = self._clock.now()
-        if not outcomes.close_attempt(session, intent.attempt_id, outcome="not_sent", evidence=evidence, now=now):
+        if not close_attempt(session, intent.attempt_id, outcome="not_sent", evidence=evidence, now=now):
             return
-        outcomes.release(session, [a.id for a in intent.addressees], "")
+        release(session, [a.id for a in intent.addressees], "")
         if error.failure is FailureCode.ABORTED:
-            outcomes.postpone_batch(session, intent.batch_id, until=now, waits_for=WaitsFor.RETRY, reason=str(error))
+            postpone_batch(session, intent.batch_id, until=now, waits_for=WaitsFor.RETRY, reason=str(error))
             return
         failures = accounts.count_failure(session, intent.account_id)
         until = now + reconnect_after(failures, self._rng)
-        outcomes.postpone_batch(session, intent.batch_id, until=until, waits_for=WaitsFor.BACK_OFF, reason=str(error))
+        postpone_batch(session, intent.batch_id, until=until, waits_for=WaitsFor.BACK_OFF, reason=str(error))
         if failures >= accounts.FAILURES_TO_PAUSE:
             probe_at = now + PROBE_SOON
             accounts.pause_account(session, intent.account_id, PausedBy.GATEWAY, str(error), now=now, probe_at=probe_at)
 
 
-def place(addressees: Sequence[Addressee], messages: Sequence[Message]) -> tuple[list[outcomes.Placed], list[int]]:
+def place(addressees: Sequence[Addressee], messages: Sequence[Message]) -> tuple[list[Placed], list[int]]:
     """Give every message of a reply to its recipient, by number; the recipients that the gateway left out."""
     waiting = {same_number(a.number): a.id for a in addressees}
     placed = [
-        outcomes.Placed(waiting.pop(key), m.id, m.group_id, m.device, m.sim)
+        Placed(waiting.pop(key), m.id, m.group_id, m.device, m.sim)
         for m in messages
         if (key := same_number(m.number)) in waiting
     ]
     return placed, list(waiting.values())
 
 
-def listed(message: Message, text: str) -> outcomes.Listed:
+def listed(message: Message, text: str) -> Listed:
     """A person of a contact list, known only now."""
-    return outcomes.Listed(
+    return Listed(
         spelt(message.number),
         text,
-        outcomes.Placed(0, message.id, message.group_id, message.device, message.sim),
+        Placed(0, message.id, message.group_id, message.device, message.sim),
     )

@@ -20,7 +20,8 @@ from scheduler.ticks.every import RESTS, Every
 from worker.ceilings import Ceilings
 from worker.limits import allowances, routes
 from worker.runtime import Runtime
-from worker.store import ending, outcomes, queue
+from worker.store import ending, queue
+from worker.store.outcome import split_batch
 from worker.store.queue import Demand, Due
 
 OWN_SECONDS: Final = 1.0
@@ -97,7 +98,7 @@ class DrainTick:
                 if portion.id in queued and portion.is_cut:
                     # A limit was lowered after it was planned. The throttle counts a request that is dearer than a
                     # limit as that limit, or it could never go: it would break it. The rest is due as well.
-                    outcomes.split_batch(session, portion.id, until=now, most_segments=portion.segments)
+                    split_batch(session, portion.id, until=now, most_segments=portion.segments)
         try:
             for contender, portion in chosen:
                 if portion.id in queued:

@@ -23,12 +23,24 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.outcomes import PROBE_LATER, listed
 from worker.runtime import Runtime
-from worker.store import accounts, doubts, notices, outcomes, receipts, runs, witnesses
+from worker.store import accounts, doubts, notices, receipts, runs, witnesses
 from worker.store.doubts import Doubt
 from worker.store.events import EventName, record_event
 from worker.store.intent import Intent
 from worker.store.leases import LostLead
 from worker.store.offsets import FARTHEST, MARGIN
+from worker.store.outcome import (
+    Placed,
+    close_attempt,
+    fail_in_doubt,
+    hold_batch,
+    hold_in_doubt,
+    postpone_batch,
+    record_accepted,
+    record_list_accepted,
+    release,
+    split_batch,
+)
 from worker.store.witnesses import Known
 
 _rng = Random()  # noqa: S311 - jitter, not a secret
@@ -189,7 +201,7 @@ def _record(runtime: Runtime, session: Session, conclusion: _Conclusion, now: da
         return False
     ending = Ending(doubt.outcome)
     outcome = doubt.outcome if concluded is Verdict.MISSED and ending.is_refusal else concluded.value
-    if not outcomes.close_attempt(session, doubt.attempt_id, outcome=outcome, evidence=evidence, now=now):
+    if not close_attempt(session, doubt.attempt_id, outcome=outcome, evidence=evidence, now=now):
         return False  # the reply came after all, and decided
     if concluded is Verdict.MISSED and not ending.is_refusal:
         doubts.schedule_watch(session, doubt, now=now, settle=settle)
@@ -244,15 +256,15 @@ def _carry_out(runtime: Runtime, session: Session, doubt: Doubt, decision: Decis
     if decision.retry is Retry.BACKED_OFF:
         settle = timedelta(seconds=runtime.settings.settle_seconds)
         retry_at += backoff_after(doubt.number, _rng, settle=settle)
-    if outcomes.hold_in_doubt(session, decision.hold, decision.reason):
+    if hold_in_doubt(session, decision.hold, decision.reason):
         notices.announce_held(session, doubt.run_id, now=now)
-    outcomes.fail_in_doubt(session, decision.fail, decision.reason)
-    outcomes.release(session, decision.release, decision.reason)
+    fail_in_doubt(session, decision.fail, decision.reason)
+    release(session, decision.release, decision.reason)
     placed = [_placed(recipient_id, seen.messages[c.gateway_id]) for recipient_id, c in decision.place.items()]
     first_poll_at = _first_poll_at(runtime, doubt, now)
-    outcomes.record_accepted(session, _intent(doubt), placed, now=now, first_poll_at=first_poll_at, retry_at=retry_at)
+    record_accepted(session, _intent(doubt), placed, now=now, first_poll_at=first_poll_at, retry_at=retry_at)
     if decision.split:
-        outcomes.split_batch(session, doubt.batch_id, until=retry_at, waits_for=WaitsFor.RETRY, reason=decision.reason)
+        split_batch(session, doubt.batch_id, until=retry_at, waits_for=WaitsFor.RETRY, reason=decision.reason)
     by, reason = PausedBy.GATEWAY, decision.pause_run
     if not reason:
         by, reason = PausedBy.ALARM, reason_to_pause(session, doubt, decision)
@@ -269,16 +281,14 @@ def _carry_out_list(
         text = runtime.definitions.get(doubt.definition_id).message
         people = [listed(seen.messages[c.gateway_id], text) for c in decision.place.values()]
         first_poll_at = _first_poll_at(runtime, doubt, now)
-        outcomes.record_list_accepted(session, _intent(doubt), people, now=now, first_poll_at=first_poll_at)
+        record_list_accepted(session, _intent(doubt), people, now=now, first_poll_at=first_poll_at)
     elif decision.retry is Retry.AT_ONCE:
-        outcomes.hold_batch(session, doubt.batch_id, decision.reason)
+        hold_batch(session, doubt.batch_id, decision.reason)
         notices.announce_held(session, doubt.run_id, now=now)
     else:
         settle = timedelta(seconds=runtime.settings.settle_seconds)
         until = now + backoff_after(doubt.number, _rng, settle=settle)
-        outcomes.postpone_batch(
-            session, doubt.batch_id, until=until, waits_for=WaitsFor.BACK_OFF, reason=decision.reason
-        )
+        postpone_batch(session, doubt.batch_id, until=until, waits_for=WaitsFor.BACK_OFF, reason=decision.reason)
         if decision.pause_run:
             runs.pause_run(session, doubt.run_id, PausedBy.GATEWAY, decision.pause_run, now=now)
 
@@ -289,8 +299,8 @@ def _intent(doubt: Doubt) -> Intent:
     )
 
 
-def _placed(recipient_id: int, message: Message) -> outcomes.Placed:
-    return outcomes.Placed(recipient_id, message.id, message.group_id, message.device, message.sim)
+def _placed(recipient_id: int, message: Message) -> Placed:
+    return Placed(recipient_id, message.id, message.group_id, message.device, message.sim)
 
 
 def alarm(session: Session, doubt: Doubt, name: EventName, reason: str, now: datetime) -> None:

@@ -15,11 +15,11 @@ from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.timing.placing import Departure
 from tests.support.clocks import START
-from worker.store import accounts, counts, outcomes, plans, runs, versions
+from worker.store import accounts, counts, plans, runs, versions
 from worker.store.engine import Store
 from worker.store.intent import Intent, NoIntent, load_work, record_intent
 from worker.store.models import Account, Batch, Recipient, Run
-from worker.store.outcomes import Placed
+from worker.store.outcome import Placed, close_attempt, record_accepted
 
 NOW = START
 SEND_BY = timedelta(seconds=30)
@@ -136,9 +136,9 @@ class World:
     def accept(self, intent: Intent, placed: Sequence[Placed]) -> bool:
         """What a worker does after a good reply. False: it came too late."""
         with self.store.write() as session:
-            if not outcomes.close_attempt(session, intent.attempt_id, outcome="accepted", evidence={}, now=NOW):
+            if not close_attempt(session, intent.attempt_id, outcome="accepted", evidence={}, now=NOW):
                 return False
-            outcomes.record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=SOON)
+            record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=SOON)
             return True
 
     def sent(self, run_id: int) -> list[Recipient]:

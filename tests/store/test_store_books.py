@@ -13,10 +13,11 @@ from campaigns.lifecycle import RecipientState, RunState
 from tests.store.conftest import empty
 from tests.store.store_world import NOW, SOON, World, people
 from tests.support.queueing import queue_due
-from worker.store import doubts, ending, outcomes, queue, receipts, runs
+from worker.store import doubts, ending, queue, receipts, runs
 from worker.store.engine import Store
 from worker.store.intent import Intent
 from worker.store.models import Attempt, AttemptState, Recipient
+from worker.store.outcome import close_attempt, fail_in_doubt, hold_in_doubt, postpone_batch, record_accepted, release
 from worker.store.receipts import Receipt
 
 AUDIENCE = 6
@@ -65,20 +66,20 @@ class Life:
         if self.under_way:
             intent = self.under_way.pop(pick % len(self.under_way))
             with self.world.store.write() as session:
-                if outcomes.close_attempt(session, intent.attempt_id, outcome="x", evidence={}, now=self.now):
+                if close_attempt(session, intent.attempt_id, outcome="x", evidence={}, now=self.now):
                     yield session, intent
 
     def accept(self, pick: int) -> None:
         for session, intent in self.taken(pick):
             placed = self.world.placed(intent, None if pick % 2 else 1)
             left_out = [a.id for a in intent.addressees[len(placed) :]]
-            outcomes.fail_in_doubt(session, left_out, "left out")
-            outcomes.record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=NOW)
+            fail_in_doubt(session, left_out, "left out")
+            record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=NOW)
 
     def release(self, pick: int) -> None:
         for session, intent in self.taken(pick):
-            outcomes.release(session, [a.id for a in intent.addressees], "")
-            outcomes.postpone_batch(session, intent.batch_id, until=NOW, waits_for=WaitsFor.RETRY, reason="")
+            release(session, [a.id for a in intent.addressees], "")
+            postpone_batch(session, intent.batch_id, until=NOW, waits_for=WaitsFor.RETRY, reason="")
 
     def lose(self, pick: int) -> None:
         with self.world.store.write() as session:
@@ -86,8 +87,8 @@ class Life:
 
     def hold(self, pick: int) -> None:
         for session, intent in self.taken(pick):
-            outcomes.hold_in_doubt(session, [a.id for a in intent.addressees], "nobody can tell")
-            outcomes.record_accepted(session, intent, [], now=NOW, first_poll_at=SOON, retry_at=NOW)
+            hold_in_doubt(session, [a.id for a in intent.addressees], "nobody can tell")
+            record_accepted(session, intent, [], now=NOW, first_poll_at=SOON, retry_at=NOW)
 
     def receipt(self, pick: int) -> None:
         state = SHOWN[pick % len(SHOWN)]

@@ -12,9 +12,10 @@ from campaigns.codes import PausedBy
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SEND_BY, SOON, World, people
 from tests.support.queueing import queue_due
-from worker.store import accounts, outcomes, runs
+from worker.store import accounts, runs
 from worker.store.intent import Addressee, Intent, NoIntent, load_work, may_still_send, payload_hash, record_intent
 from worker.store.models import Attempt, AttemptState, Batch, Recipient
+from worker.store.outcome import close_attempt, record_accepted, release
 
 THREADS = 8
 
@@ -184,10 +185,10 @@ def test_work_costs_what_is_still_to_be_sent(world: World) -> None:
     (batch_id,) = world.batches(run_id)
     intent = world.intent(batch_id)
     with world.store.write() as session:
-        outcomes.close_attempt(session, intent.attempt_id, outcome="found", evidence={}, now=NOW)
-        outcomes.release(session, [a.id for a in intent.addressees[2:]], "not found")
+        close_attempt(session, intent.attempt_id, outcome="found", evidence={}, now=NOW)
+        release(session, [a.id for a in intent.addressees[2:]], "not found")
         placed = world.placed(intent, 2)
-        outcomes.record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=SOON)
+        record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=SOON)
         work = load_work(session, batch_id)
 
     assert work is not None

@@ -1,17 +1,29 @@
 """The transaction after a request: written once, whatever the outcome, and nobody gets lost in it."""
 
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from campaigns.codes import FAILURE, FailureCode, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import AT_ONCE, NOW, SOON, World, people
-from worker.store import accounts, doubts, outcomes, plans, witnesses
+from worker.store import accounts, doubts, plans, witnesses
 from worker.store.intent import Intent
 from worker.store.models import Attempt, AttemptState, MessageGroup
-from worker.store.outcomes import Listed, Placed
+from worker.store.outcome import (
+    Listed,
+    Placed,
+    close_attempt,
+    fail_in_doubt,
+    hold_in_doubt,
+    mark_unknown,
+    postpone_batch,
+    record_list_accepted,
+    release,
+    split_batch,
+)
 
 GRACE = timedelta(seconds=2)
 
@@ -26,8 +38,8 @@ def sent_batch(world: World, how_many: int = 3) -> tuple[int, int, Intent]:
 def test_an_outcome_is_written_once(world: World) -> None:
     _, _, intent = sent_batch(world)
     with world.store.write() as session:
-        first = outcomes.close_attempt(session, intent.attempt_id, outcome="accepted", evidence={"a": 1}, now=NOW)
-        again = outcomes.close_attempt(session, intent.attempt_id, outcome="not_found", evidence={}, now=SOON)
+        first = close_attempt(session, intent.attempt_id, outcome="accepted", evidence={"a": 1}, now=NOW)
+        again = close_attempt(session, intent.attempt_id, outcome="not_found", evidence={}, now=SOON)
 
     assert (first, again) == (True, False)
     with world.store.read() as session:
@@ -56,7 +68,7 @@ def test_accepted_people_carry_what_the_gateway_said(world: World) -> None:
 def test_people_left_out_of_a_reply_have_failed(world: World) -> None:
     run_id, batch_id, intent = sent_batch(world)
     with world.store.write() as session:
-        outcomes.fail_in_doubt(session, [intent.addressees[2].id], "left out by the gateway")
+        fail_in_doubt(session, [intent.addressees[2].id], "left out by the gateway")
     world.accept(intent, world.placed(intent, 2))
 
     assert world.states(run_id) == {RecipientState.ACCEPTED: 2, RecipientState.FAILED: 1}
@@ -64,13 +76,15 @@ def test_people_left_out_of_a_reply_have_failed(world: World) -> None:
     assert world.batch_state(batch_id) is BatchState.ACCEPTED
 
 
-@pytest.mark.parametrize(("rest", "batch_state"), [("release", BatchState.PLANNED), ("hold_in_doubt", BatchState.HELD)])
-def test_a_part_that_was_not_found_comes_back_or_is_held(world: World, rest: str, batch_state: BatchState) -> None:
+@pytest.mark.parametrize(("conclude", "batch_state"), [(release, BatchState.PLANNED), (hold_in_doubt, BatchState.HELD)])
+def test_a_part_that_was_not_found_comes_back_or_is_held(
+    world: World, conclude: Callable[[Session, Sequence[int], str], int], batch_state: BatchState
+) -> None:
     # given a request in doubt of which the first two people were found
     run_id, batch_id, intent = sent_batch(world)
     with world.store.write() as session:
-        outcomes.mark_unknown(session, intent, outcome="unknown", evidence={}, next_check_at=NOW, now=NOW)
-        getattr(outcomes, rest)(session, [intent.addressees[2].id], "not found at the gateway")
+        mark_unknown(session, intent, outcome="unknown", evidence={}, next_check_at=NOW, now=NOW)
+        conclude(session, [intent.addressees[2].id], "not found at the gateway")
     world.accept(intent, world.placed(intent, 2))
 
     assert world.batch_state(batch_id) is batch_state
@@ -84,9 +98,9 @@ def test_only_people_in_doubt_are_released(world: World) -> None:
 
     with world.store.write() as session:
         everybody = [a.id for a in intent.addressees]
-        assert outcomes.release(session, everybody, "") == 0
-        assert outcomes.hold_in_doubt(session, everybody, "") == 0
-        assert outcomes.fail_in_doubt(session, everybody, "") == 0
+        assert release(session, everybody, "") == 0
+        assert hold_in_doubt(session, everybody, "") == 0
+        assert fail_in_doubt(session, everybody, "") == 0
 
     assert world.states(run_id) == {RecipientState.ACCEPTED: 3}
 
@@ -94,9 +108,9 @@ def test_only_people_in_doubt_are_released(world: World) -> None:
 def test_a_request_that_was_not_sent_is_made_again_and_counts_as_another(world: World) -> None:
     run_id, batch_id, intent = sent_batch(world)
     with world.store.write() as session:
-        outcomes.close_attempt(session, intent.attempt_id, outcome="not_sent", evidence={}, now=NOW)
-        assert outcomes.release(session, [a.id for a in intent.addressees], "") == 3
-        outcomes.postpone_batch(session, batch_id, until=SOON, waits_for=WaitsFor.BACK_OFF, reason="no connection")
+        close_attempt(session, intent.attempt_id, outcome="not_sent", evidence={}, now=NOW)
+        assert release(session, [a.id for a in intent.addressees], "") == 3
+        postpone_batch(session, batch_id, until=SOON, waits_for=WaitsFor.BACK_OFF, reason="no connection")
 
     batch = world.batch(batch_id)
     assert (batch.state, batch.not_before, batch.reason) == (BatchState.PLANNED, SOON, "no connection")
@@ -127,7 +141,7 @@ def test_a_doubt_knows_what_it_seeks_and_when_it_is_looked_at_next(world: World)
     _, batch_id, intent = sent_batch(world)
     evidence = {FAILURE: FailureCode.SERVER_FAILED}
     with world.store.write() as session:
-        outcomes.mark_unknown(session, intent, outcome="unknown", evidence=evidence, next_check_at=NOW, now=NOW)
+        mark_unknown(session, intent, outcome="unknown", evidence=evidence, next_check_at=NOW, now=NOW)
     assert world.batch_state(batch_id) is BatchState.UNKNOWN
 
     with world.store.write() as session:
@@ -147,7 +161,7 @@ def test_a_late_failure_does_not_reopen_what_was_decided(world: World) -> None:
     world.accept(intent, world.placed(intent))
 
     with world.store.write() as session:
-        outcomes.mark_unknown(session, intent, outcome="unknown", evidence={}, next_check_at=NOW, now=NOW)
+        mark_unknown(session, intent, outcome="unknown", evidence={}, next_check_at=NOW, now=NOW)
 
     assert world.batch_state(batch_id) is BatchState.ACCEPTED
 
@@ -193,7 +207,7 @@ def test_a_batch_that_is_too_big_is_cut_in_two(world: World, how_many: int, halv
     (batch_id,) = world.batches(run_id)
 
     with world.store.write() as session:
-        half = outcomes.split_batch(session, batch_id, until=SOON, reason="too big")
+        half = split_batch(session, batch_id, until=SOON, reason="too big")
 
     if halves is None:
         assert half is None
@@ -223,7 +237,7 @@ def test_the_people_of_a_contact_list_are_the_audience(world: World) -> None:
     intent = world.intent(batch_id)
     said = [("+39333", 11), ("+39334", 12), ("+39333", 13)]
     with world.store.write() as session:
-        outcomes.record_list_accepted(
+        record_list_accepted(
             session,
             intent,
             [Listed(number, "Hello", Placed(0, id_, "g", 1, 0)) for number, id_ in said],

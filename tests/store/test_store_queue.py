@@ -9,9 +9,10 @@ from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RunState
 from tests.store.store_world import NOW, SOON, World, people
 from tests.support.queueing import queue_due
-from worker.store import accounts, outcomes, queue
+from worker.store import accounts, queue
 from worker.store.intent import load_work
 from worker.store.models import Batch
+from worker.store.outcome import mark_unknown
 from worker.store.queue import DOUBTS_PER_ACCOUNT, QUEUED_TOO_LONG, Demand, Due
 
 
@@ -119,7 +120,7 @@ def test_nothing_is_drained_while_too_much_is_in_doubt(world: World) -> None:
         assert drainable(world) == [run_id], f"with {doubts} in doubt"
         intent = world.intent(id_)
         with world.store.write() as session:
-            outcomes.mark_unknown(session, intent, outcome="unknown", evidence={}, next_check_at=NOW, now=NOW)
+            mark_unknown(session, intent, outcome="unknown", evidence={}, next_check_at=NOW, now=NOW)
 
     assert drainable(world) == []
 

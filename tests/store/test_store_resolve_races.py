@@ -12,11 +12,12 @@ from sqlmodel import Session, col
 from campaigns.declarations import Declared
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import ending, outcomes
+from worker.store import ending
 from worker.store.engine import Store
 from worker.store.held import resolve_held
 from worker.store.intent import Intent, load_work, record_intent
 from worker.store.models import MessageGroup
+from worker.store.outcome import close_attempt, hold_in_doubt, record_accepted, release
 
 LATER: Final = NOW + timedelta(hours=1)
 LONG_ENOUGH_SECONDS: Final = 0.5
@@ -55,11 +56,11 @@ def held(world: World, how_many: int = 3) -> tuple[int, int]:
 def conclude(world: World, intent: Intent, *, found: int) -> None:
     """Look-ups found the first people of a request, and nobody can tell about the last one."""
     with world.store.write() as session:
-        outcomes.close_attempt(session, intent.attempt_id, outcome="hold", evidence={}, now=NOW)
-        outcomes.hold_in_doubt(session, [intent.addressees[-1].id], "nobody can tell")
-        outcomes.release(session, [a.id for a in intent.addressees[found:-1]], "not found")
+        close_attempt(session, intent.attempt_id, outcome="hold", evidence={}, now=NOW)
+        hold_in_doubt(session, [intent.addressees[-1].id], "nobody can tell")
+        release(session, [a.id for a in intent.addressees[found:-1]], "not found")
         placed = world.placed(intent, found)
-        outcomes.record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=NOW)
+        record_accepted(session, intent, placed, now=NOW, first_poll_at=SOON, retry_at=NOW)
 
 
 def decide(run_id: int) -> Act:
@@ -113,8 +114,8 @@ def test_a_request_that_ends_at_the_moment_of_a_decision_sees_who_was_released(
     placed = world.placed(under_way)
 
     def reply(session: Session) -> None:
-        outcomes.close_attempt(session, under_way.attempt_id, outcome="accepted", evidence={}, now=NOW)
-        outcomes.record_accepted(session, under_way, placed, now=NOW, first_poll_at=SOON, retry_at=NOW)
+        close_attempt(session, under_way.attempt_id, outcome="accepted", evidence={}, now=NOW)
+        record_accepted(session, under_way, placed, now=NOW, first_poll_at=SOON, retry_at=NOW)
 
     acts = (decide(run_id), reply) if decides_first else (reply, decide(run_id))
     interleaved(world.store, *acts)

@@ -9,8 +9,9 @@ from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SOON, World, new_run, people
 from tests.support.queueing import queue_due
-from worker.store import doubts, ending, outcomes, receipts, runs, starting
+from worker.store import doubts, ending, receipts, runs, starting
 from worker.store.models import Batch
+from worker.store.outcome import close_attempt, postpone_batch, release
 from worker.store.receipts import Receipt
 
 R = RunState
@@ -100,9 +101,9 @@ def test_cancelling_stops_what_waits_and_keeps_what_left(world: World) -> None:
         assert doubts.in_flight(session, run_id) == [doubts.InFlight(sending_now, 2, NOW)]
     # and when the request that was on its way proves not to have been sent, its people are cancelled as well
     with world.store.write() as session:
-        outcomes.close_attempt(session, under_way.attempt_id, outcome="not_sent", evidence={}, now=NOW)
-        outcomes.release(session, [a.id for a in under_way.addressees], "")
-        outcomes.postpone_batch(session, sending_now, until=NOW, waits_for=WaitsFor.RETRY, reason="")
+        close_attempt(session, under_way.attempt_id, outcome="not_sent", evidence={}, now=NOW)
+        release(session, [a.id for a in under_way.addressees], "")
+        postpone_batch(session, sending_now, until=NOW, waits_for=WaitsFor.RETRY, reason="")
         assert runs.cancel_leftovers(session, run_id) == 2
     assert world.states(run_id) == {RecipientState.ACCEPTED: 2, RecipientState.CANCELLED: 6}
     assert world.batch_state(sending_now) is BatchState.CANCELLED

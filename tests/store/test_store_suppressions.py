@@ -10,8 +10,9 @@ import pytest
 
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SEND_BY, World, people
-from worker.store import outcomes, suppressions
+from worker.store import suppressions
 from worker.store.intent import Intent, NoIntent, load_work, record_intent
+from worker.store.outcome import conclude_batch, release
 from worker.store.suppressions import REPLY, Entry
 
 P = RecipientState
@@ -92,8 +93,8 @@ def test_who_is_in_doubt_stays_in_doubt(world: World) -> None:
     assert world.states(run_id) == Counter({P.IN_DOUBT: 3})
     # and once proven not sent, is not sent again
     with world.store.write() as session:
-        outcomes.release(session, [a.id for a in intent.addressees], "not sent")
-        outcomes.conclude_batch(session, intent.batch_id, retry_at=NOW)
+        release(session, [a.id for a in intent.addressees], "not sent")
+        conclude_batch(session, intent.batch_id, retry_at=NOW)
     again = world.intent(intent.batch_id)
     assert [a.number for a in again.addressees] == [number(1), number(2)]
     assert world.states(run_id) == Counter({P.SUPPRESSED: 1, P.IN_DOUBT: 2})
@@ -155,7 +156,7 @@ def test_no_intent_comes_after_a_stop_that_was_stored(world: World) -> None:
                 if isinstance(intent, Intent):
                     assert not stopped & {a.number for a in intent.addressees}
                 elif intent is NoIntent.NOTHING_LEFT:
-                    outcomes.conclude_batch(session, batch_id, retry_at=NOW + timedelta(seconds=1))
+                    conclude_batch(session, batch_id, retry_at=NOW + timedelta(seconds=1))
 
     def stop(mine: list[int]) -> None:
         for place in mine:

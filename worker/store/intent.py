@@ -1,4 +1,4 @@
-"""The first transaction of a send: the intent, before the request. `outcomes` has the second."""
+"""The first transaction of a send: the intent, before the request. `outcome` has the second."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -11,10 +11,11 @@ from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import RecipientState
 from campaigns.verdicts import Verdict
-from worker.store import accounts, notices, outcomes
+from worker.store import accounts, notices
 from worker.store.doubts import WATCHED_FOR
 from worker.store.events import EventName, record_event
 from worker.store.models import Account, Attempt, AttemptState, Batch, Recipient, Run
+from worker.store.outcome import close_attempt, conclude_batch, hold_batch, hold_in_doubt
 from worker.store.tables import accepted_before, attempts, groups, recipients, replies, retries
 
 HELD: Final = "the gateway was set up anew before it could be asked whether it was sent"
@@ -97,14 +98,14 @@ def _hold_doubts(session: Session, account_id: int, now: datetime) -> int:
         .where(col(Run.account_id) == account_id, col(Attempt.state) == AttemptState.UNKNOWN)
     ).all()
     for attempt_id, batch_id, run_id, evidence, list_id in doubts:
-        outcomes.close_attempt(session, attempt_id, outcome=Verdict.HOLD.value, evidence=evidence, now=now)
+        close_attempt(session, attempt_id, outcome=Verdict.HOLD.value, evidence=evidence, now=now)
         if list_id is not None:
-            outcomes.hold_batch(session, batch_id, HELD)
+            hold_batch(session, batch_id, HELD)
         else:
             in_doubt = select(Recipient.id).where(
                 Recipient.batch_id == batch_id, Recipient.state == RecipientState.IN_DOUBT
             )
-            outcomes.hold_in_doubt(session, list(session.exec(in_doubt)), HELD)
-            outcomes.conclude_batch(session, batch_id, retry_at=now + timedelta(seconds=1))
+            hold_in_doubt(session, list(session.exec(in_doubt)), HELD)
+            conclude_batch(session, batch_id, retry_at=now + timedelta(seconds=1))
         notices.announce_held(session, run_id, now=now)
     return len(doubts)

@@ -18,8 +18,9 @@ from tests.support.clocks import FakeClock
 from tests.support.queueing import queue_due
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
-from worker.store import inbound, outcomes, receipts, runs
+from worker.store import inbound, receipts, runs
 from worker.store.intent import Intent, load_work, record_intent
+from worker.store.outcome import Placed, close_attempt, record_accepted
 from worker.store.receipts import Receipt
 from worker.store.runs import RunView
 
@@ -129,9 +130,9 @@ class InboxWorld:
                 assert work is not None
                 intent = record_intent(session, work, target="", now=now, send_by=timedelta(seconds=30))
                 assert isinstance(intent, Intent)
-                outcomes.close_attempt(session, intent.attempt_id, outcome="accepted", evidence={}, now=now)
-                placed = [outcomes.Placed(a.id, next(self.gateway_ids), "g", 1, 0) for a in intent.addressees]
-                outcomes.record_accepted(session, intent, placed, now=now, first_poll_at=now, retry_at=now)
+                close_attempt(session, intent.attempt_id, outcome="accepted", evidence={}, now=now)
+                placed = [Placed(a.id, next(self.gateway_ids), "g", 1, 0) for a in intent.addressees]
+                record_accepted(session, intent, placed, now=now, first_poll_at=now, retry_at=now)
 
     def deliver(self) -> None:
         """Every text arrives, and the runs come to their end."""

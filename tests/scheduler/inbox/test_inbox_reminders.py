@@ -7,10 +7,10 @@ from campaigns.lifecycle import RecipientState, RunState
 from scheduler.ticks.late import late
 from tests.scheduler.inbox.inbox_world import InboxWorld
 from tests.support.queueing import queue_due
-from worker.store import outcomes
 from worker.store.counts import books
 from worker.store.exports import export_pages
 from worker.store.intent import Intent, load_work, record_intent
+from worker.store.outcome import conclude_batch, release
 
 FILE = (
     "campaign: visits\nmessage: 'See you on {{ at }}'\naudience: {file: visits.csv}\nfollow: {until: 1h}\n"
@@ -147,8 +147,8 @@ def test_a_reminder_that_was_in_doubt_when_its_date_moved_is_withdrawn_once_it_w
     drop(world, "box", f"{ANNA},2026-12-05 12:00")
     world.pass_time()
     with world.runtime.store.write() as session:
-        outcomes.release(session, [each.id for each in intent.addressees], "proven not sent")
-        outcomes.conclude_batch(session, intent.batch_id, retry_at=now + timedelta(minutes=5))
+        release(session, [each.id for each in intent.addressees], "proven not sent")
+        conclude_batch(session, intent.batch_id, retry_at=now + timedelta(minutes=5))
     world.pass_time(65)
 
     with world.runtime.store.read() as session:

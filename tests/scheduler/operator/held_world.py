@@ -15,9 +15,18 @@ from scheduler.intake.taking import read_file, take_up
 from tests.support.clocks import FakeClock
 from worker.runtime import build_runtime
 from worker.settings import load_settings
-from worker.store import ending, outcomes, starting
+from worker.store import ending, starting
 from worker.store.intent import Intent, load_work, record_intent
 from worker.store.models import Batch, MessageGroup, Recipient, Run
+from worker.store.outcome import (
+    Placed,
+    close_attempt,
+    hold_batch,
+    hold_in_doubt,
+    mark_unknown,
+    record_accepted,
+    release,
+)
 
 START: Final = datetime(2025, 12, 1, 9, 0, tzinfo=UTC)
 """The commands go by the real clock: everything here lies before it, on a Monday."""
@@ -117,9 +126,7 @@ class HeldWorld:
         """No answer came that proves anything."""
         now = self.clock.now()
         with self.store.write() as session:
-            outcomes.mark_unknown(
-                session, intent, outcome="unknown", evidence=evidence, next_check_at=now + SEND_BY, now=now
-            )
+            mark_unknown(session, intent, outcome="unknown", evidence=evidence, next_check_at=now + SEND_BY, now=now)
 
     def conclude(
         self, intent: Intent, held: Sequence[str], *, found: Sequence[str] = (), outcome: str = "hold"
@@ -129,13 +136,13 @@ class HeldWorld:
         now = self.clock.now()
         look = {"at": now.isoformat(), "complete": True, "found": len(found), "control": False}
         evidence = {**TIMED_OUT, "looks": [look], "verdict": outcome}
-        placed = [outcomes.Placed(ids[n], 500 + ids[n], f"group-{intent.attempt_id}", 1, 0) for n in found]
+        placed = [Placed(ids[n], 500 + ids[n], f"group-{intent.attempt_id}", 1, 0) for n in found]
         rest = [id_ for number, id_ in ids.items() if number not in {*held, *found}]
         with self.store.write() as session:
-            outcomes.close_attempt(session, intent.attempt_id, outcome=outcome, evidence=evidence, now=now)
-            outcomes.hold_in_doubt(session, [ids[number] for number in held], UNPROVEN)
-            outcomes.release(session, rest, "not found at the gateway")
-            outcomes.record_accepted(session, intent, placed, now=now, first_poll_at=now + SEND_BY, retry_at=now)
+            close_attempt(session, intent.attempt_id, outcome=outcome, evidence=evidence, now=now)
+            hold_in_doubt(session, [ids[number] for number in held], UNPROVEN)
+            release(session, rest, "not found at the gateway")
+            record_accepted(session, intent, placed, now=now, first_poll_at=now + SEND_BY, retry_at=now)
 
     def hold(self, held: Sequence[str] = NUMBERS, *, found: Sequence[str] = (), outcome: str = "hold") -> None:
         """A request whose outcome nobody can tell."""
@@ -148,8 +155,8 @@ class HeldWorld:
         intent = self.ask(run_id)
         self.lose(intent)
         with self.store.write() as session:
-            outcomes.close_attempt(session, intent.attempt_id, outcome="hold", evidence=TIMED_OUT, now=self.clock.now())
-            outcomes.hold_batch(session, intent.batch_id, "nobody can tell whether the gateway sent to the list")
+            close_attempt(session, intent.attempt_id, outcome="hold", evidence=TIMED_OUT, now=self.clock.now())
+            hold_batch(session, intent.batch_id, "nobody can tell whether the gateway sent to the list")
 
     def end(self) -> None:
         """Nothing is left to send, and following is over."""

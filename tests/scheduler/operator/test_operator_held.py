@@ -8,7 +8,7 @@ from typer.testing import Result
 from campaigns.lifecycle import RunState
 from scheduler.intake.taking import read_file, take_up
 from tests.scheduler.operator.held_world import LISTED, NUMBERS, TIMED_OUT, HeldWorld
-from worker.store import outcomes
+from worker.store.outcome import close_attempt
 
 Cli = Callable[..., Result]
 
@@ -46,7 +46,7 @@ def test_a_run_that_paused_itself_shows_the_gateways_words_of_the_last_request(c
     world.lose(intent)
     evidence = {**TIMED_OUT, "error_text": "Konto gesperrt", "error_code": 0}
     with world.store.write() as session:
-        outcomes.close_attempt(session, intent.attempt_id, outcome="missed", evidence=evidence, now=world.clock.now())
+        close_attempt(session, intent.attempt_id, outcome="missed", evidence=evidence, now=world.clock.now())
     world.set_run(state=RunState.PAUSED, reason="the last 5 requests failed")
 
     shown, told = cli("held", "spring-sale").stdout, json.loads(cli("held", "spring-sale", "--json").stdout)

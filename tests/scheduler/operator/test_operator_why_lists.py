@@ -12,7 +12,7 @@ from tests.support.nursery import Sandbox
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
 from worker.sandbox.options import SandboxOptions
-from worker.store import outcomes
+from worker.store.outcome import Listed, Placed, close_attempt, record_list_accepted
 
 Cli = Callable[..., Result]
 MEMBER = "+393337000001"
@@ -23,10 +23,10 @@ def accept_list(world: HeldWorld, run_id: int) -> None:
     """The list is sent to, and the reply names one person."""
     intent = world.ask(run_id)
     now = world.clock.now()
-    member = outcomes.Listed(MEMBER, "Our spring sale starts today.", outcomes.Placed(0, 901, "g", 1, 0))
+    member = Listed(MEMBER, "Our spring sale starts today.", Placed(0, 901, "g", 1, 0))
     with world.store.write() as session:
-        outcomes.close_attempt(session, intent.attempt_id, outcome="accepted", evidence={"messages": 1}, now=now)
-        outcomes.record_list_accepted(session, intent, [member], now=now, first_poll_at=now + SEND_BY)
+        close_attempt(session, intent.attempt_id, outcome="accepted", evidence={"messages": 1}, now=now)
+        record_list_accepted(session, intent, [member], now=now, first_poll_at=now + SEND_BY)
 
 
 def test_a_decision_about_a_list_is_told_to_each_of_its_people(cli: Cli, world: HeldWorld) -> None:
