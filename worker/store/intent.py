@@ -14,7 +14,7 @@ from sqlmodel import Session
 from campaigns.capping import Cap
 from campaigns.codes import RunType, WaitsFor
 from campaigns.lifecycle import BatchState
-from worker.store import accepted_before, hot, unsubscriptions
+from worker.store import accepted_before, claim, unsubscriptions
 from worker.store.capping import is_passed
 from worker.store.moves import move_batch
 from worker.store.suppressions import lower_totals
@@ -112,7 +112,7 @@ COME_BACK: Final[Mapping[NoIntent, WaitsFor]] = {
 
 def load_work(session: Session, batch_id: int) -> Work | None:
     """The batch and what it would cost in segments; None: there is nothing to do for it."""
-    row = session.connection().execute(hot.LOAD_WORK, {"b_batch": batch_id}).first()
+    row = session.connection().execute(claim.LOAD_WORK, {"b_batch": batch_id}).first()
     return None if row is None else Work(*tuple(row))
 
 
@@ -142,7 +142,7 @@ def record_intent(
         left = unsubscriptions.outstanding(session, work.run_id, work.account_id, work.list_id, now=now)
         if left is not None:
             return _not_ready(session, work, left)
-    taken = connection.execute(hot.TAKE_BATCH, {"b_batch": work.batch_id, "b_account": work.account_id}).first()
+    taken = connection.execute(claim.TAKE_BATCH, {"b_batch": work.batch_id, "b_account": work.account_id}).first()
     if taken is None:
         return NoIntent.NOT_DUE if _may_go_in_company(connection, work) else NoIntent.ALL_IN_DOUBT
     number, has_before = taken
@@ -152,10 +152,10 @@ def record_intent(
         if has_before and accepted_before.hold_list(session, *ids, earlier.list_text, earlier.since):
             return NoIntent.LIST_SENT
     else:
-        taken_out = connection.execute(hot.TAKE_OUT, {"b_batch": work.batch_id}).rowcount
+        taken_out = connection.execute(claim.TAKE_OUT, {"b_batch": work.batch_id}).rowcount
         if work.parent_id is not None:
             left_out = {"b_batch": work.batch_id, "b_parent": work.parent_id}
-            taken_out += connection.execute(hot.LEAVE_OUT, left_out).rowcount
+            taken_out += connection.execute(claim.LEAVE_OUT, left_out).rowcount
         if taken_out:
             lower_totals(session, batches.c.id == work.batch_id)
         if has_before:
@@ -163,7 +163,7 @@ def record_intent(
             taken_out += accepted_before.settle_batch(
                 session, *ids, earlier.since, now=now, first_poll_at=first_poll_at
             )
-        rows = connection.execute(hot.PROMISE, {"b_batch": work.batch_id}).all()
+        rows = connection.execute(claim.PROMISE, {"b_batch": work.batch_id}).all()
         addressees = tuple(Addressee(*row) for row in sorted(rows, key=itemgetter(0)))
         if not addressees:
             return NoIntent.ALL_IN_DOUBT if work.recipients > taken_out else NoIntent.NOTHING_LEFT
@@ -186,7 +186,7 @@ def record_intent(
         # A process that died while it sent leaves an open attempt: from here on reconciling may take it over.
         "b_next_check_at": deadline,
     }
-    attempt_id, floor = connection.execute(hot.OPEN_ATTEMPT, values).one()
+    attempt_id, floor = connection.execute(claim.OPEN_ATTEMPT, values).one()
     return Intent(
         attempt_id, work.batch_id, work.run_id, work.account_id, number, deadline, addressees, work.list_id, floor
     )
@@ -205,10 +205,10 @@ def _lock(connection: sa.Connection, work: Work) -> None:
         return
     ids = {"b_run": work.run_id, "b_account": work.account_id}
     if work.list_id is None:
-        connection.execute(hot.LOCK_RUN_AND_SHARE, ids)
+        connection.execute(claim.LOCK_RUN_AND_SHARE, ids)
     else:
-        connection.execute(hot.LOCK_RUN, {"b_run": work.run_id})
-        connection.execute(hot.LOCK_EXCLUSIVE, {"b_account": work.account_id})
+        connection.execute(claim.LOCK_RUN, {"b_run": work.run_id})
+        connection.execute(claim.LOCK_EXCLUSIVE, {"b_account": work.account_id})
 
 
 def _may_go_in_company(connection: sa.Connection, work: Work) -> bool:
@@ -216,7 +216,7 @@ def _may_go_in_company(connection: sa.Connection, work: Work) -> bool:
 
     Its people are known from its messages alone: no other message of the account may be unaccounted for meanwhile.
     """
-    under_way = connection.execute(hot.UNDER_WAY, {"b_account": work.account_id}).one()
+    under_way = connection.execute(claim.UNDER_WAY, {"b_account": work.account_id}).one()
     return not (under_way.lists or (work.list_id is not None and under_way.requests))
 
 
@@ -231,4 +231,4 @@ def payload_hash(addressees: Sequence[Addressee]) -> str:
 def may_still_send(session: Session, intent: Intent) -> bool:
     """Whether neither the run nor its account was stopped since the intent, and nobody took its attempt for dead."""
     ids = {"b_run": intent.run_id, "b_attempt": intent.attempt_id}
-    return session.connection().execute(hot.MAY_STILL_SEND, ids).first() is not None
+    return session.connection().execute(claim.MAY_STILL_SEND, ids).first() is not None

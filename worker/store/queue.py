@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RunState
-from worker.store import hot
+from worker.store import claim
 from worker.store.models import Account, Batch, Run
 from worker.store.moves import changed, move_batch
 from worker.store.tables import accounts, batches, campaigns, runs
@@ -189,7 +189,7 @@ def queue_batches(session: Session, batch_ids: Collection[int], *, now: datetime
 
 def has_too_much_in_doubt(session: Session, account_id: int) -> bool:
     """Whether the account must not send before some of its requests in doubt are looked up."""
-    in_doubt: int = session.connection().execute(hot.COUNT_IN_DOUBT, {"b_account": account_id}).scalar_one()
+    in_doubt: int = session.connection().execute(claim.COUNT_IN_DOUBT, {"b_account": account_id}).scalar_one()
     return in_doubt >= DOUBTS_PER_ACCOUNT
 
 
@@ -231,7 +231,7 @@ def snooze_batch(session: Session, batch_id: int, *, until: datetime, waits_for:
 def any_lost(session: Session, now: datetime, *, age: timedelta = QUEUED_TOO_LONG) -> bool:
     """Whether `requeue_lost` would find something."""
     lost = (Batch.state == BatchState.QUEUED, col(Batch.queued_at) <= now - age)
-    query = select(Batch.id).where(*lost, hot.NOT_WAITING)
+    query = select(Batch.id).where(*lost, claim.NOT_WAITING)
     return session.exec(query.limit(1)).first() is not None
 
 

@@ -19,7 +19,7 @@ from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.results import PROVEN_NOT_SENT
 from campaigns.timing.placing import Departure
-from worker.store import hot, plans, runs
+from worker.store import claim, plans, runs
 from worker.store.bulk import in_parts
 from worker.store.events import EventName, record_event
 from worker.store.models import Batch, InboxFile, Recipient, Retry, Run
@@ -184,7 +184,7 @@ def _again(session: Session, ids: Sequence[int], suppressed: Suppressed, now: da
         for number, source, line, text, segments, variant, slot, device, zones in rows:
             if number in opted_out:
                 state = RecipientState.SUPPRESSED
-                yield PlannedRecipient(number, 0, source, line, state, hot.OPTED_OUT, variant=variant, slot=slot)
+                yield PlannedRecipient(number, 0, source, line, state, claim.OPTED_OUT, variant=variant, slot=slot)
             else:
                 state, departure = RecipientState.PENDING, Departure(zones or "", now, avoid_device=device)
                 yield PlannedRecipient(

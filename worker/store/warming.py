@@ -5,7 +5,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from worker.store import hot, hot_outcomes
+from worker.store import claim, hot_outcomes
 from worker.store.engine import Store
 
 TIMES: Final = 7
@@ -33,12 +33,12 @@ def _send_to_nobody(connection: sa.Connection) -> None:
     batch = {"b_batch": NOBODY}
     account = {"b_account": NOBODY}
     for statement, values in (
-        (hot.LOAD_WORK, batch),
-        (hot.LOCK_RUN_AND_SHARE, {"b_run": NOBODY, **account}),
-        (hot.TAKE_BATCH, {**batch, **account}),
-        (hot.TAKE_OUT, batch),
-        (hot.PROMISE, batch),
-        (hot.MAY_STILL_SEND, {"b_run": NOBODY, "b_attempt": NOBODY}),
+        (claim.LOAD_WORK, batch),
+        (claim.LOCK_RUN_AND_SHARE, {"b_run": NOBODY, **account}),
+        (claim.TAKE_BATCH, {**batch, **account}),
+        (claim.TAKE_OUT, batch),
+        (claim.PROMISE, batch),
+        (claim.MAY_STILL_SEND, {"b_run": NOBODY, "b_attempt": NOBODY}),
         (hot_outcomes.CLOSE_ATTEMPT, {"b_attempt": NOBODY, "b_outcome": "", "b_evidence": {}, "b_now": None}),
         (hot_outcomes.ACCEPT[connection.dialect.name], {"b_rows": "[]", "b_now": None}),
         (hot_outcomes.CONCLUDE_BATCH, {**batch, "b_retry_at": None}),
