@@ -110,3 +110,6 @@ class FailureCode(StrEnum):
 
 FAILURE: Final = "failure"
 """Where among the evidence of a request its `FailureCode` stands."""
+
+OPTED_OUT: Final = "opted out"
+"""The reason of everybody who is suppressed; since when and why is in the list of suppressions."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from itertools import islice
 from typing import Final
 
+from campaigns.codes import OPTED_OUT
 from campaigns.definition import Definition
 from campaigns.figures import PlanSummary, Tally
 from campaigns.judging import Judge, Judged, MakeJudge, PlannedRecipient, nothing_for
@@ -137,7 +138,7 @@ class Plan:
             return chunk
         opted_out = self._suppressed([row.number for row, _ in chunk if row.state is RecipientState.PENDING])
         return (
-            nothing_for(row, RecipientState.SUPPRESSED, "opted out")
+            nothing_for(row, RecipientState.SUPPRESSED, OPTED_OUT)
             if row.state is RecipientState.PENDING and row.number in opted_out
             else (row, cost)
             for row, cost in chunk

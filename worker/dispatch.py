@@ -25,8 +25,9 @@ from worker.marker import Marker
 from worker.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes
 from worker.settings import Settings
 from worker.store import accepted_before, capping, grants, queue
+from worker.store.claim import COME_BACK, NoIntent, Work, load_work
 from worker.store.engine import DatabaseLost, Store, is_away
-from worker.store.intent import COME_BACK, Earlier, Intent, NoIntent, Work, load_work, may_still_send, record_intent
+from worker.store.intent import Earlier, Intent, may_still_send, record_intent
 from worker.store.outcome import conclude_batch
 from worker.store.same_database import Loss
 from worker.throttle import Limit, Throttle, ThrottleUnavailable

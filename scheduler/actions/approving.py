@@ -17,7 +17,8 @@ from scheduler.actions.refusals import Refusal, Refused
 from worker.definitions import Definitions
 from worker.store import approvals
 from worker.store.engine import Store
-from worker.store.runs import RunView, campaign_runs, lock_run
+from worker.store.locks import lock_run
+from worker.store.runs import RunView, campaign_runs
 
 OPEN: Final = frozenset({RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.PAUSED})
 

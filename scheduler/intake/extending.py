@@ -19,8 +19,9 @@ from scheduler.intake.planning import suppressed_in
 from worker.limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import plans, reminders, runs
+from worker.store import plans, reminders
 from worker.store.held import reopen_run
+from worker.store.locks import lock_run
 from worker.store.runs import RunView
 
 AT_ONCE: Final = 2_000
@@ -71,7 +72,7 @@ def _numbered(row: PlannedRecipient, again: Counter[str]) -> Numbered:
 def _add(runtime: Runtime, run: RunView, chunk: Sequence[Numbered], limits: BatchLimits) -> int:
     now = runtime.clock.now()
     with runtime.store.write("plan_more") as session:
-        runs.lock_run(session, run.id)
+        lock_run(session, run.id)
         new = new_people(chunk, reminders.known_in(session, run.id, {each.row.number for each in chunk}))
         first = plans.next_ordinal(session, run.id)
         for placed in into_batches(new, limits, chunk_rows=len(chunk)):

@@ -26,8 +26,9 @@ from scheduler.intake.planning import suppressed_in
 from worker.limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import grants, plans, reminders, repetitions, runs, versions
+from worker.store import grants, plans, reminders, repetitions, versions
 from worker.store.held import reopen_run
+from worker.store.locks import lock_run
 
 AT_ONCE: Final = 2_000
 """So many reminders are compared at once: of each person everything that was planned before is in memory meanwhile."""
@@ -144,7 +145,7 @@ class _Planner:
             changes = self._compare(session, rows)
             # Every run before any of its rows, in one order, as an intent locks them.
             for run_id in sorted(set(_runs_of(changes))):
-                runs.lock_run(session, run_id)
+                lock_run(session, run_id)
             done.withdrawn += reminders.withdraw(session, changes.withdrawn)
             # Of a day that is over, too, if they were held: its report says something else now.
             reminders.show_again(session, {row.run_id for rows in changes.withdrawn.values() for row in rows})

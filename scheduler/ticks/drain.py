@@ -21,8 +21,8 @@ from worker.ceilings import Ceilings
 from worker.limits import allowances, routes
 from worker.runtime import Runtime
 from worker.store import ending, queue
-from worker.store.outcome import split_batch
 from worker.store.queue import Demand, Due
+from worker.store.splitting import split_batch
 
 OWN_SECONDS: Final = 1.0
 """How much work of a campaign with a rate is on its way: what sleeps in a thread or waits for the throttle counts."""

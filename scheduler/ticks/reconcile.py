@@ -39,8 +39,8 @@ from worker.store.outcome import (
     record_accepted,
     record_list_accepted,
     release,
-    split_batch,
 )
+from worker.store.splitting import split_batch
 from worker.store.witnesses import Known
 
 _rng = Random()  # noqa: S311 - jitter, not a secret

@@ -19,8 +19,9 @@ from worker.gateway.results import Message
 from worker.limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import receipts, retried, retries, runs
+from worker.store import receipts, retried, retries
 from worker.store.events import EventName, record_event
+from worker.store.locks import lock_run
 from worker.store.retries import DueRetry
 
 READS_PER_TICK: Final = 100
@@ -77,7 +78,7 @@ def _begin(
     now: datetime,
 ) -> int:
     """Everybody of one run who is due: how many are pending again."""
-    runs.lock_run(session, run_id)
+    lock_run(session, run_id)
     definition = runtime.definitions.get(due[0].definition_id)
     rule = definition.follow.retry_failed
     after = rule.after if rule else UNREAD_PAUSE

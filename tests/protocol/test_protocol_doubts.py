@@ -13,7 +13,8 @@ from tests.protocol.scripted_gateway import LOST, STORED, Answers, Reads, Send, 
 from worker.gateway import OutgoingMessage
 from worker.outcomes import Outcomes
 from worker.store import queue
-from worker.store.intent import Intent, load_work, record_intent
+from worker.store.claim import load_work
+from worker.store.intent import Intent, record_intent
 from worker.troubles import Troubles
 
 

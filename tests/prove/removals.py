@@ -25,7 +25,7 @@ from worker.gateway import GatewayClient, GatewayError, SendOutcome
 from worker.gateway.errors import FailureUnknown
 from worker.marker import FileMarker
 from worker.outcomes import Outcomes
-from worker.store import accepted_before, accounts, claim
+from worker.store import accepted_before, accounts, intent
 from worker.store.engine import Store
 from worker.store.intent import Intent
 
@@ -114,7 +114,7 @@ def no_number_lock() -> None:
         return promise.where(*kept)
 
     _patch(runtime, "migrate", without_index)
-    _patch(claim, "PROMISE", without_condition)
+    _patch(intent, "PROMISE", without_condition)
 
 
 def no_quarantine() -> None:

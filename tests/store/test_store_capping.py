@@ -15,7 +15,8 @@ from campaigns.capping import Cap
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SEND_BY, World, people
 from worker.store import accounts, capping
-from worker.store.intent import Intent, NoIntent, load_work, record_intent
+from worker.store.claim import NoIntent, load_work
+from worker.store.intent import Intent, record_intent
 from worker.store.models import Recipient, Run
 
 P, B = RecipientState, BatchState

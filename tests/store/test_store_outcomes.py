@@ -22,8 +22,8 @@ from worker.store.outcome import (
     postpone_batch,
     record_list_accepted,
     release,
-    split_batch,
 )
+from worker.store.splitting import split_batch
 
 GRACE = timedelta(seconds=2)
 

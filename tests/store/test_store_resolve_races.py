@@ -13,9 +13,10 @@ from campaigns.declarations import Declared
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SOON, World, people
 from worker.store import ending
+from worker.store.claim import load_work
 from worker.store.engine import Store
 from worker.store.held import resolve_held
-from worker.store.intent import Intent, load_work, record_intent
+from worker.store.intent import Intent, record_intent
 from worker.store.models import MessageGroup
 from worker.store.outcome import close_attempt, hold_in_doubt, record_accepted, release
 

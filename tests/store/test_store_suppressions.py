@@ -11,7 +11,8 @@ import pytest
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SEND_BY, World, people
 from worker.store import suppressions
-from worker.store.intent import Intent, NoIntent, load_work, record_intent
+from worker.store.claim import NoIntent, load_work
+from worker.store.intent import Intent, record_intent
 from worker.store.outcome import conclude_batch, release
 from worker.store.suppressions import REPLY, Entry
 

@@ -12,10 +12,10 @@ from campaigns.backoff import probe_after
 from campaigns.codes import PAUSED, PausedBy
 from worker.conditions import REHEARSE_ANEW
 from worker.logs import get_logger
-from worker.store import hot_outcomes
 from worker.store.models import Account, Attempt
 from worker.store.moves import changed
 from worker.store.notices import announce_account
+from worker.store.tables import accounts
 
 FAILURES_TO_PAUSE: Final = 5
 """So many connections in a row that failed: the account is paused and probed instead of being tried by every batch."""
@@ -208,11 +208,29 @@ def count_failure(session: Session, account_id: int) -> int:
     return int(session.scalars(statement.returning(col(Account.failures))).one())
 
 
+_seen = sa.bindparam("b_seen", type_=sa.BigInteger)
+_account = accounts.c.id == sa.bindparam("b_account")
+
+ANSWERED: Final = (
+    sa.update(accounts)
+    .where(_account, sa.or_(accounts.c.highest_gateway_id < _seen, accounts.c.failures > 0))
+    .values(
+        highest_gateway_id=sa.case((accounts.c.highest_gateway_id < _seen, _seen), else_=accounts.c.highest_gateway_id),
+        failures=0,
+    )
+)
+
+
 def note_answer(session: Session, account_id: int, highest_id: int = 0) -> None:
     """The gateway answered: failures in a row are forgotten, the highest ID that it named is remembered."""
-    session.connection().execute(hot_outcomes.ANSWERED, {"b_account": account_id, "b_seen": highest_id})
+    session.connection().execute(ANSWERED, {"b_account": account_id, "b_seen": highest_id})
+
+
+_RAISE_FLOOR: Final = (
+    sa.update(accounts).where(_account, accounts.c.highest_gateway_id < _seen).values(highest_gateway_id=_seen)
+)
 
 
 def raise_floor(session: Session, account_id: int, gateway_id: int) -> None:
     """Remember the highest gateway ID seen: messages of a later request lie above it."""
-    session.connection().execute(hot_outcomes.RAISE_FLOOR, {"b_account": account_id, "b_seen": gateway_id})
+    session.connection().execute(_RAISE_FLOOR, {"b_account": account_id, "b_seen": gateway_id})

@@ -6,10 +6,10 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from worker.store.locks import lock_run
 from worker.store.models import Batch, MessageGroup, Recipient, Run
 from worker.store.moves import changed, move_recipients, move_run
 from worker.store.notices import announce
-from worker.store.runs import lock_run
 from worker.store.tables import runs as run_rows
 
 _LEFT_TO_SEND = sa.exists().where(

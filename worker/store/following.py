@@ -1,12 +1,27 @@
 """Messages that the gateway has accepted, whose receipts are read from now on."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import Final
 
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
-from worker.store import hot_outcomes
+from worker.store.tables import groups
+
+
+def _follow(insert: Callable[[sa.Table], postgresql.Insert | sqlite.Insert]) -> sa.Insert:
+    row = insert(groups).inline()
+    return row.on_conflict_do_update(
+        index_elements=["run_id", "group_id", "batch_id"],
+        set_={"messages": groups.c.messages + row.excluded.messages, "next_poll_at": row.excluded.next_poll_at},
+    )
+
+
+_FOLLOW: Final = {"sqlite": _follow(sqlite.insert), "postgresql": _follow(postgresql.insert)}
+"""A group of messages, or more messages of one that is known."""
 
 
 def add_groups(
@@ -20,7 +35,7 @@ def add_groups(
 ) -> None:
     """Follow messages, known by their groups, from `first_poll_at` on; those without one by one, as group ''."""
     connection = session.connection()
-    groups = [
+    followed = [
         {
             "run_id": run_id,
             "batch_id": batch_id,
@@ -32,4 +47,4 @@ def add_groups(
         }
         for group_id, messages in Counter(group_id or "" for group_id in group_ids).items()
     ]
-    connection.execute(hot_outcomes.FOLLOW[connection.dialect.name], groups if len(groups) > 1 else groups[0])
+    connection.execute(_FOLLOW[connection.dialect.name], followed if len(followed) > 1 else followed[0])

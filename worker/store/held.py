@@ -13,9 +13,10 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.verdicts import Verdict
 from worker.store.doubts import WATCHED_FOR
 from worker.store.events import EventName, record_event
+from worker.store.locks import lock_run
 from worker.store.models import Attempt, AttemptState, Batch, InboxFile, MessageGroup, Recipient, Run
 from worker.store.moves import changed, move_batch, move_recipients, move_run
-from worker.store.runs import cancel_leftovers, lock_run
+from worker.store.runs import cancel_leftovers
 from worker.store.tables import batches, recipients, select_columns
 
 

@@ -1,9 +1,11 @@
-"""The first transaction of a send: the intent, before the request. `outcome` has the second."""
+"""The second step of a send: its people are promised to the database before the request. `outcome` has what follows.
 
-from collections.abc import Mapping, Sequence
+Claim and intent are one transaction. The statements are built once, as those of the claim.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from hashlib import sha256
 from operator import itemgetter
 from typing import Final
@@ -12,42 +14,18 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.capping import Cap
-from campaigns.codes import RunType, WaitsFor
-from campaigns.lifecycle import BatchState
-from worker.store import accepted_before, claim, unsubscriptions
+from campaigns.codes import OPTED_OUT
+from campaigns.lifecycle import RecipientState, RunState
+from worker.store import accepted_before
 from worker.store.capping import is_passed
-from worker.store.moves import move_batch
+from worker.store.claim import ACCOUNT_SENDS, NoIntent, Work, claim_batch
+from worker.store.models import AttemptState
+from worker.store.moves import move_recipients
 from worker.store.suppressions import lower_totals
-from worker.store.tables import batches
+from worker.store.tables import accounts, attempts, batches, recipients, runs, suppressions
 
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A batch that could be sent now: by the clocks of `zones` (empty: the campaign's), from `moment` to `latest`.
-
-    Its people's texts failed on `avoid_device`: another one is tried where there is one. `target` is the one device or
-    SIM that it goes by; empty: any of its campaign's.
-    """
-
-    batch_id: int
-    run_id: int
-    account_id: int
-    definition_id: int
-    ordinal: int
-    attempt: int
-    recipients: int
-    segments: int
-    list_id: int | None
-    zones: str
-    moment: datetime
-    latest: datetime | None
-    avoid_device: int | None
-    target: str
-    parent_id: int | None  # the run whose failed texts it sends again
-    in_doubt: int  # requests of its account whose outcome nobody knows
-    run_type: RunType
-    run_moment: str
-    has_before: bool  # `recover` found messages that nobody has yet
+_batch: sa.BindParameter[int] = sa.bindparam("b_batch")
+_pending = recipients.c.state == RecipientState.PENDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,31 +67,80 @@ class Earlier:
 
 ANY_TIME: Final = Earlier()
 
+TAKE_OUT: Final = move_recipients(
+    RecipientState.SUPPRESSED,
+    recipients.c.batch_id == _batch,
+    _pending,
+    sa.exists().where(
+        suppressions.c.number == recipients.c.number,
+        suppressions.c.ended_at.is_(None),
+        runs.c.id == recipients.c.run_id,
+        sa.or_(suppressions.c.kind == "", suppressions.c.kind == runs.c.kind),
+    ),
+    reason=OPTED_OUT,
+)
+"""The last look at the list of suppressions, in the transaction of the intent: what is on it by now gets nothing."""
 
-class NoIntent(StrEnum):
-    """Why no request may be made for a batch now."""
+_earlier = recipients.alias()
+_chain = runs.alias()
+LEAVE_OUT: Final = move_recipients(
+    RecipientState.CANCELLED,
+    recipients.c.batch_id == _batch,
+    _pending,
+    sa.exists().where(
+        _earlier.c.number == recipients.c.number,
+        _earlier.c.slot == recipients.c.slot,
+        _earlier.c.run_id == _chain.c.id,
+        _earlier.c.run_id < recipients.c.run_id,
+        sa.or_(_chain.c.id == sa.bindparam("b_parent"), _chain.c.parent_id == sa.bindparam("b_parent")),
+        _earlier.c.state != RecipientState.FAILED,
+    ),
+    is_superseded=True,
+    reason="the text that had failed was sent after all",
+)
+"""The last look at the texts that failed, in the transaction of the intent that sends them again: all have to stand."""
 
-    NOT_DUE = "not_due"  # taken by somebody else, sent, cancelled; or the run or the account does not send
-    ALL_IN_DOUBT = "all_in_doubt"  # comes back later
-    NOTHING_LEFT = "nothing_left"
-    OVER_CAP = "over_cap"  # somebody reached the frequency cap just now: comes back soon, without those who reached it
-    LIST_NOT_READY = "list_not_ready"  # people who opted out are taken off the contact list first: comes back soon
-    LIST_STUCK = "list_stuck"  # people who opted out cannot be taken off it: a person has to look
-    LIST_SENT = "list_sent"  # the contact list may have got the text before: a person has to look
+_other = recipients.alias("other")
+_is_in_doubt: sa.ColumnElement[bool] = sa.literal_column("other.state = 'in_doubt'")
+"""In the words of the index on numbers in doubt: PostgreSQL takes it for a statement prepared once only then."""
 
+PROMISE: Final = move_recipients(
+    RecipientState.IN_DOUBT,
+    recipients.c.batch_id == _batch,
+    _pending,
+    recipients.c.number.not_in(sa.select(_other.c.number).where(_is_in_doubt)),
+    attempts=recipients.c.attempts + 1,
+).returning(recipients.c.id, recipients.c.number, recipients.c.text, recipients.c.segments)
 
-COME_BACK: Final[Mapping[NoIntent, WaitsFor]] = {
-    NoIntent.ALL_IN_DOUBT: WaitsFor.NUMBER,
-    NoIntent.OVER_CAP: WaitsFor.CAP_PASSED,
-    NoIntent.LIST_NOT_READY: WaitsFor.OPT_OUTS,
-}
-"""What passes by itself, in seconds, and what the batch waits for meanwhile."""
-
-
-def load_work(session: Session, batch_id: int) -> Work | None:
-    """The batch and what it would cost in segments; None: there is nothing to do for it."""
-    row = session.connection().execute(claim.LOAD_WORK, {"b_batch": batch_id}).first()
-    return None if row is None else Work(*tuple(row))
+OPEN_ATTEMPT: Final = (
+    sa.insert(attempts)
+    .values(
+        state=AttemptState.OPEN,
+        outcome="",
+        evidence={},
+        checks=0,
+        id_floor=sa.select(accounts.c.highest_gateway_id)
+        .where(accounts.c.id == sa.bindparam("b_account"))
+        .scalar_subquery(),
+        **{
+            name: sa.bindparam(f"b_{name}", type_=attempts.c[name].type)
+            for name in (
+                "run_id",
+                "batch_id",
+                "number",
+                "started_at",
+                "send_by",
+                "payload_hash",
+                "target",
+                "recipients",
+                "segments",
+                "granted_at",
+                "next_check_at",
+            )
+        },
+    )
+    .returning(attempts.c.id, attempts.c.id_floor)
+)
 
 
 def record_intent(
@@ -135,35 +162,27 @@ def record_intent(
     `sqlalchemy.exc.IntegrityError` when another transaction put one of the numbers in doubt at this very moment.
     """
     connection = session.connection()
-    _lock(connection, work)
-    if work.list_id is not None:
-        if not _may_go_in_company(connection, work):
-            return NoIntent.ALL_IN_DOUBT
-        left = unsubscriptions.outstanding(session, work.run_id, work.account_id, work.list_id, now=now)
-        if left is not None:
-            return _not_ready(session, work, left)
-    taken = connection.execute(claim.TAKE_BATCH, {"b_batch": work.batch_id, "b_account": work.account_id}).first()
-    if taken is None:
-        return NoIntent.NOT_DUE if _may_go_in_company(connection, work) else NoIntent.ALL_IN_DOUBT
-    number, has_before = taken
+    claim = claim_batch(session, work, now=now)
+    if isinstance(claim, NoIntent):
+        return claim
     addressees: tuple[Addressee, ...] = ()
     ids = work.batch_id, work.account_id
     if work.list_id is not None:
-        if has_before and accepted_before.hold_list(session, *ids, earlier.list_text, earlier.since):
+        if claim.has_before and accepted_before.hold_list(session, *ids, earlier.list_text, earlier.since):
             return NoIntent.LIST_SENT
     else:
-        taken_out = connection.execute(claim.TAKE_OUT, {"b_batch": work.batch_id}).rowcount
+        taken_out = connection.execute(TAKE_OUT, {"b_batch": work.batch_id}).rowcount
         if work.parent_id is not None:
             left_out = {"b_batch": work.batch_id, "b_parent": work.parent_id}
-            taken_out += connection.execute(claim.LEAVE_OUT, left_out).rowcount
+            taken_out += connection.execute(LEAVE_OUT, left_out).rowcount
         if taken_out:
             lower_totals(session, batches.c.id == work.batch_id)
-        if has_before:
+        if claim.has_before:
             first_poll_at = now + earlier.first_poll_in
             taken_out += accepted_before.settle_batch(
                 session, *ids, earlier.since, now=now, first_poll_at=first_poll_at
             )
-        rows = connection.execute(claim.PROMISE, {"b_batch": work.batch_id}).all()
+        rows = connection.execute(PROMISE, {"b_batch": work.batch_id}).all()
         addressees = tuple(Addressee(*row) for row in sorted(rows, key=itemgetter(0)))
         if not addressees:
             return NoIntent.ALL_IN_DOUBT if work.recipients > taken_out else NoIntent.NOTHING_LEFT
@@ -175,7 +194,7 @@ def record_intent(
         "b_account": work.account_id,
         "b_run_id": work.run_id,
         "b_batch_id": work.batch_id,
-        "b_number": number,
+        "b_number": claim.number,
         "b_started_at": now,
         "b_send_by": deadline,
         "b_payload_hash": payload_hash(addressees),
@@ -186,38 +205,10 @@ def record_intent(
         # A process that died while it sent leaves an open attempt: from here on reconciling may take it over.
         "b_next_check_at": deadline,
     }
-    attempt_id, floor = connection.execute(claim.OPEN_ATTEMPT, values).one()
+    attempt_id, floor = connection.execute(OPEN_ATTEMPT, values).one()
     return Intent(
-        attempt_id, work.batch_id, work.run_id, work.account_id, number, deadline, addressees, work.list_id, floor
+        attempt_id, work.batch_id, work.run_id, work.account_id, claim.number, deadline, addressees, work.list_id, floor
     )
-
-
-def _not_ready(session: Session, work: Work, left: unsubscriptions.Outstanding) -> NoIntent:
-    if not left.stuck:
-        return NoIntent.LIST_NOT_READY
-    session.execute(move_batch(BatchState.HELD, batches.c.id == work.batch_id, reason=str(left)))
-    return NoIntent.LIST_STUCK
-
-
-def _lock(connection: sa.Connection, work: Work) -> None:
-    """The run, then the requests of the account. On SQLite the transaction has all of the database from its begin."""
-    if connection.dialect.name == "sqlite":
-        return
-    ids = {"b_run": work.run_id, "b_account": work.account_id}
-    if work.list_id is None:
-        connection.execute(claim.LOCK_RUN_AND_SHARE, ids)
-    else:
-        connection.execute(claim.LOCK_RUN, {"b_run": work.run_id})
-        connection.execute(claim.LOCK_EXCLUSIVE, {"b_account": work.account_id})
-
-
-def _may_go_in_company(connection: sa.Connection, work: Work) -> bool:
-    """Whether the other requests of the account allow this one: one to a contact list goes alone.
-
-    Its people are known from its messages alone: no other message of the account may be unaccounted for meanwhile.
-    """
-    under_way = connection.execute(claim.UNDER_WAY, {"b_account": work.account_id}).one()
-    return not (under_way.lists or (work.list_id is not None and under_way.requests))
 
 
 def payload_hash(addressees: Sequence[Addressee]) -> str:
@@ -228,7 +219,21 @@ def payload_hash(addressees: Sequence[Addressee]) -> str:
     return digest.hexdigest()
 
 
+MAY_STILL_SEND: Final = (
+    sa.select(runs.c.id)
+    .join(accounts, accounts.c.id == runs.c.account_id)
+    .join(attempts, attempts.c.run_id == runs.c.id)
+    .where(
+        runs.c.id == sa.bindparam("b_run"),
+        runs.c.state == RunState.RUNNING,
+        ACCOUNT_SENDS,
+        attempts.c.id == sa.bindparam("b_attempt"),
+        attempts.c.state == AttemptState.OPEN,
+    )
+)
+
+
 def may_still_send(session: Session, intent: Intent) -> bool:
     """Whether neither the run nor its account was stopped since the intent, and nobody took its attempt for dead."""
     ids = {"b_run": intent.run_id, "b_attempt": intent.attempt_id}
-    return session.connection().execute(claim.MAY_STILL_SEND, ids).first() is not None
+    return session.connection().execute(MAY_STILL_SEND, ids).first() is not None

@@ -1,27 +1,25 @@
 """The second transaction of a send: what became of the request, written down once."""
 
 import json
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import accumulate
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Session
 
 from campaigns.codes import WaitsFor
-from campaigns.lifecycle import BatchState, RecipientState
+from campaigns.lifecycle import BATCH_MOVES, BatchState, RecipientState, may_become
 from campaigns.segments import segmentation
 from worker.logs import get_logger
-from worker.store import accounts, hot_outcomes, unsubscriptions
+from worker.store import accounts, unsubscriptions
 from worker.store.following import add_groups
 from worker.store.intent import Intent
-from worker.store.models import Attempt, AttemptState, Recipient
-from worker.store.moves import changed, move_batch, move_recipients
-from worker.store.splitting import branch_off
-from worker.store.tables import batches, recipients
+from worker.store.models import AttemptState
+from worker.store.moves import changed, move_batch, move_recipients, one_of
+from worker.store.tables import attempts, batches, recipients
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +33,57 @@ class Placed:
     sim: int | None
 
 
+_now = sa.bindparam("b_now", type_=attempts.c.started_at.type)
+
+CLOSE_ATTEMPT: Final = (
+    sa.update(attempts)
+    .where(attempts.c.id == sa.bindparam("b_attempt"), attempts.c.state != AttemptState.CLOSED)
+    .values(
+        state=AttemptState.CLOSED,
+        outcome=sa.bindparam("b_outcome"),
+        evidence=sa.bindparam("b_evidence", type_=attempts.c.evidence.type),
+        finished_at=_now,
+    )
+)
+
+
 def close_attempt(
     session: Session, attempt_id: int, *, outcome: str, evidence: Mapping[str, Any], now: datetime
 ) -> bool:
     """Write the outcome down, once. False: it was decided already, and this one is too late to count."""
     values = {"b_attempt": attempt_id, "b_outcome": outcome, "b_evidence": dict(evidence), "b_now": now}
-    return bool(session.connection().execute(hot_outcomes.CLOSE_ATTEMPT, values).rowcount)
+    return bool(session.connection().execute(CLOSE_ATTEMPT, values).rowcount)
+
+
+_rows = sa.bindparam("b_rows", type_=sa.Text)
+_PLACED: Final = ("id", "gateway_id", "group_id", "device", "sim")
+"""The columns of one row of `b_rows`, a JSON list of lists in this order."""
+
+
+def _accept(row: Mapping[str, sa.ColumnElement[Any]]) -> sa.Update:
+    return move_recipients(
+        RecipientState.ACCEPTED,
+        recipients.c.id == row["id"],
+        recipients.c.state == RecipientState.IN_DOUBT,
+        **{name: row[name] for name in _PLACED[1:]},
+        accepted_at=_now,
+        reason="",
+        gateway_retries=0,
+    )
+
+
+def _from_json_each() -> dict[str, sa.ColumnElement[Any]]:
+    each = sa.func.json_each(_rows).table_valued("value", name="placed")
+    return {name: sa.func.json_extract(each.c.value, f"$[{place}]") for place, name in enumerate(_PLACED)}
+
+
+def _from_jsonb() -> dict[str, sa.ColumnElement[Any]]:
+    each = sa.func.jsonb_array_elements(sa.cast(_rows, JSONB)).table_valued(sa.column("value", JSONB), name="placed")
+    return {name: sa.cast(each.c.value[place].astext, recipients.c[name].type) for place, name in enumerate(_PLACED)}
+
+
+ACCEPT: Final = {"sqlite": _accept(_from_json_each()), "postgresql": _accept(_from_jsonb())}
+"""All recipients of a request in one statement: through SQLAlchemy an executemany of 100 rows took 3 ms of CPU."""
 
 
 def record_accepted(
@@ -61,7 +104,7 @@ def record_accepted(
     if placed:
         connection = session.connection()
         rows = json.dumps([(p.recipient_id, p.gateway_id, p.group_id, p.device, p.sim) for p in placed])
-        connection.execute(hot_outcomes.ACCEPT[connection.dialect.name], {"b_rows": rows, "b_now": now})
+        connection.execute(ACCEPT[connection.dialect.name], {"b_rows": rows, "b_now": now})
         add_groups(
             session, intent.run_id, intent.batch_id, [p.group_id for p in placed], now=now, first_poll_at=first_poll_at
         )
@@ -74,9 +117,41 @@ def record_accepted(
     return len(placed)
 
 
+_batch: sa.BindParameter[int] = sa.bindparam("b_batch")
+
+
+def _has(*conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    return sa.exists().where(recipients.c.batch_id == _batch, *conditions)
+
+
+_has_pending = _has(recipients.c.state == RecipientState.PENDING)
+_ENDS: Final = (BatchState.PLANNED, BatchState.HELD, BatchState.ACCEPTED, BatchState.REFUSED)
+CONCLUDE_BATCH: Final = (
+    sa.update(batches)
+    .where(
+        batches.c.id == _batch,
+        # The states from which every one of the four can be reached.
+        one_of(batches.c.state, frozenset.intersection(*(may_become(BATCH_MOVES, to) for to in _ENDS))),
+    )
+    .values(
+        state=sa.case(
+            (_has_pending, BatchState.PLANNED.value),
+            (_has(recipients.c.state == RecipientState.HELD), BatchState.HELD.value),
+            (_has(recipients.c.gateway_id.is_not(None)), BatchState.ACCEPTED.value),
+            else_=BatchState.REFUSED.value,
+        ),
+        not_before=sa.case(
+            (_has_pending, sa.bindparam("b_retry_at", type_=batches.c.not_before.type)), else_=batches.c.not_before
+        ),
+        waits_for=sa.case((_has_pending, WaitsFor.RETRY.value), else_=WaitsFor.NOTHING.value),
+    )
+)
+"""Waiting again if people are left to send, held if a person must decide, refused if nobody was taken; or accepted."""
+
+
 def conclude_batch(session: Session, batch_id: int, *, retry_at: datetime) -> None:
     """A request of the batch is done: accepted, refused or held; or waiting again, if people are left to send."""
-    session.connection().execute(hot_outcomes.CONCLUDE_BATCH, {"b_batch": batch_id, "b_retry_at": retry_at})
+    session.connection().execute(CONCLUDE_BATCH, {"b_batch": batch_id, "b_retry_at": retry_at})
 
 
 def release(session: Session, recipient_ids: Sequence[int], reason: str) -> int:
@@ -130,8 +205,8 @@ def mark_unknown(
 ) -> None:
     """Nobody knows whether the gateway has it: reconciling looks it up."""
     statement = (
-        sa.update(Attempt)
-        .where(col(Attempt.id) == intent.attempt_id, col(Attempt.state) == AttemptState.OPEN)
+        sa.update(attempts)
+        .where(attempts.c.id == intent.attempt_id, attempts.c.state == AttemptState.OPEN)
         .values(
             state=AttemptState.UNKNOWN,
             outcome=outcome,
@@ -142,35 +217,6 @@ def mark_unknown(
     )
     if changed(session, statement):
         session.execute(move_batch(BatchState.UNKNOWN, batches.c.id == intent.batch_id, reason="outcome unknown"))
-
-
-def split_batch(
-    session: Session,
-    batch_id: int,
-    *,
-    until: datetime,
-    waits_for: WaitsFor = WaitsFor.NOTHING,
-    reason: str = "",
-    most_segments: int | None = None,
-) -> int | None:
-    """Cut a batch of pending people in two; the id of the second one. None: one person cannot be cut.
-
-    In two halves, or so that the first costs `most_segments` at most, where one person does not cost more.
-    """
-    people = session.exec(
-        select(Recipient.id, Recipient.segments)
-        .where(Recipient.batch_id == batch_id, Recipient.state == RecipientState.PENDING)
-        .order_by(col(Recipient.id))
-    ).all()
-    if len(people) < 2:
-        return None
-    kept = len(people) // 2
-    if most_segments is not None:
-        kept = max(1, bisect_right(list(accumulate(segments for _, segments in people)), most_segments))
-        if kept == len(people):
-            return None
-    second = [id_ for id_, _ in people[kept:]]
-    return branch_off(session, batch_id, second, until=until, waits_for=waits_for, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +258,7 @@ def record_list_accepted(
         )
         seen.add(person.number)
     if rows:
-        session.execute(sa.insert(Recipient), rows)
+        session.execute(sa.insert(recipients), rows)
         reached = unsubscriptions.note_reached(session, intent.run_id, seen, now=now)
         if reached:
             get_logger().error("opt_out.reached", run=intent.run_id, list=intent.list_id, people=len(reached))

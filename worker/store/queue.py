@@ -10,10 +10,9 @@ from sqlmodel import Session, col, select
 
 from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RunState
-from worker.store import claim
 from worker.store.models import Account, Batch, Run
 from worker.store.moves import changed, move_batch
-from worker.store.tables import accounts, batches, campaigns, runs
+from worker.store.tables import NOT_WAITING, accounts, batches, campaigns, runs
 
 QUEUED_TOO_LONG = timedelta(seconds=60)
 """A job that nobody took for so long was lost with its queue or worker. Too early is harmless: intents are guarded."""
@@ -112,7 +111,7 @@ _DEMANDS = (
     )
     .order_by(runs.c.id)
 )
-"""Built once, as the statements of a send (`hot`): it is asked ten times a second."""
+"""Built once, as the statements of a send: it is asked ten times a second."""
 
 _first = (
     sa.select(batches.c.id, batches.c.segments, batches.c.waits_for, batches.c.zones)
@@ -187,9 +186,17 @@ def queue_batches(session: Session, batch_ids: Collection[int], *, now: datetime
     return set(session.scalars(statement.returning(col(Batch.id))))
 
 
+_COUNT_IN_DOUBT: Final = (
+    sa.select(sa.func.count())
+    .select_from(batches)
+    .join(runs, runs.c.id == batches.c.run_id)
+    .where(runs.c.account_id == sa.bindparam("b_account"), batches.c.state == BatchState.UNKNOWN, NOT_WAITING)
+)
+
+
 def has_too_much_in_doubt(session: Session, account_id: int) -> bool:
     """Whether the account must not send before some of its requests in doubt are looked up."""
-    in_doubt: int = session.connection().execute(claim.COUNT_IN_DOUBT, {"b_account": account_id}).scalar_one()
+    in_doubt: int = session.connection().execute(_COUNT_IN_DOUBT, {"b_account": account_id}).scalar_one()
     return in_doubt >= DOUBTS_PER_ACCOUNT
 
 
@@ -231,7 +238,7 @@ def snooze_batch(session: Session, batch_id: int, *, until: datetime, waits_for:
 def any_lost(session: Session, now: datetime, *, age: timedelta = QUEUED_TOO_LONG) -> bool:
     """Whether `requeue_lost` would find something."""
     lost = (Batch.state == BatchState.QUEUED, col(Batch.queued_at) <= now - age)
-    query = select(Batch.id).where(*lost, claim.NOT_WAITING)
+    query = select(Batch.id).where(*lost, NOT_WAITING)
     return session.exec(query.limit(1)).first() is not None
 
 

@@ -13,10 +13,11 @@ from sqlmodel import Session, col, select
 from campaigns.codes import DAYS, PausedBy, RunType
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.replanning import Known
+from worker.store.locks import lock_run
 from worker.store.models import Campaign, InboxFile, Run
 from worker.store.moves import changed, move_batch, move_recipients
 from worker.store.plans import finish_plan, next_ordinal
-from worker.store.runs import create_run, lock_run, pause_run
+from worker.store.runs import create_run, pause_run
 from worker.store.tables import attempts, batches, recipients, runs
 
 AT_ONCE: Final = 5_000

@@ -14,16 +14,17 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from campaigns.batching import BatchLimits, into_batches
-from campaigns.codes import RunType
+from campaigns.codes import OPTED_OUT, RunType
 from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.results import PROVEN_NOT_SENT
 from campaigns.timing.placing import Departure
-from worker.store import claim, plans, runs
+from worker.store import plans, runs
 from worker.store.bulk import in_parts
 from worker.store.events import EventName, record_event
+from worker.store.locks import lock_run
 from worker.store.models import Batch, InboxFile, Recipient, Retry, Run
-from worker.store.runs import RunView, lock_run
+from worker.store.runs import RunView
 
 MOMENT_PREFIX: Final = "resend-"
 """Before the number of a resend in its campaign, its name: two commands at once make one."""
@@ -184,7 +185,7 @@ def _again(session: Session, ids: Sequence[int], suppressed: Suppressed, now: da
         for number, source, line, text, segments, variant, slot, device, zones in rows:
             if number in opted_out:
                 state = RecipientState.SUPPRESSED
-                yield PlannedRecipient(number, 0, source, line, state, claim.OPTED_OUT, variant=variant, slot=slot)
+                yield PlannedRecipient(number, 0, source, line, state, OPTED_OUT, variant=variant, slot=slot)
             else:
                 state, departure = RecipientState.PENDING, Departure(zones or "", now, avoid_device=device)
                 yield PlannedRecipient(

@@ -206,16 +206,6 @@ def create_run(
     return run.id
 
 
-def lock_run(session: Session, run_id: int) -> None:
-    """Let no other transaction change the run, or promise a request of it, until this one ends.
-
-    The lock first, the question after it: on PostgreSQL only statements that begin after the lock was granted see what
-    the other transaction did. SQLite has one writer at a time.
-    """
-    # Not `FOR UPDATE`: that would also wait for everybody who writes a row that refers to the run.
-    session.exec(select(Run.id).where(Run.id == run_id).with_for_update(key_share=True)).one()
-
-
 def has_sent(session: Session, run_id: int) -> bool:
     """Whether a request of this run was ever prepared, or found at the gateway: from then on its plan is fixed."""
     if session.exec(select(Attempt.id).where(Attempt.run_id == run_id).limit(1)).first() is not None:

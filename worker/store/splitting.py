@@ -1,13 +1,15 @@
 """People of one request who are sent to in another one: moved into a batch of their own."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import accumulate
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from campaigns.codes import WaitsFor
-from campaigns.lifecycle import BatchState
+from campaigns.lifecycle import BatchState, RecipientState
 from worker.store.models import Batch, Recipient
 from worker.store.suppressions import lower_totals
 from worker.store.tables import batches
@@ -45,3 +47,32 @@ def branch_off(
     session.execute(sa.update(Recipient).where(col(Recipient.id).in_(recipient_ids)).values(batch_id=new.id))
     lower_totals(session, batches.c.id.in_([batch_id, new.id]))
     return new.id
+
+
+def split_batch(
+    session: Session,
+    batch_id: int,
+    *,
+    until: datetime,
+    waits_for: WaitsFor = WaitsFor.NOTHING,
+    reason: str = "",
+    most_segments: int | None = None,
+) -> int | None:
+    """Cut a batch of pending people in two; the id of the second one. None: one person cannot be cut.
+
+    In two halves, or so that the first costs `most_segments` at most, where one person does not cost more.
+    """
+    people = session.exec(
+        select(Recipient.id, Recipient.segments)
+        .where(Recipient.batch_id == batch_id, Recipient.state == RecipientState.PENDING)
+        .order_by(col(Recipient.id))
+    ).all()
+    if len(people) < 2:
+        return None
+    kept = len(people) // 2
+    if most_segments is not None:
+        kept = max(1, bisect_right(list(accumulate(segments for _, segments in people)), most_segments))
+        if kept == len(people):
+            return None
+    second = [id_ for id_, _ in people[kept:]]
+    return branch_off(session, batch_id, second, until=until, waits_for=waits_for, reason=reason)

@@ -9,10 +9,12 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from campaigns.codes import OPTED_OUT
 from campaigns.lifecycle import NEVER_SENT, BatchState, RecipientState
 from campaigns.numbers import spellings_of
-from worker.store import claim, unsubscriptions
+from worker.store import unsubscriptions
 from worker.store.bulk import in_parts, insert_missing
+from worker.store.locks import lock_requests
 from worker.store.models import Account, Run, Suppression
 from worker.store.moves import move_batch, move_recipients
 from worker.store.tables import batches, recipients, select_columns
@@ -47,9 +49,7 @@ def suppress(session: Session, entries: Collection[Entry], *, now: datetime) -> 
     """
     if not entries:
         return 0
-    if session.connection().dialect.name == "postgresql":
-        for account_id in session.exec(select(Account.id).order_by(col(Account.id))).all():
-            session.connection().execute(claim.LOCK_EXCLUSIVE, {"b_account": account_id})
+    lock_requests(session, session.exec(select(Account.id).order_by(col(Account.id))).all())
     rows = [
         {"number": e.number, "kind": e.kind, "reason": e.reason, "source": e.source, "since": e.since}
         for e in sorted(entries, key=lambda e: (e.number, e.kind))
@@ -69,7 +69,7 @@ def _take_out(session: Session, numbers: Sequence[str], kind: str) -> None:
         pending = [recipients.c.number.in_(part), recipients.c.state == RecipientState.PENDING]
         if kind:
             pending.append(recipients.c.run_id.in_(sa.select(col(Run.id)).where(col(Run.kind) == kind)))
-        statement = move_recipients(RecipientState.SUPPRESSED, *pending, reason=claim.OPTED_OUT)
+        statement = move_recipients(RecipientState.SUPPRESSED, *pending, reason=OPTED_OUT)
         touched = {id_ for id_ in session.scalars(statement.returning(recipients.c.batch_id)) if id_ is not None}
         for ids in in_parts(sorted(touched)):
             waiting = batches.c.id.in_(ids), batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED])

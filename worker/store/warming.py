@@ -5,7 +5,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from worker.store import claim, hot_outcomes
+from worker.store import accounts, claim, intent, locks, outcome
 from worker.store.engine import Store
 
 TIMES: Final = 7
@@ -34,14 +34,14 @@ def _send_to_nobody(connection: sa.Connection) -> None:
     account = {"b_account": NOBODY}
     for statement, values in (
         (claim.LOAD_WORK, batch),
-        (claim.LOCK_RUN_AND_SHARE, {"b_run": NOBODY, **account}),
+        (locks.SHARE_RUN_AND_REQUESTS, {"b_run": NOBODY, **account}),
         (claim.TAKE_BATCH, {**batch, **account}),
-        (claim.TAKE_OUT, batch),
-        (claim.PROMISE, batch),
-        (claim.MAY_STILL_SEND, {"b_run": NOBODY, "b_attempt": NOBODY}),
-        (hot_outcomes.CLOSE_ATTEMPT, {"b_attempt": NOBODY, "b_outcome": "", "b_evidence": {}, "b_now": None}),
-        (hot_outcomes.ACCEPT[connection.dialect.name], {"b_rows": "[]", "b_now": None}),
-        (hot_outcomes.CONCLUDE_BATCH, {**batch, "b_retry_at": None}),
-        (hot_outcomes.ANSWERED, {**account, "b_seen": 0}),
+        (intent.TAKE_OUT, batch),
+        (intent.PROMISE, batch),
+        (intent.MAY_STILL_SEND, {"b_run": NOBODY, "b_attempt": NOBODY}),
+        (outcome.CLOSE_ATTEMPT, {"b_attempt": NOBODY, "b_outcome": "", "b_evidence": {}, "b_now": None}),
+        (outcome.ACCEPT[connection.dialect.name], {"b_rows": "[]", "b_now": None}),
+        (outcome.CONCLUDE_BATCH, {**batch, "b_retry_at": None}),
+        (accounts.ANSWERED, {**account, "b_seen": 0}),
     ):
         connection.execute(statement, values)

@@ -12,8 +12,9 @@ from typer.testing import Result
 
 from campaigns.codes import PausedBy
 from worker.store.accounts import account_view, stop_for_new_gateway
+from worker.store.claim import load_work
 from worker.store.engine import Store
-from worker.store.intent import load_work, record_intent
+from worker.store.intent import record_intent
 from worker.store.models import Account, Batch, Run
 from worker.store.runs import run_view
 

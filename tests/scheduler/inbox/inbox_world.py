@@ -19,7 +19,8 @@ from tests.support.queueing import queue_due
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
 from worker.store import inbound, receipts, runs
-from worker.store.intent import Intent, load_work, record_intent
+from worker.store.claim import load_work
+from worker.store.intent import Intent, record_intent
 from worker.store.outcome import Placed, close_attempt, record_accepted
 from worker.store.receipts import Receipt
 from worker.store.runs import RunView

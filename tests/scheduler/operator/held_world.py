@@ -16,7 +16,8 @@ from tests.support.clocks import FakeClock
 from worker.runtime import build_runtime
 from worker.settings import load_settings
 from worker.store import ending, starting
-from worker.store.intent import Intent, load_work, record_intent
+from worker.store.claim import load_work
+from worker.store.intent import Intent, record_intent
 from worker.store.models import Batch, MessageGroup, Recipient, Run
 from worker.store.outcome import (
     Placed,

@@ -20,8 +20,9 @@ from tests.store.store_world import NOW, World, people
 from worker.gateway import Message, MessageStatus
 from worker.settings import Settings
 from worker.store import inbound, runs, suppressions
+from worker.store.claim import NoIntent, load_work
 from worker.store.engine import Store
-from worker.store.intent import Intent, NoIntent, load_work, record_intent
+from worker.store.intent import Intent, record_intent
 from worker.store.migrate import migrate
 from worker.store.models import Notice, Recipient
 from worker.store.suppressions import Entry
