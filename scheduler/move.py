@@ -22,7 +22,8 @@ from scheduler.processes.leader import LeaderLock, leader_lock
 from worker.marker import REDIS_KEY, FileMarker, RedisMarker, beside
 from worker.settings import Settings
 from worker.store import accounts, copying, health, moving
-from worker.store.engine import Store, StoreError
+from worker.store.engine import Store
+from worker.store.errors import StoreError
 from worker.store.installation import become, installation_name
 from worker.store.leases import LEASE
 from worker.store.migrate import migrate

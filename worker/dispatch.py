@@ -26,7 +26,8 @@ from worker.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcom
 from worker.settings import Settings
 from worker.store import accepted_before, capping, grants, queue
 from worker.store.claim import COME_BACK, NoIntent, Work, load_work
-from worker.store.engine import DatabaseLost, Store, is_away
+from worker.store.engine import Store
+from worker.store.errors import DatabaseLost, is_away
 from worker.store.intent import Earlier, Intent, may_still_send, record_intent
 from worker.store.outcome import conclude_batch
 from worker.store.same_database import Loss

@@ -2,7 +2,8 @@
 
 import sqlalchemy as sa
 
-from worker.store.engine import Store, StoreError
+from worker.store.engine import Store
+from worker.store.errors import StoreError
 
 FULL, EXTRA = 2, 3
 """SQLite's values of PRAGMA synchronous that sync at every commit."""

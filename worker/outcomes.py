@@ -19,7 +19,8 @@ from worker.logs import get_logger
 from worker.settings import Settings
 from worker.store import accounts
 from worker.store.accepted_before import spelt
-from worker.store.engine import DatabaseLost, Store, is_away
+from worker.store.engine import Store
+from worker.store.errors import DatabaseLost, is_away
 from worker.store.events import EventName, record_event
 from worker.store.intent import Addressee, Intent
 from worker.store.outcome import (

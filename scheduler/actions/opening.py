@@ -9,7 +9,8 @@ from scheduler.actions.refusals import Refusal, Refused
 from worker.marker import FileMarker, beside
 from worker.runtime import open_store
 from worker.settings import Settings
-from worker.store.engine import DatabaseLost, Store
+from worker.store.engine import Store
+from worker.store.errors import DatabaseLost
 from worker.store.moving import require_here
 from worker.store.same_database import Loss
 

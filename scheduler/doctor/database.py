@@ -12,7 +12,8 @@ from worker.durability import require_durable
 from worker.marker import Marker, is_ahead
 from worker.store import health
 from worker.store.accounts import last_attempt_id
-from worker.store.engine import Store, StoreError
+from worker.store.engine import Store
+from worker.store.errors import StoreError
 from worker.store.installation import installation_name
 from worker.store.queue import drainable_runs
 

@@ -19,7 +19,8 @@ from worker.sandbox.options import SandboxOptions
 from worker.servers import look_at_database
 from worker.settings import Settings, SettingsError, load_settings
 from worker.store import health
-from worker.store.engine import Store, StoreError
+from worker.store.engine import Store
+from worker.store.errors import StoreError
 from worker.throttle import connect_for_throttle
 
 

@@ -27,7 +27,7 @@ from worker.store import accounts, counts, doubts, held, queue, runs
 from worker.store.accounts import AccountView
 from worker.store.counts import Books
 from worker.store.doubts import Unread
-from worker.store.engine import STORE_FAILS
+from worker.store.errors import STORE_FAILS
 from worker.store.notices import GATHERING
 from worker.store.reminders import unfinished_days
 from worker.store.runs import RunView

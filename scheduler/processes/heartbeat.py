@@ -11,7 +11,7 @@ from typing import Final, Self
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings import PREFIX, SettingsError
-from worker.store.engine import STORE_FAILS
+from worker.store.errors import STORE_FAILS
 
 BEAT_SECONDS: Final = 2.0
 """Between two beats: supervisors are patient for a minute and more, and a beat costs one empty query."""

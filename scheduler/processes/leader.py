@@ -10,7 +10,8 @@ from typing import Final, Protocol
 
 from campaigns.clock import Clock, SystemClock
 from worker.store import leases
-from worker.store.engine import STORE_FAILS, Store
+from worker.store.engine import Store
+from worker.store.errors import STORE_FAILS
 from worker.troubles import Troubles
 
 CLOCK: Final = "clock"

@@ -22,7 +22,7 @@ from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings import Settings, SettingsError
 from worker.store import queue
-from worker.store.engine import STORE_FAILS
+from worker.store.errors import STORE_FAILS
 from worker.store.runs import list_runs
 from worker.store.warming import warm
 

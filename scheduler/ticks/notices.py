@@ -14,7 +14,7 @@ from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import notices as store
 from worker.store import runs
-from worker.store.engine import STORE_FAILS
+from worker.store.errors import STORE_FAILS
 from worker.store.notices import DueNotice
 from worker.store.runs import RunView
 

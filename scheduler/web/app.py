@@ -17,7 +17,8 @@ from scheduler.web.inbound import BODY_SECONDS, Inbound
 from scheduler.web.taking import Taker
 from worker.gateway import Message
 from worker.runtime import Runtime
-from worker.store.engine import STORE_FAILS, Store
+from worker.store.engine import Store
+from worker.store.errors import STORE_FAILS
 
 WEBHOOK: Final = "/webhook/inbound"
 HEALTH_SECONDS: Final = 5.0

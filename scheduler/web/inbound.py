@@ -16,7 +16,7 @@ from worker.gateway import Message, MessageStatus
 from worker.gateway.webhook import received_messages, verify
 from worker.logs import get_logger
 from worker.settings import SettingsError
-from worker.store.engine import STORE_FAILS
+from worker.store.errors import STORE_FAILS
 
 MOST_BYTES: Final = 1024 * 1024
 """The largest call that is read."""

@@ -10,7 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from worker.gateway import Message
-from worker.store.engine import DatabaseLost, is_away
+from worker.store.errors import DatabaseLost, is_away
 
 Take = Callable[[Sequence[Message]], object]
 

@@ -16,7 +16,8 @@ from worker.durability import require_durable
 from worker.marker import FileMarker, is_ahead
 from worker.settings import SettingsError, load_settings
 from worker.store import accounts
-from worker.store.engine import Store, StoreError
+from worker.store.engine import Store
+from worker.store.errors import StoreError
 from worker.store.queue import DOUBTS_PER_ACCOUNT
 
 

@@ -17,7 +17,9 @@ from campaigns.definition import Definition
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SMALLEST, World, new_run, people
 from worker.store import accounts, versions
-from worker.store.engine import LARGEST_LOG_BYTES, Store, StoreError, is_away
+from worker.store.connections import LARGEST_LOG_BYTES
+from worker.store.engine import Store
+from worker.store.errors import StoreError, is_away
 from worker.store.migrate import MIGRATIONS, migrate, revisions
 from worker.store.models import Account, AttemptState
 

@@ -16,7 +16,8 @@ from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SOON, World, people
 from worker.store import accounts, copying, inbox, moving
 from worker.store.claim import NoIntent, load_work
-from worker.store.engine import Store, StoreError
+from worker.store.engine import Store
+from worker.store.errors import StoreError
 from worker.store.events import EventName, record_event
 from worker.store.intent import record_intent
 from worker.store.migrate import migrate

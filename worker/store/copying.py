@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from sqlmodel import Session, SQLModel
 
 from worker.store.bulk import insert_rows
-from worker.store.engine import Store, StoreError
+from worker.store.engine import Store
+from worker.store.errors import StoreError
 from worker.store.models import Installation, Lease
 from worker.store.tables import recipients
 

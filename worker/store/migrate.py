@@ -7,7 +7,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from worker.store.engine import Store, StoreError
+from worker.store.engine import Store
+from worker.store.errors import StoreError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 

@@ -16,7 +16,8 @@ from sqlmodel import Session, col, select
 
 from campaigns.codes import PausedBy
 from worker.store.accounts import is_stopped_by_move
-from worker.store.engine import Store, StoreError
+from worker.store.engine import Store
+from worker.store.errors import StoreError
 from worker.store.events import EventName, record_event
 from worker.store.models import Account, Attempt, AttemptState, Event, Run
 

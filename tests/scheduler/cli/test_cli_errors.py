@@ -21,7 +21,7 @@ from scheduler.intake.outcome import EditRefused
 from worker.gateway import AccountRefused, ConnectFailed
 from worker.sandbox.errors import SandboxError
 from worker.settings import SettingsError
-from worker.store.engine import StoreError
+from worker.store.errors import StoreError
 
 Cli = Callable[..., Result]
 

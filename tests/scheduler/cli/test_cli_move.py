@@ -24,7 +24,8 @@ from worker.marker import REDIS_KEY, FileMarker, RedisMarker, beside
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
 from worker.sandbox.options import SandboxOptions
-from worker.store.engine import Store, StoreError
+from worker.store.engine import Store
+from worker.store.errors import StoreError
 from worker.store.models import Account
 from worker.store.moving import require_here
 from worker.throttle import connect_for_throttle

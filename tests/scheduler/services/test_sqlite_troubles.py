@@ -21,7 +21,7 @@ from scheduler.inbox.wording import IN_TROUBLE
 from tests.prove.product import write_campaign
 from tests.prove.stage import Stage, wait_until
 from worker.conditions import WORDS, Trouble
-from worker.store.engine import SQLITE_BUSY_SECONDS
+from worker.store.connections import SQLITE_BUSY_SECONDS
 
 PEOPLE = 60
 SECONDS = 100.0

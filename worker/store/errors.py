@@ -1,0 +1,47 @@
+"""How a database fails, and whether it may do what it was asked to in a moment."""
+
+from typing import Final
+
+import sqlalchemy as sa
+
+from worker.conditions import ServerTrouble, Trouble, trouble_of
+from worker.store.same_database import Loss
+
+
+class StoreError(Exception):
+    """The database cannot be used. The message says what is wrong with it and what to do."""
+
+
+class DatabaseLost(ServerTrouble, StoreError):
+    """The database is not the one that this process has worked on: what it wrote there would be lost, or forgotten."""
+
+    def __init__(self, url: sa.URL, loss: Loss) -> None:
+        name = url.database if url.get_backend_name() == "sqlite" else "the database in CAMPAIGNS_DATABASE_URL"
+        trouble = Trouble.DATABASE_DAMAGED if loss is Loss.DAMAGED else Trouble.DATABASE_LOST
+        super().__init__(trouble, f"{name} {loss.value}")
+
+
+STORE_FAILS: Final = (sa.exc.SQLAlchemyError, DatabaseLost)
+"""Every way in which a database does not do what it is asked to."""
+
+
+def is_away(error: sa.exc.DBAPIError | DatabaseLost) -> bool:
+    """Whether the database itself did not do it, and may in a moment: it restarts, is locked, or takes no changes."""
+    if isinstance(error, DatabaseLost):
+        return True  # a file that was moved away comes back
+    return isinstance(error, sa.exc.OperationalError) or error.connection_invalidated or trouble_of(error) is not None
+
+
+def takes_connections(url: str) -> bool:
+    """Whether whoever cannot connect is to blame, and not the server: it listens, and is neither starting nor ending.
+
+    libpq tells no SQLSTATE for a connection that failed, and its sentences are in the server's language. An SQLite file
+    needs nobody to be there.
+    """
+    address = sa.make_url(url)
+    if address.get_backend_name() == "sqlite":
+        return True
+    conninfo = address.set(drivername="postgresql").render_as_string(hide_password=False)
+    from psycopg.pq import PGconn, Ping
+
+    return PGconn.ping(conninfo.encode()) not in {Ping.NO_RESPONSE, Ping.REJECT}
