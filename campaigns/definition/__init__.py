@@ -1,6 +1,7 @@
 """The campaign file: YAML with places (`loader`), typed values (`models`), all problems in plain words (`reading`)."""
 
-from campaigns.definition.models import Definition, DeviceMode, Devices, Follow, Kind, OnUnknown, Throughput
+from campaigns.definition.devices import DeviceMode, Devices
+from campaigns.definition.models import Definition, Follow, Kind, OnUnknown, Throughput
 from campaigns.definition.rates import Rate
 from campaigns.definition.reading import load_definition
 from campaigns.definition.schedule import Schedule

@@ -9,7 +9,7 @@ from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from scheduler.ticks.replies import OVERLAP, WRITE_AGAIN
 from scheduler.ticks.windows import WindowReads
 from worker.gateway import GatewayClient, GatewayError, MessageStatus
-from worker.store import inbound
+from worker.store import inbound, reviews
 from worker.store.engine import Store
 
 LOOK_BACK: Final = timedelta(hours=6)
@@ -47,7 +47,7 @@ def check_heard(store: Store, account_id: int, now: datetime) -> Iterator[Findin
     with store.read() as session:
         has_sent = inbound.has_sent(session, account_id)
         until = inbound.read_until(session, account_id)
-        waiting = len(inbound.waiting_reviews(session))
+        waiting = len(reviews.waiting_reviews(session))
     if has_sent and (until is None or now - until > TOO_OLD):
         when = f"since {until:%Y-%m-%d %H:%M} UTC" if until else "yet"
         yield unknown(Area.PROTOCOL, f"no replies were read {when}", "a service reads them all the time: campaigns up")

@@ -4,10 +4,8 @@ It needs nothing from anywhere else: no script, no font, no picture. Bars are bo
 drawing in it, colours follow the reader's light or dark setting.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html import escape
 from typing import Final, TextIO
@@ -16,71 +14,18 @@ from zoneinfo import ZoneInfo
 from campaigns.display import shown_time, state_words
 from campaigns.lifecycle import RecipientState
 from scheduler.report.meanings import MEANINGS
+from scheduler.report.page_figures import BAD, GOOD, STAGES, PageFigures, count_figures
 from worker.store.engine import Store
-from worker.store.exports import Exported, export_pages
+from worker.store.exports import Exported
 from worker.store.runs import RunView
 
 P = RecipientState
-
-MOST_LISTED: Final = 500
-"""How many people are listed by name; the others are in the CSV export."""
 
 BINS: Final = 120
 """Into how many parts the course of time is divided."""
 
 SHORT_SECONDS: Final = 600
 """A course of time that is over within this shows the seconds at its ends."""
-
-TO_EXPLAIN: Final = frozenset(
-    state.value for state in (P.FAILED, P.EXPIRED, P.HELD, P.CANCELLED, P.SKIPPED, P.INVALID, P.CAPPED)
-)
-"""Whoever is in one of these states is listed with the reason."""
-
-GOOD: Final = frozenset({P.DELIVERED.value, P.SENT.value})
-BAD: Final = frozenset({P.FAILED.value, P.EXPIRED.value, P.HELD.value})
-
-_ROW: Final = re.compile(r"^row \d+ of [^:]*: ")
-"""Where the row stands that a reason is about: the same mistake in many rows is one reason."""
-
-STAGES: Final = (("accepted_at", "handed over"), ("sent_at", "sent by a phone"), ("delivered_at", "delivered"))
-"""What is drawn over time, and its name."""
-
-
-@dataclass(slots=True)
-class _Figures:
-    """What the page says, counted in one pass over the recipients."""
-
-    people: int = 0
-    segments: int = 0
-    replies: int = 0
-    opt_outs: int = 0
-    states: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-    devices: Counter[tuple[str, bool]] = field(default_factory=Counter)
-    tens: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name, _ in STAGES})
-    listed: list[Exported] = field(default_factory=list)
-    to_explain: int = 0
-
-    def add(self, row: Exported) -> None:
-        self.people += 1
-        self.states[row.state] += 1
-        self.replies += row.replied_at is not None
-        self.opt_outs += row.opted_out_at is not None
-        if row.gateway_id is not None:
-            self.segments += row.segments
-        if row.device is not None:
-            name = str(row.device) if row.sim is None else f"{row.device}|{row.sim}"
-            self.devices[name, row.state in BAD] += 1
-        # What failed has a date of sending, too.
-        sent_at = row.sent_at if row.state in GOOD else None
-        for name, at in (("accepted_at", row.accepted_at), ("sent_at", sent_at), ("delivered_at", row.delivered_at)):
-            if at is not None:
-                self.tens[name][at[:18]] += 1  # tens of seconds
-        if row.state in TO_EXPLAIN:
-            self.to_explain += 1
-            self.reasons[_ROW.sub("", row.reason) or MEANINGS[P(row.state)]] += 1
-            if len(self.listed) < MOST_LISTED:
-                self.listed.append(row)
 
 
 def write_page(
@@ -90,17 +35,12 @@ def write_page(
 
     `with_resends` as in `worker.store.exports.export_pages`.
     """
-    figures = _Figures()
-    with store.read() as session:
-        for run in runs:
-            for page in export_pages(session, run.id, with_resends=with_resends):
-                for row in page:
-                    figures.add(row)
+    figures = count_figures(store, runs, with_resends=with_resends)
     stream.writelines(_page(runs, figures, zone))
     return figures.people
 
 
-def _page(runs: Sequence[RunView], figures: _Figures, zone: ZoneInfo) -> Iterator[str]:
+def _page(runs: Sequence[RunView], figures: PageFigures, zone: ZoneInfo) -> Iterator[str]:
     run = runs[-1]
     yield _HEAD.format(title=escape(f"{run.campaign}: report"), style=_STYLE)
     yield f"<h1>{escape(run.campaign)}</h1>\n<p class=facts>{escape(_facts(runs, zone))}</p>\n"
@@ -130,7 +70,7 @@ def _facts(runs: Sequence[RunView], zone: ZoneInfo) -> str:
     return ", ".join(parts)
 
 
-def _tiles(figures: _Figures) -> Iterator[str]:
+def _tiles(figures: PageFigures) -> Iterator[str]:
     delivered = figures.states[P.DELIVERED.value]
     sent = delivered + figures.states[P.SENT.value]
     tiles = (
@@ -147,7 +87,7 @@ def _tiles(figures: _Figures) -> Iterator[str]:
     yield "</dl>\n"
 
 
-def _of_states(figures: _Figures) -> list[tuple[str, int, str, str]]:
+def _of_states(figures: PageFigures) -> list[tuple[str, int, str, str]]:
     return [
         (
             state_words(state),
@@ -160,7 +100,7 @@ def _of_states(figures: _Figures) -> list[tuple[str, int, str, str]]:
     ]
 
 
-def _of_devices(figures: _Figures) -> list[tuple[str, int, str, str]]:
+def _of_devices(figures: PageFigures) -> list[tuple[str, int, str, str]]:
     totals: Counter[str] = Counter()
     for (name, _), count in figures.devices.items():
         totals[name] += count
@@ -191,7 +131,7 @@ def _bars(title: str, rows: Sequence[tuple[str, int, str, str]]) -> Iterator[str
     yield "</table>\n</section>\n"
 
 
-def _course(figures: _Figures, zone: ZoneInfo) -> Iterator[str]:
+def _course(figures: PageFigures, zone: ZoneInfo) -> Iterator[str]:
     """How many people were that far at each moment."""
     moments = [ten for counts in figures.tens.values() for ten in counts]
     if not moments:
@@ -234,7 +174,7 @@ def _seconds(stored: str) -> float:
     return datetime.fromisoformat(f"{stored}0+00:00").timestamp()
 
 
-def _list(figures: _Figures) -> Iterator[str]:
+def _list(figures: PageFigures) -> Iterator[str]:
     if not figures.listed:
         return
     yield "<section>\n<h2>Who did not get it, and why</h2>\n"

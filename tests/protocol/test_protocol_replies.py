@@ -8,7 +8,7 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.optout import Meaning
 from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import Reads
-from worker.store import inbound, suppressions
+from worker.store import inbound, reviews, suppressions
 from worker.store.inbound import Answer
 
 P = RecipientState
@@ -162,4 +162,4 @@ def test_near_misses_wait_for_a_person(sent: Bench) -> None:
     sent.pass_time(POLL)
     assert suppressed(sent) == set()
     with sent.store.read() as session:
-        assert [answer.number for answer in inbound.waiting_reviews(session)] == [ANNA]
+        assert [answer.number for answer in reviews.waiting_reviews(session)] == [ANNA]

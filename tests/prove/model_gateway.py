@@ -10,9 +10,9 @@ from typing import Any, Final
 import httpx
 
 from worker.gateway import MessageStatus
-from worker.gateway.classify import Seen
 from worker.gateway.reading import reply_of
 from worker.gateway.results import Message
+from worker.gateway.seen import Seen
 
 LATEST_COMMIT: Final = timedelta(seconds=285)
 """The generator's form of the design's assumption: visible within `settle` (300 s) of `send_by`.

@@ -23,8 +23,9 @@ from scheduler.ticks.looks import LIFE_ORDER
 from tests.prove.model_gateway import Mood, ReadError
 from tests.prove.model_rows import Attempt
 from worker.gateway import DeviceRefused, FailureUnknown, SendOutcome
-from worker.gateway.classify import Seen, classify
+from worker.gateway.classify import classify
 from worker.gateway.results import Message
+from worker.gateway.seen import Seen
 from worker.outcomes import COLLISION_PAUSE, LEFT_OUT, PROBE_LATER, PROBE_SOON, listed, place
 from worker.store.accounts import FAILURES_TO_PAUSE
 from worker.store.intent import Addressee

@@ -8,7 +8,7 @@ from sqlmodel import col
 
 from campaigns.optout import Meaning
 from tests.store.store_world import NOW, World, people
-from worker.store import inbound
+from worker.store import inbound, reviews
 from worker.store.inbound import Answer, Incoming, Shown
 from worker.store.models import Recipient
 
@@ -82,9 +82,9 @@ def test_of_several_wishes_the_last_stands(world: World, wishes: list[tuple[int,
 def test_a_review_waits_until_somebody_has_read_it(world: World) -> None:
     (answer, _) = store(world, reply(1, meaning=Meaning.REVIEW), reply(2))
     with world.store.write() as session:
-        assert [waiting.id for waiting in inbound.waiting_reviews(session)] == [answer.id]
-        assert inbound.mark_reviewed(session, [answer.id, answer.id + 1], NOW) == 1
-        assert inbound.waiting_reviews(session) == []
+        assert [waiting.id for waiting in reviews.waiting_reviews(session)] == [answer.id]
+        assert reviews.mark_reviewed(session, [answer.id, answer.id + 1], NOW) == 1
+        assert reviews.waiting_reviews(session) == []
 
 
 def test_what_was_read_never_goes_back(world: World) -> None:

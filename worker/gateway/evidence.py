@@ -7,9 +7,9 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from campaigns.codes import FAILURE
-from worker.gateway.classify import Seen
 from worker.gateway.connection import Exchange
 from worker.gateway.errors import GatewayError
+from worker.gateway.seen import Seen
 
 _SHOWN_CHARACTERS: Final = 200
 _RUN: Final = 8

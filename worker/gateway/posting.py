@@ -9,7 +9,7 @@ import httpx
 from pydantic import SecretStr
 
 from campaigns.clock import Clock
-from worker.gateway.classify import Seen, classify
+from worker.gateway.classify import classify
 from worker.gateway.connection import Exchange, Timeouts
 from worker.gateway.errors import Aborted, SendOutcome
 from worker.gateway.evidence import evidence_of, progress_of, retry_after
@@ -17,6 +17,7 @@ from worker.gateway.forms import FieldValue, Form
 from worker.gateway.reading import MAX_MESSAGES, ReplyReader
 from worker.gateway.results import Message
 from worker.gateway.retries import read_tries, send_tries
+from worker.gateway.seen import Seen
 
 _HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     {

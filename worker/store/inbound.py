@@ -16,7 +16,6 @@ from campaigns.lifecycle import RecipientState
 from campaigns.optout import MOST_JUDGED, Meaning
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.models import AcceptedBefore, Account, Attempt, Campaign, Inbound, Recipient, Run
-from worker.store.moves import changed
 from worker.store.tables import replies
 
 CLOCK_MARGIN: Final = timedelta(minutes=10)
@@ -257,28 +256,6 @@ def standing_wishes(session: Session, ids: Collection[int]) -> set[int]:
     for part in in_parts(sorted(ids)):
         found.update(session.scalars(sa.select(col(wish.id)).where(col(wish.id).in_(part), ~undone)))
     return found
-
-
-_WAITS: Final = (
-    col(Inbound.meaning).in_([Meaning.REVIEW.value, Meaning.STOP.value]),
-    col(Inbound.reviewed_at).is_(None),
-)
-"""What may be a stop, and stops of nobody who is known."""
-
-
-def waiting_reviews(session: Session) -> list[Answer]:
-    """Replies that a person has to read, the oldest first."""
-    return answers(session, *_WAITS)
-
-
-def count_waiting(session: Session) -> int:
-    """How many replies a person has to read."""
-    return session.scalar(sa.select(sa.func.count()).select_from(Inbound).where(*_WAITS)) or 0
-
-
-def mark_reviewed(session: Session, ids: Collection[int], now: datetime) -> int:
-    """A person has read these replies; how many of them waited for it."""
-    return changed(session, sa.update(Inbound).where(col(Inbound.id).in_(ids), *_WAITS).values(reviewed_at=now))
 
 
 def count_replies(session: Session, *run_ids: int) -> dict[Meaning, int]:

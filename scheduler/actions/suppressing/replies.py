@@ -7,7 +7,7 @@ from scheduler.actions.acting import Actor, acting
 from scheduler.actions.reading.replies import waiting_answers
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.replies.inbound import opt_outs_of
-from worker.store import inbound, suppressions
+from worker.store import reviews, suppressions
 from worker.store.engine import Store
 
 
@@ -24,7 +24,7 @@ def review(store: Store | None, actor: Actor, ids: Collection[int], *, is_stop: 
             f"the list (campaigns suppress add NUMBER), then: campaigns suppress review {nobody.id} --keep",
         )
     with acting(store, actor, "review") as session:
-        inbound.mark_reviewed(session, [answer.id for answer in chosen], now)
+        reviews.mark_reviewed(session, [answer.id for answer in chosen], now)
         if is_stop:
             suppressions.suppress(session, opt_outs_of(chosen), now=now)
     return len(chosen)

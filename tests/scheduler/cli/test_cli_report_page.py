@@ -10,7 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 from typer.testing import Result
 
-from scheduler.report.page import MOST_LISTED
+from scheduler.report.page_figures import MOST_LISTED
 from tests.scheduler.cli.cli_world import put
 from worker.store.engine import Store
 from worker.store.models import Recipient

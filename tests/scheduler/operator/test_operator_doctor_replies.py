@@ -15,7 +15,7 @@ from scheduler.doctor.replies import check_heard, check_reads
 from tests.store.store_world import NOW, World, people
 from tests.support.clocks import START, FakeClock
 from worker.gateway import GatewayClient
-from worker.store import inbound
+from worker.store import inbound, reviews
 from worker.store.engine import Store
 from worker.store.inbound import Incoming
 from worker.store.migrate import migrate
@@ -70,5 +70,5 @@ def test_replies_that_nobody_reads_and_reviews_that_wait_are_told(world: World) 
     (told,) = heard()
     assert "1 replies may mean stop" in told
     with world.store.write() as session:
-        inbound.mark_reviewed(session, [1], NOW)
+        reviews.mark_reviewed(session, [1], NOW)
     assert [str(found) for found in check_heard(world.store, world.account_id, NOW + timedelta(hours=1))] != []

@@ -19,7 +19,7 @@ from scheduler.replies.inbound import take_in
 from tests.store.store_world import NOW, World, people
 from worker.gateway import Message, MessageStatus
 from worker.settings import Settings
-from worker.store import inbound, runs, suppressions
+from worker.store import inbound, reviews, runs, suppressions
 from worker.store.claim import NoIntent, load_work
 from worker.store.engine import Store
 from worker.store.intent import Intent, record_intent
@@ -129,7 +129,7 @@ def test_a_stop_of_nobody_known_waits_for_a_person_and_is_told(world: World, raw
     take(world, message(4, raw, "STOP", at=NOW + timedelta(minutes=1)))
     with world.store.read() as session:
         assert [answer.number for answer in inbound.answers(session)] == [stored, stored]
-        assert [answer.is_of_nobody for answer in inbound.waiting_reviews(session)] == [True, True]
+        assert [answer.is_of_nobody for answer in reviews.waiting_reviews(session)] == [True, True]
         # and a number that somebody has is on the list already
         listed = {entry.number for entry in suppressions.in_force(session)}
         news = session.exec(select(Notice.event).where(col(Notice.channel) == "news")).all()

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from tests.prove.product import Product, summary_of, write_campaign
-from worker.gateway.classify import error_fingerprint
+from worker.gateway.seen import error_fingerprint
 
 EMPTY: Final = (500, "Non ho trovato niente")
 """How this gateway says that a read finds nothing: by no code and no text that anybody has documented."""

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from tests.worker.gateway.gateway_cases import ANNA, row, success
 from worker.gateway import ConnectFailed, GatewayError, ReplyLost, SendOutcome
-from worker.gateway.classify import EXCEPTIONS, LEARNABLE, Seen, classify, error_fingerprint, missing_numbers
+from worker.gateway.classify import classify, missing_numbers
 from worker.gateway.connection import as_httpx
 from worker.gateway.reading import reply_of
+from worker.gateway.seen import EXCEPTIONS, LEARNABLE, Seen, error_fingerprint
 from worker.gateway.wire import parse_messages
 
 

@@ -27,7 +27,7 @@ from worker.gateway import (
     Throttled,
     TooBig,
 )
-from worker.gateway.classify import error_fingerprint
+from worker.gateway.seen import error_fingerprint
 
 
 @dataclass(frozen=True)

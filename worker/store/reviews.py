@@ -1,0 +1,34 @@
+"""Replies that a person has to read."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from campaigns.optout import Meaning
+from worker.store.inbound import Answer, answers
+from worker.store.moves import changed
+from worker.store.tables import replies
+
+_WAITS: Final = (
+    replies.c.meaning.in_([Meaning.REVIEW.value, Meaning.STOP.value]),
+    replies.c.reviewed_at.is_(None),
+)
+"""What may be a stop, and stops of nobody who is known."""
+
+
+def waiting_reviews(session: Session) -> list[Answer]:
+    """Replies that a person has to read, the oldest first."""
+    return answers(session, *_WAITS)
+
+
+def count_waiting(session: Session) -> int:
+    """How many replies a person has to read."""
+    return session.scalar(sa.select(sa.func.count()).select_from(replies).where(*_WAITS)) or 0
+
+
+def mark_reviewed(session: Session, ids: Collection[int], now: datetime) -> int:
+    """A person has read these replies; how many of them waited for it."""
+    return changed(session, sa.update(replies).where(replies.c.id.in_(ids), *_WAITS).values(reviewed_at=now))
