@@ -1,10 +1,7 @@
 """Sending one batch: throttle, intent, one POST, outcome. The protocol itself; its reasons are in worker/README.md."""
 
-import threading
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from operator import attrgetter
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
@@ -18,12 +15,12 @@ from worker.ceilings import CeilingsInForce
 from worker.crashpoints import reached
 from worker.definitions import Definitions
 from worker.gateway import Aborted, GatewayClient, GatewayError, OutgoingMessage, SendOption
-from worker.leads import Leads
-from worker.limits import Limits, Route, routes
+from worker.limits import Limits
 from worker.logs import get_logger
 from worker.marker import Marker
 from worker.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes
 from worker.settings import Settings
+from worker.slots import SHORT_WAIT, GrantedSlot, Slots, Wait
 from worker.store import accepted_before, capping, grants, queue
 from worker.store.claim import COME_BACK, NoIntent, Work, load_work
 from worker.store.engine import Store
@@ -31,19 +28,8 @@ from worker.store.errors import DatabaseLost, is_away
 from worker.store.intent import Earlier, Intent, may_still_send, record_intent
 from worker.store.outcome import conclude_batch
 from worker.store.same_database import Loss
-from worker.throttle import Limit, Throttle, ThrottleUnavailable
+from worker.throttle import Throttle
 from worker.troubles import Troubles
-
-SLEEP_AT_MOST: Final = timedelta(seconds=0.5)
-"""A longer wait for the throttle gives the thread to another batch instead of sleeping in it."""
-
-NAP: Final = queue.LEAD
-"""A wait up to this is always slept. Of those who wait longer only half of the threads: slow campaigns, each with a job
-that sleeps, would take all threads from a fast one."""
-
-THROTTLE_PAUSE: Final = timedelta(seconds=2)
-"""How long a batch waits when the throttle cannot be asked: it fails closed."""
-
 
 DEADLOCK: Final = "40P01"
 """PostgreSQL's code for a transaction that it ended to break a deadlock."""
@@ -57,28 +43,6 @@ class Dispatched(StrEnum):
     IN_DOUBT = "in_doubt"
     SNOOZED = "snoozed"
     NOTHING = "nothing"
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """What the throttle granted: so many segments on a route, at a moment of its clock.
-
-    `lead_until`: when the request is to be written, in `elapsed_seconds` of ours.
-    """
-
-    route: Route
-    limits: list[Limit]
-    segments: int
-    at: datetime
-    lead_until: float
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """The throttle granted nothing. `is_spent`: because a budget is spent, until the end of its period."""
-
-    duration: timedelta
-    is_spent: bool = False
 
 
 def _opens(definition: Definition, work: Work, now: datetime) -> datetime | None:
@@ -108,17 +72,13 @@ class Dispatcher:
     ) -> None:
         self._store = store
         self._gateway = gateway
-        self._throttle = throttle
         self._clock = clock
         self._settings = settings
         self._marker = marker
         self._definitions = definitions
-        self._limits = limits
-        self._ceilings = ceilings
         self._troubles = troubles
         self._outcomes = Outcomes(store, clock, settings, troubles)
-        self._leads = Leads(clock, settings.threads)
-        self._beds = threading.BoundedSemaphore(max(1, settings.threads // 2))
+        self._slots = Slots(throttle, limits, ceilings, clock, settings, troubles)
         self._log = get_logger()
 
     def dispatch(self, batch_id: int) -> Dispatched:
@@ -150,7 +110,7 @@ class Dispatcher:
         if work.latest is not None and now > work.latest:
             return Dispatched.NOTHING  # the scheduler decides what becomes of its people
         opens = work.moment if now < work.moment else _opens(definition, work, now)
-        if opens is not None and opens - now <= (queue.LONGEST_LEAD if now < work.moment else NAP):
+        if opens is not None and opens - now <= (queue.LONGEST_LEAD if now < work.moment else SHORT_WAIT):
             self._clock.sleep((opens - now).total_seconds())  # it was queued a moment ahead
             now = self._clock.now()
             opens = _opens(definition, work, now)
@@ -168,7 +128,7 @@ class Dispatcher:
             if found is None:
                 return Dispatched.NOTHING
             work = found
-        slot = self._take_slot(work, definition)
+        slot = self._slots.take(work, definition)
         if isinstance(slot, Wait):
             if slot.is_spent:
                 return self._wait_for_budget(work, slot)
@@ -177,13 +137,13 @@ class Dispatcher:
         deadline = self._clock.elapsed_seconds() + self._settings.send_by_seconds
         intent = self._promise(work, slot, cap, earlier)
         if not isinstance(intent, Intent):
-            self._give_back(slot)
+            self._slots.give_back(slot)
             waits_for = COME_BACK.get(intent)
             return self._snooze(batch_id, COLLISION_PAUSE, waits_for) if waits_for else Dispatched.NOTHING
         dispatched = self._post(intent, slot, definition, work, deadline)
-        self._leads.end(slot.lead_until)
+        self._slots.end(slot)
         if dispatched is Dispatched.NOT_SENT:
-            self._give_back(slot)
+            self._slots.give_back(slot)
         return dispatched
 
     def _earlier(self, work: Work, definition: Definition) -> Earlier:
@@ -229,56 +189,7 @@ class Dispatcher:
                 return None
             return load_work(session, work.batch_id)
 
-    def _take_slot(self, work: Work, definition: Definition) -> Slot | Wait:
-        """A route whose limits all granted the batch's segments now; else how long to wait before asking again."""
-        ways = routes(
-            definition,
-            first=work.ordinal,
-            stuck=self._ceilings.current().stuck,
-            avoid=work.avoid_device,
-            only=work.target,
-        )
-        slept = timedelta(0)
-        while True:
-            waits = []
-            for route in ways:
-                limits = self._limits.of(
-                    self._ceilings.current(), definition, work.run_id, route, now=self._clock.now()
-                )
-                try:
-                    reservation = self._throttle.reserve(work.segments, limits)
-                except ThrottleUnavailable as error:
-                    self._troubles.failed("throttle", error, event="throttle.unavailable", batch=work.batch_id)
-                    return Wait(THROTTLE_PAUSE)
-                self._troubles.worked("throttle")
-                if reservation.is_granted:
-                    lead_until = self._leads.begin(limits, has_waited=bool(slept))
-                    return Slot(route, limits, work.segments, reservation.at, lead_until)
-                waits.append(Wait(reservation.wait, reservation.is_spent))
-            wait = min(waits, key=attrgetter("duration"))
-            if slept + wait.duration > SLEEP_AT_MOST or not self._sleep(wait.duration):
-                return wait
-            slept += wait.duration
-
-    def _sleep(self, duration: timedelta) -> bool:
-        """Sleep in this thread; False: enough of the others sleep."""
-        is_nap = duration <= NAP
-        if not is_nap and not self._beds.acquire(blocking=False):
-            return False
-        try:
-            self._clock.sleep(duration.total_seconds())
-        finally:
-            if not is_nap:
-                self._beds.release()
-        return True
-
-    def _give_back(self, slot: Slot) -> None:
-        try:
-            self._throttle.give_back(slot.segments, slot.limits, slot.at)
-        except ThrottleUnavailable as error:  # they stay spent: never above
-            self._troubles.failed("throttle", error, event="throttle.unavailable", segments=slot.segments)
-
-    def _promise(self, work: Work, slot: Slot, cap: Cap | None, earlier: Earlier) -> Intent | NoIntent:
+    def _promise(self, work: Work, slot: GrantedSlot, cap: Cap | None, earlier: Earlier) -> Intent | NoIntent:
         promised = self._marker.promised()
         try:
             with self._store.write("intent") as session:
@@ -306,7 +217,9 @@ class Dispatcher:
                 raise
             return NoIntent.ALL_IN_DOUBT
 
-    def _post(self, intent: Intent, slot: Slot, definition: Definition, work: Work, deadline: float) -> Dispatched:
+    def _post(
+        self, intent: Intent, slot: GrantedSlot, definition: Definition, work: Work, deadline: float
+    ) -> Dispatched:
         def check() -> None:
             try:
                 with self._store.look() as session:
@@ -317,7 +230,7 @@ class Dispatcher:
                 raise Aborted("the campaign or the account was stopped before the request was written")
             # Before the clocks are asked, for it takes time; and after the look, whose time it evens out, too: at most
             # 0.1 s later than it was allowed the request leaves, well within the second that a stop is given.
-            self._leads.hold(slot.lead_until)
+            self._slots.hold(slot)
             if self._clock.elapsed_seconds() >= deadline:
                 raise Aborted("the request was not written in time and will be made again")
             now = self._clock.now()

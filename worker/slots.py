@@ -1,0 +1,129 @@
+"""Slots of the throttle: taken at the moment of use, given back where nothing was sent."""
+
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Final
+
+from campaigns.clock import Clock
+from campaigns.definition import Definition
+from worker.ceilings import CeilingsInForce
+from worker.leads import Leads
+from worker.limits import Limits, Route, routes
+from worker.settings import Settings
+from worker.store import queue
+from worker.store.claim import Work
+from worker.throttle import Limit, Throttle, ThrottleUnavailable
+from worker.troubles import Troubles
+
+SLEEP_AT_MOST: Final = timedelta(seconds=0.5)
+"""A longer wait for the throttle gives the thread to another batch instead of sleeping in it."""
+
+SHORT_WAIT: Final = queue.LEAD
+"""A wait up to this is always slept. Of those who wait longer only half of the threads: slow campaigns, each with a job
+that sleeps, would take all threads from a fast one."""
+
+THROTTLE_PAUSE: Final = timedelta(seconds=2)
+"""How long a batch waits when the throttle cannot be asked: it fails closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedSlot:
+    """What the throttle granted: so many segments on a route, at a moment of its clock.
+
+    `lead_until`: when the request is to be written, in `elapsed_seconds` of ours.
+    """
+
+    route: Route
+    limits: list[Limit]
+    segments: int
+    at: datetime
+    lead_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The throttle granted nothing. `is_spent`: because a budget is spent, until the end of its period."""
+
+    duration: timedelta
+    is_spent: bool = False
+
+
+class Slots:
+    """Takes a slot for a batch, or tells how long to wait for one. For all threads of the process."""
+
+    def __init__(
+        self,
+        throttle: Throttle,
+        limits: Limits,
+        ceilings: CeilingsInForce,
+        clock: Clock,
+        settings: Settings,
+        troubles: Troubles,
+    ) -> None:
+        self._throttle = throttle
+        self._limits = limits
+        self._ceilings = ceilings
+        self._clock = clock
+        self._troubles = troubles
+        self._leads = Leads(clock, settings.threads)
+        self._long_waits = threading.BoundedSemaphore(max(1, settings.threads // 2))
+
+    def take(self, work: Work, definition: Definition) -> GrantedSlot | Wait:
+        """A route whose limits all granted the batch's segments now; else how long to wait before asking again."""
+        ways = routes(
+            definition,
+            first=work.ordinal,
+            stuck=self._ceilings.current().stuck,
+            avoid=work.avoid_device,
+            only=work.target,
+        )
+        slept = timedelta(0)
+        while True:
+            waits = []
+            for route in ways:
+                limits = self._limits.of(
+                    self._ceilings.current(), definition, work.run_id, route, now=self._clock.now()
+                )
+                try:
+                    reservation = self._throttle.reserve(work.segments, limits)
+                except ThrottleUnavailable as error:
+                    self._troubles.failed("throttle", error, event="throttle.unavailable", batch=work.batch_id)
+                    return Wait(THROTTLE_PAUSE)
+                self._troubles.worked("throttle")
+                if reservation.is_granted:
+                    lead_until = self._leads.begin(limits, has_waited=bool(slept))
+                    return GrantedSlot(route, limits, work.segments, reservation.at, lead_until)
+                waits.append(Wait(reservation.wait, reservation.is_spent))
+            wait = min(waits, key=attrgetter("duration"))
+            if slept + wait.duration > SLEEP_AT_MOST or not self._sleep(wait.duration):
+                return wait
+            slept += wait.duration
+
+    def _sleep(self, duration: timedelta) -> bool:
+        """Sleep in this thread; False: enough of the others sleep."""
+        is_short = duration <= SHORT_WAIT
+        if not is_short and not self._long_waits.acquire(blocking=False):
+            return False
+        try:
+            self._clock.sleep(duration.total_seconds())
+        finally:
+            if not is_short:
+                self._long_waits.release()
+        return True
+
+    def give_back(self, slot: GrantedSlot) -> None:
+        """Nothing of it was sent: others may have it."""
+        try:
+            self._throttle.give_back(slot.segments, slot.limits, slot.at)
+        except ThrottleUnavailable as error:  # they stay spent: never above
+            self._troubles.failed("throttle", error, event="throttle.unavailable", segments=slot.segments)
+
+    def hold(self, slot: GrantedSlot) -> None:
+        """Wait for the moment at which the request of this slot is to be written."""
+        self._leads.hold(slot.lead_until)
+
+    def end(self, slot: GrantedSlot) -> None:
+        """The thread of this slot's request is free again."""
+        self._leads.end(slot.lead_until)
