@@ -184,18 +184,15 @@ class Outcomes:
 def place(addressees: Sequence[Addressee], messages: Sequence[Message]) -> tuple[list[Placed], list[int]]:
     """Give every message of a reply to its recipient, by number; the recipients that the gateway left out."""
     waiting = {same_number(a.number): a.id for a in addressees}
-    placed = [
-        Placed(waiting.pop(key), m.id, m.group_id, m.device, m.sim)
-        for m in messages
-        if (key := same_number(m.number)) in waiting
-    ]
+    placed = [placed_of(waiting.pop(key), m) for m in messages if (key := same_number(m.number)) in waiting]
     return placed, list(waiting.values())
+
+
+def placed_of(recipient_id: int, message: Message) -> Placed:
+    """What this message says about its recipient."""
+    return Placed(recipient_id, message.id, message.group_id, message.device, message.sim)
 
 
 def listed(message: Message, text: str) -> Listed:
     """A person of a contact list, known only now."""
-    return Listed(
-        spelt(message.number),
-        text,
-        Placed(0, message.id, message.group_id, message.device, message.sim),
-    )
+    return Listed(spelt(message.number), text, placed_of(0, message))

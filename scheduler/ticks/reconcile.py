@@ -21,7 +21,7 @@ from scheduler.ticks.windows import WindowMemory
 from worker.conditions import trouble_of
 from worker.gateway.results import Message
 from worker.logs import get_logger
-from worker.outcomes import PROBE_LATER, listed
+from worker.outcomes import PROBE_LATER, listed, placed_of
 from worker.runtime import Runtime
 from worker.store import accounts, doubts, notices, receipts, runs, witnesses
 from worker.store.doubts import Doubt
@@ -30,7 +30,6 @@ from worker.store.intent import Intent
 from worker.store.leases import LostLead
 from worker.store.offsets import FARTHEST, MARGIN
 from worker.store.outcome import (
-    Placed,
     close_attempt,
     fail_in_doubt,
     hold_batch,
@@ -260,7 +259,7 @@ def _carry_out(runtime: Runtime, session: Session, doubt: Doubt, decision: Decis
         notices.announce_held(session, doubt.run_id, now=now)
     fail_in_doubt(session, decision.fail, decision.reason)
     release(session, decision.release, decision.reason)
-    placed = [_placed(recipient_id, seen.messages[c.gateway_id]) for recipient_id, c in decision.place.items()]
+    placed = [placed_of(recipient_id, seen.messages[c.gateway_id]) for recipient_id, c in decision.place.items()]
     first_poll_at = _first_poll_at(runtime, doubt, now)
     record_accepted(session, _intent(doubt), placed, now=now, first_poll_at=first_poll_at, retry_at=retry_at)
     if decision.split:
@@ -297,10 +296,6 @@ def _intent(doubt: Doubt) -> Intent:
     return Intent(
         doubt.attempt_id, doubt.batch_id, doubt.run_id, doubt.account_id, doubt.number, doubt.send_by, (), doubt.list_id
     )
-
-
-def _placed(recipient_id: int, message: Message) -> Placed:
-    return Placed(recipient_id, message.id, message.group_id, message.device, message.sim)
 
 
 def alarm(session: Session, doubt: Doubt, name: EventName, reason: str, now: datetime) -> None:
