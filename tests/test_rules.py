@@ -77,6 +77,18 @@ def test_nothing_prints_past_the_command_line() -> None:
     assert printing <= {path for path in printing if path.startswith(("scheduler/cli/", "worker/sandbox/"))}
 
 
+def test_statements_are_built_from_tables_and_not_from_models() -> None:
+    """One dialect of SQL in the store: `recipients.c.state`, and never `col(Recipient.state)` beside it."""
+    imported = {
+        alias.name
+        for path, node in nodes()
+        if path.startswith("worker/store/") and isinstance(node, ast.ImportFrom) and node.module == "sqlmodel"
+        for alias in node.names
+    }
+
+    assert imported == {"Session", "SQLModel", "Field"}
+
+
 PREDICATES = frozenset({
     "startswith", "endswith", "like", "not_like", "ilike", "contains", "in_", "not_in", "is_", "is_not",
     "is_distinct_from", "is_not_distinct_from", "match", "regexp_match", "find", "index", "__eq__", "__ne__",

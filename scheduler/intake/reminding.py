@@ -27,6 +27,7 @@ from worker.limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import grants, plans, reminders, repetitions, versions
+from worker.store.bulk import in_parts
 from worker.store.held import reopen_run
 from worker.store.locks import lock_run
 
@@ -132,8 +133,7 @@ class _Planner:
 
     def _compare(self, session: Session, rows: Sequence[PlannedRecipient]) -> Changes:
         changes = Changes()
-        for start in range(0, len(rows), AT_ONCE):
-            some = rows[start : start + AT_ONCE]
+        for some in in_parts(rows, AT_ONCE):
             known = reminders.known_of(session, self._campaign_id, {row.number for row in some})
             changes.add(compare_reminders(some, known, zone=self._zone, now=self._now))
         return changes

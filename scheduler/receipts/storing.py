@@ -12,6 +12,7 @@ from worker.gateway import MessageStatus
 from worker.gateway.results import Message
 from worker.runtime import Runtime
 from worker.store import accounts, offsets, receipts
+from worker.store.bulk import in_parts
 from worker.store.receipts import Receipt
 
 RECEIPT_STATES: Final = {
@@ -32,9 +33,7 @@ STORED_AT_ONCE: Final = 2_500
 
 def store_receipts(runtime: Runtime, messages: Sequence[Message]) -> int:
     """Move recipients up by what the gateway shows; how many moved. Phones and failed texts are looked after, too."""
-    return sum(
-        _store(runtime, messages[first : first + STORED_AT_ONCE]) for first in range(0, len(messages), STORED_AT_ONCE)
-    )
+    return sum(_store(runtime, part) for part in in_parts(messages, STORED_AT_ONCE))
 
 
 def _store(runtime: Runtime, messages: Sequence[Message]) -> int:

@@ -8,6 +8,7 @@ from typing import Final
 
 from campaigns.definition import Schedule
 from worker.definitions import Definitions
+from worker.store.bulk import in_parts
 from worker.store.engine import Store
 from worker.store.inbound import Answer, replies_of
 from worker.store.story import (
@@ -74,9 +75,8 @@ def tell_all(store: Store, numbers: Collection[str], *, now: datetime) -> dict[s
     """The story of everybody of whom something is known, by number as rows have it."""
     definitions = Definitions(store)
     told: dict[str, Story] = {}
-    wanted = sorted(set(numbers))
-    for start in range(0, len(wanted), NUMBERS_AT_ONCE):
-        told |= _tell(store, definitions, wanted[start : start + NUMBERS_AT_ONCE], now)
+    for part in in_parts(sorted(set(numbers)), NUMBERS_AT_ONCE):
+        told |= _tell(store, definitions, part, now)
     return told
 
 

@@ -45,7 +45,7 @@ class ForgetTick:
             if not notices and not events:
                 break
             with runtime.store.write("forget") as session:
-                forgotten += forgetting.forget(session, notices=notices, events=events)
+                forgotten += forgetting.forget(session, notice_ids=notices, event_ids=events)
         if forgotten:
             get_logger().info("notices.forgotten", rows=forgotten)
         return {"forgotten": forgotten}

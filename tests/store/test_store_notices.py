@@ -193,7 +193,7 @@ def test_old_notices_are_found_by_their_end_and_forgotten_once(world: World) -> 
         assert forgetting.old_notices(session, NOW) == []
         old = forgetting.old_notices(session, SOON)
         everything = list(session.exec(select(Notice.id)))
-        assert forgetting.forget(session, notices=old, events=[]) == 1
+        assert forgetting.forget(session, notice_ids=old, event_ids=[]) == 1
         # then what waits is not forgotten, even if somebody asks for it
-        assert forgetting.forget(session, notices=everything, events=[]) == 1
+        assert forgetting.forget(session, notice_ids=everything, event_ids=[]) == 1
         assert session.exec(select(Notice.key)).all() == ["waits"]

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.codes import RunType
 from campaigns.definition.schedule import LocalTime, Schedule
@@ -20,10 +20,9 @@ from campaigns.matching import is_similar, same_number
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.events import EventName, record_event
 from worker.store.following import add_groups
-from worker.store.models import AcceptedBefore, Run
 from worker.store.moves import move_batch, move_recipients
 from worker.store.runs import moment_of
-from worker.store.tables import accepted_before, batches, recipients, select_columns
+from worker.store.tables import accepted_before, batches, recipients, runs
 
 LONGEST_NUMBER: Final = 32
 """What a column of numbers holds. Whatever is longer is nobody's number, cut or not."""
@@ -104,7 +103,7 @@ def keep(session: Session, account_id: int, messages: Iterable[Before]) -> int:
     ]
     kept = 0
     for part in in_parts(rows):
-        statement = insert_missing(session, AcceptedBefore).returning(col(AcceptedBefore.id))
+        statement = insert_missing(session, accepted_before).returning(accepted_before.c.id)
         kept += len(session.execute(statement, list(part)).all())
     return kept
 
@@ -113,17 +112,17 @@ def kept_ids(session: Session, account_id: int, gateway_ids: Collection[int]) ->
     """Those of the gateway IDs that are kept already."""
     found: set[int] = set()
     for part in in_parts(sorted(gateway_ids)):
-        query = select(AcceptedBefore.gateway_id).where(
-            AcceptedBefore.account_id == account_id, col(AcceptedBefore.gateway_id).in_(part)
+        query = sa.select(accepted_before.c.gateway_id).where(
+            accepted_before.c.account_id == account_id, accepted_before.c.gateway_id.in_(part)
         )
-        found.update(session.exec(query))
+        found.update(session.scalars(query))
     return found
 
 
 def count_kept(session: Session, account_id: int) -> int:
     """How many messages are kept."""
-    query = select(sa.func.count()).select_from(AcceptedBefore).where(AcceptedBefore.account_id == account_id)
-    return session.exec(query).one()
+    query = sa.select(sa.func.count()).select_from(accepted_before).where(accepted_before.c.account_id == account_id)
+    return session.scalars(query).one()
 
 
 def settle_batch(
@@ -136,7 +135,7 @@ def settle_batch(
     """
     other = recipients.alias("other")
     in_doubt = sa.select(other.c.number).where(other.c.state == RecipientState.IN_DOUBT)
-    query = select_columns(
+    query = sa.select(
         recipients.c.id, recipients.c.run_id, recipients.c.batch_id, recipients.c.number, recipients.c.text
     ).where(
         recipients.c.batch_id == batch_id,
@@ -206,7 +205,7 @@ def settle_waiting(
     Before a slot is taken, for a rate gives none back: what was sent before would be counted off at a crawl.
     """
     mine = (batches.c.id == batch_id, batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED]))
-    waits = sa.select(batches.c.id).join(Run, col(Run.id) == batches.c.run_id).where(*mine)
+    waits = sa.select(batches.c.id).join(runs, runs.c.id == batches.c.run_id).where(*mine)
     if session.execute(waits.with_for_update(of=batches)).first() is None:
         return 0
     settled = settle_batch(session, batch_id, account_id, since, now=now, first_poll_at=first_poll_at)
@@ -222,7 +221,7 @@ def hold_list(session: Session, batch_id: int, account_id: int, text: str, since
 
     Nobody here knows who is on the list. A person decides once: these messages are used up.
     """
-    query = select_columns(*_COLUMNS).where(AcceptedBefore.account_id == account_id)
+    query = sa.select(*_COLUMNS).where(accepted_before.c.account_id == account_id)
     alike = [
         message.gateway_id
         for row in session.execute(query.execution_options(yield_per=1_000))
@@ -236,13 +235,13 @@ def hold_list(session: Session, batch_id: int, account_id: int, text: str, since
 
 
 _COLUMNS: Final = (
-    AcceptedBefore.gateway_id,
-    AcceptedBefore.number,
-    AcceptedBefore.text,
-    AcceptedBefore.group_id,
-    AcceptedBefore.device,
-    AcceptedBefore.sim,
-    AcceptedBefore.sent_at,
+    accepted_before.c.gateway_id,
+    accepted_before.c.number,
+    accepted_before.c.text,
+    accepted_before.c.group_id,
+    accepted_before.c.device,
+    accepted_before.c.sim,
+    accepted_before.c.sent_at,
 )
 
 
@@ -250,10 +249,10 @@ def _kept_for(session: Session, account_id: int, numbers: Collection[str]) -> di
     """What is kept for these numbers, the oldest first, locked until the transaction ends."""
     kept: dict[str, list[Before]] = defaultdict(list)
     for part in in_parts(sorted(numbers)):
-        query = select_columns(*_COLUMNS).where(
-            AcceptedBefore.account_id == account_id, col(AcceptedBefore.number).in_(part)
+        query = sa.select(*_COLUMNS).where(
+            accepted_before.c.account_id == account_id, accepted_before.c.number.in_(part)
         )
-        for row in session.execute(query.order_by(col(AcceptedBefore.gateway_id)).with_for_update()):
+        for row in session.execute(query.order_by(accepted_before.c.gateway_id).with_for_update()):
             kept[row.number].append(Before(*row))
     return kept
 

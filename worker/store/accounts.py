@@ -6,16 +6,16 @@ from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.backoff import probe_after
 from campaigns.codes import PAUSED, PausedBy
 from worker.conditions import REHEARSE_ANEW
 from worker.logs import get_logger
-from worker.store.models import Account, Attempt
+from worker.store.models import Account
 from worker.store.moves import changed
 from worker.store.notices import announce_account
-from worker.store.tables import accounts
+from worker.store.tables import accounts, attempts
 
 FAILURES_TO_PAUSE: Final = 5
 """So many connections in a row that failed: the account is paused and probed instead of being tried by every batch."""
@@ -56,8 +56,8 @@ class AccountView:
 
 def ensure_account(session: Session, key: str) -> int:
     """The account's row, made where it is missing; `key` is a fingerprint and never the API key."""
-    query = select(Account.id).where(Account.key == key)
-    found = session.exec(query).first()
+    query = sa.select(accounts.c.id).where(accounts.c.key == key)
+    found: int | None = session.scalars(query).first()
     if found is not None:
         return found
     try:
@@ -68,12 +68,12 @@ def ensure_account(session: Session, key: str) -> int:
             return account.id
     except sa.exc.IntegrityError:
         # Processes of a new service start at the same moment: another one was first.
-        return session.exec(query).one()
+        return int(session.scalars(query).one())
 
 
 def account_view(session: Session, account_id: int) -> AccountView:
     """The account's row."""
-    row = session.exec(select(Account).where(Account.id == account_id)).one()
+    row = session.execute(sa.select(accounts).where(accounts.c.id == account_id)).one()
     return AccountView(
         row.id,
         row.paused_by,
@@ -89,12 +89,12 @@ def account_view(session: Session, account_id: int) -> AccountView:
 
 def accounts_by_key(session: Session) -> dict[str, int]:
     """The id of every account by the fingerprint of its gateway's address."""
-    return dict(session.exec(select(Account.key, Account.id)).all())
+    return dict(session.execute(sa.select(accounts.c.key, accounts.c.id)).all())
 
 
 def is_met(session: Session, account_id: int) -> bool:
     """Whether the gateway was read once before anything was sent through it."""
-    return session.exec(select(Account.met_at).where(Account.id == account_id)).one() is not None
+    return session.scalars(sa.select(accounts.c.met_at).where(accounts.c.id == account_id)).one() is not None
 
 
 def meet(session: Session, account_id: int, *, newest_id: int, seen_at: datetime | None, now: datetime) -> None:
@@ -105,8 +105,8 @@ def meet(session: Session, account_id: int, *, newest_id: int, seen_at: datetime
     """
     witness = {"witness_id": newest_id, "witness_at": seen_at or now} if newest_id else {}
     session.execute(
-        sa.update(Account)
-        .where(col(Account.id) == account_id, col(Account.met_at).is_(None))
+        sa.update(accounts)
+        .where(accounts.c.id == account_id, accounts.c.met_at.is_(None))
         .values(met_at=now, **witness)
     )
     raise_floor(session, account_id, newest_id)
@@ -117,27 +117,27 @@ def resume_account(session: Session, account_id: int) -> bool:
 
     The breaker is half open then: one more connection that fails pauses the account again.
     """
-    ended = col(Account.paused_by).not_in([PausedBy.NOBODY, PausedBy.RELOCATION])
-    statement = sa.update(Account).where(col(Account.id) == account_id, ended)
+    ended = accounts.c.paused_by.not_in([PausedBy.NOBODY, PausedBy.RELOCATION])
+    statement = sa.update(accounts).where(accounts.c.id == account_id, ended)
     values = {"paused_by": PausedBy.NOBODY, "paused_reason": "", "paused_at": None, "next_probe_at": None}
     return bool(changed(session, statement.values(**values, failures=FAILURES_TO_PAUSE - 1)))
 
 
 def note_probe(session: Session, account_id: int, until: datetime) -> None:
     """It was tried whether the account works. Look again then: at the pause, or whether the trouble is over."""
-    statement = sa.update(Account).where(col(Account.id) == account_id)
-    session.execute(statement.values(next_probe_at=until, probes=Account.probes + 1))
+    statement = sa.update(accounts).where(accounts.c.id == account_id)
+    session.execute(statement.values(next_probe_at=until, probes=accounts.c.probes + 1))
 
 
 def end_trouble(session: Session, account_id: int) -> None:
     """The account works again: its next trouble is a new one."""
     values = {"told": [], "probes": 0, "next_probe_at": None}
-    session.execute(sa.update(Account).where(col(Account.id) == account_id).values(values))
+    session.execute(sa.update(accounts).where(accounts.c.id == account_id).values(values))
 
 
 def quarantine(session: Session, account_id: int, *, now: datetime, reason: str = "") -> None:
     """Nothing is sent until a person has let the gateway be swept (`campaigns recover`), or did what `reason` says."""
-    before = session.exec(select(Account.paused_by).where(Account.id == account_id)).one()
+    before = session.scalars(sa.select(accounts.c.paused_by).where(accounts.c.id == account_id)).one()
     # Every process that starts comes here: told once.
     if _stop(session, account_id, PausedBy.QUARANTINE, now, reason) and before is not PausedBy.QUARANTINE:
         announce_account(session, account_id, reason=reason or PAUSED[PausedBy.QUARANTINE], now=now)
@@ -156,24 +156,25 @@ def _stop(
     session: Session, account_id: int, by: PausedBy, now: datetime, reason: str = "", *, but: Sequence[PausedBy] = ()
 ) -> bool:
     """Pause the account, whatever paused it before except for these and for a move."""
-    others = col(Account.paused_by).not_in([*but, PausedBy.RELOCATION])
-    stop = sa.update(Account).where(col(Account.id) == account_id, others)
+    others = accounts.c.paused_by.not_in([*but, PausedBy.RELOCATION])
+    stop = sa.update(accounts).where(accounts.c.id == account_id, others)
     return bool(changed(session, stop.values(paused_by=by, paused_reason=reason, paused_at=now, next_probe_at=None)))
 
 
 def is_another_gateway(session: Session, account_id: int) -> bool:
     """Whether the gateway was seen to be another one than the one that the account's IDs are of."""
-    return session.exec(select(Account.paused_by).where(Account.id == account_id)).one() is PausedBy.NEW_GATEWAY
+    query = sa.select(accounts.c.paused_by).where(accounts.c.id == account_id)
+    return session.scalars(query).one() is PausedBy.NEW_GATEWAY
 
 
 def is_stopped_by_move() -> sa.ColumnElement[bool]:
     """Whether nothing is sent through an account because its database was moved, or is being moved."""
-    return col(Account.paused_by) == PausedBy.RELOCATION
+    return accounts.c.paused_by == PausedBy.RELOCATION
 
 
 def last_attempt_id(session: Session) -> int:
     """The highest id of an attempt; 0 where there is none."""
-    return session.exec(select(sa.func.coalesce(sa.func.max(Attempt.id), 0))).one()
+    return int(session.scalars(sa.select(sa.func.coalesce(sa.func.max(attempts.c.id), 0))).one())
 
 
 def pause_account(
@@ -183,14 +184,14 @@ def pause_account(
 
     Each sentence is told once: what was tried again and failed again is the same trouble, tried again ever later.
     """
-    query = sa.select(col(Account.told), col(Account.probes)).where(col(Account.id) == account_id)
+    query = sa.select(accounts.c.told, accounts.c.probes).where(accounts.c.id == account_id)
     told, probes = session.execute(query).one()
     if told and probe_at is not None:
         probe_at = max(probe_at, now + probe_after(probes))
     tells = list(dict.fromkeys([*told, reason]))
     statement = (
-        sa.update(Account)
-        .where(col(Account.id) == account_id, col(Account.paused_by) == PausedBy.NOBODY)
+        sa.update(accounts)
+        .where(accounts.c.id == account_id, accounts.c.paused_by == PausedBy.NOBODY)
         .values(paused_by=by, paused_reason=reason, paused_at=now, next_probe_at=probe_at, told=tells)
     )
     if not changed(session, statement):
@@ -204,8 +205,8 @@ def pause_account(
 
 def count_failure(session: Session, account_id: int) -> int:
     """One more request in a row that did not reach the gateway, or that it put off; how many by now."""
-    statement = sa.update(Account).where(col(Account.id) == account_id).values(failures=Account.failures + 1)
-    return int(session.scalars(statement.returning(col(Account.failures))).one())
+    statement = sa.update(accounts).where(accounts.c.id == account_id).values(failures=accounts.c.failures + 1)
+    return int(session.scalars(statement.returning(accounts.c.failures)).one())
 
 
 _seen = sa.bindparam("b_seen", type_=sa.BigInteger)

@@ -3,12 +3,13 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+import sqlalchemy as sa
+from sqlmodel import Session
 
 from campaigns.answering import HELP_ANSWERS
 from worker.store.bulk import in_parts, insert_missing
-from worker.store.models import Batch, Campaign, Recipient, Run
 from worker.store.reminders import lock_campaign
+from worker.store.tables import batches, campaigns, recipients, runs
 
 
 def lock_answers(session: Session, *, rehearsal: bool, now: datetime) -> int:
@@ -16,10 +17,10 @@ def lock_answers(session: Session, *, rehearsal: bool, now: datetime) -> int:
 
     One at a time decides who gets an answer. Two that make it at once are no error to either.
     """
-    made = insert_missing(session, Campaign).values(slug=HELP_ANSWERS, rehearsal=rehearsal, created_at=now)
+    made = insert_missing(session, campaigns).values(slug=HELP_ANSWERS, rehearsal=rehearsal, created_at=now)
     session.execute(made)
-    mine = select(Campaign.id).where(Campaign.slug == HELP_ANSWERS, Campaign.rehearsal == rehearsal)
-    campaign_id = session.exec(mine).one()
+    mine = sa.select(campaigns.c.id).where(campaigns.c.slug == HELP_ANSWERS, campaigns.c.rehearsal == rehearsal)
+    campaign_id: int = session.scalars(mine).one()
     lock_campaign(session, campaign_id)
     return campaign_id
 
@@ -29,22 +30,22 @@ def answered_since(session: Session, campaign_id: int, numbers: Collection[str],
     found: set[str] = set()
     for part in in_parts(sorted(numbers)):
         query = (
-            select(Recipient.number)
-            .join(Run, col(Run.id) == col(Recipient.run_id))
-            .join(Batch, col(Batch.id) == col(Recipient.batch_id))
-            .where(Run.campaign_id == campaign_id, col(Recipient.number).in_(part), Batch.moment > since)
+            sa.select(recipients.c.number)
+            .join(runs, runs.c.id == recipients.c.run_id)
+            .join(batches, batches.c.id == recipients.c.batch_id)
+            .where(runs.c.campaign_id == campaign_id, recipients.c.number.in_(part), batches.c.moment > since)
         )
-        found.update(session.exec(query))
+        found.update(session.scalars(query))
     return found
 
 
 def unfinished_answers(session: Session, *, rehearsal: bool) -> list[int]:
     """The runs of answers that are not over."""
-    query = select(Run.id).join(Campaign, col(Campaign.id) == col(Run.campaign_id))
-    mine = (Campaign.slug == HELP_ANSWERS, Campaign.rehearsal == rehearsal, col(Run.finished_at).is_(None))
-    return list(session.exec(query.where(*mine)))
+    query = sa.select(runs.c.id).join(campaigns, campaigns.c.id == runs.c.campaign_id)
+    mine = (campaigns.c.slug == HELP_ANSWERS, campaigns.c.rehearsal == rehearsal, runs.c.finished_at.is_(None))
+    return list(session.scalars(query.where(*mine)))
 
 
 def account_of(session: Session, run_id: int) -> int:
     """The account that a run is sent through."""
-    return session.exec(select(Run.account_id).where(Run.id == run_id)).one()
+    return int(session.scalars(sa.select(runs.c.account_id).where(runs.c.id == run_id)).one())

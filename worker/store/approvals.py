@@ -4,16 +4,16 @@ from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.approval import Approvable
 from campaigns.codes import RunType
 from campaigns.lifecycle import RunState
 from worker.store.events import EventName, record_event
-from worker.store.models import Event, Run
 from worker.store.moves import changed, move_run
 from worker.store.notices import announce
 from worker.store.runs import cancel_run
+from worker.store.tables import events, runs
 
 NOT_IN_TIME: Final = "nobody approved it before the next run was due"
 
@@ -22,7 +22,7 @@ def await_approval(session: Session, run_id: int, plan: Approvable, now: datetim
     """The run may not start before its plan is approved; False: somebody has approved it already."""
     if inherit(session, run_id, plan.approval):
         return False
-    moved = move_run(RunState.AWAITING_APPROVAL, col(Run.id) == run_id, col(Run.state) == RunState.SCHEDULED)
+    moved = move_run(RunState.AWAITING_APPROVAL, runs.c.id == run_id, runs.c.state == RunState.SCHEDULED)
     waits = changed(session, moved)
     if not any(known.approval == plan.approval for known in approvables(session, run_id)):
         record_event(session, EventName.PLAN_WAITS, now, run_id=run_id, detail=plan.to_json())
@@ -33,17 +33,17 @@ def await_approval(session: Session, run_id: int, plan: Approvable, now: datetim
 
 def inherit(session: Session, run_id: int, approval: str) -> bool:
     """Whether this was approved, for this run or for another one of its campaign: of those that repeat one does."""
-    this = select(Run.campaign_id).where(Run.id == run_id).scalar_subquery()
+    this = sa.select(runs.c.campaign_id).where(runs.c.id == run_id).scalar_subquery()
     query = (
-        select(Run.approved_at)
-        .where(Run.campaign_id == this, Run.approved_hash == approval)
-        .order_by(col(Run.id) != run_id)
+        sa.select(runs.c.approved_at)
+        .where(runs.c.campaign_id == this, runs.c.approved_hash == approval)
+        .order_by(runs.c.id != run_id)
         .limit(1)
     )
-    row = session.exec(query).first()
+    row = session.scalars(query).first()
     if row is None:
         return False
-    session.execute(sa.update(Run).where(col(Run.id) == run_id).values(approved_hash=approval, approved_at=row))
+    session.execute(sa.update(runs).where(runs.c.id == run_id).values(approved_hash=approval, approved_at=row))
     return True
 
 
@@ -55,23 +55,23 @@ def hold_unapproved(
     `approval` is what had to be approved, None: the plan of each. `only_doubtful`: of those only in whose plan
     somebody has something to look at.
     """
-    wanted = col(Run.plan_hash) if approval is None else sa.literal(approval)
+    wanted = runs.c.plan_hash if approval is None else sa.literal(approval)
     due = (
-        col(Run.account_id) == account_id,
-        col(Run.definition_id) == definition_id,
-        col(Run.state) == RunState.SCHEDULED,
-        col(Run.starts_at) <= until,
-        col(Run.planned_at).is_not(None),
-        sa.or_(col(Run.approved_hash) == "", col(Run.approved_hash) != wanted),
-        *((col(Run.plan_summary)["to_look_at"].as_integer() > 0,) if only_doubtful else ()),
+        runs.c.account_id == account_id,
+        runs.c.definition_id == definition_id,
+        runs.c.state == RunState.SCHEDULED,
+        runs.c.starts_at <= until,
+        runs.c.planned_at.is_not(None),
+        sa.or_(runs.c.approved_hash == "", runs.c.approved_hash != wanted),
+        *((runs.c.plan_summary["to_look_at"].as_integer() > 0,) if only_doubtful else ()),
     )
-    return list(session.scalars(move_run(RunState.AWAITING_APPROVAL, *due).returning(col(Run.id))))
+    return list(session.scalars(move_run(RunState.AWAITING_APPROVAL, *due).returning(runs.c.id)))
 
 
 def approve(session: Session, run_id: int, approval: str, *, by: str, now: datetime) -> None:
     """Somebody has approved this: the run starts at its moment. The caller has locked the run and compared its plan."""
-    session.execute(sa.update(Run).where(col(Run.id) == run_id).values(approved_hash=approval, approved_at=now))
-    session.execute(move_run(RunState.SCHEDULED, col(Run.id) == run_id, col(Run.state) == RunState.AWAITING_APPROVAL))
+    session.execute(sa.update(runs).where(runs.c.id == run_id).values(approved_hash=approval, approved_at=now))
+    session.execute(move_run(RunState.SCHEDULED, runs.c.id == run_id, runs.c.state == RunState.AWAITING_APPROVAL))
     record_event(session, EventName.PLAN_APPROVED, now, run_id=run_id, detail={"plan": approval, "by": by})
 
 
@@ -80,27 +80,29 @@ def cancel_unapproved(session: Session, campaign_id: int, *, before: str, now: d
 
     They are cancelled, or an approval after a week would send everybody seven texts at once.
     """
-    waiting = session.exec(select(Run.id).where(*_waiting(campaign_id, before))).all()
+    waiting = session.scalars(sa.select(runs.c.id).where(*_waiting(campaign_id, before))).all()
     return sum(cancel_run(session, run_id, NOT_IN_TIME, now) is not None for run_id in waiting)
 
 
 def are_waiting(session: Session, campaign_id: int, *, before: str) -> bool:
     """Whether there are such runs."""
-    return session.exec(select(Run.id).where(*_waiting(campaign_id, before)).limit(1)).first() is not None
+    return session.scalars(sa.select(runs.c.id).where(*_waiting(campaign_id, before)).limit(1)).first() is not None
 
 
 def _waiting(campaign_id: int, before: str) -> tuple[sa.ColumnElement[bool], ...]:
     return (
-        col(Run.campaign_id) == campaign_id,
-        col(Run.state) == RunState.AWAITING_APPROVAL,
-        col(Run.type) == RunType.FIRING,
-        col(Run.moment) < before,
+        runs.c.campaign_id == campaign_id,
+        runs.c.state == RunState.AWAITING_APPROVAL,
+        runs.c.type == RunType.FIRING,
+        runs.c.moment < before,
     )
 
 
 def approvables(session: Session, run_id: int) -> list[Approvable]:
     """What there was to approve of a run until now, the oldest first."""
     query = (
-        select(Event.detail).where(Event.run_id == run_id, Event.name == EventName.PLAN_WAITS).order_by(col(Event.id))
+        sa.select(events.c.detail)
+        .where(events.c.run_id == run_id, events.c.name == EventName.PLAN_WAITS)
+        .order_by(events.c.id)
     )
-    return [Approvable.from_json(detail) for detail in session.exec(query)]
+    return [Approvable.from_json(detail) for detail in session.scalars(query)]

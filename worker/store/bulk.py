@@ -5,7 +5,7 @@ from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session
 
 T = TypeVar("T")
 
@@ -18,7 +18,7 @@ def in_parts(values: Sequence[T], size: int = PARAMETERS) -> Iterator[Sequence[T
     return (values[start : start + size] for start in range(0, len(values), size))
 
 
-def insert_missing(session: Session, table: type[SQLModel]) -> postgresql.Insert | sqlite.Insert:
+def insert_missing(session: Session, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that leaves out, without an error, what a unique index has already; its RETURNING has only the new."""
     is_postgresql = session.connection().dialect.name == "postgresql"
     return (postgresql.insert(table) if is_postgresql else sqlite.insert(table)).on_conflict_do_nothing()

@@ -7,7 +7,7 @@ until then is there to be seen. So two campaigns that want the same person at th
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -19,6 +19,7 @@ from sqlmodel import Session
 from campaigns.capping import Cap, Earlier
 from campaigns.codes import WAITING, PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from worker.store.bulk import in_parts
 from worker.store.moves import move_batch, move_recipients
 from worker.store.splitting import branch_off
 from worker.store.suppressions import lower_totals
@@ -213,9 +214,6 @@ def _part(session: Session, batch_id: int, waiting: Mapping[datetime, Sequence[i
     return is_anybody_left
 
 
-_ASKED: Final = 1_000
-"""So many numbers are asked about at once."""
-
 _FULL: Final = (
     sa.select(_had.c.number)
     .join(runs, runs.c.id == _had.c.run_id)
@@ -239,7 +237,6 @@ def count_over(session: Session, numbers: Sequence[str], account_id: int, cap: C
     """How many of these numbers (E.164) are over the cap at this moment; what is in doubt counts."""
     values = _asked(None, account_id, cap, now)
     found = 0
-    for start in range(0, len(numbers), _ASKED):
-        asked: Collection[str] = numbers[start : start + _ASKED]
-        found += len(session.connection().execute(_FULL, {**values, "b_numbers": list(asked)}).all())
+    for part in in_parts(numbers):
+        found += len(session.connection().execute(_FULL, {**values, "b_numbers": list(part)}).all())
     return found

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session
 
 from campaigns.definition import Rate
 from campaigns.definition.rates import parse_rate
 from campaigns.lifecycle import RecipientState
 from worker.store.models import Ceiling
 from worker.store.moves import changed
-from worker.store.tables import attempts, recipients, runs, select_columns
+from worker.store.tables import attempts, ceilings, recipients, runs
 
 PERSON: Final = "person"
 RECEIPTS: Final = "receipts"
@@ -47,24 +47,24 @@ class CeilingView:
 
 def ceilings_of(session: Session, account_id: int) -> list[CeilingView]:
     """Every row of the account, also those that have ended."""
-    query = select_columns(
-        Ceiling.scope,
-        Ceiling.source,
-        Ceiling.rate,
-        Ceiling.daily,
-        Ceiling.weight,
-        Ceiling.reason,
-        Ceiling.until,
-        Ceiling.set_at,
-    ).where(Ceiling.account_id == account_id)
-    return [CeilingView(*row) for row in session.exec(query.order_by(col(Ceiling.scope), col(Ceiling.source)))]
+    query = sa.select(
+        ceilings.c.scope,
+        ceilings.c.source,
+        ceilings.c.rate,
+        ceilings.c.daily,
+        ceilings.c.weight,
+        ceilings.c.reason,
+        ceilings.c.until,
+        ceilings.c.set_at,
+    ).where(ceilings.c.account_id == account_id)
+    return [CeilingView(*row) for row in session.execute(query.order_by(ceilings.c.scope, ceilings.c.source))]
 
 
 def set_ceiling(session: Session, account_id: int, scope: str, source: str, *, now: datetime, **values: Any) -> None:
     """Set some of `rate`, `daily`, `weight`, `reason`, `until` for a scope; what is not named stays as it is."""
     values["set_at"] = now
-    mine = (col(Ceiling.account_id) == account_id, col(Ceiling.scope) == scope, col(Ceiling.source) == source)
-    statement = sa.update(Ceiling).where(*mine).values(**values)
+    mine = (ceilings.c.account_id == account_id, ceilings.c.scope == scope, ceilings.c.source == source)
+    statement = sa.update(ceilings).where(*mine).values(**values)
     if changed(session, statement):
         return
     try:
@@ -77,7 +77,7 @@ def set_ceiling(session: Session, account_id: int, scope: str, source: str, *, n
 def clear_ceiling(session: Session, account_id: int, scope: str) -> bool:
     """Forget what a person set for a scope, and what receipts lowered there. False: there was nothing."""
     return bool(
-        changed(session, sa.delete(Ceiling).where(col(Ceiling.account_id) == account_id, col(Ceiling.scope) == scope))
+        changed(session, sa.delete(ceilings).where(ceilings.c.account_id == account_id, ceilings.c.scope == scope))
     )
 
 

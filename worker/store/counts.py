@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
-from worker.store.models import Attempt, Recipient, Retry
+from worker.store.tables import attempts, recipients, retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +33,17 @@ class Books:
 def books(session: Session, *run_ids: int) -> Books:
     """Count a run, or several together."""
     # Not grouped: SQLite sorts for that, and keeps every row of the run in memory meanwhile.
-    state = col(Recipient.state)
-    segments = sa.case((col(Recipient.gateway_id).is_not(None), Recipient.segments))
+    state = recipients.c.state
+    segments = sa.case((recipients.c.gateway_id.is_not(None), recipients.c.segments))
     figures = (sa.func.sum(segments), *(sa.func.count().filter(state == each) for each in RecipientState))
-    sent_segments, *found = session.execute(sa.select(*figures).where(col(Recipient.run_id).in_(run_ids))).one()
-    left_at = sa.case((col(Attempt.outcome) != "not_sent", col(Attempt.started_at)))
-    requests, first, last = session.exec(
-        select(sa.func.count(), sa.func.min(left_at), sa.func.max(left_at)).where(col(Attempt.run_id).in_(run_ids))
+    sent_segments, *found = session.execute(sa.select(*figures).where(recipients.c.run_id.in_(run_ids))).one()
+    left_at = sa.case((attempts.c.outcome != "not_sent", attempts.c.started_at))
+    requests, first, last = session.execute(
+        sa.select(sa.func.count(), sa.func.min(left_at), sa.func.max(left_at)).where(attempts.c.run_id.in_(run_ids))
     ).one()
-    failed_before = session.exec(
-        select(sa.func.coalesce(sa.func.sum(Retry.segments), 0)).where(
-            col(Retry.run_id).in_(run_ids), col(Retry.began_at).is_not(None)
+    failed_before = session.scalars(
+        sa.select(sa.func.coalesce(sa.func.sum(retries.c.segments), 0)).where(
+            retries.c.run_id.in_(run_ids), retries.c.began_at.is_not(None)
         )
     ).one()
     return Books(
@@ -69,15 +69,17 @@ def failures(session: Session, run_id: int) -> list[Failures]:
     """Why texts of a run failed, the most frequent reason first."""
     count = sa.func.count()
     query = (
-        sa.select(count, col(Recipient.result_code), col(Recipient.device), col(Recipient.reason))
-        .where(col(Recipient.run_id) == run_id, col(Recipient.state) == RecipientState.FAILED)
-        .group_by(col(Recipient.result_code), col(Recipient.device), col(Recipient.reason))
-        .order_by(count.desc(), col(Recipient.reason), col(Recipient.device))
+        sa.select(count, recipients.c.result_code, recipients.c.device, recipients.c.reason)
+        .where(recipients.c.run_id == run_id, recipients.c.state == RecipientState.FAILED)
+        .group_by(recipients.c.result_code, recipients.c.device, recipients.c.reason)
+        .order_by(count.desc(), recipients.c.reason, recipients.c.device)
     )
     return [Failures(*row) for row in session.execute(query)]
 
 
 def only_recipient(session: Session, run_id: int) -> tuple[RecipientState, str]:
     """The state and the reason of the one recipient of a test."""
-    state, reason = session.exec(select(Recipient.state, Recipient.reason).where(Recipient.run_id == run_id)).one()
+    state, reason = session.execute(
+        sa.select(recipients.c.state, recipients.c.reason).where(recipients.c.run_id == run_id)
+    ).one()
     return RecipientState(state), reason

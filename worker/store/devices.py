@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
-from worker.store.models import MessageGroup, StuckDevice
 from worker.store.moves import changed
-from worker.store.tables import groups, recipients, runs
+from worker.store.tables import groups, recipients, runs, stuck
 
 MOVED: Final = (RecipientState.SENT, RecipientState.DELIVERED, RecipientState.FAILED)
 """A phone that reports one of these works."""
@@ -67,8 +66,8 @@ _STALLED: Final = (
 
 def any_followed(session: Session) -> bool:
     """Whether any message is waited for."""
-    query = select(MessageGroup.id).where(col(MessageGroup.next_poll_at).is_not(None))
-    return session.exec(query.limit(1)).first() is not None
+    query = sa.select(groups.c.id).where(groups.c.next_poll_at.is_not(None))
+    return session.scalars(query.limit(1)).first() is not None
 
 
 def stalled_devices(session: Session, account_id: int) -> list[Waiting]:
@@ -113,25 +112,25 @@ class Stuck:
 
 def stuck_devices(session: Session, account_id: int) -> list[Stuck]:
     """The devices of the account that are stuck now."""
-    query = select(StuckDevice.device, StuckDevice.waiting, StuckDevice.oldest_at, StuckDevice.since)
-    rows = session.exec(query.where(StuckDevice.account_id == account_id).order_by(col(StuckDevice.device)))
+    query = sa.select(stuck.c.device, stuck.c.waiting, stuck.c.oldest_at, stuck.c.since)
+    rows = session.execute(query.where(stuck.c.account_id == account_id).order_by(stuck.c.device))
     return [Stuck(*row) for row in rows]
 
 
 def record_stuck(session: Session, account_id: int, device: Waiting, *, now: datetime) -> bool:
     """It sends nothing. True: that is news."""
     values = {"waiting": device.waiting, "oldest_at": device.oldest_at or now}
-    mine = (col(StuckDevice.account_id) == account_id, col(StuckDevice.device) == device.device)
-    if changed(session, sa.update(StuckDevice).where(*mine).values(**values)):
+    mine = (stuck.c.account_id == account_id, stuck.c.device == device.device)
+    if changed(session, sa.update(stuck).where(*mine).values(**values)):
         return False
-    session.execute(sa.insert(StuckDevice).values(account_id=account_id, device=device.device, since=now, **values))
+    session.execute(sa.insert(stuck).values(account_id=account_id, device=device.device, since=now, **values))
     return True
 
 
 def forget_stuck(session: Session, account_id: int, device: int) -> bool:
     """It sends again. False: it was not stuck."""
-    mine = (col(StuckDevice.account_id) == account_id, col(StuckDevice.device) == device)
-    return bool(changed(session, sa.delete(StuckDevice).where(*mine)))
+    mine = (stuck.c.account_id == account_id, stuck.c.device == device)
+    return bool(changed(session, sa.delete(stuck).where(*mine)))
 
 
 def waiting_of_runs(session: Session, run_ids: Collection[int], devices: Collection[int]) -> dict[int, int]:

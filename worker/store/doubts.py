@@ -7,15 +7,16 @@ from itertools import takewhile
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.codes import FAILURE, FailureCode
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.matching import Sought
 from campaigns.verdicts import LookUp, Verdict
-from worker.store.models import Attempt, AttemptState, Batch, MessageGroup, Recipient, Retry, Run
+from worker.store.bulk import in_parts
+from worker.store.models import AttemptState
 from worker.store.moves import move_batch
-from worker.store.tables import batches, select_columns
+from worker.store.tables import attempts, batches, groups, recipients, retries, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,15 @@ UNREAD: Final = "unread"
 def abandon_stale(session: Session, *, now: datetime, grace: timedelta) -> int:
     """Put attempts in doubt whose process wrote no outcome within `grace` of `send_by`; how many."""
     stale = (
-        sa.update(Attempt)
-        .where(col(Attempt.state) == AttemptState.OPEN, col(Attempt.send_by) <= now - grace)
+        sa.update(attempts)
+        .where(attempts.c.state == AttemptState.OPEN, attempts.c.send_by <= now - grace)
         .values(
             state=AttemptState.UNKNOWN,
             outcome="unknown",
             next_check_at=now,
             evidence={FAILURE: FailureCode.PROCESS_LOST.value, "phase": "unknown"},
         )
-        .returning(col(Attempt.batch_id))
+        .returning(attempts.c.batch_id)
     )
     lost = list(session.scalars(stale))
     if lost:
@@ -67,24 +68,24 @@ def abandon_stale(session: Session, *, now: datetime, grace: timedelta) -> int:
 
 
 _DOUBT = (
-    select_columns(
-        Attempt.id,
-        Attempt.batch_id,
-        Attempt.run_id,
-        Run.account_id,
-        Run.definition_id,
-        Attempt.number,
-        Attempt.started_at,
-        Attempt.send_by,
-        Attempt.id_floor,
-        Attempt.checks,
-        Attempt.outcome,
-        Batch.list_id,
-        Attempt.evidence,
+    sa.select(
+        attempts.c.id,
+        attempts.c.batch_id,
+        attempts.c.run_id,
+        runs.c.account_id,
+        runs.c.definition_id,
+        attempts.c.number,
+        attempts.c.started_at,
+        attempts.c.send_by,
+        attempts.c.id_floor,
+        attempts.c.checks,
+        attempts.c.outcome,
+        batches.c.list_id,
+        attempts.c.evidence,
     )
-    .join(Run, col(Run.id) == col(Attempt.run_id))
-    .join(Batch, col(Batch.id) == col(Attempt.batch_id))
-    .order_by(col(Attempt.next_check_at))
+    .join(runs, runs.c.id == attempts.c.run_id)
+    .join(batches, batches.c.id == attempts.c.batch_id)
+    .order_by(attempts.c.next_check_at)
     .limit(20)
 )
 
@@ -92,11 +93,11 @@ _DOUBT = (
 def due_doubts(session: Session, *, now: datetime, account_id: int, only: Collection[int] | None = None) -> list[Doubt]:
     """Attempts in doubt, of the runs in `only`, whose next look-up is due; some at a time."""
     query = _DOUBT.where(
-        col(Attempt.state) == AttemptState.UNKNOWN, col(Attempt.next_check_at) <= now, col(Run.account_id) == account_id
+        attempts.c.state == AttemptState.UNKNOWN, attempts.c.next_check_at <= now, runs.c.account_id == account_id
     )
     if only is not None:
-        query = query.where(col(Attempt.run_id).in_(only))
-    return [Doubt(*row) for row in session.exec(query)]
+        query = query.where(attempts.c.run_id.in_(only))
+    return [Doubt(*row) for row in session.execute(query)]
 
 
 WATCHED_FOR = timedelta(hours=24)
@@ -105,108 +106,108 @@ WATCHED_FOR = timedelta(hours=24)
 
 def due_watches(session: Session, *, now: datetime, account_id: int) -> list[Doubt]:
     """Missed attempts whose next look is due; not those in doubt again, for their messages are not known yet."""
-    again = sa.orm.aliased(Attempt)
-    in_doubt_again = sa.exists().where(
-        col(again.batch_id) == col(Attempt.batch_id), col(again.state) != AttemptState.CLOSED
-    )
+    again = attempts.alias()
+    in_doubt_again = sa.exists().where(again.c.batch_id == attempts.c.batch_id, again.c.state != AttemptState.CLOSED)
     query = _DOUBT.where(
-        col(Attempt.state) == AttemptState.CLOSED,
-        col(Attempt.outcome) == Verdict.MISSED.value,
-        col(Attempt.next_check_at) <= now,
-        col(Attempt.send_by) > now - WATCHED_FOR,
-        col(Run.account_id) == account_id,
-        col(Batch.list_id).is_(None),
+        attempts.c.state == AttemptState.CLOSED,
+        attempts.c.outcome == Verdict.MISSED.value,
+        attempts.c.next_check_at <= now,
+        attempts.c.send_by > now - WATCHED_FOR,
+        runs.c.account_id == account_id,
+        batches.c.list_id.is_(None),
         ~in_doubt_again,
     )
-    return [Doubt(*row) for row in session.exec(query)]
+    return [Doubt(*row) for row in session.execute(query)]
 
 
 def schedule_watch(session: Session, missed: Doubt, *, now: datetime, settle: timedelta) -> None:
     """Look at a missed attempt again after as long as has passed since it was made, at least `settle`."""
     pause = max(settle, now - missed.send_by, timedelta(seconds=1))
-    session.execute(sa.update(Attempt).where(col(Attempt.id) == missed.attempt_id).values(next_check_at=now + pause))
+    session.execute(sa.update(attempts).where(attempts.c.id == missed.attempt_id).values(next_check_at=now + pause))
 
 
 def end_watch(session: Session, missed: Doubt) -> None:
     """It showed up: nothing is left to watch for."""
     session.execute(
-        sa.update(Attempt)
-        .where(col(Attempt.id) == missed.attempt_id)
+        sa.update(attempts)
+        .where(attempts.c.id == missed.attempt_id)
         .values(next_check_at=missed.send_by + 10 * WATCHED_FOR)
     )
 
 
 def people_of_batch(session: Session, doubt: Doubt) -> Sought:
     """Everybody of the attempt's batch, whatever became of them since."""
-    query = select(Recipient.id, Recipient.number, Recipient.text).where(Recipient.batch_id == doubt.batch_id)
-    return Sought(doubt.id_floor, {number: (id_, text) for id_, number, text in session.exec(query)})
+    query = sa.select(recipients.c.id, recipients.c.number, recipients.c.text).where(
+        recipients.c.batch_id == doubt.batch_id
+    )
+    return Sought(doubt.id_floor, {number: (id_, text) for id_, number, text in session.execute(query)})
 
 
 def is_somebody_in_doubt(session: Session, doubt: Doubt) -> bool:
     """Whether anybody of the attempt's batch is in doubt, here or as a recipient of another run."""
-    numbers = select(Recipient.number).where(Recipient.batch_id == doubt.batch_id)
-    query = select(Recipient.id).where(Recipient.state == RecipientState.IN_DOUBT, col(Recipient.number).in_(numbers))
-    return session.exec(query.limit(1)).first() is not None
+    numbers = sa.select(recipients.c.number).where(recipients.c.batch_id == doubt.batch_id)
+    query = sa.select(recipients.c.id).where(
+        recipients.c.state == RecipientState.IN_DOUBT, recipients.c.number.in_(numbers)
+    )
+    return session.scalars(query.limit(1)).first() is not None
 
 
 def sought(session: Session, doubt: Doubt) -> Sought:
     """The recipients of the attempt that are still in doubt."""
-    query = select(Recipient.id, Recipient.number, Recipient.text).where(
-        Recipient.batch_id == doubt.batch_id, Recipient.state == RecipientState.IN_DOUBT
+    query = sa.select(recipients.c.id, recipients.c.number, recipients.c.text).where(
+        recipients.c.batch_id == doubt.batch_id, recipients.c.state == RecipientState.IN_DOUBT
     )
-    return Sought(doubt.id_floor, {number: (id_, text) for id_, number, text in session.exec(query)})
+    return Sought(doubt.id_floor, {number: (id_, text) for id_, number, text in session.execute(query)})
 
 
 def attributed_ids(session: Session, account_id: int, gateway_ids: Collection[int]) -> set[int]:
     """Those of the gateway IDs that belong to a recipient of this account already, or did before it was retried."""
     found: set[int] = set()
-    ids = sorted(gateway_ids)
-    for start in range(0, len(ids), 5_000):  # below the 32,766 parameters that SQLite takes
-        for table in (Recipient, Retry):
+    for part in in_parts(sorted(gateway_ids)):
+        for table in (recipients, retries):
             query = (
-                sa.select(col(table.gateway_id))
-                .join(Run, col(Run.id) == col(table.run_id))
-                .where(col(Run.account_id) == account_id, col(table.gateway_id).in_(ids[start : start + 5_000]))
+                sa.select(table.c.gateway_id)
+                .join(runs, runs.c.id == table.c.run_id)
+                .where(runs.c.account_id == account_id, table.c.gateway_id.in_(part))
             )
-            found.update(id_ for id_ in session.scalars(query) if id_ is not None)
+            found.update(session.scalars(query))
     return found
 
 
 def known_groups(session: Session, account_id: int, group_ids: Collection[str]) -> set[str]:
     """Those of the groups that the gateway named for a request of this account."""
     found: set[str] = set()
-    ids = sorted(group_ids)
-    for start in range(0, len(ids), 5_000):
+    for part in in_parts(sorted(group_ids)):
         query = (
-            select(MessageGroup.group_id)
-            .join(Run, col(Run.id) == col(MessageGroup.run_id))
-            .where(Run.account_id == account_id, col(MessageGroup.group_id).in_(ids[start : start + 5_000]))
+            sa.select(groups.c.group_id)
+            .join(runs, runs.c.id == groups.c.run_id)
+            .where(runs.c.account_id == account_id, groups.c.group_id.in_(part))
         )
-        found.update(session.exec(query))
+        found.update(session.scalars(query))
     return found
 
 
 def any_stale(session: Session, *, now: datetime, grace: timedelta) -> bool:
     """Whether `abandon_stale` would find something."""
-    query = select(Attempt.id).where(Attempt.state == AttemptState.OPEN, Attempt.send_by <= now - grace)
-    return session.exec(query.limit(1)).first() is not None
+    query = sa.select(attempts.c.id).where(attempts.c.state == AttemptState.OPEN, attempts.c.send_by <= now - grace)
+    return session.scalars(query.limit(1)).first() is not None
 
 
 def postpone_check(session: Session, attempt_id: int, *, until: datetime, evidence: dict[str, Any]) -> None:
     """Look again then; the evidence so far is kept."""
     session.execute(
-        sa.update(Attempt)
-        .where(col(Attempt.id) == attempt_id)
-        .values(next_check_at=until, checks=Attempt.checks + 1, evidence=evidence)
+        sa.update(attempts)
+        .where(attempts.c.id == attempt_id)
+        .values(next_check_at=until, checks=attempts.c.checks + 1, evidence=evidence)
     )
 
 
 def batches_in_doubt(session: Session, run_ids: Sequence[int]) -> int:
     """How many batches of these runs are in doubt."""
-    return session.exec(
-        select(sa.func.count())
-        .select_from(Batch)
-        .where(col(Batch.run_id).in_(run_ids), col(Batch.state).in_([BatchState.SENDING, BatchState.UNKNOWN]))
+    return session.scalars(
+        sa.select(sa.func.count())
+        .select_from(batches)
+        .where(batches.c.run_id.in_(run_ids), batches.c.state.in_([BatchState.SENDING, BatchState.UNKNOWN]))
     ).one()
 
 
@@ -225,11 +226,11 @@ class Unread:
 def unread(session: Session, run_id: int) -> Unread | None:
     """The oldest such request of a run."""
     query = (
-        select(Attempt.send_by, Attempt.evidence)
-        .where(Attempt.run_id == run_id, Attempt.state == AttemptState.UNKNOWN)
-        .order_by(col(Attempt.send_by))
+        sa.select(attempts.c.send_by, attempts.c.evidence)
+        .where(attempts.c.run_id == run_id, attempts.c.state == AttemptState.UNKNOWN)
+        .order_by(attempts.c.send_by)
     )
-    return next((_unread(send_by, kept) for send_by, kept in session.exec(query) if kept.get(UNREAD)), None)
+    return next((_unread(send_by, kept) for send_by, kept in session.execute(query) if kept.get(UNREAD)), None)
 
 
 def _unread(send_by: datetime, evidence: Mapping[str, Any]) -> Unread:
@@ -241,38 +242,36 @@ def _unread(send_by: datetime, evidence: Mapping[str, Any]) -> Unread:
 def rounds(session: Session, batch_id: int) -> int:
     """How often the batch was sent again after a look-up that proved a miss; the attempt just closed does not count."""
     missed = (
-        select(sa.func.count())
-        .select_from(Attempt)
-        .where(Attempt.batch_id == batch_id, Attempt.outcome == Verdict.MISSED.value)
+        sa.select(sa.func.count())
+        .select_from(attempts)
+        .where(attempts.c.batch_id == batch_id, attempts.c.outcome == Verdict.MISSED.value)
     )
-    return session.exec(missed).one() - 1
+    return session.scalars(missed).one() - 1
 
 
 def missed_in_a_row(session: Session, run_id: int, failures: Collection[FailureCode], *, most: int = 100) -> int:
     """How many of a run's decided requests, the last in a row, failed in one of these ways with nothing stored."""
     query = (
-        select(Attempt.outcome, Attempt.evidence)
-        .where(Attempt.run_id == run_id, Attempt.state == AttemptState.CLOSED)
-        .order_by(col(Attempt.id).desc())
+        sa.select(attempts.c.outcome, attempts.c.evidence)
+        .where(attempts.c.run_id == run_id, attempts.c.state == AttemptState.CLOSED)
+        .order_by(attempts.c.id.desc())
         .limit(most)
     )
     missed = (
-        outcome == Verdict.MISSED and evidence.get(FAILURE) in failures for outcome, evidence in session.exec(query)
+        outcome == Verdict.MISSED and evidence.get(FAILURE) in failures for outcome, evidence in session.execute(query)
     )
     return sum(1 for _ in takewhile(bool, missed))
 
 
 def refused(session: Session, run_id: int) -> tuple[int, int]:
     """(recipients refused for good by the gateway, recipients with a text) of a run."""
-    return session.exec(
-        select(
+    return session.execute(
+        sa.select(
             sa.func.count(
-                sa.case(
-                    (sa.and_(col(Recipient.state) == RecipientState.FAILED, col(Recipient.gateway_id).is_(None)), 1)
-                )
+                sa.case((sa.and_(recipients.c.state == RecipientState.FAILED, recipients.c.gateway_id.is_(None)), 1))
             ),
             sa.func.count(),
-        ).where(Recipient.run_id == run_id, col(Recipient.batch_id).is_not(None))
+        ).where(recipients.c.run_id == run_id, recipients.c.batch_id.is_not(None))
     ).one()
 
 
@@ -288,8 +287,8 @@ class InFlight:
 def in_flight(session: Session, run_id: int) -> list[InFlight]:
     """The requests of a run that are on their way or in doubt, the oldest first."""
     query = (
-        select(Attempt.batch_id, Attempt.recipients, Attempt.started_at)
-        .where(Attempt.run_id == run_id, Attempt.state != AttemptState.CLOSED)
-        .order_by(col(Attempt.id))
+        sa.select(attempts.c.batch_id, attempts.c.recipients, attempts.c.started_at)
+        .where(attempts.c.run_id == run_id, attempts.c.state != AttemptState.CLOSED)
+        .order_by(attempts.c.id)
     )
-    return [InFlight(*row) for row in session.exec(query)]
+    return [InFlight(*row) for row in session.execute(query)]

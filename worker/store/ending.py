@@ -3,18 +3,18 @@
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store.locks import lock_run
-from worker.store.models import Batch, MessageGroup, Recipient, Run
 from worker.store.moves import changed, move_recipients, move_run
 from worker.store.notices import announce
+from worker.store.tables import batches, groups, recipients, runs
 from worker.store.tables import runs as run_rows
 
 _LEFT_TO_SEND = sa.exists().where(
-    col(Batch.run_id) == col(Run.id),
-    col(Batch.state).in_([BatchState.PLANNED, BatchState.QUEUED, BatchState.SENDING, BatchState.UNKNOWN]),
+    batches.c.run_id == runs.c.id,
+    batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED, BatchState.SENDING, BatchState.UNKNOWN]),
 )
 
 
@@ -38,14 +38,16 @@ def any_at_work(session: Session, account_id: int) -> bool:
 
 def settleable_runs(session: Session, account_id: int) -> list[int]:
     """Running runs of the account that have nothing left to send."""
-    query = select(Run.id).where(Run.account_id == account_id, Run.state == RunState.RUNNING, ~_LEFT_TO_SEND)
-    return list(session.exec(query))
+    query = sa.select(runs.c.id).where(
+        runs.c.account_id == account_id, runs.c.state == RunState.RUNNING, ~_LEFT_TO_SEND
+    )
+    return list(session.scalars(query))
 
 
 def settle_run(session: Session, run_id: int, now: datetime) -> bool:
     """Everything is sent: from now on only receipts are waited for."""
     lock_run(session, run_id)  # somebody may be opening a batch of it: `resolve`
-    settle = move_run(RunState.SETTLING, col(Run.id) == run_id, col(Run.state) == RunState.RUNNING, ~_LEFT_TO_SEND)
+    settle = move_run(RunState.SETTLING, runs.c.id == run_id, runs.c.state == RunState.RUNNING, ~_LEFT_TO_SEND)
     return bool(changed(session, settle.values(sent_at=now)))
 
 
@@ -55,9 +57,9 @@ def expire_open(session: Session, run_id: int) -> int:
         session,
         move_recipients(
             RecipientState.EXPIRED,
-            col(Recipient.run_id) == run_id,
-            col(Recipient.state) == RecipientState.ACCEPTED,
-            col(Recipient.gateway_id).is_not(None),  # without one a person declared it sent
+            recipients.c.run_id == run_id,
+            recipients.c.state == RecipientState.ACCEPTED,
+            recipients.c.gateway_id.is_not(None),  # without one a person declared it sent
             reason="no phone had sent it when following ended",
         ),
     )
@@ -65,25 +67,25 @@ def expire_open(session: Session, run_id: int) -> int:
 
 def look_once_more(session: Session, run_id: int, now: datetime) -> None:
     """Every poll of the run that was to come later is due now."""
-    later = sa.update(MessageGroup).where(col(MessageGroup.run_id) == run_id, col(MessageGroup.next_poll_at) > now)
+    later = sa.update(groups).where(groups.c.run_id == run_id, groups.c.next_poll_at > now)
     session.execute(later.values(next_poll_at=now))
 
 
 def is_read_since(session: Session, run_id: int, moment: datetime) -> bool:
     """Whether no poll of the run is left that was due by `moment`."""
-    due = sa.exists().where(col(MessageGroup.run_id) == run_id, col(MessageGroup.next_poll_at) <= moment)
+    due = sa.exists().where(groups.c.run_id == run_id, groups.c.next_poll_at <= moment)
     return not session.connection().execute(sa.select(due)).scalar_one()
 
 
 def open_receipts(session: Session, run_id: int) -> int:
     """How many recipients of the run may still get a receipt; whoever was declared sent has no ID to get one by."""
-    return session.exec(
-        select(sa.func.count())
-        .select_from(Recipient)
+    return session.scalars(
+        sa.select(sa.func.count())
+        .select_from(recipients)
         .where(
-            Recipient.run_id == run_id,
-            col(Recipient.state).in_([RecipientState.ACCEPTED, RecipientState.SENT]),
-            col(Recipient.gateway_id).is_not(None),
+            recipients.c.run_id == run_id,
+            recipients.c.state.in_([RecipientState.ACCEPTED, RecipientState.SENT]),
+            recipients.c.gateway_id.is_not(None),
         )
     ).one()
 
@@ -93,14 +95,14 @@ def finish_run(session: Session, run_id: int, now: datetime, *, sent_at: datetim
 
     `sent_at` is when it had sent everything, as the caller saw it. False: it is not over, or it has sent again since.
     """
-    guard = [col(Run.id) == run_id]
+    guard = [runs.c.id == run_id]
     if sent_at is not None:
-        guard.append(col(Run.sent_at) == sent_at)
+        guard.append(runs.c.sent_at == sent_at)
     # The run first: a reopened one keeps its polls, and whoever reopens it takes the locks in this order, too.
     if not changed(session, move_run(RunState.COMPLETED, *guard, finished_at=now)):
-        cancelled = sa.update(Run).where(*guard, col(Run.state) == RunState.CANCELLED, col(Run.finished_at).is_(None))
+        cancelled = sa.update(runs).where(*guard, runs.c.state == RunState.CANCELLED, runs.c.finished_at.is_(None))
         if not changed(session, cancelled.values(finished_at=now)):
             return False
-    session.execute(sa.update(MessageGroup).where(col(MessageGroup.run_id) == run_id).values(next_poll_at=None))
+    session.execute(sa.update(groups).where(groups.c.run_id == run_id).values(next_poll_at=None))
     announce(session, "run.completed", run_id=run_id, now=now)
     return True

@@ -5,13 +5,12 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
 from campaigns.results import result_words
-from worker.store.models import Inbound, Run, Suppression
 from worker.store.resends import resends_of
-from worker.store.tables import recipients
+from worker.store.tables import recipients, replies, runs, suppressions
 
 COLUMNS: Final = (
     "number",
@@ -92,11 +91,13 @@ def _of_run(session: Session, run_id: int, later: Sequence[int]) -> Iterator[lis
 
 def _pages(session: Session, run_id: int, after: int, last: int, later: Sequence[int]) -> Iterator[list[Exported]]:
     connection = session.connection()
-    of_run = sa.select(col(Run.kind), _text_of(connection, col(Run.planned_at))).where(col(Run.id) == run_id)
+    of_run = sa.select(runs.c.kind, _text_of(connection, runs.c.planned_at)).where(runs.c.id == run_id)
     kind, stored = connection.execute(of_run).one()
     planned_at = moment(stored) if stored else None
     page, opted_out = _page(connection).where(_stands(later)), _opted_out(connection)
-    has_replies = session.exec(select(Inbound.id).where(Inbound.run_id == run_id).limit(1)).first() is not None
+    has_replies = (
+        session.scalars(sa.select(replies.c.id).where(replies.c.run_id == run_id).limit(1)).first() is not None
+    )
     span = PAGE_ROWS
     while after < last:
         place = {"b_run": run_id, "b_after": after, "b_last": min(after + span, last)}
@@ -107,7 +108,7 @@ def _pages(session: Session, run_id: int, after: int, last: int, later: Sequence
         after = place["b_last"]
         if not rows:
             continue
-        replies = _replies(connection, place) if has_replies else {}
+        replied = _replies(connection, place) if has_replies else {}
         ended = {id_: moment(since) for id_, since in connection.execute(opted_out, place | {"b_kind": kind})}
         yield [
             Exported._make(
@@ -119,7 +120,7 @@ def _pages(session: Session, run_id: int, after: int, last: int, later: Sequence
                     delivered_at and moment(delivered_at),
                     result_code,
                     result_words(result_code),
-                    *replies.get(id_, NO_REPLY),
+                    *replied.get(id_, NO_REPLY),
                     ended.get(id_),
                 )
             )
@@ -205,13 +206,13 @@ def _page(connection: sa.Connection) -> sa.Select[Any]:
 def _replies(connection: sa.Connection, place: Mapping[str, int]) -> dict[int | None, tuple[str, str]]:
     """The first reply of each recipient: when, and what."""
     query = (
-        sa.select(col(Inbound.recipient_id), _text_of(connection, col(Inbound.received_at)), col(Inbound.text))
+        sa.select(replies.c.recipient_id, _text_of(connection, replies.c.received_at), replies.c.text)
         .where(
-            col(Inbound.run_id) == sa.bindparam("b_run"),
-            col(Inbound.recipient_id) > sa.bindparam("b_after"),
-            col(Inbound.recipient_id) <= sa.bindparam("b_last"),
+            replies.c.run_id == sa.bindparam("b_run"),
+            replies.c.recipient_id > sa.bindparam("b_after"),
+            replies.c.recipient_id <= sa.bindparam("b_last"),
         )
-        .order_by(col(Inbound.received_at).desc(), col(Inbound.id).desc())
+        .order_by(replies.c.received_at.desc(), replies.c.id.desc())
     )
     # The last ones come first, so that the dictionary keeps the first.
     return {id_: (moment(at), text) for id_, at, text in connection.execute(query, place)}
@@ -219,12 +220,12 @@ def _replies(connection: sa.Connection, place: Mapping[str, int]) -> dict[int | 
 
 def _opted_out(connection: sa.Connection) -> sa.Select[Any]:
     return (
-        sa.select(recipients.c.id, _text_of(connection, sa.func.min(col(Suppression.since))))
-        .join(Suppression, col(Suppression.number) == recipients.c.number)
+        sa.select(recipients.c.id, _text_of(connection, sa.func.min(suppressions.c.since)))
+        .join(suppressions, suppressions.c.number == recipients.c.number)
         .where(
             _here,
-            col(Suppression.ended_at).is_(None),
-            col(Suppression.kind).in_(["", sa.bindparam("b_kind")]),
+            suppressions.c.ended_at.is_(None),
+            suppressions.c.kind.in_(["", sa.bindparam("b_kind")]),
         )
         .group_by(recipients.c.id)
     )

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from worker.store.events import EventName
-from worker.store.models import Event, Notice, Run
 from worker.store.moves import changed
+from worker.store.tables import events, notices, runs
 
 AT_ONCE: Final = 1_000
 """So many rows are forgotten in one transaction: some milliseconds, for which no intent has to wait for long."""
@@ -20,23 +20,23 @@ def old_notices(session: Session, before: datetime) -> list[int]:
 
     Not those of runs that were not over by then: their keys keep the same news from being told twice.
     """
-    is_over = sa.or_(col(Notice.run_id).is_(None), col(Run.finished_at) < before)
+    is_over = sa.or_(notices.c.run_id.is_(None), runs.c.finished_at < before)
     query = (
-        select(Notice.id)
-        .outerjoin(Run, col(Run.id) == col(Notice.run_id))
-        .where(col(Notice.ended_at) < before, is_over)
-        .order_by(col(Notice.id))
+        sa.select(notices.c.id)
+        .outerjoin(runs, runs.c.id == notices.c.run_id)
+        .where(notices.c.ended_at < before, is_over)
+        .order_by(notices.c.id)
     )
-    return list(session.exec(query.limit(AT_ONCE)))
+    return list(session.scalars(query.limit(AT_ONCE)))
 
 
 def old_events(session: Session, names: Collection[EventName], before: datetime) -> list[int]:
     """The oldest events with these names that happened before then, a part of them."""
-    query = select(Event.id).where(col(Event.name).in_(sorted(names)), col(Event.at) < before).order_by(col(Event.id))
-    return list(session.exec(query.limit(AT_ONCE)))
+    query = sa.select(events.c.id).where(events.c.name.in_(sorted(names)), events.c.at < before).order_by(events.c.id)
+    return list(session.scalars(query.limit(AT_ONCE)))
 
 
-def forget(session: Session, *, notices: Sequence[int], events: Sequence[int]) -> int:
+def forget(session: Session, *, notice_ids: Sequence[int], event_ids: Sequence[int]) -> int:
     """Delete these rows; how many were there."""
-    gone = changed(session, sa.delete(Notice).where(col(Notice.id).in_(notices), col(Notice.ended_at).is_not(None)))
-    return gone + changed(session, sa.delete(Event).where(col(Event.id).in_(events)))
+    gone = changed(session, sa.delete(notices).where(notices.c.id.in_(notice_ids), notices.c.ended_at.is_not(None)))
+    return gone + changed(session, sa.delete(events).where(events.c.id.in_(event_ids)))

@@ -7,12 +7,11 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.lifecycle import BatchState, RunState
 from worker.store.engine import Store
-from worker.store.models import Account, Attempt, Batch, Recipient, Run
-from worker.store.tables import select_columns
+from worker.store.tables import accounts, attempts, batches, recipients, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +74,19 @@ def server_time(session: Session) -> datetime:
 
 def find_account(session: Session, key: str) -> int | None:
     """The id of the account with this fingerprint; None: nothing was ever planned for it."""
-    return session.exec(select(Account.id).where(Account.key == key)).first()
+    return session.scalars(sa.select(accounts.c.id).where(accounts.c.key == key)).first()
 
 
 def backlog(session: Session, account_id: int, run_ids: list[int], *, now: datetime) -> Backlog:
     """What waits to be sent: jobs in the queue of the whole account, and batches of these runs that are due."""
-    queued = session.exec(
-        select(sa.func.count(), sa.func.min(Batch.queued_at))
-        .join(Run, col(Run.id) == col(Batch.run_id))
-        .where(Run.account_id == account_id, Batch.state == BatchState.QUEUED)
+    queued = session.execute(
+        sa.select(sa.func.count(), sa.func.min(batches.c.queued_at))
+        .join(runs, runs.c.id == batches.c.run_id)
+        .where(runs.c.account_id == account_id, batches.c.state == BatchState.QUEUED)
     ).one()
-    due = session.exec(
-        select(sa.func.count(), sa.func.min(Batch.not_before)).where(
-            col(Batch.run_id).in_(run_ids), Batch.state == BatchState.PLANNED, col(Batch.not_before) <= now
+    due = session.execute(
+        sa.select(sa.func.count(), sa.func.min(batches.c.not_before)).where(
+            batches.c.run_id.in_(run_ids), batches.c.state == BatchState.PLANNED, batches.c.not_before <= now
         )
     ).one()
     return Backlog(queued[0], queued[1], due[0], due[1])
@@ -95,13 +94,13 @@ def backlog(session: Session, account_id: int, run_ids: list[int], *, now: datet
 
 def unsent_texts(session: Session, account_id: int) -> int:
     """How many texts of planned and running campaigns are still to be sent through the account, at most."""
-    counted = session.exec(
-        select(sa.func.coalesce(sa.func.sum(Batch.recipients), 0))
-        .join(Run, col(Run.id) == col(Batch.run_id))
+    counted = session.scalars(
+        sa.select(sa.func.coalesce(sa.func.sum(batches.c.recipients), 0))
+        .join(runs, runs.c.id == batches.c.run_id)
         .where(
-            Run.account_id == account_id,
-            col(Run.state).in_([RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.RUNNING, RunState.PAUSED]),
-            col(Batch.state).in_([BatchState.PLANNED, BatchState.QUEUED]),
+            runs.c.account_id == account_id,
+            runs.c.state.in_([RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.RUNNING, RunState.PAUSED]),
+            batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED]),
         )
     ).one()
     return int(counted)
@@ -110,22 +109,22 @@ def unsent_texts(session: Session, account_id: int) -> int:
 def known_messages(session: Session, account_id: int, *, since: datetime, most: int) -> list[KnownMessage]:
     """The messages that the gateway accepted last, not before `since`, the newest first."""
     query = (
-        select_columns(
-            Recipient.gateway_id,
-            Recipient.group_id,
-            Recipient.number,
-            Recipient.accepted_at,
-            sa.case((col(Batch.attempt) == 1, col(Attempt.id_floor))),
+        sa.select(
+            recipients.c.gateway_id,
+            recipients.c.group_id,
+            recipients.c.number,
+            recipients.c.accepted_at,
+            sa.case((batches.c.attempt == 1, attempts.c.id_floor)),
         )
-        .join(Run, col(Run.id) == col(Recipient.run_id))
-        .outerjoin(Batch, col(Batch.id) == col(Recipient.batch_id))
-        .outerjoin(Attempt, sa.and_(col(Attempt.batch_id) == col(Batch.id), col(Attempt.number) == 1))
+        .join(runs, runs.c.id == recipients.c.run_id)
+        .outerjoin(batches, batches.c.id == recipients.c.batch_id)
+        .outerjoin(attempts, sa.and_(attempts.c.batch_id == batches.c.id, attempts.c.number == 1))
         .where(
-            Run.account_id == account_id,
-            col(Recipient.gateway_id) > 0,  # below are those of a gateway that is gone
-            col(Recipient.accepted_at) >= since,
+            runs.c.account_id == account_id,
+            recipients.c.gateway_id > 0,  # below are those of a gateway that is gone
+            recipients.c.accepted_at >= since,
         )
-        .order_by(col(Recipient.gateway_id).desc())
+        .order_by(recipients.c.gateway_id.desc())
         .limit(most)
     )
-    return [KnownMessage(*row) for row in session.exec(query)]
+    return [KnownMessage(*row) for row in session.execute(query)]

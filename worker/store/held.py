@@ -5,19 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.codes import WaitsFor
 from campaigns.declarations import Declared
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.verdicts import Verdict
+from worker.store.bulk import in_parts
 from worker.store.doubts import WATCHED_FOR
 from worker.store.events import EventName, record_event
 from worker.store.locks import lock_run
-from worker.store.models import Attempt, AttemptState, Batch, InboxFile, MessageGroup, Recipient, Run
+from worker.store.models import AttemptState
 from worker.store.moves import changed, move_batch, move_recipients, move_run
 from worker.store.runs import cancel_leftovers
-from worker.store.tables import batches, recipients, select_columns
+from worker.store.tables import attempts, batches, groups, inbox_files, recipients, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,28 +53,34 @@ class Resolved:
 
 def held_people(session: Session, run_id: int, *, number: str | None = None) -> list[HeldPerson]:
     """Everybody of a run who is held, or this number alone, in the order of the audience."""
-    query = select_columns(
-        Recipient.id, Recipient.number, Recipient.batch_id, Recipient.reason, Recipient.attempts
-    ).where(Recipient.run_id == run_id, Recipient.state == RecipientState.HELD)
+    query = sa.select(
+        recipients.c.id, recipients.c.number, recipients.c.batch_id, recipients.c.reason, recipients.c.attempts
+    ).where(recipients.c.run_id == run_id, recipients.c.state == RecipientState.HELD)
     if number is not None:
-        query = query.where(Recipient.number == number)
-    return [HeldPerson(*row) for row in session.exec(query.order_by(col(Recipient.id)))]
+        query = query.where(recipients.c.number == number)
+    return [HeldPerson(*row) for row in session.execute(query.order_by(recipients.c.id))]
 
 
 def held_lists(session: Session, run_id: int) -> list[HeldList]:
     """The requests to contact lists of a run that are held."""
-    query = select(Batch.id, Batch.list_id, Batch.reason).where(
-        Batch.run_id == run_id, Batch.state == BatchState.HELD, col(Batch.list_id).is_not(None)
+    query = sa.select(batches.c.id, batches.c.list_id, batches.c.reason).where(
+        batches.c.run_id == run_id, batches.c.state == BatchState.HELD, batches.c.list_id.is_not(None)
     )
-    return [HeldList(id_, list_id or 0, reason) for id_, list_id, reason in session.exec(query.order_by(col(Batch.id)))]
+    return [
+        HeldList(id_, list_id or 0, reason) for id_, list_id, reason in session.execute(query.order_by(batches.c.id))
+    ]
 
 
 def runs_with_held(session: Session, campaign_id: int) -> list[int]:
     """The runs of a campaign, resends among them, of which requests are held; the oldest first."""
-    mine = (Run.campaign_id == campaign_id, Batch.state == BatchState.HELD)
+    mine = (runs.c.campaign_id == campaign_id, batches.c.state == BatchState.HELD)
     return list(
-        session.exec(
-            select(Run.id).join(Batch, col(Batch.run_id) == col(Run.id)).where(*mine).distinct().order_by(col(Run.id))
+        session.scalars(
+            sa.select(runs.c.id)
+            .join(batches, batches.c.run_id == runs.c.id)
+            .where(*mine)
+            .distinct()
+            .order_by(runs.c.id)
         )
     )
 
@@ -113,12 +120,12 @@ def resolve_held(
     if by_batch:
         # What stands beside the file of a run that is over is written once more.
         session.execute(
-            sa.update(InboxFile).where(col(InboxFile.run_id) == run_id).values(reported=False, status_text="")
+            sa.update(inbox_files).where(inbox_files.c.run_id == run_id).values(reported=False, status_text="")
         )
         if declared is Declared.NOT_SENT:
             cancelled = cancel_leftovers(session, run_id)
             reopen_run(session, run_id, now)
-    state = session.exec(select(Run.state).where(Run.id == run_id)).one()
+    state = session.scalars(sa.select(runs.c.state).where(runs.c.id == run_id)).one()
     return Resolved(len(moved), len(lists), cancelled, RunState(state))
 
 
@@ -127,12 +134,12 @@ def _lock_requests(session: Session, run_id: int) -> None:
 
     What becomes of its batch depends on who is pending then: on PostgreSQL it would not see whom this one releases.
     """
-    query = select(Attempt.id).where(Attempt.run_id == run_id, Attempt.state != AttemptState.CLOSED)
-    session.exec(query.order_by(col(Attempt.id)).with_for_update()).all()
+    query = sa.select(attempts.c.id).where(attempts.c.run_id == run_id, attempts.c.state != AttemptState.CLOSED)
+    session.scalars(query.order_by(attempts.c.id).with_for_update()).all()
 
 
 def _waits(state: RecipientState) -> sa.Exists:
-    return sa.exists().where(col(Recipient.batch_id) == batches.c.id, col(Recipient.state) == state)
+    return sa.exists().where(recipients.c.batch_id == batches.c.id, recipients.c.state == state)
 
 
 def _open_batches(session: Session, run_id: int, now: datetime) -> None:
@@ -160,27 +167,27 @@ def _close_batches(session: Session, run_id: int, now: datetime) -> None:
     decided = [batches.c.state == BatchState.HELD, ~_waits(RecipientState.HELD)]
     closed = move_batch(BatchState.ACCEPTED, batches.c.run_id == run_id, *decided, reason=Declared.SENT.reason)
     ids = list(session.scalars(closed.returning(batches.c.id)))
-    for start in range(0, len(ids), 5_000):  # below the 32,766 parameters that SQLite takes
+    for part in in_parts(ids):
         session.execute(
-            sa.update(Attempt)
-            .where(col(Attempt.batch_id).in_(ids[start : start + 5_000]), col(Attempt.outcome) == Verdict.MISSED.value)
+            sa.update(attempts)
+            .where(attempts.c.batch_id.in_(part), attempts.c.outcome == Verdict.MISSED.value)
             .values(next_check_at=now + WATCHED_FOR)  # a message found now is no late one: it was declared sent
         )
 
 
 def reopen_run(session: Session, run_id: int, now: datetime) -> None:
     """The run sends again. Receipts that a completed run had stopped to wait for are looked at again, too."""
-    ended = col(Run.state).in_([RunState.COMPLETED, RunState.SETTLING])
-    reopen = move_run(RunState.RUNNING, col(Run.id) == run_id, ended, sent_at=None, finished_at=None, reason="")
+    ended = runs.c.state.in_([RunState.COMPLETED, RunState.SETTLING])
+    reopen = move_run(RunState.RUNNING, runs.c.id == run_id, ended, sent_at=None, finished_at=None, reason="")
     if not changed(session, reopen):
         return
     followed = sa.exists().where(
-        col(Recipient.batch_id) == col(MessageGroup.batch_id),
-        col(Recipient.state).in_([RecipientState.ACCEPTED, RecipientState.SENT]),
-        col(Recipient.gateway_id).is_not(None),
+        recipients.c.batch_id == groups.c.batch_id,
+        recipients.c.state.in_([RecipientState.ACCEPTED, RecipientState.SENT]),
+        recipients.c.gateway_id.is_not(None),
     )
     session.execute(
-        sa.update(MessageGroup)
-        .where(col(MessageGroup.run_id) == run_id, col(MessageGroup.next_poll_at).is_(None), followed)
+        sa.update(groups)
+        .where(groups.c.run_id == run_id, groups.c.next_poll_at.is_(None), followed)
         .values(next_poll_at=now)
     )

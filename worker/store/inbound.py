@@ -9,14 +9,12 @@ from operator import attrgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
 from campaigns.optout import MOST_JUDGED, Meaning
 from worker.store.bulk import in_parts, insert_missing
-from worker.store.models import AcceptedBefore, Account, Attempt, Campaign, Inbound, Recipient, Run
-from worker.store.tables import replies
+from worker.store.tables import accepted_before, accounts, attempts, campaigns, recipients, replies, runs
 
 CLOCK_MARGIN: Final = timedelta(minutes=10)
 """How far the gateway's clock, which dates replies, may be behind ours, which dates what they answer."""
@@ -132,12 +130,12 @@ LAST_TEXTS: Final = 3
 
 def people_at(session: Session, account_id: int, numbers: Collection[str]) -> dict[str, Person]:
     """Who of these numbers (E.164) is in our plans, of any account, or was sent to by a database that is lost."""
-    order = col(Recipient.accepted_at).desc().nulls_last(), col(Recipient.id).desc()
+    order = recipients.c.accepted_at.desc().nulls_last(), recipients.c.id.desc()
     found: dict[str, Person] = {}
     for part in in_parts(sorted(numbers)):
-        place = sa.func.row_number().over(partition_by=col(Recipient.number), order_by=order).label("place")
-        columns = col(Recipient.number), col(Recipient.accepted_at), col(Recipient.id), col(Recipient.text), place
-        is_meant = col(Recipient.number).in_(part), col(Recipient.state) != RecipientState.INVALID
+        place = sa.func.row_number().over(partition_by=recipients.c.number, order_by=order).label("place")
+        columns = recipients.c.number, recipients.c.accepted_at, recipients.c.id, recipients.c.text, place
+        is_meant = recipients.c.number.in_(part), recipients.c.state != RecipientState.INVALID
         rows = sa.select(*columns).where(*is_meant).subquery()
         for number, at, id_, text, _ in session.execute(
             sa.select(rows).where(rows.c.place <= LAST_TEXTS).order_by("place")
@@ -145,8 +143,8 @@ def people_at(session: Session, account_id: int, numbers: Collection[str]) -> di
             first = found.get(number)
             rank, texts = (first.rank, first.texts) if first else ((at is not None, at, id_), ())
             found[number] = Person(number, rank, (*texts, text))
-        lost = sa.select(*(col(c) for c in (AcceptedBefore.number, AcceptedBefore.sent_at, AcceptedBefore.text)))
-        is_theirs = col(AcceptedBefore.account_id) == account_id, col(AcceptedBefore.number).in_(part)
+        lost = sa.select(accepted_before.c.number, accepted_before.c.sent_at, accepted_before.c.text)
+        is_theirs = accepted_before.c.account_id == account_id, accepted_before.c.number.in_(part)
         for number, at, text in session.execute(lost.where(*is_theirs)):
             found.setdefault(number, Person(number, (at is not None, at, 0), (text,)))
     return found
@@ -162,49 +160,47 @@ def store_replies(
     ]
     if not values:
         return []
-    new = sorted(session.scalars(insert_missing(session, Inbound).returning(col(Inbound.id)), values))
+    new = sorted(session.scalars(insert_missing(session, replies).returning(replies.c.id), values))
     if not new:
         return []
     for part in in_parts(new):
         _link(session, part)
     session.execute(
-        sa.update(Account)
-        .where(col(Account.id) == account_id, col(Account.received_id) < values[-1]["gateway_id"])
+        sa.update(accounts)
+        .where(accounts.c.id == account_id, accounts.c.received_id < values[-1]["gateway_id"])
         .values(received_id=values[-1]["gateway_id"])
     )
-    return [answer for part in in_parts(new) for answer in answers(session, col(Inbound.id).in_(part))]
+    return [answer for part in in_parts(new) for answer in answers(session, replies.c.id.in_(part))]
 
 
 def _link(session: Session, ids: Sequence[int]) -> None:
     """A reply answers the last text that its number was sent before."""
     last = (
-        sa.select(col(Recipient.id))
-        .join(Run, col(Run.id) == col(Recipient.run_id))
+        sa.select(recipients.c.id)
+        .join(runs, runs.c.id == recipients.c.run_id)
         .where(
-            col(Recipient.number) == col(Inbound.number),
-            col(Run.account_id) == col(Inbound.account_id),
-            col(Recipient.accepted_at) <= sa.bindparam("b_until", type_=replies.c.received_at.type),
+            recipients.c.number == replies.c.number,
+            runs.c.account_id == replies.c.account_id,
+            recipients.c.accepted_at <= sa.bindparam("b_until", type_=replies.c.received_at.type),
         )
-        .order_by(col(Recipient.accepted_at).desc())
+        .order_by(recipients.c.accepted_at.desc())
         .limit(1)
         .correlate(replies)
         .scalar_subquery()
     )
-    of_recipient = sa.select(col(Recipient.run_id)).where(col(Recipient.id) == col(Inbound.recipient_id))
-    rows = session.exec(select(Inbound.id, Inbound.received_at).where(col(Inbound.id).in_(ids))).all()
+    of_recipient = sa.select(recipients.c.run_id).where(recipients.c.id == replies.c.recipient_id)
+    rows = session.execute(sa.select(replies.c.id, replies.c.received_at).where(replies.c.id.in_(ids))).all()
     # One statement for all: composed once for each of 5,000 replies, it took 4 s, and their caller waits 5.
     link = sa.update(replies).where(replies.c.id == sa.bindparam("b_id")).values(recipient_id=last)
     session.connection().execute(link, [{"b_id": id_, "b_until": at + CLOCK_MARGIN} for id_, at in rows])
     session.execute(
-        sa.update(Inbound)
-        .where(col(Inbound.id).in_(ids))
-        .values(run_id=of_recipient.correlate(Inbound).scalar_subquery())
+        sa.update(replies).where(replies.c.id.in_(ids)).values(run_id=of_recipient.correlate(replies).scalar_subquery())
     )
 
 
 _COLUMNS: Final = (
     *(replies.c[name] for name in Answer.__dataclass_fields__ if name != "campaign"),
-    col(Campaign.slug).label("campaign"),
+    campaigns.c.slug.label("campaign"),
 )
 
 
@@ -212,11 +208,11 @@ def answers(session: Session, *where: sa.ColumnElement[bool]) -> list[Answer]:
     """The stored replies that fit, by the order of storing."""
     query = (
         sa.select(*_COLUMNS)
-        .select_from(Inbound)
-        .outerjoin(Run, col(Run.id) == col(Inbound.run_id))
-        .outerjoin(Campaign, col(Campaign.id) == col(Run.campaign_id))
+        .select_from(replies)
+        .outerjoin(runs, runs.c.id == replies.c.run_id)
+        .outerjoin(campaigns, campaigns.c.id == runs.c.campaign_id)
         .where(*where)
-        .order_by(col(Inbound.id))
+        .order_by(replies.c.id)
     )
     found = (dict(row._mapping) for row in session.execute(query))
     return [Answer(**row | {"meaning": Meaning(row["meaning"])}) for row in found]
@@ -224,7 +220,7 @@ def answers(session: Session, *where: sa.ColumnElement[bool]) -> list[Answer]:
 
 def replies_of(session: Session, numbers: Collection[str]) -> list[Answer]:
     """Everything that these numbers ever wrote."""
-    return answers(session, col(Inbound.number).in_(sorted(numbers)))
+    return answers(session, replies.c.number.in_(sorted(numbers)))
 
 
 def standing_wishes(session: Session, ids: Collection[int]) -> set[int]:
@@ -233,20 +229,20 @@ def standing_wishes(session: Session, ids: Collection[int]) -> set[int]:
     After is what has a later date, and a higher ID or came to us later: IDs begin anew where a gateway is set up anew,
     and a phone that was offline brings old dates. Where the two are at odds, the stop stands.
     """
-    wish, other = aliased(Inbound), aliased(Inbound)
+    wish, other = replies.alias(), replies.alias()
 
-    def follows(late: type[Inbound], early: type[Inbound]) -> sa.ColumnElement[bool]:
+    def follows(late: sa.FromClause, early: sa.FromClause) -> sa.ColumnElement[bool]:
         return sa.and_(
-            col(late.received_at) >= col(early.received_at),
-            sa.or_(col(late.gateway_id) > col(early.gateway_id), col(late.stored_at) > col(early.stored_at)),
+            late.c.received_at >= early.c.received_at,
+            sa.or_(late.c.gateway_id > early.c.gateway_id, late.c.stored_at > early.c.stored_at),
         )
 
-    def says(row: type[Inbound], meaning: Meaning) -> sa.ColumnElement[bool]:
-        return col(row.meaning) == meaning.value
+    def says(row: sa.FromClause, meaning: Meaning) -> sa.ColumnElement[bool]:
+        return row.c.meaning == meaning.value
 
     undone = sa.exists().where(
-        col(other.number) == col(wish.number),
-        col(other.account_id) == col(wish.account_id),
+        other.c.number == wish.c.number,
+        other.c.account_id == wish.c.account_id,
         sa.or_(
             sa.and_(says(wish, Meaning.STOP), says(other, Meaning.START), follows(other, wish)),
             sa.and_(says(wish, Meaning.START), says(other, Meaning.STOP), ~follows(wish, other)),
@@ -254,30 +250,32 @@ def standing_wishes(session: Session, ids: Collection[int]) -> set[int]:
     )
     found: set[int] = set()
     for part in in_parts(sorted(ids)):
-        found.update(session.scalars(sa.select(col(wish.id)).where(col(wish.id).in_(part), ~undone)))
+        found.update(session.scalars(sa.select(wish.c.id).where(wish.c.id.in_(part), ~undone)))
     return found
 
 
 def count_replies(session: Session, *run_ids: int) -> dict[Meaning, int]:
     """How many replies to these runs there are, by what they mean."""
-    counted = select(Inbound.meaning, sa.func.count()).where(col(Inbound.run_id).in_(run_ids))
-    query = counted.group_by(col(Inbound.meaning))
-    found = {Meaning(meaning): count for meaning, count in session.exec(query)}
+    counted = sa.select(replies.c.meaning, sa.func.count()).where(replies.c.run_id.in_(run_ids))
+    query = counted.group_by(replies.c.meaning)
+    found = {Meaning(meaning): count for meaning, count in session.execute(query)}
     return {meaning: found[meaning] for meaning in Meaning if meaning in found}
 
 
 def read_until(session: Session, account_id: int) -> datetime | None:
     """Up to when replies were read; None: never."""
-    return session.exec(select(Account.received_until).where(Account.id == account_id)).one()
+    query = sa.select(accounts.c.received_until).where(accounts.c.id == account_id)
+    until: datetime | None = session.scalars(query).one()
+    return until
 
 
 def record_read(session: Session, account_id: int, until: datetime) -> None:
     """Replies were read up to then. Never goes back: of two readers the one that saw more counts."""
-    later = sa.or_(col(Account.received_until).is_(None), col(Account.received_until) < until)
-    session.execute(sa.update(Account).where(col(Account.id) == account_id, later).values(received_until=until))
+    later = sa.or_(accounts.c.received_until.is_(None), accounts.c.received_until < until)
+    session.execute(sa.update(accounts).where(accounts.c.id == account_id, later).values(received_until=until))
 
 
 def has_sent(session: Session, account_id: int) -> bool:
     """Whether the account ever made a request: before that nobody can have answered."""
-    query = select(Attempt.id).join(Run, col(Run.id) == col(Attempt.run_id)).where(Run.account_id == account_id)
-    return session.exec(query.limit(1)).first() is not None
+    query = sa.select(attempts.c.id).join(runs, runs.c.id == attempts.c.run_id).where(runs.c.account_id == account_id)
+    return session.scalars(query.limit(1)).first() is not None

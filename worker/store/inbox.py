@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
-from worker.store.models import InboxFile, Run
-from worker.store.tables import select_columns
+from worker.store.models import InboxFile
+from worker.store.tables import inbox_files, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,35 +24,38 @@ class InboxEntry:
     seen_at: datetime
 
 
+_ENTRIES: Final = sa.select(
+    inbox_files.c.path,
+    inbox_files.c.fingerprint,
+    inbox_files.c.run_id,
+    inbox_files.c.problem,
+    inbox_files.c.status_text,
+    inbox_files.c.reported,
+    inbox_files.c.seen_at,
+)
+
+
 def inbox_entries(session: Session, *, prefix: str = "") -> dict[str, InboxEntry]:
     """Every known file whose path begins with `prefix`, by path."""
-    query = _entries().where(col(InboxFile.path).startswith(prefix, autoescape=True))
-    entries = [InboxEntry(*row) for row in session.exec(query.order_by(col(InboxFile.path)))]
+    query = _ENTRIES.where(inbox_files.c.path.startswith(prefix, autoescape=True))
+    entries = [InboxEntry(*row) for row in session.execute(query.order_by(inbox_files.c.path))]
     return {entry.path: entry for entry in entries}
 
 
 def inbox_entry(session: Session, path: str) -> InboxEntry | None:
     """One known file."""
-    row = session.exec(_entries().where(col(InboxFile.path) == path)).first()
+    row = session.execute(_ENTRIES.where(inbox_files.c.path == path)).first()
     return None if row is None else InboxEntry(*row)
 
 
 def files_of(session: Session, campaign_id: int, *, prefix: str = "") -> list[str]:
     """The known files whose path begins with `prefix` and that stand for runs of this campaign."""
-    mine = select(InboxFile.path).join(Run, col(Run.id) == col(InboxFile.run_id)).where(Run.campaign_id == campaign_id)
-    return list(session.exec(mine.where(col(InboxFile.path).startswith(prefix, autoescape=True))))
-
-
-def _entries() -> Any:
-    return select_columns(
-        InboxFile.path,
-        InboxFile.fingerprint,
-        InboxFile.run_id,
-        InboxFile.problem,
-        InboxFile.status_text,
-        InboxFile.reported,
-        InboxFile.seen_at,
+    mine = (
+        sa.select(inbox_files.c.path)
+        .join(runs, runs.c.id == inbox_files.c.run_id)
+        .where(runs.c.campaign_id == campaign_id)
     )
+    return list(session.scalars(mine.where(inbox_files.c.path.startswith(prefix, autoescape=True))))
 
 
 def remember_file(
@@ -65,23 +68,23 @@ def remember_file(
         return
     values = {"fingerprint": fingerprint, "run_id": run_id, "problem": problem, "seen_at": now}
     session.execute(
-        sa.update(InboxFile).where(col(InboxFile.path) == path).values(**values, status_text="", reported=False)
+        sa.update(inbox_files).where(inbox_files.c.path == path).values(**values, status_text="", reported=False)
     )
 
 
 def note_status(session: Session, path: str, *, status_text: str, reported: bool) -> None:
     """What stands beside the file now."""
     session.execute(
-        sa.update(InboxFile).where(col(InboxFile.path) == path).values(status_text=status_text, reported=reported)
+        sa.update(inbox_files).where(inbox_files.c.path == path).values(status_text=status_text, reported=reported)
     )
 
 
 def point_file(session: Session, path: str, *, to: int) -> None:
     """What stands beside this file is about another run from now on."""
     values = {"run_id": to, "reported": False, "status_text": ""}
-    session.execute(sa.update(InboxFile).where(col(InboxFile.path) == path).values(**values))
+    session.execute(sa.update(inbox_files).where(inbox_files.c.path == path).values(**values))
 
 
 def forget_file(session: Session, path: str) -> None:
     """The file is gone."""
-    session.execute(sa.delete(InboxFile).where(col(InboxFile.path) == path))
+    session.execute(sa.delete(inbox_files).where(inbox_files.c.path == path))

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from worker.store.bulk import insert_missing
-from worker.store.models import Installation
+from worker.store.tables import installations
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,8 @@ class Known:
 
 def installation(session: Session) -> Known | None:
     """Which installation this database is; None: it has no name yet."""
-    row = session.exec(select(Installation.name, Installation.since)).first()
-    return row and Known(*row)
+    row = session.execute(sa.select(installations.c.name, installations.c.since)).first()
+    return Known(*row) if row else None
 
 
 def installation_name(session: Session) -> str:
@@ -36,12 +36,12 @@ def ensure_installation(session: Session, *, now: datetime) -> str:
     name = installation_name(session)
     if not name:
         row = {"id": 1, "name": secrets.token_hex(8), "since": now}
-        session.execute(insert_missing(session, Installation).values(row))
+        session.execute(insert_missing(session, installations).values(row))
         name = installation_name(session)  # of processes that start at once one was first
     return name
 
 
 def become(session: Session, name: str, *, now: datetime) -> None:
     """This database takes the place of the one with this name."""
-    session.execute(sa.delete(Installation))
-    session.add(Installation(id=1, name=name, since=now))
+    session.execute(sa.delete(installations))
+    session.execute(sa.insert(installations).values(id=1, name=name, since=now))

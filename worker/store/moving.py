@@ -12,14 +12,15 @@ from math import ceil
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.codes import PausedBy
 from worker.store.accounts import is_stopped_by_move
 from worker.store.engine import Store
 from worker.store.errors import StoreError
 from worker.store.events import EventName, record_event
-from worker.store.models import Account, Attempt, AttemptState, Event, Run
+from worker.store.models import AttemptState
+from worker.store.tables import accounts, attempts, events, runs
 
 
 class Place(StrEnum):
@@ -49,8 +50,8 @@ def shown(url: sa.URL) -> str:
 
 def standing(session: Session) -> Standing:
     """What the database knows of its last move."""
-    query = select(Event.name, Event.detail, Event.at).where(col(Event.name).in_(list(Place)))
-    row = session.exec(query.order_by(col(Event.id).desc()).limit(1)).first()
+    query = sa.select(events.c.name, events.c.detail, events.c.at).where(events.c.name.in_(list(Place)))
+    row = session.execute(query.order_by(events.c.id.desc()).limit(1)).first()
     return Standing() if row is None else Standing(Place(row[0]), row[1]["copy"], row[1]["other"], row[2])
 
 
@@ -72,15 +73,15 @@ def leave(session: Session, *, name: str, to: str, now: datetime) -> None:
     seen = standing(session)
     if seen.place not in {Place.HERE, Place.LEAVING}:
         raise StoreError(_problem(seen, name))
-    open_now = select(sa.func.count(), sa.func.max(Attempt.send_by))
-    count, last = session.exec(open_now.where(Attempt.state == AttemptState.OPEN, col(Attempt.send_by) > now)).one()
+    open_now = sa.select(sa.func.count(), sa.func.max(attempts.c.send_by))
+    count, last = session.execute(open_now.where(attempts.c.state == AttemptState.OPEN, attempts.c.send_by > now)).one()
     if count:
         raise StoreError(
             f"requests from the database {name} are under way ({count:,}); stop its service and its workers, "
             f"and try again in {ceil((last - now).total_seconds())} s"
         )
     kept = _kept(session) if seen.place is Place.LEAVING else []
-    for account in session.exec(select(Account).where(~is_stopped_by_move()).order_by(col(Account.id))):
+    for account in session.execute(sa.select(accounts).where(~is_stopped_by_move()).order_by(accounts.c.id)):
         moments = {"paused_at": _text(account.paused_at), "next_probe_at": _text(account.next_probe_at)}
         pause = {"paused_by": account.paused_by.value, "paused_reason": account.paused_reason}
         kept.append({"id": account.id, **pause, **moments})
@@ -108,10 +109,10 @@ def is_spare_copy(session: Session, source: Session) -> bool:
     """Whether this is a copy of that source that never sent and never will: it may be written over."""
     if standing(session).place is not Place.ARRIVED:
         return False
-    begun = select(Event.id, Event.at).where(Event.name == Place.LEAVING)
-    ours = {tuple(row) for row in session.exec(begun)}
-    theirs = {tuple(row) for row in source.exec(begun)}
-    works = session.exec(select(Account.id).where(~is_stopped_by_move())).first()
+    begun = sa.select(events.c.id, events.c.at).where(events.c.name == Place.LEAVING)
+    ours = {tuple(row) for row in session.execute(begun)}
+    theirs = {tuple(row) for row in source.execute(begun)}
+    works = session.scalars(sa.select(accounts.c.id).where(~is_stopped_by_move())).first()
     return bool(ours) and ours <= theirs and works is None
 
 
@@ -123,7 +124,7 @@ def go(session: Session, *, copy: str, to: str, now: datetime) -> None:
     _wait_for_intents(session)
     if standing(session).place is not Place.LEAVING:
         raise StoreError("the move was given up meanwhile; nothing was changed, look at `campaigns status`")
-    if session.exec(select(Account.id).where(~is_stopped_by_move())).first() is not None:
+    if session.scalars(sa.select(accounts.c.id).where(~is_stopped_by_move())).first() is not None:
         raise StoreError("something began to work on the database while it was copied; stop it and run the move again")
     _note(session, Place.GONE, now, copy=copy, other=to)
     _stop(session, _gone_reason(Standing(Place.GONE, copy, to, now)), now)
@@ -136,8 +137,8 @@ def open_here(session: Session, *, copy: str, source: str, now: datetime) -> boo
     """
     seen = standing(session)
     if seen.copy != copy:
-        done = select(Event.detail).where(Event.name == Place.HERE)
-        if any(detail["copy"] == copy for detail in session.exec(done)):
+        done = sa.select(events.c.detail).where(events.c.name == Place.HERE)
+        if any(detail["copy"] == copy for detail in session.scalars(done)):
             return False
         raise StoreError(
             f"this is not the database that took the place of {source}; "
@@ -168,20 +169,20 @@ def _problem(seen: Standing, name: str) -> str:
 
 def _wait_for_intents(session: Session) -> None:
     """An intent holds a share of its run's lock until it is committed: afterwards none has missed what comes now."""
-    session.execute(sa.select(col(Run.id)).order_by(col(Run.id)).with_for_update())
+    session.execute(sa.select(runs.c.id).order_by(runs.c.id).with_for_update())
 
 
 def _kept(session: Session) -> list[dict[str, Any]]:
     """How the accounts were before the move."""
-    query = select(Event.detail).where(Event.name == Place.LEAVING).order_by(col(Event.id).desc()).limit(1)
-    return list(session.exec(query).one()["accounts"])
+    query = sa.select(events.c.detail).where(events.c.name == Place.LEAVING).order_by(events.c.id.desc()).limit(1)
+    return list(session.scalars(query).one()["accounts"])
 
 
 def _put_back(session: Session, kept: Iterable[dict[str, Any]]) -> None:
     for account in kept:
         session.execute(
-            sa.update(Account)
-            .where(col(Account.id) == account["id"])
+            sa.update(accounts)
+            .where(accounts.c.id == account["id"])
             .values(
                 paused_by=PausedBy(account["paused_by"]),
                 paused_reason=account["paused_reason"],
@@ -193,7 +194,7 @@ def _put_back(session: Session, kept: Iterable[dict[str, Any]]) -> None:
 
 def _stop(session: Session, reason: str, now: datetime) -> None:
     values = {"paused_by": PausedBy.RELOCATION, "paused_reason": reason, "paused_at": now, "next_probe_at": None}
-    session.execute(sa.update(Account).values(**values))
+    session.execute(sa.update(accounts).values(**values))
 
 
 def _note(session: Session, place: Place, now: datetime, *, other: str, copy: str = "", **detail: Any) -> None:

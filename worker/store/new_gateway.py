@@ -7,16 +7,17 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
 from campaigns.verdicts import Verdict
-from worker.store import accounts, notices
+from worker.store import notices
+from worker.store.accounts import resume_account
 from worker.store.doubts import WATCHED_FOR
 from worker.store.events import EventName, record_event
-from worker.store.models import Account, Attempt, AttemptState, Batch, Recipient, Run
+from worker.store.models import AttemptState
 from worker.store.outcome import close_attempt, conclude_batch, hold_batch, hold_in_doubt
-from worker.store.tables import accepted_before, attempts, groups, recipients, replies, retries
+from worker.store.tables import accepted_before, accounts, attempts, batches, groups, recipients, replies, retries, runs
 
 HELD: Final = "the gateway was set up anew before it could be asked whether it was sent"
 DROPPED: Final = "the gateway was set up anew"
@@ -24,8 +25,8 @@ DROPPED: Final = "the gateway was set up anew"
 
 def under_way(session: Session, account_id: int) -> int:
     """How many requests of the account wait for their reply."""
-    query = select(sa.func.count()).select_from(Attempt).join(Run, col(Run.id) == col(Attempt.run_id))
-    return session.exec(query.where(Run.account_id == account_id, Attempt.state == AttemptState.OPEN)).one()
+    query = sa.select(sa.func.count()).select_from(attempts).join(runs, runs.c.id == attempts.c.run_id)
+    return session.scalars(query.where(runs.c.account_id == account_id, attempts.c.state == AttemptState.OPEN)).one()
 
 
 def take_new_gateway(session: Session, account_id: int, *, now: datetime) -> int:
@@ -35,7 +36,7 @@ def take_new_gateway(session: Session, account_id: int, *, now: datetime) -> int
     since it was set up is told by its IDs, which are not above those that were seen before their requests.
     """
     held = _hold_doubts(session, account_id, now)
-    mine = sa.select(col(Run.id)).where(col(Run.account_id) == account_id)
+    mine = sa.select(runs.c.id).where(runs.c.account_id == account_id)
     first_floor = (
         sa.select(sa.func.min(attempts.c.id_floor))
         .where(attempts.c.batch_id == recipients.c.batch_id)
@@ -67,8 +68,8 @@ def take_new_gateway(session: Session, account_id: int, *, now: datetime) -> int
     newest = sa.select(sa.func.coalesce(sa.func.max(recipients.c.gateway_id), 0)).where(recipients.c.run_id.in_(mine))
     floor = max(0, session.execute(newest).scalar_one())
     values = {"highest_gateway_id": floor, "met_at": None, "witness_id": None, "witness_at": None, "received_id": 0}
-    session.execute(sa.update(Account).where(col(Account.id) == account_id).values(values))
-    accounts.resume_account(session, account_id)
+    session.execute(sa.update(accounts).where(accounts.c.id == account_id).values(values))
+    resume_account(session, account_id)
     record_event(
         session, EventName.ACCOUNT_NEW_GATEWAY, now, detail={"account": account_id, "moved_by": by, "held": held}
     )
@@ -76,9 +77,9 @@ def take_new_gateway(session: Session, account_id: int, *, now: datetime) -> int
 
 
 def _above_all(account_id: int) -> sa.ColumnElement[int]:
-    mine = sa.select(col(Run.id)).where(col(Run.account_id) == account_id)
+    mine = sa.select(runs.c.id).where(runs.c.account_id == account_id)
     tops: tuple[sa.Select[Any], ...] = (
-        sa.select(col(Account.highest_gateway_id).label("top")).where(col(Account.id) == account_id),
+        sa.select(accounts.c.highest_gateway_id.label("top")).where(accounts.c.id == account_id),
         sa.select(sa.func.max(recipients.c.gateway_id)).where(recipients.c.run_id.in_(mine)),
         sa.select(sa.func.max(retries.c.gateway_id)).where(retries.c.run_id.in_(mine)),
         sa.select(sa.func.max(replies.c.gateway_id)).where(replies.c.account_id == account_id),
@@ -90,22 +91,20 @@ def _above_all(account_id: int) -> sa.ColumnElement[int]:
 
 def _hold_doubts(session: Session, account_id: int, now: datetime) -> int:
     doubts = session.execute(
-        sa.select(
-            col(Attempt.id), col(Attempt.batch_id), col(Attempt.run_id), col(Attempt.evidence), col(Batch.list_id)
-        )
-        .join(Run, col(Run.id) == col(Attempt.run_id))
-        .join(Batch, col(Batch.id) == col(Attempt.batch_id))
-        .where(col(Run.account_id) == account_id, col(Attempt.state) == AttemptState.UNKNOWN)
+        sa.select(attempts.c.id, attempts.c.batch_id, attempts.c.run_id, attempts.c.evidence, batches.c.list_id)
+        .join(runs, runs.c.id == attempts.c.run_id)
+        .join(batches, batches.c.id == attempts.c.batch_id)
+        .where(runs.c.account_id == account_id, attempts.c.state == AttemptState.UNKNOWN)
     ).all()
     for attempt_id, batch_id, run_id, evidence, list_id in doubts:
         close_attempt(session, attempt_id, outcome=Verdict.HOLD.value, evidence=evidence, now=now)
         if list_id is not None:
             hold_batch(session, batch_id, HELD)
         else:
-            in_doubt = select(Recipient.id).where(
-                Recipient.batch_id == batch_id, Recipient.state == RecipientState.IN_DOUBT
+            in_doubt = sa.select(recipients.c.id).where(
+                recipients.c.batch_id == batch_id, recipients.c.state == RecipientState.IN_DOUBT
             )
-            hold_in_doubt(session, list(session.exec(in_doubt)), HELD)
+            hold_in_doubt(session, list(session.scalars(in_doubt)), HELD)
             conclude_batch(session, batch_id, retry_at=now + timedelta(seconds=1))
         notices.announce_held(session, run_id, now=now)
     return len(doubts)

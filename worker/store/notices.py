@@ -11,12 +11,12 @@ from typing import Any, Final
 from uuid import uuid4
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.lifecycle import RunState
 from worker.store.bulk import insert_missing
-from worker.store.models import Notice, Run
 from worker.store.moves import changed
+from worker.store.tables import notices, runs
 from worker.store.tables import notices as _notices
 
 NEWS: Final = "news"
@@ -62,7 +62,7 @@ def tell(
     `channel` is `webhook`, `reply_webhook`, `email` or `command`; `target` its address. `body` is plain JSON.
     """
     values = _row(key, channel, target, event, body, run_id, now, not_before or now)
-    statement = insert_missing(session, Notice).values(values)
+    statement = insert_missing(session, notices).values(values)
     return session.scalar(statement.returning(_notices.c.id)) is not None
 
 
@@ -97,7 +97,7 @@ def announce_starts(session: Session, run_ids: Collection[int], *, now: datetime
         for id_ in run_ids
     ]
     if rows:
-        session.execute(insert_missing(session, Notice), rows)
+        session.execute(insert_missing(session, notices), rows)
 
 
 def announce(session: Session, event: str, *, run_id: int, now: datetime, key: str = "", reason: str = "") -> None:
@@ -249,4 +249,6 @@ def release(session: Session, ids: Sequence[int], *, now: datetime) -> None:
 
 def runs_at_work(session: Session, account_id: int) -> list[int]:
     """The runs of an account that send: whom it concerns that nothing is sent any more."""
-    return list(session.exec(select(Run.id).where(Run.account_id == account_id, col(Run.state) == RunState.RUNNING)))
+    return list(
+        session.scalars(sa.select(runs.c.id).where(runs.c.account_id == account_id, runs.c.state == RunState.RUNNING))
+    )

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
-from worker.store.models import Account
+from worker.store.tables import accounts
 
 MARGIN: Final = timedelta(minutes=10)
 """How far the gateway's clock may be away from ours before a read misses what it should show, and is to be learned."""
@@ -57,7 +57,7 @@ class Offset:
 
 def known_offsets(session: Session, account_id: int) -> list[Offset]:
     """Those that were seen, the one of the newest message first; none: its clock was never seen to be off."""
-    kept = session.exec(select(Account.clock_offsets).where(Account.id == account_id)).one()
+    kept = session.scalars(sa.select(accounts.c.clock_offsets).where(accounts.c.id == account_id)).one()
     found = [
         Offset(
             timedelta(seconds=each["seconds"]),
@@ -112,7 +112,7 @@ def keep_offsets(session: Session, account_id: int, known: Sequence[Offset]) -> 
         {"seconds": each.ahead.total_seconds(), "since": each.since.isoformat(), "until": each.until.isoformat()}
         for each in known
     ]
-    session.execute(sa.update(Account).where(col(Account.id) == account_id).values(clock_offsets=rows))
+    session.execute(sa.update(accounts).where(accounts.c.id == account_id).values(clock_offsets=rows))
 
 
 def in_words(ahead: timedelta) -> str:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.lifecycle import BatchState
 from worker.store import words
 from worker.store.doubts import Unread, unread
-from worker.store.models import Account, Batch, Run
+from worker.store.tables import accounts, batches, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +28,26 @@ class Outlook:
 
 def outlook(session: Session, run_id: int) -> Outlook:
     """Look at one run."""
-    counted = session.exec(
-        select(Batch.state, sa.func.count()).where(Batch.run_id == run_id).group_by(col(Batch.state))
+    counted = session.execute(
+        sa.select(batches.c.state, sa.func.count()).where(batches.c.run_id == run_id).group_by(batches.c.state)
     ).all()
-    due = session.exec(
-        select(Batch.not_before, words.BATCH)
-        .where(Batch.run_id == run_id, Batch.state == BatchState.PLANNED)
-        .order_by(col(Batch.not_before))
+    due = session.execute(
+        sa.select(batches.c.not_before, words.BATCH)
+        .where(batches.c.run_id == run_id, batches.c.state == BatchState.PLANNED)
+        .order_by(batches.c.not_before)
         .limit(1)
     ).first()
-    paused = session.exec(
-        select(words.ACCOUNT)
-        .select_from(Account)
-        .join(Run, col(Run.account_id) == col(Account.id))
-        .where(Run.id == run_id)
+    paused = session.scalars(
+        sa.select(words.ACCOUNT)
+        .select_from(accounts)
+        .join(runs, runs.c.account_id == accounts.c.id)
+        .where(runs.c.id == run_id)
     ).one()
-    batches = {BatchState(state): count for state, count in counted}
+    by_state = {BatchState(state): count for state, count in counted}
     return Outlook(
-        batches,
+        by_state,
         due[0] if due else None,
         due[1] if due else "",
         paused,
-        unread(session, run_id) if BatchState.UNKNOWN in batches else None,
+        unread(session, run_id) if BatchState.UNKNOWN in by_state else None,
     )

@@ -6,15 +6,15 @@ from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.timing.placing import Departure, Placement
 from worker.store.bulk import insert_rows
-from worker.store.models import Batch, Recipient, Run
 from worker.store.moves import move_run
 from worker.store.runs import has_sent
+from worker.store.tables import batches, recipients, runs
 
 COLUMNS = (
     "run_id",
@@ -120,7 +120,7 @@ def insert_chunk(
 
 def next_ordinal(session: Session, run_id: int) -> int:
     """The ordinal of the next batch of a run that has a plan already."""
-    last = session.exec(select(sa.func.max(Batch.ordinal)).where(Batch.run_id == run_id)).one()
+    last = session.scalars(sa.select(sa.func.max(batches.c.ordinal)).where(batches.c.run_id == run_id)).one()
     return 0 if last is None else last + 1
 
 
@@ -128,7 +128,7 @@ def insert_batches(session: Session, run_id: int, made: Collection[NewBatch]) ->
     """Insert batches; ordinal -> id."""
     if not made:
         return {}
-    statement = sa.insert(Batch).returning(col(Batch.ordinal), col(Batch.id))
+    statement = sa.insert(batches).returning(batches.c.ordinal, batches.c.id)
     values = [
         {
             "run_id": run_id,
@@ -155,13 +155,13 @@ def clear_plan(
 ) -> bool:
     """Forget the plan of a run of which nothing was sent, so that it can be planned anew. False: something was sent."""
     # The lock first, the question after it: on PostgreSQL an intent under way holds a share of it, and is seen then.
-    state = session.exec(select(Run.state).where(Run.id == run_id).with_for_update()).one()
+    state = session.scalars(sa.select(runs.c.state).where(runs.c.id == run_id).with_for_update()).one()
     if has_sent(session, run_id):
         return False
     if state is RunState.PAUSED:  # an edit lets nothing go that was paused
-        planned_anew = sa.update(Run).where(col(Run.id) == run_id).values(resume_to=RunState.SCHEDULED.value)
+        planned_anew = sa.update(runs).where(runs.c.id == run_id).values(resume_to=RunState.SCHEDULED.value)
     else:
-        planned_anew = move_run(RunState.SCHEDULED, col(Run.id) == run_id, reason="")
+        planned_anew = move_run(RunState.SCHEDULED, runs.c.id == run_id, reason="")
     session.execute(
         planned_anew.values(
             planned_at=None,
@@ -174,20 +174,20 @@ def clear_plan(
             kind=kind,
         )
     )
-    session.execute(sa.delete(Recipient).where(col(Recipient.run_id) == run_id))
-    session.execute(sa.delete(Batch).where(col(Batch.run_id) == run_id))
+    session.execute(sa.delete(recipients).where(recipients.c.run_id == run_id))
+    session.execute(sa.delete(batches).where(batches.c.run_id == run_id))
     return True
 
 
 def start_with_first(session: Session, run_id: int) -> None:
     """The run starts when the first of its people may be sent to: where clocks are ahead, before the campaign's own."""
-    first = sa.select(sa.func.min(col(Batch.moment))).where(col(Batch.run_id) == run_id).scalar_subquery()
-    earlier = sa.func.coalesce(first, col(Run.starts_at))
-    session.execute(sa.update(Run).where(col(Run.id) == run_id).values(starts_at=earlier))
+    first = sa.select(sa.func.min(batches.c.moment)).where(batches.c.run_id == run_id).scalar_subquery()
+    earlier = sa.func.coalesce(first, runs.c.starts_at)
+    session.execute(sa.update(runs).where(runs.c.id == run_id).values(starts_at=earlier))
 
 
 def finish_plan(session: Session, run_id: int, *, plan_hash: str, summary: dict[str, Any], now: datetime) -> None:
     """The plan is whole."""
     session.execute(
-        sa.update(Run).where(col(Run.id) == run_id).values(planned_at=now, plan_hash=plan_hash, plan_summary=summary)
+        sa.update(runs).where(runs.c.id == run_id).values(planned_at=now, plan_hash=plan_hash, plan_summary=summary)
     )

@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RunState
-from worker.store.models import Account, Batch, Run
 from worker.store.moves import changed, move_batch
 from worker.store.tables import NOT_WAITING, accounts, batches, campaigns, runs
 
@@ -181,9 +180,9 @@ def wait_for_opening(
 def queue_batches(session: Session, batch_ids: Collection[int], *, now: datetime) -> set[int]:
     """Mark planned batches as queued; those that still were planned."""
     statement = move_batch(
-        BatchState.QUEUED, col(Batch.id).in_(batch_ids), col(Batch.state) == BatchState.PLANNED, queued_at=now
+        BatchState.QUEUED, batches.c.id.in_(batch_ids), batches.c.state == BatchState.PLANNED, queued_at=now
     )
-    return set(session.scalars(statement.returning(col(Batch.id))))
+    return set(session.scalars(statement.returning(batches.c.id)))
 
 
 _COUNT_IN_DOUBT: Final = (
@@ -205,18 +204,20 @@ def drainable_runs(session: Session, account_id: int) -> list[tuple[int, int]]:
     if has_too_much_in_doubt(session, account_id):
         return []
     query = (
-        select(Run.id, Run.definition_id)
-        .join(Account, col(Account.id) == col(Run.account_id))
-        .where(Run.account_id == account_id, Run.state == RunState.RUNNING, Account.paused_by == PausedBy.NOBODY)
-        .order_by(col(Run.id))
+        sa.select(runs.c.id, runs.c.definition_id)
+        .join(accounts, accounts.c.id == runs.c.account_id)
+        .where(
+            runs.c.account_id == account_id, runs.c.state == RunState.RUNNING, accounts.c.paused_by == PausedBy.NOBODY
+        )
+        .order_by(runs.c.id)
     )
-    return [(run_id, definition_id) for run_id, definition_id in session.exec(query)]
+    return [(run_id, definition_id) for run_id, definition_id in session.execute(query)]
 
 
 def give_back(session: Session, batch_ids: Collection[int]) -> int:
     """These batches have no job after all; how many."""
     back = move_batch(
-        BatchState.PLANNED, col(Batch.state) == BatchState.QUEUED, col(Batch.id).in_(batch_ids), queued_at=None
+        BatchState.PLANNED, batches.c.state == BatchState.QUEUED, batches.c.id.in_(batch_ids), queued_at=None
     )
     return changed(session, back)
 
@@ -226,8 +227,8 @@ def snooze_batch(session: Session, batch_id: int, *, until: datetime, waits_for:
     session.execute(
         move_batch(
             BatchState.PLANNED,
-            col(Batch.id) == batch_id,
-            col(Batch.state) == BatchState.QUEUED,
+            batches.c.id == batch_id,
+            batches.c.state == BatchState.QUEUED,
             not_before=until,
             waits_for=waits_for,
             reason="",
@@ -237,15 +238,15 @@ def snooze_batch(session: Session, batch_id: int, *, until: datetime, waits_for:
 
 def any_lost(session: Session, now: datetime, *, age: timedelta = QUEUED_TOO_LONG) -> bool:
     """Whether `requeue_lost` would find something."""
-    lost = (Batch.state == BatchState.QUEUED, col(Batch.queued_at) <= now - age)
-    query = select(Batch.id).where(*lost, NOT_WAITING)
-    return session.exec(query.limit(1)).first() is not None
+    lost = (batches.c.state == BatchState.QUEUED, batches.c.queued_at <= now - age)
+    query = sa.select(batches.c.id).where(*lost, NOT_WAITING)
+    return session.scalars(query.limit(1)).first() is not None
 
 
 def requeue_lost(session: Session, now: datetime, *, age: timedelta = QUEUED_TOO_LONG) -> int:
     """Give batches back whose job nobody took within `age`; how many."""
     lost = move_batch(
-        BatchState.PLANNED, col(Batch.state) == BatchState.QUEUED, col(Batch.queued_at) <= now - age, queued_at=None
+        BatchState.PLANNED, batches.c.state == BatchState.QUEUED, batches.c.queued_at <= now - age, queued_at=None
     )
     return changed(session, lost)
 
@@ -253,6 +254,6 @@ def requeue_lost(session: Session, now: datetime, *, age: timedelta = QUEUED_TOO
 def requeue_runs(session: Session, run_ids: Collection[int]) -> int:
     """Give all queued batches of these runs back: their queue ended with the process that held it; how many."""
     lost = move_batch(
-        BatchState.PLANNED, col(Batch.state) == BatchState.QUEUED, col(Batch.run_id).in_(run_ids), queued_at=None
+        BatchState.PLANNED, batches.c.state == BatchState.QUEUED, batches.c.run_id.in_(run_ids), queued_at=None
     )
     return changed(session, lost)

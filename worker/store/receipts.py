@@ -9,13 +9,12 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
 from campaigns.receipts import DELIVERED_WORTH, RANKS, RETRY_WEIGHT, counted_retries, worth
-from worker.store.models import MessageGroup, Recipient, Run
 from worker.store.moves import move_recipients
-from worker.store.tables import recipients, select_columns
+from worker.store.tables import groups, recipients, runs
 
 OPEN = (RecipientState.ACCEPTED, RecipientState.SENT)
 
@@ -53,22 +52,22 @@ def due_groups(
 ) -> list[Group]:
     """Groups whose next poll is due, of the runs in `only`, the longest waiting first."""
     query = (
-        select_columns(
-            MessageGroup.id,
-            MessageGroup.run_id,
-            MessageGroup.group_id,
-            MessageGroup.accepted_at,
-            MessageGroup.messages,
-            MessageGroup.polls,
+        sa.select(
+            groups.c.id,
+            groups.c.run_id,
+            groups.c.group_id,
+            groups.c.accepted_at,
+            groups.c.messages,
+            groups.c.polls,
         )
-        .join(Run, col(Run.id) == col(MessageGroup.run_id))
-        .where(Run.account_id == account_id, col(MessageGroup.next_poll_at) <= now)
-        .order_by(col(MessageGroup.next_poll_at))
+        .join(runs, runs.c.id == groups.c.run_id)
+        .where(runs.c.account_id == account_id, groups.c.next_poll_at <= now)
+        .order_by(groups.c.next_poll_at)
         .limit(limit)
     )
     if only is not None:
-        query = query.where(col(MessageGroup.run_id).in_(only))
-    return [Group(*row) for row in session.exec(query)]
+        query = query.where(groups.c.run_id.in_(only))
+    return [Group(*row) for row in session.execute(query)]
 
 
 def accepted_parts(
@@ -78,14 +77,14 @@ def accepted_parts(
 
     Of each part when its last request was accepted, and how many messages it has, in the order of time.
     """
-    total = sa.func.sum(MessageGroup.messages).over(order_by=(col(MessageGroup.accepted_at), col(MessageGroup.id)))
+    total = sa.func.sum(groups.c.messages).over(order_by=(groups.c.accepted_at, groups.c.id))
     counted = (
-        select_columns(MessageGroup.accepted_at, MessageGroup.messages, ((total - 1) // messages).label("part"))
-        .join(Run, col(Run.id) == col(MessageGroup.run_id))
+        sa.select(groups.c.accepted_at, groups.c.messages, ((total - 1) // messages).label("part"))
+        .join(runs, runs.c.id == groups.c.run_id)
         .where(
-            col(MessageGroup.accepted_at) >= since,
-            col(MessageGroup.accepted_at) < until,
-            col(Run.account_id) == account_id,
+            groups.c.accepted_at >= since,
+            groups.c.accepted_at < until,
+            runs.c.account_id == account_id,
         )
         .subquery()
     )
@@ -123,7 +122,7 @@ _SHOWN: Final = (
 
 
 def _move_up(to: RecipientState, row: Mapping[str, sa.ColumnElement[Any]]) -> sa.Update:
-    mine = sa.select(col(Run.id)).where(col(Run.account_id) == sa.bindparam("b_account"))
+    mine = sa.select(runs.c.id).where(runs.c.account_id == sa.bindparam("b_account"))
     return move_recipients(
         to,
         recipients.c.gateway_id == row["gateway_id"],
@@ -209,33 +208,33 @@ def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt
 
 
 _WAITING: Final = sa.and_(
-    col(MessageGroup.run_id) == col(Recipient.run_id),
-    col(MessageGroup.batch_id) == col(Recipient.batch_id),
-    sa.func.coalesce(Recipient.group_id, "") == MessageGroup.group_id,
-    col(Recipient.state).in_(OPEN),
-    col(Recipient.gateway_id).is_not(None),
+    groups.c.run_id == recipients.c.run_id,
+    groups.c.batch_id == recipients.c.batch_id,
+    sa.func.coalesce(recipients.c.group_id, "") == groups.c.group_id,
+    recipients.c.state.in_(OPEN),
+    recipients.c.gateway_id.is_not(None),
 )
 """Which messages of a group still wait for a receipt."""
 
 
-def open_ids(session: Session, *groups: int) -> list[int]:
+def open_ids(session: Session, *group_rows: int) -> list[int]:
     """Gateway IDs of the messages of groups (by row id) that still wait for a receipt."""
-    query = select(Recipient.gateway_id).join(MessageGroup, _WAITING).where(col(MessageGroup.id).in_(groups))
-    return [id_ for id_ in session.exec(query) if id_ is not None]
+    query = sa.select(recipients.c.gateway_id).join(groups, _WAITING).where(groups.c.id.in_(group_rows))
+    return list(session.scalars(query))
 
 
-def open_groups(session: Session, groups: Collection[int]) -> set[int]:
+def open_groups(session: Session, group_rows: Collection[int]) -> set[int]:
     """Those of the groups (by row id) of which some message still waits for a receipt."""
     waits = sa.exists().where(_WAITING)
-    return set(session.exec(select(MessageGroup.id).where(col(MessageGroup.id).in_(groups), waits)))
+    return set(session.scalars(sa.select(groups.c.id).where(groups.c.id.in_(group_rows), waits)))
 
 
 def accepted_at(session: Session, account_id: int, gateway_ids: Collection[int]) -> dict[int, datetime]:
     """When we knew of these messages, by gateway ID; of those that are the account's own."""
     query = (
-        select_columns(Recipient.gateway_id, Recipient.accepted_at)
-        .join(Run, col(Run.id) == col(Recipient.run_id))
-        .where(col(Run.account_id) == account_id, col(Recipient.gateway_id).in_(gateway_ids))
+        sa.select(recipients.c.gateway_id, recipients.c.accepted_at)
+        .join(runs, runs.c.id == recipients.c.run_id)
+        .where(runs.c.account_id == account_id, recipients.c.gateway_id.in_(gateway_ids))
     )
     return {id_: at for id_, at in session.execute(query) if at is not None}
 
@@ -244,22 +243,20 @@ def schedule_poll(session: Session, schedule: Sequence[tuple[int, datetime | Non
     """Set when each group (by row id) is looked at next; None: every message of it has its end."""
     if schedule:
         statement = (
-            sa.update(MessageGroup)
-            .where(col(MessageGroup.id) == sa.bindparam("b_id"))
-            .values(next_poll_at=sa.bindparam("b_at"), polls=MessageGroup.polls + 1)
+            sa.update(groups)
+            .where(groups.c.id == sa.bindparam("b_id"))
+            .values(next_poll_at=sa.bindparam("b_at"), polls=groups.c.polls + 1)
         )
         session.connection().execute(statement, [{"b_id": id_, "b_at": at} for id_, at in schedule])
 
 
 def poll_again(session: Session, batch_ids: Collection[int], *, at: datetime) -> None:
     """Look at the groups of these batches again from then on: the gateway itself goes on with messages of theirs."""
-    ended = sa.update(MessageGroup).where(
-        col(MessageGroup.batch_id).in_(sorted(batch_ids)), col(MessageGroup.next_poll_at).is_(None)
-    )
+    ended = sa.update(groups).where(groups.c.batch_id.in_(sorted(batch_ids)), groups.c.next_poll_at.is_(None))
     session.execute(ended.values(next_poll_at=at))
 
 
 def count_reads(session: Session, reads: Mapping[int, int]) -> None:
     """Add read requests (by run id) to the books."""
     for run_id, count in sorted(reads.items()):
-        session.execute(sa.update(Run).where(col(Run.id) == run_id).values(read_requests=Run.read_requests + count))
+        session.execute(sa.update(runs).where(runs.c.id == run_id).values(read_requests=runs.c.read_requests + count))

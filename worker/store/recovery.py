@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.codes import RunType
 from campaigns.lifecycle import RecipientState
 from worker.store.accepted_before import Person, spelt
 from worker.store.bulk import in_parts
 from worker.store.events import EventName
-from worker.store.models import Attempt, Batch, Event, Recipient, Run
-from worker.store.tables import recipients, select_columns
+from worker.store.tables import attempts, batches, events, recipients, runs
 
 UNSENT = (RecipientState.PENDING, RecipientState.IN_DOUBT, RecipientState.HELD, RecipientState.CANCELLED)
 
@@ -38,9 +37,9 @@ def known_until(session: Session, account_id: int) -> tuple[datetime | None, int
     What it has forgotten lies above that ID. Not the account's own one, which rises with what is seen after the loss.
     None and 0: it knows of none, and may have forgotten everything.
     """
-    query = select(sa.func.max(Attempt.started_at), sa.func.coalesce(sa.func.max(Attempt.id_floor), 0))
-    last, floor = session.exec(
-        query.join(Run, col(Run.id) == col(Attempt.run_id)).where(Run.account_id == account_id)
+    query = sa.select(sa.func.max(attempts.c.started_at), sa.func.coalesce(sa.func.max(attempts.c.id_floor), 0))
+    last, floor = session.execute(
+        query.join(runs, runs.c.id == attempts.c.run_id).where(runs.c.account_id == account_id)
     ).one()
     return last, floor
 
@@ -48,9 +47,11 @@ def known_until(session: Session, account_id: int) -> tuple[datetime | None, int
 def recovered_at(session: Session, account_id: int) -> datetime | None:
     """When the gateway of the account was last swept for what the database does not know; None: never."""
     query = (
-        select(Event.at, Event.detail).where(Event.name == EventName.ACCOUNT_RECOVERED).order_by(col(Event.id).desc())
+        sa.select(events.c.at, events.c.detail)
+        .where(events.c.name == EventName.ACCOUNT_RECOVERED)
+        .order_by(events.c.id.desc())
     )
-    return next((at for at, detail in session.exec(query) if detail.get("account", account_id) == account_id), None)
+    return next((at for at, detail in session.execute(query) if detail.get("account", account_id) == account_id), None)
 
 
 def unsent_people(session: Session, account_id: int, numbers: Collection[str]) -> list[Unsent]:
@@ -58,32 +59,32 @@ def unsent_people(session: Session, account_id: int, numbers: Collection[str]) -
     found: list[Unsent] = []
     other = recipients.alias("other")
     in_doubt = sa.exists().where(
-        other.c.number == col(Recipient.number),
+        other.c.number == recipients.c.number,
         other.c.state == RecipientState.IN_DOUBT,
-        other.c.id != col(Recipient.id),
+        other.c.id != recipients.c.id,
     )
     for part in in_parts(sorted({spelt(number) for number in numbers})):
         query = (
-            select_columns(
-                Recipient.id,
-                Recipient.run_id,
-                Recipient.batch_id,
-                Recipient.number,
-                Recipient.text,
-                Run.definition_id,
-                Run.type,
-                Run.moment,
-                Batch.moment,
+            sa.select(
+                recipients.c.id,
+                recipients.c.run_id,
+                recipients.c.batch_id,
+                recipients.c.number,
+                recipients.c.text,
+                runs.c.definition_id,
+                runs.c.type,
+                runs.c.moment,
+                batches.c.moment,
                 in_doubt,
             )
-            .join(Run, col(Run.id) == col(Recipient.run_id))
-            .join(Batch, col(Batch.id) == col(Recipient.batch_id))
+            .join(runs, runs.c.id == recipients.c.run_id)
+            .join(batches, batches.c.id == recipients.c.batch_id)
             .where(
-                Run.account_id == account_id,
-                col(Recipient.state).in_(UNSENT),
-                col(Recipient.number).in_(part),
+                runs.c.account_id == account_id,
+                recipients.c.state.in_(UNSENT),
+                recipients.c.number.in_(part),
             )
-            .order_by(col(Recipient.run_id), col(Recipient.id))
+            .order_by(recipients.c.run_id, recipients.c.id)
         )
-        found.extend(Unsent(*row) for row in session.exec(query))
+        found.extend(Unsent(*row) for row in session.execute(query))
     return found

@@ -1,36 +1,35 @@
 """Campaigns that remind: a run for each day on which texts are due, planned again whenever a table comes."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.codes import DAYS, PausedBy, RunType
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.replanning import Known
+from worker.store.bulk import in_parts
 from worker.store.locks import lock_run
-from worker.store.models import Campaign, InboxFile, Run
 from worker.store.moves import changed, move_batch, move_recipients
 from worker.store.plans import finish_plan, next_ordinal
 from worker.store.runs import create_run, pause_run
-from worker.store.tables import attempts, batches, recipients, runs
+from worker.store.tables import attempts, batches, campaigns, inbox_files, recipients, runs
 
-AT_ONCE: Final = 5_000
-"""So many ids in one statement: below the 32,766 parameters that SQLite takes."""
-
-_IS_DAY = col(Run.type).in_(DAYS)
+_IS_DAY = runs.c.type.in_(DAYS)
 
 _numbers = sa.bindparam("b_numbers", type_=sa.Text)
 
 
 def lock_campaign(session: Session, campaign_id: int) -> None:
     """One at a time plans a campaign: a reminder is looked for in all of its runs before it is written to one."""
-    session.exec(select(Campaign.id).where(Campaign.id == campaign_id).with_for_update(key_share=True)).one()
+    session.scalars(
+        sa.select(campaigns.c.id).where(campaigns.c.id == campaign_id).with_for_update(key_share=True)
+    ).one()
 
 
 _has_to_be_looked_up = sa.exists().where(attempts.c.batch_id == recipients.c.batch_id, attempts.c.outcome != "not_sent")
@@ -94,7 +93,7 @@ def known_of(session: Session, campaign_id: int, numbers: Collection[str]) -> li
 
 def known_in(session: Session, run_id: int, numbers: Collection[str]) -> list[Known]:
     """Every row of one run with one of these numbers."""
-    campaign_id = session.exec(select(Run.campaign_id).where(Run.id == run_id)).one()
+    campaign_id = session.scalars(sa.select(runs.c.campaign_id).where(runs.c.id == run_id)).one()
     return [row for row in known_of(session, campaign_id, numbers) if row.run_id == run_id]
 
 
@@ -109,12 +108,12 @@ class DayRun:
 
 def find_day(session: Session, campaign_id: int, day: date) -> DayRun | None:
     """The run of a campaign for this day, locked: nothing of it begins or ends before this transaction does."""
-    query = select(Run.id).where(Run.campaign_id == campaign_id, Run.moment == day.isoformat())
-    run_id = session.exec(query).first()
+    query = sa.select(runs.c.id).where(runs.c.campaign_id == campaign_id, runs.c.moment == day.isoformat())
+    run_id = session.scalars(query).first()
     if run_id is None:
         return None
     lock_run(session, run_id)
-    state = session.exec(select(Run.state).where(Run.id == run_id)).one()
+    state = session.scalars(sa.select(runs.c.state).where(runs.c.id == run_id)).one()
     return DayRun(run_id, RunState(state), next_ordinal(session, run_id))
 
 
@@ -150,38 +149,38 @@ def new_day(
 
 
 def _is_paused_by_hand(session: Session, campaign_id: int) -> bool:
-    paused = (Run.campaign_id == campaign_id, Run.paused_by == PausedBy.PERSON)
-    return session.exec(select(Run.id).where(*paused).limit(1)).first() is not None
+    paused = (runs.c.campaign_id == campaign_id, runs.c.paused_by == PausedBy.PERSON)
+    return session.scalars(sa.select(runs.c.id).where(*paused).limit(1)).first() is not None
 
 
 def unfinished_days(session: Session, campaign_id: int) -> list[int]:
     """The runs of a campaign's days that are not over, in the order of the days."""
-    mine = (Run.campaign_id == campaign_id, _IS_DAY, col(Run.finished_at).is_(None))
-    return list(session.exec(select(Run.id).where(*mine).order_by(col(Run.moment))))
+    mine = (runs.c.campaign_id == campaign_id, _IS_DAY, runs.c.finished_at.is_(None))
+    return list(session.scalars(sa.select(runs.c.id).where(*mine).order_by(runs.c.moment)))
 
 
 def adopt_version(
     session: Session, campaign_id: int, *, definition_id: int, follow_seconds: float, kind: str
 ) -> list[int]:
     """Another version of the file counts for all days that are not over; the runs that another one counted for."""
-    mine = (Run.campaign_id == campaign_id, _IS_DAY, col(Run.finished_at).is_(None))
-    others = list(session.exec(select(Run.id).where(*mine, Run.definition_id != definition_id)))
+    mine = (runs.c.campaign_id == campaign_id, _IS_DAY, runs.c.finished_at.is_(None))
+    others = list(session.scalars(sa.select(runs.c.id).where(*mine, runs.c.definition_id != definition_id)))
     if others:
         values = {"definition_id": definition_id, "follow_seconds": follow_seconds, "kind": kind}
-        session.execute(sa.update(Run).where(col(Run.id).in_(others)).values(**values))
+        session.execute(sa.update(runs).where(runs.c.id.in_(others)).values(**values))
     return others
 
 
 def every_day(session: Session, campaign_id: int) -> list[int]:
     """The runs of a campaign's days."""
-    mine = select(Run.id).where(Run.campaign_id == campaign_id, _IS_DAY)
-    return list(session.exec(mine.order_by(col(Run.moment))))
+    mine = sa.select(runs.c.id).where(runs.c.campaign_id == campaign_id, _IS_DAY)
+    return list(session.scalars(mine.order_by(runs.c.moment)))
 
 
 def unplanned_days(session: Session, campaign_id: int) -> list[int]:
     """Days whose plan was cut short."""
-    mine = (Run.campaign_id == campaign_id, _IS_DAY, col(Run.planned_at).is_(None))
-    return list(session.exec(select(Run.id).where(*mine).order_by(col(Run.id))))
+    mine = (runs.c.campaign_id == campaign_id, _IS_DAY, runs.c.planned_at.is_(None))
+    return list(session.scalars(sa.select(runs.c.id).where(*mine).order_by(runs.c.id)))
 
 
 def finish_day(session: Session, run_id: int, *, plan_hash: str, warnings: Sequence[str], now: datetime) -> None:
@@ -190,10 +189,10 @@ def finish_day(session: Session, run_id: int, *, plan_hash: str, warnings: Seque
         batches.c.run_id == run_id, batches.c.state != BatchState.CANCELLED
     )
     starts_at = sa.case(
-        (col(Run.started_at).is_(None), sa.func.coalesce(first.scalar_subquery(), col(Run.starts_at))),
-        else_=col(Run.starts_at),
+        (runs.c.started_at.is_(None), sa.func.coalesce(first.scalar_subquery(), runs.c.starts_at)),
+        else_=runs.c.starts_at,
     )
-    session.execute(sa.update(Run).where(col(Run.id) == run_id).values(starts_at=starts_at))
+    session.execute(sa.update(runs).where(runs.c.id == run_id).values(starts_at=starts_at))
     finish_plan(session, run_id, plan_hash=plan_hash, summary={"warnings": list(warnings)}, now=now)
 
 
@@ -201,7 +200,7 @@ def withdraw(session: Session, reasons: Mapping[str, Sequence[Known]]) -> int:
     """Never send these rows, as far as they are unsent by now; how many. `reasons`: why -> the rows."""
     count = 0
     for reason, rows in reasons.items():
-        for some in _parts(rows):
+        for some in in_parts(rows):
             unsent = (recipients.c.id.in_([row.id for row in some]), _unsent)
             count += changed(session, move_recipients(RecipientState.CANCELLED, *unsent, reason=reason))
     trim_batches(session, {row.batch_id for rows in reasons.values() for row in rows if row.batch_id is not None})
@@ -211,7 +210,7 @@ def withdraw(session: Session, reasons: Mapping[str, Sequence[Known]]) -> int:
 def take_back(session: Session, rows: Sequence[Known]) -> set[int]:
     """Forget rows that are planned anew, as far as nobody has tried to send them meanwhile; which."""
     gone: set[int] = set()
-    for some in _parts(rows):
+    for some in in_parts(rows):
         untried = (recipients.c.state == RecipientState.PENDING, recipients.c.attempts == 0)
         delete = sa.delete(recipients).where(recipients.c.id.in_([row.id for row in some]), *untried)
         gone |= set(session.scalars(delete.returning(recipients.c.id)))
@@ -227,7 +226,7 @@ def trim_batches(session: Session, batch_ids: Collection[int]) -> None:
         recipients.c.batch_id == batches.c.id, recipients.c.state == waits
     )
     count, segments = left.with_only_columns(left.selected_columns[0]), left.with_only_columns(left.selected_columns[1])
-    for some in _parts(sorted(batch_ids)):
+    for some in in_parts(sorted(batch_ids)):
         these = batches.c.id.in_(some)
         totals = {"recipients": count.scalar_subquery(), "segments": segments.scalar_subquery()}
         session.execute(sa.update(batches).where(these, waiting).values(**totals))
@@ -237,13 +236,5 @@ def trim_batches(session: Session, batch_ids: Collection[int]) -> None:
 
 def show_again(session: Session, run_ids: Collection[int]) -> None:
     """What stands beside the files of these runs has to be written once more."""
-    files = sa.update(InboxFile).where(col(InboxFile.run_id).in_(run_ids))
+    files = sa.update(inbox_files).where(inbox_files.c.run_id.in_(run_ids))
     session.execute(files.values(reported=False, status_text=""))
-
-
-Part = TypeVar("Part")
-
-
-def _parts(rows: Sequence[Part]) -> Iterator[Sequence[Part]]:
-    for start in range(0, len(rows), AT_ONCE):
-        yield rows[start : start + AT_ONCE]

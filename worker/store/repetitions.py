@@ -6,13 +6,24 @@ from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.codes import RunType
 from campaigns.lifecycle import RunState
-from worker.store.models import Batch, Campaign, DefinitionRow, Event, InboxFile, Notice, Recipient, Repetition, Run
+from worker.store.models import Repetition
 from worker.store.moves import changed, move_run
 from worker.store.runs import RunView, as_moment, has_sent, moment_of, runs_of_another_kind
+from worker.store.tables import (
+    batches,
+    campaigns,
+    definitions,
+    events,
+    inbox_files,
+    notices,
+    recipients,
+    repetitions,
+    runs,
+)
 
 OPEN: Final = frozenset(RunState) - {RunState.COMPLETED, RunState.CANCELLED}
 
@@ -40,31 +51,31 @@ class Firing:
     is_planned: bool
 
 
-_IS_FIRING = col(Run.type) == RunType.FIRING
+_IS_FIRING = runs.c.type == RunType.FIRING
 
 _REPEATING = (
     sa.select(
-        col(Repetition.campaign_id),
-        col(Campaign.slug),
-        col(Repetition.definition_id),
-        col(DefinitionRow.source),
-        col(Repetition.since),
-        col(Repetition.is_ended),
+        repetitions.c.campaign_id,
+        campaigns.c.slug,
+        repetitions.c.definition_id,
+        definitions.c.source,
+        repetitions.c.since,
+        repetitions.c.is_ended,
     )
-    .join(Campaign, col(Campaign.id) == col(Repetition.campaign_id))
-    .join(DefinitionRow, col(DefinitionRow.id) == col(Repetition.definition_id))
+    .join(campaigns, campaigns.c.id == repetitions.c.campaign_id)
+    .join(definitions, definitions.c.id == repetitions.c.definition_id)
 )
 
 
 def all_repeating(session: Session, *, rehearsal: bool) -> list[Repeating]:
     """The campaigns that make runs, in their order."""
-    query = _REPEATING.where(col(Campaign.rehearsal) == rehearsal, ~col(Repetition.is_ended))
-    return [Repeating(*row) for row in session.execute(query.order_by(col(Campaign.id)))]
+    query = _REPEATING.where(campaigns.c.rehearsal == rehearsal, ~repetitions.c.is_ended)
+    return [Repeating(*row) for row in session.execute(query.order_by(campaigns.c.id))]
 
 
 def find_repeating(session: Session, campaign_id: int) -> Repeating | None:
     """The repetition of a campaign, ended or not."""
-    row = session.execute(_REPEATING.where(col(Repetition.campaign_id) == campaign_id)).first()
+    row = session.execute(_REPEATING.where(repetitions.c.campaign_id == campaign_id)).first()
     return Repeating(*row) if row else None
 
 
@@ -75,27 +86,27 @@ def keep_repeating(session: Session, campaign_id: int, *, definition_id: int, si
         session.add(Repetition(campaign_id=campaign_id, definition_id=definition_id, since=since))
         session.flush()
         return
-    new = sa.update(Repetition).where(col(Repetition.campaign_id) == campaign_id)
+    new = sa.update(repetitions).where(repetitions.c.campaign_id == campaign_id)
     session.execute(new.values(definition_id=definition_id, since=since))
 
 
 def end_repeating(session: Session, campaign_id: int) -> None:
     """Somebody cancelled it: it makes no run any more, whatever becomes of its file."""
-    session.execute(sa.update(Repetition).where(col(Repetition.campaign_id) == campaign_id).values(is_ended=True))
+    session.execute(sa.update(repetitions).where(repetitions.c.campaign_id == campaign_id).values(is_ended=True))
 
 
 def forget_repeating(session: Session, campaign_id: int) -> None:
     """Its file is gone: it makes no run until it is there again."""
-    session.execute(sa.delete(Repetition).where(col(Repetition.campaign_id) == campaign_id))
+    session.execute(sa.delete(repetitions).where(repetitions.c.campaign_id == campaign_id))
 
 
 def firings(session: Session, campaign_id: int, *, states: Collection[RunState] = tuple(RunState)) -> list[Firing]:
     """The runs of a campaign in these states, in the order of their moments."""
-    columns: tuple[Any, ...] = (Run.id, Run.moment, Run.state, Run.definition_id, Run.planned_at)
+    columns: tuple[Any, ...] = (runs.c.id, runs.c.moment, runs.c.state, runs.c.definition_id, runs.c.planned_at)
     query = (
         sa.select(*columns)
-        .where(col(Run.campaign_id) == campaign_id, _IS_FIRING, col(Run.state).in_(list(states)))
-        .order_by(col(Run.moment))
+        .where(runs.c.campaign_id == campaign_id, _IS_FIRING, runs.c.state.in_(list(states)))
+        .order_by(runs.c.moment)
     )
     return [
         Firing(run_id, moment_of(name), state, definition_id, planned_at is not None)
@@ -105,14 +116,14 @@ def firings(session: Session, campaign_id: int, *, states: Collection[RunState] 
 
 def open_runs(session: Session, campaign_id: int) -> list[int]:
     """The runs of a campaign that are at work or wait, in the order of their moments."""
-    query = select(Run.id).where(Run.campaign_id == campaign_id, col(Run.state).in_(list(OPEN)))
-    return list(session.exec(query.order_by(col(Run.moment))))
+    query = sa.select(runs.c.id).where(runs.c.campaign_id == campaign_id, runs.c.state.in_(list(OPEN)))
+    return list(session.scalars(query.order_by(runs.c.moment)))
 
 
 def last_moment(session: Session, campaign_id: int) -> datetime | None:
     """The moment up to which a campaign has its runs."""
-    query = select(sa.func.max(Run.moment)).where(Run.campaign_id == campaign_id, _IS_FIRING)
-    name = session.exec(query).one()
+    query = sa.select(sa.func.max(runs.c.moment)).where(runs.c.campaign_id == campaign_id, _IS_FIRING)
+    name = session.scalars(query).one()
     return moment_of(name) if name else None
 
 
@@ -123,9 +134,9 @@ def miss_firings(session: Session, run_id: int, *, last: datetime, reason: str, 
     """
     missed = move_run(
         RunState.CANCELLED,
-        col(Run.id) == run_id,
-        col(Run.state) == RunState.SCHEDULED,
-        col(Run.planned_at).is_(None),
+        runs.c.id == run_id,
+        runs.c.state == RunState.SCHEDULED,
+        runs.c.planned_at.is_(None),
         moment=as_moment(last),
         starts_at=last,
         reason=reason,
@@ -138,16 +149,16 @@ def discard_run(session: Session, run_id: int) -> bool:
     """Forget a run of which nothing was sent, as if it had never been made. False: something was sent."""
     if _has_sent_for_good(session, run_id):
         return False
-    session.execute(sa.update(InboxFile).where(col(InboxFile.run_id) == run_id).values(run_id=None))
-    for table in (Recipient, Batch, Event, Notice):
-        session.execute(sa.delete(table).where(col(table.run_id) == run_id))
-    session.execute(sa.delete(Run).where(col(Run.id) == run_id))
+    session.execute(sa.update(inbox_files).where(inbox_files.c.run_id == run_id).values(run_id=None))
+    for table in (recipients, batches, events, notices):
+        session.execute(sa.delete(table).where(table.c.run_id == run_id))
+    session.execute(sa.delete(runs).where(runs.c.id == run_id))
     return True
 
 
 def _has_sent_for_good(session: Session, run_id: int) -> bool:
     """Whether something was sent of a run; until this transaction ends it stays so."""
-    session.exec(select(Run.id).where(Run.id == run_id).with_for_update()).one()
+    session.scalars(sa.select(runs.c.id).where(runs.c.id == run_id).with_for_update()).one()
     return has_sent(session, run_id)
 
 
@@ -166,21 +177,21 @@ def replace_runs(session: Session, campaign_id: int, *, by: RunType) -> RunView 
 
 def first_unfinished(session: Session, campaign_id: int, *, without: Collection[int] = ()) -> int | None:
     """The run that a campaign's file stands for: the first that is not over, else the last that was planned."""
-    mine = select(Run.id).where(
-        Run.campaign_id == campaign_id, col(Run.parent_id).is_(None), col(Run.id).not_in(without)
+    mine = sa.select(runs.c.id).where(
+        runs.c.campaign_id == campaign_id, runs.c.parent_id.is_(None), runs.c.id.not_in(without)
     )
-    unfinished = session.exec(mine.where(col(Run.finished_at).is_(None)).order_by(col(Run.moment)).limit(1)).first()
-    last = mine.order_by(col(Run.planned_at).is_(None), col(Run.moment).desc()).limit(1)
-    return unfinished or session.exec(last).first()
+    unfinished = session.scalars(mine.where(runs.c.finished_at.is_(None)).order_by(runs.c.moment).limit(1)).first()
+    last = mine.order_by(runs.c.planned_at.is_(None), runs.c.moment.desc()).limit(1)
+    return unfinished or session.scalars(last).first()
 
 
 def point_files(session: Session, run_ids: Collection[int], *, to: int) -> None:
     """What stands beside the files of these runs is about another one from now on."""
-    files = sa.update(InboxFile).where(col(InboxFile.run_id).in_(run_ids))
+    files = sa.update(inbox_files).where(inbox_files.c.run_id.in_(run_ids))
     session.execute(files.values(run_id=to, reported=False, status_text=""))
 
 
 def campaigns_of(session: Session, run_ids: Collection[int]) -> dict[int, int]:
     """Run -> campaign."""
-    query = select(Run.id, Run.campaign_id).where(col(Run.id).in_(run_ids))
-    return dict(session.exec(query).all())
+    query = sa.select(runs.c.id, runs.c.campaign_id).where(runs.c.id.in_(run_ids))
+    return dict(session.execute(query).all())

@@ -10,8 +10,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.batching import BatchLimits, into_batches
 from campaigns.codes import OPTED_OUT, RunType
@@ -19,12 +18,12 @@ from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.results import PROVEN_NOT_SENT
 from campaigns.timing.placing import Departure
-from worker.store import plans, runs
+from worker.store import plans
 from worker.store.bulk import in_parts
 from worker.store.events import EventName, record_event
 from worker.store.locks import lock_run
-from worker.store.models import Batch, InboxFile, Recipient, Retry, Run
-from worker.store.runs import RunView
+from worker.store.runs import RunView, create_run
+from worker.store.tables import batches, inbox_files, recipients, retries, runs
 
 MOMENT_PREFIX: Final = "resend-"
 """Before the number of a resend in its campaign, its name: two commands at once make one."""
@@ -44,21 +43,21 @@ class Failure:
 
 def resends_of(session: Session, root_id: int) -> list[int]:
     """The runs that sent again to the people of a run, in their order."""
-    return list(session.exec(select(Run.id).where(Run.parent_id == root_id).order_by(col(Run.id))))
+    return list(session.scalars(sa.select(runs.c.id).where(runs.c.parent_id == root_id).order_by(runs.c.id)))
 
 
 def unfinished_resends(session: Session, root_id: int) -> list[int]:
     """Those of them that are not over."""
-    query = select(Run.id).where(Run.parent_id == root_id, col(Run.finished_at).is_(None))
-    return list(session.exec(query.order_by(col(Run.id))))
+    query = sa.select(runs.c.id).where(runs.c.parent_id == root_id, runs.c.finished_at.is_(None))
+    return list(session.scalars(query.order_by(runs.c.id)))
 
 
 def failures(session: Session, root_id: int) -> list[Failure]:
     """Everybody whose last text failed, by reason; the proven first."""
     is_proven = _proven()
-    columns: tuple[Any, ...] = (col(Recipient.reason), col(Recipient.result_code), is_proven, sa.func.count())
+    columns: tuple[Any, ...] = (recipients.c.reason, recipients.c.result_code, is_proven, sa.func.count())
     query = sa.select(*columns).where(*_last_failed(session, root_id))
-    rows = session.execute(query.group_by(col(Recipient.reason), col(Recipient.result_code), is_proven))
+    rows = session.execute(query.group_by(recipients.c.reason, recipients.c.result_code, is_proven))
     found = [Failure(reason, code, bool(proven), people) for reason, code, proven, people in rows]
     return sorted(found, key=lambda failure: (not failure.is_proven, -failure.people, failure.reason))
 
@@ -75,11 +74,9 @@ class FailedMessage:
 def failed_messages(session: Session, root_id: int) -> list[FailedMessage]:
     """The messages of those who would be sent to again, group by group."""
     columns: tuple[Any, ...] = (
-        col(Recipient.batch_id), sa.func.coalesce(col(Recipient.group_id), ""), col(Recipient.gateway_id),
+        recipients.c.batch_id, sa.func.coalesce(recipients.c.group_id, ""), recipients.c.gateway_id,
     )  # fmt: skip
-    query = sa.select(*columns).where(
-        *_last_failed(session, root_id), _proven(), col(Recipient.gateway_id).is_not(None)
-    )
+    query = sa.select(*columns).where(*_last_failed(session, root_id), _proven(), recipients.c.gateway_id.is_not(None))
     return [FailedMessage(*row) for row in session.execute(query.order_by(*columns[1:]))]
 
 
@@ -92,18 +89,18 @@ def _proven() -> sa.ColumnElement[bool]:
 
 def _last_failed(session: Session, root_id: int) -> tuple[sa.ColumnElement[bool], ...]:
     chain = [root_id, *resends_of(session, root_id)]
-    later = aliased(Recipient)
+    later = recipients.alias()
     is_last = ~sa.exists().where(
-        col(later.number) == col(Recipient.number),
-        col(later.slot) == col(Recipient.slot),
-        col(later.run_id).in_(chain),
-        col(later.run_id) > col(Recipient.run_id),
+        later.c.number == recipients.c.number,
+        later.c.slot == recipients.c.slot,
+        later.c.run_id.in_(chain),
+        later.c.run_id > recipients.c.run_id,
     )
-    waits = sa.exists().where(col(Retry.recipient_id) == col(Recipient.id), col(Retry.due_at).is_not(None))
+    waits = sa.exists().where(retries.c.recipient_id == recipients.c.id, retries.c.due_at.is_not(None))
     return (
-        col(Recipient.run_id).in_(chain),
-        col(Recipient.state) == RecipientState.FAILED,
-        col(Recipient.occurrence) == 0,
+        recipients.c.run_id.in_(chain),
+        recipients.c.state == RecipientState.FAILED,
+        recipients.c.occurrence == 0,
         is_last,
         ~waits,  # it is sent again by itself (`follow.retry_failed`)
     )
@@ -128,24 +125,24 @@ def create_resend(
     out meanwhile is `suppressed`.
     """
     lock_run(session, root.id)
-    query = sa.select(col(Recipient.id)).where(*_last_failed(session, root.id), _proven()).order_by(col(Recipient.id))
+    query = sa.select(recipients.c.id).where(*_last_failed(session, root.id), _proven()).order_by(recipients.c.id)
     ids = list(session.scalars(query))
     if not ids:
         return None
     number = (
         1
-        + session.exec(
-            select(sa.func.count()).where(Run.campaign_id == root.campaign_id, Run.type == RunType.RESEND)
+        + session.scalars(
+            sa.select(sa.func.count()).where(runs.c.campaign_id == root.campaign_id, runs.c.type == RunType.RESEND)
         ).one()
     )
-    run_id = runs.create_run(
+    run_id = create_run(
         session,
         campaign_id=root.campaign_id,
         account_id=account_id,
         definition_id=root.definition_id,
         starts_at=now,
         follow_seconds=root.follow_seconds,
-        kind=session.exec(select(Run.kind).where(Run.id == root.id)).one(),
+        kind=session.scalars(sa.select(runs.c.kind).where(runs.c.id == root.id)).one(),
         now=now,
         type=RunType.RESEND,
         moment=f"{MOMENT_PREFIX}{number}",
@@ -159,28 +156,30 @@ def create_resend(
             left -= row.state is not RecipientState.PENDING
     counts = {RecipientState.PENDING: left, RecipientState.SUPPRESSED: len(ids) - left}
     summary = {"counts": {state.value: count for state, count in counts.items() if count}, "audience": len(ids)}
-    approved = session.exec(select(Run.approved_hash, Run.approved_at).where(Run.id == root.id)).one()
+    approved = session.execute(sa.select(runs.c.approved_hash, runs.c.approved_at).where(runs.c.id == root.id)).one()
     # Who asks for a resend need not approve it, too: it is the same text to people of the plan that was approved.
     plans.finish_plan(session, run_id, plan_hash=approved[0] or digest.hexdigest(), summary=summary, now=now)
     session.execute(
-        sa.update(Run).where(col(Run.id) == run_id).values(approved_hash=approved[0], approved_at=approved[1])
+        sa.update(runs).where(runs.c.id == run_id).values(approved_hash=approved[0], approved_at=approved[1])
     )
     record_event(session, EventName.FAILED_RESENT, now, run_id=run_id, detail={"parent": root.id, "people": left})
     # What stands beside the file of the run is written once more when this one is over.
-    session.execute(sa.update(InboxFile).where(col(InboxFile.run_id) == root.id).values(reported=False, status_text=""))
+    session.execute(
+        sa.update(inbox_files).where(inbox_files.c.run_id == root.id).values(reported=False, status_text="")
+    )
     return run_id
 
 
 def _again(session: Session, ids: Sequence[int], suppressed: Suppressed, now: datetime) -> Iterator[PlannedRecipient]:
     """The rows with these ids as they are planned again."""
     columns: tuple[Any, ...] = (
-        col(Recipient.number), col(Recipient.source), col(Recipient.line), col(Recipient.text),
-        col(Recipient.segments), col(Recipient.variant), col(Recipient.slot), col(Recipient.device),
-        col(Batch.zones),
+        recipients.c.number, recipients.c.source, recipients.c.line, recipients.c.text,
+        recipients.c.segments, recipients.c.variant, recipients.c.slot, recipients.c.device,
+        batches.c.zones,
     )  # fmt: skip
     for part in in_parts(ids):
-        query = sa.select(*columns).outerjoin(Batch, col(Batch.id) == col(Recipient.batch_id))
-        rows = session.execute(query.where(col(Recipient.id).in_(part)).order_by(col(Recipient.id))).all()
+        query = sa.select(*columns).outerjoin(batches, batches.c.id == recipients.c.batch_id)
+        rows = session.execute(query.where(recipients.c.id.in_(part)).order_by(recipients.c.id)).all()
         opted_out = suppressed([row[0] for row in rows])
         for number, source, line, text, segments, variant, slot, device, zones in rows:
             if number in opted_out:

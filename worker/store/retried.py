@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
-from worker.store.models import MessageGroup
+from worker.store.bulk import in_parts
 from worker.store.moves import move_recipients
-from worker.store.retries import IDS_AT_ONCE
-from worker.store.tables import recipients, retries, runs
+from worker.store.tables import groups, recipients, retries, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +79,8 @@ def _take_back(session: Session, whose: sa.ColumnElement[bool], *, now: datetime
     entry = (retries.c.recipient_id == recipients.c.id, retries.c.id.in_(sorted(waiting)))
     values = {name: sa.select(retries.c[name]).where(*entry).scalar_subquery() for name in _OF_THE_FIRST}
     mine = recipients.c.id.in_(sorted(back))
-    group = sa.select(sa.func.min(col(MessageGroup.group_id))).where(
-        col(MessageGroup.run_id) == recipients.c.run_id, col(MessageGroup.batch_id) == retries.c.batch_id, *entry
+    group = sa.select(sa.func.min(groups.c.group_id)).where(
+        groups.c.run_id == recipients.c.run_id, groups.c.batch_id == retries.c.batch_id, *entry
     )
     values["group_id"] = group.scalar_subquery()
     session.execute(move_recipients(RecipientState.ACCEPTED, mine, accepted_at=now, **values))
@@ -89,7 +88,7 @@ def _take_back(session: Session, whose: sa.ColumnElement[bool], *, now: datetime
     taken = sorted(id_ for id_, person in waiting.items() if person in back)
     requests = sa.select(retries.c.batch_id).where(retries.c.id.in_(taken))
     # Their receipts come with the group that they were in at first, which was followed to its end.
-    session.execute(sa.update(MessageGroup).where(col(MessageGroup.batch_id).in_(requests)).values(next_poll_at=now))
+    session.execute(sa.update(groups).where(groups.c.batch_id.in_(requests)).values(next_poll_at=now))
     session.execute(
         sa.update(retries)
         .where(retries.c.id.in_(taken))
@@ -104,11 +103,10 @@ def record_sent_after_all(
     if session.execute(sa.select(retries.c.id).where(retries.c.began_at.is_not(None)).limit(1)).first() is None:
         return []
     found: list[Doubled] = []
-    ids = sorted(gateway_ids)
     mine = sa.select(runs.c.id).where(runs.c.account_id == account_id)
-    for start in range(0, len(ids), IDS_AT_ONCE):
+    for part in in_parts(sorted(gateway_ids)):
         sent_again = sa.and_(
-            retries.c.gateway_id.in_(ids[start : start + IDS_AT_ONCE]),
+            retries.c.gateway_id.in_(part),
             retries.c.run_id.in_(mine),
             retries.c.began_at.is_not(None),
             retries.c.doubled_at.is_(None),

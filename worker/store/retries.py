@@ -6,15 +6,13 @@ from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from worker.store.models import Batch, Retry, Run
+from worker.store.bulk import in_parts
+from worker.store.models import Batch
 from worker.store.moves import changed, move_recipients, move_run
-from worker.store.tables import recipients, retries, runs
-
-IDS_AT_ONCE: Final = 5_000
-"""Below the 32,766 parameters that SQLite takes."""
+from worker.store.tables import batches, recipients, retries, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +35,10 @@ class FailedText:
 def failed_texts(session: Session, account_id: int, gateway_ids: Collection[int]) -> list[FailedText]:
     """Those of these messages that stand as failed and were not noticed yet."""
     found: list[FailedText] = []
-    ids = sorted(gateway_ids)
     noticed = sa.exists().where(
         retries.c.recipient_id == recipients.c.id, retries.c.gateway_id == recipients.c.gateway_id
     )
-    for start in range(0, len(ids), IDS_AT_ONCE):
+    for part in in_parts(sorted(gateway_ids)):
         query = (
             sa.select(
                 recipients.c.id,
@@ -60,7 +57,7 @@ def failed_texts(session: Session, account_id: int, gateway_ids: Collection[int]
             .where(
                 runs.c.account_id == account_id,
                 runs.c.state.in_([RunState.RUNNING, RunState.SETTLING, RunState.PAUSED]),
-                recipients.c.gateway_id.in_(ids[start : start + IDS_AT_ONCE]),
+                recipients.c.gateway_id.in_(part),
                 recipients.c.state == RecipientState.FAILED,
                 recipients.c.batch_id.is_not(None),
                 ~noticed,
@@ -74,7 +71,7 @@ def plan_retries(session: Session, failed: Sequence[tuple[FailedText, datetime]]
     """These texts are sent again at these moments."""
     if failed:
         session.execute(
-            sa.insert(Retry),
+            sa.insert(retries),
             [
                 {
                     "run_id": text.run_id,
@@ -122,11 +119,11 @@ _DUE: Final = (
         retries.c.device,
         retries.c.gateway_retries,
         retries.c.segments,
-        col(Batch.zones),
-        col(Batch.latest),
+        batches.c.zones,
+        batches.c.latest,
     )
     .join(runs, runs.c.id == retries.c.run_id)
-    .join(Batch, col(Batch.id) == retries.c.batch_id)
+    .join(batches, batches.c.id == retries.c.batch_id)
     .where(
         runs.c.account_id == sa.bindparam("b_account"),
         runs.c.state.in_([RunState.RUNNING, RunState.SETTLING]),
@@ -147,8 +144,8 @@ def due_retries(session: Session, account_id: int, *, now: datetime, most: int) 
 
 def waiting_retries(session: Session, run_id: int) -> int:
     """How many texts of a run are still to be sent again."""
-    return session.exec(
-        select(sa.func.count()).select_from(Retry).where(Retry.run_id == run_id, col(Retry.due_at).is_not(None))
+    return session.scalars(
+        sa.select(sa.func.count()).select_from(retries).where(retries.c.run_id == run_id, retries.c.due_at.is_not(None))
     ).one()
 
 
@@ -185,7 +182,7 @@ def begin_retries(
 
     The caller holds the run's lock; all of `due` are of this run, and have device, zones and latest moment in common.
     """
-    ordinal = session.exec(select(sa.func.max(Batch.ordinal)).where(Batch.run_id == run_id)).one() + 1
+    ordinal = session.scalars(sa.select(sa.func.max(batches.c.ordinal)).where(batches.c.run_id == run_id)).one() + 1
     batch = Batch(
         run_id=run_id,
         ordinal=ordinal,
@@ -219,7 +216,7 @@ def begin_retries(
     if gone:
         drop_retries(session, gone, "it did not stand as failed any more")
     if not back:
-        session.execute(sa.delete(Batch).where(col(Batch.id) == batch.id))
+        session.execute(sa.delete(batches).where(batches.c.id == batch.id))
         return None
     begun = [entry for entry in due if entry.recipient_id in back]
     session.execute(
@@ -228,8 +225,8 @@ def begin_retries(
         .values(due_at=None, began_at=now, next_look_at=next_look_at)
     )
     totals = {"recipients": len(begun), "segments": sum(entry.segments for entry in begun)}
-    session.execute(sa.update(Batch).where(col(Batch.id) == batch.id).values(**totals))
-    reopen = move_run(RunState.RUNNING, col(Run.id) == run_id, col(Run.state) == RunState.SETTLING)
+    session.execute(sa.update(batches).where(batches.c.id == batch.id).values(**totals))
+    reopen = move_run(RunState.RUNNING, runs.c.id == run_id, runs.c.state == RunState.SETTLING)
     session.execute(reopen.values(sent_at=None))
     return batch.id
 

@@ -6,17 +6,17 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.codes import DAYS, MADE_BY_FILES, PAUSED, PausedBy, RunType
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store import words
 from worker.store.events import EventName
-from worker.store.models import Attempt, Batch, Campaign, DefinitionRow, Event, Recipient, Run
+from worker.store.models import Run
 from worker.store.moves import changed, move_batch, move_recipients, move_run
 from worker.store.notices import announce
 from worker.store.retries import drop_cancelled
-from worker.store.tables import select_columns
+from worker.store.tables import attempts, batches, campaigns, definitions, events, recipients, runs
 
 ONCE = "once"
 """The moment of the run of a campaign that runs once, its name: the slug alone is its identity, whatever its start is
@@ -85,44 +85,44 @@ def moment_of(name: str) -> datetime:
 
 
 _VIEW = (
-    select_columns(
-        Run.id,
-        Run.campaign_id,
-        Campaign.slug,
-        Run.type,
-        Run.moment,
-        Campaign.rehearsal,
-        Run.account_id,
-        Run.definition_id,
-        DefinitionRow.content_hash,
-        DefinitionRow.source,
-        Run.state,
-        Run.paused_by,
+    sa.select(
+        runs.c.id,
+        runs.c.campaign_id,
+        campaigns.c.slug,
+        runs.c.type,
+        runs.c.moment,
+        campaigns.c.rehearsal,
+        runs.c.account_id,
+        runs.c.definition_id,
+        definitions.c.content_hash,
+        definitions.c.source,
+        runs.c.state,
+        runs.c.paused_by,
         words.RUN,
-        Run.starts_at,
-        Run.follow_seconds,
-        Run.planned_at,
-        Run.started_at,
-        Run.sent_at,
-        Run.finished_at,
-        Run.read_requests,
-        Run.plan_summary,
-        Run.plan_hash,
-        Run.approved_hash,
-        Run.parent_id,
+        runs.c.starts_at,
+        runs.c.follow_seconds,
+        runs.c.planned_at,
+        runs.c.started_at,
+        runs.c.sent_at,
+        runs.c.finished_at,
+        runs.c.read_requests,
+        runs.c.plan_summary,
+        runs.c.plan_hash,
+        runs.c.approved_hash,
+        runs.c.parent_id,
     )
-    .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
-    .join(DefinitionRow, col(DefinitionRow.id) == col(Run.definition_id))
+    .join(campaigns, campaigns.c.id == runs.c.campaign_id)
+    .join(definitions, definitions.c.id == runs.c.definition_id)
 )
 
 
 def _views(session: Session, statement: Any) -> list[RunView]:
-    return [RunView(*row) for row in session.exec(statement).all()]
+    return [RunView(*row) for row in session.execute(statement).all()]
 
 
 def run_view(session: Session, run_id: int) -> RunView:
     """The run with this id. Raises `LookupError` where there is none."""
-    views = _views(session, _VIEW.where(col(Run.id) == run_id))
+    views = _views(session, _VIEW.where(runs.c.id == run_id))
     if not views:
         raise LookupError(f"there is no run {run_id}")
     return views[0]
@@ -130,7 +130,7 @@ def run_view(session: Session, run_id: int) -> RunView:
 
 def run_views(session: Session, run_ids: Collection[int]) -> dict[int, RunView]:
     """The runs with these ids, by id; what is not there is left out."""
-    return {view.id: view for view in _views(session, _VIEW.where(col(Run.id).in_(run_ids)))} if run_ids else {}
+    return {view.id: view for view in _views(session, _VIEW.where(runs.c.id.in_(run_ids)))} if run_ids else {}
 
 
 def find_run(session: Session, slug: str) -> RunView | None:
@@ -138,39 +138,39 @@ def find_run(session: Session, slug: str) -> RunView | None:
 
     Runs that send failed texts again belong to another one, and are none of these.
     """
-    mine = _VIEW.where(col(Campaign.slug) == slug, col(Run.parent_id).is_(None))
-    latest = mine.order_by(col(Run.started_at).is_(None), col(Run.id).desc())
+    mine = _VIEW.where(campaigns.c.slug == slug, runs.c.parent_id.is_(None))
+    latest = mine.order_by(runs.c.started_at.is_(None), runs.c.id.desc())
     views = _views(session, latest.limit(1))
     return views[0] if views else None
 
 
 def campaign_runs(session: Session, slug: str) -> list[RunView]:
     """Every run of a campaign and of its rehearsal, the oldest first."""
-    return _views(session, _VIEW.where(col(Campaign.slug) == slug).order_by(col(Run.id)))
+    return _views(session, _VIEW.where(campaigns.c.slug == slug).order_by(runs.c.id))
 
 
 def latest_runs(session: Session, campaign_id: int, *, but: int, most: int) -> list[RunView]:
     """The last so many runs of a campaign in the order of their moments, without one of them and without resends."""
-    query = _VIEW.where(col(Run.campaign_id) == campaign_id, col(Run.id) != but, col(Run.parent_id).is_(None))
-    return _views(session, query.order_by(col(Run.moment).desc()).limit(most))[::-1]
+    query = _VIEW.where(runs.c.campaign_id == campaign_id, runs.c.id != but, runs.c.parent_id.is_(None))
+    return _views(session, query.order_by(runs.c.moment.desc()).limit(most))[::-1]
 
 
 def find_campaign_run(session: Session, slug: str, *, rehearsal: bool) -> RunView | None:
     """The run of exactly this campaign, a rehearsal or the real thing; none that sends failed texts again."""
-    query = _VIEW.where(col(Campaign.slug) == slug, col(Campaign.rehearsal) == rehearsal, col(Run.parent_id).is_(None))
-    views = _views(session, query.order_by(col(Run.id).desc()).limit(1))
+    query = _VIEW.where(campaigns.c.slug == slug, campaigns.c.rehearsal == rehearsal, runs.c.parent_id.is_(None))
+    views = _views(session, query.order_by(runs.c.id.desc()).limit(1))
     return views[0] if views else None
 
 
 def runs_of_another_kind(session: Session, campaign_id: int, type: RunType) -> list[RunView]:
     """The runs that a campaign's file made before it made those of this type, in one order for all who lock them."""
-    others = col(Run.type).in_(MADE_BY_FILES - {type})
-    return _views(session, _VIEW.where(col(Run.campaign_id) == campaign_id, others).order_by(col(Run.id)))
+    others = runs.c.type.in_(MADE_BY_FILES - {type})
+    return _views(session, _VIEW.where(runs.c.campaign_id == campaign_id, others).order_by(runs.c.id))
 
 
 def list_runs(session: Session, states: Collection[RunState] = tuple(RunState)) -> list[RunView]:
     """Every run in one of the states, the oldest first."""
-    return _views(session, _VIEW.where(col(Run.state).in_(list(states))).order_by(col(Run.id)))
+    return _views(session, _VIEW.where(runs.c.state.in_(list(states))).order_by(runs.c.id))
 
 
 def create_run(
@@ -208,20 +208,20 @@ def create_run(
 
 def has_sent(session: Session, run_id: int) -> bool:
     """Whether a request of this run was ever prepared, or found at the gateway: from then on its plan is fixed."""
-    if session.exec(select(Attempt.id).where(Attempt.run_id == run_id).limit(1)).first() is not None:
+    if session.scalars(sa.select(attempts.c.id).where(attempts.c.run_id == run_id).limit(1)).first() is not None:
         return True
-    found = select(Event.id).where(Event.run_id == run_id, Event.name == EventName.RUN_ACCEPTED_BEFORE)
-    return session.exec(found.limit(1)).first() is not None
+    found = sa.select(events.c.id).where(events.c.run_id == run_id, events.c.name == EventName.RUN_ACCEPTED_BEFORE)
+    return session.scalars(found.limit(1)).first() is not None
 
 
 def adopt_definition(session: Session, run_id: int, definition_id: int) -> None:
     """Another version of the campaign's file counts from now on; what was planned stays planned."""
-    session.execute(sa.update(Run).where(col(Run.id) == run_id).values(definition_id=definition_id))
+    session.execute(sa.update(runs).where(runs.c.id == run_id).values(definition_id=definition_id))
 
 
 def fail_run(session: Session, run_id: int, reason: str, now: datetime) -> bool:
     """Planning failed."""
-    if not changed(session, move_run(RunState.FAILED, col(Run.id) == run_id, reason=reason, finished_at=now)):
+    if not changed(session, move_run(RunState.FAILED, runs.c.id == run_id, reason=reason, finished_at=now)):
         return False
     announce(session, "run.failed", run_id=run_id, now=now, reason=reason)
     return True
@@ -232,8 +232,8 @@ def pause_run(session: Session, run_id: int, by: PausedBy, reason: str = "", *, 
 
     `reason` is for people, where who paused it does not say all.
     """
-    values = {"paused_by": by, "reason": reason, "resume_to": col(Run.state)}
-    if not changed(session, move_run(RunState.PAUSED, col(Run.id) == run_id, **values)):
+    values = {"paused_by": by, "reason": reason, "resume_to": runs.c.state}
+    if not changed(session, move_run(RunState.PAUSED, runs.c.id == run_id, **values)):
         return False
     announce(session, "run.paused", run_id=run_id, now=now, reason=reason or PAUSED.get(by, ""))
     return True
@@ -241,12 +241,14 @@ def pause_run(session: Session, run_id: int, by: PausedBy, reason: str = "", *, 
 
 def resume_run(session: Session, run_id: int) -> RunState | None:
     """Let a paused run go on where it was; its state then. None: it is not paused."""
-    resume_to = session.exec(select(Run.resume_to).where(Run.id == run_id, Run.state == RunState.PAUSED)).first()
+    resume_to = session.scalars(
+        sa.select(runs.c.resume_to).where(runs.c.id == run_id, runs.c.state == RunState.PAUSED)
+    ).first()
     if resume_to is None:
         return None
     # A run that had only receipts to wait for goes through `running`: the finish tick settles it again at once.
     to = RunState.SCHEDULED if resume_to == RunState.SCHEDULED else RunState.RUNNING
-    statement = move_run(to, col(Run.id) == run_id, col(Run.state) == RunState.PAUSED, reason="", resume_to="")
+    statement = move_run(to, runs.c.id == run_id, runs.c.state == RunState.PAUSED, reason="", resume_to="")
     return to if changed(session, statement) else None
 
 
@@ -255,7 +257,7 @@ def cancel_run(session: Session, run_id: int, reason: str, now: datetime) -> int
 
     What was handed to the gateway is still followed; a batch whose outcome is in doubt is still looked up.
     """
-    if not changed(session, move_run(RunState.CANCELLED, col(Run.id) == run_id, reason=reason, sent_at=now)):
+    if not changed(session, move_run(RunState.CANCELLED, runs.c.id == run_id, reason=reason, sent_at=now)):
         return None
     return cancel_leftovers(session, run_id)
 
@@ -265,19 +267,21 @@ def cancel_leftovers(session: Session, run_id: int) -> int:
 
     Harmless for a run that is not cancelled: it changes nothing there.
     """
-    reason = session.exec(select(Run.reason).where(Run.id == run_id, Run.state == RunState.CANCELLED)).first()
+    reason = session.scalars(
+        sa.select(runs.c.reason).where(runs.c.id == run_id, runs.c.state == RunState.CANCELLED)
+    ).first()
     if reason is None:
         return 0
     # A held batch went to a contact list perhaps: it stays for a person to decide, and was not "never sent".
-    unsent_batches = (col(Batch.run_id) == run_id, col(Batch.state) != BatchState.HELD)
+    unsent_batches = (batches.c.run_id == run_id, batches.c.state != BatchState.HELD)
     session.execute(move_batch(BatchState.CANCELLED, *unsent_batches, reason=reason))
     drop_cancelled(session, run_id)
-    unsent = (col(Recipient.run_id) == run_id, col(Recipient.state) == RecipientState.PENDING)
+    unsent = (recipients.c.run_id == run_id, recipients.c.state == RecipientState.PENDING)
     return changed(session, move_recipients(RecipientState.CANCELLED, *unsent, reason=reason))
 
 
 def unfinished_runs(session: Session, account_id: int) -> list[RunView]:
     """Settling and cancelled runs of the account that are not finished."""
-    ending = col(Run.state).in_([RunState.SETTLING, RunState.CANCELLED])
-    query = _VIEW.where(ending, col(Run.account_id) == account_id, col(Run.finished_at).is_(None))
-    return _views(session, query.order_by(col(Run.id)))
+    ending = runs.c.state.in_([RunState.SETTLING, RunState.CANCELLED])
+    query = _VIEW.where(ending, runs.c.account_id == account_id, runs.c.finished_at.is_(None))
+    return _views(session, query.order_by(runs.c.id))

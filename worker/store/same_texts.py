@@ -5,14 +5,13 @@ from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.codes import RunType
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.repeats import Told
 from worker.store.bulk import in_parts
-from worker.store.models import Campaign, Run
-from worker.store.tables import recipients
+from worker.store.tables import campaigns, recipients, runs
 
 MOST_RUNS: Final = 50
 """The newest runs are looked at: of a folder with thousands of campaigns each would look at all the others."""
@@ -29,19 +28,19 @@ _COUNTED: Final = (
 def recent_runs(session: Session, account_id: int, campaign: str, *, since: datetime) -> dict[int, int]:
     """The newest runs of other campaigns that have sent since then, or will: run id -> id of its file's version."""
     query = (
-        select(Run.id, Run.definition_id)
-        .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
+        sa.select(runs.c.id, runs.c.definition_id)
+        .join(campaigns, campaigns.c.id == runs.c.campaign_id)
         .where(
-            Run.account_id == account_id,
-            Campaign.slug != campaign,
-            Run.type != RunType.TEST,
-            col(Run.state).not_in([RunState.FAILED, RunState.CANCELLED]),
-            sa.or_(col(Run.finished_at).is_(None), col(Run.finished_at) > since),
+            runs.c.account_id == account_id,
+            campaigns.c.slug != campaign,
+            runs.c.type != RunType.TEST,
+            runs.c.state.not_in([RunState.FAILED, RunState.CANCELLED]),
+            sa.or_(runs.c.finished_at.is_(None), runs.c.finished_at > since),
         )
-        .order_by(col(Run.id).desc())
+        .order_by(runs.c.id.desc())
         .limit(MOST_RUNS)
     )
-    return dict(session.exec(query).all())
+    return dict(session.execute(query).all())
 
 
 def told_in(
@@ -52,9 +51,9 @@ def told_in(
     found: dict[str, Told] = {}
     for part in in_parts(sorted(texts)):
         query = (
-            sa.select(recipients.c.number, recipients.c.text, recipients.c.accepted_at, col(Campaign.slug))
-            .join(Run, col(Run.id) == recipients.c.run_id)
-            .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
+            sa.select(recipients.c.number, recipients.c.text, recipients.c.accepted_at, campaigns.c.slug)
+            .join(runs, runs.c.id == recipients.c.run_id)
+            .join(campaigns, campaigns.c.id == runs.c.campaign_id)
             .where(
                 recipients.c.number.in_(part),
                 recipients.c.run_id.in_(run_ids),

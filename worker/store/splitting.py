@@ -6,13 +6,13 @@ from datetime import datetime
 from itertools import accumulate
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState
-from worker.store.models import Batch, Recipient
+from worker.store.models import Batch
 from worker.store.suppressions import lower_totals
-from worker.store.tables import batches
+from worker.store.tables import batches, recipients
 
 
 def branch_off(
@@ -25,8 +25,8 @@ def branch_off(
     reason: str = "",
 ) -> int:
     """Move these pending people of a batch into a new one, which waits until then; its id."""
-    old = session.exec(select(Batch).where(Batch.id == batch_id)).one()
-    ordinal = session.exec(select(sa.func.max(Batch.ordinal)).where(Batch.run_id == old.run_id)).one() + 1
+    old = session.execute(sa.select(batches).where(batches.c.id == batch_id)).one()
+    ordinal = session.scalars(sa.select(sa.func.max(batches.c.ordinal)).where(batches.c.run_id == old.run_id)).one() + 1
     new = Batch(
         run_id=old.run_id,
         ordinal=ordinal,
@@ -44,7 +44,7 @@ def branch_off(
     )
     session.add(new)
     session.flush()
-    session.execute(sa.update(Recipient).where(col(Recipient.id).in_(recipient_ids)).values(batch_id=new.id))
+    session.execute(sa.update(recipients).where(recipients.c.id.in_(recipient_ids)).values(batch_id=new.id))
     lower_totals(session, batches.c.id.in_([batch_id, new.id]))
     return new.id
 
@@ -62,10 +62,10 @@ def split_batch(
 
     In two halves, or so that the first costs `most_segments` at most, where one person does not cost more.
     """
-    people = session.exec(
-        select(Recipient.id, Recipient.segments)
-        .where(Recipient.batch_id == batch_id, Recipient.state == RecipientState.PENDING)
-        .order_by(col(Recipient.id))
+    people = session.execute(
+        sa.select(recipients.c.id, recipients.c.segments)
+        .where(recipients.c.batch_id == batch_id, recipients.c.state == RecipientState.PENDING)
+        .order_by(recipients.c.id)
     ).all()
     if len(people) < 2:
         return None

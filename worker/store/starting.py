@@ -4,12 +4,12 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session
 
 from campaigns.lifecycle import RunState
-from worker.store.models import Run
 from worker.store.moves import move_run
 from worker.store.notices import announce_starts
+from worker.store.tables import runs
 from worker.store.tables import runs as run_rows
 
 _MOMENT = run_rows.c.starts_at.type
@@ -43,8 +43,8 @@ def starting_definitions(session: Session, account_id: int, *, until: datetime) 
 
 def give_reason(session: Session, account_id: int, reason: str, *, until: datetime) -> None:
     """Write down why planned runs that are due by then do not start yet; `start_due_runs` takes it away."""
-    waiting = col(Run.account_id) == account_id, col(Run.state) == RunState.SCHEDULED, col(Run.starts_at) <= until
-    planned = sa.update(Run).where(*waiting, col(Run.planned_at).is_not(None))
+    waiting = runs.c.account_id == account_id, runs.c.state == RunState.SCHEDULED, runs.c.starts_at <= until
+    planned = sa.update(runs).where(*waiting, runs.c.planned_at.is_not(None))
     session.execute(planned.values(reason=reason))
 
 
@@ -67,14 +67,14 @@ def start_due_runs(
 
     Its texts wait for their own moments all the same.
     """
-    where = [col(Run.account_id) == account_id, col(Run.starts_at) <= now + ahead, col(Run.planned_at).is_not(None)]
+    where = [runs.c.account_id == account_id, runs.c.starts_at <= now + ahead, runs.c.planned_at.is_not(None)]
     if only is not None:
-        where.append(col(Run.id).in_(only))
-    due = move_run(RunState.RUNNING, col(Run.state) == RunState.SCHEDULED, *where, reason="").values(
+        where.append(runs.c.id.in_(only))
+    due = move_run(RunState.RUNNING, runs.c.state == RunState.SCHEDULED, *where, reason="").values(
         started_at=sa.func.coalesce(
-            col(Run.started_at), sa.case((col(Run.starts_at) > now, col(Run.starts_at)), else_=sa.literal(now, _MOMENT))
+            runs.c.started_at, sa.case((runs.c.starts_at > now, runs.c.starts_at), else_=sa.literal(now, _MOMENT))
         )
     )
-    started = list(session.scalars(due.returning(col(Run.id))))
+    started = list(session.scalars(due.returning(runs.c.id)))
     announce_starts(session, started, now=now)
     return started

@@ -7,14 +7,15 @@ from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.codes import RunType
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store import words
+from worker.store.bulk import in_parts
 from worker.store.events import EventName
-from worker.store.models import Account, Attempt, AttemptState, Batch, Campaign, Event, Recipient, Retry, Run
-from worker.store.tables import select_columns
+from worker.store.models import AttemptState
+from worker.store.tables import accounts, attempts, batches, campaigns, events, recipients, retries, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,55 +93,55 @@ class Ruling:
 def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
     """Every row with one of these numbers, of the newest run first. Invalid rows are found by what stands in them."""
     columns: tuple[Any, ...] = (
-        Recipient.id,
-        Recipient.number,
-        Recipient.state,
-        Recipient.reason,
-        Recipient.source,
-        Recipient.line,
-        Recipient.variant,
-        Recipient.text,
-        Recipient.segments,
-        Recipient.gateway_id,
-        Recipient.group_id,
-        Recipient.device,
-        Recipient.sim,
-        Recipient.attempts,
-        Recipient.gateway_retries,
-        Recipient.result_code,
-        Recipient.accepted_at,
-        Recipient.sent_at,
-        Recipient.delivered_at,
-        Run.id,
-        Run.type,
-        Campaign.slug,
-        Campaign.rehearsal,
-        Run.definition_id,
-        Run.state,
+        recipients.c.id,
+        recipients.c.number,
+        recipients.c.state,
+        recipients.c.reason,
+        recipients.c.source,
+        recipients.c.line,
+        recipients.c.variant,
+        recipients.c.text,
+        recipients.c.segments,
+        recipients.c.gateway_id,
+        recipients.c.group_id,
+        recipients.c.device,
+        recipients.c.sim,
+        recipients.c.attempts,
+        recipients.c.gateway_retries,
+        recipients.c.result_code,
+        recipients.c.accepted_at,
+        recipients.c.sent_at,
+        recipients.c.delivered_at,
+        runs.c.id,
+        runs.c.type,
+        campaigns.c.slug,
+        campaigns.c.rehearsal,
+        runs.c.definition_id,
+        runs.c.state,
         words.RUN,
-        Run.starts_at,
-        Run.planned_at,
-        Run.finished_at,
-        Run.account_id,
+        runs.c.starts_at,
+        runs.c.planned_at,
+        runs.c.finished_at,
+        runs.c.account_id,
         words.ACCOUNT,
-        Batch.id,
-        Batch.state,
+        batches.c.id,
+        batches.c.state,
         words.BATCH,
-        Batch.not_before,
-        Batch.zones,
-        Batch.list_id,
-        Recipient.slot,
-        Run.parent_id,
+        batches.c.not_before,
+        batches.c.zones,
+        batches.c.list_id,
+        recipients.c.slot,
+        runs.c.parent_id,
     )
     query = (
         sa.select(*columns)
-        .select_from(Recipient)
-        .join(Run, col(Run.id) == col(Recipient.run_id))
-        .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
-        .join(Account, col(Account.id) == col(Run.account_id))
-        .outerjoin(Batch, col(Batch.id) == col(Recipient.batch_id))
-        .where(col(Recipient.number).in_(sorted(numbers)))
-        .order_by(col(Run.id).desc(), col(Recipient.occurrence))
+        .select_from(recipients)
+        .join(runs, runs.c.id == recipients.c.run_id)
+        .join(campaigns, campaigns.c.id == runs.c.campaign_id)
+        .join(accounts, accounts.c.id == runs.c.account_id)
+        .outerjoin(batches, batches.c.id == recipients.c.batch_id)
+        .where(recipients.c.number.in_(sorted(numbers)))
+        .order_by(runs.c.id.desc(), recipients.c.occurrence)
     )
     return [Appearance(*row) for row in session.execute(query)]
 
@@ -168,55 +169,53 @@ class FailedTry:
 def failed_tries(session: Session, recipient_ids: Collection[int]) -> dict[int, list[FailedTry]]:
     """The failed messages that are, or were, to be sent again, by recipient, the oldest first."""
     found: dict[int, list[FailedTry]] = defaultdict(list)
-    ids = sorted(recipient_ids)
-    for start in range(0, len(ids), 5_000):
-        query = select_columns(
-            Retry.recipient_id,
-            Retry.batch_id,
-            Retry.gateway_id,
-            Retry.device,
-            Retry.result_code,
-            Retry.noticed_at,
-            Retry.due_at,
-            Retry.began_at,
-            Retry.dropped,
-            Retry.doubled_at,
-        ).where(col(Retry.recipient_id).in_(ids[start : start + 5_000]))
-        for row in session.exec(query.order_by(col(Retry.id))):
+    for part in in_parts(sorted(recipient_ids)):
+        query = sa.select(
+            retries.c.recipient_id,
+            retries.c.batch_id,
+            retries.c.gateway_id,
+            retries.c.device,
+            retries.c.result_code,
+            retries.c.noticed_at,
+            retries.c.due_at,
+            retries.c.began_at,
+            retries.c.dropped,
+            retries.c.doubled_at,
+        ).where(retries.c.recipient_id.in_(part))
+        for row in session.execute(query.order_by(retries.c.id)):
             found[row[0]].append(FailedTry(*row))
     return dict(found)
 
 
 _REQUEST: Final = (
-    Attempt.batch_id,
-    Attempt.number,
-    Attempt.state,
-    Attempt.started_at,
-    Attempt.send_by,
-    Attempt.finished_at,
-    Attempt.next_check_at,
-    Attempt.target,
-    Attempt.recipients,
-    Attempt.outcome,
-    Attempt.evidence,
+    attempts.c.batch_id,
+    attempts.c.number,
+    attempts.c.state,
+    attempts.c.started_at,
+    attempts.c.send_by,
+    attempts.c.finished_at,
+    attempts.c.next_check_at,
+    attempts.c.target,
+    attempts.c.recipients,
+    attempts.c.outcome,
+    attempts.c.evidence,
 )
 """What a `Request` is made of."""
 
 
 def last_request(session: Session, run_id: int) -> Request | None:
     """The request of a run that was decided last in its order, as the pause of a run that asks goes by."""
-    query = select_columns(*_REQUEST).where(Attempt.run_id == run_id, Attempt.state == AttemptState.CLOSED)
-    row = session.exec(query.order_by(col(Attempt.id).desc()).limit(1)).first()
+    query = sa.select(*_REQUEST).where(attempts.c.run_id == run_id, attempts.c.state == AttemptState.CLOSED)
+    row = session.execute(query.order_by(attempts.c.id.desc()).limit(1)).first()
     return Request(*row) if row else None
 
 
 def requests_of(session: Session, batch_ids: Collection[int]) -> dict[int, list[Request]]:
     """The requests of each batch in their order; a batch without one is left out."""
     found: dict[int, list[Request]] = defaultdict(list)
-    ids = sorted(batch_ids)
-    for start in range(0, len(ids), 5_000):  # below the 32,766 parameters that SQLite takes
-        query = select_columns(*_REQUEST).where(col(Attempt.batch_id).in_(ids[start : start + 5_000]))
-        for row in session.exec(query.order_by(col(Attempt.id))):
+    for part in in_parts(sorted(batch_ids)):
+        query = sa.select(*_REQUEST).where(attempts.c.batch_id.in_(part))
+        for row in session.execute(query.order_by(attempts.c.id)):
             found[row[0]].append(Request(*row))
     return dict(found)
 
@@ -229,11 +228,11 @@ def rulings(session: Session, rows: Collection[Appearance]) -> dict[int, list[Ru
     by_run: dict[int, list[Appearance]] = defaultdict(list)
     for row in rows:
         by_run[row.run_id].append(row)
-    query = select(Event.run_id, Event.at, Event.batch_id, Event.detail).where(
-        col(Event.run_id).in_(sorted(by_run)), Event.name == EventName.HELD_RESOLVED
+    query = sa.select(events.c.run_id, events.c.at, events.c.batch_id, events.c.detail).where(
+        events.c.run_id.in_(sorted(by_run)), events.c.name == EventName.HELD_RESOLVED
     )
     found: dict[int, list[Ruling]] = defaultdict(list)
-    for run_id, at, batch_id, detail in session.exec(query.order_by(col(Event.id))):
+    for run_id, at, batch_id, detail in session.execute(query.order_by(events.c.id)):
         named = set(detail["recipients"])
         for row in by_run[run_id or 0]:
             if row.recipient_id in named or (row.list_id is not None and batch_id == row.batch_id):
@@ -243,9 +242,9 @@ def rulings(session: Session, rows: Collection[Appearance]) -> dict[int, list[Ru
 
 def batches_looked_up(session: Session, account_id: int) -> int:
     """How many batches of the account are in doubt: with too many of them nothing more is sent."""
-    return session.exec(
-        select(sa.func.count())
-        .select_from(Batch)
-        .join(Run, col(Run.id) == col(Batch.run_id))
-        .where(Run.account_id == account_id, Batch.state == BatchState.UNKNOWN)
+    return session.scalars(
+        sa.select(sa.func.count())
+        .select_from(batches)
+        .join(runs, runs.c.id == batches.c.run_id)
+        .where(runs.c.account_id == account_id, batches.c.state == BatchState.UNKNOWN)
     ).one()

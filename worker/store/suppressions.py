@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.codes import OPTED_OUT
 from campaigns.lifecycle import NEVER_SENT, BatchState, RecipientState
@@ -15,16 +15,15 @@ from campaigns.numbers import spellings_of
 from worker.store import unsubscriptions
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.locks import lock_requests
-from worker.store.models import Account, Run, Suppression
 from worker.store.moves import move_batch, move_recipients
-from worker.store.tables import batches, recipients, select_columns
+from worker.store.tables import accounts, batches, recipients, runs, suppressions
 
 REPLY: Final = "reply"
 """The source of a suppression that the person asked for in a reply: the only one that a reply (START) can end."""
 
 EVERYBODY_LEFT: Final = "everybody in it has opted out"
 
-_in_force = col(Suppression.ended_at).is_(None)
+_in_force = suppressions.c.ended_at.is_(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +48,12 @@ def suppress(session: Session, entries: Collection[Entry], *, now: datetime) -> 
     """
     if not entries:
         return 0
-    lock_requests(session, session.exec(select(Account.id).order_by(col(Account.id))).all())
+    lock_requests(session, session.scalars(sa.select(accounts.c.id).order_by(accounts.c.id)).all())
     rows = [
         {"number": e.number, "kind": e.kind, "reason": e.reason, "source": e.source, "since": e.since}
         for e in sorted(entries, key=lambda e: (e.number, e.kind))
     ]
-    added = len(session.execute(insert_missing(session, Suppression).returning(col(Suppression.id)), rows).all())
+    added = len(session.execute(insert_missing(session, suppressions).returning(suppressions.c.id), rows).all())
     for kind in {e.kind for e in entries}:
         numbers = sorted({e.number for e in entries if e.kind == kind})
         _take_out(session, numbers, kind)
@@ -68,7 +67,7 @@ def _take_out(session: Session, numbers: Sequence[str], kind: str) -> None:
     for part in in_parts(numbers):
         pending = [recipients.c.number.in_(part), recipients.c.state == RecipientState.PENDING]
         if kind:
-            pending.append(recipients.c.run_id.in_(sa.select(col(Run.id)).where(col(Run.kind) == kind)))
+            pending.append(recipients.c.run_id.in_(sa.select(runs.c.id).where(runs.c.kind == kind)))
         statement = move_recipients(RecipientState.SUPPRESSED, *pending, reason=OPTED_OUT)
         touched = {id_ for id_ in session.scalars(statement.returning(recipients.c.batch_id)) if id_ is not None}
         for ids in in_parts(sorted(touched)):
@@ -101,19 +100,19 @@ def release(
     """
     ended: set[str] = set()
     for part in in_parts(sorted(numbers)):
-        where: list[sa.ColumnElement[bool]] = [col(Suppression.number).in_(part), _in_force]
+        where: list[sa.ColumnElement[bool]] = [suppressions.c.number.in_(part), _in_force]
         if kind is not None:
-            where.append(col(Suppression.kind) == kind)
+            where.append(suppressions.c.kind == kind)
         if source is not None:
-            where.append(col(Suppression.source) == source)
-        statement = sa.update(Suppression).where(*where).values(ended_at=now)
-        ended.update(session.scalars(statement.returning(col(Suppression.number))))
+            where.append(suppressions.c.source == source)
+        statement = sa.update(suppressions).where(*where).values(ended_at=now)
+        ended.update(session.scalars(statement.returning(suppressions.c.number)))
     return ended
 
 
 def any_in_force(session: Session) -> bool:
     """Whether there is anybody on the list."""
-    return session.exec(select(Suppression.id).where(_in_force).limit(1)).first() is not None
+    return session.scalars(sa.select(suppressions.c.id).where(_in_force).limit(1)).first() is not None
 
 
 def suppressed_among(session: Session, numbers: Sequence[str], kind: str) -> set[str]:
@@ -124,33 +123,33 @@ def suppressed_among(session: Session, numbers: Sequence[str], kind: str) -> set
             asked[spelt].append(number)
     found: set[str] = set()
     for part in in_parts(list(asked)):
-        query = select(Suppression.number).where(
-            col(Suppression.number).in_(part), _in_force, col(Suppression.kind).in_(["", kind])
+        query = sa.select(suppressions.c.number).where(
+            suppressions.c.number.in_(part), _in_force, suppressions.c.kind.in_(["", kind])
         )
-        found.update(number for spelt in session.exec(query) for number in asked[spelt])
+        found.update(number for spelt in session.scalars(query) for number in asked[spelt])
     return found
 
 
 _COLUMNS: Final = (
-    Suppression.number,
-    Suppression.kind,
-    Suppression.reason,
-    Suppression.source,
-    Suppression.since,
-    Suppression.ended_at,
+    suppressions.c.number,
+    suppressions.c.kind,
+    suppressions.c.reason,
+    suppressions.c.source,
+    suppressions.c.since,
+    suppressions.c.ended_at,
 )
 
 
 def in_force(session: Session, *, kind: str | None = None) -> Iterator[Entry]:
     """The list, the oldest entry first, some thousands in memory at a time."""
-    query = select_columns(*_COLUMNS).where(_in_force).order_by(col(Suppression.since), col(Suppression.id))
+    query = sa.select(*_COLUMNS).where(_in_force).order_by(suppressions.c.since, suppressions.c.id)
     if kind is not None:
-        query = query.where(col(Suppression.kind) == kind)
+        query = query.where(suppressions.c.kind == kind)
     for row in session.execute(query.execution_options(yield_per=5_000)):
         yield Entry(*row)
 
 
 def history(session: Session, numbers: Collection[str]) -> list[Entry]:
     """Everything that the list ever said about these numbers, the oldest first."""
-    query = select_columns(*_COLUMNS).where(col(Suppression.number).in_(sorted(numbers)))
-    return [Entry(*row) for row in session.execute(query.order_by(col(Suppression.since), col(Suppression.id)))]
+    query = sa.select(*_COLUMNS).where(suppressions.c.number.in_(sorted(numbers)))
+    return [Entry(*row) for row in session.execute(query.order_by(suppressions.c.since, suppressions.c.id))]

@@ -1,10 +1,9 @@
 """The tables as SQLAlchemy's core sees them: what statements over sets of rows are built from."""
 
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
-from sqlmodel import SQLModel, select
-from sqlmodel.sql.expression import Select
+from sqlmodel import SQLModel
 
 from worker.store.models import (
     AcceptedBefore,
@@ -12,22 +11,23 @@ from worker.store.models import (
     Attempt,
     Batch,
     Campaign,
+    Ceiling,
+    DefinitionRow,
+    Event,
     Inbound,
+    InboxFile,
+    Installation,
     Lease,
     MessageGroup,
     Notice,
     Recipient,
+    Repetition,
     Retry,
     Run,
+    StuckDevice,
     Suppression,
     Unsubscription,
 )
-
-
-def select_columns(*columns: Any) -> Select[*tuple[Any, ...]]:
-    """As `sqlmodel.select`, which is typed for four columns at most."""
-    statement: Select[*tuple[Any, ...]] = select(*columns)
-    return statement
 
 
 def _table(model: type[SQLModel]) -> sa.Table:
@@ -39,13 +39,20 @@ accounts: Final = _table(Account)
 attempts: Final = _table(Attempt)
 batches: Final = _table(Batch)
 campaigns: Final = _table(Campaign)
+ceilings: Final = _table(Ceiling)
+definitions: Final = _table(DefinitionRow)
+events: Final = _table(Event)
 groups: Final = _table(MessageGroup)
+inbox_files: Final = _table(InboxFile)
+installations: Final = _table(Installation)
 leases: Final = _table(Lease)
 notices: Final = _table(Notice)
 recipients: Final = _table(Recipient)
+repetitions: Final = _table(Repetition)
 replies: Final = _table(Inbound)
 retries: Final = _table(Retry)
 runs: Final = _table(Run)
+stuck: Final = _table(StuckDevice)
 suppressions: Final = _table(Suppression)
 unsubscriptions: Final = _table(Unsubscription)
 

@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.counting import amount
 from campaigns.numbers import mask
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.events import EventName, record_event
-from worker.store.models import Batch, Event, Run, Suppression, Unsubscription
 from worker.store.moves import changed
+from worker.store.tables import batches, events, runs, suppressions, unsubscriptions
 
 TRIES: Final = 8
 """After so many tries that failed (over some ten minutes) a send to the list is held, and a person has to look."""
@@ -48,10 +48,10 @@ class Outstanding:
 
 def ask(session: Session, numbers: Collection[str], *, now: datetime) -> None:
     """Have numbers taken off every contact list that a campaign went, or is to go, to."""
-    lists = session.exec(
-        select(Run.account_id, Batch.list_id)
-        .join(Run, col(Run.id) == col(Batch.run_id))
-        .where(col(Batch.list_id).is_not(None))
+    lists = session.execute(
+        sa.select(runs.c.account_id, batches.c.list_id)
+        .join(runs, runs.c.id == batches.c.run_id)
+        .where(batches.c.list_id.is_not(None))
         .distinct()
     ).all()
     for account_id, list_id in lists:
@@ -59,13 +59,13 @@ def ask(session: Session, numbers: Collection[str], *, now: datetime) -> None:
 
 
 def _ask(session: Session, account_id: int, list_id: int, numbers: Collection[str], now: datetime) -> None:
-    missing = insert_missing(session, Unsubscription)
+    missing = insert_missing(session, unsubscriptions)
     for part in in_parts(sorted(numbers)):
-        again = sa.update(Unsubscription).where(
-            col(Unsubscription.account_id) == account_id,
-            col(Unsubscription.list_id) == list_id,
-            col(Unsubscription.number).in_(part),
-            col(Unsubscription.done_at).is_not(None),  # they may have been put on it again since
+        again = sa.update(unsubscriptions).where(
+            unsubscriptions.c.account_id == account_id,
+            unsubscriptions.c.list_id == list_id,
+            unsubscriptions.c.number.in_(part),
+            unsubscriptions.c.done_at.is_not(None),  # they may have been put on it again since
         )
         session.execute(again.values(done_at=None, asked_at=now, next_try_at=now, tries=0, problem=""))
         rows = [
@@ -88,22 +88,22 @@ def outstanding(session: Session, run_id: int, account_id: int, list_id: int, *,
 
     A number that opted out again after it was taken off the list is taken off it again.
     """
-    kind = session.exec(select(Run.kind).where(Run.id == run_id)).one()
-    listed = col(Suppression.ended_at).is_(None), col(Suppression.kind).in_(["", kind])
-    mine = col(Unsubscription.account_id) == account_id, col(Unsubscription.list_id) == list_id
-    of_number = *mine, col(Unsubscription.number) == col(Suppression.number)
-    done = sa.exists().where(*of_number, col(Unsubscription.done_at) >= col(Suppression.since))
-    asked = sa.exists().where(*of_number, col(Unsubscription.done_at).is_(None))
-    wanted = session.scalars(sa.select(col(Suppression.number)).where(*listed, ~done, ~asked).distinct()).all()
+    kind = session.scalars(sa.select(runs.c.kind).where(runs.c.id == run_id)).one()
+    listed = suppressions.c.ended_at.is_(None), suppressions.c.kind.in_(["", kind])
+    mine = unsubscriptions.c.account_id == account_id, unsubscriptions.c.list_id == list_id
+    of_number = *mine, unsubscriptions.c.number == suppressions.c.number
+    done = sa.exists().where(*of_number, unsubscriptions.c.done_at >= suppressions.c.since)
+    asked = sa.exists().where(*of_number, unsubscriptions.c.done_at.is_(None))
+    wanted = session.scalars(sa.select(suppressions.c.number).where(*listed, ~done, ~asked).distinct()).all()
     if wanted:
         _ask(session, account_id, list_id, wanted, now)
-    waits_for = sa.exists().where(*listed, col(Suppression.number) == col(Unsubscription.number))
+    waits_for = sa.exists().where(*listed, suppressions.c.number == unsubscriptions.c.number)
     people, stuck, problem = session.execute(
         sa.select(
             sa.func.count(),
-            sa.func.coalesce(sa.func.sum(sa.case((col(Unsubscription.tries) >= TRIES, 1), else_=0)), 0),
-            sa.func.coalesce(sa.func.max(col(Unsubscription.problem)), ""),
-        ).where(*mine, col(Unsubscription.done_at).is_(None), waits_for)
+            sa.func.coalesce(sa.func.sum(sa.case((unsubscriptions.c.tries >= TRIES, 1), else_=0)), 0),
+            sa.func.coalesce(sa.func.max(unsubscriptions.c.problem), ""),
+        ).where(*mine, unsubscriptions.c.done_at.is_(None), waits_for)
     ).one()
     return Outstanding(list_id, people, stuck, problem) if people else None
 
@@ -111,43 +111,43 @@ def outstanding(session: Session, run_id: int, account_id: int, list_id: int, *,
 def due(session: Session, account_id: int, now: datetime, *, limit: int) -> list[Task]:
     """Numbers to be taken off a list now, the longest waiting first."""
     query = (
-        select(Unsubscription.id, Unsubscription.list_id, Unsubscription.number, Unsubscription.tries)
+        sa.select(unsubscriptions.c.id, unsubscriptions.c.list_id, unsubscriptions.c.number, unsubscriptions.c.tries)
         .where(
-            Unsubscription.account_id == account_id,
-            col(Unsubscription.done_at).is_(None),
-            col(Unsubscription.next_try_at) <= now,
+            unsubscriptions.c.account_id == account_id,
+            unsubscriptions.c.done_at.is_(None),
+            unsubscriptions.c.next_try_at <= now,
         )
-        .order_by(col(Unsubscription.next_try_at))
+        .order_by(unsubscriptions.c.next_try_at)
         .limit(limit)
     )
-    return [Task(*row) for row in session.exec(query)]
+    return [Task(*row) for row in session.execute(query)]
 
 
 def record_done(session: Session, task_id: int, now: datetime) -> None:
     """The gateway sends this number nothing more that goes to the list."""
-    done = sa.update(Unsubscription).where(col(Unsubscription.id) == task_id)
+    done = sa.update(unsubscriptions).where(unsubscriptions.c.id == task_id)
     session.execute(done.values(done_at=now, problem=""))
 
 
 def record_failed(session: Session, task_id: int, problem: str, *, next_try_at: datetime) -> bool:
     """The gateway did not take it: again then."""
-    failed = sa.update(Unsubscription).where(col(Unsubscription.id) == task_id)
+    failed = sa.update(unsubscriptions).where(unsubscriptions.c.id == task_id)
     return bool(
-        changed(session, failed.values(tries=Unsubscription.tries + 1, problem=problem, next_try_at=next_try_at))
+        changed(session, failed.values(tries=unsubscriptions.c.tries + 1, problem=problem, next_try_at=next_try_at))
     )
 
 
 def note_reached(session: Session, run_id: int, numbers: Collection[str], *, now: datetime) -> set[str]:
     """Which of the people whom a contact list brought had opted out; noted as an event, for `status` to tell."""
-    kind = session.exec(select(Run.kind).where(Run.id == run_id)).one()
+    kind = session.scalars(sa.select(runs.c.kind).where(runs.c.id == run_id)).one()
     reached: set[str] = set()
     for part in in_parts(sorted(numbers)):
-        query = select(Suppression.number).where(
-            col(Suppression.number).in_(part),
-            col(Suppression.ended_at).is_(None),
-            col(Suppression.kind).in_(["", kind]),
+        query = sa.select(suppressions.c.number).where(
+            suppressions.c.number.in_(part),
+            suppressions.c.ended_at.is_(None),
+            suppressions.c.kind.in_(["", kind]),
         )
-        reached.update(session.exec(query))
+        reached.update(session.scalars(query))
     if reached:
         detail = {"people": len(reached), "numbers": [mask(number) for number in sorted(reached)[:20]]}
         record_event(session, EventName.OPT_OUT_REACHED, now, run_id=run_id, detail=detail)
@@ -156,5 +156,5 @@ def note_reached(session: Session, run_id: int, numbers: Collection[str], *, now
 
 def reached_all_the_same(session: Session, run_id: int) -> int:
     """How many people who had opted out a run reached through a contact list."""
-    query = select(Event.detail).where(Event.run_id == run_id, Event.name == EventName.OPT_OUT_REACHED)
-    return sum(int(detail["people"]) for detail in session.exec(query))
+    query = sa.select(events.c.detail).where(events.c.run_id == run_id, events.c.name == EventName.OPT_OUT_REACHED)
+    return sum(int(detail["people"]) for detail in session.scalars(query))

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
-from worker.store.models import Inbound, Recipient, Suppression
 from worker.store.runs import RunView
+from worker.store.tables import recipients, replies, suppressions
 
 IMPORTED: Final = "import"
 """How the source of a suppression begins that came from a table: it says nothing about the text."""
@@ -52,7 +52,7 @@ def group_outcomes(
     if not is_split(run):
         return ()
     runs = [run.id, *again]
-    state = col(Recipient.state)
+    state = recipients.c.state
     people = _counted(session, [run.id])
     sent = _counted(session, runs, state.in_([RecipientState.SENT, RecipientState.DELIVERED]))
     delivered = _counted(session, runs, state == RecipientState.DELIVERED)
@@ -60,15 +60,15 @@ def group_outcomes(
     opted_out: Counter[Group] = Counter()
     if run.started_at is not None:
         until = (run.sent_at or now) + timedelta(seconds=run.follow_seconds)
-        at = col(Inbound.received_at)
-        wrote = sa.select(col(Inbound.number)).where(
-            col(Inbound.account_id) == run.account_id, at >= run.started_at, at <= until
+        at = replies.c.received_at
+        wrote = sa.select(replies.c.number).where(
+            replies.c.account_id == run.account_id, at >= run.started_at, at <= until
         )
-        since = col(Suppression.since)
-        left = sa.select(col(Suppression.number)).where(
-            since >= run.started_at, since <= until, ~col(Suppression.source).startswith(IMPORTED)
+        since = suppressions.c.since
+        left = sa.select(suppressions.c.number).where(
+            since >= run.started_at, since <= until, ~suppressions.c.source.startswith(IMPORTED)
         )
-        number = col(Recipient.number)
+        number = recipients.c.number
         replied = _counted(session, [run.id], number.in_(wrote))
         opted_out = _counted(session, [run.id], number.in_(left))
     return tuple(
@@ -78,10 +78,10 @@ def group_outcomes(
 
 
 def _counted(session: Session, run_ids: Sequence[int], *where: sa.ColumnElement[bool]) -> Counter[Group]:
-    is_control = col(Recipient.state) == RecipientState.HOLDOUT
+    is_control = recipients.c.state == RecipientState.HOLDOUT
     # Whoever was shared out has a text, or is in the control group.
-    shared_out = sa.or_(is_control, col(Recipient.text) != "")
-    columns: tuple[Any, ...] = (col(Recipient.variant), is_control, sa.func.count())
-    query = sa.select(*columns).where(col(Recipient.run_id).in_(run_ids), shared_out, *where)
-    rows = session.execute(query.group_by(col(Recipient.variant), is_control))
+    shared_out = sa.or_(is_control, recipients.c.text != "")
+    columns: tuple[Any, ...] = (recipients.c.variant, is_control, sa.func.count())
+    query = sa.select(*columns).where(recipients.c.run_id.in_(run_ids), shared_out, *where)
+    rows = session.execute(query.group_by(recipients.c.variant, is_control))
     return Counter({(variant, bool(control)): count for variant, control, count in rows})

@@ -4,10 +4,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+import sqlalchemy as sa
+from sqlmodel import Session
 
 from campaigns.definition import Definition
 from worker.store.models import Campaign, DefinitionRow
+from worker.store.tables import campaigns, definitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +25,10 @@ def register(
 ) -> Version:
     """The campaign and this version of its file, each stored once; `slug` where it goes by another name."""
     campaign_id = ensure_campaign(session, slug or definition.campaign, rehearsal=rehearsal, now=now)
-    query = select(DefinitionRow.id).where(
-        DefinitionRow.campaign_id == campaign_id, DefinitionRow.content_hash == definition.content_hash
+    query = sa.select(definitions.c.id).where(
+        definitions.c.campaign_id == campaign_id, definitions.c.content_hash == definition.content_hash
     )
-    found = session.exec(query).first()
+    found: int | None = session.scalars(query).first()
     if found is not None:
         return Version(campaign_id, found)
     row = DefinitionRow(
@@ -43,8 +45,8 @@ def register(
 
 def ensure_campaign(session: Session, slug: str, *, rehearsal: bool, now: datetime) -> int:
     """The campaign's row, made where it is missing."""
-    query = select(Campaign.id).where(Campaign.slug == slug, Campaign.rehearsal == rehearsal)
-    found = session.exec(query).first()
+    query = sa.select(campaigns.c.id).where(campaigns.c.slug == slug, campaigns.c.rehearsal == rehearsal)
+    found: int | None = session.scalars(query).first()
     if found is not None:
         return found
     campaign = Campaign(slug=slug, rehearsal=rehearsal, created_at=now)
@@ -55,11 +57,11 @@ def ensure_campaign(session: Session, slug: str, *, rehearsal: bool, now: dateti
 
 def stored_definition(session: Session, definition_id: int) -> Definition:
     """This version, as it was stored."""
-    body = session.exec(select(DefinitionRow.body).where(DefinitionRow.id == definition_id)).one()
+    body = session.scalars(sa.select(definitions.c.body).where(definitions.c.id == definition_id)).one()
     return Definition.model_validate_json(body)
 
 
 def definition_bodies(session: Session, definition_ids: Collection[int]) -> dict[int, str]:
     """Several definitions as JSON, by id."""
-    query = select(DefinitionRow.id, DefinitionRow.body).where(col(DefinitionRow.id).in_(definition_ids))
-    return dict(session.exec(query).all())
+    query = sa.select(definitions.c.id, definitions.c.body).where(definitions.c.id.in_(definition_ids))
+    return dict(session.execute(query).all())

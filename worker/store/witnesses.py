@@ -5,12 +5,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
 from worker.store.doubts import Doubt
-from worker.store.models import Account, Attempt, Recipient, Run
-from worker.store.tables import select_columns
+from worker.store.tables import accounts, attempts, recipients, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +34,24 @@ AT_GATEWAY: Final = (RecipientState.ACCEPTED, RecipientState.SENT, RecipientStat
 
 def known_message(session: Session, account_id: int) -> Known | None:
     """The message of the account that was accepted last; before the first, the newest of those that were there."""
-    row = session.exec(
-        select(Recipient.gateway_id, Recipient.accepted_at, Run.definition_id, Recipient.number)
-        .join(Run, col(Run.id) == col(Recipient.run_id))
+    row = session.execute(
+        sa.select(recipients.c.gateway_id, recipients.c.accepted_at, runs.c.definition_id, recipients.c.number)
+        .join(runs, runs.c.id == recipients.c.run_id)
         .where(
-            Run.account_id == account_id,
-            col(Recipient.gateway_id) > 0,  # below are those of a gateway that is gone
-            col(Recipient.accepted_at).is_not(None),
+            runs.c.account_id == account_id,
+            recipients.c.gateway_id > 0,  # below are those of a gateway that is gone
+            recipients.c.accepted_at.is_not(None),
         )
-        .order_by(col(Recipient.gateway_id).desc())
+        .order_by(recipients.c.gateway_id.desc())
         .limit(1)
     ).first()
     if row is not None:
         gateway_id, accepted_at, definition_id, number = row
         known = None if gateway_id is None or accepted_at is None else (gateway_id, accepted_at)
         return known and Known(*known, definition_id, number)
-    witness = session.exec(select(Account.witness_id, Account.witness_at).where(Account.id == account_id)).one()
+    witness = session.execute(
+        sa.select(accounts.c.witness_id, accounts.c.witness_at).where(accounts.c.id == account_id)
+    ).one()
     return None if witness[0] is None or witness[1] is None else Known(witness[0], witness[1])
 
 
@@ -61,15 +62,19 @@ def neighbours(session: Session, doubt: Doubt, *, until: datetime) -> list[Known
     what was found, or given a new request, long after it was made: its date at the gateway is another one.
     """
     first_request = (
-        select(sa.func.min(Attempt.started_at)).where(Attempt.batch_id == Recipient.batch_id).scalar_subquery()
+        sa.select(sa.func.min(attempts.c.started_at))
+        .where(attempts.c.batch_id == recipients.c.batch_id)
+        .scalar_subquery()
     )
     near = (
-        select_columns(Recipient.gateway_id, Recipient.accepted_at, Run.definition_id, Recipient.number, first_request)
-        .join(Run, col(Run.id) == col(Recipient.run_id))
-        .where(Run.account_id == doubt.account_id, col(Recipient.state).in_(AT_GATEWAY), col(Recipient.gateway_id) > 0)
+        sa.select(
+            recipients.c.gateway_id, recipients.c.accepted_at, runs.c.definition_id, recipients.c.number, first_request
+        )
+        .join(runs, runs.c.id == recipients.c.run_id)
+        .where(runs.c.account_id == doubt.account_id, recipients.c.state.in_(AT_GATEWAY), recipients.c.gateway_id > 0)
         .limit(NEIGHBOURS)
     )
-    id_ = col(Recipient.gateway_id)
+    id_ = recipients.c.gateway_id
     rows = [
         *session.execute(near.where(id_ <= doubt.id_floor).order_by(id_.desc())),
         *session.execute(near.where(id_ > doubt.id_floor).order_by(id_)),
