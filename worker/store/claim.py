@@ -138,6 +138,7 @@ COME_BACK: Final[Mapping[NoIntent, WaitsFor]] = {
 """What passes by itself, in seconds, and what the batch waits for meanwhile."""
 
 ACCOUNT_SENDS: Final = accounts.c.paused_by == PausedBy.NOBODY
+"""Asked when a batch is taken, and once more before the first byte of its request."""
 
 _is_under_way = sa.or_(batches.c.state == BatchState.SENDING, batches.c.state == BatchState.UNKNOWN)
 """Spelt out and not as IN, which SQLAlchemy writes anew at each execution."""
