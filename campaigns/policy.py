@@ -42,39 +42,44 @@ class Policy:
 
     def problems(self, definition: Definition, document: Document) -> Iterator[Problem]:
         """Where the file asks for more than it may have, at its place."""
+        is_list = isinstance(document.value(("audience",)), list)
+        for path, problem, hint in self.broken_by(definition):
+            place = path if is_list else tuple(part for part in path if isinstance(part, str))
+            yield document.value_place(place).problem(place, problem, hint)
+
+    def broken_by(self, definition: Definition) -> Iterator[tuple[KeyPath, str, str]]:
+        """What a definition asks for beyond what it may have: the key, the problem and what to do."""
         schedule, own = definition.schedule, definition.frequency_cap
         if definition.kind not in self.kinds:
             allowed = ", ".join(kind.value for kind in Kind if kind in self.kinds)
             problem = f"is {definition.kind}, which the operator does not allow here"
-            yield _at(document, ("kind",), problem, f"write one of {allowed}, or ask for CAMPAIGNS_KINDS to be changed")
+            yield ("kind",), problem, f"write one of {allowed}, or ask for CAMPAIGNS_KINDS to be changed"
         if definition.kind in self.approval and schedule.remind is not None:
             problem = f"cannot be approved, and the operator requires approval of {definition.kind} campaigns"
             hint = "ask for CAMPAIGNS_REQUIRE_APPROVAL to be changed, or send it as a campaign that runs once"
-            yield _at(document, ("schedule", "remind"), problem, hint)
+            yield ("schedule", "remind"), problem, hint
         if self._has_hours(definition) and schedule.window is not None and not _within(schedule.window, self.hours):
             problem = f"opens outside of the operator's hours ({self.hours})"
-            yield _at(document, ("schedule", "window"), problem, "narrow it, or remove it: those hours then hold")
+            yield ("schedule", "window"), problem, "narrow it, or remove it: those hours then hold"
         if self._has_cap(definition) and own is not None and not _is_as_strict(own, self.cap):
             problem = f"allows more than the operator's {format_cap(self.cap)}"
-            yield _at(document, ("frequency_cap",), problem, "lower it, or remove it: the operator's then holds")
-        yield from self._clashes(definition, document)
+            yield ("frequency_cap",), problem, "lower it, or remove it: the operator's then holds"
+        yield from self._clashes(definition)
 
-    def _clashes(self, definition: Definition, document: Document) -> Iterator[Problem]:
+    def _clashes(self, definition: Definition) -> Iterator[tuple[KeyPath, str, str]]:
         """What cannot go with a key that the operator's rules add: told of the key that the file has."""
         added, by = self.added(definition), ("schedule", "by")
         for key, rule in _RULES.items():
             if key in added and definition.schedule.by is Keeper.GATEWAY:
-                yield _at(document, by, f"gateway cannot go with the operator's {rule}", "write by: service")
+                yield by, f"gateway cannot go with the operator's {rule}", "write by: service"
         if "frequency_cap" not in added:
             return
-        is_list = isinstance(document.value(("audience",)), list)
         for index, source in enumerate(definition.audience):
             if isinstance(source, ContactListSource):
-                path = ("audience", index, "contact_list") if is_list else ("audience", "contact_list")
                 problem = (
                     f"cannot go with the operator's {_RULES['frequency_cap']}: the gateway keeps its numbers to itself"
                 )
-                yield _at(document, path, problem, "use a file as audience")
+                yield ("audience", index, "contact_list"), problem, "use a file as audience"
 
     def added(self, definition: Definition) -> frozenset[str]:
         """The keys that `applied` adds to a file that does not have them."""
@@ -169,7 +174,3 @@ def _minutes(span: tuple[time, time]) -> tuple[int, int]:
 
 def _is_as_strict(own: FrequencyCap, cap: FrequencyCap | None) -> bool:
     return cap is None or (own.messages <= cap.messages and own.per >= cap.per)
-
-
-def _at(document: Document, path: KeyPath, problem: str, hint: str) -> Problem:
-    return document.value_place(path).problem(path, problem, hint)

@@ -41,6 +41,11 @@ def plan_run(
         with runtime.store.write("plan_too_late") as session:
             runs.fail_run(session, run_id, problem, now)
         raise CampaignFileError([Problem(source, 1, 1, "schedule.start", problem)])
+    for path, problem, hint in runtime.settings.policy.broken_by(definition):  # rules newer than what was stored
+        key = ".".join(map(str, path))
+        with runtime.store.write("plan_against_rules") as session:
+            runs.fail_run(session, run_id, f"{key}: {problem} ({hint})", now)
+        raise CampaignFileError([Problem(source, 1, 1, key, problem, hint)])
     placer = Placer(definition.schedule, now, firing=firing)
     plan = plan_recipients(
         definition,

@@ -117,6 +117,10 @@ def _advance(runtime: Runtime, repeating: Repeating, folder: Path, now: datetime
     definition = runtime.definitions.get(repeating.definition_id).in_folder(folder)
     if definition.schedule.repeat is None:
         return False  # it reminds: its runs are made when a table comes
+    policy = runtime.settings.policy
+    if policy.added(definition):  # the operator's rules are newer than this version, and bind what is unsent of it too
+        take_up_repeating(runtime, policy.applied(definition), source=repeating.source)
+        return False
     with runtime.store.read() as session:
         waiting = _unplanned(session, repeating.campaign_id)
         has_next = bool(waiting) or _next_moment(session, repeating, definition.schedule) is not None

@@ -1,10 +1,13 @@
 """Campaigns that repeat: one run for each moment, from the tables as they then are, and none that was missed."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from campaigns.definition import Kind
 from campaigns.lifecycle import RecipientState, RunState
+from campaigns.policy import ALL_KINDS, parse_hours
 from campaigns.take_up import Taken
 from scheduler.intake import repeating
 from scheduler.intake.outcome import EditRefused
@@ -272,3 +275,51 @@ def test_removing_repeat_does_not_send_once_more(bench: Bench) -> None:
         drop(bench, "start: now")
 
     assert len(bench.gateway.stored) == 1
+
+
+# Rules of the operator that are newer than the file.
+
+
+def ruled(bench: Bench, **rules: Any) -> Bench:
+    """The service is restarted with these settings; nobody touches the file."""
+    return Bench(bench.folder, bench.store, bench.clock, bench.gateway, **rules)
+
+
+@pytest.mark.parametrize("until", ["01T09:30", "01T09:57"], ids=["not planned yet", "planned already"])
+def test_hours_that_were_set_later_bind_a_campaign_that_repeats(bench: Bench, until: str) -> None:
+    drop(bench, "repeat: {cron: '0 11 * * *'}")
+    bench.live_until(at(until))
+
+    ruled(bench, hours=parse_hours("daily 15:00-16:00")).live_until(at("03T09:00"))
+
+    assert [message.at for message in bench.gateway.stored] == [at("01T14:00"), at("02T14:00")]
+
+
+def test_approval_that_was_required_later_holds_the_next_run(bench: Bench) -> None:
+    drop(bench, "repeat: {cron: '0 11 * * *'}")
+
+    ruled(bench, require_approval=ALL_KINDS).live_until(at("01T12:00"))
+
+    assert shown(bench)[0] == ("12-01T10:00", RunState.AWAITING_APPROVAL)
+    assert bench.gateway.stored == []
+
+
+@pytest.mark.parametrize(
+    ("more", "rules", "reason"),
+    [
+        (", window: {from: '08:00', to: '20:00'}", {"hours": parse_hours("daily 15:00-16:00")}, "schedule.window: op"),
+        ("", {"kinds": frozenset({Kind.REMINDER})}, "kind: is marketing, which the operator does not allow here"),
+    ],
+    ids=["a wider window", "a kind"],
+)  # fmt: skip
+def test_a_run_that_breaks_a_later_rule_fails_and_sends_nothing(
+    bench: Bench, more: str, rules: dict[str, Any], reason: str
+) -> None:
+    drop(bench, f"repeat: {{cron: '0 11 * * *'}}{more}")
+
+    ruled(bench, **rules).live_until(at("01T12:00"))
+
+    failed = runs_of(bench)[0]
+    assert failed.state is RunState.FAILED
+    assert failed.reason.startswith(reason)
+    assert bench.gateway.stored == []
