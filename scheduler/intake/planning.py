@@ -15,6 +15,7 @@ from campaigns.forecast import Agenda, forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.planning import Plan, Suppressed, plan_recipients
 from campaigns.problems import CampaignFileError, Problem
+from campaigns.refusals import TemplateProblem
 from campaigns.repeats import WITHIN, AlreadyTold, Told
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
@@ -42,17 +43,17 @@ def plan_run(
             runs.fail_run(session, run_id, problem, now)
         raise CampaignFileError([Problem(source, 1, 1, "schedule.start", problem)])
     for path, problem, hint in runtime.settings.policy.broken_by(definition):  # rules newer than what was stored
-        key = ".".join(map(str, path))
-        with runtime.store.write("plan_against_rules") as session:
-            runs.fail_run(session, run_id, f"{key}: {problem} ({hint})", now)
-        raise CampaignFileError([Problem(source, 1, 1, key, problem, hint)])
+        raise _failed(runtime, run_id, Problem(source, 1, 1, ".".join(map(str, path)), problem, hint))
     placer = Placer(definition.schedule, now, firing=firing)
-    plan = plan_recipients(
-        definition,
-        placer=placer,
-        suppressed=suppressed_in(runtime.store, definition.kind),
-        already_told=already_told_in(runtime.store, definition, runtime.account_id, now),
-    )
+    try:
+        plan = plan_recipients(
+            definition,
+            placer=placer,
+            suppressed=suppressed_in(runtime.store, definition.kind),
+            already_told=already_told_in(runtime.store, definition, runtime.account_id, now),
+        )
+    except TemplateProblem as error:  # an earlier version of this program took it
+        raise _failed(runtime, run_id, Problem(source, 1, 1, "message", error.problem, error.hint)) from error
     limits = limits_of(definition, runtime.settings)
     try:
         agenda = store_plan(runtime.store, run_id, definition, plan, limits=limits.request, placer=placer, now=now)
@@ -61,9 +62,7 @@ def plan_run(
         problem = str(error)
     problem = problem or limits.too_dear(plan.longest_text)
     if problem:
-        with runtime.store.write("plan_failed") as session:
-            runs.fail_run(session, run_id, problem, runtime.clock.now())
-        raise CampaignFileError([Problem(source, 1, 1, "audience", problem)])
+        raise _failed(runtime, run_id, Problem(source, 1, 1, "audience", problem))
     summary = plan.summary
     if summary.audience >= LARGE:
         runtime.store.renew_statistics()
@@ -81,6 +80,14 @@ def plan_run(
     if summary.audience >= LARGE:
         del plan, agenda
         give_back()
+
+
+def _failed(runtime: Runtime, run_id: int, found: Problem) -> CampaignFileError:
+    """The run has failed for this reason, which is what the caller raises."""
+    reason = f"{found.path}: {found.problem} ({found.hint})" if found.hint else found.problem
+    with runtime.store.write("plan_failed") as session:
+        runs.fail_run(session, run_id, reason, runtime.clock.now())
+    return CampaignFileError([found])
 
 
 def too_late_to_hand_over(schedule: Schedule, now: datetime) -> str:

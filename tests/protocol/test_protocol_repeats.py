@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from campaigns.definition import Kind
 from campaigns.lifecycle import RecipientState, RunState
@@ -11,6 +12,7 @@ from campaigns.policy import ALL_KINDS, parse_hours
 from campaigns.take_up import Taken
 from scheduler.intake import repeating
 from scheduler.intake.outcome import EditRefused
+from scheduler.intake.taking import read_file, take_up
 from tests.protocol.bench import Bench, exactly_once
 from worker.store import repetitions, runs
 from worker.store.runs import RunView
@@ -90,6 +92,39 @@ def test_a_run_that_cannot_be_planned_fails_and_the_next_one_is_made(bench: Benc
     bench.live_until(at("01T11:10"))
 
     assert shown(bench)[:2] == [("12-01T10:00", RunState.FAILED), ("12-01T11:00", RunState.COMPLETED)]
+
+
+@pytest.mark.parametrize(
+    ("message", "problem"),
+    [
+        ("Ciao {# not sent #}", "a message has no {# ... #}: nobody would get what stands in it (remove it; "),
+        ("Ciao {{ none }}", "a field cannot be called none (give the column another name)"),
+    ],
+    ids=["a comment", "a constant"],
+)
+def test_a_text_that_an_earlier_release_took_and_this_one_refuses_fails_its_run_once(
+    bench: Bench, message: str, problem: str
+) -> None:
+    (bench.folder / "sale.yaml").write_text(
+        f"campaign: sale\nmessage: Ciao\naudience: {{{ONE}}}\nfollow: {{until: 1h}}\n"
+        "schedule: {timezone: Europe/Rome, repeat: {cron: '0 11 * * *'}}\n"
+    )
+    checked = read_file(bench.folder / "sale.yaml", bench.settings, now=bench.clock.now())
+    stored = checked.model_copy(update={"message": message}).in_folder(bench.folder)
+    take_up(bench.runtime, stored, source="sale.yaml")
+
+    with capture_logs() as logs:
+        bench.live_until(at("01T11:00"))
+
+    failed, following = runs_of(bench)
+    assert (failed.state, following.moment[5:16]) == (RunState.FAILED, "12-02T10:00")
+    assert failed.reason.startswith(f"message: {problem}")
+    assert [log["event"] for log in logs if log["log_level"] in {"warning", "error"}] == ["run.not_planned"]
+
+    drop(bench, "repeat: {cron: '0 11 * * *'}")  # mended
+    bench.live_until(at("02T11:00"))
+
+    assert [message.at for message in bench.gateway.stored] == [at("02T10:00")]
 
 
 def test_start_and_until_are_the_first_and_the_last_moment(bench: Bench) -> None:
