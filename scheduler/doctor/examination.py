@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from campaigns.clock import Clock
-from scheduler.doctor import clocks, database, gateway, notices, protocol, redis_server, replies, surroundings
+from scheduler.doctor import clocks, database, gateway, inbox, notices, protocol, redis_server, replies, surroundings
 from scheduler.doctor.findings import Area, Finding, in_trouble, ok, problem, unknown
 from scheduler.processes.rehearsal import ledger_path, private_sandbox, rehearsal_settings
 from worker.conditions import ServerTrouble, detail_of
@@ -71,6 +71,8 @@ def _all_but_surroundings(settings: Settings, sandbox: tuple[str, SecretStr] | N
             yield from database.check_mark(store, marker, rehearsal=sandbox is not None)
         known = store if usable else None
         yield from _services(settings, known, key, clock, on_redis=sandbox is None)
+        if sandbox is None:  # a rehearsal takes up what anybody may have sent
+            yield from _inbox(settings, known, key)
         if client is None:
             yield unknown(Area.GATEWAY, "the gateway was not looked at, for the settings above", "correct them first")
             return
@@ -140,6 +142,14 @@ def _services(settings: Settings, store: Store | None, key: str, clock: Clock, *
         account_id = health.find_account(session, key)
     if account_id is not None:
         yield from database.check_backlog(store, account_id, clock.now(), jobs)
+
+
+def _inbox(settings: Settings, store: Store | None, key: str) -> Iterator[Finding]:
+    account_id = None
+    if store is not None:
+        with store.read() as session:
+            account_id = health.find_account(session, key)
+    yield from inbox.check_inbox(settings.inbox, store, account_id)
 
 
 def _gateway(

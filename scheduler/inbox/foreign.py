@@ -19,6 +19,7 @@ class OfAnotherInstallation(Exception):
 def foreign_status(session: Session | None, path: Path, slug: str, account_id: int) -> tuple[str, datetime] | None:
     """Which other installation has written the status beside a campaign that this database does not know, and when.
 
+    Its name is `UNKNOWN` where the status cannot be read: it is then taken for one of another installation.
     None: none has, or `recover` has asked the gateway since. Without a `session` there is no database yet, and every
     installation is another one. Not for rehearsals: they leave nothing that counts, and have no gateway to ask.
     """
@@ -31,9 +32,9 @@ def foreign_status(session: Session | None, path: Path, slug: str, account_id: i
     return of if recovered_at is None or recovered_at < of[1] else None
 
 
-def foreign_line(path: Path, slug: str) -> str:
+def foreign_line(path: Path, slug: str, installation: str) -> str:
     """What people who send or look at the file by hand are told, in one line."""
-    return foreign_words(path.name, slug, status_path(path).name).replace("\n", " ") + "."
+    return foreign_words(path.name, slug, status_path(path).name, installation).replace("\n", " ") + "."
 
 
 def require_own(runtime: Runtime, path: Path, slug: str) -> None:
@@ -43,4 +44,4 @@ def require_own(runtime: Runtime, path: Path, slug: str) -> None:
     with runtime.store.read() as session:
         of = foreign_status(session, path, slug, runtime.account_id)
     if of is not None:
-        raise OfAnotherInstallation(foreign_line(path, slug))
+        raise OfAnotherInstallation(foreign_line(path, slug, of[0]))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from campaigns.problems import MOST_CHARACTERS, CampaignFileError, Problem
-from scheduler.inbox.wording import INSTALLATION
+from scheduler.inbox.wording import INSTALLATION, UNKNOWN
 
 MOST_MISSING: Final = 10
 """So many missing files are named."""
@@ -30,11 +30,19 @@ def internal_error_notice(name: str) -> str:
     return f"{name} could not be read because of an internal error, see the log. It is tried again every minute."
 
 
-def foreign_words(name: str, campaign: str, status: str) -> str:
-    """What stands beside the file was written by another installation: its database knows who got the text."""
+def foreign_words(name: str, campaign: str, status: str, installation: str) -> str:
+    """What stands beside the file was written by another installation, or may have been: its database knows who got it.
+
+    `installation` is its name, or `UNKNOWN`.
+    """
+    why = f"{status} was written by another installation, so {campaign} may have been sent already"
+    if installation == UNKNOWN:
+        why = (
+            f"what stood in {status} cannot be read, or is no whole status; another installation may have written it "
+            f"and sent {campaign} already"
+        )
     return (
-        f"{name} waits, and nothing of it is sent: {status} was written by another installation, so {campaign} may "
-        "have been sent already, and this database does not know to whom.\n"
+        f"{name} waits, and nothing of it is sent: {why}, and this database does not know to whom.\n"
         "To let the gateway say who got it, stop the service and run: campaigns recover. "
         f"To send to everybody all the same, remove {status}"
     )
@@ -43,7 +51,7 @@ def foreign_words(name: str, campaign: str, status: str) -> str:
 def foreign_notice(name: str, campaign: str, status: str, installation: str, written_at: datetime) -> str:
     """As `foreign_words`. When it was written is kept: the file has the time of our own writing from now on."""
     return (
-        f"{foreign_words(name, campaign, status)}: it is taken up within a minute.\n\n"
+        f"{foreign_words(name, campaign, status, installation)}: it is taken up within a minute.\n\n"
         f"{INSTALLATION} {installation}, {written_at.isoformat()}"
     )
 

@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import stat
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import product
@@ -12,7 +13,7 @@ from typing import Final
 
 from campaigns.opening import open_inside
 from campaigns.printable import printable
-from scheduler.inbox.wording import INSTALLATION
+from scheduler.inbox.wording import INSTALLATION, LAST_UPDATED, UNKNOWN
 from scheduler.report.rows import HEADERS, write_csv
 from scheduler.report.whole import PRIVATE, whole_file
 from worker.store.engine import Store
@@ -21,10 +22,13 @@ STATUS: Final = ".status.txt"
 REPORT: Final = ".report.csv"
 
 _INSTALLATION: Final = re.compile(
-    rb"^%s ([0-9a-f]{16})(?:, (\d{4}-\d\d-\d\dT[\d:.]{8,15}\+00:00))?$" % INSTALLATION.encode(), re.MULTILINE
+    rb"^%s ([0-9a-f]{16}|%s)(?:, (\d{4}-\d\d-\d\dT[\d:.]{8,15}\+00:00))?$" % (INSTALLATION.encode(), UNKNOWN.encode()),
+    re.MULTILINE,
 )
 """The first one counts: of a campaign of another installation the status names that one before our own, with when it
 wrote."""
+
+_WHOLE: Final = re.compile(rb"^%s " % LAST_UPDATED.encode(), re.MULTILINE)
 
 MOST_STATUS_BYTES: Final = 1_000_000
 
@@ -53,20 +57,27 @@ def report_path(campaign_file: Path) -> Path:
 
 
 def installation_of(campaign_file: Path) -> tuple[str, datetime] | None:
-    """Of which installation the status beside it is, and when it was written; None: it is of none, or there is none."""
+    """Of which installation the status beside it is, and when it was written; None: it is of none, or there is none.
+
+    `UNKNOWN` where something is there that cannot be read, or is no whole status: any installation may have written it.
+    Raises `OSError` where nobody can tell whether there is one.
+    """
     path = status_path(campaign_file)
     try:
-        with open_inside(path, path.parent.resolve()) as stream:
-            found = _INSTALLATION.search(stream.read(MOST_STATUS_BYTES))
-            written = os.fstat(stream.fileno()).st_mtime
-    except OSError:
+        written = os.lstat(path).st_mtime
+    except FileNotFoundError:
         return None
-    if not found:
-        return None
+    written_at = datetime.fromtimestamp(written, UTC)
     try:
-        written_at = datetime.fromisoformat(found[2].decode()) if found[2] else datetime.fromtimestamp(written, UTC)
-    except ValueError:  # a person's hand
-        written_at = datetime.fromtimestamp(written, UTC)
+        with open_inside(path, path.parent.resolve()) as stream:
+            text = stream.read(MOST_STATUS_BYTES)
+    except OSError:
+        return UNKNOWN, written_at
+    found = _INSTALLATION.search(text)
+    if not found:
+        return None if _WHOLE.search(text) else (UNKNOWN, written_at)  # a rehearsal's names none
+    with suppress(ValueError):  # a person's hand
+        written_at = datetime.fromisoformat(found[2].decode()) if found[2] else written_at
     return found[1].decode(), written_at
 
 

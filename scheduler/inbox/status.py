@@ -10,7 +10,7 @@ from typing import Final
 from campaigns.backoff import pause_after
 from campaigns.codes import RunType
 from campaigns.lifecycle import RecipientState, RunState
-from campaigns.opening import OutsideError
+from campaigns.opening import OutsideError, open_inside
 from scheduler.inbox.sidecars import status_path, write_report, write_status
 from scheduler.inbox.wording import IN_TROUBLE, RunStatus, before, stamped, status_text
 from scheduler.intake.approving import awaited
@@ -233,8 +233,9 @@ class StatusBoard:
 
 
 def _is_in_trouble(path: Path) -> bool:
+    status = status_path(path)
     try:
-        with status_path(path).open("rb") as stream:
+        with open_inside(status, status.parent.resolve()) as stream:  # a pipe in its place would be waited for
             return stream.read(len(IN_TROUBLE)) == IN_TROUBLE.encode()
     except OSError:
         return False

@@ -22,6 +22,12 @@ R = RunState
 INSTALLATION: Final = "Installation:"
 """Before the name of the database that a status is from: another one does not know what was sent of the campaign."""
 
+UNKNOWN: Final = "unknown"
+"""In place of that name where what stood beside the file could not be read."""
+
+LAST_UPDATED: Final = "Last updated:"
+"""In the last lines of every status, whoever wrote it."""
+
 IN_TROUBLE: Final = "Nothing is sent at the moment:"
 
 FORECAST: Final = ("first_send_at", "last_send_at")
@@ -65,7 +71,7 @@ def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
 def stamped(text: str, zone: ZoneInfo, now: datetime, installation: str = "") -> str:
     """The status with the time of its writing, by the clocks of `zone`, and whose database it is from."""
     by = f"{INSTALLATION} {installation}\n" if installation else ""
-    return f"{text}\nLast updated: {shown_time(now, zone, seconds=True)}\n{by}"
+    return f"{text}\n{LAST_UPDATED} {shown_time(now, zone, seconds=True)}\n{by}"
 
 
 def before(text: str, zone: ZoneInfo, at: datetime) -> str:

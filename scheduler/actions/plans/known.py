@@ -53,5 +53,5 @@ def known_people(
         def over_cap(numbers: Sequence[str]) -> int:
             return count_over(session, numbers, account_id, cap, now=now) if session and cap else 0
 
-        warnings = (foreign_line(file, definition.campaign),) if of else ()
+        warnings = (foreign_line(file, definition.campaign, of[0]),) if of else ()
         yield KnownPeople(suppressed, over_cap if cap else None, told, warnings)

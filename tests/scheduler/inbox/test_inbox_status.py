@@ -12,6 +12,9 @@ from structlog.testing import capture_logs
 
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import RunState
+from scheduler.doctor.findings import Standing
+from scheduler.doctor.inbox import check_inbox
+from scheduler.inbox.foreign import OfAnotherInstallation, require_own
 from tests.scheduler.inbox.inbox_world import TOMORROW, InboxWorld
 from tests.support.clocks import FakeClock
 from worker.conditions import ServerTrouble
@@ -366,3 +369,73 @@ def test_a_status_of_another_installation_counts_from_when_that_one_wrote_it(wor
     world.pass_time()
     # then the campaign is taken up all the same
     assert world.a_run().state is RunState.SCHEDULED
+
+
+WHOLE = (
+    "spring-sale: completed\n\nLast updated: Tue 2026-12-01 09:00:00 (Europe/Rome)\nInstallation: 740d6c1ec0c029e5\n"
+)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda status: status.write_text(""),
+        lambda status: status.write_text(WHOLE[:30]),
+        lambda status: status.write_text("Notes of Anna\n"),
+        lambda status: status.symlink_to("/nowhere/spring.status.txt"),
+        os.mkfifo,
+    ],
+    ids=["empty", "torn", "somebody's", "a link", "a pipe"],
+)
+def test_a_status_that_cannot_be_read_may_be_of_another_installation(
+    world: InboxWorld, spoil: Callable[[Path], object]
+) -> None:
+    path = world.drop()
+    status = path.with_name("spring.status.txt")
+    spoil(status)
+
+    world.pass_time()
+    assert world.run() is None
+    assert world.status().startswith(
+        "spring.yaml waits, and nothing of it is sent: what stood in spring.status.txt cannot be read, or is no whole "
+        "status; another installation may have written it and sent spring-sale already, and this database"
+    )
+
+    world.restart()
+    world.pass_time(130)  # it is looked at again, and what stands there now is our own
+    assert world.run() is None
+    with pytest.raises(OfAnotherInstallation, match="cannot be read, or is no whole status"):
+        require_own(world.runtime, path, "spring-sale")
+
+    status.unlink()
+    world.pass_time(130)
+    assert world.a_run().state is RunState.SCHEDULED
+
+
+def test_the_status_of_a_rehearsal_keeps_no_campaign_from_being_sent(world: InboxWorld) -> None:
+    world.drop()
+    world.write("spring.status.txt", WHOLE.rpartition("Installation")[0])
+
+    world.pass_time()
+
+    assert world.a_run().state is RunState.SCHEDULED
+
+
+def test_the_doctor_names_the_campaigns_that_wait_for_that(world: InboxWorld) -> None:
+    for name, text in [("spring", "torn"), ("autumn", WHOLE), ("winter", None)]:
+        world.drop(f"{name}.yaml", slug=f"{name}-sale")
+        if text is not None:
+            world.write(f"{name}.status.txt", text)
+    world.pass_time()
+
+    found = list(check_inbox(world.inbox, world.runtime.store, world.runtime.account_id))
+
+    assert [(finding.standing, finding.says.partition(":")[0]) for finding in found] == [
+        (Standing.WARNING, "autumn.yaml waits, and nothing of it is sent"),
+        (Standing.WARNING, "spring.yaml waits, and nothing of it is sent"),
+    ]
+    assert "autumn.status.txt was written by another installation" in found[0].says
+    assert "what stood in spring.status.txt cannot be read" in found[1].says
+    assert {finding.advice.partition(".")[0] for finding in found} == {
+        "To let the gateway say who got it, stop the service and run: campaigns recover"
+    }
