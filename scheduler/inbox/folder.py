@@ -1,5 +1,6 @@
 """The folder that campaign files are dropped into: what it is called in the store, and whether it is there at all."""
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,13 +50,13 @@ class InboxFolder:
         return [self.folder / key.removeprefix(self.prefix) for key in keys]
 
 
-def inbox_folder(runtime: Runtime) -> InboxFolder:
-    """The inbox of the settings.
+def inbox_folder(runtime: Runtime, named: Path) -> InboxFolder:
+    """The inbox that is `named` so (absolute), wherever links lead now.
 
     Keys hold the whole path, so that two inboxes on one database do not take each other's files for removed; those of a
     rehearsal are kept apart, so that it does not count as the real thing.
     """
-    folder = runtime.settings.inbox.resolve()
+    folder = named.resolve()
     return InboxFolder(folder, f"{'rehearsal:' if runtime.rehearsal else ''}{folder.as_posix()}/")
 
 
@@ -69,7 +70,7 @@ class Presence:
     def __init__(self) -> None:
         self._witnesses: dict[tuple[int, int], frozenset[Path]] = {}
         self._trusted: set[tuple[int, int]] = set()
-        self._is_away = False
+        self._away = ""  # why it cannot be used, while it cannot
         self._skipped: frozenset[Path] = frozenset()
 
     def list_files(self, inbox: InboxFolder, entries: Entries) -> Listing | None:
@@ -84,7 +85,8 @@ class Presence:
             listing = list_campaign_files(inbox.folder)
             stat = inbox.folder.stat()
         except OSError as error:
-            self._note_away(inbox, f"it cannot be read ({error.strerror or error})")
+            is_gone = not os.path.lexists(inbox.folder)
+            self._note_away(inbox, "it is gone" if is_gone else f"it cannot be read ({error.strerror or error})")
             return None
         self._note_skipped(listing)
         identity = stat.st_dev, stat.st_ino
@@ -97,7 +99,9 @@ class Presence:
                 self._note_away(inbox, "none of the known files is in it")
                 return Listing(listing.files, whole=False)
             self._trusted.add(identity)
-        self._is_away = False
+        if self._away:
+            self._away = ""
+            get_logger().info("inbox.back", folder=str(inbox.folder))
         return listing
 
     def _note_skipped(self, listing: Listing) -> None:
@@ -113,10 +117,11 @@ class Presence:
         self._skipped = frozenset(problems)
 
     def _note_away(self, inbox: InboxFolder, problem: str) -> None:
-        if not self._is_away:
-            self._is_away = True
+        if problem != self._away:
+            self._away = problem
             get_logger().warning(
                 "inbox.away",
                 folder=str(inbox.folder),
-                problem=f"{problem}; nothing is cancelled for that: mount it or make it again",
+                problem=f"{problem}; no file is taken up, nothing that repeats is planned, and nothing is cancelled "
+                "for that: mount it, or make it again and put its files back",
             )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from scheduler.inbox.arrivals import Arrivals
@@ -36,6 +37,7 @@ class InboxTick:
 
     def __init__(self, rush: Rush, is_stopping: Callable[[], bool] = lambda: False) -> None:
         self._every = Every()
+        self._folder: Path | None = None
         self._watch = InboxWatch()
         self._board = StatusBoard(rush)
         self._presence = Presence()
@@ -63,7 +65,9 @@ class InboxTick:
         return done
 
     def _look(self, runtime: Runtime, now: datetime, began: float) -> dict[str, int]:
-        inbox = inbox_folder(runtime)
+        if self._folder is None:  # once: nobody can tell it any more where the working folder was removed
+            self._folder = runtime.settings.inbox.absolute()
+        inbox = inbox_folder(runtime, self._folder)
         entries = inbox.entries(runtime)
         listing = self._presence.list_files(inbox, entries)
         self._watch.forget_missing(listing if listing and listing.whole else None)

@@ -35,8 +35,10 @@ TOMORROW = "schedule: {start: 2026-12-02 09:00, timezone: Europe/Rome}\n"
 class InboxWorld:
     """What the scenarios do to the inbox, and what they see."""
 
-    def __init__(self, folder: Path, *, rehearsal: bool = False, clock: FakeClock | None = None) -> None:
-        self.inbox = folder / "inbox"
+    def __init__(
+        self, folder: Path, *, rehearsal: bool = False, clock: FakeClock | None = None, inbox: Path | None = None
+    ) -> None:
+        self.inbox = inbox or folder / "inbox"
         self.clock = clock or FakeClock()
         settings = Settings(
             gateway_url="http://127.0.0.1:9",  # nobody listens there, and nobody is asked

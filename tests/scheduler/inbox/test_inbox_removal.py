@@ -1,6 +1,9 @@
 """Removing a file cancels what waits, and only that; a file or a folder that is away for a moment cancels nothing."""
 
+import shutil
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -140,6 +143,38 @@ def test_an_inbox_that_vanishes_cancels_nothing_and_is_logged_once(world: InboxW
     away.rename(world.inbox)
     world.pass_time(5)
     assert world.a_run().state is RunState.SCHEDULED
+
+
+def test_a_working_folder_that_is_removed_is_told_once_and_again_when_it_is_another_matter(
+    tmp_path: Path, migrated: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a service whose inbox is named from its working folder
+    migrated(tmp_path)
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    with closing(InboxWorld(tmp_path, inbox=Path("inbox"))) as world:
+        world.drop(more=TOMORROW)
+        world.pass_time()
+        # when the folder is removed, made again, and its files put back
+        with capture_logs() as logs:
+            shutil.rmtree(work)
+            world.pass_time(5)
+            world.inbox = work / "inbox"
+            world.inbox.mkdir(parents=True)
+            world.pass_time(5)
+            world.drop(more=TOMORROW)
+            world.drop("other.yaml", slug="other")
+            world.pass_time(5)
+        # then each of these is told once, and the campaigns go on
+        told = [(log["event"], log.get("problem", "").partition(";")[0]) for log in logs if "run" not in log]
+        assert told == [
+            ("inbox.away", "it is gone"),
+            ("inbox.away", "none of the known files is in it"),
+            ("inbox.back", ""),
+        ]
+        assert [world.a_run(slug).state for slug in ("spring-sale", "other")] == [RunState.SCHEDULED] * 2
+        assert world.status("spring").startswith("spring-sale: planned, waits for its start")
 
 
 @pytest.mark.parametrize("restarted", [False, True])
