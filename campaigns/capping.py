@@ -11,6 +11,7 @@ from campaigns.counting import amount
 from campaigns.definition import Definition
 from campaigns.definition.durations import format_duration
 from campaigns.definition.models import OverCap
+from campaigns.policy import NO_POLICY, Policy
 from campaigns.timing.placing import hours_of
 
 STEP: Final = timedelta(minutes=1)
@@ -70,12 +71,12 @@ class Cap:
         )
 
 
-def cap_of(definition: Definition, zones: str = "") -> Cap | None:
+def cap_of(definition: Definition, zones: str = "", policy: Policy = NO_POLICY) -> Cap | None:
     """The cap of a campaign, for people with these zones (names joined by commas; empty: the campaign's own)."""
-    cap, schedule = definition.frequency_cap, definition.schedule
+    cap, schedule = policy.cap_in_force(definition), definition.schedule
     if cap is None:
         return None
-    hours = hours_of(schedule, zones)
+    hours = hours_of(schedule, zones, within=policy.hours_in_force(definition))
     return Cap(
         definition.kind.value,
         cap.messages,

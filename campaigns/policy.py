@@ -50,6 +50,17 @@ class Policy:
     def broken_by(self, definition: Definition) -> Iterator[tuple[KeyPath, str, str]]:
         """What a definition asks for beyond what it may have: the key, the problem and what to do."""
         schedule, own = definition.schedule, definition.frequency_cap
+        yield from self.forbidden(definition)
+        if self._has_hours(definition) and schedule.window is not None and not _within(schedule.window, self.hours):
+            problem = f"opens outside of the operator's hours ({self.hours})"
+            yield ("schedule", "window"), problem, "narrow it, or remove it: those hours then hold"
+        if self._has_cap(definition) and own is not None and not _is_as_strict(own, self.cap):
+            problem = f"allows more than the operator's {format_cap(self.cap)}"
+            yield ("frequency_cap",), problem, "lower it, or remove it: the operator's then holds"
+
+    def forbidden(self, definition: Definition) -> Iterator[tuple[KeyPath, str, str]]:
+        """What of that keeps all of it from being sent: hours and a cap are kept while it is."""
+        schedule = definition.schedule
         if definition.kind not in self.kinds:
             allowed = ", ".join(kind.value for kind in Kind if kind in self.kinds)
             problem = f"is {definition.kind}, which the operator does not allow here"
@@ -58,12 +69,6 @@ class Policy:
             problem = f"cannot be approved, and the operator requires approval of {definition.kind} campaigns"
             hint = "ask for CAMPAIGNS_REQUIRE_APPROVAL to be changed, or send it as a campaign that runs once"
             yield ("schedule", "remind"), problem, hint
-        if self._has_hours(definition) and schedule.window is not None and not _within(schedule.window, self.hours):
-            problem = f"opens outside of the operator's hours ({self.hours})"
-            yield ("schedule", "window"), problem, "narrow it, or remove it: those hours then hold"
-        if self._has_cap(definition) and own is not None and not _is_as_strict(own, self.cap):
-            problem = f"allows more than the operator's {format_cap(self.cap)}"
-            yield ("frequency_cap",), problem, "lower it, or remove it: the operator's then holds"
         yield from self._clashes(definition)
 
     def _clashes(self, definition: Definition) -> Iterator[tuple[KeyPath, str, str]]:
@@ -102,6 +107,17 @@ class Policy:
         if self._has_cap(definition) and definition.frequency_cap is None:
             changes["frequency_cap"] = self.cap
         return definition.model_copy(update=changes).in_folder(definition.folder) if changes else definition
+
+    def hours_in_force(self, definition: Definition) -> Window | None:
+        """The hours outside of which nothing of it is sent, whatever its window says."""
+        return self.hours if self._has_hours(definition) else None
+
+    def cap_in_force(self, definition: Definition) -> FrequencyCap | None:
+        """Its cap, no looser than the operator's: where neither is the stricter one, stricter than both."""
+        own, cap = definition.frequency_cap, self.cap if self._has_cap(definition) else None
+        if own is None or cap is None:
+            return own or cap
+        return own.model_copy(update={"messages": min(own.messages, cap.messages), "per": max(own.per, cap.per)})
 
     def _has_hours(self, definition: Definition) -> bool:
         return self.hours is not None and definition.kind is not Kind.TRANSACTIONAL

@@ -45,14 +45,6 @@ class Dispatched(StrEnum):
     NOTHING = "nothing"
 
 
-def _opens(definition: Definition, work: Work, now: datetime) -> datetime | None:
-    """When the batch's window opens; None: it is open, or the campaign has none."""
-    hours = hours_of(definition.schedule, work.zones)
-    if hours is None or hours.allowed(now):
-        return None
-    return hours.next_open(now) or now + timedelta(days=1)
-
-
 class Dispatcher:
     """Sends batches by id. Safe to call for any id, any number of times, from any thread and process."""
 
@@ -76,6 +68,7 @@ class Dispatcher:
         self._settings = settings
         self._marker = marker
         self._definitions = definitions
+        self._policy = settings.policy
         self._troubles = troubles
         self._outcomes = Outcomes(store, clock, settings, troubles)
         self._slots = Slots(throttle, limits, ceilings, clock, settings, troubles)
@@ -109,11 +102,11 @@ class Dispatcher:
         now = self._clock.now()
         if work.latest is not None and now > work.latest:
             return Dispatched.NOTHING  # the scheduler decides what becomes of its people
-        opens = work.moment if now < work.moment else _opens(definition, work, now)
+        opens = work.moment if now < work.moment else self._opens(definition, work, now)
         if opens is not None and opens - now <= (queue.LONGEST_LEAD if now < work.moment else SHORT_WAIT):
             self._clock.sleep((opens - now).total_seconds())  # it was queued a moment ahead
             now = self._clock.now()
-            opens = _opens(definition, work, now)
+            opens = self._opens(definition, work, now)
         if opens is not None:
             return self._snooze(batch_id, opens - now, WaitsFor.WINDOW)
         earlier = self._earlier(work, definition)
@@ -122,7 +115,7 @@ class Dispatcher:
             if found is None:
                 return Dispatched.NOTHING
             work = found
-        cap = cap_of(definition, work.zones)
+        cap = cap_of(definition, work.zones, self._policy)
         if cap is not None:
             found = self._without_capped(work, cap)
             if found is None:
@@ -145,6 +138,13 @@ class Dispatcher:
         if dispatched is Dispatched.NOT_SENT:
             self._slots.give_back(slot)
         return dispatched
+
+    def _opens(self, definition: Definition, work: Work, now: datetime) -> datetime | None:
+        """When the batch may be sent by window and operator's hours; None: now."""
+        hours = hours_of(definition.schedule, work.zones, within=self._policy.hours_in_force(definition))
+        if hours is None or hours.allowed(now):
+            return None
+        return hours.next_open(now) or now + timedelta(days=1)
 
     def _earlier(self, work: Work, definition: Definition) -> Earlier:
         return Earlier(
@@ -234,7 +234,7 @@ class Dispatcher:
             if self._clock.elapsed_seconds() >= deadline:
                 raise Aborted("the request was not written in time and will be made again")
             now = self._clock.now()
-            if (work.latest is not None and now > work.latest) or _opens(definition, work, now):
+            if (work.latest is not None and now > work.latest) or self._opens(definition, work, now):
                 raise Aborted("its sending hours, or its time, ended before the request was written")
             reached("post:before_first_byte")
 

@@ -24,11 +24,14 @@ class Hours:
 
     `spans_on` gives the openings of a day by naive clock times; they may end on the day after. A clock time that is
     repeated is open both times, one that is skipped is not there to be open. Instances remember what they worked out:
-    keep one for each set of zones.
+    keep one for each set of zones. `within`: other hours in which all of them lie.
     """
 
-    def __init__(self, spans_on: Callable[[date], Iterable[Span]], zones: Sequence[ZoneInfo]) -> None:
+    def __init__(
+        self, spans_on: Callable[[date], Iterable[Span]], zones: Sequence[ZoneInfo], *, within: "Hours | None" = None
+    ) -> None:
         self._spans_on = spans_on
+        self._within = within
         self._zones = tuple(zones)
         self._blocks: dict[int, tuple[list[datetime], list[datetime]]] = {}
 
@@ -82,6 +85,8 @@ class Hours:
         if found is None:
             begins = _EPOCH + number * _BLOCK
             spans: list[Span] = [(begins, begins + _BLOCK)]
+            if self._within is not None:
+                spans = list(zip(*self._within._block(number), strict=True))
             for zone in self._zones:
                 spans = list(_common(spans, _merged(self._in_zone(begins, begins + _BLOCK, zone))))
             found = self._blocks[number] = [begins for begins, _ in spans], [ends for _, ends in spans]

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.definition.hours import Hours
 from campaigns.definition.schedule import LocalTime, Otherwise, Schedule
+from campaigns.definition.windows import Window
 from campaigns.lifecycle import RecipientState
 from campaigns.timing.moments import Moment, Timetable
 from campaigns.timing.spreading import offsets
@@ -147,12 +148,18 @@ def placement_of(moment: Moment, zones: str, now: datetime) -> Placement:
     return Placement(RecipientState.SKIPPED, None, moment.reason)
 
 
-def hours_of(schedule: Schedule, zones: str = "") -> Hours | None:
-    """When sending is allowed by the clocks of `zones`, as in a `Departure`; None: always."""
-    return _hours(schedule, zones) if schedule.window else None
+def hours_of(schedule: Schedule, zones: str = "", *, within: Window | None = None) -> Hours | None:
+    """When sending is allowed by the clocks of `zones`, as in a `Departure`; None: always.
+
+    `within`: the operator's hours, outside of which no window opens.
+    """
+    return _hours(schedule, zones, within) if schedule.window or within else None
 
 
 @lru_cache(maxsize=1_024)
-def _hours(schedule: Schedule, zones: str) -> Hours | None:
-    names = zones.split(",") if zones else [schedule.timezone]
-    return schedule.window.hours(*map(ZoneInfo, names)) if schedule.window else None
+def _hours(schedule: Schedule, zones: str, within: Window | None) -> Hours | None:
+    clocks = [ZoneInfo(name) for name in (zones.split(",") if zones else [schedule.timezone])]
+    widest = within.hours(*clocks) if within else None
+    if schedule.window is None or schedule.window == within:
+        return widest
+    return Hours(schedule.window.spans_on, clocks, within=widest) if widest else schedule.window.hours(*clocks)

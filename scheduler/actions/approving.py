@@ -49,7 +49,7 @@ def approve(store: Store, actor: Actor, campaign: str, plan: str, *, now: dateti
         for run in campaign_runs(session, campaign):
             lock_run(session, run.id)
         runs = [(run, definitions.get(run.definition_id)) for run in campaign_runs(session, campaign)]
-        waiting = [(run, file) for run, file in runs if run.state in OPEN and is_needed(file, run.to_look_at)]
+        waiting = [(run, file) for run, file in runs if run.state in OPEN and _waits(run, file)]
         chosen = [
             (run, approval)
             for run, file in waiting
@@ -66,6 +66,11 @@ def approve(store: Store, actor: Actor, campaign: str, plan: str, *, now: dateti
         return Approved(run.id, approval, is_news)
 
 
+def _waits(run: RunView, definition: Definition) -> bool:
+    """Whether it needs approval, by its file, its plan, or the operator's rules when its moment came."""
+    return run.state is RunState.AWAITING_APPROVAL or is_needed(definition, run.to_look_at)
+
+
 def _approval(run: RunView, definition: Definition) -> str:
     return to_approve(definition, run.plan_hash if run.planned_at else "")
 
@@ -77,7 +82,7 @@ def _why_not(
     if not waiting:
         run, definition = runs[-1]
         sentence = f"nothing of {campaign} waits for approval any more: it is {state_words(run.state)}"
-        if not is_needed(definition, run.to_look_at):
+        if not _waits(run, definition):
             sentence = f"{campaign} needs no approval: its file does not say approval: true"
         return Refused(Refusal.WRONG_STATE, sentence)
     run, definition = waiting[-1]

@@ -7,7 +7,16 @@ from itertools import chain
 from typing import Final
 
 from campaigns.codes import RunType
-from campaigns.definition import ContactListSource, Definition, Follow, InlineSource, Schedule, Throughput, Variant
+from campaigns.definition import (
+    ContactListSource,
+    Definition,
+    Follow,
+    InlineSource,
+    Kind,
+    Schedule,
+    Throughput,
+    Variant,
+)
 from campaigns.definition.models import Report
 from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
@@ -137,6 +146,7 @@ def _as_test(definition: Definition, to: str, sample: Sample) -> Definition:
     """The campaign without what decides when and to whom it goes; phones, and the account's and their limits, stay."""
     return definition.model_copy(
         update={
+            "kind": Kind.TRANSACTIONAL,  # somebody waits for it: the operator's hours and cap are not for it
             "message": definition.messages[sample.variant],
             "variants": (),
             "holdout": 0,

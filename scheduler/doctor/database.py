@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from campaigns.policy import NO_POLICY, Policy
+from campaigns.timing.placing import hours_of
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from scheduler.processes.leader import lock_holder
 from worker.conditions import REHEARSE_ANEW
@@ -94,15 +96,18 @@ def check_leader(store: Store) -> Iterator[Finding]:
         yield ok(Area.SERVICE, f"the clock is run by {holder}")
 
 
-def check_backlog(store: Store, account_id: int, now: datetime, jobs: int | None) -> Iterator[Finding]:
+def check_backlog(
+    store: Store, account_id: int, now: datetime, jobs: int | None, policy: Policy = NO_POLICY
+) -> Iterator[Finding]:
     """Whether what is due is being sent. `jobs`: how many the shared queue holds; None: there is none."""
     definitions = Definitions(store)
     with store.read() as session:
         sending = drainable_runs(session, account_id)
     open_runs = []
     for run_id, definition_id in sending:
-        schedule = definitions.get(definition_id).schedule
-        if schedule.window is None or schedule.window.contains(now, schedule.zone):
+        definition = definitions.get(definition_id)
+        hours = hours_of(definition.schedule, within=policy.hours_in_force(definition))
+        if hours is None or hours.allowed(now):
             open_runs.append(run_id)
     with store.read() as session:
         waiting = health.backlog(session, account_id, open_runs, now=now)

@@ -141,7 +141,7 @@ def _services(settings: Settings, store: Store | None, key: str, clock: Clock, *
     with store.read() as session:
         account_id = health.find_account(session, key)
     if account_id is not None:
-        yield from database.check_backlog(store, account_id, clock.now(), jobs)
+        yield from database.check_backlog(store, account_id, clock.now(), jobs, settings.policy)
 
 
 def _inbox(settings: Settings, store: Store | None, key: str) -> Iterator[Finding]:

@@ -216,6 +216,7 @@ class StatusBoard:
             again,
             phones,
             runtime.troubles.current(),
+            runtime.settings.policy.hours_in_force(definition),
         )
 
     def _warn(self, folder: Path, error: OSError) -> None:

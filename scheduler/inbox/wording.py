@@ -10,8 +10,10 @@ from campaigns.approval import command
 from campaigns.codes import RunType
 from campaigns.definition import Schedule
 from campaigns.definition.schedule import LocalTime
+from campaigns.definition.windows import Window
 from campaigns.display import shown_time
 from campaigns.lifecycle import RecipientState, RunState
+from campaigns.timing.placing import hours_of
 from scheduler.report.meanings import MEANINGS
 from scheduler.report.variants import outcome_lines
 from worker.store.runs import RunView
@@ -40,7 +42,7 @@ class RunStatus:
     `happened`: when the first and the last text left, once all have. `others` are the newest of the other runs of a
     campaign that repeats. `groups` are its variants and its control group. `awaits`: the hash that has to be approved.
     `again` are the runs that sent again what failed in it, with their people by state. `phones`: what is wrong with
-    those that it goes by. `troubles`: what is the matter with the servers.
+    those that it goes by. `troubles`: what is the matter with the servers. `within`: the operator's hours.
     """
 
     run: RunView
@@ -55,6 +57,7 @@ class RunStatus:
     again: tuple[tuple[RunView, Mapping[RecipientState, int]], ...] = ()
     phones: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
+    within: Window | None = None
 
 
 def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
@@ -132,9 +135,11 @@ def _state(status: RunStatus, now: datetime) -> str:
             return f"{done} to the gateway, which sends it {shown_time(schedule.at_gateway, schedule.zone)}"
         case R.RUNNING if schedule.local_time is LocalTime.RECIPIENT:
             return "sending, to everybody by the clocks of their own zone"
-        case R.RUNNING if schedule.window is not None and not schedule.window.contains(now, schedule.zone):
-            opens = shown_time(schedule.window.next_open(now, schedule.zone), schedule.zone)
-            return f"waits for its sending hours ({schedule.window}), goes on {opens}"
+        case R.RUNNING if (hours := hours_of(schedule, within=status.within)) is not None and not hours.allowed(now):
+            opens = hours.next_open(now)
+            when = f"goes on {shown_time(opens, schedule.zone)}" if opens else "which do not come in the next 400 days"
+            both = dict.fromkeys(map(str, filter(None, (schedule.window, status.within))))
+            return f"waits for its sending hours ({', within '.join(both)}), {when}"
         case R.RUNNING:
             return "sending"
         case R.SETTLING:

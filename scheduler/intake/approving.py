@@ -9,7 +9,9 @@ from worker.store.runs import RunView
 def awaited(run: RunView, definition: Definition) -> str:
     """The hash that has to be approved before the run starts; empty where nothing has to be, or it is not known yet."""
     is_open = run.state in {RunState.SCHEDULED, RunState.AWAITING_APPROVAL}
-    if not is_open or not is_needed(definition, run.to_look_at):
+    # The operator may have come to require it after the file was taken up: the run waits for it, and its file does not.
+    waits = run.state is RunState.AWAITING_APPROVAL
+    if not is_open or not (waits or is_needed(definition, run.to_look_at)):
         return ""
     wanted = to_approve(definition, run.plan_hash if run.planned_at else "")
     return "" if wanted == run.approved_hash else wanted

@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from campaigns.batching import NO_LIMIT
 from campaigns.definition import Definition, Rate
+from campaigns.policy import Policy
 from campaigns.sharing import Contender, Portion, Room, Turns
 from campaigns.timing.placing import hours_of
 from scheduler.rush import Rush
@@ -132,10 +133,11 @@ class DrainTick:
                 waiting.append((demand, definition, own, lanes))
         free = MOST_QUEUED - sum(demand.queued_batches for demand in demands)
         found = _due(runtime, waiting, shared, free, lead, now)
+        policy = runtime.settings.policy
         closed = {
             (demand.run_id, zones): opens
             for demand, definition, _, _ in waiting
-            for zones, opens in _closed(definition, found.get(demand.run_id, ()), now + lead)
+            for zones, opens in _closed(definition, policy, found.get(demand.run_id, ()), now + lead)
         }
         due = {
             run_id: [batch for batch in batches if (run_id, batch.zones) not in closed]
@@ -159,10 +161,12 @@ class DrainTick:
         return chosen, closed
 
 
-def _closed(definition: Definition, batches: Sequence[Due], now: datetime) -> Iterator[tuple[str, datetime]]:
+def _closed(
+    definition: Definition, policy: Policy, batches: Sequence[Due], now: datetime
+) -> Iterator[tuple[str, datetime]]:
     """The zones of these batches where sending is not allowed now, and when it is again."""
     for zones in {batch.zones for batch in batches}:
-        hours = hours_of(definition.schedule, zones)
+        hours = hours_of(definition.schedule, zones, within=policy.hours_in_force(definition))
         if hours is not None and not hours.allowed(now):
             yield zones, hours.next_open(now) or now + NEVER_OPENS
 

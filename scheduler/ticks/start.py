@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
 from operator import attrgetter
 from typing import Final
 
@@ -51,18 +53,18 @@ class StartTick:
         if not is_met:
             self._meet(runtime, now)
         found = ((id_, runtime.definitions.find(id_)) for id_ in due)
-        guarded = [
-            (id_, definition)
-            for id_, definition in found
-            if definition is not None and is_needed(definition, to_look_at=id_ in doubtful)
-        ]
+        known = [(id_, definition) for id_, definition in found if definition is not None]
+        policy, until = runtime.settings.policy, now + START_AHEAD
         with runtime.store.write("start") as session:
-            for id_, definition in guarded:  # resumed, or planned by another version: what was approved is what starts
-                approval = to_approve(definition, "") or None
-                only_doubtful, until = not definition.approval, now + START_AHEAD
-                approvals.hold_unapproved(
-                    session, runtime.account_id, id_, approval, only_doubtful=only_doubtful, until=until
-                )
+            for id_, definition in known:  # resumed, or planned by another version: what was approved is what starts
+                hold = partial(approvals.hold_unapproved, session, runtime.account_id, id_, until=until, now=now)
+                if is_needed(definition, to_look_at=id_ in doubtful):
+                    hold(to_approve(definition, "") or None, only_doubtful=not definition.approval)
+                if definition.kind in policy.approval and not definition.approval:  # required since it was planned
+                    hold(None, only_once=True)
+                for path, problem, hint in islice(policy.forbidden(definition), 1):
+                    reason = f"{'.'.join(map(str, path))}: {problem} ({hint})"
+                    starting.hold_forbidden(session, runtime.account_id, id_, reason, until=until, now=now)
             started = starting.start_due_runs(
                 session, runtime.account_id, now, ahead=START_AHEAD, only=runtime.only_runs
             )

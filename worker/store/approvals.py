@@ -48,12 +48,20 @@ def inherit(session: Session, run_id: int, approval: str) -> bool:
 
 
 def hold_unapproved(
-    session: Session, account_id: int, definition_id: int, approval: str | None, *, only_doubtful: bool, until: datetime
+    session: Session,
+    account_id: int,
+    definition_id: int,
+    approval: str | None,
+    *,
+    only_doubtful: bool = False,
+    only_once: bool = False,
+    until: datetime,
+    now: datetime,
 ) -> list[int]:
     """Runs of this version of a file that are due by then and not approved wait for it; their ids.
 
     `approval` is what had to be approved, None: the plan of each. `only_doubtful`: of those only in whose plan
-    somebody has something to look at.
+    somebody has something to look at. `only_once`: nothing that was made of the campaign by hand, such as a test.
     """
     wanted = runs.c.plan_hash if approval is None else sa.literal(approval)
     due = (
@@ -64,8 +72,13 @@ def hold_unapproved(
         runs.c.planned_at.is_not(None),
         sa.or_(runs.c.approved_hash == "", runs.c.approved_hash != wanted),
         *((runs.c.plan_summary["to_look_at"].as_integer() > 0,) if only_doubtful else ()),
+        *((runs.c.type == RunType.ONCE,) if only_once else ()),
     )
-    return list(session.scalars(move_run(RunState.AWAITING_APPROVAL, *due).returning(runs.c.id)))
+    held = move_run(RunState.AWAITING_APPROVAL, *due).returning(runs.c.id, runs.c.plan_hash)
+    waiting = {run_id: approval or plan_hash for run_id, plan_hash in session.execute(held).all()}
+    for run_id, plan in waiting.items():  # once for each plan: it may have been told when it was made
+        announce(session, "run.awaiting_approval", run_id=run_id, now=now, key=f"approval:{run_id}:{plan}")
+    return list(waiting)
 
 
 def approve(session: Session, run_id: int, approval: str, *, by: str, now: datetime) -> None:

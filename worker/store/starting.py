@@ -2,30 +2,35 @@
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Final
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from campaigns.codes import PausedBy, RunType
 from campaigns.lifecycle import RunState
 from worker.store.moves import move_run
 from worker.store.notices import announce_starts
+from worker.store.runs import pause_run
 from worker.store.tables import runs
-from worker.store.tables import runs as run_rows
 
-_MOMENT = run_rows.c.starts_at.type
+OF_FILES: Final = (RunType.ONCE, RunType.FIRING, RunType.REMINDER_DAY, RunType.RESEND)
+"""Runs that send what a campaign file says: no tests, no answers to HELP."""
+
+_MOMENT = runs.c.starts_at.type
 
 
 _WAITING = (
-    run_rows.c.account_id == sa.bindparam("b_account"),
-    run_rows.c.state == RunState.SCHEDULED,
-    run_rows.c.planned_at.is_not(None),
+    runs.c.account_id == sa.bindparam("b_account"),
+    runs.c.state == RunState.SCHEDULED,
+    runs.c.planned_at.is_not(None),
 )
 
 
-_NEXT_START = sa.select(sa.func.min(run_rows.c.starts_at)).where(*_WAITING)
+_NEXT_START = sa.select(sa.func.min(runs.c.starts_at)).where(*_WAITING)
 
 
-_STARTING = sa.select(run_rows.c.definition_id).where(*_WAITING, run_rows.c.starts_at <= sa.bindparam("b_until"))
+_STARTING = sa.select(runs.c.definition_id).where(*_WAITING, runs.c.starts_at <= sa.bindparam("b_until"))
 """Built once, as the next one: an idle service asks four times a second."""
 
 
@@ -48,9 +53,22 @@ def give_reason(session: Session, account_id: int, reason: str, *, until: dateti
     session.execute(planned.values(reason=reason))
 
 
+def hold_forbidden(
+    session: Session, account_id: int, definition_id: int, reason: str, *, until: datetime, now: datetime
+) -> None:
+    """Runs of this version of a file that are due by then are paused, for the operator does not allow what it asks for.
+
+    Paused and not failed: reminders that were promised are not lost where the rule is changed again.
+    """
+    due = (runs.c.account_id == account_id, runs.c.state == RunState.SCHEDULED, runs.c.starts_at <= until)
+    its = (runs.c.planned_at.is_not(None), runs.c.definition_id == definition_id, runs.c.type.in_(OF_FILES))
+    for run_id in session.scalars(sa.select(runs.c.id).where(*due, *its).order_by(runs.c.id)).all():
+        pause_run(session, run_id, PausedBy.ALARM, reason, now=now)
+
+
 def definitions_to_look_at(session: Session, account_id: int, *, until: datetime) -> set[int]:
     """Those of them with a run in whose plan is something that somebody has to look at first."""
-    doubtful = _STARTING.where(run_rows.c.plan_summary["to_look_at"].as_integer() > 0)
+    doubtful = _STARTING.where(runs.c.plan_summary["to_look_at"].as_integer() > 0)
     found = session.connection().execute(doubtful, {"b_account": account_id, "b_until": until})
     return set(found.scalars())
 

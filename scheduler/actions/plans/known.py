@@ -40,7 +40,7 @@ def known_people(
 
     One that cannot be read raises as in other commands: a plan that shows who opted out as pending is a wrong one.
     """
-    cap = cap_of(definition)
+    cap = cap_of(definition, policy=settings.policy)
     account_key = SANDBOX_ACCOUNT if rehearsal else account_fingerprint(settings.gateway_url)
     with ExitStack() as opened:
         store = opened.enter_context(existing_store(settings))
