@@ -71,7 +71,9 @@ def _all_but_surroundings(settings: Settings, sandbox: tuple[str, SecretStr] | N
             yield from database.check_mark(store, marker, rehearsal=sandbox is not None)
         known = store if usable else None
         yield from _services(settings, known, key, clock, on_redis=sandbox is None)
-        if sandbox is None:  # a rehearsal takes up what anybody may have sent
+        is_new = store.sqlite_path is not None and not store.sqlite_path.exists()
+        # A rehearsal takes up what anybody may have sent; and a database that cannot be read may have written them all.
+        if sandbox is None and (usable or is_new):
             yield from _inbox(settings, known, key)
         if client is None:
             yield unknown(Area.GATEWAY, "the gateway was not looked at, for the settings above", "correct them first")
