@@ -58,10 +58,22 @@ def same_number(number: str) -> str:
     return bare.lstrip("0") or number.casefold()
 
 
+_UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff"
+"""Thai, kana, Han: spaces do not part words there, so each character is one."""
+
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]")
+
+
 def is_similar(stored: str, sent: str) -> bool:
-    """Whether a stored text can be what was sent: a server may add a footer, trim or fold white space."""
-    stored_words, sent_words = stored.split(), sent.split()
-    return stored_words == sent_words or " ".join(sent_words) in " ".join(stored_words)
+    """Whether a stored text can be what was sent: a server may add a footer, trim or fold white space.
+
+    Whole words are compared: "Yes" is not in "Yesterday", but it is in "Yes--sent with Acme".
+    """
+    return f" {_words(sent)} " in f" {_words(stored)} "
+
+
+def _words(text: str) -> str:
+    return " ".join(_WORD.findall(text))
 
 
 def match(

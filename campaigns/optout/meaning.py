@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable
 from enum import StrEnum
 from typing import Final
 
+from campaigns.optout.disguises import REFUSING, possible, skeletons
 from campaigns.optout.quotations import own_words
-from campaigns.optout.refusals import EXCUSED, GAP, REFUSALS
+from campaigns.optout.refusals import EXCUSED, GAP, ORDINARY, REFUSALS
 from campaigns.optout.words import COMPANIONS, LANGUAGES, Words
 
 
@@ -80,6 +81,7 @@ class Meanings:
         sure = _folded(words.stop for words in table)
         self._sure = sure | _folded([extra])
         self._stop = self._sure | _folded(words.alone for words in table)
+        self._disguised = skeletons(self._stop)
         self._start = _folded(words.start for words in table)
         self._help = _folded(words.help for words in table)
         signs = [*sorted(sure), *(sign for signs in REFUSALS.values() for sign in signs.split(", "))]
@@ -120,14 +122,16 @@ class Meanings:
 
     def _may_be_stop(self, own: str, said: str, words: list[str]) -> bool:
         left = _without_companions(self._excused.sub(" ", said))
-        if len(left) <= FEW_WORDS and any(word in self._stop for word in left):
+        if len(left) <= FEW_WORDS and (any(word in self._stop for word in left) or not REFUSING.isdisjoint(own)):
             return True
         if any(part in said for part in self._inside):
             return True
         clauses = filter(None, map(fold, _CLAUSE.split(own)))
         if any(self._near.search(self._excused.sub(" ", clause)) for clause in clauses):
             return True
-        is_one = len(words) == 1 and len(said) <= _LONGEST_TYPO
+        if not self._disguised.isdisjoint(possible(own, _BESIDE)):
+            return True
+        is_one = len(words) == 1 and len(said) <= _LONGEST_TYPO and said not in ORDINARY
         # "stopped", "stopstop", "stop1": what a keyword begins is seldom anything else where it is all that was written
         return is_one and any(said.startswith(word) or _is_typo(said, word) for word in self._typed)
 

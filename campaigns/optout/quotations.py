@@ -43,7 +43,10 @@ _EMOJI_REACTION: Final = re.compile(
     rf"\A([ \t]*[^\w\s]{{1,8}}(?:[ \t]+\w{{1,3}})?)[ \t]*[{_OPEN}].{{12,}}[{_CLOSE}]\s*\Z", re.DOTALL
 )
 
-_THUMB: Final = "\N{THUMBS UP SIGN}"
+_DISLIKED: Final = re.compile(
+    r"[ \t]*(?:disliked|ha messo .?non mi piace|n[’']a pas aimé|no le gust|não|ogillade)", re.IGNORECASE
+)
+_THUMB, _THUMB_DOWN = "\N{THUMBS UP SIGN}", "\N{THUMBS DOWN SIGN}"
 """What stands for a reaction that was taken out: it is no word, and yet something that the person did."""
 
 _WROTE: Final = re.compile(
@@ -66,10 +69,14 @@ _SIGNATURE: Final = re.compile(
 def own_words(text: str, sent: Collection[str], fold: Callable[[str], str]) -> str:
     """What the person wrote; `sent` are texts of ours that may be quoted, `fold` makes words comparable."""
     text = _SIGNATURE.sub("", _without_quoted_lines(text))
-    text = _EMOJI_REACTION.sub(r"\1", _REACTION.sub(_THUMB, text))
+    text = _EMOJI_REACTION.sub(r"\1", _REACTION.sub(_thumb, text))
     for ours in sent:
         text = _without(text, [key for word in ours.split() if (key := fold(word))], fold)
     return text
+
+
+def _thumb(reaction: re.Match[str]) -> str:
+    return _THUMB_DOWN if _DISLIKED.match(reaction[0]) else _THUMB
 
 
 def _without_quoted_lines(text: str) -> str:

@@ -213,3 +213,8 @@ EXCUSED: Final = (
     "didnt/havent get/got/receiv-/see/seen"
 )
 """What holds the word and is none: "I'll stop by at five", "the bus stop", "I did not get your text"."""
+
+ORDINARY: Final = frozenset(
+    ("stopover", "stopovers", "stopwatch", "stopwatches", "stoplight", "stoplights", "stopgap", "stoppage", "stopper")
+)
+"""Words that begin with "stop" and say nothing of it."""

@@ -115,12 +115,19 @@ def test_a_second_copy_is_reported_and_the_first_one_counts() -> None:
         ("Hi Anna", "Hi Anna", True),
         ("  Hi\nAnna ", "Hi Anna", True),
         ("Hi Anna -- sent with Acme", "Hi Anna", True),
+        ("Hi Anna--sent with Acme", "Hi Anna", True),
+        ("你好来自商店", "你好", True),
         ("Hi Ann", "Hi Anna", False),
+        ("Yesterday", "Yes", False),
+        ("Goodbyes", "byes", False),
+        ("Your code is 1234", "Your code is 12", False),
         ("Anna Hi", "Hi Anna", False),
         ("", "Hi Anna", False),
     ],
 )
-def test_a_server_may_fold_space_and_add_a_footer(kept: str, sent: str, is_same: bool) -> None:
+def test_a_server_may_fold_space_and_add_a_footer_and_whole_words_are_compared(
+    kept: str, sent: str, is_same: bool
+) -> None:
     assert is_similar(kept, sent) is is_same
 
 

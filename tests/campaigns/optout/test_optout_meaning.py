@@ -96,6 +96,11 @@ def test_a_keyword_that_is_the_whole_message_stops(text: str) -> None:
         "Не пишите мне больше", "לא רוצה יותר הודעות",
         "cancel it", "wrong number", "unsubcribe", "STOP SPRINGSALE", "START STOP",
         "stopped", "Stopping!", "STOPstop", "stop1", "Unsubscribed", "σταμάτα", "go away", "Fuck off!",
+        "5TOP", "5T0P!!", "$top", "５ＴＯＰ", "5TÓP", "C4NCEL", "un5ubscribe", "5top sending me these",
+        "st op", "sto p", "S TOP", "5 T 0 P", "5.t.0.p", "un subscribe", "st op please", "can cel",
+        "SТОР", "ЅТОР", "ΣTOP", "ЅТ0Р", "SΤΟΡ", "ꜱᴛᴏᴘ", "ᏚᎢᎾᏢ", "🆂🆃🅾🅿", "🅢🅣🅞🅟", "🇸🇹🇴🇵", "please ЅТОР",
+        "👎", "👎🏽", "✋", "✋🏿", "🚫", "❌", "⛔️", "🙅‍♀️", "🚫 no", "No, thanks 👎", "👍👎",
+        f"👎 to “{OURS}”", f"Disliked “{OURS}”", f"N’a pas aimé « {OURS} »", f"Não curtiu “{OURS}”",
     ],
 )  # fmt: skip
 def test_what_looks_like_a_stop_is_for_a_person_to_read(text: str) -> None:
@@ -118,6 +123,9 @@ def test_what_looks_like_a_stop_is_for_a_person_to_read(text: str) -> None:
         "Laughed at “Another shop: reply STOP to leave”", f"{OURS} What is this?", f"> {OURS}\nWhat is this?",
         "Thanks\n\nOn 3 May 2027 Shop <+39333> wrote:\nReply STOP to opt out.", "Hi Anna, spring sale. Reply ST… ok",
         "Will come\n-----Original Message-----\nReply STOP to opt out.", "Liked an image",
+        "see you at 5", "stopover", "Stopovers?", "stopwatch", "it's top", "top 5", "a5", "5709", "84574",
+        "👌", "👋", "🙏", "Gr8, c u 2day", "nonstop ads?", "сто", "100%", "I am at the shop and it is ❌ cheap today", "🇮🇹", "ok 4 me",
+        f"Removed a dislike from “{OURS}”",
     ],
 )  # fmt: skip
 def test_anything_else_is_a_reply(text: str) -> None:
