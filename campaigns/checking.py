@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from campaigns.answering import HELP_ANSWERS
 from campaigns.audience import AudienceProblem
-from campaigns.definition.document import Data, Document, KeyPath
+from campaigns.definition.document import Data, Document, KeyPath, dotted
 from campaigns.definition.models import Definition
 from campaigns.definition.reading import read_definition
 from campaigns.definition.scalars import nearest, shown
@@ -86,10 +86,13 @@ class _Check:
     def problems(self) -> Iterator[Problem]:
         yield from self._reserved()
         texts: list[_Text] = []
+        objected = {problem.path for problem in self.document.problems}  # by YAML itself
         for path, message in self._messages():
             try:
                 text = _Text(path, message, compile_message(message))
             except TemplateProblem as error:
+                if dotted(path) in objected:
+                    continue  # such as an escape for a character that cannot be sent: one sentence is enough
                 place = place_in_text(self.document, path, line_that_fails(error.problem))
                 yield place.problem(path, error.problem, error.hint)
                 continue

@@ -24,8 +24,11 @@ _EXACT: Final = Context(prec=40)
 _SHOWN_DIGITS: Final = 15  # as spreadsheets show: a third of something does not fill the text
 _MOST_PLACES: Final = 9
 
-_CLOCK: Final = re.compile(r"%[-_0^#:]?\d*[EO]?[cfHIklMpPrRsSTXzZ]")
-"""What of strftime shows a time of day."""
+_CODE: Final = re.compile(r"%[-_0^#:]?(?P<width>\d*)(?P<code>[A-Za-z%]?)", re.ASCII)
+_CODES: Final = frozenset("aAbBcCdDeFgGhHIjklmMpPrRsSTuUVwWxXyYzZ%")
+"""What of strftime a date may be shaped by. One with a width (%5000d) is a text of that length, or an empty one."""
+_CLOCK: Final = frozenset("cHIklMpPrRsSTXzZ")
+"""What of it shows a time of day."""
 
 
 class RenderError(Exception):
@@ -107,6 +110,8 @@ def _converted(value: object, default: object, name: str, *, is_whole: bool) -> 
 
 def to_date(text: str, shape: str, name: str, *, zone: Callable[[], tzinfo] | None, order: DayOrder | None) -> str:
     """The date in `text`, shaped by strftime codes; a time with an offset by the clocks that `zone` names."""
+    if unknown_code(shape):
+        raise RenderError(f"{name} is to be shown by a format that `date` does not know")
     try:
         read = read_date(text, order)
     except UnreadableDate as error:
@@ -124,8 +129,14 @@ def to_date(text: str, shape: str, name: str, *, zone: Callable[[], tzinfo] | No
 
 
 @lru_cache(maxsize=64)
+def unknown_code(shape: str) -> str:
+    """The first % of a date's shape that is no code of strftime, with what follows it; empty where all are."""
+    return next((code[0] for code in _CODE.finditer(shape) if code["width"] or code["code"] not in _CODES), "")
+
+
+@lru_cache(maxsize=64)
 def _shows_clock(shape: str) -> bool:
-    return _CLOCK.search(shape.replace("%%", "")) is not None
+    return any(code["code"] in _CLOCK for code in _CODE.finditer(shape))
 
 
 def replace(value: object, old: object, new: object) -> str:

@@ -16,6 +16,7 @@ from pydantic import (
     ValidationInfo,
     field_validator,
     model_serializer,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -133,6 +134,14 @@ class Opening(Part):
         description="Dates, or countries whose public holidays are meant: closed all day.",
         examples=[["IT", "2026-12-24"]],
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_times(cls, value: Any) -> Any:
+        """Without any times of day that is one mistake, and not one of `from` and one of `to`."""
+        if isinstance(value, dict) and {key for key, item in value.items() if item is not None} <= {"days", "except"}:
+            refuse("has no times of day", 'write from: "09:00" and to: "20:00", or ranges')
+        return value
 
     @field_validator("opens", "closes")
     @classmethod

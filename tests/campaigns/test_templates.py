@@ -83,6 +83,12 @@ def test_what_messages_say(source: str, text: str) -> None:
         ("{{ 'x' | float(1/0) }}", 1, "cannot be computed for anybody: it divides by zero"),
         ("{{ 'x' | int }}", 1, "cannot be computed for anybody: a value is not a number"),
         ("{{ '31/31' | date('%d') }}", 1, "cannot be computed for anybody: a value is not a date"),
+        ("Hi\n{{ day | date('%d/%5000d') }}", 2, "%5000d is not a date code that can be used"),
+        ("{{ day | date('%-99d') }}", 1, "%-99d is not a date code"),
+        ("{{ day | date(shape='%Q') }}", 1, "%Q is not a date code"),
+        ("{{ day | date('%Ey') }}", 1, "%E is not a date code"),
+        ("{{ day | date('100%') }}", 1, "% is not a date code"),
+        ("{{ day | default('2026-12-01') | date('%d %') }}", 1, "% is not a date code"),
     ],
 )
 def test_what_messages_may_not_say(source: str, line: int, problem: str) -> None:
@@ -127,6 +133,7 @@ def test_a_missing_field_without_default_is_named(expression: str, fields: dict[
         ("{{ price + visits }}", "the message cannot be computed: it adds two texts"),
         ("{{ first_name | upper(3) }}", "the message cannot be computed: a filter does not take such a value"),
         ("{{ day | date('%H:%M') }}", "'day' is a day without a time, and the message shows one"),
+        ("{{ day | date('%' ~ '9999d') }}", "'day' is to be shown by a format that `date` does not know"),
         ("{{ first_name | round }}", "'first_name' is not a number"),
         ("{{ first_name | replace('', 'x' ~ '" + "y" * 4000 + "') }}", "over 10,000 characters"),
         ("{{ long }}{{ long }}", "over 10,000 characters"),

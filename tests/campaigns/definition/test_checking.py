@@ -293,6 +293,13 @@ def test_an_expression_without_fields_that_cannot_be_computed_is_refused_at_its_
     ]
 
 
+@pytest.mark.parametrize("escape", ["\\x00", "\\ud800", "\\ufffe"])
+def test_a_character_that_cannot_be_sent_is_one_problem(folder: Path, escape: str) -> None:
+    problems = problems_of(folder, HEAD + f'message: "Hi {escape} you"\naudience: {{file: people.csv}}\n')
+
+    assert [problem.split(":")[0] for problem in problems] == ["2"]
+
+
 def test_a_text_without_fields_that_is_too_long_for_everybody_is_refused(folder: Path) -> None:
     problems = problems_of(folder, HEAD + f"message: {'x' * 1531}\naudience: {{file: people.csv}}\n")
 

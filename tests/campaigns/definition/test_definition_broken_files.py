@@ -196,6 +196,18 @@ def problems_of(folder: Path, content: str | bytes, defaults: str | None = None)
             "is missing (for example to: 20:00)",
         ),
         (
+            HEAD + "schedule: {window: {days: mon-fri, except: ['2026-12-24']}}\n",
+            "4:20",
+            "schedule.window",
+            "has no times of day (write from",
+        ),
+        (
+            HEAD + "schedule:\n  window:\n    - {from: '09:00', to: '12:00'}\n    - {}\n",
+            "7:7",
+            "schedule.window[1]",
+            "no times",
+        ),
+        (
             HEAD + "schedule: {window: {from: 9, to: '20:00'}}\n",
             "4:27",
             "schedule.window.from",

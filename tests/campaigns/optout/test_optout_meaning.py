@@ -124,7 +124,8 @@ def test_what_looks_like_a_stop_is_for_a_person_to_read(text: str) -> None:
         "Thanks\n\nOn 3 May 2027 Shop <+39333> wrote:\nReply STOP to opt out.", "Hi Anna, spring sale. Reply ST… ok",
         "Will come\n-----Original Message-----\nReply STOP to opt out.", "Liked an image",
         "see you at 5", "stopover", "Stopovers?", "stopwatch", "it's top", "top 5", "a5", "5709", "84574",
-        "👌", "👋", "🙏", "Gr8, c u 2day", "nonstop ads?", "сто", "100%", "I am at the shop and it is ❌ cheap today", "🇮🇹", "ok 4 me",
+        "👌", "👋", "🙏", "Gr8, c u 2day", "nonstop ads?", "сто", "100%",
+        "I am at the shop and it is ❌ cheap today", "🇮🇹", "ok 4 me",
         f"Removed a dislike from “{OURS}”",
     ],
 )  # fmt: skip
