@@ -1,6 +1,7 @@
 """Which encoding a text file is in: found by reading all of it once, in pieces."""
 
 import codecs
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -8,11 +9,9 @@ from campaigns.audience.opening import TableFile
 from campaigns.audience.rows import AudienceProblem
 
 _CHUNK_BYTES: Final = 1 << 20  # also the length over which a line without an end is taken for damage
-_BINARY: Final = {
-    b"PK\x03\x04": "is a workbook or a zip archive, whatever its name says",
-    b"\xd0\xcf\x11\xe0": "is a workbook of Excel 97-2003, whatever its name says",
-    b"%PDF": "is a PDF document, whatever its name says",
-}
+_HEAD_BYTES: Final = 512
+_MARKUP: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|meta|table|\?xml)", re.IGNORECASE)
+_ZIP, _OLE, _PDF = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF"
 _SAVE_AS: Final = "save it as CSV UTF-8"
 
 
@@ -22,13 +21,10 @@ def text_encoding(path: TableFile) -> str:
     Spreadsheets still export Windows-1252, which nothing in the file says: it is assumed only after the whole file
     proved not to be UTF-8, as the first accent may come after a million rows. Raises `AudienceProblem`.
     """
-    with path.binary() as file:
-        head = file.read(4)
-    if not head:
-        raise AudienceProblem("is empty", "it needs a header line and rows")
-    for magic, what in _BINARY.items():
-        if head.startswith(magic):
-            raise AudienceProblem(what, _SAVE_AS)
+    head = head_of(path)
+    if head.startswith(_ZIP):
+        raise AudienceProblem("is a workbook or a zip archive, whatever its name says", f"{_SAVE_AS}, or name it .xlsx")
+    refuse_other_kinds(head)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         if not _is_decodable(path, "utf-16"):
             raise AudienceProblem("begins as UTF-16 and is not", _SAVE_AS)
@@ -38,6 +34,36 @@ def text_encoding(path: TableFile) -> str:
     if _is_decodable(path, "cp1252"):
         return "cp1252"
     raise AudienceProblem("is neither UTF-8 nor Windows-1252", _SAVE_AS)
+
+
+def head_of(path: TableFile) -> bytes:
+    """How a table begins. Raises `AudienceProblem` where it is empty."""
+    with path.binary() as file:
+        head = file.read(_HEAD_BYTES)
+    if not head:
+        raise AudienceProblem("is empty", "it needs a header line and rows")
+    return head
+
+
+def refuse_other_kinds(head: bytes) -> None:
+    """Raises `AudienceProblem` for a file that is neither a text nor an .xlsx workbook, whatever its name says."""
+    if head.startswith(_OLE):
+        what = "is a workbook of Excel 97-2003, or one with a password, whatever its name says"
+        raise AudienceProblem(what, "save it as .xlsx without a password, or as CSV UTF-8")
+    if head.startswith(_PDF):
+        raise AudienceProblem("is a PDF document, whatever its name says", _SAVE_AS)
+    if _MARKUP.match(head):
+        what = "is a web page or XML, whatever its name says"
+        raise AudienceProblem(what, "open it in a spreadsheet, and save it as .xlsx or CSV UTF-8")
+
+
+def refuse_no_workbook(head: bytes) -> None:
+    """Raises `AudienceProblem` for a file that is not an archive, as an .xlsx workbook is."""
+    refuse_other_kinds(head)
+    if not head.startswith(_ZIP):
+        raise AudienceProblem(
+            "is not an .xlsx workbook, whatever its name says", "save it as .xlsx, or name a text .csv"
+        )
 
 
 def _is_decodable(path: TableFile, encoding: str) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from campaigns.audience.cells import Sheet, shared_texts
+from campaigns.audience.encodings import head_of, refuse_no_workbook
 from campaigns.audience.opening import TableFile
 from campaigns.audience.package import TRUE, Handlers, Package
 from campaigns.audience.rows import (
@@ -67,6 +68,7 @@ def _audience_row(header: Columns, line: int, cells: Mapping[int, str]) -> Audie
 
 def open_workbook(path: TableFile, *, number_column: str, fields: Collection[str] | None = None) -> WorkbookReader:
     """Read the header: the first row that is not empty. Raises `AudienceProblem`."""
+    refuse_no_workbook(head_of(path))
     with _first_sheet(path) as (book, notes):
         first = next(book.rows(None, None, None), None)
     if first is None:

@@ -9,15 +9,23 @@ from typing import Any, Final, TextIO
 from worker.store.engine import Store
 from worker.store.exports import COLUMNS, Exported, export_pages
 
-_SIGNS: Final = (
-    "=+@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}-"
+_SIGNS: Final = "=+@\uff1d\uff0b\uff20\ufe66\ufe62\ufe6b\u207a\u207c\u208a\u208c\u2a75\u2a76\ufb29\uff0d\ufe63-"
+"""What a formula begins with, and all that Unicode takes for a form of that: full width (which spreadsheets set to
+Chinese or Japanese take for the sign itself), small, raised, lowered."""
+
+_UNSEEN: Final = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_FORMULA: Final = re.compile(rf'(^|[;|])([\s"]*)(?=[{_SIGNS}])')
+"""Default_Ignorable_Code_Point and the blank of Braille. A spreadsheet takes a cell that begins with one for a text.
+But programs on the way to it drop them (a byte order mark, blanks that are trimmed), and an apostrophe costs nothing."""
+
+_FORMULA: Final = re.compile(rf'(^|[;|])([\s"{_UNSEEN}]*)(?=[{_SIGNS}])')
 """Where a spreadsheet may begin a formula (OWASP, "CSV injection"): at the start of a cell, and after what separates
 cells in other countries, where quotation marks within a line count for nothing. Names and texts come from anyone who
 filled in a form, and a report is opened by somebody else."""
 
-_FORMULA_AFTER: Final = re.compile(rf'[;|][\s"]*[{_SIGNS}]')
+_FORMULA_AFTER: Final = re.compile(rf'[;|][\s"{_UNSEEN}]*[{_SIGNS}]')
 """The same where a separator stands before every cell: a pattern that begins with a set of characters is searched for
 without trying it at each of them, 1.3 us a row in place of 5.1."""
 

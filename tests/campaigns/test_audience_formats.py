@@ -166,13 +166,38 @@ def test_workbooks_that_cannot_be_opened(tmp_path: Path, rows: list[list[object]
         open_source(workbook_of(tmp_path, *rows), number_column="number")
 
 
-@pytest.mark.parametrize("content", [b"", b"number,name\n", b"PK\x03\x04 and then nothing"])
-def test_what_only_claims_to_be_a_workbook(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "people.xlsx"
+OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504)
+WEB_PAGE = b"\xef\xbb\xbf\n<HTML><table><tr><td>number</td></tr></table>"
+
+
+@pytest.mark.parametrize(
+    ("ending", "content", "problem", "hint"),
+    [
+        ("xlsx", b"", "is empty", "rows"),
+        ("xlsx", b"number,name\n", "is not an .xlsx workbook", "save it as .xlsx, or name a text .csv"),
+        ("xlsx", b"PK\x03\x04 and then nothing", "is no workbook that can be read", "save it again"),
+        ("xlsx", OLD_WORKBOOK, "is a workbook of Excel 97-2003, or one with a password", "save it as .xlsx without"),
+        ("xlsx", b"%PDF-1.7", "is a PDF document", "CSV UTF-8"),
+        ("xlsx", WEB_PAGE, "is a web page or XML", "save it as .xlsx or CSV UTF-8"),
+        ("csv", b"PK\x03\x04rest", "is a workbook or a zip archive", "CSV UTF-8, or name it .xlsx"),
+        ("csv", OLD_WORKBOOK, "is a workbook of Excel 97-2003, or one with a password", "save it as .xlsx without"),
+        ("csv", b"%PDF-1.7", "is a PDF document", "CSV UTF-8"),
+        ("csv", WEB_PAGE, "is a web page or XML", "save it as .xlsx or CSV UTF-8"),
+        ("csv", b"<!DOCTYPE html>\n<html>", "is a web page or XML", "open it in a spreadsheet"),
+        ("csv", b'<?xml version="1.0"?><Workbook>', "is a web page or XML", "open it in a spreadsheet"),
+        ("tsv", WEB_PAGE, "is a web page or XML", "save it as .xlsx or CSV UTF-8"),
+        ("jsonl", OLD_WORKBOOK, "is a workbook of Excel 97-2003", "save it as .xlsx"),
+    ],
+)  # fmt: skip
+def test_what_only_claims_to_be_a_table(tmp_path: Path, ending: str, content: bytes, problem: str, hint: str) -> None:
+    path = tmp_path / f"people.{ending}"
     path.write_bytes(content)
 
-    with pytest.raises(AudienceProblem, match="is no workbook that can be read"):
+    with pytest.raises(AudienceProblem) as refused:
         open_source(path, number_column="number")
+
+    assert refused.value.problem.startswith(problem)
+    assert hint in refused.value.hint
 
 
 def test_a_damaged_sheet_breaks_off(tmp_path: Path) -> None:
