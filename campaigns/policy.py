@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from campaigns.definition.document import Document, KeyPath
 from campaigns.definition.durations import format_duration, parse_duration
 from campaigns.definition.models import Definition, FrequencyCap, Kind, OverCap
+from campaigns.definition.scalars import shown
 from campaigns.definition.schedule import Keeper
 from campaigns.definition.sources import ContactListSource
 from campaigns.definition.windows import MIDNIGHT, Window, parse_range
@@ -135,7 +136,7 @@ def parse_hours(text: str) -> Window:
     for part in filter(None, (part.strip() for part in text.split(";"))):
         match = HOURS.fullmatch(part)
         if not match:
-            raise ValueError(f"has {part!r}; {_TAKES}")
+            raise ValueError(f"has {shown(part)}; {_TAKES}")
         openings.append({"days": match[1] or "daily", "ranges": [match[2]]})
     try:
         if any(opens >= closes != MIDNIGHT for opens, closes in (parse_range(o["ranges"][0]) for o in openings)):
@@ -150,7 +151,7 @@ def parse_cap(text: str) -> FrequencyCap:
     """The cap that `2/7d` names: at most 2 texts in any 7 days, anybody over it is skipped. Raises ValueError."""
     match = re.fullmatch(r"([0-9]{1,4}) ?/ ?([0-9dhmsDHMS ]+)", text)
     if not match or not 1 <= int(match[1]) <= 1000:
-        raise ValueError(f"must be texts and a length of time, such as 2/7d, not {text!r}")
+        raise ValueError(f"must be texts and a length of time, such as 2/7d, not {shown(text)}")
     return FrequencyCap(messages=int(match[1]), per=parse_duration(match[2]), otherwise=OverCap.SKIP)
 
 
@@ -159,7 +160,8 @@ def parse_kinds(text: str) -> frozenset[Kind]:
     words = [word.strip().casefold() for word in text.split(",") if word.strip()]
     unknown = next((word for word in words if word not in {kind.value for kind in Kind}), "")
     if unknown or not words:
-        raise ValueError(f"must be kinds of campaigns with commas between ({', '.join(Kind)}), not {unknown!r}")
+        but = f", not {shown(unknown)}" if unknown else ""
+        raise ValueError(f"must be kinds of campaigns with commas between ({', '.join(Kind)}){but}")
     return frozenset(map(Kind, words))
 
 

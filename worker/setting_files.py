@@ -16,6 +16,9 @@ MINE: Final = "read what it says and, if it is right, make it yours alone: chown
 MOST_BYTES: Final = 65_536
 """More than settings and keys ever have."""
 
+LONGEST_PATH: Final = 255
+"""Characters of a file's path that a sentence repeats."""
+
 
 class SettingsError(Exception):
     """A setting is missing or cannot be used. The message says which one and what to do."""
@@ -38,6 +41,11 @@ def problem_of_secret(text: str) -> str:
     return "" if is_visible else "it holds no visible character"
 
 
+def named(file: Path) -> str:
+    """A path as it may stand in a sentence: a longer one than any file has is cut, for it is something else."""
+    return str(file) if len(str(file)) <= LONGEST_PATH else f"{str(file)[:40]}…"
+
+
 def read_secret(file: Path, name: str, *, may_be_empty: bool = False) -> str:
     """The text of a mounted secret, for the setting `name`. Raises `SettingsError`."""
     setting = PREFIX + name.upper()
@@ -55,7 +63,8 @@ def read_secret(file: Path, name: str, *, may_be_empty: bool = False) -> str:
         problem = "not UTF-8"
     if problem:
         raise SettingsError(
-            f"{setting}_FILE names {file}, which cannot be read ({problem}); mount the secret there or set {setting}"
+            f"{setting}_FILE names {named(file)}, which cannot be read ({problem}); "
+            f"mount the secret there or set {setting}"
         )
     return text
 

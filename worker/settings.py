@@ -2,12 +2,14 @@
 
 import re
 from contextlib import nullcontext
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tzlocal import get_localzone_name
 
@@ -16,7 +18,7 @@ from campaigns.definition.models import read_region
 from campaigns.policy import ALL_KINDS, Policy
 from worker.setting_files import PREFIX as PREFIX
 from worker.setting_files import SettingsError as SettingsError
-from worker.setting_files import bare_secret, problem_of_secret, read_secret, trusted_env_file
+from worker.setting_files import bare_secret, named, problem_of_secret, read_secret, trusted_env_file
 from worker.setting_values import (
     NOTHING,
     CommandLine,
@@ -40,7 +42,12 @@ from worker.setting_values import (
 class Settings(BaseSettings):
     """Every setting, with its default. Seconds are seconds; rates count SMS segments (`30/minute`, or `none`)."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,  # compose files pass a variable that nobody has set as an empty one
+        extra="ignore",
+        frozen=True,
+    )
 
     gateway_url: str = Field(default="", description="address of the SMS gateway; sending needs it, or `--sandbox`")
     api_key: SecretStr = Field(default=SecretStr(""), description="API key of the gateway's account")
@@ -148,8 +155,8 @@ class Settings(BaseSettings):
     heartbeat_file: Path | None = Field(
         default=None, description="a file that a service touches every two seconds while it works, for probes"
     )
-    log_format: str = Field(
-        default="auto", pattern="^(auto|json|text)$", description="`json`, `text`, or `auto`: text on a terminal"
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="`json`, `text`, or `auto`: text on a terminal"
     )
 
     @field_validator("timezone")
@@ -234,7 +241,7 @@ def _read_address(file: Path, name: str) -> str:
     try:
         return checked_server(read_secret(file, name))
     except ValueError as error:
-        raise SettingsError(f"{PREFIX}{name.upper()}: the address in {file} {error}") from None
+        raise SettingsError(f"{PREFIX}{name.upper()}: the address in {named(file)} {error}") from None
 
 
 def _load(overrides: dict[str, Any]) -> Settings:
@@ -250,6 +257,21 @@ def _parsed(overrides: dict[str, Any]) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + "_".join(map(str, first["loc"])).upper()
-        hint = first.get("ctx", {}).get("hint", "")
-        problem = first["msg"].removeprefix("Value error, ") + (f"; {hint}" if hint else "")
-        raise SettingsError(f"{name}: {problem}") from None
+        raise SettingsError(f"{name}: {_problem(first)}") from None
+
+
+def _problem(error: ErrorDetails) -> str:
+    """What is wrong with a setting, or what it takes, in words and without its value."""
+    field = Settings.model_fields.get(str(error["loc"][0]))
+    if field is None or error["type"] == "value_error" or "problem" in error.get("ctx", {}):
+        hint = error.get("ctx", {}).get("hint", "")
+        return error["msg"].removeprefix("Value error, ") + (f"; {hint}" if hint else "")
+    if get_origin(field.annotation) is Literal:
+        *words, last = get_args(field.annotation)
+        return f"must be {', '.join(words)} or {last}"
+    if field.annotation is bool:
+        return "must be true or false"
+    bounds = {name: f"{bound:,}" for each in field.metadata for name, bound in asdict(each).items()}
+    kind = "a whole number" if field.annotation is int else "a number"
+    least = f"from {bounds['ge']} to" if "ge" in bounds else f"above {bounds.get('gt')} and at most"
+    return f"must be {kind} {least} {bounds['le']}" if "le" in bounds else "cannot be read; see deploy/SETTINGS.md"

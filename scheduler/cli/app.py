@@ -39,6 +39,8 @@ from scheduler.cli.commands.upkeep.notify import notify
 from scheduler.cli.commands.upkeep.recover import recover
 from scheduler.cli.commands.upkeep.sandbox import sandbox
 from scheduler.cli.errors import tell
+from scheduler.cli.rendering.output import problem_of_output, warn
+from scheduler.exits import Exit
 
 DEBUG = "--debug"
 
@@ -104,11 +106,17 @@ app.add_typer(suppress, name="suppress")
 
 def main() -> NoReturn:
     """Run the command line of this process."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # one that was closed is None
         # A terminal that cannot show a character must not end the command.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # both are TextIOWrappers here
+    code: Any = Exit.DONE
     try:
         app(prog_name="campaigns")
-    except KeyboardInterrupt as error:
-        sys.exit(tell(error, debug=DEBUG in sys.argv))
-    sys.exit(0)
+    except (KeyboardInterrupt, OSError) as error:  # of --version, which is no command
+        code = tell(error, debug=DEBUG in sys.argv)
+    except SystemExit as end:
+        code = end.code
+    if problem := problem_of_output():  # most commands write less than what is kept until the end
+        warn(problem)
+        code = code or Exit.BAD_INPUT
+    sys.exit(code)

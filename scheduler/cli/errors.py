@@ -1,5 +1,6 @@
 """Every error that a user can act on: which exit code it has, and how it is told."""
 
+import errno
 import sys
 import traceback
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import Final
 import typer
 
 from scheduler.actions.refusals import Refused
-from scheduler.cli.rendering.output import warn
+from scheduler.cli.rendering.output import problem_of_output, unwritten, warn
 from scheduler.exits import Exit
 
 KNOWN: Final = (
@@ -24,6 +25,9 @@ KNOWN: Final = (
     ("scheduler.recover", "RecoveryFailed", Exit.STOPPED),
 )
 """(module, class, exit code). By name: to import them all would take a command a second longer."""
+
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""How a disk, a quota or a device says that it takes nothing more."""
 
 
 def tell(error: BaseException, *, debug: bool) -> Exit:
@@ -41,6 +45,9 @@ def tell(error: BaseException, *, debug: bool) -> Exit:
             return code
     if type(error) is LookupError:  # "there is no ..."; its subclasses KeyError and IndexError are our own mistakes
         warn(str(error))
+        return Exit.BAD_INPUT
+    if isinstance(error, OSError) and error.errno in FULL and not error.filename:
+        warn(problem_of_output() or unwritten(error))  # asked as well, so that what is left of it is dropped
         return Exit.BAD_INPUT
     if isinstance(error, OSError) and error.filename:
         warn(f"{error.filename}: {error.strerror}; check the name and the permissions")

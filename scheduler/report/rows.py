@@ -18,7 +18,7 @@ _UNSEEN: Final = (
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 """Default_Ignorable_Code_Point and the blank of Braille. A spreadsheet takes a cell that begins with one for a text.
-But programs on the way to it drop them (a byte order mark, blanks that are trimmed), and an apostrophe costs nothing."""
+But programs on the way to it drop them (a byte order mark, blanks at the ends), and an apostrophe costs nothing."""
 
 _FORMULA: Final = re.compile(rf'(^|[;|])([\s"{_UNSEEN}]*)(?=[{_SIGNS}])')
 """Where a spreadsheet may begin a formula (OWASP, "CSV injection"): at the start of a cell, and after what separates

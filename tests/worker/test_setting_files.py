@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from worker.setting_files import MOST_BYTES, foreign, read_secret
-from worker.settings import SettingsError, load_settings
+from worker.settings import Settings, SettingsError, load_settings
 
 OURS = os.geteuid()
 
@@ -107,3 +107,42 @@ def test_s11_a_country_that_there_is_not_is_refused(env: Path, region: str, hint
     env.write_text(f"CAMPAIGNS_REGION={region}\n", encoding="utf-8")
     with pytest.raises(SettingsError, match=rf"^CAMPAIGNS_REGION: is not a country code of ISO 3166: .*; {hint}"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("THREADS", "0", "must be a whole number from 1 to 64"),
+        ("NOTICE_DAYS", "1.5", "must be a whole number from 7 to 3,650"),
+        ("SEND_BY_SECONDS", "nan", "must be a number above 0 and at most 3,600"),
+        ("SETTLE_SECONDS", "soon", "must be a number from 0 to 86,400"),
+        ("LOG_FORMAT", "xml", "must be auto, json or text"),
+        ("ALLOW_PRIVATE_WEBHOOKS", "maybe", "must be true or false"),
+        ("KINDS", ",", "must be kinds of campaigns with commas between (marketing, reminder, transactional)"),
+    ],
+)
+def test_what_a_setting_takes_is_told_in_words(env: Path, name: str, value: str, problem: str) -> None:
+    env.write_text(f"CAMPAIGNS_{name}={value}\n", encoding="utf-8")
+    with pytest.raises(SettingsError) as told:
+        load_settings()
+    assert str(told.value) == f"CAMPAIGNS_{name}: {problem}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["api_key_file", "database_url_file", "daily", "device_rate", "error_texts", "frequency_cap", "help_answer",
+     "hours", "http", "kinds", "log_format", "notify_email", "rate", "region", "require_approval", "threads", "timezone"],
+)  # fmt: skip
+def test_no_setting_is_quoted_whole(env: Path, name: str) -> None:
+    env.write_text(f"CAMPAIGNS_{name.upper()}={'secret.' * 500}\n", encoding="utf-8")
+    with pytest.raises(SettingsError) as told:
+        load_settings().key()
+    assert "secret." * 7 not in str(told.value)
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_an_empty_variable_is_as_one_that_is_not_set(env: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    env.write_text("CAMPAIGNS_REGION=\n", encoding="utf-8")
+    unset = load_settings()
+    monkeypatch.setenv(f"CAMPAIGNS_{name.upper()}", "")
+    assert load_settings() == unset

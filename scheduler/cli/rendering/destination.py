@@ -41,9 +41,10 @@ def said_of(output: Path) -> Iterator[None]:
 @contextmanager
 def _standard_output() -> Iterator[TextIO]:
     """Standard output in UTF-8, whatever the locale: what is exported is a file, redirected or not."""
+    if sys.stdout is None:
+        raise Refused(Refusal.INVALID, "standard output is closed; open it, or write to a file with --output")
     sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]  # a TextIOWrapper
     yield sys.stdout
-    sys.stdout.flush()
 
 
 def _opened(output: Path) -> AbstractContextManager[TextIO]:

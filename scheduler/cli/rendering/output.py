@@ -1,6 +1,8 @@
 """The one place that writes to standard output: JSON for programs, plain sentences and tables for people."""
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -44,6 +46,28 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """A line for people, on standard error."""
     typer.echo(shown(text), err=True)
+
+
+def problem_of_output() -> str:
+    """Why standard output did not take what was written, in a sentence; empty where it did, or where nobody reads it.
+
+    What is left of it is dropped, for Python would try once more at its end and fail with another code.
+    """
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno != errno.EPIPE:
+            nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
+            return unwritten(error)
+    return ""
+
+
+def unwritten(error: OSError) -> str:
+    """The sentence for output that could not be written: such an error names no file."""
+    return f"the output cannot be written ({error.strerror}); check the space that is left"
 
 
 def clear_screen() -> None:

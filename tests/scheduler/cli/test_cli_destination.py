@@ -52,6 +52,21 @@ def test_a_full_device_is_told_in_one_sentence_and_stays(
     assert result.stderr == f"full cannot be written (No space left on device); {ADVICE}\n"
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_standard_output_on_a_full_device_is_told_in_one_sentence(
+    planned: Planned, folder: Path, unbuffered: str
+) -> None:
+    planned("spring-sale")
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+
+    with Path("/dev/full").open("wb") as full:
+        command = [*COMMAND, "export", "spring-sale"]
+        ended = subprocess.run(command, check=False, cwd=folder, env=environment, stdout=full, stderr=subprocess.PIPE)
+
+    told = b"the output cannot be written (No space left on device); check the space that is left\n"
+    assert (ended.returncode, ended.stderr) == (2, told)
+
+
 @pytest.mark.parametrize(
     ("output", "told"),
     [

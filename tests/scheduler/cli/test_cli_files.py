@@ -52,6 +52,13 @@ def test_init_where_something_else_stands_says_what_and_makes_nothing(
     assert sorted(path.name for path in folder.iterdir()) == ["nowhere", "taken"]
 
 
+def test_init_of_an_empty_name_makes_nothing(run: Run, folder: Path) -> None:
+    refused = run("init", "")
+
+    assert (refused.exit_code, [*folder.iterdir()]) == (2, [])
+    assert "is empty; name a folder" in refused.stderr
+
+
 def test_the_settings_file_is_private_and_changes_nothing_as_it_stands(run: Run, folder: Path) -> None:
     run("init")
 

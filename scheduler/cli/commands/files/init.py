@@ -17,7 +17,7 @@ EXAMPLES: Final = (
 
 def init(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="The inbox to make; by default the one of the settings.")
+        str | None, typer.Argument(metavar="DIR", help="The inbox to make; by default the one of the settings.")
     ] = None,
     example: Annotated[
         str, typer.Option("--example", metavar="NAME", help=f"What to start from: {', '.join(EXAMPLES)}.")
@@ -34,7 +34,11 @@ def init(
 
     if example not in EXAMPLES:
         raise typer.BadParameter(f"must be one of {', '.join(EXAMPLES)}, not {example}", param_hint="--example")
-    inbox = folder or load_settings().inbox
+    if folder == "":
+        raise typer.BadParameter(
+            "is empty; name a folder, or leave it out for the one of the settings", param_hint="DIR"
+        )
+    inbox = Path(folder) if folder else load_settings().inbox
     starter = make_starter(inbox, Path.cwd(), example=example, today=SystemClock().now().date())
     if json:
         print_json({"inbox": str(inbox), "made": [*map(str, starter.made)], "kept": [*map(str, starter.kept)]})
