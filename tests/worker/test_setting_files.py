@@ -131,7 +131,8 @@ def test_what_a_setting_takes_is_told_in_words(env: Path, name: str, value: str,
 @pytest.mark.parametrize(
     "name",
     ["api_key_file", "database_url_file", "daily", "device_rate", "error_texts", "frequency_cap", "help_answer",
-     "hours", "http", "kinds", "log_format", "notify_email", "rate", "region", "require_approval", "threads", "timezone"],
+     "hours", "http", "kinds", "log_format", "notify_email", "rate", "region", "require_approval", "threads",
+     "timezone"],
 )  # fmt: skip
 def test_no_setting_is_quoted_whole(env: Path, name: str) -> None:
     env.write_text(f"CAMPAIGNS_{name.upper()}={'secret.' * 500}\n", encoding="utf-8")
