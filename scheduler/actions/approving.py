@@ -41,7 +41,7 @@ def approve(store: Store, actor: Actor, campaign: str, plan: str, *, now: dateti
     """
     prefix = plan.strip().casefold()
     if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST},64}}", prefix):
-        sentence = f"{plan} is no hash of a plan: copy at least {SHORTEST} of the digits that `plan` shows"
+        sentence = f"{plan} is not the hash of a plan: copy at least {SHORTEST} of the digits that `plan` shows"
         raise Refused(Refusal.INVALID, sentence)
     definitions = Definitions(store)
     with acting(store, actor, "approve") as session:
@@ -94,7 +94,7 @@ def _why_not(
     known = [plan for run, _ in waiting for plan in approvals.approvables(session, run.id)]
     now = next((plan for plan in reversed(known) if plan.approval == wanted), None)
     old = next((plan for plan in reversed(known) if plan.approval.startswith(prefix)), None)
-    sentence = f"{prefix[:SHOWN]} is no plan of {campaign}, whose plan is {wanted[:SHOWN]}; {then}"
+    sentence = f"{prefix[:SHOWN]} is not a plan of {campaign}, whose plan is {wanted[:SHOWN]}; {then}"
     if now is not None and old is not None:
         sentence = f"the plan {prefix[:SHOWN]} of {campaign} is not what would be sent now: {now.changes(old)}; {then}"
     return Refused(Refusal.OTHER_PLAN, sentence)

@@ -29,7 +29,7 @@ def to_decide(store: Store, campaign: str, run: int | None = None, *, number: st
         # A contact list has no numbers here: a decision about one number is none about the list.
         lists = len(held_lists(session, run_id)) if number is None else 0
     if not people and not lists:
-        who = f"nobody of {campaign} is held" if number is None else f"this number of {campaign} is not held"
+        who = f"nobody in {campaign} is held" if number is None else f"this number of {campaign} is not held"
         raise Refused(Refusal.WRONG_STATE, f"{who}: there is nothing to resolve")
     return ToDecide(run_id, people, lists, number)
 

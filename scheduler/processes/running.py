@@ -60,9 +60,9 @@ def _submit_all(
             added = amount(done.added, "row that is", "rows that are")
             told(f"{run.campaign} goes on with {added} new in its tables")
         elif done.taken is Taken.CONTINUED:
-            told(f"{run.campaign} was interrupted; it goes on where it was")
+            told(f"{run.campaign} was interrupted; it picks up where it left off")
         elif done.taken is Taken.TUNED:
-            told(f"{run.campaign} was interrupted; it goes on where it was, with the limits of the edited file")
+            told(f"{run.campaign} was interrupted; it picks up where it left off, with the limits of the edited file")
         if run.state is RunState.PAUSED:
             sentence = (
                 f"{run.campaign} is paused ({run.reason or 'by somebody'}); "

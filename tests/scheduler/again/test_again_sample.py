@@ -46,7 +46,7 @@ def test_one_text_is_sent_with_the_fields_of_the_first_row_that_can_be_sent_to(
 
     assert result.exit_code == 0, result.output
     assert "fields of  row 4 of people.csv" in result.stdout
-    assert "TEST, no text of the campaign:\n  Hi Bea, come in.\n" in result.stdout
+    assert "TEST, not counted as part of the campaign:\n  Hi Bea, come in.\n" in result.stdout
     assert result.stdout.endswith("delivered\n")
     assert MINE not in result.output
     assert (sent(folder), texts(folder)) == ({MINE: 1}, ["Hi Bea, come in."])

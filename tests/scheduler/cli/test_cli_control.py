@@ -80,7 +80,7 @@ def test_resuming_tells_when_the_account_is_paused(run: Cli, planned: Planned) -
 
     assert result.stdout.splitlines() == [
         "spring-sale is scheduled again",
-        "nothing is sent yet, for the account is paused: This API key is invalid",
+        "nothing is sent yet, because the account is paused: This API key is invalid",
     ]
 
 

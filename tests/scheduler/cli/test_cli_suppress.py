@@ -155,7 +155,7 @@ def test_a_person_reads_what_may_be_a_stop_and_decides(run: Cli, planned: Planne
     assert run("suppress", "review", str(first.id), "--opt-out").stdout == "opted out: 1\n"
     assert run("suppress", "review", str(second.id), "--keep", "--json").stdout == '{"kept": 1, "unchanged": 0}\n'
     # then
-    assert run("suppress", "review").stdout == "no reply waits to be read\n"
+    assert run("suppress", "review").stdout == "no reply is waiting to be read\n"
     assert [(e["number"], e["source"], e["reason"]) for e in exported(run)] == [
         (ANNA, "reply", "replied pls stop texting")
     ]
@@ -192,4 +192,4 @@ def test_a_stop_of_nobody_known_waits_with_its_number_in_full(run: Cli, planned:
         assert run("suppress", "review", str(reply.id), "--keep").stdout == "kept: 1\n"
     assert run("suppress", "review", str(second.id), "--opt-out").stdout == "opted out: 1\n"
     assert [entry["number"] for entry in exported(run)] == ["+41555551234"]
-    assert run("suppress", "review").stdout == "no reply waits to be read\n"
+    assert run("suppress", "review").stdout == "no reply is waiting to be read\n"

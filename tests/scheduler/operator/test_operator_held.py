@@ -53,7 +53,7 @@ def test_a_run_that_paused_itself_shows_the_gateways_words_of_the_last_request(c
 
     assert shown.startswith("spring-sale is paused: the last 5 requests failed\n  its last request failed:\n")
     assert "the gateway said \u201cKonto gesperrt\u201d (code 0)" in shown
-    assert shown.endswith("nobody of spring-sale is held\n")
+    assert shown.endswith("nobody in spring-sale is held\n")
     assert told["failed_request"]["evidence"]["error_text"] == "Konto gesperrt"
 
 
@@ -119,7 +119,7 @@ def test_whoever_is_held_on_an_earlier_day_of_reminders_is_found(cli: Cli, world
 
 
 def test_nobody_held_is_one_sentence(cli: Cli, world: HeldWorld) -> None:
-    assert cli("held", "spring-sale").stdout == "nobody of spring-sale is held\n"
+    assert cli("held", "spring-sale").stdout == "nobody in spring-sale is held\n"
 
 
 def test_an_unknown_campaign_is_bad_input(cli: Cli, world: HeldWorld) -> None:

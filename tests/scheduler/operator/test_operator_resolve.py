@@ -168,7 +168,7 @@ def test_only_what_was_not_sent_is_watched_for(cli: Cli, world: HeldWorld, decla
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((), "nobody of spring-sale is held: there is nothing to resolve"),
+        ((), "nobody in spring-sale is held: there is nothing to resolve"),
         (("--number", NUMBERS[0]), "this number of spring-sale is not held: there is nothing to resolve"),
         (
             ("--number", "12"),

@@ -182,7 +182,7 @@ def test_a_killed_run_continues_and_a_completed_one_sends_nothing(product: Produ
 
     # then nobody was sent twice or left out
     summary = json.loads(continued.stdout)
-    assert "goes on where it was" in continued.stderr
+    assert "picks up where it left off" in continued.stderr
     assert (continued.code, summary["state"]) == (3, "completed")
     assert summary["recipients"]["audience"] == PEOPLE
     assert set(ledger_counts(tmp_path).values()) == {1}
@@ -202,7 +202,7 @@ def test_ctrl_c_ends_a_run_with_130_and_nothing_in_doubt(product: Product, tmp_p
 
     recipients = json.loads(product.outputs[-2].read_text())["recipients"]
     assert code == 130
-    assert "run it again, and it goes on where it was" in said(product)
+    assert "run it again, and it picks up where it left off" in said(product)
     assert "in_doubt" not in recipients
     assert recipients["pending"] > 0
     assert recipients["audience"] == PEOPLE

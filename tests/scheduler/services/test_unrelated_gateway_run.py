@@ -38,7 +38,7 @@ def test_a_run_that_is_killed_again_and_again_doubles_nobody_and_loses_nobody(tm
 
         # then it ended well, and the books add up
         assert ended.code in {0, 3}, ended.stderr
-        assert "goes on where it was" in ended.stderr
+        assert "picks up where it left off" in ended.stderr
         told = product.export(audience.campaign)
         stored = gateway.archive.everything()
         assert problems(audience, told, stored) == []

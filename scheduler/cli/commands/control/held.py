@@ -45,7 +45,7 @@ def _show(campaign: str, seen: "Held", zone: "ZoneInfo") -> None:
             say(f"  {line}")
         say("")
     if not seen.groups:
-        say(f"nobody of {campaign} is held")
+        say(f"nobody in {campaign} is held")
         return
     for group in seen.groups:
         _show_group(group, zone)

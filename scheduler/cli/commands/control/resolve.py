@@ -20,7 +20,7 @@ def resolve(
         typer.Option("--as", help="What you found: the texts were sent, or they were not.", show_default=False),
     ],
     number: Annotated[
-        str | None, typer.Option("--number", metavar="NUMBER", help="Decide on this person alone.")
+        str | None, typer.Option("--number", metavar="NUMBER", help="Decide about this person only.")
     ] = None,
     number_of_run: RunNumber = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -44,7 +44,7 @@ def resolve(
         about = resolving.to_decide(store, campaign, number_of_run, number=wanted)
         question = _question(declared, _what(about.people, about.lists))
         if sys.stdin.isatty() and not yes and not typer.confirm(question, err=True):
-            warn("everything was left as it is")
+            warn("nothing was changed")
             return
         done = resolving.resolve(store, this_user(), about, declared, now=SystemClock().now())
     if json:
@@ -67,7 +67,7 @@ def resolve(
 def _question(declared: Declared, what: str) -> str:
     if declared is Declared.SENT:
         return f"Count the texts to {what} as sent, and never send them again?"
-    return f"Send to {what} again? Whoever did get the text gets it twice"
+    return f"Send to {what} again? Anyone who did get the text gets it twice"
 
 
 def _tell(who: str, campaign: str, declared: Declared, state: RunState, *, is_cancelled: bool) -> None:

@@ -47,4 +47,4 @@ def resume(
         return
     say(f"{campaign} is {state_words(done.state)} again")
     if done.account_reason:
-        say(f"nothing is sent yet, for the account is paused: {done.account_reason}")
+        say(f"nothing is sent yet, because the account is paused: {done.account_reason}")

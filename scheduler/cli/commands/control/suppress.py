@@ -154,9 +154,9 @@ def export(
 def review(
     ids: Annotated[list[int] | None, typer.Argument(metavar="ID...", help="Replies, as the list names them.")] = None,
     opts_out: Annotated[
-        bool, typer.Option("--opt-out", help="They are stops: send nothing more to who wrote them.")
+        bool, typer.Option("--opt-out", help="They are stops: send nothing more to the people who wrote them.")
     ] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="They are no stops: go on.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="They are not stops: keep sending.")] = False,
     json: AsJson = False,
 ) -> None:
     """Read the replies that may mean stop, and decide.
@@ -172,7 +172,7 @@ def review(
     from worker.settings import load_settings
 
     if opts_out and keep:
-        raise typer.BadParameter("decide for --opt-out or for --keep, not for both")
+        raise typer.BadParameter("choose --opt-out or --keep, not both")
     if (opts_out or keep) and not ids:
         raise typer.BadParameter("name the replies: `campaigns suppress review` lists them", param_hint="ID...")
     settings, now = load_settings(), SystemClock().now()
@@ -206,7 +206,7 @@ def _show_replies(replies: "Sequence[WaitingReply]", zone: "ZoneInfo", *, as_jso
             )
         return
     if not replies:
-        say("no reply waits to be read")
+        say("no reply is waiting to be read")
         return
     rows = [
         (

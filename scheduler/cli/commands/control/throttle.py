@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def throttle(
     campaign: Annotated[
-        str | None, typer.Argument(metavar="CAMPAIGN", help="Its limits alone, in place of what its file says.")
+        str | None, typer.Argument(metavar="CAMPAIGN", help="Only its limits, instead of what its file says.")
     ] = None,
     account: Annotated[bool, typer.Option("--account", help="The limits over all campaigns.")] = False,
     device: Annotated[

@@ -28,7 +28,7 @@ def export(
 ) -> None:
     """Write every recipient of a campaign, as CSV or JSON lines; of one that reminds those of all days.
 
-    Whoever was sent to again (`resend`) stands there once, with what became of that. With number, state, reason, text
+    A person who got a second text (`resend`) is listed once, with its outcome. With number, state, reason, text
     and times (UTC). Numbers and texts are written in full. As HTML: a page with charts, and whom it did not reach.
     """
     from scheduler.actions.opening import campaign_store

@@ -65,7 +65,7 @@ def resend(
         return
     who = amount(found.people, "person", "people")
     if sys.stdin.isatty() and not yes and not typer.confirm(f"Send to {who} again?", err=True):
-        warn("everything was left as it is")
+        warn("nothing was changed")
         return
     console = Console(stderr=True)
     with (
@@ -85,7 +85,7 @@ def resend(
         if json:
             print_json(nothing)
         else:
-            say("nobody is left to send to: the gateway shows none of these texts as failed any more")
+            say("there is nobody left to send to: the gateway shows none of these texts as failed any more")
     raise typer.Exit(done.outcome.exit_code)
 
 

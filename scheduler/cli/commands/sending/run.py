@@ -24,7 +24,7 @@ def run(
 ) -> None:
     """Plan, send and follow campaigns to their end, then report.
 
-    A run that was interrupted goes on where it was; one that is completed says so and sends nothing.
+    A run that was interrupted picks up where it left off; one that is completed says so and sends nothing.
     """
     # Commands import what they need, so that `--help` is fast.
     import logging
@@ -57,7 +57,7 @@ def run(
         )
     _report(outcome, as_json=json)
     if outcome.exit_code == Exit.INTERRUPTED:
-        warn("interrupted: nothing more is sent by this command; run it again, and it goes on where it was")
+        warn("interrupted: nothing more is sent by this command; run it again, and it picks up where it left off")
     raise typer.Exit(outcome.exit_code)
 
 

@@ -31,7 +31,7 @@ def send_test(
     """Send one real text of a campaign to a number of yours, and wait until it is there.
 
     With the fields of the first row that can be sent to. At once, whatever the campaign's sending hours; within the
-    limits of account and phones. It is no text of the campaign and counts nowhere.
+    limits of account and phones. It is not counted as part of the campaign.
     """
     import logging
 
@@ -90,7 +90,7 @@ def _announce(definition: "Definition", sample: "Sample", number: str) -> None:
             ("segments", f"{cost.segments} ({cost.encoding})"),
         ]
     )
-    say(f"\nTEST, no text of the campaign:\n  {sample.text}\n")
+    say(f"\nTEST, not counted as part of the campaign:\n  {sample.text}\n")
 
 
 def _as_json(definition: "Definition", sample: "Sample", number: str, tested: "Tested") -> dict[str, Any]:

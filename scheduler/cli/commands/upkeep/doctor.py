@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def doctor(
     json: AsJson = False,
     sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Look at a private sandbox gateway in the real one's place.")
+        bool, typer.Option("--sandbox", help="Check a private sandbox gateway instead of the real one.")
     ] = False,
 ) -> None:
     """Check settings, database, queue, clocks and gateway.

@@ -13,7 +13,7 @@ def move(
     to: Annotated[
         str | None, typer.Option("--to", metavar="URL", help="Address of the new database; nothing may be in it yet.")
     ] = None,
-    undo: Annotated[bool, typer.Option("--undo", help="Give up a move that was not finished.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Cancel a move that has not finished.")] = False,
     json: AsJson = False,
 ) -> None:
     """Move everything to another database, with campaigns in flight.
@@ -37,11 +37,11 @@ def move(
         if json:
             print_json({"from": kept, "given_up": True})
         else:
-            say(f"the move is given up; campaigns are sent from {kept} again, once its service runs")
+            say(f"the move is cancelled; campaigns are sent from {kept} again, once its service runs")
         return
     moved = carry_out(load_settings(), this_user(), to, clock=clock, told=(lambda _: None) if json else say)
     if json:
         print_json({"from": moved.source, "to": moved.target, "rows": dict(moved.rows)})
         return
-    say(f"moved from {moved.source} to {moved.target}, which sends from now on; the old database never does again")
+    say(f"moved from {moved.source} to {moved.target}, which sends from now on; the old database never sends again")
     say("set CAMPAIGNS_DATABASE_URL to the new address everywhere, then start the service")

@@ -17,7 +17,7 @@ def notify(
 ) -> None:
     """Show who is told what campaigns do, by the settings; webhooks of campaign files are not among them.
 
-    With --test each is told the event `test`, once. Ends with 3 if somebody could not be told.
+    With --test each is told the event `test`, once. Exits with 3 if one could not be told.
     """
     from campaigns.clock import SystemClock
     from scheduler.actions.upkeep.notifying import listeners, tell_test

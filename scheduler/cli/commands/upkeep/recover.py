@@ -38,6 +38,6 @@ def recover(
     )
     if result.waiting:
         kept = amount(result.waiting, "message is", "messages are")
-        typer.echo(f"{kept} kept: whoever is planned with the same number and text counts as sent.")
+        typer.echo(f"{kept} kept: anyone who is planned with the same number and text counts as sent.")
     if result.was_quarantined:
         typer.echo("The quarantine is over; sending goes on when the service runs.")

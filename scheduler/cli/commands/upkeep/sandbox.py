@@ -13,7 +13,7 @@ def sandbox(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
     key: Annotated[str | None, typer.Option(help="The API key; without it one is made and printed.")] = None,
     ledger: Annotated[
-        Path | None, typer.Option(help="File for what was accepted; an existing one is continued.")
+        Path | None, typer.Option(help="File for what was accepted; an existing one is appended to.")
     ] = None,
     profile: Annotated[str, typer.Option(help="How replies are written: strings or ints.")] = "strings",
     webhook: Annotated[
