@@ -2,6 +2,8 @@
 
 from jinja2 import nodes
 
+from campaigns.filters import unknown_code
+
 
 class TemplateProblem(Exception):
     """A message that cannot be used. `line` counts within the message from 1."""
@@ -39,3 +41,11 @@ def refusal(node: nodes.Node) -> TemplateProblem:
     if isinstance(node, (nodes.Mul, nodes.Pow, nodes.Mod)):
         return TemplateProblem(f"the operator {node.operator} is not understood", node.lineno, "use + - / or a filter")
     return TemplateProblem(f"{type(node).__name__} is not understood", node.lineno, "use {{ field }} with filters")
+
+
+def refuse_shape(date: nodes.Filter) -> None:
+    """Raises `TemplateProblem` where the filter `date` is given a shape that it cannot show."""
+    shape = next(iter((*date.args, *(pair.value for pair in date.kwargs))), None)
+    if isinstance(shape, nodes.Const) and (code := unknown_code(str(shape.value))):
+        hint = "write codes such as %d/%m/%Y or %H:%M, without a width; for a percent sign write %%"
+        raise TemplateProblem(f"{code[:20]} is not a date code that can be used", date.lineno, hint)

@@ -14,19 +14,8 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing
 from jinja2.visitor import NodeTransformer
 
-from campaigns.filters import (
-    BINARY,
-    MAX_CHARACTERS,
-    UNARY,
-    RenderError,
-    replace,
-    to_date,
-    to_float,
-    to_int,
-    to_round,
-    unknown_code,
-)
-from campaigns.refusals import TemplateProblem, refusal, syntax_problem
+from campaigns.filters import BINARY, MAX_CHARACTERS, UNARY, RenderError, replace, to_date, to_float, to_int, to_round
+from campaigns.refusals import TemplateProblem, refusal, refuse_shape, syntax_problem
 from campaigns.segments import is_blank, unsendable
 from campaigns.timing.dates import DATE, DayOrder
 
@@ -299,11 +288,8 @@ def _check_filter(node: nodes.Filter) -> None:
         raise TemplateProblem(f"there is no filter {node.name}", node.lineno, hint)
     if node.dyn_args is not None or node.dyn_kwargs is not None:
         raise TemplateProblem(f"* and ** are not understood in {node.name}(...)", node.lineno, "write the values out")
-    shape = next(iter((*node.args, *(pair.value for pair in node.kwargs))), None)
-    if node.name == "date" and isinstance(shape, nodes.Const) and (code := unknown_code(str(shape.value))):
-        problem = f"{code[:20]} is not a date code that can be used"
-        hint = "write codes such as %d/%m/%Y or %H:%M, without a width; for a percent sign write %%"
-        raise TemplateProblem(problem, node.lineno, hint)
+    if node.name == "date":
+        refuse_shape(node)
 
 
 @pass_context
