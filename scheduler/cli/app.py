@@ -108,7 +108,7 @@ def main() -> NoReturn:
     """Run the command line of this process."""
     for stream in filter(None, (sys.stdout, sys.stderr)):  # one that was closed is None
         # A terminal that cannot show a character must not end the command.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # both are TextIOWrappers here
+        stream.reconfigure(errors="backslashreplace")
     code: Any = Exit.DONE
     try:
         app(prog_name="campaigns")
