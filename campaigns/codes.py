@@ -4,6 +4,7 @@ Values, not names, are stored: a member may get another name or sentence, its va
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -113,3 +114,17 @@ FAILURE: Final = "failure"
 
 OPTED_OUT: Final = "opted out"
 """The reason of everybody who is suppressed; since when and why is in the list of suppressions."""
+
+
+FIRING: Final = "%Y-%m-%dT%H:%M:%SZ"
+"""How the moments of runs of campaigns that repeat are written; as texts they have the order of time."""
+
+
+def as_moment(at: datetime) -> str:
+    """The moment of the run of a campaign that repeats which fires at `at`."""
+    return at.astimezone(UTC).strftime(FIRING)
+
+
+def moment_of(name: str) -> datetime:
+    """When a run of a campaign that repeats fires that has this moment."""
+    return datetime.strptime(name, FIRING).replace(tzinfo=UTC)

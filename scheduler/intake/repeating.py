@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from campaigns.approval import to_approve
-from campaigns.codes import RunType
+from campaigns.codes import RunType, as_moment
 from campaigns.definition import Definition
 from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.display import shown_time
@@ -158,7 +158,7 @@ def _plan(runtime: Runtime, repeating: Repeating, definition: Definition, firing
     except CampaignFileError as error:
         get_logger().warning("run.not_planned", campaign=repeating.campaign, run=firing.run_id, problem=str(error))
         return False
-    before = runs.as_moment(firing.moment)
+    before = as_moment(firing.moment)
     with runtime.store.read() as session:
         are_old = approvals.are_waiting(session, repeating.campaign_id, before=before)
     if are_old:
@@ -203,7 +203,7 @@ def _make_next(
                 kind=definition.kind,
                 now=now,
                 type=RunType.FIRING,
-                moment=runs.as_moment(at),
+                moment=as_moment(at),
             )
     except IntegrityError:
         return None  # another process was first

@@ -13,7 +13,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.codes import RunType
+from campaigns.codes import RunType, moment_of
 from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.matching import is_similar, same_number
@@ -21,7 +21,6 @@ from worker.store.bulk import in_parts, insert_missing
 from worker.store.events import EventName, record_event
 from worker.store.following import add_groups
 from worker.store.moves import move_batch, move_recipients
-from worker.store.runs import moment_of
 from worker.store.tables import accepted_before, batches, recipients, runs
 
 LONGEST_NUMBER: Final = 32

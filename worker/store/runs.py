@@ -2,13 +2,13 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.codes import DAYS, MADE_BY_FILES, PAUSED, PausedBy, RunType
+from campaigns.codes import DAYS, MADE_BY_FILES, PAUSED, PausedBy, RunType, moment_of
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store import words
 from worker.store.events import EventName
@@ -22,8 +22,6 @@ ONCE = "once"
 """The moment of the run of a campaign that runs once, its name: the slug alone is its identity, whatever its start is
 edited to."""
 
-FIRING = "%Y-%m-%dT%H:%M:%SZ"
-"""How the moments of runs of campaigns that repeat are written; as texts they have the order of time."""
 
 TEST_PREFIX = "test:"
 """Before the name of a campaign: that of its tests. No campaign file can have such a name, as it holds a colon."""
@@ -72,16 +70,6 @@ class RunView:
     def to_look_at(self) -> int:
         """How many rows of its plan are a reason for somebody to approve it, whatever its file says."""
         return int(self.plan_summary.get("to_look_at", 0))
-
-
-def as_moment(at: datetime) -> str:
-    """The moment of the run of a campaign that repeats which fires at `at`."""
-    return at.astimezone(UTC).strftime(FIRING)
-
-
-def moment_of(name: str) -> datetime:
-    """When a run of a campaign that repeats fires that has this moment."""
-    return datetime.strptime(name, FIRING).replace(tzinfo=UTC)
 
 
 _VIEW = (
