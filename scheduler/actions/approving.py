@@ -18,7 +18,7 @@ from worker.definitions import Definitions
 from worker.store import approvals
 from worker.store.engine import Store
 from worker.store.locks import lock_run
-from worker.store.runs import RunView, campaign_runs
+from worker.store.runs.runs import RunView, campaign_runs
 
 OPEN: Final = frozenset({RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.PAUSED})
 

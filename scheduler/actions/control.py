@@ -23,7 +23,7 @@ from worker.store.new_gateway import take_new_gateway, under_way
 from worker.store.outlook import outlook
 from worker.store.queue import requeue_runs
 from worker.store.repetitions import end_repeating
-from worker.store.runs import RunView, campaign_runs, cancel_run, list_runs, pause_run, resume_run
+from worker.store.runs.runs import RunView, campaign_runs, cancel_run, list_runs, pause_run, resume_run
 from worker.store.versions import stored_definition
 
 AT_WORK: Final = frozenset({RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.RUNNING, RunState.PAUSED})

@@ -9,7 +9,7 @@ from scheduler.actions.refusals import Refusal, Refused
 from worker.store.held import held_lists, held_people, runs_with_held
 from worker.store.repetitions import first_unfinished
 from worker.store.resends import resends_of
-from worker.store.runs import RunView, campaign_runs, find_run, list_runs, run_view
+from worker.store.runs.runs import RunView, campaign_runs, find_run, list_runs, run_view
 
 
 def run_to_decide_on(session: Session, slug: str, number: int | None = None) -> RunView:

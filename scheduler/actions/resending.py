@@ -20,7 +20,7 @@ from worker.runtime import Runtime
 from worker.store import receipts, resends, suppressions
 from worker.store.engine import Store
 from worker.store.resends import Failure
-from worker.store.runs import RunView, find_campaign_run, run_view
+from worker.store.runs.runs import RunView, find_campaign_run, run_view
 
 STORED_AT_ONCE: Final = 1_000
 """So many messages that were asked for are stored in one transaction."""

@@ -13,7 +13,7 @@ from scheduler.actions.acting import Actor, asked_by
 from scheduler.intake.taking import read_file, take_up
 from worker.runtime import Runtime
 from worker.settings import Settings
-from worker.store.runs import RunView, run_view
+from worker.store.runs.runs import RunView, run_view
 
 
 @dataclass(frozen=True, slots=True)

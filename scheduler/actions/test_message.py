@@ -27,8 +27,9 @@ from campaigns.timing.placing import Departure
 from scheduler.actions.acting import Actor, acting
 from scheduler.actions.refusals import Refusal, Refused
 from worker.runtime import Runtime
-from worker.store import doubts, plans, runs, suppressions, versions
-from worker.store.runs import TEST_PREFIX
+from worker.store import doubts, plans, suppressions, versions
+from worker.store.runs import runs
+from worker.store.runs.runs import TEST_PREFIX
 
 FOLLOWED_FOR: Final = timedelta(minutes=10)
 """How long the receipt of a test is waited for at most: somebody sits in front of it."""

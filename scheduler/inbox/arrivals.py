@@ -28,9 +28,9 @@ from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import inbox as store
-from worker.store import runs
 from worker.store.inbox import InboxEntry
-from worker.store.runs import RunView
+from worker.store.runs import runs
+from worker.store.runs.runs import RunView
 
 UNJUDGED: Final = "?" * 64
 """The fingerprint of a file that was never taken up: like no other."""

@@ -18,8 +18,8 @@ from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import inbox as store
-from worker.store import runs
 from worker.store.leases import LostLead
+from worker.store.runs import runs
 
 UNSENT: Final = frozenset({RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.PAUSED, RunState.RUNNING})
 """Where a run of which nothing was sent may be; `running` when its sending hours have not come."""

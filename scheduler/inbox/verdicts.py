@@ -26,9 +26,9 @@ from scheduler.intake.outcome import EditRefused
 from scheduler.intake.taking import read_file, take_up
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import runs
 from worker.store.inbox import InboxEntry
-from worker.store.runs import RunView
+from worker.store.runs import runs
+from worker.store.runs.runs import RunView
 
 
 @dataclass(frozen=True, slots=True)

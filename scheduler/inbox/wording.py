@@ -16,7 +16,7 @@ from campaigns.lifecycle import RecipientState, RunState
 from campaigns.timing.placing import hours_of
 from scheduler.report.meanings import MEANINGS
 from scheduler.report.variants import outcome_lines
-from worker.store.runs import RunView
+from worker.store.runs.runs import RunView
 from worker.store.variants import GroupOutcome
 
 R = RunState

@@ -3,7 +3,7 @@
 from campaigns.approval import command, is_needed, to_approve
 from campaigns.definition import Definition
 from campaigns.lifecycle import RunState
-from worker.store.runs import RunView
+from worker.store.runs.runs import RunView
 
 
 def awaited(run: RunView, definition: Definition) -> str:

@@ -22,7 +22,7 @@ from worker.runtime import Runtime
 from worker.store import plans, reminders
 from worker.store.held import reopen_run
 from worker.store.locks import lock_run
-from worker.store.runs import RunView
+from worker.store.runs.runs import RunView
 
 AT_ONCE: Final = 2_000
 """So many rows are compared at once with what the run has."""

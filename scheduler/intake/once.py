@@ -11,7 +11,8 @@ from scheduler.intake.outcome import Intake, accepted
 from scheduler.intake.planning import plan_run
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import grants, plans, repetitions, runs, versions
+from worker.store import grants, plans, repetitions, versions
+from worker.store.runs import runs
 
 
 def take_up_once(runtime: Runtime, definition: Definition, *, source: str, dropped_at: datetime | None) -> Intake:

@@ -11,7 +11,7 @@ from scheduler.exits import Exit
 from scheduler.processes.completing import Outcome, Progress, account_stop, bring_to_end, own_runs
 from worker.settings import Settings
 from worker.store import resends
-from worker.store.runs import RunView
+from worker.store.runs.runs import RunView
 
 
 @dataclass(frozen=True, slots=True)

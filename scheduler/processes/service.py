@@ -23,7 +23,7 @@ from worker.runtime import Runtime
 from worker.settings import Settings, SettingsError
 from worker.store import queue
 from worker.store.errors import STORE_FAILS
-from worker.store.runs import list_runs
+from worker.store.runs.runs import list_runs
 from worker.store.warming import warm
 
 LOOK_SECONDS: Final = 0.5

@@ -11,8 +11,9 @@ from campaigns.definition import Rate
 from campaigns.lifecycle import RunState
 from worker.ceilings import Ceilings
 from worker.settings import PREFIX, Settings
-from worker.store import ceilings, runs, versions
+from worker.store import ceilings, versions
 from worker.store.ceilings import ACCOUNT, CAMPAIGN, DEVICE, PERSON, CeilingView
+from worker.store.runs import runs
 from worker.tuning import in_force, slowdowns
 
 OPEN: Final = (RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.RUNNING, RunState.PAUSED)

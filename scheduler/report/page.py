@@ -17,7 +17,7 @@ from scheduler.report.meanings import MEANINGS
 from scheduler.report.page_figures import BAD, GOOD, STAGES, PageFigures, count_figures
 from worker.store.engine import Store
 from worker.store.exports import Exported
-from worker.store.runs import RunView
+from worker.store.runs.runs import RunView
 
 P = RecipientState
 

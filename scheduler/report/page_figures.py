@@ -10,7 +10,7 @@ from campaigns.lifecycle import RecipientState
 from scheduler.report.meanings import MEANINGS
 from worker.store.engine import Store
 from worker.store.exports import Exported, export_pages
-from worker.store.runs import RunView
+from worker.store.runs.runs import RunView
 
 P = RecipientState
 

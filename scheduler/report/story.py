@@ -13,7 +13,7 @@ from campaigns.results import result_words
 from scheduler.report.causes import cause
 from scheduler.report.evidence import request_json, request_lines
 from scheduler.report.people import Chapter
-from worker.store.runs import TEST_PREFIX
+from worker.store.runs.runs import TEST_PREFIX
 from worker.store.story import Appearance, FailedTry
 
 

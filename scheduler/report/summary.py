@@ -16,7 +16,7 @@ from scheduler.report.variants import outcomes_json
 from worker.store.counts import Books, Failures
 from worker.store.devices import Stuck
 from worker.store.outlook import Outlook
-from worker.store.runs import RunView
+from worker.store.runs.runs import RunView
 from worker.store.variants import GroupOutcome
 
 

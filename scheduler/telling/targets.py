@@ -6,8 +6,9 @@ from typing import TypeAlias
 
 from worker.runtime import Runtime
 from worker.settings import Settings
-from worker.store import notices, runs
+from worker.store import notices
 from worker.store.engine import Store
+from worker.store.runs import runs
 
 Target: TypeAlias = tuple[str, str]
 """Channel and address, as a notice has them."""

@@ -13,9 +13,10 @@ from scheduler.ticks.every import Every
 from scheduler.ticks.unread import ReceiptReads
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import counts, doubts, ending, runs
+from worker.store import counts, doubts, ending
 from worker.store.retries import waiting_retries
-from worker.store.runs import RunView
+from worker.store.runs import runs
+from worker.store.runs.runs import RunView
 
 COUNT_SHARE: Final = 20
 """Counting a million recipients takes a second: a count is followed by a pause 20 times as long as it took."""

@@ -13,10 +13,10 @@ from scheduler.telling.targets import Target, of_account, of_run
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import notices as store
-from worker.store import runs
 from worker.store.errors import STORE_FAILS
 from worker.store.notices import DueNotice
-from worker.store.runs import RunView
+from worker.store.runs import runs
+from worker.store.runs.runs import RunView
 
 TRY_AGAIN: Final = timedelta(minutes=1)
 """After news could not be made into notices: a file with a secret may be mended by then."""

@@ -23,7 +23,7 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.outcomes import PROBE_LATER, listed, placed_of
 from worker.runtime import Runtime
-from worker.store import accounts, doubts, notices, receipts, runs, witnesses
+from worker.store import accounts, doubts, notices, receipts, witnesses
 from worker.store.doubts import Doubt
 from worker.store.events import EventName, record_event
 from worker.store.intent import Intent
@@ -39,6 +39,7 @@ from worker.store.outcome import (
     record_list_accepted,
     release,
 )
+from worker.store.runs import runs
 from worker.store.splitting import split_batch
 from worker.store.witnesses import Known
 

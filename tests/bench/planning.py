@@ -18,7 +18,7 @@ from tests.bench.results import BenchError, Planned
 from worker.logs import configure_logs
 from worker.runtime import build_runtime
 from worker.settings import load_settings
-from worker.store.runs import run_view
+from worker.store.runs.runs import run_view
 
 NO_GATEWAY: Final = ("http://127.0.0.1:9", SecretStr("unused"))  # planning asks no gateway
 

@@ -8,7 +8,7 @@ import pytest
 from campaigns.lifecycle import RecipientState
 from tests.protocol.bench import SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import Answers, Send, Stores
-from worker.store import runs
+from worker.store.runs import runs
 
 HOUR = timedelta(hours=1)
 TEN = "recipients: [" + ", ".join(f"{{number: '+39333{place:07}'}}" for place in range(10)) + "]"

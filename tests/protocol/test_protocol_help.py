@@ -15,9 +15,10 @@ from scheduler.report.story import chapter_lines
 from tests.protocol.bench import SETTLED, Bench
 from tests.protocol.scripted_gateway import LOST, STORED, Send
 from tests.support.clocks import FakeClock
-from worker.store import reminders, runs, suppressions
+from worker.store import reminders, suppressions
 from worker.store.engine import Store
-from worker.store.runs import RunView
+from worker.store.runs import runs
+from worker.store.runs.runs import RunView
 
 P = RecipientState
 

@@ -11,7 +11,8 @@ import pytest
 from campaigns.lifecycle import RecipientState, RunState
 from tests.protocol.bench import Bench
 from tests.support.clocks import START, FakeClock
-from worker.store import counts, runs
+from worker.store import counts
+from worker.store.runs import runs
 
 OFFSETS: Final = (timedelta(hours=24), timedelta(hours=2))
 FIRST_NIGHT: Final = START.replace(hour=1) + timedelta(days=1)  # 02:00 in Rome: no reminder is due at that time

@@ -10,8 +10,9 @@ from campaigns.lifecycle import RecipientState, RunState
 from campaigns.take_up import Taken
 from scheduler.intake.outcome import EditRefused
 from tests.protocol.bench import Bench
-from worker.store import repetitions, runs
-from worker.store.runs import RunView
+from worker.store import repetitions
+from worker.store.runs import runs
+from worker.store.runs.runs import RunView
 
 P = RecipientState
 ANNA, BOB = "+393330000001", "+393330000002"

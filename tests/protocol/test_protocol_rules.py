@@ -11,8 +11,8 @@ from campaigns.policy import ALL_KINDS, parse_cap, parse_hours
 from scheduler.actions.acting import Actor, ActorKind
 from scheduler.actions.approving import approve
 from tests.protocol.bench import Bench
-from worker.store import runs
-from worker.store.runs import RunView
+from worker.store.runs import runs
+from worker.store.runs.runs import RunView
 
 ONE, OTHER = "+393331234567", "+393337654321"
 AFTERNOON = {"hours": parse_hours("daily 15:00-16:00")}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from campaigns.lifecycle import RecipientState, RunState
 from tests.protocol.bench import Bench
-from worker.store import runs
+from worker.store.runs import runs
 
 S = RecipientState
 CAMPAIGN = """\

@@ -38,7 +38,7 @@ from worker.sandbox.options import SandboxOptions
 from worker.store import counts, suppressions
 from worker.store.engine import Store
 from worker.store.models import Attempt, Inbound, Recipient
-from worker.store.runs import RunView, find_run
+from worker.store.runs.runs import RunView, find_run
 
 KEY: Final = "key-of-the-proof-4711"
 CAMPAIGN: Final = "stops"

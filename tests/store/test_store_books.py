@@ -13,12 +13,13 @@ from campaigns.lifecycle import RecipientState, RunState
 from tests.store.conftest import empty
 from tests.store.store_world import NOW, SOON, World, people
 from tests.support.queueing import queue_due
-from worker.store import doubts, ending, queue, receipts, runs
+from worker.store import doubts, ending, queue, receipts
 from worker.store.engine import Store
 from worker.store.intent import Intent
 from worker.store.models import Attempt, AttemptState, Recipient
 from worker.store.outcome import close_attempt, fail_in_doubt, hold_in_doubt, postpone_batch, record_accepted, release
 from worker.store.receipts import Receipt
+from worker.store.runs import runs
 
 AUDIENCE = 6
 STEPS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 7)), min_size=5, max_size=25)

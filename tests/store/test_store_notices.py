@@ -8,9 +8,10 @@ from sqlmodel import col, select
 from campaigns.codes import PAUSED, PausedBy
 from campaigns.lifecycle import RunState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import accounts, ending, forgetting, notices, runs, starting
+from worker.store import accounts, ending, forgetting, notices, starting
 from worker.store.models import Notice
 from worker.store.notices import DueNotice
+from worker.store.runs import runs
 
 HOOK = ("webhook", "https://a.example/hook")
 OTHER = ("webhook", "https://b.example/hook")

@@ -12,7 +12,7 @@ from campaigns.lifecycle import RunState
 from worker.store.events import EventName, record_event
 from worker.store.moves import changed, move_run
 from worker.store.notices import announce
-from worker.store.runs import cancel_run
+from worker.store.runs.runs import cancel_run
 from worker.store.tables import events, runs
 
 NOT_IN_TIME: Final = "nobody approved it before the next run was due"

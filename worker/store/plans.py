@@ -13,7 +13,7 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.timing.placing import Departure, Placement
 from worker.store.bulk import insert_rows
 from worker.store.moves import move_run
-from worker.store.runs import has_sent
+from worker.store.runs.runs import has_sent
 from worker.store.tables import batches, recipients, runs
 
 COLUMNS = (

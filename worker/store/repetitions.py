@@ -12,7 +12,7 @@ from campaigns.codes import RunType, as_moment, moment_of
 from campaigns.lifecycle import RunState
 from worker.store.models import Repetition
 from worker.store.moves import changed, move_run
-from worker.store.runs import RunView, has_sent, runs_of_another_kind
+from worker.store.runs.runs import RunView, has_sent, runs_of_another_kind
 from worker.store.tables import (
     batches,
     campaigns,

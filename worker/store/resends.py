@@ -22,7 +22,7 @@ from worker.store import plans
 from worker.store.bulk import in_parts
 from worker.store.events import EventName, record_event
 from worker.store.locks import lock_run
-from worker.store.runs import RunView, create_run
+from worker.store.runs.runs import RunView, create_run
 from worker.store.tables import batches, inbox_files, recipients, retries, runs
 
 MOMENT_PREFIX: Final = "resend-"

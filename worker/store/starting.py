@@ -11,7 +11,7 @@ from campaigns.codes import PausedBy, RunType
 from campaigns.lifecycle import RunState
 from worker.store.moves import move_run
 from worker.store.notices import announce_starts
-from worker.store.runs import pause_run
+from worker.store.runs.runs import pause_run
 from worker.store.tables import runs
 
 OF_FILES: Final = (RunType.ONCE, RunType.FIRING, RunType.REMINDER_DAY, RunType.RESEND)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
-from worker.store.runs import RunView
+from worker.store.runs.runs import RunView
 from worker.store.tables import recipients, replies, suppressions
 
 IMPORTED: Final = "import"

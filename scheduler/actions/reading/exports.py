@@ -10,7 +10,7 @@ from scheduler.report.page import write_page
 from scheduler.report.rows import write_csv, write_jsonl
 from worker.store.engine import Store
 from worker.store.reminders import every_day
-from worker.store.runs import RunView, run_view
+from worker.store.runs.runs import RunView, run_view
 
 
 @dataclass(frozen=True, slots=True)

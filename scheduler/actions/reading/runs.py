@@ -19,7 +19,7 @@ from worker.store.inbound import count_replies
 from worker.store.outlook import outlook
 from worker.store.reminders import every_day
 from worker.store.resends import resends_of
-from worker.store.runs import RunView, campaign_runs, list_runs, run_view
+from worker.store.runs.runs import RunView, campaign_runs, list_runs, run_view
 from worker.store.unsubscriptions import reached_all_the_same
 from worker.store.variants import group_outcomes
 

@@ -16,7 +16,7 @@ from worker.store.claim import load_work
 from worker.store.engine import Store
 from worker.store.intent import record_intent
 from worker.store.models import Account, Batch, Run
-from worker.store.runs import run_view
+from worker.store.runs.runs import run_view
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 

@@ -16,8 +16,8 @@ from scheduler.processes.running import run_files
 from tests.support.clocks import START, FakeClock
 from worker.runtime import Runtime, build_runtime
 from worker.settings import load_settings
-from worker.store import runs
-from worker.store.runs import RunView
+from worker.store.runs import runs
+from worker.store.runs.runs import RunView
 
 Cli = Callable[..., Result]
 

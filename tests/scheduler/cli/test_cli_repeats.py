@@ -16,10 +16,10 @@ from scheduler.intake.taking import read_file, take_up
 from tests.support.clocks import START, FakeClock
 from worker.runtime import Runtime, build_runtime
 from worker.settings import load_settings
-from worker.store import runs
 from worker.store.models import Run
 from worker.store.repetitions import all_repeating
-from worker.store.runs import RunView
+from worker.store.runs import runs
+from worker.store.runs.runs import RunView
 
 Cli = Callable[..., Result]
 

@@ -15,7 +15,7 @@ from tests.support.clocks import START
 from worker.store import inbound
 from worker.store.engine import Store
 from worker.store.inbound import Incoming
-from worker.store.runs import run_view
+from worker.store.runs.runs import run_view
 
 Cli = Callable[..., Result]
 Planned = Callable[[str], tuple[Store, int]]

@@ -14,7 +14,7 @@ from campaigns.definition import Rate
 from worker.settings import load_settings
 from worker.store import ceilings
 from worker.store.engine import Store
-from worker.store.runs import run_view
+from worker.store.runs.runs import run_view
 from worker.tuning import live_ceilings
 
 Cli = Callable[..., Result]

@@ -18,12 +18,13 @@ from tests.support.clocks import FakeClock
 from tests.support.queueing import queue_due
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
-from worker.store import inbound, receipts, runs
+from worker.store import inbound, receipts
 from worker.store.claim import load_work
 from worker.store.intent import Intent, record_intent
 from worker.store.outcome import Placed, close_attempt, record_accepted
 from worker.store.receipts import Receipt
-from worker.store.runs import RunView
+from worker.store.runs import runs
+from worker.store.runs.runs import RunView
 
 DATABASE = "campaigns.db"
 TEXT = "campaign: {slug}\nmessage: Hi {{{{ first_name }}}}\naudience: {{file: people.csv}}\n{more}"

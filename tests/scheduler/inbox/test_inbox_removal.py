@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import RunState
 from tests.scheduler.inbox.inbox_world import PEOPLE, TOMORROW, InboxWorld
-from worker.store import inbox, runs
+from worker.store import inbox
+from worker.store.runs import runs
 
 SLEEPING = "schedule: {window: {from: '22:00', to: '23:00'}}\n"
 """Sending hours that have not come when the tests begin."""

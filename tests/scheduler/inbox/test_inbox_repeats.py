@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from campaigns.lifecycle import RunState
 from tests.scheduler.inbox.inbox_world import InboxWorld
-from worker.store import runs
+from worker.store.runs import runs
 
 DAILY = "schedule: {timezone: Europe/Rome, repeat: {cron: '0 11 * * *'}}\nfollow: {until: 2h}\n"
 """The clock of these tests starts on Tuesday 2026-12-01 at 09:00 UTC, 10:00 in Rome."""

@@ -10,8 +10,9 @@ from typer.testing import Result
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.scheduler.operator.held_world import LISTED, NUMBERS, HeldWorld
-from worker.store import ending, runs
+from worker.store import ending
 from worker.store.models import Attempt, Event
+from worker.store.runs import runs
 
 Cli = Callable[..., Result]
 P = RecipientState

@@ -31,8 +31,8 @@ from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
 from worker.sandbox.options import SandboxOptions
 from worker.settings import Settings
-from worker.store import runs
 from worker.store.models import Batch
+from worker.store.runs import runs
 
 P = RecipientState
 UTC_ZONE: Final = ZoneInfo("UTC")

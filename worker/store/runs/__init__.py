@@ -1,0 +1,1 @@
+"""Runs from plan to end: versions, approvals, starts, ends, repetitions, reminders, resends."""
