@@ -19,7 +19,7 @@ from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.matching import is_similar, same_number
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.events import EventName, record_event
-from worker.store.following import add_groups
+from worker.store.following.groups import add_groups
 from worker.store.moves import move_batch, move_recipients
 from worker.store.tables import accepted_before, batches, recipients, runs
 

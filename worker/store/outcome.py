@@ -15,7 +15,7 @@ from campaigns.lifecycle import BATCH_MOVES, BatchState, RecipientState, may_bec
 from campaigns.segments import segmentation
 from worker.logs import get_logger
 from worker.store import accounts, unsubscriptions
-from worker.store.following import add_groups
+from worker.store.following.groups import add_groups
 from worker.store.intent import Intent
 from worker.store.models import AttemptState
 from worker.store.moves import changed, move_batch, move_recipients, one_of

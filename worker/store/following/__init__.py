@@ -1,0 +1,1 @@
+"""Following accepted messages: receipts, failed texts, phones, and the gateway's clock."""
