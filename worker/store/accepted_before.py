@@ -20,8 +20,8 @@ from campaigns.matching import is_similar, same_number
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.events import EventName, record_event
 from worker.store.following.groups import add_groups
-from worker.store.moves import move_batch, move_recipients
 from worker.store.tables import accepted_before, batches, recipients, runs
+from worker.store.transitions import move_batch, move_recipients
 
 LONGEST_NUMBER: Final = 32
 """What a column of numbers holds. Whatever is longer is nobody's number, cut or not."""

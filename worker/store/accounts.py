@@ -13,9 +13,9 @@ from campaigns.codes import PAUSED, PausedBy
 from worker.conditions import REHEARSE_ANEW
 from worker.logs import get_logger
 from worker.store.models import Account
-from worker.store.moves import changed
 from worker.store.notices import announce_account
 from worker.store.tables import accounts, attempts
+from worker.store.transitions import changed
 
 FAILURES_TO_PAUSE: Final = 5
 """So many connections in a row that failed: the account is paused and probed instead of being tried by every batch."""

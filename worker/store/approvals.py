@@ -10,10 +10,10 @@ from campaigns.approval import Approvable
 from campaigns.codes import RunType
 from campaigns.lifecycle import RunState
 from worker.store.events import EventName, record_event
-from worker.store.moves import changed, move_run
 from worker.store.notices import announce
 from worker.store.runs.runs import cancel_run
 from worker.store.tables import events, runs
+from worker.store.transitions import changed, move_run
 
 NOT_IN_TIME: Final = "nobody approved it before the next run was due"
 

@@ -20,10 +20,10 @@ from campaigns.capping import Cap, Earlier
 from campaigns.codes import WAITING, PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store.bulk import in_parts
-from worker.store.moves import move_batch, move_recipients
 from worker.store.splitting import branch_off
 from worker.store.suppressions import lower_totals
 from worker.store.tables import accounts, attempts, batches, campaigns, recipients, runs
+from worker.store.transitions import move_batch, move_recipients
 
 ALL_CAPPED: Final = "everybody in it is over the frequency cap"
 

@@ -13,8 +13,8 @@ from campaigns.definition import Rate
 from campaigns.definition.rates import parse_rate
 from campaigns.lifecycle import RecipientState
 from worker.store.models import Ceiling
-from worker.store.moves import changed
 from worker.store.tables import attempts, ceilings, recipients, runs
+from worker.store.transitions import changed
 
 PERSON: Final = "person"
 RECEIPTS: Final = "receipts"

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
-from worker.store.moves import changed
 from worker.store.tables import groups, recipients, runs, stuck
+from worker.store.transitions import changed
 
 MOVED: Final = (RecipientState.SENT, RecipientState.DELIVERED, RecipientState.FAILED)
 """A phone that reports one of these works."""

@@ -15,8 +15,8 @@ from campaigns.matching import Sought
 from campaigns.verdicts import LookUp, Verdict
 from worker.store.bulk import in_parts
 from worker.store.models import AttemptState
-from worker.store.moves import move_batch
 from worker.store.tables import attempts, batches, groups, recipients, retries, runs
+from worker.store.transitions import move_batch
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from sqlmodel import Session
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store.locks import lock_run
-from worker.store.moves import changed, move_recipients, move_run
 from worker.store.notices import announce
 from worker.store.tables import batches, groups, recipients, runs
 from worker.store.tables import runs as run_rows
+from worker.store.transitions import changed, move_recipients, move_run
 
 _LEFT_TO_SEND = sa.exists().where(
     batches.c.run_id == runs.c.id,

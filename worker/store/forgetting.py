@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from worker.store.events import EventName
-from worker.store.moves import changed
 from worker.store.tables import events, notices, runs
+from worker.store.transitions import changed
 
 AT_ONCE: Final = 1_000
 """So many rows are forgotten in one transaction: some milliseconds, for which no intent has to wait for long."""

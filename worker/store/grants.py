@@ -8,8 +8,8 @@ from sqlmodel import Session
 
 from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState
-from worker.store.moves import changed, move_batch
 from worker.store.tables import attempts, batches, runs
+from worker.store.transitions import changed, move_batch
 
 WAITING: Final = (WaitsFor.BUDGET, WaitsFor.THROTTLE)
 """What a changed limit may end."""

@@ -16,9 +16,9 @@ from worker.store.doubts import WATCHED_FOR
 from worker.store.events import EventName, record_event
 from worker.store.locks import lock_run
 from worker.store.models import AttemptState
-from worker.store.moves import changed, move_batch, move_recipients, move_run
 from worker.store.runs.runs import cancel_leftovers
 from worker.store.tables import attempts, batches, groups, inbox_files, recipients, runs
+from worker.store.transitions import changed, move_batch, move_recipients, move_run
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from worker.store.moves import changed, move_batch, move_recipients
 from worker.store.tables import batches, recipients, runs
+from worker.store.transitions import changed, move_batch, move_recipients
 
 _UNSENT: Final = sa.and_(batches.c.latest.is_not(None), sa.literal_column("batch.state IN ('planned','queued')"))
 """As the index on it has it: SQLite recognises a condition only by its words."""

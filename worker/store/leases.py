@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session
 
-from worker.store.moves import changed
 from worker.store.tables import leases as _leases
+from worker.store.transitions import changed
 
 LEASE: Final = timedelta(seconds=10)
 """How long a lease lasts without a renewal."""

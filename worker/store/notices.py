@@ -15,9 +15,9 @@ from sqlmodel import Session
 
 from campaigns.lifecycle import RunState
 from worker.store.bulk import insert_missing
-from worker.store.moves import changed
 from worker.store.tables import notices, runs
 from worker.store.tables import notices as _notices
+from worker.store.transitions import changed
 
 NEWS: Final = "news"
 """The channel of what is for nobody yet: the notices tick makes a notice of it for each target."""

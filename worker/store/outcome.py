@@ -18,8 +18,8 @@ from worker.store import accounts, unsubscriptions
 from worker.store.following.groups import add_groups
 from worker.store.intent import Intent
 from worker.store.models import AttemptState
-from worker.store.moves import changed, move_batch, move_recipients, one_of
 from worker.store.tables import attempts, batches, recipients
+from worker.store.transitions import changed, move_batch, move_recipients, one_of
 
 
 @dataclass(frozen=True, slots=True)

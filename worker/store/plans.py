@@ -12,9 +12,9 @@ from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.timing.placing import Departure, Placement
 from worker.store.bulk import insert_rows
-from worker.store.moves import move_run
 from worker.store.runs.runs import has_sent
 from worker.store.tables import batches, recipients, runs
+from worker.store.transitions import move_run
 
 COLUMNS = (
     "run_id",

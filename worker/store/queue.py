@@ -10,8 +10,8 @@ from sqlmodel import Session
 
 from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RunState
-from worker.store.moves import changed, move_batch
 from worker.store.tables import NOT_WAITING, accounts, batches, campaigns, runs
+from worker.store.transitions import changed, move_batch
 
 QUEUED_TOO_LONG = timedelta(seconds=60)
 """A job that nobody took for so long was lost with its queue or worker. Too early is harmless: intents are guarded."""

@@ -13,8 +13,8 @@ from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
 from campaigns.receipts import DELIVERED_WORTH, RANKS, RETRY_WEIGHT, counted_retries, worth
-from worker.store.moves import move_recipients
 from worker.store.tables import groups, recipients, runs
+from worker.store.transitions import move_recipients
 
 OPEN = (RecipientState.ACCEPTED, RecipientState.SENT)
 

@@ -11,7 +11,6 @@ from sqlmodel import Session
 from campaigns.codes import RunType, as_moment, moment_of
 from campaigns.lifecycle import RunState
 from worker.store.models import Repetition
-from worker.store.moves import changed, move_run
 from worker.store.runs.runs import RunView, has_sent, runs_of_another_kind
 from worker.store.tables import (
     batches,
@@ -24,6 +23,7 @@ from worker.store.tables import (
     repetitions,
     runs,
 )
+from worker.store.transitions import changed, move_run
 
 OPEN: Final = frozenset(RunState) - {RunState.COMPLETED, RunState.CANCELLED}
 

@@ -10,8 +10,8 @@ from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
 from worker.store.bulk import in_parts
-from worker.store.moves import move_recipients
 from worker.store.tables import groups, recipients, retries, runs
+from worker.store.transitions import move_recipients
 
 
 @dataclass(frozen=True, slots=True)

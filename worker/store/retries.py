@@ -11,8 +11,8 @@ from sqlmodel import Session
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store.bulk import in_parts
 from worker.store.models import Batch
-from worker.store.moves import changed, move_recipients, move_run
 from worker.store.tables import batches, recipients, retries, runs
+from worker.store.transitions import changed, move_recipients, move_run
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from sqlmodel import Session
 
 from campaigns.optout import Meaning
 from worker.store.inbound import Answer, answers
-from worker.store.moves import changed
 from worker.store.tables import replies
+from worker.store.transitions import changed
 
 _WAITS: Final = (
     replies.c.meaning.in_([Meaning.REVIEW.value, Meaning.STOP.value]),

@@ -9,10 +9,10 @@ from sqlmodel import Session
 
 from campaigns.codes import PausedBy, RunType
 from campaigns.lifecycle import RunState
-from worker.store.moves import move_run
 from worker.store.notices import announce_starts
 from worker.store.runs.runs import pause_run
 from worker.store.tables import runs
+from worker.store.transitions import move_run
 
 OF_FILES: Final = (RunType.ONCE, RunType.FIRING, RunType.REMINDER_DAY, RunType.RESEND)
 """Runs that send what a campaign file says: no tests, no answers to HELP."""

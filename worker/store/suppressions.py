@@ -15,8 +15,8 @@ from campaigns.numbers import spellings_of
 from worker.store import unsubscriptions
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.locks import lock_requests
-from worker.store.moves import move_batch, move_recipients
 from worker.store.tables import accounts, batches, recipients, runs, suppressions
+from worker.store.transitions import move_batch, move_recipients
 
 REPLY: Final = "reply"
 """The source of a suppression that the person asked for in a reply: the only one that a reply (START) can end."""

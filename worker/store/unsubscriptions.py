@@ -12,8 +12,8 @@ from campaigns.counting import amount
 from campaigns.numbers import mask
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.events import EventName, record_event
-from worker.store.moves import changed
 from worker.store.tables import batches, events, runs, suppressions, unsubscriptions
+from worker.store.transitions import changed
 
 TRIES: Final = 8
 """After so many tries that failed (over some ten minutes) a send to the list is held, and a person has to look."""

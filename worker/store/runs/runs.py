@@ -13,10 +13,10 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store import words
 from worker.store.events import EventName
 from worker.store.models import Run
-from worker.store.moves import changed, move_batch, move_recipients, move_run
 from worker.store.notices import announce
 from worker.store.retries import drop_cancelled
 from worker.store.tables import attempts, batches, campaigns, definitions, events, recipients, runs
+from worker.store.transitions import changed, move_batch, move_recipients, move_run
 
 ONCE = "once"
 """The moment of the run of a campaign that runs once, its name: the slug alone is its identity, whatever its start is
