@@ -9,8 +9,9 @@ from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from scheduler.ticks.replies import OVERLAP, WRITE_AGAIN
 from scheduler.ticks.windows import WindowReads
 from worker.gateway import GatewayClient, GatewayError, MessageStatus
-from worker.store import inbound, reviews
+from worker.store import reviews
 from worker.store.engine import Store
+from worker.store.people import stored_replies
 
 LOOK_BACK: Final = timedelta(hours=6)
 """As much as one look of the service asks for."""
@@ -45,8 +46,8 @@ def check_reads(gateway: GatewayClient, now: datetime) -> Finding:
 def check_heard(store: Store, account_id: int, now: datetime) -> Iterator[Finding]:
     """Whether a service reads them, and what waits for a person."""
     with store.read() as session:
-        has_sent = inbound.has_sent(session, account_id)
-        until = inbound.read_until(session, account_id)
+        has_sent = stored_replies.has_sent(session, account_id)
+        until = stored_replies.read_until(session, account_id)
         waiting = len(reviews.waiting_reviews(session))
     if has_sent and (until is None or now - until > TOO_OLD):
         when = f"since {until:%Y-%m-%d %H:%M} UTC" if until else "yet"

@@ -18,7 +18,7 @@ from worker.logs import get_logger
 from worker.settings import Settings
 from worker.store import answers, plans, reminders, versions
 from worker.store.held import reopen_run
-from worker.store.inbound import Answer
+from worker.store.people.stored_replies import Answer
 from worker.store.suppressions import suppressed_among
 
 SOURCE: Final = "CAMPAIGNS_HELP_ANSWER"

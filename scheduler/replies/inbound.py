@@ -15,10 +15,11 @@ from scheduler.replies.senders import Sender, find_senders, spellings
 from worker.gateway import Message, MessageStatus
 from worker.logs import get_logger
 from worker.settings import Settings
-from worker.store import inbound, offsets, suppressions
+from worker.store import offsets, suppressions
 from worker.store.engine import Store
-from worker.store.inbound import Answer, Incoming, Shown
 from worker.store.notices import announce_stop_of_nobody, tell
+from worker.store.people import stored_replies
+from worker.store.people.stored_replies import Answer, Incoming, Shown
 from worker.store.suppressions import REPLY, Entry
 
 
@@ -39,7 +40,7 @@ def take_in(
     """
     received = {_shown(message): message for message in messages if message.status is MessageStatus.RECEIVED}
     with store.read() as session:
-        new = inbound.unknown_replies(session, account_id, received)
+        new = stored_replies.unknown_replies(session, account_id, received)
         clocks = offsets.known_offsets(session, account_id)
         senders = find_senders(session, account_id, {received[shown].number for shown in new}, settings.region)
     if not new:
@@ -57,7 +58,7 @@ def take_in(
         for shown in new
     ]
     with store.write("replies") as session:
-        stored = inbound.store_replies(session, account_id, replies, came_by=came_by, now=now)
+        stored = stored_replies.store_replies(session, account_id, replies, came_by=came_by, now=now)
         _act(session, stored, now)
         answer_help(session, settings, account_id, stored, rehearsal=rehearsal, now=now)
         _tell(session, stored, settings.reply_webhook.get_secret_value(), now)
@@ -98,7 +99,7 @@ def _incoming(
         at,
         meaning,
         sender.own,
-        inbound.fingerprint(shown),
+        stored_replies.fingerprint(shown),
         now if meaning is Meaning.STOP and sender.is_known else None,
     )
 
@@ -106,7 +107,7 @@ def _incoming(
 def _act(session: Session, stored: Iterable[Answer], now: datetime) -> None:
     """The last wish of each person counts, whatever the order in which replies come in."""
     wishes = [answer for answer in stored if answer.meaning in {Meaning.STOP, Meaning.START}]
-    standing = inbound.standing_wishes(session, {answer.id for answer in wishes})
+    standing = stored_replies.standing_wishes(session, {answer.id for answer in wishes})
     stops = [answer for answer in wishes if answer.id in standing and answer.meaning is Meaning.STOP]
     starts = [answer for answer in wishes if answer.id in standing and answer.meaning is Meaning.START]
     suppressions.suppress(session, opt_outs_of(stops), now=now)

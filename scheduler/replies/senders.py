@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from campaigns.matching import same_number
 from campaigns.numbers import InvalidNumber, Normaliser, region_of, same_phone
-from worker.store.inbound import Person, people_at
+from worker.store.people.stored_replies import Person, people_at
 
 _INTERNATIONAL: Final = re.compile(r"(?:\+|00)[1-9][0-9 .()/-]{7,24}")
 """Eight digits and more, perhaps parted: shorter ones are a shop's or a carrier's."""

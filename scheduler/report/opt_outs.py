@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from campaigns.display import shown_time, utc
 from campaigns.optout import Meaning
 from scheduler.report.rows import csv_writer, harmless_cell
-from worker.store.inbound import Answer
+from worker.store.people.stored_replies import Answer
 from worker.store.suppressions import Entry
 
 MEANINGS: Final[Mapping[Meaning, str]] = {

@@ -10,7 +10,7 @@ from campaigns.definition import Schedule
 from worker.definitions import Definitions
 from worker.store.bulk import in_parts
 from worker.store.engine import Store
-from worker.store.inbound import Answer, replies_of
+from worker.store.people.stored_replies import Answer, replies_of
 from worker.store.story import (
     Appearance,
     FailedTry,

@@ -17,8 +17,9 @@ from scheduler.ticks.unread import reads_failed, reads_worked
 from scheduler.ticks.windows import WindowReads
 from worker.gateway import GatewayError, MessageStatus
 from worker.runtime import Runtime
-from worker.store import inbound, offsets, starting
+from worker.store import offsets, starting
 from worker.store.offsets import FARTHEST
+from worker.store.people import stored_replies
 
 OVERLAP: Final = timedelta(minutes=10)
 """How late a row may show up after its date, and how far the gateway's clock may be away from ours."""
@@ -56,9 +57,9 @@ class RepliesTick:
         if not self.look.is_due(at):
             return RESTS
         with runtime.store.read() as session:
-            if not inbound.has_sent(session, runtime.account_id):
+            if not stored_replies.has_sent(session, runtime.account_id):
                 return {"reads": 0, "replies": 0}
-            until = inbound.read_until(session, runtime.account_id)
+            until = stored_replies.read_until(session, runtime.account_id)
         self.look.rest(at, runtime.settings.reply_poll_seconds)
         goes_back = self.far_back.is_due(at)
         start = min(until or now, now) - OVERLAP  # a clock may have been put back
@@ -91,8 +92,8 @@ class FirstLook:
         `reason`.
         """
         with runtime.store.read() as session:
-            until = inbound.read_until(session, runtime.account_id)
-            if (until is not None and until > now - FRESH) or inbound.has_sent(session, runtime.account_id):
+            until = stored_replies.read_until(session, runtime.account_id)
+            if (until is not None and until > now - FRESH) or stored_replies.has_sent(session, runtime.account_id):
                 return True
         if not self.look.is_due(runtime.clock.elapsed_seconds()):
             return False
@@ -149,7 +150,7 @@ def _slices(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime
 
 def _remember(runtime: Runtime, until: datetime, *, has_news: bool) -> None:
     with runtime.store.read() as session:
-        known = inbound.read_until(session, runtime.account_id)
+        known = stored_replies.read_until(session, runtime.account_id)
     if known is None or until - known >= WRITE_AGAIN or (has_news and until > known):
         with runtime.store.write("replies_read") as session:
-            inbound.record_read(session, runtime.account_id, until)
+            stored_replies.record_read(session, runtime.account_id, until)

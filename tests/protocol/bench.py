@@ -32,9 +32,10 @@ from worker.limits import Limits
 from worker.marker import NoMarker
 from worker.runtime import Runtime
 from worker.settings import Settings
-from worker.store import accounts, counts, held, inbound
+from worker.store import accounts, counts, held
 from worker.store.engine import Store
 from worker.store.models import Account, Attempt, Batch, Event, MessageGroup, Recipient, Run
+from worker.store.people import stored_replies
 from worker.store.resends import create_resend
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView
@@ -139,7 +140,7 @@ class Bench:
     def hear(self) -> None:
         """Replies were read a moment ago: a first text waits for nothing."""
         with self.store.write() as session:
-            inbound.record_read(session, self.runtime.account_id, self.clock.now())
+            stored_replies.record_read(session, self.runtime.account_id, self.clock.now())
 
     def forget_gateway(self) -> None:
         """As if nothing had been read from it yet, as on the first day."""

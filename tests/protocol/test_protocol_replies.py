@@ -8,8 +8,9 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.optout import Meaning
 from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import Reads
-from worker.store import inbound, reviews, suppressions
-from worker.store.inbound import Answer
+from worker.store import reviews, suppressions
+from worker.store.people import stored_replies
+from worker.store.people.stored_replies import Answer
 
 P = RecipientState
 
@@ -19,7 +20,7 @@ POLL = timedelta(seconds=15)
 
 def replies(bench: Bench) -> list[Answer]:
     with bench.store.read() as session:
-        return inbound.answers(session)
+        return stored_replies.answers(session)
 
 
 def suppressed(bench: Bench) -> set[str]:

@@ -8,9 +8,10 @@ from sqlmodel import col
 
 from campaigns.optout import Meaning
 from tests.store.store_world import NOW, World, people
-from worker.store import inbound, reviews
-from worker.store.inbound import Answer, Incoming, Shown
+from worker.store import reviews
 from worker.store.models import Recipient
+from worker.store.people import stored_replies
+from worker.store.people.stored_replies import Answer, Incoming, Shown
 
 ANNA = "+393330000000"
 
@@ -21,7 +22,7 @@ def reply(gateway_id: int, *, number: str = ANNA, meaning: Meaning = Meaning.REP
 
 def store(world: World, *replies: Incoming, came_by: str = "poll") -> list[Answer]:
     with world.store.write() as session:
-        return inbound.store_replies(session, world.account_id, replies, came_by=came_by, now=NOW)
+        return stored_replies.store_replies(session, world.account_id, replies, came_by=came_by, now=NOW)
 
 
 def test_a_reply_is_stored_once_however_it_comes(world: World) -> None:
@@ -31,7 +32,7 @@ def test_a_reply_is_stored_once_however_it_comes(world: World) -> None:
     assert [(answer.gateway_id, answer.came_by) for answer in second] == [(9, "poll")]
     with world.store.read() as session:
         shown = [Shown(id_, ANNA, "Hello", NOW) for id_ in (5, 7, 8, 9)] + [Shown(5, ANNA, "Hi", NOW)]
-        assert inbound.unknown_replies(session, world.account_id, shown) == [shown[2], shown[4]]
+        assert stored_replies.unknown_replies(session, world.account_id, shown) == [shown[2], shown[4]]
     assert world.account().received_id == 9
 
 
@@ -42,7 +43,7 @@ def test_a_reply_is_stored_once_however_it_comes(world: World) -> None:
 )
 def test_a_reply_answers_the_last_text_before_it(world: World, minutes_after_first: int, answers: str | None) -> None:
     # given two campaigns to the same person, an hour and a clock's margin apart
-    later = NOW + timedelta(hours=1) + inbound.CLOCK_MARGIN
+    later = NOW + timedelta(hours=1) + stored_replies.CLOCK_MARGIN
     for campaign, at in (("first", NOW), ("second", later)):
         run_id = world.run(people(1), campaign=campaign)
         world.sent(run_id)
@@ -59,7 +60,7 @@ def test_replies_of_a_run_are_counted_by_meaning(world: World) -> None:
     world.sent(run_id)
     store(world, reply(1), reply(2, meaning=Meaning.STOP), reply(3), reply(4, number="+393339999999"))
     with world.store.read() as session:
-        assert inbound.count_replies(session, run_id) == {Meaning.STOP: 1, Meaning.REPLY: 2}
+        assert stored_replies.count_replies(session, run_id) == {Meaning.STOP: 1, Meaning.REPLY: 2}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_of_several_wishes_the_last_stands(world: World, wishes: list[tuple[int,
     replies = [reply(id_, meaning=meaning, at=NOW + timedelta(minutes=minute)) for id_, meaning, minute in wishes]
     stored = store(world, *replies, reply(11))
     with world.store.read() as session:
-        stand = inbound.standing_wishes(session, [answer.id for answer in stored if answer.gateway_id != 11])
+        stand = stored_replies.standing_wishes(session, [answer.id for answer in stored if answer.gateway_id != 11])
     assert {answer.gateway_id for answer in stored if answer.id in stand} == {standing}
 
 
@@ -89,8 +90,8 @@ def test_a_review_waits_until_somebody_has_read_it(world: World) -> None:
 
 def test_what_was_read_never_goes_back(world: World) -> None:
     with world.store.write() as session:
-        assert inbound.read_until(session, world.account_id) is None
-        inbound.record_read(session, world.account_id, NOW)
-        inbound.record_read(session, world.account_id, NOW - timedelta(hours=1))
-        assert inbound.read_until(session, world.account_id) == NOW
-        assert not inbound.has_sent(session, world.account_id)
+        assert stored_replies.read_until(session, world.account_id) is None
+        stored_replies.record_read(session, world.account_id, NOW)
+        stored_replies.record_read(session, world.account_id, NOW - timedelta(hours=1))
+        assert stored_replies.read_until(session, world.account_id) == NOW
+        assert not stored_replies.has_sent(session, world.account_id)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.optout import Meaning
-from worker.store.inbound import Answer, answers
+from worker.store.people.stored_replies import Answer, answers
 from worker.store.tables import replies
 from worker.store.transitions import changed
 

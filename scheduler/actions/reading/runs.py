@@ -15,8 +15,8 @@ from worker.definitions import Definitions
 from worker.store.counts import books, failures
 from worker.store.devices import stuck_devices
 from worker.store.engine import Store
-from worker.store.inbound import count_replies
 from worker.store.outlook import outlook
+from worker.store.people.stored_replies import count_replies
 from worker.store.reminders import every_day
 from worker.store.resends import resends_of
 from worker.store.runs.runs import RunView, campaign_runs, list_runs, run_view

@@ -12,9 +12,9 @@ from typer.testing import Result
 
 from campaigns.optout import Meaning
 from tests.support.clocks import START
-from worker.store import inbound
 from worker.store.engine import Store
-from worker.store.inbound import Incoming
+from worker.store.people import stored_replies
+from worker.store.people.stored_replies import Incoming
 from worker.store.runs.runs import run_view
 
 Cli = Callable[..., Result]
@@ -145,7 +145,7 @@ def test_a_person_reads_what_may_be_a_stop_and_decides(run: Cli, planned: Planne
             Incoming(5 + place, number, text, 1, 0, START + timedelta(minutes=place), Meaning.REVIEW)
             for place, (number, text) in enumerate([(ANNA, "pls stop texting"), (BEN, "when does the sale stop?")])
         ]
-        first, second = inbound.store_replies(session, account_id, replies, came_by="poll", now=START)
+        first, second = stored_replies.store_replies(session, account_id, replies, came_by="poll", now=START)
         session.execute(sa.text(f"UPDATE inbound SET run_id = {run_id}"))  # as if both had been sent to
     shown = run("suppress", "review").stdout
     assert "pls stop texting" in shown
@@ -176,7 +176,9 @@ def test_a_stop_of_nobody_known_waits_with_its_number_in_full(run: Cli, planned:
             Incoming(8, "3331234567", "pls stop texting", 1, 0, START, Meaning.REVIEW),
             Incoming(9, "+393331\x1b[31m", "STOP", 1, 0, START, Meaning.STOP),
         ]
-        first, second, _, asked, cut = inbound.store_replies(session, account_id, replies, came_by="poll", now=START)
+        first, second, _, asked, cut = stored_replies.store_replies(
+            session, account_id, replies, came_by="poll", now=START
+        )
     shown = [json.loads(line) for line in run("suppress", "review", "--json").stdout.splitlines()]
     # s7: also of one that only may mean stop: nobody can tell otherwise who asks
     assert [(row["number"], row["of_nobody_known"]) for row in shown] == [

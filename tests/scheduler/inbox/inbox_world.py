@@ -18,10 +18,11 @@ from tests.support.clocks import FakeClock
 from tests.support.queueing import queue_due
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
-from worker.store import inbound, receipts
+from worker.store import receipts
 from worker.store.claim import load_work
 from worker.store.intent import Intent, record_intent
 from worker.store.outcome import Placed, close_attempt, record_accepted
+from worker.store.people import stored_replies
 from worker.store.receipts import Receipt
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView
@@ -112,7 +113,7 @@ class InboxWorld:
     def start(self) -> None:
         """Start what is due; replies were read a moment ago, for nobody answers here."""
         with self.runtime.store.write() as session:
-            inbound.record_read(session, self.runtime.account_id, self.clock.now())
+            stored_replies.record_read(session, self.runtime.account_id, self.clock.now())
         StartTick()(self.runtime, self.clock.now())
 
     def runs(self, slug: str = "spring-sale") -> list[RunView]:

@@ -15,10 +15,11 @@ from scheduler.doctor.replies import check_heard, check_reads
 from tests.store.store_world import NOW, World, people
 from tests.support.clocks import START, FakeClock
 from worker.gateway import GatewayClient
-from worker.store import inbound, reviews
+from worker.store import reviews
 from worker.store.engine import Store
-from worker.store.inbound import Incoming
 from worker.store.migrate import migrate
+from worker.store.people import stored_replies
+from worker.store.people.stored_replies import Incoming
 
 
 def gateway(status: str | None) -> GatewayClient:
@@ -64,9 +65,9 @@ def test_replies_that_nobody_reads_and_reviews_that_wait_are_told(world: World) 
     world.sent(world.run(people(1)))
     assert "no replies were read yet" in heard()[0]
     with world.store.write() as session:
-        inbound.record_read(session, world.account_id, NOW - timedelta(minutes=4))
+        stored_replies.record_read(session, world.account_id, NOW - timedelta(minutes=4))
         reply = Incoming(9, "+393330000000", "pls stop texting", 1, 0, NOW, Meaning.REVIEW)
-        inbound.store_replies(session, world.account_id, [reply], came_by="poll", now=NOW)
+        stored_replies.store_replies(session, world.account_id, [reply], came_by="poll", now=NOW)
     (told,) = heard()
     assert "1 replies may mean stop" in told
     with world.store.write() as session:

@@ -19,12 +19,13 @@ from scheduler.replies.inbound import take_in
 from tests.store.store_world import NOW, World, people
 from worker.gateway import Message, MessageStatus
 from worker.settings import Settings
-from worker.store import inbound, reviews, suppressions
+from worker.store import reviews, suppressions
 from worker.store.claim import NoIntent, load_work
 from worker.store.engine import Store
 from worker.store.intent import Intent, record_intent
 from worker.store.migrate import migrate
 from worker.store.models import Notice, Recipient
+from worker.store.people import stored_replies
 from worker.store.runs import runs
 from worker.store.suppressions import Entry
 
@@ -78,7 +79,7 @@ def test_webhook_and_polling_at_once_store_each_reply_once(world: World) -> None
     assert not failures
     assert sum(sum(count.values()) for count in counts) == 40
     with world.store.read() as session:
-        assert len(inbound.answers(session)) == 40
+        assert len(stored_replies.answers(session)) == 40
         assert len(list(suppressions.in_force(session))) == 20
         notices = session.exec(select(Notice.body).where(col(Notice.channel) == "reply_webhook")).all()
     assert sorted(body["number"] for body in notices) == sorted(row.number for row in rows)
@@ -129,7 +130,7 @@ def test_a_stop_of_nobody_known_waits_for_a_person_and_is_told(world: World, raw
     assert take(world, message(1, ANNA, "STOP", status="Sent"), message(3, raw, "STOP")) == {Meaning.STOP: 1}
     take(world, message(4, raw, "STOP", at=NOW + timedelta(minutes=1)))
     with world.store.read() as session:
-        assert [answer.number for answer in inbound.answers(session)] == [stored, stored]
+        assert [answer.number for answer in stored_replies.answers(session)] == [stored, stored]
         assert [answer.is_of_nobody for answer in reviews.waiting_reviews(session)] == [True, True]
         # and a number that somebody has is on the list already
         listed = {entry.number for entry in suppressions.in_force(session)}
@@ -169,7 +170,7 @@ def test_a_sender_is_the_person_whose_phone_it_is(
         take(world, message(id_, raw, text), settings=settings)
         with world.store.read() as session:
             now_listed = {entry.number for entry in suppressions.in_force(session)}
-            (*_, answer) = inbound.answers(session)
+            (*_, answer) = stored_replies.answers(session)
         # then
         assert (answer.number, answer.campaign, answer.is_of_nobody) == (sent_to, "spring-sale", False)
         assert now_listed == (set() if text == "START" else listed)
@@ -225,7 +226,7 @@ def test_of_a_huge_reply_the_beginning_is_kept(world: World) -> None:
     take(world, message(3, ANNA, "x" * 5_000_000))
     assert take(world, message(3, ANNA, "x" * 5_000_000)) == {}
     with world.store.read() as session:
-        assert [len(answer.text) for answer in inbound.answers(session)] == [2_000]
+        assert [len(answer.text) for answer in stored_replies.answers(session)] == [2_000]
 
 
 def test_a_stop_that_comes_late_does_not_undo_a_later_start(world: World) -> None:

@@ -1,0 +1,1 @@
+"""People over all campaigns: what they replied, and who gets no texts."""
