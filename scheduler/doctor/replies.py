@@ -9,9 +9,8 @@ from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from scheduler.ticks.replies import OVERLAP, WRITE_AGAIN
 from scheduler.ticks.windows import WindowReads
 from worker.gateway import GatewayClient, GatewayError, MessageStatus
-from worker.store import reviews
 from worker.store.engine import Store
-from worker.store.people import stored_replies
+from worker.store.people import reviews, stored_replies
 
 LOOK_BACK: Final = timedelta(hours=6)
 """As much as one look of the service asks for."""

@@ -8,9 +8,8 @@ from sqlmodel import col
 
 from campaigns.optout import Meaning
 from tests.store.store_world import NOW, World, people
-from worker.store import reviews
 from worker.store.models import Recipient
-from worker.store.people import stored_replies
+from worker.store.people import reviews, stored_replies
 from worker.store.people.stored_replies import Answer, Incoming, Shown
 
 ANNA = "+393330000000"

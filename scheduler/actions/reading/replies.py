@@ -7,8 +7,8 @@ from datetime import datetime
 from campaigns.numbers import mask
 from scheduler.actions.refusals import Refusal, Refused
 from worker.store.engine import Store
+from worker.store.people.reviews import count_waiting, waiting_reviews
 from worker.store.people.stored_replies import Answer
-from worker.store.reviews import count_waiting, waiting_reviews
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,9 @@ from scheduler.doctor.replies import check_heard, check_reads
 from tests.store.store_world import NOW, World, people
 from tests.support.clocks import START, FakeClock
 from worker.gateway import GatewayClient
-from worker.store import reviews
 from worker.store.engine import Store
 from worker.store.migrate import migrate
-from worker.store.people import stored_replies
+from worker.store.people import reviews, stored_replies
 from worker.store.people.stored_replies import Incoming
 
 
