@@ -27,7 +27,8 @@ from campaigns.timing.placing import Departure
 from scheduler.actions.acting import Actor, acting
 from scheduler.actions.refusals import Refusal, Refused
 from worker.runtime import Runtime
-from worker.store import doubts, plans, suppressions, versions
+from worker.store import doubts, plans, versions
+from worker.store.people import suppressions
 from worker.store.runs import runs
 from worker.store.runs.runs import TEST_PREFIX
 

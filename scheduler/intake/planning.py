@@ -23,8 +23,9 @@ from worker.limits import gates, limits_of
 from worker.logs import get_logger
 from worker.memory import give_back
 from worker.runtime import Runtime
-from worker.store import approvals, plans, same_texts, suppressions, versions
+from worker.store import approvals, plans, same_texts, versions
 from worker.store.engine import Store
+from worker.store.people import suppressions
 from worker.store.runs import runs
 
 LARGE: Final = 10_000

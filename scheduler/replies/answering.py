@@ -19,7 +19,7 @@ from worker.settings import Settings
 from worker.store import answers, plans, reminders, versions
 from worker.store.held import reopen_run
 from worker.store.people.stored_replies import Answer
-from worker.store.suppressions import suppressed_among
+from worker.store.people.suppressions import suppressed_among
 
 SOURCE: Final = "CAMPAIGNS_HELP_ANSWER"
 """Where the text is from, in place of a file's name."""

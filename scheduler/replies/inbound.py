@@ -15,12 +15,12 @@ from scheduler.replies.senders import Sender, find_senders, spellings
 from worker.gateway import Message, MessageStatus
 from worker.logs import get_logger
 from worker.settings import Settings
-from worker.store import offsets, suppressions
+from worker.store import offsets
 from worker.store.engine import Store
 from worker.store.notices import announce_stop_of_nobody, tell
-from worker.store.people import stored_replies
+from worker.store.people import stored_replies, suppressions
 from worker.store.people.stored_replies import Answer, Incoming, Shown
-from worker.store.suppressions import REPLY, Entry
+from worker.store.people.suppressions import REPLY, Entry
 
 
 def take_in(

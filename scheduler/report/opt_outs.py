@@ -9,7 +9,7 @@ from campaigns.display import shown_time, utc
 from campaigns.optout import Meaning
 from scheduler.report.rows import csv_writer, harmless_cell
 from worker.store.people.stored_replies import Answer
-from worker.store.suppressions import Entry
+from worker.store.people.suppressions import Entry
 
 MEANINGS: Final[Mapping[Meaning, str]] = {
     Meaning.STOP: "asked to get nothing more",

@@ -11,6 +11,7 @@ from worker.definitions import Definitions
 from worker.store.bulk import in_parts
 from worker.store.engine import Store
 from worker.store.people.stored_replies import Answer, replies_of
+from worker.store.people.suppressions import Entry, history
 from worker.store.story import (
     Appearance,
     FailedTry,
@@ -22,7 +23,6 @@ from worker.store.story import (
     requests_of,
     rulings,
 )
-from worker.store.suppressions import Entry, history
 
 
 @dataclass(frozen=True, slots=True)

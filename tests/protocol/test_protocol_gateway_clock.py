@@ -10,8 +10,8 @@ from campaigns.lifecycle import RecipientState
 from scheduler.doctor.gateway import check_dates
 from tests.protocol.bench import SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Send
-from worker.store import suppressions
 from worker.store.models import Inbound
+from worker.store.people import suppressions
 
 HOURS = [timedelta(hours=3), timedelta(hours=-3), timedelta(hours=13, minutes=45)]
 IDS = ["behind", "ahead", "far-behind"]

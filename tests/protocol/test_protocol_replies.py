@@ -8,8 +8,7 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.optout import Meaning
 from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import Reads
-from worker.store import suppressions
-from worker.store.people import reviews, stored_replies
+from worker.store.people import reviews, stored_replies, suppressions
 from worker.store.people.stored_replies import Answer
 
 P = RecipientState

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState
 from worker.store.models import Batch
-from worker.store.suppressions import lower_totals
+from worker.store.people.suppressions import lower_totals
 from worker.store.tables import batches, recipients
 
 

@@ -11,9 +11,9 @@ from campaigns.definition import Kind
 from scheduler.actions.acting import Actor, acting
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.suppressing.tables import BadRow, OptOutFile
-from worker.store import suppressions
 from worker.store.engine import Store
-from worker.store.suppressions import Entry
+from worker.store.people import suppressions
+from worker.store.people.suppressions import Entry
 
 AT_ONCE: Final = 1_000
 """So many numbers in one transaction: a request that is promised waits for it."""

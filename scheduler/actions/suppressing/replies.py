@@ -7,9 +7,8 @@ from scheduler.actions.acting import Actor, acting
 from scheduler.actions.reading.replies import waiting_answers
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.replies.inbound import opt_outs_of
-from worker.store import suppressions
 from worker.store.engine import Store
-from worker.store.people import reviews
+from worker.store.people import reviews, suppressions
 
 
 def review(store: Store | None, actor: Actor, ids: Collection[int], *, is_stop: bool, now: datetime) -> int:

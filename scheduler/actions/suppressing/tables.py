@@ -9,7 +9,7 @@ from typing import Final
 from campaigns.audience import AudienceProblem, AudienceRow, open_source
 from campaigns.definition import Kind
 from campaigns.numbers import InvalidNumber, Normaliser
-from worker.store.suppressions import Entry
+from worker.store.people.suppressions import Entry
 
 KEPT: Final = 1_000
 """So many bad rows are kept to be told; the others are counted."""

@@ -28,8 +28,8 @@ from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
 from worker.sandbox.options import Profile, SandboxOptions
 from worker.settings import Settings
+from worker.store.people.suppressions import Entry, suppress
 from worker.store.runs import runs
-from worker.store.suppressions import Entry, suppress
 
 P = RecipientState
 UTC_ZONE: Final = ZoneInfo("UTC")
