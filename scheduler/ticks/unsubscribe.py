@@ -11,7 +11,7 @@ from scheduler.ticks.every import RESTS, Every
 from worker.gateway import GatewayError
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import unsubscriptions
+from worker.store.people import unsubscriptions
 
 CALLS_PER_TICK: Final = 50
 """So many calls, each of some milliseconds, before other ticks of the thread pool have had a chance to be late."""

@@ -6,9 +6,8 @@ from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import LISTS
-from worker.store import unsubscriptions
 from worker.store.events import EventName
-from worker.store.people import suppressions
+from worker.store.people import suppressions, unsubscriptions
 from worker.store.people.suppressions import Entry
 
 P = RecipientState

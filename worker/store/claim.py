@@ -14,8 +14,8 @@ from sqlmodel import Session
 
 from campaigns.codes import PausedBy, RunType, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from worker.store import unsubscriptions
 from worker.store.locks import lock_for_intent
+from worker.store.people import unsubscriptions
 from worker.store.tables import NOT_WAITING, accepted_before, accounts, batches, recipients, runs
 from worker.store.transitions import move_batch
 

@@ -17,10 +17,10 @@ from worker.store.devices import stuck_devices
 from worker.store.engine import Store
 from worker.store.outlook import outlook
 from worker.store.people.stored_replies import count_replies
+from worker.store.people.unsubscriptions import reached_all_the_same
 from worker.store.reminders import every_day
 from worker.store.resends import resends_of
 from worker.store.runs.runs import RunView, campaign_runs, list_runs, run_view
-from worker.store.unsubscriptions import reached_all_the_same
 from worker.store.variants import group_outcomes
 
 OTHERS: Final = 10

@@ -12,9 +12,9 @@ from sqlmodel import Session
 from campaigns.codes import OPTED_OUT
 from campaigns.lifecycle import NEVER_SENT, BatchState, RecipientState
 from campaigns.numbers import spellings_of
-from worker.store import unsubscriptions
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.locks import lock_requests
+from worker.store.people import unsubscriptions
 from worker.store.tables import accounts, batches, recipients, runs, suppressions
 from worker.store.transitions import move_batch, move_recipients
 
