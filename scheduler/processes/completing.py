@@ -28,7 +28,7 @@ from worker.store.accounts import AccountView
 from worker.store.counts import Books
 from worker.store.doubts import Unread
 from worker.store.errors import STORE_FAILS
-from worker.store.notices import GATHERING
+from worker.store.notifications.outbox import GATHERING
 from worker.store.reminders import unfinished_days
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView

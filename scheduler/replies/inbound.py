@@ -17,7 +17,7 @@ from worker.logs import get_logger
 from worker.settings import Settings
 from worker.store import offsets
 from worker.store.engine import Store
-from worker.store.notices import announce_stop_of_nobody, tell
+from worker.store.notifications.outbox import announce_stop_of_nobody, tell
 from worker.store.people import stored_replies, suppressions
 from worker.store.people.stored_replies import Answer, Incoming, Shown
 from worker.store.people.suppressions import REPLY, Entry

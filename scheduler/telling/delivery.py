@@ -19,9 +19,9 @@ from scheduler.telling.webhook import Webhooks, place
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings import Settings, SettingsError
-from worker.store import notices
 from worker.store.events import EventName, record_event
-from worker.store.notices import DueNotice
+from worker.store.notifications import outbox
+from worker.store.notifications.outbox import DueNotice
 
 AT_ONCE: Final = 4
 """Targets that are told something at the same time: each may need a connection to the database."""
@@ -76,15 +76,15 @@ def _claim(
 ) -> dict[Target, list[DueNotice]]:
     now, at = runtime.clock.now(), runtime.clock.elapsed_seconds()
     with runtime.store.read() as session:
-        due = notices.due_targets(session, now, but=busy, most=MOST_CLAIMED, only_runs=runtime.only_runs)
+        due = outbox.due_targets(session, now, but=busy, most=MOST_CLAIMED, only_runs=runtime.only_runs)
     if not due:
         return {}
     rests = {target: resting.get(target, at) - at for target in due}
     awake = [target for target in due if rests[target] <= 0]
     with runtime.store.write("notice_claim") as session:
         for target in due.keys() - awake:  # noted since it was found to be away
-            notices.put_off(session, *target, until=now + timedelta(seconds=rests[target]))
-        claimed = {target: notices.claim(session, due[target], now=now, until=now + CLAIM) for target in awake[:most]}
+            outbox.put_off(session, *target, until=now + timedelta(seconds=rests[target]))
+        claimed = {target: outbox.claim(session, due[target], now=now, until=now + CLAIM) for target in awake[:most]}
     return {target: mine for target, mine in claimed.items() if mine}
 
 
@@ -95,7 +95,7 @@ def _tell_all(runtime: Runtime, resting: dict[Target, float], mine: Sequence[Due
         at = runtime.clock.elapsed_seconds()
         if at >= end or resting.get(_target(notice), at) > at:
             with runtime.store.write("notice_release") as session:
-                notices.release(session, [left.id for left in mine[number:]], now=runtime.clock.now())
+                outbox.release(session, [left.id for left in mine[number:]], now=runtime.clock.now())
             break
         body = {"id": f"notice-{notice.id}", "event": notice.event, "at": utc(notice.created_at), **notice.body}
         outcome = send(runtime.settings, _target(notice), notice.event, body, runtime.clock.now())
@@ -153,7 +153,7 @@ def _record(runtime: Runtime, resting: dict[Target, float], notice: DueNotice, o
     if not outcome.problem:
         resting.pop(target, None)
         with runtime.store.write("notice_told") as session:
-            notices.taken(session, notice.id, now=now)
+            outbox.taken(session, notice.id, now=now)
         return Told(taken=1)
     pause = notice_after(notice.tries, _rng)
     retry_at = now + pause
@@ -161,11 +161,11 @@ def _record(runtime: Runtime, resting: dict[Target, float], notice: DueNotice, o
     said = {"channel": notice.channel, "about": notice.event, "target": where(target), "problem": outcome.problem}
     with runtime.store.write("notice_failed") as session:
         if not is_over:
-            notices.failed(session, notice.id, problem=outcome.problem, retry_at=retry_at)
-        elif notices.give_up(session, notice.id, problem=outcome.problem, now=now):
+            outbox.failed(session, notice.id, problem=outcome.problem, retry_at=retry_at)
+        elif outbox.give_up(session, notice.id, problem=outcome.problem, now=now):
             record_event(session, EventName.NOTICE_GIVEN_UP, now, run_id=notice.run_id, detail=said)
         if outcome.is_away:
-            notices.put_off(session, *target, until=retry_at)
+            outbox.put_off(session, *target, until=retry_at)
     if outcome.is_away:
         resting[target] = runtime.clock.elapsed_seconds() + pause.total_seconds()
     if is_over:

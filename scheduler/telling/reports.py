@@ -8,7 +8,7 @@ from scheduler.report.summary import run_summary
 from worker.runtime import SANDBOX_ACCOUNT
 from worker.store import accounts, counts
 from worker.store.engine import Store
-from worker.store.notices import DueNotice
+from worker.store.notifications.outbox import DueNotice
 from worker.store.runs import runs
 
 _LONG_NUMBER: Final = re.compile(r"\+?\d{7,}")

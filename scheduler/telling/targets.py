@@ -6,8 +6,8 @@ from typing import TypeAlias
 
 from worker.runtime import Runtime
 from worker.settings import Settings
-from worker.store import notices
 from worker.store.engine import Store
+from worker.store.notifications import outbox
 from worker.store.runs import runs
 
 Target: TypeAlias = tuple[str, str]
@@ -65,4 +65,4 @@ def _webhook(address: str) -> Iterator[Target]:
 
 def _definitions_at_work(store: Store, account_id: int) -> set[int]:
     with store.read() as session:
-        return {runs.run_view(session, run_id).definition_id for run_id in notices.runs_at_work(session, account_id)}
+        return {runs.run_view(session, run_id).definition_id for run_id in outbox.runs_at_work(session, account_id)}

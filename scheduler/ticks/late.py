@@ -8,7 +8,7 @@ from campaigns.lifecycle import RecipientState
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import late as store
-from worker.store.notices import announce_held
+from worker.store.notifications.outbox import announce_held
 
 
 def late(runtime: Runtime, now: datetime) -> dict[str, int]:

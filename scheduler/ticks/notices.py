@@ -12,9 +12,9 @@ from scheduler.telling.reports import report
 from scheduler.telling.targets import Target, of_account, of_run
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import notices as store
 from worker.store.errors import STORE_FAILS
-from worker.store.notices import DueNotice
+from worker.store.notifications import outbox as store
+from worker.store.notifications.outbox import DueNotice
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView
 

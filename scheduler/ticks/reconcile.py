@@ -23,11 +23,12 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.outcomes import PROBE_LATER, listed, placed_of
 from worker.runtime import Runtime
-from worker.store import accounts, doubts, notices, receipts, witnesses
+from worker.store import accounts, doubts, receipts, witnesses
 from worker.store.doubts import Doubt
 from worker.store.events import EventName, record_event
 from worker.store.intent import Intent
 from worker.store.leases import LostLead
+from worker.store.notifications import outbox
 from worker.store.offsets import FARTHEST, MARGIN
 from worker.store.outcome import (
     close_attempt,
@@ -257,7 +258,7 @@ def _carry_out(runtime: Runtime, session: Session, doubt: Doubt, decision: Decis
         settle = timedelta(seconds=runtime.settings.settle_seconds)
         retry_at += backoff_after(doubt.number, _rng, settle=settle)
     if hold_in_doubt(session, decision.hold, decision.reason):
-        notices.announce_held(session, doubt.run_id, now=now)
+        outbox.announce_held(session, doubt.run_id, now=now)
     fail_in_doubt(session, decision.fail, decision.reason)
     release(session, decision.release, decision.reason)
     placed = [placed_of(recipient_id, seen.messages[c.gateway_id]) for recipient_id, c in decision.place.items()]
@@ -284,7 +285,7 @@ def _carry_out_list(
         record_list_accepted(session, _intent(doubt), people, now=now, first_poll_at=first_poll_at)
     elif decision.retry is Retry.AT_ONCE:
         hold_batch(session, doubt.batch_id, decision.reason)
-        notices.announce_held(session, doubt.run_id, now=now)
+        outbox.announce_held(session, doubt.run_id, now=now)
     else:
         settle = timedelta(seconds=runtime.settings.settle_seconds)
         until = now + backoff_after(doubt.number, _rng, settle=settle)

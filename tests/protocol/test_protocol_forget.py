@@ -8,9 +8,10 @@ from sqlmodel import select
 from scheduler.ticks.every import RESTS
 from scheduler.ticks.forget import EVERY
 from tests.protocol.bench import Bench
-from worker.store import forgetting, notices
+from worker.store import forgetting
 from worker.store.events import EventName, record_event
 from worker.store.models import Event, Notice
+from worker.store.notifications import outbox
 
 DAYS = timedelta(days=90)
 
@@ -18,18 +19,18 @@ DAYS = timedelta(days=90)
 def tell(bench: Bench, key: str, *, run_id: int | None = None, is_taken: bool = True) -> None:
     now = bench.clock.now()
     with bench.store.write() as session:
-        notices.tell(
+        outbox.tell(
             session, key=key, channel="webhook", target="https://a.example", event="e", body={}, run_id=run_id, now=now
         )
         id_ = session.exec(select(Notice.id).where(Notice.key == key)).one()
         if is_taken:
-            notices.taken(session, id_, now=now)
+            outbox.taken(session, id_, now=now)
 
 
 def keys(bench: Bench) -> set[str]:
     with bench.store.read() as session:
         found = session.exec(select(Notice.key)).all()
-    return {key for key in found if not key.startswith(notices.NEWS)}
+    return {key for key in found if not key.startswith(outbox.NEWS)}
 
 
 def test_what_was_told_is_forgotten_when_it_is_old_and_its_run_is_over(bench: Bench) -> None:

@@ -18,7 +18,7 @@ from tests.protocol.bench import Bench
 from tests.support.receiver import Receiver
 from worker.store import accounts
 from worker.store.models import Notice
-from worker.store.notices import GATHERING, announce_held, claim, tell
+from worker.store.notifications.outbox import GATHERING, announce_held, claim, tell
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from sqlmodel import col, select
 from campaigns.codes import PAUSED, PausedBy
 from campaigns.lifecycle import RunState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import accounts, ending, forgetting, notices, starting
+from worker.store import accounts, ending, forgetting, starting
 from worker.store.models import Notice
-from worker.store.notices import DueNotice
+from worker.store.notifications import outbox
+from worker.store.notifications.outbox import DueNotice
 from worker.store.runs import runs
 
 HOOK = ("webhook", "https://a.example/hook")
@@ -19,25 +20,25 @@ OTHER = ("webhook", "https://b.example/hook")
 
 def noted(world: World, key: str = "k", target: tuple[str, str] = HOOK, *, now: datetime = NOW) -> bool:
     with world.store.write() as session:
-        return notices.tell(
+        return outbox.tell(
             session, key=key, channel=target[0], target=target[1], event="e", body={"n": 1}, run_id=None, now=now
         )
 
 
 def due(world: World, now: datetime = NOW) -> dict[tuple[str, str], list[int]]:
     with world.store.read() as session:
-        return notices.due_targets(session, now, most=10)
+        return outbox.due_targets(session, now, most=10)
 
 
 def claimed(world: World, now: datetime = NOW) -> list[DueNotice]:
     ids = [id_ for mine in due(world, now).values() for id_ in mine]
     with world.store.write() as session:
-        return notices.claim(session, ids, now=now, until=now + timedelta(minutes=1))
+        return outbox.claim(session, ids, now=now, until=now + timedelta(minutes=1))
 
 
 def news(world: World) -> list[tuple[str, int | None, str]]:
     with world.store.read() as session:
-        rows = session.exec(select(Notice).where(Notice.channel == notices.NEWS).order_by(col(Notice.id)))
+        rows = session.exec(select(Notice).where(Notice.channel == outbox.NEWS).order_by(col(Notice.id)))
         return [(row.event, row.run_id, row.body["reason"]) for row in rows]
 
 
@@ -49,7 +50,7 @@ def test_what_is_noted_twice_is_told_once(world: World) -> None:
 def test_what_is_undone_was_never_noted(world: World) -> None:
     run_id = world.run(people(1))
     with world.store.write() as session:
-        notices.announce(session, "run.paused", run_id=run_id, now=NOW)
+        outbox.announce(session, "run.paused", run_id=run_id, now=NOW)
         session.rollback()
     assert news(world) == []
 
@@ -69,24 +70,24 @@ def test_a_notice_is_tried_until_it_is_taken(world: World) -> None:
     [first] = claimed(world)
     # when
     with world.store.write() as session:
-        notices.failed(session, first.id, problem="HTTP 500", retry_at=SOON)
+        outbox.failed(session, first.id, problem="HTTP 500", retry_at=SOON)
     # then
     assert due(world, SOON - timedelta(microseconds=1)) == {}
     [again] = claimed(world, SOON)
     assert again.tries == 1
     with world.store.write() as session:
-        notices.taken(session, first.id, now=SOON)
+        outbox.taken(session, first.id, now=SOON)
     assert due(world, SOON + timedelta(days=30)) == {}
     with world.store.read() as session:
-        assert notices.next_due(session) is None
+        assert outbox.next_due(session) is None
 
 
 def test_what_was_given_up_stays_so(world: World) -> None:
     noted(world)
     [first] = claimed(world)
     with world.store.write() as session:
-        assert notices.give_up(session, first.id, problem="HTTP 500", now=SOON)
-        assert not notices.give_up(session, first.id, problem="HTTP 500", now=SOON)
+        assert outbox.give_up(session, first.id, problem="HTTP 500", now=SOON)
+        assert not outbox.give_up(session, first.id, problem="HTTP 500", now=SOON)
     assert due(world, SOON + timedelta(days=30)) == {}
 
 
@@ -95,11 +96,11 @@ def test_one_target_that_rests_keeps_nobody_else_waiting(world: World) -> None:
         noted(world, key, target)
     # when
     with world.store.write() as session:
-        assert notices.put_off(session, *HOOK, until=SOON) == 2
+        assert outbox.put_off(session, *HOOK, until=SOON) == 2
     # then
     assert list(due(world)) == [OTHER]
     with world.store.read() as session:
-        assert notices.due_targets(session, NOW, but=[OTHER], most=10) == {}
+        assert outbox.due_targets(session, NOW, but=[OTHER], most=10) == {}
     assert list(due(world, SOON)) == [OTHER, HOOK]
 
 
@@ -107,7 +108,7 @@ def test_what_was_claimed_and_not_tried_is_due_at_once(world: World) -> None:
     noted(world)
     [first] = claimed(world)
     with world.store.write() as session:
-        notices.release(session, [first.id], now=NOW)
+        outbox.release(session, [first.id], now=NOW)
     assert [again.id for again in claimed(world)] == [first.id]
 
 
@@ -153,12 +154,12 @@ def test_held_people_are_news_once_an_hour_and_a_moment_later(world: World) -> N
     run_id = world.run(people(1))
     for after in (0, 10, 3600):
         with world.store.write() as session:
-            notices.announce_held(session, run_id, now=NOW + timedelta(seconds=after))
+            outbox.announce_held(session, run_id, now=NOW + timedelta(seconds=after))
     assert news(world) == [("run.held", run_id, "")] * 2
     with world.store.read() as session:
-        assert notices.due_news(session, NOW) == []
-        assert len(notices.due_news(session, NOW + timedelta(hours=2))) == 2
-        assert notices.due_targets(session, NOW + timedelta(hours=2), most=10) == {}
+        assert outbox.due_news(session, NOW) == []
+        assert len(outbox.due_news(session, NOW + timedelta(hours=2))) == 2
+        assert outbox.due_targets(session, NOW + timedelta(hours=2), most=10) == {}
 
 
 def test_an_account_that_is_paused_is_news_once(world: World) -> None:
@@ -184,9 +185,9 @@ def test_old_notices_are_found_by_their_end_and_forgotten_once(world: World) -> 
     run_id = world.run(people(1))
     noted(world, "told")
     with world.store.write() as session:
-        notices.tell(session, key="of a run", channel="webhook", target="t", event="e", body={}, run_id=run_id, now=NOW)
+        outbox.tell(session, key="of a run", channel="webhook", target="t", event="e", body={}, run_id=run_id, now=NOW)
         for id_ in session.exec(select(Notice.id)).all():
-            notices.taken(session, id_, now=NOW)
+            outbox.taken(session, id_, now=NOW)
     noted(world, "waits")
 
     # when

@@ -10,7 +10,7 @@ from tests.store.store_world import NOW, World, people
 from worker.store.claim import load_work
 from worker.store.engine import Store
 from worker.store.migrate import migrate
-from worker.store.notices import announce_starts, due_news, taken
+from worker.store.notifications.outbox import announce_starts, due_news, taken
 from worker.store.runs import runs
 from worker.store.warming import warm
 

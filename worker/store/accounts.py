@@ -13,7 +13,7 @@ from campaigns.codes import PAUSED, PausedBy
 from worker.conditions import REHEARSE_ANEW
 from worker.logs import get_logger
 from worker.store.models import Account
-from worker.store.notices import announce_account
+from worker.store.notifications.outbox import announce_account
 from worker.store.tables import accounts, attempts
 from worker.store.transitions import changed
 

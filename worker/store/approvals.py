@@ -10,7 +10,7 @@ from campaigns.approval import Approvable
 from campaigns.codes import RunType
 from campaigns.lifecycle import RunState
 from worker.store.events import EventName, record_event
-from worker.store.notices import announce
+from worker.store.notifications.outbox import announce
 from worker.store.runs.runs import cancel_run
 from worker.store.tables import events, runs
 from worker.store.transitions import changed, move_run

@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store.locks import lock_run
-from worker.store.notices import announce
+from worker.store.notifications.outbox import announce
 from worker.store.tables import batches, groups, recipients, runs
 from worker.store.tables import runs as run_rows
 from worker.store.transitions import changed, move_recipients, move_run

@@ -11,11 +11,11 @@ from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
 from campaigns.verdicts import Verdict
-from worker.store import notices
 from worker.store.accounts import resume_account
 from worker.store.doubts import WATCHED_FOR
 from worker.store.events import EventName, record_event
 from worker.store.models import AttemptState
+from worker.store.notifications import outbox
 from worker.store.outcome import close_attempt, conclude_batch, hold_batch, hold_in_doubt
 from worker.store.tables import accepted_before, accounts, attempts, batches, groups, recipients, replies, retries, runs
 
@@ -106,5 +106,5 @@ def _hold_doubts(session: Session, account_id: int, now: datetime) -> int:
             )
             hold_in_doubt(session, list(session.scalars(in_doubt)), HELD)
             conclude_batch(session, batch_id, retry_at=now + timedelta(seconds=1))
-        notices.announce_held(session, run_id, now=now)
+        outbox.announce_held(session, run_id, now=now)
     return len(doubts)

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from campaigns.codes import PausedBy, RunType
 from campaigns.lifecycle import RunState
-from worker.store.notices import announce_starts
+from worker.store.notifications.outbox import announce_starts
 from worker.store.runs.runs import pause_run
 from worker.store.tables import runs
 from worker.store.transitions import move_run
