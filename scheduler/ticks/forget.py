@@ -8,8 +8,8 @@ from typing import Final
 from scheduler.ticks.every import RESTS, Every
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import forgetting
 from worker.store.events import EventName
+from worker.store.notifications import retention
 
 EVERY: Final = timedelta(hours=1)
 """How often it is looked for what is old. It is found by reading the whole table."""
@@ -40,12 +40,12 @@ class ForgetTick:
         forgotten = 0
         for _ in range(PARTS):
             with runtime.store.read() as session:
-                notices = forgetting.old_notices(session, before)
-                events = forgetting.old_events(session, PASSING, before)
+                notices = retention.old_notices(session, before)
+                events = retention.old_events(session, PASSING, before)
             if not notices and not events:
                 break
             with runtime.store.write("forget") as session:
-                forgotten += forgetting.forget(session, notice_ids=notices, event_ids=events)
+                forgotten += retention.forget(session, notice_ids=notices, event_ids=events)
         if forgotten:
             get_logger().info("notices.forgotten", rows=forgotten)
         return {"forgotten": forgotten}

@@ -8,10 +8,9 @@ from sqlmodel import select
 from scheduler.ticks.every import RESTS
 from scheduler.ticks.forget import EVERY
 from tests.protocol.bench import Bench
-from worker.store import forgetting
 from worker.store.events import EventName, record_event
 from worker.store.models import Event, Notice
-from worker.store.notifications import outbox
+from worker.store.notifications import outbox, retention
 
 DAYS = timedelta(days=90)
 
@@ -68,12 +67,12 @@ def test_events_about_phones_are_forgotten_and_those_of_campaigns_are_not(bench:
 def test_much_is_forgotten_part_by_part(bench: Bench) -> None:
     # given more than one transaction takes
     now = bench.clock.now()
-    rows = [{"at": now, "name": EventName.DEVICE_SLOWED, "detail": {}} for _ in range(forgetting.AT_ONCE + 1)]
+    rows = [{"at": now, "name": EventName.DEVICE_SLOWED, "detail": {}} for _ in range(retention.AT_ONCE + 1)]
     with bench.store.write() as session:
         session.execute(sa.insert(Event), rows)
     bench.clock.advance(DAYS + EVERY)
     # then
-    assert bench.call("forget") == {"forgotten": forgetting.AT_ONCE + 1}
+    assert bench.call("forget") == {"forgotten": retention.AT_ONCE + 1}
     assert bench.call("forget") == RESTS
     bench.clock.advance(EVERY)
     assert bench.call("forget") == {"forgotten": 0}

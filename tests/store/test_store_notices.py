@@ -8,9 +8,9 @@ from sqlmodel import col, select
 from campaigns.codes import PAUSED, PausedBy
 from campaigns.lifecycle import RunState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import accounts, ending, forgetting, starting
+from worker.store import accounts, ending, starting
 from worker.store.models import Notice
-from worker.store.notifications import outbox
+from worker.store.notifications import outbox, retention
 from worker.store.notifications.outbox import DueNotice
 from worker.store.runs import runs
 
@@ -192,10 +192,10 @@ def test_old_notices_are_found_by_their_end_and_forgotten_once(world: World) -> 
 
     # when
     with world.store.write() as session:
-        assert forgetting.old_notices(session, NOW) == []
-        old = forgetting.old_notices(session, SOON)
+        assert retention.old_notices(session, NOW) == []
+        old = retention.old_notices(session, SOON)
         everything = list(session.exec(select(Notice.id)))
-        assert forgetting.forget(session, notice_ids=old, event_ids=[]) == 1
+        assert retention.forget(session, notice_ids=old, event_ids=[]) == 1
         # then what waits is not forgotten, even if somebody asks for it
-        assert forgetting.forget(session, notice_ids=everything, event_ids=[]) == 1
+        assert retention.forget(session, notice_ids=everything, event_ids=[]) == 1
         assert session.exec(select(Notice.key)).all() == ["waits"]
