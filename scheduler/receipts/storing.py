@@ -11,9 +11,10 @@ from scheduler.receipts.slowing import slow_down
 from worker.gateway import MessageStatus
 from worker.gateway.results import Message
 from worker.runtime import Runtime
-from worker.store import accounts, offsets, receipts
+from worker.store import accounts, offsets
 from worker.store.bulk import in_parts
-from worker.store.receipts import Receipt
+from worker.store.following import receipts
+from worker.store.following.receipts import Receipt
 
 RECEIPT_STATES: Final = {
     MessageStatus.PENDING: RecipientState.ACCEPTED,

@@ -34,9 +34,10 @@ from scheduler.ticks.windows import WindowMemory, WindowReads, messages_per_part
 from worker.gateway import GatewayError, MessageStatus, ReplyTooLong
 from worker.gateway.results import Message
 from worker.runtime import Runtime
-from worker.store import accounts, offsets, receipts
+from worker.store import accounts, offsets
+from worker.store.following import receipts
+from worker.store.following.receipts import Group
 from worker.store.offsets import MARGIN, Dated
-from worker.store.receipts import Group
 
 GROUPS_PER_TICK: Final = 2_000
 """How many due groups are considered at once."""

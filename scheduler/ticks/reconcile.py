@@ -23,9 +23,10 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.outcomes import PROBE_LATER, listed, placed_of
 from worker.runtime import Runtime
-from worker.store import accounts, doubts, receipts, witnesses
+from worker.store import accounts, doubts, witnesses
 from worker.store.doubts import Doubt
 from worker.store.events import EventName, record_event
+from worker.store.following import receipts
 from worker.store.intent import Intent
 from worker.store.leases import LostLead
 from worker.store.notifications import outbox

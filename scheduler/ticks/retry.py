@@ -19,8 +19,9 @@ from worker.gateway.results import Message
 from worker.limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import receipts, retried, retries
+from worker.store import retried, retries
 from worker.store.events import EventName, record_event
+from worker.store.following import receipts
 from worker.store.locks import lock_run
 from worker.store.retries import DueRetry
 

@@ -17,8 +17,8 @@ from scheduler.ticks.every import Every
 from worker.gateway import GatewayError, MessageStatus, ReplyTooLong
 from worker.gateway.results import Message
 from worker.runtime import Runtime
-from worker.store import receipts
-from worker.store.receipts import Group
+from worker.store.following import receipts
+from worker.store.following.receipts import Group
 
 REST: Final = timedelta(hours=1)
 """For how long nothing is walked through after there was too much."""

@@ -19,7 +19,7 @@ from worker.gateway import GatewayClient, MessageStatus, ReplyTooLong
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import receipts
+from worker.store.following import receipts
 
 REST: Final = timedelta(minutes=10)
 """For how long no window is divided any more after a single second of it was too much for one reply."""

@@ -13,12 +13,13 @@ from campaigns.lifecycle import RecipientState, RunState
 from tests.store.conftest import empty
 from tests.store.store_world import NOW, SOON, World, people
 from tests.support.queueing import queue_due
-from worker.store import doubts, ending, queue, receipts
+from worker.store import doubts, ending, queue
 from worker.store.engine import Store
+from worker.store.following import receipts
+from worker.store.following.receipts import Receipt
 from worker.store.intent import Intent
 from worker.store.models import Attempt, AttemptState, Recipient
 from worker.store.outcome import close_attempt, fail_in_doubt, hold_in_doubt, postpone_batch, record_accepted, release
-from worker.store.receipts import Receipt
 from worker.store.runs import runs
 
 AUDIENCE = 6

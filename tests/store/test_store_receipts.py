@@ -13,9 +13,9 @@ from sqlmodel import select
 from campaigns.lifecycle import RecipientState
 from campaigns.receipts import RANKS, worth
 from tests.store.store_world import NOW, World, people
-from worker.store import receipts
+from worker.store.following import receipts
+from worker.store.following.receipts import Receipt
 from worker.store.models import Recipient
-from worker.store.receipts import Receipt
 from worker.store.runs import runs
 
 GATEWAY_ID = 7

@@ -9,10 +9,11 @@ from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SOON, World, new_run, people
 from tests.support.queueing import queue_due
-from worker.store import doubts, ending, receipts, starting
+from worker.store import doubts, ending, starting
+from worker.store.following import receipts
+from worker.store.following.receipts import Receipt
 from worker.store.models import Batch
 from worker.store.outcome import close_attempt, postpone_batch, release
-from worker.store.receipts import Receipt
 from worker.store.runs import runs
 
 R = RunState
