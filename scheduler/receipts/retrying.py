@@ -11,8 +11,9 @@ from worker.gateway import MessageStatus
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import retried, retries
+from worker.store import retried
 from worker.store.events import EventName, record_event
+from worker.store.following import failed_texts
 
 _SENT: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED})
 
@@ -22,11 +23,11 @@ def look_after_failed(runtime: Runtime, session: Session, messages: Sequence[Mes
     failed = [m.id for m in messages if m.status is MessageStatus.FAILED and m.result_code in PROVEN_NOT_SENT]
     if failed:
         again = []
-        for text in retries.failed_texts(session, runtime.account_id, failed):
+        for text in failed_texts.failed_texts(session, runtime.account_id, failed):
             rule = runtime.definitions.get(text.definition_id).follow.retry_failed
             if rule is not None and text.resent_count < rule.times:
                 again.append((text, now + rule.after))
-        retries.plan_retries(session, again, now=now)
+        failed_texts.plan_retries(session, again, now=now)
     sent = [m.id for m in messages if m.status in _SENT]
     if sent:
         for doubled in retried.record_sent_after_all(session, runtime.account_id, sent, now=now):

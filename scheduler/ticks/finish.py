@@ -14,7 +14,7 @@ from scheduler.ticks.unread import ReceiptReads
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import counts, doubts, ending
-from worker.store.retries import waiting_retries
+from worker.store.following.failed_texts import waiting_retries
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView
 

@@ -19,11 +19,11 @@ from worker.gateway.results import Message
 from worker.limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import retried, retries
+from worker.store import retried
 from worker.store.events import EventName, record_event
-from worker.store.following import receipts
+from worker.store.following import failed_texts, receipts
+from worker.store.following.failed_texts import DueRetry
 from worker.store.locks import lock_run
-from worker.store.retries import DueRetry
 
 READS_PER_TICK: Final = 100
 """How many messages one tick reads by id; the others stay due."""
@@ -43,7 +43,7 @@ def retry(runtime: Runtime, now: datetime) -> dict[str, int]:
     with runtime.store.read() as session:
         due = [
             entry
-            for entry in retries.due_retries(session, runtime.account_id, now=now, most=READS_PER_TICK)
+            for entry in failed_texts.due_retries(session, runtime.account_id, now=now, most=READS_PER_TICK)
             if runtime.includes(entry.run_id)
         ]
     begun = _send_again(runtime, due, now) if due else 0
@@ -87,22 +87,24 @@ def _begin(
     for entry in due:
         message = read.get(entry.id)
         if entry.id not in read:
-            retries.postpone_retries(session, [entry.id], until=now + UNREAD_PAUSE)
+            failed_texts.postpone_retries(session, [entry.id], until=now + UNREAD_PAUSE)
         elif message is None:
-            retries.drop_retries(session, [entry.id], GONE)
+            failed_texts.drop_retries(session, [entry.id], GONE)
         elif message.status is not MessageStatus.FAILED or message.result_code not in PROVEN_NOT_SENT:
-            retries.forget_retries(session, [entry.id])  # the gateway itself goes on with it
+            failed_texts.forget_retries(session, [entry.id])  # the gateway itself goes on with it
             receipts.poll_again(session, [entry.batch_id], at=now)
         elif message.retries > entry.gateway_retries:
-            retries.postpone_retries(session, [entry.id], until=now + after, retries_seen=message.retries)
+            failed_texts.postpone_retries(session, [entry.id], until=now + after, retries_seen=message.retries)
         elif entry.latest is not None and entry.latest < now:
-            retries.drop_retries(session, [entry.id], TOO_LATE)
+            failed_texts.drop_retries(session, [entry.id], TOO_LATE)
         else:
             ready.append(entry)
     begun = 0
     for group in _requests(runtime, ready):
         reason = "a phone did not send it" if group[0].device is None else f"device {group[0].device} did not send it"
-        batch_id = retries.begin_retries(session, run_id, group, reason=reason, now=now, next_look_at=now + LOOKS[0])
+        batch_id = failed_texts.begin_retries(
+            session, run_id, group, reason=reason, now=now, next_look_at=now + LOOKS[0]
+        )
         if batch_id is not None:
             begun += len(group)
             detail = {"people": len(group)}

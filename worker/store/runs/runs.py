@@ -12,9 +12,9 @@ from campaigns.codes import DAYS, MADE_BY_FILES, PAUSED, PausedBy, RunType, mome
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store import words
 from worker.store.events import EventName
+from worker.store.following.failed_texts import drop_cancelled
 from worker.store.models import Run
 from worker.store.notifications.outbox import announce
-from worker.store.retries import drop_cancelled
 from worker.store.tables import attempts, batches, campaigns, definitions, events, recipients, runs
 from worker.store.transitions import changed, move_batch, move_recipients, move_run
 
