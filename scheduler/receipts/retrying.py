@@ -11,9 +11,8 @@ from worker.gateway import MessageStatus
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import retried
 from worker.store.events import EventName, record_event
-from worker.store.following import failed_texts
+from worker.store.following import failed_text_watch, failed_texts
 
 _SENT: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED})
 
@@ -30,7 +29,7 @@ def look_after_failed(runtime: Runtime, session: Session, messages: Sequence[Mes
         failed_texts.plan_retries(session, again, now=now)
     sent = [m.id for m in messages if m.status in _SENT]
     if sent:
-        for doubled in retried.record_sent_after_all(session, runtime.account_id, sent, now=now):
+        for doubled in failed_text_watch.record_sent_after_all(session, runtime.account_id, sent, now=now):
             record_event(
                 session,
                 EventName.TEXT_DOUBLED,

@@ -19,9 +19,8 @@ from worker.gateway.results import Message
 from worker.limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import retried
 from worker.store.events import EventName, record_event
-from worker.store.following import failed_texts, receipts
+from worker.store.following import failed_text_watch, failed_texts, receipts
 from worker.store.following.failed_texts import DueRetry
 from worker.store.locks import lock_run
 
@@ -135,7 +134,7 @@ def _requests(runtime: Runtime, ready: Sequence[DueRetry]) -> Iterator[list[DueR
 
 def _look(runtime: Runtime, now: datetime) -> int:
     with runtime.store.read() as session:
-        due = retried.due_looks(session, runtime.account_id, now=now, most=READS_PER_TICK)
+        due = failed_text_watch.due_looks(session, runtime.account_id, now=now, most=READS_PER_TICK)
     due = [watched for watched in due if runtime.includes(watched.run_id)]
     if not due:
         return 0
@@ -153,7 +152,7 @@ def _look(runtime: Runtime, now: datetime) -> int:
     with runtime.store.write("retry_watch") as session:
         for watched in due:
             left = LOOKS[watched.looks + 1 :]
-            retried.schedule_look(session, watched, max(watched.began_at + left[0], now) if left else None)
+            failed_text_watch.schedule_look(session, watched, max(watched.began_at + left[0], now) if left else None)
         receipts.count_reads(session, reads)
     store_receipts(runtime, shown)
     return len(due)

@@ -8,7 +8,7 @@ from sqlmodel import select
 
 from campaigns.lifecycle import RecipientState
 from tests.store.store_world import NOW, World, people
-from worker.store import retried
+from worker.store.following import failed_text_watch
 from worker.store.models import Recipient, Retry
 
 
@@ -48,7 +48,9 @@ def test_who_is_in_no_request_yet_is_sent_to_by_the_first_message(waiting: tuple
         gateway_id = session.exec(select(Retry.gateway_id).where(Retry.recipient_id == first.id)).one()
 
     with world.store.write("sent_after_all") as session:
-        doubled = retried.record_sent_after_all(session, world.account_id, [gateway_id], now=NOW + timedelta(minutes=1))
+        doubled = failed_text_watch.record_sent_after_all(
+            session, world.account_id, [gateway_id], now=NOW + timedelta(minutes=1)
+        )
 
     assert doubled == []
     found = {row.id: row for row in world.recipients(run_id)}
@@ -65,6 +67,6 @@ def test_who_was_sent_it_again_has_it_twice(waiting: tuple[World, int]) -> None:
         gateway_id = session.exec(select(Retry.gateway_id).where(Retry.recipient_id == first.id)).one()
 
     with world.store.write("sent_after_all") as session:
-        doubled = retried.record_sent_after_all(session, world.account_id, [gateway_id], now=NOW)
+        doubled = failed_text_watch.record_sent_after_all(session, world.account_id, [gateway_id], now=NOW)
 
     assert [entry.recipient_id for entry in doubled] == [first.id]

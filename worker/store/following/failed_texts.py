@@ -1,4 +1,4 @@
-"""Texts that a phone did not send and that are sent again: noticed, waiting, begun. See `worker.store.retried`."""
+"""Texts that a phone did not send and that are sent again: noticed, waiting, begun. See `worker.store.following.failed_text_watch`."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
