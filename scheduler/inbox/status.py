@@ -20,7 +20,7 @@ from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import accounts, counts, inbox
-from worker.store.devices import Stuck, stuck_devices, waiting_of_runs
+from worker.store.following.devices import Stuck, stuck_devices, waiting_of_runs
 from worker.store.inbox import InboxEntry
 from worker.store.resends import resends_of, unfinished_resends
 from worker.store.runs import runs

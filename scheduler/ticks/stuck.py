@@ -11,9 +11,9 @@ from scheduler.ticks.every import Every
 from worker.gateway import GatewayError, MessageStatus
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import devices
-from worker.store.devices import Waiting
 from worker.store.events import EventName, record_event
+from worker.store.following import devices
+from worker.store.following.devices import Waiting
 
 SAMPLE: Final = 6
 """How many texts of a suspect are read before it is called stuck: what is known of them may be half an hour old."""

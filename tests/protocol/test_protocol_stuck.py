@@ -8,8 +8,8 @@ import pytest
 from campaigns.lifecycle import RecipientState
 from tests.protocol.bench import Bench, exactly_once
 from tests.protocol.scripted_gateway import Reads, Stored
-from worker.store import devices
 from worker.store.events import EventName
+from worker.store.following import devices
 
 P = RecipientState
 LIMIT = timedelta(minutes=10)

@@ -13,8 +13,8 @@ from scheduler.report.limits import slowed_devices
 from scheduler.report.summary import RunProgress
 from worker.definitions import Definitions
 from worker.store.counts import books, failures
-from worker.store.devices import stuck_devices
 from worker.store.engine import Store
+from worker.store.following.devices import stuck_devices
 from worker.store.outlook import outlook
 from worker.store.people.stored_replies import count_replies
 from worker.store.people.unsubscriptions import reached_all_the_same

@@ -19,8 +19,8 @@ from tests.scheduler.inbox.inbox_world import TOMORROW, InboxWorld
 from tests.support.clocks import FakeClock
 from worker.conditions import ServerTrouble
 from worker.store import accounts
-from worker.store.devices import Waiting, record_stuck
 from worker.store.events import EventName, record_event
+from worker.store.following.devices import Waiting, record_stuck
 from worker.store.runs import runs
 
 
