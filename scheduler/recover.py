@@ -20,8 +20,8 @@ from worker.settings import Settings
 from worker.store import accepted_before, accounts, doubts, installation, recovery
 from worker.store.accepted_before import Before
 from worker.store.events import EventName, record_event
-from worker.store.offsets import FARTHEST as CLOCK_FARTHEST
-from worker.store.offsets import MARGIN
+from worker.store.following.clock_offsets import FARTHEST as CLOCK_FARTHEST
+from worker.store.following.clock_offsets import MARGIN
 from worker.store.recovery import Unsent
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView

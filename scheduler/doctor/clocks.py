@@ -10,7 +10,7 @@ from campaigns.clock import Clock
 from scheduler.doctor.findings import Area, Finding, ok, problem
 from worker.store import health
 from worker.store.engine import Store
-from worker.store.offsets import MARGIN
+from worker.store.following.clock_offsets import MARGIN
 
 GATEWAY_OFFSET: Final = MARGIN / 2
 """Look-ups ask for a time window that is `MARGIN` wider on both sides; half of that is time to act."""

@@ -12,8 +12,9 @@ from campaigns.clock import Clock
 from scheduler.doctor.clocks import GATEWAY_OFFSET, compared, measured
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from worker.gateway import GatewayClient, GatewayError
-from worker.store import accounts, health, offsets
+from worker.store import accounts, health
 from worker.store.engine import Store
+from worker.store.following import clock_offsets
 from worker.trust import certificate_problem, is_for_another_name, trusting
 
 GATEWAY: Final = Area.GATEWAY
@@ -91,7 +92,7 @@ def check_pause(store: Store, account_id: int) -> Iterator[Finding]:
 def check_dates(store: Store, account_id: int) -> Iterator[Finding]:
     """How far the dates of the gateway's messages are from ours, where they were seen to be off."""
     with store.read() as session:
-        known = offsets.known_offsets(session, account_id)
+        known = clock_offsets.known_offsets(session, account_id)
     if not known:
         return
     newest = known[0]
@@ -100,7 +101,7 @@ def check_dates(store: Store, account_id: int) -> Iterator[Finding]:
         return
     yield problem(
         Area.CLOCK,
-        f"the gateway dates its messages by a clock that is {offsets.in_words(newest.ahead)}, "
+        f"the gateway dates its messages by a clock that is {clock_offsets.in_words(newest.ahead)}, "
         f"as seen at {newest.until:%Y-%m-%d %H:%M} UTC",
         "set its clock and its time zone right; receipts, replies and requests in doubt are looked for by its dates, "
         "but what it is handed with a time of its own it sends by its clock",

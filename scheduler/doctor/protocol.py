@@ -9,8 +9,8 @@ from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from scheduler.ticks.looks import LIFE_ORDER
 from scheduler.ticks.windows import WindowReads
 from worker.gateway import FailureUnknown, GatewayClient, GatewayError, Message, MessageStatus, ReplyTooLong
+from worker.store.following.clock_offsets import MARGIN
 from worker.store.health import KnownMessage
-from worker.store.offsets import MARGIN
 
 PROTOCOL: Final = Area.PROTOCOL
 

@@ -11,9 +11,9 @@ from scheduler.receipts.slowing import slow_down
 from worker.gateway import MessageStatus
 from worker.gateway.results import Message
 from worker.runtime import Runtime
-from worker.store import accounts, offsets
+from worker.store import accounts
 from worker.store.bulk import in_parts
-from worker.store.following import receipts
+from worker.store.following import clock_offsets, receipts
 from worker.store.following.receipts import Receipt
 
 RECEIPT_STATES: Final = {
@@ -41,10 +41,10 @@ def _store(runtime: Runtime, messages: Sequence[Message]) -> int:
     in_force = runtime.ceilings.current()  # not inside the transaction: it may need one of its own
     with runtime.store.write("receipts") as session:
         slow_down(runtime, session, messages, in_force=in_force, now=runtime.clock.now())  # by what is news
-        clocks = offsets.known_offsets(session, runtime.account_id)
+        clocks = clock_offsets.known_offsets(session, runtime.account_id)
 
         def ours(date: datetime | None) -> datetime | None:
-            return offsets.by_our_clock(date, clocks, runtime.clock.now()) if date and clocks else date
+            return clock_offsets.by_our_clock(date, clocks, runtime.clock.now()) if date and clocks else date
 
         found = [r for m in messages if (r := _receipt_of(m, ours))]
         moved = receipts.apply_receipts(session, runtime.account_id, found)

@@ -15,8 +15,8 @@ from scheduler.replies.senders import Sender, find_senders, spellings
 from worker.gateway import Message, MessageStatus
 from worker.logs import get_logger
 from worker.settings import Settings
-from worker.store import offsets
 from worker.store.engine import Store
+from worker.store.following import clock_offsets
 from worker.store.notifications.outbox import announce_stop_of_nobody, tell
 from worker.store.people import stored_replies, suppressions
 from worker.store.people.stored_replies import Answer, Incoming, Shown
@@ -41,7 +41,7 @@ def take_in(
     received = {_shown(message): message for message in messages if message.status is MessageStatus.RECEIVED}
     with store.read() as session:
         new = stored_replies.unknown_replies(session, account_id, received)
-        clocks = offsets.known_offsets(session, account_id)
+        clocks = clock_offsets.known_offsets(session, account_id)
         senders = find_senders(session, account_id, {received[shown].number for shown in new}, settings.region)
     if not new:
         return Counter()
@@ -52,7 +52,7 @@ def take_in(
             received[shown],
             senders[received[shown].number],
             meanings,
-            at=offsets.by_our_clock(shown.dated_at or now, clocks if shown.dated_at else (), now),
+            at=clock_offsets.by_our_clock(shown.dated_at or now, clocks if shown.dated_at else (), now),
             now=now,
         )
         for shown in new

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import offsets
-from worker.store.offsets import Dated
+from worker.store.following import clock_offsets
+from worker.store.following.clock_offsets import Dated
 
 
 def learn(runtime: Runtime, shown: Collection[Dated]) -> None:
@@ -14,19 +14,19 @@ def learn(runtime: Runtime, shown: Collection[Dated]) -> None:
     if not shown:
         return
     with runtime.store.read() as session:
-        known = offsets.known_offsets(session, runtime.account_id)
-    found = offsets.learned(known, shown)
+        known = clock_offsets.known_offsets(session, runtime.account_id)
+    found = clock_offsets.learned(known, shown)
     if found == known:
         return
     with runtime.store.write("clock_offsets") as session:
-        offsets.keep_offsets(session, runtime.account_id, found)
+        clock_offsets.keep_offsets(session, runtime.account_id, found)
     before = known[0].ahead if known else timedelta(0)
     ahead = found[0].ahead
-    if abs(ahead - before) < offsets.ALIKE:
+    if abs(ahead - before) < clock_offsets.ALIKE:
         return
     if ahead:
         says = (
-            f"the gateway's clock is {offsets.in_words(ahead)}: receipts, replies and requests in doubt are looked for "
+            f"the gateway's clock is {clock_offsets.in_words(ahead)}: receipts, replies and requests in doubt are looked for "
             "by its dates; set its clock and its time zone right"
         )
         get_logger().warning("gateway.clock_off", seconds=ahead.total_seconds(), says=says)

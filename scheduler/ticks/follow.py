@@ -34,10 +34,10 @@ from scheduler.ticks.windows import WindowMemory, WindowReads, messages_per_part
 from worker.gateway import GatewayError, MessageStatus, ReplyTooLong
 from worker.gateway.results import Message
 from worker.runtime import Runtime
-from worker.store import accounts, offsets
-from worker.store.following import receipts
+from worker.store import accounts
+from worker.store.following import clock_offsets, receipts
+from worker.store.following.clock_offsets import MARGIN, Dated
 from worker.store.following.receipts import Group
-from worker.store.offsets import MARGIN, Dated
 
 GROUPS_PER_TICK: Final = 2_000
 """How many due groups are considered at once."""
@@ -233,7 +233,7 @@ class FollowTick:
 def _shifts(session: Session, runtime: Runtime, due: Sequence[Group]) -> list[timedelta]:
     """By how much the gateway's clock may have been ahead of ours since these groups were accepted."""
     since = min(group.accepted_at for group in due) - MARGIN
-    clocks = offsets.known_offsets(session, runtime.account_id)
+    clocks = clock_offsets.known_offsets(session, runtime.account_id)
     return [each.ahead for each in clocks if each.until >= since] or [timedelta(0)]
 
 

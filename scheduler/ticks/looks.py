@@ -15,9 +15,10 @@ from scheduler.ticks.windows import WindowMemory, WindowReads
 from worker.gateway import GatewayError, MessageStatus
 from worker.gateway.results import Message
 from worker.runtime import Runtime
-from worker.store import doubts, offsets
+from worker.store import doubts
 from worker.store.doubts import Doubt
-from worker.store.offsets import MARGIN
+from worker.store.following import clock_offsets
+from worker.store.following.clock_offsets import MARGIN
 from worker.store.witnesses import Known
 
 LIFE_ORDER: Final = (
@@ -82,7 +83,7 @@ def read_around(
     meanwhile is seen by a later one.
     """
     with runtime.store.read() as session:
-        spans = _apart((start + ahead, end + ahead) for ahead in offsets.shifts(session, runtime.account_id))
+        spans = _apart((start + ahead, end + ahead) for ahead in clock_offsets.shifts(session, runtime.account_id))
     kept: dict[int, Message] = {}
     shown: set[int] = set()
     count = newest = 0

@@ -27,10 +27,10 @@ from worker.store import accounts, doubts, witnesses
 from worker.store.doubts import Doubt
 from worker.store.events import EventName, record_event
 from worker.store.following import receipts
+from worker.store.following.clock_offsets import FARTHEST, MARGIN
 from worker.store.intent import Intent
 from worker.store.leases import LostLead
 from worker.store.notifications import outbox
-from worker.store.offsets import FARTHEST, MARGIN
 from worker.store.outcome import (
     close_attempt,
     fail_in_doubt,

@@ -17,8 +17,9 @@ from scheduler.ticks.unread import reads_failed, reads_worked
 from scheduler.ticks.windows import WindowReads
 from worker.gateway import GatewayError, MessageStatus
 from worker.runtime import Runtime
-from worker.store import offsets, starting
-from worker.store.offsets import FARTHEST
+from worker.store import starting
+from worker.store.following import clock_offsets
+from worker.store.following.clock_offsets import FARTHEST
 from worker.store.people import stored_replies
 
 OVERLAP: Final = timedelta(minutes=10)
@@ -119,7 +120,7 @@ def _read(
     stored = 0
     windows = WindowReads(runtime.gateway)
     with runtime.store.read() as session:
-        shifts = offsets.shifts(session, runtime.account_id)
+        shifts = clock_offsets.shifts(session, runtime.account_id)
     last = now + OVERLAP + max(FARTHEST if goes_back else shifts[-1], shifts[-1])  # replies come by its clock
     for begin, end in _slices(start + shifts[0], last):
         try:

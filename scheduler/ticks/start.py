@@ -18,7 +18,7 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store import accounts, approvals, starting
-from worker.store.offsets import FARTHEST
+from worker.store.following.clock_offsets import FARTHEST
 
 START_AHEAD: Final = timedelta(seconds=1.5)
 """So long before its moment a run begins, so that its first requests stand ready: they wait for the moment itself.

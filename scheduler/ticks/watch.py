@@ -14,8 +14,8 @@ from worker.runtime import Runtime
 from worker.store import accounts, doubts
 from worker.store.doubts import Doubt
 from worker.store.events import EventName
+from worker.store.following.clock_offsets import MARGIN
 from worker.store.leases import LostLead
-from worker.store.offsets import MARGIN
 
 LATE: Final = "a request that had been concluded as lost arrived after all; somebody may have got a text twice"
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from worker.store.offsets import Dated, Offset, learned
+from worker.store.following.clock_offsets import Dated, Offset, learned
 
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 HOURS = -3 * 3600
