@@ -16,10 +16,10 @@ from scheduler.report.limits import Limit, limits_in_force
 from worker.runtime import account_fingerprint
 from worker.setting_values import MOST_SEGMENTS
 from worker.settings import Settings
-from worker.store import ceilings
 from worker.store.accounts import accounts_by_key
-from worker.store.ceilings import ACCOUNT, CAMPAIGN, DEVICE, NO_DAILY, NO_RATE
 from worker.store.engine import Store
+from worker.store.sending import account_limits
+from worker.store.sending.account_limits import ACCOUNT, CAMPAIGN, DEVICE, NO_DAILY, NO_RATE
 
 MOST_WEIGHT: Final = 100
 
@@ -29,7 +29,7 @@ LIFTED: Final = "none"
 
 @dataclass(frozen=True, slots=True)
 class LimitPlace:
-    """What is limited: of an account (a row's id) a scope as in `worker.store.ceilings`; None: all of them."""
+    """What is limited: of an account (a row's id) a scope as in `worker.store.sending.account_limits`; None: all of them."""
 
     account_id: int
     scope: str | None
@@ -89,8 +89,8 @@ def change_limits(
         raise Refused(Refusal.INVALID, "say whose limits are to change: a campaign's, a device's or the account's")
     with acting(store, actor, "throttle") as session:
         if not clear:
-            ceilings.set_ceiling(session, place.account_id, place.scope, ceilings.PERSON, now=now, **values)
-        elif not ceilings.clear_ceiling(session, place.account_id, place.scope):
+            account_limits.set_ceiling(session, place.account_id, place.scope, account_limits.PERSON, now=now, **values)
+        elif not account_limits.clear_ceiling(session, place.account_id, place.scope):
             raise Refused(Refusal.WRONG_STATE, "nothing was set by hand there: there is nothing to clear")
 
 

@@ -15,8 +15,8 @@ from worker.gateway.results import Message
 from worker.limits import routes
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import ceilings
 from worker.store.events import EventName, record_event
+from worker.store.sending import account_limits
 from worker.tuning import slowdowns
 
 LATELY: Final = timedelta(minutes=5)
@@ -35,7 +35,7 @@ def slow_down(
     refused = [m.id for m in messages if m.status is MessageStatus.FAILED and m.result_code == LIMIT_EXCEEDED]
     if not refused:
         return
-    ways = ceilings.sent_by(session, runtime.account_id, refused)
+    ways = account_limits.sent_by(session, runtime.account_id, refused)
     # One device under one name, whatever campaigns it was reported for.
     targets = {
         route.level_key: target
@@ -43,16 +43,16 @@ def slow_down(
         for route in routes(runtime.definitions.get(definition_id), first=0)
         if ",".join(route.targets) == target
     }
-    before = slowdowns(ceilings.ceilings_of(session, runtime.account_id)) if targets else {}
+    before = slowdowns(account_limits.ceilings_of(session, runtime.account_id)) if targets else {}
     for device, target in sorted(targets.items()):
         slowdown = slower(_pace(session, runtime.account_id, in_force, device, target, now), now, before.get(device))
         if slowdown is None:
             continue
-        ceilings.set_ceiling(
+        account_limits.set_ceiling(
             session,
             runtime.account_id,
-            f"{ceilings.DEVICE}{device}",
-            ceilings.RECEIPTS,
+            f"{account_limits.DEVICE}{device}",
+            account_limits.RECEIPTS,
             now=now,
             rate=str(slowdown.rate),
             until=slowdown.until,
@@ -72,5 +72,5 @@ def _pace(session: Session, account_id: int, in_force: Ceilings, device: str, ta
     rate = in_force.device_rates.get(device, in_force.device_rate)
     if rate is not None:
         return rate
-    lately = ceilings.sent_lately(session, account_id, target, since=now - LATELY)
+    lately = account_limits.sent_lately(session, account_id, target, since=now - LATELY)
     return Rate(max(1, lately * timedelta(minutes=1) // LATELY), timedelta(minutes=1)) if lately else USUAL

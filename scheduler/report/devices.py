@@ -14,10 +14,10 @@ from campaigns.display import shown_time, utc
 from campaigns.results import result_advice, result_words
 from worker.ceilings import Ceilings
 from worker.settings import Settings
-from worker.store import ceilings
 from worker.store.counts import Failures
 from worker.store.following import devices
 from worker.store.following.devices import DeviceView, Stuck
+from worker.store.sending import account_limits
 from worker.tuning import in_force
 
 
@@ -51,7 +51,7 @@ class Device:
 
 def devices_of(session: Session, account_id: int, settings: Settings, *, now: datetime) -> Iterator[Device]:
     """Every device and SIM that a text of the account went by."""
-    current = in_force(Ceilings.from_settings(settings), ceilings.ceilings_of(session, account_id), now)
+    current = in_force(Ceilings.from_settings(settings), account_limits.ceilings_of(session, account_id), now)
     stuck = {device.device: device for device in devices.stuck_devices(session, account_id)}
     for seen in devices.devices_seen(session, account_id):
         names = (str(seen.device), f"{seen.device}|{seen.sim}")

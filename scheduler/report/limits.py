@@ -11,9 +11,10 @@ from campaigns.definition import Rate
 from campaigns.lifecycle import RunState
 from worker.ceilings import Ceilings
 from worker.settings import PREFIX, Settings
-from worker.store import ceilings, versions
-from worker.store.ceilings import ACCOUNT, CAMPAIGN, DEVICE, PERSON, CeilingView
+from worker.store import versions
 from worker.store.runs import runs
+from worker.store.sending import account_limits
+from worker.store.sending.account_limits import ACCOUNT, CAMPAIGN, DEVICE, PERSON, CeilingView
 from worker.tuning import in_force, slowdowns
 
 OPEN: Final = (RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.RUNNING, RunState.PAUSED)
@@ -56,7 +57,7 @@ class Limit:
 
 def limits_in_force(session: Session, account_id: int, settings: Settings, *, now: datetime) -> list[Limit]:
     """All limits of an account and of its campaigns that are not over; those without a limit are named for settings."""
-    found = ceilings.ceilings_of(session, account_id)
+    found = account_limits.ceilings_of(session, account_id)
     current = in_force(Ceilings.from_settings(settings), found, now)
     by_hand = {row.scope: row for row in found if row.source == PERSON}
     return [
@@ -68,8 +69,8 @@ def limits_in_force(session: Session, account_id: int, settings: Settings, *, no
 
 def slowed_devices(session: Session, account_id: int, now: datetime) -> list[Limit]:
     """The devices that are slowed down because of what their phones reported."""
-    found = ceilings.ceilings_of(session, account_id)
-    reasons = {row.scope: row.reason for row in found if row.source == ceilings.RECEIPTS}
+    found = account_limits.ceilings_of(session, account_id)
+    reasons = {row.scope: row.reason for row in found if row.source == account_limits.RECEIPTS}
     return [
         Limit(f"{DEVICE}{target}", "rate", str(rate), BY_RECEIPTS, slowdown.until, reasons[f"{DEVICE}{target}"])
         for target, slowdown in slowdowns(found).items()

@@ -6,9 +6,9 @@ from typing import Final
 from campaigns.definition import Rate
 from campaigns.slowing import SLOW_FOR
 from tests.protocol.bench import Bench, exactly_once
-from worker.store import ceilings
-from worker.store.ceilings import PERSON
 from worker.store.events import EventName
+from worker.store.sending import account_limits
+from worker.store.sending.account_limits import PERSON
 
 MINUTE: Final = timedelta(minutes=1)
 ON_ONE: Final = "devices:\n  use: [1, 2]\n"
@@ -17,7 +17,7 @@ LIMIT_EXCEEDED: Final = 5
 
 def set_by_hand(bench: Bench, scope: str, **values: object) -> None:
     with bench.store.write() as session:
-        ceilings.set_ceiling(session, bench.runtime.account_id, scope, PERSON, now=bench.clock.now(), **values)
+        account_limits.set_ceiling(session, bench.runtime.account_id, scope, PERSON, now=bench.clock.now(), **values)
     bench.clock.advance(1)
 
 

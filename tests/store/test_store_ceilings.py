@@ -6,18 +6,18 @@ import pytest
 
 from campaigns.definition import Rate
 from tests.store.store_world import NOW, World, people
-from worker.store import ceilings
-from worker.store.ceilings import PERSON, RECEIPTS, read_rate
 from worker.store.models import Attempt, AttemptState
+from worker.store.sending import account_limits
+from worker.store.sending.account_limits import PERSON, RECEIPTS, read_rate
 
 
 def test_what_is_not_named_stays_as_it_was_set(world: World) -> None:
     for source, values in ((PERSON, {"rate": "5/minute"}), (PERSON, {"daily": 9}), (RECEIPTS, {"rate": "1/minute"})):
         with world.store.write() as session:
-            ceilings.set_ceiling(session, world.account_id, "device:1", source, now=NOW, **values)
+            account_limits.set_ceiling(session, world.account_id, "device:1", source, now=NOW, **values)
 
     with world.store.read() as session:
-        found = ceilings.ceilings_of(session, world.account_id)
+        found = account_limits.ceilings_of(session, world.account_id)
 
     assert [(row.source, row.rate, row.daily) for row in found] == [
         (PERSON, "5/minute", 9),
@@ -40,7 +40,7 @@ def test_news_of_a_message_lead_to_the_request_that_it_went_by(world: World) -> 
 
     def went_by(*ids: int | None) -> set[tuple[int, str]]:
         with world.store.read() as session:
-            return ceilings.sent_by(session, world.account_id, [id_ for id_ in ids if id_ is not None])
+            return account_limits.sent_by(session, world.account_id, [id_ for id_ in ids if id_ is not None])
 
     assert went_by(rows[0].gateway_id, rows[1].gateway_id) == {(world.run_definition(run_id), "")}
     assert went_by(5) == set()
@@ -52,7 +52,7 @@ def test_what_a_device_sent_lately_is_summed_up(world: World) -> None:
     def lately(target: str, minutes: float) -> int:
         with world.store.read() as session:
             since = NOW - timedelta(minutes=minutes)
-            return ceilings.sent_lately(session, world.account_id, target, since=since)
+            return account_limits.sent_lately(session, world.account_id, target, since=since)
 
     assert (lately("", 5), lately("", 0), lately("1", 5)) == (10, 0, 0)
 

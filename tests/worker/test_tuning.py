@@ -12,10 +12,11 @@ from campaigns.slowing import SLOW_FOR
 from tests.support.clocks import FakeClock
 from worker.ceilings import Ceilings
 from worker.settings import load_settings
-from worker.store import accounts, ceilings
-from worker.store.ceilings import PERSON, RECEIPTS
+from worker.store import accounts
 from worker.store.engine import Store
 from worker.store.migrate import migrate
+from worker.store.sending import account_limits
+from worker.store.sending.account_limits import PERSON, RECEIPTS
 from worker.tuning import LOOK_SECONDS, live_ceilings
 
 MINUTE = timedelta(minutes=1)
@@ -41,7 +42,7 @@ class World:
 
     def set(self, scope: str, source: str = PERSON, **values: object) -> None:
         with self.store.write() as session:
-            ceilings.set_ceiling(session, self.account_id, scope, source, now=self.clock.now(), **values)
+            account_limits.set_ceiling(session, self.account_id, scope, source, now=self.clock.now(), **values)
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_what_a_person_sets_replaces_the_settings_until_it_is_cleared(world: Wor
     world.set("account", rate="7/minute")
     world.set("account", daily=50)
     world.set("device:2|0", rate="none")
-    world.set("campaign:sale", rate="1/second", daily=ceilings.NO_DAILY, weight=4)
+    world.set("campaign:sale", rate="1/second", daily=account_limits.NO_DAILY, weight=4)
     world.clock.advance(LOOK_SECONDS)
 
     assert live.current() == Ceilings(
@@ -76,10 +77,10 @@ def test_what_a_person_sets_replaces_the_settings_until_it_is_cleared(world: Wor
     )
     with world.store.write() as session:
         assert all(
-            ceilings.clear_ceiling(session, world.account_id, scope)
+            account_limits.clear_ceiling(session, world.account_id, scope)
             for scope in ("account", "device:2|0", "campaign:sale")
         )
-        assert not ceilings.clear_ceiling(session, world.account_id, "account")
+        assert not account_limits.clear_ceiling(session, world.account_id, "account")
     world.clock.advance(LOOK_SECONDS)
     assert live.current() == before
 

@@ -12,9 +12,9 @@ from typer.testing import Result
 from campaigns.clock import SystemClock
 from campaigns.definition import Rate
 from worker.settings import load_settings
-from worker.store import ceilings
 from worker.store.engine import Store
 from worker.store.runs.runs import run_view
+from worker.store.sending import account_limits
 from worker.tuning import live_ceilings
 
 Cli = Callable[..., Result]
@@ -101,11 +101,11 @@ def test_a_slowed_phone_is_shown_with_why_and_until_when(run: Cli, planned: Plan
     store, run_id = planned("spring-sale")
     now = SystemClock().now()
     with store.write() as session:
-        ceilings.set_ceiling(
+        account_limits.set_ceiling(
             session,
             account_of(store, run_id),
             "device:1",
-            ceilings.RECEIPTS,
+            account_limits.RECEIPTS,
             now=now,
             rate="15/minute",
             until=now + 15 * MINUTE,
