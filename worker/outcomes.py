@@ -17,7 +17,6 @@ from worker.gateway import GatewayError, SendOutcome, SendReply
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.settings import Settings
-from worker.store import accounts
 from worker.store.accepted_before import spelt
 from worker.store.engine import Store
 from worker.store.errors import DatabaseLost, is_away
@@ -34,6 +33,7 @@ from worker.store.outcome import (
     record_list_accepted,
     release,
 )
+from worker.store.sending import accounts
 from worker.troubles import Troubles
 
 COLLISION_PAUSE: Final = timedelta(seconds=2)

@@ -20,12 +20,12 @@ from worker.limits import Limits
 from worker.marker import REDIS_KEY, FileMarker, Marker, NoMarker, RedisMarker, beside, is_ahead
 from worker.memory import share_heaps
 from worker.settings import Settings, SettingsError
-from worker.store import accounts
 from worker.store.engine import Store
 from worker.store.installation import ensure_installation
 from worker.store.migrate import migrate
 from worker.store.moving import require_here
 from worker.store.same_database import MIXED, Belonging
+from worker.store.sending import accounts
 from worker.throttle import InMemoryThrottle, Ledger, RedisThrottle, Throttle, connect_for_throttle
 from worker.troubles import Troubles
 from worker.tuning import live_ceilings

@@ -15,7 +15,6 @@ from campaigns.lifecycle import RecipientState, RunState
 from scheduler.actions.acting import Actor, acting
 from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused
-from worker.store.accounts import account_view, resume_account
 from worker.store.counts import books
 from worker.store.doubts import InFlight, in_flight
 from worker.store.engine import Store
@@ -24,6 +23,7 @@ from worker.store.outlook import outlook
 from worker.store.queue import requeue_runs
 from worker.store.repetitions import end_repeating
 from worker.store.runs.runs import RunView, campaign_runs, cancel_run, list_runs, pause_run, resume_run
+from worker.store.sending.accounts import account_view, resume_account
 from worker.store.versions import stored_definition
 
 AT_WORK: Final = frozenset({RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.RUNNING, RunState.PAUSED})

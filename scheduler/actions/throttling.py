@@ -16,10 +16,10 @@ from scheduler.report.limits import Limit, limits_in_force
 from worker.runtime import account_fingerprint
 from worker.setting_values import MOST_SEGMENTS
 from worker.settings import Settings
-from worker.store.accounts import accounts_by_key
 from worker.store.engine import Store
 from worker.store.sending import account_limits
 from worker.store.sending.account_limits import ACCOUNT, CAMPAIGN, DEVICE, NO_DAILY, NO_RATE
+from worker.store.sending.accounts import accounts_by_key
 
 MOST_WEIGHT: Final = 100
 

@@ -13,11 +13,11 @@ from worker.definitions import Definitions
 from worker.durability import require_durable
 from worker.marker import Marker, is_ahead
 from worker.store import health
-from worker.store.accounts import last_attempt_id
 from worker.store.engine import Store
 from worker.store.errors import StoreError
 from worker.store.installation import installation_name
 from worker.store.queue import drainable_runs
+from worker.store.sending.accounts import last_attempt_id
 
 WAITS_TOO_LONG: Final = timedelta(seconds=120)
 """Due for longer than this, a batch waits for nobody: the drain tick takes 0.1 s, a lost job 60 s."""

@@ -19,12 +19,13 @@ from scheduler.rush import Rush
 from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import accounts, counts, inbox
+from worker.store import counts, inbox
 from worker.store.following.devices import Stuck, stuck_devices, waiting_of_runs
 from worker.store.inbox import InboxEntry
 from worker.store.resends import resends_of, unfinished_resends
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView
+from worker.store.sending import accounts
 from worker.store.variants import GroupOutcome, group_outcomes
 
 REFRESH_EVERY: Final = timedelta(seconds=2)

@@ -11,10 +11,10 @@ from scheduler.receipts.slowing import slow_down
 from worker.gateway import MessageStatus
 from worker.gateway.results import Message
 from worker.runtime import Runtime
-from worker.store import accounts
 from worker.store.bulk import in_parts
 from worker.store.following import clock_offsets, receipts
 from worker.store.following.receipts import Receipt
+from worker.store.sending import accounts
 
 RECEIPT_STATES: Final = {
     MessageStatus.PENDING: RecipientState.ACCEPTED,

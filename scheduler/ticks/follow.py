@@ -34,10 +34,10 @@ from scheduler.ticks.windows import WindowMemory, WindowReads, messages_per_part
 from worker.gateway import GatewayError, MessageStatus, ReplyTooLong
 from worker.gateway.results import Message
 from worker.runtime import Runtime
-from worker.store import accounts
 from worker.store.following import clock_offsets, receipts
 from worker.store.following.clock_offsets import MARGIN, Dated
 from worker.store.following.receipts import Group
+from worker.store.sending import accounts
 
 GROUPS_PER_TICK: Final = 2_000
 """How many due groups are considered at once."""

@@ -23,7 +23,7 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.outcomes import PROBE_LATER, listed, placed_of
 from worker.runtime import Runtime
-from worker.store import accounts, doubts, witnesses
+from worker.store import doubts, witnesses
 from worker.store.doubts import Doubt
 from worker.store.events import EventName, record_event
 from worker.store.following import receipts
@@ -42,6 +42,7 @@ from worker.store.outcome import (
     release,
 )
 from worker.store.runs import runs
+from worker.store.sending import accounts
 from worker.store.splitting import split_batch
 from worker.store.witnesses import Known
 

@@ -32,13 +32,14 @@ from worker.limits import Limits
 from worker.marker import NoMarker
 from worker.runtime import Runtime
 from worker.settings import Settings
-from worker.store import accounts, counts, held
+from worker.store import counts, held
 from worker.store.engine import Store
 from worker.store.models import Account, Attempt, Batch, Event, MessageGroup, Recipient, Run
 from worker.store.people import stored_replies
 from worker.store.resends import create_resend
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView
+from worker.store.sending import accounts
 from worker.throttle import InMemoryThrottle
 from worker.throttle.levels import no_records
 from worker.troubles import Troubles

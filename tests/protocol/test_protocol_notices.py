@@ -16,9 +16,9 @@ from scheduler.telling.delivery import CLAIM
 from scheduler.ticks.notices import TRY_AGAIN
 from tests.protocol.bench import Bench
 from tests.support.receiver import Receiver
-from worker.store import accounts
 from worker.store.models import Notice
 from worker.store.notifications.outbox import GATHERING, announce_held, claim, tell
+from worker.store.sending import accounts
 
 
 @pytest.fixture

@@ -15,13 +15,14 @@ from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import ScriptedGateway
 from tests.protocol.upgrade_world import ACCOUNTS, KINDS, LATE, NO_CREDITS, PAUSES, QUARANTINE, SOON, WAITING, Old
 from tests.support.clocks import START, FakeClock
-from worker.store import accounts, moving
+from worker.store import moving
 from worker.store.engine import Store
 from worker.store.exports import export_pages
 from worker.store.migrate import migrate
 from worker.store.models import Account, Attempt, Batch, Recipient, Run
 from worker.store.outlook import outlook
 from worker.store.runs import runs
+from worker.store.sending import accounts
 
 LOST_REPLY = {"class": "ReplyLost", "phase": "wait", "bytes_written": 412, "problem": "no complete reply"}
 DEVICE_REFUSED = {"class": "DeviceRefused", "phase": "done", "status": 200, "problem": "no such"}

@@ -14,7 +14,7 @@ from sqlmodel import SQLModel, col, select
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import accounts, copying, inbox, moving
+from worker.store import copying, inbox, moving
 from worker.store.claim import NoIntent, load_work
 from worker.store.engine import Store
 from worker.store.errors import StoreError
@@ -23,6 +23,7 @@ from worker.store.intent import record_intent
 from worker.store.migrate import migrate
 from worker.store.models import Account, Attempt, Ceiling, Event, Lease
 from worker.store.moving import Place
+from worker.store.sending import accounts
 
 OVER = SOON + timedelta(seconds=1)
 """No request that was promised at `NOW` is written any more."""

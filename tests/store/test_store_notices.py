@@ -8,11 +8,12 @@ from sqlmodel import col, select
 from campaigns.codes import PAUSED, PausedBy
 from campaigns.lifecycle import RunState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import accounts, ending, starting
+from worker.store import ending, starting
 from worker.store.models import Notice
 from worker.store.notifications import outbox, retention
 from worker.store.notifications.outbox import DueNotice
 from worker.store.runs import runs
+from worker.store.sending import accounts
 
 HOOK = ("webhook", "https://a.example/hook")
 OTHER = ("webhook", "https://b.example/hook")

@@ -10,9 +10,9 @@ from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState
 from scheduler.report.variants import outcome_lines, outcome_table, outcomes_json
 from tests.store.store_world import AT_ONCE, NOW, World
-from worker.store import accounts
 from worker.store.models import Inbound, Recipient, Suppression
 from worker.store.runs import runs
+from worker.store.sending import accounts
 from worker.store.variants import GroupOutcome, group_outcomes
 
 S = RecipientState

@@ -12,10 +12,9 @@ from campaigns.slowing import SLOW_FOR
 from tests.support.clocks import FakeClock
 from worker.ceilings import Ceilings
 from worker.settings import load_settings
-from worker.store import accounts
 from worker.store.engine import Store
 from worker.store.migrate import migrate
-from worker.store.sending import account_limits
+from worker.store.sending import account_limits, accounts
 from worker.store.sending.account_limits import PERSON, RECEIPTS
 from worker.tuning import LOOK_SECONDS, live_ceilings
 

@@ -15,11 +15,11 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.codes import PausedBy
-from worker.store.accounts import is_stopped_by_move
 from worker.store.engine import Store
 from worker.store.errors import StoreError
 from worker.store.events import EventName, record_event
 from worker.store.models import AttemptState
+from worker.store.sending.accounts import is_stopped_by_move
 from worker.store.tables import accounts, attempts, events, runs
 
 

@@ -5,8 +5,9 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from worker.store import accounts, claim, intent, locks, outcome
+from worker.store import claim, intent, locks, outcome
 from worker.store.engine import Store
+from worker.store.sending import accounts
 
 TIMES: Final = 7
 """A statement is prepared at its second execution; five times more and PostgreSQL stops planning it each time anew."""

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from scheduler.report.devices import Device, devices_of
 from worker.settings import Settings
-from worker.store.accounts import accounts_by_key
 from worker.store.engine import Store
+from worker.store.sending.accounts import accounts_by_key
 
 
 def read_phones(store: Store, settings: Settings, *, now: datetime) -> list[Device]:

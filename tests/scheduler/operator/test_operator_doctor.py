@@ -25,9 +25,9 @@ from worker.marker import FileMarker
 from worker.runtime import account_fingerprint
 from worker.sandbox.options import SandboxOptions
 from worker.settings import Settings
-from worker.store import accounts
 from worker.store.engine import Store
 from worker.store.migrate import migrate
+from worker.store.sending import accounts
 
 Cli = Callable[..., Result]
 NOBODY_LISTENS = "http://127.0.0.1:9"
