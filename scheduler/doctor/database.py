@@ -16,8 +16,8 @@ from worker.store import health
 from worker.store.engine import Store
 from worker.store.errors import StoreError
 from worker.store.installation import installation_name
-from worker.store.queue import drainable_runs
 from worker.store.sending.accounts import last_attempt_id
+from worker.store.sending.queue import drainable_runs
 
 WAITS_TOO_LONG: Final = timedelta(seconds=120)
 """Due for longer than this, a batch waits for nobody: the drain tick takes 0.1 s, a lost job 60 s."""

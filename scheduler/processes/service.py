@@ -21,9 +21,9 @@ from scheduler.web.serving import FrontDoor
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings import Settings, SettingsError
-from worker.store import queue
 from worker.store.errors import STORE_FAILS
 from worker.store.runs.runs import list_runs
+from worker.store.sending import queue
 from worker.store.warming import warm
 
 LOOK_SECONDS: Final = 0.5

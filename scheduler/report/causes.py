@@ -12,7 +12,7 @@ from campaigns.timing.appointments import NO_DATE, slot_of
 from campaigns.timing.placing import hours_of
 from scheduler.report.people import Chapter
 from worker.store.models import AttemptState
-from worker.store.queue import DOUBTS_PER_ACCOUNT
+from worker.store.sending.queue import DOUBTS_PER_ACCOUNT
 
 P = RecipientState
 

@@ -21,8 +21,9 @@ from scheduler.ticks.every import RESTS, Every
 from worker.ceilings import Ceilings
 from worker.limits import allowances, routes
 from worker.runtime import Runtime
-from worker.store import ending, queue
-from worker.store.queue import Demand, Due
+from worker.store import ending
+from worker.store.sending import queue
+from worker.store.sending.queue import Demand, Due
 from worker.store.splitting import split_batch
 
 OWN_SECONDS: Final = 1.0

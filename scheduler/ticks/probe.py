@@ -8,9 +8,8 @@ from campaigns.lifecycle import RunState
 from worker.gateway import GatewayError
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import queue
 from worker.store.runs import runs
-from worker.store.sending import accounts
+from worker.store.sending import accounts, queue
 
 TRIAL: Final = timedelta(minutes=10)
 """After so long without another failure a trouble is over, though nothing was sent that would show it."""

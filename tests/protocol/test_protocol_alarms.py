@@ -17,8 +17,8 @@ from worker.marker import FileMarker, is_ahead
 from worker.settings import SettingsError, load_settings
 from worker.store.engine import Store
 from worker.store.errors import StoreError
-from worker.store.queue import DOUBTS_PER_ACCOUNT
 from worker.store.sending import accounts
+from worker.store.sending.queue import DOUBTS_PER_ACCOUNT
 
 
 def test_a_request_that_arrives_long_after_it_was_taken_for_lost_raises_an_alarm(known: Bench) -> None:

@@ -15,7 +15,7 @@ from scheduler.ticks.table import Tick
 from tests.protocol.bench import Bench, exactly_once
 from tests.prove.stage import wait_until
 from worker.dispatch import Dispatched
-from worker.store.queue import EMPTIED_AFTER, LEAD, STALE
+from worker.store.sending.queue import EMPTIED_AFTER, LEAD, STALE
 
 TOGETHER = 10
 AHEAD = LEAD + TOGETHER * AHEAD_A_RUN

@@ -10,7 +10,7 @@ from tests.prove.model_gateway import Mood, Origin
 from tests.prove.model_rows import Attempt, Batch, Recipient
 from tests.prove.model_service import Flaw
 from tests.prove.model_world import World
-from worker.store.queue import QUEUED_TOO_LONG
+from worker.store.sending.queue import QUEUED_TOO_LONG
 
 LONGEST_END: Final = timedelta(hours=3)
 """Liveness: so long after the last fault everybody has an end. Blind looks take 13 minutes, a pause at most 16.5."""

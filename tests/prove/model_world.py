@@ -17,7 +17,7 @@ from tests.prove.model_quarantine import quarantine
 from tests.prove.model_rows import Attempt, Restored, Run
 from tests.prove.model_service import SEND_BY, Flaw, Steps, look_up, send_job
 from worker.gateway.seen import Seen
-from worker.store.queue import QUEUED_TOO_LONG
+from worker.store.sending.queue import QUEUED_TOO_LONG
 
 START: Final = datetime(2026, 12, 1, 9, tzinfo=UTC)
 PLAIN: Final = SendFault()

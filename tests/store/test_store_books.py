@@ -13,7 +13,7 @@ from campaigns.lifecycle import RecipientState, RunState
 from tests.store.conftest import empty
 from tests.store.store_world import NOW, SOON, World, people
 from tests.support.queueing import queue_due
-from worker.store import doubts, ending, queue
+from worker.store import doubts, ending
 from worker.store.engine import Store
 from worker.store.following import receipts
 from worker.store.following.receipts import Receipt
@@ -21,6 +21,7 @@ from worker.store.intent import Intent
 from worker.store.models import Attempt, AttemptState, Recipient
 from worker.store.outcome import close_attempt, fail_in_doubt, hold_in_doubt, postpone_batch, record_accepted, release
 from worker.store.runs import runs
+from worker.store.sending import queue
 
 AUDIENCE = 6
 STEPS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 7)), min_size=5, max_size=25)

@@ -8,7 +8,8 @@ from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.timing.placing import Departure
 from tests.store.store_world import NOW, World, people
-from worker.store import late, queue
+from worker.store import late
+from worker.store.sending import queue
 
 MINUTE = timedelta(minutes=1)
 R, B = RecipientState, BatchState

@@ -9,12 +9,11 @@ from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RunState
 from tests.store.store_world import NOW, SOON, World, people
 from tests.support.queueing import queue_due
-from worker.store import queue
 from worker.store.claim import load_work
 from worker.store.models import Batch
 from worker.store.outcome import mark_unknown
-from worker.store.queue import DOUBTS_PER_ACCOUNT, QUEUED_TOO_LONG, Demand, Due
-from worker.store.sending import accounts
+from worker.store.sending import accounts, queue
+from worker.store.sending.queue import DOUBTS_PER_ACCOUNT, QUEUED_TOO_LONG, Demand, Due
 
 
 def queued(world: World, run_id: int, *, room: int = 100, minutes: float = 0) -> list[int]:

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.lifecycle import BatchState
-from worker.store import queue
 from worker.store.models import Batch
+from worker.store.sending import queue
 
 
 def queue_due(session: Session, run_id: int, *, now: datetime, room: int = 100) -> list[int]:
