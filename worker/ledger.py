@@ -6,8 +6,8 @@ from typing import Final
 import sqlalchemy as sa
 
 from worker.limits import ANY_DEVICE, PRIMARY_DEVICE, Scope
-from worker.store import grants
 from worker.store.engine import Store
+from worker.store.sending import grants
 from worker.throttle import Granted, Level, Limit
 
 FINE: Final = timedelta(minutes=1)

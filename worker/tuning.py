@@ -13,11 +13,11 @@ from worker.ceilings import Ceilings, CeilingsInForce
 from worker.logs import get_logger
 from worker.setting_files import ENV_FILE
 from worker.settings import Settings, SettingsError, load_settings
-from worker.store import grants
 from worker.store.engine import Store
 from worker.store.errors import STORE_FAILS
 from worker.store.following.devices import stuck_devices
 from worker.store.sending import account_limits as rows
+from worker.store.sending import grants
 from worker.store.sending.account_limits import ACCOUNT, CAMPAIGN, DEVICE, NO_DAILY, NO_RATE, PERSON, CeilingView
 from worker.troubles import Troubles
 

@@ -11,8 +11,9 @@ from scheduler.intake.outcome import Intake, accepted
 from scheduler.intake.planning import plan_run
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import grants, plans, repetitions, versions
+from worker.store import plans, repetitions, versions
 from worker.store.runs import runs
+from worker.store.sending import grants
 
 
 def take_up_once(runtime: Runtime, definition: Definition, *, source: str, dropped_at: datetime | None) -> Intake:

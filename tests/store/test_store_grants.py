@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from campaigns.lifecycle import BatchState
 from tests.store.store_world import NOW, World, people
 from worker.ledger import StoreLedger
-from worker.store import grants
 from worker.store.models import Attempt, AttemptState
+from worker.store.sending import grants
 from worker.store.tables import batches as batch_table
 from worker.throttle import Budget, Granted, Level
 
