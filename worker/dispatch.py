@@ -21,14 +21,14 @@ from worker.marker import Marker
 from worker.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes
 from worker.settings import Settings
 from worker.slots import SHORT_WAIT, GrantedSlot, Slots, Wait
-from worker.store import accepted_before, capping
+from worker.store import accepted_before
 from worker.store.claim import COME_BACK, NoIntent, Work, load_work
 from worker.store.engine import Store
 from worker.store.errors import DatabaseLost, is_away
 from worker.store.intent import Earlier, Intent, may_still_send, record_intent
 from worker.store.outcome import conclude_batch
 from worker.store.same_database import Loss
-from worker.store.sending import grants, queue
+from worker.store.sending import frequency_caps, grants, queue
 from worker.throttle import Throttle
 from worker.troubles import Troubles
 
@@ -183,10 +183,10 @@ class Dispatcher:
         Before a slot is taken: a rate gives none back, and an audience that is mostly capped would go at a crawl.
         """
         with self._store.read() as session:
-            if not capping.any_over(session, work.batch_id, work.account_id, cap, now=self._clock.now()):
+            if not frequency_caps.any_over(session, work.batch_id, work.account_id, cap, now=self._clock.now()):
                 return work
         with self._store.write("cap") as session:
-            if not capping.keep_cap(session, work.batch_id, work.account_id, cap, now=self._clock.now()):
+            if not frequency_caps.keep_cap(session, work.batch_id, work.account_id, cap, now=self._clock.now()):
                 return None
             return load_work(session, work.batch_id)
 

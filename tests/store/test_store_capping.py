@@ -14,11 +14,10 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from campaigns.capping import Cap
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SEND_BY, World, people
-from worker.store import capping
 from worker.store.claim import NoIntent, load_work
 from worker.store.intent import Intent, record_intent
 from worker.store.models import Recipient, Run
-from worker.store.sending import accounts
+from worker.store.sending import accounts, frequency_caps
 
 P, B = RecipientState, BatchState
 WEEK = timedelta(days=7)
@@ -31,7 +30,7 @@ def cap(messages: int = 1, *, per: timedelta = WEEK, is_patient: bool = False, k
 def promise(world: World, batch_id: int, limit: Cap, *, now: datetime = NOW) -> Intent | NoIntent:
     """What a worker does before a request of a campaign with a cap."""
     with world.store.write() as session:
-        if not capping.keep_cap(session, batch_id, world.account_id, limit, now=now):
+        if not frequency_caps.keep_cap(session, batch_id, world.account_id, limit, now=now):
             return NoIntent.NOTHING_LEFT
     return promise_at_once(world, batch_id, limit, now=now)
 
@@ -68,7 +67,7 @@ def test_only_what_the_gateway_has_or_may_have_counts(world: World, state: Recip
     (batch_id,) = world.batches(world.run(people(3), campaign="two"))
     numbers = [row.number for row in people(3)]
     with world.store.read() as session:
-        foreseen = capping.count_over(session, numbers, world.account_id, cap(), now=NOW)
+        foreseen = frequency_caps.count_over(session, numbers, world.account_id, cap(), now=NOW)
 
     intent = promise(world, batch_id, cap())
 
@@ -163,7 +162,7 @@ def test_a_batch_that_somebody_else_took_is_left_alone(world: World) -> None:
     world.set_batches(second, state=B.SENDING)
 
     with world.store.write() as session:
-        assert capping.keep_cap(session, world.batches(second)[0], world.account_id, cap(), now=NOW)
+        assert frequency_caps.keep_cap(session, world.batches(second)[0], world.account_id, cap(), now=NOW)
 
     assert world.states(second) == {P.PENDING: 3}
 

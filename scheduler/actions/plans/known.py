@@ -15,8 +15,8 @@ from scheduler.inbox.foreign import foreign_line, foreign_status
 from scheduler.intake.planning import already_told_in, suppressed_in
 from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint
 from worker.settings import Settings
-from worker.store.capping import count_over
 from worker.store.sending.accounts import accounts_by_key
+from worker.store.sending.frequency_caps import count_over
 
 
 @dataclass(frozen=True, slots=True)
