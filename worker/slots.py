@@ -12,8 +12,8 @@ from worker.ceilings import CeilingsInForce
 from worker.leads import Leads
 from worker.limits import Limits, Route, routes
 from worker.settings import Settings
-from worker.store.claim import Work
 from worker.store.sending import queue
+from worker.store.sending.claim import Work
 from worker.throttle import Limit, Throttle, ThrottleUnavailable
 from worker.troubles import Troubles
 

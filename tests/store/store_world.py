@@ -16,13 +16,13 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.timing.placing import Departure
 from tests.support.clocks import START
 from worker.store import counts, plans, versions
-from worker.store.claim import NoIntent, load_work
 from worker.store.engine import Store
 from worker.store.intent import Intent, record_intent
 from worker.store.models import Account, Batch, Recipient, Run
 from worker.store.outcome import Placed, close_attempt, record_accepted
 from worker.store.runs import runs
 from worker.store.sending import accounts
+from worker.store.sending.claim import NoIntent, load_work
 
 NOW = START
 SEND_BY = timedelta(seconds=30)

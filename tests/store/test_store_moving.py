@@ -15,7 +15,6 @@ from campaigns.codes import PausedBy
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SOON, World, people
 from worker.store import copying, inbox, moving
-from worker.store.claim import NoIntent, load_work
 from worker.store.engine import Store
 from worker.store.errors import StoreError
 from worker.store.events import EventName, record_event
@@ -24,6 +23,7 @@ from worker.store.migrate import migrate
 from worker.store.models import Account, Attempt, Ceiling, Event, Lease
 from worker.store.moving import Place
 from worker.store.sending import accounts
+from worker.store.sending.claim import NoIntent, load_work
 
 OVER = SOON + timedelta(seconds=1)
 """No request that was promised at `NOW` is written any more."""

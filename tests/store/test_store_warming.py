@@ -7,11 +7,11 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from tests.store.store_world import NOW, World, people
-from worker.store.claim import load_work
 from worker.store.engine import Store
 from worker.store.migrate import migrate
 from worker.store.notifications.outbox import announce_starts, due_news, taken
 from worker.store.runs import runs
+from worker.store.sending.claim import load_work
 from worker.store.warming import warm
 
 

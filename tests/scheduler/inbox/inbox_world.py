@@ -18,7 +18,6 @@ from tests.support.clocks import FakeClock
 from tests.support.queueing import queue_due
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
-from worker.store.claim import load_work
 from worker.store.following import receipts
 from worker.store.following.receipts import Receipt
 from worker.store.intent import Intent, record_intent
@@ -26,6 +25,7 @@ from worker.store.outcome import Placed, close_attempt, record_accepted
 from worker.store.people import stored_replies
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView
+from worker.store.sending.claim import load_work
 
 DATABASE = "campaigns.db"
 TEXT = "campaign: {slug}\nmessage: Hi {{{{ first_name }}}}\naudience: {{file: people.csv}}\n{more}"
