@@ -21,7 +21,6 @@ from worker.store.accepted_before import spelt
 from worker.store.engine import Store
 from worker.store.errors import DatabaseLost, is_away
 from worker.store.events import EventName, record_event
-from worker.store.intent import Addressee, Intent
 from worker.store.outcome import (
     Listed,
     Placed,
@@ -34,6 +33,7 @@ from worker.store.outcome import (
     release,
 )
 from worker.store.sending import accounts
+from worker.store.sending.intent import Addressee, Intent
 from worker.troubles import Troubles
 
 COLLISION_PAUSE: Final = timedelta(seconds=2)

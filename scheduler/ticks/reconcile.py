@@ -28,7 +28,6 @@ from worker.store.doubts import Doubt
 from worker.store.events import EventName, record_event
 from worker.store.following import receipts
 from worker.store.following.clock_offsets import FARTHEST, MARGIN
-from worker.store.intent import Intent
 from worker.store.leases import LostLead
 from worker.store.notifications import outbox
 from worker.store.outcome import (
@@ -43,6 +42,7 @@ from worker.store.outcome import (
 )
 from worker.store.runs import runs
 from worker.store.sending import accounts
+from worker.store.sending.intent import Intent
 from worker.store.splitting import split_batch
 from worker.store.witnesses import Known
 

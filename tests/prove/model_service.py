@@ -28,8 +28,8 @@ from worker.gateway.results import Message
 from worker.gateway.seen import Seen
 from worker.outcomes import COLLISION_PAUSE, LEFT_OUT, PROBE_LATER, PROBE_SOON, listed, place
 from worker.store.following.clock_offsets import MARGIN
-from worker.store.intent import Addressee
 from worker.store.sending.accounts import FAILURES_TO_PAUSE
+from worker.store.sending.intent import Addressee
 
 if TYPE_CHECKING:
     from tests.prove.model_world import World

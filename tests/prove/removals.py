@@ -25,10 +25,10 @@ from worker.gateway import GatewayClient, GatewayError, SendOutcome
 from worker.gateway.errors import FailureUnknown
 from worker.marker import FileMarker
 from worker.outcomes import Outcomes
-from worker.store import accepted_before, intent
+from worker.store import accepted_before
 from worker.store.engine import Store
-from worker.store.intent import Intent
-from worker.store.sending import accounts
+from worker.store.sending import accounts, intent
+from worker.store.sending.intent import Intent
 
 NUMBER_LOCK: Final = "uq_recipient_in_doubt"
 

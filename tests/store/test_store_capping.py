@@ -14,10 +14,10 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from campaigns.capping import Cap
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SEND_BY, World, people
-from worker.store.intent import Intent, record_intent
 from worker.store.models import Recipient, Run
 from worker.store.sending import accounts, frequency_caps
 from worker.store.sending.claim import NoIntent, load_work
+from worker.store.sending.intent import Intent, record_intent
 
 P, B = RecipientState, BatchState
 WEEK = timedelta(days=7)

@@ -18,12 +18,12 @@ from worker.store import copying, inbox, moving
 from worker.store.engine import Store
 from worker.store.errors import StoreError
 from worker.store.events import EventName, record_event
-from worker.store.intent import record_intent
 from worker.store.migrate import migrate
 from worker.store.models import Account, Attempt, Ceiling, Event, Lease
 from worker.store.moving import Place
 from worker.store.sending import accounts
 from worker.store.sending.claim import NoIntent, load_work
+from worker.store.sending.intent import record_intent
 
 OVER = SOON + timedelta(seconds=1)
 """No request that was promised at `NOW` is written any more."""

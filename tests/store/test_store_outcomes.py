@@ -10,7 +10,6 @@ from campaigns.codes import FAILURE, FailureCode, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import AT_ONCE, NOW, SOON, World, people
 from worker.store import doubts, plans, witnesses
-from worker.store.intent import Intent
 from worker.store.models import Attempt, AttemptState, MessageGroup
 from worker.store.outcome import (
     Listed,
@@ -24,6 +23,7 @@ from worker.store.outcome import (
     release,
 )
 from worker.store.sending import accounts
+from worker.store.sending.intent import Intent
 from worker.store.splitting import split_batch
 
 GRACE = timedelta(seconds=2)

@@ -12,11 +12,11 @@ from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
 from tests.store.store_world import AT_ONCE, NOW, World
 from worker.store import exports
-from worker.store.intent import Intent
 from worker.store.models import Recipient, Retry, Run
 from worker.store.resends import create_resend, failed_messages, failures, resends_of
 from worker.store.runs import runs
 from worker.store.sending.claim import NoIntent
+from worker.store.sending.intent import Intent
 
 S = RecipientState
 NO_SERVICE, GENERIC = 4, 1

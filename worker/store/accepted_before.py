@@ -1,7 +1,7 @@
 """Messages that the gateway has and this database does not know: whoever is planned with such a text has got it.
 
 `recover` keeps them. Each is given to the first recipient with its number and text, and is gone from here then: the
-recipient has its gateway ID. Every intent asks (`worker.store.intent`), whoever made the plan, and whenever.
+recipient has its gateway ID. Every intent asks (`worker.store.sending.intent`), whoever made the plan, and whenever.
 """
 
 from collections import defaultdict

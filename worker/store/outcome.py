@@ -15,10 +15,10 @@ from campaigns.lifecycle import BATCH_MOVES, BatchState, RecipientState, may_bec
 from campaigns.segments import segmentation
 from worker.logs import get_logger
 from worker.store.following.groups import add_groups
-from worker.store.intent import Intent
 from worker.store.models import AttemptState
 from worker.store.people import unsubscriptions
 from worker.store.sending import accounts
+from worker.store.sending.intent import Intent
 from worker.store.tables import attempts, batches, recipients
 from worker.store.transitions import changed, move_batch, move_recipients, one_of
 

@@ -5,9 +5,9 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from worker.store import intent, locks, outcome
+from worker.store import locks, outcome
 from worker.store.engine import Store
-from worker.store.sending import accounts, claim
+from worker.store.sending import accounts, claim, intent
 
 TIMES: Final = 7
 """A statement is prepared at its second execution; five times more and PostgreSQL stops planning it each time anew."""

@@ -12,11 +12,11 @@ from typer.testing import Result
 
 from campaigns.codes import PausedBy
 from worker.store.engine import Store
-from worker.store.intent import record_intent
 from worker.store.models import Account, Batch, Run
 from worker.store.runs.runs import run_view
 from worker.store.sending.accounts import account_view, stop_for_new_gateway
 from worker.store.sending.claim import load_work
+from worker.store.sending.intent import record_intent
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 

@@ -20,13 +20,13 @@ from tests.store.store_world import NOW, World, people
 from worker.gateway import Message, MessageStatus
 from worker.settings import Settings
 from worker.store.engine import Store
-from worker.store.intent import Intent, record_intent
 from worker.store.migrate import migrate
 from worker.store.models import Notice, Recipient
 from worker.store.people import reviews, stored_replies, suppressions
 from worker.store.people.suppressions import Entry
 from worker.store.runs import runs
 from worker.store.sending.claim import NoIntent, load_work
+from worker.store.sending.intent import Intent, record_intent
 
 SETTINGS = Settings(timezone="UTC", reply_webhook="https://example.org/replies", help_answer="Call 555 0100")
 ANNA, BEN = "+393330000000", "+393330000001"
