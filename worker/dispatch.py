@@ -24,11 +24,11 @@ from worker.slots import SHORT_WAIT, GrantedSlot, Slots, Wait
 from worker.store import accepted_before
 from worker.store.engine import Store
 from worker.store.errors import DatabaseLost, is_away
-from worker.store.outcome import conclude_batch
 from worker.store.same_database import Loss
 from worker.store.sending import frequency_caps, grants, queue
 from worker.store.sending.claim import COME_BACK, NoIntent, Work, load_work
 from worker.store.sending.intent import Earlier, Intent, may_still_send, record_intent
+from worker.store.sending.outcome import conclude_batch
 from worker.throttle import Throttle
 from worker.troubles import Troubles
 

@@ -21,7 +21,9 @@ from worker.store.accepted_before import spelt
 from worker.store.engine import Store
 from worker.store.errors import DatabaseLost, is_away
 from worker.store.events import EventName, record_event
-from worker.store.outcome import (
+from worker.store.sending import accounts
+from worker.store.sending.intent import Addressee, Intent
+from worker.store.sending.outcome import (
     Listed,
     Placed,
     close_attempt,
@@ -32,8 +34,6 @@ from worker.store.outcome import (
     record_list_accepted,
     release,
 )
-from worker.store.sending import accounts
-from worker.store.sending.intent import Addressee, Intent
 from worker.troubles import Troubles
 
 COLLISION_PAUSE: Final = timedelta(seconds=2)

@@ -30,7 +30,10 @@ from worker.store.following import receipts
 from worker.store.following.clock_offsets import FARTHEST, MARGIN
 from worker.store.leases import LostLead
 from worker.store.notifications import outbox
-from worker.store.outcome import (
+from worker.store.runs import runs
+from worker.store.sending import accounts
+from worker.store.sending.intent import Intent
+from worker.store.sending.outcome import (
     close_attempt,
     fail_in_doubt,
     hold_batch,
@@ -40,9 +43,6 @@ from worker.store.outcome import (
     record_list_accepted,
     release,
 )
-from worker.store.runs import runs
-from worker.store.sending import accounts
-from worker.store.sending.intent import Intent
 from worker.store.splitting import split_batch
 from worker.store.witnesses import Known
 

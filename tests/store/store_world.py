@@ -18,11 +18,11 @@ from tests.support.clocks import START
 from worker.store import counts, plans, versions
 from worker.store.engine import Store
 from worker.store.models import Account, Batch, Recipient, Run
-from worker.store.outcome import Placed, close_attempt, record_accepted
 from worker.store.runs import runs
 from worker.store.sending import accounts
 from worker.store.sending.claim import NoIntent, load_work
 from worker.store.sending.intent import Intent, record_intent
+from worker.store.sending.outcome import Placed, close_attempt, record_accepted
 
 NOW = START
 SEND_BY = timedelta(seconds=30)

@@ -18,10 +18,17 @@ from worker.store.engine import Store
 from worker.store.following import receipts
 from worker.store.following.receipts import Receipt
 from worker.store.models import Attempt, AttemptState, Recipient
-from worker.store.outcome import close_attempt, fail_in_doubt, hold_in_doubt, postpone_batch, record_accepted, release
 from worker.store.runs import runs
 from worker.store.sending import queue
 from worker.store.sending.intent import Intent
+from worker.store.sending.outcome import (
+    close_attempt,
+    fail_in_doubt,
+    hold_in_doubt,
+    postpone_batch,
+    record_accepted,
+    release,
+)
 
 AUDIENCE = 6
 STEPS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 7)), min_size=5, max_size=25)

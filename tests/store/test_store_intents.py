@@ -13,11 +13,11 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SEND_BY, SOON, World, people
 from tests.support.queueing import queue_due
 from worker.store.models import Attempt, AttemptState, Batch, Recipient
-from worker.store.outcome import close_attempt, record_accepted, release
 from worker.store.runs import runs
 from worker.store.sending import accounts
 from worker.store.sending.claim import NoIntent, load_work
 from worker.store.sending.intent import Addressee, Intent, may_still_send, payload_hash, record_intent
+from worker.store.sending.outcome import close_attempt, record_accepted, release
 
 THREADS = 8
 

@@ -11,7 +11,9 @@ from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import AT_ONCE, NOW, SOON, World, people
 from worker.store import doubts, plans, witnesses
 from worker.store.models import Attempt, AttemptState, MessageGroup
-from worker.store.outcome import (
+from worker.store.sending import accounts
+from worker.store.sending.intent import Intent
+from worker.store.sending.outcome import (
     Listed,
     Placed,
     close_attempt,
@@ -22,8 +24,6 @@ from worker.store.outcome import (
     record_list_accepted,
     release,
 )
-from worker.store.sending import accounts
-from worker.store.sending.intent import Intent
 from worker.store.splitting import split_batch
 
 GRACE = timedelta(seconds=2)

@@ -10,9 +10,9 @@ from campaigns.lifecycle import BatchState, RunState
 from tests.store.store_world import NOW, SOON, World, people
 from tests.support.queueing import queue_due
 from worker.store.models import Batch
-from worker.store.outcome import mark_unknown
 from worker.store.sending import accounts, queue
 from worker.store.sending.claim import load_work
+from worker.store.sending.outcome import mark_unknown
 from worker.store.sending.queue import DOUBTS_PER_ACCOUNT, QUEUED_TOO_LONG, Demand, Due
 
 

@@ -16,9 +16,9 @@ from worker.store import ending
 from worker.store.engine import Store
 from worker.store.held import resolve_held
 from worker.store.models import MessageGroup
-from worker.store.outcome import close_attempt, hold_in_doubt, record_accepted, release
 from worker.store.sending.claim import load_work
 from worker.store.sending.intent import Intent, record_intent
+from worker.store.sending.outcome import close_attempt, hold_in_doubt, record_accepted, release
 
 LATER: Final = NOW + timedelta(hours=1)
 LONG_ENOUGH_SECONDS: Final = 0.5

@@ -13,8 +13,8 @@ from worker.store import doubts, ending, starting
 from worker.store.following import receipts
 from worker.store.following.receipts import Receipt
 from worker.store.models import Batch
-from worker.store.outcome import close_attempt, postpone_batch, release
 from worker.store.runs import runs
+from worker.store.sending.outcome import close_attempt, postpone_batch, release
 
 R = RunState
 LATER = NOW + timedelta(hours=2)

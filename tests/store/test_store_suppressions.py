@@ -10,11 +10,11 @@ import pytest
 
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SEND_BY, World, people
-from worker.store.outcome import conclude_batch, release
 from worker.store.people import suppressions
 from worker.store.people.suppressions import REPLY, Entry
 from worker.store.sending.claim import NoIntent, load_work
 from worker.store.sending.intent import Intent, record_intent
+from worker.store.sending.outcome import conclude_batch, release
 
 P = RecipientState
 

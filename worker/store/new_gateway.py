@@ -15,8 +15,8 @@ from worker.store.doubts import WATCHED_FOR
 from worker.store.events import EventName, record_event
 from worker.store.models import AttemptState
 from worker.store.notifications import outbox
-from worker.store.outcome import close_attempt, conclude_batch, hold_batch, hold_in_doubt
 from worker.store.sending.accounts import resume_account
+from worker.store.sending.outcome import close_attempt, conclude_batch, hold_batch, hold_in_doubt
 from worker.store.tables import accepted_before, accounts, attempts, batches, groups, recipients, replies, retries, runs
 
 HELD: Final = "the gateway was set up anew before it could be asked whether it was sent"

@@ -5,9 +5,9 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from worker.store import locks, outcome
+from worker.store import locks
 from worker.store.engine import Store
-from worker.store.sending import accounts, claim, intent
+from worker.store.sending import accounts, claim, intent, outcome
 
 TIMES: Final = 7
 """A statement is prepared at its second execution; five times more and PostgreSQL stops planning it each time anew."""

@@ -20,12 +20,12 @@ from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
 from worker.store.following import receipts
 from worker.store.following.receipts import Receipt
-from worker.store.outcome import Placed, close_attempt, record_accepted
 from worker.store.people import stored_replies
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView
 from worker.store.sending.claim import load_work
 from worker.store.sending.intent import Intent, record_intent
+from worker.store.sending.outcome import Placed, close_attempt, record_accepted
 
 DATABASE = "campaigns.db"
 TEXT = "campaign: {slug}\nmessage: Hi {{{{ first_name }}}}\naudience: {{file: people.csv}}\n{more}"

@@ -9,9 +9,9 @@ from tests.scheduler.inbox.inbox_world import InboxWorld
 from tests.support.queueing import queue_due
 from worker.store.counts import books
 from worker.store.exports import export_pages
-from worker.store.outcome import conclude_batch, release
 from worker.store.sending.claim import load_work
 from worker.store.sending.intent import Intent, record_intent
+from worker.store.sending.outcome import conclude_batch, release
 
 FILE = (
     "campaign: visits\nmessage: 'See you on {{ at }}'\naudience: {file: visits.csv}\nfollow: {until: 1h}\n"

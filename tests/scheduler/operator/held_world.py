@@ -17,7 +17,9 @@ from worker.runtime import build_runtime
 from worker.settings import load_settings
 from worker.store import ending, starting
 from worker.store.models import Batch, MessageGroup, Recipient, Run
-from worker.store.outcome import (
+from worker.store.sending.claim import load_work
+from worker.store.sending.intent import Intent, record_intent
+from worker.store.sending.outcome import (
     Placed,
     close_attempt,
     hold_batch,
@@ -26,8 +28,6 @@ from worker.store.outcome import (
     record_accepted,
     release,
 )
-from worker.store.sending.claim import load_work
-from worker.store.sending.intent import Intent, record_intent
 
 START: Final = datetime(2025, 12, 1, 9, 0, tzinfo=UTC)
 """The commands go by the real clock: everything here lies before it, on a Monday."""

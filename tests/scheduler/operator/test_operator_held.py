@@ -8,7 +8,7 @@ from typer.testing import Result
 from campaigns.lifecycle import RunState
 from scheduler.intake.taking import read_file, take_up
 from tests.scheduler.operator.held_world import LISTED, NUMBERS, TIMED_OUT, HeldWorld
-from worker.store.outcome import close_attempt
+from worker.store.sending.outcome import close_attempt
 
 Cli = Callable[..., Result]
 

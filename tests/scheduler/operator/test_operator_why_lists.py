@@ -12,7 +12,7 @@ from tests.support.nursery import Sandbox
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
 from worker.sandbox.options import SandboxOptions
-from worker.store.outcome import Listed, Placed, close_attempt, record_list_accepted
+from worker.store.sending.outcome import Listed, Placed, close_attempt, record_list_accepted
 
 Cli = Callable[..., Result]
 MEMBER = "+393337000001"
