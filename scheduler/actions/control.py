@@ -16,13 +16,13 @@ from scheduler.actions.acting import Actor, acting
 from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused
 from worker.store.counts import books
-from worker.store.doubts import InFlight, in_flight
 from worker.store.engine import Store
 from worker.store.new_gateway import take_new_gateway, under_way
 from worker.store.outlook import outlook
 from worker.store.repetitions import end_repeating
 from worker.store.runs.runs import RunView, campaign_runs, cancel_run, list_runs, pause_run, resume_run
 from worker.store.sending.accounts import account_view, resume_account
+from worker.store.sending.doubts import InFlight, in_flight
 from worker.store.sending.queue import requeue_runs
 from worker.store.versions import stored_definition
 

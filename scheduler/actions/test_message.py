@@ -27,10 +27,11 @@ from campaigns.timing.placing import Departure
 from scheduler.actions.acting import Actor, acting
 from scheduler.actions.refusals import Refusal, Refused
 from worker.runtime import Runtime
-from worker.store import doubts, plans, versions
+from worker.store import plans, versions
 from worker.store.people import suppressions
 from worker.store.runs import runs
 from worker.store.runs.runs import TEST_PREFIX
+from worker.store.sending import doubts
 
 FOLLOWED_FOR: Final = timedelta(minutes=10)
 """How long the receipt of a test is waited for at most: somebody sits in front of it."""

@@ -23,16 +23,16 @@ from scheduler.ticks.table import Ticks
 from worker.logs import get_logger
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
-from worker.store import counts, doubts, held
+from worker.store import counts, held
 from worker.store.counts import Books
-from worker.store.doubts import Unread
 from worker.store.errors import STORE_FAILS
 from worker.store.notifications.outbox import GATHERING
 from worker.store.reminders import unfinished_days
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView
-from worker.store.sending import accounts, queue
+from worker.store.sending import accounts, doubts, queue
 from worker.store.sending.accounts import AccountView
+from worker.store.sending.doubts import Unread
 from worker.store.variants import GroupOutcome, group_outcomes
 
 LOOK_SECONDS: Final = 0.2

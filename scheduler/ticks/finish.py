@@ -13,10 +13,11 @@ from scheduler.ticks.every import Every
 from scheduler.ticks.unread import ReceiptReads
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import counts, doubts, ending
+from worker.store import counts, ending
 from worker.store.following.failed_texts import waiting_retries
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView
+from worker.store.sending import doubts
 
 COUNT_SHARE: Final = 20
 """Counting a million recipients takes a second: a count is followed by a pause 20 times as long as it took."""

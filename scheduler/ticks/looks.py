@@ -15,10 +15,10 @@ from scheduler.ticks.windows import WindowMemory, WindowReads
 from worker.gateway import GatewayError, MessageStatus
 from worker.gateway.results import Message
 from worker.runtime import Runtime
-from worker.store import doubts
-from worker.store.doubts import Doubt
 from worker.store.following import clock_offsets
 from worker.store.following.clock_offsets import MARGIN
+from worker.store.sending import doubts
+from worker.store.sending.doubts import Doubt
 from worker.store.witnesses import Known
 
 LIFE_ORDER: Final = (

@@ -23,15 +23,15 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.outcomes import PROBE_LATER, listed, placed_of
 from worker.runtime import Runtime
-from worker.store import doubts, witnesses
-from worker.store.doubts import Doubt
+from worker.store import witnesses
 from worker.store.events import EventName, record_event
 from worker.store.following import receipts
 from worker.store.following.clock_offsets import FARTHEST, MARGIN
 from worker.store.leases import LostLead
 from worker.store.notifications import outbox
 from worker.store.runs import runs
-from worker.store.sending import accounts
+from worker.store.sending import accounts, doubts
+from worker.store.sending.doubts import Doubt
 from worker.store.sending.intent import Intent
 from worker.store.sending.outcome import (
     close_attempt,

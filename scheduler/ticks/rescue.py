@@ -8,8 +8,7 @@ from typing import Final
 from scheduler.ticks.clocks import WallClock
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import doubts
-from worker.store.sending import queue
+from worker.store.sending import doubts, queue
 
 REPLY_GRACE: Final = timedelta(seconds=2)
 """A request written just before `send_by` still has this long until its attempt counts as abandoned.

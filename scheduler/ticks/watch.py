@@ -11,12 +11,11 @@ from scheduler.ticks.reconcile import alarm
 from scheduler.ticks.windows import WindowMemory
 from worker.conditions import trouble_of
 from worker.runtime import Runtime
-from worker.store import doubts
-from worker.store.doubts import Doubt
 from worker.store.events import EventName
 from worker.store.following.clock_offsets import MARGIN
 from worker.store.leases import LostLead
-from worker.store.sending import accounts
+from worker.store.sending import accounts, doubts
+from worker.store.sending.doubts import Doubt
 
 LATE: Final = "a request that had been concluded as lost arrived after all; somebody may have got a text twice"
 

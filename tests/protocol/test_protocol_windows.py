@@ -18,9 +18,9 @@ from tests.protocol.bench import SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Send
 from worker.gateway import Message, MessageStatus, ReplyTooLong
 from worker.gateway.statuses import WORD_TO_ASK_FOR
-from worker.store.doubts import UNREAD
 from worker.store.following.clock_offsets import MARGIN
 from worker.store.models import Attempt, DefinitionRow
+from worker.store.sending.doubts import UNREAD
 
 NUMBERS = [f"+39333000000{n}" for n in range(6)]
 """The first three are sought."""

@@ -13,13 +13,13 @@ from campaigns.lifecycle import RecipientState, RunState
 from tests.store.conftest import empty
 from tests.store.store_world import NOW, SOON, World, people
 from tests.support.queueing import queue_due
-from worker.store import doubts, ending
+from worker.store import ending
 from worker.store.engine import Store
 from worker.store.following import receipts
 from worker.store.following.receipts import Receipt
 from worker.store.models import Attempt, AttemptState, Recipient
 from worker.store.runs import runs
-from worker.store.sending import queue
+from worker.store.sending import doubts, queue
 from worker.store.sending.intent import Intent
 from worker.store.sending.outcome import (
     close_attempt,

@@ -9,9 +9,9 @@ from sqlmodel import Session, select
 from campaigns.codes import FAILURE, FailureCode, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import AT_ONCE, NOW, SOON, World, people
-from worker.store import doubts, plans, witnesses
+from worker.store import plans, witnesses
 from worker.store.models import Attempt, AttemptState, MessageGroup
-from worker.store.sending import accounts
+from worker.store.sending import accounts, doubts
 from worker.store.sending.intent import Intent
 from worker.store.sending.outcome import (
     Listed,

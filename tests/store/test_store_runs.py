@@ -9,11 +9,12 @@ from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SOON, World, new_run, people
 from tests.support.queueing import queue_due
-from worker.store import doubts, ending, starting
+from worker.store import ending, starting
 from worker.store.following import receipts
 from worker.store.following.receipts import Receipt
 from worker.store.models import Batch
 from worker.store.runs import runs
+from worker.store.sending import doubts
 from worker.store.sending.outcome import close_attempt, postpone_batch, release
 
 R = RunState

@@ -12,8 +12,8 @@ from sqlmodel import Session
 from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState
 from campaigns.verdicts import Verdict
-from worker.store.doubts import UNREAD
 from worker.store.models import AttemptState
+from worker.store.sending.doubts import UNREAD
 from worker.store.tables import accounts, attempts, batches, groups, notices, retries, unsubscriptions
 
 PAUSES: Final = (

@@ -12,11 +12,11 @@ from campaigns.declarations import Declared
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.verdicts import Verdict
 from worker.store.bulk import in_parts
-from worker.store.doubts import WATCHED_FOR
 from worker.store.events import EventName, record_event
 from worker.store.locks import lock_run
 from worker.store.models import AttemptState
 from worker.store.runs.runs import cancel_leftovers
+from worker.store.sending.doubts import WATCHED_FOR
 from worker.store.tables import attempts, batches, groups, inbox_files, recipients, runs
 from worker.store.transitions import changed, move_batch, move_recipients, move_run
 

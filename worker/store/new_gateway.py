@@ -11,11 +11,11 @@ from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
 from campaigns.verdicts import Verdict
-from worker.store.doubts import WATCHED_FOR
 from worker.store.events import EventName, record_event
 from worker.store.models import AttemptState
 from worker.store.notifications import outbox
 from worker.store.sending.accounts import resume_account
+from worker.store.sending.doubts import WATCHED_FOR
 from worker.store.sending.outcome import close_attempt, conclude_batch, hold_batch, hold_in_doubt
 from worker.store.tables import accepted_before, accounts, attempts, batches, groups, recipients, replies, retries, runs
 

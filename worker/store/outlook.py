@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from campaigns.lifecycle import BatchState
 from worker.store import words
-from worker.store.doubts import Unread, unread
+from worker.store.sending.doubts import Unread, unread
 from worker.store.tables import accounts, batches, runs
 
 

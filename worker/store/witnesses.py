@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
-from worker.store.doubts import Doubt
+from worker.store.sending.doubts import Doubt
 from worker.store.tables import accounts, attempts, recipients, runs
 
 
