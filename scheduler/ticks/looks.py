@@ -18,8 +18,8 @@ from worker.runtime import Runtime
 from worker.store.following import clock_offsets
 from worker.store.following.clock_offsets import MARGIN
 from worker.store.sending import doubts
+from worker.store.sending.control_messages import Known
 from worker.store.sending.doubts import Doubt
-from worker.store.witnesses import Known
 
 LIFE_ORDER: Final = (
     MessageStatus.PENDING,

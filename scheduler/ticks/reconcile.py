@@ -23,14 +23,14 @@ from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.outcomes import PROBE_LATER, listed, placed_of
 from worker.runtime import Runtime
-from worker.store import witnesses
 from worker.store.events import EventName, record_event
 from worker.store.following import receipts
 from worker.store.following.clock_offsets import FARTHEST, MARGIN
 from worker.store.leases import LostLead
 from worker.store.notifications import outbox
 from worker.store.runs import runs
-from worker.store.sending import accounts, doubts
+from worker.store.sending import accounts, control_messages, doubts
+from worker.store.sending.control_messages import Known
 from worker.store.sending.doubts import Doubt
 from worker.store.sending.intent import Intent
 from worker.store.sending.outcome import (
@@ -44,7 +44,6 @@ from worker.store.sending.outcome import (
     release,
 )
 from worker.store.splitting import split_batch
-from worker.store.witnesses import Known
 
 _rng = Random()  # noqa: S311 - jitter, not a secret
 
@@ -99,8 +98,8 @@ def _look_up(runtime: Runtime, windows: WindowMemory, doubt: Doubt, now: datetim
     settle = timedelta(seconds=runtime.settings.settle_seconds)
     with runtime.store.read() as session:
         sought = doubts.sought(session, doubt)
-        known = witnesses.known_message(session, runtime.account_id)
-        near = witnesses.neighbours(session, doubt, until=now - settle)
+        known = control_messages.known_message(session, runtime.account_id)
+        near = control_messages.neighbours(session, doubt, until=now - settle)
     is_sought = _is_sought(runtime, doubt, sought)
     seen = _look_at_gateway(runtime, windows, doubt, [*near, known] if known else near, is_sought, now)
     with runtime.store.read() as session:

@@ -9,9 +9,9 @@ from sqlmodel import Session, select
 from campaigns.codes import FAILURE, FailureCode, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import AT_ONCE, NOW, SOON, World, people
-from worker.store import plans, witnesses
+from worker.store import plans
 from worker.store.models import Attempt, AttemptState, MessageGroup
-from worker.store.sending import accounts, doubts
+from worker.store.sending import accounts, control_messages, doubts
 from worker.store.sending.intent import Intent
 from worker.store.sending.outcome import (
     Listed,
@@ -169,7 +169,7 @@ def test_a_late_failure_does_not_reopen_what_was_decided(world: World) -> None:
 
 def test_messages_that_belong_to_somebody_are_known_and_serve_as_a_control(world: World) -> None:
     with world.store.read() as session:
-        assert witnesses.known_message(session, world.account_id) is None
+        assert control_messages.known_message(session, world.account_id) is None
     _, _, intent = sent_batch(world)
     placed = world.placed(intent)
     world.accept(intent, placed)
@@ -179,7 +179,7 @@ def test_messages_that_belong_to_somebody_are_known_and_serve_as_a_control(world
     with world.store.read() as session:
         assert doubts.attributed_ids(session, world.account_id, [*ids, 5, *range(10_000, 30_000)]) == set(ids)
         assert doubts.attributed_ids(session, world.account_id + 1, ids) == set()
-        assert witnesses.known_message(session, world.account_id) == witnesses.Known(
+        assert control_messages.known_message(session, world.account_id) == control_messages.Known(
             max(ids), NOW, definition_id, intent.addressees[-1].number
         )
 
