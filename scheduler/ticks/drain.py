@@ -23,8 +23,8 @@ from worker.limits import allowances, routes
 from worker.runtime import Runtime
 from worker.store import ending
 from worker.store.sending import queue
+from worker.store.sending.batch_splits import split_batch
 from worker.store.sending.queue import Demand, Due
-from worker.store.splitting import split_batch
 
 OWN_SECONDS: Final = 1.0
 """How much work of a campaign with a rate is on its way: what sleeps in a thread or waits for the throttle counts."""

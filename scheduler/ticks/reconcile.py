@@ -30,6 +30,7 @@ from worker.store.leases import LostLead
 from worker.store.notifications import outbox
 from worker.store.runs import runs
 from worker.store.sending import accounts, control_messages, doubts
+from worker.store.sending.batch_splits import split_batch
 from worker.store.sending.control_messages import Known
 from worker.store.sending.doubts import Doubt
 from worker.store.sending.intent import Intent
@@ -43,7 +44,6 @@ from worker.store.sending.outcome import (
     record_list_accepted,
     release,
 )
-from worker.store.splitting import split_batch
 
 _rng = Random()  # noqa: S311 - jitter, not a secret
 

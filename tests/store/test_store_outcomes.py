@@ -12,6 +12,7 @@ from tests.store.store_world import AT_ONCE, NOW, SOON, World, people
 from worker.store import plans
 from worker.store.models import Attempt, AttemptState, MessageGroup
 from worker.store.sending import accounts, control_messages, doubts
+from worker.store.sending.batch_splits import split_batch
 from worker.store.sending.intent import Intent
 from worker.store.sending.outcome import (
     Listed,
@@ -24,7 +25,6 @@ from worker.store.sending.outcome import (
     record_list_accepted,
     release,
 )
-from worker.store.splitting import split_batch
 
 GRACE = timedelta(seconds=2)
 

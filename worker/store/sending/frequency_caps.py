@@ -21,7 +21,7 @@ from campaigns.codes import WAITING, PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store.bulk import in_parts
 from worker.store.people.suppressions import lower_totals
-from worker.store.splitting import branch_off
+from worker.store.sending.batch_splits import branch_off
 from worker.store.tables import accounts, attempts, batches, campaigns, recipients, runs
 from worker.store.transitions import move_batch, move_recipients
 
