@@ -24,7 +24,7 @@ from worker.settings import Settings, SettingsError
 from worker.store.errors import STORE_FAILS
 from worker.store.runs.runs import list_runs
 from worker.store.sending import queue
-from worker.store.warming import warm
+from worker.store.sending.warming import warm
 
 LOOK_SECONDS: Final = 0.5
 """How often a scheduler that leads looks whether it still does; it costs nothing."""

@@ -12,7 +12,7 @@ from worker.store.migrate import migrate
 from worker.store.notifications.outbox import announce_starts, due_news, taken
 from worker.store.runs import runs
 from worker.store.sending.claim import load_work
-from worker.store.warming import warm
+from worker.store.sending.warming import warm
 
 
 @pytest.fixture
