@@ -23,10 +23,11 @@ from worker.limits import gates, limits_of
 from worker.logs import get_logger
 from worker.memory import give_back
 from worker.runtime import Runtime
-from worker.store import approvals, plans, same_texts, versions
+from worker.store import approvals, plans, versions
 from worker.store.engine import Store
 from worker.store.people import suppressions
 from worker.store.runs import runs
+from worker.store.sending import same_texts
 
 LARGE: Final = 10_000
 """A plan of so many people changes what the database has to know of its tables."""
