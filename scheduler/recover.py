@@ -17,15 +17,15 @@ from scheduler.ticks.windows import WindowMemory
 from worker.gateway.results import Message
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
-from worker.store import accepted_before, installation, recovery
-from worker.store.accepted_before import Before
+from worker.store import installation, recovery
 from worker.store.events import EventName, record_event
 from worker.store.following.clock_offsets import FARTHEST as CLOCK_FARTHEST
 from worker.store.following.clock_offsets import MARGIN
 from worker.store.recovery import Unsent
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView
-from worker.store.sending import accounts, doubts
+from worker.store.sending import accepted_before, accounts, doubts
+from worker.store.sending.accepted_before import Before
 
 SLICE: Final = timedelta(minutes=10)
 """So much time is looked at first; more while there are few messages, for a month of silence is read in minutes."""

@@ -21,11 +21,10 @@ from worker.marker import Marker
 from worker.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes
 from worker.settings import Settings
 from worker.slots import SHORT_WAIT, GrantedSlot, Slots, Wait
-from worker.store import accepted_before
 from worker.store.engine import Store
 from worker.store.errors import DatabaseLost, is_away
 from worker.store.same_database import Loss
-from worker.store.sending import frequency_caps, grants, queue
+from worker.store.sending import accepted_before, frequency_caps, grants, queue
 from worker.store.sending.claim import COME_BACK, NoIntent, Work, load_work
 from worker.store.sending.intent import Earlier, Intent, may_still_send, record_intent
 from worker.store.sending.outcome import conclude_batch

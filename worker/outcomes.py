@@ -17,11 +17,11 @@ from worker.gateway import GatewayError, SendOutcome, SendReply
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.settings import Settings
-from worker.store.accepted_before import spelt
 from worker.store.engine import Store
 from worker.store.errors import DatabaseLost, is_away
 from worker.store.events import EventName, record_event
 from worker.store.sending import accounts
+from worker.store.sending.accepted_before import spelt
 from worker.store.sending.intent import Addressee, Intent
 from worker.store.sending.outcome import (
     Listed,

@@ -25,9 +25,8 @@ from worker.gateway import GatewayClient, GatewayError, SendOutcome
 from worker.gateway.errors import FailureUnknown
 from worker.marker import FileMarker
 from worker.outcomes import Outcomes
-from worker.store import accepted_before
 from worker.store.engine import Store
-from worker.store.sending import accounts, intent
+from worker.store.sending import accepted_before, accounts, intent
 from worker.store.sending.intent import Intent
 
 NUMBER_LOCK: Final = "uq_recipient_in_doubt"

@@ -9,9 +9,9 @@ from sqlmodel import Session
 
 from campaigns.codes import RunType
 from campaigns.lifecycle import RecipientState
-from worker.store.accepted_before import Person, spelt
 from worker.store.bulk import in_parts
 from worker.store.events import EventName
+from worker.store.sending.accepted_before import Person, spelt
 from worker.store.tables import attempts, batches, events, recipients, runs
 
 UNSENT = (RecipientState.PENDING, RecipientState.IN_DOUBT, RecipientState.HELD, RecipientState.CANCELLED)
