@@ -21,10 +21,10 @@ from worker.store.new_gateway import take_new_gateway, under_way
 from worker.store.outlook import outlook
 from worker.store.repetitions import end_repeating
 from worker.store.runs.runs import RunView, campaign_runs, cancel_run, list_runs, pause_run, resume_run
+from worker.store.runs.versions import stored_definition
 from worker.store.sending.accounts import account_view, resume_account
 from worker.store.sending.doubts import InFlight, in_flight
 from worker.store.sending.queue import requeue_runs
-from worker.store.versions import stored_definition
 
 AT_WORK: Final = frozenset({RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.RUNNING, RunState.PAUSED})
 """Of several runs of a campaign those that may still send: the others only wait for receipts."""

@@ -11,8 +11,7 @@ from campaigns.definition import Rate
 from campaigns.lifecycle import RunState
 from worker.ceilings import Ceilings
 from worker.settings import PREFIX, Settings
-from worker.store import versions
-from worker.store.runs import runs
+from worker.store.runs import runs, versions
 from worker.store.sending import account_limits
 from worker.store.sending.account_limits import ACCOUNT, CAMPAIGN, DEVICE, PERSON, CeilingView
 from worker.tuning import in_force, slowdowns
