@@ -27,9 +27,8 @@ from campaigns.timing.placing import Departure
 from scheduler.actions.acting import Actor, acting
 from scheduler.actions.refusals import Refusal, Refused
 from worker.runtime import Runtime
-from worker.store import plans
 from worker.store.people import suppressions
-from worker.store.runs import runs, versions
+from worker.store.runs import plans, runs, versions
 from worker.store.runs.runs import TEST_PREFIX
 from worker.store.sending import doubts
 

@@ -22,11 +22,10 @@ import sqlalchemy as sa
 from campaigns.definition import Definition
 from scheduler.report.rows import write_csv
 from tests.bench.results import BenchError, Exported
-from worker.store import plans
 from worker.store.bulk import insert_rows
 from worker.store.engine import Store
 from worker.store.migrate import migrate
-from worker.store.runs import runs, versions
+from worker.store.runs import plans, runs, versions
 from worker.store.sending import accounts
 
 NOW: Final = datetime(2026, 12, 1, 9, tzinfo=UTC)

@@ -15,10 +15,10 @@ from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.timing.placing import Departure
 from tests.support.clocks import START
-from worker.store import counts, plans
+from worker.store import counts
 from worker.store.engine import Store
 from worker.store.models import Account, Batch, Recipient, Run
-from worker.store.runs import runs, versions
+from worker.store.runs import plans, runs, versions
 from worker.store.sending import accounts
 from worker.store.sending.claim import NoIntent, load_work
 from worker.store.sending.intent import Intent, record_intent

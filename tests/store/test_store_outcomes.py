@@ -9,8 +9,8 @@ from sqlmodel import Session, select
 from campaigns.codes import FAILURE, FailureCode, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import AT_ONCE, NOW, SOON, World, people
-from worker.store import plans
 from worker.store.models import Attempt, AttemptState, MessageGroup
+from worker.store.runs import plans
 from worker.store.sending import accounts, control_messages, doubts
 from worker.store.sending.batch_splits import split_batch
 from worker.store.sending.intent import Intent

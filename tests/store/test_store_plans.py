@@ -12,9 +12,9 @@ from campaigns.batching import BatchLimits, into_batches
 from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, World, new_run, people
-from worker.store import counts, plans
+from worker.store import counts
 from worker.store.models import Recipient
-from worker.store.runs import runs
+from worker.store.runs import plans, runs
 
 MIXED = [
     *people(4, segments=2),

@@ -15,7 +15,7 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.replanning import Known
 from worker.store.bulk import in_parts
 from worker.store.locks import lock_run
-from worker.store.plans import finish_plan, next_ordinal
+from worker.store.runs.plans import finish_plan, next_ordinal
 from worker.store.runs.runs import create_run, pause_run
 from worker.store.tables import attempts, batches, campaigns, inbox_files, recipients, runs
 from worker.store.transitions import changed, move_batch, move_recipients

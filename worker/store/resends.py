@@ -18,10 +18,10 @@ from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.results import PROVEN_NOT_SENT
 from campaigns.timing.placing import Departure
-from worker.store import plans
 from worker.store.bulk import in_parts
 from worker.store.events import EventName, record_event
 from worker.store.locks import lock_run
+from worker.store.runs import plans
 from worker.store.runs.runs import RunView, create_run
 from worker.store.tables import batches, inbox_files, recipients, retries, runs
 
