@@ -15,9 +15,9 @@ from scheduler.actions.acting import Actor, acting
 from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused
 from worker.definitions import Definitions
-from worker.store import approvals
 from worker.store.engine import Store
 from worker.store.locks import lock_run
+from worker.store.runs import approvals
 from worker.store.runs.runs import RunView, campaign_runs
 
 OPEN: Final = frozenset({RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.PAUSED})

@@ -23,10 +23,9 @@ from worker.limits import gates, limits_of
 from worker.logs import get_logger
 from worker.memory import give_back
 from worker.runtime import Runtime
-from worker.store import approvals
 from worker.store.engine import Store
 from worker.store.people import suppressions
-from worker.store.runs import plans, runs, versions
+from worker.store.runs import approvals, plans, runs, versions
 from worker.store.sending import same_texts
 
 LARGE: Final = 10_000

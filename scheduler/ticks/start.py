@@ -17,8 +17,9 @@ from worker.definitions import AHEAD
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import approvals, starting
+from worker.store import starting
 from worker.store.following.clock_offsets import FARTHEST
+from worker.store.runs import approvals
 from worker.store.sending import accounts
 
 START_AHEAD: Final = timedelta(seconds=1.5)

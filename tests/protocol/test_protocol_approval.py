@@ -10,10 +10,9 @@ from campaigns.approval import to_approve
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.intake.approving import awaited
 from tests.protocol.bench import Bench, exactly_once
-from worker.store import approvals
 from worker.store.events import EventName
 from worker.store.models import Notice, Run
-from worker.store.runs import runs
+from worker.store.runs import approvals, runs
 
 HOUR = timedelta(hours=1)
 FILE = "campaign: sale\nmessage: Ciao\naudience: {file: sale.csv}\napproval: true\n"
