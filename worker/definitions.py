@@ -12,8 +12,8 @@ from sqlalchemy.exc import NoResultFound
 from campaigns.definition import Definition
 from worker.logs import get_logger
 from worker.store.engine import Store
+from worker.store.runs.due_runs import starting_definitions
 from worker.store.runs.versions import definition_bodies
-from worker.store.starting import starting_definitions
 
 AHEAD: Final = timedelta(seconds=5)
 """So long before their moment the campaign files of runs are read: 100 of them that start together take 0.2 s."""

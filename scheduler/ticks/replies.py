@@ -17,10 +17,10 @@ from scheduler.ticks.unread import reads_failed, reads_worked
 from scheduler.ticks.windows import WindowReads
 from worker.gateway import GatewayError, MessageStatus
 from worker.runtime import Runtime
-from worker.store import starting
 from worker.store.following import clock_offsets
 from worker.store.following.clock_offsets import FARTHEST
 from worker.store.people import stored_replies
+from worker.store.runs import due_runs
 
 OVERLAP: Final = timedelta(minutes=10)
 """How late a row may show up after its date, and how far the gateway's clock may be away from ours."""
@@ -106,7 +106,7 @@ class FirstLook:
         self.look.rest(runtime.clock.elapsed_seconds(), reconnect_after(self.failures, _rng).total_seconds())
         self.reason = f"{NOT_HEARD}: {problem} Look with `campaigns doctor`"
         with runtime.store.write("not_heard") as session:
-            starting.give_reason(session, runtime.account_id, self.reason, until=now)
+            due_runs.give_reason(session, runtime.account_id, self.reason, until=now)
         return False
 
 

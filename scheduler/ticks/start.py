@@ -17,9 +17,8 @@ from worker.definitions import AHEAD
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import starting
 from worker.store.following.clock_offsets import FARTHEST
-from worker.store.runs import approvals
+from worker.store.runs import approvals, due_runs
 from worker.store.sending import accounts
 
 START_AHEAD: Final = timedelta(seconds=1.5)
@@ -39,12 +38,12 @@ class StartTick:
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
         with runtime.store.read() as session:
-            next_at = starting.next_start(session, runtime.account_id)
+            next_at = due_runs.next_start(session, runtime.account_id)
             if next_at is None or next_at > now + AHEAD:
                 return {"started": 0}
             if next_at <= now + START_AHEAD:
-                due = starting.starting_definitions(session, runtime.account_id, until=now + START_AHEAD)
-                doubtful = starting.definitions_to_look_at(session, runtime.account_id, until=now + START_AHEAD)
+                due = due_runs.starting_definitions(session, runtime.account_id, until=now + START_AHEAD)
+                doubtful = due_runs.definitions_to_look_at(session, runtime.account_id, until=now + START_AHEAD)
                 is_met = accounts.is_met(session, runtime.account_id)
         has_all = self.first_look.has_heard(runtime, now)  # some seconds ahead, so that nothing waits for it
         if next_at > now + START_AHEAD:
@@ -66,8 +65,8 @@ class StartTick:
                     hold(None, only_once=True)
                 for path, problem, hint in islice(policy.forbidden(definition), 1):
                     reason = f"{'.'.join(map(str, path))}: {problem} ({hint})"
-                    starting.hold_forbidden(session, runtime.account_id, id_, reason, until=until, now=now)
-            started = starting.start_due_runs(
+                    due_runs.hold_forbidden(session, runtime.account_id, id_, reason, until=until, now=now)
+            started = due_runs.start_due_runs(
                 session, runtime.account_id, now, ahead=START_AHEAD, only=runtime.only_runs
             )
         for run_id in started:

@@ -8,11 +8,11 @@ from sqlmodel import col, select
 from campaigns.codes import PAUSED, PausedBy
 from campaigns.lifecycle import RunState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import ending, starting
+from worker.store import ending
 from worker.store.models import Notice
 from worker.store.notifications import outbox, retention
 from worker.store.notifications.outbox import DueNotice
-from worker.store.runs import runs
+from worker.store.runs import due_runs, runs
 from worker.store.sending import accounts
 
 HOOK = ("webhook", "https://a.example/hook")
@@ -117,7 +117,7 @@ def test_the_life_of_a_run_is_news(world: World) -> None:
     run_id = world.run(people(1), state=RunState.SCHEDULED)
     # when
     with world.store.write() as session:
-        assert starting.start_due_runs(session, world.account_id, NOW) == [run_id]
+        assert due_runs.start_due_runs(session, world.account_id, NOW) == [run_id]
         assert runs.pause_run(session, run_id, PausedBy.PERSON, "lunch", now=NOW)
         assert not runs.pause_run(session, run_id, PausedBy.PERSON, "again", now=NOW)
         runs.resume_run(session, run_id)
@@ -138,7 +138,7 @@ def test_a_run_that_starts_again_after_a_pause_is_no_news(world: World) -> None:
     run_id = world.run(people(1), state=RunState.SCHEDULED)
     for _ in range(2):
         with world.store.write() as session:
-            starting.start_due_runs(session, world.account_id, NOW)
+            due_runs.start_due_runs(session, world.account_id, NOW)
         world.set_run(run_id, state=RunState.SCHEDULED)
     assert [event for event, _, _ in news(world)] == ["run.started"]
 

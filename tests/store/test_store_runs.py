@@ -9,11 +9,11 @@ from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SOON, World, new_run, people
 from tests.support.queueing import queue_due
-from worker.store import ending, starting
+from worker.store import ending
 from worker.store.following import receipts
 from worker.store.following.receipts import Receipt
 from worker.store.models import Batch
-from worker.store.runs import runs
+from worker.store.runs import due_runs, runs
 from worker.store.sending import doubts
 from worker.store.sending.outcome import close_attempt, postpone_batch, release
 
@@ -124,11 +124,11 @@ def test_a_run_starts_at_its_moment_and_not_before_its_plan_is_whole(world: Worl
     with world.store.write() as session:
         unplanned = new_run(session, world.account_id, "unplanned")
         early = NOW - timedelta(seconds=1)
-        assert starting.start_due_runs(session, world.account_id, early) == []
-        assert starting.start_due_runs(session, world.account_id + 1, NOW) == []
-        assert starting.start_due_runs(session, world.account_id, NOW, only=[unplanned]) == []
-        assert starting.start_due_runs(session, world.account_id, NOW) == [run_id]
-        assert starting.start_due_runs(session, world.account_id, LATER) == []
+        assert due_runs.start_due_runs(session, world.account_id, early) == []
+        assert due_runs.start_due_runs(session, world.account_id + 1, NOW) == []
+        assert due_runs.start_due_runs(session, world.account_id, NOW, only=[unplanned]) == []
+        assert due_runs.start_due_runs(session, world.account_id, NOW) == [run_id]
+        assert due_runs.start_due_runs(session, world.account_id, LATER) == []
 
     assert (view(world, run_id).state, view(world, run_id).started_at) == (R.RUNNING, NOW)
     assert world.run_state(unplanned) is R.SCHEDULED

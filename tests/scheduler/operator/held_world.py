@@ -15,8 +15,9 @@ from scheduler.intake.taking import read_file, take_up
 from tests.support.clocks import FakeClock
 from worker.runtime import build_runtime
 from worker.settings import load_settings
-from worker.store import ending, starting
+from worker.store import ending
 from worker.store.models import Batch, MessageGroup, Recipient, Run
+from worker.store.runs import due_runs
 from worker.store.sending.claim import load_work
 from worker.store.sending.intent import Intent, record_intent
 from worker.store.sending.outcome import (
@@ -83,7 +84,7 @@ class HeldWorld:
         path.write_text(text)
         run_id = take_up(self.runtime, read_file(path, self.runtime.settings), source=name).run_id
         with self.store.write() as session:
-            starting.start_due_runs(session, self.runtime.account_id, START + timedelta(days=36_500))
+            due_runs.start_due_runs(session, self.runtime.account_id, START + timedelta(days=36_500))
         return run_id
 
     def batches(self, run_id: int | None = None) -> list[Batch]:
