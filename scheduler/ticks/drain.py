@@ -21,7 +21,7 @@ from scheduler.ticks.every import RESTS, Every
 from worker.ceilings import Ceilings
 from worker.limits import allowances, routes
 from worker.runtime import Runtime
-from worker.store import ending
+from worker.store.runs import run_ends
 from worker.store.sending import queue
 from worker.store.sending.batch_splits import split_batch
 from worker.store.sending.queue import Demand, Due
@@ -64,7 +64,7 @@ class DrainTick:
         if not self.look.is_due(began):
             return RESTS
         with runtime.store.read() as session:
-            if not ending.any_at_work(session, runtime.account_id):
+            if not run_ends.any_at_work(session, runtime.account_id):
                 return {"enqueued": 0, "idle": 1}
             lead, everybody = self._demands(runtime, session, now)
         demands = [demand for demand in everybody if runtime.includes(demand.run_id)]

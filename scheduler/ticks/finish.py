@@ -13,9 +13,9 @@ from scheduler.ticks.every import Every
 from scheduler.ticks.unread import ReceiptReads
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import counts, ending
+from worker.store import counts
 from worker.store.following.failed_texts import waiting_retries
-from worker.store.runs import runs
+from worker.store.runs import run_ends, runs
 from worker.store.runs.runs import RunView
 from worker.store.sending import doubts
 
@@ -39,13 +39,13 @@ class FinishTick:
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
         with runtime.store.read() as session:
-            if not ending.any_at_work(session, runtime.account_id):
+            if not run_ends.any_at_work(session, runtime.account_id):
                 return {"settled": 0, "finished": 0}
-            settleable = [id_ for id_ in ending.settleable_runs(session, runtime.account_id) if runtime.includes(id_)]
+            settleable = [id_ for id_ in run_ends.settleable_runs(session, runtime.account_id) if runtime.includes(id_)]
         if settleable:
             with runtime.store.write("settle") as session:
                 for run_id in settleable:
-                    ending.settle_run(session, run_id, now)
+                    run_ends.settle_run(session, run_id, now)
         with runtime.store.read() as session:
             followed = [run for run in runs.unfinished_runs(session, runtime.account_id) if runtime.includes(run.id)]
         self.looks = {run.id: self.looks.get(run.id, Every()) for run in followed}
@@ -64,11 +64,11 @@ class FinishTick:
         if in_doubt or retries or (waiting and not (over and self._has_looked_once_more(runtime, run, now))):
             return False
         with runtime.store.write("finish") as session:
-            finished = ending.finish_run(session, run.id, now, sent_at=run.sent_at)
+            finished = run_ends.finish_run(session, run.id, now, sent_at=run.sent_at)
             if finished:  # else somebody let it send again since the look above
                 runs.cancel_leftovers(session, run.id)
                 if over:
-                    ending.expire_open(session, run.id)
+                    run_ends.expire_open(session, run.id)
         if finished:
             with runtime.store.read() as session:
                 by_state = counts.books(session, run.id).by_state
@@ -85,10 +85,10 @@ class FinishTick:
         is_first = run.id not in self.last_looks
         since = self.last_looks.setdefault(run.id, now)
         with runtime.store.read() as session:
-            is_read = ending.is_read_since(session, run.id, since)
+            is_read = run_ends.is_read_since(session, run.id, since)
         if is_first or (is_read and self.receipt_reads.failures and now < since + LAST_LOOK):
             with runtime.store.write("last_look") as session:
-                ending.look_once_more(session, run.id, since)
+                run_ends.look_once_more(session, run.id, since)
             return False
         return is_read or now >= since + LAST_LOOK
 
@@ -97,7 +97,7 @@ class FinishTick:
         began = runtime.clock.elapsed_seconds()
         if not self.looks[run_id].is_due(began):
             return True
-        waiting = ending.open_receipts(session, run_id) > 0
+        waiting = run_ends.open_receipts(session, run_id) > 0
         ended = runtime.clock.elapsed_seconds()
         pause = pause_after(ended - began, share=COUNT_SHARE, longest=LONGEST_PAUSE_SECONDS)
         self.looks[run_id].rest(ended, pause)

@@ -13,12 +13,11 @@ from campaigns.lifecycle import RecipientState, RunState
 from tests.store.conftest import empty
 from tests.store.store_world import NOW, SOON, World, people
 from tests.support.queueing import queue_due
-from worker.store import ending
 from worker.store.engine import Store
 from worker.store.following import receipts
 from worker.store.following.receipts import Receipt
 from worker.store.models import Attempt, AttemptState, Recipient
-from worker.store.runs import runs
+from worker.store.runs import run_ends, runs
 from worker.store.sending import doubts, queue
 from worker.store.sending.intent import Intent
 from worker.store.sending.outcome import (
@@ -145,8 +144,8 @@ class Life:
             with self.world.store.write() as session:
                 runs.cancel_run(session, run_id, "the end", self.now)
                 runs.cancel_leftovers(session, run_id)
-                ending.expire_open(session, run_id)
-                ending.finish_run(session, run_id, self.now)
+                run_ends.expire_open(session, run_id)
+                run_ends.finish_run(session, run_id, self.now)
             assert self.world.run_state(run_id) is RunState.CANCELLED
             left = {RecipientState.PENDING, RecipientState.IN_DOUBT, RecipientState.ACCEPTED}
             assert not left & set(self.world.states(run_id))

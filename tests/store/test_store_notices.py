@@ -8,11 +8,10 @@ from sqlmodel import col, select
 from campaigns.codes import PAUSED, PausedBy
 from campaigns.lifecycle import RunState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import ending
 from worker.store.models import Notice
 from worker.store.notifications import outbox, retention
 from worker.store.notifications.outbox import DueNotice
-from worker.store.runs import due_runs, runs
+from worker.store.runs import due_runs, run_ends, runs
 from worker.store.sending import accounts
 
 HOOK = ("webhook", "https://a.example/hook")
@@ -123,8 +122,8 @@ def test_the_life_of_a_run_is_news(world: World) -> None:
         runs.resume_run(session, run_id)
         assert runs.pause_run(session, run_id, PausedBy.PERSON, "dinner", now=NOW)
         runs.cancel_run(session, run_id, "enough", NOW)
-        assert ending.finish_run(session, run_id, NOW)
-        assert not ending.finish_run(session, run_id, NOW)
+        assert run_ends.finish_run(session, run_id, NOW)
+        assert not run_ends.finish_run(session, run_id, NOW)
     # then
     assert news(world) == [
         ("run.started", run_id, ""),

@@ -12,10 +12,10 @@ from sqlmodel import Session, col
 from campaigns.declarations import Declared
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import ending
 from worker.store.engine import Store
 from worker.store.held import resolve_held
 from worker.store.models import MessageGroup
+from worker.store.runs import run_ends
 from worker.store.sending.claim import load_work
 from worker.store.sending.intent import Intent, record_intent
 from worker.store.sending.outcome import close_attempt, hold_in_doubt, record_accepted, release
@@ -87,9 +87,9 @@ def test_a_run_that_is_ended_at_the_moment_of_a_decision_goes_on(
 
     def end(session: Session) -> None:
         if before is RunState.RUNNING:
-            ending.settle_run(session, run_id, NOW)
+            run_ends.settle_run(session, run_id, NOW)
         else:
-            ending.finish_run(session, run_id, LATER, sent_at=NOW)
+            run_ends.finish_run(session, run_id, LATER, sent_at=NOW)
 
     # when somebody decides that it was not sent
     acts = (decide(run_id), end) if decides_first else (end, decide(run_id))
@@ -99,7 +99,7 @@ def test_a_run_that_is_ended_at_the_moment_of_a_decision_goes_on(
     assert world.run_state(run_id) is RunState.RUNNING
     assert None not in polls(world, run_id)
     with world.store.read() as session:
-        assert ending.settleable_runs(session, world.account_id) == []
+        assert run_ends.settleable_runs(session, world.account_id) == []
     assert len(world.intent(batch_id).addressees) == 1
 
 
@@ -154,16 +154,16 @@ def test_a_run_that_has_sent_again_is_not_completed_for_what_was_seen_before(wor
     # given a run that had sent everything, and sends and settles again after a decision
     run_id, batch_id = held(world)
     with world.store.write() as session:
-        ending.settle_run(session, run_id, NOW)
+        run_ends.settle_run(session, run_id, NOW)
         decide(run_id)(session)
     again = world.intent(batch_id)
     world.accept(again, world.placed(again))
     with world.store.write() as session:
-        assert ending.settle_run(session, run_id, SOON)
+        assert run_ends.settle_run(session, run_id, SOON)
 
     # when somebody wants to complete it who looked before
     with world.store.write() as session:
-        is_over = ending.finish_run(session, run_id, LATER, sent_at=NOW)
+        is_over = run_ends.finish_run(session, run_id, LATER, sent_at=NOW)
 
     assert not is_over
     assert world.run_state(run_id) is RunState.SETTLING

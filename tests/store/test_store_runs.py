@@ -9,11 +9,10 @@ from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SOON, World, new_run, people
 from tests.support.queueing import queue_due
-from worker.store import ending
 from worker.store.following import receipts
 from worker.store.following.receipts import Receipt
 from worker.store.models import Batch
-from worker.store.runs import due_runs, runs
+from worker.store.runs import due_runs, run_ends, runs
 from worker.store.sending import doubts
 from worker.store.sending.outcome import close_attempt, postpone_batch, release
 
@@ -140,8 +139,8 @@ def test_a_run_settles_when_nothing_is_left_to_send(world: World, state: BatchSt
     with world.store.write() as session:
         session.execute(sa.update(Batch).values(state=state))
         done = state in {BatchState.ACCEPTED, BatchState.REFUSED, BatchState.HELD, BatchState.CANCELLED}
-        assert ending.settleable_runs(session, world.account_id) == ([run_id] if done else [])
-        assert ending.settle_run(session, run_id, SOON) is done
+        assert run_ends.settleable_runs(session, world.account_id) == ([run_id] if done else [])
+        assert run_ends.settle_run(session, run_id, SOON) is done
 
     assert world.run_state(run_id) is (R.SETTLING if done else R.RUNNING)
 
@@ -154,13 +153,13 @@ def test_a_run_is_followed_until_its_receipts_are_in_or_its_time_is_over(world: 
     with world.store.write() as session:
         rows = [Receipt(row.gateway_id or 0, state, 0, NOW, NOW, None, None, "") for row, state in said]
         assert receipts.apply_receipts(session, world.account_id, rows) == 2
-        ending.settle_run(session, run_id, NOW)
+        run_ends.settle_run(session, run_id, NOW)
         assert [run.id for run in runs.unfinished_runs(session, world.account_id)] == [run_id]
-        assert ending.open_receipts(session, run_id) == 2
+        assert run_ends.open_receipts(session, run_id) == 2
         # when following ends
-        assert ending.expire_open(session, run_id) == 1
-        assert ending.finish_run(session, run_id, LATER)
-        assert not ending.finish_run(session, run_id, LATER)
+        assert run_ends.expire_open(session, run_id) == 1
+        assert run_ends.finish_run(session, run_id, LATER)
+        assert not run_ends.finish_run(session, run_id, LATER)
         assert runs.unfinished_runs(session, world.account_id) == []
         assert receipts.due_groups(session, now=LATER, account_id=world.account_id, limit=9) == []
 
@@ -176,8 +175,8 @@ def test_a_cancelled_run_is_finished_and_stays_cancelled(world: World) -> None:
     run_id = world.run(people(1))
     with world.store.write() as session:
         runs.cancel_run(session, run_id, "by hand", NOW)
-        assert ending.finish_run(session, run_id, LATER)
-        assert not ending.finish_run(session, run_id, LATER)
+        assert run_ends.finish_run(session, run_id, LATER)
+        assert not run_ends.finish_run(session, run_id, LATER)
 
     assert (view(world, run_id).state, view(world, run_id).finished_at) == (R.CANCELLED, LATER)
 

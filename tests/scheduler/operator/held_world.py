@@ -15,9 +15,8 @@ from scheduler.intake.taking import read_file, take_up
 from tests.support.clocks import FakeClock
 from worker.runtime import build_runtime
 from worker.settings import load_settings
-from worker.store import ending
 from worker.store.models import Batch, MessageGroup, Recipient, Run
-from worker.store.runs import due_runs
+from worker.store.runs import due_runs, run_ends
 from worker.store.sending.claim import load_work
 from worker.store.sending.intent import Intent, record_intent
 from worker.store.sending.outcome import (
@@ -163,9 +162,9 @@ class HeldWorld:
     def end(self) -> None:
         """Nothing is left to send, and following is over."""
         with self.store.write() as session:
-            ending.settle_run(session, self.run_id, self.clock.now())
-            ending.expire_open(session, self.run_id)
-            assert ending.finish_run(session, self.run_id, self.clock.now())
+            run_ends.settle_run(session, self.run_id, self.clock.now())
+            run_ends.expire_open(session, self.run_id)
+            assert run_ends.finish_run(session, self.run_id, self.clock.now())
 
     def states(self) -> dict[str, RecipientState]:
         """The state of each of the three people."""

@@ -10,9 +10,8 @@ from typer.testing import Result
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.scheduler.operator.held_world import LISTED, NUMBERS, HeldWorld
-from worker.store import ending
 from worker.store.models import Attempt, Event
-from worker.store.runs import runs
+from worker.store.runs import run_ends, runs
 
 Cli = Callable[..., Result]
 P = RecipientState
@@ -59,7 +58,7 @@ def test_sent_is_never_sent_again_and_the_run_can_end(cli: Cli, world: HeldWorld
     assert (person.state, person.reason, person.gateway_id) == (P.ACCEPTED, "declared sent by a person", None)
     assert world.batches()[0].state is BatchState.ACCEPTED
     with world.store.read() as session:
-        assert ending.open_receipts(session, world.run_id) == 0
+        assert run_ends.open_receipts(session, world.run_id) == 0
     world.end()
     assert world.states()[NUMBERS[0]] is P.ACCEPTED  # declared, and no phone's silence expires it
 
