@@ -7,8 +7,8 @@ from campaigns.definition.schedule import Otherwise
 from campaigns.lifecycle import RecipientState
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import late as store
 from worker.store.notifications.outbox import announce_held
+from worker.store.runs import missed as store
 
 
 def late(runtime: Runtime, now: datetime) -> dict[str, int]:

@@ -8,7 +8,7 @@ from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.timing.placing import Departure
 from tests.store.store_world import NOW, World, people
-from worker.store import late
+from worker.store.runs import missed
 from worker.store.sending import queue
 
 MINUTE = timedelta(minutes=1)
@@ -32,11 +32,11 @@ def test_only_what_is_late_and_not_under_way_is_ended(world: World, to: Recipien
     intent = world.intent(under_way)
     with world.store.write() as session:
         queue.queue_batches(session, [queued], now=NOW)
-        assert late.late_runs(session, world.account_id, NOW + MINUTE) == []
+        assert missed.late_runs(session, world.account_id, NOW + MINUTE) == []
         now = NOW + 2 * MINUTE
-        assert late.late_runs(session, world.account_id, now) == [(run_id, world.run_definition(run_id))]
-        assert late.expire_late(session, run_id, to, reason="too late", now=now) == 4
-        assert late.late_runs(session, world.account_id, now) == []
+        assert missed.late_runs(session, world.account_id, now) == [(run_id, world.run_definition(run_id))]
+        assert missed.expire_late(session, run_id, to, reason="too late", now=now) == 4
+        assert missed.late_runs(session, world.account_id, now) == []
 
     assert [world.batch_state(id_) for id_ in (under_way, queued, waiting, in_time, never)] == [
         B.SENDING,
@@ -55,7 +55,7 @@ def test_a_run_that_is_not_running_is_left_alone(world: World) -> None:
     world.run(leaving(2, latest=NOW), state=RunState.PAUSED)
 
     with world.store.read() as session:
-        assert late.late_runs(session, world.account_id, NOW + MINUTE) == []
+        assert missed.late_runs(session, world.account_id, NOW + MINUTE) == []
 
 
 def test_a_closed_window_puts_off_what_is_due_by_the_same_clocks(world: World) -> None:
