@@ -19,7 +19,7 @@ from worker.store.counts import books
 from worker.store.engine import Store
 from worker.store.new_gateway import take_new_gateway, under_way
 from worker.store.outlook import outlook
-from worker.store.repetitions import end_repeating
+from worker.store.runs.repetitions import end_repeating
 from worker.store.runs.runs import RunView, campaign_runs, cancel_run, list_runs, pause_run, resume_run
 from worker.store.runs.versions import stored_definition
 from worker.store.sending.accounts import account_view, resume_account

@@ -11,8 +11,7 @@ from scheduler.intake.outcome import Intake, accepted
 from scheduler.intake.planning import plan_run
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import repetitions
-from worker.store.runs import plans, runs, versions
+from worker.store.runs import plans, repetitions, runs, versions
 from worker.store.sending import grants
 
 

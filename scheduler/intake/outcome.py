@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlmodel import Session
 
 from campaigns.take_up import EditCode, Refuse, Taken, TakeUp
-from worker.store.repetitions import first_unfinished
+from worker.store.runs.repetitions import first_unfinished
 
 
 class EditRefused(Exception):

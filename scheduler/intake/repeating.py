@@ -23,11 +23,10 @@ from scheduler.intake.planning import plan_run
 from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import repetitions
 from worker.store.events import EventName, record_event
 from worker.store.leases import LostLead
-from worker.store.repetitions import Firing, Repeating
-from worker.store.runs import approvals, plans, runs, versions
+from worker.store.runs import approvals, plans, repetitions, runs, versions
+from worker.store.runs.repetitions import Firing, Repeating
 
 PLAN_AHEAD: Final = timedelta(minutes=5)
 """How long before its moment a run is planned: a million people take about one minute."""

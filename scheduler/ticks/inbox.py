@@ -17,7 +17,7 @@ from scheduler.ticks.every import Every
 from worker.conditions import detail_of, sentence, trouble_of
 from worker.runtime import Runtime
 from worker.store import inbox as store
-from worker.store.repetitions import all_repeating, campaigns_of, first_unfinished
+from worker.store.runs.repetitions import all_repeating, campaigns_of, first_unfinished
 
 LOOK_SHARE: Final = 100
 """A look at 100 files takes 10 ms: it is followed by a pause 100 times as long, for a percent of a core."""

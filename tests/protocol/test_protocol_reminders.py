@@ -10,8 +10,7 @@ from campaigns.lifecycle import RecipientState, RunState
 from campaigns.take_up import Taken
 from scheduler.intake.outcome import EditRefused
 from tests.protocol.bench import Bench
-from worker.store import repetitions
-from worker.store.runs import runs
+from worker.store.runs import repetitions, runs
 from worker.store.runs.runs import RunView
 
 P = RecipientState

@@ -14,8 +14,7 @@ from scheduler.intake import repeating
 from scheduler.intake.outcome import EditRefused
 from scheduler.intake.taking import read_file, take_up
 from tests.protocol.bench import Bench, exactly_once
-from worker.store import repetitions
-from worker.store.runs import runs
+from worker.store.runs import repetitions, runs
 from worker.store.runs.runs import RunView
 
 ROME, TOKYO, NEW_YORK = "+393331234567", "+819012345678", "+12125550123"

@@ -17,8 +17,8 @@ from tests.support.clocks import START, FakeClock
 from worker.runtime import Runtime, build_runtime
 from worker.settings import load_settings
 from worker.store.models import Run
-from worker.store.repetitions import all_repeating
 from worker.store.runs import runs
+from worker.store.runs.repetitions import all_repeating
 from worker.store.runs.runs import RunView
 
 Cli = Callable[..., Result]
