@@ -26,11 +26,10 @@ from scheduler.intake.planning import suppressed_in
 from worker.limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import reminders
 from worker.store.bulk import in_parts
 from worker.store.held import reopen_run
 from worker.store.locks import lock_run
-from worker.store.runs import plans, repetitions, versions
+from worker.store.runs import plans, reminders, repetitions, versions
 from worker.store.sending import grants
 
 AT_ONCE: Final = 2_000

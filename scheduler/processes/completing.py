@@ -27,8 +27,8 @@ from worker.store import counts, held
 from worker.store.counts import Books
 from worker.store.errors import STORE_FAILS
 from worker.store.notifications.outbox import GATHERING
-from worker.store.reminders import unfinished_days
 from worker.store.runs import runs
+from worker.store.runs.reminders import unfinished_days
 from worker.store.runs.runs import RunView
 from worker.store.sending import accounts, doubts, queue
 from worker.store.sending.accounts import AccountView

@@ -16,11 +16,11 @@ from campaigns.segments import segmentation
 from campaigns.timing.placing import Departure
 from worker.logs import get_logger
 from worker.settings import Settings
-from worker.store import answers, reminders
+from worker.store import answers
 from worker.store.held import reopen_run
 from worker.store.people.stored_replies import Answer
 from worker.store.people.suppressions import suppressed_among
-from worker.store.runs import plans, versions
+from worker.store.runs import plans, reminders, versions
 
 SOURCE: Final = "CAMPAIGNS_HELP_ANSWER"
 """Where the text is from, in place of a file's name."""

@@ -15,10 +15,9 @@ from scheduler.report.story import chapter_lines
 from tests.protocol.bench import SETTLED, Bench
 from tests.protocol.scripted_gateway import LOST, STORED, Send
 from tests.support.clocks import FakeClock
-from worker.store import reminders
 from worker.store.engine import Store
 from worker.store.people import suppressions
-from worker.store.runs import runs
+from worker.store.runs import reminders, runs
 from worker.store.runs.runs import RunView
 
 P = RecipientState

@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from campaigns.answering import HELP_ANSWERS
 from worker.store.bulk import in_parts, insert_missing
-from worker.store.reminders import lock_campaign
+from worker.store.runs.reminders import lock_campaign
 from worker.store.tables import batches, campaigns, recipients, runs
 
 

@@ -9,7 +9,7 @@ from scheduler.report.formats import Format
 from scheduler.report.page import write_page
 from scheduler.report.rows import write_csv, write_jsonl
 from worker.store.engine import Store
-from worker.store.reminders import every_day
+from worker.store.runs.reminders import every_day
 from worker.store.runs.runs import RunView, run_view
 
 
