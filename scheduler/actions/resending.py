@@ -17,11 +17,11 @@ from worker.gateway.results import Message
 from worker.limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import resends
 from worker.store.engine import Store
 from worker.store.following import receipts
 from worker.store.people import suppressions
-from worker.store.resends import Failure
+from worker.store.runs import resends
+from worker.store.runs.resends import Failure
 from worker.store.runs.runs import RunView, find_campaign_run, run_view
 
 STORED_AT_ONCE: Final = 1_000

@@ -22,8 +22,8 @@ from worker.runtime import Runtime
 from worker.store import counts, inbox
 from worker.store.following.devices import Stuck, stuck_devices, waiting_of_runs
 from worker.store.inbox import InboxEntry
-from worker.store.resends import resends_of, unfinished_resends
 from worker.store.runs import runs
+from worker.store.runs.resends import resends_of, unfinished_resends
 from worker.store.runs.runs import RunView
 from worker.store.sending import accounts
 from worker.store.variants import GroupOutcome, group_outcomes

@@ -36,8 +36,8 @@ from worker.store import counts, held
 from worker.store.engine import Store
 from worker.store.models import Account, Attempt, Batch, Event, MessageGroup, Recipient, Run
 from worker.store.people import stored_replies
-from worker.store.resends import create_resend
 from worker.store.runs import runs
+from worker.store.runs.resends import create_resend
 from worker.store.runs.runs import RunView
 from worker.store.sending import accounts
 from worker.throttle import InMemoryThrottle

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
 from campaigns.results import result_words
-from worker.store.resends import resends_of
+from worker.store.runs.resends import resends_of
 from worker.store.tables import recipients, replies, runs, suppressions
 
 COLUMNS: Final = (
