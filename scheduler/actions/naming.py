@@ -6,7 +6,7 @@ from sqlmodel import Session
 
 from scheduler.actions.opening import NOTHING_YET
 from scheduler.actions.refusals import Refusal, Refused
-from worker.store.held import held_lists, held_people, runs_with_held
+from worker.store.runs.held import held_lists, held_people, runs_with_held
 from worker.store.runs.repetitions import first_unfinished
 from worker.store.runs.resends import resends_of
 from worker.store.runs.runs import RunView, campaign_runs, find_run, list_runs, run_view

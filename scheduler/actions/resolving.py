@@ -8,7 +8,7 @@ from scheduler.actions.acting import Actor, acting
 from scheduler.actions.naming import run_to_decide_on
 from scheduler.actions.refusals import Refusal, Refused
 from worker.store.engine import Store
-from worker.store.held import Resolved, held_lists, held_people, resolve_held
+from worker.store.runs.held import Resolved, held_lists, held_people, resolve_held
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ from scheduler.intake.planning import suppressed_in
 from worker.limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store.held import reopen_run
 from worker.store.locks import lock_run
 from worker.store.runs import plans, reminders
+from worker.store.runs.held import reopen_run
 from worker.store.runs.runs import RunView
 
 AT_ONCE: Final = 2_000

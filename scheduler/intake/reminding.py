@@ -27,9 +27,9 @@ from worker.limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.bulk import in_parts
-from worker.store.held import reopen_run
 from worker.store.locks import lock_run
 from worker.store.runs import plans, reminders, repetitions, versions
+from worker.store.runs.held import reopen_run
 from worker.store.sending import grants
 
 AT_ONCE: Final = 2_000

@@ -17,10 +17,10 @@ from campaigns.timing.placing import Departure
 from worker.logs import get_logger
 from worker.settings import Settings
 from worker.store import answers
-from worker.store.held import reopen_run
 from worker.store.people.stored_replies import Answer
 from worker.store.people.suppressions import suppressed_among
 from worker.store.runs import plans, reminders, versions
+from worker.store.runs.held import reopen_run
 
 SOURCE: Final = "CAMPAIGNS_HELP_ANSWER"
 """Where the text is from, in place of a file's name."""

@@ -13,8 +13,8 @@ from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import LOST, Answers, Send
 from tests.store.store_world import World
 from tests.support.clocks import FakeClock
-from worker.store.held import held_people
 from worker.store.runs import runs
+from worker.store.runs.held import held_people
 
 P = RecipientState
 REMIND = (

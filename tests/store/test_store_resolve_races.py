@@ -13,9 +13,9 @@ from campaigns.declarations import Declared
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SOON, World, people
 from worker.store.engine import Store
-from worker.store.held import resolve_held
 from worker.store.models import MessageGroup
 from worker.store.runs import run_ends
+from worker.store.runs.held import resolve_held
 from worker.store.sending.claim import load_work
 from worker.store.sending.intent import Intent, record_intent
 from worker.store.sending.outcome import close_attempt, hold_in_doubt, record_accepted, release
