@@ -27,9 +27,9 @@ from scheduler.intake.repeating import stop
 from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import inbox as store
-from worker.store.inbox import InboxEntry
+from worker.store.runs import inbox_files as store
 from worker.store.runs import runs
+from worker.store.runs.inbox_files import InboxEntry
 from worker.store.runs.runs import RunView
 
 UNJUDGED: Final = "?" * 64

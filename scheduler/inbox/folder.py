@@ -11,7 +11,7 @@ from scheduler.inbox.files import MAX_DEPTH, Listing, list_campaign_files, path_
 from scheduler.inbox.sidecars import status_path
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store.inbox import InboxEntry, files_of, inbox_entries, inbox_entry
+from worker.store.runs.inbox_files import InboxEntry, files_of, inbox_entries, inbox_entry
 
 Entries: TypeAlias = Mapping[str, tuple[Path, InboxEntry]]
 """What is known of the files of one inbox: key in the store -> the file, and how it was taken up."""

@@ -17,8 +17,8 @@ from scheduler.intake.repeating import stop
 from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import inbox as store
 from worker.store.leases import LostLead
+from worker.store.runs import inbox_files as store
 from worker.store.runs import runs
 
 UNSENT: Final = frozenset({RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.PAUSED, RunState.RUNNING})

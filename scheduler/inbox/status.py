@@ -19,10 +19,10 @@ from scheduler.rush import Rush
 from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import counts, inbox
+from worker.store import counts
 from worker.store.following.devices import Stuck, stuck_devices, waiting_of_runs
-from worker.store.inbox import InboxEntry
-from worker.store.runs import runs
+from worker.store.runs import inbox_files, runs
+from worker.store.runs.inbox_files import InboxEntry
 from worker.store.runs.resends import resends_of, unfinished_resends
 from worker.store.runs.runs import RunView
 from worker.store.sending import accounts
@@ -162,7 +162,7 @@ class StatusBoard:
             write_report(path, runtime.store, run.id)
         write_status(path, stamped(text, zone, now, runtime.installation))
         with runtime.store.write("inbox_status") as session:
-            inbox.note_status(session, entry.path, status_text=text, reported=is_final)
+            inbox_files.note_status(session, entry.path, status_text=text, reported=is_final)
         self._unwritable.discard(path.parent)
         self._troubled.pop(path, None)
         return 1

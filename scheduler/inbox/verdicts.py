@@ -26,8 +26,8 @@ from scheduler.intake.outcome import EditRefused
 from scheduler.intake.taking import read_file, take_up
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store.inbox import InboxEntry
 from worker.store.runs import runs
+from worker.store.runs.inbox_files import InboxEntry
 from worker.store.runs.runs import RunView
 
 

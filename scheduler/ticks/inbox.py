@@ -16,7 +16,7 @@ from scheduler.rush import Rush
 from scheduler.ticks.every import Every
 from worker.conditions import detail_of, sentence, trouble_of
 from worker.runtime import Runtime
-from worker.store import inbox as store
+from worker.store.runs import inbox_files as store
 from worker.store.runs.repetitions import all_repeating, campaigns_of, first_unfinished
 
 LOOK_SHARE: Final = 100

@@ -14,13 +14,14 @@ from sqlmodel import SQLModel, col, select
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import copying, inbox, moving
+from worker.store import copying, moving
 from worker.store.engine import Store
 from worker.store.errors import StoreError
 from worker.store.events import EventName, record_event
 from worker.store.migrate import migrate
 from worker.store.models import Account, Attempt, Ceiling, Event, Lease
 from worker.store.moving import Place
+from worker.store.runs import inbox_files
 from worker.store.sending import accounts
 from worker.store.sending.claim import NoIntent, load_work
 from worker.store.sending.intent import record_intent
@@ -50,7 +51,7 @@ def fill(world: World) -> int:
         record_event(
             session, EventName.LATE_ACCEPTANCE, NOW, run_id=run_id, detail={"text": "naïve \u2028 'quoted' \t"}
         )
-        inbox.remember_file(session, "spring.yaml", fingerprint="f", run_id=run_id, problem="", now=NOW)
+        inbox_files.remember_file(session, "spring.yaml", fingerprint="f", run_id=run_id, problem="", now=NOW)
         session.add(Ceiling(account_id=world.account_id, scope="account", source="person", rate="5/minute", set_at=NOW))
         session.add(Lease(name="clock", holder="somebody", token=7, expires_at=SOON))
     return run_id

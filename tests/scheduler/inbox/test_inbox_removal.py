@@ -11,8 +11,7 @@ from structlog.testing import capture_logs
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import RunState
 from tests.scheduler.inbox.inbox_world import PEOPLE, TOMORROW, InboxWorld
-from worker.store import inbox
-from worker.store.runs import runs
+from worker.store.runs import inbox_files, runs
 
 SLEEPING = "schedule: {window: {from: '22:00', to: '23:00'}}\n"
 """Sending hours that have not come when the tests begin."""
@@ -29,7 +28,7 @@ def pause(world: InboxWorld) -> None:
 
 def known_files(world: InboxWorld) -> list[str]:
     with world.runtime.store.read() as session:
-        return [path.rpartition("/")[2] for path in inbox.inbox_entries(session)]
+        return [path.rpartition("/")[2] for path in inbox_files.inbox_entries(session)]
 
 
 @pytest.mark.parametrize(
