@@ -16,10 +16,9 @@ from campaigns.segments import segmentation
 from campaigns.timing.placing import Departure
 from worker.logs import get_logger
 from worker.settings import Settings
-from worker.store import answers
 from worker.store.people.stored_replies import Answer
 from worker.store.people.suppressions import suppressed_among
-from worker.store.runs import plans, reminders, versions
+from worker.store.runs import help_runs, plans, reminders, versions
 from worker.store.runs.held import reopen_run
 
 SOURCE: Final = "CAMPAIGNS_HELP_ANSWER"
@@ -45,8 +44,8 @@ def answer_help(
     }
     if not settings.help_answer or not asked:
         return 0
-    campaign_id = answers.lock_answers(session, rehearsal=rehearsal, now=now)
-    left_out = answers.answered_since(session, campaign_id, asked, now - ONCE_IN)
+    campaign_id = help_runs.lock_answers(session, rehearsal=rehearsal, now=now)
+    left_out = help_runs.answered_since(session, campaign_id, asked, now - ONCE_IN)
     definition = help_answers(settings.help_answer, settings.timezone)
     left_out |= suppressed_among(session, sorted(asked), definition.kind)
     people = [reply for number, reply in sorted(asked.items()) if number not in left_out]
@@ -68,7 +67,7 @@ def answer_help(
             now=now,
             type=RunType.HELP,
         )
-    if day.state in _TAKES_NO_MORE or answers.account_of(session, day.id) != account_id:
+    if day.state in _TAKES_NO_MORE or help_runs.account_of(session, day.id) != account_id:
         get_logger().warning("help.not_answered", campaign=HELP_ANSWERS, run=day.id, people=len(people))
         return 0
     segments = segmentation(settings.help_answer).segments

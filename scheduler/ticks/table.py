@@ -23,7 +23,7 @@ from scheduler.ticks.unsubscribe import UnsubscribeTick
 from scheduler.ticks.watch import WatchTick
 from scheduler.ticks.windows import WindowMemory
 from worker.runtime import Runtime
-from worker.store.answers import unfinished_answers
+from worker.store.runs.help_runs import unfinished_answers
 
 Work = Callable[[Runtime, datetime], Mapping[str, int]]
 
