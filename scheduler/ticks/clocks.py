@@ -6,7 +6,7 @@ from typing import Final
 
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store.clock_jumps import move_pauses
+from worker.store.runs.clock_jumps import move_pauses
 
 JUMP: Final = timedelta(seconds=10)
 """So much at once is a clock that was put; less is one that is kept right."""
