@@ -1,0 +1,1 @@
+"""A database that moves, is restored, or stands before another gateway."""
