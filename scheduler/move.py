@@ -21,13 +21,14 @@ from scheduler.actions.acting import Actor, asked_by
 from scheduler.processes.leader import LeaderLock, leader_lock
 from worker.marker import REDIS_KEY, FileMarker, RedisMarker, beside
 from worker.settings import Settings
-from worker.store import copying, health, moving
+from worker.store import copying, health
 from worker.store.engine import Store
 from worker.store.errors import StoreError
 from worker.store.installation import become, installation_name
 from worker.store.leases import LEASE
 from worker.store.migrate import migrate
-from worker.store.moving import Place, shown
+from worker.store.relocation import handover
+from worker.store.relocation.handover import Place, shown
 from worker.store.sending import accounts
 from worker.throttle import connect_for_throttle
 
@@ -54,7 +55,7 @@ def move(settings: Settings, actor: Actor, to: str, *, clock: Clock, told: Calla
     """
     with asked_by(actor), _source(settings, clock) as (source, lock), _target(to, source, clock) as target:
         with source.read() as session:
-            standing = moving.standing(session)
+            standing = handover.standing(session)
         rows: Mapping[str, int] = {}
         copy = standing.copy
         if standing.place is not Place.GONE:
@@ -68,10 +69,10 @@ def move(settings: Settings, actor: Actor, to: str, *, clock: Clock, told: Calla
             if not lock.acquire():
                 raise StoreError("something else began to work on the database meanwhile; stop it and run this again")
             with source.write("move_go") as session:
-                moving.go(session, copy=copy, to=shown(target.url), now=clock.now())
+                handover.go(session, copy=copy, to=shown(target.url), now=clock.now())
         _mark(settings, source, target)
         with target.write("move_open") as session:
-            is_new = moving.open_here(session, copy=copy, source=shown(source.url), now=clock.now())
+            is_new = handover.open_here(session, copy=copy, source=shown(source.url), now=clock.now())
         if not is_new:
             told("this move was finished before; nothing was changed")
         return Moved(shown(source.url), shown(target.url), rows)
@@ -81,14 +82,14 @@ def give_up(settings: Settings, actor: Actor, *, clock: Clock) -> str:
     """Give up an unfinished move: the old database, whose address is returned, sends again. Raises `StoreError`."""
     with asked_by(actor), _source(settings, clock) as (source, _):
         with source.write("move_undo") as session:
-            moving.give_up(session, now=clock.now())
+            handover.give_up(session, now=clock.now())
         return shown(source.url)
 
 
 def _copy(source: Store, target: Store, copy: str, clock: Clock, told: Callable[[str], None]) -> Mapping[str, int]:
     name, to = shown(source.url), shown(target.url)
     with source.write("move_leave") as session:
-        moving.leave(session, name=name, to=to, now=clock.now())
+        handover.leave(session, name=name, to=to, now=clock.now())
     told(f"{name} sends nothing any more; campaigns move --undo gives the move up until it is finished")
 
     def progress(table: str, count: int) -> None:
@@ -102,7 +103,7 @@ def _copy(source: Store, target: Store, copy: str, clock: Clock, told: Callable[
         rows = copying.copy_all(here, there, progress)
         if of := installation_name(here):  # what stands beside the files of the inbox has this name
             become(there, of, now=clock.now())
-        moving.arrive(there, copy=copy, source=name, now=clock.now())
+        handover.arrive(there, copy=copy, source=name, now=clock.now())
     told(f"copied and compared {sum(rows.values()):,} rows")
     return rows
 
@@ -141,7 +142,7 @@ def _refuse_forgetful(marks: list[FileMarker | RedisMarker], last_attempt_id: in
 
 
 def _refuse_full(target: Session, source: Session, name: str) -> None:
-    if not copying.is_empty(target) and not moving.is_spare_copy(target, source):
+    if not copying.is_empty(target) and not handover.is_spare_copy(target, source):
         raise StoreError(f"the database {name} is not empty; move to a new one")
 
 

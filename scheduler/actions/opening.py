@@ -11,7 +11,7 @@ from worker.runtime import open_store
 from worker.settings import Settings
 from worker.store.engine import Store
 from worker.store.errors import DatabaseLost
-from worker.store.moving import require_here
+from worker.store.relocation.handover import require_here
 from worker.store.same_database import Loss
 
 NOTHING_YET = "there are no campaigns yet; drop a file into the inbox, or run one: campaigns run FILE"

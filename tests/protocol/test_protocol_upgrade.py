@@ -15,12 +15,12 @@ from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import ScriptedGateway
 from tests.protocol.upgrade_world import ACCOUNTS, KINDS, LATE, NO_CREDITS, PAUSES, QUARANTINE, SOON, WAITING, Old
 from tests.support.clocks import START, FakeClock
-from worker.store import moving
 from worker.store.engine import Store
 from worker.store.exports import export_pages
 from worker.store.migrate import migrate
 from worker.store.models import Account, Attempt, Batch, Recipient, Run
 from worker.store.outlook import outlook
+from worker.store.relocation import handover
 from worker.store.runs import runs
 from worker.store.sending import accounts
 
@@ -118,7 +118,7 @@ def test_what_was_stored_as_sentences_becomes_codes_and_is_shown_as_before(old: 
     # and a move that is given up puts back who had paused
     with old.store.write() as session:
         session.execute(sa.update(Account).values(paused_by=PausedBy.RELOCATION, paused_reason="being moved to new"))
-        moving.give_up(session, now=START)
+        handover.give_up(session, now=START)
         put_back = session.exec(select(Account.paused_by, Account.paused_reason).order_by(col(Account.id))).all()
     assert put_back == rows
 

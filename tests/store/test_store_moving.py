@@ -14,13 +14,14 @@ from sqlmodel import SQLModel, col, select
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import copying, moving
+from worker.store import copying
 from worker.store.engine import Store
 from worker.store.errors import StoreError
 from worker.store.events import EventName, record_event
 from worker.store.migrate import migrate
 from worker.store.models import Account, Attempt, Ceiling, Event, Lease
-from worker.store.moving import Place
+from worker.store.relocation import handover
+from worker.store.relocation.handover import Place
 from worker.store.runs import inbox_files
 from worker.store.sending import accounts
 from worker.store.sending.claim import NoIntent, load_work
@@ -72,39 +73,39 @@ def content(store: Store) -> dict[str, list[tuple[Any, ...]]]:
 
 def leave(store: Store, *, to: str = "new") -> None:
     with store.write() as session:
-        moving.leave(session, name="old", to=to, now=OVER)
+        handover.leave(session, name="old", to=to, now=OVER)
 
 
 def arrive(source: Store, target: Store, name: str = "copy-1") -> None:
     copy(source, target)
     with target.write() as session:
-        moving.arrive(session, copy=name, source="old", now=OVER)
+        handover.arrive(session, copy=name, source="old", now=OVER)
 
 
 def go(store: Store, name: str = "copy-1") -> None:
     with store.write() as session:
-        moving.go(session, copy=name, to="new", now=OVER)
+        handover.go(session, copy=name, to="new", now=OVER)
 
 
 def give_up(store: Store) -> None:
     with store.write() as session:
-        moving.give_up(session, now=OVER)
+        handover.give_up(session, now=OVER)
 
 
 def open_here(store: Store, name: str = "copy-1") -> bool:
     with store.write() as session:
-        return moving.open_here(session, copy=name, source="old", now=OVER)
+        return handover.open_here(session, copy=name, source="old", now=OVER)
 
 
 def place(store: Store) -> Place:
     with store.read() as session:
-        return moving.standing(session).place
+        return handover.standing(session).place
 
 
 def sends(store: Store) -> bool:
     """Whether a process would start on it, and its accounts let texts through."""
     try:
-        moving.require_here(store)
+        handover.require_here(store)
     except StoreError:
         return False
     with store.read() as session:
@@ -194,7 +195,7 @@ def test_a_database_is_not_left_while_a_request_may_still_be_written(
     # when
     try:
         with world.store.write() as session:
-            moving.leave(session, name="old", to="new", now=NOW + later)
+            handover.leave(session, name="old", to="new", now=NOW + later)
         said = ""
     except StoreError as error:
         said = str(error)
@@ -223,7 +224,7 @@ def test_an_intent_that_is_being_written_is_waited_for(postgres_url: str) -> Non
     def move_away() -> None:
         try:
             with store.write() as session:
-                moving.leave(session, name="old", to="new", now=NOW)
+                handover.leave(session, name="old", to="new", now=NOW)
         except StoreError as error:
             said.append(str(error))
 
@@ -361,7 +362,7 @@ def test_only_an_unfinished_copy_of_this_database_is_written_over(world: World, 
         arrive(world.store, target)
     with target.write() as session:
         if history == "opened":
-            moving.open_here(session, copy="copy-1", source="old", now=OVER)
+            handover.open_here(session, copy="copy-1", source="old", now=OVER)
         if history == "works":
             accounts.ensure_account(session, "another-gateway")
         if history == "another's":
@@ -370,7 +371,7 @@ def test_only_an_unfinished_copy_of_this_database_is_written_over(world: World, 
         give_up(world.store)
     # when
     with target.read() as there, world.store.read() as here:
-        spare = moving.is_spare_copy(there, here)
+        spare = handover.is_spare_copy(there, here)
     # then
     assert spare is (history in {"spare", "given up"})
 
@@ -378,17 +379,17 @@ def test_only_an_unfinished_copy_of_this_database_is_written_over(world: World, 
 def test_a_process_is_told_where_campaigns_are_sent_from(world: World, target: Store) -> None:
     # given
     fill(world)
-    moving.require_here(world.store)
+    handover.require_here(world.store)
     # when / then
     leave(world.store)
     with pytest.raises(StoreError, match="is being moved to new; finish that with campaigns move --to, or"):
-        moving.require_here(world.store)
+        handover.require_here(world.store)
     arrive(world.store, target)
     with pytest.raises(StoreError, match="is a copy of old whose move is not finished"):
-        moving.require_here(target)
+        handover.require_here(target)
     go(world.store)
     with pytest.raises(StoreError, match=r"was moved to new on 2026-12-01 09:00 UTC and sends nothing any more"):
-        moving.require_here(world.store)
+        handover.require_here(world.store)
 
 
 @pytest.mark.parametrize(
@@ -400,7 +401,7 @@ def test_a_process_is_told_where_campaigns_are_sent_from(world: World, target: S
     ],
 )
 def test_an_address_is_shown_without_its_password(url: str, name: str) -> None:
-    assert moving.shown(sa.make_url(url)) == name
+    assert handover.shown(sa.make_url(url)) == name
 
 
 def test_the_batches_of_a_copy_go_on_where_they_were(world: World, target: Store) -> None:

@@ -27,7 +27,7 @@ from worker.sandbox.options import SandboxOptions
 from worker.store.engine import Store
 from worker.store.errors import StoreError
 from worker.store.models import Account
-from worker.store.moving import require_here
+from worker.store.relocation.handover import require_here
 from worker.throttle import connect_for_throttle
 
 Run = Callable[..., Result]
