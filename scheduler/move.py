@@ -21,13 +21,13 @@ from scheduler.actions.acting import Actor, asked_by
 from scheduler.processes.leader import LeaderLock, leader_lock
 from worker.marker import REDIS_KEY, FileMarker, RedisMarker, beside
 from worker.settings import Settings
-from worker.store import copying, health
+from worker.store import health
 from worker.store.engine import Store
 from worker.store.errors import StoreError
 from worker.store.installation import become, installation_name
 from worker.store.leases import LEASE
 from worker.store.migrate import migrate
-from worker.store.relocation import handover
+from worker.store.relocation import copying, handover
 from worker.store.relocation.handover import Place, shown
 from worker.store.sending import accounts
 from worker.throttle import connect_for_throttle

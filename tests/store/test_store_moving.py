@@ -14,13 +14,12 @@ from sqlmodel import SQLModel, col, select
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.store.store_world import NOW, SOON, World, people
-from worker.store import copying
 from worker.store.engine import Store
 from worker.store.errors import StoreError
 from worker.store.events import EventName, record_event
 from worker.store.migrate import migrate
 from worker.store.models import Account, Attempt, Ceiling, Event, Lease
-from worker.store.relocation import handover
+from worker.store.relocation import copying, handover
 from worker.store.relocation.handover import Place
 from worker.store.runs import inbox_files
 from worker.store.sending import accounts
