@@ -8,8 +8,8 @@ from campaigns.codes import PAUSED, PausedBy
 from campaigns.lifecycle import RecipientState
 from tests.protocol.bench import SETTLED, Bench
 from tests.protocol.scripted_gateway import LOST, Send
-from worker.store.new_gateway import HELD, take_new_gateway
 from worker.store.people import suppressions
+from worker.store.relocation.new_gateway import HELD, take_new_gateway
 
 ANNA = "+393330000000"
 
