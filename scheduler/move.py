@@ -24,11 +24,11 @@ from worker.settings import Settings
 from worker.store import health
 from worker.store.engine import Store
 from worker.store.errors import StoreError
-from worker.store.installation import become, installation_name
 from worker.store.leases import LEASE
 from worker.store.migrate import migrate
 from worker.store.relocation import copying, handover
 from worker.store.relocation.handover import Place, shown
+from worker.store.relocation.installation import become, installation_name
 from worker.store.sending import accounts
 from worker.throttle import connect_for_throttle
 

@@ -17,11 +17,10 @@ from scheduler.ticks.windows import WindowMemory
 from worker.gateway.results import Message
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
-from worker.store import installation
 from worker.store.events import EventName, record_event
 from worker.store.following.clock_offsets import FARTHEST as CLOCK_FARTHEST
 from worker.store.following.clock_offsets import MARGIN
-from worker.store.relocation import recovery
+from worker.store.relocation import installation, recovery
 from worker.store.relocation.recovery import Unsent
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView

@@ -21,9 +21,9 @@ from worker.marker import REDIS_KEY, FileMarker, Marker, NoMarker, RedisMarker, 
 from worker.memory import share_heaps
 from worker.settings import Settings, SettingsError
 from worker.store.engine import Store
-from worker.store.installation import ensure_installation
 from worker.store.migrate import migrate
 from worker.store.relocation.handover import require_here
+from worker.store.relocation.installation import ensure_installation
 from worker.store.same_database import MIXED, Belonging
 from worker.store.sending import accounts
 from worker.throttle import InMemoryThrottle, Ledger, RedisThrottle, Throttle, connect_for_throttle

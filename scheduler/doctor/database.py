@@ -15,7 +15,7 @@ from worker.marker import Marker, is_ahead
 from worker.store import health
 from worker.store.engine import Store
 from worker.store.errors import StoreError
-from worker.store.installation import installation_name
+from worker.store.relocation.installation import installation_name
 from worker.store.sending.accounts import last_attempt_id
 from worker.store.sending.queue import drainable_runs
 

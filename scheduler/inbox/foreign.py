@@ -8,8 +8,8 @@ from sqlmodel import Session
 from scheduler.inbox.notices import foreign_words
 from scheduler.inbox.sidecars import installation_of, status_path
 from worker.runtime import Runtime
-from worker.store.installation import installation_name
 from worker.store.relocation import recovery
+from worker.store.relocation.installation import installation_name
 from worker.store.runs import runs
 
 
