@@ -19,8 +19,8 @@ from scheduler.rush import Rush
 from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import counts
 from worker.store.following.devices import Stuck, stuck_devices, waiting_of_runs
+from worker.store.reports import counts
 from worker.store.runs import inbox_files, runs
 from worker.store.runs.inbox_files import InboxEntry
 from worker.store.runs.resends import resends_of, unfinished_resends

@@ -23,10 +23,10 @@ from scheduler.ticks.table import Ticks
 from worker.logs import get_logger
 from worker.runtime import Runtime, build_runtime
 from worker.settings import Settings
-from worker.store import counts
-from worker.store.counts import Books
 from worker.store.errors import STORE_FAILS
 from worker.store.notifications.outbox import GATHERING
+from worker.store.reports import counts
+from worker.store.reports.counts import Books
 from worker.store.runs import held, runs
 from worker.store.runs.reminders import unfinished_days
 from worker.store.runs.runs import RunView

@@ -13,7 +13,7 @@ from scheduler.exits import Exit
 from scheduler.processes.completing import UNHAPPY, Outcome, Progress, account_stop, bring_to_end, own_runs
 from worker.runtime import Runtime
 from worker.settings import Settings
-from worker.store import counts
+from worker.store.reports import counts
 
 
 @dataclass(frozen=True, slots=True)

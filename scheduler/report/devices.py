@@ -14,9 +14,9 @@ from campaigns.display import shown_time, utc
 from campaigns.results import result_advice, result_words
 from worker.ceilings import Ceilings
 from worker.settings import Settings
-from worker.store.counts import Failures
 from worker.store.following import devices
 from worker.store.following.devices import DeviceView, Stuck
+from worker.store.reports.counts import Failures
 from worker.store.sending import account_limits
 from worker.tuning import in_force
 

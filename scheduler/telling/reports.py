@@ -6,9 +6,9 @@ from typing import Any, Final
 from campaigns.display import utc
 from scheduler.report.summary import run_summary
 from worker.runtime import SANDBOX_ACCOUNT
-from worker.store import counts
 from worker.store.engine import Store
 from worker.store.notifications.outbox import DueNotice
+from worker.store.reports import counts
 from worker.store.runs import runs
 from worker.store.sending import accounts
 

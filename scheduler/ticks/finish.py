@@ -13,8 +13,8 @@ from scheduler.ticks.every import Every
 from scheduler.ticks.unread import ReceiptReads
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import counts
 from worker.store.following.failed_texts import waiting_retries
+from worker.store.reports import counts
 from worker.store.runs import run_ends, runs
 from worker.store.runs.runs import RunView
 from worker.store.sending import doubts

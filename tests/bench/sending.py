@@ -25,7 +25,7 @@ from worker.runtime import Runtime, build_runtime
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.process import PrivateSandbox
 from worker.settings import load_settings
-from worker.store.counts import books
+from worker.store.reports.counts import books
 from worker.store.runs.runs import run_view
 
 PACE_PER_SECOND: Final = 1_000_000.0  # phones that never keep anybody waiting: they are not what is measured

@@ -32,10 +32,10 @@ from worker.limits import Limits
 from worker.marker import NoMarker
 from worker.runtime import Runtime
 from worker.settings import Settings
-from worker.store import counts
 from worker.store.engine import Store
 from worker.store.models import Account, Attempt, Batch, Event, MessageGroup, Recipient, Run
 from worker.store.people import stored_replies
+from worker.store.reports import counts
 from worker.store.runs import held, runs
 from worker.store.runs.resends import create_resend
 from worker.store.runs.runs import RunView

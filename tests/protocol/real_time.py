@@ -14,8 +14,8 @@ from tests.support.nursery import Sandbox
 from worker.runtime import build_runtime
 from worker.sandbox.options import SandboxOptions
 from worker.settings import Settings
-from worker.store import counts
-from worker.store.counts import Books
+from worker.store.reports import counts
+from worker.store.reports.counts import Books
 from worker.store.runs import runs
 
 PATIENCE_SECONDS: Final = 120.0

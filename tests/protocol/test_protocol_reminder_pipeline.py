@@ -11,7 +11,7 @@ import pytest
 from campaigns.lifecycle import RecipientState, RunState
 from tests.protocol.bench import Bench
 from tests.support.clocks import START, FakeClock
-from worker.store import counts
+from worker.store.reports import counts
 from worker.store.runs import runs
 
 OFFSETS: Final = (timedelta(hours=24), timedelta(hours=2))

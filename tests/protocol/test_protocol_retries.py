@@ -11,9 +11,9 @@ from campaigns.codes import PausedBy
 from campaigns.lifecycle import RecipientState, RunState
 from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import LOST, STORED, Stored
-from worker.store import counts
 from worker.store.events import EventName
 from worker.store.models import Account, Retry
+from worker.store.reports import counts
 
 NO_SERVICE = 4
 GENERIC = 1

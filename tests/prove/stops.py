@@ -35,10 +35,10 @@ from tests.prove.product import QUICK, Audience, Product, write_campaign
 from tests.prove.stage import TIED, Backing, backed, kill, wait_until
 from tests.support.nursery import Sandbox
 from worker.sandbox.options import SandboxOptions
-from worker.store import counts
 from worker.store.engine import Store
 from worker.store.models import Attempt, Inbound, Recipient
 from worker.store.people import suppressions
+from worker.store.reports import counts
 from worker.store.runs.runs import RunView, find_run
 
 KEY: Final = "key-of-the-proof-4711"

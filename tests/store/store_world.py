@@ -15,9 +15,9 @@ from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.timing.placing import Departure
 from tests.support.clocks import START
-from worker.store import counts
 from worker.store.engine import Store
 from worker.store.models import Account, Batch, Recipient, Run
+from worker.store.reports import counts
 from worker.store.runs import plans, runs, versions
 from worker.store.sending import accounts
 from worker.store.sending.claim import NoIntent, load_work

@@ -12,8 +12,8 @@ from campaigns.batching import BatchLimits, into_batches
 from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, World, new_run, people
-from worker.store import counts
 from worker.store.models import Recipient
+from worker.store.reports import counts
 from worker.store.runs import plans, runs
 
 MIXED = [

@@ -1,0 +1,1 @@
+"""What people are shown: counts, exports, one person's story."""
