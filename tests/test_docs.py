@@ -22,7 +22,7 @@ from scheduler.exits import Exit
 from scheduler.processes.service import INBOX_SECONDS
 from scheduler.ticks.table import Ticks
 from worker.settings import PREFIX, Settings
-from worker.store.exports import COLUMNS
+from worker.store.reports.exports import COLUMNS
 
 ROOT: Final = Path(__file__).parents[1]
 SCHEMA: Final = json_schema()

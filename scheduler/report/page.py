@@ -16,7 +16,7 @@ from campaigns.lifecycle import RecipientState
 from scheduler.report.meanings import MEANINGS
 from scheduler.report.page_figures import BAD, GOOD, STAGES, PageFigures, count_figures
 from worker.store.engine import Store
-from worker.store.exports import Exported
+from worker.store.reports.exports import Exported
 from worker.store.runs.runs import RunView
 
 P = RecipientState
@@ -33,7 +33,7 @@ def write_page(
 ) -> int:
     """The report of a campaign's runs on one page; how many recipients. Numbers are written in full, texts are not.
 
-    `with_resends` as in `worker.store.exports.export_pages`.
+    `with_resends` as in `worker.store.reports.exports.export_pages`.
     """
     figures = count_figures(store, runs, with_resends=with_resends)
     stream.writelines(_page(runs, figures, zone))

@@ -9,7 +9,7 @@ from typing import Final
 from campaigns.lifecycle import RecipientState
 from scheduler.report.meanings import MEANINGS
 from worker.store.engine import Store
-from worker.store.exports import Exported, export_pages
+from worker.store.reports.exports import Exported, export_pages
 from worker.store.runs.runs import RunView
 
 P = RecipientState
@@ -70,7 +70,7 @@ class PageFigures:
 
 
 def count_figures(store: Store, runs: Sequence[RunView], *, with_resends: bool) -> PageFigures:
-    """The figures of a campaign's runs; `with_resends` as in `worker.store.exports.export_pages`."""
+    """The figures of a campaign's runs; `with_resends` as in `worker.store.reports.exports.export_pages`."""
     figures = PageFigures()
     with store.read() as session:
         for run in runs:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final, TextIO
 
 from worker.store.engine import Store
-from worker.store.exports import COLUMNS, Exported, export_pages
+from worker.store.reports.exports import COLUMNS, Exported, export_pages
 
 _SIGNS: Final = "=+@\uff1d\uff0b\uff20\ufe66\ufe62\ufe6b\u207a\u207c\u208a\u208c\u2a75\u2a76\ufb29\uff0d\ufe63-"
 """What a formula begins with, and all that Unicode takes for a form of that: full width (which spreadsheets set to
@@ -48,7 +48,7 @@ def write_csv(
 ) -> int:
     """Every recipient as CSV, with a header unless it is there already; how many. Open the stream with `newline=""`.
 
-    `with_resends` as in `worker.store.exports.export_pages`.
+    `with_resends` as in `worker.store.reports.exports.export_pages`.
 
     Line breaks become spaces, and what a spreadsheet would compute gets an apostrophe in front, unless `raw`; phone
     numbers never do.

@@ -16,11 +16,11 @@ from tests.protocol.scripted_gateway import ScriptedGateway
 from tests.protocol.upgrade_world import ACCOUNTS, KINDS, LATE, NO_CREDITS, PAUSES, QUARANTINE, SOON, WAITING, Old
 from tests.support.clocks import START, FakeClock
 from worker.store.engine import Store
-from worker.store.exports import export_pages
 from worker.store.migrate import migrate
 from worker.store.models import Account, Attempt, Batch, Recipient, Run
 from worker.store.outlook import outlook
 from worker.store.relocation import handover
+from worker.store.reports.exports import export_pages
 from worker.store.runs import runs
 from worker.store.sending import accounts
 

@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from tests.store.store_world import NOW, World, people
-from worker.store import exports
-from worker.store.exports import Exported, export_pages, moment
 from worker.store.models import Inbound, Recipient, Run, Suppression
+from worker.store.reports import exports
+from worker.store.reports.exports import Exported, export_pages, moment
 
 
 def exported(world: World, run_id: int) -> list[Exported]:

@@ -11,8 +11,8 @@ from campaigns.batching import BatchLimits
 from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
 from tests.store.store_world import AT_ONCE, NOW, World
-from worker.store import exports
 from worker.store.models import Recipient, Retry, Run
+from worker.store.reports import exports
 from worker.store.runs import runs
 from worker.store.runs.resends import create_resend, failed_messages, failures, resends_of
 from worker.store.sending.claim import NoIntent

@@ -15,7 +15,7 @@ from worker.store.runs.runs import RunView, run_view
 
 @dataclass(frozen=True, slots=True)
 class ToExport:
-    """The runs that an export is of; `with_resends` as in `worker.store.exports.export_pages`."""
+    """The runs that an export is of; `with_resends` as in `worker.store.reports.exports.export_pages`."""
 
     runs: tuple[RunView, ...]
     with_resends: bool

@@ -20,8 +20,8 @@ from campaigns.lifecycle import RecipientState
 from scheduler.cli.rendering.progress import COLUMNS as OVERVIEW
 from scheduler.report.rows import write_csv
 from worker.store.engine import Store
-from worker.store.exports import COLUMNS
 from worker.store.models import Account, Batch, Recipient, Run
+from worker.store.reports.exports import COLUMNS
 
 Cli = Callable[..., Result]
 Planned = Callable[[str], tuple[Store, int]]

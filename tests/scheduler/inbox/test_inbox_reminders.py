@@ -7,8 +7,8 @@ from campaigns.lifecycle import RecipientState, RunState
 from scheduler.ticks.late import late
 from tests.scheduler.inbox.inbox_world import InboxWorld
 from tests.support.queueing import queue_due
-from worker.store.exports import export_pages
 from worker.store.reports.counts import books
+from worker.store.reports.exports import export_pages
 from worker.store.sending.claim import load_work
 from worker.store.sending.intent import Intent, record_intent
 from worker.store.sending.outcome import conclude_batch, release
