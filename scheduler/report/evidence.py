@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from campaigns.codes import FAILURE, FailureCode
 from campaigns.display import shown_time, utc
 from worker.store.models import AttemptState
-from worker.store.story import Request
+from worker.store.reports.person import Request
 
 PHASES: Final[Mapping[str, str]] = {
     "connect": "no connection came about, so nothing of it left",

@@ -12,7 +12,7 @@ from worker.store.bulk import in_parts
 from worker.store.engine import Store
 from worker.store.people.stored_replies import Answer, replies_of
 from worker.store.people.suppressions import Entry, history
-from worker.store.story import (
+from worker.store.reports.person import (
     Appearance,
     FailedTry,
     Request,

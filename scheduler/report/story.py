@@ -13,8 +13,8 @@ from campaigns.results import result_words
 from scheduler.report.causes import cause
 from scheduler.report.evidence import request_json, request_lines
 from scheduler.report.people import Chapter
+from worker.store.reports.person import Appearance, FailedTry
 from worker.store.runs.runs import TEST_PREFIX
-from worker.store.story import Appearance, FailedTry
 
 
 def chapter_lines(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:

@@ -8,9 +8,9 @@ from campaigns.lifecycle import RunState
 from campaigns.verdicts import Verdict
 from scheduler.actions.naming import run_to_decide_on
 from worker.store.engine import Store
+from worker.store.reports.person import Request, last_request, requests_of
 from worker.store.runs.held import HeldList, HeldPerson, held_lists, held_people, runs_with_held
 from worker.store.runs.runs import RunView
-from worker.store.story import Request, last_request, requests_of
 
 
 @dataclass(frozen=True, slots=True)

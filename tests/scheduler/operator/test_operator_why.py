@@ -19,7 +19,7 @@ from scheduler.report.people import Chapter
 from scheduler.report.story import chapter_lines
 from tests.scheduler.operator.held_world import NUMBERS, START, TIMED_OUT, HeldWorld
 from worker.store.models import AttemptState
-from worker.store.story import Appearance, Request
+from worker.store.reports.person import Appearance, Request
 
 Cli = Callable[..., Result]
 P = RecipientState
