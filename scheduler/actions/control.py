@@ -16,9 +16,9 @@ from scheduler.actions.acting import Actor, acting
 from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused
 from worker.store.engine import Store
-from worker.store.outlook import outlook
 from worker.store.relocation.new_gateway import take_new_gateway, under_way
 from worker.store.reports.counts import books
+from worker.store.reports.waiting import outlook
 from worker.store.runs.repetitions import end_repeating
 from worker.store.runs.runs import RunView, campaign_runs, cancel_run, list_runs, pause_run, resume_run
 from worker.store.runs.versions import stored_definition

@@ -14,8 +14,8 @@ from scheduler.report.devices import stuck_words
 from scheduler.report.limits import Limit
 from scheduler.report.variants import outcomes_json
 from worker.store.following.devices import Stuck
-from worker.store.outlook import Outlook
 from worker.store.reports.counts import Books, Failures
+from worker.store.reports.waiting import Outlook
 from worker.store.runs.runs import RunView
 from worker.store.variants import GroupOutcome
 

@@ -18,9 +18,9 @@ from tests.support.clocks import START, FakeClock
 from worker.store.engine import Store
 from worker.store.migrate import migrate
 from worker.store.models import Account, Attempt, Batch, Recipient, Run
-from worker.store.outlook import outlook
 from worker.store.relocation import handover
 from worker.store.reports.exports import export_pages
+from worker.store.reports.waiting import outlook
 from worker.store.runs import runs
 from worker.store.sending import accounts
 

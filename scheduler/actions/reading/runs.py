@@ -14,10 +14,10 @@ from scheduler.report.summary import RunProgress
 from worker.definitions import Definitions
 from worker.store.engine import Store
 from worker.store.following.devices import stuck_devices
-from worker.store.outlook import outlook
 from worker.store.people.stored_replies import count_replies
 from worker.store.people.unsubscriptions import reached_all_the_same
 from worker.store.reports.counts import books, failures
+from worker.store.reports.waiting import outlook
 from worker.store.runs.reminders import every_day
 from worker.store.runs.resends import resends_of
 from worker.store.runs.runs import RunView, campaign_runs, list_runs, run_view
