@@ -21,12 +21,12 @@ from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.following.devices import Stuck, stuck_devices, waiting_of_runs
 from worker.store.reports import counts
+from worker.store.reports.variants import GroupOutcome, group_outcomes
 from worker.store.runs import inbox_files, runs
 from worker.store.runs.inbox_files import InboxEntry
 from worker.store.runs.resends import resends_of, unfinished_resends
 from worker.store.runs.runs import RunView
 from worker.store.sending import accounts
-from worker.store.variants import GroupOutcome, group_outcomes
 
 REFRESH_EVERY: Final = timedelta(seconds=2)
 COUNTING_SHARE: Final = 50

@@ -16,8 +16,8 @@ from campaigns.lifecycle import RecipientState, RunState
 from campaigns.timing.placing import hours_of
 from scheduler.report.meanings import MEANINGS
 from scheduler.report.variants import outcome_lines
+from worker.store.reports.variants import GroupOutcome
 from worker.store.runs.runs import RunView
-from worker.store.variants import GroupOutcome
 
 R = RunState
 

@@ -27,13 +27,13 @@ from worker.store.errors import STORE_FAILS
 from worker.store.notifications.outbox import GATHERING
 from worker.store.reports import counts
 from worker.store.reports.counts import Books
+from worker.store.reports.variants import GroupOutcome, group_outcomes
 from worker.store.runs import held, runs
 from worker.store.runs.reminders import unfinished_days
 from worker.store.runs.runs import RunView
 from worker.store.sending import accounts, doubts, queue
 from worker.store.sending.accounts import AccountView
 from worker.store.sending.doubts import Unread
-from worker.store.variants import GroupOutcome, group_outcomes
 
 LOOK_SECONDS: Final = 0.2
 """How often progress is read and shown."""

@@ -15,9 +15,9 @@ from scheduler.report.limits import Limit
 from scheduler.report.variants import outcomes_json
 from worker.store.following.devices import Stuck
 from worker.store.reports.counts import Books, Failures
+from worker.store.reports.variants import GroupOutcome
 from worker.store.reports.waiting import Outlook
 from worker.store.runs.runs import RunView
-from worker.store.variants import GroupOutcome
 
 
 def run_summary(run: RunView, books: Books, groups: Sequence[GroupOutcome] = (), *, awaits: str = "") -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from campaigns.counting import amount
 from campaigns.intervals import Interval, difference, wilson
-from worker.store.variants import GroupOutcome
+from worker.store.reports.variants import GroupOutcome
 
 FIGURES: Final = ("sent", "delivered", "replied", "opted_out")
 """What is counted of a variant, in the order in which it happens."""

@@ -11,9 +11,9 @@ from campaigns.lifecycle import RecipientState
 from scheduler.report.variants import outcome_lines, outcome_table, outcomes_json
 from tests.store.store_world import AT_ONCE, NOW, World
 from worker.store.models import Inbound, Recipient, Suppression
+from worker.store.reports.variants import GroupOutcome, group_outcomes
 from worker.store.runs import runs
 from worker.store.sending import accounts
-from worker.store.variants import GroupOutcome, group_outcomes
 
 S = RecipientState
 LATER = NOW + timedelta(minutes=10)

@@ -17,11 +17,11 @@ from worker.store.following.devices import stuck_devices
 from worker.store.people.stored_replies import count_replies
 from worker.store.people.unsubscriptions import reached_all_the_same
 from worker.store.reports.counts import books, failures
+from worker.store.reports.variants import group_outcomes
 from worker.store.reports.waiting import outlook
 from worker.store.runs.reminders import every_day
 from worker.store.runs.resends import resends_of
 from worker.store.runs.runs import RunView, campaign_runs, list_runs, run_view
-from worker.store.variants import group_outcomes
 
 OTHERS: Final = 10
 """So many runs of a campaign that repeats are listed beside the one that is shown."""
