@@ -14,7 +14,6 @@ from campaigns.audience import AudienceProblem
 from campaigns.definition.document import Data, Document, KeyPath, dotted
 from campaigns.definition.models import Definition
 from campaigns.definition.reading import read_definition
-from campaigns.definition.scalars import nearest, shown
 from campaigns.definition.sources import MAX_SOURCES, ContactListSource, FileSource, InlineSource, Source, TaggedSource
 from campaigns.definition.variants import MAX_VARIANTS
 from campaigns.filters import RenderError
@@ -29,6 +28,7 @@ from campaigns.templates import MessageTemplate, compile_message, field_name
 from campaigns.textplaces import line_that_fails, place_in_text, place_of, place_of_field
 from campaigns.texts import MAX_SEGMENTS
 from campaigns.timing.contradictions import contradictions
+from campaigns.values.scalars import nearest, shown
 
 MESSAGE: Final = "message"
 

@@ -6,8 +6,8 @@ from difflib import get_close_matches
 from itertools import pairwise
 from typing import Final
 
-from campaigns.definition.scalars import nearest
 from campaigns.templates import field_name
+from campaigns.values.scalars import nearest
 
 _MARKS: Final = re.compile(r"[{}\[\]<>()%*|«»@#$~^=\\]+")
 _ONE_SIDED: Final = re.compile(r"(?<![\w@#$%])[@#$%_:](\w{1,80})")

@@ -9,7 +9,6 @@ from typing import Final
 
 from campaigns.audience import AudienceProblem, open_source, read_to_end
 from campaigns.definition.document import Document
-from campaigns.definition.scalars import MOST_COMPARED, nearest, shown
 from campaigns.definition.schedule import LocalTime
 from campaigns.definition.sources import FileSource
 from campaigns.judging import excluded_numbers
@@ -17,6 +16,7 @@ from campaigns.opening import named_in
 from campaigns.templates import field_name
 from campaigns.timing.appointments import CANCELLED_COLUMN
 from campaigns.timing.zones import ZONE_COLUMN
+from campaigns.values.scalars import MOST_COMPARED, nearest, shown
 
 
 @dataclass(frozen=True, slots=True)

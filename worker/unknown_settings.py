@@ -4,7 +4,7 @@ from typing import Final
 
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
-from campaigns.definition.scalars import nearest, shown
+from campaigns.values.scalars import nearest, shown
 from worker.setting_files import PREFIX, trusted_env_file
 from worker.settings import Settings
 

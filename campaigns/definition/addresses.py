@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import idna
 
-from campaigns.definition.scalars import Scalar, refuse
+from campaigns.values.scalars import Scalar, refuse
 
 LONGEST: Final = 2_048
 """Characters of an address: what servers and proxies are known to take."""

@@ -8,7 +8,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Annotated, Final
 
-from campaigns.definition.scalars import Scalar, nearest, refuse, shown
+from campaigns.values.scalars import Scalar, nearest, refuse, shown
 
 HINT: Final = "write a country such as IT, a part of one such as DE-BY, or a date such as 2026-12-24"
 

@@ -7,9 +7,9 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from campaigns.definition.part import Part
-from campaigns.definition.scalars import Flag, choice, refuse
 from campaigns.definition.sources import as_list, at_most
 from campaigns.definition.targets import DeviceTarget, Target
+from campaigns.values.scalars import Flag, choice, refuse
 
 
 class DeviceMode(StrEnum):

@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Final
 
-from campaigns.definition.scalars import Scalar, refuse, shown
+from campaigns.values.scalars import Scalar, refuse, shown
 
 PATTERN: Final = r"(?:(\d{1,5})d)? ?(?:(\d{1,5})h)? ?(?:(\d{1,6})m)? ?(?:(\d{1,7})s)?"
 LONGEST: Final = timedelta(days=366)

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from campaigns.definition.scalars import Scalar, nearest, refuse, shown
+from campaigns.values.scalars import Scalar, nearest, refuse, shown
 
 
 def to_utc(wall: datetime, zone: ZoneInfo) -> datetime:

@@ -19,7 +19,6 @@ from campaigns.definition.devices import Devices
 from campaigns.definition.durations import Duration
 from campaigns.definition.part import Part
 from campaigns.definition.rates import RateLimit
-from campaigns.definition.scalars import Cell, Flag, Scalar, Text, choice, refuse, shown, whole_number
 from campaigns.definition.schedule import Schedule
 from campaigns.definition.sources import (
     MAX_SOURCES,
@@ -32,6 +31,7 @@ from campaigns.definition.sources import (
     not_empty,
 )
 from campaigns.definition.variants import Variants
+from campaigns.values.scalars import Cell, Flag, Scalar, Text, choice, refuse, shown, whole_number
 
 
 class Kind(StrEnum):

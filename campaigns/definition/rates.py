@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Final
 
-from campaigns.definition.scalars import Scalar, refuse, shown
+from campaigns.values.scalars import Scalar, refuse, shown
 
 UNITS: Final = {"second": timedelta(seconds=1), "minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
 HINT: Final = "write it as 2/second, 30/minute or 500/hour, or none for no limit"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, TypeAlias
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from campaigns.definition.part import Part
-from campaigns.definition.scalars import TEXTS, Cell, Text, nearest, refuse, whole_number
+from campaigns.values.scalars import TEXTS, Cell, Text, nearest, refuse, whole_number
 
 
 def as_list(value: Any) -> Any:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from campaigns.definition.scalars import Scalar, refuse, shown
+from campaigns.values.scalars import Scalar, refuse, shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from campaigns.definition.part import Part
-from campaigns.definition.scalars import TEXTS, Scalar, Text, refuse, whole_number
 from campaigns.definition.sources import at_most
+from campaigns.values.scalars import TEXTS, Scalar, Text, refuse, whole_number
 
 
 def _read_variant_name(text: str) -> str:

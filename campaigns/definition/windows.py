@@ -23,8 +23,8 @@ from pydantic_core import PydanticCustomError
 from campaigns.definition.closures import Closing
 from campaigns.definition.hours import Hours, Span
 from campaigns.definition.part import Part
-from campaigns.definition.scalars import Scalar, refuse, shown
 from campaigns.definition.sources import MAX_ENTRIES, as_list, at_most, not_empty
+from campaigns.values.scalars import Scalar, refuse, shown
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MIDNIGHT: Final = time()

@@ -11,8 +11,8 @@ from pydantic_core import ErrorDetails
 from campaigns.definition.document import Document, KeyPath
 from campaigns.definition.models import Definition
 from campaigns.definition.part import Part
-from campaigns.definition.scalars import REFUSED, nearest
 from campaigns.problems import MOST_PROBLEMS, Problem
+from campaigns.values.scalars import REFUSED, nearest
 
 # Type of a pydantic error -> the sentence after the key. Single values never get here: they refuse in their own words.
 SENTENCES: Final[Mapping[str, tuple[str, str]]] = {

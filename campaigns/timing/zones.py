@@ -14,8 +14,8 @@ from phonenumbers.timezone import UNKNOWN_TIMEZONE
 from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
 
 from campaigns.definition.localtime import known_zones
-from campaigns.definition.scalars import nearest
 from campaigns.definition.schedule import LocalTime, Schedule
+from campaigns.values.scalars import nearest
 
 NEVER: Final = re.compile(r"(?!)")
 

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from campaigns.definition import Definition, Devices, Rate, Target, Throughput, Window
 from campaigns.definition.durations import format_duration, parse_duration
 from campaigns.definition.rates import UNITS, parse_rate
-from campaigns.definition.scalars import nearest, shown
 from campaigns.definition.targets import parse_target
 from campaigns.definition.windows import format_days, parse_days, parse_time
+from campaigns.values.scalars import nearest, shown
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Single values of the campaign file: durations, rates, addresses, phones."""
