@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 from campaigns.counting import amount
 from campaigns.definition import Definition
-from campaigns.definition.durations import format_duration
 from campaigns.definition.models import OverCap
 from campaigns.policy import NO_POLICY, Policy
 from campaigns.timing.placing import hours_of
+from campaigns.values.durations import format_duration
 
 STEP: Final = timedelta(minutes=1)
 """Whoever has to wait is put off to a full minute: who shares one may share a request."""

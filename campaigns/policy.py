@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from campaigns.definition.document import Document, KeyPath
-from campaigns.definition.durations import format_duration, parse_duration
 from campaigns.definition.models import Definition, FrequencyCap, Kind, OverCap
 from campaigns.definition.schedule import Keeper
 from campaigns.definition.sources import ContactListSource
 from campaigns.definition.windows import MIDNIGHT, Window, parse_range
 from campaigns.problems import Problem
+from campaigns.values.durations import format_duration, parse_duration
 from campaigns.values.scalars import shown
 
 _TAKES: Final = "write days and times of day from 00:00 to 24:00, such as mon-sat 09:00-20:00; sun 10:00-13:00"

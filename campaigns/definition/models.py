@@ -16,7 +16,6 @@ from pydantic_core import PydanticCustomError
 from campaigns.codes import RunType
 from campaigns.definition.addresses import WebAddress
 from campaigns.definition.devices import Devices
-from campaigns.definition.durations import Duration
 from campaigns.definition.part import Part
 from campaigns.definition.rates import RateLimit
 from campaigns.definition.schedule import Schedule
@@ -31,6 +30,7 @@ from campaigns.definition.sources import (
     not_empty,
 )
 from campaigns.definition.variants import Variants
+from campaigns.values.durations import Duration
 from campaigns.values.scalars import Cell, Flag, Scalar, Text, choice, refuse, shown, whole_number
 
 

@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from campaigns.definition.durations import format_duration
 from campaigns.definition.hours import Hours, whole_day
 from campaigns.definition.localtime import to_utc
 from campaigns.definition.schedule import LocalTime, Otherwise, Remind, Schedule
@@ -14,6 +13,7 @@ from campaigns.segments import is_blank
 from campaigns.templates import field_name
 from campaigns.timing.dates import AmbiguousDate, UnreadableDate, read_date
 from campaigns.timing.zones import ZoneOrigin, Zones
+from campaigns.values.durations import format_duration
 
 START: Final = "start"
 """The label of the only moment of a campaign without `remind`."""

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from campaigns.definition.durations import format_duration
 from campaigns.definition.schedule import Otherwise
 from campaigns.lifecycle import RecipientState
+from campaigns.values.durations import format_duration
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.notifications.outbox import announce_held
