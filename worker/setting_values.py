@@ -14,9 +14,9 @@ from pydantic_settings import NoDecode
 from campaigns.answering import checked_answer
 from campaigns.definition import Kind, Rate
 from campaigns.definition.models import FrequencyCap
-from campaigns.definition.rates import parse_rate
 from campaigns.definition.windows import Window
 from campaigns.policy import ALL_KINDS, parse_cap, parse_hours, parse_kinds
+from campaigns.values.rates import parse_rate
 
 
 def _rate_or_none(value: Any) -> Any:

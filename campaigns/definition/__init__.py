@@ -2,7 +2,6 @@
 
 from campaigns.definition.devices import DeviceMode, Devices
 from campaigns.definition.models import Definition, Follow, Kind, OnUnknown, Throughput
-from campaigns.definition.rates import Rate
 from campaigns.definition.reading import load_definition
 from campaigns.definition.schedule import Schedule
 from campaigns.definition.schema import json_schema
@@ -10,6 +9,7 @@ from campaigns.definition.sources import ContactListSource, FileSource, InlineSo
 from campaigns.definition.targets import Target
 from campaigns.definition.variants import Variant
 from campaigns.definition.windows import Window
+from campaigns.values.rates import Rate
 
 __all__ = [
     "ContactListSource",

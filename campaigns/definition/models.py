@@ -17,7 +17,6 @@ from campaigns.codes import RunType
 from campaigns.definition.addresses import WebAddress
 from campaigns.definition.devices import Devices
 from campaigns.definition.part import Part
-from campaigns.definition.rates import RateLimit
 from campaigns.definition.schedule import Schedule
 from campaigns.definition.sources import (
     MAX_SOURCES,
@@ -31,6 +30,7 @@ from campaigns.definition.sources import (
 )
 from campaigns.definition.variants import Variants
 from campaigns.values.durations import Duration
+from campaigns.values.rates import RateLimit
 from campaigns.values.scalars import Cell, Flag, Scalar, Text, choice, refuse, shown, whole_number
 
 

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.definition import Rate
-from campaigns.definition.rates import parse_rate
 from campaigns.lifecycle import RecipientState
+from campaigns.values.rates import parse_rate
 from worker.store.models import Ceiling
 from worker.store.tables import attempts, ceilings, recipients, runs
 from worker.store.transitions import changed
