@@ -14,7 +14,6 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, Valida
 from pydantic_core import PydanticCustomError
 
 from campaigns.codes import RunType
-from campaigns.definition.addresses import WebAddress
 from campaigns.definition.devices import Devices
 from campaigns.definition.part import Part
 from campaigns.definition.schedule import Schedule
@@ -29,6 +28,7 @@ from campaigns.definition.sources import (
     not_empty,
 )
 from campaigns.definition.variants import Variants
+from campaigns.values.addresses import WebAddress
 from campaigns.values.durations import Duration
 from campaigns.values.rates import RateLimit
 from campaigns.values.scalars import Cell, Flag, Scalar, Text, choice, refuse, shown, whole_number

@@ -14,7 +14,7 @@ import httpx
 from pydantic import SecretStr
 
 from campaigns.clock import Clock, SystemClock
-from campaigns.definition.addresses import web_address
+from campaigns.values.addresses import web_address
 from scheduler.telling.outcome import TAKEN, Outcome
 from worker.gateway.connection import DirectTransport, Exchange, Timeouts, addresses_of
 from worker.trust import certificate_problem, trusting

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
 from campaigns.clock import SystemClock
-from campaigns.definition.addresses import parse_address
+from campaigns.values.addresses import parse_address
 from scheduler.telling.outcome import TAKEN, Outcome
 from scheduler.telling.webhook import Webhooks, address_problem, is_public, place
 from tests.support.receiver import Receiver
