@@ -6,10 +6,10 @@ from campaigns.definition.reading import load_definition
 from campaigns.definition.schedule import Schedule
 from campaigns.definition.schema import json_schema
 from campaigns.definition.sources import ContactListSource, FileSource, InlineSource, Source
-from campaigns.definition.targets import Target
 from campaigns.definition.variants import Variant
 from campaigns.definition.windows import Window
 from campaigns.values.rates import Rate
+from campaigns.values.targets import Target
 
 __all__ = [
     "ContactListSource",

@@ -8,8 +8,8 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from campaigns.definition.part import Part
 from campaigns.definition.sources import as_list, at_most
-from campaigns.definition.targets import DeviceTarget, Target
 from campaigns.values.scalars import Flag, choice, refuse
+from campaigns.values.targets import DeviceTarget, Target
 
 
 class DeviceMode(StrEnum):

@@ -8,12 +8,12 @@ from sqlmodel import Session
 
 from campaigns.answering import FRESH_FOR, HELP_ANSWERS, ONCE_IN, help_answers
 from campaigns.codes import RunType
-from campaigns.definition.targets import Target
 from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.optout import Meaning
 from campaigns.segments import segmentation
 from campaigns.timing.placing import Departure
+from campaigns.values.targets import Target
 from worker.logs import get_logger
 from worker.settings import Settings
 from worker.store.people.stored_replies import Answer

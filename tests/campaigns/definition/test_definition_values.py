@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from campaigns.definition import Definition, Devices, Rate, Target, Throughput, Window
-from campaigns.definition.targets import parse_target
 from campaigns.definition.windows import format_days, parse_days, parse_time
 from campaigns.values.durations import format_duration, parse_duration
 from campaigns.values.rates import UNITS, parse_rate
 from campaigns.values.scalars import nearest, shown
+from campaigns.values.targets import parse_target
 
 
 @pytest.mark.parametrize(
