@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from campaigns.definition.localtime import to_utc
+from campaigns.calendar.localtime import to_utc
 
 Period = tuple[datetime, datetime]
 """The first moment of a period and the first one after it, both in UTC."""

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
-from campaigns.definition.localtime import stretches
+from campaigns.calendar.localtime import stretches
 
 Span: TypeAlias = tuple[datetime, datetime]
 """From the first moment up to, and without, the second."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from campaigns.definition.localtime import ZoneName, to_utc
+from campaigns.calendar.localtime import ZoneName, to_utc
 from campaigns.definition.part import Part
 from campaigns.definition.sources import MAX_ENTRIES, as_list, at_most
 from campaigns.definition.windows import TimeOfDay, Window

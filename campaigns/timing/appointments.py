@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from campaigns.definition.localtime import to_utc
+from campaigns.calendar.localtime import to_utc
 from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.lifecycle import RecipientState
 from campaigns.segments import is_blank

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from campaigns.definition.localtime import stretches, to_utc
+from campaigns.calendar.localtime import stretches, to_utc
 from campaigns.definition.schedule import Schedule
 from campaigns.timing.cron import Cron
 

@@ -13,7 +13,7 @@ from phonenumbers.phonenumberutil import is_number_type_geographical
 from phonenumbers.timezone import UNKNOWN_TIMEZONE
 from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
 
-from campaigns.definition.localtime import known_zones
+from campaigns.calendar.localtime import known_zones
 from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.values.scalars import nearest
 

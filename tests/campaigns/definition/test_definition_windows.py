@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.calendar.localtime import to_utc
 from campaigns.definition import Schedule, Window
-from campaigns.definition.localtime import to_utc
 from campaigns.definition.windows import NeverOpens
 
 ROME, NEW_YORK = ZoneInfo("Europe/Rome"), ZoneInfo("America/New_York")

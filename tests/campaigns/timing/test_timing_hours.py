@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from campaigns.calendar.localtime import stretches
 from campaigns.definition import Window
-from campaigns.definition.localtime import stretches
 
 ALL_ZONES = sorted(available_timezones() - {"Factory", "localtime"})
 MINUTE, QUARTER, DAY = timedelta(minutes=1), timedelta(minutes=15), timedelta(days=1)

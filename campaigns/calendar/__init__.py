@@ -1,0 +1,1 @@
+"""Clocks and calendars: days, hours, zones, cron lines."""
