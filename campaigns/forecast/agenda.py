@@ -9,7 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.batching import Placed
-from campaigns.definition.hours import Hours
+from campaigns.calendar.hours import Hours
 from campaigns.definition.schedule import Schedule
 from campaigns.lifecycle import RecipientState
 from campaigns.timing.placing import Departure, hours_of

@@ -5,7 +5,7 @@ from functools import cached_property
 from itertools import islice, pairwise
 from typing import Final
 
-from campaigns.definition.hours import Hours
+from campaigns.calendar.hours import Hours
 from campaigns.definition.models import Definition
 from campaigns.definition.schedule import Keeper, LocalTime, Remind, Schedule
 from campaigns.timing.recurrence import Recurrence, recurrence_of

@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from campaigns.calendar.hours import Hours, whole_day
 from campaigns.calendar.localtime import to_utc
-from campaigns.definition.hours import Hours, whole_day
 from campaigns.definition.schedule import LocalTime, Otherwise, Remind, Schedule
 from campaigns.segments import is_blank
 from campaigns.templates import field_name

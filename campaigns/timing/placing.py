@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from campaigns.definition.hours import Hours
+from campaigns.calendar.hours import Hours
 from campaigns.definition.schedule import LocalTime, Otherwise, Schedule
 from campaigns.definition.windows import Window
 from campaigns.lifecycle import RecipientState
