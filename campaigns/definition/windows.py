@@ -20,8 +20,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from campaigns.calendar.closures import Closing
 from campaigns.calendar.hours import Hours, Span
-from campaigns.definition.closures import Closing
 from campaigns.definition.part import Part
 from campaigns.definition.sources import MAX_ENTRIES, as_list, at_most, not_empty
 from campaigns.values.scalars import Scalar, refuse, shown
