@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
+from campaigns.calendar.cron import Cron, InvalidCron, parse_cron
 from campaigns.calendar.localtime import ZoneName, to_utc
 from campaigns.definition.part import Part
 from campaigns.definition.sources import MAX_ENTRIES, as_list, at_most
 from campaigns.definition.windows import TimeOfDay, Window
-from campaigns.timing.cron import Cron, InvalidCron, parse_cron
 from campaigns.timing.dates import DayOrder
 from campaigns.values.durations import Duration, format_duration, parse_duration
 from campaigns.values.scalars import Scalar, Text, choice, refuse, shown, whole_number

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from campaigns.calendar.cron import Cron
 from campaigns.calendar.localtime import stretches, to_utc
 from campaigns.definition.schedule import Schedule
-from campaigns.timing.cron import Cron
 
 SEARCH: Final = timedelta(days=366 * 9)
 """29 February is at most eight years away: 2096 is followed by 2104."""

@@ -10,8 +10,8 @@ from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from campaigns.calendar.cron import InvalidCron, parse_cron
 from campaigns.definition import Schedule
-from campaigns.timing.cron import InvalidCron, parse_cron
 from campaigns.timing.recurrence import Recurrence, recurrence_of
 
 BEGIN, END = datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
