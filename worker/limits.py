@@ -9,9 +9,9 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.batching import BatchLimits, batch_limits
+from campaigns.calendar.periods import Allowance, day_of, month_of
 from campaigns.definition import Definition, DeviceMode, Rate
 from campaigns.forecast import Gate
-from campaigns.periods import Allowance, day_of, month_of
 from campaigns.segments import segmentation
 from worker.ceilings import Ceilings
 from worker.settings import Settings

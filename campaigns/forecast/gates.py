@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from campaigns.calendar.periods import Allowance
 from campaigns.definition import Rate
 from campaigns.forecast.agenda import MICROSECOND, from_us, to_us
-from campaigns.periods import Allowance
 
 
 @dataclass(frozen=True, slots=True)

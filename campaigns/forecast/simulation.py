@@ -7,10 +7,10 @@ from heapq import heapify, heappop, heapreplace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from campaigns.calendar.periods import Allowance, day_of
 from campaigns.definition import Rate
 from campaigns.forecast.agenda import MICROSECOND, Agenda, Group, Line, from_us, to_us
 from campaigns.forecast.gates import Gate, Gates, Limit
-from campaigns.periods import Allowance, day_of
 
 HORIZON: Final = timedelta(days=366)
 """What would take longer is a mistake in the rate or the window, and a date so far ahead would mean nothing."""

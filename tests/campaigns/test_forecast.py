@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.calendar.periods import Allowance, day_of, month_of
 from campaigns.definition import Rate, Window
 from campaigns.definition.schedule import Schedule
 from campaigns.forecast import HORIZON, Agenda, Day, Forecast, Gate, forecast
-from campaigns.periods import Allowance, day_of, month_of
 from campaigns.timing.placing import Departure
 
 ROME = ZoneInfo("Europe/Rome")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.periods import Allowance, day_of, month_of
+from campaigns.calendar.periods import Allowance, day_of, month_of
 
 # Midnight skipped (Havana, Beirut), a whole day skipped (Apia, December 2011), quarter hours, both hemispheres.
 ZONES = [

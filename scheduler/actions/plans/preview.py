@@ -9,12 +9,12 @@ from typing import Final
 
 from campaigns.audience import AudienceProblem
 from campaigns.batching import BatchLimits, into_batches
+from campaigns.calendar.periods import Allowance
 from campaigns.definition import Definition, Rate
 from campaigns.display import shown_time
 from campaigns.figures import PlanSummary
 from campaigns.forecast import Agenda, Forecast, forecast
 from campaigns.lifecycle import RecipientState
-from campaigns.periods import Allowance
 from campaigns.planning import plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.reminders import plan_reminders
