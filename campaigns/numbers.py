@@ -17,7 +17,8 @@ from phonenumbers import (
     ValidationResult,
 )
 
-from campaigns.digits import (
+from campaigns.numbering import NEVER, international, region_patterns
+from campaigns.phone_numbers.digits import (
     BETWEEN_NUMBERS,
     FRACTION,
     PLAIN,
@@ -29,7 +30,6 @@ from campaigns.digits import (
     lost_digits,
     unwrapped,
 )
-from campaigns.numbering import NEVER, international, region_patterns
 
 __all__ = ["InvalidNumber", "Normaliser", "NumberKind", "lost_digits", "mask", "phone_key", "region_of", "same_phone"]
 

@@ -18,7 +18,7 @@ from campaigns.audience.rows import (
     too_long,
     too_wide,
 )
-from campaigns.digits import lost_digits
+from campaigns.phone_numbers.digits import lost_digits
 from campaigns.segments import is_sendable
 from campaigns.templates import field_name
 

@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
 from typing import Final
 
-from campaigns.digits import lost_digits
+from campaigns.phone_numbers.digits import lost_digits
 
 _EXACT: Final = Context(
     prec=700, rounding=ROUND_HALF_UP

@@ -1,0 +1,1 @@
+"""Phone numbers: what people write, as E.164."""
