@@ -17,7 +17,6 @@ from phonenumbers import (
     ValidationResult,
 )
 
-from campaigns.numbering import NEVER, international, region_patterns
 from campaigns.phone_numbers.digits import (
     BETWEEN_NUMBERS,
     FRACTION,
@@ -30,6 +29,7 @@ from campaigns.phone_numbers.digits import (
     lost_digits,
     unwrapped,
 )
+from campaigns.phone_numbers.numbering import NEVER, international, region_patterns
 
 __all__ = ["InvalidNumber", "Normaliser", "NumberKind", "lost_digits", "mask", "phone_key", "region_of", "same_phone"]
 
