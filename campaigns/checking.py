@@ -17,7 +17,7 @@ from campaigns.definition.reading import read_definition
 from campaigns.definition.sources import MAX_SOURCES, ContactListSource, FileSource, InlineSource, Source, TaggedSource
 from campaigns.definition.variants import MAX_VARIANTS
 from campaigns.filters import RenderError
-from campaigns.numbers import Normaliser
+from campaigns.phone_numbers.numbers import Normaliser
 from campaigns.placeholders import foreign_placeholders, unknown_fields
 from campaigns.policy import NO_POLICY, Policy
 from campaigns.problems import MOST_PROBLEMS, CampaignFileError, Problem

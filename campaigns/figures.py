@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from campaigns.display import utc
 from campaigns.forecast import Forecast
 from campaigns.lifecycle import RecipientState
-from campaigns.numbers import mask
+from campaigns.phone_numbers.numbers import mask
 from campaigns.repeats import Repeats
 from campaigns.segments import Segmentation
 

@@ -9,8 +9,8 @@ from campaigns.audience import AudienceProblem, AudienceRow, inline_rows, open_s
 from campaigns.definition import ContactListSource, Definition, FileSource, InlineSource
 from campaigns.filters import RenderError
 from campaigns.lifecycle import RecipientState
-from campaigns.numbers import InvalidNumber, Normaliser, phone_key
 from campaigns.opening import named_in
+from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser, phone_key
 from campaigns.placeholders import unknown_fields
 from campaigns.problems import MOST_PROBLEMS
 from campaigns.seen import FirstRows

@@ -13,7 +13,7 @@ from campaigns.definition import Definition
 from campaigns.filters import RenderError
 from campaigns.judging import MAX_RAW_NUMBER_CHARACTERS, Judge, Judged, PlannedRecipient
 from campaigns.lifecycle import RecipientState
-from campaigns.numbers import InvalidNumber, phone_key
+from campaigns.phone_numbers.numbers import InvalidNumber, phone_key
 from campaigns.planning import Plan, Suppressed
 from campaigns.texts import Texts
 from campaigns.timing.appointments import Appointments, Slot, UnclearRow

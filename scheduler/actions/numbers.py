@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from campaigns.numbers import InvalidNumber, Normaliser
+from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
 from scheduler.actions.refusals import Refusal, Refused
 
 

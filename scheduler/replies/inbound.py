@@ -8,8 +8,8 @@ from functools import lru_cache
 from sqlmodel import Session
 
 from campaigns.display import utc
-from campaigns.numbers import mask
 from campaigns.optout import MOST_JUDGED, Meaning, Meanings
+from campaigns.phone_numbers.numbers import mask
 from scheduler.replies.answering import answer_help
 from scheduler.replies.senders import Sender, find_senders, spellings
 from worker.gateway import Message, MessageStatus

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from campaigns.backoff import UNSUBSCRIBE, unsubscribe_after
-from campaigns.numbers import mask
+from campaigns.phone_numbers.numbers import mask
 from scheduler.ticks.every import RESTS, Every
 from worker.gateway import GatewayError
 from worker.logs import get_logger

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from campaigns.lifecycle import RecipientState
-from campaigns.numbers import InvalidNumber, Normaliser
+from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
 from scheduler.report.people import NO_STORY, Story, tell
 from worker.store.engine import Store
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from campaigns.numbers import mask
+from campaigns.phone_numbers.numbers import mask
 from scheduler.actions.refusals import Refusal, Refused
 from worker.store.engine import Store
 from worker.store.people.reviews import count_waiting, waiting_reviews

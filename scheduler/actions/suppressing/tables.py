@@ -8,7 +8,7 @@ from typing import Final
 
 from campaigns.audience import AudienceProblem, AudienceRow, open_source
 from campaigns.definition import Kind
-from campaigns.numbers import InvalidNumber, Normaliser
+from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
 from worker.store.people.suppressions import Entry
 
 KEPT: Final = 1_000

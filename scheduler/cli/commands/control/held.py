@@ -53,7 +53,7 @@ def _show(campaign: str, seen: "Held", zone: "ZoneInfo") -> None:
 
 
 def _show_group(group: "HeldGroup", zone: "ZoneInfo") -> None:
-    from campaigns.numbers import mask
+    from campaigns.phone_numbers.numbers import mask
     from scheduler.report.evidence import request_lines
 
     if group.list_id is not None:
@@ -72,7 +72,7 @@ def _show_group(group: "HeldGroup", zone: "ZoneInfo") -> None:
 
 
 def _as_json(seen: "Held") -> dict[str, Any]:
-    from campaigns.numbers import mask
+    from campaigns.phone_numbers.numbers import mask
     from scheduler.report.evidence import request_json
 
     return {

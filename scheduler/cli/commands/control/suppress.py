@@ -80,7 +80,7 @@ def list_(kind: Kind = None, json: AsJson = False) -> None:
 
     `suppress export` has them in full.
     """
-    from campaigns.numbers import mask
+    from campaigns.phone_numbers.numbers import mask
     from scheduler.actions.opening import existing_store
     from scheduler.actions.suppressing import opt_outs
     from scheduler.report.opt_outs import listed_json

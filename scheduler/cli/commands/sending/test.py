@@ -76,7 +76,7 @@ def send_test(
 
 def _announce(definition: "Definition", sample: "Sample", number: str) -> None:
     """What is sent, to whom and how, before it is."""
-    from campaigns.numbers import mask
+    from campaigns.phone_numbers.numbers import mask
     from campaigns.segments import segmentation
     from scheduler.actions.plans.facts import device_words
 
@@ -94,7 +94,7 @@ def _announce(definition: "Definition", sample: "Sample", number: str) -> None:
 
 
 def _as_json(definition: "Definition", sample: "Sample", number: str, tested: "Tested") -> dict[str, Any]:
-    from campaigns.numbers import mask
+    from campaigns.phone_numbers.numbers import mask
     from campaigns.segments import segmentation
 
     cost = segmentation(sample.text)
