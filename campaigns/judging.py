@@ -11,9 +11,9 @@ from campaigns.filters import RenderError
 from campaigns.lifecycle import RecipientState
 from campaigns.opening import named_in
 from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser, phone_key
+from campaigns.phone_numbers.seen import FirstRows
 from campaigns.placeholders import unknown_fields
 from campaigns.problems import MOST_PROBLEMS
-from campaigns.seen import FirstRows
 from campaigns.segments import Segmentation
 from campaigns.templates import field_name
 from campaigns.texts import Texts

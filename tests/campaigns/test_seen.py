@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.seen import FirstRows
+from campaigns.phone_numbers.seen import FirstRows
 
 numbers = st.integers(1, 40) | st.integers(10**10, 10**10 + 40) | st.integers(1, 2**64 - 1)
 
