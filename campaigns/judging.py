@@ -9,13 +9,13 @@ from campaigns.audience import AudienceProblem, AudienceRow, inline_rows, open_s
 from campaigns.definition import ContactListSource, Definition, FileSource, InlineSource
 from campaigns.filters import RenderError
 from campaigns.lifecycle import RecipientState
+from campaigns.message.templates import field_name
 from campaigns.opening import named_in
 from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser, phone_key
 from campaigns.phone_numbers.seen import FirstRows
 from campaigns.placeholders import unknown_fields
 from campaigns.problems import MOST_PROBLEMS
 from campaigns.segments import Segmentation
-from campaigns.templates import field_name
 from campaigns.texts import Texts
 from campaigns.timing.placing import Departure, Placement, Placer
 from campaigns.timing.zones import InvalidZone

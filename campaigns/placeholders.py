@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from itertools import pairwise
 from typing import Final
 
-from campaigns.templates import field_name
+from campaigns.message.templates import field_name
 from campaigns.values.scalars import nearest
 
 _MARKS: Final = re.compile(r"[{}\[\]<>()%*|«»@#$~^=\\]+")

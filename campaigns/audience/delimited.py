@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TextIO
 from campaigns.audience.encodings import text_encoding
 from campaigns.audience.opening import TableFile
 from campaigns.audience.rows import MAX_CELL_CHARACTERS, AudienceProblem, AudienceRow, Columns, read_columns, too_long
-from campaigns.templates import field_name
+from campaigns.message.templates import field_name
 
 _GUARDED: Final = re.compile(r'\s*="(.*)"\s*', re.DOTALL)
 _DELIMITERS: Final = ",;\t|"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final, NamedTuple, Protocol
 
-from campaigns.templates import field_name
+from campaigns.message.templates import field_name
 
 MAX_CELL_CHARACTERS: Final = 10_000
 """Over this a cell is taken for damage: mostly a quotation mark that is never closed."""

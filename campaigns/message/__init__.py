@@ -1,0 +1,1 @@
+"""The text of a message: its template, its values, its segments."""
