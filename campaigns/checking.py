@@ -16,7 +16,7 @@ from campaigns.definition.models import Definition
 from campaigns.definition.reading import read_definition
 from campaigns.definition.sources import MAX_SOURCES, ContactListSource, FileSource, InlineSource, Source, TaggedSource
 from campaigns.definition.variants import MAX_VARIANTS
-from campaigns.filters import RenderError
+from campaigns.message.filters import RenderError
 from campaigns.message.templates import MessageTemplate, compile_message, field_name
 from campaigns.phone_numbers.numbers import Normaliser
 from campaigns.placeholders import foreign_placeholders, unknown_fields

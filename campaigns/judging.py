@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 
 from campaigns.audience import AudienceProblem, AudienceRow, inline_rows, open_source
 from campaigns.definition import ContactListSource, Definition, FileSource, InlineSource
-from campaigns.filters import RenderError
 from campaigns.lifecycle import RecipientState
+from campaigns.message.filters import RenderError
 from campaigns.message.templates import field_name
 from campaigns.opening import named_in
 from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser, phone_key

@@ -2,7 +2,7 @@
 
 from jinja2 import nodes
 
-from campaigns.filters import unknown_code
+from campaigns.message.filters import unknown_code
 
 
 class TemplateProblem(Exception):

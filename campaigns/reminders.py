@@ -10,9 +10,9 @@ from typing import NoReturn
 
 from campaigns.audience import AudienceRow
 from campaigns.definition import Definition
-from campaigns.filters import RenderError
 from campaigns.judging import MAX_RAW_NUMBER_CHARACTERS, Judge, Judged, PlannedRecipient
 from campaigns.lifecycle import RecipientState
+from campaigns.message.filters import RenderError
 from campaigns.phone_numbers.numbers import InvalidNumber, phone_key
 from campaigns.planning import Plan, Suppressed
 from campaigns.texts import Texts

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from campaigns.definition.schedule import Schedule
-from campaigns.filters import RenderError
+from campaigns.message.filters import RenderError
 from campaigns.message.templates import MessageTemplate, compile_message
 from campaigns.segments import Segmentation, is_blank, segmentation
 from campaigns.timing.zones import ZONE_COLUMN, InvalidZone, clocks_of

@@ -14,7 +14,17 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing
 from jinja2.visitor import NodeTransformer
 
-from campaigns.filters import BINARY, MAX_CHARACTERS, UNARY, RenderError, replace, to_date, to_float, to_int, to_round
+from campaigns.message.filters import (
+    BINARY,
+    MAX_CHARACTERS,
+    UNARY,
+    RenderError,
+    replace,
+    to_date,
+    to_float,
+    to_int,
+    to_round,
+)
 from campaigns.refusals import TemplateProblem, refusal, refuse_shape, syntax_problem
 from campaigns.segments import is_blank, unsendable
 from campaigns.timing.dates import DATE, DayOrder

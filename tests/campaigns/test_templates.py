@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.filters import RenderError
+from campaigns.message.filters import RenderError
 from campaigns.message.templates import MissingField, compile_message, field_name
 from campaigns.refusals import TemplateProblem
 
