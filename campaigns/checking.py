@@ -17,9 +17,9 @@ from campaigns.definition.reading import read_definition
 from campaigns.definition.sources import MAX_SOURCES, ContactListSource, FileSource, InlineSource, Source, TaggedSource
 from campaigns.definition.variants import MAX_VARIANTS
 from campaigns.message.filters import RenderError
+from campaigns.message.placeholders import foreign_placeholders, unknown_fields
 from campaigns.message.templates import MessageTemplate, compile_message, field_name
 from campaigns.phone_numbers.numbers import Normaliser
-from campaigns.placeholders import foreign_placeholders, unknown_fields
 from campaigns.policy import NO_POLICY, Policy
 from campaigns.problems import MOST_PROBLEMS, CampaignFileError, Problem
 from campaigns.refusals import TemplateProblem

@@ -9,11 +9,11 @@ from campaigns.audience import AudienceProblem, AudienceRow, inline_rows, open_s
 from campaigns.definition import ContactListSource, Definition, FileSource, InlineSource
 from campaigns.lifecycle import RecipientState
 from campaigns.message.filters import RenderError
+from campaigns.message.placeholders import unknown_fields
 from campaigns.message.templates import field_name
 from campaigns.opening import named_in
 from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser, phone_key
 from campaigns.phone_numbers.seen import FirstRows
-from campaigns.placeholders import unknown_fields
 from campaigns.problems import MOST_PROBLEMS
 from campaigns.segments import Segmentation
 from campaigns.texts import Texts
