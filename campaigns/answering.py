@@ -5,7 +5,7 @@ from typing import Final
 
 from campaigns.definition import Definition, Follow, InlineSource, Kind, Schedule
 from campaigns.definition.schedule import IfLate
-from campaigns.segments import segmentation
+from campaigns.message.segments import segmentation
 from campaigns.texts import MAX_SEGMENTS
 
 HELP_ANSWERS: Final = "help-answers"

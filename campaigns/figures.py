@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 from campaigns.display import utc
 from campaigns.forecast import Forecast
 from campaigns.lifecycle import RecipientState
+from campaigns.message.segments import Segmentation
 from campaigns.phone_numbers.numbers import mask
 from campaigns.repeats import Repeats
-from campaigns.segments import Segmentation
 
 _SAMPLES: Final = 3
 _FORCED_BY: Final = 10

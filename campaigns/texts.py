@@ -7,8 +7,8 @@ from typing import Final
 
 from campaigns.definition.schedule import Schedule
 from campaigns.message.filters import RenderError
+from campaigns.message.segments import Segmentation, is_blank, segmentation
 from campaigns.message.templates import MessageTemplate, compile_message
-from campaigns.segments import Segmentation, is_blank, segmentation
 from campaigns.timing.zones import ZONE_COLUMN, InvalidZone, clocks_of
 
 MAX_SEGMENTS: Final = 10

@@ -12,7 +12,7 @@ from campaigns.batching import BatchLimits, batch_limits
 from campaigns.calendar.periods import Allowance, day_of, month_of
 from campaigns.definition import Definition, DeviceMode, Rate
 from campaigns.forecast import Gate
-from campaigns.segments import segmentation
+from campaigns.message.segments import segmentation
 from worker.ceilings import Ceilings
 from worker.settings import Settings
 from worker.throttle import Budget, Level, Limit

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from campaigns.audience.rows import AudienceRow
+from campaigns.message.segments import is_sendable
 from campaigns.message.templates import field_name
-from campaigns.segments import is_sendable
 
 
 def inline_rows(

@@ -18,9 +18,9 @@ from campaigns.audience.rows import (
     too_long,
     too_wide,
 )
+from campaigns.message.segments import is_sendable
 from campaigns.message.templates import field_name
 from campaigns.phone_numbers.digits import lost_digits
-from campaigns.segments import is_sendable
 
 _HEADER_LINES: Final = 1000  # objects may leave keys out, so the columns are those of the first lines together
 

@@ -16,7 +16,7 @@ from campaigns.audience.rows import (
     read_columns,
     too_long,
 )
-from campaigns.segments import is_sendable
+from campaigns.message.segments import is_sendable
 
 
 class WorkbookReader:

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 from campaigns.calendar.localtime import to_utc
 from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.lifecycle import RecipientState
+from campaigns.message.segments import is_blank
 from campaigns.message.templates import field_name
-from campaigns.segments import is_blank
 from campaigns.timing.moments import Timetable, date_in
 from campaigns.timing.placing import Placement, placement_of
 from campaigns.timing.zones import ZONE_COLUMN, ZoneOrigin, Zones, clocks_of

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from campaigns.calendar.hours import Hours, whole_day
 from campaigns.calendar.localtime import to_utc
 from campaigns.definition.schedule import LocalTime, Otherwise, Remind, Schedule
+from campaigns.message.segments import is_blank
 from campaigns.message.templates import field_name
-from campaigns.segments import is_blank
 from campaigns.timing.dates import AmbiguousDate, UnreadableDate, read_date
 from campaigns.timing.zones import ZoneOrigin, Zones
 from campaigns.values.durations import format_duration

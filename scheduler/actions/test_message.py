@@ -20,8 +20,8 @@ from campaigns.definition import (
 from campaigns.definition.models import Report
 from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
+from campaigns.message.segments import segmentation
 from campaigns.planning import plan_recipients
-from campaigns.segments import segmentation
 from campaigns.splitting import Split
 from campaigns.timing.placing import Departure
 from scheduler.actions.acting import Actor, acting

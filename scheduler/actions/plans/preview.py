@@ -15,10 +15,10 @@ from campaigns.display import shown_time
 from campaigns.figures import PlanSummary
 from campaigns.forecast import Agenda, Forecast, forecast
 from campaigns.lifecycle import RecipientState
+from campaigns.message.segments import segmentation
 from campaigns.planning import plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.reminders import plan_reminders
-from campaigns.segments import segmentation
 from campaigns.timing.placing import Placer
 from campaigns.timing.recurrence import SEARCH, recurrence_of
 from scheduler.actions.plans.known import KnownPeople, known_people

@@ -12,7 +12,7 @@ from campaigns.definition.models import OverCap as WhenOver
 from campaigns.definition.schedule import Otherwise
 from campaigns.figures import PlanSummary, VariantSummary
 from campaigns.forecast import Day, Forecast
-from campaigns.segments import segmentation
+from campaigns.message.segments import segmentation
 from campaigns.values.durations import format_duration
 from scheduler.actions.plans.facts import counts_of, device_words, forcing_characters
 from scheduler.actions.plans.offsets import ReminderOffset

@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BATCH_MOVES, BatchState, RecipientState, may_become
-from campaigns.segments import segmentation
+from campaigns.message.segments import segmentation
 from worker.logs import get_logger
 from worker.store.following.groups import add_groups
 from worker.store.models import AttemptState

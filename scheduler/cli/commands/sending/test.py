@@ -76,8 +76,8 @@ def send_test(
 
 def _announce(definition: "Definition", sample: "Sample", number: str) -> None:
     """What is sent, to whom and how, before it is."""
+    from campaigns.message.segments import segmentation
     from campaigns.phone_numbers.numbers import mask
-    from campaigns.segments import segmentation
     from scheduler.actions.plans.facts import device_words
 
     cost = segmentation(sample.text)
@@ -94,8 +94,8 @@ def _announce(definition: "Definition", sample: "Sample", number: str) -> None:
 
 
 def _as_json(definition: "Definition", sample: "Sample", number: str, tested: "Tested") -> dict[str, Any]:
+    from campaigns.message.segments import segmentation
     from campaigns.phone_numbers.numbers import mask
-    from campaigns.segments import segmentation
 
     cost = segmentation(sample.text)
     return {
