@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Final
 
 from campaigns.definition.document import Document, KeyPath, Place
+from campaigns.message.refusals import TemplateProblem
 from campaigns.message.templates import compile_message, field_name
-from campaigns.refusals import TemplateProblem
 
 Find = Callable[[str], tuple[int, int] | None]
 """Line and column, from 1, in a text as the file writes it; None where it does not stand there as such."""

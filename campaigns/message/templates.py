@@ -25,8 +25,8 @@ from campaigns.message.filters import (
     to_int,
     to_round,
 )
+from campaigns.message.refusals import TemplateProblem, refusal, refuse_shape, syntax_problem
 from campaigns.message.segments import is_blank, unsendable
-from campaigns.refusals import TemplateProblem, refusal, refuse_shape, syntax_problem
 from campaigns.timing.dates import DATE, DayOrder
 
 _MAX_FIELD_USES: Final = 100  # with cells of at most 10,000 characters this bounds what one rendering can build up

@@ -13,10 +13,10 @@ from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.figures import summary_json
 from campaigns.forecast import Agenda, forecast
 from campaigns.lifecycle import RecipientState
+from campaigns.message.refusals import TemplateProblem
 from campaigns.message.segments import segmentation
 from campaigns.planning import Plan, Suppressed, plan_recipients
 from campaigns.problems import CampaignFileError, Problem
-from campaigns.refusals import TemplateProblem
 from campaigns.repeats import WITHIN, AlreadyTold, Told
 from campaigns.timing.placing import Placer
 from worker.limits import gates, limits_of

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.message.filters import RenderError
+from campaigns.message.refusals import TemplateProblem
 from campaigns.message.templates import MissingField, compile_message, field_name
-from campaigns.refusals import TemplateProblem
 
 ANNA = {"first_name": "Anna", "city": "", "day": "2026-12-01", "price": "12.50", "visits": "3"}
 
