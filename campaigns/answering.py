@@ -6,7 +6,7 @@ from typing import Final
 from campaigns.definition import Definition, Follow, InlineSource, Kind, Schedule
 from campaigns.definition.schedule import IfLate
 from campaigns.message.segments import segmentation
-from campaigns.texts import MAX_SEGMENTS
+from campaigns.message.texts import MAX_SEGMENTS
 
 HELP_ANSWERS: Final = "help-answers"
 """The campaign that the answers are sent, counted and reported as. No file may have this name."""

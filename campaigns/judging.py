@@ -12,11 +12,11 @@ from campaigns.message.filters import RenderError
 from campaigns.message.placeholders import unknown_fields
 from campaigns.message.segments import Segmentation
 from campaigns.message.templates import field_name
+from campaigns.message.texts import Texts
 from campaigns.opening import named_in
 from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser, phone_key
 from campaigns.phone_numbers.seen import FirstRows
 from campaigns.problems import MOST_PROBLEMS
-from campaigns.texts import Texts
 from campaigns.timing.placing import Departure, Placement, Placer
 from campaigns.timing.zones import InvalidZone
 

@@ -12,9 +12,9 @@ from campaigns.definition import Definition
 from campaigns.figures import PlanSummary, Tally
 from campaigns.judging import Judge, Judged, MakeJudge, PlannedRecipient, nothing_for
 from campaigns.lifecycle import RecipientState
+from campaigns.message.texts import Texts
 from campaigns.repeats import AlreadyTold
 from campaigns.splitting import CONTROL, PersonHash, Split, split_of
-from campaigns.texts import Texts
 from campaigns.timing.placing import Placer
 
 _CHUNK_ROWS: Final = 1000  # one question about suppression for so many rows
