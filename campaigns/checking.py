@@ -21,12 +21,12 @@ from campaigns.message.placeholders import foreign_placeholders, unknown_fields
 from campaigns.message.refusals import TemplateProblem
 from campaigns.message.segments import is_blank, segmentation
 from campaigns.message.templates import MessageTemplate, compile_message, field_name
+from campaigns.message.text_places import line_that_fails, place_in_text, place_of, place_of_field
 from campaigns.message.texts import MAX_SEGMENTS
 from campaigns.phone_numbers.numbers import Normaliser
 from campaigns.policy import NO_POLICY, Policy
 from campaigns.problems import MOST_PROBLEMS, CampaignFileError, Problem
 from campaigns.tables import NO_TABLE, Table, columns_of_schedule, read_table
-from campaigns.textplaces import line_that_fails, place_in_text, place_of, place_of_field
 from campaigns.timing.contradictions import contradictions
 from campaigns.values.scalars import nearest, shown
 
