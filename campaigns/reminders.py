@@ -15,7 +15,7 @@ from campaigns.lifecycle import RecipientState
 from campaigns.message.filters import RenderError
 from campaigns.message.texts import Texts
 from campaigns.phone_numbers.numbers import InvalidNumber, phone_key
-from campaigns.planning import Plan, Suppressed
+from campaigns.planning.planner import Plan, Suppressed
 from campaigns.timing.appointments import Appointments, Slot, UnclearRow
 from campaigns.timing.placing import Placer
 from campaigns.timing.zones import InvalidZone

@@ -21,7 +21,7 @@ from campaigns.definition.models import Report
 from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.message.segments import segmentation
-from campaigns.planning import plan_recipients
+from campaigns.planning.planner import plan_recipients
 from campaigns.splitting import Split
 from campaigns.timing.placing import Departure
 from scheduler.actions.acting import Actor, acting

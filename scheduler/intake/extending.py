@@ -10,7 +10,7 @@ from campaigns.batching import BatchLimits, into_batches
 from campaigns.definition import Definition
 from campaigns.judging import PlannedRecipient, read_through
 from campaigns.lifecycle import RecipientState
-from campaigns.planning import plan_recipients
+from campaigns.planning.planner import plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.replanning import Numbered, new_people
 from campaigns.splitting import Split

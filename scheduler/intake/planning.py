@@ -15,7 +15,7 @@ from campaigns.forecast import Agenda, forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.message.refusals import TemplateProblem
 from campaigns.message.segments import segmentation
-from campaigns.planning import Plan, Suppressed, plan_recipients
+from campaigns.planning.planner import Plan, Suppressed, plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.repeats import WITHIN, AlreadyTold, Told
 from campaigns.timing.placing import Placer

@@ -16,7 +16,7 @@ from campaigns.codes import RunType
 from campaigns.definition import Definition
 from campaigns.judging import PlannedRecipient, read_through
 from campaigns.lifecycle import RecipientState
-from campaigns.planning import Plan
+from campaigns.planning.planner import Plan
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.reminders import plan_reminders
 from campaigns.replanning import Changes, compare_reminders

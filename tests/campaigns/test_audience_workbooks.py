@@ -12,7 +12,7 @@ import pytest
 
 from campaigns.audience import AudienceProblem, AudienceRow, RowReader, open_source
 from campaigns.checking import check_file
-from campaigns.planning import plan_recipients
+from campaigns.planning.planner import plan_recipients
 from campaigns.problems import Problem
 
 MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"

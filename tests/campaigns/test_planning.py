@@ -13,7 +13,7 @@ from campaigns.definition import Definition, Schedule, load_definition
 from campaigns.figures import SampleText
 from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState
-from campaigns.planning import Plan, plan_recipients
+from campaigns.planning.planner import Plan, plan_recipients
 
 ANNA, BEA, CARLO = "+393331234567", "+393337654321", "+393330000001"
 S = RecipientState

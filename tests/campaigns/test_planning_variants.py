@@ -10,7 +10,7 @@ import pytest
 from campaigns.definition import Definition, load_definition
 from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState
-from campaigns.planning import plan_recipients
+from campaigns.planning.planner import plan_recipients
 from campaigns.splitting import Split
 from campaigns.timing.placing import Placer
 

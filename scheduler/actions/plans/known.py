@@ -8,7 +8,7 @@ from pathlib import Path
 
 from campaigns.capping import cap_of
 from campaigns.definition import Definition
-from campaigns.planning import Suppressed
+from campaigns.planning.planner import Suppressed
 from campaigns.repeats import AlreadyTold
 from scheduler.actions.opening import existing_store
 from scheduler.inbox.foreign import foreign_line, foreign_status

@@ -16,7 +16,7 @@ from campaigns.figures import PlanSummary
 from campaigns.forecast import Agenda, Forecast, forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.message.segments import segmentation
-from campaigns.planning import plan_recipients
+from campaigns.planning.planner import plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.reminders import plan_reminders
 from campaigns.timing.placing import Placer

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from campaigns.checking import check_file
-from campaigns.planning import plan_recipients
+from campaigns.planning.planner import plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 
 HEAD = "campaign: sale\n"
