@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from campaigns.definition import Rate
-from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState
+from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.timing.placing import Departure
 
 DEFAULT_BATCH_SIZE: Final = 100

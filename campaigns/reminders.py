@@ -10,12 +10,12 @@ from typing import NoReturn
 
 from campaigns.audience import AudienceRow
 from campaigns.definition import Definition
-from campaigns.judging import MAX_RAW_NUMBER_CHARACTERS, Judge, Judged, PlannedRecipient
 from campaigns.lifecycle import RecipientState
 from campaigns.message.filters import RenderError
 from campaigns.message.texts import Texts
 from campaigns.phone_numbers.numbers import InvalidNumber, phone_key
 from campaigns.planning.planner import Plan, Suppressed
+from campaigns.planning.row_planner import MAX_RAW_NUMBER_CHARACTERS, Judge, Judged, PlannedRecipient
 from campaigns.timing.appointments import Appointments, Slot, UnclearRow
 from campaigns.timing.placing import Placer
 from campaigns.timing.zones import InvalidZone

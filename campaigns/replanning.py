@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState
+from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.timing.appointments import Slot, slot_of
 from campaigns.timing.placing import Departure
 

@@ -11,9 +11,9 @@ from campaigns.audience import AudienceProblem, open_source, read_to_end
 from campaigns.definition.document import Document
 from campaigns.definition.schedule import LocalTime
 from campaigns.definition.sources import FileSource
-from campaigns.judging import excluded_numbers
 from campaigns.message.templates import field_name
 from campaigns.opening import named_in
+from campaigns.planning.row_planner import excluded_numbers
 from campaigns.timing.appointments import CANCELLED_COLUMN
 from campaigns.timing.zones import ZONE_COLUMN
 from campaigns.values.scalars import MOST_COMPARED, nearest, shown

@@ -10,9 +10,9 @@ from typing import Final
 from campaigns.codes import OPTED_OUT
 from campaigns.definition import Definition
 from campaigns.figures import PlanSummary, Tally
-from campaigns.judging import Judge, Judged, MakeJudge, PlannedRecipient, nothing_for
 from campaigns.lifecycle import RecipientState
 from campaigns.message.texts import Texts
+from campaigns.planning.row_planner import Judge, Judged, MakeJudge, PlannedRecipient, nothing_for
 from campaigns.repeats import AlreadyTold
 from campaigns.splitting import CONTROL, PersonHash, Split, split_of
 from campaigns.timing.placing import Placer

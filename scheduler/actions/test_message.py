@@ -18,10 +18,10 @@ from campaigns.definition import (
     Variant,
 )
 from campaigns.definition.models import Report
-from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.message.segments import segmentation
 from campaigns.planning.planner import plan_recipients
+from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.splitting import Split
 from campaigns.timing.placing import Departure
 from scheduler.actions.acting import Actor, acting

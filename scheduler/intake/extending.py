@@ -8,9 +8,9 @@ from typing import Final
 from campaigns.audience import AudienceProblem
 from campaigns.batching import BatchLimits, into_batches
 from campaigns.definition import Definition
-from campaigns.judging import PlannedRecipient, read_through
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.planner import plan_recipients
+from campaigns.planning.row_planner import PlannedRecipient, read_through
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.replanning import Numbered, new_people
 from campaigns.splitting import Split

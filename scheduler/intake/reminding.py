@@ -14,9 +14,9 @@ from campaigns.audience import AudienceProblem
 from campaigns.batching import BatchLimits, into_batches
 from campaigns.codes import RunType
 from campaigns.definition import Definition
-from campaigns.judging import PlannedRecipient, read_through
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.planner import Plan
+from campaigns.planning.row_planner import PlannedRecipient, read_through
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.reminders import plan_reminders
 from campaigns.replanning import Changes, compare_reminders

@@ -8,10 +8,10 @@ from sqlmodel import Session
 
 from campaigns.answering import FRESH_FOR, HELP_ANSWERS, ONCE_IN, help_answers
 from campaigns.codes import RunType
-from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.message.segments import segmentation
 from campaigns.optout import Meaning
+from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.timing.placing import Departure
 from campaigns.values.targets import Target
 from worker.logs import get_logger

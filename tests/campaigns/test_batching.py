@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from campaigns.batching import NO_LIMIT, BatchLimits, batch_limits, into_batches
 from campaigns.definition import Rate
-from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState
+from campaigns.planning.row_planner import PlannedRecipient
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from campaigns.audience import AudienceProblem
 from campaigns.definition import Definition, Schedule, load_definition
 from campaigns.figures import SampleText
-from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.planner import Plan, plan_recipients
+from campaigns.planning.row_planner import PlannedRecipient
 
 ANNA, BEA, CARLO = "+393331234567", "+393337654321", "+393330000001"
 S = RecipientState

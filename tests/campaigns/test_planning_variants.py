@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from campaigns.definition import Definition, load_definition
-from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.planner import plan_recipients
+from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.splitting import Split
 from campaigns.timing.placing import Placer
 

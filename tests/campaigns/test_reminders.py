@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from campaigns.checking import check_file
-from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState
+from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.reminders import plan_reminders
 from campaigns.timing.appointments import Slot, slot_of
 

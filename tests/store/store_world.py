@@ -11,8 +11,8 @@ from sqlmodel import Session, col, select
 
 from campaigns.batching import BatchLimits, into_batches
 from campaigns.definition import Definition
-from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.timing.placing import Departure
 from tests.support.clocks import START
 from worker.store.engine import Store

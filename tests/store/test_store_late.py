@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.timing.placing import Departure
 from tests.store.store_world import NOW, World, people
 from worker.store.runs import missed

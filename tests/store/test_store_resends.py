@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from campaigns.batching import BatchLimits
-from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
+from campaigns.planning.row_planner import PlannedRecipient
 from tests.store.store_world import AT_ONCE, NOW, World
 from worker.store.models import Recipient, Retry, Run
 from worker.store.reports import exports

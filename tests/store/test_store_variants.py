@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState
+from campaigns.planning.row_planner import PlannedRecipient
 from scheduler.report.variants import outcome_lines, outcome_table, outcomes_json
 from tests.store.store_world import AT_ONCE, NOW, World
 from worker.store.models import Inbound, Recipient, Suppression

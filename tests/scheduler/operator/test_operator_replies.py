@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from campaigns.answering import HELP_ANSWERS
-from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
+from campaigns.planning.row_planner import PlannedRecipient
 from scheduler.replies.inbound import take_in
 from tests.store.store_world import NOW, World, people
 from worker.gateway import Message, MessageStatus

@@ -8,8 +8,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.timing.placing import Departure, Placement
 from worker.store.bulk import insert_rows
 from worker.store.runs.runs import has_sent

@@ -14,8 +14,8 @@ from sqlmodel import Session
 
 from campaigns.batching import BatchLimits, into_batches
 from campaigns.codes import OPTED_OUT, RunType
-from campaigns.judging import PlannedRecipient
 from campaigns.lifecycle import RecipientState, RunState
+from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.results import PROVEN_NOT_SENT
 from campaigns.timing.placing import Departure
 from worker.store.bulk import in_parts
