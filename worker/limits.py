@@ -8,11 +8,11 @@ from operator import attrgetter
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from campaigns.batching import BatchLimits, batch_limits
 from campaigns.calendar.periods import Allowance, day_of, month_of
 from campaigns.definition import Definition, DeviceMode, Rate
 from campaigns.forecast import Gate
 from campaigns.message.segments import segmentation
+from campaigns.planning.batching import BatchLimits, batch_limits
 from worker.ceilings import Ceilings
 from worker.settings import Settings
 from worker.throttle import Budget, Level, Limit

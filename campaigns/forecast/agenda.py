@@ -8,10 +8,10 @@ from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from campaigns.batching import Placed
 from campaigns.calendar.hours import Hours
 from campaigns.definition.schedule import Schedule
 from campaigns.lifecycle import RecipientState
+from campaigns.planning.batching import Placed
 from campaigns.timing.placing import Departure, hours_of
 
 NEVER_US: Final = 2**62

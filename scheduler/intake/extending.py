@@ -6,9 +6,9 @@ from itertools import islice
 from typing import Final
 
 from campaigns.audience import AudienceProblem
-from campaigns.batching import BatchLimits, into_batches
 from campaigns.definition import Definition
 from campaigns.lifecycle import RecipientState
+from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.planner import plan_recipients
 from campaigns.planning.row_planner import PlannedRecipient, read_through
 from campaigns.problems import CampaignFileError, Problem

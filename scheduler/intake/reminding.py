@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 from sqlmodel import Session
 
 from campaigns.audience import AudienceProblem
-from campaigns.batching import BatchLimits, into_batches
 from campaigns.codes import RunType
 from campaigns.definition import Definition
 from campaigns.lifecycle import RecipientState
+from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.planner import Plan
 from campaigns.planning.row_planner import PlannedRecipient, read_through
 from campaigns.problems import CampaignFileError, Problem

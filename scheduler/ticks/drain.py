@@ -11,8 +11,8 @@ from typing import Final, TypeAlias
 
 from sqlmodel import Session
 
-from campaigns.batching import NO_LIMIT
 from campaigns.definition import Definition, Rate
+from campaigns.planning.batching import NO_LIMIT
 from campaigns.policy import Policy
 from campaigns.sharing import Contender, Portion, Room, Turns
 from campaigns.timing.placing import hours_of

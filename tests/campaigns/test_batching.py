@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.batching import NO_LIMIT, BatchLimits, batch_limits, into_batches
 from campaigns.definition import Rate
 from campaigns.lifecycle import RecipientState
+from campaigns.planning.batching import NO_LIMIT, BatchLimits, batch_limits, into_batches
 from campaigns.planning.row_planner import PlannedRecipient
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)

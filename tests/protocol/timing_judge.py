@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlmodel import SQLModel, col
 
-from campaigns.batching import NO_LIMIT
 from campaigns.lifecycle import BatchState, RecipientState
+from campaigns.planning.batching import NO_LIMIT
 from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import Stored
 from tests.protocol.timing_scenarios import MINUTE, Person, Scenario

@@ -9,9 +9,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from campaigns.batching import BatchLimits, into_batches
 from campaigns.definition import Definition
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.timing.placing import Departure
 from tests.support.clocks import START

@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from campaigns.batching import BatchLimits, into_batches
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.row_planner import PlannedRecipient
 from tests.store.store_world import NOW, World, new_run, people
 from worker.store.models import Recipient

@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from campaigns.batching import BatchLimits
 from campaigns.lifecycle import RecipientState, RunState
+from campaigns.planning.batching import BatchLimits
 from campaigns.planning.row_planner import PlannedRecipient
 from tests.store.store_world import AT_ONCE, NOW, World
 from worker.store.models import Recipient, Retry, Run

@@ -12,9 +12,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.batching import BatchLimits, into_batches
 from campaigns.codes import OPTED_OUT, RunType
 from campaigns.lifecycle import RecipientState, RunState
+from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.results import PROVEN_NOT_SENT
 from campaigns.timing.placing import Departure
