@@ -6,10 +6,10 @@ from typing import Final
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from campaigns.capping import Cap, cap_of
 from campaigns.clock import Clock
 from campaigns.codes import WaitsFor
 from campaigns.definition import Definition
+from campaigns.planning.frequency_cap import Cap, cap_of
 from campaigns.timing.placing import hours_of
 from worker.ceilings import CeilingsInForce
 from worker.crashpoints import reached

@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from campaigns.capping import Cap
 from campaigns.lifecycle import BatchState, RecipientState
+from campaigns.planning.frequency_cap import Cap
 from tests.store.store_world import NOW, SEND_BY, World, people
 from worker.store.models import Recipient, Run
 from worker.store.sending import accounts, frequency_caps

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from campaigns.capping import cap_of
 from campaigns.definition import Definition
+from campaigns.planning.frequency_cap import cap_of
 from campaigns.planning.planner import Suppressed
 from campaigns.repeats import AlreadyTold
 from scheduler.actions.opening import existing_store

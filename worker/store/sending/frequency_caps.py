@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session
 
-from campaigns.capping import Cap, Earlier
 from campaigns.codes import WAITING, PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.planning.frequency_cap import Cap, Earlier
 from worker.store.bulk import in_parts
 from worker.store.people.suppressions import lower_totals
 from worker.store.sending.batch_splits import branch_off

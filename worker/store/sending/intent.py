@@ -13,9 +13,9 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.capping import Cap
 from campaigns.codes import OPTED_OUT
 from campaigns.lifecycle import RecipientState, RunState
+from campaigns.planning.frequency_cap import Cap
 from worker.store.models import AttemptState
 from worker.store.people.suppressions import lower_totals
 from worker.store.sending import accepted_before
