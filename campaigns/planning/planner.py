@@ -9,9 +9,9 @@ from typing import Final
 
 from campaigns.codes import OPTED_OUT
 from campaigns.definition import Definition
-from campaigns.figures import PlanSummary, Tally
 from campaigns.lifecycle import RecipientState
 from campaigns.message.texts import Texts
+from campaigns.planning.figures import PlanSummary, Tally
 from campaigns.planning.row_planner import Judge, Judged, MakeJudge, PlannedRecipient, nothing_for
 from campaigns.repeats import AlreadyTold
 from campaigns.splitting import CONTROL, PersonHash, Split, split_of

@@ -9,12 +9,12 @@ from campaigns.approval import Approvable, is_needed, to_approve
 from campaigns.audience import AudienceProblem
 from campaigns.definition import Definition, Kind
 from campaigns.definition.schedule import LocalTime, Schedule
-from campaigns.figures import summary_json
 from campaigns.forecast import Agenda, forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.message.refusals import TemplateProblem
 from campaigns.message.segments import segmentation
 from campaigns.planning.batching import BatchLimits, into_batches
+from campaigns.planning.figures import summary_json
 from campaigns.planning.planner import Plan, Suppressed, plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.repeats import WITHIN, AlreadyTold, Told

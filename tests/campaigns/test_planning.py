@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from campaigns.audience import AudienceProblem
 from campaigns.definition import Definition, Schedule, load_definition
-from campaigns.figures import SampleText
 from campaigns.lifecycle import RecipientState
+from campaigns.planning.figures import SampleText
 from campaigns.planning.planner import Plan, plan_recipients
 from campaigns.planning.row_planner import PlannedRecipient
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 from campaigns.approval import command, is_needed, to_approve
 from campaigns.definition import Definition, DeviceMode
 from campaigns.display import utc
-from campaigns.figures import PlanSummary, VariantSummary
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.batching import NO_LIMIT
+from campaigns.planning.figures import PlanSummary, VariantSummary
 from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
 

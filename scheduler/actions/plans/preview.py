@@ -11,11 +11,11 @@ from campaigns.audience import AudienceProblem
 from campaigns.calendar.periods import Allowance
 from campaigns.definition import Definition, Rate
 from campaigns.display import shown_time
-from campaigns.figures import PlanSummary
 from campaigns.forecast import Agenda, Forecast, forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.message.segments import segmentation
 from campaigns.planning.batching import BatchLimits, into_batches
+from campaigns.planning.figures import PlanSummary
 from campaigns.planning.planner import plan_recipients
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.reminders import plan_reminders

@@ -9,10 +9,10 @@ from campaigns.approval import command, is_needed, to_approve
 from campaigns.counting import amount
 from campaigns.definition.models import OverCap as WhenOver
 from campaigns.definition.schedule import Otherwise
-from campaigns.figures import PlanSummary, VariantSummary
 from campaigns.forecast import Day, Forecast
 from campaigns.message.segments import segmentation
 from campaigns.planning.batching import NO_LIMIT
+from campaigns.planning.figures import PlanSummary, VariantSummary
 from campaigns.values.durations import format_duration
 from scheduler.actions.plans.facts import counts_of, device_words, forcing_characters
 from scheduler.actions.plans.offsets import ReminderOffset
