@@ -1,6 +1,6 @@
 """The plan of a campaign that reminds: for each row a text for each offset from its date, and what became of the row.
 
-Nothing here knows what was planned before; `campaigns.replanning` compares.
+Nothing here knows what was planned before; `campaigns.planning.replanning` compares.
 """
 
 from collections import Counter

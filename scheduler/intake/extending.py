@@ -10,9 +10,9 @@ from campaigns.definition import Definition
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.planner import plan_recipients
+from campaigns.planning.replanning import Numbered, new_people
 from campaigns.planning.row_planner import PlannedRecipient, read_through
 from campaigns.problems import CampaignFileError, Problem
-from campaigns.replanning import Numbered, new_people
 from campaigns.splitting import Split
 from campaigns.timing.placing import Placer
 from scheduler.intake.planning import suppressed_in

@@ -8,7 +8,7 @@ from campaigns.codes import RunType
 from campaigns.counting import amount
 from campaigns.display import shown_time, state_words, utc
 from campaigns.lifecycle import NEVER_SENT
-from campaigns.replanning import slot_words
+from campaigns.planning.replanning import slot_words
 from campaigns.results import result_words
 from scheduler.report.causes import cause
 from scheduler.report.evidence import request_json, request_lines

@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from campaigns.codes import DAYS, PausedBy, RunType
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from campaigns.replanning import Known
+from campaigns.planning.replanning import Known
 from worker.store.bulk import in_parts
 from worker.store.locks import lock_run
 from worker.store.runs.plans import finish_plan, next_ordinal
