@@ -16,10 +16,10 @@ from campaigns.definition import Definition
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.planner import Plan
+from campaigns.planning.reminders import plan_reminders
 from campaigns.planning.replanning import Changes, compare_reminders
 from campaigns.planning.row_planner import PlannedRecipient, read_through
 from campaigns.problems import CampaignFileError, Problem
-from campaigns.reminders import plan_reminders
 from campaigns.take_up import NO_DATE, PLAN, decide
 from scheduler.intake.outcome import Intake, accepted, run_of
 from scheduler.intake.planning import suppressed_in

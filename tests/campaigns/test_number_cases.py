@@ -8,7 +8,7 @@ import pytest
 from campaigns.definition import Definition, load_definition
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.planner import Plan, plan_recipients
-from campaigns.reminders import plan_reminders
+from campaigns.planning.reminders import plan_reminders
 
 LOST = "Excel turned it into 3.93… and digits are lost: format the column as text"
 

@@ -17,8 +17,8 @@ from campaigns.message.segments import segmentation
 from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.figures import PlanSummary
 from campaigns.planning.planner import plan_recipients
+from campaigns.planning.reminders import plan_reminders
 from campaigns.problems import CampaignFileError, Problem
-from campaigns.reminders import plan_reminders
 from campaigns.timing.placing import Placer
 from campaigns.timing.recurrence import SEARCH, recurrence_of
 from scheduler.actions.plans.known import KnownPeople, known_people
