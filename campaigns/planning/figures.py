@@ -11,7 +11,7 @@ from campaigns.forecast import Forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.message.segments import Segmentation
 from campaigns.phone_numbers.numbers import mask
-from campaigns.repeats import Repeats
+from campaigns.planning.repeats import Repeats
 
 _SAMPLES: Final = 3
 _FORCED_BY: Final = 10

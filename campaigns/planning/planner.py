@@ -12,8 +12,8 @@ from campaigns.definition import Definition
 from campaigns.lifecycle import RecipientState
 from campaigns.message.texts import Texts
 from campaigns.planning.figures import PlanSummary, Tally
+from campaigns.planning.repeats import AlreadyTold
 from campaigns.planning.row_planner import Judge, Judged, MakeJudge, PlannedRecipient, nothing_for
-from campaigns.repeats import AlreadyTold
 from campaigns.splitting import CONTROL, PersonHash, Split, split_of
 from campaigns.timing.placing import Placer
 

@@ -16,8 +16,8 @@ from campaigns.message.segments import segmentation
 from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.figures import summary_json
 from campaigns.planning.planner import Plan, Suppressed, plan_recipients
+from campaigns.planning.repeats import WITHIN, AlreadyTold, Told
 from campaigns.problems import CampaignFileError, Problem
-from campaigns.repeats import WITHIN, AlreadyTold, Told
 from campaigns.timing.placing import Placer
 from worker.limits import gates, limits_of
 from worker.logs import get_logger

@@ -9,7 +9,7 @@ from pathlib import Path
 from campaigns.definition import Definition
 from campaigns.planning.frequency_cap import cap_of
 from campaigns.planning.planner import Suppressed
-from campaigns.repeats import AlreadyTold
+from campaigns.planning.repeats import AlreadyTold
 from scheduler.actions.opening import existing_store
 from scheduler.inbox.foreign import foreign_line, foreign_status
 from scheduler.intake.planning import already_told_in, suppressed_in

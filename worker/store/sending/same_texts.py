@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from campaigns.codes import RunType
 from campaigns.lifecycle import RecipientState, RunState
-from campaigns.repeats import Told
+from campaigns.planning.repeats import Told
 from worker.store.bulk import in_parts
 from worker.store.tables import campaigns, recipients, runs
 
