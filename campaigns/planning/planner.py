@@ -14,7 +14,7 @@ from campaigns.message.texts import Texts
 from campaigns.planning.figures import PlanSummary, Tally
 from campaigns.planning.repeats import AlreadyTold
 from campaigns.planning.row_planner import Judge, Judged, MakeJudge, PlannedRecipient, nothing_for
-from campaigns.splitting import CONTROL, PersonHash, Split, split_of
+from campaigns.planning.splitting import CONTROL, PersonHash, Split, split_of
 from campaigns.timing.placing import Placer
 
 _CHUNK_ROWS: Final = 1000  # one question about suppression for so many rows

@@ -22,7 +22,7 @@ from campaigns.lifecycle import RecipientState, RunState
 from campaigns.message.segments import segmentation
 from campaigns.planning.planner import plan_recipients
 from campaigns.planning.row_planner import PlannedRecipient
-from campaigns.splitting import Split
+from campaigns.planning.splitting import Split
 from campaigns.timing.placing import Departure
 from scheduler.actions.acting import Actor, acting
 from scheduler.actions.refusals import Refusal, Refused

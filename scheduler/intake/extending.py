@@ -12,8 +12,8 @@ from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.planner import plan_recipients
 from campaigns.planning.replanning import Numbered, new_people
 from campaigns.planning.row_planner import PlannedRecipient, read_through
+from campaigns.planning.splitting import Split
 from campaigns.problems import CampaignFileError, Problem
-from campaigns.splitting import Split
 from campaigns.timing.placing import Placer
 from scheduler.intake.planning import suppressed_in
 from worker.limits import limits_of

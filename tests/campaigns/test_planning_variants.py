@@ -11,7 +11,7 @@ from campaigns.definition import Definition, load_definition
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.planner import plan_recipients
 from campaigns.planning.row_planner import PlannedRecipient
-from campaigns.splitting import Split
+from campaigns.planning.splitting import Split
 from campaigns.timing.placing import Placer
 
 S = RecipientState

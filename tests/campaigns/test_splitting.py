@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.splitting import BEYOND, CONTROL, PersonHash, Split, split_of
+from campaigns.planning.splitting import BEYOND, CONTROL, PersonHash, Split, split_of
 
 NUMBERS = [f"+39333{place:07}" for place in range(100_000)]
 
