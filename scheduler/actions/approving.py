@@ -7,10 +7,10 @@ from typing import Final
 
 from sqlmodel import Session
 
-from campaigns.approval import SHORTEST, SHOWN, command, is_needed, to_approve
 from campaigns.definition import Definition
 from campaigns.display import state_words
 from campaigns.lifecycle import RunState
+from campaigns.planning.approval import SHORTEST, SHOWN, command, is_needed, to_approve
 from scheduler.actions.acting import Actor, acting
 from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from campaigns.approval import command
 from campaigns.codes import RunType
 from campaigns.definition import Schedule
 from campaigns.definition.schedule import LocalTime
 from campaigns.definition.windows import Window
 from campaigns.display import shown_time
 from campaigns.lifecycle import RecipientState, RunState
+from campaigns.planning.approval import command
 from campaigns.timing.placing import hours_of
 from scheduler.report.meanings import MEANINGS
 from scheduler.report.variants import outcome_lines

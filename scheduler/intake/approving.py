@@ -1,8 +1,8 @@
 """Whether a run waits for somebody to approve it, and what they would have to approve."""
 
-from campaigns.approval import command, is_needed, to_approve
 from campaigns.definition import Definition
 from campaigns.lifecycle import RunState
+from campaigns.planning.approval import command, is_needed, to_approve
 from worker.store.runs.runs import RunView
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence, Set
 from datetime import datetime
 from typing import Final
 
-from campaigns.approval import Approvable, is_needed, to_approve
 from campaigns.audience import AudienceProblem
 from campaigns.definition import Definition, Kind
 from campaigns.definition.schedule import LocalTime, Schedule
@@ -13,6 +12,7 @@ from campaigns.forecast import Agenda, forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.message.refusals import TemplateProblem
 from campaigns.message.segments import segmentation
+from campaigns.planning.approval import Approvable, is_needed, to_approve
 from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.figures import summary_json
 from campaigns.planning.planner import Plan, Suppressed, plan_recipients

@@ -8,12 +8,12 @@ from typing import Final
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from campaigns.approval import to_approve
 from campaigns.codes import RunType, as_moment
 from campaigns.definition import Definition
 from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.display import shown_time
 from campaigns.lifecycle import RunState
+from campaigns.planning.approval import to_approve
 from campaigns.problems import CampaignFileError
 from campaigns.take_up import NO_MOMENT_LEFT, PLAN, Renewal, decide, is_retimed, renewal
 from campaigns.timing.missing import Missed, missed_moments

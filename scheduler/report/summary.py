@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from campaigns.approval import command
 from campaigns.counting import amount
 from campaigns.display import shown_time, state_words, utc
 from campaigns.lifecycle import BatchState, RunState
 from campaigns.optout import Meaning
+from campaigns.planning.approval import command
 from scheduler.report.devices import stuck_words
 from scheduler.report.limits import Limit
 from scheduler.report.variants import outcomes_json

@@ -8,7 +8,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Final
 
-from campaigns.approval import is_needed, to_approve
+from campaigns.planning.approval import is_needed, to_approve
 from scheduler.rush import Rush
 from scheduler.ticks.looks import read_around
 from scheduler.ticks.replies import FirstLook

@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
-from campaigns.approval import to_approve
 from campaigns.lifecycle import RecipientState, RunState
+from campaigns.planning.approval import to_approve
 from scheduler.intake.approving import awaited
 from tests.protocol.bench import Bench, exactly_once
 from worker.store.events import EventName

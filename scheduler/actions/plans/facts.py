@@ -4,10 +4,10 @@ import unicodedata
 from dataclasses import asdict
 from typing import Any, Final
 
-from campaigns.approval import command, is_needed, to_approve
 from campaigns.definition import Definition, DeviceMode
 from campaigns.display import utc
 from campaigns.lifecycle import RecipientState
+from campaigns.planning.approval import command, is_needed, to_approve
 from campaigns.planning.batching import NO_LIMIT
 from campaigns.planning.figures import PlanSummary, VariantSummary
 from scheduler.actions.plans.offsets import ReminderOffset

@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from campaigns.approval import command, is_needed, to_approve
 from campaigns.counting import amount
 from campaigns.definition.models import OverCap as WhenOver
 from campaigns.definition.schedule import Otherwise
 from campaigns.forecast import Day, Forecast
 from campaigns.message.segments import segmentation
+from campaigns.planning.approval import command, is_needed, to_approve
 from campaigns.planning.batching import NO_LIMIT
 from campaigns.planning.figures import PlanSummary, VariantSummary
 from campaigns.values.durations import format_duration

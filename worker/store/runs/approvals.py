@@ -6,9 +6,9 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.approval import Approvable
 from campaigns.codes import RunType
 from campaigns.lifecycle import RunState
+from campaigns.planning.approval import Approvable
 from worker.store.events import EventName, record_event
 from worker.store.notifications.outbox import announce
 from worker.store.runs.runs import cancel_run

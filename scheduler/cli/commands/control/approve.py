@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from campaigns.approval import SHORTEST, SHOWN
+from campaigns.planning.approval import SHORTEST, SHOWN
 from scheduler.cli.options import AsJson, Slug
 from scheduler.cli.rendering.output import print_json, say
 
