@@ -24,9 +24,9 @@ from campaigns.message.templates import MessageTemplate, compile_message, field_
 from campaigns.message.text_places import line_that_fails, place_in_text, place_of, place_of_field
 from campaigns.message.texts import MAX_SEGMENTS
 from campaigns.phone_numbers.numbers import Normaliser
+from campaigns.planning.tables import NO_TABLE, Table, columns_of_schedule, read_table
 from campaigns.policy import NO_POLICY, Policy
 from campaigns.problems import MOST_PROBLEMS, CampaignFileError, Problem
-from campaigns.tables import NO_TABLE, Table, columns_of_schedule, read_table
 from campaigns.timing.contradictions import contradictions
 from campaigns.values.scalars import nearest, shown
 
