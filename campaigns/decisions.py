@@ -1,6 +1,6 @@
 """What becomes of everybody in a request in doubt, once a verdict is reached: pure, the one place that decides.
 
-A verdict (`campaigns.verdicts`) says what is proven. This says what follows from it, given how the request had ended
+A verdict (`campaigns.protocol.verdicts`) says what is proven. This says what follows from it, given how the request had ended
 and what the campaign's file wants. The scheduler carries it out in one transaction.
 """
 
@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from campaigns.matching import Candidate, Match, Sought
-from campaigns.verdicts import MOST_ROUNDS, Verdict
+from campaigns.protocol.verdicts import MOST_ROUNDS, Verdict
 
 
 class Ending(StrEnum):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.verdicts import BLIND_CHECKS, SWEEPS, LookUp, Verdict, next_look, verdict
+from campaigns.protocol.verdicts import BLIND_CHECKS, SWEEPS, LookUp, Verdict, next_look, verdict
 from tests.support.clocks import START
 
 SETTLE = timedelta(seconds=300)

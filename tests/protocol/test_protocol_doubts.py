@@ -7,7 +7,7 @@ import pytest
 
 from campaigns.codes import FAILURE, FailureCode
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from campaigns.verdicts import MOST_ROUNDS
+from campaigns.protocol.verdicts import MOST_ROUNDS
 from tests.protocol.bench import SEND_BY, SETTLE, SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Answers, Reads, Send, Stores
 from worker.gateway import OutgoingMessage

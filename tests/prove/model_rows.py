@@ -5,7 +5,7 @@ from datetime import datetime
 
 from campaigns.definition import OnUnknown
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from campaigns.verdicts import LookUp
+from campaigns.protocol.verdicts import LookUp
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from campaigns.decisions import Decision, Ending, Retry, decide, decide_list
 from campaigns.definition import OnUnknown
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.matching import Candidate, Match, Sought, is_similar, match, same_number
-from campaigns.verdicts import LookUp, Verdict, next_look, verdict
+from campaigns.protocol.verdicts import LookUp, Verdict, next_look, verdict
 from scheduler.ticks.looks import LIFE_ORDER
 from tests.prove.model_gateway import Mood, ReadError
 from tests.prove.model_rows import Attempt

@@ -18,7 +18,7 @@ from typing import Any, Final
 from sqlalchemy import Update, text
 from sqlmodel import Session
 
-from campaigns.verdicts import LookUp, Verdict
+from campaigns.protocol.verdicts import LookUp, Verdict
 from scheduler.ticks import reconcile
 from worker import dispatch, runtime
 from worker.gateway import GatewayClient, GatewayError, SendOutcome

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from campaigns.lifecycle import RunState
-from campaigns.verdicts import Verdict
+from campaigns.protocol.verdicts import Verdict
 from scheduler.actions.naming import run_to_decide_on
 from worker.store.engine import Store
 from worker.store.reports.person import Request, last_request, requests_of

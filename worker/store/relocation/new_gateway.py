@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
-from campaigns.verdicts import Verdict
+from campaigns.protocol.verdicts import Verdict
 from worker.store.events import EventName, record_event
 from worker.store.models import AttemptState
 from worker.store.notifications import outbox

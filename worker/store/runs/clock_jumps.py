@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState
-from campaigns.verdicts import Verdict
+from campaigns.protocol.verdicts import Verdict
 from worker.store.models import AttemptState
 from worker.store.sending.doubts import UNREAD
 from worker.store.tables import accounts, attempts, batches, groups, notices, retries, unsubscriptions

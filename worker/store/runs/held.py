@@ -10,7 +10,7 @@ from sqlmodel import Session
 from campaigns.codes import WaitsFor
 from campaigns.declarations import Declared
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from campaigns.verdicts import Verdict
+from campaigns.protocol.verdicts import Verdict
 from worker.store.bulk import in_parts
 from worker.store.events import EventName, record_event
 from worker.store.locks import lock_run

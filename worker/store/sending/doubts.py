@@ -12,7 +12,7 @@ from sqlmodel import Session
 from campaigns.codes import FAILURE, FailureCode
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.matching import Sought
-from campaigns.verdicts import LookUp, Verdict
+from campaigns.protocol.verdicts import LookUp, Verdict
 from worker.store.bulk import in_parts
 from worker.store.models import AttemptState
 from worker.store.tables import attempts, batches, groups, recipients, retries, runs

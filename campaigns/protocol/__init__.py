@@ -1,0 +1,1 @@
+"""The decisions of the send protocol about a request in doubt."""
