@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from campaigns.matching import Candidate, Match, Sought
+from campaigns.protocol.matching import Candidate, Match, Sought
 from campaigns.protocol.verdicts import MOST_ROUNDS, Verdict
 
 

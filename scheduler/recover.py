@@ -9,7 +9,7 @@ from typing import Final
 from sqlmodel import Session
 
 from campaigns.codes import PausedBy
-from campaigns.matching import same_number
+from campaigns.protocol.matching import same_number
 from scheduler.actions.acting import Actor, asked_by
 from scheduler.processes.claims import claim_database
 from scheduler.ticks.looks import Keep, read_around

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from campaigns.backoff import reconnect_after
 from campaigns.clock import Clock
 from campaigns.codes import FailureCode, PausedBy, WaitsFor
-from campaigns.matching import same_number
+from campaigns.protocol.matching import same_number
 from worker.conditions import detail_of
 from worker.gateway import GatewayError, SendOutcome, SendReply
 from worker.gateway.results import Message

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from campaigns.matching import same_number
+from campaigns.protocol.matching import same_number
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from scheduler.ticks.looks import LIFE_ORDER
 from scheduler.ticks.windows import WindowReads

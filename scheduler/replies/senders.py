@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlmodel import Session
 
-from campaigns.matching import same_number
 from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser, region_of, same_phone
+from campaigns.protocol.matching import same_number
 from worker.store.people.stored_replies import Person, people_at
 
 _INTERNATIONAL: Final = re.compile(r"(?:\+|00)[1-9][0-9 .()/-]{7,24}")

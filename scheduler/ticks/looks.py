@@ -10,7 +10,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
-from campaigns.matching import same_number
+from campaigns.protocol.matching import same_number
 from scheduler.ticks.windows import WindowMemory, WindowReads
 from worker.gateway import GatewayError, MessageStatus
 from worker.gateway.results import Message

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from campaigns.matching import Candidate, match
+from campaigns.protocol.matching import Candidate, match
 from scheduler.ticks.looks import by_number, read_request
 from scheduler.ticks.reconcile import alarm
 from scheduler.ticks.windows import WindowMemory

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.matching import Candidate, Match, Sought, is_similar, match, same_number
+from campaigns.protocol.matching import Candidate, Match, Sought, is_similar, match, same_number
 
 FLOOR = 100
 ANNA, BEA, CARL = "+393331000001", "+393331000002", "+393331000003"

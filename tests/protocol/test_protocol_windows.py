@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlmodel import col
 
 from campaigns.lifecycle import RecipientState
-from campaigns.matching import Candidate, Match, Sought, match
+from campaigns.protocol.matching import Candidate, Match, Sought, match
 from scheduler.recover import recover
 from scheduler.ticks.looks import LIFE_ORDER, Candidates, by_number, read_around
 from scheduler.ticks.windows import WindowMemory, WindowReads

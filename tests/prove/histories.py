@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Final, Self
 
 from campaigns.definition import OnUnknown
-from campaigns.matching import FEWEST_TO_KNOW_BY_NUMBERS
+from campaigns.protocol.matching import FEWEST_TO_KNOW_BY_NUMBERS
 from tests.prove.model_ending import Books, judge, settle
 from tests.prove.model_gateway import LATEST_COMMIT, SHAPES, Dress, Mood, SendFault, Storing
 from tests.prove.model_service import Flaw

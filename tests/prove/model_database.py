@@ -22,7 +22,7 @@ from campaigns.lifecycle import (
     S,
     may_become,
 )
-from campaigns.matching import Sought
+from campaigns.protocol.matching import Sought
 from campaigns.receipts import RANKS, counted_retries, worth
 from tests.prove.model_rows import Account, Attempt, Batch, Recipient, Run
 

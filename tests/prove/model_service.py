@@ -17,7 +17,7 @@ from campaigns.backoff import backoff_after, reconnect_after
 from campaigns.decisions import Decision, Ending, Retry, decide, decide_list
 from campaigns.definition import OnUnknown
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from campaigns.matching import Candidate, Match, Sought, is_similar, match, same_number
+from campaigns.protocol.matching import Candidate, Match, Sought, is_similar, match, same_number
 from campaigns.protocol.verdicts import LookUp, Verdict, next_look, verdict
 from scheduler.ticks.looks import LIFE_ORDER
 from tests.prove.model_gateway import Mood, ReadError

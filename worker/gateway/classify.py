@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from campaigns.matching import same_number
+from campaigns.protocol.matching import same_number
 from worker.gateway.errors import (
     AccountRefused,
     CertificateRefused,

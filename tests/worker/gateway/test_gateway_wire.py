@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.matching import same_number
+from campaigns.protocol.matching import same_number
 from tests.worker.gateway.gateway_cases import ANNA, row
 from worker.gateway.reading import reply_of
 from worker.gateway.results import Message

@@ -16,7 +16,7 @@ from sqlmodel import Session
 from campaigns.codes import RunType, moment_of
 from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.lifecycle import BatchState, RecipientState
-from campaigns.matching import is_similar, same_number
+from campaigns.protocol.matching import is_similar, same_number
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.events import EventName, record_event
 from worker.store.following.groups import add_groups

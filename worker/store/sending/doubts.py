@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from campaigns.codes import FAILURE, FailureCode
 from campaigns.lifecycle import BatchState, RecipientState
-from campaigns.matching import Sought
+from campaigns.protocol.matching import Sought
 from campaigns.protocol.verdicts import LookUp, Verdict
 from worker.store.bulk import in_parts
 from worker.store.models import AttemptState
