@@ -4,7 +4,7 @@ from sqlmodel import Session
 
 from campaigns.auto_pause import UNEXPLAINED, failures_told, is_failing, is_refused_too_often, refusals_told
 from campaigns.codes import FAILURE
-from campaigns.decisions import Decision
+from campaigns.protocol.decisions import Decision
 from worker.store.sending import doubts
 from worker.store.sending.doubts import Doubt
 

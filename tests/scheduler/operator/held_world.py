@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 from sqlmodel import col, select
 
-from campaigns.decisions import UNPROVEN
 from campaigns.lifecycle import RecipientState
+from campaigns.protocol.decisions import UNPROVEN
 from scheduler.intake.taking import read_file, take_up
 from tests.support.clocks import FakeClock
 from worker.runtime import build_runtime
