@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from campaigns.declarations import Declared
+from campaigns.protocol.declarations import Declared
 from scheduler.actions.acting import Actor, acting
 from scheduler.actions.naming import run_to_decide_on
 from scheduler.actions.refusals import Refusal, Refused

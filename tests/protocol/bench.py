@@ -12,10 +12,10 @@ from pydantic import SecretStr
 from sqlmodel import col, select
 
 from campaigns.codes import PausedBy
-from campaigns.declarations import Declared
 from campaigns.definition import Kind
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.planning.batching import BatchLimits
+from campaigns.protocol.declarations import Declared
 from scheduler.intake.outcome import Intake
 from scheduler.intake.repeating import PLAN_AHEAD, ZONES_APART, repeat
 from scheduler.intake.taking import read_file, take_up

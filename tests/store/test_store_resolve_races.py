@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from campaigns.declarations import Declared
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.protocol.declarations import Declared
 from tests.store.store_world import NOW, SOON, World, people
 from worker.store.engine import Store
 from worker.store.models import MessageGroup

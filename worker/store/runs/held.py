@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.codes import WaitsFor
-from campaigns.declarations import Declared
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.protocol.declarations import Declared
 from campaigns.protocol.verdicts import Verdict
 from worker.store.bulk import in_parts
 from worker.store.events import EventName, record_event

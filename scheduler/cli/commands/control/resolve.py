@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from campaigns.counting import amount
-from campaigns.declarations import Declared
 from campaigns.display import state_words
 from campaigns.lifecycle import RunState
+from campaigns.protocol.declarations import Declared
 from scheduler.cli.options import AsJson, RunNumber, Slug
 from scheduler.cli.rendering.output import print_json, say, warn
 
