@@ -83,7 +83,7 @@ BATCH_MOVES: Final[Mapping[BatchState, frozenset[BatchState]]] = {
 }
 
 _RECEIPTS: Final = frozenset({P.ACCEPTED, P.SENT, P.DELIVERED, P.FAILED, P.CANCELLED})
-"""What a receipt can say. Which of two receipts stands is decided by their worth alone (`campaigns.receipts`): a move
+"""What a receipt can say. Which of two receipts stands is decided by their worth alone (`campaigns.following.receipts`): a move
 that was forbidden here would make the order decide in which they come. The same state again brings more `retries`."""
 
 RECIPIENT_MOVES: Final[Mapping[RecipientState, frozenset[RecipientState]]] = {

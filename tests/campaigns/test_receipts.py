@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.following.receipts import DELIVERED_WORTH, RANKS, worth
 from campaigns.lifecycle import RECIPIENT_MOVES, RecipientState
-from campaigns.receipts import DELIVERED_WORTH, RANKS, worth
 
 STATES = st.sampled_from(sorted(RANKS))
 SHOWN = sorted(set(RANKS) - {RecipientState.EXPIRED})  # what a gateway can show; expiring is our own

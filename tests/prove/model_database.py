@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Self
 
 from campaigns.definition import OnUnknown
+from campaigns.following.receipts import RANKS, counted_retries, worth
 from campaigns.lifecycle import (
     BATCH_MOVES,
     RECIPIENT_MOVES,
@@ -23,7 +24,6 @@ from campaigns.lifecycle import (
     may_become,
 )
 from campaigns.protocol.matching import Sought
-from campaigns.receipts import RANKS, counted_retries, worth
 from tests.prove.model_rows import Account, Attempt, Batch, Recipient, Run
 
 

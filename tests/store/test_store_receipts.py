@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import select
 
+from campaigns.following.receipts import RANKS, worth
 from campaigns.lifecycle import RecipientState
-from campaigns.receipts import RANKS, worth
 from tests.store.store_world import NOW, World, people
 from worker.store.following import receipts
 from worker.store.following.receipts import Receipt

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session
 
+from campaigns.following.receipts import DELIVERED_WORTH, RANKS, RETRY_WEIGHT, counted_retries, worth
 from campaigns.lifecycle import RecipientState
-from campaigns.receipts import DELIVERED_WORTH, RANKS, RETRY_WEIGHT, counted_retries, worth
 from worker.store.tables import groups, recipients, runs
 from worker.store.transitions import move_recipients
 
@@ -172,7 +172,7 @@ _MOVE_UP: Final = {
 
 
 def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt]) -> int:
-    """Move messages up; how many changed. Order and repetition do not matter (`campaigns.receipts`)."""
+    """Move messages up; how many changed. Order and repetition do not matter (`campaigns.following.receipts`)."""
     connection = session.connection()
     as_stored = recipients.c.sent_at.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
 

@@ -1,0 +1,1 @@
+"""What receipts and phones say of a text that was accepted, and when they are asked."""
