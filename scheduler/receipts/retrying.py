@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlmodel import Session
 
-from campaigns.results import PROVEN_NOT_SENT
+from campaigns.following.results import PROVEN_NOT_SENT
 from worker.gateway import MessageStatus
 from worker.gateway.results import Message
 from worker.logs import get_logger

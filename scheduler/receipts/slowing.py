@@ -7,7 +7,7 @@ from typing import Final
 from sqlmodel import Session
 
 from campaigns.definition import Rate
-from campaigns.results import LIMIT_EXCEEDED
+from campaigns.following.results import LIMIT_EXCEEDED
 from campaigns.slowing import USUAL, slower
 from worker.ceilings import Ceilings
 from worker.gateway import MessageStatus

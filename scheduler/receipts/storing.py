@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
+from campaigns.following.results import result_words
 from campaigns.lifecycle import RecipientState
-from campaigns.results import result_words
 from scheduler.receipts.retrying import look_after_failed
 from scheduler.receipts.slowing import slow_down
 from worker.gateway import MessageStatus

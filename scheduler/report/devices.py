@@ -11,7 +11,7 @@ from sqlmodel import Session
 from campaigns.counting import amount
 from campaigns.definition import Definition, DeviceMode
 from campaigns.display import shown_time, utc
-from campaigns.results import result_advice, result_words
+from campaigns.following.results import result_advice, result_words
 from worker.ceilings import Ceilings
 from worker.settings import Settings
 from worker.store.following import devices

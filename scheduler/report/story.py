@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 from campaigns.codes import RunType
 from campaigns.counting import amount
 from campaigns.display import shown_time, state_words, utc
+from campaigns.following.results import result_words
 from campaigns.lifecycle import NEVER_SENT
 from campaigns.planning.replanning import slot_words
-from campaigns.results import result_words
 from scheduler.report.causes import cause
 from scheduler.report.evidence import request_json, request_lines
 from scheduler.report.people import Chapter

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlmodel import Session
 
-from campaigns.results import PROVEN_NOT_SENT
+from campaigns.following.results import PROVEN_NOT_SENT
 from scheduler.receipts.storing import store_receipts
 from worker.gateway import GatewayError, MessageStatus
 from worker.gateway.results import Message

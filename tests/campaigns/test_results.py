@@ -2,7 +2,7 @@
 
 import pytest
 
-from campaigns.results import OK, PROVEN_NOT_SENT, RESULTS, result_advice, result_words
+from campaigns.following.results import OK, PROVEN_NOT_SENT, RESULTS, result_advice, result_words
 
 
 @pytest.mark.parametrize(("code", "words"), [(None, ""), (-1, "ok"), (4, "the phone has no service"), (77, "code 77")])

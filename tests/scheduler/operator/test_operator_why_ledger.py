@@ -14,8 +14,8 @@ import pytest
 from pydantic import SecretStr
 
 from campaigns.clock import SystemClock
+from campaigns.following.results import RESULTS
 from campaigns.lifecycle import RecipientState
-from campaigns.results import RESULTS
 from scheduler.intake.taking import read_file, take_up
 from scheduler.loop import Clockwork
 from scheduler.report.causes import cause

@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from campaigns.following.results import result_words
 from campaigns.lifecycle import RecipientState
-from campaigns.results import result_words
 from worker.store.runs.resends import resends_of
 from worker.store.tables import recipients, replies, runs, suppressions
 

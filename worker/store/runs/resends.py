@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.codes import OPTED_OUT, RunType
+from campaigns.following.results import PROVEN_NOT_SENT
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.row_planner import PlannedRecipient
-from campaigns.results import PROVEN_NOT_SENT
 from campaigns.timing.placing import Departure
 from worker.store.bulk import in_parts
 from worker.store.events import EventName, record_event
