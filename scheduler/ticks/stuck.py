@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from campaigns.stuck import suspects
+from campaigns.following.stuck import suspects
 from scheduler.receipts.storing import store_receipts
 from scheduler.ticks.every import Every
 from worker.gateway import GatewayError, MessageStatus

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns.stuck import suspects
+from campaigns.following.stuck import suspects
 
 LIMIT = timedelta(minutes=10)
 
