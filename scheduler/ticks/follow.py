@@ -17,7 +17,7 @@ from typing import Final
 from sqlmodel import Session
 
 from campaigns.backoff import poll_after, unread_after
-from campaigns.poll_spacing import (
+from campaigns.following.poll_spacing import (
     DATES_TO_TRUST,
     STATUSES,
     is_sweep_cheaper,

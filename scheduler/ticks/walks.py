@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from campaigns.poll_spacing import is_walk_cheaper, patience_seconds
+from campaigns.following.poll_spacing import is_walk_cheaper, patience_seconds
 from scheduler.receipts.storing import store_receipts
 from scheduler.ticks.every import Every
 from worker.gateway import GatewayError, MessageStatus, ReplyTooLong

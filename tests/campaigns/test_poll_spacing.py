@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns.poll_spacing import (
+from campaigns.following.poll_spacing import (
     DATES_TO_TRUST,
     STRAGGLERS_PER_GROUP,
     is_sweep_cheaper,

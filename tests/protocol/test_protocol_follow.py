@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from campaigns.following.poll_spacing import DATE_MARGIN
 from campaigns.lifecycle import RecipientState, RunState
-from campaigns.poll_spacing import DATE_MARGIN
 from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import Reads
 from worker.store.models import MessageGroup
