@@ -1,7 +1,7 @@
 """Keeping the queue filled with what is due, and little more: the queue may forget, and must not matter.
 
 Where several campaigns want the same account or the same phones, this is where it is decided whose turn it is
-(`campaigns.sharing`): little is in the queue at any moment, so nobody urgent waits behind much.
+(`campaigns.sending.sharing`): little is in the queue at any moment, so nobody urgent waits behind much.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from sqlmodel import Session
 from campaigns.definition import Definition, Rate
 from campaigns.planning.batching import NO_LIMIT
 from campaigns.policy import Policy
-from campaigns.sharing import Contender, Portion, Room, Turns
+from campaigns.sending.sharing import Contender, Portion, Room, Turns
 from campaigns.timing.placing import hours_of
 from scheduler.rush import Rush
 from scheduler.ticks.every import RESTS, Every

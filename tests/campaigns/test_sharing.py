@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.definition import Kind
-from campaigns.sharing import LOWER_SHARE, Contender, Portion, Room, Turns
+from campaigns.sending.sharing import LOWER_SHARE, Contender, Portion, Room, Turns
 
 COSTS = st.lists(st.integers(1, 30), min_size=0, max_size=12)
 
