@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from campaigns.clock import Clock
 from campaigns.definition import Rate
-from campaigns.slowing import Slowdown
+from campaigns.sending.slowing import Slowdown
 from worker.ceilings import Ceilings, CeilingsInForce
 from worker.logs import get_logger
 from worker.setting_files import ENV_FILE

@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from campaigns.definition import Rate
 from campaigns.following.results import LIMIT_EXCEEDED
-from campaigns.slowing import USUAL, slower
+from campaigns.sending.slowing import USUAL, slower
 from worker.ceilings import Ceilings
 from worker.gateway import MessageStatus
 from worker.gateway.results import Message

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.definition import Rate
-from campaigns.slowing import SLOW_FOR, SLOWEST, USUAL, Slowdown, slower
+from campaigns.sending.slowing import SLOW_FOR, SLOWEST, USUAL, Slowdown, slower
 from tests.support.clocks import START
 
 MINUTE = timedelta(minutes=1)

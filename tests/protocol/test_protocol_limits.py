@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from campaigns.definition import Rate
-from campaigns.slowing import SLOW_FOR
+from campaigns.sending.slowing import SLOW_FOR
 from tests.protocol.bench import Bench, exactly_once
 from worker.store.events import EventName
 from worker.store.sending import account_limits

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from campaigns.definition import Rate
-from campaigns.slowing import SLOW_FOR
+from campaigns.sending.slowing import SLOW_FOR
 from tests.support.clocks import FakeClock
 from worker.ceilings import Ceilings
 from worker.settings import load_settings
