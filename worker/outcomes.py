@@ -8,10 +8,10 @@ from typing import Final, TypeVar
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.backoff import reconnect_after
 from campaigns.clock import Clock
 from campaigns.codes import FailureCode, PausedBy, WaitsFor
 from campaigns.protocol.matching import same_number
+from campaigns.sending.backoff import reconnect_after
 from worker.conditions import detail_of
 from worker.gateway import GatewayError, SendOutcome, SendReply
 from worker.gateway.results import Message

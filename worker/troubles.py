@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from campaigns.backoff import rest_after
 from campaigns.clock import Clock, SystemClock
+from campaigns.sending.backoff import rest_after
 from worker.conditions import WORDS, Trouble, detail_of, sentence, trouble_of
 from worker.logs import get_logger
 

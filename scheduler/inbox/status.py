@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from campaigns.backoff import pause_after
 from campaigns.codes import RunType
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.opening import OutsideError, open_inside
+from campaigns.sending.backoff import pause_after
 from scheduler.inbox.sidecars import status_path, write_report, write_status
 from scheduler.inbox.wording import IN_TROUBLE, RunStatus, before, stamped, status_text
 from scheduler.intake.approving import awaited

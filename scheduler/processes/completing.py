@@ -9,9 +9,9 @@ from typing import Final
 from pydantic import SecretStr
 from sqlmodel import Session
 
-from campaigns.backoff import pause_after
 from campaigns.codes import PausedBy, RunType
 from campaigns.lifecycle import NOT_AT_THE_GATEWAY, RecipientState, RunState
+from campaigns.sending.backoff import pause_after
 from scheduler.exits import Exit
 from scheduler.intake.approving import awaited, told_to_approve
 from scheduler.loop import Clockwork

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
 
-from campaigns.backoff import notice_after
 from campaigns.display import utc
+from campaigns.sending.backoff import notice_after
 from scheduler.telling.hook import run_command
 from scheduler.telling.mail import send_mail
 from scheduler.telling.outcome import Outcome

@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlmodel import Session
 
-from campaigns.backoff import pause_after
 from campaigns.lifecycle import RunState
+from campaigns.sending.backoff import pause_after
 from scheduler.ticks.every import Every
 from scheduler.ticks.unread import ReceiptReads
 from worker.logs import get_logger

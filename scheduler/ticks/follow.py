@@ -16,7 +16,6 @@ from typing import Final
 
 from sqlmodel import Session
 
-from campaigns.backoff import poll_after, unread_after
 from campaigns.following.poll_spacing import (
     DATES_TO_TRUST,
     STATUSES,
@@ -25,6 +24,7 @@ from campaigns.following.poll_spacing import (
     rest_once_read,
     stragglers,
 )
+from campaigns.sending.backoff import poll_after, unread_after
 from scheduler.receipts.storing import store_receipts
 from scheduler.ticks.dates import learn
 from scheduler.ticks.every import RESTS, Every

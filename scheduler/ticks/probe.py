@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from campaigns.backoff import probe_after
 from campaigns.lifecycle import RunState
+from campaigns.sending.backoff import probe_after
 from worker.gateway import GatewayError
 from worker.logs import get_logger
 from worker.runtime import Runtime

@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlmodel import Session
 
-from campaigns.backoff import backoff_after, blind_look_after
 from campaigns.codes import FAILURE, FailureCode, PausedBy, WaitsFor
 from campaigns.definition import OnUnknown
 from campaigns.protocol.decisions import Decision, Ending, Retry, decide, decide_list
 from campaigns.protocol.matching import Candidate, Match, Sought, is_similar, match
 from campaigns.protocol.verdicts import SWEEPS, LookUp, Verdict, next_look, verdict
+from campaigns.sending.backoff import backoff_after, blind_look_after
 from scheduler.ticks.auto_pause import reason_to_pause
 from scheduler.ticks.looks import Seen, by_number, read_known, read_request, shows_neighbours, watching
 from scheduler.ticks.windows import WindowMemory

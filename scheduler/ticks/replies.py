@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from campaigns.backoff import reconnect_after
+from campaigns.sending.backoff import reconnect_after
 from scheduler.replies.inbound import take_in
 from scheduler.ticks.every import RESTS, Every
 from scheduler.ticks.unread import reads_failed, reads_worked

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from campaigns.backoff import UNSUBSCRIBE, unsubscribe_after
 from campaigns.phone_numbers.numbers import mask
+from campaigns.sending.backoff import UNSUBSCRIBE, unsubscribe_after
 from scheduler.ticks.every import RESTS, Every
 from worker.gateway import GatewayError
 from worker.logs import get_logger

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from campaigns.backoff import (
+from campaigns.sending.backoff import (
     backoff_after,
     blind_look_after,
     notice_after,

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from campaigns.backoff import backoff_after, reconnect_after
 from campaigns.definition import OnUnknown
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.protocol.decisions import Decision, Ending, Retry, decide, decide_list
 from campaigns.protocol.matching import Candidate, Match, Sought, is_similar, match, same_number
 from campaigns.protocol.verdicts import LookUp, Verdict, next_look, verdict
+from campaigns.sending.backoff import backoff_after, reconnect_after
 from scheduler.ticks.looks import LIFE_ORDER
 from tests.prove.model_gateway import Mood, ReadError
 from tests.prove.model_rows import Attempt

@@ -9,7 +9,7 @@ import redis
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from campaigns.backoff import LONGEST_REST_SECONDS
+from campaigns.sending.backoff import LONGEST_REST_SECONDS
 from tests.support.clocks import FakeClock
 from worker.conditions import SQLITE_CODES, SQLSTATES, WORDS, ServerTrouble, Trouble, sentence, trouble_of
 from worker.throttle import ThrottleUnavailable

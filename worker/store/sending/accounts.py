@@ -8,8 +8,8 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.backoff import probe_after
 from campaigns.codes import PAUSED, PausedBy
+from campaigns.sending.backoff import probe_after
 from worker.conditions import REHEARSE_ANEW
 from worker.logs import get_logger
 from worker.store.models import Account
