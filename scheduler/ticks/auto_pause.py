@@ -1,10 +1,10 @@
-"""Why a run should pause itself after one of its requests was decided: the counts for `campaigns.auto_pause`."""
+"""Why a run should pause itself after one of its requests was decided: the counts for `campaigns.sending.auto_pause`."""
 
 from sqlmodel import Session
 
-from campaigns.auto_pause import UNEXPLAINED, failures_told, is_failing, is_refused_too_often, refusals_told
 from campaigns.codes import FAILURE
 from campaigns.protocol.decisions import Decision
+from campaigns.sending.auto_pause import UNEXPLAINED, failures_told, is_failing, is_refused_too_often, refusals_told
 from worker.store.sending import doubts
 from worker.store.sending.doubts import Doubt
 

@@ -2,7 +2,13 @@
 
 import pytest
 
-from campaigns.auto_pause import FAILURES_IN_A_ROW, failures_told, is_failing, is_refused_too_often, refusals_told
+from campaigns.sending.auto_pause import (
+    FAILURES_IN_A_ROW,
+    failures_told,
+    is_failing,
+    is_refused_too_often,
+    refusals_told,
+)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.auto_pause import FAILURES_IN_A_ROW, REFUSALS_AT_LEAST
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.sending.auto_pause import FAILURES_IN_A_ROW, REFUSALS_AT_LEAST
 from scheduler.recover import RecoveryFailed, recover
 from scheduler.ticks.watch import WatchTick
 from tests.protocol.bench import SETTLE, SETTLED, Bench, exactly_once
