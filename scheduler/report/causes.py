@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from campaigns.display import shown_time
 from campaigns.following.results import result_advice
 from campaigns.lifecycle import RecipientState
-from campaigns.obstacles import Obstacle, WaitingText, first_obstacle
+from campaigns.sending.obstacles import Obstacle, WaitingText, first_obstacle
 from campaigns.timing.appointments import NO_DATE, slot_of
 from campaigns.timing.placing import hours_of
 from scheduler.report.people import Chapter

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from campaigns.lifecycle import BatchState, RunState
-from campaigns.obstacles import IN_ORDER, Obstacle, WaitingText, first_obstacle
+from campaigns.sending.obstacles import IN_ORDER, Obstacle, WaitingText, first_obstacle
 
 DUE = WaitingText(
     is_planned=True,
