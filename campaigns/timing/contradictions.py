@@ -8,7 +8,7 @@ from typing import Final
 from campaigns.definition.document import Document, KeyPath
 from campaigns.definition.models import Definition
 from campaigns.problems import Problem
-from campaigns.timing.case import Case
+from campaigns.timing.schedule_rules import Case
 
 
 @dataclass(frozen=True, slots=True)
