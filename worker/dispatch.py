@@ -15,7 +15,7 @@ from worker.ceilings import CeilingsInForce
 from worker.crashpoints import reached
 from worker.definitions import Definitions
 from worker.gateway import Aborted, GatewayClient, GatewayError, OutgoingMessage, SendOption
-from worker.limits import Limits
+from worker.limits.batch_limits import Limits
 from worker.logs import get_logger
 from worker.marker import Marker
 from worker.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes

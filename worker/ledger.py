@@ -5,7 +5,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from worker.limits import ANY_DEVICE, PRIMARY_DEVICE, Scope
+from worker.limits.batch_limits import ANY_DEVICE, PRIMARY_DEVICE, Scope
 from worker.store.engine import Store
 from worker.store.sending import grants
 from worker.throttle import Granted, Level, Limit
@@ -22,7 +22,7 @@ class StoreLedger:
         self._account_id = account_id
 
     def __call__(self, limit: Limit, now: datetime) -> list[Granted]:
-        """The grants of a limit of `worker.limits` that count at `now`."""
+        """The grants of a limit of `worker.limits.batch_limits` that count at `now`."""
         whose = self._whose(limit.key)
         with self._store.read() as session:
             if isinstance(limit, Level):

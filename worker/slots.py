@@ -10,7 +10,7 @@ from campaigns.clock import Clock
 from campaigns.definition import Definition
 from worker.ceilings import CeilingsInForce
 from worker.leads import Leads
-from worker.limits import Limits, Route, routes
+from worker.limits.batch_limits import Limits, Route, routes
 from worker.settings import Settings
 from worker.store.sending import queue
 from worker.store.sending.claim import Work

@@ -16,7 +16,7 @@ from campaigns.planning.splitting import Split
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.timing.placing import Placer
 from scheduler.intake.planning import suppressed_in
-from worker.limits import limits_of
+from worker.limits.batch_limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.locks import lock_run

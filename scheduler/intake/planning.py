@@ -19,7 +19,7 @@ from campaigns.planning.planner import Plan, Suppressed, plan_recipients
 from campaigns.planning.repeats import WITHIN, AlreadyTold, Told
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.timing.placing import Placer
-from worker.limits import gates, limits_of
+from worker.limits.batch_limits import gates, limits_of
 from worker.logs import get_logger
 from worker.memory import give_back
 from worker.runtime import Runtime

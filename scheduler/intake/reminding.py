@@ -23,7 +23,7 @@ from campaigns.problems import CampaignFileError, Problem
 from campaigns.take_up import NO_DATE, PLAN, decide
 from scheduler.intake.outcome import Intake, accepted, run_of
 from scheduler.intake.planning import suppressed_in
-from worker.limits import limits_of
+from worker.limits.batch_limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.bulk import in_parts

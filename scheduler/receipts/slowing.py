@@ -12,7 +12,7 @@ from campaigns.sending.slowing import USUAL, slower
 from worker.ceilings import Ceilings
 from worker.gateway import MessageStatus
 from worker.gateway.results import Message
-from worker.limits import routes
+from worker.limits.batch_limits import routes
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.events import EventName, record_event

@@ -19,7 +19,7 @@ from campaigns.timing.placing import hours_of
 from scheduler.rush import Rush
 from scheduler.ticks.every import RESTS, Every
 from worker.ceilings import Ceilings
-from worker.limits import allowances, routes
+from worker.limits.batch_limits import allowances, routes
 from worker.runtime import Runtime
 from worker.store.runs import run_ends
 from worker.store.sending import queue

@@ -22,7 +22,7 @@ from tests.bench.results import BenchError, Timed
 from tests.bench.samples import FIRST_NUMBER
 from tests.support.clocks import FakeClock
 from worker.ceilings import Ceilings
-from worker.limits import Limits, routes
+from worker.limits.batch_limits import Limits, routes
 from worker.settings import Settings, load_settings
 from worker.store.engine import Store
 from worker.store.models import Batch, Run

@@ -3,7 +3,7 @@
 import pytest
 
 from campaigns.definition import Definition
-from worker.limits import ANY_DEVICE, PRIMARY_DEVICE, routes
+from worker.limits.batch_limits import ANY_DEVICE, PRIMARY_DEVICE, routes
 
 
 def definition_of(devices: dict[str, object]) -> Definition:

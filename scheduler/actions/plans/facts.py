@@ -14,7 +14,7 @@ from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
 
 SPLIT_BY_GATEWAY: Final = "the gateway splits the texts, and all phones together keep to the rate of one"
-"""What follows from not choosing the phone ourselves: see `worker.limits.routes`."""
+"""What follows from not choosing the phone ourselves: see `worker.limits.batch_limits.routes`."""
 
 
 def device_words(definition: Definition) -> str:
