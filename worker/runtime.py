@@ -15,8 +15,8 @@ from worker.dispatch import Dispatcher
 from worker.durability import require_durable
 from worker.gateway import GatewayClient, SendOutcome
 from worker.jobs import JobQueue, in_process_queue, redis_queue
-from worker.ledger import StoreLedger
 from worker.limits.batch_limits import Limits
+from worker.limits.ledger import StoreLedger
 from worker.marker import REDIS_KEY, FileMarker, Marker, NoMarker, RedisMarker, beside, is_ahead
 from worker.memory import share_heaps
 from worker.settings import Settings, SettingsError

@@ -27,8 +27,8 @@ from worker.dispatch import Dispatched, Dispatcher
 from worker.gateway import GatewayClient
 from worker.gateway.reading import MAX_MESSAGES
 from worker.jobs import JobQueue
-from worker.ledger import StoreLedger
 from worker.limits.batch_limits import Limits
+from worker.limits.ledger import StoreLedger
 from worker.marker import NoMarker
 from worker.runtime import Runtime
 from worker.settings import Settings

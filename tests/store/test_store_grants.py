@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from campaigns.lifecycle import BatchState
 from tests.store.store_world import NOW, World, people
-from worker.ledger import StoreLedger
+from worker.limits.ledger import StoreLedger
 from worker.store.models import Attempt, AttemptState
 from worker.store.sending import grants
 from worker.store.tables import batches as batch_table
