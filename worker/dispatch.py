@@ -11,11 +11,11 @@ from campaigns.codes import WaitsFor
 from campaigns.definition import Definition
 from campaigns.planning.frequency_cap import Cap, cap_of
 from campaigns.timing.placing import hours_of
-from worker.ceilings import CeilingsInForce
 from worker.crashpoints import reached
 from worker.definitions import Definitions
 from worker.gateway import Aborted, GatewayClient, GatewayError, OutgoingMessage, SendOption
 from worker.limits.batch_limits import Limits
+from worker.limits.limits_in_force import CeilingsInForce
 from worker.logs import get_logger
 from worker.marker import Marker
 from worker.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes

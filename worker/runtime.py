@@ -9,7 +9,6 @@ from typing import Final
 from pydantic import SecretStr
 
 from campaigns.clock import Clock, SystemClock
-from worker.ceilings import CeilingsInForce
 from worker.definitions import Definitions
 from worker.dispatch import Dispatcher
 from worker.durability import require_durable
@@ -17,6 +16,7 @@ from worker.gateway import GatewayClient, SendOutcome
 from worker.jobs import JobQueue, in_process_queue, redis_queue
 from worker.limits.batch_limits import Limits
 from worker.limits.ledger import StoreLedger
+from worker.limits.limits_in_force import CeilingsInForce
 from worker.marker import REDIS_KEY, FileMarker, Marker, NoMarker, RedisMarker, beside, is_ahead
 from worker.memory import share_heaps
 from worker.settings import Settings, SettingsError

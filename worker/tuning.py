@@ -9,7 +9,7 @@ from typing import Any, Final
 from campaigns.clock import Clock
 from campaigns.definition import Rate
 from campaigns.sending.slowing import Slowdown
-from worker.ceilings import Ceilings, CeilingsInForce
+from worker.limits.limits_in_force import Ceilings, CeilingsInForce
 from worker.logs import get_logger
 from worker.setting_files import ENV_FILE
 from worker.settings import Settings, SettingsError, load_settings

@@ -9,10 +9,10 @@ from sqlmodel import Session
 from campaigns.definition import Rate
 from campaigns.following.results import LIMIT_EXCEEDED
 from campaigns.sending.slowing import USUAL, slower
-from worker.ceilings import Ceilings
 from worker.gateway import MessageStatus
 from worker.gateway.results import Message
 from worker.limits.batch_limits import routes
+from worker.limits.limits_in_force import Ceilings
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.events import EventName, record_event

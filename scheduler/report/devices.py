@@ -12,7 +12,7 @@ from campaigns.counting import amount
 from campaigns.definition import Definition, DeviceMode
 from campaigns.display import shown_time, utc
 from campaigns.following.results import result_advice, result_words
-from worker.ceilings import Ceilings
+from worker.limits.limits_in_force import Ceilings
 from worker.settings import Settings
 from worker.store.following import devices
 from worker.store.following.devices import DeviceView, Stuck

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from campaigns.definition import Rate
 from campaigns.lifecycle import RunState
-from worker.ceilings import Ceilings
+from worker.limits.limits_in_force import Ceilings
 from worker.settings import PREFIX, Settings
 from worker.store.runs import runs, versions
 from worker.store.sending import account_limits

@@ -21,8 +21,8 @@ from tests.bench.planning import measure_planning
 from tests.bench.results import BenchError, Timed
 from tests.bench.samples import FIRST_NUMBER
 from tests.support.clocks import FakeClock
-from worker.ceilings import Ceilings
 from worker.limits.batch_limits import Limits, routes
+from worker.limits.limits_in_force import Ceilings
 from worker.settings import Settings, load_settings
 from worker.store.engine import Store
 from worker.store.models import Batch, Run

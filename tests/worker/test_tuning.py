@@ -10,7 +10,7 @@ import pytest
 from campaigns.definition import Rate
 from campaigns.sending.slowing import SLOW_FOR
 from tests.support.clocks import FakeClock
-from worker.ceilings import Ceilings
+from worker.limits.limits_in_force import Ceilings
 from worker.settings import load_settings
 from worker.store.engine import Store
 from worker.store.migrate import migrate

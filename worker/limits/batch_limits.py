@@ -13,7 +13,7 @@ from campaigns.definition import Definition, DeviceMode, Rate
 from campaigns.forecast import Gate
 from campaigns.message.segments import segmentation
 from campaigns.planning.batching import BatchLimits, batch_limits
-from worker.ceilings import Ceilings
+from worker.limits.limits_in_force import Ceilings
 from worker.settings import Settings
 from worker.throttle import Budget, Level, Limit
 

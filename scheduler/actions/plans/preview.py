@@ -25,8 +25,8 @@ from scheduler.actions.plans.known import KnownPeople, known_people
 from scheduler.actions.plans.offsets import Offsets, ReminderOffset
 from scheduler.intake.planning import too_late_to_hand_over
 from scheduler.intake.taking import read_file
-from worker.ceilings import Ceilings
 from worker.limits.batch_limits import Scope, gates, limits_of, routes
+from worker.limits.limits_in_force import Ceilings
 from worker.settings import Settings
 
 RUNS: Final = 3
