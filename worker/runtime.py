@@ -17,6 +17,7 @@ from worker.jobs import JobQueue, in_process_queue, redis_queue
 from worker.limits.batch_limits import Limits
 from worker.limits.ledger import StoreLedger
 from worker.limits.limits_in_force import CeilingsInForce
+from worker.limits.live_limits import live_ceilings
 from worker.marker import REDIS_KEY, FileMarker, Marker, NoMarker, RedisMarker, beside, is_ahead
 from worker.memory import share_heaps
 from worker.settings import Settings, SettingsError
@@ -28,7 +29,6 @@ from worker.store.same_database import MIXED, Belonging
 from worker.store.sending import accounts
 from worker.throttle import InMemoryThrottle, Ledger, RedisThrottle, Throttle, connect_for_throttle
 from worker.troubles import Troubles
-from worker.tuning import live_ceilings
 
 SANDBOX_ACCOUNT: Final = "sandbox"
 

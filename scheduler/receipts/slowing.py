@@ -13,11 +13,11 @@ from worker.gateway import MessageStatus
 from worker.gateway.results import Message
 from worker.limits.batch_limits import routes
 from worker.limits.limits_in_force import Ceilings
+from worker.limits.live_limits import slowdowns
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.events import EventName, record_event
 from worker.store.sending import account_limits
-from worker.tuning import slowdowns
 
 LATELY: Final = timedelta(minutes=5)
 """What a device without a rate did in so long is taken for its pace."""

@@ -29,6 +29,7 @@ from worker.gateway.reading import MAX_MESSAGES
 from worker.jobs import JobQueue
 from worker.limits.batch_limits import Limits
 from worker.limits.ledger import StoreLedger
+from worker.limits.live_limits import live_ceilings
 from worker.marker import NoMarker
 from worker.runtime import Runtime
 from worker.settings import Settings
@@ -43,7 +44,6 @@ from worker.store.sending import accounts
 from worker.throttle import InMemoryThrottle
 from worker.throttle.levels import no_records
 from worker.troubles import Troubles
-from worker.tuning import live_ceilings
 
 SETTLE: Final = timedelta(seconds=30)
 SEND_BY: Final = timedelta(seconds=6)
