@@ -19,7 +19,7 @@ from scheduler.report.rows import write_csv
 from scheduler.report.summary import run_summary
 from worker.logs import configure_logs
 from worker.sandbox.options import SandboxOptions
-from worker.settings import load_settings
+from worker.settings.settings import load_settings
 from worker.store.engine import Store
 
 FOLDER: Final = Path("demo-output")

@@ -20,7 +20,7 @@ from campaigns.codes import PAUSED, PausedBy
 from scheduler.actions.acting import Actor, asked_by
 from scheduler.processes.leader import LeaderLock, leader_lock
 from worker.marker import REDIS_KEY, FileMarker, RedisMarker, beside
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store import health
 from worker.store.engine import Store
 from worker.store.errors import StoreError

@@ -16,7 +16,7 @@ from scheduler.ticks.looks import Keep, read_around
 from scheduler.ticks.windows import WindowMemory
 from worker.gateway.results import Message
 from worker.runtime import Runtime, build_runtime
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.events import EventName, record_event
 from worker.store.following.clock_offsets import FARTHEST as CLOCK_FARTHEST
 from worker.store.following.clock_offsets import MARGIN

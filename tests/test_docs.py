@@ -21,7 +21,7 @@ from scheduler.cli.app import app
 from scheduler.exits import Exit
 from scheduler.processes.service import INBOX_SECONDS
 from scheduler.ticks.table import Ticks
-from worker.settings import PREFIX, Settings
+from worker.settings.settings import PREFIX, Settings
 from worker.store.reports.exports import COLUMNS
 
 ROOT: Final = Path(__file__).parents[1]

@@ -16,7 +16,7 @@ from worker.conditions import detail_of
 from worker.gateway import GatewayError, SendOutcome, SendReply
 from worker.gateway.results import Message
 from worker.logs import get_logger
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.errors import DatabaseLost, is_away
 from worker.store.events import EventName, record_event

@@ -20,7 +20,7 @@ from worker.limits.limits_in_force import CeilingsInForce
 from worker.limits.live_limits import live_ceilings
 from worker.marker import REDIS_KEY, FileMarker, Marker, NoMarker, RedisMarker, beside, is_ahead
 from worker.memory import share_heaps
-from worker.settings import Settings, SettingsError
+from worker.settings.settings import Settings, SettingsError
 from worker.store.engine import Store
 from worker.store.migrate import migrate
 from worker.store.relocation.handover import require_here

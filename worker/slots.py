@@ -11,7 +11,7 @@ from campaigns.definition import Definition
 from worker.leads import Leads
 from worker.limits.batch_limits import Limits, Route, routes
 from worker.limits.limits_in_force import CeilingsInForce
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.sending import queue
 from worker.store.sending.claim import Work
 from worker.throttle import Limit, Throttle, ThrottleUnavailable

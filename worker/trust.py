@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 
-from worker.settings import SettingsError
+from worker.settings.settings import SettingsError
 
 
 def trusting(ca_file: Path | None) -> ssl.SSLContext:

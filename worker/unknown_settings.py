@@ -6,7 +6,7 @@ from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
 from campaigns.values.scalars import nearest, shown
 from worker.setting_files import PREFIX, trusted_env_file
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 MOST_TOLD: Final = 5
 """Names in one sentence; an environment that another program shares may have hundreds."""

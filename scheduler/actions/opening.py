@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from scheduler.actions.refusals import Refusal, Refused
 from worker.marker import FileMarker, beside
 from worker.runtime import open_store
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.errors import DatabaseLost
 from worker.store.relocation.handover import require_here

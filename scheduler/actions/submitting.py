@@ -12,7 +12,7 @@ from campaigns.take_up import Taken
 from scheduler.actions.acting import Actor, asked_by
 from scheduler.intake.taking import read_file, take_up
 from worker.runtime import Runtime
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.runs.runs import RunView, run_view
 
 

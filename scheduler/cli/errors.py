@@ -16,7 +16,7 @@ from scheduler.exits import Exit
 KNOWN: Final = (
     ("scheduler.actions.refusals", "Refused", Exit.BAD_INPUT),
     ("campaigns.problems", "CampaignFileError", Exit.BAD_INPUT),
-    ("worker.settings", "SettingsError", Exit.BAD_INPUT),
+    ("worker.settings.settings", "SettingsError", Exit.BAD_INPUT),
     ("worker.store.engine", "StoreError", Exit.BAD_INPUT),
     ("worker.sandbox.errors", "SandboxError", Exit.BAD_INPUT),
     ("scheduler.intake.outcome", "EditRefused", Exit.BAD_INPUT),

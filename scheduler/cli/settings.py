@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 from scheduler.cli.rendering.output import warn
 
 if TYPE_CHECKING:
-    from worker.settings import Settings
+    from worker.settings.settings import Settings
 
 
 def sending_settings() -> "Settings":
     """The settings of a command that plans or sends, which says what is misspelt. Raises `SettingsError`."""
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
     from worker.unknown_settings import unknown_settings
 
     settings = load_settings()
@@ -22,7 +22,7 @@ def sending_settings() -> "Settings":
 def service_settings(as_json: bool) -> "Settings":
     """The settings of a service, whose log is set up; `as_json`: in JSON whatever they say. Raises `SettingsError`."""
     from worker.logs import configure_logs, get_logger
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
     from worker.unknown_settings import unknown_settings
 
     settings = load_settings()

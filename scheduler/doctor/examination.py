@@ -17,7 +17,7 @@ from worker.marker import FileMarker, beside
 from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint, gateway_key, marker_of
 from worker.sandbox.options import SandboxOptions
 from worker.servers import look_at_database
-from worker.settings import Settings, SettingsError, load_settings
+from worker.settings.settings import Settings, SettingsError, load_settings
 from worker.store import health
 from worker.store.engine import Store
 from worker.store.errors import StoreError

@@ -8,7 +8,7 @@ from scheduler.doctor.findings import Area, Finding, ok, problem, unknown, warni
 from scheduler.doctor.surroundings import is_local
 from scheduler.telling.mail import server_problem
 from scheduler.telling.webhook import address_problem
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 
 def check_targets(settings: Settings) -> Iterator[Finding]:

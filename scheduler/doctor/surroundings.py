@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from scheduler.doctor.findings import Area, Finding, ok, warning
-from worker.settings import PREFIX, Settings
+from worker.settings.settings import PREFIX, Settings
 from worker.unknown_settings import unknown_settings
 
 PYTHON: Final = (3, 11, 10)

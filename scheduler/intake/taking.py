@@ -11,7 +11,7 @@ from scheduler.intake.outcome import Intake
 from scheduler.intake.reminding import take_up_reminders
 from scheduler.intake.repeating import take_up_repeating
 from worker.runtime import Runtime
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 
 def read_file(path: Path, settings: Settings, *, now: datetime | None = None, inbox: Path | None = None) -> Definition:

@@ -7,7 +7,7 @@ import redis
 from scheduler.processes.leader import FileLock, LeaderLock, leader_lock
 from scheduler.processes.stopping import Stop
 from worker.runtime import Runtime
-from worker.settings import Settings, SettingsError
+from worker.settings.settings import Settings, SettingsError
 from worker.store import leases
 from worker.throttle import connect_for_throttle
 

@@ -22,7 +22,7 @@ from scheduler.ticks.probe import TRIAL, account_problem
 from scheduler.ticks.table import Ticks
 from worker.logs import get_logger
 from worker.runtime import Runtime, build_runtime
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.errors import STORE_FAILS
 from worker.store.notifications.outbox import GATHERING
 from worker.store.reports import counts

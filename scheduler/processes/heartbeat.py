@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.settings import PREFIX, SettingsError
+from worker.settings.settings import PREFIX, SettingsError
 from worker.store.errors import STORE_FAILS
 
 BEAT_SECONDS: Final = 2.0

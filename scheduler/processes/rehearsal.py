@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.process import PrivateSandbox
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.engine import Store
 
 SUITABLE: Final = {"device_rate": None, "first_poll_seconds": 0.5, "max_poll_seconds": 5.0, "settle_seconds": 10.0}

@@ -16,7 +16,7 @@ from scheduler.exits import Exit
 from scheduler.inbox.foreign import require_own
 from scheduler.intake.outcome import EditRefused
 from scheduler.processes.completing import Outcome, OwnRuns, Progress, account_stop, bring_to_end, own_runs
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 
 def run_files(

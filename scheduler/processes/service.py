@@ -20,7 +20,7 @@ from scheduler.web.app import make_app
 from scheduler.web.serving import FrontDoor
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.settings import Settings, SettingsError
+from worker.settings.settings import Settings, SettingsError
 from worker.store.errors import STORE_FAILS
 from worker.store.runs.runs import list_runs
 from worker.store.sending import queue

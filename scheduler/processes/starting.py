@@ -8,7 +8,7 @@ from scheduler.processes.claims import require_redis
 from scheduler.processes.stopping import Stop
 from worker.conditions import Trouble, trouble_of
 from worker.runtime import Runtime, build_runtime
-from worker.settings import Settings, SettingsError
+from worker.settings.settings import Settings, SettingsError
 from worker.store.errors import StoreError, takes_connections
 from worker.troubles import Troubles
 

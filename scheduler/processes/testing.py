@@ -12,7 +12,7 @@ from scheduler.actions.test_message import Sample, give_up_test, plan_test, refu
 from scheduler.exits import Exit
 from scheduler.processes.completing import UNHAPPY, Outcome, Progress, account_stop, bring_to_end, own_runs
 from worker.runtime import Runtime
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.reports import counts
 
 

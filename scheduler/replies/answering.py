@@ -15,7 +15,7 @@ from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.timing.placing import Departure
 from campaigns.values.targets import Target
 from worker.logs import get_logger
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.people.stored_replies import Answer
 from worker.store.people.suppressions import suppressed_among
 from worker.store.runs import help_runs, plans, reminders, versions

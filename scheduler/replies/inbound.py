@@ -14,7 +14,7 @@ from scheduler.replies.answering import answer_help
 from scheduler.replies.senders import Sender, find_senders, spellings
 from worker.gateway import Message, MessageStatus
 from worker.logs import get_logger
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.following import clock_offsets
 from worker.store.notifications.outbox import announce_stop_of_nobody, tell

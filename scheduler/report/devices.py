@@ -14,7 +14,7 @@ from campaigns.display import shown_time, utc
 from campaigns.following.results import result_advice, result_words
 from worker.limits.limits_in_force import Ceilings
 from worker.limits.live_limits import in_force
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.following import devices
 from worker.store.following.devices import DeviceView, Stuck
 from worker.store.reports.counts import Failures

@@ -11,7 +11,7 @@ from campaigns.definition import Rate
 from campaigns.lifecycle import RunState
 from worker.limits.limits_in_force import Ceilings
 from worker.limits.live_limits import in_force, slowdowns
-from worker.settings import PREFIX, Settings
+from worker.settings.settings import PREFIX, Settings
 from worker.store.runs import runs, versions
 from worker.store.sending import account_limits
 from worker.store.sending.account_limits import ACCOUNT, CAMPAIGN, DEVICE, PERSON, CeilingView

@@ -18,7 +18,7 @@ from scheduler.telling.targets import Channel, Target, of_settings
 from scheduler.telling.webhook import Webhooks, place
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.settings import Settings, SettingsError
+from worker.settings.settings import Settings, SettingsError
 from worker.store.events import EventName, record_event
 from worker.store.notifications import outbox
 from worker.store.notifications.outbox import DueNotice

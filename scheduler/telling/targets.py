@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from worker.runtime import Runtime
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.notifications import outbox
 from worker.store.runs import runs

@@ -15,7 +15,7 @@ from scheduler.web.taking import Taker
 from worker.gateway import Message, MessageStatus
 from worker.gateway.webhook import received_messages, verify
 from worker.logs import get_logger
-from worker.settings import SettingsError
+from worker.settings.settings import SettingsError
 from worker.store.errors import STORE_FAILS
 
 MOST_BYTES: Final = 1024 * 1024

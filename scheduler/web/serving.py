@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from worker.logs import get_logger
-from worker.settings import SettingsError
+from worker.settings.settings import SettingsError
 
 MOST_CONNECTIONS: Final = 1_000
 BACKLOG: Final = 2_048

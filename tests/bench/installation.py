@@ -23,7 +23,7 @@ from tests.support.json_lines import whole_lines
 from tests.support.servers import PostgresServer, RedisServer
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.process import PrivateSandbox
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 GIVE_UP_SECONDS: Final = 120.0
 PACE_PER_SECOND: Final = 1_000_000.0  # phones that never keep anybody waiting: they are not what is measured

@@ -17,7 +17,7 @@ from scheduler.intake.taking import read_file, take_up
 from tests.bench.results import BenchError, Planned
 from worker.logs import configure_logs
 from worker.runtime import build_runtime
-from worker.settings import load_settings
+from worker.settings.settings import load_settings
 from worker.store.runs.runs import run_view
 
 NO_GATEWAY: Final = ("http://127.0.0.1:9", SecretStr("unused"))  # planning asks no gateway

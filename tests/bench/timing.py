@@ -23,7 +23,7 @@ from tests.bench.samples import FIRST_NUMBER
 from tests.support.clocks import FakeClock
 from worker.limits.batch_limits import Limits, routes
 from worker.limits.limits_in_force import Ceilings
-from worker.settings import Settings, load_settings
+from worker.settings.settings import Settings, load_settings
 from worker.store.engine import Store
 from worker.store.models import Batch, Run
 from worker.throttle import InMemoryThrottle

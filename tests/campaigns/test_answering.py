@@ -4,7 +4,7 @@ import pytest
 
 from campaigns.answering import HELP_ANSWERS, checked_answer, help_answers
 from campaigns.definition import Definition
-from worker.settings import SettingsError, load_settings
+from worker.settings.settings import SettingsError, load_settings
 
 
 @pytest.mark.parametrize(

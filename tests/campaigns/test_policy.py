@@ -9,7 +9,7 @@ from campaigns.checking import check_file
 from campaigns.definition import Definition, Kind
 from campaigns.policy import ALL_KINDS, Policy, parse_cap, parse_hours, parse_kinds
 from campaigns.problems import CampaignFileError
-from worker.settings import Settings, SettingsError, load_settings
+from worker.settings.settings import Settings, SettingsError, load_settings
 
 HEAD = 'campaign: sale\nmessage: Hi\naudience: {recipients: [{number: "+393331234567"}]}\n'
 NOW = datetime(2026, 12, 1, 10, tzinfo=UTC)

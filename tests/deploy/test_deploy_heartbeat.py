@@ -21,7 +21,7 @@ from scheduler.processes.heartbeat import Heartbeat
 from tests.deploy.deploy_files import DEPLOY, ROOT, own_services, value_of
 from tests.support.servers import PostgresServer
 from worker.runtime import Runtime, build_runtime
-from worker.settings import Settings, SettingsError
+from worker.settings.settings import Settings, SettingsError
 
 UNIT: Final = DEPLOY / "systemd/campaigns.service"
 COMMAND: Final = (sys.executable, "-c", "from scheduler.cli import main; main()")

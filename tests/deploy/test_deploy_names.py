@@ -25,7 +25,7 @@ from tests.deploy.deploy_files import (
     settings_lines,
     value_of,
 )
-from worker.settings import PREFIX, Settings
+from worker.settings.settings import PREFIX, Settings
 
 FILES: Final = sorted(path for path in DEPLOY.rglob("*") if path.is_file() and "secrets" not in path.parts)
 SETTINGS: Final = {PREFIX + name.upper() for name in Settings.model_fields}

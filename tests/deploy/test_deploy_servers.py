@@ -19,7 +19,7 @@ from scheduler.telling.delivery import AT_ONCE
 from scheduler.ticks.table import Ticks
 from tests.deploy.deploy_files import DEPLOY, settings_lines
 from tests.support.servers import PostgresServer
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 REDIS_CONF: Final = DEPLOY / "redis/redis.conf"
 POSTGRESQL_CONF: Final = DEPLOY / "postgresql/campaigns.conf"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.settings import SettingsError, load_settings
+from worker.settings.settings import SettingsError, load_settings
 
 SCHEMES = {"database_url": "postgresql+psycopg", "redis_url": "redis", "smtp_url": "smtps"}
 ADDRESS = "postgresql+psycopg://campaigns:secret@db.internal/campaigns"

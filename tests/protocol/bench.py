@@ -32,7 +32,7 @@ from worker.limits.ledger import StoreLedger
 from worker.limits.live_limits import live_ceilings
 from worker.marker import NoMarker
 from worker.runtime import Runtime
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.models import Account, Attempt, Batch, Event, MessageGroup, Recipient, Run
 from worker.store.people import stored_replies

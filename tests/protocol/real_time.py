@@ -13,7 +13,7 @@ from scheduler.ticks.table import Ticks
 from tests.support.nursery import Sandbox
 from worker.runtime import build_runtime
 from worker.sandbox.options import SandboxOptions
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.reports import counts
 from worker.store.reports.counts import Books
 from worker.store.runs import runs

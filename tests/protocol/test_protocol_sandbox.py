@@ -7,7 +7,7 @@ import pytest
 from campaigns.lifecycle import RecipientState, RunState
 from tests.protocol.real_time import run_to_its_end
 from worker.sandbox.options import Profile, SandboxOptions
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 
 @pytest.mark.parametrize("profile", list(Profile))

@@ -11,7 +11,7 @@ from tests.support.nursery import fork_server
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
 from worker.sandbox.options import SandboxOptions
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 AHEAD = timedelta(seconds=8)
 

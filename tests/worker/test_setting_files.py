@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from worker.setting_files import MOST_BYTES, foreign, read_secret
-from worker.settings import Settings, SettingsError, load_settings
+from worker.settings.settings import Settings, SettingsError, load_settings
 
 OURS = os.geteuid()
 

@@ -12,7 +12,7 @@ from campaigns.sending.slowing import SLOW_FOR
 from tests.support.clocks import FakeClock
 from worker.limits.limits_in_force import Ceilings
 from worker.limits.live_limits import LOOK_SECONDS, live_ceilings
-from worker.settings import load_settings
+from worker.settings.settings import load_settings
 from worker.store.engine import Store
 from worker.store.migrate import migrate
 from worker.store.sending import account_limits, accounts

@@ -14,7 +14,7 @@ from campaigns.forecast import Gate
 from campaigns.message.segments import segmentation
 from campaigns.planning.batching import BatchLimits, batch_limits
 from worker.limits.limits_in_force import Ceilings
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.throttle import Budget, Level, Limit
 
 PRIMARY_DEVICE: Final = "primary"

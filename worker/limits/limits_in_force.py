@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from campaigns.definition import Rate
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

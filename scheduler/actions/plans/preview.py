@@ -27,7 +27,7 @@ from scheduler.intake.planning import too_late_to_hand_over
 from scheduler.intake.taking import read_file
 from worker.limits.batch_limits import Scope, gates, limits_of, routes
 from worker.limits.limits_in_force import Ceilings
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 RUNS: Final = 3
 """So many of the next runs of a campaign that repeats are shown."""

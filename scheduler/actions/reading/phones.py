@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from scheduler.report.devices import Device, devices_of
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.sending.accounts import accounts_by_key
 

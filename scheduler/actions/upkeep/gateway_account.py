@@ -9,7 +9,7 @@ from scheduler.actions.numbers import normalised
 from scheduler.actions.refusals import Refusal, Refused
 from worker.gateway import Contact, GatewayClient
 from worker.runtime import gateway_key
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 
 def credits_left(settings: Settings) -> int | None:

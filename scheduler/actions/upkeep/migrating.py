@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from scheduler.actions.acting import Actor, asked_by
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.migrate import migrate as bring_up_to_date
 

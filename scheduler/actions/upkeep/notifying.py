@@ -7,7 +7,7 @@ from datetime import datetime
 from scheduler.actions.acting import Actor, asked_by
 from scheduler.telling.delivery import send_test, where
 from scheduler.telling.targets import Target, everywhere, of_settings
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

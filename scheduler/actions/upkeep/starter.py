@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from campaigns.definition import Rate
 from scheduler.actions.refusals import Refusal, Refused
-from worker.settings import PREFIX, Settings
+from worker.settings.settings import PREFIX, Settings
 
 NOT_YET: Final = "not supported yet"
 

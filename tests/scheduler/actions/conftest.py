@@ -11,7 +11,7 @@ from scheduler.intake.taking import read_file
 from tests.scheduler.actions.actions_world import ANNA, CAMPAIGN
 from tests.support.clocks import START, FakeClock
 from worker.runtime import Runtime, build_runtime
-from worker.settings import load_settings
+from worker.settings.settings import load_settings
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from scheduler.intake.taking import read_file
 from tests.scheduler.actions.actions_world import ANNA, CAMPAIGN
 from worker.logs import configure_logs, get_logger
 from worker.runtime import Runtime
-from worker.settings import load_settings
+from worker.settings.settings import load_settings
 from worker.store.events import EventName
 from worker.store.models import Event, Run
 

@@ -20,7 +20,7 @@ from scheduler.exits import Exit
 from scheduler.intake.outcome import EditRefused
 from worker.gateway import AccountRefused, ConnectFailed
 from worker.sandbox.errors import SandboxError
-from worker.settings import SettingsError
+from worker.settings.settings import SettingsError
 from worker.store.errors import StoreError
 
 Cli = Callable[..., Result]

@@ -15,7 +15,7 @@ from scheduler.processes.completing import Progress
 from scheduler.processes.running import run_files
 from tests.support.clocks import START, FakeClock
 from worker.runtime import Runtime, build_runtime
-from worker.settings import load_settings
+from worker.settings.settings import load_settings
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView
 

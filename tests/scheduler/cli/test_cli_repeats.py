@@ -15,7 +15,7 @@ from scheduler.intake import repeating
 from scheduler.intake.taking import read_file, take_up
 from tests.support.clocks import START, FakeClock
 from worker.runtime import Runtime, build_runtime
-from worker.settings import load_settings
+from worker.settings.settings import load_settings
 from worker.store.models import Run
 from worker.store.runs import runs
 from worker.store.runs.repetitions import all_repeating

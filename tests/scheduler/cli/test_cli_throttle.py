@@ -12,7 +12,7 @@ from typer.testing import Result
 from campaigns.clock import SystemClock
 from campaigns.definition import Rate
 from worker.limits.live_limits import live_ceilings
-from worker.settings import load_settings
+from worker.settings.settings import load_settings
 from worker.store.engine import Store
 from worker.store.runs.runs import run_view
 from worker.store.sending import account_limits

@@ -17,7 +17,7 @@ from scheduler.ticks.start import StartTick
 from tests.support.clocks import FakeClock
 from tests.support.queueing import queue_due
 from worker.runtime import Runtime, build_runtime
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.following import receipts
 from worker.store.following.receipts import Receipt
 from worker.store.people import stored_replies

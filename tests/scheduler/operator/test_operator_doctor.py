@@ -24,7 +24,7 @@ from worker.conditions import REHEARSE_ANEW
 from worker.marker import FileMarker
 from worker.runtime import account_fingerprint
 from worker.sandbox.options import SandboxOptions
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.migrate import migrate
 from worker.store.sending import accounts

@@ -18,7 +18,7 @@ from campaigns.planning.row_planner import PlannedRecipient
 from scheduler.replies.inbound import take_in
 from tests.store.store_world import NOW, World, people
 from worker.gateway import Message, MessageStatus
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.migrate import migrate
 from worker.store.models import Notice, Recipient

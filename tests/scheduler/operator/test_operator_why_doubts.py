@@ -30,7 +30,7 @@ from worker.runtime import Runtime, build_runtime
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
 from worker.sandbox.options import SandboxOptions
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.models import Batch
 from worker.store.runs import runs
 

@@ -14,7 +14,7 @@ from tests.prove.product import Product
 from tests.support.clocks import FakeClock
 from tests.support.receiver import Receiver
 from worker.runtime import build_runtime
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 CAMPAIGN: Final = """
 campaign: told

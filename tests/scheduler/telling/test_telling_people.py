@@ -22,7 +22,7 @@ from tests.support.mailbox import Mailbox
 from tests.support.receiver import Receiver
 from tests.support.tcp_server import TcpServer, unused_port
 from tests.support.tls import Authority, TlsFront
-from worker.settings import Settings, SettingsError, load_settings
+from worker.settings.settings import Settings, SettingsError, load_settings
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 BODY = {

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from tests.scheduler.web.caller import KEY, Door
 from worker.runtime import Runtime, build_runtime
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 
 def runtime_of(database_url: str, **more: object) -> Runtime:

@@ -15,7 +15,7 @@ from tests.support.tls import Authority, TlsFront
 from tests.worker.gateway.gateway_cases import ANNA, KEY, caught
 from tests.worker.gateway.test_gateway_sockets import SHORT, WITH_LENGTH, answers
 from worker.gateway import CertificateRefused, ConnectFailed, GatewayClient, ReplyLost, SendOutcome, Timeouts
-from worker.settings import SettingsError
+from worker.settings.settings import SettingsError
 
 
 @pytest.fixture

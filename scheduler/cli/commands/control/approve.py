@@ -26,7 +26,7 @@ def approve(
     from scheduler.actions import approving
     from scheduler.actions.opening import campaign_store
     from scheduler.cli.user import this_user
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     with campaign_store(load_settings()) as store:
         done = approving.approve(store, this_user(), campaign, plan, now=SystemClock().now())

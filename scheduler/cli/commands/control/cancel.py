@@ -26,7 +26,7 @@ def cancel(
     from scheduler.actions.opening import campaign_store
     from scheduler.actions.reading.runs import state_of
     from scheduler.cli.user import this_user
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     with campaign_store(load_settings()) as store:
         state = state_of(store, campaign)  # no transaction is open while somebody is asked: others must not wait for it

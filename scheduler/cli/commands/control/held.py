@@ -23,7 +23,7 @@ def held(campaign: Slug, number_of_run: RunNumber = None, json: AsJson = False) 
     """
     from scheduler.actions.opening import campaign_store
     from scheduler.actions.reading.held import read_held
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     settings = load_settings()
     with campaign_store(settings) as store:

@@ -14,7 +14,7 @@ def pause(campaign: Slug, json: AsJson = False) -> None:
     from scheduler.actions import control
     from scheduler.actions.opening import campaign_store
     from scheduler.cli.user import this_user
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     now = SystemClock().now()
     with campaign_store(load_settings()) as store:

@@ -36,7 +36,7 @@ def resolve(
     from scheduler.actions.numbers import normalised
     from scheduler.actions.opening import campaign_store
     from scheduler.cli.user import this_user
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     settings = load_settings()
     wanted = None if number is None else normalised(number, settings.region)

@@ -31,7 +31,7 @@ def resume(
     from scheduler.actions import control
     from scheduler.actions.opening import campaign_store
     from scheduler.cli.user import this_user
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     now = SystemClock().now()
     with campaign_store(load_settings()) as store:

@@ -45,7 +45,7 @@ def add(numbers: Numbers, kind: Kind = None, reason: Reason = "", json: AsJson =
     from scheduler.actions.opening import own_store
     from scheduler.actions.suppressing import opt_outs
     from scheduler.cli.user import this_user
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     settings, now = load_settings(), SystemClock().now()
     wanted, only = all_normalised(numbers, settings.region), opt_outs.known_kind(kind)
@@ -65,7 +65,7 @@ def remove(numbers: Numbers, kind: Kind = None, json: AsJson = False) -> None:
     from scheduler.actions.opening import existing_store
     from scheduler.actions.suppressing import opt_outs
     from scheduler.cli.user import this_user
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     settings, now = load_settings(), SystemClock().now()
     wanted = all_normalised(numbers, settings.region)
@@ -84,7 +84,7 @@ def list_(kind: Kind = None, json: AsJson = False) -> None:
     from scheduler.actions.opening import existing_store
     from scheduler.actions.suppressing import opt_outs
     from scheduler.report.opt_outs import listed_json
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     settings = load_settings()
     with existing_store(settings) as store:
@@ -118,7 +118,7 @@ def import_(
     from scheduler.actions.opening import own_store
     from scheduler.actions.suppressing import opt_outs
     from scheduler.cli.user import this_user
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     settings, now = load_settings(), SystemClock().now()
     table = opt_outs.open_table(file, number, settings.region, kind=kind, reason=reason, now=now)
@@ -142,7 +142,7 @@ def export(
     from scheduler.actions.suppressing import opt_outs
     from scheduler.cli.rendering.destination import destination
     from scheduler.report.opt_outs import write_list
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     with existing_store(load_settings()) as store, destination(output) as stream:
         count = write_list(stream, opt_outs.suppressed(store, kind=kind), as_json=json)
@@ -169,7 +169,7 @@ def review(
     from scheduler.actions.reading.replies import replies_to_review
     from scheduler.actions.suppressing.replies import review as decide
     from scheduler.cli.user import this_user
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     if opts_out and keep:
         raise typer.BadParameter("choose --opt-out or --keep, not both")

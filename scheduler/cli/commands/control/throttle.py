@@ -44,7 +44,7 @@ def throttle(
     from scheduler.actions import throttling
     from scheduler.actions.opening import campaign_store
     from scheduler.cli.user import this_user
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     with values_of_options():
         values = throttling.new_limits(rate, daily, weight)

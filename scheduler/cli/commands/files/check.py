@@ -24,7 +24,7 @@ def check(
     from campaigns.clock import SystemClock
     from campaigns.problems import CampaignFileError, Problem
     from scheduler.actions import submitting
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     settings = load_settings()
     problems: list[Problem] = []

@@ -30,7 +30,7 @@ def init(
     """
     from campaigns.clock import SystemClock
     from scheduler.actions.upkeep.starter import make_starter, rehearsal
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     if example not in EXAMPLES:
         raise typer.BadParameter(f"must be one of {', '.join(EXAMPLES)}, not {example}", param_hint="--example")

@@ -20,7 +20,7 @@ def devices(json: AsJson = False) -> None:
     from scheduler.actions.opening import existing_store
     from scheduler.actions.reading.phones import read_phones
     from scheduler.report.devices import stuck_words
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     settings = load_settings()
     with existing_store(settings) as store:

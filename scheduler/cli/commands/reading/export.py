@@ -33,7 +33,7 @@ def export(
     """
     from scheduler.actions.opening import campaign_store
     from scheduler.actions.reading.exports import to_export, write_export
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     settings = load_settings()
     with campaign_store(settings) as store:

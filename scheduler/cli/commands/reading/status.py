@@ -30,7 +30,7 @@ def status(
     from scheduler.cli.rendering.progress import show_all, show_one
     from scheduler.report.summary import progress_json
     from worker.servers import troubles_of
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     settings, clock = load_settings(), SystemClock()
     with campaign_store(settings) if campaign else existing_store(settings) as store:

@@ -25,7 +25,7 @@ def why(
     from scheduler.actions.reading.people import read_person
     from scheduler.report.opt_outs import entry_json, opt_out_lines, reply_json
     from scheduler.report.story import chapter_json, chapter_lines
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     settings = load_settings()
     with existing_store(settings) as store:

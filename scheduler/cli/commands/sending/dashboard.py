@@ -15,7 +15,7 @@ def dashboard(json: JsonLogs = False) -> None:
     with stop_signals() as stop:
         from scheduler.processes.service import serve_dashboard
         from scheduler.web.serving import listen
-        from worker.settings import SettingsError
+        from worker.settings.settings import SettingsError
 
         settings = service_settings(json)
         if not settings.http:

@@ -7,7 +7,7 @@ from scheduler.cli.rendering.output import print_json, say
 def balance(json: AsJson = False) -> None:
     """Show the credits of the gateway account."""
     from scheduler.actions.upkeep.gateway_account import credits_left
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     left = credits_left(load_settings())
     if json:

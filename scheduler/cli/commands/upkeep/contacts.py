@@ -32,7 +32,7 @@ def add(
     """
     from scheduler.actions.upkeep.gateway_account import add_contact
     from scheduler.cli.user import this_user
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     normal, contact = add_contact(load_settings(), this_user(), list_id, number, name, resubscribe=resubscribe)
     _show(contact, f"{normal} is on list {list_id}", as_json=json)
@@ -46,7 +46,7 @@ def unsubscribe(list_id: ListId, number: Number, json: AsJson = False) -> None:
     """
     from scheduler.actions.upkeep.gateway_account import unsubscribe_contact
     from scheduler.cli.user import this_user
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     normal, contact = unsubscribe_contact(load_settings(), this_user(), list_id, number)
     _show(contact, f"{normal} gets nothing more that is sent to list {list_id}", as_json=json)

@@ -11,7 +11,7 @@ def migrate(json: AsJson = False) -> None:
     """
     from scheduler.actions.upkeep import migrating
     from scheduler.cli.user import this_user
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     done = migrating.migrate(load_settings(), this_user())
     if json:

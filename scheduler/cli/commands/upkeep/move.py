@@ -26,7 +26,7 @@ def move(
     from scheduler.cli.user import this_user
     from scheduler.move import give_up
     from scheduler.move import move as carry_out
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     if (to is None) is not undo:
         sentence = "name the new database with --to URL, or give an unfinished move up with --undo"

@@ -23,7 +23,7 @@ def notify(
     from scheduler.actions.upkeep.notifying import listeners, tell_test
     from scheduler.cli.user import this_user
     from scheduler.exits import Exit
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     settings = load_settings()
     found = tell_test(settings, this_user(), now=SystemClock().now()) if test else listeners(settings)

@@ -18,7 +18,7 @@ def recover(
     from scheduler.cli.rendering.output import print_json
     from scheduler.cli.user import this_user
     from scheduler.recover import recover_database
-    from worker.settings import load_settings
+    from worker.settings.settings import load_settings
 
     result = recover_database(load_settings(), this_user(), lambda line: typer.echo(line, err=True))
     if json:

@@ -1,0 +1,1 @@
+"""The settings: environment variables, `.env` and files of secrets."""
