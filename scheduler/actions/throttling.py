@@ -14,8 +14,8 @@ from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.report.limits import Limit, limits_in_force
 from worker.runtime import account_fingerprint
-from worker.setting_values import MOST_SEGMENTS
 from worker.settings.settings import Settings
+from worker.settings.values import MOST_SEGMENTS
 from worker.store.engine import Store
 from worker.store.sending import account_limits
 from worker.store.sending.account_limits import ACCOUNT, CAMPAIGN, DEVICE, NO_DAILY, NO_RATE

@@ -19,7 +19,7 @@ from campaigns.policy import ALL_KINDS, Policy
 from worker.setting_files import PREFIX as PREFIX
 from worker.setting_files import SettingsError as SettingsError
 from worker.setting_files import bare_secret, named, problem_of_secret, read_secret, trusted_env_file
-from worker.setting_values import (
+from worker.settings.values import (
     NOTHING,
     CommandLine,
     EmailAddresses,
