@@ -5,7 +5,7 @@ from typing import Final
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
 from campaigns.values.scalars import nearest, shown
-from worker.setting_files import PREFIX, trusted_env_file
+from worker.settings.files import PREFIX, trusted_env_file
 from worker.settings.settings import Settings
 
 MOST_TOLD: Final = 5

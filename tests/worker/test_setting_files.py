@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.setting_files import MOST_BYTES, foreign, read_secret
+from worker.settings.files import MOST_BYTES, foreign, read_secret
 from worker.settings.settings import Settings, SettingsError, load_settings
 
 OURS = os.geteuid()

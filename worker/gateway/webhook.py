@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from worker.gateway.results import Message
 from worker.gateway.wire import parse_json, parse_messages
-from worker.setting_files import problem_of_secret
+from worker.settings.files import problem_of_secret
 
 
 def signature(field: bytes | str, key: SecretStr) -> str:

@@ -11,7 +11,7 @@ from campaigns.definition import Rate
 from campaigns.sending.slowing import Slowdown
 from worker.limits.limits_in_force import Ceilings, CeilingsInForce
 from worker.logs import get_logger
-from worker.setting_files import ENV_FILE
+from worker.settings.files import ENV_FILE
 from worker.settings.settings import Settings, SettingsError, load_settings
 from worker.store.engine import Store
 from worker.store.errors import STORE_FAILS

@@ -16,9 +16,9 @@ from tzlocal import get_localzone_name
 from campaigns.definition import Rate
 from campaigns.definition.models import read_region
 from campaigns.policy import ALL_KINDS, Policy
-from worker.setting_files import PREFIX as PREFIX
-from worker.setting_files import SettingsError as SettingsError
-from worker.setting_files import bare_secret, named, problem_of_secret, read_secret, trusted_env_file
+from worker.settings.files import PREFIX as PREFIX
+from worker.settings.files import SettingsError as SettingsError
+from worker.settings.files import bare_secret, named, problem_of_secret, read_secret, trusted_env_file
 from worker.settings.values import (
     NOTHING,
     CommandLine,
