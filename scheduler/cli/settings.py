@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def sending_settings() -> "Settings":
     """The settings of a command that plans or sends, which says what is misspelt. Raises `SettingsError`."""
     from worker.settings.settings import load_settings
-    from worker.unknown_settings import unknown_settings
+    from worker.settings.unknown import unknown_settings
 
     settings = load_settings()
     if unknown := unknown_settings():
@@ -23,7 +23,7 @@ def service_settings(as_json: bool) -> "Settings":
     """The settings of a service, whose log is set up; `as_json`: in JSON whatever they say. Raises `SettingsError`."""
     from worker.logs import configure_logs, get_logger
     from worker.settings.settings import load_settings
-    from worker.unknown_settings import unknown_settings
+    from worker.settings.unknown import unknown_settings
 
     settings = load_settings()
     configure_logs("json" if as_json else settings.log_format)

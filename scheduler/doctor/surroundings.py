@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from scheduler.doctor.findings import Area, Finding, ok, warning
 from worker.settings.settings import PREFIX, Settings
-from worker.unknown_settings import unknown_settings
+from worker.settings.unknown import unknown_settings
 
 PYTHON: Final = (3, 11, 10)
 """From 3.11.9 on a cell with a lone carriage return is quoted in CSV, from 3.11.10 on private addresses are known to

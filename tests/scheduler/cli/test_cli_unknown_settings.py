@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from worker.unknown_settings import unknown_settings
+from worker.settings.unknown import unknown_settings
 
 Cli = Callable[..., Result]
 
