@@ -16,7 +16,7 @@ from worker.gateway import GatewayClient
 from worker.marker import FileMarker, beside
 from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint, gateway_key, marker_of
 from worker.sandbox.options import SandboxOptions
-from worker.servers import look_at_database
+from worker.servers.checks import look_at_database
 from worker.settings.settings import Settings, SettingsError, load_settings
 from worker.store import health
 from worker.store.engine import Store

@@ -29,7 +29,7 @@ def status(
     from scheduler.actions.reading.runs import read_runs
     from scheduler.cli.rendering.progress import show_all, show_one
     from scheduler.report.summary import progress_json
-    from worker.servers import troubles_of
+    from worker.servers.checks import troubles_of
     from worker.settings.settings import load_settings
 
     settings, clock = load_settings(), SystemClock()
