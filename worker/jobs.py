@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from campaigns.definition import Kind
-from worker.conditions import Trouble, trouble_of
+from worker.servers.conditions import Trouble, trouble_of
 from worker.troubles import Troubles
 
 QUEUES: Final = {

@@ -12,10 +12,10 @@ from campaigns.clock import Clock
 from campaigns.codes import FailureCode, PausedBy, WaitsFor
 from campaigns.protocol.matching import same_number
 from campaigns.sending.backoff import reconnect_after
-from worker.conditions import detail_of
 from worker.gateway import GatewayError, SendOutcome, SendReply
 from worker.gateway.results import Message
 from worker.logs import get_logger
+from worker.servers.conditions import detail_of
 from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.errors import DatabaseLost, is_away

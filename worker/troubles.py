@@ -5,7 +5,7 @@ Whoever works in turns (a tick, a job, a look) reports each failure under its ow
     pause_seconds = troubles.failed("drain", error, event="tick.failed", tick="drain")
     troubles.worked("drain")
 
-A failure of a known kind (`worker.conditions`) is a condition, told once however many sources meet it; it ends when all
+A failure of a known kind (`worker.servers.conditions`) is a condition, told once however many sources meet it; it ends when all
 of them have worked since. Anything else is a mistake of ours: told with a traceback once, and then counted. Either way
 the source should rest, longer each time.
 """
@@ -17,8 +17,8 @@ from typing import Final
 
 from campaigns.clock import Clock, SystemClock
 from campaigns.sending.backoff import rest_after
-from worker.conditions import WORDS, Trouble, detail_of, sentence, trouble_of
 from worker.logs import get_logger
+from worker.servers.conditions import WORDS, Trouble, detail_of, sentence, trouble_of
 
 SETTLED_SECONDS: Final = 2.0
 """A condition is over when everything that met it has worked since, and so long ago: one that comes and goes is one."""

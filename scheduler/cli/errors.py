@@ -79,7 +79,7 @@ def values_of_options() -> Iterator[None]:
 
 def _of_server(error: BaseException) -> str:
     """The sentence of a server in trouble, as the log of a service has it; empty for anything else."""
-    module = sys.modules.get("worker.conditions")
+    module = sys.modules.get("worker.servers.conditions")
     trouble = module.trouble_of(error) if module else None
     return module.sentence(trouble, module.detail_of(error)) if module and trouble else ""
 

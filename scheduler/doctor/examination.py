@@ -11,12 +11,12 @@ from campaigns.clock import Clock
 from scheduler.doctor import clocks, database, gateway, inbox, notices, protocol, redis_server, replies, surroundings
 from scheduler.doctor.findings import Area, Finding, in_trouble, ok, problem, unknown
 from scheduler.processes.rehearsal import ledger_path, private_sandbox, rehearsal_settings
-from worker.conditions import ServerTrouble, detail_of
 from worker.gateway import GatewayClient
 from worker.marker import FileMarker, beside
 from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint, gateway_key, marker_of
 from worker.sandbox.options import SandboxOptions
 from worker.servers.checks import look_at_database
+from worker.servers.conditions import ServerTrouble, detail_of
 from worker.settings.settings import Settings, SettingsError, load_settings
 from worker.store import health
 from worker.store.engine import Store

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from scheduler.exits import Exit
-from worker.conditions import WORDS, detail_of, trouble_of
+from worker.servers.conditions import WORDS, detail_of, trouble_of
 
 
 class Standing(StrEnum):

@@ -14,9 +14,9 @@ from scheduler.inbox.status import StatusBoard
 from scheduler.inbox.verdicts import find_run
 from scheduler.inbox.watch import GONE_AFTER, QUIET, InboxWatch
 from scheduler.intake.repeating import stop
-from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
+from worker.servers.conditions import trouble_of
 from worker.store.leases import LostLead
 from worker.store.runs import inbox_files as store
 from worker.store.runs import runs

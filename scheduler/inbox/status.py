@@ -16,9 +16,9 @@ from scheduler.inbox.wording import IN_TROUBLE, RunStatus, before, stamped, stat
 from scheduler.intake.approving import awaited
 from scheduler.report.devices import stuck_lines
 from scheduler.rush import Rush
-from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
+from worker.servers.conditions import trouble_of
 from worker.store.following.devices import Stuck, stuck_devices, waiting_of_runs
 from worker.store.reports import counts
 from worker.store.reports.variants import GroupOutcome, group_outcomes

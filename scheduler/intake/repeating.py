@@ -20,9 +20,9 @@ from campaigns.timing.missing import Missed, missed_moments
 from campaigns.timing.recurrence import recurrence_of
 from scheduler.intake.outcome import Intake, accepted, run_of
 from scheduler.intake.planning import plan_run
-from worker.conditions import trouble_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
+from worker.servers.conditions import trouble_of
 from worker.store.events import EventName, record_event
 from worker.store.leases import LostLead
 from worker.store.runs import approvals, plans, repetitions, runs, versions

@@ -6,8 +6,8 @@ from pydantic import SecretStr
 from campaigns.clock import SystemClock
 from scheduler.processes.claims import require_redis
 from scheduler.processes.stopping import Stop
-from worker.conditions import Trouble, trouble_of
 from worker.runtime import Runtime, build_runtime
+from worker.servers.conditions import Trouble, trouble_of
 from worker.settings.settings import Settings, SettingsError
 from worker.store.errors import StoreError, takes_connections
 from worker.troubles import Troubles

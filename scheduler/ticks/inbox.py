@@ -14,8 +14,8 @@ from scheduler.inbox.watch import QUIET, InboxWatch
 from scheduler.intake.repeating import repeat
 from scheduler.rush import Rush
 from scheduler.ticks.every import Every
-from worker.conditions import detail_of, sentence, trouble_of
 from worker.runtime import Runtime
+from worker.servers.conditions import detail_of, sentence, trouble_of
 from worker.store.runs import inbox_files as store
 from worker.store.runs.repetitions import all_repeating, campaigns_of, first_unfinished
 

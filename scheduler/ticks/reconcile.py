@@ -18,11 +18,11 @@ from campaigns.sending.backoff import backoff_after, blind_look_after
 from scheduler.ticks.auto_pause import reason_to_pause
 from scheduler.ticks.looks import Seen, by_number, read_known, read_request, shows_neighbours, watching
 from scheduler.ticks.windows import WindowMemory
-from worker.conditions import trouble_of
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.outcomes import PROBE_LATER, listed, placed_of
 from worker.runtime import Runtime
+from worker.servers.conditions import trouble_of
 from worker.store.events import EventName, record_event
 from worker.store.following import receipts
 from worker.store.following.clock_offsets import FARTHEST, MARGIN

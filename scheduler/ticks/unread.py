@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from worker.conditions import ServerTrouble, Trouble
 from worker.gateway import GatewayError
 from worker.runtime import Runtime
+from worker.servers.conditions import ServerTrouble, Trouble
 
 
 @dataclass(slots=True)

@@ -9,8 +9,8 @@ from campaigns.protocol.matching import Candidate, match
 from scheduler.ticks.looks import by_number, read_request
 from scheduler.ticks.reconcile import alarm
 from scheduler.ticks.windows import WindowMemory
-from worker.conditions import trouble_of
 from worker.runtime import Runtime
+from worker.servers.conditions import trouble_of
 from worker.store.events import EventName
 from worker.store.following.clock_offsets import MARGIN
 from worker.store.leases import LostLead

@@ -10,8 +10,8 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from campaigns.definition import Kind
-from worker.conditions import Trouble
 from worker.jobs import JobQueue, in_process_queue, redis_queue
+from worker.servers.conditions import Trouble
 from worker.troubles import Troubles
 
 URGENT = 99

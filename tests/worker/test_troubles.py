@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from campaigns.sending.backoff import LONGEST_REST_SECONDS
 from tests.support.clocks import FakeClock
-from worker.conditions import SQLITE_CODES, SQLSTATES, WORDS, ServerTrouble, Trouble, sentence, trouble_of
+from worker.servers.conditions import SQLITE_CODES, SQLSTATES, WORDS, ServerTrouble, Trouble, sentence, trouble_of
 from worker.throttle import ThrottleUnavailable
 from worker.troubles import FORGOTTEN_SECONDS, SETTLED_SECONDS, Troubles
 

@@ -6,7 +6,7 @@ from typing import Final
 import redis
 import sqlalchemy as sa
 
-from worker.conditions import ServerTrouble, Trouble, detail_of, sentence, trouble_of
+from worker.servers.conditions import ServerTrouble, Trouble, detail_of, sentence, trouble_of
 from worker.store.engine import Store
 from worker.throttle import connect_for_throttle
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from worker.conditions import Trouble, trouble_of
+from worker.servers.conditions import Trouble, trouble_of
 from worker.store.errors import DatabaseLost, StoreError
 from worker.store.same_database import Loss, SameDatabase
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from worker.conditions import ServerTrouble, Trouble, trouble_of
+from worker.servers.conditions import ServerTrouble, Trouble, trouble_of
 from worker.store.same_database import Loss
 
 

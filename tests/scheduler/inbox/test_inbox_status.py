@@ -17,7 +17,7 @@ from scheduler.doctor.inbox import check_inbox
 from scheduler.inbox.foreign import OfAnotherInstallation, require_own
 from tests.scheduler.inbox.inbox_world import TOMORROW, InboxWorld
 from tests.support.clocks import FakeClock
-from worker.conditions import ServerTrouble
+from worker.servers.conditions import ServerTrouble
 from worker.store.events import EventName, record_event
 from worker.store.following.devices import Waiting, record_stuck
 from worker.store.runs import runs

@@ -20,10 +20,10 @@ from scheduler.processes.leader import leader_lock
 from tests.scheduler.operator.held_world import HeldWorld
 from tests.support.clocks import FakeClock
 from tests.support.nursery import Sandbox
-from worker.conditions import REHEARSE_ANEW
 from worker.marker import FileMarker
 from worker.runtime import account_fingerprint
 from worker.sandbox.options import SandboxOptions
+from worker.servers.conditions import REHEARSE_ANEW
 from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.migrate import migrate

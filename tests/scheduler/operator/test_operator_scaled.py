@@ -11,7 +11,7 @@ from typer.testing import Result
 
 from campaigns.lifecycle import BatchState, RunState
 from tests.scheduler.operator.held_world import NUMBERS, HeldWorld
-from worker.conditions import WORDS, Trouble
+from worker.servers.conditions import WORDS, Trouble
 
 Cli = Callable[..., Result]
 

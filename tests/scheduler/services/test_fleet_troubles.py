@@ -16,7 +16,7 @@ from scheduler.inbox.wording import IN_TROUBLE
 from tests.prove.product import Audience
 from tests.scheduler.services.fleet_world import Fleet, fleet
 from tests.support.servers import PoolerServer, PostgresServer
-from worker.conditions import WORDS, Trouble
+from worker.servers.conditions import WORDS, Trouble
 
 RECIPIENTS: Final = 120
 RATE: Final = 5

@@ -14,7 +14,7 @@ import pytest
 from tests.prove.product import summary_of, write_campaign
 from tests.prove.stage import Stage, kill, wait_until
 from tests.support.servers import PostgresServer
-from worker.conditions import Trouble
+from worker.servers.conditions import Trouble
 from worker.store.engine import Store
 from worker.store.migrate import migrate
 

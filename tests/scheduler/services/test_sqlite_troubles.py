@@ -20,7 +20,7 @@ import pytest
 from scheduler.inbox.wording import IN_TROUBLE
 from tests.prove.product import write_campaign
 from tests.prove.stage import Stage, wait_until
-from worker.conditions import WORDS, Trouble
+from worker.servers.conditions import WORDS, Trouble
 from worker.store.connections import SQLITE_BUSY_SECONDS
 
 PEOPLE = 60

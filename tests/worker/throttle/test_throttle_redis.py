@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.servers import RedisServer
 from tests.worker.throttle.simulation import NO_PAUSE, Grant, largest_window_segments, sum_segments
-from worker.conditions import Trouble, trouble_of
+from worker.servers.conditions import Trouble, trouble_of
 from worker.throttle import Granted, Level, Limit, RedisThrottle, ThrottleUnavailable, connect_for_throttle
 
 SECOND = timedelta(seconds=1)

@@ -10,8 +10,8 @@ from sqlmodel import Session
 
 from campaigns.codes import PAUSED, PausedBy
 from campaigns.sending.backoff import probe_after
-from worker.conditions import REHEARSE_ANEW
 from worker.logs import get_logger
+from worker.servers.conditions import REHEARSE_ANEW
 from worker.store.models import Account
 from worker.store.notifications.outbox import announce_account
 from worker.store.tables import accounts, attempts
