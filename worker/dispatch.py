@@ -19,6 +19,7 @@ from worker.limits.limits_in_force import CeilingsInForce
 from worker.logs import get_logger
 from worker.marker import Marker
 from worker.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes
+from worker.servers.troubles import Troubles
 from worker.settings.settings import Settings
 from worker.slots import SHORT_WAIT, GrantedSlot, Slots, Wait
 from worker.store.engine import Store
@@ -29,7 +30,6 @@ from worker.store.sending.claim import COME_BACK, NoIntent, Work, load_work
 from worker.store.sending.intent import Earlier, Intent, may_still_send, record_intent
 from worker.store.sending.outcome import conclude_batch
 from worker.throttle import Throttle
-from worker.troubles import Troubles
 
 DEADLOCK: Final = "40P01"
 """PostgreSQL's code for a transaction that it ended to break a deadlock."""

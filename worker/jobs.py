@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from campaigns.definition import Kind
 from worker.servers.conditions import Trouble, trouble_of
-from worker.troubles import Troubles
+from worker.servers.troubles import Troubles
 
 QUEUES: Final = {
     Kind.TRANSACTIONAL: "sends_transactional",

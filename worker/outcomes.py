@@ -16,6 +16,7 @@ from worker.gateway import GatewayError, SendOutcome, SendReply
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.servers.conditions import detail_of
+from worker.servers.troubles import Troubles
 from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.errors import DatabaseLost, is_away
@@ -34,7 +35,6 @@ from worker.store.sending.outcome import (
     record_list_accepted,
     release,
 )
-from worker.troubles import Troubles
 
 COLLISION_PAUSE: Final = timedelta(seconds=2)
 """How long people wait whose number is in doubt in another request."""

@@ -20,6 +20,7 @@ from worker.limits.limits_in_force import CeilingsInForce
 from worker.limits.live_limits import live_ceilings
 from worker.marker import REDIS_KEY, FileMarker, Marker, NoMarker, RedisMarker, beside, is_ahead
 from worker.memory import share_heaps
+from worker.servers.troubles import Troubles
 from worker.settings.settings import Settings, SettingsError
 from worker.store.engine import Store
 from worker.store.migrate import migrate
@@ -28,7 +29,6 @@ from worker.store.relocation.installation import ensure_installation
 from worker.store.same_database import MIXED, Belonging
 from worker.store.sending import accounts
 from worker.throttle import InMemoryThrottle, Ledger, RedisThrottle, Throttle, connect_for_throttle
-from worker.troubles import Troubles
 
 SANDBOX_ACCOUNT: Final = "sandbox"
 

@@ -11,11 +11,11 @@ from campaigns.definition import Definition
 from worker.leads import Leads
 from worker.limits.batch_limits import Limits, Route, routes
 from worker.limits.limits_in_force import CeilingsInForce
+from worker.servers.troubles import Troubles
 from worker.settings.settings import Settings
 from worker.store.sending import queue
 from worker.store.sending.claim import Work
 from worker.throttle import Limit, Throttle, ThrottleUnavailable
-from worker.troubles import Troubles
 
 SLEEP_AT_MOST: Final = timedelta(seconds=0.5)
 """A longer wait for the throttle gives the thread to another batch instead of sleeping in it."""

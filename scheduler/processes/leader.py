@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from campaigns.clock import Clock, SystemClock
+from worker.servers.troubles import Troubles
 from worker.store import leases
 from worker.store.engine import Store
 from worker.store.errors import STORE_FAILS
-from worker.troubles import Troubles
 
 CLOCK: Final = "clock"
 """The lease of the process that runs the clock of a PostgreSQL database."""

@@ -8,9 +8,9 @@ from scheduler.processes.claims import require_redis
 from scheduler.processes.stopping import Stop
 from worker.runtime import Runtime, build_runtime
 from worker.servers.conditions import Trouble, trouble_of
+from worker.servers.troubles import Troubles
 from worker.settings.settings import Settings, SettingsError
 from worker.store.errors import StoreError, takes_connections
-from worker.troubles import Troubles
 
 
 def started(

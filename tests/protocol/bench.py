@@ -32,6 +32,7 @@ from worker.limits.ledger import StoreLedger
 from worker.limits.live_limits import live_ceilings
 from worker.marker import NoMarker
 from worker.runtime import Runtime
+from worker.servers.troubles import Troubles
 from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.models import Account, Attempt, Batch, Event, MessageGroup, Recipient, Run
@@ -43,7 +44,6 @@ from worker.store.runs.runs import RunView
 from worker.store.sending import accounts
 from worker.throttle import InMemoryThrottle
 from worker.throttle.levels import no_records
-from worker.troubles import Troubles
 
 SETTLE: Final = timedelta(seconds=30)
 SEND_BY: Final = timedelta(seconds=6)

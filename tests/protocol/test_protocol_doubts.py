@@ -12,10 +12,10 @@ from tests.protocol.bench import SEND_BY, SETTLE, SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Answers, Reads, Send, Stores
 from worker.gateway import OutgoingMessage
 from worker.outcomes import Outcomes
+from worker.servers.troubles import Troubles
 from worker.store.sending import queue
 from worker.store.sending.claim import load_work
 from worker.store.sending.intent import Intent, record_intent
-from worker.troubles import Troubles
 
 
 def promise(bench: Bench, run_id: int) -> Intent:

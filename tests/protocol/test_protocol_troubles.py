@@ -17,8 +17,8 @@ from scheduler.ticks.table import Tick
 from tests.protocol.bench import Bench, exactly_once
 from tests.protocol.scripted_gateway import Answers, ScriptedGateway, Send, Stores
 from tests.prove.stage import wait_until
+from worker.servers.troubles import SETTLED_SECONDS, Troubles
 from worker.store.models import Notice
-from worker.troubles import SETTLED_SECONDS, Troubles
 
 HOUR = 3_600.0
 

@@ -32,7 +32,7 @@ from tests.prove.stage import Process, Stage, ends_within, freeze, kill, wait_un
 from tests.prove.unrest import QUIET, STOPS_THE_ACCOUNT, unrest
 from tests.support.servers import PostgresServer, RedisServer
 from worker.jobs import redis_queue
-from worker.troubles import Troubles
+from worker.servers.troubles import Troubles
 
 SETTLED_SECONDS: Final = 360.0
 """How long everything takes at the end, whoever is left to be sent: an account whose trouble came back three times is

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from campaigns.definition import Kind
 from worker.jobs import JobQueue, in_process_queue, redis_queue
 from worker.servers.conditions import Trouble
-from worker.troubles import Troubles
+from worker.servers.troubles import Troubles
 
 URGENT = 99
 

@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from campaigns.sending.backoff import LONGEST_REST_SECONDS
 from tests.support.clocks import FakeClock
 from worker.servers.conditions import SQLITE_CODES, SQLSTATES, WORDS, ServerTrouble, Trouble, sentence, trouble_of
+from worker.servers.troubles import FORGOTTEN_SECONDS, SETTLED_SECONDS, Troubles
 from worker.throttle import ThrottleUnavailable
-from worker.troubles import FORGOTTEN_SECONDS, SETTLED_SECONDS, Troubles
 
 FULL = redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
 

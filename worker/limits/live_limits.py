@@ -11,6 +11,7 @@ from campaigns.definition import Rate
 from campaigns.sending.slowing import Slowdown
 from worker.limits.limits_in_force import Ceilings, CeilingsInForce
 from worker.logs import get_logger
+from worker.servers.troubles import Troubles
 from worker.settings.files import ENV_FILE
 from worker.settings.settings import Settings, SettingsError, load_settings
 from worker.store.engine import Store
@@ -19,7 +20,6 @@ from worker.store.following.devices import stuck_devices
 from worker.store.sending import account_limits as rows
 from worker.store.sending import grants
 from worker.store.sending.account_limits import ACCOUNT, CAMPAIGN, DEVICE, NO_DAILY, NO_RATE, PERSON, CeilingView
-from worker.troubles import Troubles
 
 LOOK_SECONDS: Final = 0.5
 """How old the limits may be: a change acts on every worker within a second."""
