@@ -9,9 +9,9 @@ from campaigns.timing.placing import hours_of
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from scheduler.processes.leader import lock_holder
 from worker.definitions import Definitions
-from worker.durability import require_durable
 from worker.marker import Marker, is_ahead
 from worker.servers.conditions import REHEARSE_ANEW
+from worker.servers.durability import require_durable
 from worker.store import health
 from worker.store.engine import Store
 from worker.store.errors import StoreError

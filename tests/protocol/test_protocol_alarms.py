@@ -12,8 +12,8 @@ from scheduler.recover import RecoveryFailed, recover
 from scheduler.ticks.watch import WatchTick
 from tests.protocol.bench import SETTLE, SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Answers, Reads, Send, Stores
-from worker.durability import require_durable
 from worker.marker import FileMarker, is_ahead
+from worker.servers.durability import require_durable
 from worker.settings.settings import SettingsError, load_settings
 from worker.store.engine import Store
 from worker.store.errors import StoreError
