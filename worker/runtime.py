@@ -10,7 +10,6 @@ from pydantic import SecretStr
 
 from campaigns.clock import Clock, SystemClock
 from worker.definitions import Definitions
-from worker.dispatch import Dispatcher
 from worker.gateway import GatewayClient, SendOutcome
 from worker.jobs import JobQueue, in_process_queue, redis_queue
 from worker.limits.batch_limits import Limits
@@ -19,6 +18,7 @@ from worker.limits.limits_in_force import CeilingsInForce
 from worker.limits.live_limits import live_ceilings
 from worker.marker import REDIS_KEY, FileMarker, Marker, NoMarker, RedisMarker, beside, is_ahead
 from worker.memory import share_heaps
+from worker.sending.dispatch import Dispatcher
 from worker.servers.durability import require_durable
 from worker.servers.troubles import Troubles
 from worker.settings.settings import Settings, SettingsError

@@ -23,7 +23,6 @@ from scheduler.ticks.table import Tick, Ticks
 from tests.protocol.scripted_gateway import ScriptedGateway
 from tests.support.clocks import FakeClock
 from worker.definitions import Definitions
-from worker.dispatch import Dispatched, Dispatcher
 from worker.gateway import GatewayClient
 from worker.gateway.reading import MAX_MESSAGES
 from worker.jobs import JobQueue
@@ -32,6 +31,7 @@ from worker.limits.ledger import StoreLedger
 from worker.limits.live_limits import live_ceilings
 from worker.marker import NoMarker
 from worker.runtime import Runtime
+from worker.sending.dispatch import Dispatched, Dispatcher
 from worker.servers.troubles import Troubles
 from worker.settings.settings import Settings
 from worker.store.engine import Store

@@ -8,7 +8,7 @@ from campaigns.codes import WaitsFor
 from campaigns.problems import CampaignFileError
 from tests.protocol.bench import Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, Answers, Send, Stores
-from worker.dispatch import Dispatched
+from worker.sending.dispatch import Dispatched
 
 
 def test_a_daily_budget_spreads_a_campaign_over_days(bench: Bench) -> None:

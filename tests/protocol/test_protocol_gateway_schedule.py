@@ -8,7 +8,7 @@ from campaigns.lifecycle import RecipientState, RunState
 from campaigns.problems import CampaignFileError
 from tests.protocol.bench import Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Answers, Send, Stores
-from worker.dispatch import Dispatched
+from worker.sending.dispatch import Dispatched
 
 P = RecipientState
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from campaigns.lifecycle import BatchState, RecipientState
 from tests.protocol.bench import Bench, exactly_once
 from tests.protocol.scripted_gateway import LISTS, Answers, Send, Stores
-from worker.dispatch import Dispatched
+from worker.sending.dispatch import Dispatched
 
 ROME, TOKYO, NEW_YORK = "+393331234567", "+819012345678", "+12125550123"
 WORLD = f"recipients: [{{number: '{ROME}'}}, {{number: '{TOKYO}'}}, {{number: '{NEW_YORK}'}}]"

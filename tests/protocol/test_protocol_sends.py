@@ -9,7 +9,7 @@ from campaigns.lifecycle import RecipientState, RunState
 from tests.protocol.bench import SEND_BY, SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import Answers, Reads, Send, Stores
 from worker.crashpoints import arm
-from worker.dispatch import Dispatched
+from worker.sending.dispatch import Dispatched
 
 UNKNOWN = [
     Answers.HTTP_500,

@@ -14,7 +14,7 @@ from scheduler.ticks.start import START_AHEAD
 from scheduler.ticks.table import Tick
 from tests.protocol.bench import Bench, exactly_once
 from tests.prove.stage import wait_until
-from worker.dispatch import Dispatched
+from worker.sending.dispatch import Dispatched
 from worker.store.sending.queue import EMPTIED_AFTER, LEAD, STALE
 
 TOGETHER = 10

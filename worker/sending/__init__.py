@@ -1,0 +1,1 @@
+"""The send protocol: slot, intent, one POST, outcome."""
