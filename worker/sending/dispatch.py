@@ -19,9 +19,9 @@ from worker.limits.limits_in_force import CeilingsInForce
 from worker.logs import get_logger
 from worker.marker import Marker
 from worker.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes
+from worker.sending.slots import SHORT_WAIT, GrantedSlot, Slots, Wait
 from worker.servers.troubles import Troubles
 from worker.settings.settings import Settings
-from worker.slots import SHORT_WAIT, GrantedSlot, Slots, Wait
 from worker.store.engine import Store
 from worker.store.errors import DatabaseLost, is_away
 from worker.store.same_database import Loss
