@@ -20,8 +20,8 @@ from scheduler.ticks.looks import Seen, by_number, read_known, read_request, sho
 from scheduler.ticks.windows import WindowMemory
 from worker.gateway.results import Message
 from worker.logs import get_logger
-from worker.outcomes import PROBE_LATER, listed, placed_of
 from worker.runtime import Runtime
+from worker.sending.outcomes import PROBE_LATER, listed, placed_of
 from worker.servers.conditions import trouble_of
 from worker.store.events import EventName, record_event
 from worker.store.following import receipts

@@ -11,7 +11,7 @@ from campaigns.protocol.verdicts import MOST_ROUNDS
 from tests.protocol.bench import SEND_BY, SETTLE, SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Answers, Reads, Send, Stores
 from worker.gateway import OutgoingMessage
-from worker.outcomes import Outcomes
+from worker.sending.outcomes import Outcomes
 from worker.servers.troubles import Troubles
 from worker.store.sending import queue
 from worker.store.sending.claim import load_work

@@ -26,7 +26,7 @@ from worker.gateway import DeviceRefused, FailureUnknown, SendOutcome
 from worker.gateway.classify import classify
 from worker.gateway.results import Message
 from worker.gateway.seen import Seen
-from worker.outcomes import COLLISION_PAUSE, LEFT_OUT, PROBE_LATER, PROBE_SOON, listed, place
+from worker.sending.outcomes import COLLISION_PAUSE, LEFT_OUT, PROBE_LATER, PROBE_SOON, listed, place
 from worker.store.following.clock_offsets import MARGIN
 from worker.store.sending.accounts import FAILURES_TO_PAUSE
 from worker.store.sending.intent import Addressee

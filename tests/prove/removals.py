@@ -24,8 +24,8 @@ from worker import runtime
 from worker.gateway import GatewayClient, GatewayError, SendOutcome
 from worker.gateway.errors import FailureUnknown
 from worker.marker import FileMarker
-from worker.outcomes import Outcomes
 from worker.sending import dispatch
+from worker.sending.outcomes import Outcomes
 from worker.store.engine import Store
 from worker.store.sending import accepted_before, accounts, intent
 from worker.store.sending.intent import Intent

@@ -18,7 +18,7 @@ from worker.limits.batch_limits import Limits
 from worker.limits.limits_in_force import CeilingsInForce
 from worker.logs import get_logger
 from worker.marker import Marker
-from worker.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes
+from worker.sending.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes
 from worker.sending.slots import SHORT_WAIT, GrantedSlot, Slots, Wait
 from worker.servers.troubles import Troubles
 from worker.settings.settings import Settings
