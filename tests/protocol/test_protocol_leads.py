@@ -8,8 +8,8 @@ import pytest
 
 from tests.protocol.bench import Bench
 from worker.crashpoints import arm
-from worker.leads import LONGEST
 from worker.sending.dispatch import Dispatched
+from worker.sending.spacing import LONGEST
 
 THREADS = 4
 PREPARED = (0.01, 0.08, 0.03, 0.06, 0.0)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.clocks import FakeClock
-from worker.leads import LONGEST, Leads
+from worker.sending.spacing import LONGEST, Leads
 from worker.throttle import Budget, Level
 
 RATE = [Level("run:1", 10, timedelta(seconds=1))]

@@ -8,9 +8,9 @@ from typing import Final
 
 from campaigns.clock import Clock
 from campaigns.definition import Definition
-from worker.leads import Leads
 from worker.limits.batch_limits import Limits, Route, routes
 from worker.limits.limits_in_force import CeilingsInForce
+from worker.sending.spacing import Leads
 from worker.servers.troubles import Troubles
 from worker.settings.settings import Settings
 from worker.store.sending import queue
