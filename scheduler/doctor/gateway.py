@@ -11,12 +11,12 @@ import httpx
 from campaigns.clock import Clock
 from scheduler.doctor.clocks import GATEWAY_OFFSET, compared, measured
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
+from worker.certificates import certificate_problem, is_for_another_name, trusting
 from worker.gateway import GatewayClient, GatewayError
 from worker.store import health
 from worker.store.engine import Store
 from worker.store.following import clock_offsets
 from worker.store.sending import accounts
-from worker.trust import certificate_problem, is_for_another_name, trusting
 
 GATEWAY: Final = Area.GATEWAY
 TIMEOUT_SECONDS: Final = 10.0

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from pydantic import SecretStr
 
 from scheduler.telling.outcome import TAKEN, Outcome
-from worker.trust import certificate_problem, trusting
+from worker.certificates import certificate_problem, trusting
 
 TIMEOUT_SECONDS: Final = 10.0
 """Of one read."""

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from campaigns.clock import Clock, SystemClock
 from campaigns.values.addresses import web_address
 from scheduler.telling.outcome import TAKEN, Outcome
+from worker.certificates import certificate_problem, trusting
 from worker.gateway.connection import DirectTransport, Exchange, Timeouts, addresses_of
-from worker.trust import certificate_problem, trusting
 
 TIMEOUT: Final = timedelta(seconds=10)
 """Name, connection, request and the reply's head together."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from campaigns.protocol.matching import same_number
+from worker.certificates import is_for_another_name
 from worker.gateway.errors import (
     AccountRefused,
     CertificateRefused,
@@ -29,7 +30,6 @@ from worker.gateway.errors import (
 )
 from worker.gateway.results import Message
 from worker.gateway.seen import Seen
-from worker.trust import is_for_another_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import httpx
 from pydantic import SecretStr
 
 from campaigns.clock import Clock
+from worker.certificates import trusting
 from worker.gateway.classify import missing_numbers
 from worker.gateway.connection import CheckedTransport, DirectTransport, Timeouts
 from worker.gateway.errors import GatewayError, ReplyImplausible, SendOutcome
@@ -31,7 +32,6 @@ from worker.gateway.reading import MAX_MESSAGES
 from worker.gateway.results import Balance, Contact, Message, SendReply
 from worker.gateway.statuses import WORD_TO_ASK_FOR, MessageStatus
 from worker.gateway.wire import clean_text, whole_number
-from worker.trust import trusting
 
 _SEND: Final = "services/send.php"
 _READ: Final = "services/read-messages.php"

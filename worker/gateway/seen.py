@@ -9,6 +9,7 @@ from typing import Final
 
 import httpx
 
+from worker.certificates import certificate_problem
 from worker.gateway.errors import (
     AccountRefused,
     ConnectFailed,
@@ -23,7 +24,6 @@ from worker.gateway.errors import (
 from worker.gateway.reading import Reply
 from worker.gateway.results import Message
 from worker.gateway.wire import Envelope
-from worker.trust import certificate_problem
 
 EXCEPTIONS: Final[Mapping[type[Exception], type[GatewayError]]] = {
     httpx.ConnectError: ConnectFailed,  # DNS, refused, unreachable, TLS
