@@ -12,7 +12,7 @@ from tests.prove.crash_points import points
 from tests.prove.stage import Stage, ends_within, freeze, kill, wait_until
 from tests.prove.unrest import ASKS_A_PERSON, LYING_READS, QUIET, STOPS_THE_ACCOUNT, TIMES, unrest
 from tests.support.servers import PostgresServer, RedisServer
-from worker.sandbox.faults import FAULTS
+from worker.sandbox.faults.table import FAULTS
 
 CLEAN = Findings((), 60, 60, 0, 0, 0, 0, 0, 0, 0)
 DOUBLED = replace(CLEAN, violations=("…00001 is at the gateway 2 times",), doubled=1)

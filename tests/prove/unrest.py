@@ -6,7 +6,7 @@ from typing import Final
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_case import FaultTimes
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
-from worker.sandbox.faults import FAULTS, faults_of
+from worker.sandbox.faults.table import FAULTS, faults_of
 
 LYING_READS: Final = frozenset({"lies_empty", "rows_missing"})
 """Reads that succeed and hide what there is: the one thing that the promise to users assumes not to be."""

@@ -10,7 +10,7 @@ from typing import Final
 from worker.sandbox.exchange import PATHS, kind_of
 from worker.sandbox.fault_board import FaultBoard
 from worker.sandbox.fault_case import Draw
-from worker.sandbox.faults import TCP_FAULTS
+from worker.sandbox.faults.table import TCP_FAULTS
 from worker.sandbox.forms import parse_form
 from worker.sandbox.listening import reset_on_close
 

@@ -12,7 +12,7 @@ from worker.sandbox.exchange import Perform, Reply, Request, RequestKind
 from worker.sandbox.fault_case import Case, Draw
 from worker.sandbox.fault_log import FaultLog
 from worker.sandbox.fault_plan import FaultPlan
-from worker.sandbox.faults import FAULTS
+from worker.sandbox.faults.table import FAULTS
 
 
 class FaultBoard:

@@ -8,7 +8,7 @@ from worker.sandbox.errors import SandboxError
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_case import FaultTimes
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
-from worker.sandbox.faults import FAULTS, HTTP_FAULTS, TCP_FAULTS, faults_of
+from worker.sandbox.faults.table import FAULTS, HTTP_FAULTS, TCP_FAULTS, faults_of
 
 SEND, READ, BALANCE = RequestKind.SEND, RequestKind.READ, RequestKind.BALANCE
 RULES = (FaultRule((SEND,), 0.2), FaultRule((READ, BALANCE), 0.05))

@@ -18,7 +18,7 @@ from tests.worker.sandbox.faulty_gateway import (
     rows,
 )
 from tests.worker.sandbox.php_client import until
-from worker.sandbox.faults import TCP_FAULTS
+from worker.sandbox.faults.table import TCP_FAULTS
 from worker.sandbox.options import SandboxOptions
 
 

@@ -9,7 +9,7 @@ from tests.worker.sandbox.faulty_gateway import NUMBERS, Aftermath, FaultyGatewa
 from tests.worker.sandbox.php_client import until
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_replies import SERVER_ERRORS
-from worker.sandbox.faults import faults_of
+from worker.sandbox.faults.table import faults_of
 from worker.sandbox.options import Profile, SandboxOptions
 
 

@@ -16,7 +16,7 @@ from worker.sandbox.command import main, options_from_json, options_to_json
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.fault_plan import FaultPlan, FaultRule
-from worker.sandbox.faults import FAULTS
+from worker.sandbox.faults.table import FAULTS
 from worker.sandbox.options import SandboxOptions
 
 PLAN = FaultPlan(3, (FaultRule((RequestKind.SEND,), 1.0, {"server_error_after": 1.0}),))
