@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.sandbox.exchange import PATHS, kind_of
-from worker.sandbox.fault_case import Draw
 from worker.sandbox.faults.board import FaultBoard
+from worker.sandbox.faults.case import Draw
 from worker.sandbox.faults.table import TCP_FAULTS
 from worker.sandbox.forms import parse_form
 from worker.sandbox.listening import reset_on_close

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from worker.sandbox.envelope import success
 from worker.sandbox.exchange import Reply, Text
-from worker.sandbox.fault_case import Case
+from worker.sandbox.faults.case import Case
 
 FOOTER: Final = "\nSent with a free account"
 TEMPLATE: Final = "There is news for you: https://example.com/n"

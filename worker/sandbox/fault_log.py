@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worker.sandbox.errors import SandboxError
-from worker.sandbox.fault_case import Draw
+from worker.sandbox.faults.case import Draw
 
 
 class FaultLog:

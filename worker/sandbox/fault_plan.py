@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.exchange import RequestKind
-from worker.sandbox.fault_case import STRICT, FaultTimes
+from worker.sandbox.faults.case import STRICT, FaultTimes
 from worker.sandbox.faults.table import FAULTS, faults_of
 
 if TYPE_CHECKING:

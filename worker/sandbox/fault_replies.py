@@ -7,7 +7,7 @@ from typing import Final
 from worker.sandbox.envelope import failure, success
 from worker.sandbox.errors import ApiError
 from worker.sandbox.exchange import PATHS, Reply, RequestKind
-from worker.sandbox.fault_case import Case
+from worker.sandbox.faults.case import Case
 
 HTML: Final = "text/html; charset=UTF-8"
 PAGE: Final = "<!DOCTYPE html>\n<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>\n"

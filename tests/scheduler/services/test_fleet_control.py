@@ -12,7 +12,7 @@ from tests.prove.evidence import read_ledger
 from tests.prove.stage import ends_within
 from tests.prove.unrest import QUIET, only
 from tests.scheduler.services.fleet_world import Fleet, fleet
-from worker.sandbox.fault_case import FaultTimes
+from worker.sandbox.faults.case import FaultTimes
 
 WORKERS = 3
 RATE = 200

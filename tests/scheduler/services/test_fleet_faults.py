@@ -12,7 +12,7 @@ from tests.prove.stage import Process
 from tests.prove.unrest import only
 from tests.scheduler.services.fleet_world import fleet
 from tests.support.servers import PostgresServer, RedisServer
-from worker.sandbox.fault_case import FaultTimes
+from worker.sandbox.faults.case import FaultTimes
 
 RECIPIENTS = 200
 RATE = 20

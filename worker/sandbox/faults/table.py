@@ -8,8 +8,8 @@ from typing import Final
 from worker.sandbox import fault_effects as effects
 from worker.sandbox import fault_replies as replies
 from worker.sandbox.exchange import Reply, RequestKind
-from worker.sandbox.fault_case import Case
 from worker.sandbox.fault_effects import after, before, late, partly, then
+from worker.sandbox.faults.case import Case
 
 SEND: Final = frozenset({RequestKind.SEND})
 READ: Final = frozenset({RequestKind.READ})
