@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from worker.sandbox import fault_effects as effects
 from worker.sandbox import fault_replies as replies
 from worker.sandbox.exchange import Reply, RequestKind
-from worker.sandbox.fault_effects import after, before, late, partly, then
+from worker.sandbox.faults import effects as effects
 from worker.sandbox.faults.case import Case
+from worker.sandbox.faults.effects import after, before, late, partly, then
 
 SEND: Final = frozenset({RequestKind.SEND})
 READ: Final = frozenset({RequestKind.READ})
