@@ -9,7 +9,7 @@ from campaigns.lifecycle import RecipientState, RunState
 from tests.protocol.real_time import run_to_its_end
 from tests.support.nursery import fork_server
 from worker.sandbox.exchange import RequestKind
-from worker.sandbox.fault_plan import FaultPlan, FaultRule
+from worker.sandbox.faults.plan import FaultPlan, FaultRule
 from worker.sandbox.options import SandboxOptions
 from worker.settings.settings import Settings
 

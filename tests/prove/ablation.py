@@ -22,8 +22,8 @@ from tests.prove.product import Audience, write_campaign
 from tests.prove.stage import Process, Stage, ends_within, kill, wait_until
 from tests.prove.unrest import QUIET, only
 from worker.sandbox.exchange import RequestKind
-from worker.sandbox.fault_plan import FaultPlan, FaultRule
 from worker.sandbox.faults.case import FaultTimes
+from worker.sandbox.faults.plan import FaultPlan, FaultRule
 
 PEOPLE: Final = 60
 BATCH: Final = 5

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Final
 
 from worker.sandbox.exchange import RequestKind
-from worker.sandbox.fault_plan import FaultPlan, FaultRule
+from worker.sandbox.faults.plan import FaultPlan, FaultRule
 
 FAULTY_REQUESTS: Final = 3
 """The first so many sends of a faulty world go wrong: all that may be in doubt at once, so that later ones wait."""

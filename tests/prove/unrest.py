@@ -4,8 +4,8 @@ from collections.abc import Collection
 from typing import Final
 
 from worker.sandbox.exchange import RequestKind
-from worker.sandbox.fault_plan import FaultPlan, FaultRule
 from worker.sandbox.faults.case import FaultTimes
+from worker.sandbox.faults.plan import FaultPlan, FaultRule
 from worker.sandbox.faults.table import FAULTS, faults_of
 
 LYING_READS: Final = frozenset({"lies_empty", "rows_missing"})

@@ -39,7 +39,7 @@ PRELOADED: Final = (
     "scheduler.web.app",
     "scheduler.web.serving",
     "worker.sandbox.command",
-    "worker.sandbox.fault_plan",
+    "worker.sandbox.faults.plan",
     "worker.sandbox.proxy",
     "worker.store.migrate",
     "alembic.command",

@@ -22,9 +22,9 @@ from worker.sandbox.exchange import (
     as_they_are,
     kind_of,
 )
-from worker.sandbox.fault_plan import FaultPlan
 from worker.sandbox.faults.board import FaultBoard
 from worker.sandbox.faults.log import FaultLog
+from worker.sandbox.faults.plan import FaultPlan
 from worker.sandbox.forms import parse_form
 from worker.sandbox.ledger import to_lines
 from worker.sandbox.options import Profile, SandboxOptions

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from worker.sandbox.errors import SandboxError
-from worker.sandbox.fault_plan import FaultPlan
+from worker.sandbox.faults.plan import FaultPlan
 from worker.sandbox.options import Profile, SandboxOptions
 from worker.sandbox.server import serve
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from worker.sandbox.errors import SandboxError
-from worker.sandbox.fault_plan import FaultPlan
+from worker.sandbox.faults.plan import FaultPlan
 from worker.sandbox.life import LifeRules
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})

@@ -22,7 +22,7 @@ from tests.support.json_lines import whole_lines
 from tests.support.nursery import Sandbox
 from worker.marker import REDIS_KEY, FileMarker, RedisMarker, beside
 from worker.sandbox.exchange import RequestKind
-from worker.sandbox.fault_plan import FaultPlan, FaultRule
+from worker.sandbox.faults.plan import FaultPlan, FaultRule
 from worker.sandbox.options import SandboxOptions
 from worker.store.engine import Store
 from worker.store.errors import StoreError

@@ -28,7 +28,7 @@ from tests.support.clocks import FakeClock
 from tests.support.nursery import Sandbox
 from worker.runtime import Runtime, build_runtime
 from worker.sandbox.exchange import RequestKind
-from worker.sandbox.fault_plan import FaultPlan, FaultRule
+from worker.sandbox.faults.plan import FaultPlan, FaultRule
 from worker.sandbox.options import SandboxOptions
 from worker.settings.settings import Settings
 from worker.store.models import Batch

@@ -18,7 +18,7 @@ from tests.prove.product import write_campaign
 from tests.prove.stage import KEY, Stage, kill, wait_until
 from worker import marker
 from worker.sandbox.exchange import RequestKind
-from worker.sandbox.fault_plan import FaultPlan, FaultRule
+from worker.sandbox.faults.plan import FaultPlan, FaultRule
 from worker.store.engine import Store
 from worker.store.migrate import schema_change
 

@@ -6,8 +6,8 @@ import pytest
 
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.exchange import RequestKind
-from worker.sandbox.fault_plan import FaultPlan, FaultRule
 from worker.sandbox.faults.case import FaultTimes
+from worker.sandbox.faults.plan import FaultPlan, FaultRule
 from worker.sandbox.faults.table import FAULTS, HTTP_FAULTS, TCP_FAULTS, faults_of
 
 SEND, READ, BALANCE = RequestKind.SEND, RequestKind.READ, RequestKind.BALANCE

@@ -9,7 +9,7 @@ import pytest
 from tests.worker.sandbox.faulty_gateway import KEY, LOST, NUMBERS, Aftermath, FaultyGateway, connect, request_bytes
 from tests.worker.sandbox.php_client import until
 from worker.sandbox.exchange import RequestKind
-from worker.sandbox.fault_plan import FaultPlan
+from worker.sandbox.faults.plan import FaultPlan
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.process import PrivateSandbox
 

@@ -15,7 +15,7 @@ from tests.worker.sandbox.php_client import http, php_form, until
 from worker.sandbox.command import main, options_from_json, options_to_json
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.exchange import RequestKind
-from worker.sandbox.fault_plan import FaultPlan, FaultRule
+from worker.sandbox.faults.plan import FaultPlan, FaultRule
 from worker.sandbox.faults.table import FAULTS
 from worker.sandbox.options import SandboxOptions
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 from campaigns.clock import Clock
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.exchange import Perform, Reply, Request, RequestKind
-from worker.sandbox.fault_plan import FaultPlan
 from worker.sandbox.faults.case import Case, Draw
 from worker.sandbox.faults.log import FaultLog
+from worker.sandbox.faults.plan import FaultPlan
 from worker.sandbox.faults.table import FAULTS
 
 

@@ -34,7 +34,7 @@ def sandbox(
     each) and contact lists 1 and 2. Ctrl-C ends it.
     """
     from worker.sandbox.command import read_plan, run
-    from worker.sandbox.fault_plan import FaultPlan
+    from worker.sandbox.faults.plan import FaultPlan
     from worker.sandbox.options import Profile, SandboxOptions
     from worker.sandbox.server import serve
 
