@@ -8,7 +8,7 @@ import pytest
 from tests.worker.sandbox.faulty_gateway import NUMBERS, Aftermath, FaultyGateway, rows
 from tests.worker.sandbox.php_client import until
 from worker.sandbox.exchange import RequestKind
-from worker.sandbox.fault_replies import SERVER_ERRORS
+from worker.sandbox.faults.replies import SERVER_ERRORS
 from worker.sandbox.faults.table import faults_of
 from worker.sandbox.options import Profile, SandboxOptions
 

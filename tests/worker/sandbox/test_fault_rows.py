@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.worker.sandbox.faulty_gateway import NUMBERS, Aftermath, FaultyGateway, rows
-from worker.sandbox.fault_replies import SERVER_ERRORS
 from worker.sandbox.faults.effects import FOOTER, FOREIGN_NUMBER, TEMPLATE
+from worker.sandbox.faults.replies import SERVER_ERRORS
 from worker.sandbox.options import Profile, SandboxOptions
 
 ALL, NONE = len(NUMBERS), 0

@@ -8,7 +8,7 @@ import pytest
 from tests.worker.sandbox.faulty_gateway import NUMBERS, Aftermath, FaultyGateway, is_json
 from tests.worker.sandbox.php_client import until
 from worker.sandbox.exchange import RequestKind
-from worker.sandbox.fault_replies import CLIENT_ERRORS, SERVER_ERRORS, UNKNOWN_TEXTS
+from worker.sandbox.faults.replies import CLIENT_ERRORS, SERVER_ERRORS, UNKNOWN_TEXTS
 from worker.sandbox.faults.table import faults_of
 from worker.sandbox.options import Profile, SandboxOptions
 

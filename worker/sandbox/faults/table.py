@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from worker.sandbox import fault_replies as replies
 from worker.sandbox.exchange import Reply, RequestKind
 from worker.sandbox.faults import effects as effects
+from worker.sandbox.faults import replies as replies
 from worker.sandbox.faults.case import Case
 from worker.sandbox.faults.effects import after, before, late, partly, then
 
