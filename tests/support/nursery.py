@@ -40,7 +40,7 @@ PRELOADED: Final = (
     "scheduler.web.serving",
     "worker.sandbox.command",
     "worker.sandbox.faults.plan",
-    "worker.sandbox.proxy",
+    "worker.sandbox.faults.proxy",
     "worker.store.migrate",
     "alembic.command",
     "psycopg",

@@ -12,9 +12,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from campaigns.clock import SystemClock
 from worker.sandbox.app import DROP, SandboxApp
+from worker.sandbox.faults.proxy import FaultProxy
 from worker.sandbox.listening import HOST, bound, port_of, reset_on_close
 from worker.sandbox.options import SandboxOptions
-from worker.sandbox.proxy import FaultProxy
 
 
 def serve(options: SandboxOptions, *, on_ready: Callable[[str], None]) -> None:
