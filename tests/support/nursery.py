@@ -19,8 +19,8 @@ from threading import Lock
 from types import TracebackType
 from typing import Final, Self
 
-from worker.sandbox.command import OPTIONS_FROM_STDIN, options_to_json
 from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.command import OPTIONS_FROM_STDIN, options_to_json
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -38,7 +38,7 @@ PRELOADED: Final = (
     "scheduler.report.summary",
     "scheduler.web.app",
     "scheduler.web.serving",
-    "worker.sandbox.command",
+    "worker.sandbox.running.command",
     "worker.sandbox.faults.plan",
     "worker.sandbox.faults.proxy",
     "worker.store.migrate",
@@ -166,6 +166,6 @@ def _serve(folder: str, reads: Connection, tells: Connection) -> None:
     tells.close()
     os.close(nothing)
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
-    from worker.sandbox.command import main
+    from worker.sandbox.running.command import main
 
     sys.exit(main([OPTIONS_FROM_STDIN]))

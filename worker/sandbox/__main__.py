@@ -2,6 +2,6 @@
 
 import sys
 
-from worker.sandbox.command import main
+from worker.sandbox.running.command import main
 
 sys.exit(main(sys.argv[1:]))

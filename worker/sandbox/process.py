@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
-from worker.sandbox.command import OPTIONS_FROM_STDIN, options_to_json
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.command import OPTIONS_FROM_STDIN, options_to_json
 
 STOP_SECONDS: Final = 5.0
 

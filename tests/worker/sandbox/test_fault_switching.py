@@ -12,12 +12,12 @@ import worker.sandbox
 from tests.worker.sandbox.conftest import StartSandbox
 from tests.worker.sandbox.faulty_gateway import NUMBERS, Aftermath, FaultyGateway
 from tests.worker.sandbox.php_client import http, php_form, until
-from worker.sandbox.command import main, options_from_json, options_to_json
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.plan import FaultPlan, FaultRule
 from worker.sandbox.faults.table import FAULTS
 from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.command import main, options_from_json, options_to_json
 
 PLAN = FaultPlan(3, (FaultRule((RequestKind.SEND,), 1.0, {"server_error_after": 1.0}),))
 

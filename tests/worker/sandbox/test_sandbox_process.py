@@ -13,9 +13,9 @@ import pytest
 
 from tests.worker.sandbox.conftest import StartSandbox
 from tests.worker.sandbox.php_client import PhpClient, http, until
-from worker.sandbox.command import options_from_json, options_to_json
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.options import Profile, SandboxOptions
+from worker.sandbox.running.command import options_from_json, options_to_json
 
 
 def is_reachable(url: str) -> bool:

@@ -33,9 +33,9 @@ def sandbox(
     It has the same API; its URL is printed once it accepts connections. It starts with devices 1 and 2 (two SIMs
     each) and contact lists 1 and 2. Ctrl-C ends it.
     """
-    from worker.sandbox.command import read_plan, run
     from worker.sandbox.faults.plan import FaultPlan
     from worker.sandbox.options import Profile, SandboxOptions
+    from worker.sandbox.running.command import read_plan, run
     from worker.sandbox.server import serve
 
     if profile not in list(Profile):

@@ -1,0 +1,1 @@
+"""The sandbox as a process: its command, options and server."""
