@@ -12,7 +12,7 @@ from worker.sandbox.faults.board import FaultBoard
 from worker.sandbox.faults.case import Draw
 from worker.sandbox.faults.table import TCP_FAULTS
 from worker.sandbox.forms import parse_form
-from worker.sandbox.listening import reset_on_close
+from worker.sandbox.running.listening import reset_on_close
 
 HEAD_END: Final = b"\r\n\r\n"
 CONTENT_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,12})[ \t]*(?=\r\n)", re.IGNORECASE)

@@ -13,7 +13,7 @@ from worker.sandbox.errors import SandboxError
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.board import FaultBoard
 from worker.sandbox.faults.case import Draw
-from worker.sandbox.listening import HOST, bound, port_of, reset_on_close
+from worker.sandbox.running.listening import HOST, bound, port_of, reset_on_close
 
 REOPEN_SECONDS: Final = 0.02
 BACKLOG: Final = 1_024
