@@ -18,7 +18,7 @@ from scheduler.processes.running import run_files
 from scheduler.report.rows import write_csv
 from scheduler.report.summary import run_summary
 from worker.logs import configure_logs
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 from worker.settings.settings import load_settings
 from worker.store.engine import Store
 

@@ -14,7 +14,7 @@ from scheduler.processes.rehearsal import ledger_path, private_sandbox, rehearsa
 from worker.gateway import GatewayClient
 from worker.marker import FileMarker, beside
 from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint, gateway_key, marker_of
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 from worker.servers.checks import look_at_database
 from worker.servers.conditions import ServerTrouble, detail_of
 from worker.settings.settings import Settings, SettingsError, load_settings

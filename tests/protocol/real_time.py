@@ -12,7 +12,7 @@ from scheduler.loop import Clockwork
 from scheduler.ticks.table import Ticks
 from tests.support.nursery import Sandbox
 from worker.runtime import build_runtime
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 from worker.settings.settings import Settings
 from worker.store.reports import counts
 from worker.store.reports.counts import Books

@@ -6,7 +6,7 @@ import pytest
 
 from campaigns.lifecycle import RecipientState, RunState
 from tests.protocol.real_time import run_to_its_end
-from worker.sandbox.options import Profile, SandboxOptions
+from worker.sandbox.running.options import Profile, SandboxOptions
 from worker.settings.settings import Settings
 
 

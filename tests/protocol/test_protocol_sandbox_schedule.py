@@ -10,7 +10,7 @@ from tests.protocol.real_time import run_to_its_end
 from tests.support.nursery import fork_server
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.plan import FaultPlan, FaultRule
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 from worker.settings.settings import Settings
 
 AHEAD = timedelta(seconds=8)

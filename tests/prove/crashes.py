@@ -26,7 +26,7 @@ from tests.prove.product import FIRST_NUMBER, Audience, Ended, Product, summary_
 from tests.support.nursery import Sandbox
 from tests.support.servers import PostgresServer
 from worker.sandbox.contacts import STARTING_LISTS
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 
 RECIPIENTS: Final = 30
 BATCH: Final = 5

@@ -19,7 +19,7 @@ from tests.prove.product import Audience, Product, summary_of
 from tests.support.nursery import Sandbox
 from tests.support.servers import PostgresServer, RedisServer
 from worker.sandbox.faults.plan import FaultPlan
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 
 KEY: Final = "key-of-the-proof-4711"
 Process = ForkServerProcess

@@ -34,7 +34,7 @@ from tests.prove.evidence import read_ledger
 from tests.prove.product import QUICK, Audience, Product, write_campaign
 from tests.prove.stage import TIED, Backing, backed, kill, wait_until
 from tests.support.nursery import Sandbox
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 from worker.store.engine import Store
 from worker.store.models import Attempt, Inbound, Recipient
 from worker.store.people import suppressions

@@ -15,7 +15,7 @@ from tests.prove.crashes import SHORT, line_of, try_all
 from tests.prove.product import Product, summary_of, write_campaign
 from tests.prove.victim import Fate, parse_crash
 from tests.support.nursery import Sandbox
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 
 SEED = 2
 

@@ -19,8 +19,8 @@ from threading import Lock
 from types import TracebackType
 from typing import Final, Self
 
-from worker.sandbox.options import SandboxOptions
 from worker.sandbox.running.command import OPTIONS_FROM_STDIN, options_to_json
+from worker.sandbox.running.options import SandboxOptions
 
 ROOT: Final = Path(__file__).parents[2]
 

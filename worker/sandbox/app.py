@@ -27,9 +27,9 @@ from worker.sandbox.faults.log import FaultLog
 from worker.sandbox.faults.plan import FaultPlan
 from worker.sandbox.forms import parse_form
 from worker.sandbox.ledger import to_lines
-from worker.sandbox.options import Profile, SandboxOptions
 from worker.sandbox.phones import PhoneChange
 from worker.sandbox.replies import message_rows
+from worker.sandbox.running.options import Profile, SandboxOptions
 from worker.sandbox.services import Services
 from worker.sandbox.state import SandboxState
 from worker.sandbox.webhook import WebhookPusher

@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from worker.sandbox.errors import SandboxError
-from worker.sandbox.options import SandboxOptions
 from worker.sandbox.running.command import OPTIONS_FROM_STDIN, options_to_json
+from worker.sandbox.running.options import SandboxOptions
 
 STOP_SECONDS: Final = 5.0
 

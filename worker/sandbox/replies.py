@@ -8,7 +8,7 @@ from typing import Final
 from worker.sandbox.contacts import Contact
 from worker.sandbox.life import ERROR_NETWORK_OUT_OF_ORDER, RESULT_OK, Outcome, status_at
 from worker.sandbox.messages import StoredMessage
-from worker.sandbox.options import Profile
+from worker.sandbox.running.options import Profile
 
 STRINGS_ZONE: Final = timezone(timedelta(hours=2))
 INTS_ZONE: Final = timezone(timedelta(hours=6))

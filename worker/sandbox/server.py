@@ -13,8 +13,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from campaigns.clock import SystemClock
 from worker.sandbox.app import DROP, SandboxApp
 from worker.sandbox.faults.proxy import FaultProxy
-from worker.sandbox.options import SandboxOptions
 from worker.sandbox.running.listening import HOST, bound, port_of, reset_on_close
+from worker.sandbox.running.options import SandboxOptions
 
 
 def serve(options: SandboxOptions, *, on_ready: Callable[[str], None]) -> None:

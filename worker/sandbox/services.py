@@ -8,8 +8,8 @@ from worker.sandbox.errors import ApiError, invalid_request
 from worker.sandbox.exchange import ChangeShown, ChangeTexts, Request, RequestKind, Text, all_found, as_they_are
 from worker.sandbox.forms import is_true, timestamp, whole_number
 from worker.sandbox.messages import LAST_SECOND, Query, StoredMessage
-from worker.sandbox.options import Profile
 from worker.sandbox.replies import Row, contact_row, message_rows
+from worker.sandbox.running.options import Profile
 from worker.sandbox.state import SandboxState
 from worker.sandbox.targets import Target, parse_targets
 

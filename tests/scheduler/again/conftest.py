@@ -7,7 +7,7 @@ import pytest
 
 from tests.scheduler.again.again_world import Service
 from tests.support.nursery import Sandbox
-from worker.sandbox.options import Profile, SandboxOptions
+from worker.sandbox.running.options import Profile, SandboxOptions
 
 
 @pytest.fixture

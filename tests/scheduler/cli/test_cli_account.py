@@ -8,7 +8,7 @@ import pytest
 from typer.testing import Result
 
 from tests.support.nursery import Sandbox
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 
 Cli = Callable[..., Result]
 NUMBER = "+39 333 100 0001"

@@ -23,7 +23,7 @@ from tests.support.nursery import Sandbox
 from worker.marker import REDIS_KEY, FileMarker, RedisMarker, beside
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.plan import FaultPlan, FaultRule
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 from worker.store.engine import Store
 from worker.store.errors import StoreError
 from worker.store.models import Account

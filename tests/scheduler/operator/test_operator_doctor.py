@@ -22,7 +22,7 @@ from tests.support.clocks import FakeClock
 from tests.support.nursery import Sandbox
 from worker.marker import FileMarker
 from worker.runtime import account_fingerprint
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 from worker.servers.conditions import REHEARSE_ANEW
 from worker.settings.settings import Settings
 from worker.store.engine import Store

@@ -29,7 +29,7 @@ from tests.support.nursery import Sandbox
 from worker.runtime import Runtime, build_runtime
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.plan import FaultPlan, FaultRule
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 from worker.settings.settings import Settings
 from worker.store.models import Batch
 from worker.store.runs import runs

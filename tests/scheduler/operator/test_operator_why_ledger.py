@@ -26,7 +26,7 @@ from tests.support.nursery import Sandbox
 from worker.runtime import Runtime, build_runtime
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.plan import FaultPlan, FaultRule
-from worker.sandbox.options import Profile, SandboxOptions
+from worker.sandbox.running.options import Profile, SandboxOptions
 from worker.settings.settings import Settings
 from worker.store.people.suppressions import Entry, suppress
 from worker.store.runs import runs

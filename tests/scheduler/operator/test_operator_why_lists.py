@@ -11,7 +11,7 @@ from tests.scheduler.operator.held_world import LISTED, SEND_BY, HeldWorld
 from tests.support.nursery import Sandbox
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.plan import FaultPlan, FaultRule
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 from worker.store.sending.outcome import Listed, Placed, close_attempt, record_list_accepted
 
 Cli = Callable[..., Result]

@@ -13,7 +13,7 @@ from tests.prove.product import Ended, Product, write_campaign
 from tests.support.nursery import Sandbox
 from tests.support.receiver import Receiver
 from tests.support.tls import Authority, TlsFront
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 
 KEY = "key-over-tls-4711"
 

@@ -17,7 +17,7 @@ import pytest
 from tests.prove.product import Product
 from tests.support.json_lines import whole_lines
 from tests.support.nursery import Sandbox
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 
 PEOPLE = 300
 

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from tests.prove.evidence import read_ledger
 from tests.prove.product import Product, write_campaign
 from tests.support.nursery import Sandbox
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 
 KEY = "key-of-the-test-4711"
 

@@ -22,7 +22,7 @@ from tests.support.servers import PostgresServer
 from tests.support.tls import Authority, TlsFront
 from worker.gateway.webhook import signature, verify
 from worker.runtime import Runtime
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 
 FIELD = (
     '[{"ID":"7001","number":"+393331234567","message":"STOP – ça suffit & 1+1=2 100% \\"ok\\" ж\\\\u00e9",'

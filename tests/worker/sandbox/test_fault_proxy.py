@@ -19,7 +19,7 @@ from tests.worker.sandbox.faulty_gateway import (
 )
 from tests.worker.sandbox.php_client import until
 from worker.sandbox.faults.table import TCP_FAULTS
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from tests.worker.sandbox.faulty_gateway import NUMBERS, Aftermath, FaultyGateway, rows
 from worker.sandbox.faults.effects import FOOTER, FOREIGN_NUMBER, TEMPLATE
 from worker.sandbox.faults.replies import SERVER_ERRORS
-from worker.sandbox.options import Profile, SandboxOptions
+from worker.sandbox.running.options import Profile, SandboxOptions
 
 ALL, NONE = len(NUMBERS), 0
 

@@ -10,7 +10,7 @@ from tests.worker.sandbox.php_client import until
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.replies import CLIENT_ERRORS, SERVER_ERRORS, UNKNOWN_TEXTS
 from worker.sandbox.faults.table import faults_of
-from worker.sandbox.options import Profile, SandboxOptions
+from worker.sandbox.running.options import Profile, SandboxOptions
 
 ALL, NONE = len(NUMBERS), 0
 

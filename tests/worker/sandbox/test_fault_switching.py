@@ -16,8 +16,8 @@ from worker.sandbox.errors import SandboxError
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.plan import FaultPlan, FaultRule
 from worker.sandbox.faults.table import FAULTS
-from worker.sandbox.options import SandboxOptions
 from worker.sandbox.running.command import main, options_from_json, options_to_json
+from worker.sandbox.running.options import SandboxOptions
 
 PLAN = FaultPlan(3, (FaultRule((RequestKind.SEND,), 1.0, {"server_error_after": 1.0}),))
 

@@ -10,7 +10,7 @@ from tests.worker.sandbox.conftest import StartSandbox
 from tests.worker.sandbox.php_client import PhpClient, RefusedError, http, php_form
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.ledger import Ledger, from_line, to_lines
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 from worker.sandbox.state import SandboxState
 from worker.sandbox.targets import Target
 

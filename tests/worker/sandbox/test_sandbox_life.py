@@ -11,7 +11,7 @@ from tests.worker.sandbox.conftest import StartSandbox
 from tests.worker.sandbox.php_client import PhpClient, Row, until
 from worker.sandbox.life import NEVER, Life, LifeRules, Outcome, received, status_at
 from worker.sandbox.messages import Messages, Query, StoredMessage
-from worker.sandbox.options import Profile, SandboxOptions
+from worker.sandbox.running.options import Profile, SandboxOptions
 
 RULES = SandboxOptions(pace_per_second=10.0).life_rules()
 ORDER = ["Scheduled", "Pending", "Queued", "Sent", "Delivered"]

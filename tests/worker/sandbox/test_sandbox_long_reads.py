@@ -9,7 +9,7 @@ import pytest
 from tests.support.clocks import FakeClock
 from tests.worker.sandbox.php_client import php_form, php_json
 from worker.sandbox.app import READ_AT_ONCE, SandboxApp
-from worker.sandbox.options import Profile, SandboxOptions
+from worker.sandbox.running.options import Profile, SandboxOptions
 
 KEY = "k"
 SEND, READ = "/services/send.php", "/services/read-messages.php"

@@ -14,8 +14,8 @@ import pytest
 from tests.worker.sandbox.conftest import StartSandbox
 from tests.worker.sandbox.php_client import PhpClient, http, until
 from worker.sandbox.errors import SandboxError
-from worker.sandbox.options import Profile, SandboxOptions
 from worker.sandbox.running.command import options_from_json, options_to_json
+from worker.sandbox.running.options import Profile, SandboxOptions
 
 
 def is_reachable(url: str) -> bool:
@@ -92,7 +92,7 @@ def test_a_private_sandbox_ends_with_its_parent_even_if_that_is_killed() -> None
     # given
     program = (
         "import time; from worker.sandbox.process import PrivateSandbox; "
-        "from worker.sandbox.options import SandboxOptions; "
+        "from worker.sandbox.running.options import SandboxOptions; "
         "print(PrivateSandbox.start(SandboxOptions()).url, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:

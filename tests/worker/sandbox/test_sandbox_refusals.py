@@ -15,7 +15,7 @@ from tests.worker.sandbox.php_client import PhpClient, RefusedError, http, php_f
 from worker.sandbox.app import SandboxApp
 from worker.sandbox.exchange import PATHS
 from worker.sandbox.forms import percent_decoded
-from worker.sandbox.options import Profile, SandboxOptions
+from worker.sandbox.running.options import Profile, SandboxOptions
 
 ONE = [("+447700900123", "Hello")]
 

@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 
 from tests.worker.sandbox.php_client import PhpClient, RefusedError, Row, until
-from worker.sandbox.options import Profile
+from worker.sandbox.running.options import Profile
 
 TWELVE = [(f"+4477009001{n:02d}", f"Text {n}") for n in range(12)]
 DOCUMENTED = {

@@ -16,7 +16,7 @@ import pytest
 from tests.worker.sandbox.conftest import StartSandbox
 from tests.worker.sandbox.php_client import PhpClient, RefusedError, http, php_form, until
 from worker.sandbox.errors import SandboxError
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.running.options import SandboxOptions
 
 
 @dataclass

@@ -34,8 +34,8 @@ def sandbox(
     each) and contact lists 1 and 2. Ctrl-C ends it.
     """
     from worker.sandbox.faults.plan import FaultPlan
-    from worker.sandbox.options import Profile, SandboxOptions
     from worker.sandbox.running.command import read_plan, run
+    from worker.sandbox.running.options import Profile, SandboxOptions
     from worker.sandbox.server import serve
 
     if profile not in list(Profile):
