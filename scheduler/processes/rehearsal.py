@@ -7,8 +7,8 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from worker.sandbox.process import PrivateSandbox
 from worker.sandbox.running.options import SandboxOptions
+from worker.sandbox.running.process import PrivateSandbox
 from worker.settings.settings import Settings
 from worker.store.engine import Store
 

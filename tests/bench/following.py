@@ -19,8 +19,8 @@ from typing import Final
 from scheduler.processes.rehearsal import SUITABLE
 from tests.bench.results import MEBIBYTE, BenchError
 from tests.bench.samples import write_campaign
-from worker.sandbox.process import PrivateSandbox
 from worker.sandbox.running.options import SandboxOptions
+from worker.sandbox.running.process import PrivateSandbox
 
 PACE_PER_SECOND: Final = 1_000_000.0
 

@@ -21,8 +21,8 @@ from tests.prove.product import Product
 from tests.prove.stage import KEY, TIED, Process, kill, wait_until
 from tests.support.json_lines import whole_lines
 from tests.support.servers import PostgresServer, RedisServer
-from worker.sandbox.process import PrivateSandbox
 from worker.sandbox.running.options import SandboxOptions
+from worker.sandbox.running.process import PrivateSandbox
 from worker.settings.settings import Settings
 
 GIVE_UP_SECONDS: Final = 120.0

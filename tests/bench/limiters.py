@@ -29,8 +29,8 @@ from tests.bench.samples import texts
 from tests.bench.windows import Stamp
 from tests.prove.evidence import read_ledger
 from tests.prove.stage import KEY, wait_until
-from worker.sandbox.process import PrivateSandbox
 from worker.sandbox.running.options import SandboxOptions
+from worker.sandbox.running.process import PrivateSandbox
 
 Actor = dramatiq.Actor[[int], None]
 

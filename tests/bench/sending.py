@@ -22,8 +22,8 @@ from scheduler.ticks.table import Ticks
 from tests.bench.results import BenchError, Sent
 from tests.bench.samples import texts, write_campaign
 from worker.runtime import Runtime, build_runtime
-from worker.sandbox.process import PrivateSandbox
 from worker.sandbox.running.options import SandboxOptions
+from worker.sandbox.running.process import PrivateSandbox
 from worker.settings.settings import load_settings
 from worker.store.reports.counts import books
 from worker.store.runs.runs import run_view

@@ -6,8 +6,8 @@ import pytest
 
 from tests.worker.sandbox.faulty_gateway import Aftermath, FaultyGateway
 from tests.worker.sandbox.php_client import PhpClient
-from worker.sandbox.process import PrivateSandbox
 from worker.sandbox.running.options import Profile, SandboxOptions
+from worker.sandbox.running.process import PrivateSandbox
 
 StartSandbox = Callable[[SandboxOptions], PrivateSandbox]
 

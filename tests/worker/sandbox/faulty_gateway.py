@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from worker.sandbox.process import PrivateSandbox
 from worker.sandbox.running.options import SandboxOptions
+from worker.sandbox.running.process import PrivateSandbox
 
 Row = dict[str, Any]
 

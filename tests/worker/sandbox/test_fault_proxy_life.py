@@ -10,8 +10,8 @@ from tests.worker.sandbox.faulty_gateway import KEY, LOST, NUMBERS, Aftermath, F
 from tests.worker.sandbox.php_client import until
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.plan import FaultPlan
-from worker.sandbox.process import PrivateSandbox
 from worker.sandbox.running.options import SandboxOptions
+from worker.sandbox.running.process import PrivateSandbox
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 from tests.worker.sandbox.conftest import StartSandbox
 from tests.worker.sandbox.php_client import PhpClient, http, php_form, until
 from worker.sandbox.life import Outcome
-from worker.sandbox.process import PrivateSandbox
 from worker.sandbox.running.options import Profile, SandboxOptions
+from worker.sandbox.running.process import PrivateSandbox
 
 FAST = SandboxOptions(profile=Profile.INTS, pace_per_second=200.0, delivery_min_seconds=0.0, delivery_max_seconds=0.01)
 RULES = FAST.life_rules()

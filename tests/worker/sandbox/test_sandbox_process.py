@@ -91,7 +91,7 @@ def test_an_ended_sandbox_frees_its_port_at_once(start_sandbox: StartSandbox) ->
 def test_a_private_sandbox_ends_with_its_parent_even_if_that_is_killed() -> None:
     # given
     program = (
-        "import time; from worker.sandbox.process import PrivateSandbox; "
+        "import time; from worker.sandbox.running.process import PrivateSandbox; "
         "from worker.sandbox.running.options import SandboxOptions; "
         "print(PrivateSandbox.start(SandboxOptions()).url, flush=True); time.sleep(60)"
     )
