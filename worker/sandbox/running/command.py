@@ -14,7 +14,7 @@ from typing import Final
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.faults.plan import FaultPlan
 from worker.sandbox.running.options import Profile, SandboxOptions
-from worker.sandbox.server import serve
+from worker.sandbox.running.server import serve
 
 OPTIONS_FROM_STDIN: Final = "--options-from-stdin"
 

@@ -36,7 +36,7 @@ def sandbox(
     from worker.sandbox.faults.plan import FaultPlan
     from worker.sandbox.running.command import read_plan, run
     from worker.sandbox.running.options import Profile, SandboxOptions
-    from worker.sandbox.server import serve
+    from worker.sandbox.running.server import serve
 
     if profile not in list(Profile):
         raise typer.BadParameter(f"must be {' or '.join(Profile)}, not {profile}", param_hint="--profile")
