@@ -30,7 +30,7 @@ from worker.sandbox.ledger import to_lines
 from worker.sandbox.phones import PhoneChange
 from worker.sandbox.replies import message_rows
 from worker.sandbox.running.options import Profile, SandboxOptions
-from worker.sandbox.services import Services
+from worker.sandbox.running.services import Services
 from worker.sandbox.state import SandboxState
 from worker.sandbox.webhook import WebhookPusher
 
