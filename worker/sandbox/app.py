@@ -27,7 +27,7 @@ from worker.sandbox.faults.log import FaultLog
 from worker.sandbox.faults.plan import FaultPlan
 from worker.sandbox.forms import parse_form
 from worker.sandbox.ledger import to_lines
-from worker.sandbox.phones import PhoneChange
+from worker.sandbox.phones.models import PhoneChange
 from worker.sandbox.replies import message_rows
 from worker.sandbox.running.options import Profile, SandboxOptions
 from worker.sandbox.running.services import Services

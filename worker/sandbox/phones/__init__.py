@@ -1,0 +1,1 @@
+"""The phones of the sandbox and the people who answer."""
