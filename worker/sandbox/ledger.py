@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from worker.sandbox.errors import SandboxError
-from worker.sandbox.life import NEVER, RESULT_GENERIC_FAILURE, Life, Outcome, due_at
 from worker.sandbox.messages import StoredMessage
+from worker.sandbox.phones.life import NEVER, RESULT_GENERIC_FAILURE, Life, Outcome, due_at
 
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 

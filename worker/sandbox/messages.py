@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final, NamedTuple
 
-from worker.sandbox.life import NEVER, Life, status_at
+from worker.sandbox.phones.life import NEVER, Life, status_at
 
 LAST_SECOND: Final = int(NEVER)
 OPEN_STATUSES: Final = frozenset({"scheduled", "pending", "queued"})

@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Final
 
 from worker.sandbox.contacts import Contact
-from worker.sandbox.life import ERROR_NETWORK_OUT_OF_ORDER, RESULT_OK, Outcome, status_at
 from worker.sandbox.messages import StoredMessage
+from worker.sandbox.phones.life import ERROR_NETWORK_OUT_OF_ORDER, RESULT_OK, Outcome, status_at
 from worker.sandbox.running.options import Profile
 
 STRINGS_ZONE: Final = timezone(timedelta(hours=2))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from worker.sandbox.contacts import Contacts
 from worker.sandbox.errors import ApiError
 from worker.sandbox.ledger import Ledger
-from worker.sandbox.life import NEVER, Life, Outcome, due_at, received, status_at
 from worker.sandbox.messages import Messages, StoredMessage
+from worker.sandbox.phones.life import NEVER, Life, Outcome, due_at, received, status_at
 from worker.sandbox.phones.models import PhoneChange, PhoneState
 from worker.sandbox.running.options import SandboxOptions
 from worker.sandbox.targets import PRIMARY_DEVICE, Target

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.worker.sandbox.conftest import StartSandbox
 from tests.worker.sandbox.php_client import PhpClient, Row, until
-from worker.sandbox.life import NEVER, Life, LifeRules, Outcome, received, status_at
 from worker.sandbox.messages import Messages, Query, StoredMessage
+from worker.sandbox.phones.life import NEVER, Life, LifeRules, Outcome, received, status_at
 from worker.sandbox.running.options import Profile, SandboxOptions
 
 RULES = SandboxOptions(pace_per_second=10.0).life_rules()

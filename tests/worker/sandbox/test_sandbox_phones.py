@@ -6,7 +6,7 @@ import pytest
 
 from tests.worker.sandbox.conftest import StartSandbox
 from tests.worker.sandbox.php_client import PhpClient, http, php_form, until
-from worker.sandbox.life import Outcome
+from worker.sandbox.phones.life import Outcome
 from worker.sandbox.running.options import Profile, SandboxOptions
 from worker.sandbox.running.process import PrivateSandbox
 

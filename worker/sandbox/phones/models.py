@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from worker.sandbox.errors import ApiError
 from worker.sandbox.forms import whole_number
-from worker.sandbox.life import RESULT_GENERIC_FAILURE
+from worker.sandbox.phones.life import RESULT_GENERIC_FAILURE
 from worker.sandbox.targets import DEVICES
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.faults.plan import FaultPlan
-from worker.sandbox.life import LifeRules
+from worker.sandbox.phones.life import LifeRules
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 KEY_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without i, l, o, 0 and 1, which are misread when a key is typed
