@@ -8,11 +8,11 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Final, Self
 
-from worker.sandbox.conversation import Conversation, Stream
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.board import FaultBoard
 from worker.sandbox.faults.case import Draw
+from worker.sandbox.phones.conversation import Conversation, Stream
 from worker.sandbox.running.listening import HOST, bound, port_of, reset_on_close
 
 REOPEN_SECONDS: Final = 0.02
