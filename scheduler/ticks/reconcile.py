@@ -16,7 +16,7 @@ from campaigns.protocol.matching import Candidate, Match, Sought, is_similar, ma
 from campaigns.protocol.verdicts import SWEEPS, LookUp, Verdict, next_look, verdict
 from campaigns.sending.backoff import backoff_after, blind_look_after
 from scheduler.ticks.auto_pause import reason_to_pause
-from scheduler.ticks.looks import Seen, by_number, read_known, read_request, shows_neighbours, watching
+from scheduler.ticks.lookups.reads import Seen, by_number, read_known, read_request, shows_neighbours, watching
 from scheduler.ticks.windows import WindowMemory
 from worker.gateway.results import Message
 from worker.logs import get_logger

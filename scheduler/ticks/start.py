@@ -10,7 +10,7 @@ from typing import Final
 
 from campaigns.planning.approval import is_needed, to_approve
 from scheduler.rush import Rush
-from scheduler.ticks.looks import read_around
+from scheduler.ticks.lookups.reads import read_around
 from scheduler.ticks.replies import FirstLook
 from scheduler.ticks.windows import WindowMemory
 from worker.definitions import AHEAD

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.protocol.matching import Candidate, match
-from scheduler.ticks.looks import by_number, read_request
+from scheduler.ticks.lookups.reads import by_number, read_request
 from scheduler.ticks.reconcile import alarm
 from scheduler.ticks.windows import WindowMemory
 from worker.runtime import Runtime

@@ -19,7 +19,7 @@ from campaigns.protocol.decisions import Decision, Ending, Retry, decide, decide
 from campaigns.protocol.matching import Candidate, Match, Sought, is_similar, match, same_number
 from campaigns.protocol.verdicts import LookUp, Verdict, next_look, verdict
 from campaigns.sending.backoff import backoff_after, reconnect_after
-from scheduler.ticks.looks import LIFE_ORDER
+from scheduler.ticks.lookups.reads import LIFE_ORDER
 from tests.prove.model_gateway import Mood, ReadError
 from tests.prove.model_rows import Attempt
 from worker.gateway import DeviceRefused, FailureUnknown, SendOutcome

@@ -1,0 +1,1 @@
+"""Reading the gateway's messages by status and time, in replies of bounded size."""
