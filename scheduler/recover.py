@@ -13,7 +13,7 @@ from campaigns.protocol.matching import same_number
 from scheduler.actions.acting import Actor, asked_by
 from scheduler.processes.claims import claim_database
 from scheduler.ticks.lookups.reads import Keep, read_around
-from scheduler.ticks.windows import WindowMemory
+from scheduler.ticks.lookups.windows import WindowMemory
 from worker.gateway.results import Message
 from worker.runtime import Runtime, build_runtime
 from worker.settings.settings import Settings

@@ -7,7 +7,7 @@ from typing import Final
 from campaigns.protocol.matching import same_number
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from scheduler.ticks.lookups.reads import LIFE_ORDER
-from scheduler.ticks.windows import WindowReads
+from scheduler.ticks.lookups.windows import WindowReads
 from worker.gateway import FailureUnknown, GatewayClient, GatewayError, Message, MessageStatus, ReplyTooLong
 from worker.store.following.clock_offsets import MARGIN
 from worker.store.health import KnownMessage

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
+from scheduler.ticks.lookups.windows import WindowReads
 from scheduler.ticks.replies import OVERLAP, WRITE_AGAIN
-from scheduler.ticks.windows import WindowReads
 from worker.gateway import GatewayClient, GatewayError, MessageStatus
 from worker.store.engine import Store
 from worker.store.people import reviews, stored_replies

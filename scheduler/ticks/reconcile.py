@@ -17,7 +17,7 @@ from campaigns.protocol.verdicts import SWEEPS, LookUp, Verdict, next_look, verd
 from campaigns.sending.backoff import backoff_after, blind_look_after
 from scheduler.ticks.auto_pause import reason_to_pause
 from scheduler.ticks.lookups.reads import Seen, by_number, read_known, read_request, shows_neighbours, watching
-from scheduler.ticks.windows import WindowMemory
+from scheduler.ticks.lookups.windows import WindowMemory
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime

@@ -11,8 +11,8 @@ from typing import Final
 from campaigns.planning.approval import is_needed, to_approve
 from scheduler.rush import Rush
 from scheduler.ticks.lookups.reads import read_around
+from scheduler.ticks.lookups.windows import WindowMemory
 from scheduler.ticks.replies import FirstLook
-from scheduler.ticks.windows import WindowMemory
 from worker.definitions import AHEAD
 from worker.gateway.results import Message
 from worker.logs import get_logger

@@ -10,6 +10,7 @@ from scheduler.ticks.finish import FinishTick
 from scheduler.ticks.follow import FollowTick
 from scheduler.ticks.forget import ForgetTick
 from scheduler.ticks.late import late
+from scheduler.ticks.lookups.windows import WindowMemory
 from scheduler.ticks.notices import NoticesTick
 from scheduler.ticks.probe import probe
 from scheduler.ticks.reconcile import ReconcileTick
@@ -21,7 +22,6 @@ from scheduler.ticks.stuck import StuckTick
 from scheduler.ticks.unread import ReceiptReads
 from scheduler.ticks.unsubscribe import UnsubscribeTick
 from scheduler.ticks.watch import WatchTick
-from scheduler.ticks.windows import WindowMemory
 from worker.runtime import Runtime
 from worker.store.runs.help_runs import unfinished_answers
 

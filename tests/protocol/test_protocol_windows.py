@@ -13,7 +13,7 @@ from campaigns.lifecycle import RecipientState
 from campaigns.protocol.matching import Candidate, Match, Sought, match
 from scheduler.recover import recover
 from scheduler.ticks.lookups.reads import LIFE_ORDER, Candidates, by_number, read_around
-from scheduler.ticks.windows import WindowMemory, WindowReads
+from scheduler.ticks.lookups.windows import WindowMemory, WindowReads
 from tests.protocol.bench import SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Send
 from worker.gateway import Message, MessageStatus, ReplyTooLong

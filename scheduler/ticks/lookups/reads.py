@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from campaigns.protocol.matching import same_number
-from scheduler.ticks.windows import WindowMemory, WindowReads
+from scheduler.ticks.lookups.windows import WindowMemory, WindowReads
 from worker.gateway import GatewayError, MessageStatus
 from worker.gateway.results import Message
 from worker.runtime import Runtime
