@@ -10,7 +10,7 @@ from sqlmodel import Session
 from campaigns.lifecycle import RunState
 from campaigns.sending.backoff import pause_after
 from scheduler.ticks.every import Every
-from scheduler.ticks.unread import ReceiptReads
+from scheduler.ticks.lookups.unread import ReceiptReads
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.following.failed_texts import waiting_retries

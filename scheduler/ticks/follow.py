@@ -28,9 +28,9 @@ from campaigns.sending.backoff import poll_after, unread_after
 from scheduler.receipts.storing import store_receipts
 from scheduler.ticks.dates import learn
 from scheduler.ticks.every import RESTS, Every
+from scheduler.ticks.lookups.unread import ReceiptReads
 from scheduler.ticks.lookups.walks import Walks
 from scheduler.ticks.lookups.windows import WindowMemory, WindowReads, messages_per_part
-from scheduler.ticks.unread import ReceiptReads
 from worker.gateway import GatewayError, MessageStatus, ReplyTooLong
 from worker.gateway.results import Message
 from worker.runtime import Runtime

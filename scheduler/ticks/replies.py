@@ -13,8 +13,8 @@ from typing import Final
 from campaigns.sending.backoff import reconnect_after
 from scheduler.replies.inbound import take_in
 from scheduler.ticks.every import RESTS, Every
+from scheduler.ticks.lookups.unread import reads_failed, reads_worked
 from scheduler.ticks.lookups.windows import WindowReads
-from scheduler.ticks.unread import reads_failed, reads_worked
 from worker.gateway import GatewayError, MessageStatus
 from worker.runtime import Runtime
 from worker.store.following import clock_offsets

@@ -10,6 +10,7 @@ from scheduler.ticks.finish import FinishTick
 from scheduler.ticks.follow import FollowTick
 from scheduler.ticks.forget import ForgetTick
 from scheduler.ticks.late import late
+from scheduler.ticks.lookups.unread import ReceiptReads
 from scheduler.ticks.lookups.windows import WindowMemory
 from scheduler.ticks.notices import NoticesTick
 from scheduler.ticks.probe import probe
@@ -19,7 +20,6 @@ from scheduler.ticks.rescue import RescueTick
 from scheduler.ticks.retry import retry
 from scheduler.ticks.start import StartTick
 from scheduler.ticks.stuck import StuckTick
-from scheduler.ticks.unread import ReceiptReads
 from scheduler.ticks.unsubscribe import UnsubscribeTick
 from scheduler.ticks.watch import WatchTick
 from worker.runtime import Runtime
