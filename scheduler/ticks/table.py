@@ -18,7 +18,7 @@ from scheduler.ticks.reconcile import ReconcileTick
 from scheduler.ticks.replies import FirstLook, RepliesTick
 from scheduler.ticks.rescue import RescueTick
 from scheduler.ticks.retry import retry
-from scheduler.ticks.start import StartTick
+from scheduler.ticks.sending.start import StartTick
 from scheduler.ticks.stuck import StuckTick
 from scheduler.ticks.unsubscribe import UnsubscribeTick
 from scheduler.ticks.watch import WatchTick

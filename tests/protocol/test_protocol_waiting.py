@@ -10,7 +10,7 @@ from scheduler.rush import MANY, REST_SECONDS, Rush
 from scheduler.ticks.drain import AHEAD_A_RUN
 from scheduler.ticks.finish import FinishTick
 from scheduler.ticks.late import late
-from scheduler.ticks.start import START_AHEAD
+from scheduler.ticks.sending.start import START_AHEAD
 from scheduler.ticks.table import Tick
 from tests.protocol.bench import Bench, exactly_once
 from tests.prove.stage import wait_until

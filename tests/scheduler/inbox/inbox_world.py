@@ -13,7 +13,7 @@ from campaigns.lifecycle import RecipientState
 from scheduler.rush import Rush
 from scheduler.ticks.finish import FinishTick
 from scheduler.ticks.inbox import InboxTick
-from scheduler.ticks.start import StartTick
+from scheduler.ticks.sending.start import StartTick
 from tests.support.clocks import FakeClock
 from tests.support.queueing import queue_due
 from worker.runtime import Runtime, build_runtime

@@ -1,0 +1,1 @@
+"""Ticks that send: start, queue, find what died, look up what is in doubt."""
