@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from scheduler.rush import Rush
-from scheduler.ticks.drain import DrainTick
 from scheduler.ticks.finish import FinishTick
 from scheduler.ticks.follow import FollowTick
 from scheduler.ticks.forget import ForgetTick
@@ -18,6 +17,7 @@ from scheduler.ticks.reconcile import ReconcileTick
 from scheduler.ticks.replies import FirstLook, RepliesTick
 from scheduler.ticks.rescue import RescueTick
 from scheduler.ticks.retry import retry
+from scheduler.ticks.sending.drain import DrainTick
 from scheduler.ticks.sending.start import StartTick
 from scheduler.ticks.stuck import StuckTick
 from scheduler.ticks.unsubscribe import UnsubscribeTick
