@@ -15,9 +15,9 @@ from scheduler.ticks.notices import NoticesTick
 from scheduler.ticks.probe import probe
 from scheduler.ticks.reconcile import ReconcileTick
 from scheduler.ticks.replies import FirstLook, RepliesTick
-from scheduler.ticks.rescue import RescueTick
 from scheduler.ticks.retry import retry
 from scheduler.ticks.sending.drain import DrainTick
+from scheduler.ticks.sending.rescue import RescueTick
 from scheduler.ticks.sending.start import StartTick
 from scheduler.ticks.stuck import StuckTick
 from scheduler.ticks.unsubscribe import UnsubscribeTick

@@ -10,7 +10,7 @@ from typing import Final
 from campaigns.definition import OnUnknown
 from campaigns.lifecycle import RunState
 from scheduler.receipts.storing import RECEIPT_STATES
-from scheduler.ticks.rescue import REPLY_GRACE
+from scheduler.ticks.sending.rescue import REPLY_GRACE
 from tests.prove.model_database import Database
 from tests.prove.model_gateway import Dress, ModelGateway, Mood, Origin, SendFault, status_at
 from tests.prove.model_quarantine import quarantine
