@@ -13,10 +13,10 @@ from scheduler.ticks.lookups.unread import ReceiptReads
 from scheduler.ticks.lookups.windows import WindowMemory
 from scheduler.ticks.notices import NoticesTick
 from scheduler.ticks.probe import probe
-from scheduler.ticks.reconcile import ReconcileTick
 from scheduler.ticks.replies import FirstLook, RepliesTick
 from scheduler.ticks.retry import retry
 from scheduler.ticks.sending.drain import DrainTick
+from scheduler.ticks.sending.reconcile import ReconcileTick
 from scheduler.ticks.sending.rescue import RescueTick
 from scheduler.ticks.sending.start import StartTick
 from scheduler.ticks.stuck import StuckTick

@@ -19,7 +19,7 @@ from sqlalchemy import Update, text
 from sqlmodel import Session
 
 from campaigns.protocol.verdicts import LookUp, Verdict
-from scheduler.ticks import reconcile
+from scheduler.ticks.sending import reconcile
 from worker import runtime
 from worker.gateway import GatewayClient, GatewayError, SendOutcome
 from worker.gateway.errors import FailureUnknown
