@@ -15,9 +15,9 @@ from campaigns.protocol.decisions import Decision, Ending, Retry, decide, decide
 from campaigns.protocol.matching import Candidate, Match, Sought, is_similar, match
 from campaigns.protocol.verdicts import SWEEPS, LookUp, Verdict, next_look, verdict
 from campaigns.sending.backoff import backoff_after, blind_look_after
-from scheduler.ticks.auto_pause import reason_to_pause
 from scheduler.ticks.lookups.reads import Seen, by_number, read_known, read_request, shows_neighbours, watching
 from scheduler.ticks.lookups.windows import WindowMemory
+from scheduler.ticks.sending.auto_pause import reason_to_pause
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
