@@ -8,7 +8,6 @@ from scheduler.rush import Rush
 from scheduler.ticks.finish import FinishTick
 from scheduler.ticks.follow import FollowTick
 from scheduler.ticks.forget import ForgetTick
-from scheduler.ticks.late import late
 from scheduler.ticks.lookups.unread import ReceiptReads
 from scheduler.ticks.lookups.windows import WindowMemory
 from scheduler.ticks.notices import NoticesTick
@@ -16,6 +15,7 @@ from scheduler.ticks.probe import probe
 from scheduler.ticks.replies import FirstLook, RepliesTick
 from scheduler.ticks.retry import retry
 from scheduler.ticks.sending.drain import DrainTick
+from scheduler.ticks.sending.missed import late
 from scheduler.ticks.sending.reconcile import ReconcileTick
 from scheduler.ticks.sending.rescue import RescueTick
 from scheduler.ticks.sending.start import StartTick

@@ -11,8 +11,8 @@ from sqlmodel import col
 
 from scheduler.loop import Clockwork
 from scheduler.rush import Rush
-from scheduler.ticks.late import late
 from scheduler.ticks.replies import RepliesTick
+from scheduler.ticks.sending.missed import late
 from scheduler.ticks.table import Tick
 from tests.protocol.bench import Bench, exactly_once
 from tests.protocol.scripted_gateway import Answers, ScriptedGateway, Send, Stores

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from campaigns.lifecycle import BatchState, RecipientState
-from scheduler.ticks.late import late
+from scheduler.ticks.sending.missed import late
 from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import LOST, Answers, Send
 from tests.store.store_world import World

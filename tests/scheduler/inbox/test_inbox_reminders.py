@@ -4,7 +4,7 @@ import shutil
 from datetime import timedelta
 
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler.ticks.late import late
+from scheduler.ticks.sending.missed import late
 from tests.scheduler.inbox.inbox_world import InboxWorld
 from tests.support.queueing import queue_due
 from worker.store.reports.counts import books
