@@ -6,7 +6,7 @@ from datetime import datetime
 
 from scheduler.rush import Rush
 from scheduler.ticks.finish import FinishTick
-from scheduler.ticks.follow import FollowTick
+from scheduler.ticks.following.follow import FollowTick
 from scheduler.ticks.forget import ForgetTick
 from scheduler.ticks.lookups.unread import ReceiptReads
 from scheduler.ticks.lookups.windows import WindowMemory

@@ -1,0 +1,1 @@
+"""Ticks that follow accepted texts to their end."""
