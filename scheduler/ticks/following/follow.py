@@ -26,8 +26,8 @@ from campaigns.following.poll_spacing import (
 )
 from campaigns.sending.backoff import poll_after, unread_after
 from scheduler.receipts.storing import store_receipts
-from scheduler.ticks.dates import learn
 from scheduler.ticks.every import RESTS, Every
+from scheduler.ticks.following.dates import learn
 from scheduler.ticks.lookups.unread import ReceiptReads
 from scheduler.ticks.lookups.walks import Walks
 from scheduler.ticks.lookups.windows import WindowMemory, WindowReads, messages_per_part
