@@ -7,13 +7,13 @@ from datetime import datetime
 from scheduler.rush import Rush
 from scheduler.ticks.finish import FinishTick
 from scheduler.ticks.following.follow import FollowTick
+from scheduler.ticks.following.retry import retry
 from scheduler.ticks.forget import ForgetTick
 from scheduler.ticks.lookups.unread import ReceiptReads
 from scheduler.ticks.lookups.windows import WindowMemory
 from scheduler.ticks.notices import NoticesTick
 from scheduler.ticks.probe import probe
 from scheduler.ticks.replies import FirstLook, RepliesTick
-from scheduler.ticks.retry import retry
 from scheduler.ticks.sending.drain import DrainTick
 from scheduler.ticks.sending.missed import late
 from scheduler.ticks.sending.reconcile import ReconcileTick
