@@ -8,6 +8,7 @@ from scheduler.rush import Rush
 from scheduler.ticks.finish import FinishTick
 from scheduler.ticks.following.follow import FollowTick
 from scheduler.ticks.following.retry import retry
+from scheduler.ticks.following.stuck import StuckTick
 from scheduler.ticks.forget import ForgetTick
 from scheduler.ticks.lookups.unread import ReceiptReads
 from scheduler.ticks.lookups.windows import WindowMemory
@@ -19,7 +20,6 @@ from scheduler.ticks.sending.missed import late
 from scheduler.ticks.sending.reconcile import ReconcileTick
 from scheduler.ticks.sending.rescue import RescueTick
 from scheduler.ticks.sending.start import StartTick
-from scheduler.ticks.stuck import StuckTick
 from scheduler.ticks.unsubscribe import UnsubscribeTick
 from scheduler.ticks.watch import WatchTick
 from worker.runtime import Runtime
