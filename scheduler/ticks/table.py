@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from scheduler.rush import Rush
-from scheduler.ticks.finish import FinishTick
+from scheduler.ticks.following.finish import FinishTick
 from scheduler.ticks.following.follow import FollowTick
 from scheduler.ticks.following.retry import retry
 from scheduler.ticks.following.stuck import StuckTick

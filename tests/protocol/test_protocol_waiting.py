@@ -7,7 +7,7 @@ import pytest
 from campaigns.lifecycle import BatchState, RunState
 from scheduler.loop import Clockwork
 from scheduler.rush import MANY, REST_SECONDS, Rush
-from scheduler.ticks.finish import FinishTick
+from scheduler.ticks.following.finish import FinishTick
 from scheduler.ticks.sending.drain import AHEAD_A_RUN
 from scheduler.ticks.sending.missed import late
 from scheduler.ticks.sending.start import START_AHEAD

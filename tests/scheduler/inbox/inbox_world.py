@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from campaigns.lifecycle import RecipientState
 from scheduler.rush import Rush
-from scheduler.ticks.finish import FinishTick
+from scheduler.ticks.following.finish import FinishTick
 from scheduler.ticks.inbox import InboxTick
 from scheduler.ticks.sending.start import StartTick
 from tests.support.clocks import FakeClock

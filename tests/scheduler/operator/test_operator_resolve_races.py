@@ -7,7 +7,7 @@ from datetime import timedelta
 from typer.testing import Result
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from scheduler.ticks.finish import FinishTick
+from scheduler.ticks.following.finish import FinishTick
 from tests.scheduler.operator.held_world import NUMBERS, START, HeldWorld
 from tests.support.clocks import FakeClock
 
