@@ -7,6 +7,7 @@ from datetime import datetime
 from scheduler.rush import Rush
 from scheduler.ticks.following.finish import FinishTick
 from scheduler.ticks.following.follow import FollowTick
+from scheduler.ticks.following.late_acceptances import WatchTick
 from scheduler.ticks.following.retry import retry
 from scheduler.ticks.following.stuck import StuckTick
 from scheduler.ticks.forget import ForgetTick
@@ -21,7 +22,6 @@ from scheduler.ticks.sending.reconcile import ReconcileTick
 from scheduler.ticks.sending.rescue import RescueTick
 from scheduler.ticks.sending.start import StartTick
 from scheduler.ticks.unsubscribe import UnsubscribeTick
-from scheduler.ticks.watch import WatchTick
 from worker.runtime import Runtime
 from worker.store.runs.help_runs import unfinished_answers
 

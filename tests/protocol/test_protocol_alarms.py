@@ -9,7 +9,7 @@ import pytest
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.sending.auto_pause import FAILURES_IN_A_ROW, REFUSALS_AT_LEAST
 from scheduler.recover import RecoveryFailed, recover
-from scheduler.ticks.watch import WatchTick
+from scheduler.ticks.following.late_acceptances import WatchTick
 from tests.protocol.bench import SETTLE, SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Answers, Reads, Send, Stores
 from worker.marker import FileMarker, is_ahead
