@@ -10,12 +10,12 @@ from scheduler.ticks.following.follow import FollowTick
 from scheduler.ticks.following.late_acceptances import WatchTick
 from scheduler.ticks.following.retry import retry
 from scheduler.ticks.following.stuck import StuckTick
-from scheduler.ticks.forget import ForgetTick
 from scheduler.ticks.lookups.unread import ReceiptReads
 from scheduler.ticks.lookups.windows import WindowMemory
 from scheduler.ticks.notices import NoticesTick
 from scheduler.ticks.probe import probe
 from scheduler.ticks.replies import FirstLook, RepliesTick
+from scheduler.ticks.retention import ForgetTick
 from scheduler.ticks.sending.drain import DrainTick
 from scheduler.ticks.sending.missed import late
 from scheduler.ticks.sending.reconcile import ReconcileTick

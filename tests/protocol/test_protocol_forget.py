@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlmodel import select
 
 from scheduler.ticks.every import RESTS
-from scheduler.ticks.forget import EVERY
+from scheduler.ticks.retention import EVERY
 from tests.protocol.bench import Bench
 from worker.store.events import EventName, record_event
 from worker.store.models import Event, Notice
