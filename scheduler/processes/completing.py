@@ -18,7 +18,7 @@ from scheduler.loop import Clockwork
 from scheduler.processes.claims import STANDBY_SECONDS, claim_database, is_shared, require_redis, taken
 from scheduler.processes.leader import LeaderLock, leader_lock
 from scheduler.processes.stopping import Stop, stop_signals
-from scheduler.ticks.probe import TRIAL, account_problem
+from scheduler.ticks.account_probe import TRIAL, account_problem
 from scheduler.ticks.table import Ticks
 from worker.logs import get_logger
 from worker.runtime import Runtime, build_runtime

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from scheduler.rush import Rush
+from scheduler.ticks.account_probe import probe
 from scheduler.ticks.following.finish import FinishTick
 from scheduler.ticks.following.follow import FollowTick
 from scheduler.ticks.following.late_acceptances import WatchTick
@@ -13,7 +14,6 @@ from scheduler.ticks.following.stuck import StuckTick
 from scheduler.ticks.lookups.unread import ReceiptReads
 from scheduler.ticks.lookups.windows import WindowMemory
 from scheduler.ticks.notices import NoticesTick
-from scheduler.ticks.probe import probe
 from scheduler.ticks.replies import FirstLook, RepliesTick
 from scheduler.ticks.retention import ForgetTick
 from scheduler.ticks.sending.drain import DrainTick
