@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown, warning
 from scheduler.doctor.surroundings import is_local
-from scheduler.telling.mail import server_problem
-from scheduler.telling.webhook import address_problem
+from scheduler.notifications.mail import server_problem
+from scheduler.notifications.webhook import address_problem
 from worker.settings.settings import Settings
 
 

@@ -7,9 +7,9 @@ from hashlib import sha256
 from typing import Final
 
 from campaigns.codes import RunType
-from scheduler.telling.delivery import deliver
-from scheduler.telling.reports import report
-from scheduler.telling.targets import Target, of_account, of_run
+from scheduler.notifications.delivery import deliver
+from scheduler.notifications.reports import report
+from scheduler.notifications.targets import Target, of_account, of_run
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.errors import STORE_FAILS

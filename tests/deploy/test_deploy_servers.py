@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from scheduler.doctor.findings import Standing
 from scheduler.doctor.redis_server import check_redis
-from scheduler.telling.delivery import AT_ONCE
+from scheduler.notifications.delivery import AT_ONCE
 from scheduler.ticks.table import Ticks
 from tests.deploy.deploy_files import DEPLOY, settings_lines
 from tests.support.servers import PostgresServer

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sqlmodel import col, select
 
 from campaigns.codes import PausedBy
-from scheduler.telling.delivery import CLAIM
+from scheduler.notifications.delivery import CLAIM
 from scheduler.ticks.notices import TRY_AGAIN
 from tests.protocol.bench import Bench
 from tests.support.receiver import Receiver

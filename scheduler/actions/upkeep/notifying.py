@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from scheduler.actions.acting import Actor, asked_by
-from scheduler.telling.delivery import send_test, where
-from scheduler.telling.targets import Target, everywhere, of_settings
+from scheduler.notifications.delivery import send_test, where
+from scheduler.notifications.targets import Target, everywhere, of_settings
 from worker.settings.settings import Settings
 
 

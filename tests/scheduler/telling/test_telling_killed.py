@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from scheduler.telling.delivery import CLAIM
+from scheduler.notifications.delivery import CLAIM
 from scheduler.ticks.notices import NoticesTick
 from tests.prove.product import Product
 from tests.support.clocks import FakeClock

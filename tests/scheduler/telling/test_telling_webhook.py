@@ -17,8 +17,8 @@ from pydantic_core import PydanticCustomError
 
 from campaigns.clock import SystemClock
 from campaigns.values.addresses import parse_address
-from scheduler.telling.outcome import TAKEN, Outcome
-from scheduler.telling.webhook import Webhooks, address_problem, is_public, place
+from scheduler.notifications.outcome import TAKEN, Outcome
+from scheduler.notifications.webhook import Webhooks, address_problem, is_public, place
 from tests.support.receiver import Receiver
 from tests.support.tcp_server import unused_port
 from tests.support.tls import Authority, TlsFront

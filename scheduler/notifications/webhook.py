@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from campaigns.clock import Clock, SystemClock
 from campaigns.values.addresses import web_address
-from scheduler.telling.outcome import TAKEN, Outcome
+from scheduler.notifications.outcome import TAKEN, Outcome
 from worker.certificates import certificate_problem, trusting
 from worker.gateway.connection import DirectTransport, Exchange, Timeouts, addresses_of
 

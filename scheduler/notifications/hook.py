@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
-from scheduler.telling.outcome import TAKEN, Outcome
+from scheduler.notifications.outcome import TAKEN, Outcome
 
 TIMEOUT: Final = timedelta(seconds=30)
 

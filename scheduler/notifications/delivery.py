@@ -10,12 +10,12 @@ from uuid import uuid4
 
 from campaigns.display import utc
 from campaigns.sending.backoff import notice_after
-from scheduler.telling.hook import run_command
-from scheduler.telling.mail import send_mail
-from scheduler.telling.outcome import Outcome
-from scheduler.telling.reports import letter, subject
-from scheduler.telling.targets import Channel, Target, of_settings
-from scheduler.telling.webhook import Webhooks, place
+from scheduler.notifications.hook import run_command
+from scheduler.notifications.mail import send_mail
+from scheduler.notifications.outcome import Outcome
+from scheduler.notifications.reports import letter, subject
+from scheduler.notifications.targets import Channel, Target, of_settings
+from scheduler.notifications.webhook import Webhooks, place
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings.settings import Settings, SettingsError

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import SecretStr
 
-from scheduler.telling.outcome import TAKEN, Outcome
+from scheduler.notifications.outcome import TAKEN, Outcome
 from worker.certificates import certificate_problem, trusting
 
 TIMEOUT_SECONDS: Final = 10.0
