@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from campaigns.display import utc
 from campaigns.sending.backoff import notice_after
-from scheduler.notifications.hook import run_command
+from scheduler.notifications.command import run_command
 from scheduler.notifications.mail import send_mail
 from scheduler.notifications.outcome import Outcome
 from scheduler.notifications.reports import letter, subject

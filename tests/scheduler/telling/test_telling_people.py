@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 from scheduler.doctor.findings import Standing
 from scheduler.doctor.notices import check_targets
+from scheduler.notifications.command import run_command
 from scheduler.notifications.delivery import send, where
-from scheduler.notifications.hook import run_command
 from scheduler.notifications.mail import send_mail, server_problem
 from scheduler.notifications.outcome import TAKEN, Outcome
 from scheduler.notifications.targets import COMMAND, Channel
@@ -128,7 +128,7 @@ def test_a_command_gets_the_json_and_no_setting(tmp_path: Path, monkeypatch: pyt
 AS_PROCESS_1: Final = """
 import ctypes, json, os
 from datetime import timedelta
-from scheduler.notifications.hook import run_command
+from scheduler.notifications.command import run_command
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans become its children
 orphans = ["sh", "-c", "sleep 60 & sleep 60 & (sleep 60 &) ; true"]
 told = [str(run_command(orphans, {}, timeout=timedelta(seconds=20))) for _ in range(3)]
