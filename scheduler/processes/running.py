@@ -15,7 +15,7 @@ from scheduler.actions.submitting import read_files, submit
 from scheduler.exits import Exit
 from scheduler.inbox.foreign import require_own
 from scheduler.intake.outcome import EditRefused
-from scheduler.processes.completing import Outcome, OwnRuns, Progress, account_stop, bring_to_end, own_runs
+from scheduler.processes.run_to_end import Outcome, OwnRuns, Progress, account_stop, bring_to_end, own_runs
 from worker.settings.settings import Settings
 
 

@@ -11,7 +11,7 @@ from scheduler.cli.rendering.output import print_groups, print_json, print_run, 
 from scheduler.exits import Exit
 
 if TYPE_CHECKING:
-    from scheduler.processes.completing import Outcome
+    from scheduler.processes.run_to_end import Outcome
 
 
 def run(
