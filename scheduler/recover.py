@@ -11,7 +11,7 @@ from sqlmodel import Session
 from campaigns.codes import PausedBy
 from campaigns.protocol.matching import same_number
 from scheduler.actions.acting import Actor, asked_by
-from scheduler.processes.claims import claim_database
+from scheduler.processes.sender_lock import claim_database
 from scheduler.ticks.lookups.reads import Keep, read_around
 from scheduler.ticks.lookups.windows import WindowMemory
 from worker.gateway.results import Message

@@ -15,8 +15,8 @@ from campaigns.sending.backoff import pause_after
 from scheduler.exits import Exit
 from scheduler.intake.approving import awaited, told_to_approve
 from scheduler.loop import Clockwork
-from scheduler.processes.claims import STANDBY_SECONDS, claim_database, is_shared, require_redis, taken
 from scheduler.processes.leader import LeaderLock, leader_lock
+from scheduler.processes.sender_lock import STANDBY_SECONDS, claim_database, is_shared, require_redis, taken
 from scheduler.processes.stopping import Stop, stop_signals
 from scheduler.ticks.account_probe import TRIAL, account_problem
 from scheduler.ticks.table import Ticks

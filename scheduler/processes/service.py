@@ -9,9 +9,9 @@ from typing import Final
 from pydantic import SecretStr
 
 from scheduler.loop import Clockwork
-from scheduler.processes.claims import STANDBY_SECONDS, claim_database, is_shared, taken
 from scheduler.processes.heartbeat import BEAT_SECONDS, Heartbeat
 from scheduler.processes.leader import LeaderLock, leader_lock
+from scheduler.processes.sender_lock import STANDBY_SECONDS, claim_database, is_shared, taken
 from scheduler.processes.starting import started
 from scheduler.processes.stopping import Stop
 from scheduler.ticks.inbox import InboxTick

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from campaigns.clock import SystemClock
-from scheduler.processes.claims import require_redis
+from scheduler.processes.sender_lock import require_redis
 from scheduler.processes.stopping import Stop
 from worker.runtime import Runtime, build_runtime
 from worker.servers.conditions import Trouble, trouble_of
