@@ -8,8 +8,8 @@ from random import Random
 from typing import Final
 
 from scheduler.intake.repeating import repeat
-from tests.protocol.bench import Bench
 from tests.protocol.timing_judge import wipe
+from tests.protocol.world.harness import Bench
 from tests.support.clocks import FakeClock
 from worker.store.engine import Store
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import SQLModel
 
-from tests.protocol.bench import Bench
+from tests.protocol.world.harness import Bench
 from tests.support.clocks import FakeClock
 from tests.support.shared_postgres import SharedPostgres
 from worker.store.engine import Store

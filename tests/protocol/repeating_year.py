@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from scheduler.intake.repeating import PLAN_AHEAD, repeat
-from tests.protocol.bench import Bench
 from tests.protocol.timing_judge import work
+from tests.protocol.world.harness import Bench
 
 BEGIN: Final = datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC)
 END: Final = datetime(2027, 1, 1, tzinfo=UTC)

@@ -10,8 +10,8 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.sending.auto_pause import FAILURES_IN_A_ROW, REFUSALS_AT_LEAST
 from scheduler.recover import RecoveryFailed, recover
 from scheduler.ticks.following.late_acceptances import WatchTick
-from tests.protocol.bench import SETTLE, SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Answers, Reads, Send, Stores
+from tests.protocol.world.harness import SETTLE, SETTLED, Bench, exactly_once
 from worker.marker import FileMarker, is_ahead
 from worker.servers.durability import require_durable
 from worker.settings.settings import SettingsError, load_settings

@@ -9,7 +9,7 @@ from sqlmodel import col
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.planning.approval import to_approve
 from scheduler.intake.approving import awaited
-from tests.protocol.bench import Bench, exactly_once
+from tests.protocol.world.harness import Bench, exactly_once
 from worker.store.events import EventName
 from worker.store.models import Notice, Run
 from worker.store.runs import approvals, runs

@@ -6,8 +6,8 @@ import pytest
 
 from campaigns.codes import WaitsFor
 from campaigns.problems import CampaignFileError
-from tests.protocol.bench import Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, Answers, Send, Stores
+from tests.protocol.world.harness import Bench, exactly_once
 from worker.sending.dispatch import Dispatched
 
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from campaigns.lifecycle import BatchState, RecipientState
-from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import LOST, STORED
+from tests.protocol.world.harness import Bench
 
 ONE_A_WEEK = "frequency_cap: {messages: 1, per: 7d}\n"
 P = RecipientState

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from campaigns.lifecycle import NOT_AT_THE_GATEWAY, RecipientState
-from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import LOST, STORED, Answers, Send, Stores
+from tests.protocol.world.harness import Bench
 
 P = RecipientState
 PEOPLE = 8

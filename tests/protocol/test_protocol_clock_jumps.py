@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from campaigns.lifecycle import RecipientState
-from tests.protocol.bench import SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import Answers, Send, Stores
+from tests.protocol.world.harness import SETTLED, Bench, exactly_once
 from worker.store.runs import runs
 
 HOUR = timedelta(hours=1)

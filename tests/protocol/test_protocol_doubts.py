@@ -8,8 +8,8 @@ import pytest
 from campaigns.codes import FAILURE, FailureCode
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.protocol.verdicts import MOST_ROUNDS
-from tests.protocol.bench import SEND_BY, SETTLE, SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Answers, Reads, Send, Stores
+from tests.protocol.world.harness import SEND_BY, SETTLE, SETTLED, Bench, exactly_once
 from worker.gateway import OutgoingMessage
 from worker.sending.outcomes import Outcomes
 from worker.servers.troubles import Troubles

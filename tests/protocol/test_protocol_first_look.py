@@ -1,8 +1,8 @@
 """What the gateway has before anything is sent: the floor of the first requests, and a witness for its reads."""
 
 from campaigns.lifecycle import RecipientState
-from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import LOST, Reads
+from tests.protocol.world.harness import Bench
 
 PERSON = ("+393330000000", "Ciao N0")
 SOMEBODY = ("+393339999999", "Your parcel is here")

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from campaigns.following.poll_spacing import DATE_MARGIN
 from campaigns.lifecycle import RecipientState, RunState
-from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import Reads
+from tests.protocol.world.harness import Bench
 from worker.store.models import MessageGroup
 
 TEN_MINUTES = "follow:\n  until: 10m\n"

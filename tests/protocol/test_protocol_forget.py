@@ -7,7 +7,7 @@ from sqlmodel import select
 
 from scheduler.ticks.every import RESTS
 from scheduler.ticks.retention import EVERY
-from tests.protocol.bench import Bench
+from tests.protocol.world.harness import Bench
 from worker.store.events import EventName, record_event
 from worker.store.models import Event, Notice
 from worker.store.notifications import outbox, retention

@@ -8,8 +8,8 @@ import structlog
 
 from campaigns.lifecycle import RecipientState
 from scheduler.doctor.gateway import check_dates
-from tests.protocol.bench import SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Send
+from tests.protocol.world.harness import SETTLED, Bench, exactly_once
 from worker.store.models import Inbound
 from worker.store.people import suppressions
 

@@ -12,8 +12,8 @@ from campaigns.lifecycle import RecipientState, RunState
 from scheduler.processes.run_to_end import look
 from scheduler.report.people import tell
 from scheduler.report.story import chapter_lines
-from tests.protocol.bench import SETTLED, Bench
 from tests.protocol.scripted_gateway import LOST, STORED, Send
+from tests.protocol.world.harness import SETTLED, Bench
 from tests.support.clocks import FakeClock
 from worker.store.engine import Store
 from worker.store.people import suppressions

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.protocol.bench import Bench
+from tests.protocol.world.harness import Bench
 from worker.crashpoints import arm
 from worker.sending.dispatch import Dispatched
 from worker.sending.spacing import LONGEST

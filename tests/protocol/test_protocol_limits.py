@@ -5,7 +5,7 @@ from typing import Final
 
 from campaigns.definition import Rate
 from campaigns.sending.slowing import SLOW_FOR
-from tests.protocol.bench import Bench, exactly_once
+from tests.protocol.world.harness import Bench, exactly_once
 from worker.store.events import EventName
 from worker.store.sending import account_limits
 from worker.store.sending.account_limits import PERSON

@@ -3,8 +3,8 @@
 from collections import Counter
 
 from campaigns.lifecycle import BatchState, RecipientState
-from tests.protocol.bench import SETTLE, SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LISTS, LOST, STORED, Answers, Send, Stores
+from tests.protocol.world.harness import SETTLE, SETTLED, Bench, exactly_once
 from worker.sending.dispatch import Dispatched
 
 TEXT = "campaign: news\nmessage: News for everybody\naudience:\n  - contact_list: 7\n"

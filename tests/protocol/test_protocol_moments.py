@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from campaigns.lifecycle import BatchState, RecipientState
-from tests.protocol.bench import Bench, exactly_once
 from tests.protocol.scripted_gateway import LISTS, Answers, Send, Stores
+from tests.protocol.world.harness import Bench, exactly_once
 from worker.sending.dispatch import Dispatched
 
 ROME, TOKYO, NEW_YORK = "+393331234567", "+819012345678", "+12125550123"

@@ -5,7 +5,7 @@ import pytest
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.take_up import Taken
 from scheduler.intake.outcome import Intake
-from tests.protocol.bench import Bench, exactly_once
+from tests.protocol.world.harness import Bench, exactly_once
 
 P = RecipientState
 FILE = "campaign: sale\nmessage: Ciao {{ name }}\naudience: {file: people.csv}\nfollow: {until: 1h}\n"

@@ -6,8 +6,8 @@ import pytest
 
 from campaigns.codes import PAUSED, PausedBy
 from campaigns.lifecycle import RecipientState
-from tests.protocol.bench import SETTLED, Bench
 from tests.protocol.scripted_gateway import LOST, Send
+from tests.protocol.world.harness import SETTLED, Bench
 from worker.store.people import suppressions
 from worker.store.relocation.new_gateway import HELD, take_new_gateway
 

@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from campaigns.codes import PausedBy
 from scheduler.notifications.delivery import CLAIM
 from scheduler.ticks.notices import TRY_AGAIN
-from tests.protocol.bench import Bench
+from tests.protocol.world.harness import Bench
 from tests.support.receiver import Receiver
 from worker.store.models import Notice
 from worker.store.notifications.outbox import GATHERING, announce_held, claim, tell

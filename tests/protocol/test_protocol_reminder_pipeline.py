@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from campaigns.lifecycle import RecipientState, RunState
-from tests.protocol.bench import Bench
+from tests.protocol.world.harness import Bench
 from tests.support.clocks import START, FakeClock
 from worker.store.reports import counts
 from worker.store.runs import runs

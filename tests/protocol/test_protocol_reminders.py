@@ -9,7 +9,7 @@ from campaigns.codes import PausedBy
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.take_up import Taken
 from scheduler.intake.outcome import EditRefused
-from tests.protocol.bench import Bench
+from tests.protocol.world.harness import Bench
 from worker.store.runs import repetitions, runs
 from worker.store.runs.runs import RunView
 

@@ -13,7 +13,7 @@ from campaigns.take_up import Taken
 from scheduler.intake import repeating
 from scheduler.intake.outcome import EditRefused
 from scheduler.intake.taking import read_file, take_up
-from tests.protocol.bench import Bench, exactly_once
+from tests.protocol.world.harness import Bench, exactly_once
 from worker.store.runs import repetitions, runs
 from worker.store.runs.runs import RunView
 

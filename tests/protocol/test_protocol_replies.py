@@ -6,8 +6,8 @@ import pytest
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.optout import Meaning
-from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import Reads
+from tests.protocol.world.harness import Bench
 from worker.store.people import reviews, stored_replies, suppressions
 from worker.store.people.stored_replies import Answer
 

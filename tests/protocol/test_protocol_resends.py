@@ -1,7 +1,7 @@
 """`resend` by several phones: what one of them could not send goes by another, on both databases."""
 
 from campaigns.lifecycle import RecipientState
-from tests.protocol.bench import Bench
+from tests.protocol.world.harness import Bench
 
 P = RecipientState
 NO_SERVICE = 4

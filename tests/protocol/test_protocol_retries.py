@@ -9,8 +9,8 @@ from sqlmodel import select
 
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import RecipientState, RunState
-from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import LOST, STORED, Stored
+from tests.protocol.world.harness import Bench
 from worker.store.events import EventName
 from worker.store.models import Account, Retry
 from worker.store.reports import counts

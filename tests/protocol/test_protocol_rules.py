@@ -10,7 +10,7 @@ from campaigns.lifecycle import RecipientState, RunState
 from campaigns.policy import ALL_KINDS, parse_cap, parse_hours
 from scheduler.actions.acting import Actor, ActorKind
 from scheduler.actions.approving import approve
-from tests.protocol.bench import Bench
+from tests.protocol.world.harness import Bench
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView
 

@@ -3,7 +3,7 @@
 import pytest
 
 from campaigns.lifecycle import RecipientState, RunState
-from tests.protocol.bench import Bench
+from tests.protocol.world.harness import Bench
 from worker.store.runs import approvals
 
 HEAD = "campaign: {name}\nkind: {kind}\nmessage: Ciao {{{{ first_name }}}}\naudience: {{file: {table}}}\n"

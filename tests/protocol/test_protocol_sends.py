@@ -6,8 +6,8 @@ import pytest
 
 from campaigns.codes import FAILURE, FailureCode
 from campaigns.lifecycle import RecipientState, RunState
-from tests.protocol.bench import SEND_BY, SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import Answers, Reads, Send, Stores
+from tests.protocol.world.harness import SEND_BY, SETTLED, Bench, exactly_once
 from worker.crashpoints import arm
 from worker.sending.dispatch import Dispatched
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from campaigns.lifecycle import RecipientState
-from tests.protocol.bench import Bench, exactly_once
 from tests.protocol.scripted_gateway import Reads, Stored
+from tests.protocol.world.harness import Bench, exactly_once
 from worker.store.events import EventName
 from worker.store.following import devices
 

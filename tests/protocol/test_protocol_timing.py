@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import Stored
 from tests.protocol.timing_judge import Judge, play, wipe
 from tests.protocol.timing_scenarios import ZONES, Opening, Person, Scenario, scenarios
+from tests.protocol.world.harness import Bench
 from tests.prove.timing import problems_of
 from tests.support.clocks import FakeClock
 from worker.store.engine import Store

@@ -14,8 +14,8 @@ from scheduler.rush import Rush
 from scheduler.ticks.replies import RepliesTick
 from scheduler.ticks.sending.missed import late
 from scheduler.ticks.table import Tick
-from tests.protocol.bench import Bench, exactly_once
 from tests.protocol.scripted_gateway import Answers, ScriptedGateway, Send, Stores
+from tests.protocol.world.harness import Bench, exactly_once
 from tests.prove.stage import wait_until
 from worker.servers.troubles import SETTLED_SECONDS, Troubles
 from worker.store.models import Notice

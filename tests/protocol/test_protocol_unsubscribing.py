@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState
-from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import LISTS
+from tests.protocol.world.harness import Bench
 from worker.store.events import EventName
 from worker.store.people import suppressions, unsubscriptions
 from worker.store.people.suppressions import Entry

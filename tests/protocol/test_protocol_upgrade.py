@@ -11,9 +11,9 @@ from sqlmodel import col, select
 
 from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import RecipientState, RunState
-from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import ScriptedGateway
 from tests.protocol.upgrade_world import ACCOUNTS, KINDS, LATE, NO_CREDITS, PAUSES, QUARANTINE, SOON, WAITING, Old
+from tests.protocol.world.harness import Bench
 from tests.support.clocks import START, FakeClock
 from worker.store.engine import Store
 from worker.store.migrate import migrate

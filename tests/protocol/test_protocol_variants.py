@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from campaigns.lifecycle import RecipientState, RunState
-from tests.protocol.bench import Bench
+from tests.protocol.world.harness import Bench
 from worker.store.runs import runs
 
 S = RecipientState

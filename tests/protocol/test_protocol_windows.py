@@ -14,8 +14,8 @@ from campaigns.protocol.matching import Candidate, Match, Sought, match
 from scheduler.recover import recover
 from scheduler.ticks.lookups.reads import LIFE_ORDER, Candidates, by_number, read_around
 from scheduler.ticks.lookups.windows import WindowMemory, WindowReads
-from tests.protocol.bench import SETTLED, Bench, exactly_once
 from tests.protocol.scripted_gateway import LOST, STORED, Send
+from tests.protocol.world.harness import SETTLED, Bench, exactly_once
 from worker.gateway import Message, MessageStatus, ReplyTooLong
 from worker.gateway.statuses import WORD_TO_ASK_FOR
 from worker.store.following.clock_offsets import MARGIN

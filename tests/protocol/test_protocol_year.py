@@ -5,8 +5,8 @@
 
 from typing import Final
 
-from tests.protocol.bench import Bench
 from tests.protocol.repeating_year import Repeating, live_a_year
+from tests.protocol.world.harness import Bench
 
 CAMPAIGNS: Final = (
     Repeating("Europe/Rome", "30 2 * 3,10 sun"),

@@ -11,9 +11,9 @@ from sqlmodel import SQLModel, col
 
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.planning.batching import NO_LIMIT
-from tests.protocol.bench import Bench
 from tests.protocol.scripted_gateway import Stored
 from tests.protocol.timing_scenarios import MINUTE, Person, Scenario
+from tests.protocol.world.harness import Bench
 from worker.store.engine import Store
 from worker.store.models import Batch, Recipient, Run
 

@@ -37,7 +37,7 @@ from scheduler.intake.outcome import EditRefused
 from scheduler.intake.taking import read_file, take_up
 from scheduler.receipts.storing import store_receipts
 from scheduler.replies.inbound import take_in
-from tests.protocol.bench import Bench
+from tests.protocol.world.harness import Bench
 from tests.prove import fuzz_inputs as inputs
 from tests.scheduler.web.caller import FORM, KEY, Door, message, post, push, signed
 from tests.support.clocks import START, FakeClock
