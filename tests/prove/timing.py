@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.protocol.timing_judge import Judge, play, wipe
-from tests.protocol.timing_scenarios import Scenario, scenarios
 from tests.protocol.world.harness import Bench
+from tests.protocol.world.timing_judge import Judge, play, wipe
+from tests.protocol.world.timing_scenarios import Scenario, scenarios
 from tests.support.clocks import FakeClock
 from worker.logs import configure_logs
 from worker.store.engine import Store

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.protocol.busy_week import CUTS, week
+from tests.protocol.world.busy_week import CUTS, week
 from worker.logs import configure_logs
 from worker.store.engine import Store
 from worker.store.migrate import migrate

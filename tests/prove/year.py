@@ -14,8 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.protocol.repeating_year import Repeating, live_a_year
 from tests.protocol.world.harness import Bench
+from tests.protocol.world.repeating_year import Repeating, live_a_year
 from tests.support.clocks import FakeClock
 from worker.logs import configure_logs
 from worker.store.engine import Store

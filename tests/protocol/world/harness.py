@@ -20,7 +20,7 @@ from scheduler.intake.outcome import Intake
 from scheduler.intake.repeating import PLAN_AHEAD, ZONES_APART, repeat
 from scheduler.intake.taking import read_file, take_up
 from scheduler.ticks.table import Tick, Ticks
-from tests.protocol.scripted_gateway import ScriptedGateway
+from tests.protocol.world.scripted_gateway import ScriptedGateway
 from tests.support.clocks import FakeClock
 from worker.definitions import Definitions
 from worker.gateway import GatewayClient

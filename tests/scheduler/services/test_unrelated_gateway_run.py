@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from tests.protocol.unrelated_archive import Message
-from tests.protocol.unrelated_gateway import UnrelatedGateway
+from tests.protocol.world.unrelated_archive import Message
+from tests.protocol.world.unrelated_gateway import UnrelatedGateway
 from tests.prove.evidence import Told
 from tests.prove.product import Audience, Product, summary_of, write_campaign
 

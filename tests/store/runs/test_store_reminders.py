@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from campaigns.lifecycle import BatchState, RecipientState
 from scheduler.ticks.sending.missed import late
-from tests.protocol.scripted_gateway import LOST, Answers, Send
 from tests.protocol.world.harness import Bench
+from tests.protocol.world.scripted_gateway import LOST, Answers, Send
 from tests.store.store_world import World
 from tests.support.clocks import FakeClock
 from worker.store.runs import runs

@@ -1,0 +1,24 @@
+"""A year of campaigns that repeat, in five zones, through the engine that fires them, beside an independent library.
+
+`python -m tests.prove.year` goes through every day of it; here it is those around which clocks change.
+"""
+
+from typing import Final
+
+from tests.protocol.world.harness import Bench
+from tests.protocol.world.repeating_year import Repeating, live_a_year
+
+CAMPAIGNS: Final = (
+    Repeating("Europe/Rome", "30 2 * 3,10 sun"),
+    Repeating("America/New_York", "30 1,2 * 3,11 sun"),
+    Repeating("Australia/Lord_Howe", "15 2 * 4,10 sun"),
+    Repeating("Africa/Casablanca", "30 2 * 2,3 sun"),
+    Repeating("America/Santiago", "30 0 * * sun"),
+)
+"""Sundays at the hour at which each zone puts its clocks forward or back, in Lord Howe by half an hour."""
+
+
+def test_every_run_of_a_year_is_sent_at_its_moment_and_once(bench: Bench) -> None:
+    sent = live_a_year(bench, CAMPAIGNS)
+
+    assert sent == {campaign: campaign.by_library() for campaign in CAMPAIGNS}

@@ -1,0 +1,145 @@
+"""A machine whose clock is put forward or back, or that slept: what was missed is missed, and nothing is repeated."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from campaigns.lifecycle import RecipientState
+from tests.protocol.world.harness import SETTLED, Bench, exactly_once
+from tests.protocol.world.scripted_gateway import Answers, Send, Stores
+from worker.store.runs import runs
+
+HOUR = timedelta(hours=1)
+TEN = "recipients: [" + ", ".join(f"{{number: '+39333{place:07}'}}" for place in range(10)) + "]"
+
+
+def drop(bench: Bench, schedule: str, *, throughput: str = "batch_size: 1") -> int:
+    """A campaign to ten people. The clock stands at 09:00 UTC on Tuesday 2026-12-01, 10:00 in Rome."""
+    return bench.drop(
+        f"campaign: sale\nmessage: Ciao\naudience: {{{TEN}}}\nfollow: {{until: 1h}}\n"
+        f"schedule: {{timezone: Europe/Rome, {schedule}}}\nthroughput: {{{throughput}}}\n"
+    ).run_id
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(f"2026-12-{text}").replace(tzinfo=UTC)
+
+
+def times(bench: Bench) -> list[datetime]:
+    return [message.at for message in bench.gateway.stored]
+
+
+@pytest.mark.parametrize(
+    ("if_late", "ends"),
+    [
+        ("", {RecipientState.DELIVERED: 10}),
+        (", if_late: {within: 2h}", {RecipientState.DELIVERED: 6, RecipientState.SKIPPED: 4}),
+        (", if_late: {within: 2h, otherwise: hold}", {RecipientState.DELIVERED: 6, RecipientState.HELD: 4}),
+    ],
+)
+def test_a_clock_put_forward_past_moments_makes_them_late(
+    bench: Bench, if_late: str, ends: dict[RecipientState, int]
+) -> None:
+    # given one text an hour, of which two have gone
+    run_id = drop(bench, f"spread: 10h{if_late}")
+    bench.pass_time(HOUR + timedelta(minutes=1), step=60)
+    assert len(times(bench)) == 2
+
+    # when the clock jumps over the moments of the next six
+    bench.clock.jump(timedelta(hours=6))
+    bench.finish_from_due_to_due(run_id)
+
+    # then the four whose moment was over two hours ago are late at once, and nobody gets two
+    sent = Counter(bench.states(run_id))
+    assert sum(sent.values()) == 10
+    assert max(bench.gateway.copies().values()) == 1
+    assert sent == ends
+    assert len(times(bench)) == ends[RecipientState.DELIVERED]
+
+
+def test_a_clock_put_forward_over_the_end_of_the_window_sends_nothing_outside_of_it(bench: Bench) -> None:
+    run_id = drop(bench, "window: {from: '10:00', to: '12:00'}", throughput="rate: 2/minute, batch_size: 1")
+    bench.pass_time(timedelta(minutes=2))
+    sent = len(times(bench))
+    assert 4 <= sent <= 5
+
+    bench.clock.jump(4 * HOUR)
+    bench.pass_time(timedelta(minutes=5))
+
+    assert len(times(bench)) == sent
+    bench.clock.jump(at("02T08:59:50") - bench.clock.now())
+    bench.finish_from_due_to_due(run_id)
+    assert all(moment >= at("02T09:00") for moment in times(bench)[sent:])
+    assert exactly_once(bench, run_id)
+
+
+def test_a_clock_put_back_repeats_nothing_and_goes_on(bench: Bench) -> None:
+    # given half of the texts sent, at one a minute
+    run_id = drop(bench, "start: 2026-12-01 10:00", throughput="rate: 1/minute, batch_size: 1, daily: 20")
+    bench.pass_time(timedelta(minutes=4, seconds=30))
+    assert len(times(bench)) == 5
+
+    bench.clock.jump(-3 * HOUR)
+    began = bench.clock.now()
+    bench.pass_time(timedelta(minutes=4))
+    # then who waits for a moment of the later clock waits for it: nothing is sent early
+    assert all(moment >= at("01T09:00") for moment in times(bench))
+
+    bench.finish_from_due_to_due(run_id)
+    assert exactly_once(bench, run_id)
+    assert bench.clock.now() < began + 4 * HOUR
+
+
+def test_a_clock_put_back_before_a_run_does_not_make_it_twice(bench: Bench) -> None:
+    drop(bench, "repeat: {cron: '0 * * * *'}")
+    bench.live_until(at("01T10:30"))
+    assert len(times(bench)) == 10
+
+    bench.clock.jump(-HOUR)
+    bench.live_until(at("01T11:30"))
+
+    with bench.store.read() as session:
+        moments = sorted(run.moment[11:16] for run in runs.campaign_runs(session, "sale"))
+    assert moments == ["10:00", "11:00", "12:00"]
+    assert [moment.hour for moment in times(bench)] == [10] * 10 + [11] * 10
+
+
+def test_a_clock_put_back_over_midnight_gives_no_second_budget_of_the_day(bench: Bench) -> None:
+    # given a budget of 4 a day, spent on the first and on the second of December
+    run_id = drop(bench, "start: 2026-12-01 10:00", throughput="daily: 4, batch_size: 1")
+    bench.live_until(at("01T23:30"))  # half past midnight in Rome
+    assert len(times(bench)) == 8
+
+    bench.clock.jump(-2 * HOUR)
+    bench.live_until(at("01T22:59"))
+
+    assert len(times(bench)) == 8
+    bench.finish_from_due_to_due(run_id)
+    assert exactly_once(bench, run_id)
+
+
+@pytest.mark.parametrize("jump", [HOUR, 24 * HOUR, -HOUR, -24 * HOUR], ids=["hour", "day", "hour-back", "day-back"])
+@pytest.mark.parametrize("stores", [Stores.ALL, Stores.NONE], ids=["stored", "lost"])
+def test_a_request_in_doubt_and_receipts_keep_their_pace_over_a_jump(
+    bench: Bench, jump: timedelta, stores: Stores
+) -> None:
+    # given texts that wait for receipts, and a request whose reply is lost
+    run_id = bench.campaign(4, per_request=1, more="  rate: 6/minute\nfollow:\n  until: 1h\n")
+    bench.clock.advance(25 * HOUR)  # nothing is sent before its moment, also by a clock that was put back
+    bench.until(lambda: len(bench.gateway.sends) == 3)
+    bench.gateway.script.append(Send(Answers.TIMEOUT, stores))
+    bench.until(lambda: len(bench.gateway.sends) == 4)
+    # a gateway shows late what it took
+    bench.gateway.lag = SETTLED / 2
+    began = bench.clock.elapsed_seconds()
+
+    # when the clock of this machine jumps, and the gateway's does not
+    bench.clock.jump(jump)
+    bench.gateway.jump(jump)
+    bench.pass_time(4 * SETTLED)
+    bench.finish(run_id, within=timedelta(minutes=20))
+
+    # then everybody got one text, in minutes
+    assert exactly_once(bench, run_id)
+    assert bench.clock.elapsed_seconds() - began < 30 * 60

@@ -1,0 +1,59 @@
+"""A year of campaigns that repeat, through the engine that fires them, and what an independent library says of it."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim
+
+from scheduler.intake.repeating import PLAN_AHEAD, repeat
+from tests.protocol.world.harness import Bench
+from tests.protocol.world.timing_judge import work
+
+BEGIN: Final = datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC)
+END: Final = datetime(2027, 1, 1, tzinfo=UTC)
+A_SECOND: Final = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeating:
+    """A campaign to one person: a crontab line by the clocks of a zone."""
+
+    zone: str
+    line: str
+
+    def by_library(self) -> list[datetime]:
+        """When it has to be sent in this year, in UTC."""
+        found = (moment.astimezone(UTC) for moment in CronSim(self.line, BEGIN.astimezone(ZoneInfo(self.zone))))
+        return list(takewhile(lambda moment: moment <= END, found))
+
+
+def live_a_year(bench: Bench, campaigns: Sequence[Repeating]) -> dict[Repeating, list[datetime]]:
+    """Drop the campaigns on New Year's Day and let the year pass, from what is due to what is due; what was sent when.
+
+    One second before each moment nothing may leave; that nothing leaves between them follows from what was sent.
+    """
+    bench.clock.jump(BEGIN - bench.clock.now())
+    for index, campaign in enumerate(campaigns):
+        bench.drop(
+            f"campaign: zone-{index}\nmessage: Hi {index}\n"
+            f"audience: {{recipients: [{{number: '+3933300000{index:02}'}}]}}\n"
+            f"schedule: {{timezone: {campaign.zone}, repeat: {{cron: '{campaign.line}'}}}}\nfollow: {{until: 1h}}\n",
+            f"zone-{index}",
+        )
+    moments = {moment for campaign in campaigns for moment in campaign.by_library()}
+    for at in sorted({*moments, *(moment - PLAN_AHEAD for moment in moments), END}):
+        bench.clock.advance(max(timedelta(), at - A_SECOND - bench.clock.now()))
+        work(bench)
+        bench.clock.advance(at - bench.clock.now())
+        repeat(bench.runtime, lambda _: bench.folder, bench.clock.now())
+        work(bench)
+        bench.call("finish")
+    sent = defaultdict(list)
+    for message in bench.gateway.stored:
+        sent[campaigns[int(message.text.removeprefix("Hi "))]].append(message.at)
+    return dict(sent)
