@@ -26,7 +26,11 @@ ROOM_BYTES: Final = 1 << 30
 """The files of a whole run take a quarter of this. A container has 64 MB of such memory by default: too little."""
 
 
-CROWDS: Final = ("tests/scheduler/services/", "tests/prove/test_prove_chaos.py", "tests/prove/test_prove_stops.py")
+CROWDS: Final = (
+    "tests/scheduler/services/",
+    "tests/prove/short/test_prove_chaos.py",
+    "tests/prove/short/test_prove_stops.py",
+)
 CROWDS_AT_ONCE: Final = 3
 """A fleet is five processes and more: six of them at once, on two cores, outlast each other's patience."""
 

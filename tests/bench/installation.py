@@ -17,8 +17,8 @@ import psycopg
 from tests.bench.results import BenchError
 from tests.bench.samples import FIRST_NUMBER, write_campaign
 from tests.bench.windows import Stamp
-from tests.prove.product import Product
-from tests.prove.stage import KEY, TIED, Process, kill, wait_until
+from tests.prove.world.product import Product
+from tests.prove.world.stage import KEY, TIED, Process, kill, wait_until
 from tests.support.json_lines import whole_lines
 from tests.support.servers import PostgresServer, RedisServer
 from worker.sandbox.running.options import SandboxOptions

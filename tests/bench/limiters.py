@@ -27,8 +27,8 @@ from tests.bench.pacing import BATCH_SIZE, SPARE, attained, each_second, windows
 from tests.bench.results import BenchError, Paced
 from tests.bench.samples import texts
 from tests.bench.windows import Stamp
-from tests.prove.evidence import read_ledger
-from tests.prove.stage import KEY, wait_until
+from tests.prove.world.evidence import read_ledger
+from tests.prove.world.stage import KEY, wait_until
 from worker.sandbox.running.options import SandboxOptions
 from worker.sandbox.running.process import PrivateSandbox
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.prove.checker import Findings, check
-from tests.prove.product import Audience, write_campaign
-from tests.prove.stage import Process, Stage, ends_within, kill, wait_until
-from tests.prove.unrest import QUIET, only
+from tests.prove.world.product import Audience, write_campaign
+from tests.prove.world.stage import Process, Stage, ends_within, kill, wait_until
+from tests.prove.world.unrest import QUIET, only
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.case import FaultTimes
 from worker.sandbox.faults.plan import FaultPlan, FaultRule
@@ -167,7 +167,7 @@ def rules(seed: int) -> tuple[Rule, ...]:
 
 def _try(rule: Rule, folder: Path, seed: int, *, removed: bool) -> Findings:
     patches = (*rule.patches, *((rule.removal,) if removed else ()))
-    victim = tuple(argument for name in patches for argument in ("--patch", f"tests.prove.removals:{name}"))
+    victim = tuple(argument for name in patches for argument in ("--patch", f"tests.prove.world.removals:{name}"))
     with Stage(folder, settings=dict(rule.settings)) as stage:
         audiences = [
             write_campaign(folder, f"news-{n}", recipients=rule.people, batch_size=BATCH, more=rule.more)

@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.prove.checker import Findings, check
-from tests.prove.evidence import Ceiling
-from tests.prove.product import Audience, write_campaign
-from tests.prove.stage import Process, Stage, ends_within, freeze, kill, wait_until
-from tests.prove.unrest import QUIET, STOPS_THE_ACCOUNT, unrest
+from tests.prove.world.evidence import Ceiling
+from tests.prove.world.product import Audience, write_campaign
+from tests.prove.world.stage import Process, Stage, ends_within, freeze, kill, wait_until
+from tests.prove.world.unrest import QUIET, STOPS_THE_ACCOUNT, unrest
 from tests.support.servers import PostgresServer, RedisServer
 from worker.jobs import redis_queue
 from worker.servers.troubles import Troubles

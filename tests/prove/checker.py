@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.prove.evidence import Ceiling, Evidence, Sending, Stored, Told
 from tests.prove.leaks import leaks
+from tests.prove.world.evidence import Ceiling, Evidence, Sending, Stored, Told
 
 AT_THE_GATEWAY: Final = frozenset({"accepted", "sent", "delivered", "expired"})
 """States that say: the gateway has this text."""

@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.prove.checker import Findings, check
-from tests.prove.crash_points import Case, Database, Kind, World, matrix, sample
-from tests.prove.evidence import Ceiling, Evidence, Sending, read_ledger
-from tests.prove.product import FIRST_NUMBER, Audience, Ended, Product, summary_of, write_campaign
+from tests.prove.world.crash_points import Case, Database, Kind, World, matrix, sample
+from tests.prove.world.evidence import Ceiling, Evidence, Sending, read_ledger
+from tests.prove.world.product import FIRST_NUMBER, Audience, Ended, Product, summary_of, write_campaign
 from tests.support.nursery import Sandbox
 from tests.support.servers import PostgresServer
 from worker.sandbox.contacts import STARTING_LISTS

@@ -38,7 +38,7 @@ from scheduler.intake.taking import read_file, take_up
 from scheduler.receipts.storing import store_receipts
 from scheduler.replies.inbound import take_in
 from tests.protocol.world.harness import Bench
-from tests.prove import fuzz_inputs as inputs
+from tests.prove.world import fuzz_inputs as inputs
 from tests.scheduler.web.caller import FORM, KEY, Door, message, post, push, signed
 from tests.support.clocks import START, FakeClock
 from worker.gateway import GatewayClient, GatewayError, MessageStatus, OutgoingMessage

@@ -17,10 +17,10 @@ from typing import Final, Self
 
 from campaigns.definition import OnUnknown
 from campaigns.protocol.matching import FEWEST_TO_KNOW_BY_NUMBERS
-from tests.prove.model_ending import Books, judge, settle
-from tests.prove.model_gateway import LATEST_COMMIT, SHAPES, Dress, Mood, SendFault, Storing
-from tests.prove.model_service import Flaw
-from tests.prove.model_world import World
+from tests.prove.model.ending import Books, judge, settle
+from tests.prove.model.gateway import LATEST_COMMIT, SHAPES, Dress, Mood, SendFault, Storing
+from tests.prove.model.service import Flaw
+from tests.prove.model.world import World
 
 NUMBERS: Final = tuple(f"+3933300000{place:02d}" for place in range(12))
 TEXTS: Final = ("Hello", "Sale today", "Your appointment")

@@ -30,9 +30,9 @@ from sqlmodel import col, select
 
 from campaigns.lifecycle import RecipientState
 from campaigns.optout import LANGUAGES, Meaning
-from tests.prove.evidence import read_ledger
-from tests.prove.product import QUICK, Audience, Product, write_campaign
-from tests.prove.stage import TIED, Backing, backed, kill, wait_until
+from tests.prove.world.evidence import read_ledger
+from tests.prove.world.product import QUICK, Audience, Product, write_campaign
+from tests.prove.world.stage import TIED, Backing, backed, kill, wait_until
 from tests.support.nursery import Sandbox
 from worker.sandbox.running.options import SandboxOptions
 from worker.store.engine import Store

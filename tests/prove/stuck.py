@@ -20,8 +20,8 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 
 from tests.prove.checker import Findings, check
-from tests.prove.product import Audience, write_campaign
-from tests.prove.stage import KEY, Backing, Stage, backed, wait_until
+from tests.prove.world.product import Audience, write_campaign
+from tests.prove.world.stage import KEY, Backing, Stage, backed, wait_until
 from tests.support.json_lines import whole_lines
 from worker.store.engine import Store
 from worker.store.models import StuckDevice

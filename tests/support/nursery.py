@@ -25,7 +25,7 @@ from worker.sandbox.running.options import SandboxOptions
 ROOT: Final = Path(__file__).parents[2]
 
 PRELOADED: Final = (
-    "tests.prove.victim",
+    "tests.prove.world.victim",
     "scheduler.cli",
     "scheduler.cli.rendering.live",
     "scheduler.cli.rendering.output",
@@ -61,7 +61,7 @@ STOP_SECONDS: Final = 10.0
 def start(
     arguments: Sequence[str], *, folder: Path, env: Mapping[str, str], stdout: Path, stderr: Path
 ) -> ForkServerProcess:
-    """Start `python -m tests.prove.victim ARGUMENTS` in a folder, with this environment and these output files."""
+    """Start `python -m tests.prove.world.victim ARGUMENTS` in a folder, with this environment and these output files."""
     process = fork_server().Process(
         target=_live, args=(tuple(arguments), str(folder), dict(env), str(stdout), str(stderr))
     )
@@ -151,7 +151,7 @@ def _live(arguments: Sequence[str], folder: str, env: Mapping[str, str], stdout:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(descriptor, stream.fileno())
         os.close(descriptor)
-    from tests.prove.victim import main  # preloaded; not by the process that only starts others
+    from tests.prove.world.victim import main  # preloaded; not by the process that only starts others
 
     main(list(arguments))
 

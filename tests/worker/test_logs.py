@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.prove.product import write_campaign
-from tests.prove.stage import Stage, wait_until
+from tests.prove.world.product import write_campaign
+from tests.prove.world.stage import Stage, wait_until
 
 TALKS = """
 import time
@@ -66,7 +66,7 @@ def test_a_log_that_cannot_be_written_stops_nobody(where: str) -> None:
 def test_a_service_whose_log_nobody_reads_any_more_sends_and_ends_well(tmp_path: Path) -> None:
     with Stage(tmp_path) as stage:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.prove.victim", "--", "up", "--json"],
+            [sys.executable, "-m", "tests.prove.world.victim", "--", "up", "--json"],
             cwd=stage.folder,
             env=stage.product.environment,
             stdout=subprocess.PIPE,

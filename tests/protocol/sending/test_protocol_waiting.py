@@ -13,7 +13,7 @@ from scheduler.ticks.sending.missed import late
 from scheduler.ticks.sending.start import START_AHEAD
 from scheduler.ticks.table import Tick
 from tests.protocol.world.harness import Bench, exactly_once
-from tests.prove.stage import wait_until
+from tests.prove.world.stage import wait_until
 from worker.sending.dispatch import Dispatched
 from worker.store.sending.queue import EMPTIED_AFTER, LEAD, STALE
 

@@ -16,7 +16,7 @@ from scheduler.ticks.sending.missed import late
 from scheduler.ticks.table import Tick
 from tests.protocol.world.harness import Bench, exactly_once
 from tests.protocol.world.scripted_gateway import Answers, ScriptedGateway, Send, Stores
-from tests.prove.stage import wait_until
+from tests.prove.world.stage import wait_until
 from worker.servers.troubles import SETTLED_SECONDS, Troubles
 from worker.store.models import Notice
 

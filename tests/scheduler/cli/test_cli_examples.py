@@ -15,7 +15,7 @@ from typer.testing import Result
 from campaigns.checking import check_file
 from scheduler.actions.upkeep.starter import make_starter
 from scheduler.cli.commands.files.init import EXAMPLES
-from tests.prove.product import ROOT, Ended, Product, summary_of
+from tests.prove.world.product import ROOT, Ended, Product, summary_of
 from tests.support.clock_file import ClockFile
 
 Cli = Callable[..., Result]

@@ -17,7 +17,7 @@ from typer.testing import Result
 
 from campaigns.codes import PausedBy
 from scheduler.processes.leader import leader_lock
-from tests.prove.product import Ended, Product, summary_of, write_campaign
+from tests.prove.world.product import Ended, Product, summary_of, write_campaign
 from tests.support.json_lines import whole_lines
 from tests.support.nursery import Sandbox
 from worker.marker import REDIS_KEY, FileMarker, RedisMarker, beside

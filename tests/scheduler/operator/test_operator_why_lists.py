@@ -6,7 +6,7 @@ from pathlib import Path
 
 from typer.testing import Result
 
-from tests.prove.product import Product
+from tests.prove.world.product import Product
 from tests.scheduler.operator.held_world import LISTED, SEND_BY, HeldWorld
 from tests.support.nursery import Sandbox
 from worker.sandbox.exchange import RequestKind

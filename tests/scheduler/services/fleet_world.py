@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import psycopg
 
-from tests.prove import victim
 from tests.prove.checker import Findings, check
-from tests.prove.product import Audience, write_campaign
-from tests.prove.stage import Process, Stage, wait_until
+from tests.prove.world import victim
+from tests.prove.world.product import Audience, write_campaign
+from tests.prove.world.stage import Process, Stage, wait_until
 
 WATCHED: Final = ("run", "batch", "attempt", "recipient", "message_group", "inbox_file", "event")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.prove.evidence import read_ledger
-from tests.prove.stage import ends_within
-from tests.prove.unrest import QUIET, only
+from tests.prove.world.evidence import read_ledger
+from tests.prove.world.stage import ends_within
+from tests.prove.world.unrest import QUIET, only
 from tests.scheduler.services.fleet_world import Fleet, fleet
 from worker.sandbox.faults.case import FaultTimes
 

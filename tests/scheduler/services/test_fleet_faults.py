@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.prove.stage import Process
-from tests.prove.unrest import only
+from tests.prove.world.stage import Process
+from tests.prove.world.unrest import only
 from tests.scheduler.services.fleet_world import fleet
 from tests.support.servers import PostgresServer, RedisServer
 from worker.sandbox.faults.case import FaultTimes

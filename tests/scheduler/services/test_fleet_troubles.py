@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from scheduler.inbox.wording import IN_TROUBLE
-from tests.prove.product import Audience
+from tests.prove.world.product import Audience
 from tests.scheduler.services.fleet_world import Fleet, fleet
 from tests.support.servers import PoolerServer, PostgresServer
 from worker.servers.conditions import WORDS, Trouble

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from tests.prove.product import Product, summary_of, write_campaign
+from tests.prove.world.product import Product, summary_of, write_campaign
 from worker.gateway.seen import error_fingerprint
 
 EMPTY: Final = (500, "Non ho trovato niente")

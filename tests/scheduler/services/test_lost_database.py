@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.prove.product import summary_of, write_campaign
-from tests.prove.stage import Stage, kill, wait_until
+from tests.prove.world.product import summary_of, write_campaign
+from tests.prove.world.stage import Stage, kill, wait_until
 from tests.support.servers import PostgresServer
 from worker.servers.conditions import Trouble
 from worker.store.engine import Store

@@ -8,8 +8,8 @@ import pytest
 
 from campaigns.clock import SystemClock
 from scheduler.doctor.gateway import check_address
-from tests.prove.evidence import read_ledger
-from tests.prove.product import Ended, Product, write_campaign
+from tests.prove.world.evidence import read_ledger
+from tests.prove.world.product import Ended, Product, write_campaign
 from tests.support.nursery import Sandbox
 from tests.support.receiver import Receiver
 from tests.support.tls import Authority, TlsFront

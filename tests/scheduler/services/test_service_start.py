@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.prove.stage import Stage, ends_within, wait_until
+from tests.prove.world.stage import Stage, ends_within, wait_until
 from tests.support.servers import PostgresServer, RedisServer
 
 PATIENT = {"start_wait_seconds": "60"}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.prove.product import Product
+from tests.prove.world.product import Product
 from tests.support.json_lines import whole_lines
 from tests.support.nursery import Sandbox
 from worker.sandbox.running.options import SandboxOptions

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from scheduler.inbox.wording import IN_TROUBLE
-from tests.prove.product import write_campaign
-from tests.prove.stage import Stage, wait_until
+from tests.prove.world.product import write_campaign
+from tests.prove.world.stage import Stage, wait_until
 from worker.servers.conditions import WORDS, Trouble
 from worker.store.connections import SQLITE_BUSY_SECONDS
 

@@ -4,8 +4,8 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlencode
 
-from tests.prove.evidence import read_ledger
-from tests.prove.product import Product, write_campaign
+from tests.prove.world.evidence import read_ledger
+from tests.prove.world.product import Product, write_campaign
 from tests.support.nursery import Sandbox
 from worker.sandbox.running.options import SandboxOptions
 

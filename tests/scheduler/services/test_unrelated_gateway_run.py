@@ -8,8 +8,8 @@ import pytest
 
 from tests.protocol.world.unrelated_archive import Message
 from tests.protocol.world.unrelated_gateway import UnrelatedGateway
-from tests.prove.evidence import Told
-from tests.prove.product import Audience, Product, summary_of, write_campaign
+from tests.prove.world.evidence import Told
+from tests.prove.world.product import Audience, Product, summary_of, write_campaign
 
 KILLS = 5
 ENDS = {"Delivered": "delivered", "FAILED": "failed"}

@@ -13,9 +13,9 @@ from alembic import command
 from alembic.config import Config
 
 import worker.store
-from tests.prove.evidence import read_ledger
-from tests.prove.product import write_campaign
-from tests.prove.stage import KEY, Stage, kill, wait_until
+from tests.prove.world.evidence import read_ledger
+from tests.prove.world.product import write_campaign
+from tests.prove.world.stage import KEY, Stage, kill, wait_until
 from worker import marker
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.plan import FaultPlan, FaultRule

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from scheduler.notifications.delivery import CLAIM
 from scheduler.ticks.notices import NoticesTick
-from tests.prove.product import Product
+from tests.prove.world.product import Product
 from tests.support.clocks import FakeClock
 from tests.support.receiver import Receiver
 from worker.runtime import build_runtime

@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from tests.prove.evidence import Ceiling, Evidence, Sending, read_ledger
 from tests.prove.leaks import dump_redis
-from tests.prove.product import Audience, Product, summary_of
+from tests.prove.world.evidence import Ceiling, Evidence, Sending, read_ledger
+from tests.prove.world.product import Audience, Product, summary_of
 from tests.support.nursery import Sandbox
 from tests.support.servers import PostgresServer, RedisServer
 from worker.sandbox.faults.plan import FaultPlan
@@ -24,7 +24,7 @@ from worker.sandbox.running.options import SandboxOptions
 KEY: Final = "key-of-the-proof-4711"
 Process = ForkServerProcess
 
-TIED: Final = ("--patch", "tests.prove.removals:end_with_parent")
+TIED: Final = ("--patch", "tests.prove.world.removals:end_with_parent")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from campaigns.definition import OnUnknown
 from campaigns.lifecycle import RecipientState
 from tests.prove.histories import NUMBERS, SECONDS, TEXTS, History, draw_fault, main, run_many
-from tests.prove.model_ending import judge, settle
-from tests.prove.model_gateway import Dress, Mood, SendFault, Storing
-from tests.prove.model_service import Flaw, look_up, send_job
-from tests.prove.model_world import World
+from tests.prove.model.ending import judge, settle
+from tests.prove.model.gateway import Dress, Mood, SendFault, Storing
+from tests.prove.model.service import Flaw, look_up, send_job
+from tests.prove.model.world import World
 
 EXACT = timedelta(0)
 ANNA, BEA = NUMBERS[:2]

@@ -11,11 +11,11 @@ from campaigns.definition import OnUnknown
 from campaigns.lifecycle import RunState
 from scheduler.receipts.storing import RECEIPT_STATES
 from scheduler.ticks.sending.rescue import REPLY_GRACE
-from tests.prove.model_database import Database
-from tests.prove.model_gateway import Dress, ModelGateway, Mood, Origin, SendFault, status_at
-from tests.prove.model_quarantine import quarantine
-from tests.prove.model_rows import Attempt, Restored, Run
-from tests.prove.model_service import SEND_BY, Flaw, Steps, look_up, send_job
+from tests.prove.model.database import Database
+from tests.prove.model.gateway import Dress, ModelGateway, Mood, Origin, SendFault, status_at
+from tests.prove.model.quarantine import quarantine
+from tests.prove.model.rows import Attempt, Restored, Run
+from tests.prove.model.service import SEND_BY, Flaw, Steps, look_up, send_job
 from worker.gateway.seen import Seen
 from worker.store.sending.queue import QUEUED_TOO_LONG
 

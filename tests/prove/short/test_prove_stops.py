@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from campaigns.lifecycle import RecipientState
-from tests.prove.stage import Backing
 from tests.prove.stops import Trial, prove, table
+from tests.prove.world.stage import Backing
 
 
 def test_nobody_gets_a_text_after_their_stop_was_stored(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from campaigns.lifecycle import BatchState, RecipientState
-from tests.prove.model_database import Database
-from tests.prove.model_rows import Attempt
+from tests.prove.model.database import Database
+from tests.prove.model.rows import Attempt
 
 
 def quarantine(db: Database, now: datetime) -> None:

@@ -20,8 +20,8 @@ from campaigns.protocol.matching import Candidate, Match, Sought, is_similar, ma
 from campaigns.protocol.verdicts import LookUp, Verdict, next_look, verdict
 from campaigns.sending.backoff import backoff_after, reconnect_after
 from scheduler.ticks.lookups.reads import LIFE_ORDER
-from tests.prove.model_gateway import Mood, ReadError
-from tests.prove.model_rows import Attempt
+from tests.prove.model.gateway import Mood, ReadError
+from tests.prove.model.rows import Attempt
 from worker.gateway import DeviceRefused, FailureUnknown, SendOutcome
 from worker.gateway.classify import classify
 from worker.gateway.results import Message
@@ -32,7 +32,7 @@ from worker.store.sending.accounts import FAILURES_TO_PAUSE
 from worker.store.sending.intent import Addressee
 
 if TYPE_CHECKING:
-    from tests.prove.model_world import World
+    from tests.prove.model.world import World
 
 SEND_BY: Final = timedelta(seconds=30)
 SETTLE: Final = timedelta(seconds=300)

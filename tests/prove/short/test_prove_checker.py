@@ -12,8 +12,8 @@ import pytest
 import redis
 
 from tests.prove.checker import Findings, check
-from tests.prove.evidence import Cancel, Ceiling, Evidence, Sending, Stored, Told, read_export, read_ledger
 from tests.prove.leaks import dump_redis
+from tests.prove.world.evidence import Cancel, Ceiling, Evidence, Sending, Stored, Told, read_export, read_ledger
 
 KEY = "a-key-of-nobody"
 NUMBERS = tuple(f"+39333000000{n}" for n in range(6))

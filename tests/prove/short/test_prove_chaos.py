@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.prove import ablation, chaos, removals
+from tests.prove import ablation, chaos
 from tests.prove.chaos import GAVE_UP, Outcome, Trial
 from tests.prove.checker import Findings
-from tests.prove.crash_points import points
-from tests.prove.stage import Stage, ends_within, freeze, kill, wait_until
-from tests.prove.unrest import ASKS_A_PERSON, LYING_READS, QUIET, STOPS_THE_ACCOUNT, TIMES, unrest
+from tests.prove.world import removals
+from tests.prove.world.crash_points import points
+from tests.prove.world.stage import Stage, ends_within, freeze, kill, wait_until
+from tests.prove.world.unrest import ASKS_A_PERSON, LYING_READS, QUIET, STOPS_THE_ACCOUNT, TIMES, unrest
 from tests.support.servers import PostgresServer, RedisServer
 from worker.sandbox.faults.table import FAULTS
 

@@ -24,7 +24,7 @@ from campaigns.lifecycle import (
     may_become,
 )
 from campaigns.protocol.matching import Sought
-from tests.prove.model_rows import Account, Attempt, Batch, Recipient, Run
+from tests.prove.model.rows import Account, Attempt, Batch, Recipient, Run
 
 
 def _guards(moves: Mapping[S, frozenset[S]]) -> dict[S, frozenset[S]]:

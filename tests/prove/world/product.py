@@ -11,10 +11,10 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Final
 
-from tests.prove.evidence import Told, read_export
+from tests.prove.world.evidence import Told, read_export
 from tests.support import nursery
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 
 QUICK: Final[Mapping[str, str]] = {
     "CAMPAIGNS_SEND_BY_SECONDS": "2",
@@ -69,11 +69,11 @@ class Product:
         }
 
     def start(self, *command: str, victim: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-        """Start `campaigns COMMAND`; `victim` are options of `tests.prove.victim`. Its output goes to two files."""
+        """Start `campaigns COMMAND`; `victim` are options of `tests.prove.world.victim`. Its output goes to two files."""
         out, err = self._files(command[0])
         with out.open("wb") as stdout, err.open("wb") as stderr:
             return subprocess.Popen(
-                [sys.executable, "-m", "tests.prove.victim", *victim, "--", *command],
+                [sys.executable, "-m", "tests.prove.world.victim", *victim, "--", *command],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

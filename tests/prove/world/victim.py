@@ -1,4 +1,4 @@
-"""The product in a process that ends itself: `python -m tests.prove.victim --crash POINT:NTH -- run FILE --json`.
+"""The product in a process that ends itself: `python -m tests.prove.world.victim --crash POINT:NTH -- run FILE --json`.
 
 `--crash POINT:NTH`: SIGKILL when the point is reached the NTH time. `--list-points FILE`: append the points reached to
 a file, one a line. `--clock-offset SECONDS`: the wall clock is wrong by so much. `--patch MODULE:FUNCTION`: call this
@@ -61,7 +61,9 @@ def move_clock(by: timedelta) -> None:
 
 def main(arguments: list[str]) -> NoReturn:
     """Arm the points, then be `campaigns`."""
-    parser = argparse.ArgumentParser(prog="python -m tests.prove.victim", description="The product, soon to be killed.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.prove.world.victim", description="The product, soon to be killed."
+    )
     parser.add_argument("--crash", type=parse_crash, default=("", 0), metavar="POINT:NTH")
     parser.add_argument("--list-points", type=Path, metavar="FILE")
     parser.add_argument("--clock-offset", type=float, default=0.0, metavar="SECONDS")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.prove import product as prove
-from tests.prove.crash_points import NOT_BY_RUN, ONCE, REQUESTS, TRANSACTIONS, Case, matrix, points, sample
 from tests.prove.crashes import SHORT, line_of, try_all
-from tests.prove.product import Product, summary_of, write_campaign
-from tests.prove.victim import Fate, parse_crash
+from tests.prove.world import product as prove
+from tests.prove.world.crash_points import NOT_BY_RUN, ONCE, REQUESTS, TRANSACTIONS, Case, matrix, points, sample
+from tests.prove.world.product import Product, summary_of, write_campaign
+from tests.prove.world.victim import Fate, parse_crash
 from tests.support.nursery import Sandbox
 from worker.sandbox.running.options import SandboxOptions
 

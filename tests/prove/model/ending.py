@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from tests.prove.model_gateway import Mood, Origin
-from tests.prove.model_rows import Attempt, Batch, Recipient
-from tests.prove.model_service import Flaw
-from tests.prove.model_world import World
+from tests.prove.model.gateway import Mood, Origin
+from tests.prove.model.rows import Attempt, Batch, Recipient
+from tests.prove.model.service import Flaw
+from tests.prove.model.world import World
 from worker.store.sending.queue import QUEUED_TOO_LONG
 
 LONGEST_END: Final = timedelta(hours=3)
