@@ -1,7 +1,7 @@
 """Processes forked from one that has imported the product already: a start costs 20 ms of CPU instead of 1.7 s.
 
 The standard library's fork server: a clean process without threads that ends with this one. What a process does before
-its first line of work (the interpreter, the imports) is not seen there: `tests/scheduler/cli/test_cli_process.py`,
+its first line of work (the interpreter, the imports) is not seen there: `tests/scheduler/cli/upkeep/test_cli_process.py`,
 `tests/deploy/test_deploy_heartbeat.py` and `tests/worker/test_logs.py` start commands and services as programs.
 """
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from tests.scheduler.cli.test_cli_process import COMMAND
+from tests.scheduler.cli.upkeep.test_cli_process import COMMAND
 from worker.store.engine import Store
 
 Cli = Callable[..., Result]
