@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.worker.sandbox.faulty_gateway import Aftermath, FaultyGateway
+from tests.worker.sandbox.faults.faulty_gateway import Aftermath, FaultyGateway
 from tests.worker.sandbox.php_client import PhpClient
 from worker.sandbox.running.options import Profile, SandboxOptions
 from worker.sandbox.running.process import PrivateSandbox

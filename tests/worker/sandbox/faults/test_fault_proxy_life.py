@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.worker.sandbox.faulty_gateway import KEY, LOST, NUMBERS, Aftermath, FaultyGateway, connect, request_bytes
+from tests.worker.sandbox.faults.faulty_gateway import (
+    KEY,
+    LOST,
+    NUMBERS,
+    Aftermath,
+    FaultyGateway,
+    connect,
+    request_bytes,
+)
 from tests.worker.sandbox.php_client import until
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.plan import FaultPlan

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from tests.worker.sandbox.faulty_gateway import NUMBERS, Aftermath, FaultyGateway, is_json
+from tests.worker.sandbox.faults.faulty_gateway import NUMBERS, Aftermath, FaultyGateway, is_json
 from tests.worker.sandbox.php_client import until
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.replies import CLIENT_ERRORS, SERVER_ERRORS, UNKNOWN_TEXTS

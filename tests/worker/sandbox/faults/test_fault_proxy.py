@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.worker.sandbox.faulty_gateway import (
+from tests.worker.sandbox.faults.faulty_gateway import (
     KEY,
     LOST,
     NUMBERS,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.worker.sandbox.faulty_gateway import NUMBERS, Aftermath, FaultyGateway, rows
+from tests.worker.sandbox.faults.faulty_gateway import NUMBERS, Aftermath, FaultyGateway, rows
 from worker.sandbox.faults.effects import FOOTER, FOREIGN_NUMBER, TEMPLATE
 from worker.sandbox.faults.replies import SERVER_ERRORS
 from worker.sandbox.running.options import Profile, SandboxOptions

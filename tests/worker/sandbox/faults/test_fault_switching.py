@@ -10,7 +10,7 @@ import pytest
 
 import worker.sandbox
 from tests.worker.sandbox.conftest import StartSandbox
-from tests.worker.sandbox.faulty_gateway import NUMBERS, Aftermath, FaultyGateway
+from tests.worker.sandbox.faults.faulty_gateway import NUMBERS, Aftermath, FaultyGateway
 from tests.worker.sandbox.php_client import http, php_form, until
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.exchange import RequestKind
