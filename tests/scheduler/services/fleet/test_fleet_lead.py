@@ -9,7 +9,7 @@ import pytest
 from sqlmodel import select
 
 from scheduler.processes.leader import LeaseLock
-from tests.scheduler.services.fleet_world import FIRST, STOPPED, fleet, is_stopped, kill_9, wake
+from tests.scheduler.services.fleet.fleet_world import FIRST, STOPPED, fleet, is_stopped, kill_9, wake
 from worker.store import leases
 from worker.store.engine import Store
 from worker.store.leases import LostLead

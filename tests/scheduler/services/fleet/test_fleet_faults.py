@@ -10,7 +10,7 @@ import pytest
 
 from tests.prove.world.stage import Process
 from tests.prove.world.unrest import only
-from tests.scheduler.services.fleet_world import fleet
+from tests.scheduler.services.fleet.fleet_world import fleet
 from tests.support.servers import PostgresServer, RedisServer
 from worker.sandbox.faults.case import FaultTimes
 

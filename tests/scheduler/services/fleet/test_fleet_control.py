@@ -11,7 +11,7 @@ import pytest
 from tests.prove.world.evidence import read_ledger
 from tests.prove.world.stage import ends_within
 from tests.prove.world.unrest import QUIET, only
-from tests.scheduler.services.fleet_world import Fleet, fleet
+from tests.scheduler.services.fleet.fleet_world import Fleet, fleet
 from worker.sandbox.faults.case import FaultTimes
 
 WORKERS = 3

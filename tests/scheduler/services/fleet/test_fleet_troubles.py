@@ -14,7 +14,7 @@ import redis
 
 from scheduler.inbox.wording import IN_TROUBLE
 from tests.prove.world.product import Audience
-from tests.scheduler.services.fleet_world import Fleet, fleet
+from tests.scheduler.services.fleet.fleet_world import Fleet, fleet
 from tests.support.servers import PoolerServer, PostgresServer
 from worker.servers.conditions import WORDS, Trouble
 
