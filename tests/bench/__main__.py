@@ -30,11 +30,9 @@ from tests.bench.pacing import (
     worst_device,
 )
 from tests.bench.planning import measure_planning
-from tests.bench.results import BenchError, Exported, Paced, Planned, Scaled, Sent, Timed, Waited
-from tests.bench.samples import write_campaign
-from tests.bench.scaling import measure_alone, measure_fleet
-from tests.bench.sending import measure_sending
-from tests.bench.tables import (
+from tests.bench.reporting.results import BenchError, Exported, Paced, Planned, Scaled, Sent, Timed, Waited
+from tests.bench.reporting.samples import write_campaign
+from tests.bench.reporting.tables import (
     exporting_table,
     pacing_table,
     planning_table,
@@ -43,6 +41,8 @@ from tests.bench.tables import (
     timing_table,
     waiting_table,
 )
+from tests.bench.scaling import measure_alone, measure_fleet
+from tests.bench.sending import measure_sending
 from tests.bench.timing import measure_timing
 from tests.bench.waiting import measure_waiting
 from tests.support.servers import PostgresServer

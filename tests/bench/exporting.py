@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from campaigns.definition import Definition
 from scheduler.report.rows import write_csv
-from tests.bench.results import BenchError, Exported
+from tests.bench.reporting.results import BenchError, Exported
 from worker.store.bulk import insert_rows
 from worker.store.engine import Store
 from worker.store.migrate import migrate

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from scheduler.processes.rehearsal import SUITABLE
-from tests.bench.results import MEBIBYTE, BenchError
-from tests.bench.samples import write_campaign
+from tests.bench.reporting.results import MEBIBYTE, BenchError
+from tests.bench.reporting.samples import write_campaign
 from worker.sandbox.running.options import SandboxOptions
 from worker.sandbox.running.process import PrivateSandbox
 

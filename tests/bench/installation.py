@@ -14,8 +14,8 @@ from typing import Any, Final, Self
 
 import psycopg
 
-from tests.bench.results import BenchError
-from tests.bench.samples import FIRST_NUMBER, write_campaign
+from tests.bench.reporting.results import BenchError
+from tests.bench.reporting.samples import FIRST_NUMBER, write_campaign
 from tests.bench.windows import Stamp
 from tests.prove.world.product import Product
 from tests.prove.world.stage import KEY, TIED, Process, kill, wait_until

@@ -24,8 +24,8 @@ from dramatiq.rate_limits.backends import RedisBackend
 
 from tests.bench.installation import GIVE_UP_SECONDS, Servers
 from tests.bench.pacing import BATCH_SIZE, SPARE, attained, each_second, windows
-from tests.bench.results import BenchError, Paced
-from tests.bench.samples import texts
+from tests.bench.reporting.results import BenchError, Paced
+from tests.bench.reporting.samples import texts
 from tests.bench.windows import Stamp
 from tests.prove.world.evidence import read_ledger
 from tests.prove.world.stage import KEY, wait_until

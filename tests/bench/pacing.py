@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from tests.bench.installation import Installation, Servers, campaigns_of, pass_time
-from tests.bench.results import Paced
+from tests.bench.reporting.results import Paced
 from tests.bench.windows import LENGTHS, Stamp, between, fullest
 
 BATCH_SIZE: Final = 10

@@ -14,7 +14,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from scheduler.intake.taking import read_file, take_up
-from tests.bench.results import BenchError, Planned
+from tests.bench.reporting.results import BenchError, Planned
 from worker.logs import configure_logs
 from worker.runtime import build_runtime
 from worker.settings.settings import load_settings

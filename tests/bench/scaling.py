@@ -4,7 +4,7 @@ from statistics import median
 from typing import Final
 
 from tests.bench.installation import Installation, Servers
-from tests.bench.results import BenchError, Scaled
+from tests.bench.reporting.results import BenchError, Scaled
 from tests.bench.sending import GIVE_UP_SECONDS, measure_sending
 
 BATCH_SIZE: Final = 100

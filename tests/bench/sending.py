@@ -19,8 +19,8 @@ from campaigns.lifecycle import RecipientState
 from scheduler.intake.taking import read_file, take_up
 from scheduler.loop import Clockwork
 from scheduler.ticks.table import Ticks
-from tests.bench.results import BenchError, Sent
-from tests.bench.samples import texts, write_campaign
+from tests.bench.reporting.results import BenchError, Sent
+from tests.bench.reporting.samples import texts, write_campaign
 from worker.runtime import Runtime, build_runtime
 from worker.sandbox.running.options import SandboxOptions
 from worker.sandbox.running.process import PrivateSandbox

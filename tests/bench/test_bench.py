@@ -14,8 +14,8 @@ from tests.bench.installation import Servers
 from tests.bench.limiters import How, measure_limiter
 from tests.bench.pacing import attained, noon_zone
 from tests.bench.planning import measure_planning
-from tests.bench.results import BenchError, Paced, Planned, Sent, Waited
-from tests.bench.samples import texts, write_campaign
+from tests.bench.reporting.results import BenchError, Paced, Planned, Sent, Waited
+from tests.bench.reporting.samples import texts, write_campaign
 from tests.bench.scaling import measure_fleet
 from tests.bench.sending import measure_sending
 from tests.bench.timing import measure_timing

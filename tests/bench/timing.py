@@ -18,8 +18,8 @@ from campaigns.definition import Definition
 from campaigns.timing.placing import hours_of
 from scheduler.intake.taking import read_file
 from tests.bench.planning import measure_planning
-from tests.bench.results import BenchError, Timed
-from tests.bench.samples import FIRST_NUMBER
+from tests.bench.reporting.results import BenchError, Timed
+from tests.bench.reporting.samples import FIRST_NUMBER
 from tests.support.clocks import FakeClock
 from worker.limits.batch_limits import Limits, routes
 from worker.limits.limits_in_force import Ceilings

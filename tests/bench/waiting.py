@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from tests.bench.installation import Installation, Servers, cpu_seconds
-from tests.bench.results import BenchError, Waited
+from tests.bench.reporting.results import BenchError, Waited
 
 SETTLE_SECONDS: Final = 3.0
 """From the last file's plan until nothing but waiting goes on: files are looked at for a second, status is written."""

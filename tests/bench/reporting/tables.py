@@ -5,7 +5,7 @@ from typing import Final
 
 from rich.table import Table
 
-from tests.bench.results import MEBIBYTE, Exported, Paced, Planned, Scaled, Sent, Timed, Waited
+from tests.bench.reporting.results import MEBIBYTE, Exported, Paced, Planned, Scaled, Sent, Timed, Waited
 
 PLAN_PER_SECOND: Final = 20_000  # the targets
 PLAN_PEAK_MIB: Final = 250
