@@ -38,7 +38,7 @@ _scan: Final = json.JSONDecoder(parse_constant=refuse_constant).raw_decode
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpReply:
     """What a body says. `messages` None: there is no list of them in which every row has an id.
 
     `digest`: the SHA-256 of the bytes that came, in hex. `has_begun`: a list of messages did, whatever came after.
@@ -90,14 +90,14 @@ class ReplyReader:
             raise httpx.DecodingError(f"more than {self._max_bytes:,} bytes")
         self._read_on(part)
 
-    def reply(self) -> Reply:
+    def reply(self) -> HttpReply:
         """What came, now that nothing more comes."""
         self._is_over = True
         self._read_on(b"")
         envelope = None if self._members is None else envelope_of(self._members)
         messages = envelope.data.get("messages") if envelope else None
         is_list = isinstance(messages, tuple)  # JSON has none: this one was made here
-        return Reply(
+        return HttpReply(
             self._bytes,
             self._digest.hexdigest(),
             self._is_blank,
@@ -106,10 +106,10 @@ class ReplyReader:
             self._has_begun,
         )
 
-    def broken(self) -> Reply:
+    def broken(self) -> HttpReply:
         """What is known of a reply that broke off, or was refused: nothing of it is believed."""
         self._end()
-        return Reply(self._bytes, self._digest.hexdigest(), self._is_blank, has_begun=self._has_begun)
+        return HttpReply(self._bytes, self._digest.hexdigest(), self._is_blank, has_begun=self._has_begun)
 
     def _read_on(self, part: bytes) -> None:
         if self._document is None:
@@ -250,7 +250,7 @@ class ReplyReader:
             yield min(max(_FEWEST_CHARACTERS, 2 * length), most + 1)
 
 
-def reply_of(body: bytes, *, max_messages: int = MAX_MESSAGES) -> Reply:
+def reply_of(body: bytes, *, max_messages: int = MAX_MESSAGES) -> HttpReply:
     """What a whole body says. Raises `httpx.DecodingError`."""
     reader = ReplyReader(max_messages=max_messages)
     reader.feed(body)

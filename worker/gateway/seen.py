@@ -21,7 +21,7 @@ from worker.gateway.errors import (
     Throttled,
     TooBig,
 )
-from worker.gateway.reading import Reply
+from worker.gateway.reading import HttpReply
 from worker.gateway.results import Message
 from worker.gateway.wire import Envelope
 
@@ -66,7 +66,7 @@ class Seen:
     error: Exception | None = None
     bytes_written: int = 0
     status: int = 0
-    reply: Reply = field(default_factory=Reply)
+    reply: HttpReply = field(default_factory=HttpReply)
     is_send: bool = False
     sent: Sequence[str] | None = field(default=None, repr=False)
     learned: Mapping[str, SendOutcome] = field(default_factory=dict)

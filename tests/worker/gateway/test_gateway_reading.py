@@ -23,7 +23,7 @@ from worker.gateway.reading import (
     MAX_REPLY_BYTES,
     MAX_VALUE,
     MAX_WALKED_BYTES,
-    Reply,
+    HttpReply,
     ReplyReader,
     reply_of,
 )
@@ -39,7 +39,7 @@ TOKENS = [
 ]  # fmt: skip
 
 
-def in_parts(body: bytes, *cuts: int, keep: Callable[[Message], bool] | None = None) -> Reply:
+def in_parts(body: bytes, *cuts: int, keep: Callable[[Message], bool] | None = None) -> HttpReply:
     reader = ReplyReader(keep=keep)
     edges = [0, *sorted(cuts), len(body)]
     for first, last in pairwise(edges):
@@ -115,7 +115,7 @@ HALF = "y" * (MAX_VALUE // 2)
 def test_what_is_decoded_as_one_value_is_bounded(
     start: str, end: str, counted: str, keep: Callable[[Message], bool] | None, every: int
 ) -> None:
-    def read(characters: int) -> Reply:
+    def read(characters: int) -> HttpReply:
         body = (start + "x" * (characters - len(counted)) + end).encode()
         near = range(len(body) - 40, len(body))  # the last ones one by one
         return in_parts(body, *range(every, near[0], every), *near, keep=keep)
