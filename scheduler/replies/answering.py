@@ -16,7 +16,7 @@ from campaigns.timing.placing import Departure
 from campaigns.values.targets import Target
 from worker.logs import get_logger
 from worker.settings.settings import Settings
-from worker.store.people.stored_replies import Answer
+from worker.store.people.stored_replies import Reply
 from worker.store.people.suppressions import suppressed_among
 from worker.store.runs import help_runs, plans, reminders, versions
 from worker.store.runs.held import reopen_run
@@ -28,7 +28,7 @@ _TAKES_NO_MORE: Final = frozenset({RunState.CANCELLED, RunState.FAILED})
 
 
 def answer_help(
-    session: Session, settings: Settings, account_id: int, stored: Collection[Answer], *, rehearsal: bool, now: datetime
+    session: Session, settings: Settings, account_id: int, stored: Collection[Reply], *, rehearsal: bool, now: datetime
 ) -> int:
     """Plan an answer for everybody who asks for help in these new replies; how many.
 
@@ -83,12 +83,12 @@ def answer_help(
     return len(people)
 
 
-def _row(reply: Answer, text: str, segments: int, now: datetime) -> PlannedRecipient:
+def _row(reply: Reply, text: str, segments: int, now: datetime) -> PlannedRecipient:
     departure = Departure("", now, reply.received_at + FRESH_FOR)
     source = f"reply {reply.gateway_id}"
     return PlannedRecipient(reply.number, 0, source, 0, RecipientState.PENDING, "", text, segments, departure)
 
 
-def _phone(reply: Answer) -> str:
+def _phone(reply: Reply) -> str:
     """The phone and SIM that got the question, where the gateway tells; empty: the primary one."""
     return str(Target(reply.device, reply.sim)) if reply.device else ""

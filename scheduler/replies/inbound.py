@@ -19,7 +19,7 @@ from worker.store.engine import Store
 from worker.store.following import clock_offsets
 from worker.store.notifications.outbox import announce_stop_of_nobody, tell
 from worker.store.people import stored_replies, suppressions
-from worker.store.people.stored_replies import Answer, Incoming, Shown
+from worker.store.people.stored_replies import Incoming, Reply, Shown
 from worker.store.people.suppressions import REPLY, Entry
 
 
@@ -104,7 +104,7 @@ def _incoming(
     )
 
 
-def _act(session: Session, stored: Iterable[Answer], now: datetime) -> None:
+def _act(session: Session, stored: Iterable[Reply], now: datetime) -> None:
     """The last wish of each person counts, whatever the order in which replies come in."""
     wishes = [answer for answer in stored if answer.meaning in {Meaning.STOP, Meaning.START}]
     standing = stored_replies.standing_wishes(session, {answer.id for answer in wishes})
@@ -116,7 +116,7 @@ def _act(session: Session, stored: Iterable[Answer], now: datetime) -> None:
         suppressions.release(session, back, now=now, source=REPLY)
 
 
-def _tell(session: Session, stored: Iterable[Answer], target: str, now: datetime) -> None:
+def _tell(session: Session, stored: Iterable[Reply], target: str, now: datetime) -> None:
     """Every reply to the reply webhook, with number and text: that is what it is for."""
     if not target:
         return
@@ -147,7 +147,7 @@ def _tell(session: Session, stored: Iterable[Answer], target: str, now: datetime
         )
 
 
-def opt_outs_of(stops: Iterable[Answer]) -> list[Entry]:
+def opt_outs_of(stops: Iterable[Reply]) -> list[Entry]:
     """What stops are on the list as: of any kind, in the person's own words, under each number of their phone.
 
     None for what came from no number: a shop's name that writes STOP is nobody to whom anything is sent.

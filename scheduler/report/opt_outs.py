@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from campaigns.display import shown_time, utc
 from campaigns.optout import Meaning
 from scheduler.report.rows import csv_writer, harmless_cell
-from worker.store.people.stored_replies import Answer
+from worker.store.people.stored_replies import Reply
 from worker.store.people.suppressions import Entry
 
 MEANINGS: Final[Mapping[Meaning, str]] = {
@@ -25,7 +25,7 @@ COLUMNS: Final = ("number", "kind", "since", "source", "reason")
 
 
 def opt_out_lines(
-    entries: Sequence[Entry], replies: Sequence[Answer], zone: ZoneInfo, *, is_in_doubt: bool
+    entries: Sequence[Entry], replies: Sequence[Reply], zone: ZoneInfo, *, is_in_doubt: bool
 ) -> Iterator[str]:
     """What is known of one person's wishes, a line each; `is_in_doubt`: a text to them may be on its way."""
     for reply in replies:
@@ -61,7 +61,7 @@ def listed_json(entry: Entry, *, number: str) -> dict[str, Any]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def reply_json(reply: Answer) -> dict[str, Any]:
+def reply_json(reply: Reply) -> dict[str, Any]:
     """A reply, without its number."""
     return {
         "meaning": reply.meaning.value,

@@ -10,7 +10,7 @@ from campaigns.definition import Schedule
 from worker.definitions import Definitions
 from worker.store.bulk import in_parts
 from worker.store.engine import Store
-from worker.store.people.stored_replies import Answer, replies_of
+from worker.store.people.stored_replies import Reply, replies_of
 from worker.store.people.suppressions import Entry, history
 from worker.store.reports.person import (
     Appearance,
@@ -40,7 +40,7 @@ class Chapter:
     batches_in_doubt: int
     now: datetime
     failed: tuple[FailedTry, ...] = ()
-    replies: tuple[Answer, ...] = ()
+    replies: tuple[Reply, ...] = ()
     again: tuple[int, ...] = ()  # the runs that sent to this person again, as it had failed
 
 
@@ -49,7 +49,7 @@ class Story:
     """All that is known of a person: the campaigns, the newest first; what they wrote; what they opted out of."""
 
     chapters: tuple[Chapter, ...]
-    replies: tuple[Answer, ...]
+    replies: tuple[Reply, ...]
     opt_outs: tuple[Entry, ...]
 
 
@@ -82,7 +82,7 @@ def tell_all(store: Store, numbers: Collection[str], *, now: datetime) -> dict[s
 
 def _tell(store: Store, definitions: Definitions, numbers: Collection[str], now: datetime) -> dict[str, Story]:
     rows: dict[str, list[Appearance]] = defaultdict(list)
-    replies: dict[str, list[Answer]] = defaultdict(list)
+    replies: dict[str, list[Reply]] = defaultdict(list)
     opt_outs: dict[str, list[Entry]] = defaultdict(list)
     with store.read() as session:
         found = appearances(session, numbers)

@@ -8,7 +8,7 @@ from campaigns.phone_numbers.numbers import mask
 from scheduler.actions.refusals import Refusal, Refused
 from worker.store.engine import Store
 from worker.store.people.reviews import count_waiting, waiting_reviews
-from worker.store.people.stored_replies import Answer
+from worker.store.people.stored_replies import Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ def replies_to_review(store: Store | None, ids: Collection[int] | None = None) -
     return [_shown(answer) for answer in waiting_answers(store, ids)]
 
 
-def waiting_answers(store: Store | None, ids: Collection[int] | None) -> list[Answer]:
+def waiting_answers(store: Store | None, ids: Collection[int] | None) -> list[Reply]:
     """The same as they are stored; `store` None: there are none."""
-    waiting: list[Answer] = []
+    waiting: list[Reply] = []
     if store is not None:
         with store.read() as session:
             waiting = waiting_reviews(session)
@@ -47,7 +47,7 @@ def waiting_answers(store: Store | None, ids: Collection[int] | None) -> list[An
     return chosen
 
 
-def _shown(answer: Answer) -> WaitingReply:
+def _shown(answer: Reply) -> WaitingReply:
     is_unknown = answer.is_of_nobody or answer.campaign is None
     number = answer.number if is_unknown else mask(answer.number)
     return WaitingReply(answer.id, number, answer.received_at, answer.campaign, is_unknown, answer.text)

@@ -9,7 +9,7 @@ from campaigns.optout import Meaning
 from tests.protocol.world.harness import Bench
 from tests.protocol.world.scripted_gateway import Reads
 from worker.store.people import reviews, stored_replies, suppressions
-from worker.store.people.stored_replies import Answer
+from worker.store.people.stored_replies import Reply
 
 P = RecipientState
 
@@ -17,7 +17,7 @@ ANNA, BEN, CLEO = (f"+39333{place:07}" for place in range(3))
 POLL = timedelta(seconds=15)
 
 
-def replies(bench: Bench) -> list[Answer]:
+def replies(bench: Bench) -> list[Reply]:
     with bench.store.read() as session:
         return stored_replies.answers(session)
 

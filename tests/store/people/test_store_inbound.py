@@ -10,7 +10,7 @@ from campaigns.optout import Meaning
 from tests.store.store_world import NOW, World, people
 from worker.store.models import Recipient
 from worker.store.people import reviews, stored_replies
-from worker.store.people.stored_replies import Answer, Incoming, Shown
+from worker.store.people.stored_replies import Incoming, Reply, Shown
 
 ANNA = "+393330000000"
 
@@ -19,7 +19,7 @@ def reply(gateway_id: int, *, number: str = ANNA, meaning: Meaning = Meaning.REP
     return Incoming(gateway_id, number, "Hello", 1, 0, at, meaning)
 
 
-def store(world: World, *replies: Incoming, came_by: str = "poll") -> list[Answer]:
+def store(world: World, *replies: Incoming, came_by: str = "poll") -> list[Reply]:
     with world.store.write() as session:
         return stored_replies.store_replies(session, world.account_id, replies, came_by=came_by, now=NOW)
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.optout import Meaning
-from worker.store.people.stored_replies import Answer, answers
+from worker.store.people.stored_replies import Reply, answers
 from worker.store.tables import replies
 from worker.store.transitions import changed
 
@@ -19,7 +19,7 @@ _WAITS: Final = (
 """What may be a stop, and stops of nobody who is known."""
 
 
-def waiting_reviews(session: Session) -> list[Answer]:
+def waiting_reviews(session: Session) -> list[Reply]:
     """Replies that a person has to read, the oldest first."""
     return answers(session, *_WAITS)
 

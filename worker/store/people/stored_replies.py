@@ -59,7 +59,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """A stored reply, with the campaign that it answers; None: nothing was sent to this number before."""
 
     id: int
@@ -152,7 +152,7 @@ def people_at(session: Session, account_id: int, numbers: Collection[str]) -> di
 
 def store_replies(
     session: Session, account_id: int, incoming: Collection[Incoming], *, came_by: str, now: datetime
-) -> list[Answer]:
+) -> list[Reply]:
     """Store what is new of these replies, linked to what they answer; only the new, in the order of their IDs."""
     values = [
         asdict(reply) | {"account_id": account_id, "stored_at": now, "came_by": came_by}
@@ -199,12 +199,12 @@ def _link(session: Session, ids: Sequence[int]) -> None:
 
 
 _COLUMNS: Final = (
-    *(replies.c[name] for name in Answer.__dataclass_fields__ if name != "campaign"),
+    *(replies.c[name] for name in Reply.__dataclass_fields__ if name != "campaign"),
     campaigns.c.slug.label("campaign"),
 )
 
 
-def answers(session: Session, *where: sa.ColumnElement[bool]) -> list[Answer]:
+def answers(session: Session, *where: sa.ColumnElement[bool]) -> list[Reply]:
     """The stored replies that fit, by the order of storing."""
     query = (
         sa.select(*_COLUMNS)
@@ -215,10 +215,10 @@ def answers(session: Session, *where: sa.ColumnElement[bool]) -> list[Answer]:
         .order_by(replies.c.id)
     )
     found = (dict(row._mapping) for row in session.execute(query))
-    return [Answer(**row | {"meaning": Meaning(row["meaning"])}) for row in found]
+    return [Reply(**row | {"meaning": Meaning(row["meaning"])}) for row in found]
 
 
-def replies_of(session: Session, numbers: Collection[str]) -> list[Answer]:
+def replies_of(session: Session, numbers: Collection[str]) -> list[Reply]:
     """Everything that these numbers ever wrote."""
     return answers(session, replies.c.number.in_(sorted(numbers)))
 
