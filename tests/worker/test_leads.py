@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.clocks import FakeClock
-from worker.sending.spacing import LONGEST, Leads
+from worker.sending.spacing import LONGEST, GrantSpacing
 from worker.throttle import Budget, Level
 
 RATE = [Level("run:1", 10, timedelta(seconds=1))]
@@ -19,7 +19,7 @@ def live(threads: int, *, distance: float, answer: float, requests: int = MANY) 
     `answer`: seconds from the first byte until the thread is free.
     """
     clock = FakeClock()
-    leads = Leads(clock, threads)
+    leads = GrantSpacing(clock, threads)
     under_way: deque[float] = deque()
     granted = [0.0]
     until = 0.0
@@ -73,7 +73,7 @@ def test_a_process_whose_threads_are_all_busy_holds_nothing_back(answer: float) 
 
 def test_requests_without_a_rate_count_but_are_not_held_back() -> None:
     clock = FakeClock()
-    leads = Leads(clock, 4)
+    leads = GrantSpacing(clock, 4)
     day = Budget("run:1", 500, clock.now(), clock.now() + timedelta(days=1))
     assert leads.begin([day], has_waited=False) == leads.begin([], has_waited=False) == clock.elapsed_seconds()
 
@@ -88,7 +88,7 @@ def test_requests_without_a_rate_count_but_are_not_held_back() -> None:
 def test_where_requests_come_late_to_their_slots_less_and_less_is_held_back() -> None:
     # given threads that could do more by what is known of requests, on a machine that has other work
     clock = FakeClock()
-    leads = Leads(clock, 4)
+    leads = GrantSpacing(clock, 4)
     found = []
     for has_waited in [True] * 5 + [False] * 30 + [True] * 30:
         clock.advance(0.5)

@@ -10,7 +10,7 @@ from campaigns.clock import Clock
 from campaigns.definition import Definition
 from worker.limits.batch_limits import Limits, Route, routes
 from worker.limits.limits_in_force import CeilingsInForce
-from worker.sending.spacing import Leads
+from worker.sending.spacing import GrantSpacing
 from worker.servers.troubles import Troubles
 from worker.settings.settings import Settings
 from worker.store.sending import queue
@@ -67,7 +67,7 @@ class Slots:
         self._ceilings = ceilings
         self._clock = clock
         self._troubles = troubles
-        self._leads = Leads(clock, settings.threads)
+        self._leads = GrantSpacing(clock, settings.threads)
         self._long_waits = threading.BoundedSemaphore(max(1, settings.threads // 2))
 
     def take(self, work: Work, definition: Definition) -> GrantedSlot | Wait:

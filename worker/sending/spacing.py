@@ -19,7 +19,7 @@ WEIGHT: Final = 0.1
 """Of the newest request in the means: they follow a change within some twenty requests."""
 
 
-class Leads:
+class GrantSpacing:
     """How long the requests of this process are held back, so that half of its threads are enough for them.
 
     A process whose threads are busy holds nothing back: it sends as much as it can, and not as evenly. It is busy where
