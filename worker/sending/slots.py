@@ -20,7 +20,7 @@ from worker.throttle import Limit, Throttle, ThrottleUnavailable
 SLEEP_AT_MOST: Final = timedelta(seconds=0.5)
 """A longer wait for the throttle gives the thread to another batch instead of sleeping in it."""
 
-SHORT_WAIT: Final = queue.LEAD
+SHORT_WAIT: Final = queue.ENQUEUE_AHEAD
 """A wait up to this is always slept. Of those who wait longer only half of the threads: slow campaigns, each with a job
 that sleeps, would take all threads from a fast one."""
 

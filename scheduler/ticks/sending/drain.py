@@ -78,13 +78,13 @@ class DrainTick:
         """What everybody waits for, and how long before its moment it counts: longer where only runs that begin do."""
         beginning = self.rush.beginning(runtime.clock.elapsed_seconds())
         if beginning:
-            lead = min(queue.LONGEST_LEAD, queue.LEAD + AHEAD_A_RUN * len(beginning))
+            lead = min(queue.LONGEST_LEAD, queue.ENQUEUE_AHEAD + AHEAD_A_RUN * len(beginning))
             found = queue.demands(session, runtime.account_id, now=now, lead=lead)
             # A thread that has a request in hand waits with it: nobody else's may come behind that.
             others = (demand for demand in found if demand.run_id not in beginning)
             if not any(demand.has_due or demand.queued_batches or demand.asleep_segments for demand in others):
                 return lead, found
-        return queue.LEAD, queue.demands(session, runtime.account_id, now=now)
+        return queue.ENQUEUE_AHEAD, queue.demands(session, runtime.account_id, now=now)
 
     def _queue(self, runtime: Runtime, demands: Sequence[Demand], lead: timedelta, now: datetime) -> dict[str, int]:
         if not any(demand.has_due for demand in demands):

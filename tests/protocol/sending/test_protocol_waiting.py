@@ -15,10 +15,10 @@ from scheduler.ticks.table import Tick
 from tests.protocol.world.harness import Bench, exactly_once
 from tests.prove.world.stage import wait_until
 from worker.sending.dispatch import Dispatched
-from worker.store.sending.queue import EMPTIED_AFTER, LEAD, STALE
+from worker.store.sending.queue import EMPTIED_AFTER, ENQUEUE_AHEAD, STALE
 
 TOGETHER = 10
-AHEAD = LEAD + TOGETHER * AHEAD_A_RUN
+AHEAD = ENQUEUE_AHEAD + TOGETHER * AHEAD_A_RUN
 """So long before their moment the first requests of so many campaigns are queued."""
 
 NOON = "schedule:\n  start: 2026-12-01T10:00:00Z\n"
@@ -175,7 +175,7 @@ def test_nothing_is_queued_far_ahead_where_somebody_else_sends(bench: Bench, *, 
 
     bench.clock.advance(timedelta(seconds=1) - AHEAD)
     ahead = bench.call("drain")["enqueued"]
-    bench.clock.advance(AHEAD - LEAD)
+    bench.clock.advance(AHEAD - ENQUEUE_AHEAD)
     in_time = bench.call("drain")["enqueued"]
 
     assert (ahead, in_time) == ((0, TOGETHER) if has_company else (TOGETHER, 0))

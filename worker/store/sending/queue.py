@@ -63,7 +63,7 @@ class Due:
     zones: str = ""
 
 
-LEAD = timedelta(seconds=0.15)
+ENQUEUE_AHEAD = timedelta(seconds=0.15)
 """So much before its moment, or its slot, a batch goes to the queue: as long as tick and pick-up take, or every slot of
 a slow campaign is taken late (0.90 of a rate of 1/second was attained without it). Who takes it waits out the rest."""
 
@@ -136,7 +136,7 @@ _DUE = sa.select(
 ).where(runs.c.id.in_(sa.bindparam("b_runs", expanding=True)))
 
 
-def demands(session: Session, account_id: int, *, now: datetime, lead: timedelta = LEAD) -> list[Demand]:
+def demands(session: Session, account_id: int, *, now: datetime, lead: timedelta = ENQUEUE_AHEAD) -> list[Demand]:
     """The account's running runs and what they wait for; none while it is paused or has too much in doubt.
 
     What comes within `lead` counts as due.
@@ -150,7 +150,7 @@ def demands(session: Session, account_id: int, *, now: datetime, lead: timedelta
 
 
 def due_batches(
-    session: Session, run_ids: Collection[int], *, now: datetime, most: int, lead: timedelta = LEAD
+    session: Session, run_ids: Collection[int], *, now: datetime, most: int, lead: timedelta = ENQUEUE_AHEAD
 ) -> dict[int, list[Due]]:
     """At most so many batches of each run that may be sent now: what is back first, then the longest waiting."""
     found = session.connection().execute(_DUE, {"b_runs": sorted(run_ids), "b_lead": now + lead, "b_most": most})
@@ -163,7 +163,7 @@ def _due(entry: str) -> Due:
 
 
 def wait_for_opening(
-    session: Session, run_id: int, zones: str, *, until: datetime, now: datetime, lead: timedelta = LEAD
+    session: Session, run_id: int, zones: str, *, until: datetime, now: datetime, lead: timedelta = ENQUEUE_AHEAD
 ) -> int:
     """The window has closed by the clocks of `zones`: all that is due of them waits until then; how many batches."""
     due = (
