@@ -14,7 +14,7 @@ from scheduler.rush import Rush
 from scheduler.ticks.table import Tick
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store.leases import LostLead
+from worker.store.leases import LostLease
 
 FIRST_LOOK_SECONDS: Final = 10.0
 """How long a process that starts waits for what people wrote meanwhile, before it sends."""
@@ -52,7 +52,7 @@ class Clockwork:
             return
         try:
             is_done = self._carry_out(tick)
-        except LostLead:
+        except LostLease:
             get_logger().warning("tick.fenced", tick=name)  # another process does this now
         except Exception as error:
             pause = troubles.failed(name, error, event="tick.failed", tick=name)

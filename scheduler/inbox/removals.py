@@ -17,7 +17,7 @@ from scheduler.intake.repeating import stop
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.servers.conditions import trouble_of
-from worker.store.leases import LostLead
+from worker.store.leases import LostLease
 from worker.store.runs import inbox_files as store
 from worker.store.runs import runs
 
@@ -87,7 +87,7 @@ class Removals:
         try:
             return self._remove(runtime, inbox, key, entries, gone, now)
         except Exception as error:
-            if isinstance(error, LostLead) or trouble_of(error):
+            if isinstance(error, LostLease) or trouble_of(error):
                 raise
             get_logger().exception("inbox.file_failed", file=inbox.name(path))
             self._again_at[key] = now + RETRY_AFTER

@@ -24,7 +24,7 @@ from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.servers.conditions import trouble_of
 from worker.store.events import EventName, record_event
-from worker.store.leases import LostLead
+from worker.store.leases import LostLease
 from worker.store.runs import approvals, plans, repetitions, runs, versions
 from worker.store.runs.repetitions import Firing, Repeating
 
@@ -106,7 +106,7 @@ def repeat(
         try:
             planned += _advance(runtime, repeating, folder, now)
         except Exception as error:
-            if isinstance(error, LostLead) or trouble_of(error):  # it is the same for every other one
+            if isinstance(error, LostLease) or trouble_of(error):  # it is the same for every other one
                 raise
             get_logger().exception("run.planning_failed", campaign=repeating.campaign)
             waits[repeating.campaign_id] = now + TRY_AGAIN_AFTER

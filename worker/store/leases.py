@@ -25,7 +25,7 @@ _now = sa.func.clock_timestamp()
 _end = _now + sa.cast(LEASE, sa.Interval)
 
 
-class LostLead(Exception):
+class LostLease(Exception):
     """Another process holds the lease: the transaction is undone, and its process must stand by."""
 
 
@@ -64,7 +64,7 @@ def _held(name: str, token: int) -> sa.Update:
 
 
 def fence(name: str, token: int) -> Callable[[Session], None]:
-    """What a transaction of the holder begins with: nobody takes the lease before it ends. Raises `LostLead`.
+    """What a transaction of the holder begins with: nobody takes the lease before it ends. Raises `LostLease`.
 
     A process that is stopped in the middle must not keep the next one waiting: the server ends its transaction after
     `LEASE`, and its connection soon after its host has vanished.
@@ -83,7 +83,7 @@ def fence(name: str, token: int) -> Callable[[Session], None]:
     def check(session: Session) -> None:
         session.execute(limit)
         if session.scalar(share) is None:
-            raise LostLead(f"another process took the lease `{name}` while this one did not answer; it stands by")
+            raise LostLease(f"another process took the lease `{name}` while this one did not answer; it stands by")
 
     return check
 

@@ -13,7 +13,7 @@ from worker.runtime import Runtime
 from worker.servers.conditions import trouble_of
 from worker.store.events import EventName
 from worker.store.following.clock_offsets import MARGIN
-from worker.store.leases import LostLead
+from worker.store.leases import LostLease
 from worker.store.sending import accounts, doubts
 from worker.store.sending.doubts import Doubt
 
@@ -38,7 +38,7 @@ class WatchTick:
             source = f"missed {missed.attempt_id}"
             try:
                 late += _look_again(runtime, self.windows, missed, now)
-            except LostLead:
+            except LostLease:
                 raise
             except Exception as error:
                 if trouble_of(error) is not None:  # of the whole database

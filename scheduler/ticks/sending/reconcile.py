@@ -26,7 +26,7 @@ from worker.servers.conditions import trouble_of
 from worker.store.events import EventName, record_event
 from worker.store.following import receipts
 from worker.store.following.clock_offsets import FARTHEST, MARGIN
-from worker.store.leases import LostLead
+from worker.store.leases import LostLease
 from worker.store.notifications import outbox
 from worker.store.runs import runs
 from worker.store.sending import accounts, control_messages, doubts
@@ -64,7 +64,7 @@ class ReconcileTick:
             source = f"doubt {doubt.attempt_id}"
             try:
                 decided += _look_up(runtime, self.windows, doubt, now)
-            except LostLead:
+            except LostLease:
                 raise
             except Exception as error:
                 if trouble_of(error) is not None:  # of the whole database: it passes, no doubt is worse than another

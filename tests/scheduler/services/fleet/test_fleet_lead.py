@@ -12,7 +12,7 @@ from scheduler.processes.leader import LeaseLock
 from tests.scheduler.services.fleet.fleet_world import FIRST, STOPPED, fleet, is_stopped, kill_9, wake
 from worker.store import leases
 from worker.store.engine import Store
-from worker.store.leases import LostLead
+from worker.store.leases import LostLease
 from worker.store.migrate import migrate
 from worker.store.models import Event
 
@@ -126,7 +126,7 @@ def test_the_lease_has_one_holder_and_a_larger_token_for_each(stores: tuple[Stor
     assert second.acquire()
     assert not first.acquire()
     # then what the first one still wants to write is undone
-    with pytest.raises(LostLead, match="another process took the lease `clock`"), ticks.write() as session:
+    with pytest.raises(LostLease, match="another process took the lease `clock`"), ticks.write() as session:
         session.add(Event(at=datetime.now(UTC), name="late"))
     with second.guard(stores[1]).write() as session:
         assert session.exec(select(Event)).all() == []
