@@ -8,11 +8,11 @@ import redis
 
 from scheduler.doctor.findings import Area, Finding, in_trouble, ok, problem, unknown
 from worker.jobs import QUEUES
-from worker.throttle import Level, RedisThrottle, ThrottleUnavailable
+from worker.throttle import RateLimit, RedisThrottle, ThrottleUnavailable
 
 REDIS: Final = Area.REDIS
 
-PROBE: Final = Level("doctor", 1_000_000, timedelta(seconds=1))
+PROBE: Final = RateLimit("doctor", 1_000_000, timedelta(seconds=1))
 """A level of the doctor's own: a million segments a second, so that the question takes nothing from anybody."""
 
 JOBS: Final = tuple(f"campaigns:{queue}{ending}" for queue in QUEUES.values() for ending in ("", ".DQ"))

@@ -7,9 +7,9 @@ import pytest
 
 from tests.support.clocks import FakeClock
 from worker.sending.spacing import LONGEST, GrantSpacing
-from worker.throttle import Budget, Level
+from worker.throttle import Budget, RateLimit
 
-RATE = [Level("run:1", 10, timedelta(seconds=1))]
+RATE = [RateLimit("run:1", 10, timedelta(seconds=1))]
 MANY = 300
 
 

@@ -15,7 +15,7 @@ from campaigns.message.segments import segmentation
 from campaigns.planning.batching import BatchLimits, batch_limits
 from worker.limits.limits_in_force import Ceilings
 from worker.settings.settings import Settings
-from worker.throttle import Budget, Level, Limit
+from worker.throttle import Budget, Limit, RateLimit
 
 PRIMARY_DEVICE: Final = "primary"
 """The level of requests that name no device: the gateway takes its primary one."""
@@ -155,7 +155,7 @@ class Limits:
             Scope.RUN: f"{Scope.RUN}:{run_id}",
             Scope.DEVICE: f"{Scope.DEVICE}:{self.account_key}:{route.level_key}",
         }
-        levels = [Level(keys[scope], rate.count, rate.per) for scope, rate in rates(ceilings, definition, route)]
+        levels = [RateLimit(keys[scope], rate.count, rate.per) for scope, rate in rates(ceilings, definition, route)]
         budgets = [
             Budget(keys[scope], allowance.segments, *allowance.period_of(now, allowance.zone))
             for scope, allowance in allowances(ceilings, self.zone, definition)

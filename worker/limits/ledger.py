@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from worker.limits.batch_limits import ANY_DEVICE, PRIMARY_DEVICE, Scope
 from worker.store.engine import Store
 from worker.store.sending import grants
-from worker.throttle import Granted, Level, Limit
+from worker.throttle import Granted, Limit, RateLimit
 
 FINE: Final = timedelta(minutes=1)
 """Windows up to this are read by the millisecond, longer ones by the second: a thousandth of them or less."""
@@ -25,7 +25,7 @@ class StoreLedger:
         """The grants of a limit of `worker.limits.batch_limits` that count at `now`."""
         whose = self._whose(limit.key)
         with self._store.read() as session:
-            if isinstance(limit, Level):
+            if isinstance(limit, RateLimit):
                 since = now - limit.per
                 return grants.granted_since(session, whose, since=since, by_second=limit.per > FINE)
             spent = grants.granted_sum(session, whose, since=limit.starts_at, until=limit.ends_at)

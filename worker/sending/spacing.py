@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from campaigns.clock import Clock
-from worker.throttle import Level, Limit
+from worker.throttle import Limit, RateLimit
 
 LONGEST: Final = timedelta(seconds=0.1)
 """What intent, connection and last look take on a machine with work: 9 of 10 requests were ready within it where 14
@@ -43,7 +43,7 @@ class GrantSpacing:
         now = self._clock.elapsed_seconds()
         self._distance_seconds += _step(self._distance_seconds, now - self._last)
         self._last = now
-        if not any(isinstance(limit, Level) for limit in limits):
+        if not any(isinstance(limit, RateLimit) for limit in limits):
             return now
         self._on_time += WEIGHT * (has_waited - self._on_time)
         allowed = self._half * self._distance_seconds - self._answer_seconds

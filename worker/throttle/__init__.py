@@ -1,6 +1,6 @@
 """How fast anything is sent: one atomic decision over every limit that applies, in process or on Redis."""
 
-from worker.throttle.levels import Budget, Granted, Ledger, Level, Limit, Reservation, Throttle, ThrottleUnavailable
+from worker.throttle.levels import Budget, Granted, Ledger, Limit, RateLimit, Reservation, Throttle, ThrottleUnavailable
 from worker.throttle.memory import InMemoryThrottle
 from worker.throttle.redis import RedisThrottle, connect_for_throttle
 
@@ -9,7 +9,7 @@ __all__ = [
     "Granted",
     "InMemoryThrottle",
     "Ledger",
-    "Level",
+    "RateLimit",
     "Limit",
     "RedisThrottle",
     "Reservation",

@@ -15,7 +15,7 @@ _MAX_PER: Final = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class RateLimit:
     """One limit: in any window of length `per`, at most `limit_segments` are granted.
 
     Levels with the same `key` and the same `per` are one and the same, whoever asks; the key names an account, a device
@@ -49,7 +49,7 @@ class Level:
 class Budget:
     """Another limit: from `starts_at` on and before `ends_at`, at most `limit_segments` are granted, never more.
 
-    Times are aware; the key as that of a `Level`. A cost above what is left waits for `ends_at`, and so does one above
+    Times are aware; the key as that of a `RateLimit`. A cost above what is left waits for `ends_at`, and so does one above
     the limit itself. `ValueError` if the limit or the times are out of range.
     """
 
@@ -73,7 +73,7 @@ class Budget:
         return f"{self.key}/{to_microseconds(self.starts_at)}-{to_microseconds(self.ends_at)}"
 
 
-Limit = Level | Budget
+Limit = RateLimit | Budget
 
 Granted = tuple[datetime, int]
 """A moment and the segments that were granted then."""

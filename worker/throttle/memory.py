@@ -12,8 +12,8 @@ from worker.throttle.levels import (
     PAUSE,
     Budget,
     Ledger,
-    Level,
     Limit,
+    RateLimit,
     Reservation,
     check_question,
     from_microseconds,
@@ -116,7 +116,7 @@ class InMemoryThrottle:
 
     def _unknown_us(self, limit: Limit, now_us: int) -> int | None:
         """How long until the ledger of a limit without a record can be read; None: its record is here."""
-        if isinstance(limit, Level):
+        if isinstance(limit, RateLimit):
             # A level without a history was idle, unless this process is younger than its window.
             if limit.name in self._histories or now_us - self._put_us - self._begun_us >= limit.per_us:
                 return None
@@ -134,7 +134,7 @@ class InMemoryThrottle:
             for limit in missing:
                 granted = list(self._ledger(limit, from_microseconds(now_us)))
                 with self._lock:
-                    if isinstance(limit, Level):
+                    if isinstance(limit, RateLimit):
                         history = History()
                         put = timedelta(microseconds=self._put_us)
                         history.recall([(at - put, n) for at, n in granted], limit.limit_segments, limit.per_us)

@@ -17,8 +17,8 @@ from worker.throttle.levels import (
     PAUSE,
     Budget,
     Ledger,
-    Level,
     Limit,
+    RateLimit,
     Reservation,
     ThrottleUnavailable,
     check_question,
@@ -103,7 +103,7 @@ class RedisThrottle:
 
     def _recall(self, limit: Limit, key: str, now_us: int) -> None:
         granted = self._ledger(limit, from_microseconds(now_us))
-        if isinstance(limit, Level):
+        if isinstance(limit, RateLimit):
             history = History()
             history.recall(granted, limit.limit_segments, limit.per_us)
             kept_us, kind, lines = limit.per_us, "level", history.lines()
@@ -115,7 +115,7 @@ class RedisThrottle:
 
 
 def _parts(limit: Limit) -> tuple[int | str, ...]:
-    if isinstance(limit, Level):
+    if isinstance(limit, RateLimit):
         return (limit.limit_segments, "level", limit.per_us, 0)
     return (limit.limit_segments, "budget", to_microseconds(limit.starts_at), to_microseconds(limit.ends_at))
 

@@ -11,7 +11,7 @@ from worker.limits.ledger import StoreLedger
 from worker.store.models import Attempt, AttemptState
 from worker.store.sending import grants
 from worker.store.tables import batches as batch_table
-from worker.throttle import Budget, Granted, Level
+from worker.throttle import Budget, Granted, RateLimit
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -76,7 +76,7 @@ def test_a_level_is_told_the_moments_of_its_window_in_order(world: World) -> Non
     grant(world, run_id, 30.5, 0.25, 0.0, 59.9, 60.0)
 
     told = StoreLedger(world.store, world.account_id)(
-        Level(f"run:{run_id}", 10, timedelta(minutes=1)), NOW + timedelta(minutes=1)
+        RateLimit(f"run:{run_id}", 10, timedelta(minutes=1)), NOW + timedelta(minutes=1)
     )
 
     # the first one left the window at this moment
@@ -88,7 +88,9 @@ def test_many_grants_of_a_moment_are_told_as_one_at_the_last_of_them(world: Worl
     grant(world, run_id, 10.1001, 10.1002, 10.1013, 10.9)
 
     def told(per: timedelta) -> list[Granted]:
-        return StoreLedger(world.store, world.account_id)(Level(f"run:{run_id}", 10, per), NOW + timedelta(seconds=20))
+        return StoreLedger(world.store, world.account_id)(
+            RateLimit(f"run:{run_id}", 10, per), NOW + timedelta(seconds=20)
+        )
 
     assert told(timedelta(minutes=1)) == [
         (NOW + timedelta(seconds=seconds), cost) for seconds, cost in ((10.1002, 4), (10.1013, 2), (10.9, 2))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.support.clocks import START, FakeClock
-from worker.throttle import Budget, InMemoryThrottle, Level, Throttle
+from worker.throttle import Budget, InMemoryThrottle, RateLimit, Throttle
 
 DAY = timedelta(days=1)
 MIDNIGHT = datetime(2026, 12, 2, tzinfo=UTC)
@@ -42,7 +42,7 @@ def test_a_request_above_the_whole_budget_never_goes(throttle: Throttle, clock: 
 
 
 def test_a_refusal_takes_nothing_on_levels_and_budgets(throttle: Throttle, clock: FakeClock) -> None:
-    level = Level("account:1", 60, MINUTE)
+    level = RateLimit("account:1", 60, MINUTE)
     # given a spent budget beside a level, and a busy level beside a budget
     throttle.reserve(10, [today(10)])
     assert throttle.reserve(60, [level, today(10)]).is_spent
@@ -54,7 +54,7 @@ def test_a_refusal_takes_nothing_on_levels_and_budgets(throttle: Throttle, clock
 
 
 def test_a_spent_budget_keeps_no_room_on_a_level(throttle: Throttle, clock: FakeClock) -> None:
-    level = Level("account:1", 10, MINUTE)
+    level = RateLimit("account:1", 10, MINUTE)
     throttle.reserve(10, [today(10)])
     # given a large request that asks again and again although its budget is spent
     for _ in range(30):
@@ -87,7 +87,7 @@ def test_a_period_that_is_over_on_the_clock_of_the_throttle_grants_nothing(
 
 def test_what_nothing_came_of_can_be_spent_again(throttle: Throttle, clock: FakeClock) -> None:
     at = throttle.reserve(10, [today(10)]).at
-    throttle.give_back(10, [today(10), Level("account:1", 10, MINUTE)], at)
+    throttle.give_back(10, [today(10), RateLimit("account:1", 10, MINUTE)], at)
     assert throttle.reserve(10, [today(10)]).is_granted
 
 

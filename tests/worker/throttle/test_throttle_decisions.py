@@ -7,14 +7,14 @@ import pytest
 
 from tests.support.clocks import FakeClock
 from tests.worker.throttle.simulation import largest_window_segments, send_for, sum_segments
-from worker.throttle import Level, Throttle
+from worker.throttle import RateLimit, Throttle
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 
 
 def test_a_new_level_grants_at_once_and_then_evenly(throttle: Throttle, clock: FakeClock) -> None:
-    level = Level("account:1", 30, MINUTE)
+    level = RateLimit("account:1", 30, MINUTE)
     start = clock.now()
     # when everybody asks as soon as they may
     grants = send_for(timedelta(seconds=9), throttle, clock, [level], [1, 1])
@@ -23,7 +23,7 @@ def test_a_new_level_grants_at_once_and_then_evenly(throttle: Throttle, clock: F
 
 
 def test_a_refusal_takes_nothing_on_any_level(throttle: Throttle, clock: FakeClock) -> None:
-    slow, fast = Level("campaign:1", 1, MINUTE), Level("account:1", 60, MINUTE)
+    slow, fast = RateLimit("campaign:1", 1, MINUTE), RateLimit("account:1", 60, MINUTE)
     throttle.reserve(1, [slow])
     # when one level refuses many times
     for _ in range(5):
@@ -34,13 +34,17 @@ def test_a_refusal_takes_nothing_on_any_level(throttle: Throttle, clock: FakeClo
 
 
 def test_the_slowest_level_says_how_long_to_wait(throttle: Throttle) -> None:
-    levels = [Level("account:1", 10, SECOND), Level("device:1|0", 30, MINUTE), Level("campaign:1", 60, MINUTE)]
+    levels = [
+        RateLimit("account:1", 10, SECOND),
+        RateLimit("device:1|0", 30, MINUTE),
+        RateLimit("campaign:1", 60, MINUTE),
+    ]
     assert throttle.reserve(1, levels).is_granted
     assert throttle.reserve(1, levels).wait == timedelta(seconds=2)
 
 
 def test_a_wait_that_is_obeyed_ends_in_a_grant_stamped_then(throttle: Throttle, clock: FakeClock) -> None:
-    level = Level("account:1", 7, SECOND)
+    level = RateLimit("account:1", 7, SECOND)
     first = throttle.reserve(2, [level])
     wait = throttle.reserve(3, [level]).wait
     # a microsecond early is too early
@@ -54,7 +58,7 @@ def test_a_wait_that_is_obeyed_ends_in_a_grant_stamped_then(throttle: Throttle, 
 
 @pytest.mark.parametrize("cost_segments", [10, 11, 500])
 def test_a_cost_above_the_limit_counts_as_the_limit(throttle: Throttle, clock: FakeClock, cost_segments: int) -> None:
-    level = Level("campaign:1", 10, MINUTE)
+    level = RateLimit("campaign:1", 10, MINUTE)
     assert throttle.reserve(cost_segments, [level]).is_granted
     assert throttle.reserve(cost_segments, [level]).wait == MINUTE
     clock.advance(MINUTE)
@@ -62,7 +66,7 @@ def test_a_cost_above_the_limit_counts_as_the_limit(throttle: Throttle, clock: F
 
 
 def test_one_an_hour_is_one_an_hour(throttle: Throttle, clock: FakeClock) -> None:
-    level = Level("campaign:1", 1, timedelta(hours=1))
+    level = RateLimit("campaign:1", 1, timedelta(hours=1))
     assert throttle.reserve(1, [level]).is_granted
     clock.advance(timedelta(hours=1) - timedelta(microseconds=1))
     assert throttle.reserve(1, [level]).wait == timedelta(microseconds=1)
@@ -72,9 +76,9 @@ def test_one_an_hour_is_one_an_hour(throttle: Throttle, clock: FakeClock) -> Non
 
 def test_a_raised_limit_acts_at_once(throttle: Throttle, clock: FakeClock) -> None:
     # given a level at one an hour that is used up
-    assert throttle.reserve(1, [Level("campaign:1", 1, timedelta(hours=1))]).is_granted
+    assert throttle.reserve(1, [RateLimit("campaign:1", 1, timedelta(hours=1))]).is_granted
     # when the limit becomes 3,600 an hour
-    raised = Level("campaign:1", 3600, timedelta(hours=1))
+    raised = RateLimit("campaign:1", 3600, timedelta(hours=1))
     # then the next slot is a second after the last and not an hour
     assert throttle.reserve(1, [raised]).wait == SECOND
     clock.advance(1)
@@ -83,16 +87,16 @@ def test_a_raised_limit_acts_at_once(throttle: Throttle, clock: FakeClock) -> No
 
 def test_a_lowered_limit_acts_at_once_on_what_has_happened(throttle: Throttle, clock: FakeClock) -> None:
     # given 30 sent in half a minute
-    grants = send_for(MINUTE / 2, throttle, clock, [Level("campaign:1", 60, MINUTE)], [1])
+    grants = send_for(MINUTE / 2, throttle, clock, [RateLimit("campaign:1", 60, MINUTE)], [1])
     assert sum_segments(grants) == 30
     # when the limit becomes 10 a minute
-    answer = throttle.reserve(1, [Level("campaign:1", 10, MINUTE)])
+    answer = throttle.reserve(1, [RateLimit("campaign:1", 10, MINUTE)])
     # then the next waits until only 9 of those are in the window
     assert answer.at + answer.wait == grants[20].at + MINUTE
 
 
 def test_a_late_sender_catches_up(throttle: Throttle, clock: FakeClock) -> None:
-    level = Level("campaign:1", 600, MINUTE)
+    level = RateLimit("campaign:1", 600, MINUTE)
     throttle.reserve(1, [level])
     # given a sender that comes 60 ms after its moment
     clock.advance(0.160)
@@ -103,7 +107,7 @@ def test_a_late_sender_catches_up(throttle: Throttle, clock: FakeClock) -> None:
 
 def test_a_pause_saves_up_no_more_than_a_late_sender_may_catch_up(throttle: Throttle, clock: FakeClock) -> None:
     # given a level at 200 a second that is idle for half of its window
-    level = Level("account:1", 200, SECOND)
+    level = RateLimit("account:1", 200, SECOND)
     throttle.reserve(1, [level])
     clock.advance(0.5)
     # when everything that passes is sent
@@ -115,8 +119,8 @@ def test_a_pause_saves_up_no_more_than_a_late_sender_may_catch_up(throttle: Thro
 
 
 def test_levels_over_different_times_do_not_share_a_history(throttle: Throttle) -> None:
-    assert throttle.reserve(1, [Level("account:1", 1, SECOND), Level("account:1", 100, MINUTE)]).is_granted
-    assert throttle.reserve(1, [Level("account:1", 100, MINUTE)]).wait == timedelta(seconds=0.6)
+    assert throttle.reserve(1, [RateLimit("account:1", 1, SECOND), RateLimit("account:1", 100, MINUTE)]).is_granted
+    assert throttle.reserve(1, [RateLimit("account:1", 100, MINUTE)]).wait == timedelta(seconds=0.6)
 
 
 def test_without_levels_everything_passes(throttle: Throttle, clock: FakeClock) -> None:
@@ -126,7 +130,7 @@ def test_without_levels_everything_passes(throttle: Throttle, clock: FakeClock) 
 
 def test_a_large_request_gets_its_turn_among_many_small_ones(throttle: Throttle, clock: FakeClock) -> None:
     # given three senders of single texts that take every gap, and one that needs a tenth of the limit at once
-    level = Level("account:1", 200, SECOND)
+    level = RateLimit("account:1", 200, SECOND)
     grants = send_for(timedelta(seconds=15), throttle, clock, [level], [1, 1, 1, 20], late=timedelta(milliseconds=2))
     # then the large one is served every few seconds, and nobody breaks the limit
     large = [grant.at for grant in grants if grant.sender == 3]
@@ -136,7 +140,7 @@ def test_a_large_request_gets_its_turn_among_many_small_ones(throttle: Throttle,
 
 
 def test_a_clock_that_was_set_back_closes_a_level_for_one_window_at_most(throttle: Throttle, clock: FakeClock) -> None:
-    level = Level("account:1", 10, MINUTE)
+    level = RateLimit("account:1", 10, MINUTE)
     assert sum_segments(send_for(MINUTE, throttle, clock, [level], [1])) == 10
     # when the clock jumps back by a day
     clock.advance(timedelta(days=-1))
@@ -148,7 +152,7 @@ def test_a_clock_that_was_set_back_closes_a_level_for_one_window_at_most(throttl
 
 def test_a_clock_that_was_set_back_keeps_no_request_waited_for(throttle: Throttle, clock: FakeClock) -> None:
     # given a large request that has waited among small ones for so long that these give way to it
-    level = Level("account:1", 10, MINUTE)
+    level = RateLimit("account:1", 10, MINUTE)
     for _ in range(15):
         throttle.reserve(1, [level])
         throttle.reserve(10, [level])
@@ -163,13 +167,13 @@ def test_a_clock_that_was_set_back_keeps_no_request_waited_for(throttle: Throttl
 @pytest.mark.parametrize(
     ("cost_segments", "levels", "says"),
     [
-        (0, [Level("a", 1, SECOND)], "costs at least one"),
+        (0, [RateLimit("a", 1, SECOND)], "costs at least one"),
         (-1, [], "costs at least one"),
-        (1, [Level("a", 1, SECOND), Level("a", 2, SECOND)], "named twice"),
+        (1, [RateLimit("a", 1, SECOND), RateLimit("a", 2, SECOND)], "named twice"),
     ],
 )
 def test_a_question_without_meaning_is_refused(
-    throttle: Throttle, cost_segments: int, levels: list[Level], says: str
+    throttle: Throttle, cost_segments: int, levels: list[RateLimit], says: str
 ) -> None:
     with pytest.raises(ValueError, match=says):
         throttle.reserve(cost_segments, levels)

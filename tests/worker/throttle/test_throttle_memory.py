@@ -6,14 +6,14 @@ from datetime import timedelta
 from campaigns.clock import SystemClock
 from tests.support.clocks import FakeClock
 from tests.worker.throttle.simulation import Grant, largest_window_segments, send_for, sum_segments
-from worker.throttle import InMemoryThrottle, Level
+from worker.throttle import InMemoryThrottle, RateLimit
 
 MINUTE = timedelta(minutes=1)
 
 
 def test_a_restarted_process_goes_on_with_what_it_remembers(clock: FakeClock) -> None:
     # given a process that sent for some minutes and was ended in between
-    level = Level("account:1", 30, MINUTE)
+    level = RateLimit("account:1", 30, MINUTE)
     before = send_for(timedelta(minutes=3, seconds=25), InMemoryThrottle(clock), clock, [level], [1, 2])
     # when the next one reads what the records say of the last minute
     records = [(grant.at, grant.cost_segments) for grant in before]
@@ -27,17 +27,17 @@ def test_levels_that_nobody_asks_for_any_more_are_dropped(clock: FakeClock) -> N
     # given a thousand campaigns, each over after a while
     throttle = InMemoryThrottle(clock)
     for number in range(1000):
-        throttle.reserve(1, [Level(f"campaign:{number}", 10, MINUTE)])
+        throttle.reserve(1, [RateLimit(f"campaign:{number}", 10, MINUTE)])
     # when they have been idle for longer than their window
     clock.advance(2 * MINUTE)
-    throttle.reserve(1, [Level("campaign:new", 10, MINUTE)])
+    throttle.reserve(1, [RateLimit("campaign:new", 10, MINUTE)])
     # then only the living one takes memory
     assert len(throttle._histories) == 1
 
 
 def test_threads_share_one_budget() -> None:
     # given eight threads that ask as fast as they can for 400 ms
-    level, clock = Level("account:1", 100, timedelta(milliseconds=100)), SystemClock()
+    level, clock = RateLimit("account:1", 100, timedelta(milliseconds=100)), SystemClock()
     throttle = InMemoryThrottle(clock)
     end = clock.elapsed_seconds() + 0.4
     grants: list[Grant] = []

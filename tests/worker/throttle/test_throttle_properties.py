@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from tests.support.clocks import START, FakeClock
 from tests.worker.throttle.simulation import NO_PAUSE, Grant, largest_window_segments, send_for, sum_segments
-from worker.throttle import Budget, InMemoryThrottle, Level, Limit, RedisThrottle, connect_for_throttle
+from worker.throttle import Budget, InMemoryThrottle, Limit, RateLimit, RedisThrottle, connect_for_throttle
 
 # Windows of seconds and not less: the keys on Redis expire by the real clock, a second after their window.
 LEVELS = st.lists(
     st.builds(
-        Level,
+        RateLimit,
         key=st.sampled_from(["account", "device", "campaign"]),
         limit_segments=st.one_of(st.integers(1, 40), st.integers(1, 5000)),
         per=st.sampled_from([timedelta(seconds=7), timedelta(seconds=10), timedelta(minutes=1)]),
@@ -49,7 +49,7 @@ STEPS = st.one_of(
 @given(levels=LEVELS, questions=st.lists(st.tuples(COSTS, STEPS), max_size=150))
 @settings(max_examples=150)
 def test_no_window_of_any_level_ever_holds_more_than_the_limit(
-    levels: list[Level], questions: list[tuple[int, timedelta | str]]
+    levels: list[RateLimit], questions: list[tuple[int, timedelta | str]]
 ) -> None:
     clock = FakeClock()
     throttle = InMemoryThrottle(clock)
@@ -72,7 +72,7 @@ def test_no_window_of_any_level_ever_holds_more_than_the_limit(
 )
 @settings(max_examples=150)
 def test_a_wait_is_the_shortest_that_ends_in_a_grant(
-    levels: list[Level], questions: list[tuple[int, timedelta | str]], last: int, late: timedelta
+    levels: list[RateLimit], questions: list[tuple[int, timedelta | str]], last: int, late: timedelta
 ) -> None:
     # given any history
     clock = FakeClock()
@@ -95,7 +95,7 @@ def test_a_wait_is_the_shortest_that_ends_in_a_grant(
 @given(calls=st.lists(st.tuples(COSTS, LEVELS, BUDGETS, STEPS, st.booleans()), max_size=60))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_redis_decides_exactly_as_memory_does(
-    redis_url: str, calls: list[tuple[int, list[Level], list[Budget], timedelta | str, bool]]
+    redis_url: str, calls: list[tuple[int, list[RateLimit], list[Budget], timedelta | str, bool]]
 ) -> None:
     clock = FakeClock()
     memory = InMemoryThrottle(clock, pause=NO_PAUSE)
@@ -138,7 +138,7 @@ def test_nearly_all_of_the_limit_is_attained_and_never_more(
 ) -> None:
     # given
     clock = FakeClock()
-    level = Level("account:1", limit_segments, per)
+    level = RateLimit("account:1", limit_segments, per)
     windows = 20
     # when
     grants = send_for(windows * per, InMemoryThrottle(clock), clock, [level], [cost_segments] * senders, late)
@@ -150,7 +150,7 @@ def test_nearly_all_of_the_limit_is_attained_and_never_more(
 
 def test_a_lone_late_sender_attains_all_of_a_limit_by_the_minute() -> None:
     clock = FakeClock()
-    level = Level("device:1|0", 30, timedelta(minutes=1))
+    level = RateLimit("device:1|0", 30, timedelta(minutes=1))
     grants = send_for(timedelta(hours=1), InMemoryThrottle(clock), clock, [level], [1], late=timedelta(milliseconds=50))
     assert sum_segments(grants) >= 0.98 * 30 * 60
     assert largest_window_segments(grants, level.per) <= 30
@@ -158,7 +158,7 @@ def test_a_lone_late_sender_attains_all_of_a_limit_by_the_minute() -> None:
 
 def test_similar_costs_attain_nearly_all_and_everyone_gets_a_turn() -> None:
     clock = FakeClock()
-    level = Level("account:1", 200, timedelta(seconds=1))
+    level = RateLimit("account:1", 200, timedelta(seconds=1))
     grants = send_for(
         timedelta(seconds=30), InMemoryThrottle(clock), clock, [level], [8, 9, 10, 12], timedelta(milliseconds=2)
     )

@@ -10,7 +10,7 @@ import pytest
 from tests.support.servers import RedisServer
 from tests.worker.throttle.simulation import NO_PAUSE, Grant, largest_window_segments, sum_segments
 from worker.servers.conditions import Trouble, trouble_of
-from worker.throttle import Granted, Level, Limit, RedisThrottle, ThrottleUnavailable, connect_for_throttle
+from worker.throttle import Granted, Limit, RateLimit, RedisThrottle, ThrottleUnavailable, connect_for_throttle
 
 SECOND = timedelta(seconds=1)
 
@@ -18,7 +18,7 @@ SECOND = timedelta(seconds=1)
 def test_grants_are_stamped_by_the_clock_of_the_server(redis_url: str) -> None:
     with connect_for_throttle(redis_url) as client:
         before = datetime.now(UTC)
-        answer = RedisThrottle(client, pause=NO_PAUSE).reserve(1, [Level("account:1", 1, SECOND)])
+        answer = RedisThrottle(client, pause=NO_PAUSE).reserve(1, [RateLimit("account:1", 1, SECOND)])
         assert before <= answer.at <= datetime.now(UTC)
 
 
@@ -26,7 +26,7 @@ def test_eight_threads_with_eight_connections_share_one_budget(
     redis_url: str, record_property: Callable[[str, object], None]
 ) -> None:
     # given eight senders at 200 a second, ten at a time, for three seconds
-    level, seconds = Level("account:1", 200, SECOND), 3
+    level, seconds = RateLimit("account:1", 200, SECOND), 3
     grants: list[Grant] = []
     end = time.monotonic() + seconds
 
@@ -53,7 +53,7 @@ def test_eight_threads_with_eight_connections_share_one_budget(
 
 
 def test_what_was_taken_is_known_to_every_client(redis_url: str) -> None:
-    level = Level("device:2|1", 1, timedelta(hours=1))
+    level = RateLimit("device:2|1", 1, timedelta(hours=1))
     with connect_for_throttle(redis_url) as one, connect_for_throttle(redis_url) as other:
         assert RedisThrottle(one, pause=NO_PAUSE).reserve(1, [level]).is_granted
         assert RedisThrottle(other, pause=NO_PAUSE).reserve(1, [level]).wait > timedelta(minutes=59)
@@ -62,7 +62,9 @@ def test_what_was_taken_is_known_to_every_client(redis_url: str) -> None:
 
 def test_keys_have_the_prefix_and_expire_after_the_window(redis_url: str) -> None:
     with connect_for_throttle(redis_url) as client:
-        RedisThrottle(client, pause=NO_PAUSE, prefix="shop:").reserve(1, [Level("account:1", 1, timedelta(minutes=1))])
+        RedisThrottle(client, pause=NO_PAUSE, prefix="shop:").reserve(
+            1, [RateLimit("account:1", 1, timedelta(minutes=1))]
+        )
         (key,) = client.keys("shop:account:1/60000000@*")
         assert sorted(client.keys("*")) == [key, b"shop:epoch"]
         assert 60_000 < client.pttl(key) <= 61_000
@@ -70,7 +72,7 @@ def test_keys_have_the_prefix_and_expire_after_the_window(redis_url: str) -> Non
 
 def test_a_level_never_keeps_more_than_about_a_thousand_entries(redis_url: str) -> None:
     # given far more grants in a window than that
-    level = Level("account:1", 2**26, timedelta(milliseconds=500))
+    level = RateLimit("account:1", 2**26, timedelta(milliseconds=500))
     with connect_for_throttle(redis_url) as client:
         throttle = RedisThrottle(client, pause=NO_PAUSE)
         for _ in range(2500):
@@ -82,13 +84,13 @@ def test_a_level_never_keeps_more_than_about_a_thousand_entries(redis_url: str) 
 def test_a_server_that_forgot_its_scripts_is_taught_again(redis_url: str) -> None:
     with connect_for_throttle(redis_url) as client:
         throttle = RedisThrottle(client, pause=NO_PAUSE)
-        throttle.reserve(1, [Level("account:1", 1, SECOND)])
+        throttle.reserve(1, [RateLimit("account:1", 1, SECOND)])
         client.script_flush()
-        assert throttle.reserve(1, [Level("account:2", 1, SECOND)]).is_granted
+        assert throttle.reserve(1, [RateLimit("account:2", 1, SECOND)]).is_granted
 
 
 def test_a_stopped_server_grants_nothing_until_it_is_back(redis_server: RedisServer, redis_url: str) -> None:
-    level = Level("account:1", 100, SECOND)
+    level = RateLimit("account:1", 100, SECOND)
     with connect_for_throttle(redis_url) as client:
         throttle = RedisThrottle(client, pause=NO_PAUSE)
         assert throttle.reserve(1, [level]).is_granted
@@ -102,12 +104,12 @@ def test_a_stopped_server_grants_nothing_until_it_is_back(redis_server: RedisSer
 def test_a_frozen_server_is_given_up_soon(redis_server: RedisServer, redis_url: str) -> None:
     with connect_for_throttle(redis_url) as client:
         throttle = RedisThrottle(client, pause=NO_PAUSE)
-        throttle.reserve(1, [Level("account:1", 100, SECOND)])
+        throttle.reserve(1, [RateLimit("account:1", 100, SECOND)])
         redis_server.freeze()
         try:
             started = time.monotonic()
             with pytest.raises(ThrottleUnavailable, match="TimeoutError"):
-                throttle.reserve(1, [Level("account:1", 100, SECOND)])
+                throttle.reserve(1, [RateLimit("account:1", 100, SECOND)])
             assert time.monotonic() - started < 3
         finally:
             redis_server.thaw()
@@ -115,7 +117,7 @@ def test_a_frozen_server_is_given_up_soon(redis_server: RedisServer, redis_url: 
 
 def test_a_server_that_evicted_a_level_does_not_take_it_for_idle(redis_url: str) -> None:
     # given a level of one a second that was granted a moment ago, by an epoch that is older than the second
-    level, granted = Level("account:1", 1, SECOND), list[datetime]()
+    level, granted = RateLimit("account:1", 1, SECOND), list[datetime]()
 
     def ledger(_limit: Limit, _now: datetime) -> list[Granted]:
         return [(at, 1) for at in granted]

@@ -18,8 +18,8 @@ from worker.throttle import (
     Budget,
     Granted,
     InMemoryThrottle,
-    Level,
     Limit,
+    RateLimit,
     RedisThrottle,
     Throttle,
     connect_for_throttle,
@@ -29,7 +29,7 @@ PERIOD = timedelta(seconds=40)
 PAUSE = timedelta(seconds=2)
 
 LEVELS = st.builds(
-    Level,
+    RateLimit,
     key=st.sampled_from(["account", "run:1"]),
     limit_segments=st.integers(5, 60),
     per=st.sampled_from([timedelta(seconds=1), timedelta(seconds=10), timedelta(minutes=1)]),
@@ -50,8 +50,8 @@ class Records:
         self.grants: list[Grant] = []
 
     def __call__(self, limit: Limit, now: datetime) -> list[Granted]:
-        since = now - limit.per if isinstance(limit, Level) else limit.starts_at - timedelta(microseconds=1)
-        until = now if isinstance(limit, Level) else limit.ends_at
+        since = now - limit.per if isinstance(limit, RateLimit) else limit.starts_at - timedelta(microseconds=1)
+        until = now if isinstance(limit, RateLimit) else limit.ends_at
         return sorted((grant.at, grant.cost_segments) for grant in self.grants if since < grant.at <= until)
 
 
@@ -66,7 +66,7 @@ class Records:
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_throttle_that_forgets_keeps_every_limit_and_goes_on(
     redis_url: str,
-    levels: list[Level],
+    levels: list[RateLimit],
     budgets: list[tuple[str, int]],
     costs: list[int],
     forgets: set[int],
@@ -125,7 +125,7 @@ def test_a_throttle_that_forgets_keeps_every_limit_and_goes_on(
 
 
 def test_an_emptied_redis_grants_nothing_until_the_ledger_is_complete(redis_url: str, clock: FakeClock) -> None:
-    level, records = Level("account", 10, timedelta(minutes=1)), Records()
+    level, records = RateLimit("account", 10, timedelta(minutes=1)), Records()
     with connect_for_throttle(redis_url) as client:
         throttle = RedisThrottle(client, records, clock=clock)
         clock.advance(throttle.reserve(10, [level]).wait)
@@ -143,7 +143,7 @@ def test_an_emptied_redis_grants_nothing_until_the_ledger_is_complete(redis_url:
 
 def test_a_restarted_redis_that_kept_old_keys_does_not_believe_them(redis_server: RedisServer, redis_url: str) -> None:
     # given a Redis whose keys are those of a moment ago: it comes back as another server
-    level = Level("account", 100, timedelta(minutes=1))
+    level = RateLimit("account", 100, timedelta(minutes=1))
     asked: list[str] = []
 
     def ledger(limit: Limit, _now: datetime) -> list[Granted]:
@@ -166,7 +166,7 @@ def test_a_restarted_redis_that_kept_old_keys_does_not_believe_them(redis_server
 
 def test_one_asker_reads_the_ledger_and_the_others_wait(redis_url: str) -> None:
     reads: list[str] = []
-    level = Level("account", 1000, timedelta(minutes=1))
+    level = RateLimit("account", 1000, timedelta(minutes=1))
 
     def slow_ledger(limit: Limit, _now: datetime) -> list[Granted]:
         reads.append(limit.name)
