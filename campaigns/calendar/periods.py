@@ -28,7 +28,7 @@ def _between(first: date, after: date, zone: ZoneInfo) -> Period:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class PeriodBudget:
     """At most `segments` in each day or month of `zone`. `period_of` is `day_of` or `month_of`."""
 
     segments: int

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from campaigns.calendar.periods import Allowance
+from campaigns.calendar.periods import PeriodBudget
 from campaigns.definition import Rate
 from campaigns.forecast.agenda import MICROSECOND, from_us, to_us
 
@@ -14,14 +14,14 @@ class Gate:
     """What every request has to pass, or every one that goes by one phone: rates and budgets, in segments."""
 
     rates: tuple[Rate, ...] = ()
-    budgets: tuple[Allowance, ...] = ()
+    budgets: tuple[PeriodBudget, ...] = ()
 
 
 class Pace:
     """A rate, with the two conditions of the throttle: room in the window, and distance to the request before."""
 
     def __init__(self, rate: Rate) -> None:
-        self.limit: Rate | Allowance = rate
+        self.limit: Rate | PeriodBudget = rate
         self._count, self._per_us = rate.count, rate.per // MICROSECOND
         self._free_us = 0
         self._window: deque[tuple[int, int]] = deque()
@@ -51,8 +51,8 @@ class Pace:
 class Purse:
     """A budget: so much in each day or month."""
 
-    def __init__(self, allowance: Allowance) -> None:
-        self.limit: Rate | Allowance = allowance
+    def __init__(self, allowance: PeriodBudget) -> None:
+        self.limit: Rate | PeriodBudget = allowance
         self._allowance = allowance
         self._ends_us = 0
         self._spent = 0

@@ -7,7 +7,7 @@ from heapq import heapify, heappop, heapreplace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from campaigns.calendar.periods import Allowance, day_of
+from campaigns.calendar.periods import PeriodBudget, day_of
 from campaigns.definition import Rate
 from campaigns.forecast.agenda import MICROSECOND, Agenda, Group, Line, from_us, to_us
 from campaigns.forecast.gates import Gate, Gates, Limit
@@ -45,7 +45,7 @@ class Forecast:
 
     first_send_at: datetime
     last_send_at: datetime | None
-    limit: Rate | Allowance | None
+    limit: Rate | PeriodBudget | None
     is_of_phone: bool
     days: tuple[Day, ...]
     groups: tuple[Group, ...]

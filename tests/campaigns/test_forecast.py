@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.calendar.periods import Allowance, day_of, month_of
+from campaigns.calendar.periods import PeriodBudget, day_of, month_of
 from campaigns.definition import Rate, Window
 from campaigns.definition.schedule import Schedule
 from campaigns.forecast import HORIZON, Agenda, Day, Forecast, Gate, forecast
@@ -52,7 +52,7 @@ def estimate(
     start: datetime = MONDAY,
     rates: Sequence[Rate] = (),
     window: dict[str, Any] | None = None,
-    budgets: Sequence[Allowance] = (),
+    budgets: Sequence[PeriodBudget] = (),
     size: int = 1,
 ) -> Forecast | None:
     """The forecast for people who all go by the clocks of Rome."""
@@ -152,13 +152,13 @@ def test_it_is_what_walking_segment_by_segment_finds(
 @pytest.mark.parametrize(
     ("segments", "budget", "last"),
     [
-        (500, Allowance(500, day_of, ROME), "2026-11-30T08:00Z"),
-        (501, Allowance(500, day_of, ROME), "2026-12-01T08:00Z"),
-        (2_501, Allowance(500, day_of, ROME), "2026-12-07T08:00Z"),  # six days with a window, a weekend between them
-        (2_001, Allowance(1_000, month_of, ROME), "2027-01-01T08:00Z"),
+        (500, PeriodBudget(500, day_of, ROME), "2026-11-30T08:00Z"),
+        (501, PeriodBudget(500, day_of, ROME), "2026-12-01T08:00Z"),
+        (2_501, PeriodBudget(500, day_of, ROME), "2026-12-07T08:00Z"),  # six days with a window, a weekend between them
+        (2_001, PeriodBudget(1_000, month_of, ROME), "2027-01-01T08:00Z"),
     ],
 )
-def test_what_a_budget_does_not_hold_goes_on_in_the_next_window(segments: int, budget: Allowance, last: str) -> None:
+def test_what_a_budget_does_not_hold_goes_on_in_the_next_window(segments: int, budget: PeriodBudget, last: str) -> None:
     seen = estimate(segments, window=WEEKDAYS, budgets=[budget])
 
     assert seen is not None
@@ -166,7 +166,7 @@ def test_what_a_budget_does_not_hold_goes_on_in_the_next_window(segments: int, b
 
 
 def test_a_rate_spreads_what_is_left_for_the_last_day() -> None:
-    budget = Allowance(500, day_of, ROME)
+    budget = PeriodBudget(500, day_of, ROME)
 
     seen = estimate(561, rates=[Rate(30, MINUTE)], window=WEEKDAYS, budgets=[budget])
 
@@ -175,7 +175,7 @@ def test_a_rate_spreads_what_is_left_for_the_last_day() -> None:
 
 
 def test_a_budget_that_would_take_more_than_a_year_has_no_end() -> None:
-    seen = estimate(10_000, budgets=[Allowance(10, day_of, ROME)])
+    seen = estimate(10_000, budgets=[PeriodBudget(10, day_of, ROME)])
 
     assert seen is not None
     assert seen.last_send_at is None
@@ -222,7 +222,7 @@ def test_a_rate_is_shared_and_used_by_whoever_is_open() -> None:
 
 
 def test_a_budget_is_shared_by_all_zones() -> None:
-    budget = Allowance(50, day_of, ROME)
+    budget = PeriodBudget(50, day_of, ROME)
 
     seen = forecast(mornings((60, TOKYO), (30, ROME)), Gate((Rate(1_000, MINUTE),), (budget,)))
 
@@ -233,7 +233,7 @@ def test_a_budget_is_shared_by_all_zones() -> None:
 
 
 def test_phones_share_the_work_and_each_keeps_its_own_limits() -> None:
-    phone = Gate((Rate(30, MINUTE),), (Allowance(60, day_of, ROME),))
+    phone = Gate((Rate(30, MINUTE),), (PeriodBudget(60, day_of, ROME),))
     made = agenda()
     add(made, 150, at=MONDAY)
 
@@ -247,7 +247,7 @@ def test_phones_share_the_work_and_each_keeps_its_own_limits() -> None:
 
 def test_phones_take_turns_so_that_a_dear_text_may_find_room_on_none() -> None:
     # given three phones with two segments a day each, and a text of two segments behind three of one
-    phone = Gate(budgets=(Allowance(2, day_of, ROME),))
+    phone = Gate(budgets=(PeriodBudget(2, day_of, ROME),))
     made = agenda()
     for ordinal, segments in enumerate([1, 1, 1, 2, 1]):
         made.add_batch(ordinal, Departure("", MONDAY, None), 1, segments)

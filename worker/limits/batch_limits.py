@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from campaigns.calendar.periods import Allowance, day_of, month_of
+from campaigns.calendar.periods import PeriodBudget, day_of, month_of
 from campaigns.definition import Definition, DeviceMode, Rate
 from campaigns.forecast import Gate
 from campaigns.message.segments import segmentation
@@ -48,7 +48,7 @@ class PlannedLimits:
     """
 
     rates: tuple[Rate, ...]
-    budgets: tuple[tuple[Scope, Allowance], ...]
+    budgets: tuple[tuple[Scope, PeriodBudget], ...]
     request: BatchLimits
 
     def too_dear(self, text: str) -> str:
@@ -112,7 +112,7 @@ def routes(
     return [Route((target,), target) for target in targets[turn:] + targets[:turn]]
 
 
-def allowances(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> Iterator[tuple[Scope, Allowance]]:
+def allowances(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> Iterator[tuple[Scope, PeriodBudget]]:
     """The budgets that apply to a campaign. Those over all campaigns are for days and months of `zone`."""
     own = definition.schedule.zone
     daily = ceilings.campaign_daily.get(definition.campaign, definition.throughput.daily)
@@ -125,7 +125,7 @@ def allowances(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> It
         (Scope.DEVICE, ceilings.device_monthly, month_of, zone),
     ):
         if segments is not None:
-            yield scope, Allowance(segments, period_of, of_zone)
+            yield scope, PeriodBudget(segments, period_of, of_zone)
 
 
 def rates(ceilings: Ceilings, definition: Definition, route: Route) -> Iterator[tuple[Scope, Rate]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from campaigns.audience import AudienceProblem
-from campaigns.calendar.periods import Allowance
+from campaigns.calendar.periods import PeriodBudget
 from campaigns.definition import Definition, Rate
 from campaigns.display import shown_time
 from campaigns.forecast import Agenda, Forecast, forecast
@@ -51,7 +51,7 @@ class Preview:
     limits: BatchLimits
     requests: int
     rates: tuple[Rate, ...]
-    budgets: tuple[Allowance, ...]
+    budgets: tuple[PeriodBudget, ...]
     reasons: tuple[str, ...]
     runs: tuple[datetime, ...]
     forecast: Forecast | None
@@ -160,7 +160,7 @@ def _rates(definition: Definition, settings: Settings) -> tuple[Rate, ...]:
     return limits_of(definition, settings).rates
 
 
-def _budgets(definition: Definition, settings: Settings) -> tuple[Allowance, ...]:
+def _budgets(definition: Definition, settings: Settings) -> tuple[PeriodBudget, ...]:
     """Every budget that applies; devices that take turns each have their own."""
     devices = len(routes(definition, first=0))
     return tuple(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.calendar.periods import Allowance, day_of, month_of
+from campaigns.calendar.periods import PeriodBudget, day_of, month_of
 
 # Midnight skipped (Havana, Beirut), a whole day skipped (Apia, December 2011), quarter hours, both hemispheres.
 ZONES = [
@@ -60,5 +60,5 @@ def test_a_day_lies_within_its_month(now: datetime, zone: ZoneInfo) -> None:
 
 
 def test_an_allowance_reads_as_people_say_it() -> None:
-    assert str(Allowance(1_500, day_of, ZONES[0])) == "1,500 a day"
-    assert str(Allowance(20_000, month_of, ZONES[0])) == "20,000 a month"
+    assert str(PeriodBudget(1_500, day_of, ZONES[0])) == "1,500 a day"
+    assert str(PeriodBudget(20_000, month_of, ZONES[0])) == "20,000 a month"
