@@ -17,7 +17,7 @@ class Gate:
     budgets: tuple[PeriodBudget, ...] = ()
 
 
-class Pace:
+class RateGate:
     """A rate, with the two conditions of the throttle: room in the window, and distance to the request before."""
 
     def __init__(self, rate: Rate) -> None:
@@ -70,7 +70,7 @@ class Purse:
         self._spent += cost
 
 
-Limit = Pace | Purse
+Limit = RateGate | Purse
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Gates:
 
 
 def _limits(gate: Gate) -> list[Limit]:
-    return [*map(Pace, gate.rates), *map(Purse, gate.budgets)]
+    return [*map(RateGate, gate.rates), *map(Purse, gate.budgets)]
 
 
 def _way(limits: Sequence[Limit], cost: int, at_us: int) -> Way:
