@@ -48,7 +48,7 @@ class RateGate:
         self._free_us = at_us - (-cost * self._per_us // self._count)  # rounded up
 
 
-class Purse:
+class BudgetGate:
     """A budget: so much in each day or month."""
 
     def __init__(self, allowance: PeriodBudget) -> None:
@@ -70,7 +70,7 @@ class Purse:
         self._spent += cost
 
 
-Limit = RateGate | Purse
+Limit = RateGate | BudgetGate
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Gates:
 
 
 def _limits(gate: Gate) -> list[Limit]:
-    return [*map(RateGate, gate.rates), *map(Purse, gate.budgets)]
+    return [*map(RateGate, gate.rates), *map(BudgetGate, gate.budgets)]
 
 
 def _way(limits: Sequence[Limit], cost: int, at_us: int) -> Way:
@@ -118,5 +118,5 @@ def _way(limits: Sequence[Limit], cost: int, at_us: int) -> Way:
             ready_us = limit.ready_us(cost, at_us)
             if ready_us > at_us:
                 at_us, because, moves = ready_us, limit, True
-                is_spent |= isinstance(limit, Purse)
+                is_spent |= isinstance(limit, BudgetGate)
     return Way(at_us, limits, because, is_spent)
