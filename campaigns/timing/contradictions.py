@@ -8,7 +8,7 @@ from typing import Final
 from campaigns.definition.document import Document, KeyPath
 from campaigns.definition.models import Definition
 from campaigns.problems import Problem
-from campaigns.timing.schedule_rules import Case
+from campaigns.timing.schedule_rules import ScheduleRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Rule:
     """A combination that makes no sense: when it is given, what to say after the key at `path`, and what to do."""
 
     path: KeyPath
-    applies: Callable[[Case], bool]
+    applies: Callable[[ScheduleRules], bool]
     problem: str
     hint: str
 
@@ -90,7 +90,7 @@ RULES: Final = (
     ),
     Rule(
         ("schedule", "window"),
-        Case.never_opens,
+        ScheduleRules.never_opens,
         "never opens in the next 400 days: all of its days are closed by `except`",
         "name more days, or shorten `except`",
     ),
@@ -132,7 +132,7 @@ RULES: Final = (
     ),
     Rule(
         ("schedule", "remind"),
-        Case.has_equal_offsets,
+        ScheduleRules.has_equal_offsets,
         "names the same time twice: 24h and 1d are the same",
         "name each time once: everybody gets one text for each",
     ),
@@ -150,13 +150,13 @@ RULES: Final = (
     ),
     Rule(
         ("schedule", "spread"),
-        Case.spreads_beyond_window,
+        ScheduleRules.spreads_beyond_window,
         "is longer than the window ever stays open",
         "shorten it, or write throughput.daily to share the campaign out over several days",
     ),
     Rule(
         ("schedule", "spread"),
-        Case.spreads_into_next_run,
+        ScheduleRules.spreads_into_next_run,
         "is longer than the time between two runs: the next would begin before the last one is through",
         "shorten it, or repeat less often",
     ),
@@ -174,19 +174,19 @@ RULES: Final = (
     ),
     Rule(
         ("schedule", "start"),
-        Case.has_one_start_for_all,
+        ScheduleRules.has_one_start_for_all,
         "has an offset and so is the same moment everywhere: local_time: recipient has nothing to go by",
         "leave the offset out, as in 2026-12-01 09:00, or write local_time: campaign",
     ),
     Rule(
         ("schedule", "repeat", "cron"),
-        Case.piles_up,
+        ScheduleRules.piles_up,
         "has several runs that would wait for the same opening of the window: everybody would get all of them at once",
         "repeat only while the window is open, or skip what waits long: if_late: {within: 1h}",
     ),
     Rule(
         ("throughput", "daily"),
-        Case.has_idle_budget,
+        ScheduleRules.has_idle_budget,
         "is more than `monthly` allows in a whole month",
         "lower it, or raise monthly",
     ),
@@ -210,7 +210,7 @@ RULES: Final = (
     ),
     Rule(
         ("schedule", "if_late", "within"),
-        Case.always_late,
+        ScheduleRules.always_late,
         "ends before the window opens: nothing would ever be sent",
         "start inside the window, or allow more time",
     ),
@@ -223,7 +223,7 @@ def contradictions(definition: Definition, document: Document, now: datetime) ->
     `document` is what `definition` was read from. A `repeat` whose start has passed is none: what is past is not made
     up for. Values that are wrong by themselves (a limit of 0, a length of 0 s, 31 February) are refused when read.
     """
-    case = Case(definition, now)
+    case = ScheduleRules(definition, now)
     for rule in RULES:
         if rule.applies(case):
             yield document.value_place(rule.path).problem(rule.path, rule.problem, rule.hint)

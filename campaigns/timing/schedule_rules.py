@@ -14,7 +14,7 @@ SAMPLE: Final = 60
 """So many runs or openings to come are looked at: two months of a daily campaign, with every weekday in it."""
 
 
-class Case:
+class ScheduleRules:
     """One campaign at one moment, and what its rules ask about it."""
 
     def __init__(self, definition: Definition, now: datetime) -> None:
