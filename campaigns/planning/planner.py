@@ -13,7 +13,7 @@ from campaigns.lifecycle import RecipientState
 from campaigns.message.texts import Texts
 from campaigns.planning.figures import PlanSummary, Tally
 from campaigns.planning.repeats import AlreadyTold
-from campaigns.planning.row_planner import Judge, Judged, MakeJudge, PlannedRecipient, nothing_for
+from campaigns.planning.row_planner import Judged, MakeJudge, PlannedRecipient, RowPlanner, nothing_for
 from campaigns.planning.splitting import CONTROL, PersonHash, Split, split_of
 from campaigns.timing.placing import Placer
 
@@ -55,7 +55,7 @@ class Plan:
         judge: MakeJudge | None = None,
         already_told: AlreadyTold | None = None,
     ) -> None:
-        self._make_judge = judge or Judge
+        self._make_judge = judge or RowPlanner
         self._definition = definition
         self._placer = placer
         self._suppressed = suppressed

@@ -15,7 +15,7 @@ from campaigns.message.filters import RenderError
 from campaigns.message.texts import Texts
 from campaigns.phone_numbers.numbers import InvalidNumber, phone_key
 from campaigns.planning.planner import Plan, Suppressed
-from campaigns.planning.row_planner import MAX_RAW_NUMBER_CHARACTERS, Judge, Judged, PlannedRecipient
+from campaigns.planning.row_planner import MAX_RAW_NUMBER_CHARACTERS, Judged, PlannedRecipient, RowPlanner
 from campaigns.timing.appointments import Appointments, Slot, UnclearRow
 from campaigns.timing.placing import Placer
 from campaigns.timing.zones import InvalidZone
@@ -43,7 +43,7 @@ def plan_reminders(definition: Definition, now: datetime, *, suppressed: Suppres
     return Plan(definition, suppressed=suppressed, judge=judge)
 
 
-class _ReminderJudge(Judge):
+class _ReminderJudge(RowPlanner):
     """Decides each row, of which each may have several texts."""
 
     def __init__(

@@ -131,7 +131,7 @@ def nothing_for(row: PlannedRecipient, state: RecipientState, reason: str) -> Ju
     return row._replace(state=state, reason=reason, text="", segments=0, departure=None, variant=""), None
 
 
-class Judge:
+class RowPlanner:
     """Decides each row by itself and by the rows before it. Another way to do so overrides `judged`."""
 
     def __init__(
@@ -249,5 +249,5 @@ def _invalid(number: str, ordinal: int, source: str, line: int, why: str) -> Pla
     return PlannedRecipient(number, ordinal, source, line, RecipientState.INVALID, reason)
 
 
-MakeJudge = Callable[[Definition, Texts, Callable[[str], int] | None, Placer | None, list[str]], "Judge"]
-"""Makes what decides the rows of one pass: see `Judge`."""
+MakeJudge = Callable[[Definition, Texts, Callable[[str], int] | None, Placer | None, list[str]], "RowPlanner"]
+"""Makes what decides the rows of one pass: see `RowPlanner`."""
