@@ -160,14 +160,14 @@ def bring_to_end(own: OwnRuns, shown: Callable[[Sequence[Progress]], None]) -> O
     If that one ends, this one takes over. One that leaves runs lie that are due does not send them: they are given up.
     """
     runtime = own.runtime
-    outcome = _work(_Hands(own), shown)
+    outcome = _work(_Sender(own), shown)
     now = runtime.clock.now()
     with runtime.store.read() as session:
         progress = [replace(p, groups=group_outcomes(session, p.run, now=now)) for p in outcome.progress]
     return replace(outcome, progress=tuple(progress))
 
 
-class _Hands:
+class _Sender:
     """What this process sends with, from the moment on at which it may."""
 
     def __init__(self, own: OwnRuns) -> None:
@@ -214,7 +214,7 @@ class _Hands:
         return f"{taken(self.own.runtime, self.own.lock.holder())}; it does not send this" if due else ""
 
 
-def _work(hands: _Hands, shown: Callable[[Sequence[Progress]], None]) -> Outcome:
+def _work(hands: _Sender, shown: Callable[[Sequence[Progress]], None]) -> Outcome:
     runtime, stop, ids = hands.own.runtime, hands.own.stop, hands.own.ids
     began_at, settle = runtime.clock.now(), timedelta(seconds=runtime.settings.settle_seconds)
     try:
