@@ -33,7 +33,7 @@ STOP_SECONDS: Final = 10
 """How long calls that are under way may take to end."""
 
 
-class Impatient(H11Protocol):
+class HeadTimeout(H11Protocol):
     """uvicorn waits for the head of a request for ever; and h11, unlike httptools, bounds how long one may be.
 
     Whatever a caller does or leaves, its connection ends, `head_seconds` and twice as long after `most_seconds` at the
@@ -151,7 +151,7 @@ class ServerLog(logging.Handler):
 class FrontDoor:
     """Answers calls while the block runs; at its end those under way are answered first."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket, protocol: type[Impatient] = Impatient) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket, protocol: type[HeadTimeout] = HeadTimeout) -> None:
         self._listener = listener
         config: dict[str, Any] = {
             "http": protocol,

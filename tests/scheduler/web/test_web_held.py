@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from scheduler.web.app import make_app
-from scheduler.web.serving import FrontDoor, Impatient, listen, url_of
+from scheduler.web.serving import FrontDoor, HeadTimeout, listen, url_of
 from tests.scheduler.web.caller import KEY, Door, message, push
 from worker.runtime import Runtime
 
@@ -20,7 +20,7 @@ UNENDED = HEALTH + b"Content-Length: 900000\r\n\r\n"
 CHUNKED = HEALTH + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
 
 
-class Hasty(Impatient):
+class Hasty(HeadTimeout):
     """As the door's own, in seconds instead of minutes."""
 
     head_seconds = 0.5
