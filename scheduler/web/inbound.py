@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from campaigns.clock import Clock
 from scheduler.web.forms import read_field
-from scheduler.web.taking import Taker
+from scheduler.web.taking import ReplyBatcher
 from worker.gateway import Message, MessageStatus
 from worker.gateway.webhook import received_messages, verify
 from worker.logs import get_logger
@@ -43,7 +43,7 @@ class Inbound:
     """Takes calls of the webhook. `keys` are asked for at each call: a key file may be replaced meanwhile."""
 
     keys: Callable[[], Sequence[SecretStr]]
-    taker: Taker
+    taker: ReplyBatcher
     clock: Clock
     body_seconds: float = BODY_SECONDS
     held_bytes: int = 0

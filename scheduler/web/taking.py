@@ -18,7 +18,7 @@ MOST_AT_ONCE: Final = 1_000
 """Messages of one transaction, give or take those of a call."""
 
 
-class Taker:
+class ReplyBatcher:
     """Calls `take` in a thread, never twice at a time, with the messages of all calls that wait."""
 
     def __init__(self, take: Take) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from scheduler.web.taking import MOST_AT_ONCE, Taker
+from scheduler.web.taking import MOST_AT_ONCE, ReplyBatcher
 from tests.scheduler.web.caller import message
 from worker.gateway import Message
 from worker.gateway.webhook import received_messages
@@ -19,7 +19,7 @@ def reply(id_: int) -> Message:
     return made
 
 
-def taken(taker: Taker, calls: Sequence[Sequence[Message]]) -> Outcomes:
+def taken(taker: ReplyBatcher, calls: Sequence[Sequence[Message]]) -> Outcomes:
     async def everything() -> Outcomes:
         return await asyncio.gather(*(taker.take(messages) for messages in calls), return_exceptions=True)
 
@@ -29,7 +29,8 @@ def taken(taker: Taker, calls: Sequence[Sequence[Message]]) -> Outcomes:
 def test_what_waits_is_stored_together() -> None:
     stored: list[int] = []
     assert (
-        taken(Taker(lambda messages: stored.append(len(messages))), [[reply(n)] for n in range(1, 501)]) == [None] * 500
+        taken(ReplyBatcher(lambda messages: stored.append(len(messages))), [[reply(n)] for n in range(1, 501)])
+        == [None] * 500
     )
     assert sum(stored) == 500
     assert len(stored) <= 2
@@ -38,7 +39,7 @@ def test_what_waits_is_stored_together() -> None:
 def test_a_transaction_does_not_grow_without_end() -> None:
     stored: list[int] = []
     large = [[reply(n) for n in range(1, MOST_AT_ONCE + 1)]] * 3
-    assert taken(Taker(lambda messages: stored.append(len(messages))), large) == [None] * 3
+    assert taken(ReplyBatcher(lambda messages: stored.append(len(messages))), large) == [None] * 3
     assert stored == [MOST_AT_ONCE] * 3
 
 
@@ -50,7 +51,7 @@ def test_a_call_that_cannot_be_stored_spoils_no_other() -> None:
             raise OverflowError
         stored.extend(message.id for message in messages)
 
-    outcomes = taken(Taker(store), [[reply(n)] for n in range(1, 21)])
+    outcomes = taken(ReplyBatcher(store), [[reply(n)] for n in range(1, 21)])
     assert [n for n, outcome in enumerate(outcomes, start=1) if outcome is not None] == [13]
     assert isinstance(outcomes[12], OverflowError)
     assert sorted(stored) == [n for n in range(1, 21) if n != 13]
@@ -63,6 +64,6 @@ def test_a_database_that_is_away_is_not_asked_for_each() -> None:
         asked.append(len(messages))
         raise sa.exc.OperationalError("INSERT", None, RuntimeError())
 
-    outcomes = taken(Taker(store), [[reply(n)] for n in range(1, 21)])
+    outcomes = taken(ReplyBatcher(store), [[reply(n)] for n in range(1, 21)])
     assert all(isinstance(outcome, sa.exc.OperationalError) for outcome in outcomes)
     assert len(asked) <= 2
