@@ -86,7 +86,7 @@ class StartTick:
             return
         newest = seen.messages.get(seen.newest)
         with runtime.store.write("meet") as session:
-            accounts.meet(
+            accounts.record_gateway_state(
                 session,
                 runtime.account_id,
                 newest_id=newest.id if newest else 0,

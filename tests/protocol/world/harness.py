@@ -99,7 +99,7 @@ class Bench:
         with store.write() as session:
             account_id = accounts.ensure_account(session, "bench")
             if gateway is None:
-                accounts.meet(session, account_id, newest_id=0, seen_at=None, now=clock.now())
+                accounts.record_gateway_state(session, account_id, newest_id=0, seen_at=None, now=clock.now())
         client = GatewayClient(
             "https://sms.example/", SecretStr("k"), clock=clock, transport=self.gateway, max_messages=max_messages
         )

@@ -97,7 +97,9 @@ def is_met(session: Session, account_id: int) -> bool:
     return session.scalars(sa.select(accounts.c.met_at).where(accounts.c.id == account_id)).one() is not None
 
 
-def meet(session: Session, account_id: int, *, newest_id: int, seen_at: datetime | None, now: datetime) -> None:
+def record_gateway_state(
+    session: Session, account_id: int, *, newest_id: int, seen_at: datetime | None, now: datetime
+) -> None:
     """Remember what the gateway had before anything was sent from this database; `newest_id` 0: no message.
 
     Its newest message is the floor of the first requests, and the first witness that reads show what there is;
