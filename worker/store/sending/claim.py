@@ -61,14 +61,14 @@ _to_send = (
     .group_by(recipients.c.batch_id)
     .subquery()
 )
-_company = runs.alias("company")
+_batch_mates = runs.alias("company")
 """The runs of the batches that are looked at beside the one in hand."""
 
 _in_doubt = (
     sa.select(sa.func.count())
     .select_from(batches)
-    .join(_company, _company.c.id == batches.c.run_id)
-    .where(_company.c.account_id == runs.c.account_id, batches.c.state == BatchState.UNKNOWN, NOT_WAITING)
+    .join(_batch_mates, _batch_mates.c.id == batches.c.run_id)
+    .where(_batch_mates.c.account_id == runs.c.account_id, batches.c.state == BatchState.UNKNOWN, NOT_WAITING)
     .correlate(runs)
     .scalar_subquery()
 )
@@ -155,9 +155,12 @@ _UNDER_WAY: Final = (
 
 _list_is_under_way = (
     sa.select(batches.c.id)
-    .join(_company, _company.c.id == batches.c.run_id)
+    .join(_batch_mates, _batch_mates.c.id == batches.c.run_id)
     .where(
-        _company.c.account_id == sa.bindparam("b_account"), batches.c.list_id.is_not(None), _is_under_way, NOT_WAITING
+        _batch_mates.c.account_id == sa.bindparam("b_account"),
+        batches.c.list_id.is_not(None),
+        _is_under_way,
+        NOT_WAITING,
     )
     .correlate(None)
     .exists()
