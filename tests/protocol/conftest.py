@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import SQLModel
 
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.support.clocks import FakeClock
 from tests.support.shared_postgres import SharedPostgres
 from worker.store.engine import Store
@@ -33,18 +33,18 @@ def postgres_store(shared_postgres: SharedPostgres) -> Iterator[Store]:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, sqlite_store: Store, clock: FakeClock) -> Iterator[Bench]:
+def bench(tmp_path: Path, sqlite_store: Store, clock: FakeClock) -> Iterator[Installation]:
     yield from _bench(tmp_path, sqlite_store, clock)
 
 
 @pytest.fixture(params=["sqlite_store", "postgres_store"])
-def bench_on_both(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[Bench]:
+def bench_on_both(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[Installation]:
     """A bench on each database in turn, for what their SQL could tell apart."""
     yield from _bench(tmp_path, request.getfixturevalue(request.param), clock)
 
 
-def _bench(folder: Path, store: Store, clock: FakeClock) -> Iterator[Bench]:
-    made = Bench(folder, store, clock)
+def _bench(folder: Path, store: Store, clock: FakeClock) -> Iterator[Installation]:
+    made = Installation(folder, store, clock)
     yield made
     made.close()
     with store.write() as session:
@@ -53,7 +53,7 @@ def _bench(folder: Path, store: Store, clock: FakeClock) -> Iterator[Bench]:
 
 
 @pytest.fixture
-def known(bench: Bench) -> Bench:
+def known(bench: Installation) -> Installation:
     """A bench whose account has sent before: reads can be checked against that message."""
     bench.finish(bench.campaign(1, name="before", first=900))
     return bench

@@ -10,7 +10,7 @@ from campaigns.lifecycle import RecipientState, RunState
 from campaigns.policy import ALL_KINDS, parse_cap, parse_hours
 from scheduler.actions.acting import Actor, ActorKind
 from scheduler.actions.approving import approve
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView
 
@@ -19,7 +19,7 @@ AFTERNOON = {"hours": parse_hours("daily 15:00-16:00")}
 """By the clocks of Rome, an hour ahead of UTC; the clock stands at 09:00 UTC on Tuesday 2026-12-01."""
 
 
-def drop(bench: Bench, more: str = "", *, name: str = "sale", people: tuple[str, ...] = (ONE,)) -> None:
+def drop(bench: Installation, more: str = "", *, name: str = "sale", people: tuple[str, ...] = (ONE,)) -> None:
     numbers = ", ".join(f"{{number: '{number}'}}" for number in people)
     text = f"campaign: {name}\nmessage: Ciao {name}\naudience: {{recipients: [{numbers}]}}\nfollow: {{until: 1h}}\n"
     schedule = "" if "schedule:" in more else "schedule: {timezone: Europe/Rome, start: 2026-12-01 11:00}\n"
@@ -30,12 +30,12 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(f"2026-12-{text}").replace(tzinfo=UTC)
 
 
-def ruled(bench: Bench, **rules: Any) -> Bench:
+def ruled(bench: Installation, **rules: Any) -> Installation:
     """The service is restarted with these settings; nobody touches the file."""
-    return Bench(bench.folder, bench.store, bench.clock, bench.gateway, **rules)
+    return Installation(bench.folder, bench.store, bench.clock, bench.gateway, **rules)
 
 
-def run_of(bench: Bench, name: str = "sale") -> RunView:
+def run_of(bench: Installation, name: str = "sale") -> RunView:
     with bench.store.read() as session:
         run = runs.find_run(session, name)
     assert run is not None
@@ -52,7 +52,7 @@ def run_of(bench: Bench, name: str = "sale") -> RunView:
     ],
     ids=["no window", "wider", "overlapping", "on other days"],
 )
-def test_a_plan_is_sent_within_hours_that_were_set_later(bench: Bench, window: str, sent_at: str) -> None:
+def test_a_plan_is_sent_within_hours_that_were_set_later(bench: Installation, window: str, sent_at: str) -> None:
     drop(bench, f"schedule: {{timezone: Europe/Rome, start: 2026-12-01 11:00{window}}}\n")
 
     ruled(bench, **AFTERNOON).live_until(at("03T16:00"))
@@ -60,7 +60,7 @@ def test_a_plan_is_sent_within_hours_that_were_set_later(bench: Bench, window: s
     assert [message.at for message in bench.gateway.stored] == [at(sent_at)]
 
 
-def test_a_run_that_began_goes_on_within_hours_that_were_set_later(bench: Bench) -> None:
+def test_a_run_that_began_goes_on_within_hours_that_were_set_later(bench: Installation) -> None:
     drop(bench, "throughput: {rate: 1/hour}\n", people=(ONE, OTHER))
     bench.live_until(at("01T10:30"))
 
@@ -70,7 +70,7 @@ def test_a_run_that_began_goes_on_within_hours_that_were_set_later(bench: Bench)
 
 
 @pytest.mark.parametrize("own", ["", "frequency_cap: {messages: 5, per: 1d}\n"], ids=["no cap", "a looser one"])
-def test_a_cap_that_was_set_later_is_kept_when_a_plan_is_sent(bench: Bench, own: str) -> None:
+def test_a_cap_that_was_set_later_is_kept_when_a_plan_is_sent(bench: Installation, own: str) -> None:
     drop(bench, own)
     drop(bench, own, name="again")
 
@@ -81,7 +81,7 @@ def test_a_cap_that_was_set_later_is_kept_when_a_plan_is_sent(bench: Bench, own:
     assert {RecipientState.CAPPED} in states
 
 
-def test_a_plan_waits_for_approval_that_was_required_later(bench: Bench) -> None:
+def test_a_plan_waits_for_approval_that_was_required_later(bench: Installation) -> None:
     drop(bench)
     later = ruled(bench, require_approval=ALL_KINDS)
 
@@ -95,7 +95,7 @@ def test_a_plan_waits_for_approval_that_was_required_later(bench: Bench) -> None
     assert len(bench.gateway.stored) == 1
 
 
-def test_a_plan_of_a_kind_that_is_not_allowed_any_more_is_paused_before_it_begins(bench: Bench) -> None:
+def test_a_plan_of_a_kind_that_is_not_allowed_any_more_is_paused_before_it_begins(bench: Installation) -> None:
     drop(bench)
 
     ruled(bench, kinds=frozenset({Kind.REMINDER})).live_until(at("01T12:00"))

@@ -37,7 +37,7 @@ from scheduler.intake.outcome import EditRefused
 from scheduler.intake.taking import read_file, take_up
 from scheduler.receipts.storing import store_receipts
 from scheduler.replies.inbound import take_in
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.prove.world import fuzz_inputs as inputs
 from tests.scheduler.web.caller import FORM, KEY, Door, message, post, push, signed
 from tests.support.clocks import START, FakeClock
@@ -70,7 +70,7 @@ class World:
         self.store = Store(f"sqlite:///{folder / 'fuzz.db'}")
         stack.callback(self.store.close)
         migrate(self.store)
-        self.bench = stack.enter_context(_closing(Bench(folder, self.store, FakeClock())))
+        self.bench = stack.enter_context(_closing(Installation(folder, self.store, FakeClock())))
         self.door = stack.enter_context(Door(self.bench.runtime))
         self.answer = httpx.Response(200)
         self.client = GatewayClient(
@@ -88,7 +88,7 @@ class World:
 
 
 @contextmanager
-def _closing(bench: Bench) -> Iterator[Bench]:
+def _closing(bench: Installation) -> Iterator[Installation]:
     yield bench
     bench.close()
 

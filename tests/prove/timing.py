@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.protocol.world.timing_judge import Judge, play, wipe
 from tests.protocol.world.timing_scenarios import Scenario, scenarios
 from tests.support.clocks import FakeClock
@@ -23,7 +23,7 @@ from worker.store.migrate import migrate
 def problems_of(scenario: Scenario, store: Store) -> list[str]:
     """Play it on an empty database, which it leaves empty; every promise that was broken."""
     with TemporaryDirectory(prefix="timing-") as name:
-        bench = Bench(Path(name), store, FakeClock(scenario.now), **scenario.settings)
+        bench = Installation(Path(name), store, FakeClock(scenario.now), **scenario.settings)
         try:
             return list(Judge(bench, scenario, play(bench, scenario)).problems())
         finally:

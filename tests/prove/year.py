@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.protocol.world.repeating_year import Repeating, live_a_year
 from tests.support.clocks import FakeClock
 from worker.logs import configure_logs
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     with TemporaryDirectory(prefix="year-") as name:
         store = Store(f"sqlite:///{Path(name) / 'campaigns.db'}")
         migrate(store)
-        bench = Bench(Path(name), store, FakeClock())
+        bench = Installation(Path(name), store, FakeClock())
         sent = live_a_year(bench, campaigns)
         bench.close()
         store.close()

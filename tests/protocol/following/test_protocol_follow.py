@@ -7,19 +7,19 @@ import sqlalchemy as sa
 
 from campaigns.following.poll_spacing import DATE_MARGIN
 from campaigns.lifecycle import RecipientState, RunState
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import Reads
 from worker.store.models import MessageGroup
 
 TEN_MINUTES = "follow:\n  until: 10m\n"
 
 
-def reads_by(bench: Bench, field: str) -> int:
+def reads_by(bench: Installation, field: str) -> int:
     """How many reads asked by this field."""
     return sum(field in form for form in bench.gateway.asked)
 
 
-def test_a_few_groups_are_read_one_by_one_and_no_longer_than_needed(bench: Bench) -> None:
+def test_a_few_groups_are_read_one_by_one_and_no_longer_than_needed(bench: Installation) -> None:
     run_id = bench.campaign(4, per_request=2)
     bench.send()
     bench.gateway.set_all("Delivered")
@@ -32,7 +32,7 @@ def test_a_few_groups_are_read_one_by_one_and_no_longer_than_needed(bench: Bench
     assert len(bench.gateway.asked) == 2
 
 
-def test_many_groups_are_read_by_status(bench: Bench) -> None:
+def test_many_groups_are_read_by_status(bench: Installation) -> None:
     run_id = bench.campaign(30, per_request=1)
     bench.send()
     bench.gateway.set_all("Delivered")
@@ -42,7 +42,7 @@ def test_many_groups_are_read_by_status(bench: Bench) -> None:
     assert (reads_by(bench, "groupId"), reads_by(bench, "status")) == (0, 3)
 
 
-def test_a_group_whose_end_was_read_with_others_is_not_read_itself(bench: Bench) -> None:
+def test_a_group_whose_end_was_read_with_others_is_not_read_itself(bench: Installation) -> None:
     # given thirty groups, and two more two seconds later; all but the last have their end
     bench.campaign(30, per_request=1)
     bench.send()
@@ -61,7 +61,7 @@ def test_a_group_whose_end_was_read_with_others_is_not_read_itself(bench: Bench)
     assert {form["groupId"] for form in bench.gateway.asked if "groupId" in form} == {last.group}
 
 
-def test_groups_are_read_one_by_one_where_the_time_around_them_holds_far_more(bench: Bench) -> None:
+def test_groups_are_read_one_by_one_where_the_time_around_them_holds_far_more(bench: Installation) -> None:
     # given 800 messages of the last minutes that have their end
     before = bench.campaign(800, per_request=400)
     bench.send()
@@ -80,7 +80,7 @@ def test_groups_are_read_one_by_one_where_the_time_around_them_holds_far_more(be
     assert (reads_by(bench, "groupId"), reads_by(bench, "status")) == (8, 0)
 
 
-def test_how_far_back_a_read_goes_is_learned_from_the_dates_that_were_seen(bench: Bench) -> None:
+def test_how_far_back_a_read_goes_is_learned_from_the_dates_that_were_seen(bench: Installation) -> None:
     # given the same, and five minutes without a text
     bench.campaign(800, per_request=400)
     bench.send()
@@ -102,7 +102,7 @@ def test_how_far_back_a_read_goes_is_learned_from_the_dates_that_were_seen(bench
     assert begins == {int((sent_at - DATE_MARGIN).timestamp())}
 
 
-def test_dates_that_lie_before_ours_let_reads_begin_as_much_earlier(bench: Bench) -> None:
+def test_dates_that_lie_before_ours_let_reads_begin_as_much_earlier(bench: Installation) -> None:
     # given a gateway whose clock is four minutes behind
     bench.gateway.behind = timedelta(minutes=4)
     first = bench.campaign(150, per_request=50)
@@ -123,7 +123,7 @@ def test_dates_that_lie_before_ours_let_reads_begin_as_much_earlier(bench: Bench
     assert bench.states(second) == {RecipientState.DELIVERED: 30}
 
 
-def test_a_gateway_whose_windows_show_nothing_is_read_by_group(bench: Bench) -> None:
+def test_a_gateway_whose_windows_show_nothing_is_read_by_group(bench: Installation) -> None:
     bench.gateway.has_windows = False
     run_id = bench.campaign(120, per_request=1)
     bench.pass_time(30)
@@ -135,7 +135,7 @@ def test_a_gateway_whose_windows_show_nothing_is_read_by_group(bench: Bench) -> 
     assert bench.run(run_id).state is RunState.COMPLETED
 
 
-def test_a_message_that_left_its_group_is_looked_up_by_its_id(bench: Bench) -> None:
+def test_a_message_that_left_its_group_is_looked_up_by_its_id(bench: Installation) -> None:
     # given a gateway that tries a failed message again under another group
     run_id = bench.campaign(3)
     bench.send()
@@ -151,7 +151,7 @@ def test_a_message_that_left_its_group_is_looked_up_by_its_id(bench: Bench) -> N
     assert bench.states(run_id) == {RecipientState.DELIVERED: 3}
 
 
-def test_messages_without_a_group_are_followed_by_their_ids(bench: Bench) -> None:
+def test_messages_without_a_group_are_followed_by_their_ids(bench: Installation) -> None:
     bench.gateway.has_groups = False
     run_id = bench.campaign(6, per_request=3)
 
@@ -161,7 +161,7 @@ def test_messages_without_a_group_are_followed_by_their_ids(bench: Bench) -> Non
     assert reads_by(bench, "groupId") == 0
 
 
-def test_more_messages_without_a_group_than_one_poll_reads_are_all_followed(bench: Bench) -> None:
+def test_more_messages_without_a_group_than_one_poll_reads_are_all_followed(bench: Installation) -> None:
     # given 25 messages without a group, of which the first twelve never get anywhere
     bench.gateway.has_groups = False
     run_id = bench.campaign(25, per_request=25, more=TEN_MINUTES)
@@ -173,7 +173,7 @@ def test_more_messages_without_a_group_than_one_poll_reads_are_all_followed(benc
     assert bench.states(run_id) == {RecipientState.ACCEPTED: 12, RecipientState.DELIVERED: 13}
 
 
-def test_polls_become_rarer_the_longer_nothing_happens(bench: Bench) -> None:
+def test_polls_become_rarer_the_longer_nothing_happens(bench: Installation) -> None:
     run_id = bench.campaign(1, more=TEN_MINUTES)
     bench.send()
     bench.pass_time(timedelta(minutes=1), step=5)
@@ -185,7 +185,7 @@ def test_polls_become_rarer_the_longer_nothing_happens(bench: Bench) -> None:
     assert bench.states(run_id) == {RecipientState.ACCEPTED: 1}
 
 
-def test_what_was_delivered_between_the_last_poll_and_the_end_of_following_is_delivered(bench: Bench) -> None:
+def test_what_was_delivered_between_the_last_poll_and_the_end_of_following_is_delivered(bench: Installation) -> None:
     # given polls a minute apart, and phones that deliver half a minute before the end
     run_id = bench.campaign(4, more=TEN_MINUTES)
     bench.send()
@@ -200,7 +200,7 @@ def test_what_was_delivered_between_the_last_poll_and_the_end_of_following_is_de
     assert bench.run(run_id).state is RunState.COMPLETED
 
 
-def test_a_gateway_that_cannot_be_read_keeps_a_run_open_for_ten_minutes_after_its_end(bench: Bench) -> None:
+def test_a_gateway_that_cannot_be_read_keeps_a_run_open_for_ten_minutes_after_its_end(bench: Installation) -> None:
     run_id = bench.campaign(2, more=TEN_MINUTES)
     bench.send()
     bench.pass_time(timedelta(minutes=9), step=20)
@@ -215,7 +215,7 @@ def test_a_gateway_that_cannot_be_read_keeps_a_run_open_for_ten_minutes_after_it
     assert bench.states(run_id) == {RecipientState.EXPIRED: 2}
 
 
-def test_what_no_phone_sent_in_time_is_expired_and_what_one_sent_stays_sent(bench: Bench) -> None:
+def test_what_no_phone_sent_in_time_is_expired_and_what_one_sent_stays_sent(bench: Installation) -> None:
     run_id = bench.campaign(3, more=TEN_MINUTES)
     bench.send()
     one, two, _ = bench.recipients(run_id)
@@ -252,7 +252,7 @@ def test_what_no_phone_sent_in_time_is_expired_and_what_one_sent_stays_sent(benc
         ("Received", RecipientState.ACCEPTED),
     ],
 )
-def test_every_status_has_its_state(bench: Bench, status: str, state: RecipientState) -> None:
+def test_every_status_has_its_state(bench: Installation, status: str, state: RecipientState) -> None:
     run_id = bench.campaign(1)
     bench.send()
     bench.gateway.set_all(status)
@@ -262,7 +262,7 @@ def test_every_status_has_its_state(bench: Bench, status: str, state: RecipientS
     assert bench.audience(run_id) == 1
 
 
-def test_a_failed_message_that_the_gateway_tries_again_is_open_again(bench: Bench) -> None:
+def test_a_failed_message_that_the_gateway_tries_again_is_open_again(bench: Installation) -> None:
     # given two messages of one group, of which one fails while the other is still open
     run_id = bench.campaign(2)
     bench.send()
@@ -281,7 +281,7 @@ def test_a_failed_message_that_the_gateway_tries_again_is_open_again(bench: Benc
 
 
 @pytest.mark.parametrize("reads", [Reads.FAILING, Reads.LYING_EMPTY])
-def test_reads_that_do_not_work_change_nothing_and_are_made_again(bench: Bench, reads: Reads) -> None:
+def test_reads_that_do_not_work_change_nothing_and_are_made_again(bench: Installation, reads: Reads) -> None:
     run_id = bench.campaign(3)
     bench.send()
     bench.gateway.set_all("Delivered")
@@ -295,7 +295,7 @@ def test_reads_that_do_not_work_change_nothing_and_are_made_again(bench: Bench, 
     assert bench.states(run_id) == {RecipientState.DELIVERED: 3}
 
 
-def test_a_cancelled_campaign_is_followed_to_its_end(bench: Bench) -> None:
+def test_a_cancelled_campaign_is_followed_to_its_end(bench: Installation) -> None:
     run_id = bench.campaign(4, per_request=2, more="  rate: 2/hour\n")
     bench.send()
     bench.cancel(run_id)
@@ -306,7 +306,7 @@ def test_a_cancelled_campaign_is_followed_to_its_end(bench: Bench) -> None:
     assert bench.states(run_id) == {RecipientState.DELIVERED: 2, RecipientState.CANCELLED: 2}
 
 
-def test_an_inbound_message_with_a_known_id_moves_nobody(bench: Bench) -> None:
+def test_an_inbound_message_with_a_known_id_moves_nobody(bench: Installation) -> None:
     run_id = bench.campaign(1)
     bench.send()
     bench.gateway.set_all("Received")
@@ -315,7 +315,7 @@ def test_an_inbound_message_with_a_known_id_moves_nobody(bench: Bench) -> None:
     assert bench.states(run_id) == {RecipientState.ACCEPTED: 1}
 
 
-def spread(bench: Bench, per_second: int) -> None:
+def spread(bench: Installation, per_second: int) -> None:
     """Date the messages as if so many had been sent in each second, the last ones now."""
     count = len(bench.gateway.stored)
     for place, message in enumerate(bench.gateway.stored):
@@ -323,7 +323,7 @@ def spread(bench: Bench, per_second: int) -> None:
 
 
 @pytest.mark.parametrize("behind", [timedelta(0), timedelta(minutes=3), timedelta(minutes=-3)])
-def test_a_window_that_shows_too_much_is_read_in_parts(bench: Bench, behind: timedelta) -> None:
+def test_a_window_that_shows_too_much_is_read_in_parts(bench: Installation, behind: timedelta) -> None:
     # given 120 messages of 40 seconds, of which one reply shows 30
     bench = bench.after_restart(max_messages=30)
     bench.gateway.behind = behind
@@ -339,7 +339,7 @@ def test_a_window_that_shows_too_much_is_read_in_parts(bench: Bench, behind: tim
     assert bench.run(run_id).read_requests == reads_by(bench, "status")
 
 
-def test_windows_are_divided_where_our_own_messages_were_accepted(bench: Bench) -> None:
+def test_windows_are_divided_where_our_own_messages_were_accepted(bench: Installation) -> None:
     # given 8 times 10 messages, 5 seconds apart, of which one reply shows 40
     bench = bench.after_restart(max_messages=40)
     run_id = bench.campaign(80, per_request=1, more="  rate: 120/minute\n")
@@ -357,7 +357,9 @@ def test_windows_are_divided_where_our_own_messages_were_accepted(bench: Bench) 
 
 
 @pytest.mark.parametrize("heeds_time", [True, False], ids=["one second", "no heed of the time"])
-def test_what_no_window_shows_in_one_reply_is_walked_through_for_many_groups(bench: Bench, heeds_time: bool) -> None:
+def test_what_no_window_shows_in_one_reply_is_walked_through_for_many_groups(
+    bench: Installation, heeds_time: bool
+) -> None:
     # given 120 messages of one second, of which one reply shows 30, or a gateway that always shows all
     bench = bench.after_restart(max_messages=30)
     bench.gateway.heeds_time = heeds_time
@@ -375,7 +377,7 @@ def test_what_no_window_shows_in_one_reply_is_walked_through_for_many_groups(ben
     assert bench.run(run_id).read_requests <= 40
 
 
-def test_a_gateway_that_has_too_much_to_walk_through_is_read_by_group(bench: Bench) -> None:
+def test_a_gateway_that_has_too_much_to_walk_through_is_read_by_group(bench: Installation) -> None:
     # given a gateway that shows all times, and more sought messages in one status than a reply may hold
     bench = bench.after_restart(max_messages=30)
     bench.gateway.heeds_time = False
@@ -393,7 +395,7 @@ def test_a_gateway_that_has_too_much_to_walk_through_is_read_by_group(bench: Ben
     assert reads_by(bench, "status") <= 25
 
 
-def test_a_gateway_that_heeds_nothing_is_read_by_id(bench: Bench) -> None:
+def test_a_gateway_that_heeds_nothing_is_read_by_id(bench: Installation) -> None:
     bench = bench.after_restart(max_messages=2)
     bench.gateway.heeds_time = False
     run_id = bench.campaign(6, per_request=3)

@@ -12,7 +12,7 @@ from campaigns.lifecycle import RecipientState, RunState
 from scheduler.processes.run_to_end import look
 from scheduler.report.people import tell
 from scheduler.report.story import chapter_lines
-from tests.protocol.world.harness import SETTLED, Bench
+from tests.protocol.world.harness import SETTLED, Installation
 from tests.protocol.world.scripted_gateway import LOST, STORED, Send
 from tests.support.clocks import FakeClock
 from worker.store.engine import Store
@@ -29,26 +29,26 @@ DAY = timedelta(hours=24)
 
 
 @pytest.fixture
-def shop(bench: Bench, tmp_path: Path, sqlite_store: Store, clock: FakeClock) -> Iterator[Bench]:
+def shop(bench: Installation, tmp_path: Path, sqlite_store: Store, clock: FakeClock) -> Iterator[Installation]:
     """A shop that answers; its first campaign went to Anna, Ben and Cleo."""
-    made = Bench(tmp_path, sqlite_store, clock, bench.gateway, help_answer=TEXT)
+    made = Installation(tmp_path, sqlite_store, clock, bench.gateway, help_answer=TEXT)
     made.finish(made.campaign(3, name="first"))
     yield made
     made.close()
 
 
-def texts(bench: Bench, number: str) -> int:
+def texts(bench: Installation, number: str) -> int:
     """How many answers the gateway has for somebody."""
     return sum(m.number == number and m.text == TEXT and m.status != "Received" for m in bench.gateway.stored)
 
 
-def days(bench: Bench) -> list[RunView]:
+def days(bench: Installation) -> list[RunView]:
     with bench.store.read() as session:
         return [run for run in runs.list_runs(session) if run.campaign == HELP_ANSWERS]
 
 
 @pytest.mark.parametrize("word", ["HELP", "help!", "Aiuto"])
-def test_whoever_writes_help_gets_the_answer(shop: Bench, word: str) -> None:
+def test_whoever_writes_help_gets_the_answer(shop: Installation, word: str) -> None:
     shop.gateway.receive(ANNA, word)
     shop.gateway.receive(BEN, "help me with the boxes please")
     shop.pass_time(POLL)
@@ -60,14 +60,14 @@ def test_whoever_writes_help_gets_the_answer(shop: Bench, word: str) -> None:
     assert shop.states(day.id) == {P.DELIVERED: 1}
 
 
-def test_nobody_is_answered_where_there_is_no_answer(bench: Bench) -> None:
+def test_nobody_is_answered_where_there_is_no_answer(bench: Installation) -> None:
     bench.finish(bench.campaign(1, name="first"))
     bench.gateway.receive(ANNA, "HELP")
     bench.pass_time(60)
     assert (bench.gateway.copies()[ANNA], days(bench)) == (1, [])
 
 
-def test_asking_again_within_a_day_gets_no_second_answer_and_after_it_gets_one(shop: Bench) -> None:
+def test_asking_again_within_a_day_gets_no_second_answer_and_after_it_gets_one(shop: Installation) -> None:
     # given somebody who asks twice at once, and again and again for a day
     shop.gateway.receive(ANNA, "HELP")
     shop.gateway.receive(ANNA, "INFO")
@@ -87,7 +87,7 @@ def test_asking_again_within_a_day_gets_no_second_answer_and_after_it_gets_one(s
     assert [shop.audience(day.id) for day in days(shop)] == [1, 1]
 
 
-def test_all_who_ask_on_one_day_are_in_one_run_that_goes_on(shop: Bench) -> None:
+def test_all_who_ask_on_one_day_are_in_one_run_that_goes_on(shop: Installation) -> None:
     shop.gateway.receive(ANNA, "HELP")
     shop.pass_time(POLL)
     (day,) = days(shop)
@@ -101,7 +101,7 @@ def test_all_who_ask_on_one_day_are_in_one_run_that_goes_on(shop: Bench) -> None
 
 
 @pytest.mark.parametrize("send", [STORED, LOST], ids=["it arrived", "it did not"])
-def test_an_answer_whose_reply_is_lost_is_looked_up_and_goes_once(shop: Bench, send: Send) -> None:
+def test_an_answer_whose_reply_is_lost_is_looked_up_and_goes_once(shop: Installation, send: Send) -> None:
     shop.gateway.script.append(send)
     shop.gateway.receive(ANNA, "HELP")
     shop.pass_time(4 * SETTLED)
@@ -109,21 +109,21 @@ def test_an_answer_whose_reply_is_lost_is_looked_up_and_goes_once(shop: Bench, s
     shop.finish(days(shop)[0].id)
 
 
-def test_a_process_that_ends_between_storing_and_sending_leaves_one_answer(shop: Bench) -> None:
+def test_a_process_that_ends_between_storing_and_sending_leaves_one_answer(shop: Installation) -> None:
     # given a process that has stored the question, and ended
     shop.gateway.receive(ANNA, "HELP")
     shop.clock.advance(POLL)
     assert shop.call("replies")["replies"] == 1
     assert texts(shop, ANNA) == 0
     # when another one reads the same replies again
-    later = Bench(shop.folder, shop.store, shop.clock, shop.gateway, help_answer=TEXT)
+    later = Installation(shop.folder, shop.store, shop.clock, shop.gateway, help_answer=TEXT)
     later.pass_time(60)
     # then
     assert texts(later, ANNA) == 1
     later.close()
 
 
-def test_an_answer_goes_by_the_phone_that_was_asked(shop: Bench) -> None:
+def test_an_answer_goes_by_the_phone_that_was_asked(shop: Installation) -> None:
     shop.gateway.receive(ANNA, "HELP", device="2")
     shop.gateway.receive(BEN, "HELP")
     shop.pass_time(60)
@@ -137,7 +137,7 @@ def test_an_answer_goes_by_the_phone_that_was_asked(shop: Bench) -> None:
     [(ANNA, timedelta(hours=24)), ("+393339999999", timedelta(0)), ("MyBank", timedelta(0))],
     ids=["an old question", "nobody was written to", "no number"],
 )
-def test_who_gets_no_answer(shop: Bench, number: str, ago: timedelta) -> None:
+def test_who_gets_no_answer(shop: Installation, number: str, ago: timedelta) -> None:
     shop.pass_time(DAY, step=7_200)
     shop.gateway.receive(number, "HELP", ago=ago)
     shop.pass_time(timedelta(hours=2), step=600)
@@ -145,7 +145,7 @@ def test_who_gets_no_answer(shop: Bench, number: str, ago: timedelta) -> None:
 
 
 @pytest.mark.parametrize("kind", ["", "transactional", "marketing"])
-def test_whoever_has_opted_out_gets_no_answer(shop: Bench, kind: str) -> None:
+def test_whoever_has_opted_out_gets_no_answer(shop: Installation, kind: str) -> None:
     now = shop.clock.now()
     with shop.store.write() as session:
         suppressions.suppress(session, [suppressions.Entry(ANNA, kind, "by phone", "command", now)], now=now)
@@ -156,7 +156,7 @@ def test_whoever_has_opted_out_gets_no_answer(shop: Bench, kind: str) -> None:
     assert (texts(shop, ANNA), texts(shop, BEN)) == (int(kind == "marketing"), 0)
 
 
-def test_an_answer_that_could_not_go_for_a_day_never_goes(shop: Bench) -> None:
+def test_an_answer_that_could_not_go_for_a_day_never_goes(shop: Installation) -> None:
     shop.gateway.receive(ANNA, "HELP")
     shop.clock.advance(POLL)
     shop.call("replies")
@@ -166,7 +166,7 @@ def test_an_answer_that_could_not_go_for_a_day_never_goes(shop: Bench) -> None:
     assert (texts(shop, ANNA), shop.states(day.id)) == (0, {P.SKIPPED: 1})
 
 
-def test_answers_that_somebody_paused_wait_also_those_of_the_next_day(shop: Bench) -> None:
+def test_answers_that_somebody_paused_wait_also_those_of_the_next_day(shop: Installation) -> None:
     shop.gateway.receive(ANNA, "HELP")
     shop.pass_time(60)
     (day,) = days(shop)
@@ -180,7 +180,7 @@ def test_answers_that_somebody_paused_wait_also_those_of_the_next_day(shop: Benc
     assert [run.state for run in days(shop)] == [RunState.PAUSED] * 2
 
 
-def test_answers_that_somebody_cancelled_begin_again_the_next_day(shop: Bench) -> None:
+def test_answers_that_somebody_cancelled_begin_again_the_next_day(shop: Installation) -> None:
     shop.gateway.receive(ANNA, "HELP")
     shop.pass_time(60)
     shop.cancel(days(shop)[0].id)
@@ -193,7 +193,7 @@ def test_answers_that_somebody_cancelled_begin_again_the_next_day(shop: Bench) -
     assert texts(shop, CLEO) == 1
 
 
-def test_why_tells_the_answer(shop: Bench) -> None:
+def test_why_tells_the_answer(shop: Installation) -> None:
     asked = shop.gateway.receive(ANNA, "HELP")
     shop.pass_time(60)
     shop.finish(days(shop)[0].id)
@@ -206,7 +206,7 @@ def test_why_tells_the_answer(shop: Bench) -> None:
     assert [reply.campaign for reply in story.replies] == ["first"]
 
 
-def test_answers_are_reported_as_days_of_one_campaign(shop: Bench) -> None:
+def test_answers_are_reported_as_days_of_one_campaign(shop: Installation) -> None:
     shop.gateway.receive(ANNA, "HELP")
     shop.pass_time(60)
     (day,) = days(shop)
@@ -215,7 +215,7 @@ def test_answers_are_reported_as_days_of_one_campaign(shop: Bench) -> None:
     assert (day.type, day.day) == (RunType.HELP, shop.clock.now().date())
 
 
-def test_run_answers_while_it_lasts_and_does_not_wait_for_it(shop: Bench) -> None:
+def test_run_answers_while_it_lasts_and_does_not_wait_for_it(shop: Installation) -> None:
     # given a process that works on one campaign alone, and is asked while it sends
     own = shop.campaign(2, name="slow", first=10, per_request=1, more="  rate: 1/minute\n")
     ids = {own}

@@ -6,7 +6,7 @@ import pytest
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.optout import Meaning
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import Reads
 from worker.store.people import reviews, stored_replies, suppressions
 from worker.store.people.stored_replies import Reply
@@ -17,30 +17,30 @@ ANNA, BEN, CLEO = (f"+39333{place:07}" for place in range(3))
 POLL = timedelta(seconds=15)
 
 
-def replies(bench: Bench) -> list[Reply]:
+def replies(bench: Installation) -> list[Reply]:
     with bench.store.read() as session:
         return stored_replies.answers(session)
 
 
-def suppressed(bench: Bench) -> set[str]:
+def suppressed(bench: Installation) -> set[str]:
     with bench.store.read() as session:
         return {entry.number for entry in suppressions.in_force(session)}
 
 
 @pytest.fixture
-def sent(bench: Bench) -> Bench:
+def sent(bench: Installation) -> Installation:
     """A bench with a campaign that went to Anna, Ben and Cleo."""
     bench.finish(bench.campaign(3, name="first"))
     return bench
 
 
-def test_nobody_is_asked_for_replies_before_the_first_text(bench: Bench) -> None:
+def test_nobody_is_asked_for_replies_before_the_first_text(bench: Installation) -> None:
     bench.campaign(3, more="schedule: {start: 2030-01-01 09:00}\n")
     bench.pass_time(60)
     assert bench.gateway.asked_for_replies == []
 
 
-def test_a_stop_from_before_the_first_text_counts_for_it(bench: Bench) -> None:
+def test_a_stop_from_before_the_first_text_counts_for_it(bench: Installation) -> None:
     """A new database, and perhaps not the first of these people's: Anna wrote to the phone last night."""
     bench.gateway.receive(ANNA, "STOP", ago=timedelta(hours=20))
     run_id = bench.campaign(3)
@@ -50,7 +50,7 @@ def test_a_stop_from_before_the_first_text_counts_for_it(bench: Bench) -> None:
     assert not any(answer.is_of_nobody for answer in replies(bench))
 
 
-def test_the_first_text_waits_for_replies_to_be_read(bench: Bench) -> None:
+def test_the_first_text_waits_for_replies_to_be_read(bench: Installation) -> None:
     # given replies that cannot be read
     bench.gateway.receive(ANNA, "STOP")
     bench.gateway.reads = Reads.FAILING
@@ -68,7 +68,7 @@ def test_the_first_text_waits_for_replies_to_be_read(bench: Bench) -> None:
     assert bench.run(run_id).reason == ""
 
 
-def test_a_stop_is_obeyed_within_one_look(sent: Bench) -> None:
+def test_a_stop_is_obeyed_within_one_look(sent: Installation) -> None:
     # given a campaign that goes later, to people who know us
     later = sent.campaign(3, name="second", more="schedule: {start: 2030-01-01 09:00}\n")
     # when one of them writes
@@ -82,7 +82,7 @@ def test_a_stop_is_obeyed_within_one_look(sent: Bench) -> None:
     assert told == {ANNA: (Meaning.STOP, "first", "poll"), BEN: (Meaning.REPLY, "first", "poll")}
 
 
-def test_who_wrote_stop_is_not_in_the_next_plan(sent: Bench) -> None:
+def test_who_wrote_stop_is_not_in_the_next_plan(sent: Installation) -> None:
     sent.gateway.receive(ANNA[1:], "STOP")  # the gateway may leave the plus out
     sent.pass_time(POLL)
     run_id = sent.campaign(3, name="second")
@@ -91,7 +91,7 @@ def test_who_wrote_stop_is_not_in_the_next_plan(sent: Bench) -> None:
     assert sent.gateway.copies()[ANNA] == 1
 
 
-def test_a_stop_between_two_requests_of_a_campaign_counts_for_the_second(bench: Bench) -> None:
+def test_a_stop_between_two_requests_of_a_campaign_counts_for_the_second(bench: Installation) -> None:
     # given a slow campaign, a person a minute
     run_id = bench.campaign(3, per_request=1, more="  rate: 1/minute\n")
     bench.tick()
@@ -105,7 +105,7 @@ def test_a_stop_between_two_requests_of_a_campaign_counts_for_the_second(bench: 
     assert CLEO not in bench.gateway.copies()
 
 
-def test_start_brings_back_who_had_written_stop(sent: Bench) -> None:
+def test_start_brings_back_who_had_written_stop(sent: Installation) -> None:
     sent.gateway.receive(ANNA, "STOP")
     sent.pass_time(POLL)
     sent.gateway.receive(ANNA, "start")
@@ -113,7 +113,7 @@ def test_start_brings_back_who_had_written_stop(sent: Bench) -> None:
     assert suppressed(sent) == set()
 
 
-def test_start_does_not_undo_what_a_person_entered(sent: Bench) -> None:
+def test_start_does_not_undo_what_a_person_entered(sent: Installation) -> None:
     with sent.store.write() as session:
         entry = suppressions.Entry(ANNA, "", "asked by phone", "command", sent.clock.now())
         suppressions.suppress(session, [entry], now=sent.clock.now())
@@ -123,14 +123,14 @@ def test_start_does_not_undo_what_a_person_entered(sent: Bench) -> None:
 
 
 @pytest.mark.parametrize(("texts", "is_out"), [(("STOP", "START"), False), (("START", "STOP"), True)])
-def test_of_several_wishes_the_last_counts(sent: Bench, texts: tuple[str, str], *, is_out: bool) -> None:
+def test_of_several_wishes_the_last_counts(sent: Installation, texts: tuple[str, str], *, is_out: bool) -> None:
     for text in texts:
         sent.gateway.receive(ANNA, text)
     sent.pass_time(POLL)
     assert suppressed(sent) == ({ANNA} if is_out else set())
 
 
-def test_a_reply_that_a_phone_brings_hours_late_is_found(sent: Bench) -> None:
+def test_a_reply_that_a_phone_brings_hours_late_is_found(sent: Installation) -> None:
     """The phone was offline: the message has its old date, far before what was read already."""
     sent.pass_time(timedelta(hours=5), step=60)
     sent.gateway.receive(ANNA, "STOP", ago=timedelta(hours=4))
@@ -138,7 +138,7 @@ def test_a_reply_that_a_phone_brings_hours_late_is_found(sent: Bench) -> None:
     assert suppressed(sent) == {ANNA}
 
 
-def test_reads_that_lag_or_fail_lose_nothing(sent: Bench) -> None:
+def test_reads_that_lag_or_fail_lose_nothing(sent: Installation) -> None:
     sent.gateway.lag = timedelta(minutes=4)
     sent.gateway.receive(ANNA, "STOP")
     sent.pass_time(60)
@@ -150,14 +150,14 @@ def test_reads_that_lag_or_fail_lose_nothing(sent: Bench) -> None:
     assert suppressed(sent) == {ANNA}
 
 
-def test_a_read_costs_little_and_is_not_repeated_too_soon(sent: Bench) -> None:
+def test_a_read_costs_little_and_is_not_repeated_too_soon(sent: Installation) -> None:
     sent.pass_time(POLL)
     sent.gateway.asked_for_replies.clear()
     sent.pass_time(timedelta(minutes=10), step=1)
     assert 39 <= len(sent.gateway.asked_for_replies) <= 42
 
 
-def test_near_misses_wait_for_a_person(sent: Bench) -> None:
+def test_near_misses_wait_for_a_person(sent: Installation) -> None:
     sent.gateway.receive(ANNA, "I want no more texts")
     sent.pass_time(POLL)
     assert suppressed(sent) == set()

@@ -1,13 +1,13 @@
 """`resend` by several phones: what one of them could not send goes by another, on both databases."""
 
 from campaigns.lifecycle import RecipientState
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 
 P = RecipientState
 NO_SERVICE = 4
 
 
-def failed_on_phone_2(bench: Bench, devices: str) -> int:
+def failed_on_phone_2(bench: Installation, devices: str) -> int:
     """A campaign to six people that is over; whatever went by phone 2 has failed."""
     run_id = bench.campaign(6, per_request=1, more=f"devices: {{use: {devices}}}\n")
     bench.send()
@@ -18,7 +18,7 @@ def failed_on_phone_2(bench: Bench, devices: str) -> int:
     return run_id
 
 
-def test_what_failed_on_one_phone_goes_by_the_others(bench_on_both: Bench) -> None:
+def test_what_failed_on_one_phone_goes_by_the_others(bench_on_both: Installation) -> None:
     bench = bench_on_both
     run_id = failed_on_phone_2(bench, "[1, 2, 3]")
     assert bench.states(run_id) == {P.FAILED: 2, P.DELIVERED: 4}
@@ -30,7 +30,7 @@ def test_what_failed_on_one_phone_goes_by_the_others(bench_on_both: Bench) -> No
     assert [message.device for message in bench.gateway.stored[6:]] in (["1", "1"], ["3", "3"])
 
 
-def test_where_there_is_no_other_phone_it_goes_by_the_same(bench: Bench) -> None:
+def test_where_there_is_no_other_phone_it_goes_by_the_same(bench: Installation) -> None:
     run_id = failed_on_phone_2(bench, "[2]")
 
     bench.resend(run_id)

@@ -9,7 +9,7 @@ from sqlmodel import select
 
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import RecipientState, RunState
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import LOST, STORED, Stored
 from worker.store.events import EventName
 from worker.store.models import Account, Retry
@@ -28,11 +28,13 @@ def fail(*messages: Stored, code: int | None = NO_SERVICE, retries: int = 0) -> 
         message.status, message.result_code, message.retries = "Failed", code, retries
 
 
-def on_device(bench: Bench, device: str) -> list[Stored]:
+def on_device(bench: Installation, device: str) -> list[Stored]:
     return [message for message in bench.gateway.stored if message.device == device]
 
 
-def failed_on_device_2(bench: Bench, how_many: int = 4, *, more: str = RETRIED, code: int | None = NO_SERVICE) -> int:
+def failed_on_device_2(
+    bench: Installation, how_many: int = 4, *, more: str = RETRIED, code: int | None = NO_SERVICE
+) -> int:
     """A campaign by two phones, of which the second has no service: its half of the texts has failed."""
     run_id = bench.campaign(how_many, per_request=how_many // 2, more=more)
     bench.send()
@@ -43,12 +45,12 @@ def failed_on_device_2(bench: Bench, how_many: int = 4, *, more: str = RETRIED, 
     return run_id
 
 
-def retries(bench: Bench) -> list[Retry]:
+def retries(bench: Installation) -> list[Retry]:
     with bench.store.read() as session:
         return list(session.exec(select(Retry).order_by(sa.column("id"))))
 
 
-def test_a_text_without_service_goes_by_the_other_phone_half_an_hour_later(bench: Bench) -> None:
+def test_a_text_without_service_goes_by_the_other_phone_half_an_hour_later(bench: Installation) -> None:
     # given
     run_id = failed_on_device_2(bench)
     assert bench.states(run_id) == {P.FAILED: 2, P.DELIVERED: 2}
@@ -75,7 +77,7 @@ def test_a_text_without_service_goes_by_the_other_phone_half_an_hour_later(bench
 
 
 @pytest.mark.parametrize("code", [GENERIC, 17, None, 999])
-def test_what_proves_nothing_is_not_sent_again(bench: Bench, code: int | None) -> None:
+def test_what_proves_nothing_is_not_sent_again(bench: Installation, code: int | None) -> None:
     run_id = failed_on_device_2(bench, code=code)
 
     assert bench.run(run_id).state is RunState.COMPLETED
@@ -83,7 +85,7 @@ def test_what_proves_nothing_is_not_sent_again(bench: Bench, code: int | None) -
     assert retries(bench) == []
 
 
-def test_without_the_key_nothing_is_sent_again(bench: Bench) -> None:
+def test_without_the_key_nothing_is_sent_again(bench: Installation) -> None:
     run_id = failed_on_device_2(bench, more="devices: {use: [1, 2]}\n")
 
     assert bench.run(run_id).state is RunState.COMPLETED
@@ -91,7 +93,7 @@ def test_without_the_key_nothing_is_sent_again(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])
-def test_so_often_and_not_more(bench: Bench, times: int) -> None:
+def test_so_often_and_not_more(bench: Installation, times: int) -> None:
     # given one phone that never has service
     run_id = bench.campaign(2, more=f"follow: {{retry_failed: {{times: {times}, after: 1m}}}}\n")
 
@@ -109,7 +111,7 @@ def test_so_often_and_not_more(bench: Bench, times: int) -> None:
     ] * 2
 
 
-def test_what_the_gateway_tries_again_by_itself_is_left_to_it(bench: Bench) -> None:
+def test_what_the_gateway_tries_again_by_itself_is_left_to_it(bench: Installation) -> None:
     # given a message that the gateway put back before its time came
     run_id = failed_on_device_2(bench)
     for message in on_device(bench, "2"):
@@ -124,7 +126,7 @@ def test_what_the_gateway_tries_again_by_itself_is_left_to_it(bench: Bench) -> N
     assert retries(bench) == []
 
 
-def test_what_the_gateway_tried_again_in_vain_waits_anew(bench: Bench) -> None:
+def test_what_the_gateway_tried_again_in_vain_waits_anew(bench: Installation) -> None:
     run_id = failed_on_device_2(bench)
     fail(*on_device(bench, "2"), retries=1)
 
@@ -139,7 +141,7 @@ def test_what_the_gateway_tried_again_in_vain_waits_anew(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("late", ["Sent", "Delivered"])
-def test_a_message_that_was_sent_after_all_is_told_as_a_possible_double(bench: Bench, late: str) -> None:
+def test_a_message_that_was_sent_after_all_is_told_as_a_possible_double(bench: Installation, late: str) -> None:
     # given texts that were sent again
     run_id = failed_on_device_2(bench)
     bench.pass_time(AFTER + timedelta(seconds=40), step=20)
@@ -157,7 +159,7 @@ def test_a_message_that_was_sent_after_all_is_told_as_a_possible_double(bench: B
     assert bench.audience(run_id) == 4
 
 
-def test_who_turns_out_to_have_the_text_before_it_goes_again_is_not_sent_it_twice(bench: Bench) -> None:
+def test_who_turns_out_to_have_the_text_before_it_goes_again_is_not_sent_it_twice(bench: Installation) -> None:
     # given texts that are to be sent again, while the account is paused
     run_id = failed_on_device_2(bench)
     bench.pass_time(AFTER - timedelta(seconds=40), step=20)
@@ -183,7 +185,7 @@ def test_who_turns_out_to_have_the_text_before_it_goes_again_is_not_sent_it_twic
     assert bench.states(run_id) == {P.DELIVERED: 4}
 
 
-def test_a_message_that_cannot_be_read_or_seen_is_not_sent_again(bench: Bench) -> None:
+def test_a_message_that_cannot_be_read_or_seen_is_not_sent_again(bench: Installation) -> None:
     # given a gateway that has lost the failed messages
     run_id = failed_on_device_2(bench)
     bench.gateway.stored = on_device(bench, "1")
@@ -195,7 +197,7 @@ def test_a_message_that_cannot_be_read_or_seen_is_not_sent_again(bench: Bench) -
     assert {row.dropped for row in retries(bench)} == {"the gateway does not show the failed message any more"}
 
 
-def test_nothing_of_a_cancelled_campaign_is_sent_again(bench: Bench) -> None:
+def test_nothing_of_a_cancelled_campaign_is_sent_again(bench: Installation) -> None:
     run_id = failed_on_device_2(bench)
     bench.cancel(run_id)
 
@@ -206,7 +208,7 @@ def test_nothing_of_a_cancelled_campaign_is_sent_again(bench: Bench) -> None:
     assert {row.dropped for row in retries(bench)} == {"the campaign was cancelled"}
 
 
-def test_a_paused_campaign_sends_again_when_it_is_resumed(bench: Bench) -> None:
+def test_a_paused_campaign_sends_again_when_it_is_resumed(bench: Installation) -> None:
     run_id = failed_on_device_2(bench)
     bench.pause(run_id)
     bench.pass_time(2 * AFTER, step=60)
@@ -218,7 +220,7 @@ def test_a_paused_campaign_sends_again_when_it_is_resumed(bench: Bench) -> None:
     assert bench.gateway.copies().total() == 6
 
 
-def test_a_retry_waits_for_the_window(bench: Bench) -> None:
+def test_a_retry_waits_for_the_window(bench: Installation) -> None:
     # given a window that closes before the wait is over
     closes = (bench.clock.now() + timedelta(minutes=3)).strftime("%H:%M")
     run_id = failed_on_device_2(bench, more=RETRIED + f"schedule: {{window: {{from: '00:00', to: '{closes}'}}}}\n")
@@ -231,7 +233,7 @@ def test_a_retry_waits_for_the_window(bench: Bench) -> None:
     assert bench.gateway.copies().total() == 6
 
 
-def test_a_retry_whose_reply_is_lost_is_looked_up_and_not_doubled(bench: Bench) -> None:
+def test_a_retry_whose_reply_is_lost_is_looked_up_and_not_doubled(bench: Installation) -> None:
     run_id = failed_on_device_2(bench)
     bench.gateway.script.append(STORED)
 
@@ -243,7 +245,7 @@ def test_a_retry_whose_reply_is_lost_is_looked_up_and_not_doubled(bench: Bench) 
     assert bench.outcomes(run_id) == ["accepted", "accepted", "all_found"]
 
 
-def test_somebody_who_lost_a_request_is_not_found_in_the_message_that_failed_before(bench: Bench) -> None:
+def test_somebody_who_lost_a_request_is_not_found_in_the_message_that_failed_before(bench: Installation) -> None:
     # given a retry that never arrived: the failed message, of the same number and text, must not stand for it
     run_id = failed_on_device_2(bench)
     bench.pass_time(AFTER - timedelta(minutes=1), step=20)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from campaigns.lifecycle import RecipientState
-from tests.protocol.world.harness import Bench, exactly_once
+from tests.protocol.world.harness import Installation, exactly_once
 from tests.protocol.world.scripted_gateway import Reads, Stored
 from worker.store.events import EventName
 from worker.store.following import devices
@@ -17,13 +17,13 @@ THREE = "devices: {use: [1, 2, 3]}\n"
 SLOWLY = "  rate: 2/minute\n"
 
 
-def stuck(bench: Bench) -> set[int]:
+def stuck(bench: Installation) -> set[int]:
     with bench.store.read() as session:
         return {device.device for device in devices.stuck_devices(session, bench.runtime.account_id)}
 
 
 def live(
-    bench: Bench, duration: timedelta, *, off: Callable[[Stored], bool] = lambda message: message.device == "2"
+    bench: Installation, duration: timedelta, *, off: Callable[[Stored], bool] = lambda message: message.device == "2"
 ) -> None:
     """The phones send what they get, but those that are off."""
     end = bench.clock.now() + duration
@@ -35,7 +35,7 @@ def live(
         bench.clock.advance(30)
 
 
-def test_the_share_of_a_stuck_phone_goes_by_the_others_and_nobody_is_doubled(bench_on_both: Bench) -> None:
+def test_the_share_of_a_stuck_phone_goes_by_the_others_and_nobody_is_doubled(bench_on_both: Installation) -> None:
     bench = bench_on_both
     # given forty-five people, two a minute, by three phones of which the second is off from the start
     run_id = bench.campaign(45, per_request=1, more=SLOWLY + THREE)
@@ -62,7 +62,7 @@ def test_the_share_of_a_stuck_phone_goes_by_the_others_and_nobody_is_doubled(ben
     assert exactly_once(bench, run_id)
 
 
-def test_one_text_that_never_goes_says_nothing_about_its_phone(bench: Bench) -> None:
+def test_one_text_that_never_goes_says_nothing_about_its_phone(bench: Installation) -> None:
     run_id = bench.campaign(12, per_request=1, more=SLOWLY + THREE)
 
     live(bench, LIMIT + timedelta(minutes=6), off=lambda message: message.number == bench.recipients(run_id)[1].number)
@@ -71,7 +71,7 @@ def test_one_text_that_never_goes_says_nothing_about_its_phone(bench: Bench) -> 
     assert bench.states(run_id) == {P.DELIVERED: 11, P.ACCEPTED: 1}
 
 
-def test_a_phone_is_asked_once_more_before_it_is_called_stuck(bench: Bench) -> None:
+def test_a_phone_is_asked_once_more_before_it_is_called_stuck(bench: Installation) -> None:
     # given receipts that are not read any more, though the phone sends
     run_id = bench.campaign(3, per_request=1, more=THREE)
     bench.send()
@@ -88,7 +88,7 @@ def test_a_phone_is_asked_once_more_before_it_is_called_stuck(bench: Bench) -> N
 
 
 @pytest.mark.parametrize("more", ["", "devices: {use: [2]}\n", "devices: {mode: all_devices}\n"])
-def test_where_there_is_no_other_phone_a_stuck_one_is_only_shown(bench: Bench, more: str) -> None:
+def test_where_there_is_no_other_phone_a_stuck_one_is_only_shown(bench: Installation, more: str) -> None:
     run_id = bench.campaign(8, per_request=1, more=SLOWLY + more)
 
     live(bench, LIMIT + timedelta(minutes=2), off=lambda _: True)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import LISTS
 from worker.store.events import EventName
 from worker.store.people import suppressions, unsubscriptions
@@ -14,17 +14,17 @@ P = RecipientState
 FIRST, *OTHERS = LISTS[7]
 
 
-def opt_out(bench: Bench, *numbers: str, kind: str = "") -> None:
+def opt_out(bench: Installation, *numbers: str, kind: str = "") -> None:
     with bench.store.write() as session:
         entries = [Entry(number, kind, "asked by phone", "command", bench.clock.now()) for number in numbers]
         suppressions.suppress(session, entries, now=bench.clock.now())
 
 
-def to_list(bench: Bench, name: str = "sale", more: str = "") -> int:
+def to_list(bench: Installation, name: str = "sale", more: str = "") -> int:
     return bench.drop(f"campaign: {name}\nmessage: Hi all\naudience:\n  - contact_list: 7\n{more}", name).run_id
 
 
-def test_who_opted_out_is_taken_off_the_list_before_anything_is_sent_to_it(bench: Bench) -> None:
+def test_who_opted_out_is_taken_off_the_list_before_anything_is_sent_to_it(bench: Installation) -> None:
     opt_out(bench, FIRST, "+393339999999")
     run_id = to_list(bench)
     # the first turn finds out whom to take off, and sends nothing
@@ -36,7 +36,7 @@ def test_who_opted_out_is_taken_off_the_list_before_anything_is_sent_to_it(bench
     assert bench.states(run_id) == {P.DELIVERED: 2}
 
 
-def test_an_opt_out_leaves_the_lists_in_use_at_once(bench: Bench) -> None:
+def test_an_opt_out_leaves_the_lists_in_use_at_once(bench: Installation) -> None:
     bench.finish(to_list(bench))
     bench.gateway.receive(FIRST, "STOP")
     bench.pass_time(30)
@@ -48,7 +48,7 @@ def test_an_opt_out_leaves_the_lists_in_use_at_once(bench: Bench) -> None:
     assert bench.gateway.lists[7] == OTHERS
 
 
-def test_an_opt_out_of_one_kind_counts_for_lists_of_that_kind(bench: Bench) -> None:
+def test_an_opt_out_of_one_kind_counts_for_lists_of_that_kind(bench: Installation) -> None:
     opt_out(bench, FIRST, kind="reminder")
     bench.finish(to_list(bench))
     assert bench.gateway.lists[7] == [FIRST, *OTHERS]
@@ -56,7 +56,7 @@ def test_an_opt_out_of_one_kind_counts_for_lists_of_that_kind(bench: Bench) -> N
     assert bench.gateway.lists[7] == OTHERS
 
 
-def test_a_gateway_that_takes_nobody_off_holds_the_campaign_in_the_end(bench: Bench) -> None:
+def test_a_gateway_that_takes_nobody_off_holds_the_campaign_in_the_end(bench: Installation) -> None:
     # given a gateway that does not do it
     bench.gateway.lists_are_closed = True
     opt_out(bench, FIRST)
@@ -75,7 +75,7 @@ def test_a_gateway_that_takes_nobody_off_holds_the_campaign_in_the_end(bench: Be
     assert bench.states(run_id) == {P.DELIVERED: 2}
 
 
-def test_somebody_whom_the_list_brings_all_the_same_raises_an_alarm(bench: Bench) -> None:
+def test_somebody_whom_the_list_brings_all_the_same_raises_an_alarm(bench: Installation) -> None:
     # given somebody who was taken off the list, and whom somebody has put on it again at the gateway
     opt_out(bench, FIRST)
     bench.finish(to_list(bench))

@@ -14,7 +14,7 @@ from campaigns.protocol.matching import Candidate, Match, Sought, match
 from scheduler.recover import recover
 from scheduler.ticks.lookups.reads import LIFE_ORDER, Candidates, by_number, read_around
 from scheduler.ticks.lookups.windows import WindowMemory, WindowReads
-from tests.protocol.world.harness import SETTLED, Bench, exactly_once
+from tests.protocol.world.harness import SETTLED, Installation, exactly_once
 from tests.protocol.world.scripted_gateway import LOST, STORED, Send
 from worker.gateway import Message, MessageStatus, ReplyTooLong
 from worker.gateway.statuses import WORD_TO_ASK_FOR
@@ -59,7 +59,7 @@ FEW = 20
 """As many messages are read of a reply here."""
 
 
-def with_many(bench: Bench, *, per_second: int) -> Bench:
+def with_many(bench: Installation, *, per_second: int) -> Installation:
     """Sixty messages of ours that were sent in the last seconds, and a process that reads a few of them at once."""
     before = bench.campaign(60, name="before", first=500, per_request=30)
     bench.finish(before)
@@ -67,13 +67,13 @@ def with_many(bench: Bench, *, per_second: int) -> Bench:
     return bench.after_restart(max_messages=FEW)
 
 
-def spread(bench: Bench, per_second: int) -> None:
+def spread(bench: Installation, per_second: int) -> None:
     for place, message in enumerate(bench.gateway.stored):
         message.at = bench.clock.now() - timedelta(seconds=place // per_second)
 
 
 @pytest.mark.parametrize(("sent", "attempts"), [(STORED, 1), (LOST, 2)])
-def test_parts_of_a_window_prove_as_much_as_one_reply(bench: Bench, sent: Send, attempts: int) -> None:
+def test_parts_of_a_window_prove_as_much_as_one_reply(bench: Installation, sent: Send, attempts: int) -> None:
     bench = with_many(bench, per_second=4)
     bench.gateway.script.append(sent)
     run_id = bench.campaign(5)
@@ -84,7 +84,7 @@ def test_parts_of_a_window_prove_as_much_as_one_reply(bench: Bench, sent: Send, 
     assert len(bench.attempts(run_id)) == attempts
 
 
-def test_a_second_that_is_too_much_for_a_reply_proves_nothing(bench: Bench) -> None:
+def test_a_second_that_is_too_much_for_a_reply_proves_nothing(bench: Installation) -> None:
     # given 60 messages of one second
     bench = with_many(bench, per_second=1_000)
     bench.gateway.script.append(LOST)
@@ -103,7 +103,7 @@ def test_a_second_that_is_too_much_for_a_reply_proves_nothing(bench: Bench) -> N
     assert exactly_once(bench, 1, run_id)
 
 
-def test_a_message_that_moves_on_ahead_of_every_read_is_seen_by_the_last(bench: Bench) -> None:
+def test_a_message_that_moves_on_ahead_of_every_read_is_seen_by_the_last(bench: Installation) -> None:
     # given a message that has moved on whenever its status is read, among more than one reply holds
     bench = with_many(bench, per_second=4)
     chased = bench.gateway.stored[7]
@@ -127,7 +127,7 @@ def test_a_message_that_moves_on_ahead_of_every_read_is_seen_by_the_last(bench: 
 
 
 @pytest.mark.parametrize("ahead", [timedelta(0), timedelta(minutes=3), timedelta(minutes=-3)])
-def test_every_message_of_a_window_is_in_one_of_its_parts(bench: Bench, ahead: timedelta) -> None:
+def test_every_message_of_a_window_is_in_one_of_its_parts(bench: Installation, ahead: timedelta) -> None:
     bench = with_many(bench, per_second=7)
     bench.gateway.behind = -ahead
     now = bench.clock.now()
@@ -138,7 +138,7 @@ def test_every_message_of_a_window_is_in_one_of_its_parts(bench: Bench, ahead: t
     assert windows.reads <= 35
 
 
-def test_a_window_that_cannot_be_divided_is_asked_for_once_a_while(bench: Bench) -> None:
+def test_a_window_that_cannot_be_divided_is_asked_for_once_a_while(bench: Installation) -> None:
     bench = with_many(bench, per_second=7)
     bench.gateway.heeds_time = False
     now, memory = bench.clock.now(), WindowMemory()
@@ -149,7 +149,7 @@ def test_a_window_that_cannot_be_divided_is_asked_for_once_a_while(bench: Bench)
         assert windows.reads <= most
 
 
-def test_recover_reads_more_than_a_reply_holds(bench: Bench) -> None:
+def test_recover_reads_more_than_a_reply_holds(bench: Installation) -> None:
     # given a database that forgot whom it has sent to
     bench = with_many(bench, per_second=2)
     run_id = bench.campaign(50)
@@ -173,7 +173,7 @@ def test_recover_reads_more_than_a_reply_holds(bench: Bench) -> None:
         {"retries": 2**62},
     ],
 )
-def test_values_that_no_column_holds_are_unknown(bench_on_both: Bench, changed: dict[str, object]) -> None:
+def test_values_that_no_column_holds_are_unknown(bench_on_both: Installation, changed: dict[str, object]) -> None:
     # M7: on PostgreSQL the reply could not be stored, its people were in doubt, and looking them up failed for ever
     bench = bench_on_both
 
@@ -189,7 +189,7 @@ def test_values_that_no_column_holds_are_unknown(bench_on_both: Bench, changed: 
         assert bench.states(run_id) == {RecipientState.DELIVERED: 3}
 
 
-def test_a_doubt_that_cannot_be_looked_up_does_not_stop_the_others(bench: Bench) -> None:
+def test_a_doubt_that_cannot_be_looked_up_does_not_stop_the_others(bench: Installation) -> None:
     # given two requests in doubt, one of a campaign whose definition cannot be read any more
     bench.gateway.script += [STORED, STORED]
     damaged, sound = bench.campaign(3), bench.campaign(3, name="next", first=100)

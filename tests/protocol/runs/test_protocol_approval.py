@@ -9,7 +9,7 @@ from sqlmodel import col
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.planning.approval import to_approve
 from scheduler.intake.approving import awaited
-from tests.protocol.world.harness import Bench, exactly_once
+from tests.protocol.world.harness import Installation, exactly_once
 from worker.store.events import EventName
 from worker.store.models import Notice, Run
 from worker.store.runs import approvals, runs
@@ -19,12 +19,12 @@ FILE = "campaign: sale\nmessage: Ciao\naudience: {file: sale.csv}\napproval: tru
 REPEATED = FILE + "schedule: {timezone: UTC, repeat: {cron: '0 12 * * *'}}\n"
 
 
-def drop(bench: Bench, people: int = 3, *, text: str = FILE) -> int:
+def drop(bench: Installation, people: int = 3, *, text: str = FILE) -> int:
     (bench.folder / "sale.csv").write_text("number\n" + "".join(f"+39333{place:07}\n" for place in range(people)))
     return bench.drop(text).run_id
 
 
-def approve(bench: Bench, run_id: int) -> str:
+def approve(bench: Installation, run_id: int) -> str:
     """Somebody approves what the run has to be approved for."""
     wanted = waits_for(bench, run_id)
     with bench.store.write() as session:
@@ -32,17 +32,17 @@ def approve(bench: Bench, run_id: int) -> str:
     return wanted
 
 
-def waits_for(bench: Bench, run_id: int) -> str:
+def waits_for(bench: Installation, run_id: int) -> str:
     run = bench.run(run_id)
     return awaited(run, bench.runtime.definitions.get(run.definition_id))
 
 
-def all_runs(bench: Bench) -> list[runs.RunView]:
+def all_runs(bench: Installation) -> list[runs.RunView]:
     with bench.store.read() as session:
         return runs.campaign_runs(session, "sale")
 
 
-def test_nothing_is_sent_before_it_is_approved_and_everything_after(bench: Bench) -> None:
+def test_nothing_is_sent_before_it_is_approved_and_everything_after(bench: Installation) -> None:
     run_id = drop(bench)
     bench.pass_time(HOUR, step=600)
     assert bench.run(run_id).state is RunState.AWAITING_APPROVAL
@@ -57,7 +57,7 @@ def test_nothing_is_sent_before_it_is_approved_and_everything_after(bench: Bench
         assert "run.awaiting_approval" in session.scalars(sa.select(col(Notice.event))).all()
 
 
-def test_it_starts_at_its_moment_and_not_when_it_is_approved(bench: Bench) -> None:
+def test_it_starts_at_its_moment_and_not_when_it_is_approved(bench: Installation) -> None:
     run_id = drop(bench, text=FILE + "schedule: {start: 2026-12-01 12:00, timezone: UTC}\n")
     approve(bench, run_id)
 
@@ -74,7 +74,9 @@ def test_it_starts_at_its_moment_and_not_when_it_is_approved(bench: Bench) -> No
         (3, FILE + "description: the same for everybody\n", "the file was changed"),
     ],
 )
-def test_any_change_makes_another_plan_that_waits_again(bench: Bench, people: int, text: str, change: str) -> None:
+def test_any_change_makes_another_plan_that_waits_again(
+    bench: Installation, people: int, text: str, change: str
+) -> None:
     # given an approved plan whose start lies ahead
     start = "schedule: {start: 2026-12-01 12:00, timezone: UTC}\n"
     run_id = drop(bench, text=FILE + start)
@@ -92,7 +94,7 @@ def test_any_change_makes_another_plan_that_waits_again(bench: Bench, people: in
     assert bench.gateway.stored == []
 
 
-def test_planned_again_without_a_change_it_stays_approved(bench: Bench) -> None:
+def test_planned_again_without_a_change_it_stays_approved(bench: Installation) -> None:
     run_id = drop(bench)
     approve(bench, run_id)
     drop(bench)
@@ -102,7 +104,7 @@ def test_planned_again_without_a_change_it_stays_approved(bench: Bench) -> None:
     assert exactly_once(bench, run_id)
 
 
-def test_somebody_whose_number_and_text_are_the_same_in_another_table_changes_nothing(bench: Bench) -> None:
+def test_somebody_whose_number_and_text_are_the_same_in_another_table_changes_nothing(bench: Installation) -> None:
     run_id = drop(bench)
     old = waits_for(bench, run_id)
     (bench.folder / "sale.csv").write_text("number,note\n" + "".join(f"+39333{n:07},x\n" for n in range(3)))
@@ -112,7 +114,7 @@ def test_somebody_whose_number_and_text_are_the_same_in_another_table_changes_no
     assert waits_for(bench, run_id) == old
 
 
-def test_what_was_not_approved_does_not_start_however_it_came_to_be_scheduled(bench: Bench) -> None:
+def test_what_was_not_approved_does_not_start_however_it_came_to_be_scheduled(bench: Installation) -> None:
     # given a run that a pause, an edit and a resume brought past the waiting
     run_id = drop(bench)
     with bench.store.write() as session:
@@ -129,7 +131,7 @@ def test_what_was_not_approved_does_not_start_however_it_came_to_be_scheduled(be
 EXCLUDING = FILE.replace("approval: true", "exclude: {file: stop.csv}")
 
 
-def test_exclude_unread_in_part_waits_whatever_the_file_says(bench: Bench) -> None:
+def test_exclude_unread_in_part_waits_whatever_the_file_says(bench: Installation) -> None:
     stop = bench.folder / "stop.csv"
     stop.write_text("number\n+393330000002\n3.93331E+11\n")
     run_id = drop(bench, text=EXCLUDING)
@@ -162,7 +164,7 @@ def test_exclude_unread_in_part_waits_whatever_the_file_says(bench: Bench) -> No
     assert len(bench.gateway.stored) == 2
 
 
-def test_exclude_unread_in_part_and_mended_goes(bench: Bench) -> None:
+def test_exclude_unread_in_part_and_mended_goes(bench: Installation) -> None:
     stop = bench.folder / "stop.csv"
     stop.write_text("number\n+393330000002\nx\n")
     run_id = drop(bench, text=EXCLUDING)
@@ -178,7 +180,7 @@ def test_exclude_unread_in_part_and_mended_goes(bench: Bench) -> None:
 # Campaigns that repeat.
 
 
-def test_of_a_campaign_that_repeats_the_file_is_approved_once(bench: Bench) -> None:
+def test_of_a_campaign_that_repeats_the_file_is_approved_once(bench: Installation) -> None:
     run_id = drop(bench, text=REPEATED)
     approve(bench, run_id)
 
@@ -189,7 +191,7 @@ def test_of_a_campaign_that_repeats_the_file_is_approved_once(bench: Bench) -> N
     assert {run.approved_hash for run in all_runs(bench)} == {to_approve(definition, "")}
 
 
-def test_runs_that_nobody_approved_in_time_are_never_sent(bench: Bench) -> None:
+def test_runs_that_nobody_approved_in_time_are_never_sent(bench: Installation) -> None:
     first = drop(bench, text=REPEATED)
     bench.live_until(datetime(2026, 12, 3, 13, tzinfo=UTC))
     states = [run.state for run in all_runs(bench)]
@@ -204,7 +206,7 @@ def test_runs_that_nobody_approved_in_time_are_never_sent(bench: Bench) -> None:
     assert bench.states(first) == {RecipientState.CANCELLED: 3}
 
 
-def test_another_version_of_a_file_that_repeats_waits_again(bench: Bench) -> None:
+def test_another_version_of_a_file_that_repeats_waits_again(bench: Installation) -> None:
     approve(bench, drop(bench, text=REPEATED))
     drop(bench, text=REPEATED.replace("Ciao", "Salve"))
 

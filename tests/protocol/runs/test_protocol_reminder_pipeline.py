@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from campaigns.lifecycle import RecipientState, RunState
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.support.clocks import START, FakeClock
 from worker.store.reports import counts
 from worker.store.runs import runs
@@ -69,7 +69,7 @@ class Clinic:
         return [f"{','.join(who)},{self.dates[who]:%Y-%m-%d %H:%M},{words[who]}" for who in rows]
 
 
-def live_through(bench: Bench, clinic: Clinic, nights: int, *, restart_on: int | None = None) -> Bench:
+def live_through(bench: Installation, clinic: Clinic, nights: int, *, restart_on: int | None = None) -> Installation:
     """So many nights with an export each, and the days between them."""
     for night in range(nights):
         now, until = FIRST_NIGHT + timedelta(days=night), FIRST_NIGHT + timedelta(days=night + 1)
@@ -85,21 +85,21 @@ def live_through(bench: Bench, clinic: Clinic, nights: int, *, restart_on: int |
     return bench
 
 
-def restarted(bench: Bench) -> Bench:
+def restarted(bench: Installation) -> Installation:
     """A new process: queue, caches and throttle are lost; gateway and database are not."""
     clock = bench.clock
     assert isinstance(clock, FakeClock)
     bench.close()
-    new = Bench(bench.folder, bench.store, clock)
+    new = Installation(bench.folder, bench.store, clock)
     vars(new.gateway).update(vars(bench.gateway))
     return new
 
 
-def sent(bench: Bench) -> Counter[Sent]:
+def sent(bench: Installation) -> Counter[Sent]:
     return Counter((message.number, message.text, message.at.astimezone(UTC)) for message in bench.gateway.stored)
 
 
-def assert_the_books_add_up(bench: Bench) -> None:
+def assert_the_books_add_up(bench: Installation) -> None:
     with bench.store.read() as session:
         found = runs.campaign_runs(session, "visits")
         by_state = counts.books(session, *(run.id for run in found)).by_state
@@ -108,7 +108,7 @@ def assert_the_books_add_up(bench: Bench) -> None:
     assert by_state.get(RecipientState.DELIVERED, 0) == len(bench.gateway.stored)
 
 
-def test_thirty_nights_of_exports_with_a_restart_in_the_middle(bench: Bench) -> None:
+def test_thirty_nights_of_exports_with_a_restart_in_the_middle(bench: Installation) -> None:
     clinic = Clinic(random.Random(30), people=15)
 
     bench = live_through(bench, clinic, 30, restart_on=14)
@@ -119,7 +119,7 @@ def test_thirty_nights_of_exports_with_a_restart_in_the_middle(bench: Bench) -> 
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_random_exports(bench: Bench, seed: int) -> None:
+def test_random_exports(bench: Installation, seed: int) -> None:
     rng = random.Random(seed)
     clinic = Clinic(rng, people=rng.randint(1, 4))
 

@@ -9,7 +9,7 @@ from campaigns.codes import PausedBy
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.take_up import Taken
 from scheduler.intake.outcome import EditRefused
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from worker.store.runs import repetitions, runs
 from worker.store.runs.runs import RunView
 
@@ -28,7 +28,7 @@ schedule:
 
 
 def drop(
-    bench: Bench, *rows: str, remind: str = "", more: str = "", columns: str = "number,name,at,cancelled"
+    bench: Installation, *rows: str, remind: str = "", more: str = "", columns: str = "number,name,at,cancelled"
 ) -> Taken:
     """Drop a table of visits."""
     (bench.folder / "visits.csv").write_text("\n".join([columns, *rows, ""]))
@@ -39,24 +39,24 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(f"2026-12-{text}").replace(tzinfo=UTC)
 
 
-def days(bench: Bench) -> list[RunView]:
+def days(bench: Installation) -> list[RunView]:
     with bench.store.read() as session:
         found = runs.campaign_runs(session, "visits")
     return sorted(found, key=lambda run: run.moment)
 
 
-def texts(bench: Bench) -> list[tuple[str, str, str]]:
+def texts(bench: Installation) -> list[tuple[str, str, str]]:
     """Number, text, and day and time (UTC) of everything that the gateway has."""
     return [(message.number, message.text, f"{message.at:%d %H:%M}") for message in bench.gateway.stored]
 
 
-def reasons(bench: Bench) -> list[tuple[str, RecipientState, str]]:
+def reasons(bench: Installation) -> list[tuple[str, RecipientState, str]]:
     """Number, state and reason of every row of every day that has a reason."""
     rows = (row for run in days(bench) for row in bench.recipients(run.id))
     return [(row.number, row.state, row.reason) for row in rows if row.reason]
 
 
-def test_a_text_for_each_offset_each_in_the_run_of_its_day(bench: Bench) -> None:
+def test_a_text_for_each_offset_each_in_the_run_of_its_day(bench: Installation) -> None:
     drop(bench, f"{ANNA},Anna,2026-12-03 09:30,", f"{BOB},Bob,2026-12-02 12:00,no")
     assert [run.moment for run in days(bench)] == ["2026-12-01", "2026-12-02", "2026-12-03"]
 
@@ -72,7 +72,7 @@ def test_a_text_for_each_offset_each_in_the_run_of_its_day(bench: Bench) -> None
     assert [bench.states(run.id) for run in days(bench)] == [{P.DELIVERED: 1}, {P.DELIVERED: 2}, {P.DELIVERED: 1}]
 
 
-def test_the_same_table_again_changes_nothing(bench: Bench) -> None:
+def test_the_same_table_again_changes_nothing(bench: Installation) -> None:
     rows = (f"{ANNA},Anna,2026-12-03 09:30,", f"{BOB},Bob,2026-11-02 12:00,", "call me,Carl,2026-12-03,", f"{ANNA},A,,")
     drop(bench, *rows)
     before = [(run.moment, bench.states(run.id)) for run in days(bench)]
@@ -92,7 +92,7 @@ def test_the_same_table_again_changes_nothing(bench: Bench) -> None:
     assert [number for number, _, _ in texts(bench)] == [ANNA, ANNA]
 
 
-def test_a_date_that_moves_takes_the_texts_that_are_left_with_it(bench: Bench) -> None:
+def test_a_date_that_moves_takes_the_texts_that_are_left_with_it(bench: Installation) -> None:
     drop(bench, f"{ANNA},Anna,2026-12-03 09:30,")
     bench.live_until(at("02T10:00"))
 
@@ -109,7 +109,7 @@ def test_a_date_that_moves_takes_the_texts_that_are_left_with_it(bench: Bench) -
     assert {run.state for run in days(bench)} == {RunState.COMPLETED}
 
 
-def test_a_date_that_moves_and_comes_back_is_reminded_of_once(bench: Bench) -> None:
+def test_a_date_that_moves_and_comes_back_is_reminded_of_once(bench: Installation) -> None:
     for date in ("2026-12-03 09:30", "2026-12-04 09:30", "2026-12-03 09:30", "2026-12-03 9:30:00"):
         drop(bench, f"{ANNA},Anna,{date},")
 
@@ -118,7 +118,7 @@ def test_a_date_that_moves_and_comes_back_is_reminded_of_once(bench: Bench) -> N
     assert [when for _, _, when in texts(bench)] == ["02 08:30", "03 06:30"]
 
 
-def test_what_is_cancelled_is_not_reminded_of_until_it_stands_again(bench: Bench) -> None:
+def test_what_is_cancelled_is_not_reminded_of_until_it_stands_again(bench: Installation) -> None:
     drop(bench, f"{ANNA},Anna,2026-12-03 09:30,no", f"{BOB},Bob,2026-12-03 10:00,")
     drop(bench, f"{ANNA},Anna,2026-12-03 09:30,yes", f"{BOB},Bob,2026-12-03 10:00,TRUE")
     assert bench.states(days(bench)[0].id) == {P.CANCELLED: 2}
@@ -130,7 +130,7 @@ def test_what_is_cancelled_is_not_reminded_of_until_it_stands_again(bench: Bench
     assert Counter(reasons(bench))[BOB, P.CANCELLED, "the appointment was cancelled"] == 2
 
 
-def test_who_is_missing_from_a_later_table_is_reminded_all_the_same(bench: Bench) -> None:
+def test_who_is_missing_from_a_later_table_is_reminded_all_the_same(bench: Installation) -> None:
     drop(bench, f"{ANNA},Anna,2026-12-03 09:30,")
     drop(bench, f"{BOB},Bob,2026-12-03 09:30,")
 
@@ -139,7 +139,7 @@ def test_who_is_missing_from_a_later_table_is_reminded_all_the_same(bench: Bench
     assert sorted(Counter(number for number, _, _ in texts(bench)).items()) == [(ANNA, 2), (BOB, 2)]
 
 
-def test_a_key_tells_the_appointments_of_one_person_apart(bench: Bench) -> None:
+def test_a_key_tells_the_appointments_of_one_person_apart(bench: Installation) -> None:
     columns = "number,name,at,id"
     rows = (f"{ANNA},Anna,2026-12-03 09:30,A", f"{ANNA},Anna,2026-12-03 09:30,B", f"{ANNA},Anna,2026-12-04 09:00,C")
     drop(bench, *rows, remind=", key: id", columns=columns)
@@ -157,7 +157,7 @@ def test_a_key_tells_the_appointments_of_one_person_apart(bench: Bench) -> None:
     ]
 
 
-def test_a_changed_text_or_window_is_followed_by_what_is_not_sent_yet(bench: Bench) -> None:
+def test_a_changed_text_or_window_is_followed_by_what_is_not_sent_yet(bench: Installation) -> None:
     drop(bench, f"{ANNA},Anna,2026-12-03 09:30,")
     bench.live_until(at("02T10:00"))
 
@@ -170,7 +170,7 @@ def test_a_changed_text_or_window_is_followed_by_what_is_not_sent_yet(bench: Ben
     ]
 
 
-def test_a_day_that_is_over_goes_on_when_a_table_brings_more_for_it(bench: Bench) -> None:
+def test_a_day_that_is_over_goes_on_when_a_table_brings_more_for_it(bench: Installation) -> None:
     drop(bench, f"{ANNA},Anna,2026-12-01 13:00,")
     bench.live_until(at("01T10:30"))
     assert [run.state for run in days(bench)] == [RunState.COMPLETED]
@@ -182,7 +182,7 @@ def test_a_day_that_is_over_goes_on_when_a_table_brings_more_for_it(bench: Bench
     assert [run.state for run in days(bench)] == [RunState.COMPLETED]
 
 
-def test_a_paused_campaign_makes_no_day_that_sends(bench: Bench) -> None:
+def test_a_paused_campaign_makes_no_day_that_sends(bench: Installation) -> None:
     drop(bench, f"{ANNA},Anna,2026-12-03 09:30,")
     for run in days(bench):
         with bench.store.write() as session:
@@ -194,7 +194,7 @@ def test_a_paused_campaign_makes_no_day_that_sends(bench: Bench) -> None:
     assert texts(bench) == []
 
 
-def test_a_cancelled_campaign_stays_cancelled(bench: Bench) -> None:
+def test_a_cancelled_campaign_stays_cancelled(bench: Installation) -> None:
     drop(bench, f"{ANNA},Anna,2026-12-03 09:30,")
     with bench.store.write() as session:
         for run in days(bench):
@@ -207,7 +207,7 @@ def test_a_cancelled_campaign_stays_cancelled(bench: Bench) -> None:
     assert texts(bench) == []
 
 
-def test_a_reminder_that_could_not_be_sent_before_its_date_is_skipped(bench: Bench) -> None:
+def test_a_reminder_that_could_not_be_sent_before_its_date_is_skipped(bench: Installation) -> None:
     drop(bench, f"{ANNA},Anna,2026-12-01 12:10,")
     bench.clock.advance(timedelta(hours=3))  # the service was down
 
@@ -217,7 +217,7 @@ def test_a_reminder_that_could_not_be_sent_before_its_date_is_skipped(bench: Ben
     assert (ANNA, P.SKIPPED, "its moment was missed: the date itself came before it could be sent") in reasons(bench)
 
 
-def test_a_campaign_does_not_change_between_reminding_and_other_ways_after_it_was_sent(bench: Bench) -> None:
+def test_a_campaign_does_not_change_between_reminding_and_other_ways_after_it_was_sent(bench: Installation) -> None:
     drop(bench, f"{ANNA},Anna,2026-12-03 09:30,")
     bench.live_until(at("02T10:00"))
 

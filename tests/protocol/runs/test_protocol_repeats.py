@@ -13,7 +13,7 @@ from campaigns.take_up import Taken
 from scheduler.intake import repeating
 from scheduler.intake.outcome import EditRefused
 from scheduler.intake.taking import read_file, take_up
-from tests.protocol.world.harness import Bench, exactly_once
+from tests.protocol.world.harness import Installation, exactly_once
 from worker.store.runs import repetitions, runs
 from worker.store.runs.runs import RunView
 
@@ -23,7 +23,7 @@ ONE = f"recipients: [{{number: '{ROME}'}}]"
 DAY = timedelta(days=1)
 
 
-def drop(bench: Bench, schedule: str, audience: str = ONE, *, message: str = "Ciao", more: str = "") -> Taken:
+def drop(bench: Installation, schedule: str, audience: str = ONE, *, message: str = "Ciao", more: str = "") -> Taken:
     """Drop a campaign with this schedule. The clock stands at 09:00 UTC on Tuesday 2026-12-01, 10:00 in Rome."""
     text = f"campaign: sale\nmessage: {message}\naudience: {{{audience}}}\nfollow: {{until: 1h}}\n{more}"
     return bench.drop(f"{text}schedule: {{timezone: Europe/Rome, {schedule}}}\n").taken
@@ -33,23 +33,23 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(f"2026-12-{text}").replace(tzinfo=UTC)
 
 
-def runs_of(bench: Bench) -> list[RunView]:
+def runs_of(bench: Installation) -> list[RunView]:
     with bench.store.read() as session:
         found = runs.campaign_runs(session, "sale")
     return sorted(found, key=lambda run: run.moment)
 
 
-def shown(bench: Bench) -> list[tuple[str, RunState]]:
+def shown(bench: Installation) -> list[tuple[str, RunState]]:
     """Moment and state of every run."""
     return [(run.moment[5:16], run.state) for run in runs_of(bench)]
 
 
-def stand_still(bench: Bench, end: datetime) -> None:
+def stand_still(bench: Installation, end: datetime) -> None:
     """The service is down up to then."""
     bench.clock.advance(end - bench.clock.now())
 
 
-def test_there_is_a_run_for_each_moment_and_the_next_one_waits(bench: Bench) -> None:
+def test_there_is_a_run_for_each_moment_and_the_next_one_waits(bench: Installation) -> None:
     drop(bench, "repeat: {cron: '0 * * * *'}")
     assert shown(bench) == [("12-01T10:00", RunState.SCHEDULED)]
 
@@ -63,7 +63,7 @@ def test_there_is_a_run_for_each_moment_and_the_next_one_waits(bench: Bench) -> 
     assert [message.at for message in bench.gateway.stored] == [at("01T10:00"), at("01T11:00")]
 
 
-def test_a_run_is_planned_shortly_before_from_the_table_as_it_then_is(bench: Bench) -> None:
+def test_a_run_is_planned_shortly_before_from_the_table_as_it_then_is(bench: Installation) -> None:
     table = bench.folder / "people.csv"
     table.write_text(f"number\n{ROME}\n")
     drop(bench, "repeat: {cron: '0 10 * * *'}", "file: people.csv")
@@ -76,7 +76,7 @@ def test_a_run_is_planned_shortly_before_from_the_table_as_it_then_is(bench: Ben
     assert list(bench.gateway.copies()) == [TOKYO]
 
 
-def test_a_run_that_cannot_be_planned_fails_and_the_next_one_is_made(bench: Bench) -> None:
+def test_a_run_that_cannot_be_planned_fails_and_the_next_one_is_made(bench: Installation) -> None:
     table = bench.folder / "people.csv"
     table.write_text(f"number\n{ROME}\n")
     drop(bench, "repeat: {cron: '0 * * * *'}", "file: people.csv")
@@ -103,7 +103,7 @@ def test_a_run_that_cannot_be_planned_fails_and_the_next_one_is_made(bench: Benc
     ids=["a comment", "a constant"],
 )
 def test_a_text_that_an_earlier_release_took_and_this_one_refuses_fails_its_run_once(
-    bench: Bench, message: str, problem: str
+    bench: Installation, message: str, problem: str
 ) -> None:
     (bench.folder / "sale.yaml").write_text(
         f"campaign: sale\nmessage: Ciao\naudience: {{{ONE}}}\nfollow: {{until: 1h}}\n"
@@ -127,7 +127,7 @@ def test_a_text_that_an_earlier_release_took_and_this_one_refuses_fails_its_run_
     assert [message.at for message in bench.gateway.stored] == [at("02T10:00")]
 
 
-def test_start_and_until_are_the_first_and_the_last_moment(bench: Bench) -> None:
+def test_start_and_until_are_the_first_and_the_last_moment(bench: Installation) -> None:
     drop(bench, "start: 2026-12-02 10:00, repeat: {cron: '0 10 * * *', until: 2026-12-04}")
 
     bench.live_until(at("06T12:00"))
@@ -135,7 +135,7 @@ def test_start_and_until_are_the_first_and_the_last_moment(bench: Bench) -> None
     assert shown(bench) == [(f"12-0{day}T09:00", RunState.COMPLETED) for day in (2, 3, 4)]
 
 
-def test_each_zone_has_its_own_moment_of_every_run(bench: Bench) -> None:
+def test_each_zone_has_its_own_moment_of_every_run(bench: Installation) -> None:
     drop(bench, "local_time: recipient, repeat: {cron: '0 9 * * *', until: 2026-12-04}", WORLD)
 
     bench.live_until(at("05T00:00"))
@@ -149,7 +149,7 @@ def test_each_zone_has_its_own_moment_of_every_run(bench: Bench) -> None:
     assert len(bench.gateway.stored) == len(expected)
 
 
-def test_two_schedulers_make_one_run_of_a_moment(bench: Bench) -> None:
+def test_two_schedulers_make_one_run_of_a_moment(bench: Installation) -> None:
     drop(bench, "repeat: {cron: '0 * * * *'}")
     for _ in range(3):
         for _ in range(2):
@@ -163,7 +163,7 @@ def test_two_schedulers_make_one_run_of_a_moment(bench: Bench) -> None:
 # Moments that were missed.
 
 
-def test_of_what_was_missed_only_the_newest_is_made_up_for(bench: Bench) -> None:
+def test_of_what_was_missed_only_the_newest_is_made_up_for(bench: Installation) -> None:
     drop(bench, "repeat: {cron: '0 10 * * *'}")
     stand_still(bench, at("05T12:00"))
 
@@ -207,7 +207,7 @@ def test_of_what_was_missed_only_the_newest_is_made_up_for(bench: Bench) -> None
     ],
 )
 def test_if_late_decides_on_the_moments_that_were_missed(
-    bench: Bench, if_late: str, expected: list[tuple[str, RunState]]
+    bench: Installation, if_late: str, expected: list[tuple[str, RunState]]
 ) -> None:
     drop(bench, f"repeat: {{cron: '0 * * * *'}}, if_late: {{{if_late}}}")
     stand_still(bench, at("01T15:40"))
@@ -220,7 +220,7 @@ def test_if_late_decides_on_the_moments_that_were_missed(
     assert len(bench.gateway.stored) == ("2h" in if_late) * 2
 
 
-def test_a_run_that_was_planned_in_time_and_begins_late_is_late_for_each_person(bench: Bench) -> None:
+def test_a_run_that_was_planned_in_time_and_begins_late_is_late_for_each_person(bench: Installation) -> None:
     drop(bench, "repeat: {cron: '0 12 * * *'}, if_late: {within: 30m}")
     bench.live_until(at("01T10:57"))
     stand_still(bench, at("01T12:00"))
@@ -236,7 +236,7 @@ def test_a_run_that_was_planned_in_time_and_begins_late_is_late_for_each_person(
 # Edits.
 
 
-def test_an_edit_is_for_the_runs_after_it(bench: Bench) -> None:
+def test_an_edit_is_for_the_runs_after_it(bench: Installation) -> None:
     drop(bench, "repeat: {cron: '0 * * * *'}")
     bench.live_until(at("01T10:10"))
 
@@ -246,7 +246,7 @@ def test_an_edit_is_for_the_runs_after_it(bench: Bench) -> None:
     assert [message.text for message in bench.gateway.stored] == ["Ciao", "Hallo"]
 
 
-def test_a_run_that_was_planned_and_not_begun_follows_the_edit(bench: Bench) -> None:
+def test_a_run_that_was_planned_and_not_begun_follows_the_edit(bench: Installation) -> None:
     drop(bench, "repeat: {cron: '0 * * * *'}")
     bench.live_until(at("01T09:57"))
 
@@ -256,7 +256,7 @@ def test_a_run_that_was_planned_and_not_begun_follows_the_edit(bench: Bench) -> 
     assert [message.text for message in bench.gateway.stored] == ["Hallo"]
 
 
-def test_other_moments_take_the_place_of_those_that_did_not_come(bench: Bench) -> None:
+def test_other_moments_take_the_place_of_those_that_did_not_come(bench: Installation) -> None:
     drop(bench, "repeat: {cron: '0 12 * * *'}")
     bench.live_until(at("01T10:58"))
 
@@ -267,7 +267,7 @@ def test_other_moments_take_the_place_of_those_that_did_not_come(bench: Bench) -
     assert shown(bench) == [("12-01T12:30", RunState.COMPLETED), ("12-02T12:30", RunState.SCHEDULED)]
 
 
-def test_a_repetition_that_was_cancelled_stays_so_whatever_its_file_says(bench: Bench) -> None:
+def test_a_repetition_that_was_cancelled_stays_so_whatever_its_file_says(bench: Installation) -> None:
     drop(bench, "repeat: {cron: '0 * * * *'}")
     bench.live_until(at("01T10:10"))
     with bench.store.write() as session:
@@ -276,7 +276,7 @@ def test_a_repetition_that_was_cancelled_stays_so_whatever_its_file_says(bench: 
     assert drop(bench, "repeat: {cron: '30 * * * *'}") is Taken.OVER
 
 
-def test_a_file_that_comes_back_goes_on_with_its_next_moment(bench: Bench) -> None:
+def test_a_file_that_comes_back_goes_on_with_its_next_moment(bench: Installation) -> None:
     drop(bench, "repeat: {cron: '0 * * * *'}")
     bench.live_until(at("01T10:10"))
     assert repeating.stop(bench.runtime, runs_of(bench)[0].id, bench.clock.now())
@@ -290,7 +290,7 @@ def test_a_file_that_comes_back_goes_on_with_its_next_moment(bench: Bench) -> No
     assert [message.at for message in bench.gateway.stored] == [at("01T10:00"), at("01T12:00")]
 
 
-def test_a_campaign_does_not_change_between_once_and_again_after_it_was_sent(bench: Bench) -> None:
+def test_a_campaign_does_not_change_between_once_and_again_after_it_was_sent(bench: Installation) -> None:
     drop(bench, "repeat: {cron: '0 * * * *'}")
     # given that nothing was sent it may
     drop(bench, "start: now")
@@ -302,7 +302,7 @@ def test_a_campaign_does_not_change_between_once_and_again_after_it_was_sent(ben
         drop(bench, "repeat: {cron: '0 * * * *'}")
 
 
-def test_removing_repeat_does_not_send_once_more(bench: Bench) -> None:
+def test_removing_repeat_does_not_send_once_more(bench: Installation) -> None:
     drop(bench, "repeat: {cron: '0 * * * *'}")
     bench.live_until(at("01T10:10"))
 
@@ -315,13 +315,13 @@ def test_removing_repeat_does_not_send_once_more(bench: Bench) -> None:
 # Rules of the operator that are newer than the file.
 
 
-def ruled(bench: Bench, **rules: Any) -> Bench:
+def ruled(bench: Installation, **rules: Any) -> Installation:
     """The service is restarted with these settings; nobody touches the file."""
-    return Bench(bench.folder, bench.store, bench.clock, bench.gateway, **rules)
+    return Installation(bench.folder, bench.store, bench.clock, bench.gateway, **rules)
 
 
 @pytest.mark.parametrize("until", ["01T09:30", "01T09:57"], ids=["not planned yet", "planned already"])
-def test_hours_that_were_set_later_bind_a_campaign_that_repeats(bench: Bench, until: str) -> None:
+def test_hours_that_were_set_later_bind_a_campaign_that_repeats(bench: Installation, until: str) -> None:
     drop(bench, "repeat: {cron: '0 11 * * *'}")
     bench.live_until(at(until))
 
@@ -330,7 +330,7 @@ def test_hours_that_were_set_later_bind_a_campaign_that_repeats(bench: Bench, un
     assert [message.at for message in bench.gateway.stored] == [at("01T14:00"), at("02T14:00")]
 
 
-def test_approval_that_was_required_later_holds_the_next_run(bench: Bench) -> None:
+def test_approval_that_was_required_later_holds_the_next_run(bench: Installation) -> None:
     drop(bench, "repeat: {cron: '0 11 * * *'}")
 
     ruled(bench, require_approval=ALL_KINDS).live_until(at("01T12:00"))
@@ -348,7 +348,7 @@ def test_approval_that_was_required_later_holds_the_next_run(bench: Bench) -> No
     ids=["a wider window", "a kind"],
 )  # fmt: skip
 def test_a_run_that_breaks_a_later_rule_fails_and_sends_nothing(
-    bench: Bench, more: str, rules: dict[str, Any], reason: str
+    bench: Installation, more: str, rules: dict[str, Any], reason: str
 ) -> None:
     drop(bench, f"repeat: {{cron: '0 11 * * *'}}{more}")
 

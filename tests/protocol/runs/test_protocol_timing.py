@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import Stored
 from tests.protocol.world.timing_judge import Judge, play, wipe
 from tests.protocol.world.timing_scenarios import ZONES, Opening, Person, Scenario, scenarios
@@ -102,7 +102,7 @@ def forget(stored: list[Stored]) -> None:
 def test_the_judge_sees_what_is_wrong(
     tmp_path: Path, sqlite_store: Store, tamper: Callable[[list[Stored]], None], problem: str
 ) -> None:
-    bench = Bench(tmp_path, sqlite_store, FakeClock(MORNINGS.now))
+    bench = Installation(tmp_path, sqlite_store, FakeClock(MORNINGS.now))
     try:
         run_id = play(bench, MORNINGS)
         before = list(Judge(bench, MORNINGS, run_id).problems())

@@ -5,7 +5,7 @@
 
 from typing import Final
 
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.protocol.world.repeating_year import Repeating, live_a_year
 
 CAMPAIGNS: Final = (
@@ -18,7 +18,7 @@ CAMPAIGNS: Final = (
 """Sundays at the hour at which each zone puts its clocks forward or back, in Lord Howe by half an hour."""
 
 
-def test_every_run_of_a_year_is_sent_at_its_moment_and_once(bench: Bench) -> None:
+def test_every_run_of_a_year_is_sent_at_its_moment_and_once(bench: Installation) -> None:
     sent = live_a_year(bench, CAMPAIGNS)
 
     assert sent == {campaign: campaign.by_library() for campaign in CAMPAIGNS}

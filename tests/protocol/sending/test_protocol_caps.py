@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from campaigns.lifecycle import BatchState, RecipientState
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import LOST, STORED
 
 ONE_A_WEEK = "frequency_cap: {messages: 1, per: 7d}\n"
@@ -18,11 +18,11 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(f"2026-12-{text}").replace(tzinfo=UTC)
 
 
-def reasons(bench: Bench, run_id: int, state: RecipientState = P.CAPPED) -> set[str]:
+def reasons(bench: Installation, run_id: int, state: RecipientState = P.CAPPED) -> set[str]:
     return {row.reason for row in bench.recipients(run_id) if row.state is state}
 
 
-def test_whoever_had_enough_texts_lately_gets_none_and_is_told_why(bench: Bench) -> None:
+def test_whoever_had_enough_texts_lately_gets_none_and_is_told_why(bench: Installation) -> None:
     # given a campaign that four people got, and one a day later for three of them and two others
     bench.finish(bench.campaign(4, name="one"))
     bench.clock.advance(timedelta(days=1))
@@ -35,7 +35,7 @@ def test_whoever_had_enough_texts_lately_gets_none_and_is_told_why(bench: Bench)
     assert set(bench.gateway.copies().values()) == {1}
 
 
-def test_a_text_that_dropped_out_of_the_time_does_not_count(bench: Bench) -> None:
+def test_a_text_that_dropped_out_of_the_time_does_not_count(bench: Installation) -> None:
     bench.finish(bench.campaign(3, name="one"))
     accepted_at = max(message.at for message in bench.gateway.stored)
     bench.clock.advance(accepted_at + timedelta(days=7) - bench.clock.now())
@@ -47,7 +47,7 @@ def test_a_text_that_dropped_out_of_the_time_does_not_count(bench: Bench) -> Non
 
 
 @pytest.mark.parametrize("more", ["kind: reminder\n", "kind: transactional\n"])
-def test_campaigns_of_another_kind_do_not_count(bench: Bench, more: str) -> None:
+def test_campaigns_of_another_kind_do_not_count(bench: Installation, more: str) -> None:
     bench.finish(bench.campaign(3, name="one", more=more))
 
     second = bench.campaign(3, name="two", text="Ancora {{ first_name }}", more=ONE_A_WEEK)
@@ -56,7 +56,7 @@ def test_campaigns_of_another_kind_do_not_count(bench: Bench, more: str) -> None
     assert bench.states(second) == {P.DELIVERED: 3}
 
 
-def test_what_was_proven_not_sent_does_not_count_and_what_is_in_doubt_is_waited_for(bench: Bench) -> None:
+def test_what_was_proven_not_sent_does_not_count_and_what_is_in_doubt_is_waited_for(bench: Installation) -> None:
     # given a request in doubt that never arrived, one that did, and a capped campaign to all of their people
     bench.finish(bench.campaign(1, name="before", first=900))
     bench.gateway.script += [LOST, STORED]
@@ -74,7 +74,7 @@ def test_what_was_proven_not_sent_does_not_count_and_what_is_in_doubt_is_waited_
     assert bench.gateway.copies().keys() == {row.number for row in bench.recipients(first)[2:]} | {"+393330000900"}
 
 
-def test_a_text_that_the_phone_could_not_send_does_not_count(bench: Bench) -> None:
+def test_a_text_that_the_phone_could_not_send_does_not_count(bench: Installation) -> None:
     first = bench.campaign(2, name="one")
     bench.send()
     bench.gateway.set_all("Failed")
@@ -86,7 +86,7 @@ def test_a_text_that_the_phone_could_not_send_does_not_count(bench: Bench) -> No
     assert bench.states(second) == {P.ACCEPTED: 2}
 
 
-def test_whoever_can_wait_gets_the_text_when_the_oldest_drops_out(bench: Bench) -> None:
+def test_whoever_can_wait_gets_the_text_when_the_oldest_drops_out(bench: Installation) -> None:
     # given people who got a text at 09:00, others who did at 11:00, and a campaign to all at noon that can wait
     for name, first in (("one", 0), ("two", 10)):
         bench.finish(bench.campaign(3, name=name, text=f"Ciao da {name}", first=first))
@@ -114,7 +114,7 @@ def test_whoever_can_wait_gets_the_text_when_the_oldest_drops_out(bench: Bench) 
     assert all(batch.attempt == 1 for batch in bench.batches(run_id))
 
 
-def gaps(bench: Bench) -> list[timedelta]:
+def gaps(bench: Installation) -> list[timedelta]:
     """The times between two texts to the same person."""
     found = []
     for number in bench.gateway.copies():
@@ -133,7 +133,7 @@ def gaps(bench: Bench) -> list[timedelta]:
         ("schedule: {timezone: UTC, window: {from: '08:00', to: '09:00'}, if_late: {within: 48h}}\n", P.DELIVERED),
     ],
 )
-def test_nobody_waits_longer_than_the_campaign_allows(bench: Bench, more: str, state: RecipientState) -> None:
+def test_nobody_waits_longer_than_the_campaign_allows(bench: Installation, more: str, state: RecipientState) -> None:
     bench.clock.advance(-timedelta(seconds=30))
     bench.finish(bench.campaign(2, name="one"))
 
@@ -148,7 +148,7 @@ def test_nobody_waits_longer_than_the_campaign_allows(bench: Bench, more: str, s
     assert bench.states(run_id) == {state: 2}
 
 
-def test_everybody_over_the_cap_ends_the_campaign(bench: Bench) -> None:
+def test_everybody_over_the_cap_ends_the_campaign(bench: Installation) -> None:
     bench.finish(bench.campaign(3, name="one"))
 
     second = bench.campaign(3, name="two", text="Ancora {{ first_name }}", more=ONE_A_WEEK)
@@ -159,7 +159,7 @@ def test_everybody_over_the_cap_ends_the_campaign(bench: Bench) -> None:
     assert bench.attempts(second) == []
 
 
-def test_a_capped_person_takes_no_turn_of_the_rate(bench: Bench) -> None:
+def test_a_capped_person_takes_no_turn_of_the_rate(bench: Installation) -> None:
     # given 20 people of whom 18 had their text, and one text a minute, each in a request of its own
     bench.finish(bench.campaign(18, name="one"))
     begun = bench.clock.now()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from campaigns.lifecycle import NOT_AT_THE_GATEWAY, RecipientState
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import LOST, STORED, Answers, Send, Stores
 
 P = RecipientState
@@ -16,7 +16,7 @@ DAYS = 5
 FAULTS = (LOST, STORED, Send(Answers.HTTP_500, Stores.HALF), Send(Answers.NO_CONNECTION, Stores.NONE))
 
 
-def texts(bench: Bench) -> dict[str, list[datetime]]:
+def texts(bench: Installation) -> dict[str, list[datetime]]:
     """What the gateway has for everybody, in the order of time."""
     found: dict[str, list[datetime]] = defaultdict(list)
     for message in bench.gateway.stored:
@@ -25,7 +25,7 @@ def texts(bench: Bench) -> dict[str, list[datetime]]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_nobody_ever_has_more_texts_in_any_stretch_than_the_cap_allows(bench: Bench, seed: int) -> None:
+def test_nobody_ever_has_more_texts_in_any_stretch_than_the_cap_allows(bench: Installation, seed: int) -> None:
     # given eight campaigns at random moments to random people, with replies that get lost
     rng = random.Random(seed)
     allowed, per = rng.choice([(1, timedelta(days=1)), (2, timedelta(days=2)), (3, timedelta(days=1))])

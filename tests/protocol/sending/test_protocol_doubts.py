@@ -8,7 +8,7 @@ import pytest
 from campaigns.codes import FAILURE, FailureCode
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.protocol.verdicts import MOST_ROUNDS
-from tests.protocol.world.harness import SEND_BY, SETTLE, SETTLED, Bench, exactly_once
+from tests.protocol.world.harness import SEND_BY, SETTLE, SETTLED, Installation, exactly_once
 from tests.protocol.world.scripted_gateway import LOST, STORED, Answers, Reads, Send, Stores
 from worker.gateway import OutgoingMessage
 from worker.sending.outcomes import Outcomes
@@ -18,7 +18,7 @@ from worker.store.sending.claim import load_work
 from worker.store.sending.intent import Intent, record_intent
 
 
-def promise(bench: Bench, run_id: int) -> Intent:
+def promise(bench: Installation, run_id: int) -> Intent:
     """What a worker does that dies right after its intent."""
     bench.enqueue()
     bench.queue.jobs.clear()
@@ -32,7 +32,7 @@ def promise(bench: Bench, run_id: int) -> Intent:
 
 
 @pytest.mark.parametrize("lag_seconds", [3, 20, 35])
-def test_reads_may_lag_behind_by_anything_below_settle(known: Bench, lag_seconds: int) -> None:
+def test_reads_may_lag_behind_by_anything_below_settle(known: Installation, lag_seconds: int) -> None:
     known.gateway.lag = timedelta(seconds=lag_seconds)
     known.gateway.script.append(STORED)
     run_id = known.campaign(5)
@@ -43,7 +43,7 @@ def test_reads_may_lag_behind_by_anything_below_settle(known: Bench, lag_seconds
     assert len(known.attempts(run_id)) == 1
 
 
-def test_reads_that_show_nothing_prove_nothing(known: Bench) -> None:
+def test_reads_that_show_nothing_prove_nothing(known: Installation) -> None:
     # given reads that lie until long after settle
     known.gateway.reads = Reads.LYING_EMPTY
     known.gateway.script.append(STORED)
@@ -58,7 +58,7 @@ def test_reads_that_show_nothing_prove_nothing(known: Bench) -> None:
     assert exactly_once(known, 1, run_id)
 
 
-def test_reads_that_lie_for_ever_end_with_a_person_and_the_evidence(known: Bench) -> None:
+def test_reads_that_lie_for_ever_end_with_a_person_and_the_evidence(known: Installation) -> None:
     known.gateway.reads = Reads.LYING_EMPTY
     known.gateway.script.append(STORED)
     run_id = known.campaign(5)
@@ -76,7 +76,7 @@ def test_reads_that_lie_for_ever_end_with_a_person_and_the_evidence(known: Bench
 
 
 @pytest.mark.parametrize("page", [1, 5, 15])
-def test_reads_that_show_only_the_newest_messages_prove_no_absence(known: Bench, page: int) -> None:
+def test_reads_that_show_only_the_newest_messages_prove_no_absence(known: Installation, page: int) -> None:
     # given a gateway that pages its replies, and a request without an answer among others that had one
     known.gateway.newest_only = page
     known.gateway.script += [Send(), STORED]
@@ -90,7 +90,7 @@ def test_reads_that_show_only_the_newest_messages_prove_no_absence(known: Bench,
 
 
 @pytest.mark.parametrize("sent", [LOST, STORED])
-def test_reads_that_fail_are_no_information(known: Bench, sent: Send) -> None:
+def test_reads_that_fail_are_no_information(known: Installation, sent: Send) -> None:
     known.gateway.reads = Reads.FAILING
     known.gateway.script.append(sent)
     run_id = known.campaign(5)
@@ -103,7 +103,7 @@ def test_reads_that_fail_are_no_information(known: Bench, sent: Send) -> None:
     assert exactly_once(known, 1, run_id)
 
 
-def test_without_any_known_message_a_miss_is_not_concluded(bench: Bench) -> None:
+def test_without_any_known_message_a_miss_is_not_concluded(bench: Installation) -> None:
     # given the very first request of an account, which got lost
     bench.gateway.script.append(LOST)
     run_id = bench.campaign(4)
@@ -114,7 +114,7 @@ def test_without_any_known_message_a_miss_is_not_concluded(bench: Bench) -> None
     assert bench.gateway.copies() == {}
 
 
-def test_the_first_request_of_an_account_is_found_if_it_is_there(bench: Bench) -> None:
+def test_the_first_request_of_an_account_is_found_if_it_is_there(bench: Installation) -> None:
     bench.gateway.script.append(STORED)
     run_id = bench.campaign(4)
 
@@ -123,7 +123,7 @@ def test_the_first_request_of_an_account_is_found_if_it_is_there(bench: Bench) -
     assert exactly_once(bench, run_id)
 
 
-def test_after_some_rounds_a_person_decides(known: Bench) -> None:
+def test_after_some_rounds_a_person_decides(known: Installation) -> None:
     # given a gateway that loses everything from now on
     known.gateway.usual = LOST
     run_id = known.campaign(2)
@@ -136,7 +136,7 @@ def test_after_some_rounds_a_person_decides(known: Bench) -> None:
 
 
 @pytest.mark.parametrize("stored", [True, False])
-def test_a_process_that_died_after_its_intent_is_cleaned_up_after(known: Bench, stored: bool) -> None:
+def test_a_process_that_died_after_its_intent_is_cleaned_up_after(known: Installation, stored: bool) -> None:
     # given a worker that was killed: perhaps its request had left
     run_id = known.campaign(5)
     intent = promise(known, run_id)
@@ -153,7 +153,7 @@ def test_a_process_that_died_after_its_intent_is_cleaned_up_after(known: Bench, 
     assert known.attempts(run_id)[0].evidence[FAILURE] == FailureCode.PROCESS_LOST
 
 
-def test_a_worker_that_woke_up_late_aborts_and_does_not_disturb_the_look_up(known: Bench) -> None:
+def test_a_worker_that_woke_up_late_aborts_and_does_not_disturb_the_look_up(known: Installation) -> None:
     # given a worker that slept through its own rescue, then finds that it must not write
     run_id = known.campaign(3)
     intent = promise(known, run_id)
@@ -171,7 +171,7 @@ def test_a_worker_that_woke_up_late_aborts_and_does_not_disturb_the_look_up(know
     assert any("late" in name for name in known.events())
 
 
-def test_a_late_reply_before_the_decision_counts(known: Bench) -> None:
+def test_a_late_reply_before_the_decision_counts(known: Installation) -> None:
     run_id = known.campaign(3)
     intent = promise(known, run_id)
     known.pass_time(SEND_BY + timedelta(seconds=3))
@@ -185,7 +185,7 @@ def test_a_late_reply_before_the_decision_counts(known: Bench) -> None:
     assert known.outcomes(run_id) == ["accepted"]
 
 
-def test_a_number_in_doubt_in_one_campaign_waits_in_the_other(known: Bench) -> None:
+def test_a_number_in_doubt_in_one_campaign_waits_in_the_other(known: Installation) -> None:
     # given a request in doubt, and a second campaign of which half of the people are in it
     known.gateway.script.append(STORED)
     one = known.campaign(4)
@@ -200,7 +200,7 @@ def test_a_number_in_doubt_in_one_campaign_waits_in_the_other(known: Bench) -> N
     assert {row.attempts for row in known.recipients(other)} == {1}
 
 
-def test_two_lost_requests_to_the_same_people_are_told_apart(known: Bench) -> None:
+def test_two_lost_requests_to_the_same_people_are_told_apart(known: Installation) -> None:
     # given two campaigns to the same people whose replies are both lost; the first one's texts got lost as well
     known.gateway.script.extend([LOST, STORED])
     one = known.campaign(4)
@@ -212,7 +212,7 @@ def test_two_lost_requests_to_the_same_people_are_told_apart(known: Bench) -> No
     assert known.states(one) == known.states(other) == {RecipientState.DELIVERED: 4}
 
 
-def test_too_much_in_doubt_stops_sending(known: Bench) -> None:
+def test_too_much_in_doubt_stops_sending(known: Installation) -> None:
     # given a gateway that does not answer any more, and a queue that is full already
     known.gateway.usual = LOST
     run_id = known.campaign(9, per_request=1)
@@ -227,7 +227,7 @@ def test_too_much_in_doubt_stops_sending(known: Bench) -> None:
     assert exactly_once(known, 1, run_id)
 
 
-def test_a_second_copy_at_the_gateway_is_reported_and_stops_the_account(known: Bench) -> None:
+def test_a_second_copy_at_the_gateway_is_reported_and_stops_the_account(known: Installation) -> None:
     # given somebody else who sends the very same texts to the same people while the request is in doubt
     known.gateway.script.append(STORED)
     run_id = known.campaign(3)
@@ -242,7 +242,7 @@ def test_a_second_copy_at_the_gateway_is_reported_and_stops_the_account(known: B
     assert known.paused_because(), "only a person may resume it"
 
 
-def test_a_request_that_shows_up_after_it_was_sent_again_is_reported(known: Bench) -> None:
+def test_a_request_that_shows_up_after_it_was_sent_again_is_reported(known: Installation) -> None:
     # given a request that was lost, proven so, and sent again
     known.gateway.script.append(LOST)
     run_id = known.campaign(3)
@@ -258,7 +258,7 @@ def test_a_request_that_shows_up_after_it_was_sent_again_is_reported(known: Benc
 
 
 @pytest.mark.parametrize("control", ["pause", "cancel"])
-def test_a_stopped_campaign_is_still_looked_up(known: Bench, control: str) -> None:
+def test_a_stopped_campaign_is_still_looked_up(known: Installation, control: str) -> None:
     # given a campaign that is stopped while a request is in doubt that was stored in half
     known.gateway.script.append(Send(Answers.TIMEOUT, Stores.HALF))
     run_id = known.campaign(6)

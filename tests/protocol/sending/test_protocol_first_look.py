@@ -1,14 +1,14 @@
 """What the gateway has before anything is sent: the floor of the first requests, and a witness for its reads."""
 
 from campaigns.lifecycle import RecipientState
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import LOST, Reads
 
 PERSON = ("+393330000000", "Ciao N0")
 SOMEBODY = ("+393339999999", "Your parcel is here")
 
 
-def test_what_was_there_before_is_not_taken_for_the_first_request(bench: Bench) -> None:
+def test_what_was_there_before_is_not_taken_for_the_first_request(bench: Installation) -> None:
     # given a gateway that another program sent the same text through a moment ago
     bench.forget_gateway()
     bench.gateway.store([PERSON])
@@ -23,7 +23,7 @@ def test_what_was_there_before_is_not_taken_for_the_first_request(bench: Bench) 
     assert [row.gateway_id for row in bench.recipients(run_id)] == [bench.gateway.stored[1].id]
 
 
-def test_a_message_that_was_there_before_shows_that_reads_can_be_trusted(bench: Bench) -> None:
+def test_a_message_that_was_there_before_shows_that_reads_can_be_trusted(bench: Installation) -> None:
     bench.forget_gateway()
     bench.gateway.store([SOMEBODY])
     bench.gateway.script.append(LOST)
@@ -35,7 +35,7 @@ def test_a_message_that_was_there_before_shows_that_reads_can_be_trusted(bench: 
     assert len(bench.gateway.sends) == 2
 
 
-def test_on_an_empty_account_the_first_request_waits_for_another_to_vouch_for_reads(bench: Bench) -> None:
+def test_on_an_empty_account_the_first_request_waits_for_another_to_vouch_for_reads(bench: Installation) -> None:
     # given an empty gateway, and a first request that never arrives
     bench.gateway.script.append(LOST)
     first = bench.campaign(3, name="first")
@@ -51,7 +51,9 @@ def test_on_an_empty_account_the_first_request_waits_for_another_to_vouch_for_re
     assert RecipientState.HELD not in bench.states(first)
 
 
-def test_a_gateway_that_cannot_be_read_is_sent_to_all_the_same_and_read_before_the_next_run(bench: Bench) -> None:
+def test_a_gateway_that_cannot_be_read_is_sent_to_all_the_same_and_read_before_the_next_run(
+    bench: Installation,
+) -> None:
     bench.forget_gateway()
     bench.hear()
     bench.gateway.reads = Reads.FAILING

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from worker.crashpoints import arm
 from worker.sending.dispatch import Dispatched
 from worker.sending.spacing import LONGEST
@@ -17,13 +17,13 @@ PREPARED = (0.01, 0.08, 0.03, 0.06, 0.0)
 
 
 @pytest.fixture
-def threaded(bench: Bench) -> Bench:
+def threaded(bench: Installation) -> Installation:
     """A bench whose requests could have other threads beside them."""
-    return Bench(bench.folder, bench.store, bench.clock, bench.gateway, threads=THREADS)
+    return Installation(bench.folder, bench.store, bench.clock, bench.gateway, threads=THREADS)
 
 
 @contextmanager
-def slow_intents(bench: Bench, seconds: tuple[float, ...]) -> Iterator[None]:
+def slow_intents(bench: Installation, seconds: tuple[float, ...]) -> Iterator[None]:
     """The intents take so long, one after the other."""
     left = iter(seconds)
 
@@ -38,7 +38,7 @@ def slow_intents(bench: Bench, seconds: tuple[float, ...]) -> Iterator[None]:
         arm(None)
 
 
-def on_their_way(bench: Bench, run_id: int) -> list[timedelta]:
+def on_their_way(bench: Installation, run_id: int) -> list[timedelta]:
     """From each grant to its arrival."""
     arrived = {message.number: message.at for message in bench.gateway.stored}
     first_of = {row.batch_id: row.number for row in bench.recipients(run_id)}
@@ -47,7 +47,7 @@ def on_their_way(bench: Bench, run_id: int) -> list[timedelta]:
     return [arrived[first_of[a.batch_id]] - a.granted_at for a in attempts if a.granted_at is not None]
 
 
-def test_requests_arrive_at_the_distances_of_their_grants(threaded: Bench) -> None:
+def test_requests_arrive_at_the_distances_of_their_grants(threaded: Installation) -> None:
     # given a rate of one request a second, and intents that take between nothing and 80 ms
     run_id = threaded.campaign(5, per_request=1, more="  rate: 1/second\n")
 
@@ -58,7 +58,7 @@ def test_requests_arrive_at_the_distances_of_their_grants(threaded: Bench) -> No
     assert on_their_way(threaded, run_id) == [LONGEST] * len(PREPARED)
 
 
-def test_a_request_that_is_ready_later_leaves_as_soon_as_it_is(threaded: Bench) -> None:
+def test_a_request_that_is_ready_later_leaves_as_soon_as_it_is(threaded: Installation) -> None:
     run_id = threaded.campaign(1, per_request=1, more="  rate: 1/second\n")
 
     with slow_intents(threaded, (0.7,)):
@@ -67,7 +67,7 @@ def test_a_request_that_is_ready_later_leaves_as_soon_as_it_is(threaded: Bench) 
     assert on_their_way(threaded, run_id) == [timedelta(seconds=0.7)]
 
 
-def test_without_a_rate_nothing_is_held_back(threaded: Bench) -> None:
+def test_without_a_rate_nothing_is_held_back(threaded: Installation) -> None:
     run_id = threaded.campaign(5, per_request=1)
 
     with slow_intents(threaded, PREPARED):
@@ -76,7 +76,7 @@ def test_without_a_rate_nothing_is_held_back(threaded: Bench) -> None:
     assert on_their_way(threaded, run_id) == [timedelta(seconds=seconds) for seconds in PREPARED]
 
 
-def test_a_request_that_is_held_back_past_its_sending_hours_is_not_made(threaded: Bench) -> None:
+def test_a_request_that_is_held_back_past_its_sending_hours_is_not_made(threaded: Installation) -> None:
     # given a job that is worked on 50 ms before the window closes
     window = 'schedule: {window: {from: "09:00", to: "10:00"}}\n'
     run_id = threaded.campaign(1, per_request=1, more=f"  rate: 1/second\n{window}")

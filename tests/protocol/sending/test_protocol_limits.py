@@ -5,7 +5,7 @@ from typing import Final
 
 from campaigns.definition import Rate
 from campaigns.sending.slowing import SLOW_FOR
-from tests.protocol.world.harness import Bench, exactly_once
+from tests.protocol.world.harness import Installation, exactly_once
 from worker.store.events import EventName
 from worker.store.sending import account_limits
 from worker.store.sending.account_limits import PERSON
@@ -15,31 +15,31 @@ ON_ONE: Final = "devices:\n  use: [1, 2]\n"
 LIMIT_EXCEEDED: Final = 5
 
 
-def set_by_hand(bench: Bench, scope: str, **values: object) -> None:
+def set_by_hand(bench: Installation, scope: str, **values: object) -> None:
     with bench.store.write() as session:
         account_limits.set_ceiling(session, bench.runtime.account_id, scope, PERSON, now=bench.clock.now(), **values)
     bench.clock.advance(1)
 
 
-def sent(bench: Bench, name: str) -> int:
+def sent(bench: Installation, name: str) -> int:
     """How many texts of a campaign the gateway has."""
     return sum(message.text.startswith(f"Ciao {name}") for message in bench.gateway.stored)
 
 
-def campaign(bench: Bench, name: str, how_many: int, *, first: int = 0, more: str = "") -> int:
+def campaign(bench: Installation, name: str, how_many: int, *, first: int = 0, more: str = "") -> int:
     people = ", ".join(f'{{number: "+39333{place:07}"}}' for place in range(first, first + how_many))
     return bench.drop(
         f"campaign: {name}\nmessage: Ciao {name}\naudience:\n  - recipients: [{people}]\n{more}", name
     ).run_id
 
 
-def second_by_second(bench: Bench, seconds: int) -> None:
+def second_by_second(bench: Installation, seconds: int) -> None:
     for _ in range(seconds * 5):
         bench.send()
         bench.clock.advance(0.2)
 
 
-def test_a_rate_set_by_hand_holds_at_once_and_in_place_of_the_file(bench: Bench) -> None:
+def test_a_rate_set_by_hand_holds_at_once_and_in_place_of_the_file(bench: Installation) -> None:
     # given a campaign that may send one text an hour
     run_id = campaign(bench, "sale", 20, more="throughput: {rate: 1/hour}\n")
     second_by_second(bench, 2)
@@ -55,7 +55,7 @@ def test_a_rate_set_by_hand_holds_at_once_and_in_place_of_the_file(bench: Bench)
     assert {batch.attempt for batch in bench.batches(run_id)} == {1}
 
 
-def test_an_edited_rate_is_taken_up_while_the_campaign_runs(bench: Bench) -> None:
+def test_an_edited_rate_is_taken_up_while_the_campaign_runs(bench: Installation) -> None:
     run_id = campaign(bench, "sale", 20, more="throughput: {rate: 1/hour}\n")
     second_by_second(bench, 2)
     planned = [batch.id for batch in bench.batches(run_id)]
@@ -67,7 +67,7 @@ def test_an_edited_rate_is_taken_up_while_the_campaign_runs(bench: Bench) -> Non
     assert [batch.id for batch in bench.batches(run_id)] == planned
 
 
-def test_a_phone_at_its_limit_is_slowed_down_and_no_other(bench: Bench) -> None:
+def test_a_phone_at_its_limit_is_slowed_down_and_no_other(bench: Installation) -> None:
     # given a run by two phones, of which the first reports that it sent too much
     set_by_hand(bench, "device:1", rate="30/minute")
     set_by_hand(bench, "device:2", rate="30/minute")
@@ -89,7 +89,7 @@ def test_a_phone_at_its_limit_is_slowed_down_and_no_other(bench: Bench) -> None:
     assert bench.runtime.ceilings.current().device_rates == {"1": Rate(30, MINUTE), "2": Rate(30, MINUTE)}
 
 
-def test_a_phone_without_a_rate_begins_at_what_it_did_lately(bench: Bench) -> None:
+def test_a_phone_without_a_rate_begins_at_what_it_did_lately(bench: Installation) -> None:
     # given 50 texts in five minutes by a phone that has no limit
     campaign(bench, "sale", 50, more="devices:\n  use: [1]\n")
     second_by_second(bench, 1)
@@ -102,7 +102,7 @@ def test_a_phone_without_a_rate_begins_at_what_it_did_lately(bench: Bench) -> No
     assert bench.runtime.ceilings.current().device_rates == {"1": Rate(5, MINUTE)}
 
 
-def test_a_rate_below_the_size_of_planned_requests_holds_all_the_same(bench: Bench) -> None:
+def test_a_rate_below_the_size_of_planned_requests_holds_all_the_same(bench: Installation) -> None:
     # given requests of 100 texts, and then a limit of 4 a second
     run_id = campaign(bench, "sale", 150)
     set_by_hand(bench, "account", rate="4/second")
@@ -115,7 +115,7 @@ def test_a_rate_below_the_size_of_planned_requests_holds_all_the_same(bench: Ben
     assert exactly_once(bench, run_id)
 
 
-def test_a_transactional_text_does_not_wait_behind_a_marketing_campaign(bench: Bench) -> None:
+def test_a_transactional_text_does_not_wait_behind_a_marketing_campaign(bench: Installation) -> None:
     # given an account with 10 texts a minute, and a campaign that would take it for an hour
     set_by_hand(bench, "account", rate="2/second")
     campaign(bench, "sale", 400)
@@ -127,7 +127,7 @@ def test_a_transactional_text_does_not_wait_behind_a_marketing_campaign(bench: B
     assert sent(bench, "code") == 1
 
 
-def test_a_marketing_campaign_keeps_a_tenth_beside_transactional_ones(bench: Bench) -> None:
+def test_a_marketing_campaign_keeps_a_tenth_beside_transactional_ones(bench: Installation) -> None:
     set_by_hand(bench, "account", rate="4/second")
     campaign(bench, "sale", 300)
     campaign(bench, "code", 300, first=1000, more="kind: transactional\n")
@@ -138,7 +138,7 @@ def test_a_marketing_campaign_keeps_a_tenth_beside_transactional_ones(bench: Ben
     assert 14 <= sent(bench, "sale") <= 26
 
 
-def test_campaigns_of_one_kind_share_by_weight(bench: Bench) -> None:
+def test_campaigns_of_one_kind_share_by_weight(bench: Installation) -> None:
     set_by_hand(bench, "account", rate="4/second")
     set_by_hand(bench, "campaign:heavy", weight=3)
     campaign(bench, "light", 300)
@@ -150,7 +150,7 @@ def test_campaigns_of_one_kind_share_by_weight(bench: Bench) -> None:
     assert abs(sent(bench, "heavy") - 3 * sent(bench, "light")) <= 8
 
 
-def test_a_campaign_without_a_rate_does_not_fill_the_queue_beyond_what_its_phones_can_do(bench: Bench) -> None:
+def test_a_campaign_without_a_rate_does_not_fill_the_queue_beyond_what_its_phones_can_do(bench: Installation) -> None:
     set_by_hand(bench, "device:primary", rate="60/minute")
     campaign(bench, "sale", 100, more="throughput: {batch_size: 1}\n")
 

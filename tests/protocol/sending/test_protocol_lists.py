@@ -3,14 +3,14 @@
 from collections import Counter
 
 from campaigns.lifecycle import BatchState, RecipientState
-from tests.protocol.world.harness import SETTLE, SETTLED, Bench, exactly_once
+from tests.protocol.world.harness import SETTLE, SETTLED, Installation, exactly_once
 from tests.protocol.world.scripted_gateway import LISTS, LOST, STORED, Answers, Send, Stores
 from worker.sending.dispatch import Dispatched
 
 TEXT = "campaign: news\nmessage: News for everybody\naudience:\n  - contact_list: 7\n"
 
 
-def test_the_people_are_known_from_the_reply(bench: Bench) -> None:
+def test_the_people_are_known_from_the_reply(bench: Installation) -> None:
     run_id = bench.drop(TEXT).run_id
 
     bench.finish(run_id)
@@ -21,7 +21,7 @@ def test_the_people_are_known_from_the_reply(bench: Bench) -> None:
     assert len(bench.gateway.sends) == 1
 
 
-def test_the_people_are_known_from_a_look_up(known: Bench) -> None:
+def test_the_people_are_known_from_a_look_up(known: Installation) -> None:
     known.gateway.script.append(STORED)
     run_id = known.drop(TEXT).run_id
 
@@ -32,7 +32,7 @@ def test_the_people_are_known_from_a_look_up(known: Bench) -> None:
     assert known.states(run_id) == {RecipientState.DELIVERED: 3}
 
 
-def test_a_list_that_was_not_found_is_held(known: Bench) -> None:
+def test_a_list_that_was_not_found_is_held(known: Installation) -> None:
     known.gateway.script.append(LOST)
     run_id = known.drop(TEXT).run_id
 
@@ -42,7 +42,7 @@ def test_a_list_that_was_not_found_is_held(known: Bench) -> None:
     assert len(known.gateway.sends) == 2
 
 
-def test_a_refused_list_is_sent_when_the_account_works_again(known: Bench) -> None:
+def test_a_refused_list_is_sent_when_the_account_works_again(known: Installation) -> None:
     known.gateway.script.append(Send(Answers.NO_CREDITS, Stores.NONE))
     run_id = known.drop(TEXT).run_id
 
@@ -51,7 +51,7 @@ def test_a_refused_list_is_sent_when_the_account_works_again(known: Bench) -> No
     assert exactly_once(known, 1, run_id)
 
 
-def test_a_list_goes_alone(known: Bench) -> None:
+def test_a_list_goes_alone(known: Installation) -> None:
     # given a request in doubt
     known.gateway.script.append(STORED)
     other = known.campaign(3, name="sale")
@@ -67,7 +67,7 @@ def test_a_list_goes_alone(known: Bench) -> None:
     assert exactly_once(known, 1, other, to_list)
 
 
-def test_nothing_goes_beside_a_list_in_doubt(known: Bench) -> None:
+def test_nothing_goes_beside_a_list_in_doubt(known: Installation) -> None:
     known.gateway.script.append(STORED)
     to_list = known.drop(TEXT, "news").run_id
     assert known.send() == [Dispatched.IN_DOUBT]
@@ -80,7 +80,7 @@ def test_nothing_goes_beside_a_list_in_doubt(known: Bench) -> None:
     assert exactly_once(known, 1, to_list, other)
 
 
-def test_a_held_list_stays_held_when_its_campaign_is_cancelled(known: Bench) -> None:
+def test_a_held_list_stays_held_when_its_campaign_is_cancelled(known: Installation) -> None:
     known.gateway.script.append(LOST)
     run_id = known.drop(TEXT).run_id
     assert known.send() == [Dispatched.IN_DOUBT]

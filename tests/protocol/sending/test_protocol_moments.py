@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from campaigns.lifecycle import BatchState, RecipientState
-from tests.protocol.world.harness import Bench, exactly_once
+from tests.protocol.world.harness import Installation, exactly_once
 from tests.protocol.world.scripted_gateway import LISTS, Answers, Send, Stores
 from worker.sending.dispatch import Dispatched
 
@@ -15,7 +15,7 @@ WORLD = f"recipients: [{{number: '{ROME}'}}, {{number: '{TOKYO}'}}, {{number: '{
 FILE = "campaign: sale\nmessage: Ciao\naudience: {{{audience}}}\nschedule: {{timezone: Europe/Rome, {schedule}}}\n"
 
 
-def drop(bench: Bench, schedule: str, audience: str = WORLD, *, more: str = "") -> int:
+def drop(bench: Installation, schedule: str, audience: str = WORLD, *, more: str = "") -> int:
     """Drop a campaign with this schedule. The clock stands at 09:00 UTC on Tuesday 2026-12-01."""
     return bench.drop(FILE.format(audience=audience, schedule=schedule) + more).run_id
 
@@ -24,11 +24,11 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(f"2026-12-{text}").replace(tzinfo=UTC)
 
 
-def sent_at(bench: Bench) -> dict[str, datetime]:
+def sent_at(bench: Installation) -> dict[str, datetime]:
     return {message.number: message.at for message in bench.gateway.stored}
 
 
-def test_everybody_is_sent_to_when_the_window_is_open_by_their_own_clocks(bench: Bench) -> None:
+def test_everybody_is_sent_to_when_the_window_is_open_by_their_own_clocks(bench: Installation) -> None:
     run_id = drop(bench, "local_time: recipient, window: {from: '09:00', to: '12:00'}")
 
     bench.finish_from_due_to_due(run_id)
@@ -38,7 +38,7 @@ def test_everybody_is_sent_to_when_the_window_is_open_by_their_own_clocks(bench:
     assert exactly_once(bench, run_id)
 
 
-def test_a_start_by_everybodys_own_clocks_begins_where_they_are_ahead(bench: Bench) -> None:
+def test_a_start_by_everybodys_own_clocks_begins_where_they_are_ahead(bench: Installation) -> None:
     run_id = drop(bench, "start: 2026-12-03 09:00, local_time: recipient")
     assert bench.run(run_id).starts_at == at("03T00:00")
 
@@ -47,7 +47,7 @@ def test_a_start_by_everybodys_own_clocks_begins_where_they_are_ahead(bench: Ben
     assert sent_at(bench) == {TOKYO: at("03T00:00"), ROME: at("03T08:00"), NEW_YORK: at("03T14:00")}
 
 
-def test_a_column_names_the_zone_and_a_wrong_one_is_an_error_of_its_row(bench: Bench) -> None:
+def test_a_column_names_the_zone_and_a_wrong_one_is_an_error_of_its_row(bench: Installation) -> None:
     audience = f"recipients: [{{number: '{ROME}', timezone: Asia/Tokyo}}, {{number: '{NEW_YORK}', timezone: Atlantis}}]"
     run_id = drop(bench, "start: 2026-12-03 09:00, local_time: recipient", audience)
 
@@ -60,7 +60,7 @@ def test_a_column_names_the_zone_and_a_wrong_one_is_an_error_of_its_row(bench: B
     assert "Atlantis" not in wrong.reason  # a cell stands in no reason
 
 
-def test_what_did_not_go_before_its_window_closed_waits_together_until_it_opens(bench: Bench) -> None:
+def test_what_did_not_go_before_its_window_closed_waits_together_until_it_opens(bench: Installation) -> None:
     # given 8 texts at one a minute, and 5 minutes of open window in Rome
     audience = "recipients: [" + ", ".join(f"{{number: '+39333{place:07}'}}" for place in range(8)) + "]"
     bench.clock.advance(timedelta(minutes=55))
@@ -81,7 +81,7 @@ def test_what_did_not_go_before_its_window_closed_waits_together_until_it_opens(
     assert all(message.at >= at("02T08:00") for message in bench.gateway.stored[5:])
 
 
-def test_a_window_that_closes_while_a_request_is_prepared_keeps_it_from_being_written(bench: Bench) -> None:
+def test_a_window_that_closes_while_a_request_is_prepared_keeps_it_from_being_written(bench: Installation) -> None:
     # given a connection that fails once, a second before the window closes
     run_id = drop(bench, "window: {from: '09:00', to: '11:00'}", f"recipients: [{{number: '{ROME}'}}]")
     bench.clock.advance(at("01T09:59:59") - bench.clock.now())
@@ -99,7 +99,7 @@ def test_a_window_that_closes_while_a_request_is_prepared_keeps_it_from_being_wr
 # Spread.
 
 
-def test_a_spread_sends_evenly_and_no_more(bench: Bench) -> None:
+def test_a_spread_sends_evenly_and_no_more(bench: Installation) -> None:
     audience = "recipients: [" + ", ".join(f"{{number: '+39333{place:07}'}}" for place in range(12)) + "]"
     run_id = drop(bench, "start: 2026-12-01 12:00, spread: 1h", audience)
 
@@ -110,7 +110,7 @@ def test_a_spread_sends_evenly_and_no_more(bench: Bench) -> None:
     assert exactly_once(bench, run_id)
 
 
-def test_a_ramp_begins_with_a_few(bench: Bench) -> None:
+def test_a_ramp_begins_with_a_few(bench: Installation) -> None:
     audience = "recipients: [" + ", ".join(f"{{number: '+39333{place:07}'}}" for place in range(20)) + "]"
     run_id = drop(bench, "spread: {over: 2h, ramp: [{share: 10, over: 1h}]}", audience)
 
@@ -120,7 +120,7 @@ def test_a_ramp_begins_with_a_few(bench: Bench) -> None:
     assert in_hour == {0: 2, 1: 18}
 
 
-def test_a_spread_goes_on_where_the_window_closed_and_goes_by_everybodys_clocks(bench: Bench) -> None:
+def test_a_spread_goes_on_where_the_window_closed_and_goes_by_everybodys_clocks(bench: Installation) -> None:
     # given 4 people in each of two zones, over 2 h of a window that is open for one
     audience = (
         "recipients: ["
@@ -146,7 +146,9 @@ def test_a_spread_goes_on_where_the_window_closed_and_goes_by_everybodys_clocks(
 
 
 @pytest.mark.parametrize(("otherwise", "state"), [("skip", RecipientState.SKIPPED), ("hold", RecipientState.HELD)])
-def test_a_moment_that_was_missed_when_it_was_planned(bench: Bench, otherwise: str, state: RecipientState) -> None:
+def test_a_moment_that_was_missed_when_it_was_planned(
+    bench: Installation, otherwise: str, state: RecipientState
+) -> None:
     # given a start an hour ago, of which half an hour is forgiven
     run_id = drop(
         bench,
@@ -162,7 +164,7 @@ def test_a_moment_that_was_missed_when_it_was_planned(bench: Bench, otherwise: s
     assert bench.gateway.stored == []
 
 
-def test_who_is_held_for_being_late_can_be_sent_to_by_a_person(bench: Bench) -> None:
+def test_who_is_held_for_being_late_can_be_sent_to_by_a_person(bench: Installation) -> None:
     run_id = drop(bench, "start: 2026-12-01 09:00, if_late: {within: 30m, otherwise: hold}")
     bench.finish_from_due_to_due(run_id)
 
@@ -172,7 +174,7 @@ def test_who_is_held_for_being_late_can_be_sent_to_by_a_person(bench: Bench) -> 
     assert exactly_once(bench, run_id)
 
 
-def test_a_moment_by_the_clocks_of_each_is_missed_only_where_it_has_passed(bench: Bench) -> None:
+def test_a_moment_by_the_clocks_of_each_is_missed_only_where_it_has_passed(bench: Installation) -> None:
     run_id = drop(bench, "start: 2026-12-01 09:00, local_time: recipient, if_late: {within: 2h}")
 
     bench.finish_from_due_to_due(run_id)
@@ -194,7 +196,7 @@ def test_a_moment_by_the_clocks_of_each_is_missed_only_where_it_has_passed(bench
     ],
 )
 def test_who_got_no_turn_in_time_is_late(
-    bench: Bench, otherwise: str, state: RecipientState, batch: BatchState
+    bench: Installation, otherwise: str, state: RecipientState, batch: BatchState
 ) -> None:
     # given 5 texts at one a minute, of which 2 minutes are forgiven
     audience = "recipients: [" + ", ".join(f"{{number: '+39333{place:07}'}}" for place in range(5)) + "]"
@@ -215,7 +217,7 @@ def test_who_got_no_turn_in_time_is_late(
     }
 
 
-def test_a_campaign_that_is_paused_past_its_moment_sends_nothing_when_it_goes_on(bench: Bench) -> None:
+def test_a_campaign_that_is_paused_past_its_moment_sends_nothing_when_it_goes_on(bench: Installation) -> None:
     run_id = drop(bench, "start: 2026-12-01 10:00, if_late: {within: 10m}")
     bench.enqueue()  # its jobs are in the queue
     bench.pause(run_id)
@@ -230,7 +232,7 @@ def test_a_campaign_that_is_paused_past_its_moment_sends_nothing_when_it_goes_on
 
 
 @pytest.mark.parametrize(("otherwise", "state"), [("skip", BatchState.CANCELLED), ("hold", BatchState.HELD)])
-def test_a_contact_list_can_be_late_too(bench: Bench, otherwise: str, state: BatchState) -> None:
+def test_a_contact_list_can_be_late_too(bench: Installation, otherwise: str, state: BatchState) -> None:
     (list_id,) = LISTS
     run_id = drop(
         bench,
@@ -244,7 +246,7 @@ def test_a_contact_list_can_be_late_too(bench: Bench, otherwise: str, state: Bat
     assert [batch.state for batch in bench.batches(run_id)] == [state]
 
 
-def test_a_budget_that_is_raised_lets_nobody_go_before_their_turn(bench: Bench) -> None:
+def test_a_budget_that_is_raised_lets_nobody_go_before_their_turn(bench: Installation) -> None:
     # given 6 people spread over 6 hours, of whom the budget of the day has let two go
     audience = "recipients: [" + ", ".join(f"{{number: '+39333{place:07}'}}" for place in range(6)) + "]"
     run_id = drop(bench, "spread: 6h", audience, more="throughput: {daily: 2, batch_size: 1}\n")

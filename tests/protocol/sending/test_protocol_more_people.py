@@ -5,19 +5,19 @@ import pytest
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.take_up import Taken
 from scheduler.intake.outcome import Intake
-from tests.protocol.world.harness import Bench, exactly_once
+from tests.protocol.world.harness import Installation, exactly_once
 
 P = RecipientState
 FILE = "campaign: sale\nmessage: Ciao {{ name }}\naudience: {file: people.csv}\nfollow: {until: 1h}\n"
 ANNA, BOB, CARL = "+393330000001", "+393330000002", "+393330000003"
 
 
-def drop(bench: Bench, *rows: str, text: str = FILE) -> Intake:
+def drop(bench: Installation, *rows: str, text: str = FILE) -> Intake:
     (bench.folder / "people.csv").write_text("\n".join(["number,name", *rows, ""]))
     return bench.drop(text, "sale")
 
 
-def test_new_people_join_a_campaign_that_is_sending(bench: Bench) -> None:
+def test_new_people_join_a_campaign_that_is_sending(bench: Installation) -> None:
     run_id = drop(bench, f"{ANNA},Anna", f"{BOB},Bob").run_id
     bench.send()
 
@@ -29,7 +29,7 @@ def test_new_people_join_a_campaign_that_is_sending(bench: Bench) -> None:
     assert sorted(message.text for message in bench.gateway.stored) == ["Ciao Anna", "Ciao Bob", "Ciao Carl"]
 
 
-def test_the_same_table_again_changes_nothing_wherever_its_rows_stand(bench: Bench) -> None:
+def test_the_same_table_again_changes_nothing_wherever_its_rows_stand(bench: Installation) -> None:
     rows = [f"{ANNA},Anna", f"{ANNA},A", "12,Bob", "12,Bo", f"{CARL},", f"{BOB},Bob"]
     run_id = drop(bench, *rows).run_id
     bench.send()
@@ -43,7 +43,7 @@ def test_the_same_table_again_changes_nothing_wherever_its_rows_stand(bench: Ben
     assert bench.gateway.copies() == {ANNA: 1, BOB: 1}
 
 
-def test_a_completed_campaign_goes_on_for_who_is_new_and_completes_again(bench: Bench) -> None:
+def test_a_completed_campaign_goes_on_for_who_is_new_and_completes_again(bench: Installation) -> None:
     run_id = drop(bench, f"{ANNA},Anna").run_id
     bench.finish(run_id)
 
@@ -56,7 +56,7 @@ def test_a_completed_campaign_goes_on_for_who_is_new_and_completes_again(bench: 
     assert exactly_once(bench, run_id)
 
 
-def test_who_is_not_in_the_table_any_more_stays_as_planned(bench: Bench) -> None:
+def test_who_is_not_in_the_table_any_more_stays_as_planned(bench: Installation) -> None:
     slow = FILE + "throughput: {rate: 1/minute, batch_size: 1}\n"
     run_id = drop(bench, f"{ANNA},Anna", f"{BOB},Bob", text=slow).run_id
     bench.send()
@@ -67,7 +67,7 @@ def test_who_is_not_in_the_table_any_more_stays_as_planned(bench: Bench) -> None
     assert bench.gateway.copies() == {ANNA: 1, BOB: 1, CARL: 1}
 
 
-def test_who_could_not_be_sent_to_gets_the_text_once_the_row_is_mended(bench: Bench) -> None:
+def test_who_could_not_be_sent_to_gets_the_text_once_the_row_is_mended(bench: Installation) -> None:
     run_id = drop(bench, f"{ANNA},Anna", f"{BOB},").run_id
     bench.send()
     assert bench.states(run_id)[P.INVALID] == 1
@@ -78,7 +78,7 @@ def test_who_could_not_be_sent_to_gets_the_text_once_the_row_is_mended(bench: Be
     assert bench.gateway.copies() == {ANNA: 1, BOB: 1}
 
 
-def test_a_cancelled_campaign_takes_nobody(bench: Bench) -> None:
+def test_a_cancelled_campaign_takes_nobody(bench: Installation) -> None:
     run_id = drop(bench, f"{ANNA},Anna").run_id
     bench.send()
     bench.cancel(run_id)
@@ -90,7 +90,7 @@ def test_a_cancelled_campaign_takes_nobody(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("people", [200])
-def test_whoever_comes_later_is_in_the_variant_that_the_first_plan_gives(bench: Bench, people: int) -> None:
+def test_whoever_comes_later_is_in_the_variant_that_the_first_plan_gives(bench: Installation, people: int) -> None:
     text = FILE.replace(
         "message: Ciao {{ name }}",
         "holdout: 20\nvariants: [{name: a, share: 50, message: A}, {name: b, share: 50, message: B}]",

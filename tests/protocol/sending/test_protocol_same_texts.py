@@ -3,18 +3,18 @@
 import pytest
 
 from campaigns.lifecycle import RecipientState, RunState
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from worker.store.runs import approvals
 
 HEAD = "campaign: {name}\nkind: {kind}\nmessage: Ciao {{{{ first_name }}}}\naudience: {{file: {table}}}\n"
 
 
-def drop(bench: Bench, name: str, *, table: str = "people.csv", kind: str = "marketing", more: str = "") -> int:
+def drop(bench: Installation, name: str, *, table: str = "people.csv", kind: str = "marketing", more: str = "") -> int:
     return bench.drop(HEAD.format(name=name, kind=kind, table=table) + more, name).run_id
 
 
 @pytest.fixture
-def people(bench_on_both: Bench) -> Bench:
+def people(bench_on_both: Installation) -> Installation:
     bench = bench_on_both
     for name, count, first in (("people", 30, 0), ("others", 60, 25)):
         rows = "".join(f"+39333{n:07},N{n}\n" for n in range(first, first + count))
@@ -22,7 +22,7 @@ def people(bench_on_both: Bench) -> Bench:
     return bench
 
 
-def test_a_campaign_under_another_name_waits_until_somebody_lets_it_go(people: Bench) -> None:
+def test_a_campaign_under_another_name_waits_until_somebody_lets_it_go(people: Installation) -> None:
     # given a campaign that is being sent
     first = drop(people, "ren", more="throughput: {batch_size: 10, rate: 10/minute}\n")
     people.send()
@@ -55,7 +55,7 @@ def test_a_campaign_under_another_name_waits_until_somebody_lets_it_go(people: B
     ],
 )
 def test_few_are_warned_of_and_transactional_texts_may_repeat(
-    people: Bench, more: dict[str, str], warned: bool
+    people: Installation, more: dict[str, str], warned: bool
 ) -> None:
     drop(people, "ren")
 
@@ -65,7 +65,7 @@ def test_few_are_warned_of_and_transactional_texts_may_repeat(
     assert bool(run.plan_summary["warnings"]) == warned
 
 
-def test_the_day_after_it_is_no_slip_any_more(people: Bench) -> None:
+def test_the_day_after_it_is_no_slip_any_more(people: Installation) -> None:
     people.finish(drop(people, "ren"))
     people.clock.advance(25 * 3600)
 
@@ -74,7 +74,7 @@ def test_the_day_after_it_is_no_slip_any_more(people: Bench) -> None:
     assert (run.state, run.plan_summary["warnings"]) == (RunState.SCHEDULED, [])
 
 
-def test_another_text_and_another_campaign_of_the_same_name_are_none(people: Bench) -> None:
+def test_another_text_and_another_campaign_of_the_same_name_are_none(people: Installation) -> None:
     people.finish(drop(people, "ren"))
     text = HEAD.format(name="news", kind="marketing", table="people.csv").replace("Ciao", "Hello")
 

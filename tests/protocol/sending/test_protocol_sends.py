@@ -6,7 +6,7 @@ import pytest
 
 from campaigns.codes import FAILURE, FailureCode
 from campaigns.lifecycle import RecipientState, RunState
-from tests.protocol.world.harness import SEND_BY, SETTLED, Bench, exactly_once
+from tests.protocol.world.harness import SEND_BY, SETTLED, Installation, exactly_once
 from tests.protocol.world.scripted_gateway import Answers, Reads, Send, Stores
 from worker.crashpoints import arm
 from worker.sending.dispatch import Dispatched
@@ -22,7 +22,7 @@ UNKNOWN = [
 REFUSALS = [Answers.SLOWER, Answers.TOO_BIG, Answers.BAD_KEY, Answers.NO_CREDITS, Answers.REDIRECT]
 
 
-def test_a_campaign_goes_from_file_to_delivered(bench: Bench) -> None:
+def test_a_campaign_goes_from_file_to_delivered(bench: Installation) -> None:
     run_id = bench.campaign(25)
 
     bench.finish(run_id)
@@ -37,7 +37,7 @@ def test_a_campaign_goes_from_file_to_delivered(bench: Bench) -> None:
 @pytest.mark.parametrize("stores", list(Stores))
 @pytest.mark.parametrize("answers", UNKNOWN)
 def test_a_request_whose_outcome_is_unknown_is_looked_up_and_never_guessed(
-    known: Bench, answers: Answers, stores: Stores
+    known: Installation, answers: Answers, stores: Stores
 ) -> None:
     # given a request that the gateway stored in whole, in half or not at all, and answered badly
     known.gateway.script.append(Send(answers, stores))
@@ -61,7 +61,9 @@ def test_a_request_whose_outcome_is_unknown_is_looked_up_and_never_guessed(
 
 @pytest.mark.parametrize("stores", [Stores.ALL, Stores.NONE])
 @pytest.mark.parametrize("answers", REFUSALS)
-def test_a_refusal_is_looked_up_once_before_it_is_believed(bench: Bench, answers: Answers, stores: Stores) -> None:
+def test_a_refusal_is_looked_up_once_before_it_is_believed(
+    bench: Installation, answers: Answers, stores: Stores
+) -> None:
     # given a gateway that refuses, and perhaps stored the messages all the same
     bench.gateway.script.append(Send(answers, stores))
     run_id = bench.campaign(6)
@@ -75,7 +77,7 @@ def test_a_refusal_is_looked_up_once_before_it_is_believed(bench: Bench, answers
 
 
 @pytest.mark.parametrize("answers", [Answers.BAD_KEY, Answers.NO_CREDITS, Answers.REDIRECT])
-def test_a_refused_account_is_paused_and_goes_on_when_it_works_again(bench: Bench, answers: Answers) -> None:
+def test_a_refused_account_is_paused_and_goes_on_when_it_works_again(bench: Installation, answers: Answers) -> None:
     # given an account without credits: two campaigns wait
     bench.gateway.usual = Send(answers, Stores.NONE)
     bench.gateway.credits = 0
@@ -96,7 +98,7 @@ def test_a_refused_account_is_paused_and_goes_on_when_it_works_again(bench: Benc
     assert exactly_once(bench, *run_ids)
 
 
-def test_a_bad_key_over_night_loses_nobody_and_holds_nobody(bench: Bench) -> None:
+def test_a_bad_key_over_night_loses_nobody_and_holds_nobody(bench: Installation) -> None:
     # given a key that is refused by sends and reads alike, for a hundred times `settle`
     bench.hear()
     bench.gateway.usual = Send(Answers.BAD_KEY, Stores.NONE)
@@ -114,7 +116,7 @@ def test_a_bad_key_over_night_loses_nobody_and_holds_nobody(bench: Bench) -> Non
     assert exactly_once(bench, run_id)
 
 
-def test_a_request_too_big_for_the_server_is_halved_until_it_fits(bench: Bench) -> None:
+def test_a_request_too_big_for_the_server_is_halved_until_it_fits(bench: Installation) -> None:
     bench.gateway.largest = 3
     run_id = bench.campaign(10)
 
@@ -126,7 +128,7 @@ def test_a_request_too_big_for_the_server_is_halved_until_it_fits(bench: Bench) 
     assert bench.audience(run_id) == 10
 
 
-def test_a_text_that_is_too_big_by_itself_ends_and_does_not_go_round_in_circles(bench: Bench) -> None:
+def test_a_text_that_is_too_big_by_itself_ends_and_does_not_go_round_in_circles(bench: Installation) -> None:
     bench.gateway.largest = 0
     run_id = bench.campaign(2)
 
@@ -137,7 +139,7 @@ def test_a_text_that_is_too_big_by_itself_ends_and_does_not_go_round_in_circles(
     assert len(bench.gateway.sends) <= 3
 
 
-def test_a_device_that_does_not_exist_stops_the_campaign_and_not_the_account(bench: Bench) -> None:
+def test_a_device_that_does_not_exist_stops_the_campaign_and_not_the_account(bench: Installation) -> None:
     bench.gateway.script.append(Send(Answers.BAD_DEVICE, Stores.NONE))
     run_id, other = bench.campaign(3), bench.campaign(3, name="other", first=50)
 
@@ -151,7 +153,7 @@ def test_a_device_that_does_not_exist_stops_the_campaign_and_not_the_account(ben
     assert exactly_once(bench, run_id, other)
 
 
-def test_people_whom_the_reply_leaves_out_have_failed(bench: Bench) -> None:
+def test_people_whom_the_reply_leaves_out_have_failed(bench: Installation) -> None:
     # given a gateway that silently drops half of a request, as it does with blacklisted numbers
     bench.gateway.script.append(Send(Answers.LEFT_OUT, Stores.HALF))
     run_id = bench.campaign(6)
@@ -163,7 +165,7 @@ def test_people_whom_the_reply_leaves_out_have_failed(bench: Bench) -> None:
     assert len(bench.gateway.sends) == 1
 
 
-def test_without_a_connection_nothing_is_sent_and_nobody_is_in_doubt(bench: Bench) -> None:
+def test_without_a_connection_nothing_is_sent_and_nobody_is_in_doubt(bench: Installation) -> None:
     # three tries in the first request, one in the second
     bench.gateway.script.extend([Send(Answers.NO_CONNECTION, Stores.NONE)] * 4)
     run_id = bench.campaign(3)
@@ -176,7 +178,7 @@ def test_without_a_connection_nothing_is_sent_and_nobody_is_in_doubt(bench: Benc
     assert bench.outcomes(run_id) == ["not_sent", "accepted"]
 
 
-def test_five_failed_connections_in_a_row_pause_the_account_until_a_probe_succeeds(bench: Bench) -> None:
+def test_five_failed_connections_in_a_row_pause_the_account_until_a_probe_succeeds(bench: Installation) -> None:
     # given a gateway that is away for sends, but answers the balance
     bench.gateway.usual = Send(Answers.NO_CONNECTION, Stores.NONE)
     bench.gateway.credits = 0
@@ -194,7 +196,7 @@ def test_five_failed_connections_in_a_row_pause_the_account_until_a_probe_succee
     assert exactly_once(bench, run_id)
 
 
-def test_a_pause_between_intent_and_first_byte_stops_the_request(bench: Bench) -> None:
+def test_a_pause_between_intent_and_first_byte_stops_the_request(bench: Installation) -> None:
     # given a connection that fails once, while somebody pauses the campaign
     run_id = bench.campaign(3)
     bench.gateway.script.append(Send(Answers.NO_CONNECTION, Stores.NONE, meanwhile=lambda: bench.pause(run_id)))
@@ -213,7 +215,7 @@ def test_a_pause_between_intent_and_first_byte_stops_the_request(bench: Bench) -
     assert exactly_once(bench, run_id)
 
 
-def test_a_cancellation_between_intent_and_first_byte_sends_to_nobody(bench: Bench) -> None:
+def test_a_cancellation_between_intent_and_first_byte_sends_to_nobody(bench: Installation) -> None:
     run_id = bench.campaign(3)
     bench.gateway.script.append(Send(Answers.NO_CONNECTION, Stores.NONE, meanwhile=lambda: bench.cancel(run_id)))
 
@@ -224,7 +226,7 @@ def test_a_cancellation_between_intent_and_first_byte_sends_to_nobody(bench: Ben
     assert bench.run(run_id).state is RunState.CANCELLED
 
 
-def test_a_request_that_could_not_be_written_in_time_is_not_written(bench: Bench) -> None:
+def test_a_request_that_could_not_be_written_in_time_is_not_written(bench: Installation) -> None:
     # given a machine that slept for longer than `send_by` between two tries to connect
     run_id = bench.campaign(3)
     bench.gateway.script.append(Send(Answers.NO_CONNECTION, Stores.NONE, meanwhile=lambda: bench.clock.advance(7)))
@@ -238,7 +240,7 @@ def test_a_request_that_could_not_be_written_in_time_is_not_written(bench: Bench
 
 
 @pytest.mark.parametrize("moment", ["intent:before_commit", "intent:committed"])
-def test_a_slow_commit_of_the_intent_gains_no_time(bench: Bench, moment: str) -> None:
+def test_a_slow_commit_of_the_intent_gains_no_time(bench: Installation, moment: str) -> None:
     # given a machine that is suspended for longer than `send_by` while it promises the request
     run_id = bench.campaign(3)
 
@@ -262,7 +264,7 @@ def test_a_slow_commit_of_the_intent_gains_no_time(bench: Bench, moment: str) ->
 
 
 @pytest.mark.parametrize("how_often", [1, 3])
-def test_a_job_that_comes_again_sends_nothing(bench: Bench, how_often: int) -> None:
+def test_a_job_that_comes_again_sends_nothing(bench: Installation, how_often: int) -> None:
     run_id = bench.campaign(3)
     bench.send()
     (batch,) = bench.batches(run_id)
@@ -273,7 +275,7 @@ def test_a_job_that_comes_again_sends_nothing(bench: Bench, how_often: int) -> N
     assert exactly_once(bench, run_id)
 
 
-def test_reads_are_not_needed_where_replies_are_good(bench: Bench) -> None:
+def test_reads_are_not_needed_where_replies_are_good(bench: Installation) -> None:
     bench.hear()
     bench.gateway.reads = Reads.FAILING
     run_id = bench.campaign(3)

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from campaigns.lifecycle import RecipientState, RunState
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from worker.store.runs import runs
 
 S = RecipientState
@@ -23,12 +23,12 @@ def write_people(folder: Path, how_many: int, *, backwards: bool = False) -> Non
     (folder / "people.csv").write_text("\n".join(["number,name", *(rows[::-1] if backwards else rows)]))
 
 
-def groups(bench: Bench, run_id: int) -> dict[str, str]:
+def groups(bench: Installation, run_id: int) -> dict[str, str]:
     """Number -> its variant, or `holdout`."""
     return {row.number: row.variant or row.state for row in bench.recipients(run_id)}
 
 
-def test_planned_anew_everybody_gets_the_same(bench: Bench) -> None:
+def test_planned_anew_everybody_gets_the_same(bench: Installation) -> None:
     write_people(bench.folder, 100)
     start = "schedule: {start: 2027-01-01 09:00}\n"
     run_id = bench.drop(CAMPAIGN + start).run_id
@@ -43,7 +43,7 @@ def test_planned_anew_everybody_gets_the_same(bench: Bench) -> None:
     assert Counter(first.values()) == {"a": 27, "b": 63, S.HOLDOUT: 10}
 
 
-def test_the_text_of_a_variant_is_what_is_sent_and_sent_again(known: Bench) -> None:
+def test_the_text_of_a_variant_is_what_is_sent_and_sent_again(known: Installation) -> None:
     bench = known
     write_people(bench.folder, 40)
     run_id = bench.drop(CAMPAIGN + "throughput: {batch_size: 10}\n").run_id
@@ -78,7 +78,7 @@ def test_the_text_of_a_variant_is_what_is_sent_and_sent_again(known: Bench) -> N
     assert bench.gateway.copies() - Counter(before(bench)) == Counter([*sent, *failed])
 
 
-def before(bench: Bench) -> list[str]:
+def before(bench: Installation) -> list[str]:
     """Whom the bench's first campaign was sent to."""
     with bench.store.read() as session:
         first = runs.find_run(session, "before")

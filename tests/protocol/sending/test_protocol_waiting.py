@@ -12,7 +12,7 @@ from scheduler.ticks.sending.drain import AHEAD_A_RUN
 from scheduler.ticks.sending.missed import late
 from scheduler.ticks.sending.start import START_AHEAD
 from scheduler.ticks.table import Tick
-from tests.protocol.world.harness import Bench, exactly_once
+from tests.protocol.world.harness import Installation, exactly_once
 from tests.prove.world.stage import wait_until
 from worker.sending.dispatch import Dispatched
 from worker.store.sending.queue import EMPTIED_AFTER, ENQUEUE_AHEAD, STALE
@@ -25,7 +25,7 @@ NOON = "schedule:\n  start: 2026-12-01T10:00:00Z\n"
 """An hour after the clock's beginning."""
 
 
-def test_waiting_for_the_throttle_is_never_an_attempt(bench: Bench) -> None:
+def test_waiting_for_the_throttle_is_never_an_attempt(bench: Installation) -> None:
     # given 8 texts at 2 a minute, one in each request
     run_id = bench.campaign(8, per_request=1, more="  rate: 2/minute\n")
 
@@ -38,7 +38,7 @@ def test_waiting_for_the_throttle_is_never_an_attempt(bench: Bench) -> None:
     assert all(later - early >= timedelta(minutes=1) for early, later in zip(times, times[2:], strict=False))
 
 
-def test_nothing_is_sent_outside_the_window(bench: Bench) -> None:
+def test_nothing_is_sent_outside_the_window(bench: Installation) -> None:
     # given a window that opens in two minutes (the clock stands at 09:00)
     run_id = bench.campaign(3, more='schedule:\n  window: {from: "09:02", to: "20:00"}\n')
     bench.pass_time(110, step=10)
@@ -50,7 +50,7 @@ def test_nothing_is_sent_outside_the_window(bench: Bench) -> None:
     assert {batch.attempt for batch in bench.batches(run_id)} == {1}
 
 
-def test_a_job_that_comes_when_the_window_has_closed_waits_for_the_next_day(bench: Bench) -> None:
+def test_a_job_that_comes_when_the_window_has_closed_waits_for_the_next_day(bench: Installation) -> None:
     # given a batch queued at 19:59:59 of which the job is worked on at 20:00
     bench.clock.advance(timedelta(hours=10, seconds=59 * 60 + 59))
     run_id = bench.campaign(3, more='schedule:\n  window: {from: "09:00", to: "20:00"}\n')
@@ -64,7 +64,7 @@ def test_a_job_that_comes_when_the_window_has_closed_waits_for_the_next_day(benc
     assert batch.not_before.isoformat() == "2026-12-02T09:00:00+00:00"
 
 
-def test_what_a_queue_that_is_away_did_not_take_is_sent_as_soon_as_it_is_back(bench: Bench) -> None:
+def test_what_a_queue_that_is_away_did_not_take_is_sent_as_soon_as_it_is_back(bench: Installation) -> None:
     bench.queue.is_away = True
     run_id = bench.campaign(3)
     with pytest.raises(ConnectionError):
@@ -76,7 +76,7 @@ def test_what_a_queue_that_is_away_did_not_take_is_sent_as_soon_as_it_is_back(be
     assert bench.send() == [Dispatched.ACCEPTED]
 
 
-def test_a_queue_that_was_emptied_is_filled_again_within_seconds(bench: Bench) -> None:
+def test_a_queue_that_was_emptied_is_filled_again_within_seconds(bench: Installation) -> None:
     # given a campaign whose jobs are in a queue that loses them all
     run_id = bench.campaign(6, per_request=2)
     bench.enqueue()
@@ -87,7 +87,7 @@ def test_a_queue_that_was_emptied_is_filled_again_within_seconds(bench: Bench) -
     assert exactly_once(bench, run_id)
 
 
-def test_what_is_in_the_queue_is_not_queued_again_while_others_wait_there(bench: Bench) -> None:
+def test_what_is_in_the_queue_is_not_queued_again_while_others_wait_there(bench: Installation) -> None:
     run_id = bench.campaign(6, per_request=2)
     bench.enqueue()
     first, *others = bench.queue.jobs
@@ -100,7 +100,7 @@ def test_what_is_in_the_queue_is_not_queued_again_while_others_wait_there(bench:
     assert exactly_once(bench, run_id)
 
 
-def test_what_a_worker_took_with_it_keeps_the_others_from_nothing(bench: Bench) -> None:
+def test_what_a_worker_took_with_it_keeps_the_others_from_nothing(bench: Installation) -> None:
     # given a campaign that may have a second of its rate in the queue, all in the hands of a worker that is gone
     run_id = bench.campaign(40, per_request=1, more="  rate: 4/second\n")
     bench.enqueue()
@@ -124,7 +124,7 @@ def test_what_a_worker_took_with_it_keeps_the_others_from_nothing(bench: Bench) 
     assert exactly_once(bench, run_id)
 
 
-def test_while_many_begin_together_no_status_is_written(bench: Bench) -> None:
+def test_while_many_begin_together_no_status_is_written(bench: Installation) -> None:
     # given as many campaigns as count as many, planned for one moment, and one that goes at once
     for n in range(MANY):
         bench.campaign(1, name=f"noon-{n}", first=n, more=NOON)
@@ -141,7 +141,7 @@ def test_while_many_begin_together_no_status_is_written(bench: Bench) -> None:
     assert rests_seconds == START_AHEAD.total_seconds() + REST_SECONDS
 
 
-def test_the_first_requests_of_many_are_queued_ahead_and_made_at_their_moment(bench: Bench) -> None:
+def test_the_first_requests_of_many_are_queued_ahead_and_made_at_their_moment(bench: Installation) -> None:
     # given campaigns that begin together, a second before their moment
     for n in range(TOGETHER):
         bench.campaign(1, name=f"noon-{n}", first=n, more=NOON)
@@ -161,7 +161,7 @@ def test_the_first_requests_of_many_are_queued_ahead_and_made_at_their_moment(be
 
 
 @pytest.mark.parametrize("has_company", [False, True])
-def test_nothing_is_queued_far_ahead_where_somebody_else_sends(bench: Bench, *, has_company: bool) -> None:
+def test_nothing_is_queued_far_ahead_where_somebody_else_sends(bench: Installation, *, has_company: bool) -> None:
     # given as many as begin together, perhaps beside a campaign that waits for its next slot
     for n in range(TOGETHER):
         bench.campaign(1, name=f"noon-{n}", first=n, more=NOON)
@@ -181,7 +181,7 @@ def test_nothing_is_queued_far_ahead_where_somebody_else_sends(bench: Bench, *, 
     assert (ahead, in_time) == ((0, TOGETHER) if has_company else (TOGETHER, 0))
 
 
-def test_what_can_wait_does_so_while_many_begin(bench: Bench) -> None:
+def test_what_can_wait_does_so_while_many_begin(bench: Installation) -> None:
     # given a campaign that has sent everything, where others begin
     run_id = bench.campaign(3)
     assert bench.send() == [Dispatched.ACCEPTED]

@@ -10,7 +10,7 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.sending.auto_pause import FAILURES_IN_A_ROW, REFUSALS_AT_LEAST
 from scheduler.recover import RecoveryFailed, recover
 from scheduler.ticks.following.late_acceptances import WatchTick
-from tests.protocol.world.harness import SETTLE, SETTLED, Bench, exactly_once
+from tests.protocol.world.harness import SETTLE, SETTLED, Installation, exactly_once
 from tests.protocol.world.scripted_gateway import LOST, STORED, Answers, Reads, Send, Stores
 from worker.marker import FileMarker, is_ahead
 from worker.servers.durability import require_durable
@@ -21,7 +21,7 @@ from worker.store.sending import accounts
 from worker.store.sending.queue import DOUBTS_PER_ACCOUNT
 
 
-def test_a_request_that_arrives_long_after_it_was_taken_for_lost_raises_an_alarm(known: Bench) -> None:
+def test_a_request_that_arrives_long_after_it_was_taken_for_lost_raises_an_alarm(known: Installation) -> None:
     # given a request that was taken for lost, and sent again
     known.gateway.script.append(LOST)
     run_id = known.campaign(3)
@@ -40,7 +40,7 @@ def test_a_request_that_arrives_long_after_it_was_taken_for_lost_raises_an_alarm
     assert known.states(another) == {RecipientState.PENDING: 2}
 
 
-def test_nothing_is_raised_where_nothing_turns_up(known: Bench) -> None:
+def test_nothing_is_raised_where_nothing_turns_up(known: Installation) -> None:
     known.gateway.script.append(LOST)
     run_id = known.campaign(3)
     known.finish(run_id)
@@ -51,7 +51,7 @@ def test_nothing_is_raised_where_nothing_turns_up(known: Bench) -> None:
     assert known.paused_because() == ""
 
 
-def test_what_is_sent_again_while_it_is_looked_for_is_no_alarm(known: Bench) -> None:
+def test_what_is_sent_again_while_it_is_looked_for_is_no_alarm(known: Installation) -> None:
     # given a request that was taken for lost, whose people come next
     known.gateway.script.append(LOST)
     run_id = known.campaign(3)
@@ -71,7 +71,7 @@ def test_what_is_sent_again_while_it_is_looked_for_is_no_alarm(known: Bench) -> 
     assert known.paused_because() == ""
 
 
-def test_whom_a_later_reply_leaves_out_is_no_alarm(known: Bench) -> None:
+def test_whom_a_later_reply_leaves_out_is_no_alarm(known: Installation) -> None:
     # given a request that was taken for lost; sent again, the reply leaves out somebody who has the text all the same
     known.gateway.script += [LOST, Send(Answers.HIDDEN)]
     run_id = known.campaign(3)
@@ -87,7 +87,7 @@ def test_whom_a_later_reply_leaves_out_is_no_alarm(known: Bench) -> None:
     assert known.paused_because() == ""
 
 
-def test_the_texts_of_a_resend_in_doubt_are_no_alarm(known: Bench) -> None:
+def test_the_texts_of_a_resend_in_doubt_are_no_alarm(known: Installation) -> None:
     # given a request that was taken for lost; sent again, its texts failed on the phone
     known.gateway.script.append(LOST)
     run_id = known.campaign(3)
@@ -109,7 +109,7 @@ def test_the_texts_of_a_resend_in_doubt_are_no_alarm(known: Bench) -> None:
 
 
 @pytest.mark.parametrize("size", [2, 7, 16])
-def test_whom_the_gateway_cannot_take_is_found_by_halving(known: Bench, size: int) -> None:
+def test_whom_the_gateway_cannot_take_is_found_by_halving(known: Installation, size: int) -> None:
     run_id = known.campaign(size, per_request=20)
     bad = known.recipients(run_id)[size // 2].number
     known.gateway.poison.add(bad)
@@ -126,7 +126,7 @@ def test_whom_the_gateway_cannot_take_is_found_by_halving(known: Bench, size: in
     assert BatchState.REFUSED in {batch.state for batch in known.batches(run_id)}
 
 
-def test_a_campaign_that_is_refused_too_often_pauses_itself(known: Bench) -> None:
+def test_a_campaign_that_is_refused_too_often_pauses_itself(known: Installation) -> None:
     run_id = known.campaign(REFUSALS_AT_LEAST + 10, per_request=1)
     known.gateway.poison.update(row.number for row in known.recipients(run_id))
 
@@ -147,7 +147,7 @@ def test_a_campaign_that_is_refused_too_often_pauses_itself(known: Bench) -> Non
     ],
 )
 def test_a_campaign_whose_requests_all_fail_without_a_known_reason_pauses_itself(
-    known: Bench, answer: Answers, told: str
+    known: Installation, answer: Answers, told: str
 ) -> None:
     # given a gateway that refuses everything, with words that nobody declared, or none
     known.gateway.usual = Send(answer, Stores.NONE)
@@ -175,7 +175,7 @@ def test_a_campaign_whose_requests_all_fail_without_a_known_reason_pauses_itself
     assert known.states(run_id) == {RecipientState.DELIVERED: 60}
 
 
-def test_a_request_that_fails_now_and_then_pauses_nothing(known: Bench) -> None:
+def test_a_request_that_fails_now_and_then_pauses_nothing(known: Installation) -> None:
     failing = Send(Answers.CODE_500, Stores.NONE)
     known.gateway.script.extend([*[failing] * (FAILURES_IN_A_ROW - 1), Send()] * 3)
     run_id = known.campaign(40, per_request=2)
@@ -186,7 +186,7 @@ def test_a_request_that_fails_now_and_then_pauses_nothing(known: Bench) -> None:
     assert exactly_once(known, 1, run_id)
 
 
-def forget(bench: Bench, run_id: int) -> None:
+def forget(bench: Installation, run_id: int) -> None:
     """What a backup does that was made before the run was sent: nothing of it has happened."""
     with bench.store.write() as session:
         connection = session.connection()
@@ -203,7 +203,7 @@ def forget(bench: Bench, run_id: int) -> None:
         accounts.quarantine(session, bench.runtime.account_id, now=bench.clock.now())
 
 
-def test_a_restored_database_sends_nothing_before_it_has_asked_the_gateway(known: Bench) -> None:
+def test_a_restored_database_sends_nothing_before_it_has_asked_the_gateway(known: Installation) -> None:
     # given a campaign of which half was sent before the restore
     run_id = known.campaign(6, per_request=3)
     known.finish(run_id)
@@ -223,7 +223,7 @@ def test_a_restored_database_sends_nothing_before_it_has_asked_the_gateway(known
     assert exactly_once(known, 1, run_id)
 
 
-def test_a_recovery_that_cannot_read_concludes_nothing(known: Bench) -> None:
+def test_a_recovery_that_cannot_read_concludes_nothing(known: Installation) -> None:
     run_id = known.campaign(3)
     known.finish(run_id)
     forget(known, run_id)
@@ -236,7 +236,7 @@ def test_a_recovery_that_cannot_read_concludes_nothing(known: Bench) -> None:
     assert known.states(run_id) == {RecipientState.PENDING: 3}
 
 
-def test_messages_of_somebody_else_do_not_become_ours_in_a_recovery(known: Bench) -> None:
+def test_messages_of_somebody_else_do_not_become_ours_in_a_recovery(known: Installation) -> None:
     run_id = known.campaign(2)
     known.gateway.store([("+393339999999", "Ciao"), (known.recipients(run_id)[0].number, "Another text")])
     with known.store.write() as session:
@@ -247,7 +247,7 @@ def test_messages_of_somebody_else_do_not_become_ours_in_a_recovery(known: Bench
     assert (found.unknown, found.attributed) == (2, 0)
 
 
-def test_a_doubt_is_counted_once_in_the_floor_of_the_next_request(known: Bench) -> None:
+def test_a_doubt_is_counted_once_in_the_floor_of_the_next_request(known: Installation) -> None:
     known.gateway.script.append(STORED)
     first = known.campaign(3)
     known.finish(first)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from campaigns.lifecycle import RecipientState
-from tests.protocol.world.harness import SETTLED, Bench, exactly_once
+from tests.protocol.world.harness import SETTLED, Installation, exactly_once
 from tests.protocol.world.scripted_gateway import Answers, Send, Stores
 from worker.store.runs import runs
 
@@ -14,7 +14,7 @@ HOUR = timedelta(hours=1)
 TEN = "recipients: [" + ", ".join(f"{{number: '+39333{place:07}'}}" for place in range(10)) + "]"
 
 
-def drop(bench: Bench, schedule: str, *, throughput: str = "batch_size: 1") -> int:
+def drop(bench: Installation, schedule: str, *, throughput: str = "batch_size: 1") -> int:
     """A campaign to ten people. The clock stands at 09:00 UTC on Tuesday 2026-12-01, 10:00 in Rome."""
     return bench.drop(
         f"campaign: sale\nmessage: Ciao\naudience: {{{TEN}}}\nfollow: {{until: 1h}}\n"
@@ -26,7 +26,7 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(f"2026-12-{text}").replace(tzinfo=UTC)
 
 
-def times(bench: Bench) -> list[datetime]:
+def times(bench: Installation) -> list[datetime]:
     return [message.at for message in bench.gateway.stored]
 
 
@@ -39,7 +39,7 @@ def times(bench: Bench) -> list[datetime]:
     ],
 )
 def test_a_clock_put_forward_past_moments_makes_them_late(
-    bench: Bench, if_late: str, ends: dict[RecipientState, int]
+    bench: Installation, if_late: str, ends: dict[RecipientState, int]
 ) -> None:
     # given one text an hour, of which two have gone
     run_id = drop(bench, f"spread: 10h{if_late}")
@@ -58,7 +58,7 @@ def test_a_clock_put_forward_past_moments_makes_them_late(
     assert len(times(bench)) == ends[RecipientState.DELIVERED]
 
 
-def test_a_clock_put_forward_over_the_end_of_the_window_sends_nothing_outside_of_it(bench: Bench) -> None:
+def test_a_clock_put_forward_over_the_end_of_the_window_sends_nothing_outside_of_it(bench: Installation) -> None:
     run_id = drop(bench, "window: {from: '10:00', to: '12:00'}", throughput="rate: 2/minute, batch_size: 1")
     bench.pass_time(timedelta(minutes=2))
     sent = len(times(bench))
@@ -74,7 +74,7 @@ def test_a_clock_put_forward_over_the_end_of_the_window_sends_nothing_outside_of
     assert exactly_once(bench, run_id)
 
 
-def test_a_clock_put_back_repeats_nothing_and_goes_on(bench: Bench) -> None:
+def test_a_clock_put_back_repeats_nothing_and_goes_on(bench: Installation) -> None:
     # given half of the texts sent, at one a minute
     run_id = drop(bench, "start: 2026-12-01 10:00", throughput="rate: 1/minute, batch_size: 1, daily: 20")
     bench.pass_time(timedelta(minutes=4, seconds=30))
@@ -91,7 +91,7 @@ def test_a_clock_put_back_repeats_nothing_and_goes_on(bench: Bench) -> None:
     assert bench.clock.now() < began + 4 * HOUR
 
 
-def test_a_clock_put_back_before_a_run_does_not_make_it_twice(bench: Bench) -> None:
+def test_a_clock_put_back_before_a_run_does_not_make_it_twice(bench: Installation) -> None:
     drop(bench, "repeat: {cron: '0 * * * *'}")
     bench.live_until(at("01T10:30"))
     assert len(times(bench)) == 10
@@ -105,7 +105,7 @@ def test_a_clock_put_back_before_a_run_does_not_make_it_twice(bench: Bench) -> N
     assert [moment.hour for moment in times(bench)] == [10] * 10 + [11] * 10
 
 
-def test_a_clock_put_back_over_midnight_gives_no_second_budget_of_the_day(bench: Bench) -> None:
+def test_a_clock_put_back_over_midnight_gives_no_second_budget_of_the_day(bench: Installation) -> None:
     # given a budget of 4 a day, spent on the first and on the second of December
     run_id = drop(bench, "start: 2026-12-01 10:00", throughput="daily: 4, batch_size: 1")
     bench.live_until(at("01T23:30"))  # half past midnight in Rome
@@ -122,7 +122,7 @@ def test_a_clock_put_back_over_midnight_gives_no_second_budget_of_the_day(bench:
 @pytest.mark.parametrize("jump", [HOUR, 24 * HOUR, -HOUR, -24 * HOUR], ids=["hour", "day", "hour-back", "day-back"])
 @pytest.mark.parametrize("stores", [Stores.ALL, Stores.NONE], ids=["stored", "lost"])
 def test_a_request_in_doubt_and_receipts_keep_their_pace_over_a_jump(
-    bench: Bench, jump: timedelta, stores: Stores
+    bench: Installation, jump: timedelta, stores: Stores
 ) -> None:
     # given texts that wait for receipts, and a request whose reply is lost
     run_id = bench.campaign(4, per_request=1, more="  rate: 6/minute\nfollow:\n  until: 1h\n")

@@ -7,7 +7,7 @@ from sqlmodel import select
 
 from scheduler.ticks.every import RESTS
 from scheduler.ticks.retention import EVERY
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from worker.store.events import EventName, record_event
 from worker.store.models import Event, Notice
 from worker.store.notifications import outbox, retention
@@ -15,7 +15,7 @@ from worker.store.notifications import outbox, retention
 DAYS = timedelta(days=90)
 
 
-def tell(bench: Bench, key: str, *, run_id: int | None = None, is_taken: bool = True) -> None:
+def tell(bench: Installation, key: str, *, run_id: int | None = None, is_taken: bool = True) -> None:
     now = bench.clock.now()
     with bench.store.write() as session:
         outbox.tell(
@@ -26,13 +26,13 @@ def tell(bench: Bench, key: str, *, run_id: int | None = None, is_taken: bool = 
             outbox.taken(session, id_, now=now)
 
 
-def keys(bench: Bench) -> set[str]:
+def keys(bench: Installation) -> set[str]:
     with bench.store.read() as session:
         found = session.exec(select(Notice.key)).all()
     return {key for key in found if not key.startswith(outbox.NEWS)}
 
 
-def test_what_was_told_is_forgotten_when_it_is_old_and_its_run_is_over(bench: Bench) -> None:
+def test_what_was_told_is_forgotten_when_it_is_old_and_its_run_is_over(bench: Installation) -> None:
     # given what was told of a run that is over, of one that is not, of none; and what nobody has taken
     over, waiting = (
         bench.campaign(1, name="over"),
@@ -54,7 +54,7 @@ def test_what_was_told_is_forgotten_when_it_is_old_and_its_run_is_over(bench: Be
     assert bench.audience(over) == 1
 
 
-def test_events_about_phones_are_forgotten_and_those_of_campaigns_are_not(bench: Bench) -> None:
+def test_events_about_phones_are_forgotten_and_those_of_campaigns_are_not(bench: Installation) -> None:
     run_id = bench.campaign(1)
     with bench.store.write() as session:
         for name in (EventName.DEVICE_SLOWED, EventName.HELD_RESOLVED):
@@ -64,7 +64,7 @@ def test_events_about_phones_are_forgotten_and_those_of_campaigns_are_not(bench:
     assert bench.events() == [EventName.HELD_RESOLVED]
 
 
-def test_much_is_forgotten_part_by_part(bench: Bench) -> None:
+def test_much_is_forgotten_part_by_part(bench: Installation) -> None:
     # given more than one transaction takes
     now = bench.clock.now()
     rows = [{"at": now, "name": EventName.DEVICE_SLOWED, "detail": {}} for _ in range(retention.AT_ONCE + 1)]
@@ -78,7 +78,7 @@ def test_much_is_forgotten_part_by_part(bench: Bench) -> None:
     assert bench.call("forget") == {"forgotten": 0}
 
 
-def test_a_run_of_its_own_forgets_nothing(bench: Bench) -> None:
+def test_a_run_of_its_own_forgets_nothing(bench: Installation) -> None:
     tell(bench, "old")
     bench.clock.advance(DAYS + EVERY)
     bench.work_only_on(set())

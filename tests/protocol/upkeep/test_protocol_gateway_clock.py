@@ -8,7 +8,7 @@ import structlog
 
 from campaigns.lifecycle import RecipientState
 from scheduler.doctor.gateway import check_dates
-from tests.protocol.world.harness import SETTLED, Bench, exactly_once
+from tests.protocol.world.harness import SETTLED, Installation, exactly_once
 from tests.protocol.world.scripted_gateway import LOST, STORED, Send
 from worker.store.models import Inbound
 from worker.store.people import suppressions
@@ -22,7 +22,7 @@ MORE = "  rate: 6/minute\nfollow:\n  until: 2h\n"
 @pytest.mark.parametrize("lost", [STORED, LOST], ids=["stored", "lost"])
 @pytest.mark.parametrize("turn", [0, 2])
 def test_a_request_in_doubt_is_decided_by_a_gateway_whose_clock_is_off(
-    bench: Bench, behind: timedelta, lost: Send, turn: int
+    bench: Installation, behind: timedelta, lost: Send, turn: int
 ) -> None:
     bench.gateway.behind = behind
     run_id = bench.campaign(4, per_request=1, more=MORE)
@@ -38,7 +38,9 @@ def test_a_request_in_doubt_is_decided_by_a_gateway_whose_clock_is_off(
 
 
 @pytest.mark.parametrize("behind", HOURS[:2], ids=IDS[:2])
-def test_a_clock_that_is_set_right_before_a_request_in_doubt_hides_nothing(bench: Bench, behind: timedelta) -> None:
+def test_a_clock_that_is_set_right_before_a_request_in_doubt_hides_nothing(
+    bench: Installation, behind: timedelta
+) -> None:
     run_id = bench.campaign(6, per_request=1, more=MORE)
     bench.until(lambda: len(bench.gateway.sends) == 2)
 
@@ -51,7 +53,7 @@ def test_a_clock_that_is_set_right_before_a_request_in_doubt_hides_nothing(bench
     assert exactly_once(bench, run_id)
 
 
-def test_receipts_replies_doctor_and_log_know_the_offset(bench: Bench) -> None:
+def test_receipts_replies_doctor_and_log_know_the_offset(bench: Installation) -> None:
     # given a gateway whose clock is three hours behind, and a text that was followed
     bench.gateway.behind = timedelta(hours=3)
     run_id = bench.campaign(1, more="follow:\n  until: 2h\n")

@@ -6,7 +6,7 @@ import pytest
 
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.problems import CampaignFileError
-from tests.protocol.world.harness import Bench, exactly_once
+from tests.protocol.world.harness import Installation, exactly_once
 from tests.protocol.world.scripted_gateway import LOST, STORED, Answers, Send, Stores
 from worker.sending.dispatch import Dispatched
 
@@ -15,7 +15,7 @@ NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 KEPT = "schedule: {start: 2026-12-01 12:00, timezone: UTC, by: gateway}\n"
 
 
-def test_everything_is_handed_over_at_once_with_the_start(bench: Bench) -> None:
+def test_everything_is_handed_over_at_once_with_the_start(bench: Installation) -> None:
     run_id = bench.campaign(25, more=KEPT)
     bench.pass_time(60)
 
@@ -25,7 +25,7 @@ def test_everything_is_handed_over_at_once_with_the_start(bench: Bench) -> None:
     assert bench.run(run_id).state is RunState.SETTLING
 
 
-def test_receipts_are_looked_for_from_the_start_on_and_as_long_as_the_file_says(bench: Bench) -> None:
+def test_receipts_are_looked_for_from_the_start_on_and_as_long_as_the_file_says(bench: Installation) -> None:
     run_id = bench.campaign(3, more=KEPT + "follow: {until: 1h}\n")
     bench.pass_time(timedelta(hours=2, minutes=59), step=300)
     assert not [form for form in bench.gateway.asked if "groupId" in form]
@@ -38,7 +38,7 @@ def test_receipts_are_looked_for_from_the_start_on_and_as_long_as_the_file_says(
     assert bench.states(run_id) == {P.EXPIRED: 3}
 
 
-def test_what_is_not_handed_over_by_the_start_goes_without_it(bench: Bench) -> None:
+def test_what_is_not_handed_over_by_the_start_goes_without_it(bench: Installation) -> None:
     run_id = bench.campaign(3, more=KEPT)
     bench.clock.advance(NOON - bench.clock.now())
 
@@ -51,7 +51,7 @@ def test_what_is_not_handed_over_by_the_start_goes_without_it(bench: Bench) -> N
 @pytest.mark.parametrize("compares_schedule", [False, True], ids=["by acceptance", "by schedule"])
 @pytest.mark.parametrize("send", [LOST, STORED, Send(Answers.HTTP_500, Stores.HALF)], ids=["lost", "stored", "half"])
 def test_a_lost_reply_is_looked_up_whatever_date_the_gateway_compares(
-    bench: Bench, send: Send, compares_schedule: bool
+    bench: Installation, send: Send, compares_schedule: bool
 ) -> None:
     # given a gateway that has sent before, and the first request of this campaign without an answer
     bench.finish(bench.campaign(1, name="before", first=900))
@@ -70,7 +70,7 @@ def test_a_lost_reply_is_looked_up_whatever_date_the_gateway_compares(
     assert bench.paused_because() == ""
 
 
-def test_a_scheduled_message_serves_as_a_control_for_the_next_campaign(bench: Bench) -> None:
+def test_a_scheduled_message_serves_as_a_control_for_the_next_campaign(bench: Installation) -> None:
     # given a gateway that compares schedules, and whose newest message is one that it keeps
     bench.gateway.compares_schedule = True
     bench.campaign(2, name="kept", first=500, more=KEPT)
@@ -84,7 +84,7 @@ def test_a_scheduled_message_serves_as_a_control_for_the_next_campaign(bench: Be
     assert set(bench.gateway.copies().values()) == {1}
 
 
-def test_a_start_that_has_passed_cannot_be_handed_over(bench: Bench) -> None:
+def test_a_start_that_has_passed_cannot_be_handed_over(bench: Installation) -> None:
     bench.clock.advance(NOON + timedelta(seconds=1) - bench.clock.now())
 
     with pytest.raises(CampaignFileError, match="the start has passed, and the gateway can only be handed what lies"):

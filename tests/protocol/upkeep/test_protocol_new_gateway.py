@@ -6,7 +6,7 @@ import pytest
 
 from campaigns.codes import PAUSED, PausedBy
 from campaigns.lifecycle import RecipientState
-from tests.protocol.world.harness import SETTLED, Bench
+from tests.protocol.world.harness import SETTLED, Installation
 from tests.protocol.world.scripted_gateway import LOST, Send
 from worker.store.people import suppressions
 from worker.store.relocation.new_gateway import HELD, take_new_gateway
@@ -14,24 +14,24 @@ from worker.store.relocation.new_gateway import HELD, take_new_gateway
 ANNA = "+393330000000"
 
 
-def set_up_anew(bench: Bench) -> None:
+def set_up_anew(bench: Installation) -> None:
     """The messages are gone, and the IDs begin again at what they began with."""
     bench.gateway.gone += bench.gateway.stored
     bench.gateway.stored = []
 
 
-def tell(bench: Bench) -> int:
+def tell(bench: Installation) -> int:
     """What `campaigns resume CAMPAIGN --new-gateway` does."""
     with bench.store.write() as session:
         return take_new_gateway(session, bench.runtime.account_id, now=bench.clock.now())
 
 
-def ids(bench: Bench, run_id: int) -> list[int | None]:
+def ids(bench: Installation, run_id: int) -> list[int | None]:
     return [row.gateway_id for row in bench.recipients(run_id)]
 
 
 @pytest.mark.parametrize("between", [False, True], ids=["in-mid-run", "between-campaigns"])
-def test_it_is_noticed_and_goes_on_when_it_is_told(bench: Bench, *, between: bool) -> None:
+def test_it_is_noticed_and_goes_on_when_it_is_told(bench: Installation, *, between: bool) -> None:
     # given texts sent by the gateway that is gone, not delivered yet
     old = bench.campaign(6, per_request=1, more="  rate: 6/minute\nfollow:\n  until: 10m\n")
     bench.until(lambda: len(bench.gateway.stored) == (6 if between else 3))
@@ -66,7 +66,7 @@ def test_it_is_noticed_and_goes_on_when_it_is_told(bench: Bench, *, between: boo
     )
 
 
-def test_what_was_in_doubt_is_held_and_never_believed_absent(bench: Bench) -> None:
+def test_what_was_in_doubt_is_held_and_never_believed_absent(bench: Installation) -> None:
     run_id = bench.campaign(4, per_request=1, more="  rate: 6/minute\n")
     bench.until(lambda: len(bench.gateway.stored) == 2)
     bench.gateway.script += [LOST, Send()]
@@ -82,7 +82,7 @@ def test_what_was_in_doubt_is_held_and_never_believed_absent(bench: Bench) -> No
     assert max(bench.gateway.copies_in_all().values()) == 1
 
 
-def test_a_stop_with_an_id_seen_before_counts_and_a_gateway_may_be_new_twice(bench: Bench) -> None:
+def test_a_stop_with_an_id_seen_before_counts_and_a_gateway_may_be_new_twice(bench: Installation) -> None:
     # given a person who wrote STOP, and START after it, to the gateway that is gone
     first = bench.campaign(1, more="follow:\n  until: 1m\n")
     bench.tick()

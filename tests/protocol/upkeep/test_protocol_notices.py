@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from campaigns.codes import PausedBy
 from scheduler.notifications.delivery import CLAIM
 from scheduler.ticks.notices import TRY_AGAIN
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.support.receiver import Receiver
 from worker.store.models import Notice
 from worker.store.notifications.outbox import GATHERING, announce_held, claim, tell
@@ -27,22 +27,22 @@ def receiver() -> Iterator[Receiver]:
         yield made
 
 
-def set_up(bench: Bench, **settings: Any) -> None:
+def set_up(bench: Installation, **settings: Any) -> None:
     """Settings besides those of the bench."""
     given = bench.settings.model_copy(update={"allow_private_webhooks": True, **settings})
     bench.runtime = replace(bench.runtime, settings=given)
 
 
-def told(bench: Bench) -> Mapping[str, int]:
+def told(bench: Installation) -> Mapping[str, int]:
     return bench.call("notices")
 
 
-def kept(bench: Bench) -> list[Notice]:
+def kept(bench: Installation) -> list[Notice]:
     with bench.store.read() as session:
         return list(session.exec(select(Notice).where(Notice.channel != "news").order_by(col(Notice.id))))
 
 
-def reply(bench: Bench, url: str, key: str) -> None:
+def reply(bench: Installation, url: str, key: str) -> None:
     with bench.store.write() as session:
         now = bench.clock.now()
         body = {"text": "ciao"}
@@ -53,7 +53,7 @@ def report_to(receiver: Receiver) -> str:
     return f"report:\n  webhook: {receiver.url}\n"
 
 
-def test_a_campaign_tells_its_webhook_how_it_goes(bench: Bench, receiver: Receiver) -> None:
+def test_a_campaign_tells_its_webhook_how_it_goes(bench: Installation, receiver: Receiver) -> None:
     set_up(bench)
     run_id = bench.campaign(4, more=report_to(receiver))
     # when
@@ -74,7 +74,7 @@ def test_a_campaign_tells_its_webhook_how_it_goes(bench: Bench, receiver: Receiv
     assert "+39" not in str([call.body for call in receiver.calls])
 
 
-def test_where_the_file_names_nobody_the_settings_do(bench: Bench, receiver: Receiver) -> None:
+def test_where_the_file_names_nobody_the_settings_do(bench: Installation, receiver: Receiver) -> None:
     with Receiver() as everybody:
         set_up(bench, report_webhook=SecretStr(everybody.url))
         bench.finish(bench.campaign(1, name="own", more=report_to(receiver)), bench.campaign(1, name="none", first=50))
@@ -83,14 +83,14 @@ def test_where_the_file_names_nobody_the_settings_do(bench: Bench, receiver: Rec
     assert {call.json["campaign"] for call in everybody.calls} == {"none"}
 
 
-def test_nobody_to_be_told_is_done_with(bench: Bench) -> None:
+def test_nobody_to_be_told_is_done_with(bench: Installation) -> None:
     bench.finish(bench.campaign(1))
     bench.tick()
     assert kept(bench) == []
     assert told(bench) == {"spread": 0, "told": 0, "failed": 0}
 
 
-def test_a_paused_account_is_told_to_the_campaigns_that_wait_for_it(bench: Bench, receiver: Receiver) -> None:
+def test_a_paused_account_is_told_to_the_campaigns_that_wait_for_it(bench: Installation, receiver: Receiver) -> None:
     set_up(bench)
     bench.campaign(1, more=report_to(receiver))
     bench.enqueue()
@@ -107,7 +107,7 @@ def test_a_paused_account_is_told_to_the_campaigns_that_wait_for_it(bench: Bench
     assert receiver.calls[-1].json["reason"] == "no credits; called for [number]"
 
 
-def test_a_stop_of_nobody_known_is_told_without_its_number(bench: Bench) -> None:
+def test_a_stop_of_nobody_known_is_told_without_its_number(bench: Installation) -> None:
     with Receiver() as everybody:
         set_up(bench, report_webhook=SecretStr(everybody.url))
         bench.finish(bench.campaign(1))
@@ -120,7 +120,9 @@ def test_a_stop_of_nobody_known_is_told_without_its_number(bench: Bench) -> None
     assert "3471234911" not in str([call.body for call in everybody.calls])
 
 
-def test_a_call_is_repeated_until_it_is_taken_and_is_the_same_each_time(bench: Bench, receiver: Receiver) -> None:
+def test_a_call_is_repeated_until_it_is_taken_and_is_the_same_each_time(
+    bench: Installation, receiver: Receiver
+) -> None:
     set_up(bench)
     receiver.answers += [500, 503]
     bench.campaign(1, more=report_to(receiver))
@@ -135,7 +137,7 @@ def test_a_call_is_repeated_until_it_is_taken_and_is_the_same_each_time(bench: B
     assert [(notice.tries, notice.problem) for notice in kept(bench)] == [(3, "")]
 
 
-def test_after_three_days_it_is_given_up(bench: Bench) -> None:
+def test_after_three_days_it_is_given_up(bench: Installation) -> None:
     set_up(bench)
     with Receiver(*[500] * 200) as receiver:
         bench.campaign(1, more=report_to(receiver))
@@ -152,7 +154,7 @@ def test_after_three_days_it_is_given_up(bench: Bench) -> None:
 
 @pytest.mark.parametrize("hours", [0, 1, -1], ids=["", "clock put forward", "clock put back"])
 def test_a_target_that_is_away_is_asked_once_and_not_for_every_notice(
-    bench: Bench, receiver: Receiver, hours: int
+    bench: Installation, receiver: Receiver, hours: int
 ) -> None:
     set_up(bench)
     bench.call("rescue")
@@ -171,7 +173,7 @@ def test_a_target_that_is_away_is_asked_once_and_not_for_every_notice(
     assert told(bench)["told"] == 51
 
 
-def test_one_call_that_is_refused_keeps_no_other_waiting(bench: Bench, receiver: Receiver) -> None:
+def test_one_call_that_is_refused_keeps_no_other_waiting(bench: Installation, receiver: Receiver) -> None:
     set_up(bench)
     receiver.answers += [400]
     for number in range(3):
@@ -179,7 +181,7 @@ def test_one_call_that_is_refused_keeps_no_other_waiting(bench: Bench, receiver:
     assert told(bench) == {"spread": 0, "told": 2, "failed": 1}
 
 
-def test_a_slow_target_keeps_no_other_waiting(bench: Bench, receiver: Receiver) -> None:
+def test_a_slow_target_keeps_no_other_waiting(bench: Installation, receiver: Receiver) -> None:
     set_up(bench)
     taken_after: list[float] = []
 
@@ -201,7 +203,7 @@ def test_a_slow_target_keeps_no_other_waiting(bench: Bench, receiver: Receiver) 
     assert max(taken_after) < 0.7
 
 
-def test_who_was_killed_after_the_call_tells_it_again(bench: Bench, receiver: Receiver) -> None:
+def test_who_was_killed_after_the_call_tells_it_again(bench: Installation, receiver: Receiver) -> None:
     set_up(bench)
     reply(bench, receiver.url, "r")
     # given a process that called and died before it wrote that down: its claim is all that is left
@@ -214,7 +216,7 @@ def test_who_was_killed_after_the_call_tells_it_again(bench: Bench, receiver: Re
     assert told(bench)["told"] == 1
 
 
-def test_a_run_of_its_own_tells_of_nobody_else(bench: Bench, receiver: Receiver) -> None:
+def test_a_run_of_its_own_tells_of_nobody_else(bench: Installation, receiver: Receiver) -> None:
     set_up(bench)
     mine = bench.campaign(1, name="mine", more=report_to(receiver))
     bench.campaign(1, name="other", first=50, more=report_to(receiver))
@@ -226,7 +228,7 @@ def test_a_run_of_its_own_tells_of_nobody_else(bench: Bench, receiver: Receiver)
     assert [call.json["campaign"] for call in receiver.calls] == ["mine"]
 
 
-def test_who_ends_does_not_wait_for_what_gathers(bench: Bench, receiver: Receiver) -> None:
+def test_who_ends_does_not_wait_for_what_gathers(bench: Installation, receiver: Receiver) -> None:
     set_up(bench)
     run_id = bench.campaign(1, more=report_to(receiver))
     with bench.store.write() as session:
@@ -238,7 +240,7 @@ def test_who_ends_does_not_wait_for_what_gathers(bench: Bench, receiver: Receive
     assert receiver.events() == ["run.held"]
 
 
-def test_a_setting_that_is_broken_keeps_news_until_it_is_mended(bench: Bench, receiver: Receiver) -> None:
+def test_a_setting_that_is_broken_keeps_news_until_it_is_mended(bench: Installation, receiver: Receiver) -> None:
     secret = bench.folder / "smtp"
     set_up(bench, smtp_url_file=secret)
     bench.campaign(1, more=report_to(receiver))

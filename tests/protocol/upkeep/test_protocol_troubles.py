@@ -14,7 +14,7 @@ from scheduler.rush import Rush
 from scheduler.ticks.replies import RepliesTick
 from scheduler.ticks.sending.missed import late
 from scheduler.ticks.table import Tick
-from tests.protocol.world.harness import Bench, exactly_once
+from tests.protocol.world.harness import Installation, exactly_once
 from tests.protocol.world.scripted_gateway import Answers, ScriptedGateway, Send, Stores
 from tests.prove.world.stage import wait_until
 from worker.servers.troubles import SETTLED_SECONDS, Troubles
@@ -49,7 +49,7 @@ def new_key(gateway: ScriptedGateway) -> None:
     ],
 )
 def test_an_hour_of_trouble_is_told_once_and_tried_ever_less_often(
-    bench: Bench, begin: Callable[[ScriptedGateway], None]
+    bench: Installation, begin: Callable[[ScriptedGateway], None]
 ) -> None:
     # given a campaign under way, and the trouble
     run_id = bench.campaign(4, per_request=1, more="  rate: 6/minute\n")
@@ -80,7 +80,9 @@ def test_an_hour_of_trouble_is_told_once_and_tried_ever_less_often(
     assert told(bench)["account.paused"] == 1
 
 
-def test_a_gateway_that_cannot_be_read_is_over_once_a_read_worked_and_not_once_nothing_was_read(bench: Bench) -> None:
+def test_a_gateway_that_cannot_be_read_is_over_once_a_read_worked_and_not_once_nothing_was_read(
+    bench: Installation,
+) -> None:
     # given somebody to hear from, and a gateway that is away
     bench.campaign(1)
     bench.send()
@@ -108,7 +110,7 @@ def test_a_gateway_that_cannot_be_read_is_over_once_a_read_worked_and_not_once_n
     assert [line["event"] for line in log if line["event"].startswith("trouble.")] == ["trouble.began", "trouble.ended"]
 
 
-def told(bench: Bench) -> Counter[str]:
+def told(bench: Installation) -> Counter[str]:
     """How many pieces of news of each kind there were."""
     with bench.store.read() as session:
         return Counter(session.scalars(sa.select(col(Notice.event)).where(col(Notice.channel) == "news")))

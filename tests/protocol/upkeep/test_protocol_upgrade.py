@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import RecipientState, RunState
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import ScriptedGateway
 from tests.protocol.world.upgrade_world import ACCOUNTS, KINDS, LATE, NO_CREDITS, PAUSES, QUARANTINE, SOON, WAITING, Old
 from tests.support.clocks import START, FakeClock
@@ -160,7 +160,7 @@ def test_campaigns_in_flight_go_on_after_the_upgrade(old: Old, tmp_path: Path) -
     gateway.store([was])
     gateway.stored[0].id, gateway.stored[0].at = 1_000, START - timedelta(minutes=1)
     gateway.store(texts)
-    bench = Bench(tmp_path, old.store, clock, gateway)
+    bench = Installation(tmp_path, old.store, clock, gateway)
     sending = [*waiting.values(), queued, doubtful, lost]
     bench.finish(*sending)
 
@@ -197,7 +197,7 @@ def test_an_account_that_is_paused_stays_so_until_its_pause_ends(
     run_id = old.run(account, "sale")
     old.batch(run_id, "planned", "waiting for the throttle")
     migrate(old.store)
-    bench = Bench(tmp_path, old.store, clock, ScriptedGateway(clock))
+    bench = Installation(tmp_path, old.store, clock, ScriptedGateway(clock))
 
     bench.tick()
     assert (bench.paused_because(), bench.gateway.copies()) == (reason, {})

@@ -8,7 +8,7 @@ from random import Random
 from typing import Final
 
 from scheduler.intake.repeating import repeat
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.protocol.world.timing_judge import wipe
 from tests.support.clocks import FakeClock
 from worker.store.engine import Store
@@ -54,7 +54,7 @@ throughput: {rate: 1/minute, daily: 8}
 """
 
 
-def drop_all(bench: Bench) -> None:
+def drop_all(bench: Installation) -> None:
     zones = ("Europe/Rome", "Asia/Tokyo", "America/New_York")
     rows = [f"+3933300001{n:02},{zones[n % 3]},N{n}" for n in range(24)]
     (bench.folder / "zones.csv").write_text("\n".join(["number,timezone,name", *rows]))
@@ -63,7 +63,7 @@ def drop_all(bench: Bench) -> None:
         bench.drop(text, name)
 
 
-def live(bench: Bench, end: datetime, cuts: Iterator[int]) -> Sends:
+def live(bench: Installation, end: datetime, cuts: Iterator[int]) -> Sends:
     """Let the week pass, from what is due to what is due. Each cut: after so many steps another process goes on."""
     steps, older = next(cuts, -1), None
     while bench.clock.now() < end:
@@ -81,7 +81,7 @@ def live(bench: Bench, end: datetime, cuts: Iterator[int]) -> Sends:
     return Counter((m.number, m.text, f"{m.at:%a %H:%M}") for m in bench.gateway.stored)
 
 
-def look(bench: Bench, *, is_cut: bool = False) -> None:
+def look(bench: Installation, *, is_cut: bool = False) -> None:
     """What a scheduler and its workers do in a moment; a process that is cut short dies with its jobs in the queue."""
     for _ in range(3):
         repeat(bench.runtime, lambda _: bench.folder, bench.clock.now())
@@ -96,7 +96,7 @@ def week(folder: Path, store: Store, seed: int | None) -> Sends:
     folder.mkdir()
     random = Random(seed)
     cuts = iter(() if seed is None else [random.randrange(1, 20) for _ in range(CUTS)])
-    bench = Bench(folder, store, FakeClock(MONDAY))
+    bench = Installation(folder, store, FakeClock(MONDAY))
     try:
         drop_all(bench)
         return live(bench, MONDAY + WEEK, cuts)

@@ -68,7 +68,7 @@ class HeldQueue(JobQueue):
         return len(self.jobs) - before
 
 
-class Bench:
+class Installation:
     """One account, one gateway; `tick` does what the schedulers and workers of a whole installation do in a moment."""
 
     def __init__(
@@ -134,9 +134,9 @@ class Bench:
         self.ticks = Ticks()
         self._named = by_name(self.ticks.all)
 
-    def after_restart(self, *, max_messages: int = MAX_MESSAGES) -> "Bench":
+    def after_restart(self, *, max_messages: int = MAX_MESSAGES) -> "Installation":
         """Another process on the same database and gateway; this one may still have jobs."""
-        return Bench(self.folder, self.store, self.clock, self.gateway, max_messages=max_messages)
+        return Installation(self.folder, self.store, self.clock, self.gateway, max_messages=max_messages)
 
     def hear(self) -> None:
         """Replies were read a moment ago: a first text waits for nothing."""
@@ -359,7 +359,7 @@ def by_name(ticks: Iterable[Tick]) -> dict[str, Tick]:
     return {tick.name: tick for tick in ticks}
 
 
-def exactly_once(bench: Bench, *run_ids: int) -> bool:
+def exactly_once(bench: Installation, *run_ids: int) -> bool:
     """Whether the gateway has one message for every recipient that was to get one, and none for anybody else."""
     wanted = Counter(row.number for run_id in run_ids for row in bench.recipients(run_id))
     return bench.gateway.copies() == wanted

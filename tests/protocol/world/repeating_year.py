@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from scheduler.intake.repeating import PLAN_AHEAD, repeat
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.protocol.world.timing_judge import work
 
 BEGIN: Final = datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC)
@@ -32,7 +32,7 @@ class Repeating:
         return list(takewhile(lambda moment: moment <= END, found))
 
 
-def live_a_year(bench: Bench, campaigns: Sequence[Repeating]) -> dict[Repeating, list[datetime]]:
+def live_a_year(bench: Installation, campaigns: Sequence[Repeating]) -> dict[Repeating, list[datetime]]:
     """Drop the campaigns on New Year's Day and let the year pass, from what is due to what is due; what was sent when.
 
     One second before each moment nothing may leave; that nothing leaves between them follows from what was sent.

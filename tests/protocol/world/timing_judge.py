@@ -11,7 +11,7 @@ from sqlmodel import SQLModel, col
 
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.planning.batching import NO_LIMIT
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import Stored
 from tests.protocol.world.timing_scenarios import MINUTE, Person, Scenario
 from worker.store.engine import Store
@@ -32,7 +32,7 @@ def wipe(store: Store) -> None:
             session.execute(table.delete())
 
 
-def play(bench: Bench, scenario: Scenario) -> int:
+def play(bench: Installation, scenario: Scenario) -> int:
     """Drop the campaign and let time pass until nothing of it is left to send; its run."""
     (bench.folder / "sale.csv").write_text(scenario.table)
     run_id = bench.drop(scenario.file).run_id
@@ -45,7 +45,7 @@ def play(bench: Bench, scenario: Scenario) -> int:
     raise AssertionError(f"it does not come to an end: {bench.report()}")
 
 
-def work(bench: Bench) -> None:
+def work(bench: Installation) -> None:
     """What scheduler and workers do in this moment, as far as time matters."""
     bench.call("start")
     bench.call("late")
@@ -56,7 +56,7 @@ def work(bench: Bench) -> None:
         bench.work()
 
 
-def next_due(bench: Bench) -> datetime | None:
+def next_due(bench: Installation) -> datetime | None:
     """The next moment at which something happens."""
     now, waiting = bench.clock.now(), col(Batch.state).in_([BatchState.PLANNED, BatchState.QUEUED])
     queries = (
@@ -74,7 +74,7 @@ def next_due(bench: Bench) -> datetime | None:
 class Judge:
     """One scenario that was played."""
 
-    def __init__(self, bench: Bench, scenario: Scenario, run_id: int) -> None:
+    def __init__(self, bench: Installation, scenario: Scenario, run_id: int) -> None:
         self.scenario = scenario
         self.sent: dict[str, Stored] = {message.number: message for message in bench.gateway.stored}
         self.copies = bench.gateway.copies()

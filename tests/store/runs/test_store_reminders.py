@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from campaigns.lifecycle import BatchState, RecipientState
 from scheduler.ticks.sending.missed import late
-from tests.protocol.world.harness import Bench
+from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import LOST, Answers, Send
 from tests.store.store_world import World
 from tests.support.clocks import FakeClock
@@ -29,18 +29,18 @@ ANNA, BOB, CARL = "+393330000001", "+393330000002", "+393330000003"
 
 
 @pytest.fixture
-def bench(world: World, tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path, world.store, FakeClock())
+def bench(world: World, tmp_path: Path) -> Iterator[Installation]:
+    made = Installation(tmp_path, world.store, FakeClock())
     yield made
     made.close()
 
 
-def drop(bench: Bench, *rows: str, text: str = REMIND) -> None:
+def drop(bench: Installation, *rows: str, text: str = REMIND) -> None:
     (bench.folder / "visits.csv").write_text("\n".join(["number,at,cancelled", *rows, ""]))
     bench.drop(text, "visits")
 
 
-def rows_of(bench: Bench) -> dict[tuple[str, str], list[RecipientState]]:
+def rows_of(bench: Installation) -> dict[tuple[str, str], list[RecipientState]]:
     """(day, number) -> the states of its rows."""
     found: dict[tuple[str, str], list[RecipientState]] = {}
     with bench.store.read() as session:
@@ -51,7 +51,7 @@ def rows_of(bench: Bench) -> dict[tuple[str, str], list[RecipientState]]:
     return found
 
 
-def test_dates_move_stand_and_are_cancelled(bench: Bench) -> None:
+def test_dates_move_stand_and_are_cancelled(bench: Installation) -> None:
     drop(bench, f"{ANNA},2026-12-03 09:00,", f"{BOB},2026-12-03 09:00,", f"{CARL},2026-12-03 09:00,")
     drop(bench, f"{ANNA},2026-12-04 09:00,", f"{BOB},2026-12-03 09:00,", f"{CARL},2026-12-03 09:00,yes")
     drop(bench, f"{BOB},3.12.2026 9:00,", f"{CARL},2026-12-03 09:00,yes")
@@ -64,7 +64,9 @@ def test_dates_move_stand_and_are_cancelled(bench: Bench) -> None:
     }
 
 
-def test_a_changed_text_takes_the_place_of_the_old_one_and_its_batch_ends_when_nobody_is_left(bench: Bench) -> None:
+def test_a_changed_text_takes_the_place_of_the_old_one_and_its_batch_ends_when_nobody_is_left(
+    bench: Installation,
+) -> None:
     drop(bench, f"{ANNA},2026-12-03 09:00,", f"{BOB},2026-12-03 09:00,")
     drop(bench, f"{ANNA},2026-12-03 09:00,", text=REMIND.replace("see you", "until"))
 
@@ -85,7 +87,7 @@ def test_a_changed_text_takes_the_place_of_the_old_one_and_its_batch_ends_when_n
     ]
 
 
-def test_a_plan_that_was_cut_short_is_finished_by_the_next_one(bench: Bench) -> None:
+def test_a_plan_that_was_cut_short_is_finished_by_the_next_one(bench: Installation) -> None:
     drop(bench, f"{ANNA},2026-12-03 09:00,", f"{BOB},2026-12-04 09:00,")
     with bench.store.write() as session:  # as a process leaves it that is killed before it had finished
         session.execute(sa.text("UPDATE run SET planned_at = NULL"))
@@ -107,7 +109,7 @@ def test_a_plan_that_was_cut_short_is_finished_by_the_next_one(bench: Bench) -> 
     ],
 )
 def test_what_is_held_for_being_late_is_withdrawn_like_what_waits(
-    bench: Bench, is_tried: bool, later: str, reason: str
+    bench: Installation, is_tried: bool, later: str, reason: str
 ) -> None:
     # given two who are held, whether the gateway could not be reached or nobody tried
     drop(bench, f"{ANNA},2026-12-01 11:00,", f"{BOB},2026-12-01 11:00,", text=HOLDING)
@@ -136,7 +138,7 @@ def test_what_is_held_for_being_late_is_withdrawn_like_what_waits(
     assert [(batch.state, batch.recipients) for batch in bench.batches(today.id)] == [(BatchState.CANCELLED, 0)]
 
 
-def test_what_is_held_because_it_may_have_arrived_stays_held(bench: Bench) -> None:
+def test_what_is_held_because_it_may_have_arrived_stays_held(bench: Installation) -> None:
     drop(bench, f"{ANNA},2026-12-01 11:00,", text=HOLDING)
     bench.gateway.script.append(LOST)
     bench.send()
@@ -149,7 +151,7 @@ def test_what_is_held_because_it_may_have_arrived_stays_held(bench: Bench) -> No
     assert rows_of(bench) == {("2026-12-01", ANNA): [P.HELD], ("2026-12-04", ANNA): [P.PENDING]}
 
 
-def test_more_people_join_a_run_that_is_sending(bench: Bench) -> None:
+def test_more_people_join_a_run_that_is_sending(bench: Installation) -> None:
     drop(bench, f"{ANNA},,", text=PLAIN)
     bench.send()
 
