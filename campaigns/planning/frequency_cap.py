@@ -22,7 +22,7 @@ NAMED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class EarlierText:
     """A text that the gateway has, or may have, for a person: of which campaign, and since when."""
 
     campaign: str
@@ -48,7 +48,7 @@ class Cap:
         """What was sent up to this moment does not count any more at `now`."""
         return now - self.per
 
-    def free_at(self, earlier: Sequence[Earlier]) -> datetime | None:
+    def free_at(self, earlier: Sequence[EarlierText]) -> datetime | None:
         """When somebody who is over it may be sent to again; `earlier` are their newest texts, `messages` of them.
 
         None: the window does not open any more.
@@ -56,7 +56,7 @@ class Cap:
         drops_out = min(text.at for text in earlier) + self.per
         return self.opens(drops_out + -(drops_out - datetime.min.replace(tzinfo=drops_out.tzinfo)) % STEP)
 
-    def words(self, earlier: Sequence[Earlier]) -> str:
+    def words(self, earlier: Sequence[EarlierText]) -> str:
         """Why somebody is over it: `2 texts of marketing campaigns in the last 7d: spring-sale on 2026-11-20, ...`."""
         texts = amount(len(earlier), "text")
         told = [(text.campaign, text.at.astimezone(self.zone).date()) for text in sorted(earlier, key=lambda t: t.at)]

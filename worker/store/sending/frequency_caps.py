@@ -18,7 +18,7 @@ from sqlmodel import Session
 
 from campaigns.codes import WAITING, PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from campaigns.planning.frequency_cap import Cap, Earlier
+from campaigns.planning.frequency_cap import Cap, EarlierText
 from worker.store.bulk import in_parts
 from worker.store.people.suppressions import lower_totals
 from worker.store.sending.batch_splits import branch_off
@@ -182,9 +182,9 @@ def keep_cap(session: Session, batch_id: int, account_id: int, cap: Cap, *, now:
 def _over(
     session: Session, batch_id: int, account_id: int, cap: Cap, *, latest: datetime | None, now: datetime
 ) -> list[_Over]:
-    earlier: dict[int, list[Earlier]] = defaultdict(list)
+    earlier: dict[int, list[EarlierText]] = defaultdict(list)
     for id_, campaign, at in session.connection().execute(_NEWEST, _asked(batch_id, account_id, cap, now)):
-        earlier[id_].append(Earlier(campaign, at))
+        earlier[id_].append(EarlierText(campaign, at))
     found = []
     for id_, texts in earlier.items():
         if len(texts) < cap.messages:
