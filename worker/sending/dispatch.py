@@ -27,7 +27,7 @@ from worker.store.errors import DatabaseLost, is_away
 from worker.store.same_database import Loss
 from worker.store.sending import accepted_before, frequency_caps, grants, queue
 from worker.store.sending.claim import COME_BACK, NoIntent, Work, load_work
-from worker.store.sending.intent import Earlier, Intent, may_still_send, record_intent
+from worker.store.sending.intent import FoundMatch, Intent, may_still_send, record_intent
 from worker.store.sending.outcome import conclude_batch
 from worker.throttle import Throttle
 
@@ -146,14 +146,14 @@ class Dispatcher:
             return None
         return hours.next_open(now) or now + timedelta(days=1)
 
-    def _earlier(self, work: Work, definition: Definition) -> Earlier:
-        return Earlier(
+    def _earlier(self, work: Work, definition: Definition) -> FoundMatch:
+        return FoundMatch(
             accepted_before.sent_since(definition.schedule, work.run_type, work.run_moment, work.moment),
             definition.message,
             timedelta(seconds=self._settings.first_poll_seconds),
         )
 
-    def _without_sent_before(self, work: Work, earlier: Earlier) -> Work | None:
+    def _without_sent_before(self, work: Work, earlier: FoundMatch) -> Work | None:
         """The batch without whoever got the text before a database was lost, or None. The intent asks again."""
         if work.list_id is not None:
             return work
@@ -189,7 +189,7 @@ class Dispatcher:
                 return None
             return load_work(session, work.batch_id)
 
-    def _promise(self, work: Work, slot: GrantedSlot, cap: Cap | None, earlier: Earlier) -> Intent | NoIntent:
+    def _promise(self, work: Work, slot: GrantedSlot, cap: Cap | None, earlier: FoundMatch) -> Intent | NoIntent:
         promised = self._marker.promised()
         try:
             with self._store.write("intent") as session:

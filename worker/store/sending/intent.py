@@ -54,7 +54,7 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class FoundMatch:
     """What makes a message that `recover` found one of a batch: its date (None: any), and the text of a contact list.
 
     Receipts of such messages are read `first_poll_in` later.
@@ -65,7 +65,7 @@ class Earlier:
     first_poll_in: timedelta = timedelta(0)
 
 
-ANY_TIME: Final = Earlier()
+ANY_TIME: Final = FoundMatch()
 
 TAKE_OUT: Final = move_recipients(
     RecipientState.SUPPRESSED,
@@ -152,7 +152,7 @@ def record_intent(
     send_by: timedelta,
     granted_at: datetime | None = None,
     cap: Cap | None = None,
-    earlier: Earlier = ANY_TIME,
+    earlier: FoundMatch = ANY_TIME,
 ) -> Intent | NoIntent:
     """Promise one request: the batch is `sending`, its people are `in_doubt`, the attempt is on record.
 
