@@ -31,7 +31,7 @@ def from_us(moment_us: int) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ClockGroup:
     """Everybody who goes by the same clocks; `zones` as in a `Departure`. Aware times in UTC; None: over a year."""
 
     zones: str
@@ -125,8 +125,8 @@ class Line:
         """The window has closed: all who wait go on together when it opens."""
         self._floor_us = opens_us
 
-    def group(self) -> Group:
+    def group(self) -> ClockGroup:
         is_done = self.next == len(self.at)
         last = from_us(self.last_us) if is_done and self.last_us < NEVER_US else None
         first = from_us(self.first_us) if self.first_us < NEVER_US else None
-        return Group(self.zones, sum(self.people), first, last)
+        return ClockGroup(self.zones, sum(self.people), first, last)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.calendar.periods import PeriodBudget, day_of
 from campaigns.definition import Rate
-from campaigns.forecast.agenda import MICROSECOND, Agenda, Group, Line, from_us, to_us
+from campaigns.forecast.agenda import MICROSECOND, Agenda, ClockGroup, Line, from_us, to_us
 from campaigns.forecast.gates import Gate, Gates, Limit
 
 HORIZON: Final = timedelta(days=366)
@@ -48,7 +48,7 @@ class Forecast:
     limit: Rate | PeriodBudget | None
     is_of_phone: bool
     days: tuple[Day, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[ClockGroup, ...]
     late: int
 
     @property
