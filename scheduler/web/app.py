@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from scheduler.replies.inbound import take_in
-from scheduler.web.inbound import BODY_SECONDS, Inbound
+from scheduler.web.inbound import BODY_SECONDS, WebhookReceiver
 from scheduler.web.taking import ReplyBatcher
 from worker.gateway import Message
 from worker.runtime import Runtime
@@ -49,7 +49,9 @@ def make_app(runtime: Runtime, key: SecretStr | None = None, *, body_seconds: fl
     return Starlette(
         routes=[
             Route("/healthz", Health(runtime.store).answer),
-            Route(WEBHOOK, Inbound(keys, ReplyBatcher(take), runtime.clock, body_seconds).answer, methods=["POST"]),
+            Route(
+                WEBHOOK, WebhookReceiver(keys, ReplyBatcher(take), runtime.clock, body_seconds).answer, methods=["POST"]
+            ),
         ]
     )
 

@@ -39,7 +39,7 @@ class _Refusal(Exception):
 
 
 @dataclass
-class Inbound:
+class WebhookReceiver:
     """Takes calls of the webhook. `keys` are asked for at each call: a key file may be replaced meanwhile."""
 
     keys: Callable[[], Sequence[SecretStr]]
