@@ -15,7 +15,7 @@ from campaigns.timing.placing import Departure
 _VOID: Final = frozenset({RecipientState.CANCELLED, RecipientState.SKIPPED, RecipientState.SUPPRESSED})
 
 
-class Known(NamedTuple):
+class EarlierRow(NamedTuple):
     """A row of an earlier plan. `text`, and its batch's `moment`, `latest` and `zones`, while it is pending.
 
     `is_unsent`: it is pending, or held for being late: no request that carried it can have arrived.
@@ -47,8 +47,8 @@ class Changes:
     """What a plan changes. `withdrawn`: why, and the rows; `replaced`: pending rows and what takes their place."""
 
     new: list[PlannedRecipient] = field(default_factory=list)
-    withdrawn: dict[str, list[Known]] = field(default_factory=lambda: defaultdict(list))
-    replaced: list[tuple[Known, PlannedRecipient]] = field(default_factory=list)
+    withdrawn: dict[str, list[EarlierRow]] = field(default_factory=lambda: defaultdict(list))
+    replaced: list[tuple[EarlierRow, PlannedRecipient]] = field(default_factory=list)
     in_doubt: int = 0  # rows to be withdrawn whose outcome is not known yet
 
     def add(self, more: "Changes") -> None:
@@ -67,7 +67,7 @@ class Changes:
 
 
 def compare_reminders(
-    planned: Sequence[PlannedRecipient], known: Iterable[Known], *, zone: ZoneInfo, now: datetime
+    planned: Sequence[PlannedRecipient], known: Iterable[EarlierRow], *, zone: ZoneInfo, now: datetime
 ) -> Changes:
     """What the rows of a plan of reminders change in what is known of their numbers; dates are told by `zone`.
 
@@ -80,9 +80,9 @@ def compare_reminders(
 
 
 class _Comparison:
-    def __init__(self, known: Iterable[Known], zone: ZoneInfo, now: datetime) -> None:
+    def __init__(self, known: Iterable[EarlierRow], zone: ZoneInfo, now: datetime) -> None:
         self._zone, self._now = zone, now
-        self._known: dict[tuple[str, str], list[tuple[Slot, Known]]] = defaultdict(list)
+        self._known: dict[tuple[str, str], list[tuple[Slot, EarlierRow]]] = defaultdict(list)
         for row in known:
             slot = slot_of(row.slot)
             self._known[row.number, slot.key].append((slot, row))
@@ -107,7 +107,7 @@ class _Comparison:
                 self._withdraw(moved, f"the appointment was moved to {shown_date(slot.date, self._zone)}")
             self._remind(row, same)
 
-    def _remind(self, row: PlannedRecipient, same: Sequence[Known]) -> None:
+    def _remind(self, row: PlannedRecipient, same: Sequence[EarlierRow]) -> None:
         standing = [other for other in same if not other.is_void]
         if standing:
             if _has_changed(standing[-1], row, self._now):
@@ -118,7 +118,7 @@ class _Comparison:
         elif row.state in {RecipientState.PENDING, RecipientState.HELD}:
             self.changes.new.append(row._replace(occurrence=1 + max(other.occurrence for other in same)))
 
-    def _withdraw(self, rows: Iterable[Known], reason: str) -> None:
+    def _withdraw(self, rows: Iterable[EarlierRow], reason: str) -> None:
         for row in rows:
             if row.id in self._withdrawn:
                 continue
@@ -130,7 +130,7 @@ class _Comparison:
                 self.changes.in_doubt += 1
 
 
-def _has_changed(known: Known, row: PlannedRecipient, now: datetime) -> bool:
+def _has_changed(known: EarlierRow, row: PlannedRecipient, now: datetime) -> bool:
     """Whether a row that nobody has tried to send is to leave at another time, or with another text."""
     if known.state is not RecipientState.PENDING or row.departure is None or known.attempts or known.moment is None:
         return False
@@ -148,7 +148,7 @@ class Numbered(NamedTuple):
     place: int
 
 
-def new_people(planned: Sequence[Numbered], known: Iterable[Known]) -> list[PlannedRecipient]:
+def new_people(planned: Sequence[Numbered], known: Iterable[EarlierRow]) -> list[PlannedRecipient]:
     """The rows of a plan that are not in the run yet, by their numbers: rows may have moved within the table."""
     occurrences: dict[str, list[int]] = defaultdict(list)
     for other in known:

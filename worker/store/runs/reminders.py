@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from campaigns.codes import DAYS, PausedBy, RunType
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from campaigns.planning.replanning import Known
+from campaigns.planning.replanning import EarlierRow
 from worker.store.bulk import in_parts
 from worker.store.locks import lock_run
 from worker.store.runs.plans import finish_plan, next_ordinal
@@ -84,14 +84,14 @@ def _known(dialect: str) -> sa.Select[Any]:
 _KNOWN: Final = {dialect: _known(dialect) for dialect in ("sqlite", "postgresql")}
 
 
-def known_of(session: Session, campaign_id: int, numbers: Collection[str]) -> list[Known]:
+def known_of(session: Session, campaign_id: int, numbers: Collection[str]) -> list[EarlierRow]:
     """Every row of a campaign with one of these numbers, in all of its runs, the oldest first."""
     connection = session.connection()
     values = {"b_numbers": json.dumps(sorted(numbers)), "b_campaign": campaign_id}
-    return [Known(*row) for row in connection.execute(_KNOWN[connection.dialect.name], values)]
+    return [EarlierRow(*row) for row in connection.execute(_KNOWN[connection.dialect.name], values)]
 
 
-def known_in(session: Session, run_id: int, numbers: Collection[str]) -> list[Known]:
+def known_in(session: Session, run_id: int, numbers: Collection[str]) -> list[EarlierRow]:
     """Every row of one run with one of these numbers."""
     campaign_id = session.scalars(sa.select(runs.c.campaign_id).where(runs.c.id == run_id)).one()
     return [row for row in known_of(session, campaign_id, numbers) if row.run_id == run_id]
@@ -196,7 +196,7 @@ def finish_day(session: Session, run_id: int, *, plan_hash: str, warnings: Seque
     finish_plan(session, run_id, plan_hash=plan_hash, summary={"warnings": list(warnings)}, now=now)
 
 
-def withdraw(session: Session, reasons: Mapping[str, Sequence[Known]]) -> int:
+def withdraw(session: Session, reasons: Mapping[str, Sequence[EarlierRow]]) -> int:
     """Never send these rows, as far as they are unsent by now; how many. `reasons`: why -> the rows."""
     count = 0
     for reason, rows in reasons.items():
@@ -207,7 +207,7 @@ def withdraw(session: Session, reasons: Mapping[str, Sequence[Known]]) -> int:
     return count
 
 
-def take_back(session: Session, rows: Sequence[Known]) -> set[int]:
+def take_back(session: Session, rows: Sequence[EarlierRow]) -> set[int]:
     """Forget rows that are planned anew, as far as nobody has tried to send them meanwhile; which."""
     gone: set[int] = set()
     for some in in_parts(rows):
