@@ -12,17 +12,17 @@ from worker.store.tables import installations
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class InstallationName:
     """The name of a database, and since when it has it."""
 
     name: str
     since: datetime
 
 
-def installation(session: Session) -> Known | None:
+def installation(session: Session) -> InstallationName | None:
     """Which installation this database is; None: it has no name yet."""
     row = session.execute(sa.select(installations.c.name, installations.c.since)).first()
-    return Known(*row) if row else None
+    return InstallationName(*row) if row else None
 
 
 def installation_name(session: Session) -> str:
