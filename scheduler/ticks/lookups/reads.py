@@ -18,7 +18,7 @@ from worker.runtime import Runtime
 from worker.store.following import clock_offsets
 from worker.store.following.clock_offsets import MARGIN
 from worker.store.sending import doubts
-from worker.store.sending.control_messages import Known
+from worker.store.sending.control_messages import ControlMessage
 from worker.store.sending.doubts import Doubt
 
 LIFE_ORDER: Final = (
@@ -102,7 +102,7 @@ def read_around(
     return Seen(kept, not problem, reads.reads, problem, frozenset(shown), count, newest)
 
 
-def watching(known: Iterable[Known]) -> dict[int, str]:
+def watching(known: Iterable[ControlMessage]) -> dict[int, str]:
     """What to watch for: the IDs of these messages, and whose they are."""
     return {message.gateway_id: message.number for message in known}
 
@@ -192,7 +192,7 @@ def read_request(
     return seen
 
 
-def shows_neighbours(runtime: Runtime, near: Iterable[Known], seen: Seen) -> bool:
+def shows_neighbours(runtime: Runtime, near: Iterable[ControlMessage], seen: Seen) -> bool:
     """Whether a look that watched for them shows all messages of ours that lie next to the request.
 
     One message shows that reads work. A gateway that pages its replies shows that one and still not what is sought.
@@ -205,7 +205,7 @@ def shows_neighbours(runtime: Runtime, near: Iterable[Known], seen: Seen) -> boo
     )
 
 
-def read_known(runtime: Runtime, windows: WindowMemory, known: Known) -> Seen:
+def read_known(runtime: Runtime, windows: WindowMemory, known: ControlMessage) -> Seen:
     """A look around a message that the gateway has, for that message alone."""
     start, end = known.accepted_at - MARGIN, known.accepted_at + MARGIN
     watched = watching([known])

@@ -31,7 +31,7 @@ from worker.store.notifications import outbox
 from worker.store.runs import runs
 from worker.store.sending import accounts, control_messages, doubts
 from worker.store.sending.batch_splits import split_batch
-from worker.store.sending.control_messages import Known
+from worker.store.sending.control_messages import ControlMessage
 from worker.store.sending.doubts import Doubt
 from worker.store.sending.intent import Intent
 from worker.store.sending.outcome import (
@@ -158,7 +158,7 @@ def _look_at_gateway(
     runtime: Runtime,
     windows: WindowMemory,
     doubt: Doubt,
-    known: Sequence[Known],
+    known: Sequence[ControlMessage],
     is_sought: Callable[[Message], bool],
     now: datetime,
 ) -> Seen:

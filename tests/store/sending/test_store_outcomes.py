@@ -179,7 +179,7 @@ def test_messages_that_belong_to_somebody_are_known_and_serve_as_a_control(world
     with world.store.read() as session:
         assert doubts.attributed_ids(session, world.account_id, [*ids, 5, *range(10_000, 30_000)]) == set(ids)
         assert doubts.attributed_ids(session, world.account_id + 1, ids) == set()
-        assert control_messages.known_message(session, world.account_id) == control_messages.Known(
+        assert control_messages.known_message(session, world.account_id) == control_messages.ControlMessage(
             max(ids), NOW, definition_id, intent.addressees[-1].number
         )
 

@@ -13,7 +13,7 @@ from worker.store.tables import accounts, attempts, recipients, runs
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ControlMessage:
     """A message that the gateway certainly has: a read that cannot see it proves nothing."""
 
     gateway_id: int
@@ -32,7 +32,7 @@ AT_GATEWAY: Final = (RecipientState.ACCEPTED, RecipientState.SENT, RecipientStat
 """A message in one of these states is among those that the gateway shows."""
 
 
-def known_message(session: Session, account_id: int) -> Known | None:
+def known_message(session: Session, account_id: int) -> ControlMessage | None:
     """The message of the account that was accepted last; before the first, the newest of those that were there."""
     row = session.execute(
         sa.select(recipients.c.gateway_id, recipients.c.accepted_at, runs.c.definition_id, recipients.c.number)
@@ -48,14 +48,14 @@ def known_message(session: Session, account_id: int) -> Known | None:
     if row is not None:
         gateway_id, accepted_at, definition_id, number = row
         known = None if gateway_id is None or accepted_at is None else (gateway_id, accepted_at)
-        return known and Known(*known, definition_id, number)
+        return known and ControlMessage(*known, definition_id, number)
     witness = session.execute(
         sa.select(accounts.c.witness_id, accounts.c.witness_at).where(accounts.c.id == account_id)
     ).one()
-    return None if witness[0] is None or witness[1] is None else Known(witness[0], witness[1])
+    return None if witness[0] is None or witness[1] is None else ControlMessage(witness[0], witness[1])
 
 
-def neighbours(session: Session, doubt: Doubt, *, until: datetime) -> list[Known]:
+def neighbours(session: Session, doubt: Doubt, *, until: datetime) -> list[ControlMessage]:
     """Messages of the account next to the request's own place among IDs and times; accepted by `until`.
 
     A gateway that shows only the first or last so many of its messages does not show all of these either. Left out is
@@ -81,7 +81,7 @@ def neighbours(session: Session, doubt: Doubt, *, until: datetime) -> list[Known
     ]
     since = doubt.started_at - NEAR
     return [
-        Known(gateway_id, accepted_at, definition_id, number)
+        ControlMessage(gateway_id, accepted_at, definition_id, number)
         for gateway_id, accepted_at, definition_id, number, requested_at in rows
         if accepted_at is not None and accepted_at <= until and requested_at is not None and requested_at >= since
     ]
