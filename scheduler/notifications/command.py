@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
-from scheduler.notifications.outcome import TAKEN, Outcome
+from scheduler.notifications.outcome import TAKEN, DeliveryResult
 
 TIMEOUT: Final = timedelta(seconds=30)
 
@@ -18,7 +18,7 @@ KEPT: Final = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDI
 """Of our environment the program gets these variables and no other: the rest holds keys and passwords."""
 
 
-def run_command(command: Sequence[str], body: dict[str, Any], *, timeout: timedelta = TIMEOUT) -> Outcome:
+def run_command(command: Sequence[str], body: dict[str, Any], *, timeout: timedelta = TIMEOUT) -> DeliveryResult:
     """The body as one line of JSON on the program's standard input. Taken: it ends with 0 in time.
 
     What it prints is thrown away; what it started ends with it when time is up.
@@ -34,17 +34,17 @@ def run_command(command: Sequence[str], body: dict[str, Any], *, timeout: timede
             start_new_session=True,
         )
     except OSError as error:
-        return Outcome(f"CAMPAIGNS_NOTIFY_COMMAND cannot be started ({error.strerror})", is_away=True)
+        return DeliveryResult(f"CAMPAIGNS_NOTIFY_COMMAND cannot be started ({error.strerror})", is_away=True)
     try:
         process.communicate(json.dumps(body, ensure_ascii=False).encode() + b"\n", timeout.total_seconds())
     except subprocess.TimeoutExpired:
-        return Outcome(f"the command had not ended after {timeout.total_seconds():g} s", is_away=True)
+        return DeliveryResult(f"the command had not ended after {timeout.total_seconds():g} s", is_away=True)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         _reap(process.pid)
-    return Outcome(f"the command ended with {process.returncode}", is_away=True) if process.returncode else TAKEN
+    return DeliveryResult(f"the command ended with {process.returncode}", is_away=True) if process.returncode else TAKEN
 
 
 REAP_SECONDS: Final = 1.0

@@ -12,7 +12,7 @@ from campaigns.display import utc
 from campaigns.sending.backoff import notice_after
 from scheduler.notifications.command import run_command
 from scheduler.notifications.mail import send_mail
-from scheduler.notifications.outcome import Outcome
+from scheduler.notifications.outcome import DeliveryResult
 from scheduler.notifications.reports import letter, subject
 from scheduler.notifications.targets import Channel, Target, of_settings
 from scheduler.notifications.webhook import Webhooks, place
@@ -107,12 +107,12 @@ def _target(notice: DueNotice) -> Target:
     return notice.channel, notice.target
 
 
-def send(settings: Settings, target: Target, event: str, body: dict[str, Any], now: datetime) -> Outcome:
+def send(settings: Settings, target: Target, event: str, body: dict[str, Any], now: datetime) -> DeliveryResult:
     """Tell one target once. The body has an `id`."""
     try:
         return _send(settings, target, event, body, now)
     except SettingsError as error:  # a file that a setting names: it may be back the next time
-        return Outcome(str(error), is_away=True)
+        return DeliveryResult(str(error), is_away=True)
 
 
 def send_test(settings: Settings, target: Target, now: datetime) -> str:
@@ -121,7 +121,7 @@ def send_test(settings: Settings, target: Target, now: datetime) -> str:
     return send(settings, target, "test", body, now).problem
 
 
-def _send(settings: Settings, target: Target, event: str, body: dict[str, Any], now: datetime) -> Outcome:
+def _send(settings: Settings, target: Target, event: str, body: dict[str, Any], now: datetime) -> DeliveryResult:
     channel, address = target
     match channel:
         case Channel.WEBHOOK | Channel.REPLY_WEBHOOK:
@@ -136,7 +136,7 @@ def _send(settings: Settings, target: Target, event: str, body: dict[str, Any], 
         case Channel.COMMAND if settings.notify_command:
             return run_command(settings.notify_command, body)
         case _:
-            return Outcome(f"nothing is set for the channel {channel}", is_away=True)
+            return DeliveryResult(f"nothing is set for the channel {channel}", is_away=True)
 
 
 def where(target: Target) -> str:
@@ -147,7 +147,7 @@ def where(target: Target) -> str:
     return address if channel == Channel.COMMAND else place(address)
 
 
-def _record(runtime: Runtime, resting: dict[Target, float], notice: DueNotice, outcome: Outcome) -> Told:
+def _record(runtime: Runtime, resting: dict[Target, float], notice: DueNotice, outcome: DeliveryResult) -> Told:
     now = runtime.clock.now()
     target = _target(notice)
     if not outcome.problem:

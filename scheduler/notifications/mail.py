@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import SecretStr
 
-from scheduler.notifications.outcome import TAKEN, Outcome
+from scheduler.notifications.outcome import TAKEN, DeliveryResult
 from worker.certificates import certificate_problem, trusting
 
 TIMEOUT_SECONDS: Final = 10.0
@@ -49,14 +49,14 @@ def send_mail(
     id_: str,
     ca_file: Path | None = None,
     seconds: float = MOST_SECONDS,
-) -> Outcome:
+) -> DeliveryResult:
     """One letter to one person. `id_` names it: a mailbox may then show a repeated one once.
 
     Raises `SettingsError` for a `ca_file` that cannot be used.
     """
     problem = server_problem(server)
     if problem:
-        return Outcome(f"CAMPAIGNS_SMTP_URL {problem}", is_away=True)
+        return DeliveryResult(f"CAMPAIGNS_SMTP_URL {problem}", is_away=True)
     parts = urlsplit(server.get_secret_value())
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     letter = EmailMessage()
@@ -73,11 +73,11 @@ def send_mail(
                 connection.login(user, password)
             connection.send_message(letter)
     except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError):
-        return Outcome("the mail server refused it")
+        return DeliveryResult("the mail server refused it")
     except (OSError, smtplib.SMTPException, UnicodeError) as error:
         refused = certificate_problem(error)
         why = f"its certificate is not trusted: {refused}" if refused else type(error).__name__
-        return Outcome(f"the mail server could not be used ({why})", is_away=True)
+        return DeliveryResult(f"the mail server could not be used ({why})", is_away=True)
     return TAKEN
 
 

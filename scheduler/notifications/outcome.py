@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DeliveryResult:
     """Taken, where there is no `problem`. `is_away`: the target took nothing at all, so that others for it may wait.
 
     The problem holds neither address nor secret.
@@ -14,4 +14,4 @@ class Outcome:
     is_away: bool = False
 
 
-TAKEN = Outcome()
+TAKEN = DeliveryResult()

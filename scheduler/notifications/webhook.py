@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from campaigns.clock import Clock, SystemClock
 from campaigns.values.addresses import web_address
-from scheduler.notifications.outcome import TAKEN, Outcome
+from scheduler.notifications.outcome import TAKEN, DeliveryResult
 from worker.certificates import certificate_problem, trusting
 from worker.gateway.connection import DirectTransport, Exchange, Timeouts, addresses_of
 
@@ -42,14 +42,14 @@ class Webhooks:
     clock: Clock = field(default_factory=SystemClock)
     timeout: timedelta = TIMEOUT
 
-    def call(self, address: str, event: str, body: dict[str, Any], *, timestamp: int) -> Outcome:
+    def call(self, address: str, event: str, body: dict[str, Any], *, timestamp: int) -> DeliveryResult:
         """POST the body as JSON. `timestamp`: seconds since 1970, part of what is signed. Taken: any status of 2xx.
 
         Raises `SettingsError` for a `ca_file` that cannot be used.
         """
         problem = address_problem(address, allow_private=self.allow_private)
         if problem:
-            return Outcome(problem, is_away=True)
+            return DeliveryResult(problem, is_away=True)
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         headers = {"Content-Type": "application/json", "User-Agent": "campaigns", "X-Campaigns-Event": event}
         headers["X-Campaigns-Timestamp"] = str(timestamp)
@@ -63,13 +63,13 @@ class Webhooks:
         try:
             return self._post(address, headers, content, exchange)
         except httpx.TimeoutException:
-            return Outcome(f"no answer within {self.timeout.total_seconds():g} s", is_away=True)
+            return DeliveryResult(f"no answer within {self.timeout.total_seconds():g} s", is_away=True)
         except httpx.TransportError as error:
-            return Outcome(_reason(error), is_away=True)
+            return DeliveryResult(_reason(error), is_away=True)
         except (httpx.InvalidURL, ValueError):  # a spelling that `web_address` takes and httpx does not
-            return Outcome("it is not an address", is_away=True)
+            return DeliveryResult("it is not an address", is_away=True)
 
-    def _post(self, address: str, headers: dict[str, str], content: bytes, exchange: Exchange) -> Outcome:
+    def _post(self, address: str, headers: dict[str, str], content: bytes, exchange: Exchange) -> DeliveryResult:
         parts = urlsplit(address)
         if parts.username is not None:
             login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
@@ -81,7 +81,7 @@ class Webhooks:
         status = transport.handle_request(request).status_code
         if 200 <= status < 300:
             return TAKEN
-        return Outcome(f"HTTP {status}", is_away=status not in ALIVE)
+        return DeliveryResult(f"HTTP {status}", is_away=status not in ALIVE)
 
     def _resolve(self, host: str, port: int) -> list[str]:
         # Looked up once, judged, and connected to as judged: a name that changes a moment later changes nothing.

@@ -16,7 +16,7 @@ from scheduler.doctor.notices import check_targets
 from scheduler.notifications.command import run_command
 from scheduler.notifications.delivery import send, where
 from scheduler.notifications.mail import send_mail, server_problem
-from scheduler.notifications.outcome import TAKEN, Outcome
+from scheduler.notifications.outcome import TAKEN, DeliveryResult
 from scheduler.notifications.targets import COMMAND, Channel
 from tests.support.mailbox import Mailbox
 from tests.support.receiver import Receiver
@@ -69,7 +69,7 @@ def test_a_password_never_goes_over_a_plain_connection() -> None:
 def test_who_is_refused_keeps_no_other_waiting() -> None:
     with Mailbox(refuses="550 nobody of that name") as mailbox:
         outcome = send_mail(SecretStr(f"smtp://{mailbox.place}"), "anna@example.com", "s", "t", id_="1")
-    assert outcome == Outcome("the mail server refused it", is_away=False)
+    assert outcome == DeliveryResult("the mail server refused it", is_away=False)
 
 
 @pytest.mark.parametrize("is_trusted", [True, False])
@@ -82,13 +82,13 @@ def test_a_mail_server_of_ones_own_authority(tmp_path: Path, is_trusted: bool) -
     refused = (
         "the mail server could not be used (its certificate is not trusted: unable to get local issuer certificate)"
     )
-    assert outcome == (TAKEN if is_trusted else Outcome(refused, is_away=True))
+    assert outcome == (TAKEN if is_trusted else DeliveryResult(refused, is_away=True))
     assert len(mailbox.letters) == is_trusted
 
 
 def test_a_mail_server_that_is_away() -> None:
     outcome = send_mail(SecretStr(f"smtp://127.0.0.1:{unused_port()}"), "anna@example.com", "s", "t", id_="1")
-    assert outcome == Outcome("the mail server could not be used (ConnectionRefusedError)", is_away=True)
+    assert outcome == DeliveryResult("the mail server could not be used (ConnectionRefusedError)", is_away=True)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_what_a_command_leaves_behind_is_buried_where_we_are_process_1() -> None
 )
 def test_a_command_that_does_not_take_it(command: list[str], problem: str) -> None:
     began = time.monotonic()
-    assert run_command(command, {}, timeout=timedelta(seconds=0.2)) == Outcome(problem, is_away=True)
+    assert run_command(command, {}, timeout=timedelta(seconds=0.2)) == DeliveryResult(problem, is_away=True)
     assert time.monotonic() - began < 5
 
 

@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from campaigns.clock import SystemClock
 from campaigns.values.addresses import parse_address
-from scheduler.notifications.outcome import TAKEN, Outcome
+from scheduler.notifications.outcome import TAKEN, DeliveryResult
 from scheduler.notifications.webhook import Webhooks, address_problem, is_public, place
 from tests.support.receiver import Receiver
 from tests.support.tcp_server import unused_port
@@ -29,7 +29,7 @@ SETTINGS_DOCUMENT = (Path(__file__).parents[3] / "deploy/SETTINGS.md").read_text
 SHORT = timedelta(seconds=0.3)
 
 
-def call(url: str, *, secret: SecretStr = SECRET, timeout: timedelta = SHORT, private: bool = True) -> Outcome:
+def call(url: str, *, secret: SecretStr = SECRET, timeout: timedelta = SHORT, private: bool = True) -> DeliveryResult:
     webhooks = Webhooks(secret, allow_private=private, timeout=timeout)
     return webhooks.call(url, "run.started", {"id": "1", "über": "ж"}, timestamp=1_700_000_000)
 
@@ -82,7 +82,7 @@ def test_a_login_in_the_address_is_sent_as_a_header_and_not_in_the_path() -> Non
 )
 def test_another_answer_than_2xx_is_none(status: int, is_away: bool) -> None:
     with Receiver(status) as receiver:
-        assert call(receiver.url) == Outcome(f"HTTP {status}", is_away=is_away)
+        assert call(receiver.url) == DeliveryResult(f"HTTP {status}", is_away=is_away)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -116,7 +116,7 @@ def flood(handler: BaseHTTPRequestHandler) -> None:
 def test_a_slow_answer_is_waited_for_as_long_as_agreed(answer: Any) -> None:
     began = time.monotonic()
     with Receiver(answer) as receiver:
-        assert call(receiver.url) == Outcome("no answer within 0.3 s", is_away=True)
+        assert call(receiver.url) == DeliveryResult("no answer within 0.3 s", is_away=True)
     assert time.monotonic() - began < 1.0
 
 
@@ -126,7 +126,7 @@ def test_the_body_of_an_answer_is_not_read() -> None:
 
 
 def test_nobody_listens() -> None:
-    assert call(f"http://127.0.0.1:{unused_port()}/") == Outcome("ConnectError", is_away=True)
+    assert call(f"http://127.0.0.1:{unused_port()}/") == DeliveryResult("ConnectError", is_away=True)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]"])
@@ -134,7 +134,9 @@ def test_a_private_address_is_not_called_however_it_is_written(host: str) -> Non
     with Receiver() as receiver:
         port = receiver.url.rpartition(":")[2]
         outcome = call(f"https://{host}:{port}", private=False)
-    assert outcome == Outcome("its address is private, and CAMPAIGNS_ALLOW_PRIVATE_WEBHOOKS is not set", is_away=True)
+    assert outcome == DeliveryResult(
+        "its address is private, and CAMPAIGNS_ALLOW_PRIVATE_WEBHOOKS is not set", is_away=True
+    )
     assert receiver.calls == []
 
 
@@ -143,7 +145,7 @@ def test_an_address_in_an_unusual_spelling_is_not_called_at_all(host: str) -> No
     with Receiver() as receiver:
         port = receiver.url.rpartition(":")[2]
         outcome = call(f"https://{host}:{port}", private=True)
-    assert outcome == Outcome("it is not an address", is_away=True)
+    assert outcome == DeliveryResult("it is not an address", is_away=True)
     assert receiver.calls == []
 
 
@@ -157,7 +159,9 @@ def test_https_is_never_plain() -> None:
 def test_a_certificate_that_is_not_trusted_ends_it_before_anything_is_told(tmp_path: Path) -> None:
     with Receiver() as receiver, TlsFront(receiver.url, Authority(tmp_path).server()) as front:
         outcome = call(front.url)
-    assert outcome == Outcome("its certificate is not trusted (unable to get local issuer certificate)", is_away=True)
+    assert outcome == DeliveryResult(
+        "its certificate is not trusted (unable to get local issuer certificate)", is_away=True
+    )
     assert receiver.calls == []
 
 
