@@ -41,22 +41,22 @@ _rng = random.Random()  # noqa: S311 - jitter, not a secret
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DeliveryCounts:
     """How many notices were taken, and how many were not."""
 
     taken: int = 0
     failed: int = 0
 
-    def __add__(self, other: "Told") -> "Told":
-        return Told(self.taken + other.taken, self.failed + other.failed)
+    def __add__(self, other: "DeliveryCounts") -> "DeliveryCounts":
+        return DeliveryCounts(self.taken + other.taken, self.failed + other.failed)
 
 
-def deliver(runtime: Runtime, resting: dict[Target, float]) -> Told:
+def deliver(runtime: Runtime, resting: dict[Target, float]) -> DeliveryCounts:
     """Tell everything that is due. A target that is slow keeps only its own notices waiting.
 
     `resting`: those that are away and from when on they are told again, by the clock that never steps; it is kept up.
     """
-    total, flying = Told(), dict[Future[Told], Target]()
+    total, flying = DeliveryCounts(), dict[Future[DeliveryCounts], Target]()
     end = runtime.clock.elapsed_seconds() + TURN_SECONDS
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="notices") as pool:
         while True:
@@ -88,9 +88,9 @@ def _claim(
     return {target: mine for target, mine in claimed.items() if mine}
 
 
-def _tell_all(runtime: Runtime, resting: dict[Target, float], mine: Sequence[DueNotice]) -> Told:
+def _tell_all(runtime: Runtime, resting: dict[Target, float], mine: Sequence[DueNotice]) -> DeliveryCounts:
     """Tell one target one notice after the other, until it does not take one or its turn is over."""
-    total, end = Told(), runtime.clock.elapsed_seconds() + TURN_SECONDS
+    total, end = DeliveryCounts(), runtime.clock.elapsed_seconds() + TURN_SECONDS
     for number, notice in enumerate(mine):
         at = runtime.clock.elapsed_seconds()
         if at >= end or resting.get(_target(notice), at) > at:
@@ -147,14 +147,16 @@ def where(target: Target) -> str:
     return address if channel == Channel.COMMAND else place(address)
 
 
-def _record(runtime: Runtime, resting: dict[Target, float], notice: DueNotice, outcome: DeliveryResult) -> Told:
+def _record(
+    runtime: Runtime, resting: dict[Target, float], notice: DueNotice, outcome: DeliveryResult
+) -> DeliveryCounts:
     now = runtime.clock.now()
     target = _target(notice)
     if not outcome.problem:
         resting.pop(target, None)
         with runtime.store.write("notice_told") as session:
             outbox.taken(session, notice.id, now=now)
-        return Told(taken=1)
+        return DeliveryCounts(taken=1)
     pause = notice_after(notice.tries, _rng)
     retry_at = now + pause
     is_over = retry_at > notice.created_at + GIVE_UP_AFTER
@@ -172,4 +174,4 @@ def _record(runtime: Runtime, resting: dict[Target, float], notice: DueNotice, o
         get_logger().error("notice.given_up", **said)
     else:
         get_logger().warning("notice.failed", **said, tries=notice.tries + 1, retry_at=utc(retry_at))
-    return Told(failed=1)
+    return DeliveryCounts(failed=1)
