@@ -16,15 +16,15 @@ campaigns with one text some share a few people, and one whose name was changed 
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ToldBefore:
     """Somebody got, or is about to get, a text of another campaign. `at`: when the gateway took it; None: not yet."""
 
     campaign: str
     at: datetime | None
 
 
-AlreadyTold = Callable[[Sequence[tuple[str, str]]], Sequence[Told]]
-"""Which of these (number, text) belong to another campaign as well, of the last day: one `Told` for each."""
+AlreadyTold = Callable[[Sequence[tuple[str, str]]], Sequence[ToldBefore]]
+"""Which of these (number, text) belong to another campaign as well, of the last day: one `ToldBefore` for each."""
 
 
 @dataclass(slots=True)
@@ -32,9 +32,9 @@ class Repeats:
     """How many people of a plan were told the same, and by which campaign last."""
 
     people: int = 0
-    last: Told | None = None
+    last: ToldBefore | None = None
 
-    def add(self, told: Sequence[Told]) -> None:
+    def add(self, told: Sequence[ToldBefore]) -> None:
         self.people += len(told)
         for each in told:
             if self.last is None or (each.at is not None and (self.last.at is None or each.at > self.last.at)):

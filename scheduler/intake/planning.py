@@ -16,7 +16,7 @@ from campaigns.planning.approval import Approvable, is_needed, to_approve
 from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.figures import summary_json
 from campaigns.planning.planner import Plan, Suppressed, plan_recipients
-from campaigns.planning.repeats import WITHIN, AlreadyTold, Told
+from campaigns.planning.repeats import WITHIN, AlreadyTold, ToldBefore
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.timing.placing import Placer
 from worker.limits.batch_limits import gates, limits_of
@@ -129,7 +129,7 @@ def already_told_in(store: Store, definition: Definition, account_id: int, now: 
     if not run_ids:
         return None
 
-    def among(people: Sequence[tuple[str, str]]) -> Sequence[Told]:
+    def among(people: Sequence[tuple[str, str]]) -> Sequence[ToldBefore]:
         with store.read() as session:
             return same_texts.told_in(session, run_ids, people, since=since)
 

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from campaigns.codes import RunType
 from campaigns.lifecycle import RecipientState, RunState
-from campaigns.planning.repeats import Told
+from campaigns.planning.repeats import ToldBefore
 from worker.store.bulk import in_parts
 from worker.store.tables import campaigns, recipients, runs
 
@@ -45,10 +45,10 @@ def recent_runs(session: Session, account_id: int, campaign: str, *, since: date
 
 def told_in(
     session: Session, run_ids: Collection[int], people: Sequence[tuple[str, str]], *, since: datetime
-) -> list[Told]:
+) -> list[ToldBefore]:
     """Which of these (number, text) the runs have as well, taken by the gateway since then or still to be sent."""
     texts = dict(people)
-    found: dict[str, Told] = {}
+    found: dict[str, ToldBefore] = {}
     for part in in_parts(sorted(texts)):
         query = (
             sa.select(recipients.c.number, recipients.c.text, recipients.c.accepted_at, campaigns.c.slug)
@@ -64,5 +64,5 @@ def told_in(
         )
         for number, text, at, campaign in session.execute(query):
             if texts[number] == text:
-                found[number] = Told(campaign, at)
+                found[number] = ToldBefore(campaign, at)
     return list(found.values())
