@@ -11,14 +11,14 @@ from campaigns.codes import RunType
 from campaigns.lifecycle import RecipientState
 from worker.store.bulk import in_parts
 from worker.store.events import EventName
-from worker.store.sending.accepted_before import Person, spelt
+from worker.store.sending.accepted_before import UnsentRecipient, spelt
 from worker.store.tables import attempts, batches, events, recipients, runs
 
 UNSENT = (RecipientState.PENDING, RecipientState.IN_DOUBT, RecipientState.HELD, RecipientState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
-class Unsent(Person):
+class Unsent(UnsentRecipient):
     """Somebody who, as far as the database knows, has not been sent their text, with what decides on when it was due.
 
     `waits`: their number is in doubt in another row, so that this one cannot be accepted now.

@@ -55,7 +55,7 @@ class Before:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class UnsentRecipient:
     """A recipient whose text has not been sent, as far as the database knows."""
 
     id: int
@@ -141,7 +141,7 @@ def settle_batch(
         recipients.c.state == RecipientState.PENDING,
         recipients.c.number.not_in(in_doubt),
     )
-    people = [Person(*row) for row in session.execute(query.order_by(recipients.c.id))]
+    people = [UnsentRecipient(*row) for row in session.execute(query.order_by(recipients.c.id))]
     kept = _kept_for(session, account_id, {person.number for person in people})
     found = []
     for person in people:
@@ -158,7 +158,7 @@ def settle_batch(
 
 
 def accept(
-    session: Session, found: Sequence[tuple[Person, Before]], *, now: datetime, first_poll_at: datetime
+    session: Session, found: Sequence[tuple[UnsentRecipient, Before]], *, now: datetime, first_poll_at: datetime
 ) -> set[int]:
     """The gateway has these: they are accepted, and followed from `first_poll_at` on; the ids of whose state let them.
 
