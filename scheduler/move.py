@@ -27,7 +27,7 @@ from worker.store.errors import StoreError
 from worker.store.leases import LEASE
 from worker.store.migrate import migrate
 from worker.store.relocation import copying, handover
-from worker.store.relocation.handover import Place, shown
+from worker.store.relocation.handover import MoveStage, shown
 from worker.store.relocation.installation import become, installation_name
 from worker.store.sending import accounts
 from worker.throttle import connect_for_throttle
@@ -58,7 +58,7 @@ def move(settings: Settings, actor: Actor, to: str, *, clock: Clock, told: Calla
             standing = handover.standing(session)
         rows: Mapping[str, int] = {}
         copy = standing.copy
-        if standing.place is not Place.GONE:
+        if standing.place is not MoveStage.GONE:
             marks = _marks(settings, source)
             with source.read() as session:
                 _refuse_forgetful(marks, accounts.last_attempt_id(session))

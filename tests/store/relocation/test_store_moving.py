@@ -20,7 +20,7 @@ from worker.store.events import EventName, record_event
 from worker.store.migrate import migrate
 from worker.store.models import Account, Attempt, Ceiling, Event, Lease
 from worker.store.relocation import copying, handover
-from worker.store.relocation.handover import Place
+from worker.store.relocation.handover import MoveStage
 from worker.store.runs import inbox_files
 from worker.store.sending import accounts
 from worker.store.sending.claim import NoIntent, load_work
@@ -96,7 +96,7 @@ def open_here(store: Store, name: str = "copy-1") -> bool:
         return handover.open_here(session, copy=name, source="old", now=OVER)
 
 
-def place(store: Store) -> Place:
+def place(store: Store) -> MoveStage:
     with store.read() as session:
         return handover.standing(session).place
 
@@ -271,7 +271,7 @@ def test_giving_up_puts_every_account_back_as_it_was(world: World) -> None:
     give_up(world.store)
     # then
     assert content(world.store)["account"] == before
-    assert place(world.store) is Place.HERE
+    assert place(world.store) is MoveStage.HERE
     with pytest.raises(StoreError, match="no move"):
         give_up(world.store)
 
@@ -292,7 +292,7 @@ def test_at_every_step_at_most_one_of_the_two_sends(world: World, target: Store)
         seen.append((sends(world.store), sends(target)))
     # then: before the copy, the target is an empty database without any account
     assert seen == [(False, False), (False, False), (False, False), (False, True)]
-    assert (place(world.store), place(target)) == (Place.GONE, Place.HERE)
+    assert (place(world.store), place(target)) == (MoveStage.GONE, MoveStage.HERE)
     assert World(target).account().paused_by is PausedBy.NOBODY
 
 
@@ -365,7 +365,7 @@ def test_only_an_unfinished_copy_of_this_database_is_written_over(world: World, 
         if history == "works":
             accounts.ensure_account(session, "another-gateway")
         if history == "another's":
-            session.execute(sa.update(Event).where(col(Event.name) == Place.LEAVING).values(at=NOW))
+            session.execute(sa.update(Event).where(col(Event.name) == MoveStage.LEAVING).values(at=NOW))
     if history == "given up":
         give_up(world.store)
     # when

@@ -23,7 +23,7 @@ from worker.store.sending.accounts import is_stopped_by_move
 from worker.store.tables import accounts, attempts, events, runs
 
 
-class Place(StrEnum):
+class MoveStage(StrEnum):
     """Where a database stands in a move; the values are the names of the events that lead there."""
 
     # Campaigns are sent from it: never moved, moved to, or the move was given up -> leaving.
@@ -37,7 +37,7 @@ class Place(StrEnum):
 class Standing:
     """What a database knows of its last move. `other`: the address of the other one, without password and options."""
 
-    place: Place = Place.HERE
+    place: MoveStage = MoveStage.HERE
     copy: str = ""
     other: str = ""
     at: datetime | None = None
@@ -50,9 +50,9 @@ def shown(url: sa.URL) -> str:
 
 def standing(session: Session) -> Standing:
     """What the database knows of its last move."""
-    query = sa.select(events.c.name, events.c.detail, events.c.at).where(events.c.name.in_(list(Place)))
+    query = sa.select(events.c.name, events.c.detail, events.c.at).where(events.c.name.in_(list(MoveStage)))
     row = session.execute(query.order_by(events.c.id.desc()).limit(1)).first()
-    return Standing() if row is None else Standing(Place(row[0]), row[1]["copy"], row[1]["other"], row[2])
+    return Standing() if row is None else Standing(MoveStage(row[0]), row[1]["copy"], row[1]["other"], row[2])
 
 
 def require_here(store: Store) -> None:
@@ -71,7 +71,7 @@ def leave(session: Session, *, name: str, to: str, now: datetime) -> None:
     """
     _wait_for_intents(session)
     seen = standing(session)
-    if seen.place not in {Place.HERE, Place.LEAVING}:
+    if seen.place not in {MoveStage.HERE, MoveStage.LEAVING}:
         raise StoreError(_problem(seen, name))
     open_now = sa.select(sa.func.count(), sa.func.max(attempts.c.send_by))
     count, last = session.execute(open_now.where(attempts.c.state == AttemptState.OPEN, attempts.c.send_by > now)).one()
@@ -80,36 +80,36 @@ def leave(session: Session, *, name: str, to: str, now: datetime) -> None:
             f"requests from the database {name} are under way ({count:,}); stop its service and its workers, "
             f"and try again in {ceil((last - now).total_seconds())} s"
         )
-    kept = _kept(session) if seen.place is Place.LEAVING else []
+    kept = _kept(session) if seen.place is MoveStage.LEAVING else []
     for account in session.execute(sa.select(accounts).where(~is_stopped_by_move()).order_by(accounts.c.id)):
         moments = {"paused_at": _text(account.paused_at), "next_probe_at": _text(account.next_probe_at)}
         pause = {"paused_by": account.paused_by.value, "paused_reason": account.paused_reason}
         kept.append({"id": account.id, **pause, **moments})
-    _note(session, Place.LEAVING, now, other=to, accounts=kept)
+    _note(session, MoveStage.LEAVING, now, other=to, accounts=kept)
     _stop(session, _leaving_reason(to), now)
 
 
 def give_up(session: Session, *, now: datetime) -> None:
     """Send from this database again. Raises `StoreError` where no move is under way that could be given up."""
     seen = standing(session)
-    if seen.place is Place.GONE:
+    if seen.place is MoveStage.GONE:
         raise StoreError(f"too late to give up: the database was {_gone_reason(seen)}")
-    if seen.place is not Place.LEAVING:
+    if seen.place is not MoveStage.LEAVING:
         raise StoreError("there is no move from this database to give up; see CAMPAIGNS_DATABASE_URL")
     _put_back(session, _kept(session))
-    _note(session, Place.HERE, now, other=seen.other)
+    _note(session, MoveStage.HERE, now, other=seen.other)
 
 
 def arrive(session: Session, *, copy: str, source: str, now: datetime) -> None:
     """This database is a whole copy now."""
-    _note(session, Place.ARRIVED, now, copy=copy, other=source)
+    _note(session, MoveStage.ARRIVED, now, copy=copy, other=source)
 
 
 def is_spare_copy(session: Session, source: Session) -> bool:
     """Whether this is a copy of that source that never sent and never will: it may be written over."""
-    if standing(session).place is not Place.ARRIVED:
+    if standing(session).place is not MoveStage.ARRIVED:
         return False
-    begun = sa.select(events.c.id, events.c.at).where(events.c.name == Place.LEAVING)
+    begun = sa.select(events.c.id, events.c.at).where(events.c.name == MoveStage.LEAVING)
     ours = {tuple(row) for row in session.execute(begun)}
     theirs = {tuple(row) for row in source.execute(begun)}
     works = session.scalars(sa.select(accounts.c.id).where(~is_stopped_by_move())).first()
@@ -122,12 +122,12 @@ def go(session: Session, *, copy: str, to: str, now: datetime) -> None:
     Raises `StoreError` when it is not leaving any more, or when something works on it all the same.
     """
     _wait_for_intents(session)
-    if standing(session).place is not Place.LEAVING:
+    if standing(session).place is not MoveStage.LEAVING:
         raise StoreError("the move was given up meanwhile; nothing was changed, look at `campaigns status`")
     if session.scalars(sa.select(accounts.c.id).where(~is_stopped_by_move())).first() is not None:
         raise StoreError("something began to work on the database while it was copied; stop it and run the move again")
-    _note(session, Place.GONE, now, copy=copy, other=to)
-    _stop(session, _gone_reason(Standing(Place.GONE, copy, to, now)), now)
+    _note(session, MoveStage.GONE, now, copy=copy, other=to)
+    _stop(session, _gone_reason(Standing(MoveStage.GONE, copy, to, now)), now)
 
 
 def open_here(session: Session, *, copy: str, source: str, now: datetime) -> bool:
@@ -137,33 +137,33 @@ def open_here(session: Session, *, copy: str, source: str, now: datetime) -> boo
     """
     seen = standing(session)
     if seen.copy != copy:
-        done = sa.select(events.c.detail).where(events.c.name == Place.HERE)
+        done = sa.select(events.c.detail).where(events.c.name == MoveStage.HERE)
         if any(detail["copy"] == copy for detail in session.scalars(done)):
             return False
         raise StoreError(
             f"this is not the database that took the place of {source}; "
             "name the one that it was moved to, nothing was changed"
         )
-    if seen.place is not Place.ARRIVED:
+    if seen.place is not MoveStage.ARRIVED:
         return False
     _put_back(session, _kept(session))
-    _note(session, Place.HERE, now, copy=copy, other=source)
+    _note(session, MoveStage.HERE, now, copy=copy, other=source)
     return True
 
 
 def _problem(seen: Standing, name: str) -> str:
     """Why nothing may be sent from a database, in one sentence; empty if it may."""
     match seen.place:
-        case Place.LEAVING:
+        case MoveStage.LEAVING:
             return f"the database {name} is {_leaving_reason(seen.other)}"
-        case Place.GONE:
+        case MoveStage.GONE:
             return f"the database {name} was {_gone_reason(seen)}"
-        case Place.ARRIVED:
+        case MoveStage.ARRIVED:
             return (
                 f"the database {name} is a copy of {seen.other} whose move is not finished; "
                 "finish it with the same campaigns move --to, CAMPAIGNS_DATABASE_URL being the old address"
             )
-        case Place.HERE:
+        case MoveStage.HERE:
             return ""
 
 
@@ -174,7 +174,7 @@ def _wait_for_intents(session: Session) -> None:
 
 def _kept(session: Session) -> list[dict[str, Any]]:
     """How the accounts were before the move."""
-    query = sa.select(events.c.detail).where(events.c.name == Place.LEAVING).order_by(events.c.id.desc()).limit(1)
+    query = sa.select(events.c.detail).where(events.c.name == MoveStage.LEAVING).order_by(events.c.id.desc()).limit(1)
     return list(session.scalars(query).one()["accounts"])
 
 
@@ -197,7 +197,7 @@ def _stop(session: Session, reason: str, now: datetime) -> None:
     session.execute(sa.update(accounts).values(**values))
 
 
-def _note(session: Session, place: Place, now: datetime, *, other: str, copy: str = "", **detail: Any) -> None:
+def _note(session: Session, place: MoveStage, now: datetime, *, other: str, copy: str = "", **detail: Any) -> None:
     record_event(session, EventName(place.value), now, detail={"copy": copy, "other": other, **detail})
 
 
