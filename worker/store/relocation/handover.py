@@ -34,7 +34,7 @@ class MoveStage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class MoveStanding:
     """What a database knows of its last move. `other`: the address of the other one, without password and options."""
 
     place: MoveStage = MoveStage.HERE
@@ -48,11 +48,11 @@ def shown(url: sa.URL) -> str:
     return url.set(query={}).render_as_string(hide_password=True)
 
 
-def standing(session: Session) -> Standing:
+def standing(session: Session) -> MoveStanding:
     """What the database knows of its last move."""
     query = sa.select(events.c.name, events.c.detail, events.c.at).where(events.c.name.in_(list(MoveStage)))
     row = session.execute(query.order_by(events.c.id.desc()).limit(1)).first()
-    return Standing() if row is None else Standing(MoveStage(row[0]), row[1]["copy"], row[1]["other"], row[2])
+    return MoveStanding() if row is None else MoveStanding(MoveStage(row[0]), row[1]["copy"], row[1]["other"], row[2])
 
 
 def require_here(store: Store) -> None:
@@ -127,7 +127,7 @@ def go(session: Session, *, copy: str, to: str, now: datetime) -> None:
     if session.scalars(sa.select(accounts.c.id).where(~is_stopped_by_move())).first() is not None:
         raise StoreError("something began to work on the database while it was copied; stop it and run the move again")
     _note(session, MoveStage.GONE, now, copy=copy, other=to)
-    _stop(session, _gone_reason(Standing(MoveStage.GONE, copy, to, now)), now)
+    _stop(session, _gone_reason(MoveStanding(MoveStage.GONE, copy, to, now)), now)
 
 
 def open_here(session: Session, *, copy: str, source: str, now: datetime) -> bool:
@@ -151,7 +151,7 @@ def open_here(session: Session, *, copy: str, source: str, now: datetime) -> boo
     return True
 
 
-def _problem(seen: Standing, name: str) -> str:
+def _problem(seen: MoveStanding, name: str) -> str:
     """Why nothing may be sent from a database, in one sentence; empty if it may."""
     match seen.place:
         case MoveStage.LEAVING:
@@ -205,7 +205,7 @@ def _leaving_reason(other: str) -> str:
     return f"being moved to {other}; finish that with campaigns move --to, or give it up with campaigns move --undo"
 
 
-def _gone_reason(seen: Standing) -> str:
+def _gone_reason(seen: MoveStanding) -> str:
     day = f"{seen.at:%Y-%m-%d %H:%M} UTC" if seen.at else "an unknown day"
     return f"moved to {seen.other} on {day} and sends nothing any more; set CAMPAIGNS_DATABASE_URL to that address"
 
