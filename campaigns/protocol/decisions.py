@@ -28,7 +28,7 @@ class Ending(StrEnum):
         return self is not Ending.UNKNOWN
 
 
-class Retry(StrEnum):
+class SendAgain(StrEnum):
     """When people who are pending again may be sent."""
 
     AT_ONCE = "at_once"  # the pause of account or run is what they wait for, if for anything
@@ -48,7 +48,7 @@ class Decision:
     fail: tuple[int, ...] = ()
     hold: tuple[int, ...] = ()
     reason: str = ""
-    retry: Retry = Retry.AT_ONCE
+    retry: SendAgain = SendAgain.AT_ONCE
     split: bool = False
     pause_run: str = ""
     pause_account: str = ""
@@ -87,7 +87,7 @@ def decide(
     unclear = tuple(id_ for id_ in missed if id_ in match.unclear)
     missed = tuple(id_ for id_ in missed if id_ not in match.unclear)
     if unclear:
-        return replace(found, release=missed, hold=unclear, reason=UNCLEAR, retry=Retry.BACKED_OFF)
+        return replace(found, release=missed, hold=unclear, reason=UNCLEAR, retry=SendAgain.BACKED_OFF)
     sent_again = replace(found, release=missed, reason=problem)
     if ending is Ending.REFUSED and is_device_problem:
         return replace(sent_again, pause_run=problem)
@@ -99,12 +99,12 @@ def decide(
     if ending is Ending.ACCOUNT:
         return sent_again
     if ending is Ending.THROTTLED:
-        return replace(sent_again, retry=Retry.BACKED_OFF)
+        return replace(sent_again, retry=SendAgain.BACKED_OFF)
     if not may_resend:
         return replace(found, hold=missed, reason=NOT_FOUND)
     if rounds >= MOST_ROUNDS:
         return replace(found, hold=missed, reason=WORN_OUT)
-    return replace(found, release=missed, reason=NOT_FOUND, retry=Retry.BACKED_OFF)
+    return replace(found, release=missed, reason=NOT_FOUND, retry=SendAgain.BACKED_OFF)
 
 
 def decide_list(verdict: Verdict, ending: Ending, match: Match, *, problem: str) -> Decision:
@@ -117,4 +117,4 @@ def decide_list(verdict: Verdict, ending: Ending, match: Match, *, problem: str)
     if ending is Ending.UNKNOWN or verdict is Verdict.HOLD:
         return Decision({}, reason="nobody can tell whether the gateway sent to the list")
     pause_run = problem if ending in {Ending.REFUSED, Ending.TOO_BIG} else ""
-    return Decision({}, reason=problem, retry=Retry.BACKED_OFF, pause_run=pause_run)
+    return Decision({}, reason=problem, retry=SendAgain.BACKED_OFF, pause_run=pause_run)

@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from campaigns.codes import FAILURE, FailureCode, PausedBy, WaitsFor
 from campaigns.definition import OnUnknown
-from campaigns.protocol.decisions import Decision, Ending, Retry, decide, decide_list
+from campaigns.protocol.decisions import Decision, Ending, SendAgain, decide, decide_list
 from campaigns.protocol.matching import Candidate, Match, Sought, is_similar, match
 from campaigns.protocol.verdicts import SWEEPS, LookUp, Verdict, next_look, verdict
 from campaigns.sending.backoff import backoff_after, blind_look_after
@@ -255,7 +255,7 @@ def _match(runtime: Runtime, doubt: Doubt, sought: Sought, seen: Seen, attribute
 
 def _carry_out(runtime: Runtime, session: Session, doubt: Doubt, decision: Decision, seen: Seen, now: datetime) -> None:
     retry_at = now
-    if decision.retry is Retry.BACKED_OFF:
+    if decision.retry is SendAgain.BACKED_OFF:
         settle = timedelta(seconds=runtime.settings.settle_seconds)
         retry_at += backoff_after(doubt.number, _rng, settle=settle)
     if hold_in_doubt(session, decision.hold, decision.reason):
@@ -284,7 +284,7 @@ def _carry_out_list(
         people = [listed(seen.messages[c.gateway_id], text) for c in decision.place.values()]
         first_poll_at = _first_poll_at(runtime, doubt, now)
         record_list_accepted(session, _intent(doubt), people, now=now, first_poll_at=first_poll_at)
-    elif decision.retry is Retry.AT_ONCE:
+    elif decision.retry is SendAgain.AT_ONCE:
         hold_batch(session, doubt.batch_id, decision.reason)
         outbox.announce_held(session, doubt.run_id, now=now)
     else:

@@ -15,7 +15,7 @@ import httpx
 
 from campaigns.definition import OnUnknown
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from campaigns.protocol.decisions import Decision, Ending, Retry, decide, decide_list
+from campaigns.protocol.decisions import Decision, Ending, SendAgain, decide, decide_list
 from campaigns.protocol.matching import Candidate, Match, Sought, is_similar, match, same_number
 from campaigns.protocol.verdicts import LookUp, Verdict, next_look, verdict
 from campaigns.sending.backoff import backoff_after, reconnect_after
@@ -237,7 +237,7 @@ def _carry_out(world: "World", attempt: Attempt, decision: Decision, skew: timed
     """`reconcile._carry_out`."""
     db, now = world.db, world.now + skew
     retry_at = now
-    if decision.retry is Retry.BACKED_OFF:
+    if decision.retry is SendAgain.BACKED_OFF:
         retry_at += backoff_after(attempt.number, world.rng, settle=SETTLE)
     db.set_people(decision.hold, RecipientState.HELD, decision.reason)
     db.set_people(decision.fail, RecipientState.FAILED, decision.reason)
@@ -258,7 +258,7 @@ def _carry_out_list(world: "World", attempt: Attempt, decision: Decision, skew: 
     db, now = world.db, world.now + skew
     if decision.place:
         db.accept_list(attempt.batch, [(f"+{c.number}", c.gateway_id) for c in decision.place.values()], now)
-    elif decision.retry is Retry.AT_ONCE:
+    elif decision.retry is SendAgain.AT_ONCE:
         db.hold_batch(attempt.batch, decision.reason)
     else:
         until = now + backoff_after(attempt.number, world.rng, settle=SETTLE)
