@@ -26,7 +26,7 @@ class Row(NamedTuple):
     is_hidden: bool
 
 
-class Texts:
+class SharedTexts:
     """The texts that cells share, in little more memory than their letters take."""
 
     def __init__(self) -> None:
@@ -64,8 +64,8 @@ class _Collected:
         return text
 
 
-def shared_texts(package: Package, part: str) -> Texts:
-    texts, letters = Texts(), _Collected()
+def shared_texts(package: Package, part: str) -> SharedTexts:
+    texts, letters = SharedTexts(), _Collected()
     is_reading_aid = False
 
     def start(name: str, _attributes: dict[str, str]) -> None:
@@ -93,7 +93,7 @@ def shared_texts(package: Package, part: str) -> Texts:
 class Sheet:
     """The cells of one sheet."""
 
-    def __init__(self, package: Package, part: str, texts: Texts, codes: list[str], *, is_1904: bool) -> None:
+    def __init__(self, package: Package, part: str, texts: SharedTexts, codes: list[str], *, is_1904: bool) -> None:
         self._package, self._part, self._texts, self._codes, self._is_1904 = package, part, texts, codes, is_1904
 
     def rows(self, named: Collection[int] | None, used: Collection[int] | None, number: int | None) -> Iterator[Row]:
