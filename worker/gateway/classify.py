@@ -33,7 +33,7 @@ from worker.gateway.seen import Seen
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ClassifierRow:
     """One line of the table. `raises` may depend on what was seen; None is acceptance."""
 
     when: Callable[[Seen], object]
@@ -43,123 +43,133 @@ class Row:
 
 _KEY: Final = "check CAMPAIGNS_API_KEY and CAMPAIGNS_GATEWAY_URL"
 
-ROWS: Final[tuple[Row, ...]] = (
+ROWS: Final[tuple[ClassifierRow, ...]] = (
     # No reply.
-    Row(
+    ClassifierRow(
         lambda s: s.is_unconnected and is_for_another_name(s.certificate_problem),
         CertificateRefused,
         "The gateway's certificate is for another name ({cause}); nothing was sent. Correct CAMPAIGNS_GATEWAY_URL.",
     ),
-    Row(
+    ClassifierRow(
         lambda s: s.is_unconnected and s.certificate_problem,
         CertificateRefused,
         "The gateway's certificate is not trusted ({cause}); nothing was sent. Renew it, or name the authority of your"
         " own that issued it in CAMPAIGNS_CA_FILE.",
     ),
-    Row(
+    ClassifierRow(
         lambda s: s.is_unconnected,
         ConnectFailed,
         "No connection to the gateway ({cause}); nothing was sent. Check CAMPAIGNS_GATEWAY_URL and the network.",
     ),
-    Row(
+    ClassifierRow(
         lambda s: s.error and s.failed_as is ReplyUnreadable and s.reply.has_begun and s.is_send,
         ReplyTooLong,
         "The gateway's reply holds far more than was sent ({cause}); the texts may be stored and are looked up.",
     ),
-    Row(
+    ClassifierRow(
         lambda s: s.error and s.failed_as is ReplyUnreadable and s.reply.has_begun,
         ReplyTooLong,
         "The gateway shows too much in one reply ({cause}).",
     ),
-    Row(
+    ClassifierRow(
         lambda s: s.error and s.failed_as is ReplyUnreadable,
         ReplyUnreadable,
         "The gateway's reply could not be read; the texts may have been accepted and are looked up.",
     ),
-    Row(lambda s: s.error, ReplyLost, "The gateway gave no complete reply; the request may have arrived all the same."),
+    ClassifierRow(
+        lambda s: s.error, ReplyLost, "The gateway gave no complete reply; the request may have arrived all the same."
+    ),
     # The HTTP status.
-    Row(lambda s: 300 <= s.status < 400, AccountRefused, f"The server answers with a redirect; {_KEY}."),
-    Row(lambda s: s.status in {401, 403}, AccountRefused, f"The server refuses access; {_KEY}."),
-    Row(lambda s: s.status in {404, 405}, AccountRefused, f"There is no gateway at this address; {_KEY}."),
-    Row(
+    ClassifierRow(lambda s: 300 <= s.status < 400, AccountRefused, f"The server answers with a redirect; {_KEY}."),
+    ClassifierRow(lambda s: s.status in {401, 403}, AccountRefused, f"The server refuses access; {_KEY}."),
+    ClassifierRow(lambda s: s.status in {404, 405}, AccountRefused, f"There is no gateway at this address; {_KEY}."),
+    ClassifierRow(
         lambda s: s.status == 413,
         TooBig,
         "The request is too long for the server; use a smaller throughput.batch_size.",
     ),
-    Row(lambda s: s.status == 429, Throttled, "The server asks to send slower; the request is tried again later."),
-    Row(
+    ClassifierRow(
+        lambda s: s.status == 429, Throttled, "The server asks to send slower; the request is tried again later."
+    ),
+    ClassifierRow(
         lambda s: s.status >= 500,
         ServerFailed,
         "The server failed; the request may have been carried out all the same.",
     ),
-    Row(lambda s: s.status != 200, ReplyImplausible, "The server answers with a status that the gateway never uses."),
+    ClassifierRow(
+        lambda s: s.status != 200, ReplyImplausible, "The server answers with a status that the gateway never uses."
+    ),
     # The body.
-    Row(lambda s: s.reply.is_blank, ReplyUnreadable, "The gateway's reply is empty."),
-    Row(lambda s: s.envelope is None, ReplyUnreadable, "The gateway's reply is not its JSON."),
-    Row(lambda s: s.is_failure() and s.code == 401, AccountRefused, f"The gateway refuses the API key; {_KEY}."),
-    Row(
+    ClassifierRow(lambda s: s.reply.is_blank, ReplyUnreadable, "The gateway's reply is empty."),
+    ClassifierRow(lambda s: s.envelope is None, ReplyUnreadable, "The gateway's reply is not its JSON."),
+    ClassifierRow(
+        lambda s: s.is_failure() and s.code == 401, AccountRefused, f"The gateway refuses the API key; {_KEY}."
+    ),
+    ClassifierRow(
         lambda s: s.says(r"(you have )?insufficient credits"),
         AccountRefused,
         "The account has not enough credits; buy some, and sending goes on by itself.",
     ),
-    Row(
+    ClassifierRow(
         lambda s: s.says(r"your subscription has expired"),
         AccountRefused,
         "The account's subscription has expired; renew it, and sending goes on by itself.",
     ),
-    Row(
+    ClassifierRow(
         lambda s: s.says(r"there is no sim card present on slot"),
         DeviceRefused,
         "A SIM slot of the request holds no SIM card; correct devices.use.",
     ),
-    Row(
+    ClassifierRow(
         lambda s: s.says(r"this device doesn.{1,6}t exist"),  # .{1,6}: an apostrophe in any spelling, &#039; too
         DeviceRefused,
         "A device of the request does not exist on the gateway; correct devices.use.",
     ),
-    Row(
+    ClassifierRow(
         lambda s: s.says(r"invalid request format"),
         RequestRefused,
         "The gateway cannot read the request: a malformed device or an empty text.",
     ),
-    Row(
+    ClassifierRow(
         lambda s: s.is_failure() and s.learned_class,
         lambda s: s.learned_class or FailureUnknown,
         "The gateway refuses, with a text that was declared to mean so.",
     ),
-    Row(
+    ClassifierRow(
         lambda s: s.is_failure() and not s.is_send,
         FailureUnknown,
         "The gateway answers with an error that nobody has told the meaning of.",
     ),
-    Row(
+    ClassifierRow(
         lambda s: s.is_failure(),
         FailureUnknown,
         "The gateway reports an error that is not known to come before messages are stored.",
     ),
     # A success that may be none: a request whose text got lost is answered like a balance request.
-    Row(
+    ClassifierRow(
         lambda s: s.is_send and s.messages is None,
         ReplyImplausible,
         "The gateway reports success without a readable list of messages.",
     ),
-    Row(lambda s: s.is_send and not s.messages, ReplyImplausible, "The gateway reports success without any message."),
-    Row(
+    ClassifierRow(
+        lambda s: s.is_send and not s.messages, ReplyImplausible, "The gateway reports success without any message."
+    ),
+    ClassifierRow(
         lambda s: s.is_send and s.messages and not all(message.number for message in s.messages),
         ReplyImplausible,
         "The gateway reports a message without a number.",
     ),
-    Row(
+    ClassifierRow(
         lambda s: s.is_send and s.messages and len({message.id for message in s.messages}) != len(s.messages),
         ReplyImplausible,
         "The gateway reports two messages under one id.",
     ),
-    Row(
+    ClassifierRow(
         lambda s: s.is_send and s.sent is not None and _foreign(s.messages or (), s.sent),
         ReplyImplausible,
         "The gateway reports messages to numbers that were not in the request.",
     ),
-    Row(lambda s: True, None, ""),  # noqa: ARG005  every row takes what was seen
+    ClassifierRow(lambda s: True, None, ""),  # noqa: ARG005  every row takes what was seen
 )
 
 
