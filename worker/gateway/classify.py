@@ -174,7 +174,7 @@ ROWS: Final[tuple[ClassifierRow, ...]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Classification:
     """What was made of it: the error to raise, or None for a success, and one sentence for a person."""
 
     error: type[GatewayError] | None
@@ -185,13 +185,13 @@ class Verdict:
         return self.error.outcome if self.error else SendOutcome.ACCEPTED
 
 
-def classify(seen: Seen) -> Verdict:
+def classify(seen: Seen) -> Classification:
     """The verdict of the first row that matches. Never raises, whatever the bytes."""
     row = next(row for row in ROWS if row.when(seen))
     sentence = row.says.replace("{cause}", seen.certificate_problem or str(seen.error))  # the system's words
     if row.raises is None or isinstance(row.raises, type):
-        return Verdict(row.raises, sentence)
-    return Verdict(row.raises(seen), sentence)
+        return Classification(row.raises, sentence)
+    return Classification(row.raises(seen), sentence)
 
 
 def missing_numbers(messages: Sequence[Message], sent: Sequence[str]) -> tuple[str, ...]:
