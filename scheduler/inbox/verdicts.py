@@ -32,7 +32,7 @@ from worker.store.runs.runs import RunView
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class FileVerdict:
     """What became of a file: its run, what people have to be told, and whether the plan is made of this form of it.
 
     `is_open`: something that it makes void is in doubt, and has to be looked at again. `copies` are copies of the file
@@ -54,12 +54,12 @@ def judge(
     entry: InboxEntry | None,
     form: str,
     is_there: Callable[[Path], bool],
-) -> Verdict:
+) -> FileVerdict:
     """Read and plan. `is_there` says whether another file that is known is in the inbox."""
     run_id = entry.run_id if entry else None
     slug = ""
     if is_conflict_copy(path):
-        return Verdict(run_id, conflict_notice(path.name))
+        return FileVerdict(run_id, conflict_notice(path.name))
     copies: tuple[Path, ...] = ()
     try:
         definition = read_file(path, runtime.settings, now=runtime.clock.now(), inbox=inbox.folder)
@@ -68,23 +68,23 @@ def judge(
         others = [] if known is None else others_of(runtime, inbox, known.campaign_id, path, is_there)
         if others and not (definition.schedule.remind and known and reminds(runtime, known.definition_id)):
             if rivals := [other for other in others if original_of(other) != path]:
-                return Verdict(run_id, taken_notice(path.name, slug, inbox.name(rivals[0])))
+                return FileVerdict(run_id, taken_notice(path.name, slug, inbox.name(rivals[0])))
             copies = tuple(others)
         if (of := _foreign(runtime, path, slug)) is not None:
             notice = foreign_notice(path.name, slug, status_path(path).name, *of)
             if entry is None or entry.problem != notice:
                 get_logger().warning("inbox.of_another_installation", file=inbox.name(path), installation=of[0])
-            return Verdict(None, notice, is_open=True)
+            return FileVerdict(None, notice, is_open=True)
         written_at = datetime.fromtimestamp(look.own[1] / 1e9, UTC) if look.own else None
         intake = take_up(runtime, definition, source=inbox.name(path), dropped_at=written_at)
     except EditRefused as refused:
         found = _find_run(runtime, slug)
-        return Verdict(found.id if found else run_id, f"{refused}.", copies=copies)
+        return FileVerdict(found.id if found else run_id, f"{refused}.", copies=copies)
     except CampaignFileError as error:
         found = (_find_run(runtime, slug) if slug else None) or find_run(runtime, run_id)
         has_run = found is not None and found.state is not RunState.FAILED
         notice = broken_notice(path.name, error, look.missing, has_run=has_run)
-        return Verdict(found.id if found else None, notice, copies=copies)
+        return FileVerdict(found.id if found else None, notice, copies=copies)
     notice = ""
     is_known = entry is not None and entry.run_id == intake.run_id and has_other_files(form, entry.fingerprint)
     if intake.taken is Taken.EXTENDED:
@@ -94,7 +94,7 @@ def judge(
     elif intake.taken is Taken.CONTINUED and is_known and not may_extend(definition):
         notice = tables_notice(path.name, slug)
     is_planned = intake.taken in {Taken.PLANNED, Taken.EXTENDED} or not notice
-    return Verdict(intake.run_id, notice, is_planned, intake.in_doubt > 0, copies)
+    return FileVerdict(intake.run_id, notice, is_planned, intake.in_doubt > 0, copies)
 
 
 def _foreign(runtime: Runtime, path: Path, slug: str) -> tuple[str, datetime] | None:
