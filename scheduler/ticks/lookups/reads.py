@@ -38,7 +38,7 @@ Keep = Callable[[Sequence[Message]], Iterable[Message]]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LookResult:
     """What one look at the gateway showed; `complete`: every read of it succeeded; else the `problem` of one.
 
     `messages` are those that were kept, `shown` those of the watched that were there, by ID. `count`
@@ -53,9 +53,9 @@ class Seen:
     count: int = 0
     newest: int = 0
 
-    def with_more(self, later: "Seen") -> "Seen":
+    def with_more(self, later: "LookResult") -> "LookResult":
         """Both looks as one."""
-        return Seen(
+        return LookResult(
             {**self.messages, **later.messages},
             self.complete and later.complete,
             self.reads + later.reads,
@@ -74,7 +74,7 @@ def read_around(
     *,
     keep: Keep = lambda messages: messages,
     watched: Mapping[int, str] = MappingProxyType({}),
-) -> Seen:
+) -> LookResult:
     """Every message around a request, a status at a time; a read that fails is no information.
 
     By every clock that the gateway was seen to have, for nobody knows which one it had then.
@@ -99,7 +99,7 @@ def read_around(
         except GatewayError as error:
             problem = str(error)
             break
-    return Seen(kept, not problem, reads.reads, problem, frozenset(shown), count, newest)
+    return LookResult(kept, not problem, reads.reads, problem, frozenset(shown), count, newest)
 
 
 def watching(known: Iterable[ControlMessage]) -> dict[int, str]:
@@ -170,7 +170,7 @@ def read_request(
     is_sought: Callable[[Message], bool],
     watched: Mapping[int, str] = MappingProxyType({}),
     margin: timedelta = MARGIN,
-) -> Seen:
+) -> LookResult:
     """What can be the messages of a request, of all from `margin` before it until `end`: see `Candidates`.
 
     Nobody knows which date a gateway compares: of a request with a `schedule` the moment of that is read around, too.
@@ -192,7 +192,7 @@ def read_request(
     return seen
 
 
-def shows_neighbours(runtime: Runtime, near: Iterable[ControlMessage], seen: Seen) -> bool:
+def shows_neighbours(runtime: Runtime, near: Iterable[ControlMessage], seen: LookResult) -> bool:
     """Whether a look that watched for them shows all messages of ours that lie next to the request.
 
     One message shows that reads work. A gateway that pages its replies shows that one and still not what is sought.
@@ -205,7 +205,7 @@ def shows_neighbours(runtime: Runtime, near: Iterable[ControlMessage], seen: See
     )
 
 
-def read_known(runtime: Runtime, windows: WindowMemory, known: ControlMessage) -> Seen:
+def read_known(runtime: Runtime, windows: WindowMemory, known: ControlMessage) -> LookResult:
     """A look around a message that the gateway has, for that message alone."""
     start, end = known.accepted_at - MARGIN, known.accepted_at + MARGIN
     watched = watching([known])

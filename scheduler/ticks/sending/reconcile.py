@@ -15,7 +15,7 @@ from campaigns.protocol.decisions import Decision, Ending, SendAgain, decide, de
 from campaigns.protocol.matching import Candidate, Match, Sought, is_similar, match
 from campaigns.protocol.verdicts import SWEEPS, LookUp, Verdict, next_look, verdict
 from campaigns.sending.backoff import backoff_after, blind_look_after
-from scheduler.ticks.lookups.reads import Seen, by_number, read_known, read_request, shows_neighbours, watching
+from scheduler.ticks.lookups.reads import LookResult, by_number, read_known, read_request, shows_neighbours, watching
 from scheduler.ticks.lookups.windows import WindowMemory
 from scheduler.ticks.sending.auto_pause import reason_to_pause
 from worker.gateway.results import Message
@@ -161,7 +161,7 @@ def _look_at_gateway(
     known: Sequence[ControlMessage],
     is_sought: Callable[[Message], bool],
     now: datetime,
-) -> Seen:
+) -> LookResult:
     """What may be the request's messages. Read by dates that may be hours off, unless it shows that they are not:
 
     a message accepted after the request began is there, and was dated by the clock that dated the request, or a later
@@ -185,7 +185,7 @@ class _Conclusion:
     doubt: Doubt
     sought: Sought
     found: Match
-    seen: Seen
+    seen: LookResult
     verdict: Verdict
     policy: OnUnknown
     evidence: dict[str, Any]
@@ -240,7 +240,7 @@ def _is_sought(runtime: Runtime, doubt: Doubt, sought: Sought) -> Callable[[Mess
     return by_number(sought.recipients)
 
 
-def _match(runtime: Runtime, doubt: Doubt, sought: Sought, seen: Seen, attributed: set[int]) -> Match:
+def _match(runtime: Runtime, doubt: Doubt, sought: Sought, seen: LookResult, attributed: set[int]) -> Match:
     candidates = [Candidate(m.id, m.number, m.text, m.group_id) for m in seen.messages.values()]
     if doubt.list_id is None:
         return match(sought, candidates, attributed=attributed, is_whole=seen.complete)
@@ -253,7 +253,9 @@ def _match(runtime: Runtime, doubt: Doubt, sought: Sought, seen: Seen, attribute
     return Match({c.gateway_id: c for c in mine})
 
 
-def _carry_out(runtime: Runtime, session: Session, doubt: Doubt, decision: Decision, seen: Seen, now: datetime) -> None:
+def _carry_out(
+    runtime: Runtime, session: Session, doubt: Doubt, decision: Decision, seen: LookResult, now: datetime
+) -> None:
     retry_at = now
     if decision.retry is SendAgain.BACKED_OFF:
         settle = timedelta(seconds=runtime.settings.settle_seconds)
@@ -277,7 +279,7 @@ def _carry_out(runtime: Runtime, session: Session, doubt: Doubt, decision: Decis
 
 
 def _carry_out_list(
-    runtime: Runtime, session: Session, doubt: Doubt, decision: Decision, seen: Seen, now: datetime
+    runtime: Runtime, session: Session, doubt: Doubt, decision: Decision, seen: LookResult, now: datetime
 ) -> None:
     if decision.place:
         text = runtime.definitions.get(doubt.definition_id).message
