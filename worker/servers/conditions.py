@@ -38,7 +38,7 @@ class Trouble(StrEnum):
     REDIS_REFUSES = "redis_refuses"
 
 
-class Words(NamedTuple):
+class ConditionWords(NamedTuple):
     """What is the matter, what waits for it, and what to do."""
 
     matter: str
@@ -56,73 +56,79 @@ REHEARSE_ANEW: Final = (
 )
 """What takes the place of `campaigns recover`, which asks a gateway: someone who rehearses has none."""
 
-WORDS: Final[Mapping[Trouble, Words]] = {
-    Trouble.DATABASE_AWAY: Words(
+WORDS: Final[Mapping[Trouble, ConditionWords]] = {
+    Trouble.DATABASE_AWAY: ConditionWords(
         "the database does not answer", _NOTHING, "see that its server runs, and check CAMPAIGNS_DATABASE_URL"
     ),
-    Trouble.DATABASE_STARTING: Words("the database is starting, stopping or recovering", _NOTHING, "wait for it"),
-    Trouble.DATABASE_CROWDED: Words(
+    Trouble.DATABASE_STARTING: ConditionWords(
+        "the database is starting, stopping or recovering", _NOTHING, "wait for it"
+    ),
+    Trouble.DATABASE_CROWDED: ConditionWords(
         "the database has no connection left", _NOTHING, "raise its max_connections, or end what holds them"
     ),
-    Trouble.DATABASE_READ_ONLY: Words(
+    Trouble.DATABASE_READ_ONLY: ConditionWords(
         "the database takes no changes, as a standby does",
         _NOTHING,
         "let it take changes, or point CAMPAIGNS_DATABASE_URL to the primary",
     ),
-    Trouble.DATABASE_SLOW: Words(
+    Trouble.DATABASE_SLOW: ConditionWords(
         "the database cancelled a statement that took too long",
         "what was undone is tried again",
         "see what keeps it busy, or raise its statement_timeout",
     ),
-    Trouble.DATABASE_FULL: Words("the database has no room on its disk or in its memory", _NOTHING, "make room"),
-    Trouble.DATABASE_FILE: Words(
+    Trouble.DATABASE_FULL: ConditionWords(
+        "the database has no room on its disk or in its memory", _NOTHING, "make room"
+    ),
+    Trouble.DATABASE_FILE: ConditionWords(
         "the database's file cannot be opened, read or written",
         _NOTHING,
         "see that its disk is mounted and writable, and check CAMPAIGNS_DATABASE_URL",
     ),
-    Trouble.DATABASE_LOCKED: Words(
+    Trouble.DATABASE_LOCKED: ConditionWords(
         "another program keeps the database locked", _NOTHING, "end what has the file open, such as a backup or a shell"
     ),
-    Trouble.DATABASE_DAMAGED: Words(
+    Trouble.DATABASE_DAMAGED: ConditionWords(
         "the database is damaged",
         _NOTHING,
         f"stop the service, restore the database from a backup and run: campaigns recover; {REHEARSE_ANEW}",
     ),
-    Trouble.DATABASE_LOST: Words(
+    Trouble.DATABASE_LOST: ConditionWords(
         "the database is not the one that texts were sent from",
         _NOTHING,
         f"stop the service, put the right one in its place if you have it, and run: campaigns recover; {REHEARSE_ANEW}",
     ),
-    Trouble.DATABASE_POOLED: Words(
+    Trouble.DATABASE_POOLED: ConditionWords(
         "a pooler gives the database's connections to others between two transactions",
         "what failed is tried again without prepared statements",
         "if this stays, use its session mode",
     ),
-    Trouble.GATEWAY_UNREAD: Words(
+    Trouble.GATEWAY_UNREAD: ConditionWords(
         "the gateway's messages cannot be read",
         "receipts, replies and requests in doubt wait",
         "see that it runs, and run: campaigns doctor",
     ),
-    Trouble.REDIS_AWAY: Words(
+    Trouble.REDIS_AWAY: ConditionWords(
         "Redis does not answer", _UNSENT, "see that its server runs, and check CAMPAIGNS_REDIS_URL"
     ),
-    Trouble.REDIS_LOADING: Words("Redis is starting and reads its data", _UNSENT, "wait for it"),
-    Trouble.REDIS_FULL: Words(
+    Trouble.REDIS_LOADING: ConditionWords("Redis is starting and reads its data", _UNSENT, "wait for it"),
+    Trouble.REDIS_FULL: ConditionWords(
         "Redis has no memory left", _UNSENT, "raise its maxmemory, or remove what else is stored in it"
     ),
-    Trouble.REDIS_FORGETS: Words(
+    Trouble.REDIS_FORGETS: ConditionWords(
         "Redis drops keys because it is out of memory",
         "nothing is sent until what was sent is counted in the database",
         "set its maxmemory-policy to noeviction, and raise its maxmemory",
     ),
-    Trouble.REDIS_READ_ONLY: Words(
+    Trouble.REDIS_READ_ONLY: ConditionWords(
         "Redis takes no changes, as a replica does", _UNSENT, "point CAMPAIGNS_REDIS_URL to the primary"
     ),
-    Trouble.REDIS_BUSY: Words("Redis is busy with a script", _UNSENT, "wait for it, or end it with: SCRIPT KILL"),
-    Trouble.REDIS_UNSAVED: Words(
+    Trouble.REDIS_BUSY: ConditionWords(
+        "Redis is busy with a script", _UNSENT, "wait for it, or end it with: SCRIPT KILL"
+    ),
+    Trouble.REDIS_UNSAVED: ConditionWords(
         "Redis takes no changes, for it cannot save them", _UNSENT, "see that its disk is not full, and its log"
     ),
-    Trouble.REDIS_REFUSES: Words(
+    Trouble.REDIS_REFUSES: ConditionWords(
         "Redis refuses the user or the password of CAMPAIGNS_REDIS_URL", _UNSENT, "correct it and start again"
     ),
 }
