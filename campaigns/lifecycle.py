@@ -83,8 +83,9 @@ BATCH_MOVES: Final[Mapping[BatchState, frozenset[BatchState]]] = {
 }
 
 _RECEIPTS: Final = frozenset({P.ACCEPTED, P.SENT, P.DELIVERED, P.FAILED, P.CANCELLED})
-"""What a receipt can say. Which of two receipts stands is decided by their worth alone (`campaigns.following.receipts`): a move
-that was forbidden here would make the order decide in which they come. The same state again brings more `retries`."""
+"""What a receipt can say. Which of two receipts stands is decided by their worth alone
+(`campaigns.following.receipts`): a move that was forbidden here would make the order decide in which they come. The
+same state again brings more `retries`."""
 
 RECIPIENT_MOVES: Final[Mapping[RecipientState, frozenset[RecipientState]]] = {
     P.PENDING: frozenset({P.IN_DOUBT, P.CANCELLED, P.SKIPPED, P.SUPPRESSED, P.CAPPED, P.HELD}),

@@ -1,7 +1,7 @@
 """What becomes of everybody in a request in doubt, once a verdict is reached: pure, the one place that decides.
 
-A verdict (`campaigns.protocol.verdicts`) says what is proven. This says what follows from it, given how the request had ended
-and what the campaign's file wants. The scheduler carries it out in one transaction.
+A verdict (`campaigns.protocol.verdicts`) says what is proven. This says what follows from it, given how the request had
+ended and what the campaign's file wants. The scheduler carries it out in one transaction.
 """
 
 from collections.abc import Mapping

@@ -29,7 +29,9 @@ LIFTED: Final = "none"
 
 @dataclass(frozen=True, slots=True)
 class LimitPlace:
-    """What is limited: of an account (a row's id) a scope as in `worker.store.sending.account_limits`; None: all of them."""
+    """What is limited: of an account (a row's id) a scope as in `worker.store.sending.account_limits`; None: all of
+    them.
+    """
 
     account_id: int
     scope: str | None

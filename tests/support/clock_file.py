@@ -1,6 +1,7 @@
 """A wall clock for processes that only the test moves: a file says by how much it is wrong.
 
-`--patch tests.support.clock_file:follow` of `tests.prove.world.victim`; in what such a process starts, by `sitecustomize`.
+`--patch tests.support.clock_file:follow` of `tests.prove.world.victim`; in what such a process starts, by
+`sitecustomize`.
 """
 
 import os

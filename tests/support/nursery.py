@@ -1,8 +1,9 @@
 """Processes forked from one that has imported the product already: a start costs 20 ms of CPU instead of 1.7 s.
 
 The standard library's fork server: a clean process without threads that ends with this one. What a process does before
-its first line of work (the interpreter, the imports) is not seen there: `tests/scheduler/cli/upkeep/test_cli_process.py`,
-`tests/deploy/test_deploy_heartbeat.py` and `tests/worker/test_logs.py` start commands and services as programs.
+its first line of work (the interpreter, the imports) is not seen there:
+`tests/scheduler/cli/upkeep/test_cli_process.py`, `tests/deploy/test_deploy_heartbeat.py` and
+`tests/worker/test_logs.py` start commands and services as programs.
 """
 
 import multiprocessing
@@ -61,7 +62,9 @@ STOP_SECONDS: Final = 10.0
 def start(
     arguments: Sequence[str], *, folder: Path, env: Mapping[str, str], stdout: Path, stderr: Path
 ) -> ForkServerProcess:
-    """Start `python -m tests.prove.world.victim ARGUMENTS` in a folder, with this environment and these output files."""
+    """Start `python -m tests.prove.world.victim ARGUMENTS` in a folder, with this environment and these output
+    files.
+    """
     process = fork_server().Process(
         target=_live, args=(tuple(arguments), str(folder), dict(env), str(stdout), str(stderr))
     )

@@ -5,9 +5,9 @@ Whoever works in turns (a tick, a job, a look) reports each failure under its ow
     pause_seconds = troubles.failed("drain", error, event="tick.failed", tick="drain")
     troubles.worked("drain")
 
-A failure of a known kind (`worker.servers.conditions`) is a condition, told once however many sources meet it; it ends when all
-of them have worked since. Anything else is a mistake of ours: told with a traceback once, and then counted. Either way
-the source should rest, longer each time.
+A failure of a known kind (`worker.servers.conditions`) is a condition, told once however many sources meet it; it ends
+when all of them have worked since. Anything else is a mistake of ours: told with a traceback once, and then counted.
+Either way the source should rest, longer each time.
 """
 
 import threading

@@ -49,8 +49,8 @@ class RateLimit:
 class Budget:
     """Another limit: from `starts_at` on and before `ends_at`, at most `limit_segments` are granted, never more.
 
-    Times are aware; the key as that of a `RateLimit`. A cost above what is left waits for `ends_at`, and so does one above
-    the limit itself. `ValueError` if the limit or the times are out of range.
+    Times are aware; the key as that of a `RateLimit`. A cost above what is left waits for `ends_at`, and so does one
+    above the limit itself. `ValueError` if the limit or the times are out of range.
     """
 
     key: str

@@ -26,8 +26,8 @@ def learn(runtime: Runtime, shown: Collection[Dated]) -> None:
         return
     if ahead:
         says = (
-            f"the gateway's clock is {clock_offsets.in_words(ahead)}: receipts, replies and requests in doubt are looked for "
-            "by its dates; set its clock and its time zone right"
+            f"the gateway's clock is {clock_offsets.in_words(ahead)}: receipts, replies and requests in doubt are "
+            "looked for by its dates; set its clock and its time zone right"
         )
         get_logger().warning("gateway.clock_off", seconds=ahead.total_seconds(), says=says)
     else:

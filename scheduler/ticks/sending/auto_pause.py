@@ -1,4 +1,6 @@
-"""Why a run should pause itself after one of its requests was decided: the counts for `campaigns.sending.auto_pause`."""
+"""Why a run should pause itself after one of its requests was decided: the counts for
+`campaigns.sending.auto_pause`.
+"""
 
 from sqlmodel import Session
 

@@ -69,7 +69,10 @@ class Product:
         }
 
     def start(self, *command: str, victim: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-        """Start `campaigns COMMAND`; `victim` are options of `tests.prove.world.victim`. Its output goes to two files."""
+        """Start `campaigns COMMAND`; `victim` are options of `tests.prove.world.victim`.
+
+        Its output goes to two files.
+        """
         out, err = self._files(command[0])
         with out.open("wb") as stdout, err.open("wb") as stderr:
             return subprocess.Popen(

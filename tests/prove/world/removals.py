@@ -1,4 +1,5 @@
-"""What takes a rule of the send protocol away, for `victim --patch tests.prove.world.removals:NAME`: never in the product.
+"""What takes a rule of the send protocol away, for `victim --patch tests.prove.world.removals:NAME`: never in the
+product.
 
 Each function alters the process that calls it, for good. The last two alter its circumstances and no rule.
 """

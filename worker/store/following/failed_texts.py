@@ -1,4 +1,7 @@
-"""Texts that a phone did not send and that are sent again: noticed, waiting, begun. See `worker.store.following.failed_text_watch`."""
+"""Texts that a phone did not send and that are sent again: noticed, waiting, begun.
+
+See `worker.store.following.failed_text_watch`.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
