@@ -64,10 +64,12 @@ def installation_of(campaign_file: Path) -> tuple[str, datetime] | None:
     """
     path = status_path(campaign_file)
     try:
-        written = os.lstat(path).st_mtime
+        seen = os.lstat(path)
     except FileNotFoundError:
         return None
-    written_at = datetime.fromtimestamp(written, UTC)
+    if not (stat.S_ISREG(seen.st_mode) or stat.S_ISLNK(seen.st_mode)):
+        return None  # a folder, or a pipe: no installation makes one
+    written_at = datetime.fromtimestamp(seen.st_mtime, UTC)
     try:
         with open_inside(path, path.parent.resolve()) as stream:
             text = stream.read(MOST_STATUS_BYTES)
