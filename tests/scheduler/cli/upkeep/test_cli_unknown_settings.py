@@ -22,7 +22,7 @@ TOLD = f"not a setting, and ignored: {MISSPELT}"
         ({"CAMPAIGNS_REQUIRE_APROVAL": "x"}, "campaigns_require_aproval=true\n", TOLD),
         ({"CAMPAIGNS_QQQQQQ": "secret"}, "", "not a setting, and ignored: CAMPAIGNS_QQQQQQ"),
         (
-            {f"CAMPAIGNS_QQQQQQ{n}": "" for n in range(7)},
+            {f"CAMPAIGNS_QQQQQQ{n}": "1" for n in range(7)},
             "",
             "not a setting, and ignored: " + ", ".join(f"CAMPAIGNS_QQQQQQ{n}" for n in range(5)) + ", and 2 more",
         ),
