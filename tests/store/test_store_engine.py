@@ -4,6 +4,8 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Final
 
 import pytest
 import sqlalchemy as sa
@@ -19,7 +21,7 @@ from tests.store.store_world import NOW, SMALLEST, World, new_run, people
 from worker.store.connections import LARGEST_LOG_BYTES
 from worker.store.engine import Store
 from worker.store.errors import StoreError, is_away
-from worker.store.migrate import MIGRATIONS, migrate, revisions
+from worker.store.migrate import MIGRATIONS, migrate, revisions, schema_change, upgrade
 from worker.store.models import Account, AttemptState
 from worker.store.runs import versions
 from worker.store.sending import accounts
@@ -32,10 +34,47 @@ ENUM_COLUMNS = [
 ]
 
 
-def test_the_migrations_make_exactly_what_the_models_describe(store: Store) -> None:
-    with store.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-        assert compare_metadata(context, SQLModel.metadata) == []
+def test_the_migrations_make_exactly_what_a_new_database_gets(sqlite_file: str, empty_postgres_url: str) -> None:
+    for url in (sqlite_file, empty_postgres_url):
+        with closing(Store(url)) as store:
+            # given a new database, and what every migration in turn makes of an empty one
+            migrate(store)
+            with store.engine.begin() as connection:
+                new = shape(connection)
+                tables = sa.MetaData()
+                tables.reflect(connection)
+                tables.drop_all(connection)
+            with schema_change(store) as connection:
+                upgrade(connection)
+            # then they are the same, and what the models describe
+            with store.engine.connect() as connection:
+                assert shape(connection) == new
+                context = MigrationContext.configure(connection, opts=COMPARED)
+                assert compare_metadata(context, SQLModel.metadata) == []
+            assert migrate(store) == revisions()[-1]
+
+
+COMPARED: Final = {"compare_type": True, "compare_server_default": True}
+INDEXES: Final = {
+    "sqlite": "SELECT name, replace(sql, char(34), '') FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL",
+    "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+}
+
+
+def shape(connection: sa.Connection) -> tuple[object, object]:
+    """Each table's columns, by name and not by place, its keys and references; each index in full."""
+    seen = sa.inspect(connection)
+    tables = {
+        table: (
+            {column["name"]: str(column | {"name": ""}) for column in seen.get_columns(table)},
+            seen.get_pk_constraint(table),
+            sorted(str(key) for key in seen.get_foreign_keys(table)),
+            sorted(str(unique) for unique in seen.get_unique_constraints(table)),
+            seen.get_table_options(table),
+        )
+        for table in seen.get_table_names()
+    }
+    return tables, sorted(map(tuple, connection.execute(sa.text(INDEXES[connection.dialect.name]))))
 
 
 def test_the_names_of_the_migrations_tell_their_order() -> None:

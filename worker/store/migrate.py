@@ -6,11 +6,21 @@ from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
+from sqlmodel import SQLModel
 
+import worker.store.models  # noqa: F401  # the tables that are made
 from worker.store.engine import Store
 from worker.store.errors import StoreError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+_version: Final = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Where Alembic keeps the revision, made as it makes it."""
 
 _LOCK = 0x5353_4D53  # an arbitrary number that names this lock among PostgreSQL's advisory locks
 
@@ -35,20 +45,38 @@ def migrate(store: Store) -> str:
                 f"the database is at schema {current}, which this version does not know; "
                 "upgrade the program to the one that made it"
             )
-        from alembic import command  # 7 MiB that no process needs where there is nothing to do
-        from alembic.config import Config
-
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
         with schema_change(store) as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            if sa.inspect(connection).get_table_names():
+                upgrade(connection)
+            else:
+                create(connection, head)
     except sa.exc.OperationalError as error:
         raise StoreError(
             f"the database {store.url.render_as_string(hide_password=True)} cannot be opened ({_short(error)}); "
             "check CAMPAIGNS_DATABASE_URL and that the server runs"
         ) from error
     return head
+
+
+def create(connection: sa.Connection, revision: str) -> None:
+    """Make all tables of an empty database as the models describe them: 17 ms of CPU, where every migration took 300.
+
+    A test holds that the migrations make the same, but for the order of columns.
+    """
+    SQLModel.metadata.create_all(connection, checkfirst=False)
+    _version.create(connection, checkfirst=False)
+    connection.execute(_version.insert().values(version_num=revision))
+
+
+def upgrade(connection: sa.Connection) -> None:
+    """Carry out the migrations that this database does not have yet."""
+    from alembic import command  # 7 MiB that no process needs where there is nothing to do
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def revisions() -> list[str]:

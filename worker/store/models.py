@@ -527,6 +527,6 @@ class AcceptedBefore(SQLModel, table=True):
 class Installation(SQLModel, table=True):
     """The one row that says which installation this database is: a database that was lost and made anew is another."""
 
-    id: int = Field(default=1, primary_key=True, sa_type=sa.Integer)
+    id: int = Field(primary_key=True, sa_type=sa.Integer)
     name: str = Field(max_length=16)
     since: datetime
