@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -210,3 +211,36 @@ def test_the_rule_about_codes_finds_what_there_was(line: str, what: str) -> None
 )
 def test_the_rule_about_codes_lets_people_be_told(line: str) -> None:
     assert not list(decided_by_words(ast.parse(line)))
+
+
+FILES_AT_MOST = 15
+LINES_AT_MOST = 300
+LONGER = {"worker/store/models.py"}
+"""The schema is one table of tables; migrations quote what was."""
+
+
+def test_no_public_class_name_stands_twice() -> None:
+    """A newcomer looks for a word, and finds one thing. The sandbox is another program, with the gateway's words."""
+    places: dict[str, list[str]] = {}
+    for path in MODULES:
+        if "sandbox" not in path.parts:
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_modules_are_short() -> None:
+    lines = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n") for path in MODULES}
+    long = {path for path, count in lines.items() if count > LINES_AT_MOST and "/versions/" not in path}
+
+    assert long == LONGER
+
+
+def test_no_folder_is_a_heap() -> None:
+    """More than this beside its rooms, and a folder is read by searching."""
+    tests = (path for path in (ROOT / "tests").rglob("*.py") if "__pycache__" not in path.parts)
+    files = Counter(str(path.parent.relative_to(ROOT)) for path in [*MODULES, *tests] if path.name != "__init__.py")
+
+    assert {folder: count for folder, count in files.items() if count > FILES_AT_MOST} == {}

@@ -1,5 +1,7 @@
 """Why a message cannot be used, in plain words, and what to do."""
 
+from typing import TypeGuard
+
 from jinja2 import nodes
 
 from campaigns.message.filters import unknown_code
@@ -49,3 +51,13 @@ def refuse_shape(date: nodes.Filter) -> None:
     if isinstance(shape, nodes.Const) and (code := unknown_code(str(shape.value))):
         hint = "write codes such as %d/%m/%Y or %H:%M, without a width; for a percent sign write %%"
         raise TemplateProblem(f"{code[:20]} is not a date code that can be used", date.lineno, hint)
+
+
+def is_word(node: nodes.Node) -> TypeGuard[nodes.Const]:
+    """Whether Jinja read a word as true, false or none, which everybody would get in place of the column's cell."""
+    return isinstance(node, nodes.Const) and (node.value is None or isinstance(node.value, bool))
+
+
+def no_field(name: str, line: int) -> TemplateProblem:
+    """A word that Jinja keeps for itself."""
+    return TemplateProblem(f"a field cannot be called {name}", line, "give the column another name")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import tzinfo
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final, TypeGuard, cast
+from typing import Any, Final, cast
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes, pass_context
 from jinja2.sandbox import SandboxedEnvironment
@@ -25,7 +25,7 @@ from campaigns.message.filters import (
     to_int,
     to_round,
 )
-from campaigns.message.refusals import TemplateProblem, refusal, refuse_shape, syntax_problem
+from campaigns.message.refusals import TemplateProblem, is_word, no_field, refusal, refuse_shape, syntax_problem
 from campaigns.message.segments import is_blank, unsendable
 from campaigns.timing.dates import DATE, DayOrder
 
@@ -250,7 +250,7 @@ def _check(tree: nodes.Template) -> tuple[frozenset[str], frozenset[str]]:
         elif isinstance(node, nodes.Name):
             uses += 1
             if node.name == "self":
-                raise _no_field("self", node.lineno)
+                raise no_field("self", node.lineno)
             node.name = field_name(node.name)
             fields.add(node.name)
             if id(node) not in defaulted:
@@ -258,8 +258,8 @@ def _check(tree: nodes.Template) -> tuple[frozenset[str], frozenset[str]]:
         elif isinstance(node, nodes.Const) and isinstance(node.value, str) and (found := unsendable(node.value)):
             hint = "write the character itself, without a backslash"
             raise TemplateProblem(f"{_UNSENDABLE} ({found})", node.lineno, hint)
-        elif _is_word(node) and id(node) not in flags:
-            raise _no_field(str(node.value).lower(), node.lineno)  # Jinja reads none and None alike
+        elif is_word(node) and id(node) not in flags:
+            raise no_field(str(node.value).lower(), node.lineno)  # Jinja reads none and None alike
         elif not isinstance(node, _ALLOWED_NODES) or (
             isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Slice)
         ):
@@ -267,15 +267,6 @@ def _check(tree: nodes.Template) -> tuple[frozenset[str], frozenset[str]]:
     if uses > _MAX_FIELD_USES:
         raise TemplateProblem(f"uses fields more than {_MAX_FIELD_USES} times", 1, "shorten the message")
     return frozenset(fields), frozenset(required)
-
-
-def _is_word(node: nodes.Node) -> TypeGuard[nodes.Const]:
-    """Whether Jinja read a word as true, false or none, which everybody would get in place of the column's cell."""
-    return isinstance(node, nodes.Const) and (node.value is None or isinstance(node.value, bool))
-
-
-def _no_field(name: str, line: int) -> TemplateProblem:
-    return TemplateProblem(f"a field cannot be called {name}", line, "give the column another name")
 
 
 def _check_constants(tree: nodes.Template, environment: SandboxedEnvironment) -> None:

@@ -58,15 +58,8 @@ UNHAPPY: Final = (RecipientState.FAILED, RecipientState.EXPIRED, RecipientState.
 UNUSABLE: Final = frozenset({RecipientState.INVALID, RecipientState.SKIPPED})
 """Rows that were meant to get a text and could not."""
 
-MEANT: Final = frozenset(
-    {
-        RecipientState.DUPLICATE,
-        RecipientState.EXCLUDED,
-        RecipientState.SUPPRESSED,
-        RecipientState.CAPPED,
-        RecipientState.HOLDOUT,
-    }
-)
+_S = RecipientState
+MEANT: Final = frozenset({_S.DUPLICATE, _S.EXCLUDED, _S.SUPPRESSED, _S.CAPPED, _S.HOLDOUT})
 """Rows that get no text on purpose."""
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from campaigns.protocol.matching import Candidate, match
 from scheduler.ticks.lookups.reads import by_number, read_request
 from scheduler.ticks.lookups.windows import WindowMemory
-from scheduler.ticks.sending.reconcile import alarm
+from scheduler.ticks.sending.auto_pause import alarm
 from worker.runtime import Runtime
 from worker.servers.conditions import trouble_of
 from worker.store.events import EventName

@@ -1,13 +1,15 @@
-"""Why a run should pause itself after one of its requests was decided: the counts for
-`campaigns.sending.auto_pause`.
-"""
+"""Why a run should pause itself once a request was decided, by `campaigns.sending.auto_pause`; and alarms."""
+
+from datetime import datetime
 
 from sqlmodel import Session
 
-from campaigns.codes import FAILURE
+from campaigns.codes import FAILURE, PausedBy
 from campaigns.protocol.decisions import Decision
 from campaigns.sending.auto_pause import UNEXPLAINED, failures_told, is_failing, is_refused_too_often, refusals_told
-from worker.store.sending import doubts
+from worker.logs import get_logger
+from worker.store.events import EventName, record_event
+from worker.store.sending import accounts, doubts
 from worker.store.sending.doubts import Doubt
 
 
@@ -24,3 +26,10 @@ def reason_to_pause(session: Session, doubt: Doubt, decided: Decision) -> str:
             fingerprint = doubt.evidence.get("error_fingerprint") or ""
             return failures_told(in_a_row, status=doubt.evidence.get("status"), fingerprint=fingerprint)
     return ""
+
+
+def alarm(session: Session, doubt: Doubt, name: EventName, reason: str, now: datetime) -> None:
+    """Something that must not be: tell it, and send nothing more on this account until a person has looked."""
+    record_event(session, name, now, run_id=doubt.run_id, batch_id=doubt.batch_id, attempt_id=doubt.attempt_id)
+    accounts.pause_account(session, doubt.account_id, PausedBy.ALARM, reason, now=now, probe_at=None)
+    get_logger().error(name.value, batch=doubt.batch_id, attempt=doubt.number, reason=reason)

@@ -17,13 +17,13 @@ from campaigns.protocol.verdicts import SWEEPS, LookUp, Verdict, next_look, verd
 from campaigns.sending.backoff import backoff_after, blind_look_after
 from scheduler.ticks.lookups.reads import LookResult, by_number, read_known, read_request, shows_neighbours, watching
 from scheduler.ticks.lookups.windows import WindowMemory
-from scheduler.ticks.sending.auto_pause import reason_to_pause
+from scheduler.ticks.sending.auto_pause import alarm, reason_to_pause
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.sending.outcomes import PROBE_LATER, listed, placed_of
 from worker.servers.conditions import trouble_of
-from worker.store.events import EventName, record_event
+from worker.store.events import EventName
 from worker.store.following import receipts
 from worker.store.following.clock_offsets import FARTHEST, MARGIN
 from worker.store.leases import LostLease
@@ -245,12 +245,8 @@ def _match(runtime: Runtime, doubt: Doubt, sought: Sought, seen: LookResult, att
     if doubt.list_id is None:
         return match(sought, candidates, attributed=attributed, is_whole=seen.complete)
     text = runtime.definitions.get(doubt.definition_id).message
-    mine = [
-        c
-        for c in candidates
-        if c.gateway_id > doubt.id_floor and c.gateway_id not in attributed and is_similar(c.text, text)
-    ]
-    return Match({c.gateway_id: c for c in mine})
+    free = (c for c in candidates if c.gateway_id > doubt.id_floor and c.gateway_id not in attributed)
+    return Match({c.gateway_id: c for c in free if is_similar(c.text, text)})
 
 
 def _carry_out(
@@ -301,10 +297,3 @@ def _intent(doubt: Doubt) -> Intent:
     return Intent(
         doubt.attempt_id, doubt.batch_id, doubt.run_id, doubt.account_id, doubt.number, doubt.send_by, (), doubt.list_id
     )
-
-
-def alarm(session: Session, doubt: Doubt, name: EventName, reason: str, now: datetime) -> None:
-    """Something that must not be: tell it, and send nothing more on this account until a person has looked."""
-    record_event(session, name, now, run_id=doubt.run_id, batch_id=doubt.batch_id, attempt_id=doubt.attempt_id)
-    accounts.pause_account(session, doubt.account_id, PausedBy.ALARM, reason, now=now, probe_at=None)
-    get_logger().error(name.value, batch=doubt.batch_id, attempt=doubt.number, reason=reason)
