@@ -76,7 +76,7 @@ def pause(store: Store, actor: Actor, campaign: str, *, now: datetime) -> Stoppe
 def resume(
     store: Store, actor: Actor, campaign: str, *, account: bool = False, new_gateway: bool = False, now: datetime
 ) -> Resumed:
-    """Let a paused campaign go on where it was. Raises `Refused`.
+    """Resume a paused campaign where it left off. Raises `Refused`.
 
     `account`: let its account go on, too, after an alarm that a person looked into; `new_gateway`: the same after its
     gateway was set up anew.

@@ -9,6 +9,6 @@ RunNumber = Annotated[
     int | None,
     typer.Option("--run", metavar="N", help="This run of a campaign that repeats, by its number in `status CAMPAIGN`."),
 ]
-JsonLogs = Annotated[bool, typer.Option("--json", help="Log as JSON lines, whatever CAMPAIGNS_LOG_FORMAT says.")]
+JsonLogs = Annotated[bool, typer.Option("--json", help="Log JSON lines, whatever CAMPAIGNS_LOG_FORMAT says.")]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="Send to a private sandbox gateway; needs no settings.")]
 Slug = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="The campaign's name, as its file gives it.")]

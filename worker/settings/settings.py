@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     )
     require_approval: KindsToApprove = Field(
         default=frozenset(),
-        description="kinds of campaigns that send nothing before somebody approves them, whatever their file says: "
+        description="kinds of campaigns that must be approved before they send, whatever their file says: "
         "`marketing,reminder`, or `true` for all",
     )
     hours: OptionalHours = Field(
@@ -95,9 +95,14 @@ class Settings(BaseSettings):
     kinds: Kinds = Field(
         default=frozenset(), description="what campaign files may be: `marketing,reminder`; empty: any kind"
     )
-    send_by_seconds: float = Field(default=30, gt=0, le=3600, description="a request not written by then never is")
+    send_by_seconds: float = Field(
+        default=30, gt=0, le=3600, description="deadline for a request to begin; after it, the request is never made"
+    )
     settle_seconds: float = Field(
-        default=300, ge=0, le=86_400, description="after this long without a trace a request in doubt was not stored"
+        default=300,
+        ge=0,
+        le=86_400,
+        description="a request in doubt that has left no trace for this long was not stored",
     )
     first_poll_seconds: float = Field(default=30, gt=0, le=3600, description="first look for receipts after a request")
     max_poll_seconds: float = Field(default=1800, gt=0, le=86_400, description="longest pause between two such looks")
@@ -105,7 +110,7 @@ class Settings(BaseSettings):
         default=600,
         gt=0,
         le=86_400,
-        description="a phone that has sent nothing for so long, though texts wait, is stuck",
+        description="a phone that has sent nothing for this long, though texts wait, is stuck",
     )
     error_texts: ErrorTexts = Field(
         default={},
@@ -116,42 +121,45 @@ class Settings(BaseSettings):
         default=15, gt=0, le=3600, description="pause between two looks for replies at the gateway"
     )
     stop_words: StopWords = Field(
-        default=(), description="more words that opt out when they are a whole reply: `R,TD1`"
+        default=(), description="more words that opt out if they are the whole reply: `R,TD1`"
     )
-    help_answer: HelpAnswer = Field(default="", description="the text that whoever replies HELP gets; empty: none")
+    help_answer: HelpAnswer = Field(default="", description="the answer to anyone who replies HELP; empty: no answer")
     report_webhook: SecretStr = Field(
-        default=SecretStr(""), description="an address that is told how campaigns go whose file names none"
+        default=SecretStr(""), description="webhook for the events of campaigns whose file names none"
     )
-    reply_webhook: SecretStr = Field(default=SecretStr(""), description="an address that is told every reply, in full")
-    webhook_secret: SecretStr = Field(
-        default=SecretStr(""), description="the key that calls of webhooks are signed with"
-    )
+    reply_webhook: SecretStr = Field(default=SecretStr(""), description="webhook that gets every reply, in full")
+    webhook_secret: SecretStr = Field(default=SecretStr(""), description="the key that signs calls of webhooks")
     webhook_secret_file: Path | None = Field(default=None, description="a file that holds that key")
     allow_private_webhooks: bool = Field(
-        default=False, description="also call webhooks of campaign files on private addresses, and with `http`"
+        default=False, description="allow webhooks in campaign files on private addresses, and with `http`"
     )
-    notify_email: EmailAddresses = Field(default=(), description="who gets e-mail about how campaigns go")
+    notify_email: EmailAddresses = Field(
+        default=(), description="addresses that get e-mail about the events of campaigns"
+    )
     smtp_url: SecretAddress = Field(
         default=SecretStr(""), description="the mail server, as in `smtps://user:password@mail.example.com`"
     )
     smtp_url_file: Path | None = Field(default=None, description="a file that holds the mail server's address")
     notify_command: CommandLine = Field(
-        default=(), description="a program that is given what happens as JSON on its standard input; no shell"
+        default=(), description="a program that gets each event as JSON on its standard input; no shell"
     )
     notice_days: int = Field(
-        default=90, ge=7, le=3_650, description="after so many days what was told outside is forgotten"
+        default=90, ge=7, le=3_650, description="days after which notifications that were sent are forgotten"
     )
     http: HostPort = Field(
-        default="", description="`host:port` for the webhook of replies and `/healthz`; empty: not listened"
+        default="", description="`host:port` for the webhook of replies and `/healthz`; empty: nothing listens"
     )
     webhook_keys: SecretStr = Field(
-        default=SecretStr(""), description="further API keys that sign calls of the gateway's webhook, with commas"
+        default=SecretStr(""),
+        description="further API keys that sign calls of the gateway's webhook, separated by commas",
     )
-    webhook_keys_file: Path | None = Field(default=None, description="a file that holds them, also one a line")
+    webhook_keys_file: Path | None = Field(
+        default=None, description="a file that holds them, separated by commas or lines"
+    )
     start_wait_seconds: float = Field(
-        default=60, ge=0, le=86_400, description="how long a service that starts waits for its database and Redis"
+        default=60, ge=0, le=86_400, description="how long a service waits for its database and Redis when it starts"
     )
-    threads: int = Field(default=4, ge=1, le=64, description="requests that one worker process has under way at once")
+    threads: int = Field(default=4, ge=1, le=64, description="requests that one worker process makes at once")
     heartbeat_file: Path | None = Field(
         default=None, description="a file that a service touches every two seconds while it works, for probes"
     )

@@ -17,10 +17,10 @@ def approve(
     ],
     json: AsJson = False,
 ) -> None:
-    """Let exactly this plan of a campaign go, whose file says `approval: true`.
+    """Approve exactly this plan of a campaign that waits for approval.
 
-    Or of one that excludes a table of which rows hold no number.
-    It starts at its moment, or at once where that has passed. Whatever changes the plan before that, voids it.
+    A campaign waits if its file says `approval: true`, or if a table that it excludes has rows without a number.
+    It starts at its moment, or at once if that has passed. Any change of the plan before then voids the approval.
     """
     from campaigns.clock import SystemClock
     from scheduler.actions import approving

@@ -19,7 +19,7 @@ def cancel(
 ) -> None:
     """Never send what a campaign has not sent yet.
 
-    What was sent is still followed. This cannot be undone.
+    Texts that were sent are still followed. This cannot be undone.
     """
     from campaigns.clock import SystemClock
     from scheduler.actions import control

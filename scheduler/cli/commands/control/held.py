@@ -1,4 +1,4 @@
-"""`held`: the texts of which nobody but a person can tell whether they were sent."""
+"""`held`: texts for which only a person can say whether they were sent."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,8 +18,8 @@ NUMBERS_SHOWN: Final = 20
 def held(campaign: Slug, number_of_run: RunNumber = None, json: AsJson = False) -> None:
     """Show who waits for a person to decide, and why.
 
-    The gateway's answers do not prove whether these texts were sent. Look at its own list of messages, or at that
-    of the phone, then tell what you found with: campaigns resolve
+    The gateway's answers do not prove whether these texts were sent. Look at its own list of messages, or at the
+    phone's, then say what you found with: campaigns resolve
     """
     from scheduler.actions.opening import campaign_store
     from scheduler.actions.reading.held import read_held

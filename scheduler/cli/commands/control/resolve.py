@@ -1,4 +1,4 @@
-"""`resolve`: decide about texts of which nobody but a person can tell whether they were sent."""
+"""`resolve`: decide about texts for which only a person can say whether they were sent."""
 
 import sys
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`resume`: letting go on what was paused."""
+"""`resume`: continuing what was paused."""
 
 from typing import Annotated
 
@@ -14,19 +14,19 @@ def resume(
     campaign: Slug,
     account: Annotated[
         bool,
-        typer.Option("--account", help="After an alarm that a person looked into: let its account go on, too."),
+        typer.Option("--account", help="Also resume its account, after an alarm that you have looked into."),
     ] = False,
     new_gateway: Annotated[
         bool,
         typer.Option(
             "--new-gateway",
-            help="The gateway was set up anew and gives its IDs from 1 again: let its account go on with it. "
-            "What was in doubt is held for you to decide; receipts of earlier texts come no more.",
+            help="The gateway was set up anew and its IDs start from 1 again: resume the account with it. "
+            "What was in doubt is held for you to decide; receipts of earlier texts no longer arrive.",
         ),
     ] = False,
     json: AsJson = False,
 ) -> None:
-    """Let a paused campaign go on where it was."""
+    """Resume a paused campaign where it left off."""
     from campaigns.clock import SystemClock
     from scheduler.actions import control
     from scheduler.actions.opening import campaign_store

@@ -26,7 +26,9 @@ Numbers = Annotated[
 ]
 Kind = Annotated[
     str | None,
-    typer.Option("--kind", help="Only campaigns of this kind: marketing, reminder or transactional. Else of any."),
+    typer.Option(
+        "--kind", help="Only campaigns of this kind: marketing, reminder or transactional. Default: all kinds."
+    ),
 ]
 Reason = Annotated[str, typer.Option("--reason", help="Why, in your words; `why` shows it.")]
 
@@ -38,7 +40,7 @@ SHOWN = 20
 def add(numbers: Numbers, kind: Kind = None, reason: Reason = "", json: AsJson = False) -> None:
     """Send nothing more to these numbers, from the next request on.
 
-    Also not to those that are planned already. Example: campaigns suppress add "+39 333 123 4567" --reason "by phone"
+    This includes texts that are already planned. Example: campaigns suppress add "+39 333 123 4567" --reason "by phone"
     """
     from campaigns.clock import SystemClock
     from scheduler.actions.numbers import all_normalised
@@ -56,7 +58,7 @@ def add(numbers: Numbers, kind: Kind = None, reason: Reason = "", json: AsJson =
 
 @suppress.command()
 def remove(numbers: Numbers, kind: Kind = None, json: AsJson = False) -> None:
-    """Let these numbers get texts again; only if they asked for it.
+    """Let these numbers get texts again, if their owners asked for it.
 
     With --kind only an entry of this kind ends. Campaigns that are planned already stay as they are.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def throttle(
     campaign: Annotated[
-        str | None, typer.Argument(metavar="CAMPAIGN", help="Only its limits, instead of what its file says.")
+        str | None, typer.Argument(metavar="CAMPAIGN", help="Limits of this campaign, instead of those in its file.")
     ] = None,
     account: Annotated[bool, typer.Option("--account", help="The limits over all campaigns.")] = False,
     device: Annotated[
@@ -29,16 +29,16 @@ def throttle(
     daily: Annotated[str | None, typer.Option("--daily", help="Segments a day; none lifts it.")] = None,
     weight: Annotated[
         int | None,
-        typer.Option("--weight", help="Share of a campaign beside others of its kind; 1 without it, at most 100."),
+        typer.Option("--weight", help="Share of a campaign beside others of its kind, from 1 to 100; default: 1."),
     ] = None,
     clear: Annotated[
-        bool, typer.Option("--clear", help="Forget what was set by hand, and what a phone's reports lowered.")
+        bool, typer.Option("--clear", help="Remove limits set by hand, and those that a phone's reports lowered.")
     ] = False,
     json: AsJson = False,
 ) -> None:
     """Show every limit in force and where it comes from, or change limits while texts are sent.
 
-    A change acts on every worker within a second.
+    A change takes effect on every worker within a second.
     """
     from campaigns.clock import SystemClock
     from scheduler.actions import throttling

@@ -1,4 +1,4 @@
-"""`devices`: the phones that texts went by, and those that are stuck."""
+"""`devices`: the phones that sent texts, and those that are stuck."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ NONE_YET = "no phone has been seen yet; phones show up with the first texts that
 
 
 def devices(json: AsJson = False) -> None:
-    """Show the phones that texts went by: what waits there, what they sent, their limit, and which are stuck."""
+    """Show the phones that sent texts: what waits there, what they sent, their limit, and which are stuck."""
     from campaigns.clock import SystemClock
     from scheduler.actions.opening import existing_store
     from scheduler.actions.reading.phones import read_phones

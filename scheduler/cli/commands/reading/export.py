@@ -21,15 +21,15 @@ def export(
         Path | None, typer.Option("--output", "-o", help="Write to this file, whole or not at all.")
     ] = None,
     raw: Annotated[
-        bool, typer.Option("--raw", help="CSV cells as they are, also those that a spreadsheet would compute.")
+        bool, typer.Option("--raw", help="Write CSV cells as they are, even those that a spreadsheet would compute.")
     ] = False,
     number_of_run: RunNumber = None,
     json: Annotated[bool, typer.Option("--json", help="Short for --format jsonl.")] = False,
 ) -> None:
-    """Write every recipient of a campaign, as CSV or JSON lines; of one that reminds those of all days.
+    """Write every recipient of a campaign as CSV or JSON lines; for a reminder campaign, those of every day.
 
-    A person who got a second text (`resend`) is listed once, with its outcome. With number, state, reason, text
-    and times (UTC). Numbers and texts are written in full. As HTML: a page with charts, and whom it did not reach.
+    Each row has number, state, reason, text and times (UTC). Numbers and texts are written in full. A person who
+    got a second text (`resend`) is listed once, with its outcome. HTML is a page with charts and those not reached.
     """
     from scheduler.actions.opening import campaign_store
     from scheduler.actions.reading.exports import to_export, write_export

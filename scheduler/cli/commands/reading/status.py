@@ -14,15 +14,13 @@ WATCH_SECONDS: Final = 1.0
 
 def status(
     campaign: Annotated[
-        str | None, typer.Argument(metavar="CAMPAIGN", help="One campaign in detail; without it all of them.")
+        str | None, typer.Argument(metavar="CAMPAIGN", help="One campaign in detail; default: all campaigns.")
     ] = None,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Look again every second until all of it is finished.")
-    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until everything is finished.")] = False,
     number_of_run: RunNumber = None,
     json: AsJson = False,
 ) -> None:
-    """Show how far campaigns are, what they wait for, and why."""
+    """Show how far campaigns have got, what they wait for, and why."""
     from campaigns.clock import SystemClock
     from scheduler.actions.opening import NOTHING_YET, campaign_store, existing_store
     from scheduler.actions.reading.replies import count_to_review

@@ -11,14 +11,16 @@ from scheduler.cli.rendering.output import print_json, say
 def why(
     number: Annotated[
         str,
-        typer.Argument(metavar="NUMBER", help="With +country, or of the region in the settings; or as a row has it."),
+        typer.Argument(
+            metavar="NUMBER", help="With +country, or as dialled in the region of the settings, or as a row has it."
+        ),
     ],
     json: AsJson = False,
 ) -> None:
-    """Tell one person's full story, the newest campaign first.
+    """Show one person's full story, newest campaign first.
 
     What was planned, each attempt and its evidence, receipts, replies, and the cause of the state. The number is
-    shown in full, and with --json the texts, too.
+    shown in full; so are the texts, with --json.
     """
     from campaigns.clock import SystemClock
     from scheduler.actions.opening import existing_store

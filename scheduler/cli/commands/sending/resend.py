@@ -32,8 +32,8 @@ def resend(
 ) -> None:
     """Send the same text again to those whose text failed, and follow it to the end.
 
-    Only where it is proven that they did not get it: left out or refused by the gateway, or reported by the phone with
-    a reason that says so. In the campaign's sending hours and limits, without those who have opted out meanwhile.
+    Only if it is proven that they did not get it: the gateway left them out or refused them, or the phone reported a
+    reason that says so. Keeps the campaign's sending hours and limits, and leaves out those who have since opted out.
     """
     import logging
 

@@ -23,15 +23,15 @@ def send_test(
         int | None, typer.Option("--row", metavar="N", help="The row of the table whose fields are used.")
     ] = None,
     variant: Annotated[
-        str | None, typer.Option("--variant", metavar="NAME", help="The variant; without it the first.")
+        str | None, typer.Option("--variant", metavar="NAME", help="The variant; default: the first.")
     ] = None,
     sandbox: Sandbox = False,
     json: AsJson = False,
 ) -> None:
-    """Send one real text of a campaign to a number of yours, and wait until it is there.
+    """Send one real text of a campaign to your own number, and wait until it arrives.
 
-    With the fields of the first row that can be sent to. At once, whatever the campaign's sending hours; within the
-    limits of account and phones. It is not counted as part of the campaign.
+    It has the fields of the first row that can be sent to. It goes at once, whatever the sending hours, within the
+    limits of the account and its phones. It does not count as part of the campaign.
     """
     import logging
 

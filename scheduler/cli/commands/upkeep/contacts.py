@@ -22,7 +22,7 @@ def add(
     number: Number,
     name: Annotated[str | None, typer.Option("--name", help="The contact's name.")] = None,
     resubscribe: Annotated[
-        bool, typer.Option("--resubscribe", help="Also if the contact has unsubscribed; only if they asked for it.")
+        bool, typer.Option("--resubscribe", help="Even if the contact has unsubscribed; use it only if they asked.")
     ] = False,
     json: AsJson = False,
 ) -> None:

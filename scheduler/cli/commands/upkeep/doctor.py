@@ -1,4 +1,4 @@
-"""`doctor`: what holds, what does not, what to do."""
+"""`doctor`: what is right, what is not, and what to do."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,8 +19,8 @@ def doctor(
 ) -> None:
     """Check settings, database, queue, clocks and gateway.
 
-    Tells what holds, what does not, and what to do. Sends no text and shows no secret. Ends with 0 when nothing is
-    a problem, 2 when the settings are one, 4 when the gateway or its account is one, and 3 for any other.
+    Reports what is right, what is not, and what to do. Sends no text and shows no secret. Exits with 0 if there is
+    no problem, 2 for the settings, 4 for the gateway or its account, and 3 for anything else.
     """
     from campaigns.clock import SystemClock
     from scheduler.doctor.examination import examine

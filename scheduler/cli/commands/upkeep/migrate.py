@@ -5,9 +5,9 @@ from scheduler.cli.rendering.output import print_json, say
 
 
 def migrate(json: AsJson = False) -> None:
-    """Make the tables of the database, or bring them up to date.
+    """Create the tables of the database, or bring them up to date.
 
-    Harmless when they are.
+    Harmless if they already are.
     """
     from scheduler.actions.upkeep import migrating
     from scheduler.cli.user import this_user

@@ -11,15 +11,15 @@ from scheduler.cli.rendering.output import print_json, say
 
 def move(
     to: Annotated[
-        str | None, typer.Option("--to", metavar="URL", help="Address of the new database; nothing may be in it yet.")
+        str | None, typer.Option("--to", metavar="URL", help="Address of the new database, which must be empty.")
     ] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Cancel a move that has not finished.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Move everything to another database, with campaigns in flight.
+    """Move everything to another database, including campaigns in flight.
 
     Stop the service and every worker first. From SQLite to PostgreSQL, back, or to another file. The old database
-    never sends again. Interrupted, neither sends: run it again, or give it up with --undo.
+    never sends again. If it is interrupted, neither sends: run it again, or give up with --undo.
     Example: campaigns move --to postgresql+psycopg://campaigns@db.internal/campaigns
     """
     from campaigns.clock import SystemClock

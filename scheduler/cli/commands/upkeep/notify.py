@@ -1,4 +1,4 @@
-"""`notify`: who is told what happens, and whether they can be told."""
+"""`notify`: who is notified of what happens, and whether they can be reached."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def notify(
-    test: Annotated[bool, typer.Option("--test", help="Tell each of them that this is a test.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Send each of them a test.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Show who is told what campaigns do, by the settings; webhooks of campaign files are not among them.
+    """Show who is notified, according to the settings. Webhooks in campaign files are not listed.
 
-    With --test each is told the event `test`, once. Exits with 3 if one could not be told.
+    With --test each gets the event `test` once; exits with 3 if one could not be notified.
     """
     from campaigns.clock import SystemClock
     from scheduler.actions.upkeep.notifying import listeners, tell_test

@@ -12,8 +12,8 @@ def recover(
 ) -> None:
     """Sweep the gateway for what a lost or restored database forgot.
 
-    Stop the service first. A database that is older than what was sent from it sends nothing until this was run. What
-    the gateway shows of the last 31 days is then not sent again, also by campaigns that are planned later.
+    Stop the service first. A database that is older than what was sent from it sends nothing until you run this. What
+    the gateway shows of the last 31 days is not sent again, not even by campaigns that are planned later.
     """
     from scheduler.cli.rendering.output import print_json
     from scheduler.cli.user import this_user

@@ -11,20 +11,18 @@ from scheduler.cli.rendering.output import print_json
 
 def sandbox(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
-    key: Annotated[str | None, typer.Option(help="The API key; without it one is made and printed.")] = None,
+    key: Annotated[str | None, typer.Option(help="The API key; default: a new one, which is printed.")] = None,
     ledger: Annotated[
         Path | None, typer.Option(help="File for what was accepted; an existing one is appended to.")
     ] = None,
     profile: Annotated[str, typer.Option(help="How replies are written: strings or ints.")] = "strings",
-    webhook: Annotated[
-        str | None, typer.Option(help="Address on this machine that inbound messages are pushed to.")
-    ] = None,
+    webhook: Annotated[str | None, typer.Option(help="Address on this machine to push inbound messages to.")] = None,
     pace: Annotated[float, typer.Option(help="Messages per second and SIM.")] = 50.0,
     failed: Annotated[float, typer.Option(help="Share of the numbers (0 to 1) that fail.")] = 0.0,
     no_report: Annotated[float, typer.Option(help="Share of the numbers that never get a delivery report.")] = 0.0,
-    credits_: Annotated[int | None, typer.Option("--credits", help="One a message; unlimited without it.")] = None,
+    credits_: Annotated[int | None, typer.Option("--credits", help="One per message; default: unlimited.")] = None,
     seed: Annotated[int, typer.Option(help="Changes which numbers the shares hit.")] = 0,
-    faults: Annotated[Path | None, typer.Option(help="JSON file of what is to go wrong, and how often.")] = None,
+    faults: Annotated[Path | None, typer.Option(help="JSON file that says what goes wrong, and how often.")] = None,
     fault_log: Annotated[Path | None, typer.Option(help="File for the faults that were drawn.")] = None,
     json: AsJson = False,
 ) -> None:
