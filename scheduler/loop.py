@@ -3,7 +3,9 @@
 import gc
 import math
 import threading
+import time
 from collections.abc import Collection
+from datetime import UTC, datetime
 from typing import Final
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -23,6 +25,9 @@ IDLE_SECONDS: Final = 0.3
 """How often it is asked whether anything is to be sent while nothing is: asking cost a third of an idle service. What
 was started is looked at at once, what a person resumes within this time."""
 
+CLOCK_LOOK_SECONDS: Final = 1.0
+"""How often the wall clock is compared with the one that never steps."""
+
 
 class Clockwork:
     """Calls ticks in the background until it is stopped. One that fails is told, rests some seconds, goes on."""
@@ -33,6 +38,8 @@ class Clockwork:
         self._idle_until_seconds = 0.0
         self._failed_until_seconds: dict[str, float] = {}
         self._first = [tick for tick in ticks if tick.is_first]
+        self._stopping = threading.Event()
+        self._watch = threading.Thread(target=self._watch_wall_clock, name="wall-clock", daemon=True)
         # One thread a tick: a slow read of receipts must not keep batches waiting.
         self._scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(len(ticks))})
         for tick in ticks:
@@ -84,8 +91,24 @@ class Clockwork:
             first.join(FIRST_LOOK_SECONDS)  # a gateway that does not answer must not keep the rest from working
         gc.freeze()  # as a queue does that is worked on
         self._scheduler.start()
+        self._watch.start()
 
     def stop(self) -> None:
         """Call nothing any more, and wait for the ticks that run."""
+        self._stopping.set()
+        self._watch.join()
         self._scheduler.shutdown(wait=True)
         gc.unfreeze()
+
+    def _watch_wall_clock(self) -> None:
+        """Make every tick due again when the wall clock is put back.
+
+        APScheduler calls a job at a moment of the wall clock: put back by an hour, it would call nothing for that hour.
+        """
+        began = time.time() - time.monotonic()
+        while not self._stopping.wait(CLOCK_LOOK_SECONDS):
+            before, began = began, time.time() - time.monotonic()
+            if began < before - CLOCK_LOOK_SECONDS:
+                now = datetime.now(UTC)
+                for job in self._scheduler.get_jobs():
+                    job.modify(next_run_time=now)

@@ -6,7 +6,7 @@ from typing import Final
 
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store.runs.clock_jumps import move_pauses
+from worker.store.runs.clock_jumps import begun_when_dropped, move_pauses
 
 JUMP: Final = timedelta(seconds=10)
 """So much at once is a clock that was put; less is one that is kept right."""
@@ -26,7 +26,9 @@ class WallClock:
         if abs(jump) < JUMP:
             return
         with runtime.store.write("clock_jump") as session:
-            move_pauses(session, jump, now=now)
+            found = [(id_, runtime.definitions.find(of)) for id_, of in begun_when_dropped(session)]
+            without_start = [id_ for id_, definition in found if definition and definition.schedule.start is None]
+            move_pauses(session, jump, now=now, without_start=without_start)
         direction = "forward" if jump > timedelta(0) else "back"
         seconds = round(abs(jump).total_seconds())
         get_logger().warning(

@@ -5,11 +5,15 @@
 """
 
 import os
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
 
+from apscheduler.schedulers import base
+
 from campaigns.clock import SystemClock
+from scheduler import loop
 
 FILE: Final = "CLOCK_FILE"
 """Name of the environment variable with the file's path."""
@@ -42,3 +46,18 @@ def follow() -> None:
         return datetime.now(UTC) + timedelta(seconds=float(file.read_text()))
 
     SystemClock.now = now  # type: ignore[method-assign, assignment]  # a wrong clock for a whole process is what is asked for
+
+
+def follow_everywhere() -> None:
+    """The same for all that a service asks for the time, APScheduler included, as if the machine's clock were put."""
+    follow()
+    file, honest = Path(os.environ[FILE]), time.time
+
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + timedelta(seconds=float(file.read_text()))
+
+    for module in (base, loop):
+        vars(module)["datetime"] = Wrong
+    time.time = lambda: honest() + float(file.read_text())

@@ -1,8 +1,10 @@
 """The wall clock was put forward or back: moments that were meant as pauses are moved by as much.
 
-Not moved are moments of people: when a campaign begins, a batch is due or late, a budget or a window ends.
+Moments of people are not moved: when a campaign begins, a batch is due or late, a budget or a window ends. A campaign
+without a start of its own has none: it began when its file was dropped, and does not wait for that moment again.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,7 +16,7 @@ from campaigns.lifecycle import BatchState
 from campaigns.protocol.verdicts import Verdict
 from worker.store.models import AttemptState
 from worker.store.sending.doubts import UNREAD
-from worker.store.tables import accounts, attempts, batches, groups, notices, retries, unsubscriptions
+from worker.store.tables import accounts, attempts, batches, groups, notices, retries, runs, unsubscriptions
 
 PAUSES: Final = (
     (groups, "next_poll_at"),
@@ -29,8 +31,17 @@ _OWN_TIME: Final = (WaitsFor.NOTHING, WaitsFor.BUDGET, WaitsFor.WINDOW)
 """A batch that waits for one of these waits for a time of day, and no pause."""
 
 
-def move_pauses(session: Session, by: timedelta, *, now: datetime) -> None:
-    """The clock shows `now`, and jumped by so much.
+def begun_when_dropped(session: Session) -> list[tuple[int, int]]:
+    """The ids of unfinished runs that started when they were made, by the plan, and of their definitions."""
+    its = (runs.c.starts_at == runs.c.created_at, runs.c.finished_at.is_(None))
+    return [
+        (id_, definition_id)
+        for id_, definition_id in session.execute(sa.select(runs.c.id, runs.c.definition_id).where(*its))
+    ]
+
+
+def move_pauses(session: Session, by: timedelta, *, now: datetime, without_start: Collection[int] = ()) -> None:
+    """The clock shows `now`, and jumped by so much. `without_start`: runs that began when their file was dropped.
 
     A request in doubt keeps the time that it is given to show up: put forward, it would be believed absent too early,
     and put back, it would keep others waiting for as long. What else is due earlier than meant is only looked at.
@@ -47,8 +58,21 @@ def move_pauses(session: Session, by: timedelta, *, now: datetime) -> None:
         return
     for table, name in PAUSES:
         _move(session, table, name, by, table.c[name] > now)
+    _move_what_was_due(session, by, now=now, run_ids=without_start)
     waits = batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED]), batches.c.waits_for.not_in(_OWN_TIME)
     _move(session, batches, "not_before", by, *waits, batches.c.not_before > now, least=batches.c.moment)
+
+
+def _move_what_was_due(session: Session, by: timedelta, *, now: datetime, run_ids: Collection[int]) -> None:
+    """The clock was put back: these runs, and their batches, stay as due as they were."""
+    its = (batches.c.run_id.in_(run_ids), batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED]))
+    _move(session, batches, "moment", by, *its, batches.c.moment > now)
+    _move(session, batches, "latest", by, *its, batches.c.latest > now)
+    idle = (*its, batches.c.waits_for == WaitsFor.NOTHING)
+    _move(session, batches, "not_before", by, *idle, batches.c.not_before > now, least=batches.c.moment)
+    unbegun = (runs.c.id.in_(run_ids), runs.c.started_at.is_(None))
+    for name in ("starts_at", "created_at"):  # both, or it would look like one with a start of its own
+        _move(session, runs, name, by, *unbegun, runs.c[name] > now)
 
 
 def _move(
