@@ -51,7 +51,7 @@ def main() -> int:
     campaign = FOLDER / "spring-sale.yaml"
     campaign.write_text(CAMPAIGN, encoding="utf-8")
     configure_logs(level=logging.ERROR)
-    # Nothing of the user's own environment may steer a demo: no real gateway, no other database.
+    # Nothing in the user's own environment may affect a demo: no real gateway, no other database.
     settings = rehearsal_settings(
         load_settings(
             _env_file=None,
@@ -92,14 +92,14 @@ def main() -> int:
 
 
 def write_customers(path: Path) -> None:
-    """An audience as a shop would export it: some numbers twice, some that are none, some names missing."""
+    """Write an audience as a shop would export it: some numbers twice, some invalid, some names missing."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["phone", "first_name"])
         for index in range(PEOPLE):
             number = f"333 {1_000_000 + index * 7:07d}"
             if index % 50 == 49:
-                number = f"333 {1_000_000 + (index - 9) * 7:07d}"  # somebody who stands there already
+                number = f"333 {1_000_000 + (index - 9) * 7:07d}"  # a person who is already in the table
             elif index % 66 == 65:
                 number = ("", "12", "call me", "+39 02")[index % 4]
             writer.writerow([number, NAMES[index % len(NAMES)]])

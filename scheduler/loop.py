@@ -1,4 +1,4 @@
-"""The clock: APScheduler calling the ticks. The only module that knows APScheduler."""
+"""The clock: APScheduler calls the ticks. This is the only module that knows APScheduler."""
 
 import gc
 import math
@@ -19,18 +19,18 @@ from worker.runtime import Runtime
 from worker.store.leases import LostLease
 
 FIRST_LOOK_SECONDS: Final = 10.0
-"""How long a process that starts waits for what people wrote meanwhile, before it sends."""
+"""How long a starting process waits to read what people wrote in the meantime, before it sends."""
 
 IDLE_SECONDS: Final = 0.3
-"""How often it is asked whether anything is to be sent while nothing is: asking cost a third of an idle service. What
-was started is looked at at once, what a person resumes within this time."""
+"""How often an idle process checks whether there is anything to send: checking cost a third of an idle service. A run
+that starts is noticed at once, a run that a person resumes within this time."""
 
 CLOCK_LOOK_SECONDS: Final = 1.0
 """How often the wall clock is compared with the one that never steps."""
 
 
 class Clockwork:
-    """Calls ticks in the background until it is stopped. One that fails is told, rests some seconds, goes on."""
+    """Calls ticks in the background until it is stopped. A tick that fails is logged and rests for some seconds."""
 
     def __init__(self, runtime: Runtime, ticks: Collection[Tick], rush: Rush) -> None:
         self._runtime = runtime
@@ -40,7 +40,7 @@ class Clockwork:
         self._first = [tick for tick in ticks if tick.is_first]
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._watch_wall_clock, name="wall-clock", daemon=True)
-        # One thread a tick: a slow read of receipts must not keep batches waiting.
+        # One thread per tick: a slow read of receipts must not hold up batches.
         self._scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(len(ticks))})
         for tick in ticks:
             self._scheduler.add_job(
@@ -69,7 +69,7 @@ class Clockwork:
                 troubles.worked(name)
 
     def _carry_out(self, tick: Tick) -> bool:
-        """Whether it did what it does: one that rests shows nothing about what kept it from working."""
+        """Return whether the tick did its work: a tick that rests says nothing about what kept it from working."""
         clock = self._runtime.clock
         now_seconds = clock.elapsed_seconds()
         if tick.for_work and now_seconds < self._idle_until_seconds:
@@ -84,17 +84,17 @@ class Clockwork:
         return bool(done)
 
     def start(self) -> None:
-        """Begin; with replies, for who wrote STOP while nothing ran is heard before anything is sent."""
+        """Begin with the replies: a STOP that arrived while nothing was running is read before anything is sent."""
         for tick in self._first:
             first = threading.Thread(target=self._call, args=[tick], daemon=True)
             first.start()
             first.join(FIRST_LOOK_SECONDS)  # a gateway that does not answer must not keep the rest from working
-        gc.freeze()  # as a queue does that is worked on
+        gc.freeze()  # as a queue worker does
         self._scheduler.start()
         self._watch.start()
 
     def stop(self) -> None:
-        """Call nothing any more, and wait for the ticks that run."""
+        """Make no more calls, and wait for the ticks that are running."""
         self._stopping.set()
         self._watch.join()
         self._scheduler.shutdown(wait=True)

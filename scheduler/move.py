@@ -1,8 +1,9 @@
-"""`campaigns move`: a database with campaigns in flight becomes another one, and nobody is sent anything twice.
+"""`campaigns move`: move a database with campaigns in flight to another one, and send nothing twice.
 
-1. The old database stops sending, and remembers how its accounts were. 2. Everything is copied and compared in one
-transaction; the copy does not send. 3. The old database is gone for good and names that copy. 4. The copy sends.
-Killed between any two of them, neither sends; run again it finishes, and up to 3 `--undo` gives up.
+1. The old database stops sending, and remembers the state of its accounts. 2. Everything is copied and compared in
+one transaction; the copy does not send. 3. The old database is retired for good and names that copy. 4. The copy
+sends. If the move is killed between two steps, neither sends; run it again to finish it. Up to step 3, `--undo`
+gives it up.
 """
 
 import secrets
@@ -33,15 +34,15 @@ from worker.store.sending import accounts
 from worker.throttle import connect_for_throttle
 
 PAUSE_SECONDS: Final = 0.5
-"""Between two tries to get hold of a database."""
+"""Between two tries to claim a database."""
 
 EVERY_ROWS: Final = 100_000
-"""How often the progress of a large table is told."""
+"""How often the progress of a large table is reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a move did. `rows`: those copied, by table; empty where this run only finished what was copied before."""
+    """What a move did. `rows`: rows copied, by table; empty if this call only finished an earlier copy."""
 
     source: str
     target: str
@@ -49,9 +50,9 @@ class Moved:
 
 
 def move(settings: Settings, actor: Actor, to: str, *, clock: Clock, told: Callable[[str], None]) -> Moved:
-    """Move the database of the settings to the address `to`; begun again, finish it. `told` takes sentences.
+    """Move the database of the settings to the address `to`; if the move has begun, finish it. `told` gets sentences.
 
-    Raises `StoreError` with what is in the way; what was copied by then does not send.
+    Raises `StoreError` with the obstacle; whatever was copied by then does not send.
     """
     with asked_by(actor), _source(settings, clock) as (source, lock), _target(to, source, clock) as target:
         with source.read() as session:
@@ -79,7 +80,7 @@ def move(settings: Settings, actor: Actor, to: str, *, clock: Clock, told: Calla
 
 
 def give_up(settings: Settings, actor: Actor, *, clock: Clock) -> str:
-    """Give up an unfinished move: the old database, whose address is returned, sends again. Raises `StoreError`."""
+    """Give up an unfinished move: the old database sends again; return its address. Raises `StoreError`."""
     with asked_by(actor), _source(settings, clock) as (source, _):
         with source.write("move_undo") as session:
             handover.give_up(session, now=clock.now())
@@ -101,7 +102,7 @@ def _copy(source: Store, target: Store, copy: str, clock: Clock, told: Callable[
         _refuse_full(there, here, to)
         copying.clear(there)
         rows = copying.copy_all(here, there, progress)
-        if of := installation_name(here):  # what stands beside the files of the inbox has this name
+        if of := installation_name(here):  # the status files in the inbox carry this name
             become(there, of, now=clock.now())
         handover.arrive(there, copy=copy, source=name, now=clock.now())
     told(f"copied and compared {sum(rows.values()):,} rows")
@@ -109,7 +110,7 @@ def _copy(source: Store, target: Store, copy: str, clock: Clock, told: Callable[
 
 
 def _mark(settings: Settings, source: Store, target: Store) -> None:
-    """Let no mark quarantine the new database without a cause, and every one a backup of the old file."""
+    """Make every mark catch a backup of the old file, but not quarantine the new database without cause."""
     with target.read() as session:
         last = accounts.last_attempt_id(session)
     if source.sqlite_path is not None:
@@ -119,7 +120,7 @@ def _mark(settings: Settings, source: Store, target: Store) -> None:
 
 
 def _marks(settings: Settings, store: Store) -> list[FileMarker | RedisMarker]:
-    """The marks that a process with these settings compares this database with. Raises `StoreError` without Redis."""
+    """Return the marks with which these settings compare this database. Raises `StoreError` without Redis."""
     marks: list[FileMarker | RedisMarker] = []
     if settings.redis_url:
         client = connect_for_throttle(settings.redis_url)
@@ -148,7 +149,7 @@ def _refuse_full(target: Session, source: Session, name: str) -> None:
 
 @contextmanager
 def _source(settings: Settings, clock: Clock) -> Iterator[tuple[Store, LeaderLock]]:
-    """The database of the settings, with nobody else's clock running on it."""
+    """The database of the settings, with no other clock running on it."""
     store = Store(settings.database_url)
     try:
         path = store.sqlite_path
@@ -168,7 +169,7 @@ def _source(settings: Settings, clock: Clock) -> Iterator[tuple[Store, LeaderLoc
 
 @contextmanager
 def _target(to: str, source: Store, clock: Clock) -> Iterator[Store]:
-    """The new database with its tables, and nobody working on it."""
+    """The new database with its tables, with nobody else working on it."""
     try:
         store = Store(to)
     except StoreError as error:
@@ -183,7 +184,7 @@ def _target(to: str, source: Store, clock: Clock) -> Iterator[Store]:
 
 def _make_tables(store: Store, source: Store) -> None:
     try:
-        _refuse_unfit(store, source)  # before anything is made in it: it may be somebody else's
+        _refuse_unfit(store, source)  # before anything is created in it: it may belong to somebody else
         migrate(store)
     except sa.exc.OperationalError as error:
         raise StoreError(
@@ -206,14 +207,14 @@ def _refuse_unfit(store: Store, source: Store) -> None:
 
 
 def _of_target(error: StoreError) -> str:
-    """The sentence, which takes its database for that of the settings."""
+    """Return the sentence with `--to` in place of the setting that it assumes."""
     return str(error).replace("CAMPAIGNS_DATABASE_URL", "--to")
 
 
 @contextmanager
 def _claimed(store: Store, clock: Clock) -> Iterator[LeaderLock]:
     lock = leader_lock(store)
-    # What a killed process held of an SQLite file ended with it; its lease in PostgreSQL runs out.
+    # A killed process releases an SQLite file at once; its lease in PostgreSQL has to run out.
     until_seconds = clock.elapsed_seconds() + (0 if store.is_sqlite else LEASE.total_seconds() + PAUSE_SECONDS)
     while not lock.acquire():
         if clock.elapsed_seconds() >= until_seconds:
@@ -230,7 +231,7 @@ def _claimed(store: Store, clock: Clock) -> Iterator[LeaderLock]:
 
 @contextmanager
 def _plainly(name: str) -> Iterator[None]:
-    """What a database says while it is copied, in a sentence; its details could hold a number or a text."""
+    """Report a database error during the copy in one sentence: its details could contain a number or a text."""
     try:
         yield
     except sa.exc.DBAPIError as error:

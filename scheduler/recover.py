@@ -28,19 +28,20 @@ from worker.store.sending import accepted_before, accounts, doubts
 from worker.store.sending.accepted_before import Before
 
 SLICE: Final = timedelta(minutes=10)
-"""So much time is looked at first; more while there are few messages, for a month of silence is read in minutes."""
+"""The length of the first slice. Slices grow while there are few messages, so a month of silence takes minutes to read.
+"""
 
 SHORTEST_SLICE: Final = timedelta(seconds=10)
 LONGEST_SLICE: Final = timedelta(hours=6)
 FEW: Final = 1_000
 MANY: Final = 20_000
-"""Messages of a slice up to which the next one is twice as long, and from which on it is half as long.
+"""A slice with at most this many messages doubles the length of the next one; a slice with more halves it.
 
-What the database does not know of them is in memory at once.
+All its messages that the database does not know are in memory at once.
 """
 
 FARTHEST: Final = timedelta(days=31)
-"""How far back the gateway is swept where the database does not know what was sent before it was made."""
+"""How far back the gateway is swept if the database does not know what was sent before it was created."""
 
 
 class RecoveryFailed(Exception):
@@ -49,8 +50,10 @@ class RecoveryFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What was found: messages that the database did not know. For some of them a recipient waited, the others are
-    kept for whoever is planned with their number and text; `waiting`: so many are kept by now.
+    """The messages found that the database did not know.
+
+    Some belonged to a waiting recipient. The others are kept until their number and text are planned; `waiting` counts
+    those kept by now.
     """
 
     since: datetime
@@ -61,9 +64,9 @@ class Recovered:
 
 
 def recover_database(settings: Settings, actor: Actor, told: Callable[[str], None]) -> Recovered:
-    """As `recover`, for the database of the settings, which nobody else may work on meanwhile.
+    """Like `recover`, for the database of the settings, on which nobody else may work meanwhile.
 
-    Raises `SettingsError` where somebody does.
+    Raises `SettingsError` if somebody does.
     """
     runtime = build_runtime(settings, shared_queue=False)
     lock = claim_database(runtime)
@@ -76,11 +79,11 @@ def recover_database(settings: Settings, actor: Actor, told: Callable[[str], Non
 
 
 def recover(runtime: Runtime, now: datetime, told: Callable[[str], None] = lambda _: None) -> Recovered:
-    """Sweep the gateway for messages that the database does not know, give them to their recipients or keep them.
+    """Sweep the gateway for messages that the database does not know, and give them to their recipients or keep them.
 
-    Then the quarantine ends. Nothing may be sent meanwhile: stop the service first. The last request that was forgotten
-    may still be on its way: it is waited for, and `told` in a sentence. Raises `RecoveryFailed` when a read fails;
-    sweeping again is harmless.
+    The quarantine then ends. Nothing may be sent meanwhile: stop the service first. The last forgotten request may
+    still be on its way: `recover` waits for it, and reports that to `told` in a sentence. Raises `RecoveryFailed` when
+    a read fails; sweeping again is harmless.
     """
     now = _wait_for_the_last(runtime, now, told)
     with runtime.store.read() as session:
@@ -93,7 +96,7 @@ def recover(runtime: Runtime, now: datetime, told: Callable[[str], None] = lambd
     since = (last or now - FARTHEST) - CLOCK_FARTHEST
     unknown = attributed = 0
     windows = WindowMemory()
-    # Nothing that a lost database had learned of the gateway's clock is known any more.
+    # Whatever a lost database had learned about the gateway's clock is lost as well.
     spans = [(since, now + CLOCK_FARTHEST), *((start - MARGIN, start + MARGIN) for start in ahead)]
 
     def fresh_among(messages: Iterable[Message]) -> list[Message]:
@@ -126,14 +129,14 @@ def recover(runtime: Runtime, now: datetime, told: Callable[[str], None] = lambd
 
 
 def _wait_for_the_last(runtime: Runtime, now: datetime, told: Callable[[str], None]) -> datetime:
-    """Until a request that was made right before the loss shows, or never will; the time then."""
+    """Wait until a request made right before the loss has appeared or never will; return the time then."""
     last = runtime.marker.moved_at()
     if last is None:
         with runtime.store.read() as session:
             known = installation.installation(session)
             if known is None or recovery.known_until(session, runtime.account_id)[0] is not None:
                 return now
-        last = known.since  # nothing is known of what was sent before
+        last = known.since  # nothing is known about what was sent before
     settings = runtime.settings
     settled = last + timedelta(seconds=settings.send_by_seconds + settings.settle_seconds)
     if settled > now:
@@ -146,7 +149,7 @@ def _wait_for_the_last(runtime: Runtime, now: datetime, told: Callable[[str], No
 
 
 def _forgot_everything(runtime: Runtime, session: Session, now: datetime) -> bool:
-    """Whether what the database knows says nothing of what was sent before: it is new, or was another one's place."""
+    """Return whether the database knows nothing of what was sent before: it is new, or replaced another one."""
     known = installation.installation(session)
     if known is None:
         return False
@@ -155,7 +158,7 @@ def _forgot_everything(runtime: Runtime, session: Session, now: datetime) -> boo
 
 
 def _starts_at_gateway(runtime: Runtime, unfinished: Sequence[RunView], now: datetime) -> list[datetime]:
-    """The starts to come that the gateway waits for: it may show what it was handed by that date alone."""
+    """Return the future starts that the gateway waits for: it may list what it was handed under that date only."""
     starts = (runtime.definitions.get(run.definition_id).schedule.at_gateway for run in unfinished)
     return sorted({start for start in starts if start is not None and start > now})
 
@@ -181,9 +184,9 @@ def _sweep(
 
 
 def _attribute(runtime: Runtime, messages: Sequence[Message], now: datetime) -> int:
-    """Give each message to the oldest unsent recipient with its number and text; how many found theirs.
+    """Give each message to the oldest unsent recipient with its number and text; return how many were given.
 
-    The others are kept for whoever is planned with their number and text.
+    The others are kept until their number and text are planned.
     """
     if not messages:
         return 0

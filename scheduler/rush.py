@@ -6,23 +6,23 @@ from typing import Final
 
 MANY: Final = 10
 REST_SECONDS: Final = 2.0
-"""How long what can wait does so after the moment of so many runs that start together: with 100 of them status texts,
-notices and replies took half of the scheduler's processor time, just when their first requests needed it. Replies are
-read all the same: one of them may be STOP."""
+"""How long the ticks that can wait do so after a moment at which this many runs start: with 100 runs, status texts,
+notices and replies took half of the scheduler's processor time just when the first requests needed it. Replies are read
+all the same: one of them may be STOP."""
 
 
 class Rush:
     """The runs of a process that begin now. The tick that starts runs writes it; the other ticks' threads read it.
 
-    All times are seconds by the clock that never steps.
+    All times are seconds of the monotonic clock.
     """
 
     def __init__(self) -> None:
-        self._moments: Mapping[int, float] = {}  # run id -> its moment; replaced as a whole, for it has many readers
+        self._moments: Mapping[int, float] = {}  # run id -> its moment; replaced as a whole, as it has many readers
         self.over_seconds = -math.inf
 
     def begin(self, run_ids: Collection[int], *, at: float, moment: float) -> None:
-        """These runs were started at `at`, for `moment`."""
+        """Note that these runs were started at `at`, for `moment`."""
         if not run_ids:
             return
         still = {run_id: until for run_id, until in self._moments.items() if until > at}
@@ -31,9 +31,9 @@ class Rush:
             self.over_seconds = moment + REST_SECONDS
 
     def beginning(self, at: float) -> frozenset[int]:
-        """The runs whose moment is still to come: their first requests are queued ahead."""
+        """Return the runs whose moment is still to come: their first requests are queued ahead of time."""
         return frozenset(run_id for run_id, until in self._moments.items() if until > at)
 
     def is_on(self, at: float) -> bool:
-        """Whether so many begin that what can wait should."""
+        """Return whether so many runs begin now that other work should wait."""
         return at < self.over_seconds

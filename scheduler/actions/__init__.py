@@ -1,1 +1,1 @@
-"""Whatever a person or a program can do: one function each, which the command line and every other door calls."""
+"""Everything that a person or a program can do, one function each. The command line and all other doors call these."""

@@ -1,4 +1,4 @@
-"""Who does something, and the transaction in which it is done."""
+"""Who does something, and the transaction in which it happens."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +12,14 @@ from worker.store.engine import Store
 
 
 class ActorKind(StrEnum):
-    """Through which door somebody came."""
+    """The door through which somebody came."""
 
     CLI = "cli"
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something: `name` is the operating system's user for the command line."""
+    """The person or program that does something. On the command line, `name` is the operating system's user."""
 
     kind: ActorKind
     name: str
@@ -30,16 +30,16 @@ class Actor:
 
 @contextmanager
 def asked_by(actor: Actor) -> Iterator[None]:
-    """What is logged in the block says who asked for it."""
+    """Add to every log line in the block who asked for it."""
     with bound_contextvars(actor=str(actor)):
         yield
 
 
 @contextmanager
 def acting(store: Store, actor: Actor, transaction: str) -> Iterator[Session]:
-    """The one transaction of an action: every action that changes the database does it in such a block.
+    """The single transaction of an action: every action that changes the database does so in such a block.
 
-    Who did what (an audit row) belongs at its end, to be there if and only if the change is.
+    The audit row (who did what) belongs at its end, so that it exists if and only if the change does.
     """
     with asked_by(actor), store.write(transaction) as session:
         yield session

@@ -1,4 +1,4 @@
-"""`approve`: somebody has looked at a plan, and lets exactly this one go."""
+"""`approve`: a person has looked at a plan, and approves exactly that one."""
 
 import re
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _RunAndFile = tuple[RunView, Definition]
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """The run whose plan may go, and the whole hash of it; `is_news`: nobody had approved it before."""
+    """The run whose plan is approved, and the full hash; `is_news`: nobody had approved it before."""
 
     run_id: int
     plan: str
@@ -35,9 +35,9 @@ class Approved:
 
 
 def approve(store: Store, actor: Actor, campaign: str, plan: str, *, now: datetime) -> Approved:
-    """Let exactly this plan of a campaign go, named by its hash or the beginning of it. Raises `Refused`.
+    """Approve exactly this plan of a campaign, named by its hash or the beginning of it. Raises `Refused`.
 
-    Whatever changes the plan before its moment, voids it.
+    Any change to the plan before its moment voids the approval.
     """
     prefix = plan.strip().casefold()
     if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST},64}}", prefix):
@@ -45,7 +45,7 @@ def approve(store: Store, actor: Actor, campaign: str, plan: str, *, now: dateti
         raise Refused(Refusal.INVALID, sentence)
     definitions = Definitions(store)
     with acting(store, actor, "approve") as session:
-        latest_run(session, campaign)  # an unknown name is refused with the nearest
+        latest_run(session, campaign)  # an unknown name is refused, with the nearest known name
         for run in campaign_runs(session, campaign):
             lock_run(session, run.id)
         runs = [(run, definitions.get(run.definition_id)) for run in campaign_runs(session, campaign)]
@@ -67,7 +67,7 @@ def approve(store: Store, actor: Actor, campaign: str, plan: str, *, now: dateti
 
 
 def _waits(run: RunView, definition: Definition) -> bool:
-    """Whether it needs approval, by its file, its plan, or the operator's rules when its moment came."""
+    """Return whether the run needs approval: because of its file, its plan, or the operator's rules at its moment."""
     return run.state is RunState.AWAITING_APPROVAL or is_needed(definition, run.to_look_at)
 
 
@@ -78,7 +78,7 @@ def _approval(run: RunView, definition: Definition) -> str:
 def _why_not(
     session: Session, campaign: str, prefix: str, runs: list[_RunAndFile], waiting: list[_RunAndFile]
 ) -> Refused:
-    """Why this hash approves nothing, and what to do."""
+    """Return why this hash approves nothing, and what to do."""
     if not waiting:
         run, definition = runs[-1]
         sentence = f"nothing of {campaign} waits for approval any more: it is {state_words(run.state)}"

@@ -27,12 +27,12 @@ from worker.store.sending.doubts import InFlight, in_flight
 from worker.store.sending.queue import requeue_runs
 
 AT_WORK: Final = frozenset({RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.RUNNING, RunState.PAUSED})
-"""Of several runs of a campaign those that may still send: the others only wait for receipts."""
+"""The states of runs that may still send. The other runs of a campaign only wait for receipts."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """Texts of a run that the gateway has already and sends by itself, and when it does."""
+    """Texts of a run that the gateway already has and will send by itself, and when."""
 
     texts: int
     start: datetime
@@ -40,9 +40,9 @@ class HandedOver:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """A campaign that was paused or cancelled. `unsent`: people who will never be sent to.
+    """A campaign that was paused or cancelled. `unsent`: people who will never get a text.
 
-    `in_flight` are requests on their way or in doubt; they are perhaps still delivered.
+    `in_flight` are requests on their way or in doubt, which may still be delivered.
     """
 
     run_id: int
@@ -53,10 +53,10 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """What goes on. `state` None: the account alone, for the campaign was not paused.
+    """What resumes. `state` is None if only the account does, because the campaign was not paused.
 
     `account_reason`: why the account sends nothing; empty if it does. `held`: requests in doubt that a person has to
-    decide on, as the gateway was set up anew.
+    decide on, because the gateway was set up anew.
     """
 
     run_id: int
@@ -66,7 +66,7 @@ class Resumed:
 
 
 def pause(store: Store, actor: Actor, campaign: str, *, now: datetime) -> Stopped:
-    """Start no new request of a campaign until it is resumed, on any worker. Raises `Refused`."""
+    """Start no new request of a campaign, on any worker, until it is resumed. Raises `Refused`."""
     with _transaction(store, actor, campaign) as (session, run, at_work):
         if not [each for each in at_work if pause_run(session, each.id, PausedBy.PERSON, now=now)]:
             raise _already(campaign, run, "pause")
@@ -78,7 +78,7 @@ def resume(
 ) -> Resumed:
     """Resume a paused campaign where it left off. Raises `Refused`.
 
-    `account`: let its account go on, too, after an alarm that a person looked into; `new_gateway`: the same after its
+    `account`: also resume its account, after an alarm that a person has looked into; `new_gateway`: the same after its
     gateway was set up anew.
     """
     with _transaction(store, actor, campaign) as (session, run, at_work):
@@ -97,7 +97,8 @@ def resume(
             if (has_resumed or new_gateway) and run.state is not RunState.PAUSED:
                 return Resumed(run.id, None, held=held)
         states = [state for each in at_work if (state := resume_run(session, each.id)) is not None]
-        # Workers took its jobs meanwhile and found nothing to do: it would wait a minute until they count as lost.
+        # Workers may have taken its jobs meanwhile and found nothing to do: without this it would wait a minute until
+        # those jobs count as lost.
         requeue_runs(session, [each.id for each in at_work])
         account_reason = outlook(session, run.id).account_reason
         if not states:
@@ -107,7 +108,7 @@ def resume(
 
 
 def cancel(store: Store, actor: Actor, campaign: str, *, now: datetime) -> Stopped:
-    """Never send what a campaign has not sent yet. Raises `Refused`."""
+    """Never send the unsent texts of a campaign. Raises `Refused`."""
     with _transaction(store, actor, campaign) as (session, run, at_work):
         counts = [cancel_run(session, each.id, "cancelled by hand", now) for each in at_work]
         if all(count is None for count in counts):
@@ -120,7 +121,7 @@ def cancel(store: Store, actor: Actor, campaign: str, *, now: datetime) -> Stopp
 
 @contextmanager
 def _transaction(store: Store, actor: Actor, slug: str) -> Iterator[tuple[Session, RunView, list[RunView]]]:
-    """One transaction about a campaign: its latest run, and all that are at work, or else that one.
+    """One transaction for a campaign: its latest run, and all its runs that may still send, or only the latest.
 
     Raises `Refused` for an unknown campaign.
     """
@@ -137,7 +138,7 @@ def _already(campaign: str, run: RunView, what: str) -> Refused:
 
 
 def _take_new_gateway(session: Session, account_id: int, now: datetime) -> int:
-    """How many requests were in doubt and are held."""
+    """Hold the requests in doubt; return how many there were."""
     if count := under_way(session, account_id):
         sentence = f"{amount(count, 'request waits', 'requests wait')} for a reply; try again in a minute"
         raise Refused(Refusal.WRONG_STATE, sentence)
@@ -149,7 +150,7 @@ def _in_flight(session: Session, runs: Sequence[RunView]) -> tuple[InFlight, ...
 
 
 def _handed_over(session: Session, runs: Sequence[RunView], now: datetime) -> tuple[HandedOver, ...]:
-    """Of each run that the gateway keeps the time of, and still does: the texts that it has."""
+    """For each run whose time the gateway keeps, and still does, return the texts that it has."""
     found = []
     for run in runs:
         start = stored_definition(session, run.definition_id).schedule.at_gateway

@@ -1,4 +1,4 @@
-"""Which run is meant by the name of a campaign."""
+"""Which run the name of a campaign means."""
 
 from difflib import get_close_matches
 
@@ -13,9 +13,10 @@ from worker.store.runs.runs import RunView, campaign_runs, find_run, list_runs, 
 
 
 def run_to_decide_on(session: Session, slug: str, number: int | None = None) -> RunView:
-    """As `latest_run`; of a run and those that sent again to its people the last in which somebody is held.
+    """Like `latest_run`, but of a run and its resends return the last in which somebody is held.
 
-    Where nobody is held in these the last of the campaign in which somebody is: a day of reminders, for one.
+    If nobody is held in these, return the last run of the campaign in which somebody is, for example a day of
+    reminders.
     """
     run = latest_run(session, slug, number)
     if number is not None:
@@ -27,9 +28,9 @@ def run_to_decide_on(session: Session, slug: str, number: int | None = None) -> 
 
 
 def latest_run(session: Session, slug: str, number: int | None = None) -> RunView:
-    """The latest run of a campaign that has begun, or its run with this number; of reminders the first day to come.
+    """Return the latest run of a campaign that has begun, or the one with this number; of reminders the next day.
 
-    Raises `Refused` with the nearest name where there is none.
+    Raises `Refused` with the nearest name if there is none.
     """
     run = find_run(session, slug)
     if run is not None and number is None:

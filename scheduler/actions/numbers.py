@@ -7,7 +7,7 @@ from scheduler.actions.refusals import Refusal, Refused
 
 
 def normalised(number: str, region: str | None, *, called: str = "the number") -> str:
-    """The number as the database has it, of this region without +country. Raises `Refused`, which calls it `called`."""
+    """Return the number in E.164, in this region if it has no +country. Raises `Refused`, naming it as `called`."""
     try:
         return Normaliser(region).normalise(number)
     except InvalidNumber as error:
@@ -16,7 +16,7 @@ def normalised(number: str, region: str | None, *, called: str = "the number") -
 
 
 def all_normalised(numbers: Sequence[str], region: str | None) -> list[str]:
-    """As `normalised`, for several: which cannot be used is told by its place, for no number is shown in full."""
+    """Like `normalised`, for several. Invalid numbers are named by their position: no number is shown in full."""
     if len(numbers) == 1:
         return [normalised(numbers[0], region)]
     many = len(numbers)

@@ -1,4 +1,4 @@
-"""The database as actions find it: nothing is made or upgraded on the way, except where something is to be kept."""
+"""The database for actions: nothing is made or upgraded on the way, unless something has to be stored."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ NOTHING_YET = "there are no campaigns yet; drop a file into the inbox, or run on
 
 @contextmanager
 def existing_store(settings: Settings) -> Iterator[Store | None]:
-    """The database, or None where nothing was ever stored in it. Raises `StoreError`, also where it is gone."""
+    """The database, or None if nothing was ever stored in it. Raises `StoreError`, also if it has disappeared."""
     store = Store(settings.database_url)
     try:
         path = store.sqlite_path
@@ -40,7 +40,7 @@ def existing_store(settings: Settings) -> Iterator[Store | None]:
 
 @contextmanager
 def campaign_store(settings: Settings) -> Iterator[Store]:
-    """As `existing_store`, for whoever names a campaign. Raises `Refused` where there is none yet."""
+    """Like `existing_store`, for actions on a named campaign. Raises `Refused` if there is no database yet."""
     with existing_store(settings) as store:
         if store is None:
             raise Refused(Refusal.NOTHING_YET, NOTHING_YET)
@@ -49,7 +49,7 @@ def campaign_store(settings: Settings) -> Iterator[Store]:
 
 @contextmanager
 def own_store(settings: Settings) -> Iterator[Store]:
-    """The database with its schema up to date, made where there is none. Raises `StoreError`."""
+    """The database with its schema up to date, made if there is none. Raises `StoreError`."""
     store = open_store(settings)
     try:
         require_here(store)

@@ -4,15 +4,15 @@ from enum import StrEnum
 
 
 class Refusal(StrEnum):
-    """Why something was refused, for whatever decides by it: an exit code, an HTTP status, a test."""
+    """Why something was refused, for anything that decides by it: an exit code, an HTTP status, a test."""
 
-    NOTHING_YET = "nothing_yet"  # the database has no campaigns, or there is none
+    NOTHING_YET = "nothing_yet"  # the database has no campaigns, or there is no database
     UNKNOWN_CAMPAIGN = "unknown_campaign"
     UNKNOWN_RUN = "unknown_run"
     UNKNOWN_REPLY = "unknown_reply"
-    UNKNOWN_ACCOUNT = "unknown_account"  # of several, or of none, it is not said which
-    WRONG_STATE = "wrong_state"  # it is over, or already so
-    OTHER_PLAN = "other_plan"  # what was looked at is not what would be sent
+    UNKNOWN_ACCOUNT = "unknown_account"  # it is not clear which account is meant: there are several, or none
+    WRONG_STATE = "wrong_state"  # it is over, or already in that state
+    OTHER_PLAN = "other_plan"  # the plan that was looked at is not the one that would be sent
     ACCOUNT_STOPPED = "account_stopped"
     OPTED_OUT = "opted_out"
     INVALID = "invalid"  # a value that cannot be used
@@ -21,7 +21,7 @@ class Refusal(StrEnum):
 class Refused(Exception):
     """It cannot be done; the message is one sentence with what to do instead.
 
-    `field` is the value that is wrong, as `throttle` calls it: `rate`; empty where it is none of them.
+    `field` names the wrong value as `throttle` calls it, such as `rate`; empty if it is none of them.
     """
 
     def __init__(self, code: Refusal, sentence: str, *, field: str = "") -> None:

@@ -1,4 +1,4 @@
-"""`resend`: once more to everybody whose text failed, where it is proven that they did not get it."""
+"""`resend`: send again to everybody whose text failed, if it is proven that they did not get it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ from worker.store.runs.resends import Failure
 from worker.store.runs.runs import RunView, find_campaign_run, run_view
 
 STORED_AT_ONCE: Final = 1_000
-"""So many messages that were asked for are stored in one transaction."""
+"""How many messages that were looked up are stored in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailedTexts:
-    """The texts of a run (`root`) that failed, by reason; `goes_on`: a resend of them is under way."""
+    """The failed texts of a run (`root`), by reason; `goes_on`: a resend of them is under way."""
 
     root: RunView
     failures: tuple[Failure, ...]
@@ -38,12 +38,12 @@ class FailedTexts:
 
     @property
     def people(self) -> int:
-        """How many can be sent to again: it is proven that they got nothing."""
+        """How many people can be sent to again: it is proven that they got nothing."""
         return sum(failure.people for failure in self.failures if failure.is_proven)
 
 
 def failed_texts(store: Store, campaign: str, number: int | None = None, *, rehearsal: bool = False) -> FailedTexts:
-    """What failed in the latest run of a campaign, or the one with this number. Raises `Refused`."""
+    """Return what failed in the latest run of a campaign, or the one with this number. Raises `Refused`."""
     with store.read() as session:
         root = _root(session, campaign, number, rehearsal=rehearsal)
         goes_on = bool(resends.unfinished_resends(session, root.id))
@@ -51,7 +51,7 @@ def failed_texts(store: Store, campaign: str, number: int | None = None, *, rehe
 
 
 def _root(session: Session, slug: str, number: int | None, *, rehearsal: bool) -> RunView:
-    """The run whose failed texts are meant: of one that sent again, the one that it did so for."""
+    """Return the run whose failed texts are meant: for a resend, the run that it resent."""
     run = latest_run(session, slug, number)
     if number is None and run.rehearsal != rehearsal:
         run = find_campaign_run(session, slug, rehearsal=rehearsal) or run
@@ -62,9 +62,9 @@ def _root(session: Session, slug: str, number: int | None, *, rehearsal: bool) -
 
 
 def resend(runtime: Runtime, actor: Actor, root: RunView) -> int | None:
-    """Have sent again what failed in a run; the run that does it. None: nobody is left, or another run does already.
+    """Resend the failed texts of a run; return the new run. None: nobody is left, or another run does it already.
 
-    The gateway is asked for each of these messages first. Raises `GatewayError` where it does not show them.
+    The gateway is first asked about each of these messages. Raises `GatewayError` if it does not show them.
     """
     _ask_again(runtime, root)
     definition = runtime.definitions.get(root.definition_id)
@@ -83,7 +83,7 @@ def resend(runtime: Runtime, actor: Actor, root: RunView) -> int | None:
 
 
 def _ask_again(runtime: Runtime, root: RunView) -> None:
-    """Read every message that failed once more: the gateway may have tried again by itself meanwhile."""
+    """Read every failed message once more: the gateway may have tried again by itself meanwhile."""
     with runtime.store.read() as session:
         failed = resends.failed_messages(session, root.id)
     shown: list[Message] = []
@@ -105,7 +105,7 @@ def _ask_again(runtime: Runtime, root: RunView) -> None:
 
 
 def _of_group(runtime: Runtime, group_id: str | None) -> Sequence[Message]:
-    """The messages of a group; none where the gateway does not heed it and shows too much: they are read by id."""
+    """Return the messages of a group; none if the gateway ignores the group and shows too much: they are read by id."""
     try:
         return runtime.gateway.read_group(group_id) if group_id else ()
     except ReplyTooLong:

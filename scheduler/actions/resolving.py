@@ -13,7 +13,7 @@ from worker.store.runs.held import Resolved, held_lists, held_people, resolve_he
 
 @dataclass(frozen=True, slots=True)
 class ToDecide:
-    """Whom a decision is about: everybody of a run who is held, or one `number` (E.164)."""
+    """The people that a decision is about: everybody of a run who is held, or one `number` (E.164)."""
 
     run_id: int
     people: int
@@ -22,11 +22,11 @@ class ToDecide:
 
 
 def to_decide(store: Store, campaign: str, run: int | None = None, *, number: str | None = None) -> ToDecide:
-    """Whom `resolve` would decide about now. Raises `Refused` where nobody is held."""
+    """Return whom `resolve` would decide about now. Raises `Refused` if nobody is held."""
     with store.read() as session:
         run_id = run_to_decide_on(session, campaign, run).id
         people = len(held_people(session, run_id, number=number))
-        # A contact list has no numbers here: a decision about one number is none about the list.
+        # The numbers of a contact list are not known here: a decision about one number is not about the list.
         lists = len(held_lists(session, run_id)) if number is None else 0
     if not people and not lists:
         who = f"nobody in {campaign} is held" if number is None else f"this number of {campaign} is not held"
@@ -35,6 +35,6 @@ def to_decide(store: Store, campaign: str, run: int | None = None, *, number: st
 
 
 def resolve(store: Store, actor: Actor, about: ToDecide, declared: Declared, *, now: datetime) -> Resolved:
-    """Carry out what a person found out: sent, or not sent, and then they are sent to again."""
+    """Carry out what a person found out: the texts were sent; or they were not, and are sent again."""
     with acting(store, actor, "resolve") as session:
         return resolve_held(session, about.run_id, declared, number=about.number, by=actor.name, now=now)

@@ -1,4 +1,4 @@
-"""Campaign files that are handed in: checked, and taken up."""
+"""Campaign files that are submitted: checked, then accepted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from worker.store.runs.runs import RunView, run_view
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The run of a file that was taken up, and how it was found; `added`: rows that are new in its tables."""
+    """The run of an accepted file, and how it was found; `added`: rows that are new in its tables."""
 
     run: RunView
     taken: Taken
@@ -27,7 +27,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What is wrong with a campaign file: its first problems, how many `more` there are, and what may be a mistake."""
+    """What is wrong with a campaign file: its first problems, the number of `more`, and possible mistakes."""
 
     problems: tuple[Problem, ...]
     more: int
@@ -35,7 +35,7 @@ class Checked:
 
 
 def check(path: Path, settings: Settings, *, now: datetime) -> Checked:
-    """Look at a campaign file and the tables that it names."""
+    """Check a campaign file and the tables that it names."""
     warnings: list[Problem] = []
     try:
         check_file(
@@ -52,7 +52,7 @@ def check(path: Path, settings: Settings, *, now: datetime) -> Checked:
 
 
 def read_files(paths: Sequence[Path], settings: Settings, *, now: datetime) -> list[tuple[Path, Definition]]:
-    """The campaigns in these files, each of one run. Raises `CampaignFileError` with the problems of all."""
+    """Read the campaigns in these files, each of which has one run. Raises `CampaignFileError` with all problems."""
     definitions: list[tuple[Path, Definition]] = []
     problems: list[Problem] = []
     more = 0
@@ -74,9 +74,9 @@ def read_files(paths: Sequence[Path], settings: Settings, *, now: datetime) -> l
 
 
 def submit(runtime: Runtime, actor: Actor, definition: Definition, *, source: str) -> Submitted:
-    """Make the runs of a campaign, or go on with those there are. Raises as `take_up`; `source` is the file's name.
+    """Make the runs of a campaign, or continue the existing ones. Raises as `take_up`; `source` is the file's name.
 
-    A plan is written in many transactions, which a later call clears or goes on with.
+    A plan is written in many transactions; a later call clears or continues it.
     """
     with asked_by(actor):
         intake = take_up(runtime, definition, source=source)

@@ -1,4 +1,4 @@
-"""`test`: one real text with the fields of one row, sent as any text is, and kept apart from the campaign."""
+"""`test`: one real text with the fields of one row, sent like any text, and kept apart from the campaign."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,15 +33,15 @@ from worker.store.runs.runs import TEST_PREFIX
 from worker.store.sending import doubts
 
 FOLLOWED_FOR: Final = timedelta(minutes=10)
-"""How long the receipt of a test is waited for at most: somebody sits in front of it."""
+"""How long to wait for the receipt of a test at most: somebody sits in front of it."""
 
 KIND: Final = "test"
-"""Of its run: like no campaign's, so that a test counts for no frequency cap."""
+"""The kind of its run, unlike any campaign's, so that a test does not count towards a frequency cap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One text as it would be sent for one row; `row` is None for a contact list, which has none here."""
+    """One text as it would be sent for one row; `row` is None for a contact list, whose rows are not known here."""
 
     text: str
     variant: str
@@ -51,17 +51,17 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTest:
-    """The run of a test. `earlier` tests are in doubt: until they are looked up their number gets no other text."""
+    """The run of a test. `earlier` tests are in doubt: until they are looked up, their number gets no other text."""
 
     run_id: int
     earlier: tuple[int, ...]
 
 
 def choose_sample(definition: Definition, *, row: int | None = None, variant: str | None = None) -> Sample:
-    """The text of the first row that can be sent to, or of the row with this number in its table.
+    """Return the text of the first row that can be sent to, or of the row with this number in its table.
 
-    With variants: the text of the one that is named, or the first. Raises `Refused` where there is none such, and
-    `AudienceProblem` for a table that cannot be read.
+    With variants: the text of the named one, or of the first. Raises `Refused` if there is none, and `AudienceProblem`
+    for a table that cannot be read.
     """
     if variant is not None and variant not in definition.messages:
         names = ", ".join(name for name in definition.messages if name)
@@ -84,7 +84,7 @@ def choose_sample(definition: Definition, *, row: int | None = None, variant: st
 
 
 def _planned(definition: Definition, variant: str) -> Iterator[PlannedRecipient]:
-    """The audience, everybody in this variant. Nobody is counted: a million rows are not read for one."""
+    """Yield the audience, everybody in this variant. Nobody is counted: a million rows are not read for one."""
     mine = [each for each in definition.variants if each.name == variant]
     others = [each for each in definition.variants if each.name != variant]
     first = definition.model_copy(update={"variants": tuple[Variant, ...](chain(mine, others)), "holdout": 0})
@@ -96,7 +96,7 @@ def _is_wanted(planned: PlannedRecipient, row: int | None) -> bool:
 
 
 def refuse_opted_out(runtime: Runtime, to: str, definition: Definition) -> None:
-    """Raises `Refused` for a number (E.164) that has opted out."""
+    """Raise `Refused` for a number (E.164) that has opted out."""
     with runtime.store.read() as session:
         if suppressions.suppressed_among(session, [to], definition.kind):
             sentence = "this number has opted out, and gets no test either; see: campaigns suppress list"
@@ -106,9 +106,9 @@ def refuse_opted_out(runtime: Runtime, to: str, definition: Definition) -> None:
 def plan_test(
     runtime: Runtime, actor: Actor, definition: Definition, sample: Sample, to: str, *, source: str
 ) -> PlannedTest:
-    """Have the text sent to this number (E.164) at once; `source` is the name of the file. Raises `Refused`.
+    """Send the text to this number (E.164) at once; `source` is the name of the file. Raises `Refused`.
 
-    It is a run of its own, in a campaign of its own: nothing that asks for the campaign's runs finds it.
+    It is a run of its own, in a campaign of its own: no query for the campaign's runs finds it.
     """
     refuse_opted_out(runtime, to, definition)
     now = runtime.clock.now()
@@ -145,10 +145,10 @@ def plan_test(
 
 
 def _as_test(definition: Definition, to: str, sample: Sample) -> Definition:
-    """The campaign without what decides when and to whom it goes; phones, and the account's and their limits, stay."""
+    """Return the campaign without its times and audience; its phones, its limits and the account's limits stay."""
     return definition.model_copy(
         update={
-            "kind": Kind.TRANSACTIONAL,  # somebody waits for it: the operator's hours and cap are not for it
+            "kind": Kind.TRANSACTIONAL,  # somebody waits for it: the operator's hours and cap do not apply
             "message": definition.messages[sample.variant],
             "variants": (),
             "holdout": 0,
@@ -165,9 +165,9 @@ def _as_test(definition: Definition, to: str, sample: Sample) -> Definition:
 
 
 def give_up_test(runtime: Runtime, actor: Actor, run_id: int) -> None:
-    """Nobody waits any more: what was not sent must not go out hours later. What is in doubt is looked up all the same.
+    """Nobody waits any more: unsent texts must not go out hours later. Texts in doubt are still looked up.
 
-    A run that has nothing left to send is left as it is.
+    A run with nothing left to send stays as it is.
     """
     with acting(runtime.store, actor, "test_given_up") as session:
         if runs.run_view(session, run_id).state in {RunState.SCHEDULED, RunState.RUNNING}:

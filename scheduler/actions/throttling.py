@@ -1,4 +1,4 @@
-"""`throttle`: limits that are changed while texts are sent, and all that are in force."""
+"""`throttle`: change limits while texts are sent, and list all limits in force."""
 
 import re
 from collections.abc import Mapping
@@ -24,21 +24,19 @@ from worker.store.sending.accounts import accounts_by_key
 MOST_WEIGHT: Final = 100
 
 LIFTED: Final = "none"
-"""What to write in the place of a limit to lift it."""
+"""The word that lifts a limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitPlace:
-    """What is limited: of an account (a row's id) a scope as in `worker.store.sending.account_limits`; None: all of
-    them.
-    """
+    """What is limited: a scope of an account (a row's id) as in `worker.store.sending.account_limits`; None: all."""
 
     account_id: int
     scope: str | None
 
 
 def new_limits(rate: str | None, daily: str | None, weight: int | None) -> dict[str, Any]:
-    """What to set, of what people write: `30/minute`, `2000`, or `none`; what is None stays as it is. Raises `Refused`.
+    """Parse limits as people write them: `30/minute`, `2000`, `none`; None: stays as it is. Raises `Refused`.
 
     A rate and a daily budget count segments.
     """
@@ -62,7 +60,7 @@ def new_limits(rate: str | None, daily: str | None, weight: int | None) -> dict[
 
 
 def refuse_unfit(values: Mapping[str, Any], *, campaign: str | None, device: str | None) -> None:
-    """Raises `Refused` for a limit that there is not of what is named."""
+    """Raise `Refused` for a limit that the named place does not have."""
     if "weight" in values and campaign is None:
         raise Refused(Refusal.INVALID, "only a campaign has a weight", field="weight")
     if "daily" in values and device is not None:
@@ -72,7 +70,7 @@ def refuse_unfit(values: Mapping[str, Any], *, campaign: str | None, device: str
 def place_of(
     store: Store, settings: Settings, *, campaign: str | None = None, device: str | None = None, account: bool = False
 ) -> LimitPlace:
-    """The place of a campaign's limits, a device's (as in `devices.use`) or the account's. Raises `Refused`."""
+    """Return the place of the limits of a campaign, a device (as in `devices.use`) or the account. Raises `Refused`."""
     with store.read() as session:
         if campaign is not None:
             return LimitPlace(latest_run(session, campaign).account_id, f"{CAMPAIGN}{campaign}")
@@ -83,9 +81,9 @@ def place_of(
 def change_limits(
     store: Store, actor: Actor, place: LimitPlace, values: Mapping[str, Any], *, clear: bool = False, now: datetime
 ) -> None:
-    """Set limits of one scope, from `new_limits`: every worker keeps to them within a second. Raises `Refused`.
+    """Set limits of one scope, from `new_limits`: every worker applies them within a second. Raises `Refused`.
 
-    With `clear` what was set by hand is forgotten, and what a phone's reports lowered.
+    With `clear`, forget what was set by hand and what a phone's reports lowered.
     """
     if place.scope is None:
         raise Refused(Refusal.INVALID, "say whose limits are to change: a campaign's, a device's or the account's")
@@ -97,7 +95,7 @@ def change_limits(
 
 
 def read_limits(store: Store, settings: Settings, place: LimitPlace, *, now: datetime) -> list[Limit]:
-    """Every limit in force at a place, and where it comes from."""
+    """Return every limit in force at a place, and where it comes from."""
     with store.read() as session:
         limits = limits_in_force(session, place.account_id, settings, now=now)
     return [limit for limit in limits if place.scope is None or limit.scope == place.scope]
@@ -111,7 +109,7 @@ def _device(text: str) -> str:
 
 
 def _account(session: Session, settings: Settings) -> int:
-    """The gateway account of the settings; where none is set, the only one there is."""
+    """Return the gateway account of the settings; if none is set, the only one there is."""
     known = accounts_by_key(session)
     if settings.gateway_url and (found := known.get(account_fingerprint(settings.gateway_url))) is not None:
         return found

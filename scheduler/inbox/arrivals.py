@@ -1,4 +1,4 @@
-"""Files that were dropped or changed: each is taken up once it is complete, and keeps no other one waiting."""
+"""Files that were dropped or changed: each is accepted once it is complete, and no file holds up another."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,14 +33,14 @@ from worker.store.runs.inbox_files import InboxEntry
 from worker.store.runs.runs import RunView
 
 UNJUDGED: Final = "?" * 64
-"""The fingerprint of a file that was never taken up: like no other."""
+"""The fingerprint of a file that was never accepted: it equals no other."""
 
 RETRY_AFTER: Final = timedelta(seconds=60)
-"""When a file is tried again that failed through no fault of its own, for example because the database was away."""
+"""When to try a file again that failed through no fault of its own, for example because the database was away."""
 
 TAKE_SECONDS: Final = 5.0
-"""So long a look takes up files; the rest comes with the next one. Anyone who drops a thousand must not stop what else
-the inbox does: repeating, removing, telling how campaigns go."""
+"""How long one look accepts files; the rest has to wait for the next look. A thousand dropped files must not stop the
+other work of the inbox: repeating, removing, writing status texts."""
 
 UNDER_WAY: Final = frozenset({RunState.RUNNING, RunState.PAUSED, RunState.SETTLING})
 
@@ -49,7 +49,7 @@ REPLACED: Final = "its file was changed into another campaign"
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """Takes up the files of the inbox, with what this process saw of them."""
+    """Accepts the files of the inbox, and remembers what this process has seen of them."""
 
     watch: InboxWatch
     board: StatusBoard
@@ -58,11 +58,11 @@ class Arrivals:
     def take_up(
         self, runtime: Runtime, inbox: InboxFolder, entries: Entries, listing: Listing | None, now: datetime
     ) -> int:
-        """Take up what has become complete, for some seconds at most; how many files were new or changed."""
+        """Accept what has become complete, for some seconds at most; return how many files were new or changed."""
         files = frozenset(listing.files if listing else ())
 
         def is_there(path: Path) -> bool:
-            # One that is missing for a moment is being saved; one that is missing for longer was renamed.
+            # A file that is missing for a moment is being saved; one that is missing for longer was renamed.
             return path in files or self.watch.missing_for(path, now) < QUIET
 
         completed = self._completed(runtime, inbox, entries, listing, now)
@@ -82,9 +82,9 @@ class Arrivals:
     def _completed(
         self, runtime: Runtime, inbox: InboxFolder, entries: Entries, listing: Listing | None, now: datetime
     ) -> list[tuple[Path, Look]]:
-        """The files that have just become complete, the newest last: of several of a campaign it is the last word.
+        """Return the files that have just become complete, the newest last: of several for a campaign, it counts.
 
-        Copies that programs made come after the files that they are copies of.
+        Copies that programs made come after their originals.
         """
         files = frozenset(listing.files if listing else ())
         found: list[tuple[bool, int, Path, Look]] = []
@@ -92,7 +92,8 @@ class Arrivals:
         for path in listing.files if listing else ():
             try:
                 look = self.watch.completed(path, now)
-                # After a start thousands of old files are complete: none of them is asked for, or new ones would wait.
+                # After a start, thousands of old files are complete: they are not checked here, or new files would have
+                # to wait.
                 if look and not _is_over(entries.get(inbox.key(path)), path, look):
                     found.append((original_of(path) in files, look.written_at, path, look))
             except Exception:
@@ -108,17 +109,17 @@ class Arrivals:
         is_there: Callable[[Path], bool],
         now: datetime,
     ) -> int:
-        """Take the complete file up if it is new or changed: 1 if so. Whatever goes wrong stays with this file."""
+        """Accept the complete file if it is new or changed; return 1 then. A failure concerns this file only."""
         try:
             return self._judge(runtime, inbox, path, look, is_there, now)
         except Exception as error:
-            if trouble_of(error):  # nothing of the file's: it is the same for every other one
+            if trouble_of(error):  # not the file's fault: every other file would fail the same way
                 raise
             self._note_failed(runtime, inbox, path, now)
             return 1
 
     def _note_failed(self, runtime: Runtime, inbox: InboxFolder, path: Path, now: datetime) -> None:
-        """In an `except`: not the file is at fault, and it is tried again."""
+        """Call in an `except`: the file is not at fault, and is tried again."""
         get_logger().exception("inbox.file_failed", file=inbox.name(path))
         self.watch.look_again(path, now + RETRY_AFTER)
         entry = inbox.entry(runtime, path)
@@ -136,12 +137,12 @@ class Arrivals:
     ) -> int:
         entry = inbox.entry(runtime, path)
         form = fingerprint(path, look)
-        # Of itself first: after a start this is asked for every file that was ever dropped.
+        # The file's own entry comes first: after a start, this check is made for every file that was ever dropped.
         if entry is not None and entry.fingerprint == form and (entry.reported or _is_planned(runtime, entry)):
             return 0
         verdict = judge(runtime, inbox, path, look, entry, form, is_there)
         if entry is not None and not verdict.is_planned:
-            form = with_files_of(form, entry.fingerprint)  # what the plan was made of stays what it is compared with
+            form = with_files_of(form, entry.fingerprint)  # compare later with the files that the plan was made from
         if verdict.is_open:
             form = with_files_of(UNJUDGED, form)
             self.watch.look_again(path, now + RETRY_AFTER)
@@ -165,10 +166,10 @@ class Arrivals:
         is_there: Callable[[Path], bool],
         now: datetime,
     ) -> RunView | None:
-        """A file is another campaign now: end the one before, unless other files have it; the run that cannot be ended.
+        """The file has another campaign now: end the one before unless other files have it; return one that cannot end.
 
-        The file of the one before may have been renamed, and its name given to this one: that one was refused while
-        this one had its campaign.
+        The previous campaign's file may have been renamed, and its name given to this one: the renamed file was refused
+        while this one still had its campaign.
         """
         with runtime.store.read() as session:
             before = runs.run_views(session, [run_id]).get(run_id)
@@ -201,11 +202,11 @@ class Arrivals:
 
 
 def _is_over(known: tuple[Path, InboxEntry] | None, path: Path, look: Look) -> bool:
-    """Whether a file has its report, and is as it was then."""
+    """Return whether a file has its report and has not changed since."""
     return known is not None and known[1].reported and known[1].fingerprint == fingerprint(path, look)
 
 
 def _is_planned(runtime: Runtime, entry: InboxEntry) -> bool:
-    """Whether the file has a run with a whole plan: not when the process was killed while it planned."""
+    """Return whether the file has a run with a whole plan: not if the process was killed while planning."""
     run = find_run(runtime, entry.run_id)
     return run is not None and not (run.state is RunState.SCHEDULED and run.planned_at is None)

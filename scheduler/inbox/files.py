@@ -1,4 +1,4 @@
-"""The campaign files of the inbox: which there are, what each depends on, and in which form it is."""
+"""The campaign files of the inbox: which exist, what each depends on, and whether it has changed."""
 
 import errno
 import os
@@ -19,21 +19,21 @@ from campaigns.problems import CampaignFileError
 from scheduler.inbox.names import is_campaign_name, is_folder_name
 
 MAX_DEPTH: Final = 16
-"""Folders below the inbox. Nobody sorts campaigns into more, and a path may have 4,096 bytes."""
+"""Folders below the inbox. Nobody nests campaigns deeper, and a path may have 4,096 bytes."""
 
-Stat = tuple[int, int, int]  # size in bytes; times of the last write and of the last change of owner or rights, in ns
+Stat = tuple[int, int, int]  # size in bytes; times of the last write and of the last change of owner or mode, in ns
 UNREADABLE: Final[Stat] = (-1, -1, -1)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Campaign files by path; not `whole`: this may not be the inbox, so none may count as gone.
+    """Campaign files by path. If it is not `whole`, this may not be the inbox, so no file may count as removed.
 
-    Pipes, sockets, devices and links that cannot be followed are among them: nobody sees that these are not ordinary
-    files, and their status says so. `elsewhere` are links that lead out of the inbox, to nothing or to a folder: what
-    one led to may have been removed, so they count as gone. `unnameable` are those whose names are not UTF-8, which
-    neither a database nor a status text can hold. `unlisted` are folders that cannot be looked into: what was in them
-    before may still be there.
+    It includes pipes, sockets, devices and links that cannot be followed: people cannot see that these are not ordinary
+    files, and their status says so. `elsewhere` are links that lead out of the inbox, to nothing or to a folder: their
+    target may have been removed, so they count as gone. `unnameable` are files whose names are not UTF-8, which neither
+    a database nor a status text can hold. `unlisted` are folders that cannot be read: the files in them may still be
+    there.
     """
 
     files: tuple[Path, ...]
@@ -43,13 +43,13 @@ class Listing:
     elsewhere: tuple[Path, ...] = ()
 
     def is_below_unlisted(self, path: Path) -> bool:
-        """Whether nobody knows if the file is there."""
+        """Return whether it is unknown if the file is there."""
         return bool(self.unlisted) and not set(self.unlisted).isdisjoint(path.parents)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Size and time of a campaign file and of every file that it depends on (None: not there)."""
+    """Size and times of a campaign file and of every file that it depends on (None: not there)."""
 
     own: Stat | None
     defaults: Stat | None
@@ -63,25 +63,25 @@ class Look:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The files that it names and that are not there."""
+        """The files that it names but that are not there."""
         return tuple(name for name, seen in self.named if seen is None)
 
 
 @lru_cache(maxsize=32_768)
 def path_in(folder: Path, name: str) -> Path:
-    """The same object each time: of thousands of files, making, hashing and comparing paths took half of a look."""
+    """Return the same object each time: of thousands of files, making, hashing and comparing paths took half a look."""
     return folder / name
 
 
 def list_campaign_files(inbox: Path) -> Listing:
-    """Every campaign file in the inbox and below: nothing hidden, no link that leads out. Raises `OSError`."""
+    """List every campaign file in and below the inbox, but no hidden file or link that leads out. Raises `OSError`."""
     if not inbox.is_dir():
         raise NotADirectoryError(f"{inbox} is no folder")
     found: list[Path] = []
     elsewhere: list[Path] = []
     unlisted: list[Path] = []
     folders = [(inbox, 0)]
-    while folders:  # not `os.walk`, which calls itself for each level: 1,000 of them end in RecursionError
+    while folders:  # not `os.walk`, which recurses for each level: 1,000 levels end in RecursionError
         folder, depth = folders.pop()
         if depth > MAX_DEPTH:
             unlisted.append(folder)
@@ -105,9 +105,9 @@ def list_campaign_files(inbox: Path) -> Listing:
 
 
 def _entries(folder: Path) -> tuple[list[str], list[tuple[str, bool]]]:
-    """The folders in a folder, no links among them, and what may be a campaign file by its name. Raises `OSError`.
+    """Return the folders in a folder, without links, and the possible campaign files by name. Raises `OSError`.
 
-    Of each of these whether it is an ordinary file, which the folder says without a look at the file.
+    Each of these comes with whether it is an ordinary file, which the folder says without a look at the file.
     """
     below: list[str] = []
     names: list[tuple[str, bool]] = []
@@ -121,7 +121,7 @@ def _entries(folder: Path) -> tuple[list[str], list[tuple[str, bool]]]:
 
 
 def look_at(path: Path, names: tuple[str, ...]) -> Look:
-    """A look at the file, its defaults and the files called `names`."""
+    """Look at the file, its defaults and the files called `names`."""
     return Look(
         stat_of(path),
         stat_of(path.with_name(DEFAULTS_NAME)),
@@ -130,9 +130,9 @@ def look_at(path: Path, names: tuple[str, ...]) -> Look:
 
 
 def fingerprint(path: Path, look: Look) -> str:
-    """The form that a file is in, as 64 digits: half for what it and its defaults say, half for the files it names.
+    """Return a fingerprint of 64 digits: half for what the file and its defaults say, half for the files it names.
 
-    Those may be large, so their names, sizes and times of writing stand for them.
+    The named files may be large, so their names, sizes and times of writing stand for them.
     """
     said = sha256(_head(path) + b"\0" + _head(path.with_name(DEFAULTS_NAME)))
     named = [(name, seen[:2] if seen else None) for name, seen in look.named]
@@ -140,17 +140,17 @@ def fingerprint(path: Path, look: Look) -> str:
 
 
 def has_other_files(fingerprint: str, before: str) -> bool:
-    """Whether a file that the campaign names was written, came or went between the two."""
+    """Return whether a file that the campaign names was written, added or removed between the two fingerprints."""
     return fingerprint[32:] != before[32:]
 
 
 def with_files_of(fingerprint: str, before: str) -> str:
-    """The first fingerprint as far as the campaign file itself goes, with the named files of the other."""
+    """Return the first fingerprint for the campaign file itself, with the named files of the other."""
     return fingerprint[:32] + before[32:]
 
 
 def named_files(path: Path) -> tuple[str, ...]:
-    """The names of the tables that a campaign file asks for, as far as it can be read; none outside its folder."""
+    """Return the names of the tables that a campaign file asks for, if readable; none outside its folder."""
     said, by_default = _data(path), _data(path.with_name(DEFAULTS_NAME))
     entries = [said.get("audience"), said["exclude"] if "exclude" in said else by_default.get("exclude")]
     names = dict.fromkeys(name for entry in entries for name in _names_in(entry))
@@ -158,12 +158,12 @@ def named_files(path: Path) -> tuple[str, ...]:
 
 
 def campaign_in(path: Path) -> str:
-    """What a file says after `campaign:`, as far as it can be read."""
+    """Return what a file says after `campaign:`, if readable."""
     return str(_data(path).get("campaign") or "")
 
 
 def stat_of(path: Path) -> Stat | None:
-    """Size and times of a file; None: it is not there."""
+    """Return size and times of a file; None if it is not there."""
     try:
         seen = path.stat()
     except FileNotFoundError:
@@ -174,7 +174,7 @@ def stat_of(path: Path) -> Stat | None:
 
 
 def _head(path: Path) -> bytes:
-    """As much of a file as is ever read of it; nothing of one that cannot be read."""
+    """Return as much of a file as is ever read of it; nothing if it cannot be read."""
     try:
         with open_inside(path, ANYWHERE) as stream:
             return stream.read(MAX_BYTES + 1)
@@ -196,7 +196,7 @@ def _names_in(entry: Any) -> Iterator[str]:
 
 
 def _is_here(inbox: Path, path: Path) -> bool:
-    """Whether what is not an ordinary file is to be judged: any but a link that leads elsewhere. It is not opened."""
+    """Return whether to judge what is not an ordinary file: anything but a link that leads out. Opens nothing."""
     try:
         mode = path.stat().st_mode
     except OSError as error:
@@ -217,5 +217,5 @@ def _is_nameable(path: Path) -> bool:
 def _is_inside(folder: Path, path: Path) -> bool:
     try:
         return path.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError, ValueError):  # too long a name, a loop of links
+    except (OSError, RuntimeError, ValueError):  # a name that is too long, or a loop of links
         return False

@@ -1,4 +1,4 @@
-"""The folder that campaign files are dropped into: what it is called in the store, and whether it is there at all."""
+"""The folder that campaign files are dropped into: its name in the store, and whether it is there at all."""
 
 import os
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from worker.runtime import Runtime
 from worker.store.runs.inbox_files import InboxEntry, files_of, inbox_entries, inbox_entry
 
 Entries: TypeAlias = Mapping[str, tuple[Path, InboxEntry]]
-"""What is known of the files of one inbox: key in the store -> the file, and how it was taken up."""
+"""What is known about the files of one inbox: key in the store -> the file, and how it was accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,62 +25,62 @@ class InboxFolder:
     prefix: str
 
     def key(self, path: Path) -> str:
-        """What the store calls a file."""
+        """Return the key of a file in the store."""
         return self.prefix + self.name(path)
 
     def name(self, path: Path) -> str:
-        """What people call a file: its path below the inbox."""
+        """Return the name of a file for people: its path below the inbox."""
         return path.relative_to(self.folder).as_posix()
 
     def entries(self, runtime: Runtime) -> dict[str, tuple[Path, InboxEntry]]:
-        """Everything known of its files."""
+        """Return everything known about its files."""
         with runtime.store.read() as session:
             known = inbox_entries(session, prefix=self.prefix)
         return {key: (path_in(self.folder, key.removeprefix(self.prefix)), entry) for key, entry in known.items()}
 
     def entry(self, runtime: Runtime, path: Path) -> InboxEntry | None:
-        """What is known of one file."""
+        """Return what is known about one file."""
         with runtime.store.read() as session:
             return inbox_entry(session, self.key(path))
 
     def files_of(self, runtime: Runtime, campaign_id: int) -> list[Path]:
-        """Its files that stand for runs of this campaign, as far as they are known."""
+        """Return its files that stand for runs of this campaign, as far as they are known."""
         with runtime.store.read() as session:
             keys = files_of(session, campaign_id, prefix=self.prefix)
         return [self.folder / key.removeprefix(self.prefix) for key in keys]
 
 
 def inbox_folder(runtime: Runtime, named: Path) -> InboxFolder:
-    """The inbox that is `named` so (absolute), wherever links lead now.
+    """Return the inbox with the absolute path `named`, wherever links lead now.
 
-    Keys hold the whole path, so that two inboxes on one database do not take each other's files for removed; those of a
-    rehearsal are kept apart, so that it does not count as the real thing.
+    Keys contain the whole path, so that two inboxes on one database do not take each other's files for removed. Those
+    of a rehearsal are kept apart, so that they do not count as real.
     """
     folder = named.resolve()
     return InboxFolder(folder, f"{'rehearsal:' if runtime.rehearsal else ''}{folder.as_posix()}/")
 
 
 MOST_TOLD: Final = 20
-"""Names that a look writes into the log: one may find a million that cannot be used."""
+"""How many names a look writes into the log: there may be a million that cannot be used."""
 
 
 class Presence:
-    """Tells an inbox from which files were removed from one that is not there, such as a share that is not mounted."""
+    """Distinguishes an inbox with removed files from one that is not there, such as a share that is not mounted."""
 
     def __init__(self) -> None:
         self._witnesses: dict[tuple[int, int], frozenset[Path]] = {}
         self._trusted: set[tuple[int, int]] = set()
-        self._away = ""  # why it cannot be used, while it cannot
+        self._away = ""  # why it cannot be used; empty if it can
         self._skipped: frozenset[Path] = frozenset()
 
     def list_files(self, inbox: InboxFolder, entries: Entries) -> Listing | None:
-        """The files of the inbox, which is made when nothing is known of it; None: it cannot be listed.
+        """Return the files of the inbox, or None if it cannot be listed. Makes the inbox if nothing is known about it.
 
-        The listing is not `whole` while nothing shows that this is the folder that the known files were dropped into.
+        The listing is not `whole` until something shows that this is the folder that the known files were dropped into.
         """
         try:
             if not entries:
-                with suppress(FileExistsError):  # it is not a folder, which the listing says
+                with suppress(FileExistsError):  # it is not a folder, which the listing reports
                     inbox.folder.mkdir(parents=True, exist_ok=True)
             listing = list_campaign_files(inbox.folder)
             stat = inbox.folder.stat()
@@ -90,8 +90,8 @@ class Presence:
             return None
         self._note_skipped(listing)
         identity = stat.st_dev, stat.st_ino
-        # An unmounted share is an empty folder: of what was known when this very folder was first seen, something must
-        # show up in it.
+        # An unmounted share is an empty folder: at least one of the files known when this very folder was first seen
+        # must show up in it.
         witnesses = self._witnesses.setdefault(identity, frozenset(path for path, _ in entries.values()))
         if identity not in self._trusted:
             files = frozenset(listing.files)

@@ -1,4 +1,4 @@
-"""Whether another installation may have sent a campaign file already: what every way in asks before it plans one."""
+"""Whether another installation may have sent a campaign file already: every way in checks this before it plans one."""
 
 from datetime import datetime
 from pathlib import Path
@@ -18,11 +18,12 @@ class OfAnotherInstallation(Exception):
 
 
 def foreign_status(session: Session | None, path: Path, slug: str, account_id: int) -> tuple[str, datetime] | None:
-    """Which other installation has written the status beside a campaign that this database does not know, and when.
+    """Return which installation wrote the status beside a campaign unknown to this database, and when.
 
-    Its name is `UNKNOWN` where the status cannot be read: it is then taken for one of another installation.
-    None: none has, or `recover` has asked the gateway since. Without a `session` there is no database yet, and every
-    installation is another one. Not for rehearsals: they leave nothing that counts, and have no gateway to ask.
+    Its name is `UNKNOWN` if the status cannot be read: it then counts as written by another installation. None: no
+    other installation wrote it, or `recover` has asked the gateway since. Without a `session` there is no database yet,
+    and every installation is another one. Rehearsals are not checked: they leave nothing that counts, and have no
+    gateway to ask.
     """
     of = installation_of(path)
     if of is None or session is None:
@@ -34,12 +35,12 @@ def foreign_status(session: Session | None, path: Path, slug: str, account_id: i
 
 
 def foreign_line(path: Path, slug: str, installation: str) -> str:
-    """What people who send or look at the file by hand are told, in one line."""
+    """Return one line for people who send the file or look at it by hand."""
     return foreign_words(path.name, slug, status_path(path).name, installation).replace("\n", " ") + "."
 
 
 def require_own(runtime: Runtime, path: Path, slug: str) -> None:
-    """Raise `OfAnotherInstallation` where the campaign has to wait for a person."""
+    """Raise `OfAnotherInstallation` if the campaign has to wait for a person."""
     if runtime.rehearsal:
         return
     with runtime.store.read() as session:

@@ -1,4 +1,4 @@
-"""Which files and folders may be campaigns by their names, and which are what programs leave behind."""
+"""Which names of files and folders may be campaigns, and which ones programs leave behind."""
 
 import re
 from pathlib import Path
@@ -9,18 +9,18 @@ from campaigns.definition.reading import DEFAULTS_NAME
 ENDINGS: Final = (".yaml", ".yml")
 
 LEFT_BEHIND: Final = (".", "~$")
-"""What editors, offices and sync programs put beside a file that is open or on its way begins so: hidden, or a lock."""
+"""The first characters of files that editors, office and sync programs put beside one that is open or in transfer."""
 
 NOT_FOLDERS: Final = frozenset(
     {
-        "#recycle",  # what was deleted, on storage of Synology and QNAP and on Windows: it was not moved there
+        "#recycle",  # deleted files, on Synology, QNAP and Windows storage: they were not moved there by hand
         "@recycle",
         "$recycle.bin",
         "recycler",
-        "#snapshot",  # what was there before
+        "#snapshot",  # earlier versions
         "@recently-snapshot",
         "~snapshot",
-        "@eadir",  # what a system keeps for itself
+        "@eadir",  # files of the system
         "__macosx",
         "lost+found",
         "system volume information",
@@ -42,22 +42,22 @@ _COPY: Final = re.compile(
 
 
 def is_campaign_name(name: str) -> bool:
-    """Whether a file of this name may be a campaign."""
+    """Return whether a file of this name may be a campaign."""
     return name.lower().endswith(ENDINGS) and name != DEFAULTS_NAME and not name.startswith(LEFT_BEHIND)
 
 
 def is_folder_name(name: str) -> bool:
-    """Whether campaigns may lie in a folder of this name."""
+    """Return whether a folder of this name may contain campaigns."""
     return not name.startswith(".") and name.lower() not in NOT_FOLDERS
 
 
 def is_conflict_copy(path: Path) -> bool:
-    """Whether a sync program made this copy, for the file was changed in two places: nobody knows which one counts."""
+    """Return whether a sync program made this copy of a file that was changed in two places: either one may count."""
     return _CONFLICT.search(path.stem) is not None
 
 
 def original_of(path: Path) -> Path | None:
-    """The file that this one is a copy of if its name tells the truth; people use such names, too."""
+    """Return the file that this one is a copy of, by its name; people also use such names themselves."""
     found = _COPY.fullmatch(path.stem)
     if found is None or not (found["copy"] or found["mark"]):
         return None

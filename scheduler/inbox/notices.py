@@ -1,4 +1,4 @@
-"""What NAME.status.txt says of the campaign file itself, in the words of people who never see a log."""
+"""What NAME.status.txt says about the campaign file itself, in words for people who never see a log."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,11 +9,11 @@ from campaigns.problems import MOST_CHARACTERS, CampaignFileError, Problem
 from scheduler.inbox.wording import INSTALLATION, UNKNOWN
 
 MOST_MISSING: Final = 10
-"""So many missing files are named."""
+"""How many missing files are named."""
 
 
 def broken_notice(name: str, error: CampaignFileError, missing: Sequence[str], *, has_run: bool) -> str:
-    """Every problem of a file. `missing`: files it names that are not there; `has_run`: an earlier version counts."""
+    """List all problems of a file. `missing`: files it names that do not exist; `has_run`: an earlier version counts."""
     if missing:
         more = f" and {len(missing) - MOST_MISSING:,} more" if missing[MOST_MISSING:] else ""
         first = f"{name} is waiting for {', '.join(each[:MOST_CHARACTERS] for each in missing[:MOST_MISSING])}{more}."
@@ -26,12 +26,12 @@ def broken_notice(name: str, error: CampaignFileError, missing: Sequence[str], *
 
 
 def internal_error_notice(name: str) -> str:
-    """The program, and not the file, is at fault."""
+    """The program, not the file, is at fault."""
     return f"{name} could not be read because of an internal error, see the log. It is tried again every minute."
 
 
 def foreign_words(name: str, campaign: str, status: str, installation: str) -> str:
-    """What stands beside the file was written by another installation, or may have been: its database knows who got it.
+    """The status beside the file is, or may be, from another installation, whose database knows who got the campaign.
 
     `installation` is its name, or `UNKNOWN`.
     """
@@ -49,7 +49,7 @@ def foreign_words(name: str, campaign: str, status: str, installation: str) -> s
 
 
 def foreign_notice(name: str, campaign: str, status: str, installation: str, written_at: datetime) -> str:
-    """As `foreign_words`. When it was written is kept: the file has the time of our own writing from now on."""
+    """Like `foreign_words`, with the time of that writing: from now on the file has the time of our own."""
     return (
         f"{foreign_words(name, campaign, status, installation)}: it is taken up within a minute.\n\n"
         f"{INSTALLATION} {installation}, {written_at.isoformat()}"
@@ -87,7 +87,7 @@ def extended_notice(name: str, rows: int) -> str:
 
 
 def over_notice(name: str, campaign: str) -> str:
-    """The campaign of this file is at its end."""
+    """The campaign of this file has ended."""
     return (
         f"{name} sends nothing more: the campaign {campaign} is over, see below. "
         "To send again, give it another name after `campaign:`; to send to people who are new in its tables alone, "
@@ -101,7 +101,7 @@ def moved_notice(name: str, to: str) -> str:
 
 
 def replaced_notice(name: str, before: str) -> str:
-    """Its name was given to another campaign while the one before was sent."""
+    """Its name was given to another campaign while the previous one was being sent."""
     return (
         f"{name} was the campaign {before} before. That one began to send and goes on; to see it: campaigns status "
         f"{before}, to end it: campaigns cancel {before}."
@@ -109,7 +109,7 @@ def replaced_notice(name: str, before: str) -> str:
 
 
 def unseen_notice(names: Sequence[str], many: int) -> str:
-    """Known files that this process never saw, and of which not even the status is there."""
+    """Known files that this process never saw, and whose status is missing, too."""
     return (
         f"{many:,} known {'file' if many == 1 else 'files'} ({', '.join(names)}{', ...' if many > len(names) else ''}) "
         "and what stood beside them are not in this folder, and this process never saw them there. Nothing is "
@@ -118,12 +118,12 @@ def unseen_notice(names: Sequence[str], many: int) -> str:
 
 
 def removed_notice(name: str) -> str:
-    """Nothing was or will be sent of it."""
+    """Nothing was or will be sent from it."""
     return f"Cancelled: {name} was removed from the inbox. Nothing was sent."
 
 
 def _in_words(problem: Problem) -> str:
-    """With the file's name alone: where the inbox lies on the server helps nobody."""
+    """Use the file's name alone: where the inbox is on the server helps nobody."""
     return str(
         Problem(Path(problem.file).name, problem.line, problem.column, problem.path, problem.problem, problem.hint)
     )

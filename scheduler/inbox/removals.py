@@ -1,4 +1,4 @@
-"""Files that are gone from the inbox: what they alone stood for is cancelled, unless some of it was sent."""
+"""Files that are gone from the inbox: whatever only they stood for is cancelled, unless some of it was sent."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,10 +22,10 @@ from worker.store.runs import inbox_files as store
 from worker.store.runs import runs
 
 UNSENT: Final = frozenset({RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.PAUSED, RunState.RUNNING})
-"""Where a run of which nothing was sent may be; `running` when its sending hours have not come."""
+"""States of a run of which nothing was sent; `running` if its sending hours have not come."""
 
 RETRY_AFTER: Final = timedelta(seconds=60)
-"""When a removal that failed is tried again."""
+"""When to retry a removal that failed."""
 
 MOST_NAMED: Final = 3
 
@@ -34,7 +34,7 @@ REMOVED: Final = "its file was removed from the inbox"
 
 @dataclass(slots=True)
 class Removals:
-    """Tells removed files from those that are being saved, or that only this process cannot see."""
+    """Distinguishes removed files from those that are being saved, or that only this process cannot see."""
 
     watch: InboxWatch
     board: StatusBoard
@@ -42,14 +42,14 @@ class Removals:
     _again_at: dict[str, datetime] = field(default_factory=dict)
 
     def cancel(self, runtime: Runtime, inbox: InboxFolder, entries: Entries, listing: Listing, now: datetime) -> int:
-        """Cancel what stood for files that are gone; for how many files anything was done."""
+        """Cancel the runs of files that are gone; return for how many files anything was done."""
         gone = self._gone(inbox, entries, listing, now)
         return sum(
             self._try_remove(runtime, inbox, key, entries, gone, now) for key in entries if entries[key][0] in gone
         )
 
     def _gone(self, inbox: InboxFolder, entries: Entries, listing: Listing, now: datetime) -> set[Path]:
-        """The known files that were removed, and are not just being saved."""
+        """Return the known files that were removed, and are not just being saved."""
         files = frozenset(listing.files)
         away = {
             key: self.watch.missing_for(path, now)
@@ -57,7 +57,8 @@ class Removals:
             if path not in files and not listing.is_below_unlisted(path)
         }
         if timedelta() in away.values():
-            # A file that was refused because a removed one is the same campaign takes it over before that is cancelled.
+            # A file that was refused because a removed one has the same campaign takes the campaign over before it is
+            # cancelled.
             for path, entry in entries.values():
                 if entry.run_id is None:
                     self.watch.look_again(path, now + QUIET)
@@ -72,7 +73,7 @@ class Removals:
         return {entries[key][0] for key in long_away - unseen}
 
     def _is_unseen(self, key: str, entries: Entries) -> bool:
-        """Whether another process saw the file and its status, and this one neither: it may see another folder."""
+        """Return whether another process saw the file and its status, but not this one: it may see another folder."""
         path, entry = entries[key]
         was_shown = entry.status_text != "" and not entry.reported
         return was_shown and not self.watch.saw(path) and not status_path(path).exists()
@@ -80,7 +81,7 @@ class Removals:
     def _try_remove(
         self, runtime: Runtime, inbox: InboxFolder, key: str, entries: Entries, gone: set[Path], now: datetime
     ) -> int:
-        """As `_remove`; whatever goes wrong stays with this file, and is tried again."""
+        """Like `_remove`; a failure concerns this file only, and is retried."""
         path = entries[key][0]
         if self._again_at.get(key, now) > now:
             return 0
@@ -96,7 +97,7 @@ class Removals:
     def _remove(
         self, runtime: Runtime, inbox: InboxFolder, key: str, entries: Entries, gone: set[Path], now: datetime
     ) -> int:
-        """Cancel what the removed file alone stands for, unless some of it was sent: 1 if anything was done."""
+        """Cancel what only the removed file stands for, unless some of it was sent; return 1 if anything was done."""
         path, entry = entries[key]
         run = find_run(runtime, entry.run_id)
         heirs = (
@@ -110,7 +111,7 @@ class Removals:
                 self.board.touch(key)
                 return 1
             if not entry.reported and (run.finished_at is None or path.parent.is_dir()):
-                return 0  # it is under way: it goes on, and its report will still appear
+                return 0  # it is under way: it continues, and its report will still appear
         elif run is not None and heirs:
             self.board.write_last(runtime, path, moved_notice(path.name, inbox.name(heirs[0])), now)
         else:
@@ -122,7 +123,7 @@ class Removals:
 
 
 def cancel_unsent(runtime: Runtime, run_id: int, reason: str, now: datetime) -> bool:
-    """Cancel a run of which nothing was sent; False: something was, or it is at its end."""
+    """Cancel a run of which nothing was sent; False if something was, or if it has ended."""
     with runtime.store.read() as session:
         if runs.run_view(session, run_id).state not in UNSENT or runs.has_sent(session, run_id):
             return False

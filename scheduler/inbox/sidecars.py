@@ -25,15 +25,15 @@ _INSTALLATION: Final = re.compile(
     rb"^%s ([0-9a-f]{16}|%s)(?:, (\d{4}-\d\d-\d\dT[\d:.]{8,15}\+00:00))?$" % (INSTALLATION.encode(), UNKNOWN.encode()),
     re.MULTILINE,
 )
-"""The first one counts: of a campaign of another installation the status names that one before our own, with when it
-wrote."""
+"""The first match counts: for a campaign of another installation, the status names that installation and its time of
+writing before our own."""
 
 _WHOLE: Final = re.compile(rb"^%s " % LAST_UPDATED.encode(), re.MULTILINE)
 
 MOST_STATUS_BYTES: Final = 1_000_000
 
 MOST_NAME_BYTES: Final = 255
-"""Of a name in a folder, on every file system of Linux."""
+"""The length limit of a file name on every Linux file system."""
 
 _ENDINGS: Final = [
     "." + "".join(letters)
@@ -43,12 +43,12 @@ _ENDINGS: Final = [
 
 
 def status_path(campaign_file: Path) -> Path:
-    """Where the status of a campaign file is written."""
+    """Return where the status of a campaign file is written."""
     return campaign_file.with_name(_fitting(_name(campaign_file), STATUS))
 
 
 def report_path(campaign_file: Path) -> Path:
-    """Where the report of a campaign file is written: over nothing but an earlier report. Raises `OSError`."""
+    """Return where the report of a campaign file is written: it only replaces an earlier report. Raises `OSError`."""
     for name in (_name(campaign_file), campaign_file.name):
         path = campaign_file.with_name(_fitting(name, REPORT))
         if not os.path.lexists(path) or _is_report(path):
@@ -57,10 +57,10 @@ def report_path(campaign_file: Path) -> Path:
 
 
 def installation_of(campaign_file: Path) -> tuple[str, datetime] | None:
-    """Of which installation the status beside it is, and when it was written; None: it is of none, or there is none.
+    """Return which installation wrote the status beside the file, and when; None if there is none, or it names none.
 
-    `UNKNOWN` where something is there that cannot be read, or is no whole status: any installation may have written it.
-    Raises `OSError` where nobody can tell whether there is one.
+    `UNKNOWN` if the status cannot be read or is not whole: any installation may have written it. Raises `OSError` if it
+    cannot be known whether there is one.
     """
     path = status_path(campaign_file)
     try:
@@ -68,7 +68,7 @@ def installation_of(campaign_file: Path) -> tuple[str, datetime] | None:
     except FileNotFoundError:
         return None
     if not (stat.S_ISREG(seen.st_mode) or stat.S_ISLNK(seen.st_mode)):
-        return None  # a folder, or a pipe: no installation makes one
+        return None  # a folder or a pipe: no installation makes one
     written_at = datetime.fromtimestamp(seen.st_mtime, UTC)
     try:
         with open_inside(path, path.parent.resolve()) as stream:
@@ -77,8 +77,8 @@ def installation_of(campaign_file: Path) -> tuple[str, datetime] | None:
         return UNKNOWN, written_at
     found = _INSTALLATION.search(text)
     if not found:
-        return None if _WHOLE.search(text) else (UNKNOWN, written_at)  # a rehearsal's names none
-    with suppress(ValueError):  # a person's hand
+        return None if _WHOLE.search(text) else (UNKNOWN, written_at)  # a rehearsal's status names none
+    with suppress(ValueError):  # edited by hand
         written_at = datetime.fromisoformat(found[2].decode()) if found[2] else written_at
     return found[1].decode(), written_at
 
@@ -92,16 +92,16 @@ def write_status(campaign_file: Path, text: str) -> None:
 def write_report(campaign_file: Path, store: Store, run_id: int) -> None:
     """Replace the report. Raises `OSError`."""
     path = report_path(campaign_file)
-    # A folder that gives its group to what is in it is shared with that group.
+    # A folder that passes its group on to its files is shared with that group.
     shared = path.parent.stat().st_mode & stat.S_ISGID
     with whole_file(path, mode=0o640 if shared else PRIVATE, is_in_place=True) as stream:
         write_csv(store, run_id, stream, with_resends=True)
 
 
 def _name(campaign_file: Path) -> str:
-    """The file's name without its ending; with it where another file beside it has the same name but for the ending.
+    """Return the file's name without its ending, but with it if another file differs from it only in the ending.
 
-    Of these NAME.yaml has the name without.
+    Of these files, NAME.yaml gets the name without.
     """
     if campaign_file.suffix == ".yaml":
         return campaign_file.stem
@@ -110,7 +110,7 @@ def _name(campaign_file: Path) -> str:
 
 
 def _fitting(name: str, ending: str) -> str:
-    """The two together; of a name that is too long as much as fits, and what tells it from others."""
+    """Join the two; shorten a name that is too long, and add what tells it from others."""
     written = name.encode()
     room = MOST_NAME_BYTES - len(ending)
     if len(written) <= room:

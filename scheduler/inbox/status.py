@@ -1,4 +1,4 @@
-"""Keeping the files beside the campaign files up to date, without looking more often than it is worth."""
+"""Keeps the files beside the campaign files up to date, without looking more often than it is worth."""
 
 import math
 from collections.abc import Mapping
@@ -30,22 +30,22 @@ from worker.store.sending import accounts
 
 REFRESH_EVERY: Final = timedelta(seconds=2)
 COUNTING_SHARE: Final = 50
-"""A status is looked at again after 50 times as long as its counting took: 2 % of the time is spent on it."""
+"""A status is refreshed again after 50 times as long as its counting took: counting takes 2 % of the time."""
 
 LONGEST_PAUSE_SECONDS: Final = 30.0
-"""A count that took 4 s would leave a status and a report for 200 s."""
+"""Without it, a count that took 4 s would leave a status and a report for 200 s."""
 
 LOOK_SECONDS: Final = 0.05
-"""So long one look at most where it had little else to do: where 100 campaigns start at once, their texts are more
-urgent than their status. Where 2,000 files are taken up, half of each look tells what became of them."""
+"""How long one look at most takes when there was little else to do: when 100 campaigns start at once, their texts are
+more urgent than their status. When 2,000 files are accepted, half of each look writes their status."""
 
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 WRITE_AGAIN_AFTER: Final = timedelta(seconds=30)
-"""When a status or report that could not be written is tried again."""
+"""When to retry a status or report that could not be written."""
 
 OTHER_RUNS: Final = 5
-"""So many of the other runs of a campaign that repeats stand in its status."""
+"""How many of the other runs of a campaign that repeats its status lists."""
 
 OVER: Final = frozenset({RunState.COMPLETED, RunState.CANCELLED})
 AT_WORK: Final = frozenset(RunState) - OVER - {RunState.FAILED}
@@ -53,24 +53,24 @@ AT_WORK: Final = frozenset(RunState) - OVER - {RunState.FAILED}
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """What concerns every campaign: why nothing is sent (empty: it is), and which phones are stuck."""
+    """What concerns every campaign: why nothing is sent (empty if sending works), and which phones are stuck."""
 
     paused: str
     stuck: tuple[Stuck, ...]
 
 
 class StatusBoard:
-    """Writes NAME.status.txt when its words changed, and NAME.report.csv at the end."""
+    """Writes NAME.status.txt when its words have changed, and NAME.report.csv at the end."""
 
     def __init__(self, rush: Rush) -> None:
         self._rush = rush
         self._due_at: dict[str, datetime] = {}
         self._unwritable: set[Path] = set()
-        self._open: dict[Path, str] = {}  # the campaigns that are not over, and what their status said when
-        self._troubled: dict[Path, str] = {}  # where the status says instead what the matter is
+        self._open: dict[Path, str] = {}  # unfinished campaigns, and what their status said at what time
+        self._troubled: dict[Path, str] = {}  # files whose status names a trouble instead
 
     def touch(self, key: str) -> None:
-        """Look at this file at the next refresh, however short ago it was looked at."""
+        """Refresh this file the next time, however recently it was refreshed."""
         self._due_at.pop(key, None)
 
     def refresh(
@@ -81,9 +81,9 @@ class StatusBoard:
         *,
         since: float = math.inf,
     ) -> int:
-        """Look at every entry that is due; of how many the status was written.
+        """Refresh every entry that is due; return how many statuses were written.
 
-        `since`: when the look at the inbox began, by `elapsed_seconds`. To tell of it may take as long again.
+        `since`: when the look at the inbox began, by `elapsed_seconds`. Writing statuses may take as long again.
         """
         due = [key for key in entries if self._due_at.get(key, now) <= now]
         if not due or self._rush.is_on(runtime.clock.elapsed_seconds()):
@@ -97,11 +97,11 @@ class StatusBoard:
         written, began = 0, runtime.clock.elapsed_seconds()
         for key in sorted(due, key=lambda key: self._due_at.get(key, NEVER)):
             if written and runtime.clock.elapsed_seconds() - began > max(LOOK_SECONDS, began - since):
-                break  # the others are first at the next look
+                break  # the others come first in the next look
             path, entry = entries[key]
             self._due_at[key] = now + REFRESH_EVERY
             if entry.reported and entry.run_id not in at_work:
-                continue  # nothing becomes of it any more
+                continue  # nothing changes any more
             try:
                 run = _run(runtime, entry.run_id, at_work)
                 written += self._refresh(runtime, path, entry, run, account, now)
@@ -116,7 +116,7 @@ class StatusBoard:
         return written
 
     def tell_trouble(self, runtime: Runtime, trouble: str, now: datetime) -> None:
-        """Say beside every campaign that is not over why nothing of it goes on, once."""
+        """Say once beside every unfinished campaign why it does not progress."""
         for path, text in self._open.items():
             if self._troubled.get(path) == trouble or not path.parent.is_dir():
                 continue
@@ -130,7 +130,7 @@ class StatusBoard:
             self._warn(path.parent, error)
 
     def write_last(self, runtime: Runtime, path: Path, text: str, now: datetime) -> None:
-        """The last words on a file that is forgotten."""
+        """Write the last status of a file that is forgotten."""
         self._open.pop(path, None)
         if path.parent.is_dir():
             self._write_alone(path, text + "\n", runtime, now)
@@ -146,7 +146,7 @@ class StatusBoard:
         zone = runtime.settings.zone
         if run is not None:
             zone = runtime.definitions.get(run.definition_id).schedule.zone
-            # Of a run that could not be planned the notice has the same problem, with its place.
+            # For a run that could not be planned, the notice has the same problem, with its place.
             if run.state is not RunState.FAILED or not entry.problem:
                 status = self._status(runtime, entry.path, run, account, now)
         text = status_text(entry.problem, status, now)
@@ -238,7 +238,7 @@ class StatusBoard:
 def _is_in_trouble(path: Path) -> bool:
     status = status_path(path)
     try:
-        with open_inside(status, status.parent.resolve()) as stream:  # a pipe in its place would be waited for
+        with open_inside(status, status.parent.resolve()) as stream:  # a pipe in its place would block
             return stream.read(len(IN_TROUBLE)) == IN_TROUBLE.encode()
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""What becomes of a campaign file of the inbox: it is planned, or refused with words for people."""
+"""The verdict on a campaign file of the inbox: it is planned, or refused with words for people."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ from worker.store.runs.runs import RunView
 
 @dataclass(frozen=True, slots=True)
 class FileVerdict:
-    """What became of a file: its run, what people have to be told, and whether the plan is made of this form of it.
+    """What became of a file: its run, what to tell people, and whether the plan was made from this form of it.
 
     `is_open`: something that it makes void is in doubt, and has to be looked at again. `copies` are copies of the file
     that had its campaign while it was away.
@@ -55,7 +55,7 @@ def judge(
     form: str,
     is_there: Callable[[Path], bool],
 ) -> FileVerdict:
-    """Read and plan. `is_there` says whether another file that is known is in the inbox."""
+    """Read and plan. `is_there` says whether another known file is in the inbox."""
     run_id = entry.run_id if entry else None
     slug = ""
     if is_conflict_copy(path):
@@ -98,7 +98,7 @@ def judge(
 
 
 def _foreign(runtime: Runtime, path: Path, slug: str) -> tuple[str, datetime] | None:
-    """Which other installation may have sent the campaign, and when it wrote its status."""
+    """Return which other installation may have sent the campaign, and when it wrote its status."""
     if runtime.rehearsal:
         return None
     with runtime.store.read() as session:
@@ -106,14 +106,14 @@ def _foreign(runtime: Runtime, path: Path, slug: str) -> tuple[str, datetime] | 
 
 
 def reminds(runtime: Runtime, definition_id: int) -> bool:
-    """Whether this version of a campaign reminds."""
+    """Return whether this version of a campaign reminds."""
     return runtime.definitions.get(definition_id).schedule.remind is not None
 
 
 def others_of(
     runtime: Runtime, inbox: InboxFolder, campaign_id: int, path: Path, is_there: Callable[[Path], bool]
 ) -> list[Path]:
-    """The other files that are there and stand for the campaign."""
+    """Return the other existing files that stand for the campaign."""
     return [other for other in inbox.files_of(runtime, campaign_id) if other != path and is_there(other)]
 
 
@@ -123,7 +123,7 @@ def _find_run(runtime: Runtime, slug: str) -> RunView | None:
 
 
 def find_run(runtime: Runtime, run_id: int | None) -> RunView | None:
-    """The run with this id, if there is an id."""
+    """Return the run with this id, if there is an id."""
     if run_id is None:
         return None
     with runtime.store.read() as session:

@@ -1,4 +1,4 @@
-"""What NAME.status.txt says of a run, in the words of people who never see the command line."""
+"""What NAME.status.txt says about a run, in words for people who never see the command line."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,10 +22,11 @@ from worker.store.runs.runs import RunView
 R = RunState
 
 INSTALLATION: Final = "Installation:"
-"""Before the name of the database that a status is from: another one does not know what was sent of the campaign."""
+"""Precedes the name of the database that wrote a status: another database does not know what was sent of the campaign.
+"""
 
 UNKNOWN: Final = "unknown"
-"""In place of that name where what stood beside the file could not be read."""
+"""Used instead of that name if what was beside the file could not be read."""
 
 LAST_UPDATED: Final = "Last updated:"
 """In the last lines of every status, whoever wrote it."""
@@ -37,12 +38,12 @@ FORECAST: Final = ("first_send_at", "last_send_at")
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """A run as its status text shows it. `account_paused`: why nothing of the account is sent; empty: it is.
+    """A run as its status text shows it. `account_paused`: why the account sends nothing; empty if it sends.
 
     `happened`: when the first and the last text left, once all have. `others` are the newest of the other runs of a
     campaign that repeats. `groups` are its variants and its control group. `awaits`: the hash that has to be approved.
-    `again` are the runs that sent again what failed in it, with their people by state. `phones`: what is wrong with
-    those that it goes by. `troubles`: what is the matter with the servers. `within`: the operator's hours.
+    `again` are its resends, with their people by state. `phones`: what is wrong with the phones it uses. `troubles`:
+    what is wrong with the servers. `within`: the operator's hours.
     """
 
     run: RunView
@@ -61,7 +62,7 @@ class RunStatus:
 
 
 def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
-    """The status without the time of its writing: equal texts need not be written again."""
+    """Return the status without the time of writing: equal texts need not be written again."""
     parts = [notice]
     if status is not None:
         warnings = [f"Please note: {warning}" for warning in status.run.plan_summary.get("warnings", ())]
@@ -72,13 +73,13 @@ def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
 
 
 def stamped(text: str, zone: ZoneInfo, now: datetime, installation: str = "") -> str:
-    """The status with the time of its writing, by the clocks of `zone`, and whose database it is from."""
+    """Return the status with the time of writing, by the clocks of `zone`, and the database it comes from."""
     by = f"{INSTALLATION} {installation}\n" if installation else ""
     return f"{text}\n{LAST_UPDATED} {shown_time(now, zone, seconds=True)}\n{by}"
 
 
 def before(text: str, zone: ZoneInfo, at: datetime) -> str:
-    """What the status said at a time, to stand below what is the matter since: its figures are of then."""
+    """Return the status as of a time, to stand below a later trouble: its figures are from then."""
     return f"Before that, at {shown_time(at, zone, seconds=True)}:\n\n{text}"
 
 
@@ -108,7 +109,7 @@ def _headline(status: RunStatus, now: datetime) -> str:
 
 
 def _timing(status: RunStatus) -> Iterator[str]:
-    """What was expected when it was planned, and what came of it."""
+    """Yield what was expected at planning, and what happened."""
     zone, expected = status.schedule.zone, status.run.plan_summary.get("forecast")
     if expected is not None and status.run.planned_at is not None:
         first, last = (expected[name] and datetime.fromisoformat(expected[name]) for name in FORECAST)
@@ -163,7 +164,7 @@ def _why(run: RunView) -> str:
 
 
 def _again(status: RunStatus) -> Iterator[str]:
-    """The runs that sent again what failed, a line each."""
+    """Yield the resends, a line each."""
     for run, by_state in status.again:
         people = ", ".join(f"{count:,} {state.value.replace('_', ' ')}" for state, count in by_state.items())
         when = shown_time(run.starts_at, status.schedule.zone)
@@ -171,7 +172,7 @@ def _again(status: RunStatus) -> Iterator[str]:
 
 
 def _others(status: RunStatus) -> str:
-    """The runs before and after this one, a line each."""
+    """Return the runs before and after this one, a line each."""
     zone = status.schedule.zone
     lines = []
     for run in status.others:

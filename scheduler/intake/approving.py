@@ -1,4 +1,4 @@
-"""Whether a run waits for somebody to approve it, and what they would have to approve."""
+"""Whether a run waits for approval, and what there is to approve."""
 
 from campaigns.definition import Definition
 from campaigns.lifecycle import RunState
@@ -7,9 +7,10 @@ from worker.store.runs.runs import RunView
 
 
 def awaited(run: RunView, definition: Definition) -> str:
-    """The hash that has to be approved before the run starts; empty where nothing has to be, or it is not known yet."""
+    """Return the hash to approve before the run starts; empty if none is needed, or it is not known yet."""
     is_open = run.state in {RunState.SCHEDULED, RunState.AWAITING_APPROVAL}
-    # The operator may have come to require it after the file was taken up: the run waits for it, and its file does not.
+    # The operator may have begun to require approval after the file was accepted: the run waits for it, although its
+    # file does not ask for it.
     waits = run.state is RunState.AWAITING_APPROVAL
     if not is_open or not (waits or is_needed(definition, run.to_look_at)):
         return ""
@@ -18,7 +19,7 @@ def awaited(run: RunView, definition: Definition) -> str:
 
 
 def told_to_approve(run: RunView, awaits: str) -> str:
-    """What somebody is told who runs a file that waits for approval of the hash `awaits`."""
+    """Return the message for somebody who runs a file that waits for approval of the hash `awaits`."""
     return (
         f"{run.campaign} waits for approval, and nothing of it was sent: "
         f"look at it with `campaigns plan {run.source}`, "

@@ -1,4 +1,4 @@
-"""A table that is dropped again while its campaign runs, or after it: who is new in it is added, and nobody else."""
+"""A table that is dropped again during or after its campaign: only its new people are added."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,14 +25,15 @@ from worker.store.runs.held import reopen_run
 from worker.store.runs.runs import RunView
 
 AT_ONCE: Final = 2_000
-"""So many rows are compared at once with what the run has."""
+"""How many rows are compared with the run at once."""
 
 
 def extend(runtime: Runtime, run: RunView, definition: Definition, *, source: str) -> int:
-    """Add to a run whoever is new in the tables of its campaign; how many rows.
+    """Add the new people in the tables of a campaign to its run; return the number of rows added.
 
-    Whoever is not in them any more stays as planned. Nobody is added while a row under `exclude` holds no number: it
-    may be somebody new. Raises `CampaignFileError` for a table that cannot be read, after which nothing was added.
+    People who are no longer in the tables stay as planned. Nobody is added while a row under `exclude` has no valid
+    number: it might be one of the new people. Raises `CampaignFileError` for a table that cannot be read; nothing has
+    been added then.
     """
     now = runtime.clock.now()
     cuts = run.plan_summary.get("cuts")
@@ -63,7 +64,7 @@ def extend(runtime: Runtime, run: RunView, definition: Definition, *, source: st
 
 
 def _numbered(row: PlannedRecipient, again: Counter[str]) -> Numbered:
-    """A row that counts for no number has no place of its own: it is the first, second ... of its number."""
+    """Number a row that does not count for its number, and so has no place of its own: first, second ..."""
     if row.occurrence:
         again[row.number] += 1
     return Numbered(row, again[row.number] if row.occurrence else 0)

@@ -1,4 +1,4 @@
-"""Campaigns that run once: the run is made, planned anew, tuned, or gets who is new in its tables."""
+"""Campaigns that run once: the run is made, replanned or tuned, or gets the new people in its tables."""
 
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,10 +16,10 @@ from worker.store.sending import grants
 
 
 def take_up_once(runtime: Runtime, definition: Definition, *, source: str, dropped_at: datetime | None) -> Intake:
-    """Find or make the run of a campaign that runs once, and plan it; or add to it who is new in its tables.
+    """Find or make the run of a campaign that runs once, and plan it; or add the new people in its tables.
 
-    To a run that is completed nobody is added unless the file itself was dropped again: `dropped_at` is when it was
-    written, None: somebody asks for it now. Raises `EditRefused`, or `CampaignFileError` while planning.
+    A completed run gets nobody new unless the file itself was dropped again: `dropped_at` is when it was written; None
+    means that somebody asks for it now. Raises `EditRefused`, or `CampaignFileError` while planning.
     """
     _end_other_runs(runtime, definition, source)
     now = runtime.clock.now()
@@ -67,7 +67,7 @@ def take_up_once(runtime: Runtime, definition: Definition, *, source: str, dropp
 
 
 def _end_other_runs(runtime: Runtime, definition: Definition, source: str) -> None:
-    """A campaign that was to repeat or remind is to run once, which must surprise nobody who only wants to end it.
+    """Let a campaign that repeated or reminded run once, without surprising anyone who only wants to end it.
 
     Raises `EditRefused`.
     """

@@ -1,4 +1,4 @@
-"""What becomes of a campaign file that is taken up."""
+"""The outcome of accepting a campaign file."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from worker.store.runs.repetitions import first_unfinished
 
 
 class EditRefused(Exception):
-    """The file is not taken up; `code` says why to programs, the message to people."""
+    """The file is not accepted; `code` gives the reason to programs, the message to people."""
 
     def __init__(self, refusal: Refuse) -> None:
         super().__init__(refusal.sentence)
@@ -17,14 +17,14 @@ class EditRefused(Exception):
 
 
 def accepted(decision: TakeUp | Refuse) -> TakeUp:
-    """The decision. Raises `EditRefused` where it is to refuse."""
+    """Return the decision. Raises `EditRefused` if it is a refusal."""
     if isinstance(decision, Refuse):
         raise EditRefused(decision)
     return decision
 
 
 def run_of(session: Session, campaign_id: int, otherwise: Refuse) -> int:
-    """The run that the campaign's file stands for. Raises `EditRefused` where it has none."""
+    """Return the run that the campaign's file stands for. Raises `EditRefused` if it has none."""
     run_id = first_unfinished(session, campaign_id)
     if run_id is None:
         raise EditRefused(otherwise)
@@ -33,9 +33,9 @@ def run_of(session: Session, campaign_id: int, otherwise: Refuse) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """A run and how it was found."""
+    """A run, and how it was found."""
 
     run_id: int
     taken: Taken
     added: int = 0  # rows that are new in its tables
-    in_doubt: int = 0  # reminders that are void, and in a request whose outcome is not known yet
+    in_doubt: int = 0  # void reminders in a request whose outcome is not known yet

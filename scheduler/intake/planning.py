@@ -1,4 +1,4 @@
-"""The plan of a run: who gets what when, stored a chunk at a time."""
+"""The plan of a run: who gets which text when, stored in chunks."""
 
 import json
 from collections.abc import Sequence, Set
@@ -29,13 +29,13 @@ from worker.store.runs import approvals, plans, runs, versions
 from worker.store.sending import same_texts
 
 LARGE: Final = 10_000
-"""A plan of so many people changes what the database has to know of its tables."""
+"""A plan with this many people changes the statistics that the database needs about its tables."""
 
 
 def plan_run(
     runtime: Runtime, run_id: int, definition: Definition, source: str, *, firing: datetime | None = None
 ) -> None:
-    """Plan a run that has no plan, from the tables as they are now. Raises `CampaignFileError`: it has failed then.
+    """Plan an unplanned run from the current tables. Raises `CampaignFileError`; the run has then failed.
 
     `firing` is the moment of a run that repeats.
     """
@@ -54,7 +54,7 @@ def plan_run(
             suppressed=suppressed_in(runtime.store, definition.kind),
             already_told=already_told_in(runtime.store, definition, runtime.account_id, now),
         )
-    except TemplateProblem as error:  # an earlier version of this program took it
+    except TemplateProblem as error:  # an earlier version of this program accepted it
         raise _failed(runtime, run_id, Problem(source, 1, 1, "message", error.problem, error.hint)) from error
     limits = limits_of(definition, runtime.settings)
     try:
@@ -85,7 +85,7 @@ def plan_run(
 
 
 def _failed(runtime: Runtime, run_id: int, found: Problem) -> CampaignFileError:
-    """The run has failed for this reason, which is what the caller raises."""
+    """Fail the run for this reason; return the error for the caller to raise."""
     reason = f"{found.path}: {found.problem} ({found.hint})" if found.hint else found.problem
     with runtime.store.write("plan_failed") as session:
         runs.fail_run(session, run_id, reason, runtime.clock.now())
@@ -93,7 +93,7 @@ def _failed(runtime: Runtime, run_id: int, found: Problem) -> CampaignFileError:
 
 
 def too_late_to_hand_over(schedule: Schedule, now: datetime) -> str:
-    """What is wrong if the gateway is to wait for a start that has passed; else ''."""
+    """Return the problem if the gateway is to hold a start that has passed; else ''."""
     start = schedule.at_gateway
     if start is None or start > now:
         return ""
@@ -101,7 +101,7 @@ def too_late_to_hand_over(schedule: Schedule, now: datetime) -> str:
 
 
 def suppressed_in(store: Store, kind: Kind) -> Suppressed | None:
-    """Who gets no text of this kind; None: nobody is on the list. Whoever comes later is seen by each request."""
+    """Return who gets no text of this kind; None if the list is empty. Each request checks for later entries."""
     with store.read() as session:
         if not suppressions.any_in_force(session):
             return None
@@ -114,9 +114,9 @@ def suppressed_in(store: Store, kind: Kind) -> Suppressed | None:
 
 
 def already_told_in(store: Store, definition: Definition, account_id: int, now: datetime) -> AlreadyTold | None:
-    """Who got this very text from another campaign lately; None: none of them has such a text.
+    """Return who recently got this very text from another campaign; None if no other campaign has such a text.
 
-    A transactional text is never asked about: one person may well get the same one twice a day.
+    Transactional texts are never checked: one person may well get the same one twice a day.
     """
     since, messages = now - WITHIN, set(definition.messages.values())
     if definition.kind is Kind.TRANSACTIONAL:
@@ -137,7 +137,7 @@ def already_told_in(store: Store, definition: Definition, account_id: int, now: 
 
 
 def texts_of(body: str) -> set[str]:
-    """The messages of a stored version, without what makes it valid: fifty of them are read for each plan."""
+    """Return the messages of a stored version without validating it: fifty of them are read for each plan."""
     stored = json.loads(body)
     return {stored.get("message") or "", *(variant["message"] for variant in stored.get("variants") or ())} - {""}
 
@@ -145,9 +145,9 @@ def texts_of(body: str) -> set[str]:
 def store_plan(
     store: Store, run_id: int, definition: Definition, plan: Plan, *, limits: BatchLimits, placer: Placer, now: datetime
 ) -> Agenda:
-    """Write the plan, a chunk per transaction; what of it is to be sent when.
+    """Write the plan, one transaction per chunk; return what is to be sent when.
 
-    A plan cut short is cleared and made again at the next intake.
+    A plan that was cut short is cleared and made again at the next intake.
     """
     agenda = Agenda(definition.schedule)
     for chunk in into_batches(plan, limits):

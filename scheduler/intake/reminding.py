@@ -1,4 +1,4 @@
-"""Campaigns that remind: whatever a table says is compared with what was planned before, and each day has a run."""
+"""Campaigns that remind: each table is compared with what was planned before, and each day has its run."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -33,16 +33,17 @@ from worker.store.runs.held import reopen_run
 from worker.store.sending import grants
 
 AT_ONCE: Final = 2_000
-"""So many reminders are compared at once: of each person everything that was planned before is in memory meanwhile."""
+"""How many reminders are compared at once: everything planned before for each of these people is in memory."""
 
 WRITTEN_AT_ONCE: Final = 20_000
-"""So many new or changed ones are written at once: who has the same moment can share a request only then."""
+"""How many new or changed reminders are written at once: people with the same moment share a request only if written
+together."""
 
 
 def take_up_reminders(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
     """Plan what is new in the tables of a campaign that reminds, and withdraw what is void. Sends nothing twice.
 
-    Raises `EditRefused`, or `CampaignFileError` while planning, after which nothing has changed.
+    Raises `EditRefused`, or `CampaignFileError` while planning; nothing has changed then.
     """
     now = runtime.clock.now()
     plan = plan_reminders(definition, now, suppressed=suppressed_in(runtime.store, definition.kind))
@@ -88,7 +89,7 @@ class _Done:
 
 
 class _Planner:
-    """Carries out one plan of one campaign, a part of it per transaction: what is cut short is done by the next one."""
+    """Carries out one plan of one campaign, one part per transaction: the next plan does what was cut short."""
 
     def __init__(
         self,
@@ -111,7 +112,7 @@ class _Planner:
     def carry_out(self, plan: Plan) -> _Done:
         rows, changed = iter(plan), list[PlannedRecipient]()
         while chunk := list(islice(rows, AT_ONCE)):
-            # Most of a table that comes every night is known: only what is not takes a transaction.
+            # Most rows of a table that comes every night are known: only the others take a transaction.
             with self._runtime.store.read() as session:
                 numbers = self._compare(session, chunk).numbers
             changed += [row for row in chunk if row.number in numbers]
@@ -144,11 +145,11 @@ class _Planner:
         with self._runtime.store.write("remind_chunk") as session:
             reminders.lock_campaign(session, self._campaign_id)
             changes = self._compare(session, rows)
-            # Every run before any of its rows, in one order, as an intent locks them.
+            # Lock every run before any of its rows, in one order, as an intent does.
             for run_id in sorted(set(_runs_of(changes))):
                 lock_run(session, run_id)
             done.withdrawn += reminders.withdraw(session, changes.withdrawn)
-            # Of a day that is over, too, if they were held: its report says something else now.
+            # Also for a day that is over, if the rows were held: its report has changed.
             reminders.show_again(session, {row.run_id for rows in changes.withdrawn.values() for row in rows})
             gone = reminders.take_back(session, [known for known, _ in changes.replaced])
             again = [row for known, row in changes.replaced if known.id in gone]
@@ -159,7 +160,7 @@ class _Planner:
             done.in_doubt += changes.in_doubt
 
     def _by_day(self, rows: Sequence[PlannedRecipient]) -> dict[date, list[PlannedRecipient]]:
-        """Each row with the day on which it leaves; one that never does with the day on which that was found out."""
+        """Group the rows by the day they leave; a row that never leaves, by the day on which that was found out."""
         days: dict[date, list[PlannedRecipient]] = defaultdict(list)
         for row in rows:
             at = row.departure.at if row.departure else self._now
@@ -189,7 +190,7 @@ class _Planner:
         )
 
     def _finish(self, plan: Plan) -> None:
-        """The days have a whole plan, also those that an interrupted process has begun."""
+        """Mark the days as fully planned, including those that an interrupted process began."""
         with self._runtime.store.read() as session:
             unplanned = reminders.unplanned_days(session, self._campaign_id)
         touched = sorted(self._done.days | set(unplanned))

@@ -32,14 +32,14 @@ PLAN_AHEAD: Final = timedelta(minutes=5)
 """How long before its moment a run is planned: a million people take about one minute."""
 
 TRY_AGAIN_AFTER: Final = timedelta(seconds=60)
-"""When a run is planned again that could not be, for example because the database was away."""
+"""When to plan a run again after a failure, for example because the database was away."""
 
 ZONES_APART: Final = timedelta(hours=26)
-"""By the clocks of people a moment comes up to so much before it does in the campaign's zone, or after."""
+"""By people's own clocks, a moment comes up to this much before or after it does in the campaign's zone."""
 
 
 def take_up_repeating(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
-    """Make the runs of a campaign that repeats: what is sent goes on, later runs follow the new version.
+    """Make the runs of a campaign that repeats: a run that has begun continues, later runs use the new version.
 
     Raises `EditRefused`.
     """
@@ -63,9 +63,9 @@ def take_up_repeating(runtime: Runtime, definition: Definition, *, source: str) 
 
 
 def stop(runtime: Runtime, run_id: int, now: datetime) -> bool:
-    """Make no more runs of the campaign of this run, for its file is gone; False: it does not repeat, or ended before.
+    """Make no more runs of this run's campaign, whose file is gone; False if it does not repeat or has ended.
 
-    What was not begun is forgotten: where the file comes back, its next run is made as if nothing had been.
+    Runs that have not begun are forgotten: if the file comes back, its next run is made as if nothing had happened.
     """
     with runtime.store.write("repeat_stop") as session:
         campaign_id = runs.run_view(session, run_id).campaign_id
@@ -90,10 +90,11 @@ def repeat(
     now: datetime,
     after: MutableMapping[int, datetime] | None = None,
 ) -> int:
-    """Make, plan or miss what is due of every campaign that repeats; how many runs were planned.
+    """Make, plan or miss what is due for every campaign that repeats; return how many runs were planned.
 
-    `folder_of` says where its files are; None: nobody knows, and it is left alone. `after` keeps when one is tried
-    again whose planning failed through no fault of its file: the others go on.
+    `folder_of` returns the folder of a campaign's files; None means it is unknown, and the campaign is left alone.
+    `after` holds the time of the next try for campaigns whose planning failed through no fault of their file: the
+    others continue.
     """
     with runtime.store.read() as session:
         found = repetitions.all_repeating(session, rehearsal=runtime.rehearsal)
@@ -106,7 +107,7 @@ def repeat(
         try:
             planned += _advance(runtime, repeating, folder, now)
         except Exception as error:
-            if isinstance(error, LostLease) or trouble_of(error):  # it is the same for every other one
+            if isinstance(error, LostLease) or trouble_of(error):  # every other campaign would fail the same way
                 raise
             get_logger().exception("run.planning_failed", campaign=repeating.campaign)
             waits[repeating.campaign_id] = now + TRY_AGAIN_AFTER
@@ -118,7 +119,7 @@ def _advance(runtime: Runtime, repeating: Repeating, folder: Path, now: datetime
     if definition.schedule.repeat is None:
         return False  # it reminds: its runs are made when a table comes
     policy = runtime.settings.policy
-    if policy.added(definition):  # the operator's rules are newer than this version, and bind what is unsent of it too
+    if policy.added(definition):  # the operator's rules are newer than this version, and also bind its unsent texts
         take_up_repeating(runtime, policy.applied(definition), source=repeating.source)
         return False
     with runtime.store.read() as session:
@@ -141,9 +142,9 @@ def _advance(runtime: Runtime, repeating: Repeating, folder: Path, now: datetime
 
 
 def _plan(runtime: Runtime, repeating: Repeating, definition: Definition, firing: Firing) -> bool:
-    """Plan from the tables as they are now. One that cannot be planned has failed, and the next one is made."""
+    """Plan from the current tables. A run that cannot be planned fails, and the next one is made."""
     with runtime.store.write("repeat_plan") as session:
-        # What an earlier process did not finish is planned anew; and so is what another version was planned of.
+        # Replan what an earlier process did not finish, or what was planned from another version.
         if not plans.clear_plan(
             session,
             firing.run_id,
@@ -187,7 +188,7 @@ def _miss(
 def _make_next(
     session: Session, account_id: int, repeating: Repeating, definition: Definition, now: datetime
 ) -> int | None:
-    """The run for the next moment, unless one is waiting already. (campaign, moment) is unique: it is made once."""
+    """Make the run for the next moment unless one is waiting. (campaign, moment) is unique, so it is made once."""
     at = _next_moment(session, repeating, definition.schedule)
     if at is None or _unplanned(session, repeating.campaign_id):
         return None
@@ -224,7 +225,7 @@ def _unplanned(session: Session, campaign_id: int) -> list[Firing]:
 
 
 def _renew(session: Session, campaign_id: int, definition_id: int, definition: Definition, now: datetime) -> None:
-    """Runs of which nothing was sent are planned anew from this version, or forgotten where it has no such moment."""
+    """Replan unsent runs from this version, or forget them if it has no such moment."""
     recurrence = recurrence_of(definition.schedule)
     for firing in repetitions.firings(session, campaign_id, states=repetitions.OPEN):
         has_sent = runs.has_sent(session, firing.run_id)

@@ -1,4 +1,4 @@
-"""The way in: from a campaign file to planned runs, the same for `campaigns run` and for the inbox."""
+"""From a campaign file to planned runs, the same way for `campaigns run` and for the inbox."""
 
 from datetime import datetime
 from pathlib import Path
@@ -15,16 +15,16 @@ from worker.settings.settings import Settings
 
 
 def read_file(path: Path, settings: Settings, *, now: datetime | None = None, inbox: Path | None = None) -> Definition:
-    """The definition in a campaign file, `now` and `inbox` as in `check_file`. Raises `CampaignFileError`."""
+    """Read the definition in a campaign file, with `now` and `inbox` as in `check_file`. Raises `CampaignFileError`."""
     policy = settings.policy
     return check_file(path, timezone=settings.timezone, region=settings.region, now=now, policy=policy, inbox=inbox)
 
 
 def take_up(runtime: Runtime, definition: Definition, *, source: str, dropped_at: datetime | None = None) -> Intake:
-    """Make the runs of a campaign, or go on with those there are; what was sent is never sent again.
+    """Make the runs of a campaign, or continue the existing ones; what was sent is never sent again.
 
-    `source` is the name of the file for people, `dropped_at` when it was written; None: somebody asks for it now.
-    Raises `EditRefused`, or `CampaignFileError` while planning.
+    `source` is the name of the file for people. `dropped_at` is when it was written; None means that somebody asks for
+    it now. Raises `EditRefused`, or `CampaignFileError` while planning.
     """
     if definition.run_type is RunType.REMINDER_DAY:
         return take_up_reminders(runtime, definition, source=source)

@@ -1,1 +1,1 @@
-"""Telling people and programs outside what happens: webhooks, e-mail, a command."""
+"""Notifications for people and programs: webhooks, e-mail, a command."""

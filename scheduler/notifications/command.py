@@ -1,4 +1,4 @@
-"""Running a program that is given what happened."""
+"""Runs a program with the notification as its input."""
 
 import json
 import os
@@ -15,13 +15,13 @@ from scheduler.notifications.outcome import TAKEN, DeliveryResult
 TIMEOUT: Final = timedelta(seconds=30)
 
 KEPT: Final = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "XDG_RUNTIME_DIR")
-"""Of our environment the program gets these variables and no other: the rest holds keys and passwords."""
+"""The only environment variables that the program gets: the others contain keys and passwords."""
 
 
 def run_command(command: Sequence[str], body: dict[str, Any], *, timeout: timedelta = TIMEOUT) -> DeliveryResult:
-    """The body as one line of JSON on the program's standard input. Taken: it ends with 0 in time.
+    """Pass the body as one line of JSON to the program's standard input. Success means exit code 0 in time.
 
-    What it prints is thrown away; what it started ends with it when time is up.
+    The output is discarded. When the time is up, the program and everything it started are ended.
     """
     environment = {name: os.environ[name] for name in KEPT if name in os.environ}
     try:
@@ -51,9 +51,9 @@ REAP_SECONDS: Final = 1.0
 
 
 def _reap(group: int) -> None:
-    """Bury what the program left behind: as process 1 of a container we are the parent of its orphans."""
+    """Reap what the program left behind: as process 1 of a container we are the parent of its orphans."""
     until = time.monotonic() + REAP_SECONDS
-    with suppress(ChildProcessError):  # none is left, or they are another's
+    with suppress(ChildProcessError):  # none is left, or another process is their parent
         while time.monotonic() < until:
             if os.waitpid(-group, os.WNOHANG) == (0, 0):
                 time.sleep(0.01)  # it was killed and has not ended yet

@@ -1,4 +1,4 @@
-"""Telling what is due: several targets at once, each its own notices one by one."""
+"""Sends notifications that are due: several targets at once, each its own notices one by one."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -24,16 +24,17 @@ from worker.store.notifications import outbox
 from worker.store.notifications.outbox import DueNotice
 
 AT_ONCE: Final = 4
-"""Targets that are told something at the same time: each may need a connection to the database."""
+"""How many targets are notified at the same time: each may need a connection to the database."""
 
 MOST_CLAIMED: Final = 200
 """Notices looked at in one go."""
 
 TURN_SECONDS: Final = 10.0
-"""How long one target is told one notice after the other before the next look."""
+"""How long one target gets one notice after the other before the next look."""
 
 CLAIM: Final = timedelta(seconds=60)
-"""A process that was killed meanwhile: after this the notice is told again. Longer than a turn and its last call."""
+"""For a process that was killed meanwhile: after this, the notice is sent again. Longer than a turn and its last call.
+"""
 
 GIVE_UP_AFTER: Final = timedelta(days=3)
 
@@ -42,7 +43,7 @@ _rng = random.Random()  # noqa: S311 - jitter, not a secret
 
 @dataclass(frozen=True, slots=True)
 class DeliveryCounts:
-    """How many notices were taken, and how many were not."""
+    """How many notices were delivered, and how many were not."""
 
     taken: int = 0
     failed: int = 0
@@ -52,9 +53,9 @@ class DeliveryCounts:
 
 
 def deliver(runtime: Runtime, resting: dict[Target, float]) -> DeliveryCounts:
-    """Tell everything that is due. A target that is slow keeps only its own notices waiting.
+    """Send all notices that are due. A slow target delays only its own notices.
 
-    `resting`: those that are away and from when on they are told again, by the clock that never steps; it is kept up.
+    `resting`: targets that are away, and when to try them again, by the monotonic clock; updated here.
     """
     total, flying = DeliveryCounts(), dict[Future[DeliveryCounts], Target]()
     end = runtime.clock.elapsed_seconds() + TURN_SECONDS
@@ -82,14 +83,14 @@ def _claim(
     rests = {target: resting.get(target, at) - at for target in due}
     awake = [target for target in due if rests[target] <= 0]
     with runtime.store.write("notice_claim") as session:
-        for target in due.keys() - awake:  # noted since it was found to be away
+        for target in due.keys() - awake:  # recorded since the target was found to be away
             outbox.put_off(session, *target, until=now + timedelta(seconds=rests[target]))
         claimed = {target: outbox.claim(session, due[target], now=now, until=now + CLAIM) for target in awake[:most]}
     return {target: mine for target, mine in claimed.items() if mine}
 
 
 def _tell_all(runtime: Runtime, resting: dict[Target, float], mine: Sequence[DueNotice]) -> DeliveryCounts:
-    """Tell one target one notice after the other, until it does not take one or its turn is over."""
+    """Send one target one notice after the other, until it does not accept one or its turn is over."""
     total, end = DeliveryCounts(), runtime.clock.elapsed_seconds() + TURN_SECONDS
     for number, notice in enumerate(mine):
         at = runtime.clock.elapsed_seconds()
@@ -108,7 +109,7 @@ def _target(notice: DueNotice) -> Target:
 
 
 def send(settings: Settings, target: Target, event: str, body: dict[str, Any], now: datetime) -> DeliveryResult:
-    """Tell one target once. The body has an `id`."""
+    """Notify one target once. The body has an `id`."""
     try:
         return _send(settings, target, event, body, now)
     except SettingsError as error:  # a file that a setting names: it may be back the next time
@@ -116,7 +117,7 @@ def send(settings: Settings, target: Target, event: str, body: dict[str, Any], n
 
 
 def send_test(settings: Settings, target: Target, now: datetime) -> str:
-    """Tell one target the event `test`, once; why it could not be told, or ''."""
+    """Send one target the event `test` once; return why that failed, or ''."""
     body = {"id": uuid4().hex, "event": "test", "at": utc(now), "rehearsal": False}
     return send(settings, target, "test", body, now).problem
 
@@ -125,7 +126,7 @@ def _send(settings: Settings, target: Target, event: str, body: dict[str, Any], 
     channel, address = target
     match channel:
         case Channel.WEBHOOK | Channel.REPLY_WEBHOOK:
-            # An address of the settings is the operator's own, whichever campaign file names it as well.
+            # An address in the settings is the operator's own, even if a campaign file names it as well.
             may_be_private = settings.allow_private_webhooks or target in of_settings(settings)
             webhooks = Webhooks(settings.signing_secret(), may_be_private, settings.ca_file)
             return webhooks.call(address, event, body, timestamp=int(now.timestamp()))
@@ -140,7 +141,7 @@ def _send(settings: Settings, target: Target, event: str, body: dict[str, Any], 
 
 
 def where(target: Target) -> str:
-    """Where a target is, for people and logs: without login, path and query, of an e-mail address the domain alone."""
+    """Return a target for people and logs: without login, path and query; of an e-mail address only the domain."""
     channel, address = target
     if channel == Channel.EMAIL:
         return address.rpartition("@")[2]

@@ -1,4 +1,4 @@
-"""Sending e-mail through the mail server of the settings."""
+"""Sends e-mail through the mail server of the settings."""
 
 import smtplib
 import socket
@@ -19,19 +19,19 @@ from scheduler.notifications.outcome import TAKEN, DeliveryResult
 from worker.certificates import certificate_problem, trusting
 
 TIMEOUT_SECONDS: Final = 10.0
-"""Of one read."""
+"""For one read."""
 
 MOST_SECONDS: Final = 30.0
-"""Of all of it."""
+"""For the whole delivery."""
 
 READY: Final = 220
-"""With which a mail server greets."""
+"""The greeting of a mail server."""
 
 PORTS: Final = {"smtp": 587, "smtps": 465}
 
 
 def server_problem(server: SecretStr) -> str:
-    """What is wrong with the form of the mail server's address; empty if nothing is."""
+    """Return what is wrong with the form of the mail server's address; empty if nothing is."""
     try:
         parts = urlsplit(server.get_secret_value())
         usable = parts.scheme in PORTS and bool(parts.hostname) and parts.port != 0
@@ -50,7 +50,7 @@ def send_mail(
     ca_file: Path | None = None,
     seconds: float = MOST_SECONDS,
 ) -> DeliveryResult:
-    """One letter to one person. `id_` names it: a mailbox may then show a repeated one once.
+    """Send one e-mail to one person. `id_` identifies it, so that a mailbox may show a repeated one only once.
 
     Raises `SettingsError` for a `ca_file` that cannot be used.
     """
@@ -93,7 +93,7 @@ def _connected(parts: SplitResult, context: ssl.SSLContext, seconds: float) -> I
         if code != READY:
             raise smtplib.SMTPConnectError(code, b"")
         connection.ehlo()
-        # A password goes over an encrypted connection only; without one a server on this machine may have none.
+        # A password needs an encrypted connection; without a password, a server on this machine may lack encryption.
         if not is_secured and (connection.has_extn("starttls") or parts.username):
             connection.starttls(context=context)
         yield connection
@@ -103,10 +103,10 @@ def _connected(parts: SplitResult, context: ssl.SSLContext, seconds: float) -> I
 
 @contextmanager
 def _cut_after(connection: smtplib.SMTP, seconds: float) -> Iterator[None]:
-    """End the connection under the feet of whoever waits for it.
+    """Close the connection after this time, even while it is in use.
 
-    The timeout of a socket is that of one read, and a reply may have any number of lines: a server that sends one now
-    and then would keep everybody waiting who is to be told anything.
+    The timeout of a socket applies to one read, and a reply may have any number of lines: a server that sends one line
+    now and then would hold up all other notifications.
     """
     over = threading.Event()
 

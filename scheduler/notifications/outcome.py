@@ -1,13 +1,13 @@
-"""How telling went."""
+"""The outcome of a notification."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """Taken, where there is no `problem`. `is_away`: the target took nothing at all, so that others for it may wait.
+    """Delivered, if there is no `problem`. `is_away`: the target accepted nothing, so its other notices may wait.
 
-    The problem holds neither address nor secret.
+    The problem contains neither address nor secret.
     """
 
     problem: str = ""

@@ -1,4 +1,4 @@
-"""What a notice about a campaign says: figures and reasons, never a text and never a full number."""
+"""What a notice about a campaign says: figures and reasons, never a text or a full number."""
 
 import re
 from typing import Any, Final
@@ -29,9 +29,9 @@ SENTENCES: Final = {
 
 
 def report(store: Store, news: DueNotice) -> dict[str, Any]:
-    """The JSON of a notice: `id`, `event`, `at`, `rehearsal`, `reason` if any, and for a run what `status --json` says.
+    """Return the JSON of a notice: `id`, `event`, `at`, `rehearsal`, any `reason`, and for a run its `status --json`.
 
-    The figures are those of now; `id` is the same for everybody who is told.
+    The figures are current; `id` is the same for every target.
     """
     reason = _LONG_NUMBER.sub("[number]", str(news.body.get("reason", "")))
     said: dict[str, Any] = {
@@ -50,13 +50,13 @@ def report(store: Store, news: DueNotice) -> dict[str, Any]:
 
 
 def subject(body: dict[str, Any], event: str) -> str:
-    """One line for people."""
+    """Return one line for people."""
     what = " ".join(filter(None, [str(body.get("campaign", "")), SENTENCES.get(event, event).partition(":")[0]]))
     return f"[campaigns] {what}" + (" (rehearsal)" if body.get("rehearsal") else "")
 
 
 def letter(body: dict[str, Any], event: str) -> str:
-    """The same for people, a line each."""
+    """Return the body for people, a line per fact."""
     about = f"Campaign {body['campaign']} {SENTENCES.get(event, event)}." if "campaign" in body else ""
     lines = [about or f"{SENTENCES.get(event, event).capitalize()}."]
     if body.get("reason"):

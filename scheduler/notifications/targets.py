@@ -1,4 +1,4 @@
-"""Who hears of what."""
+"""Who is notified of what."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -15,7 +15,7 @@ Target: TypeAlias = tuple[str, str]
 
 
 class Channel(StrEnum):
-    """How a notice is told."""
+    """How a notice is sent."""
 
     WEBHOOK = "webhook"
     REPLY_WEBHOOK = "reply_webhook"
@@ -24,11 +24,12 @@ class Channel(StrEnum):
 
 
 COMMAND: Target = (Channel.COMMAND, "command")
-"""The command is that of the settings and stands in no row: who can write to the database must not run programs."""
+"""The command comes from the settings and is in no row: write access to the database must not allow running programs.
+"""
 
 
 def of_settings(settings: Settings) -> Iterator[Target]:
-    """The webhooks of the settings."""
+    """Yield the webhooks of the settings."""
     if address := settings.report_webhook.get_secret_value():
         yield Channel.WEBHOOK, address
     if address := settings.reply_webhook.get_secret_value():
@@ -36,7 +37,7 @@ def of_settings(settings: Settings) -> Iterator[Target]:
 
 
 def everywhere(settings: Settings) -> Iterator[Target]:
-    """Who hears of every campaign."""
+    """Yield the targets that hear about every campaign."""
     if settings.mail_server().get_secret_value():
         yield from ((Channel.EMAIL, address) for address in settings.notify_email)
     if settings.notify_command:
@@ -44,13 +45,13 @@ def everywhere(settings: Settings) -> Iterator[Target]:
 
 
 def of_run(runtime: Runtime, definition_id: int) -> set[Target]:
-    """Who hears of a run: the webhook of its file, or else that of the settings, and whoever hears of all."""
+    """Return who hears about a run: the webhook of its file, or else of the settings, and all general targets."""
     own = runtime.definitions.get(definition_id).report.webhook
     return {*_webhook(own or runtime.settings.report_webhook.get_secret_value()), *everywhere(runtime.settings)}
 
 
 def of_account(runtime: Runtime, account_id: int) -> set[Target]:
-    """Who hears that nothing is sent any more: everybody, and the webhooks of the campaigns that are being sent."""
+    """Return who hears that sending has stopped: all targets, and the webhooks of the campaigns being sent."""
     return {
         *_webhook(runtime.settings.report_webhook.get_secret_value()),
         *everywhere(runtime.settings),

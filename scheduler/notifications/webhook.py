@@ -1,4 +1,4 @@
-"""Calling a webhook: one signed POST to an address that may be called, with nothing followed and nothing read back."""
+"""Calls a webhook: one signed POST to an allowed address; no redirect is followed and no response body is read."""
 
 import base64
 import hmac
@@ -20,16 +20,16 @@ from worker.certificates import certificate_problem, trusting
 from worker.gateway.connection import DirectTransport, Exchange, Timeouts, addresses_of
 
 TIMEOUT: Final = timedelta(seconds=10)
-"""Name, connection, request and the reply's head together."""
+"""Name lookup, connection, request and response headers together."""
 
 ALIVE: Final = frozenset(range(400, 500)) - {401, 403, 404, 408, 410, 425, 429}
-"""What a target answers that works and does not want this one call: others for it are not kept waiting."""
+"""Statuses of a target that works but rejects this one call: its other notices need not wait."""
 
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 
 class ForbiddenAddressError(OSError):
-    """The address is one that must not be called."""
+    """The address must not be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Webhooks:
     timeout: timedelta = TIMEOUT
 
     def call(self, address: str, event: str, body: dict[str, Any], *, timestamp: int) -> DeliveryResult:
-        """POST the body as JSON. `timestamp`: seconds since 1970, part of what is signed. Taken: any status of 2xx.
+        """POST the body as JSON. `timestamp`: seconds since 1970, part of the signature. Success is any 2xx status.
 
         Raises `SettingsError` for a `ca_file` that cannot be used.
         """
@@ -66,7 +66,7 @@ class Webhooks:
             return DeliveryResult(f"no answer within {self.timeout.total_seconds():g} s", is_away=True)
         except httpx.TransportError as error:
             return DeliveryResult(_reason(error), is_away=True)
-        except (httpx.InvalidURL, ValueError):  # a spelling that `web_address` takes and httpx does not
+        except (httpx.InvalidURL, ValueError):  # a spelling that `web_address` accepts and httpx does not
             return DeliveryResult("it is not an address", is_away=True)
 
     def _post(self, address: str, headers: dict[str, str], content: bytes, exchange: Exchange) -> DeliveryResult:
@@ -84,7 +84,8 @@ class Webhooks:
         return DeliveryResult(f"HTTP {status}", is_away=status not in ALIVE)
 
     def _resolve(self, host: str, port: int) -> list[str]:
-        # Looked up once, judged, and connected to as judged: a name that changes a moment later changes nothing.
+        # The name is resolved once, the address is checked, and that address is used: a later change of the name has no
+        # effect.
         found = addresses_of(host, port)
         allowed = [address for address in found if self.allow_private or is_public(address)]
         if not allowed:
@@ -93,13 +94,13 @@ class Webhooks:
 
 
 def signature(content: bytes, timestamp: int, secret: SecretStr) -> str:
-    """What `X-Campaigns-Signature` says: HMAC-SHA256 over timestamp, a dot and the body, in hex, after `sha256=`."""
+    """Return the value of `X-Campaigns-Signature`: `sha256=` and the hex HMAC-SHA256 of timestamp, dot and body."""
     signed = hmac.digest(secret.get_secret_value().encode(), f"{timestamp}.".encode() + content, "sha256")
     return f"sha256={signed.hex()}"
 
 
 def address_problem(address: str, *, allow_private: bool) -> str:
-    """What is wrong with the form of a webhook's address; empty if nothing is. Nothing is looked up."""
+    """Return what is wrong with the form of a webhook's address; empty if nothing is. Resolves no name."""
     parts = web_address(address)
     if parts is None:
         return "it is not an address"
@@ -109,7 +110,7 @@ def address_problem(address: str, *, allow_private: bool) -> str:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open internet, also where it carries another one inside."""
+    """Return whether an IP address, and any address embedded in it, is public."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         if ip in _NAT64:
@@ -121,7 +122,7 @@ def is_public(address: str) -> bool:
 
 
 def place(address: str) -> str:
-    """Where it is, for a log: host and port, without login, path and query."""
+    """Return host and port for a log, without login, path and query."""
     try:
         return urlsplit(address).netloc.rpartition("@")[2] or "?"
     except ValueError:

@@ -1,1 +1,1 @@
-"""What the gateway shows of messages, stored, and what follows from it."""
+"""What the gateway shows about messages: storing it, and acting on it."""

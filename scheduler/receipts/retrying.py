@@ -18,7 +18,7 @@ _SENT: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED})
 
 
 def look_after_failed(runtime: Runtime, session: Session, messages: Sequence[Message], *, now: datetime) -> None:
-    """Let campaigns that want it try their failed texts again. Call it in the transaction that applied the receipts."""
+    """Let campaigns that want it retry their failed texts. Call it in the transaction that applied the receipts."""
     failed = [m.id for m in messages if m.status is MessageStatus.FAILED and m.result_code in PROVEN_NOT_SENT]
     if failed:
         again = []

@@ -1,4 +1,4 @@
-"""Phones that report "limit exceeded" are slowed down, each by itself, and find their pace again."""
+"""Phones that report "limit exceeded" are slowed down one by one, until each has found its pace again."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from worker.store.events import EventName, record_event
 from worker.store.sending import account_limits
 
 LATELY: Final = timedelta(minutes=5)
-"""What a device without a rate did in so long is taken for its pace."""
+"""A device without a rate is assumed to have the pace of this last stretch of time."""
 
 REASON: Final = "its phone reported that its limit of texts is exceeded"
 
@@ -30,13 +30,13 @@ def slow_down(
 ) -> None:
     """Lower the rate of every device whose phone reports for the first time that its limit is exceeded.
 
-    Call it before the receipts are applied, in their transaction: afterwards they are not news any more.
+    Call it before the receipts are applied, in their transaction: afterwards they are no longer new.
     """
     refused = [m.id for m in messages if m.status is MessageStatus.FAILED and m.result_code == LIMIT_EXCEEDED]
     if not refused:
         return
     ways = account_limits.sent_by(session, runtime.account_id, refused)
-    # One device under one name, whatever campaigns it was reported for.
+    # Use one name for one device, whichever campaigns it was reported for.
     targets = {
         route.level_key: target
         for definition_id, target in ways
@@ -68,7 +68,7 @@ def slow_down(
 
 
 def _pace(session: Session, account_id: int, in_force: Ceilings, device: str, target: str, now: datetime) -> Rate:
-    """The rate in force of a device; without one, what it did lately."""
+    """Return the rate in force of a device; without one, its recent pace."""
     rate = in_force.device_rates.get(device, in_force.device_rate)
     if rate is not None:
         return rate

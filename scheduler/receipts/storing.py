@@ -1,4 +1,4 @@
-"""What the gateway shows of messages, stored: recipients move up, phones and failed texts are looked after."""
+"""What the gateway shows about messages, stored: recipients advance; phones and failed texts are looked after."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -25,22 +25,22 @@ RECEIPT_STATES: Final = {
     MessageStatus.FAILED: RecipientState.FAILED,
     MessageStatus.CANCELLED: RecipientState.CANCELLED,
 }
-"""What a status makes of a recipient. A text nobody knows (`unknown`) and an inbound message move nothing."""
+"""The state that a status gives a recipient. A text of `unknown` status or an inbound message changes nothing."""
 
 
 STORED_AT_ONCE: Final = 2_500
-"""So many messages are stored in one transaction: others wait for 0.1 s."""
+"""How many messages one transaction stores: others wait for 0.1 s."""
 
 
 def store_receipts(runtime: Runtime, messages: Sequence[Message]) -> int:
-    """Move recipients up by what the gateway shows; how many moved. Phones and failed texts are looked after, too."""
+    """Advance recipients by what the gateway shows; return how many. Also looks after phones and failed texts."""
     return sum(_store(runtime, part) for part in in_parts(messages, STORED_AT_ONCE))
 
 
 def _store(runtime: Runtime, messages: Sequence[Message]) -> int:
     in_force = runtime.ceilings.current()  # not inside the transaction: it may need one of its own
     with runtime.store.write("receipts") as session:
-        slow_down(runtime, session, messages, in_force=in_force, now=runtime.clock.now())  # by what is news
+        slow_down(runtime, session, messages, in_force=in_force, now=runtime.clock.now())  # uses only new reports
         clocks = clock_offsets.known_offsets(session, runtime.account_id)
 
         def ours(date: datetime | None) -> datetime | None:
@@ -49,13 +49,13 @@ def _store(runtime: Runtime, messages: Sequence[Message]) -> int:
         found = [r for m in messages if (r := _receipt_of(m, ours))]
         moved = receipts.apply_receipts(session, runtime.account_id, found)
         look_after_failed(runtime, session, messages, now=runtime.clock.now())
-        # Last, for every reply of the account waits for it.
+        # Last, because every reply of the account waits for it.
         accounts.raise_floor(session, runtime.account_id, max(message.id for message in messages))
         return moved
 
 
 def _receipt_of(message: Message, ours: Callable[[datetime | None], datetime | None]) -> Receipt | None:
-    """What a message says about its recipient; None: nothing. `ours`: a date by our clock."""
+    """Return what a message says about its recipient; None if nothing. `ours` converts a date to our clock."""
     state = RECEIPT_STATES.get(message.status)
     if state is None:
         return None

@@ -1,1 +1,1 @@
-"""What people wrote: taken in, acted upon, answered."""
+"""What people wrote: stored, acted upon, answered."""

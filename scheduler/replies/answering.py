@@ -1,4 +1,4 @@
-"""Answering HELP: planned in the transaction that stores the reply, sent like any other text."""
+"""Answers to HELP: planned in the transaction that stores the reply, sent like any other text."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from worker.store.runs import help_runs, plans, reminders, versions
 from worker.store.runs.held import reopen_run
 
 SOURCE: Final = "CAMPAIGNS_HELP_ANSWER"
-"""Where the text is from, in place of a file's name."""
+"""The source of the text, in place of a file name."""
 
 _TAKES_NO_MORE: Final = frozenset({RunState.CANCELLED, RunState.FAILED})
 
@@ -30,9 +30,10 @@ _TAKES_NO_MORE: Final = frozenset({RunState.CANCELLED, RunState.FAILED})
 def answer_help(
     session: Session, settings: Settings, account_id: int, stored: Collection[Reply], *, rehearsal: bool, now: datetime
 ) -> int:
-    """Plan an answer for everybody who asks for help in these new replies; how many.
+    """Plan an answer for everybody who asks for help in these new replies; return how many.
 
-    Not for who had one within `ONCE_IN`, has opted out, asked longer than `FRESH_FOR` ago, or was never sent anything.
+    Nobody gets one who had one within `ONCE_IN`, has opted out, asked longer than `FRESH_FOR` ago, or was never sent
+    anything.
     """
     asked = {
         reply.number: reply
@@ -51,7 +52,7 @@ def answer_help(
     people = [reply for number, reply in sorted(asked.items()) if number not in left_out]
     if not people:
         return 0
-    # A day of UTC is never longer than `ONCE_IN`: nobody is in a run twice.
+    # A UTC day is never longer than `ONCE_IN`: nobody is in a run twice.
     moment = now.astimezone(UTC).date()
     day = reminders.find_day(session, campaign_id, moment)
     if day is None:
@@ -90,5 +91,5 @@ def _row(reply: Reply, text: str, segments: int, now: datetime) -> PlannedRecipi
 
 
 def _phone(reply: Reply) -> str:
-    """The phone and SIM that got the question, where the gateway tells; empty: the primary one."""
+    """Return the phone and SIM that got the question, if the gateway shows them; empty means the primary one."""
     return str(Target(reply.device, reply.sim)) if reply.device else ""

@@ -1,4 +1,4 @@
-"""Taking replies in: each stored once, its meaning acted upon in the same transaction. Webhook and polling share it."""
+"""Stores each reply once and acts on its meaning in the same transaction. Webhook and polling share it."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -33,10 +33,10 @@ def take_in(
     rehearsal: bool,
     now: datetime,
 ) -> Counter[Meaning]:
-    """Store replies that are not stored yet, and act on them; how many of each meaning.
+    """Store replies that are not stored yet, and act on them; return how many there were of each meaning.
 
-    `came_by` is `poll` or `webhook`; `rehearsal`: the account is a sandbox's. Only messages of status Received count.
-    What is stored already changes nothing, so a call may be repeated, replayed, or overtaken by another one.
+    `came_by` is `poll` or `webhook`; `rehearsal`: the account is a sandbox's. Only messages of status Received count. A
+    reply that is already stored changes nothing, so a call may be repeated, replayed, or overtaken by another one.
     """
     received = {_shown(message): message for message in messages if message.status is MessageStatus.RECEIVED}
     with store.read() as session:
@@ -105,7 +105,7 @@ def _incoming(
 
 
 def _act(session: Session, stored: Iterable[Reply], now: datetime) -> None:
-    """The last wish of each person counts, whatever the order in which replies come in."""
+    """Apply the last wish of each person, whatever the order in which replies arrive."""
     wishes = [answer for answer in stored if answer.meaning in {Meaning.STOP, Meaning.START}]
     standing = stored_replies.standing_wishes(session, {answer.id for answer in wishes})
     stops = [answer for answer in wishes if answer.id in standing and answer.meaning is Meaning.STOP]
@@ -117,7 +117,7 @@ def _act(session: Session, stored: Iterable[Reply], now: datetime) -> None:
 
 
 def _tell(session: Session, stored: Iterable[Reply], target: str, now: datetime) -> None:
-    """Every reply to the reply webhook, with number and text: that is what it is for."""
+    """Pass every reply to the reply webhook, with number and text: that is its purpose."""
     if not target:
         return
     for answer in stored:
@@ -148,9 +148,9 @@ def _tell(session: Session, stored: Iterable[Reply], target: str, now: datetime)
 
 
 def opt_outs_of(stops: Iterable[Reply]) -> list[Entry]:
-    """What stops are on the list as: of any kind, in the person's own words, under each number of their phone.
+    """Return the entries for stops: for any kind, in the person's own words, under each number of their phone.
 
-    None for what came from no number: a shop's name that writes STOP is nobody to whom anything is sent.
+    A stop that came from no number gets none: nothing is ever sent to a shop's name.
     """
     found: dict[str, Entry] = {}
     for answer in stops:

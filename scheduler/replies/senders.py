@@ -1,4 +1,4 @@
-"""Who wrote: the person written to last whose number is the same phone, however the gateway spells it."""
+"""Who wrote: the person last written to whose number is the same phone, however the gateway spells it."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -12,20 +12,20 @@ from campaigns.protocol.matching import same_number
 from worker.store.people.stored_replies import Person, people_at
 
 _INTERNATIONAL: Final = re.compile(r"(?:\+|00)[1-9][0-9 .()/-]{7,24}")
-"""Eight digits and more, perhaps parted: shorter ones are a shop's or a carrier's."""
+"""At least eight digits, perhaps separated: shorter numbers belong to shops or carriers."""
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 
 LONGEST: Final = 32
-"""Characters of a sender that are kept: a shop's name has eleven at most."""
+"""How many characters of a sender are kept: a shop's name has eleven at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
     """Who wrote a reply. `number`: where we write to them (E.164), if `is_known`; else `own`.
 
-    `own`: the number that they wrote from, as E.164; of whom nothing is known, what the gateway shows where that may be
-    the number of nobody. `texts` are the last ones they were sent.
+    `own`: the number that they wrote from, in E.164; for an unknown sender, as the gateway shows it if it may not be a
+    real number. `texts` are the last ones they were sent.
     """
 
     number: str
@@ -35,10 +35,10 @@ class Sender:
 
 
 def find_senders(session: Session, account_id: int, raw: Collection[str], region: str | None) -> dict[str, Sender]:
-    """By what the gateway shows of each sender: who it is.
+    """Return who each sender is, by what the gateway shows.
 
-    First the number as it stands is looked for, whole or of the settings' `region`; then as one of the countries where
-    others of these senders were found; then of any country, which takes 17 ms.
+    The number is first looked for as it stands, in full or in the `region` of the settings; then in the countries of
+    other senders found here; then in any country, which takes 17 ms.
     """
     first = {each: tuple(_as_it_stands(each, region)) for each in raw}
     people = people_at(session, account_id, {number for numbers in first.values() for number in numbers})
@@ -66,7 +66,7 @@ def _as_it_stands(raw: str, region: str | None) -> Iterator[str]:
     if region:
         yield from same_phone(bare, region)
     if (digits := same_number(bare)).isdecimal():
-        yield f"+{digits}"  # what was sent to, though no country is known to have it
+        yield f"+{digits}"  # a number that was sent to, though no known country has it
 
 
 def _last(people: Mapping[str, Person], numbers: Iterable[str]) -> Person | None:
@@ -75,7 +75,7 @@ def _last(people: Mapping[str, Person], numbers: Iterable[str]) -> Person | None
 
 
 def _valid(raw: str, region: str | None = None) -> str:
-    """A number as E.164; empty for what is none. Without plus or region it is read as none."""
+    """Return a number in E.164; empty for an invalid one. Without plus or region, it counts as invalid."""
     try:
         return Normaliser(region).normalise(raw)
     except InvalidNumber:
@@ -83,16 +83,16 @@ def _valid(raw: str, region: str | None = None) -> str:
 
 
 def _alone(raw: str, region: str | None) -> str:
-    """The number of somebody of whom nothing is known: E.164, or as it came where that may be the number of nobody.
+    """Return the number of an unknown sender: in E.164, or as it came if it may not be a real number.
 
-    What stands behind a plus is kept as a number although no country is known to have it: somebody wrote from it.
+    Digits after a plus are kept as a number even if no known country has it: somebody wrote from it.
     """
     number = _valid(raw, region) or _valid(f"+{raw}")
     return number or (f"+{same_number(raw)}" if _INTERNATIONAL.fullmatch(raw.strip()) else raw[:LONGEST])
 
 
 def spellings(*numbers: str) -> list[str]:
-    """Every valid number under which the phones of these may stand in a table; what is no number is left out."""
+    """Return every valid spelling under which these phones may be in a table; invalid numbers are left out."""
     found: dict[str, None] = {}
     for number in numbers:
         if _E164.fullmatch(number):

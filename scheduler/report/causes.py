@@ -1,4 +1,4 @@
-"""Why somebody's text is in its state: one sentence that names the rule, the person or the event."""
+"""Why a text is in its state: one sentence that names the rule, the person or the event."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -18,7 +18,7 @@ P = RecipientState
 
 
 def cause(chapter: Chapter, zone: ZoneInfo) -> str:
-    """Why the row is in its state, in one sentence that names the rule, the person or the event."""
+    """Return why the row is in its state: one sentence that names the rule, the person or the event."""
     return _CAUSES[chapter.row.state](chapter, zone)
 
 
@@ -116,7 +116,7 @@ def _skipped(chapter: Chapter, zone: ZoneInfo) -> str:
 
 
 def _by_rule(rule: str) -> Callable[[Chapter, ZoneInfo], str]:
-    """A state with one cause: the rule, and what was written down beside the row."""
+    """A state with a single cause: the rule, and what was recorded with the row."""
 
     def told(chapter: Chapter, _zone: ZoneInfo) -> str:
         return f"{rule}: {chapter.row.reason}" if chapter.row.reason else rule
@@ -144,7 +144,7 @@ _OBSTACLES: Final[Mapping[Obstacle, Callable[[Chapter, ZoneInfo], str]]] = {
     Obstacle.MOMENT: _put_off,
     Obstacle.NOTHING: lambda _chapter, _zone: "its batch is due; if that lasts, no scheduler runs: campaigns doctor",
 }
-"""What is said of everything that may stand in the way of a text."""
+"""The words for everything that may stop a text."""
 
 _CAUSES: Final[Mapping[RecipientState, Callable[[Chapter, ZoneInfo], str]]] = {
     P.PENDING: _pending,
@@ -159,7 +159,7 @@ _CAUSES: Final[Mapping[RecipientState, Callable[[Chapter, ZoneInfo], str]]] = {
     P.SKIPPED: _skipped,
     P.INVALID: _by_rule("not sent, no text can be sent to this row"),
     P.DUPLICATE: _by_rule("not sent a second time"),
-    P.SUPPRESSED: lambda _chapter, _zone: "not sent, this number opted out",  # since when and why is told once, above
+    P.SUPPRESSED: lambda _chapter, _zone: "not sent, this number opted out",  # when and why it did is said once, above
     P.EXCLUDED: _by_rule("not sent, `exclude` in the campaign's file names this number"),
     P.CAPPED: _by_rule("not sent, the frequency cap is reached"),
     P.HOLDOUT: _by_rule("not sent, this person is in the control group"),

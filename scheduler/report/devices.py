@@ -23,7 +23,7 @@ from worker.store.sending import account_limits
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device or SIM as `campaigns devices` shows it. `rate`: segments, as it is limited now; empty: not at all."""
+    """A device or SIM as `campaigns devices` shows it. `rate`: its current limit in segments; empty if it has none."""
 
     seen: DeviceView
     rate: str
@@ -31,11 +31,11 @@ class Device:
 
     @property
     def name(self) -> str:
-        """As `devices.use` names it."""
+        """Its name in `devices.use`."""
         return str(self.seen.device) if self.seen.sim is None else f"{self.seen.device}|{self.seen.sim}"
 
     def as_json(self) -> dict[str, Any]:
-        """The object of `--json`."""
+        """Return the object of `--json`."""
         seen, stuck = self.seen, self.stuck
         return {
             "device": seen.device,
@@ -50,7 +50,7 @@ class Device:
 
 
 def devices_of(session: Session, account_id: int, settings: Settings, *, now: datetime) -> Iterator[Device]:
-    """Every device and SIM that a text of the account went by."""
+    """Yield every device and SIM that sent texts of the account."""
     current = in_force(Ceilings.from_settings(settings), account_limits.ceilings_of(session, account_id), now)
     stuck = {device.device: device for device in devices.stuck_devices(session, account_id)}
     for seen in devices.devices_seen(session, account_id):
@@ -60,7 +60,7 @@ def devices_of(session: Session, account_id: int, settings: Settings, *, now: da
 
 
 def stuck_words(stuck: Stuck, zone: ZoneInfo) -> str:
-    """What is wrong with a stuck phone, and what to do."""
+    """Return what is wrong with a stuck phone, and what to do."""
     waits = f"{amount(stuck.waiting, 'text')} {'waits' if stuck.waiting == 1 else 'wait'}"
     return (
         f"device {stuck.device} is stuck: {waits} there since {shown_time(stuck.oldest_at, zone)} and none goes; what "
@@ -72,7 +72,8 @@ def stuck_words(stuck: Stuck, zone: ZoneInfo) -> str:
 def stuck_lines(
     definition: Definition, stuck: Sequence[Stuck], waiting: Mapping[int, int], unsent: int
 ) -> Iterator[str]:
-    """What the stuck phones mean for one campaign, for people who have no commands; nothing of those it has no part in.
+    """Yield what stuck phones mean for one campaign, for people without commands; phones that it does not use are left
+    out.
 
     `waiting`: device -> texts of the campaign that it holds. `unsent`: texts that no phone has been given.
     """
@@ -97,7 +98,7 @@ def stuck_lines(
 
 
 def failure_words(found: Sequence[Failures]) -> Iterator[str]:
-    """Why texts failed: `9 the phone has no service (device 2): look where the phone lies ...`."""
+    """Yield why texts failed: `9 the phone has no service (device 2): look where the phone lies ...`."""
     for entry in found:
         where = "" if entry.device is None else f" (device {entry.device})"
         if entry.result_code is None:

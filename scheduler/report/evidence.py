@@ -1,4 +1,4 @@
-"""What is known of a request, in the words of people who have to decide about it."""
+"""What is known about a request, in words for people who have to decide about it."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -33,22 +33,22 @@ LIST_VERDICTS: Final[Mapping[str, str]] = {
     "all_found": "the gateway has texts of it; the people of the list are those it has them for",
     "missed": "no text of it was found at the gateway",
 }
-"""The same about a request to a contact list, whose people only the gateway knows."""
+"""The same for a request to a contact list, whose people only the gateway knows."""
 
 CONTROLS: Final[Mapping[bool | None, str]] = {
     True: "a text that is certainly there was shown",
     False: "a text that is certainly there was not shown, so this look proves nothing",
     None: "there was no text to test the look with",
 }
-"""What the control of a look says about its worth."""
+"""What the control message says about the worth of a look-up."""
 
 NOT_SENT: Final = "not_sent"
 """The outcome of a request of which no byte left."""
 
 
 def request_lines(request: Request, zone: ZoneInfo) -> Iterator[str]:
-    """One request: when and to which device, how it ended, every look-up, the verdict."""
-    # To a contact list, whose people only the gateway knows, 0 were counted.
+    """Yield one request: when and to which device, how it ended, every look-up, the verdict."""
+    # For a contact list, whose people only the gateway knows, the count is 0.
     people = {0: "a contact list", 1: "1 person"}.get(request.recipients, f"{request.recipients:,} people")
     device = f"device {request.target}" if request.target else "the primary device"
     started = shown_time(request.started_at, zone, seconds=True)
@@ -61,7 +61,7 @@ def request_lines(request: Request, zone: ZoneInfo) -> Iterator[str]:
 
 
 def ending_words(request: Request) -> str:
-    """How a request ended, in one line."""
+    """Return how a request ended, in one line."""
     evidence = request.evidence
     if request.state is AttemptState.OPEN:
         return "not yet, it is under way"
@@ -81,7 +81,7 @@ def ending_words(request: Request) -> str:
 
 
 def look_words(look: Mapping[str, Any], zone: ZoneInfo) -> str:
-    """One look-up at the gateway, in one line."""
+    """Return one look-up at the gateway, in one line."""
     at = shown_time(datetime.fromisoformat(look["at"]), zone, seconds=True)
     if not look["complete"]:
         return f"looked up {at}: the gateway did not answer every question; found {look['found']:,}"
@@ -89,7 +89,7 @@ def look_words(look: Mapping[str, Any], zone: ZoneInfo) -> str:
 
 
 def verdict_words(request: Request, zone: ZoneInfo) -> str:
-    """What was concluded about a request in doubt; empty where nothing was in doubt."""
+    """Return the conclusion about a request in doubt; empty if it was never in doubt."""
     if request.state is AttemptState.UNKNOWN:
         return f"nothing yet, it is looked up again {shown_time(request.next_check_at, zone, seconds=True)}"
     if request.outcome == NOT_SENT:
@@ -99,7 +99,7 @@ def verdict_words(request: Request, zone: ZoneInfo) -> str:
 
 
 def request_json(request: Request) -> dict[str, Any]:
-    """The same for programs, with the evidence as it is kept: it holds no number, no text and no key."""
+    """Return the same for programs, with the evidence as stored: it contains no number, no text and no key."""
     return {
         "batch": request.batch_id,
         "request": request.number,

@@ -1,4 +1,4 @@
-"""How an export is written. Alone here, for the command line knows it and must not wait for what writes one."""
+"""The formats of an export. In a module of its own, so that the command line need not import what writes them."""
 
 from enum import StrEnum
 

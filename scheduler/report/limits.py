@@ -1,4 +1,4 @@
-"""Every limit that is in force, for people: what it limits, how much, who set it and until when."""
+"""Every limit in force, for people: what it limits, how much, who set it and until when."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Limit:
         return "each device" if self.scope == f"{DEVICE}*" else self.scope.replace(":", " ")
 
     def as_json(self) -> dict[str, Any]:
-        """The object of `--json`."""
+        """Return the object of `--json`."""
         return {
             "scope": self.scope,
             "limit": self.name,
@@ -55,7 +55,7 @@ class Limit:
 
 
 def limits_in_force(session: Session, account_id: int, settings: Settings, *, now: datetime) -> list[Limit]:
-    """All limits of an account and of its campaigns that are not over; those without a limit are named for settings."""
+    """Return all limits of an account and its unfinished campaigns; scopes without a limit refer to the settings."""
     found = account_limits.ceilings_of(session, account_id)
     current = in_force(Ceilings.from_settings(settings), found, now)
     by_hand = {row.scope: row for row in found if row.source == PERSON}
@@ -67,7 +67,7 @@ def limits_in_force(session: Session, account_id: int, settings: Settings, *, no
 
 
 def slowed_devices(session: Session, account_id: int, now: datetime) -> list[Limit]:
-    """The devices that are slowed down because of what their phones reported."""
+    """Return the devices that are slowed down because of their phones' reports."""
     found = account_limits.ceilings_of(session, account_id)
     reasons = {row.scope: row.reason for row in found if row.source == account_limits.RECEIPTS}
     return [

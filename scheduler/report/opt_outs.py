@@ -1,4 +1,4 @@
-"""Opt-outs and replies in words for people, as JSON, and as a table that can be read again."""
+"""Opt-outs and replies in words for people, as JSON, and as a table that can be read back."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,13 +21,13 @@ MEANINGS: Final[Mapping[Meaning, str]] = {
 
 
 COLUMNS: Final = ("number", "kind", "since", "source", "reason")
-"""Of the list as a table."""
+"""The columns of the list as a table."""
 
 
 def opt_out_lines(
     entries: Sequence[Entry], replies: Sequence[Reply], zone: ZoneInfo, *, is_in_doubt: bool
 ) -> Iterator[str]:
-    """What is known of one person's wishes, a line each; `is_in_doubt`: a text to them may be on its way."""
+    """Yield what is known about one person's wishes, a line each; `is_in_doubt`: a text to them may be on its way."""
     for reply in replies:
         what = MEANINGS[reply.meaning]
         if reply.meaning is Meaning.REVIEW:
@@ -45,7 +45,7 @@ def opt_out_lines(
 
 
 def entry_json(entry: Entry) -> dict[str, Any]:
-    """An entry of the list, without its number."""
+    """Return an entry of the list, without its number."""
     return {
         "kind": entry.kind or None,
         "since": utc(entry.since),
@@ -56,13 +56,13 @@ def entry_json(entry: Entry) -> dict[str, Any]:
 
 
 def listed_json(entry: Entry, *, number: str) -> dict[str, Any]:
-    """An entry that is in force, with its number as it may be shown."""
+    """Return an entry in force, with its number as it may be shown."""
     values = (number, entry.kind or None, utc(entry.since), entry.source, entry.reason)
     return dict(zip(COLUMNS, values, strict=True))
 
 
 def reply_json(reply: Reply) -> dict[str, Any]:
-    """A reply, without its number."""
+    """Return a reply, without its number."""
     return {
         "meaning": reply.meaning.value,
         "text": reply.text,
@@ -75,7 +75,7 @@ def reply_json(reply: Reply) -> dict[str, Any]:
 
 
 def counted(replies: Mapping[Meaning, int]) -> str:
-    """How many replies a run has, in words; empty for none."""
+    """Return how many replies a run has, in words; empty if none."""
     if not replies:
         return ""
     total = sum(replies.values())
@@ -93,7 +93,7 @@ def counted(replies: Mapping[Meaning, int]) -> str:
 
 
 def write_list(stream: TextIO, entries: Iterable[Entry], *, as_json: bool) -> int:
-    """Every entry, as JSON lines or as CSV with a header; how many. Open the stream with `newline=""`."""
+    """Write every entry, as JSON lines or as CSV with a header; return how many. Open the stream with `newline=""`."""
     writer = csv_writer(stream)
     if not as_json:
         writer.writerow(COLUMNS)

@@ -1,7 +1,7 @@
 """The report of a campaign as one HTML page: charts, why texts did not arrive, and whom they did not reach.
 
-It needs nothing from anywhere else: no script, no font, no picture. Bars are boxes of the page, the course of time is a
-drawing in it, colours follow the reader's light or dark setting.
+It loads nothing from elsewhere: no script, no font, no picture. Bars are HTML boxes, the timeline is an inline drawing,
+colours follow the reader's light or dark setting.
 """
 
 from collections import Counter
@@ -22,16 +22,16 @@ from worker.store.runs.runs import RunView
 P = RecipientState
 
 BINS: Final = 120
-"""Into how many parts the course of time is divided."""
+"""The number of intervals on the timeline."""
 
 SHORT_SECONDS: Final = 600
-"""A course of time that is over within this shows the seconds at its ends."""
+"""A timeline shorter than this shows seconds at its ends."""
 
 
 def write_page(
     store: Store, runs: Sequence[RunView], stream: TextIO, *, zone: ZoneInfo, with_resends: bool = False
 ) -> int:
-    """The report of a campaign's runs on one page; how many recipients. Numbers are written in full, texts are not.
+    """Write the report of a campaign's runs; return how many recipients. Numbers are written in full, texts are not.
 
     `with_resends` as in `worker.store.reports.exports.export_pages`.
     """
@@ -116,7 +116,7 @@ def _of_devices(figures: PageFigures) -> list[tuple[str, int, str, str]]:
 
 
 def _bars(title: str, rows: Sequence[tuple[str, int, str, str]]) -> Iterator[str]:
-    """A bar for each row: name, count, colour, remark."""
+    """Yield a bar for each row: name, count, colour, remark."""
     if not rows:
         return
     total, largest = sum(count for _, count, _, _ in rows), max(count for _, count, _, _ in rows)
@@ -132,7 +132,7 @@ def _bars(title: str, rows: Sequence[tuple[str, int, str, str]]) -> Iterator[str
 
 
 def _course(figures: PageFigures, zone: ZoneInfo) -> Iterator[str]:
-    """How many people were that far at each moment."""
+    """Yield the timeline: how many people had reached each stage at each moment."""
     moments = [ten for counts in figures.tens.values() for ten in counts]
     if not moments:
         return
@@ -152,7 +152,7 @@ def _course(figures: PageFigures, zone: ZoneInfo) -> Iterator[str]:
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in _curve(figures.tens[name], first, last, most))
         if points:
             yield f'<polyline class=k{place} points="{points}" />\n'
-    is_short = last - first < SHORT_SECONDS  # both ends may lie in one minute
+    is_short = last - first < SHORT_SECONDS  # both ends may fall in one minute
     start, end = (shown_time(datetime.fromtimestamp(at, UTC), zone, seconds=is_short) for at in (first, last))
     yield f"</svg>\n<p class=axis><span>{escape(start)}</span><span>{escape(end)}</span></p>\n</section>\n"
 

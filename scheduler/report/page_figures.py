@@ -1,4 +1,4 @@
-"""What the page of a campaign's report says, counted in one pass over the recipients."""
+"""The figures of the report page, counted in one pass over the recipients."""
 
 import re
 from collections import Counter
@@ -15,26 +15,26 @@ from worker.store.runs.runs import RunView
 P = RecipientState
 
 MOST_LISTED: Final = 500
-"""How many people are listed by name; the others are in the CSV export."""
+"""How many people are listed one by one; the others are in the CSV export."""
 
 TO_EXPLAIN: Final = frozenset(
     state.value for state in (P.FAILED, P.EXPIRED, P.HELD, P.CANCELLED, P.SKIPPED, P.INVALID, P.CAPPED)
 )
-"""Whoever is in one of these states is listed with the reason."""
+"""Recipients in these states are listed with the reason."""
 
 GOOD: Final = frozenset({P.DELIVERED.value, P.SENT.value})
 BAD: Final = frozenset({P.FAILED.value, P.EXPIRED.value, P.HELD.value})
 
 _ROW: Final = re.compile(r"^row \d+ of [^:]*: ")
-"""Where the row stands that a reason is about: the same mistake in many rows is one reason."""
+"""The place of the row in a reason: the same mistake in many rows is one reason."""
 
 STAGES: Final = (("accepted_at", "handed over"), ("sent_at", "sent by a phone"), ("delivered_at", "delivered"))
-"""What is drawn over time, and its name."""
+"""The stages on the timeline, and their names."""
 
 
 @dataclass(slots=True)
 class PageFigures:
-    """What the page says, counted in one pass over the recipients."""
+    """The figures of the page, counted in one pass over the recipients."""
 
     people: int = 0
     segments: int = 0
@@ -57,7 +57,7 @@ class PageFigures:
         if row.device is not None:
             name = str(row.device) if row.sim is None else f"{row.device}|{row.sim}"
             self.devices[name, row.state in BAD] += 1
-        # What failed has a date of sending, too.
+        # Failed texts have a date of sending, too.
         sent_at = row.sent_at if row.state in GOOD else None
         for name, at in (("accepted_at", row.accepted_at), ("sent_at", sent_at), ("delivered_at", row.delivered_at)):
             if at is not None:
@@ -70,7 +70,7 @@ class PageFigures:
 
 
 def count_figures(store: Store, runs: Sequence[RunView], *, with_resends: bool) -> PageFigures:
-    """The figures of a campaign's runs; `with_resends` as in `worker.store.reports.exports.export_pages`."""
+    """Return the figures of a campaign's runs; `with_resends` as in `worker.store.reports.exports.export_pages`."""
     figures = PageFigures()
     with store.read() as session:
         for run in runs:

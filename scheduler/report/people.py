@@ -1,4 +1,4 @@
-"""What is known of people over all campaigns, read for one of them or for many at once."""
+"""What is known about people over all campaigns, read for one of them or for many at once."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -27,7 +27,7 @@ from worker.store.reports.person import (
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """One row of one campaign, with everything its state depends on. `now` is the moment it was read.
+    """One row of one campaign, with everything its state depends on. `now` is when it was read.
 
     `requests` are those of its batch, and of the batches of its `failed` messages that were sent again;
     `batches_in_doubt` those of the account; `replies` answer this text.
@@ -41,12 +41,12 @@ class Chapter:
     now: datetime
     failed: tuple[FailedTry, ...] = ()
     replies: tuple[Reply, ...] = ()
-    again: tuple[int, ...] = ()  # the runs that sent to this person again, as it had failed
+    again: tuple[int, ...] = ()  # the resends of this person's failed text
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """All that is known of a person: the campaigns, the newest first; what they wrote; what they opted out of."""
+    """Everything known about a person: campaigns, the newest first; what they wrote; what they opted out of."""
 
     chapters: tuple[Chapter, ...]
     replies: tuple[Reply, ...]
@@ -56,11 +56,11 @@ class Story:
 NO_STORY: Final = Story((), (), ())
 
 NUMBERS_AT_ONCE: Final = 5_000
-"""Below the 32,766 parameters that SQLite takes."""
+"""Below the 32,766 parameters that SQLite accepts."""
 
 
 def tell(store: Store, numbers: Collection[str], *, now: datetime) -> Story:
-    """One person's story, the newest campaign first. `numbers`: all the ways in which rows may have the number."""
+    """Return one person's story, the newest campaign first. `numbers`: all spellings of the number that rows may have."""
     told = tell_all(store, numbers, now=now)
     return Story(
         tuple(
@@ -72,7 +72,7 @@ def tell(store: Store, numbers: Collection[str], *, now: datetime) -> Story:
 
 
 def tell_all(store: Store, numbers: Collection[str], *, now: datetime) -> dict[str, Story]:
-    """The story of everybody of whom something is known, by number as rows have it."""
+    """Return the story of everybody about whom something is known, by number as rows have it."""
     definitions = Definitions(store)
     told: dict[str, Story] = {}
     for part in in_parts(sorted(set(numbers)), NUMBERS_AT_ONCE):

@@ -10,48 +10,51 @@ from worker.store.engine import Store
 from worker.store.reports.exports import COLUMNS, Exported, export_pages
 
 _SIGNS: Final = "=+@\uff1d\uff0b\uff20\ufe66\ufe62\ufe6b\u207a\u207c\u208a\u208c\u2a75\u2a76\ufb29\uff0d\ufe63-"
-"""What a formula begins with, and all that Unicode takes for a form of that: full width (which spreadsheets set to
-Chinese or Japanese take for the sign itself), small, raised, lowered."""
+"""The characters that begin a formula, and every form of them in Unicode: full width (which spreadsheets set to Chinese
+or Japanese treat like the character itself), small, superscript, subscript."""
 
 _UNSEEN: Final = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-"""Default_Ignorable_Code_Point and the blank of Braille. A spreadsheet takes a cell that begins with one for a text.
-But programs on the way to it drop them (a byte order mark, blanks at the ends), and an apostrophe costs nothing."""
+"""Default_Ignorable_Code_Point and the Braille blank. A spreadsheet treats a cell that begins with one as text. But
+programs on the way to it drop them (a byte order mark, blanks at the ends), and an apostrophe costs nothing."""
 
 _FORMULA: Final = re.compile(rf'(^|[;|])([\s"{_UNSEEN}]*)(?=[{_SIGNS}])')
-"""Where a spreadsheet may begin a formula (OWASP, "CSV injection"): at the start of a cell, and after what separates
-cells in other countries, where quotation marks within a line count for nothing. Names and texts come from anyone who
-filled in a form, and a report is opened by somebody else."""
+"""Where a spreadsheet may begin a formula (OWASP, "CSV injection"): at the start of a cell, and after the cell
+separators of other countries, where quotation marks within a line have no effect. Names and texts come from anyone who
+filled in a form, and somebody else opens the report."""
 
 _FORMULA_AFTER: Final = re.compile(rf'[;|][\s"{_UNSEEN}]*[{_SIGNS}]')
-"""The same where a separator stands before every cell: a pattern that begins with a set of characters is searched for
-without trying it at each of them, 1.3 us a row in place of 5.1."""
+"""The same for cells that all have a separator in front: without an optional start, the search need not try the pattern
+at every character, which takes 1.3 us a row instead of 5.1."""
 
 _BREAK: Final = re.compile("\r\n|[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-"""Line breaks and tabs, which begin another row or cell for some programs, and what no cell needs."""
+"""Line breaks and tabs, which some programs take for the start of another row or cell, and other characters that no
+cell needs."""
 
 _NUMBER: Final = re.compile(r"\+[0-9]{1,15}")
 
 HEADERS: Final = (b'"number","state","reason",', b"number,state,reason,")
-"""How a report begins, and how it did before every cell was quoted."""
+"""The beginning of a report, now and before every cell was quoted."""
 
 
 def csv_writer(stream: TextIO) -> Any:
-    """A `csv.writer` that quotes every cell: Python before 3.11.10 leaves one with a lone carriage return as it is."""
+    """Return a `csv.writer` that quotes every cell: Python before 3.11.10 does not quote one with a lone carriage
+    return.
+    """
     return csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
 
 
 def write_csv(
     store: Store, run_id: int, stream: TextIO, *, raw: bool = False, header: bool = True, with_resends: bool = False
 ) -> int:
-    """Every recipient as CSV, with a header unless it is there already; how many. Open the stream with `newline=""`.
+    """Write every recipient as CSV, with `header` or without; return how many. Open the stream with `newline=""`.
 
     `with_resends` as in `worker.store.reports.exports.export_pages`.
 
-    Line breaks become spaces, and what a spreadsheet would compute gets an apostrophe in front, unless `raw`; phone
-    numbers never do.
+    Unless `raw`, line breaks become spaces, and anything that a spreadsheet would compute gets an apostrophe in front;
+    phone numbers never do.
     """
     writer = csv_writer(stream)
     if header:
@@ -65,7 +68,7 @@ def write_csv(
 
 
 def write_jsonl(store: Store, run_id: int, stream: TextIO, *, with_resends: bool = False) -> int:
-    """Every recipient as one JSON object a line; how many. Numbers are numbers, what is unknown is null."""
+    """Write every recipient as one JSON object a line; return how many. Numbers are numbers, unknown values are null."""
     count = 0
     with store.read() as session:
         for page in export_pages(session, run_id, with_resends=with_resends):
@@ -75,8 +78,8 @@ def write_jsonl(store: Store, run_id: int, stream: TextIO, *, with_resends: bool
 
 
 def _harmless(row: Exported) -> Sequence[object]:
-    """The row as it is, or without what a spreadsheet would compute or take for another row."""
-    # Almost every row: looking at each cell by itself would take half of the time of an export.
+    """Return the row, without anything that a spreadsheet would compute or take for another row."""
+    # True for almost every row: checking each cell by itself would take half of the time of an export.
     cells = f";{row.reason};{row.variant};{row.text};{row.group_id or ''};{row.reply or ''}"
     if cells.isprintable() and not _FORMULA_AFTER.search(cells) and _NUMBER.fullmatch(row.number):
         return row
@@ -84,7 +87,7 @@ def _harmless(row: Exported) -> Sequence[object]:
 
 
 def harmless_cell(cell: object) -> object:
-    """The cell in one line, with an apostrophe before each sign by which a spreadsheet might begin a formula.
+    """Return the cell in one line, with an apostrophe before each sign that may begin a formula in a spreadsheet.
 
     Phone numbers never get one.
     """

@@ -18,7 +18,7 @@ from worker.store.runs.runs import TEST_PREFIX
 
 
 def chapter_lines(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
-    """The chapter as it is read: the campaign and the state first, then how it came to it."""
+    """Yield the chapter for people: campaign and state first, then how it got there."""
     row = chapter.row
     kind = " (a rehearsal in the sandbox)" if row.rehearsal else ""
     if row.run_type is RunType.TEST:
@@ -44,7 +44,7 @@ def chapter_lines(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
 
 
 def chapter_json(chapter: Chapter, zone: ZoneInfo) -> dict[str, Any]:
-    """The same for programs."""
+    """Return the same for programs."""
     row = chapter.row
     return {
         "campaign": row.campaign,
@@ -110,7 +110,7 @@ def _tried(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
     for failed in chapter.failed:
         yield _failed_before(failed, zone)
     if row.list_id is not None:
-        return  # whom a request to a list went to only the gateway knows
+        return  # only the gateway knows who was on a list
     if row.attempts > len(requests):
         earlier = row.attempts - len(requests)
         before = amount(earlier, "request")
@@ -122,7 +122,7 @@ def _tried(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
 
 
 def _failed_before(failed: FailedTry, zone: ZoneInfo) -> str:
-    """One failed message of a campaign that tries again: which, why, and what followed."""
+    """Return one failed message of a campaign that retries: which, why, and what followed."""
     where = "" if failed.device is None else f" on device {failed.device}"
     words = f"message {failed.gateway_id} failed{where}: {result_words(failed.result_code)}"
     if failed.began_at is not None:

@@ -1,4 +1,4 @@
-"""A run as one object: what `run --json`, `status --json` and webhooks say of it; and what it waits for, in words."""
+"""A run as one object, for `run --json`, `status --json` and webhooks; and what it waits for, in words."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +21,10 @@ from worker.store.runs.runs import RunView
 
 
 def run_summary(run: RunView, books: Books, groups: Sequence[GroupOutcome] = (), *, awaits: str = "") -> dict[str, Any]:
-    """The object with which `run --json` and `status --json` end: counts by state add up to the audience.
+    """Return the object that ends `run --json` and `status --json`: its counts by state add up to the audience.
 
-    Times are ISO 8601 in UTC, or None. `reason`, `moment`, `day`, `forecast` and `happened` are there only when known,
-    `variants` and `control` only for `groups`. `awaits`: the hash that has to be approved before it starts.
+    Times are ISO 8601 in UTC, or None. `reason`, `moment`, `day`, `forecast` and `happened` are present only if known,
+    `variants` and `control` only with `groups`. `awaits`: the hash to approve before it starts.
     """
     moment = run.fires_at
     summary: dict[str, Any] = {
@@ -62,13 +62,13 @@ class RunProgress:
     outlook: Outlook
     slowed: tuple[Limit, ...] = ()
     others: tuple[RunView, ...] = ()  # of a campaign that repeats
-    groups: tuple[GroupOutcome, ...] = ()  # of one campaign that was asked for
+    groups: tuple[GroupOutcome, ...] = ()  # only if one campaign was asked for
     awaits: str = ""  # the hash that has to be approved
-    failures: tuple[Failures, ...] = ()  # the same
+    failures: tuple[Failures, ...] = ()  # only if one campaign was asked for
     stuck: tuple[Stuck, ...] = ()
-    replies: Mapping[Meaning, int] = field(default_factory=dict)  # likewise
-    reached: int = 0  # people who had opted out and stood on the contact list that it went to all the same
-    again: tuple[tuple[RunView, Books], ...] = ()  # the runs that sent again what failed in it
+    replies: Mapping[Meaning, int] = field(default_factory=dict)  # only if one campaign was asked for
+    reached: int = 0  # people who had opted out, but were on the contact list that it was sent to
+    again: tuple[tuple[RunView, Books], ...] = ()  # its resends
 
     @property
     def in_flight(self) -> int:
@@ -77,7 +77,7 @@ class RunProgress:
 
 
 def progress_json(seen: RunProgress) -> dict[str, Any]:
-    """The object of `--json`; of a run that failed texts were sent again of with those runs as `resends`."""
+    """Return the object of `--json`; a run with resends has them as `resends`."""
     summary = run_summary(seen.run, seen.books, seen.groups, awaits=seen.awaits)
     if seen.replies:
         summary["replies"] = {meaning.value: count for meaning, count in seen.replies.items()}
@@ -89,7 +89,7 @@ def progress_json(seen: RunProgress) -> dict[str, Any]:
 
 
 def alarm_words(seen: RunProgress) -> str:
-    """What must not have happened; empty where it has not."""
+    """Return what must never happen, but did; empty if nothing did."""
     if not seen.reached:
         return ""
     who = amount(seen.reached, "person", "people")
@@ -97,36 +97,36 @@ def alarm_words(seen: RunProgress) -> str:
 
 
 def moment_words(run: RunView, zone: ZoneInfo) -> str:
-    """The run's number and its moment, of a campaign that repeats or reminds; else ''."""
+    """Return the number and moment of a run of a campaign that repeats or reminds; else ''."""
     when = run.day.isoformat() if run.day else shown_time(run.fires_at, zone) if run.fires_at else ""
     return f"{run.id} of {when}" if when else ""
 
 
 def other_lines(seen: RunProgress, zone: ZoneInfo) -> Iterator[str]:
-    """The other runs of its campaign."""
+    """Yield the other runs of its campaign."""
     for run in seen.others:
         yield f"{moment_words(run, zone)}: {state_words(run.state)}" + (f", {run.reason}" if run.reason else "")
 
 
 def parent_words(run: RunView) -> str:
-    """Of a run that sends again, which one failed."""
+    """Return which run a resend sends again."""
     return "" if run.parent_id is None else f"run {run.id}, what failed in run {run.parent_id}"
 
 
 def again_lines(seen: RunProgress) -> Iterator[str]:
-    """The runs that sent again what failed."""
+    """Yield the resends of its failed texts."""
     for run, of_run in seen.again:
         counts = ", ".join(f"{count:,} {state_words(state)}" for state, count in of_run.by_state.items())
         yield f"run {run.id}, {state_words(run.state)}: {counts}"
 
 
 def rehearsal_words(run: RunView) -> str:
-    """That nobody really gets anything; empty where they do."""
+    """Return that nobody really gets anything; empty if they do."""
     return "a rehearsal in the sandbox" if run.rehearsal else ""
 
 
 def phone_lines(seen: RunProgress, zone: ZoneInfo) -> list[str]:
-    """The phones that hold up its texts."""
+    """Return the phones that hold up its texts."""
     return [stuck_words(device, zone) for device in seen.stuck] + [
         f"{limit.what} is slowed down to {limit.value}, at its own pace again "
         f"{shown_time(limit.until, zone) if limit.until else ''}: {limit.reason}"
@@ -135,7 +135,7 @@ def phone_lines(seen: RunProgress, zone: ZoneInfo) -> list[str]:
 
 
 def waits_for(seen: RunProgress, zone: ZoneInfo) -> str:
-    """What the run waits for, in words; empty when it is over or sends."""
+    """Return what the run waits for, in words; empty if it has ended or is sending."""
     run, ahead = seen.run, seen.outlook
     if run.finished_at is not None:
         return run.reason

@@ -1,4 +1,4 @@
-"""How the variants of a campaign did beside each other and beside its control group, in figures and in words."""
+"""How the variants of a campaign compare with each other and with its control group, in figures and in words."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -8,7 +8,7 @@ from campaigns.intervals import Interval, difference, wilson
 from worker.store.reports.variants import GroupOutcome
 
 FIGURES: Final = ("sent", "delivered", "replied", "opted_out")
-"""What is counted of a variant, in the order in which it happens."""
+"""What is counted for a variant, in the order in which it happens."""
 
 OF_ANYBODY: Final = ("replied", "opted_out")
 """What people of the control group can do, too."""
@@ -19,7 +19,7 @@ CONFIDENCE: Final = "in brackets: where the share lies with 95 % confidence"
 
 
 def outcomes_json(groups: Sequence[GroupOutcome]) -> dict[str, Any]:
-    """`variants` and `control` of a run; neither where its people were not divided. Shares are from 0 to 1."""
+    """Return `variants` and `control` of a run; neither if its people were not divided. Shares are from 0 to 1."""
     control = _control(groups)
     found: dict[str, Any] = {}
     if groups:
@@ -30,7 +30,7 @@ def outcomes_json(groups: Sequence[GroupOutcome]) -> dict[str, Any]:
 
 
 def outcome_table(groups: Sequence[GroupOutcome]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Headings and rows."""
+    """Return headings and rows."""
     control = _control(groups)
     versus = ("replied more than control",) if control is not None else ()
     rows = [
@@ -46,7 +46,7 @@ def outcome_table(groups: Sequence[GroupOutcome]) -> tuple[tuple[str, ...], list
 
 
 def outcome_lines(groups: Sequence[GroupOutcome]) -> Iterator[str]:
-    """A sentence for each group, for people who never see a table."""
+    """Yield a sentence for each group, for people who never see a table."""
     for group in groups:
         parts = [
             f"{getattr(group, figure):,} {figure.replace('_', ' ')} ({_percent(getattr(group, figure), group.people)})"

@@ -12,31 +12,32 @@ from typing import Final, TextIO
 from campaigns.opening import OutsideError, real_path
 
 PRIVATE: Final = 0o600
-"""Numbers and texts are for the owner alone, as in the database; umask 022 would let everybody on the machine read."""
+"""Numbers and texts are for the owner only, as in the database; with umask 022 every user of the machine could read
+them."""
 
 LONGEST: Final = 250
-"""Bytes of a name with which that of its draft, 5 bytes longer, has no more than the 255 that a folder takes."""
+"""The most bytes of a name: its draft's name is 5 bytes longer, and a folder accepts 255."""
 
 
 @contextmanager
 def whole_file(path: Path, *, mode: int = PRIVATE, is_in_place: bool = False) -> Iterator[TextIO]:
-    """A file in UTF-8 that takes the place of `path` when the block ends well, and vanishes when it does not.
+    """A UTF-8 file that replaces `path` when the block succeeds, and disappears when it does not.
 
-    `is_in_place`: the folder must lie where its path says (absolute, without links), for others may have put a link in
-    its place. Raises `OSError`.
+    `is_in_place`: the folder must be where its path says (absolute, without links), because others may have put a link
+    in its place. Raises `OSError`.
     """
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if is_in_place and real_path(folder) != path.parent:
             raise OutsideError(errno.ELOOP, "a link stands in the place of the folder")
-        # From here on the folder is that of the descriptor, whatever is put in its place. The draft always has the same
-        # name, so that what a killed process left is removed.
+        # From here on, the folder is that of the descriptor, whatever replaces it. The draft always has the same name,
+        # so that one left by a killed process is removed.
         name = path.name if len(os.fsencode(path.name)) <= LONGEST else sha256(os.fsencode(path.name)).hexdigest()
         draft = f".{name}.tmp"
         with suppress(FileNotFoundError):
             os.unlink(draft, dir_fd=folder)
         try:
-            # O_EXCL follows no link: nobody can have another file written over.
+            # O_EXCL follows no link: nobody can make us overwrite another file.
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             raw = os.fdopen(os.open(draft, flags, mode, dir_fd=folder), "wb")
             with io.TextIOWrapper(raw, encoding="utf-8", newline="") as stream:

@@ -1,1 +1,1 @@
-"""What the clock does again and again: each is called as `tick(runtime, now)` and counts what it did."""
+"""The work that the clock repeats: each tick is called as `tick(runtime, now)` and counts what it did."""

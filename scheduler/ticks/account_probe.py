@@ -1,4 +1,4 @@
-"""Looking whether a paused account works again: one balance call, which costs nothing."""
+"""Checks whether a paused account works again, with one balance call, which costs nothing."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,13 +12,13 @@ from worker.store.runs import runs
 from worker.store.sending import accounts, queue
 
 TRIAL: Final = timedelta(minutes=10)
-"""After so long without another failure a trouble is over, though nothing was sent that would show it."""
+"""After this long without another failure a trouble is over, even if nothing was sent that would show it."""
 
 
 def probe(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Resume the account when the key is good, credits are there and the gateway answers; else look again later.
+    """Resume the account if the key is valid, there are credits and the gateway answers; else look again later.
 
-    The trouble is over when a request was answered, for a gateway may tell its balance and refuse every text.
+    The trouble is over once a request was answered, because a gateway may report its balance and refuse every text.
     """
     with runtime.store.read() as session:
         account = accounts.account_view(session, runtime.account_id)
@@ -36,13 +36,13 @@ def probe(runtime: Runtime, now: datetime) -> dict[str, int]:
             return {"resumed": 0}
         resumed = accounts.resume_account(session, account.id)
         accounts.note_probe(session, account.id, now + TRIAL)
-        # While it was paused, workers threw the jobs of its batches away.
+        # While the account was paused, workers discarded the jobs of its batches.
         queue.requeue_runs(session, [run.id for run in runs.list_runs(session, [RunState.RUNNING])])
     return {"resumed": int(resumed)}
 
 
 def account_problem(runtime: Runtime) -> str:
-    """Why the account cannot send, in one sentence; empty if it can."""
+    """Return why the account cannot send, in one sentence; empty if it can."""
     try:
         balance = runtime.gateway.balance()
     except GatewayError as error:

@@ -1,4 +1,4 @@
-"""Noticing that this machine's wall clock was put forward or back, by the clock that never steps."""
+"""Detects that this machine's wall clock was changed, by comparing it with the monotonic clock."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,17 +9,19 @@ from worker.runtime import Runtime
 from worker.store.runs.clock_jumps import begun_when_dropped, move_pauses
 
 JUMP: Final = timedelta(seconds=10)
-"""So much at once is a clock that was put; less is one that is kept right."""
+"""A step this large means that the clock was set; smaller ones are ordinary corrections."""
 
 
 @dataclass(slots=True)
 class WallClock:
-    """The wall clock beside the one that never steps, as far as the last look showed."""
+    """Compares the wall clock with the monotonic clock, as of the last look."""
 
-    began: datetime | None = None  # what it showed when the other one began
+    began: datetime | None = None  # what it showed when the other clock began
 
     def look(self, runtime: Runtime, now: datetime) -> None:
-        """Move what was meant as a pause along with it. A machine that slept is none of it: both clocks went on."""
+        """After a change, move everything that was meant as a pause. A suspended machine changes nothing: both clocks
+        ran.
+        """
         began = now - timedelta(seconds=runtime.clock.elapsed_seconds())
         jump = began - (self.began or began)
         self.began = began

@@ -1,4 +1,4 @@
-"""The inbox: campaign files are taken up when they are complete, again when they change, and cancelled when removed."""
+"""The inbox: campaign files are accepted when complete, accepted again when changed, and cancelled when removed."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -20,19 +20,19 @@ from worker.store.runs import inbox_files as store
 from worker.store.runs.repetitions import all_repeating, campaigns_of, first_unfinished
 
 LOOK_SHARE: Final = 100
-"""A look at 100 files takes 10 ms: it is followed by a pause 100 times as long, for a percent of a core."""
+"""A look at 100 files takes 10 ms: a pause 100 times as long follows, for one percent of a core."""
 
 LONGEST_PAUSE_SECONDS: Final = 2.0
-"""So long after a look that found nothing a dropped file is seen, up to some thousand files."""
+"""How soon a dropped file is seen after a look that found nothing, with up to some thousand files."""
 
 PAUSE_SHARE: Final = 4
-"""A look at 5,000 files takes 0.4 s: with more of them a fifth of a core goes into looking, and not half of it."""
+"""A look at 5,000 files takes 0.4 s: from there on, looking takes a fifth of a core and not half of it."""
 
 
 class InboxTick:
-    """Watches the folder of the settings; what it saw so far is kept in memory, one tick a process.
+    """Watches the folder of the settings; what it has seen is kept in memory, with one tick per process.
 
-    Once `is_stopping` no further file is taken up.
+    Once `is_stopping`, no further file is accepted.
     """
 
     def __init__(self, rush: Rush, is_stopping: Callable[[], bool] = lambda: False) -> None:
@@ -43,7 +43,7 @@ class InboxTick:
         self._presence = Presence()
         self._arrivals = Arrivals(self._watch, self._board, is_stopping)
         self._removals = Removals(self._watch, self._board)
-        self._repeat_after: dict[int, datetime] = {}  # when a campaign that repeats and failed is looked at again
+        self._repeat_after: dict[int, datetime] = {}  # when to look again at a campaign that repeats and failed
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
         began = runtime.clock.elapsed_seconds()
@@ -53,19 +53,21 @@ class InboxTick:
             done = self._look(runtime, now, began)
         except Exception as error:
             if trouble := trouble_of(error):
-                # The database has no word on what stands beside the files now, and people look there first.
+                # The files beside the campaigns are the only place to report this, as the database is away; people look
+                # there first.
                 self._board.tell_trouble(runtime, sentence(trouble, detail_of(error)), now)
             raise
-        if not any(done.values()):  # a look that found work is followed by the next one at once
+        if not any(done.values()):  # a look that found work is followed by another at once
             ended = runtime.clock.elapsed_seconds()
             took = ended - began
             pause = max(PAUSE_SHARE * took, min(LONGEST_PAUSE_SECONDS, LOOK_SHARE * took))
-            # What was just dropped is complete in a moment: where a look takes seconds the pause would be ten more.
+            # A file that was just dropped will be complete in a moment: if a look takes seconds, the pause would add
+            # ten more.
             self._every.rest(ended, min(pause, max(QUIET.total_seconds(), took)) if self._watch.is_writing else pause)
         return done
 
     def _look(self, runtime: Runtime, now: datetime, began: float) -> dict[str, int]:
-        if self._folder is None:  # once: nobody can tell it any more where the working folder was removed
+        if self._folder is None:  # once: it cannot be found out any more after the working folder was removed
             self._folder = runtime.settings.inbox.absolute()
         inbox = inbox_folder(runtime, self._folder)
         entries = inbox.entries(runtime)
@@ -83,16 +85,16 @@ class InboxTick:
                 entries = inbox.entries(runtime)
             shown = {key: known for key, known in entries.items() if key not in self._removals.unseen}
         else:
-            # Where the folder is not the inbox, the status of files that are not there belongs nowhere.
+            # If the folder is not the inbox, the status of missing files must not be written anywhere.
             files = frozenset(listing.files if listing else ())
             shown = {key: known for key, known in entries.items() if known[0] in files}
         written = self._board.refresh(runtime, shown, now, since=began)
         return {"taken": taken, "removed": removed, "written": written}
 
     def _repeat(self, runtime: Runtime, entries: Entries, now: datetime) -> bool:
-        """Make and plan runs of the campaigns that repeat. A file whose report is written stands for the next run.
+        """Make and plan the runs of campaigns that repeat. A file whose report is written stands for the next run.
 
-        Whether any does from now on.
+        Return whether any does so from now on.
         """
         pointed = {entry.run_id: path for path, entry in entries.values() if entry.run_id is not None}
         with runtime.store.read() as session:
@@ -109,7 +111,7 @@ class InboxTick:
             if not entry.reported or entry.run_id not in campaigns:
                 continue
             campaign_id = campaigns[entry.run_id]
-            # Of the many files of a campaign that reminds only the last one has news: the others have their report.
+            # Of the many files of a campaign that reminds, only the last one has news: the others have their report.
             if campaign_id not in reminding or last[campaign_id] == key:
                 moved |= self._point_on(runtime, key, entry.run_id, campaign_id)
         return moved
@@ -126,7 +128,7 @@ class InboxTick:
 
 
 def _last_of(entries: Entries, campaigns: Mapping[int, int]) -> dict[int, str]:
-    """Campaign -> the file of it that was taken up last."""
+    """Return campaign -> its last accepted file."""
     in_order = sorted(entries.items(), key=lambda item: (item[1][1].seen_at, item[0]))
     return {
         campaigns[id_]: key for key, (_, entry) in in_order if (id_ := entry.run_id) is not None and id_ in campaigns

@@ -1,1 +1,1 @@
-"""What a campaign would do: a plan made, counted and thrown away."""
+"""What a campaign would do: a plan that is made, counted and thrown away."""

@@ -1,4 +1,4 @@
-"""What a plan says: as one object for programs, and the parts that people read, too."""
+"""The facts of a plan: as one object for programs, and those parts that are also shown to people."""
 
 import unicodedata
 from dataclasses import asdict
@@ -14,11 +14,11 @@ from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
 
 SPLIT_BY_GATEWAY: Final = "the gateway splits the texts, and all phones together keep to the rate of one"
-"""What follows from not choosing the phone ourselves: see `worker.limits.batch_limits.routes`."""
+"""The consequence of letting the gateway choose the phone: see `worker.limits.batch_limits.routes`."""
 
 
 def device_words(definition: Definition) -> str:
-    """Which phones send, in words."""
+    """Return which phones send, in words."""
     devices = definition.devices
     names = [
         f"device {target.device}" + ("" if target.slot is None else f" SIM slot {target.slot}")
@@ -39,7 +39,7 @@ def device_words(definition: Definition) -> str:
 
 
 def forcing_characters(summary: PlanSummary) -> list[dict[str, Any]]:
-    """The characters for whose sake texts are sent as UCS-2, the most frequent first, by code and name."""
+    """Return the characters that force texts into UCS-2, the most frequent first, by code and name."""
     return [
         {
             "character": character,
@@ -52,12 +52,12 @@ def forcing_characters(summary: PlanSummary) -> list[dict[str, Any]]:
 
 
 def counts_of(summary: PlanSummary) -> dict[RecipientState, int]:
-    """The people of a plan by state, in the order of the states."""
+    """Return the people of a plan by state, in the order of the states."""
     return {state: summary.counts[state] for state in RecipientState if state in summary.counts}
 
 
 def preview_json(seen: Preview) -> dict[str, Any]:
-    """The facts as one object; times are ISO 8601 in UTC."""
+    """Return the facts as one object; times are ISO 8601 in UTC."""
     definition, summary, estimate = seen.definition, seen.summary, seen.forecast
     last = estimate.last_send_at if estimate else None
     is_held = is_needed(definition, summary.to_look_at)
@@ -117,7 +117,7 @@ def _variant_json(variant: VariantSummary) -> dict[str, Any]:
 
 
 def _offset_json(offset: ReminderOffset) -> dict[str, Any]:
-    """For programs; times are ISO 8601 in UTC."""
+    """Return an offset for programs; times are ISO 8601 in UTC."""
     return {
         "offset": offset.label,
         "recipients": offset.people,

@@ -1,4 +1,4 @@
-"""What the database knows of the people of a campaign that is only looked at: what `campaigns plan` asks."""
+"""What the database knows about the people of a campaign that is only previewed, for `campaigns plan`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,9 +21,9 @@ from worker.store.sending.frequency_caps import count_over
 
 @dataclass(frozen=True, slots=True)
 class KnownPeople:
-    """Who has opted out, and how many of some numbers are over the campaign's cap; None: there is none.
+    """Who has opted out, and how many of some numbers are over the campaign's cap; None if it has no cap.
 
-    `already_told`: who got this very text from another campaign lately. `warnings`: why it would not be sent.
+    `already_told`: who recently got this very text from another campaign. `warnings`: why it would not be sent.
     """
 
     suppressed: Suppressed | None = None
@@ -36,9 +36,9 @@ class KnownPeople:
 def known_people(
     file: Path, definition: Definition, settings: Settings, *, rehearsal: bool, now: datetime
 ) -> Iterator[KnownPeople]:
-    """What is known as long as the block lasts; nothing where there is no database yet.
+    """What is known, for as long as the block lasts; nothing if there is no database yet.
 
-    One that cannot be read raises as in other commands: a plan that shows who opted out as pending is a wrong one.
+    An unreadable database raises as in other commands: a plan that shows opted-out people as pending is wrong.
     """
     cap = cap_of(definition, policy=settings.policy)
     account_key = SANDBOX_ACCOUNT if rehearsal else account_fingerprint(settings.gateway_url)

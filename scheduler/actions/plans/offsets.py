@@ -9,7 +9,7 @@ from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.timing.appointments import slot_of
 
 TIMED: Final = frozenset({RecipientState.PENDING, RecipientState.HELD, RecipientState.SKIPPED})
-"""Rows that have a moment, or had one."""
+"""States of rows that have a moment, or had one."""
 
 
 @dataclass(slots=True)
@@ -32,14 +32,14 @@ class ReminderOffset:
 
 
 class Offsets:
-    """Adds up the reminders of a plan; rows of other plans are no reminders."""
+    """Adds up the reminders of a plan; rows of other plans are not reminders."""
 
     def __init__(self) -> None:
         self._found: dict[str, ReminderOffset] = {}
 
     @property
     def found(self) -> tuple[ReminderOffset, ...]:
-        """In the order of the file."""
+        """Return the offsets in the order of the file."""
         return tuple(self._found.values())
 
     def add(self, row: PlannedRecipient) -> None:

@@ -1,4 +1,4 @@
-"""What `campaigns plan` finds out: a plan made, counted and thrown away."""
+"""What `campaigns plan` finds out: a plan that is made, counted and thrown away."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -30,19 +30,19 @@ from worker.limits.limits_in_force import Ceilings
 from worker.settings.settings import Settings
 
 RUNS: Final = 3
-"""So many of the next runs of a campaign that repeats are shown."""
+"""How many of the next runs of a campaign that repeats are shown."""
 
 
 REASONS: Final = 3
-"""So many rows of each state that is not sent to are shown as examples."""
+"""How many example rows are shown for each state that gets no text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a campaign would do. `reasons` say why some get nothing.
+    """What a campaign would do. `reasons` say why some people get nothing.
 
     `rates` and `budgets` are those of all its devices together. `runs` are the next moments of a campaign that repeats;
-    all else is about the first of them.
+    everything else is about the first of them.
     """
 
     definition: Definition
@@ -60,10 +60,10 @@ class Preview:
 
 
 def plan(file: Path, settings: Settings, *, rehearsal: bool, now: datetime) -> Preview:
-    """What the campaign in a file would do from `now` on, sending nothing; `rehearsal`: in the sandbox.
+    """Return what the campaign in a file would do from `now` on, sending nothing; `rehearsal`: in the sandbox.
 
-    Looks into the database only for who opted out, what a frequency cap counts, and whether another database sent it.
-    Raises `CampaignFileError`, and `StoreError` for one that cannot be read.
+    Asks the database only for opt-outs, the counts of a frequency cap, and whether another database sent the campaign.
+    Raises `CampaignFileError`, and `StoreError` for a database that cannot be read.
     """
     definition = read_file(file, settings, now=now)
     with known_people(file, definition, settings, rehearsal=rehearsal, now=now) as people:
@@ -106,7 +106,7 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
     if problem:
         raise CampaignFileError([Problem(source, 1, 1, "audience", problem)])
     if definition.contact_list is not None:
-        requests, placed = 1, placer.everybody()  # one request; the gateway knows for how many
+        requests, placed = 1, placer.everybody()  # one request; only the gateway knows for how many
         if placed.departure is not None and placed.state is RecipientState.PENDING:
             agenda.add_batch(0, placed.departure, 0, segmentation(definition.message).segments)
     summary = replace(
@@ -136,7 +136,7 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
 
 
 def _missed_start(definition: Definition, now: datetime) -> list[str]:
-    """A start that lies behind may be a slip of the pen, and without `if_late` nothing keeps the texts back."""
+    """Warn about a start in the past: it may be a typing error, and without `if_late` nothing holds the texts back."""
     schedule = definition.schedule
     start = schedule.start_at()
     if start is None or start > now or schedule.repeat or schedule.remind or schedule.if_late:
@@ -146,14 +146,14 @@ def _missed_start(definition: Definition, now: datetime) -> list[str]:
 
 
 def _unsafe_webhook(definition: Definition, settings: Settings) -> list[str]:
-    """Nobody would hear of a campaign whose webhook the settings do not allow, and only the log would say so."""
+    """Warn about a webhook that the settings do not allow: otherwise only the log would say that nobody is notified."""
     if settings.allow_private_webhooks or not (definition.report.webhook or "").lower().startswith("http:"):
         return []
     return ["report.webhook does not begin with https:// and is not called; CAMPAIGNS_ALLOW_PRIVATE_WEBHOOKS allows it"]
 
 
 def _rates(definition: Definition, settings: Settings) -> tuple[Rate, ...]:
-    """Every rate that applies; devices that take turns each have the device rate."""
+    """Return every rate that applies; devices that take turns each have the device rate."""
     if (rate := settings.device_rate) is not None:
         shared = Rate(rate.count * len(routes(definition, first=0)), rate.per)
         settings = settings.model_copy(update={"device_rate": shared})
@@ -161,7 +161,7 @@ def _rates(definition: Definition, settings: Settings) -> tuple[Rate, ...]:
 
 
 def _budgets(definition: Definition, settings: Settings) -> tuple[PeriodBudget, ...]:
-    """Every budget that applies; devices that take turns each have their own."""
+    """Return every budget that applies; devices that take turns each have their own."""
     devices = len(routes(definition, first=0))
     return tuple(
         replace(allowance, segments=allowance.segments * devices) if scope is Scope.DEVICE else allowance

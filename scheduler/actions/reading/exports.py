@@ -15,14 +15,14 @@ from worker.store.runs.runs import RunView, run_view
 
 @dataclass(frozen=True, slots=True)
 class ToExport:
-    """The runs that an export is of; `with_resends` as in `worker.store.reports.exports.export_pages`."""
+    """The runs of an export; `with_resends` as in `worker.store.reports.exports.export_pages`."""
 
     runs: tuple[RunView, ...]
     with_resends: bool
 
 
 def to_export(store: Store, campaign: str, number: int | None = None) -> ToExport:
-    """The latest run of a campaign, or the one with this number; of one that reminds all days. Raises `Refused`."""
+    """Return the latest run of a campaign, or the one with this number; of reminders all days. Raises `Refused`."""
     with store.read() as session:
         run = latest_run(session, campaign, number)
         of_days = number is None and run.day
@@ -33,7 +33,7 @@ def to_export(store: Store, campaign: str, number: int | None = None) -> ToExpor
 def write_export(
     store: Store, chosen: ToExport, stream: TextIO, form: Format, *, raw: bool = False, zone: ZoneInfo
 ) -> int:
-    """Write every recipient with number, state, reason, text and times; how many. `raw` as in `write_csv`."""
+    """Write every recipient with number, state, reason, text and times; return how many. `raw` as in `write_csv`."""
     whole = chosen.with_resends
     if form is Format.HTML:
         return write_page(store, chosen.runs, stream, zone=zone, with_resends=whole)

@@ -1,4 +1,4 @@
-"""Who waits for a person to decide, and why."""
+"""Who is held until a person decides, and why."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,9 +26,9 @@ class HeldGroup:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Everybody of a run who is held. `others`: further runs of its campaign in which somebody is.
+    """Everybody of a run who is held. `others`: further runs of its campaign with held people.
 
-    `failed`: the last request of a run that paused itself, where it failed.
+    `failed`: the last request of a run that paused itself, if it failed.
     """
 
     run: RunView
@@ -40,7 +40,7 @@ class Held:
 
 
 def read_held(store: Store, campaign: str, number: int | None = None) -> Held:
-    """Who of a campaign is held, in the run with this number or the last in which somebody is. Raises `Refused`."""
+    """Return who is held in the run with this number, or in the last run with held people. Raises `Refused`."""
     with store.read() as session:
         run = run_to_decide_on(session, campaign, number)
         people, lists = held_people(session, run.id), held_lists(session, run.id)

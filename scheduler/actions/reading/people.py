@@ -11,9 +11,9 @@ from worker.store.engine import Store
 
 @dataclass(frozen=True, slots=True)
 class KnownPerson:
-    """Somebody by their number as rows have it, and what is known of them.
+    """A person, by their number as rows have it, and what is known about them.
 
-    `problem`: what is wrong with it as a number, for anyone who is not found by it; else ''.
+    `problem`: what is wrong with the number, if nobody is found by it; else ''.
     """
 
     number: str
@@ -27,9 +27,9 @@ class KnownPerson:
 
 
 def read_person(store: Store | None, number: str, region: str | None, *, now: datetime) -> KnownPerson:
-    """The story of a number, of this region without +country, or as a row has it: an invalid row's cannot be read.
+    """Return the story of a number, in this region if it has no +country, or as an invalid row has it.
 
-    `store` None: nothing is known of anybody.
+    `store` None: nothing is known about anybody.
     """
     problem = ""
     try:

@@ -1,4 +1,4 @@
-"""The phones that texts went by."""
+"""The phones that sent texts."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from worker.store.sending.accounts import accounts_by_key
 
 
 def read_phones(store: Store, settings: Settings, *, now: datetime) -> list[Device]:
-    """Every device and SIM of every account: what waits there, what it sent, its limit, whether it is stuck."""
+    """Return every device and SIM of every account: what waits there, what it sent, its limit, whether it is stuck."""
     with store.read() as session:
         return [
             device

@@ -13,7 +13,7 @@ from worker.store.people.stored_replies import Reply
 
 @dataclass(frozen=True, slots=True)
 class WaitingReply:
-    """A reply that may mean stop. `number` in full where nobody knows whose it is, or it could not be found out."""
+    """A reply that may mean stop. `number` is in full if its sender is unknown or could not be identified."""
 
     id: int
     number: str
@@ -24,18 +24,18 @@ class WaitingReply:
 
 
 def count_to_review(store: Store) -> int:
-    """How many replies wait to be read."""
+    """Return how many replies wait to be read."""
     with store.read() as session:
         return count_waiting(session)
 
 
 def replies_to_review(store: Store | None, ids: Collection[int] | None = None) -> list[WaitingReply]:
-    """The replies that wait to be read, or these of them. Raises `Refused` for one that does not wait."""
+    """Return the replies that wait to be read, or those with these ids. Raises `Refused` for one that does not wait."""
     return [_shown(answer) for answer in waiting_answers(store, ids)]
 
 
 def waiting_answers(store: Store | None, ids: Collection[int] | None) -> list[Reply]:
-    """The same as they are stored; `store` None: there are none."""
+    """Return the same replies as they are stored; `store` None: there are none."""
     waiting: list[Reply] = []
     if store is not None:
         with store.read() as session:

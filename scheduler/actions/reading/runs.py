@@ -24,20 +24,20 @@ from worker.store.runs.resends import resends_of
 from worker.store.runs.runs import RunView, campaign_runs, list_runs, run_view
 
 OTHERS: Final = 10
-"""So many runs of a campaign that repeats are listed beside the one that is shown."""
+"""How many runs of a campaign that repeats are listed beside the one that is shown."""
 
 
 def state_of(store: Store, campaign: str) -> RunState:
-    """The state of a campaign's latest run. Raises `Refused` for an unknown one."""
+    """Return the state of a campaign's latest run. Raises `Refused` for an unknown campaign."""
     with store.read() as session:
         return latest_run(session, campaign).state
 
 
 def read_runs(store: Store, campaign: str | None, number: int | None = None, *, now: datetime) -> list[RunProgress]:
-    """How far one campaign is, or one run of it, or all campaigns, the oldest first.
+    """Return how far one campaign is, or one run of it, or all campaigns, the oldest first.
 
-    Of a campaign that repeats: its runs that are not over, and the last that is. One that reminds is one entry, with
-    the books of all its days. Raises `Refused` for an unknown one.
+    A campaign that repeats has its unfinished runs and the last finished one. One that reminds is one entry, with the
+    books of all its days. Raises `Refused` for an unknown campaign.
     """
     definitions, in_detail = Definitions(store), campaign is not None
     with store.read() as session:
@@ -71,9 +71,9 @@ def read_runs(store: Store, campaign: str | None, number: int | None = None, *, 
 
 
 def _current(runs: Sequence[RunView]) -> list[RunView]:
-    """What is shown of all: no tests; no finished run that a later one of its campaign has followed; of days the first.
+    """Return the runs to show: no tests, and no finished run that a later run of its campaign has followed.
 
-    The first of days is the first to come, or else the last that is over.
+    Of the days of reminders, only the next one is shown, or the last one if all are over.
     """
     again = [run for run in runs if run.parent_id is not None and run.finished_at is None]
     runs = [run for run in runs if run.type is not RunType.TEST and run.parent_id is None]

@@ -1,1 +1,1 @@
-"""The numbers that get nothing: by hand, as tables, and from replies that a person read."""
+"""The suppression list: entries made by hand, from tables, and from replies that a person has read."""

@@ -16,15 +16,15 @@ from worker.store.people import suppressions
 from worker.store.people.suppressions import Entry
 
 AT_ONCE: Final = 1_000
-"""So many numbers in one transaction: a request that is promised waits for it."""
+"""How many numbers one transaction holds: a request that is about to be made waits for it."""
 
 SOURCE: Final = "command"
-"""Where an entry comes from that somebody made by hand."""
+"""The source of an entry that somebody made by hand."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """How many numbers are on the list now, or off it, and how many were so before.
+    """How many numbers are now on the list, or off it, and how many already were.
 
     `bad`: the first of the `bad_rows` of a table, which were left out.
     """
@@ -36,7 +36,7 @@ class Changed:
 
 
 def known_kind(kind: str | None) -> str:
-    """A kind of campaigns; empty for any. Raises `Refused` for a word that is none."""
+    """Return the kind of campaigns; empty for any. Raises `Refused` for an unknown word."""
     if kind and kind not in set(Kind):
         raise Refused(Refusal.INVALID, f"there is no kind {kind}; it is one of {', '.join(Kind)}")
     return kind or ""
@@ -54,7 +54,7 @@ def suppress(
 def open_table(
     file: Path, column: str, region: str | None, *, kind: str | None = None, reason: str = "", now: datetime
 ) -> OptOutFile:
-    """A table of numbers in this column; `kind` and `reason` as in `OptOutFile`. Raises `Refused`."""
+    """Open a table with numbers in this column; `kind` and `reason` as in `OptOutFile`. Raises `Refused`."""
     try:
         return OptOutFile(file, column, region, kind=known_kind(kind), reason=reason, now=now)
     except AudienceProblem as error:
@@ -62,9 +62,9 @@ def open_table(
 
 
 def suppress_table(store: Store, actor: Actor, table: OptOutFile, *, now: datetime) -> Changed:
-    """Put a table on the list, a thousand numbers in a transaction; rows that cannot be used are left out.
+    """Put a table on the list, a thousand numbers per transaction; unusable rows are left out.
 
-    Raises `Refused` for a table that cannot be read to its end, or of which nothing can be used.
+    Raises `Refused` for a table that cannot be read to its end, or that has no usable row.
     """
     try:
         added = _put(store, actor, table.chunks(AT_ONCE), now)
@@ -76,7 +76,7 @@ def suppress_table(store: Store, actor: Actor, table: OptOutFile, *, now: dateti
 def unsuppress(
     store: Store | None, actor: Actor, numbers: Sequence[str], *, kind: str | None = None, now: datetime
 ) -> Changed:
-    """Let these numbers (E.164) get texts again; with `kind` only an entry of this kind ends. Raises `Refused`.
+    """Let these numbers (E.164) get texts again; with `kind` only their entries of this kind end. Raises `Refused`.
 
     `store` None: nobody is on the list.
     """
@@ -98,7 +98,7 @@ def suppressed(store: Store | None, *, kind: str | None = None) -> Iterator[Entr
 
 
 def _put(store: Store, actor: Actor, chunks: Iterable[Sequence[Entry]], now: datetime) -> int:
-    """Put all of it on the list; how many were not on it."""
+    """Put all entries on the list; return how many were not on it."""
     added = 0
     for chunk in chunks:
         with acting(store, actor, "suppress") as session:

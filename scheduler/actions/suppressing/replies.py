@@ -12,7 +12,7 @@ from worker.store.people import reviews, suppressions
 
 
 def review(store: Store | None, actor: Actor, ids: Collection[int], *, is_stop: bool, now: datetime) -> int:
-    """Decide about replies: stops, whose writers get nothing more, or none; how many. Raises `Refused`."""
+    """Mark replies as stops, whose writers get nothing more, or as none; return how many. Raises `Refused`."""
     chosen = waiting_answers(store, ids)
     if store is None:
         return 0

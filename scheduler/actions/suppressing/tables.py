@@ -1,4 +1,4 @@
-"""A table of opt-outs, as `scheduler.report.opt_outs` writes one: read row by row, bad rows told and left out."""
+"""A table of opt-outs, as `scheduler.report.opt_outs` writes it, read row by row; bad rows are reported and skipped."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
 from worker.store.people.suppressions import Entry
 
 KEPT: Final = 1_000
-"""So many bad rows are kept to be told; the others are counted."""
+"""How many bad rows are kept for the report; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class BadRow:
 
 
 class OptOutFile:
-    """The numbers of a table. Its counts are right once its chunks were read to the end; `bad` are the first bad rows.
+    """The numbers of a table. Its counts are final once its chunks have been read; `bad` are the first bad rows.
 
-    `kind` and `reason` win over the table's columns of these names. Raises `AudienceProblem` for an unusable table.
+    `kind` and `reason` override the table's columns of these names. Raises `AudienceProblem` for an unusable table.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class OptOutFile:
         self.bad: list[BadRow] = []
 
     def chunks(self, size: int) -> Iterator[list[Entry]]:
-        """The usable rows, so many at a time. Raises `AudienceProblem` where no row is, and there are some."""
+        """Yield the usable rows in chunks of this size. Raises `AudienceProblem` if none of its rows is usable."""
         chunk: list[Entry] = []
         for row in self._reader:
             self.rows += 1
@@ -64,7 +64,7 @@ class OptOutFile:
             raise AudienceProblem(f"none of its rows can be used, so nobody was put on the list; {first}", hint)
 
     def _entries(self, row: AudienceRow) -> list[Entry] | str:
-        """The entry, or one for each number that the row can be read as; or what is wrong with it."""
+        """Return the entry, one for each number that the row can be read as, or what is wrong with the row."""
         if row.problem:
             return row.problem
         kind = self._kind or row.fields.get("kind", "").lower()

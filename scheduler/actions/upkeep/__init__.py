@@ -1,1 +1,1 @@
-"""The installation: its database, its gateway account, who is told, what it begins with."""
+"""The installation: its database, its gateway account, its notifications, its first files."""

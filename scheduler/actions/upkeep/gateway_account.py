@@ -13,7 +13,7 @@ from worker.settings.settings import Settings
 
 
 def credits_left(settings: Settings) -> int | None:
-    """The credits of the account; None: unlimited. Raises `SettingsError`, `Refused` and `GatewayError`."""
+    """Return the credits of the account; None: unlimited. Raises `SettingsError`, `Refused` and `GatewayError`."""
     with _gateway(settings) as gateway:
         return gateway.balance().credits
 
@@ -21,7 +21,7 @@ def credits_left(settings: Settings) -> int | None:
 def add_contact(
     settings: Settings, actor: Actor, list_id: int, number: str, name: str | None = None, *, resubscribe: bool = False
 ) -> tuple[str, Contact]:
-    """Put a number, as people write it, on a contact list; the number in E.164. One that is there counts as done.
+    """Put a number, as people write it, on a contact list; return it in E.164. A contact already there counts as done.
 
     `resubscribe`: also if the contact has unsubscribed. Raises as `credits_left`.
     """
@@ -31,7 +31,7 @@ def add_contact(
 
 
 def unsubscribe_contact(settings: Settings, actor: Actor, list_id: int, number: str) -> tuple[str, Contact]:
-    """Take a number, as people write it, off a contact list. One that is not on it counts as done."""
+    """Take a number, as people write it, off a contact list. A number that is not on it counts as done."""
     normal = normalised(number, settings.region)
     with asked_by(actor), _gateway(settings) as gateway:
         return normal, gateway.unsubscribe_contact(list_id, normal)

@@ -10,14 +10,14 @@ from worker.store.migrate import migrate as bring_up_to_date
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """A database, its address without a password, and the revision that its schema is at."""
+    """A database, its address without a password, and the revision of its schema."""
 
     database: str
     revision: str
 
 
 def migrate(settings: Settings, actor: Actor) -> Migrated:
-    """Bring the database of the settings up to date; harmless where it is. Raises `StoreError`."""
+    """Bring the database of the settings up to date; harmless if it already is. Raises `StoreError`."""
     store = Store(settings.database_url)
     try:
         with asked_by(actor):

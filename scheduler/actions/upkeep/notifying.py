@@ -1,4 +1,4 @@
-"""`notify`: who is told what campaigns do, and whether they can be told."""
+"""`notify`: who is notified of what campaigns do, and whether notifications reach them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from worker.settings.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Somebody who is told what campaigns do: how (a `Channel`), and where, without a secret.
+    """A target of notifications: how (a `Channel`) and where, without secrets.
 
-    `problem`: why they could not be told of a test; empty where they were, and where nobody tried.
+    `problem`: why the test notification failed; empty if it did not, or if none was tried.
     """
 
     channel: str
@@ -23,12 +23,12 @@ class Listener:
 
 
 def listeners(settings: Settings) -> list[Listener]:
-    """Who is told by the settings; webhooks of campaign files are not among them."""
+    """Return the targets in the settings; webhooks of campaign files are not among them."""
     return [Listener(str(target[0]), where(target)) for target in _targets(settings)]
 
 
 def tell_test(settings: Settings, actor: Actor, *, now: datetime) -> list[Listener]:
-    """Tell each of them the event `test`, once, one after the other."""
+    """Send each of them the event `test` once, one after the other."""
     with asked_by(actor):
         return [
             Listener(str(target[0]), where(target), send_test(settings, target, now)) for target in _targets(settings)

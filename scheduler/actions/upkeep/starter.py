@@ -24,7 +24,7 @@ _RENAME: Final = """\
 """
 
 _EXAMPLES: Final = resources.files("campaigns") / "examples"
-_REPEATS: Final = "weekly-offer"  # `run` is for what runs once
+_REPEATS: Final = "weekly-offer"  # `run` is for campaigns that run once
 _WRITTEN_ON: Final = date(2026, 12, 1)
 """A Tuesday: every date in the examples is at least two days later."""
 _DATE: Final = re.compile(r"\b\d{4}-\d\d-\d\d\b")
@@ -47,14 +47,14 @@ follow:
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """The files that there are to start from: those that were made, and those that were `kept` as they were."""
+    """The files to start from: those that were made, and those that were `kept` as they were."""
 
     made: tuple[Path, ...]
     kept: tuple[Path, ...]
 
 
 def rehearsal(example: str, campaign: Path | str) -> str:
-    """The command that rehearses this example, whose file is `campaign`."""
+    """Return the command that rehearses this example, whose file is `campaign`."""
     return "campaigns up --sandbox" if example == _REPEATS else f"campaigns run {campaign} --sandbox"
 
 
@@ -62,7 +62,7 @@ def make_starter(inbox: Path, working_folder: Path, *, example: str, today: date
     """Make the files that are missing. Raises `Refused`, or OSError with the file's name."""
     try:
         inbox.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):  # of the folders, or something above one of them
+    except (FileExistsError, NotADirectoryError):  # raised by the folders, or by something above one of them
         there = next(path for path in (inbox, *inbox.parents) if os.path.lexists(path))
         sentence = f"{there} is not a folder, so the inbox {inbox} cannot be made; name another one: campaigns init DIR"
         raise Refused(Refusal.INVALID, sentence) from None
@@ -79,9 +79,9 @@ def make_starter(inbox: Path, working_folder: Path, *, example: str, today: date
 
 
 def _example_files(example: str, today: date) -> Iterator[tuple[str, str]]:
-    """Name and text of the campaign file, which an inbox does not send yet, and of its tables.
+    """Yield name and text of the campaign file, which an inbox does not send yet, and of its tables.
 
-    Dates are moved by whole weeks, so that those of the examples are ahead and keep their weekdays.
+    Dates are moved by whole weeks, so that those of the examples lie ahead and keep their weekdays.
     """
     weeks = -((_WRITTEN_ON - today).days // 7)
 
@@ -98,7 +98,7 @@ def _example_files(example: str, today: date) -> Iterator[tuple[str, str]]:
 
 
 def _write_new(path: Path, text: str) -> bool:
-    """Whether the file was not there before. Only its owner may read a settings file: it will hold a key."""
+    """Return whether the file is new. Only its owner may read a settings file: it will hold a key."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if path.name == ".env" else 0o666)
     except FileExistsError:
@@ -109,7 +109,7 @@ def _write_new(path: Path, text: str) -> bool:
 
 
 def _settings_lines() -> Iterator[str]:
-    """Every setting with its meaning and its default, from the settings themselves."""
+    """Yield every setting with its meaning and its default, from the settings themselves."""
     yield "# Settings. Remove the # of a line to change it; environment variables of the same name win over this file."
     for name, field in Settings.model_fields.items():
         if not (field.description or "").startswith(NOT_YET):
@@ -120,7 +120,7 @@ def _settings_lines() -> Iterator[str]:
 
 
 def _written(default: Any) -> str:
-    """A default as an environment variable writes it; empty where there is none, or where the machine decides."""
+    """Return a default as an environment variable writes it; empty if there is none, or if the machine decides."""
     if isinstance(default, str | int | float | Path | Rate) and not isinstance(default, bool):
         return str(default)
     return ""

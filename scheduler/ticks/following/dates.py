@@ -1,4 +1,4 @@
-"""Learning how far the gateway's clock is off, by the dates that it gives to messages of ours."""
+"""Learns how far the gateway's clock is off, from the dates that it gives to our messages."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -10,7 +10,7 @@ from worker.store.following.clock_offsets import Dated
 
 
 def learn(runtime: Runtime, shown: Collection[Dated]) -> None:
-    """Keep what these messages show; a change of the gateway's clock is told."""
+    """Store what these messages show; log a change of the gateway's clock."""
     if not shown:
         return
     with runtime.store.read() as session:

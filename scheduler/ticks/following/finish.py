@@ -1,4 +1,4 @@
-"""Ending runs: nothing left to send, every receipt in or following over, and the books closed."""
+"""Ends runs: nothing is left to send, all receipts are in or following is over, and the books are closed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,18 +20,18 @@ from worker.store.runs.runs import RunView
 from worker.store.sending import doubts
 
 COUNT_SHARE: Final = 20
-"""Counting a million recipients takes a second: a count is followed by a pause 20 times as long as it took."""
+"""Counting a million recipients takes a second: after each count, rest 20 times as long as it took."""
 
 LONGEST_PAUSE_SECONDS: Final = 5.0
-"""One that took 5 s once would keep a run that is over open for 100 s."""
+"""Without it, one count that took 5 s would keep a finished run open for 100 s."""
 
 LAST_LOOK: Final = timedelta(minutes=10)
-"""A gateway that cannot be read when following ends keeps a run open for no longer than this."""
+"""If the gateway cannot be read when following ends, a run stays open for at most this long."""
 
 
 @dataclass(slots=True)
 class FinishTick:
-    """Settles runs that have sent everything; completes those that are followed to their end."""
+    """Settles runs that have sent everything; completes those that were followed to their end."""
 
     receipt_reads: ReceiptReads = field(default_factory=ReceiptReads)
     looks: dict[int, Every] = field(default_factory=dict)  # run id -> when its open receipts are counted again
@@ -65,7 +65,7 @@ class FinishTick:
             return False
         with runtime.store.write("finish") as session:
             finished = run_ends.finish_run(session, run.id, now, sent_at=run.sent_at)
-            if finished:  # else somebody let it send again since the look above
+            if finished:  # otherwise it was made to send again after the look above
                 runs.cancel_leftovers(session, run.id)
                 if over:
                     run_ends.expire_open(session, run.id)
@@ -81,7 +81,7 @@ class FinishTick:
         return finished
 
     def _has_looked_once_more(self, runtime: Runtime, run: RunView, now: datetime) -> bool:
-        """Whether every message was read once after following ended: polls lie up to half an hour apart."""
+        """Return whether every message was read once after following ended: polls are up to half an hour apart."""
         is_first = run.id not in self.last_looks
         since = self.last_looks.setdefault(run.id, now)
         with runtime.store.read() as session:
@@ -93,7 +93,7 @@ class FinishTick:
         return is_read or now >= since + LAST_LOOK
 
     def _waits_for_receipts(self, runtime: Runtime, session: Session, run_id: int) -> bool:
-        """Whether receipts may still come; a run whose last count was just made is taken to wait for them."""
+        """Return whether receipts may still come; assume so if the run was counted only just now."""
         began = runtime.clock.elapsed_seconds()
         if not self.looks[run_id].is_due(began):
             return True

@@ -1,10 +1,10 @@
-"""Reading receipts until every message has its end, with as few reads as it takes.
+"""Reads receipts until every message has reached its end, with as few reads as possible.
 
-A group costs one read. When many groups are due, reading by status over slices of time may be cheaper: three reads a
-slice, however many groups lie in it, but with everything else that was sent since the oldest of them. A gateway that
-shows all times in every window is walked through for many groups at once (`walks`). What a gateway did not show in its
-group (it may have tried again under another) is looked up by id. Completeness is judged by our own list of IDs, never
-by the reply.
+A group costs one read. When many groups are due, reading by status over slices of time may be cheaper: it takes three
+reads a slice, however many groups are in it, but also returns everything else that was sent since the oldest of them.
+For a gateway that shows all times in every window, one walk serves many groups (`walks`). A message that the gateway
+did not show in its group (it may have retried it under another) is looked up by id. Completeness is judged by our own
+list of IDs, never by the reply.
 """
 
 from collections import Counter
@@ -43,24 +43,24 @@ GROUPS_PER_TICK: Final = 2_000
 """How many due groups are considered at once."""
 
 READS_PER_TICK: Final = 40
-"""How many groups one tick reads one by one; the others stay due, and the next tick reads on."""
+"""How many groups one tick reads one by one; the others stay due for the next tick."""
 
 PROBES: Final = 10
-"""How many groups are read after a sweep that moved nobody."""
+"""How many groups are read after a sweep that changed no recipient."""
 
 FAILURES_TO_REST: Final = 3
-"""After so many groups that could not be read, the first of a tick, the others are left for later."""
+"""After this many unreadable groups at the start of a tick, the others are left for later."""
 
 ENDS: Final = (MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED)
 """The statuses worth sweeping for, in the order of a message's life."""
 
 RARE: Final = MessageStatus.FAILED
-"""The one that few messages are in: asked for over the whole time at once."""
+"""The status that few messages have: it is asked for over the whole time at once."""
 
 
 @dataclass(slots=True)
 class FollowTick:
-    """Polls what is due and moves recipients up."""
+    """Polls what is due and advances recipients."""
 
     windows: WindowMemory = field(default_factory=WindowMemory)
     receipt_reads: ReceiptReads = field(default_factory=ReceiptReads)
@@ -73,13 +73,14 @@ class FollowTick:
                 session, now=now, account_id=runtime.account_id, limit=GROUPS_PER_TICK, only=runtime.only_runs
             )
             if due and accounts.is_another_gateway(session, runtime.account_id):
-                due = []  # its messages are others, whatever their IDs
+                due = []  # its messages are different ones, whatever their IDs
         began = runtime.clock.elapsed_seconds()
         if not self.look.is_due(began):
             return RESTS
         if not due:
             return {"groups": 0, "moved": 0, "reads": 0}
-        # What was read for others showed the end of some, too: most of 2,802 reads at 400,000 people moved nobody.
+        # Reads for other groups may have completed some of these, too: most of 2,802 reads at 400,000 people changed
+        # nothing.
         with runtime.store.read() as session:
             still_open = receipts.open_groups(session, [group.id for group in due])
         if over := [group for group in due if group.id not in still_open]:
@@ -90,7 +91,7 @@ class FollowTick:
         return self._read(runtime, due, now, began)
 
     def _read(self, runtime: Runtime, due: list[Group], now: datetime, began: float) -> Mapping[str, int]:
-        """Read these groups, in the way that costs least, and say when they are looked at next."""
+        """Read these groups in the cheapest way, and set when each is due again."""
         reads: Counter[int] = Counter()  # by run
         moved = left = 0
         rest_seconds = 0.0
@@ -104,9 +105,9 @@ class FollowTick:
         if moved:
             self.receipt_reads.worked(runtime)
         else:
-            # Too few groups for a sweep; or it moved nobody: it came too early, or this gateway's windows do not show
-            # what we mean by them. A few groups tell which. Where they move, groups are read one by one, the others
-            # stay due.
+            # Too few groups for a sweep; or the sweep changed nothing: it came too early, or this gateway's windows
+            # differ from what we expect. A few groups tell which. If they advance, groups are read one by one, and the
+            # others stay due.
             probes = due[:PROBES] if reads else due[:READS_PER_TICK]
             has_swept = bool(reads)
             moved, polled, rest_seconds = self._poll_each(runtime, probes, reads)
@@ -126,9 +127,10 @@ class FollowTick:
         return [] if self.windows.may_divide(runtime) else self.walks.worth_one(runtime, due)
 
     def _poll_each(self, runtime: Runtime, groups: list[Group], reads: Counter[int]) -> tuple[int, list[Group], float]:
-        """Read groups one by one: how many moved, which groups had their turn, and how many seconds to rest.
+        """Read groups one by one; return how many recipients advanced, the groups that were read, and the seconds to
+        rest.
 
-        The others keep their turn where the first ones all fail: then it is the gateway and not a group.
+        If the first groups all fail, the gateway is at fault and not a group: the others stay due.
         """
         moved = worked = 0
         for turn, group in enumerate(groups, start=1):
@@ -143,11 +145,13 @@ class FollowTick:
         return moved, groups, 0.0
 
     def _poll(self, runtime: Runtime, group: Group, reads: Counter[int]) -> int:
-        """Read one group, and by id what is missing in it; how many moved. Counts its reads. Raises `GatewayError`."""
+        """Read one group, and missing messages by id; return how many advanced. Counts its reads. Raises
+        `GatewayError`.
+        """
         reads[group.run_id] += 1
         try:
             messages = list(runtime.gateway.read_group(group.group_id)) if group.group_id else []
-        except ReplyTooLong:  # more than any request has: it does not heed the group, so its messages are read by id
+        except ReplyTooLong:  # more than any request has: it ignores the group, so its messages are read by id
             messages = []
         self._note_dates(runtime, {group.accepted_at: [m.sent_at for m in messages if m.sent_at is not None]})
         shown = {message.id for message in messages}
@@ -166,7 +170,7 @@ class FollowTick:
         return store_receipts(runtime, messages)
 
     def _sweep(self, runtime: Runtime, due: Sequence[Group], edges: Sequence[datetime], reads: Counter[int]) -> int:
-        payer = min(group.run_id for group in due)  # one run's books have what is read for several
+        payer = min(group.run_id for group in due)  # reads for several runs are counted for one of them
         moved = 0
         windows = WindowReads.of(runtime, self.windows)
         is_news = True
@@ -181,29 +185,29 @@ class FollowTick:
                 except ReplyTooLong:  # the other windows are no better: groups are read instead
                     reads[payer] += windows.reads
                     return moved
-                except GatewayError:  # groups tell whether it fails at everything
+                except GatewayError:  # reading groups will show whether everything fails
                     continue
         reads[payer] += windows.reads
         return moved
 
     def _learn_dates(self, runtime: Runtime, messages: Sequence[Message]) -> None:
-        """How the gateway's dates lie to ours, from messages of ours among some that it showed."""
+        """Learn how the gateway's dates relate to ours, from those of these messages that are ours."""
         dates = {message.id: message.sent_at for message in messages if message.sent_at is not None}
         with runtime.store.read() as session:
             known = receipts.accepted_at(session, runtime.account_id, dates)
         self._note_dates(runtime, {at: [dates[id_]] for id_, at in known.items()})
 
     def _note_dates(self, runtime: Runtime, dates: Mapping[datetime, Sequence[datetime]]) -> None:
-        """Remember what the gateway dated messages at that were accepted then."""
+        """Store the dates that the gateway gave to messages accepted at these times."""
         now = runtime.clock.now()
         shown = [Dated(at, sent_at, now) for at, sent in dates.items() for sent_at in sent]
         self.windows.dates_after.extend(each.sent_at - each.accepted_at for each in shown)
         learn(runtime, shown)
 
     def _edges_worth_reading(self, runtime: Runtime, due: Sequence[Group], now: datetime) -> list[datetime]:
-        """The edges of the windows in which the due messages were sent; empty where reading group by group costs less.
+        """Return the edges of the windows in which the due messages were sent; empty if reading by group is cheaper.
 
-        A window shows what else was sent then, too: at 200 texts a second those of ten minutes are 120,000, each time.
+        A window also shows what else was sent then: at 200 texts a second, ten minutes are 120,000 texts each time.
         """
         if len(due) <= STATUSES or not self.windows.may_divide(runtime):
             return []
@@ -222,7 +226,7 @@ class FollowTick:
         return edges if is_cheaper else []
 
     def _dated(self, runtime: Runtime, due: Sequence[Group], now: datetime) -> tuple[datetime, datetime]:
-        """Between which of its dates the gateway has the messages of these groups."""
+        """Return the earliest and latest date that the gateway may give to the messages of these groups."""
         with runtime.store.read() as session:
             shifts = _shifts(session, runtime, due)
         first = min(group.accepted_at for group in due)
@@ -231,14 +235,14 @@ class FollowTick:
 
 
 def _shifts(session: Session, runtime: Runtime, due: Sequence[Group]) -> list[timedelta]:
-    """By how much the gateway's clock may have been ahead of ours since these groups were accepted."""
+    """Return by how much the gateway's clock may have been ahead of ours since these groups were accepted."""
     since = min(group.accepted_at for group in due) - MARGIN
     clocks = clock_offsets.known_offsets(session, runtime.account_id)
     return [each.ahead for each in clocks if each.until >= since] or [timedelta(0)]
 
 
 def _next_polls(runtime: Runtime, due: Sequence[Group], now: datetime) -> list[tuple[Group, datetime | None]]:
-    """When to look at each group next; never again when all of its messages have their end."""
+    """Return when to look at each group next; None once all of its messages have reached their end."""
     with runtime.store.read() as session:
         still_open = receipts.open_groups(session, [group.id for group in due])
     first, longest = runtime.settings.first_poll_seconds, runtime.settings.max_poll_seconds
@@ -253,5 +257,6 @@ def _next_polls(runtime: Runtime, due: Sequence[Group], now: datetime) -> list[t
 def _schedule(runtime: Runtime, polls: Sequence[tuple[Group, datetime | None]], reads: Counter[int]) -> None:
     with runtime.store.write("poll_schedule") as session:
         receipts.schedule_poll(session, [(group.id, at) for group, at in polls])
-        # Once and last: every intent of the run waits for whoever writes its row (2 to 4 s of a campaign, measured).
+        # Once and last: every intent of the run waits for the transaction that writes its row (2 to 4 s of a campaign,
+        # measured).
         receipts.count_reads(session, reads)

@@ -1,4 +1,4 @@
-"""Watching for a day whether a request that was concluded as missed shows up after all: a text too many."""
+"""Watches for a day whether a request that was concluded as missed shows up after all, which is a text too many."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ LATE: Final = "a request that had been concluded as lost arrived after all; some
 
 @dataclass(slots=True)
 class WatchTick:
-    """Looks again at missed requests whose next look is due; raises `late_acceptance` for those that are there now."""
+    """Looks again at missed requests that are due; raises `late_acceptance` for those that have appeared."""
 
     windows: WindowMemory = field(default_factory=WindowMemory)
 
@@ -41,7 +41,7 @@ class WatchTick:
             except LostLease:
                 raise
             except Exception as error:
-                if trouble_of(error) is not None:  # of the whole database
+                if trouble_of(error) is not None:  # affects the whole database
                     raise
                 runtime.troubles.failed(source, error, event="watch.failed", batch=missed.batch_id)
                 with runtime.store.write("watch_put_off") as session:
@@ -59,13 +59,13 @@ def _look_again(runtime: Runtime, windows: WindowMemory, missed: Doubt, now: dat
     is_sought = by_number(people.recipients)
     seen = read_request(runtime, windows, missed, missed.send_by + settle + MARGIN, is_sought=is_sought)
     with runtime.store.read() as session:
-        # Asked after the look, and before who has which message: a request that these people are in meanwhile,
+        # Asked after the look, and before who has which message: in the meantime another request for these people,
         # again or by a `resend`, may have stored what the look showed, and nobody has these messages yet.
         is_unclear = doubts.is_somebody_in_doubt(session, missed)
         mine = {id_ for id_, message in seen.messages.items() if is_sought(message)}
         attributed = doubts.attributed_ids(session, runtime.account_id, mine)
-        # A reply may leave out people whom the gateway has taken all the same: their messages are nobody's, and in
-        # the group of a request that was answered, not of the lost one.
+        # A reply may leave out people whom the gateway has accepted: their messages belong to nobody, but their group
+        # is that of an answered request, not of the lost one.
         answered = doubts.known_groups(
             session, runtime.account_id, {m.group_id for m in seen.messages.values() if m.group_id}
         )

@@ -1,7 +1,7 @@
-"""Sending failed texts again (`follow.retry_failed`): only what the phone proved not to have sent, and asked once more.
+"""Sends failed texts again (`follow.retry_failed`), only if the phone proved not to have sent them, after a last check.
 
-The message is read by its id right before. The gateway may have tried again by itself: what is not failed any more
-stays its business, and what failed anew waits anew. For an hour afterwards the failed message is looked at again.
+That check reads the message by its id just before. The gateway may have retried by itself: a text that is no longer
+failed is left to it, and one that failed anew waits anew. For an hour afterwards the failed message is checked again.
 """
 
 from collections import Counter, defaultdict
@@ -28,17 +28,17 @@ READS_PER_TICK: Final = 100
 """How many messages one tick reads by id; the others stay due."""
 
 UNREAD_PAUSE: Final = timedelta(seconds=30)
-"""How long a text waits whose message could not be read."""
+"""How long a text waits if its message could not be read."""
 
 LOOKS: Final = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1))
-"""How long after it was sent again the failed message is looked at once more."""
+"""How long after the resend the failed message is checked again."""
 
 GONE: Final = "the gateway does not show the failed message any more"
 TOO_LATE: Final = "its time was over"
 
 
 def retry(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Send again what is due and still stands as failed; look whether failed messages were sent after all."""
+    """Send again what is due and still failed; check whether failed messages were sent after all."""
     with runtime.store.read() as session:
         due = [
             entry
@@ -77,7 +77,7 @@ def _begin(
     read: dict[int, Message | None],
     now: datetime,
 ) -> int:
-    """Everybody of one run who is due: how many are pending again."""
+    """Make everybody of one run who is due pending again; return how many."""
     lock_run(session, run_id)
     definition = runtime.definitions.get(due[0].definition_id)
     rule = definition.follow.retry_failed
@@ -90,7 +90,7 @@ def _begin(
         elif message is None:
             failed_texts.drop_retries(session, [entry.id], GONE)
         elif message.status is not MessageStatus.FAILED or message.result_code not in PROVEN_NOT_SENT:
-            failed_texts.forget_retries(session, [entry.id])  # the gateway itself goes on with it
+            failed_texts.forget_retries(session, [entry.id])  # the gateway itself retries it
             receipts.poll_again(session, [entry.batch_id], at=now)
         elif message.retries > entry.gateway_retries:
             failed_texts.postpone_retries(session, [entry.id], until=now + after, retries_seen=message.retries)
@@ -114,7 +114,7 @@ def _begin(
 
 
 def _requests(runtime: Runtime, ready: Sequence[DueRetry]) -> Iterator[list[DueRetry]]:
-    """Who shares a request: the same device to avoid, the same clocks, and no more than any request may hold."""
+    """Yield who shares a request: the same device to avoid, the same clocks, and no more than any request may hold."""
 
     def alike(entry: DueRetry) -> tuple[int, str, str]:
         return entry.device or 0, entry.zones, entry.latest.isoformat() if entry.latest else ""

@@ -1,4 +1,4 @@
-"""Phones that hold texts and send none: noticed, left out of what is sent next, and taken back when they send again."""
+"""Phones that hold texts and send none: noticed, skipped in later requests, and used again once they send."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,17 +16,17 @@ from worker.store.following import devices
 from worker.store.following.devices import Waiting
 
 SAMPLE: Final = 6
-"""How many texts of a suspect are read before it is called stuck: what is known of them may be half an hour old."""
+"""How many texts of a suspect are read before it is called stuck: what is known about them may be half an hour old."""
 
 LOOK_AGAIN: Final = timedelta(seconds=30)
-"""How long nothing is looked at after a look: counting what waits reads all that is followed."""
+"""How long to rest after a look: counting what waits reads everything that is followed."""
 
 UNSENT: Final = frozenset({MessageStatus.PENDING, MessageStatus.QUEUED})
 
 
 @dataclass(slots=True)
 class StuckTick:
-    """Looks which phones are stuck, and which are not any more."""
+    """Finds which phones are stuck, and which no longer are."""
 
     look: Every = field(default_factory=Every)
 
@@ -43,7 +43,7 @@ class StuckTick:
         return {"stuck": _record(runtime, [waiting[device] for device in sorted(still)], known - still, now)}
 
     def _is_time(self, runtime: Runtime, limit: timedelta) -> bool:
-        """A tenth of the limit between two looks, at most half a minute."""
+        """Return whether it is time: a tenth of the limit between two looks, at most half a minute."""
         at = runtime.clock.elapsed_seconds()
         if not self.look.is_due(at):
             return False
@@ -52,7 +52,7 @@ class StuckTick:
 
 
 def _sends_nothing(runtime: Runtime, device: Waiting, *, is_known: bool) -> bool:
-    """Whether the gateway still shows all of a sample as unsent. A failed read changes nothing about a phone."""
+    """Return whether the gateway still shows a whole sample as unsent. A failed read changes nothing about a phone."""
     with runtime.store.read() as session:
         ids = devices.sample_stalled(session, runtime.account_id, device, most=SAMPLE)
     if not ids:

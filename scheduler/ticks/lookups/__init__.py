@@ -1,1 +1,1 @@
-"""Reading the gateway's messages by status and time, in replies of bounded size."""
+"""Reads the gateway's messages by status and time, in replies of bounded size."""

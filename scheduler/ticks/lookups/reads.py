@@ -1,6 +1,6 @@
-"""Asking the gateway for all of its messages around a request, and whether what it shows can be believed.
+"""Asks the gateway for all of its messages around a request, and whether its answer can be trusted.
 
-However many they are, only what can matter is kept: see `Candidates`.
+However many there are, only those that can matter are kept: see `Candidates`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -30,19 +30,19 @@ LIFE_ORDER: Final = (
     MessageStatus.FAILED,
     MessageStatus.CANCELLED,
 )
-"""Statuses in the order of a message's life: one that moves on between two reads is seen by the later one."""
+"""Statuses in the order of a message's life: a message that advances between two reads is seen by the later one."""
 
 
 Keep = Callable[[Sequence[Message]], Iterable[Message]]
-"""What to keep of the messages of one reply."""
+"""Selects the messages of one reply to keep."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookResult:
-    """What one look at the gateway showed; `complete`: every read of it succeeded; else the `problem` of one.
+    """What one look at the gateway showed. `complete`: every read succeeded; else `problem` is that of one read.
 
-    `messages` are those that were kept, `shown` those of the watched that were there, by ID. `count`
-    messages came in all, some of them twice, with `newest` as the largest ID.
+    `messages` are those that were kept, `shown` the watched ones that were there, by ID. `count` messages came in
+    total, some of them twice, with `newest` as the largest ID.
     """
 
     messages: dict[int, Message]
@@ -54,7 +54,7 @@ class LookResult:
     newest: int = 0
 
     def with_more(self, later: "LookResult") -> "LookResult":
-        """Both looks as one."""
+        """Combine both looks."""
         return LookResult(
             {**self.messages, **later.messages},
             self.complete and later.complete,
@@ -75,12 +75,12 @@ def read_around(
     keep: Keep = lambda messages: messages,
     watched: Mapping[int, str] = MappingProxyType({}),
 ) -> LookResult:
-    """Every message around a request, a status at a time; a read that fails is no information.
+    """Read every message around a request, a status at a time; a failed read is no information.
 
-    By every clock that the gateway was seen to have, for nobody knows which one it had then.
+    Uses every clock that the gateway is known to have had, because nobody knows which one it had then.
 
-    A status is read to its end before the next one is begun, in however many replies: so a message that moves on
-    meanwhile is seen by a later one.
+    A status is read to its end before the next one is begun, in however many replies, so that a later read sees a
+    message that advances meanwhile.
     """
     with runtime.store.read() as session:
         spans = _apart((start + ahead, end + ahead) for ahead in clock_offsets.shifts(session, runtime.account_id))
@@ -103,7 +103,7 @@ def read_around(
 
 
 def watching(known: Iterable[ControlMessage]) -> dict[int, str]:
-    """What to watch for: the IDs of these messages, and whose they are."""
+    """Return what to watch for: the IDs of these messages, and whose they are."""
     return {message.gateway_id: message.number for message in known}
 
 
@@ -112,7 +112,7 @@ def _is_of(message: Message, number: str) -> bool:
 
 
 def _apart(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
-    """The same times in spans, in their order, that do not overlap."""
+    """Return the same times as spans that do not overlap, in their order."""
     found: list[tuple[datetime, datetime]] = []
     for start, end in sorted(spans):
         if found and start <= found[-1][1]:
@@ -124,10 +124,10 @@ def _apart(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, d
 
 @dataclass(slots=True)
 class Candidates:
-    """Keeps what can be a message of a request: above its floor, not among `somebodys`, and `is_sought`.
+    """Keeps what may be a message of a request: above its floor, not among `somebodys`, and `is_sought`.
 
-    Of the others in a group only the first one is kept, for it alone tells that the group holds strangers. What is
-    somebody's by the time that it is read stays so; asked for again at the end is what was kept.
+    Of the others in a group only the first is kept: it alone shows that the group contains strangers. A message that is
+    somebody's when it is read stays theirs; the kept ones are checked again at the end.
     """
 
     id_floor: int
@@ -151,12 +151,12 @@ class Candidates:
         return sought
 
     def strangers_beside(self) -> dict[int, Message]:
-        """One stranger of each group that holds what is sought."""
+        """Return one stranger of each group that contains what is sought."""
         return {m.id: m for group_id, m in self.strangers.items() if group_id in self.groups}
 
 
 def by_number(numbers: Iterable[str]) -> Callable[[Message], bool]:
-    """Whether a message is to one of these numbers, in any spelling."""
+    """Return a test whether a message is to one of these numbers, in any spelling."""
     wanted = {same_number(number) for number in numbers}
     return lambda message: same_number(message.number) in wanted
 
@@ -171,9 +171,9 @@ def read_request(
     watched: Mapping[int, str] = MappingProxyType({}),
     margin: timedelta = MARGIN,
 ) -> LookResult:
-    """What can be the messages of a request, of all from `margin` before it until `end`: see `Candidates`.
+    """Read the possible messages of a request, among all from `margin` before it until `end`: see `Candidates`.
 
-    Nobody knows which date a gateway compares: of a request with a `schedule` the moment of that is read around, too.
+    Nobody knows which date a gateway compares: for a request with a `schedule`, the time of that is read around, too.
     """
 
     def somebodys(ids: Collection[int]) -> set[int]:
@@ -182,7 +182,7 @@ def read_request(
 
     candidates = Candidates(doubt.id_floor, is_sought, somebodys)
     start = doubt.started_at - margin
-    end = max(end, doubt.started_at + margin)  # our own clock may have been put back since
+    end = max(end, doubt.started_at + margin)  # our own clock may have been set back since
     seen = read_around(runtime, windows, start, end, keep=candidates.keep, watched=watched)
     scheduled = _scheduled_outside(runtime, doubt.definition_id, start, end)
     if scheduled is not None and seen.complete:
@@ -193,20 +193,20 @@ def read_request(
 
 
 def shows_neighbours(runtime: Runtime, near: Iterable[ControlMessage], seen: LookResult) -> bool:
-    """Whether a look that watched for them shows all messages of ours that lie next to the request.
+    """Return whether a look that watched for them shows all our messages that lie next to the request.
 
-    One message shows that reads work. A gateway that pages its replies shows that one and still not what is sought.
+    One message shows that reads work. But a gateway that pages its replies may show that one and not the sought one.
     """
     return all(
         message.gateway_id in seen.shown
         for message in near
-        # What the gateway was handed with a moment of its own may have that as its date, outside of this look.
+        # A message handed over with a start of its own may have that as its date, outside of this look.
         if message.definition_id is None or runtime.definitions.get(message.definition_id).schedule.at_gateway is None
     )
 
 
 def read_known(runtime: Runtime, windows: WindowMemory, known: ControlMessage) -> LookResult:
-    """A look around a message that the gateway has, for that message alone."""
+    """Look around a message that the gateway has, for that message alone."""
     start, end = known.accepted_at - MARGIN, known.accepted_at + MARGIN
     watched = watching([known])
     seen = read_around(runtime, windows, start, end, keep=_none, watched=watched)
@@ -224,7 +224,7 @@ def _none(_: Sequence[Message]) -> Iterable[Message]:
 
 
 def _scheduled_outside(runtime: Runtime, definition_id: int, start: datetime, end: datetime) -> datetime | None:
-    """The moment that the gateway was handed with the request, unless it is well within this time anyway."""
+    """Return the start that the gateway was given with the request, unless it is well within this time anyway."""
     scheduled = runtime.definitions.get(definition_id).schedule.at_gateway
     is_covered = scheduled is None or (start <= scheduled - MARGIN and scheduled + MARGIN <= end)
     return None if is_covered else scheduled
