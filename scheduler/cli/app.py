@@ -46,7 +46,7 @@ DEBUG = "--debug"
 
 
 class Commands(TyperGroup):
-    """Tells every error as one sentence, and takes `--debug` before and after the command."""
+    """Reports every error as one sentence, and accepts `--debug` before and after the command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         options = args[: args.index("--")] if "--" in args else args
@@ -58,7 +58,8 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except (Exception, KeyboardInterrupt) as error:
-            # What carries an exit code already (wrong usage, an exit) or is a reader gone (`| head`) is typer's.
+            # An error that has an exit code already (wrong usage, an exit) or means that the reader is gone (`| head`)
+            # is left to typer.
             if hasattr(error, "exit_code") or (isinstance(error, OSError) and error.errno == errno.EPIPE):
                 raise
             raise typer.Exit(tell(error, debug=ctx.params["debug"])) from None
@@ -106,17 +107,17 @@ app.add_typer(suppress, name="suppress")
 
 def main() -> NoReturn:
     """Run the command line of this process."""
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # one that was closed is None
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # a closed one is None
         # A terminal that cannot show a character must not end the command.
         stream.reconfigure(errors="backslashreplace")
     code: Any = Exit.DONE
     try:
         app(prog_name="campaigns")
-    except (KeyboardInterrupt, OSError) as error:  # of --version, which is no command
+    except (KeyboardInterrupt, OSError) as error:  # from --version, which is no command
         code = tell(error, debug=DEBUG in sys.argv)
     except SystemExit as end:
         code = end.code
-    if problem := problem_of_output():  # most commands write less than what is kept until the end
+    if problem := problem_of_output():  # most commands write less than the buffer that is flushed at the end
         warn(problem)
         code = code or Exit.BAD_INPUT
     sys.exit(code)

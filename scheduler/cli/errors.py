@@ -1,4 +1,4 @@
-"""Every error that a user can act on: which exit code it has, and how it is told."""
+"""Every error that a user can act on: its exit code, and its message."""
 
 import errno
 import sys
@@ -24,14 +24,14 @@ KNOWN: Final = (
     ("worker.gateway.errors", "GatewayError", Exit.STOPPED),
     ("scheduler.recover", "RecoveryFailed", Exit.STOPPED),
 )
-"""(module, class, exit code). By name: to import them all would take a command a second longer."""
+"""(module, class, exit code). By name: importing them all would make a command a second slower."""
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""How a disk, a quota or a device says that it takes nothing more."""
+"""The errors of a disk, quota or device that accepts no more data."""
 
 
 def tell(error: BaseException, *, debug: bool) -> Exit:
-    """Say on standard error what went wrong, with the traceback only when asked; the exit code for it."""
+    """Print what went wrong on standard error, with the traceback only if asked for; return the exit code."""
     if debug:
         warn("".join(traceback.format_exception(error)).removesuffix("\n"))
     if isinstance(error, KeyboardInterrupt | typer.Abort):
@@ -47,7 +47,7 @@ def tell(error: BaseException, *, debug: bool) -> Exit:
         warn(str(error))
         return Exit.BAD_INPUT
     if isinstance(error, OSError) and error.errno in FULL and not error.filename:
-        warn(problem_of_output() or unwritten(error))  # asked as well, so that what is left of it is dropped
+        warn(problem_of_output() or unwritten(error))  # called in any case, so that remaining output is dropped
         return Exit.BAD_INPUT
     if isinstance(error, OSError) and error.filename:
         warn(f"{error.filename}: {error.strerror}; check the name and the permissions")
@@ -60,7 +60,7 @@ def tell(error: BaseException, *, debug: bool) -> Exit:
         advice = "check CAMPAIGNS_DATABASE_URL, and bring the schema up to date with: campaigns migrate"
         warn(f"the database cannot be used ({problem}); {advice}")
         return Exit.BAD_INPUT
-    # The message of an unknown error may hold a number or a text: only its kind is told.
+    # The message of an unknown error may contain a number or a text: only its kind is shown.
     advice = "it is shown above" if debug else "run the command again with --debug and report what it shows"
     warn(f"internal error ({type(error).__name__}); {advice}")
     return Exit.INTERNAL_ERROR
@@ -68,7 +68,7 @@ def tell(error: BaseException, *, debug: bool) -> Exit:
 
 @contextmanager
 def values_of_options() -> Iterator[None]:
-    """A value that is refused in the block is told as that of the option of its name, with the command's usage."""
+    """Report a value refused in the block as that of the option of its name, with the command's usage."""
     try:
         yield
     except Refused as error:
@@ -78,16 +78,16 @@ def values_of_options() -> Iterator[None]:
 
 
 def _of_server(error: BaseException) -> str:
-    """The sentence of a server in trouble, as the log of a service has it; empty for anything else."""
+    """Return the sentence for a server in trouble, as in the log of a service; empty for any other error."""
     module = sys.modules.get("worker.servers.conditions")
     trouble = module.trouble_of(error) if module else None
     return module.sentence(trouble, module.detail_of(error)) if module and trouble else ""
 
 
 def _is_database_error(error: BaseException) -> bool:
-    """Whether the database was not there, is none, or has no such table or column."""
+    """Return whether the database was missing, is not one, or lacks such a table or column."""
     module = sys.modules.get("sqlalchemy.exc")
     if module is None:
         return False
-    # As such and not as a base, SQLite's word for a file that is damaged or something else.
+    # As this very class and not a subclass, it is SQLite's error for a file that is damaged or something else.
     return isinstance(error, module.OperationalError | module.ProgrammingError) or type(error) is module.DatabaseError

@@ -1,4 +1,4 @@
-"""The settings that commands begin with, and what they say of names that are not settings."""
+"""The settings that commands begin with, and warnings about names that are not settings."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def sending_settings() -> "Settings":
-    """The settings of a command that plans or sends, which says what is misspelt. Raises `SettingsError`."""
+    """Return the settings of a command that plans or sends; warn about misspelt names. Raises `SettingsError`."""
     from worker.settings.settings import load_settings
     from worker.settings.unknown import unknown_settings
 
@@ -20,7 +20,7 @@ def sending_settings() -> "Settings":
 
 
 def service_settings(as_json: bool) -> "Settings":
-    """The settings of a service, whose log is set up; `as_json`: in JSON whatever they say. Raises `SettingsError`."""
+    """Return the settings of a service, and set up its log; `as_json`: always in JSON. Raises `SettingsError`."""
     from worker.logs import configure_logs, get_logger
     from worker.settings.settings import load_settings
     from worker.settings.unknown import unknown_settings

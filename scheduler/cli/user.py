@@ -1,4 +1,4 @@
-"""Who types commands."""
+"""The user who types commands."""
 
 import getpass
 import os
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def this_user() -> "Actor":
-    """The user of this machine, for the record."""
+    """Return the user of this machine, for the record."""
     from scheduler.actions.acting import Actor, ActorKind
 
     try:

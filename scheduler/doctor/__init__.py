@@ -1,4 +1,4 @@
-"""The doctor: what holds, what does not, what to do. It asks, reads and looks; it sends no text and changes nothing.
+"""The doctor: what is in order, what is not, what to do. It only asks and reads; it sends no text and changes nothing.
 
-`findings` is what it says, `examination` the order in which it looks; the other modules look at one thing each.
+`findings` has its results, `examination` the order of the checks; the other modules check one thing each.
 """

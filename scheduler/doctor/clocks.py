@@ -1,4 +1,4 @@
-"""Clocks: how far those of the others are from ours."""
+"""Clocks: how far the others are off from ours."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,14 +13,14 @@ from worker.store.engine import Store
 from worker.store.following.clock_offsets import MARGIN
 
 GATEWAY_OFFSET: Final = MARGIN / 2
-"""Look-ups ask for a time window that is `MARGIN` wider on both sides; half of that is time to act."""
+"""Look-ups ask for a time window that is `MARGIN` wider on both sides; half of that leaves time to act."""
 
 SERVER_OFFSET: Final = timedelta(seconds=5)
-"""Leases and sweeps count in tens of seconds; machines that keep their time are within a fraction of one."""
+"""Leases and sweeps count in tens of seconds; machines with synchronised clocks differ by a fraction of one."""
 
 
 def check_database_clock(store: Store, clock: Clock) -> Iterator[Finding]:
-    """PostgreSQL's clock; an SQLite file has none."""
+    """Check PostgreSQL's clock; an SQLite file has none."""
     if store.is_sqlite:
         return
 
@@ -32,7 +32,7 @@ def check_database_clock(store: Store, clock: Clock) -> Iterator[Finding]:
 
 
 def check_redis_clock(client: redis.Redis, clock: Clock) -> Iterator[Finding]:
-    """Redis's clock, by which the throttle counts."""
+    """Check Redis's clock, which the throttle uses."""
 
     def read() -> datetime:
         answer: Any = client.time()
@@ -41,12 +41,12 @@ def check_redis_clock(client: redis.Redis, clock: Clock) -> Iterator[Finding]:
     try:
         offset, uncertainty = measured(read, clock)
     except redis.RedisError:
-        return  # that it does not answer is said elsewhere
+        return  # another check reports that it does not answer
     yield compared("Redis", offset, uncertainty, SERVER_OFFSET)
 
 
 def measured(read: Callable[[], datetime], clock: Clock) -> tuple[timedelta, timedelta]:
-    """(how far ahead of ours a clock is, how wrong that may be): read in the middle of the time it took."""
+    """Return (how far ahead of ours a clock is, the error of that): read in the middle of the time it took."""
     before = clock.now()
     shown = read()
     took = clock.now() - before
@@ -54,7 +54,7 @@ def measured(read: Callable[[], datetime], clock: Clock) -> tuple[timedelta, tim
 
 
 def compared(whose: str, offset: timedelta, uncertainty: timedelta, most: timedelta) -> Finding:
-    """A finding about an offset that may be `most` at most."""
+    """Return a finding about an offset that may be at most `most`."""
     seconds = offset.total_seconds()
     direction = "ahead of" if seconds >= 0 else "behind"
     give_or_take = f"give or take {uncertainty.total_seconds():.1f}"

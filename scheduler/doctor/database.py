@@ -20,11 +20,11 @@ from worker.store.sending.accounts import last_attempt_id
 from worker.store.sending.queue import drainable_runs
 
 WAITS_TOO_LONG: Final = timedelta(seconds=120)
-"""Due for longer than this, a batch waits for nobody: the drain tick takes 0.1 s, a lost job 60 s."""
+"""A batch that has been due for longer than this waits for nothing: the drain tick takes 0.1 s, a lost job 60 s."""
 
 
 def check_durability(store: Store) -> Iterator[Finding]:
-    """Whether a commit survives a power cut."""
+    """Check whether a commit survives a power cut."""
     seen = health.durability(store)
     shown = ", ".join(f"{name} = {value}" for name, value in seen.items())
     try:
@@ -53,7 +53,7 @@ def check_durability(store: Store) -> Iterator[Finding]:
 
 
 def check_schema(store: Store) -> Iterator[Finding]:
-    """Whether the schema is the one of this version."""
+    """Check whether the schema is the one of this version."""
     schema = health.schema(store)
     if schema.current == schema.head:
         yield ok(Area.DATABASE, f"the schema is up to date ({schema.head})")
@@ -72,7 +72,7 @@ def check_schema(store: Store) -> Iterator[Finding]:
 
 
 def check_mark(store: Store, marker: Marker, *, rehearsal: bool = False) -> Iterator[Finding]:
-    """Whether the database is the one that texts were sent from, and knows all of them."""
+    """Check whether the database is the one that texts were sent from, and knows all of them."""
     with store.read() as session:
         name, last = installation_name(session), last_attempt_id(session)
     if is_ahead(marker, installation=name, last_attempt_id=last):
@@ -88,7 +88,7 @@ def check_mark(store: Store, marker: Marker, *, rehearsal: bool = False) -> Iter
 
 
 def check_leader(store: Store) -> Iterator[Finding]:
-    """Who runs the clock."""
+    """Report who runs the clock."""
     holder = lock_holder(store)
     if holder is None:
         yield ok(Area.SERVICE, "nobody runs the clock now; `campaigns up` or `campaigns scheduler` would")
@@ -99,7 +99,7 @@ def check_leader(store: Store) -> Iterator[Finding]:
 def check_backlog(
     store: Store, account_id: int, now: datetime, jobs: int | None, policy: Policy = NO_POLICY
 ) -> Iterator[Finding]:
-    """Whether what is due is being sent. `jobs`: how many the shared queue holds; None: there is none."""
+    """Check whether what is due is being sent. `jobs`: how many the shared queue holds; None: no such queue."""
     definitions = Definitions(store)
     with store.read() as session:
         sending = drainable_runs(session, account_id)
@@ -130,14 +130,14 @@ def check_backlog(
 
 
 def nothing_yet() -> Finding:
-    """There is no database to look at."""
+    """There is no database to check."""
     return unknown(
         Area.DATABASE, "there is no database yet", "it is made by the first campaign, or by: campaigns migrate"
     )
 
 
 def gone(*, rehearsal: bool) -> Finding:
-    """There is no database to look at, and there was one."""
+    """There is no database to check, but there was one."""
     return problem(
         Area.DATABASE,
         "the database is not there any more, and texts were sent from it",
@@ -146,7 +146,7 @@ def gone(*, rehearsal: bool) -> Finding:
 
 
 def _mending(*, rehearsal: bool) -> str:
-    """What to do about a lost database. Someone who rehearses has no gateway to ask."""
+    """Return what to do about a lost database. A rehearsal has no gateway to ask."""
     if rehearsal:
         return REHEARSE_ANEW
     return "stop the service, put the right database in its place if you have it, and run: campaigns recover"

@@ -1,4 +1,4 @@
-"""The order in which the doctor looks: what fails first explains what follows."""
+"""The order of the doctor's checks: the first failure explains those that follow."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -25,7 +25,7 @@ from worker.throttle import connect_for_throttle
 
 
 def examine(clock: Clock, *, sandbox: bool = False) -> Iterator[Finding]:
-    """Everything, finding by finding; `sandbox`: with a private one in the gateway's place. Raises `SandboxError`."""
+    """Run all checks, finding by finding; `sandbox`: with a private one as the gateway. Raises `SandboxError`."""
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -36,7 +36,7 @@ def examine(clock: Clock, *, sandbox: bool = False) -> Iterator[Finding]:
         return
     settings = rehearsal_settings(settings)
     try:
-        # A ledger is read where a rehearsal left one, and not begun where there is none.
+        # The ledger of an earlier rehearsal is read, but no new one is begun.
         options = None if ledger_path(settings).exists() else SandboxOptions()
     except StoreError as error:
         yield _unusable_address(error)
@@ -46,7 +46,7 @@ def examine(clock: Clock, *, sandbox: bool = False) -> Iterator[Finding]:
 
 
 def _examine(settings: Settings, sandbox: tuple[str, SecretStr] | None, clock: Clock) -> Iterator[Finding]:
-    """`sandbox`: (address, key) of a sandbox in the gateway's place."""
+    """`sandbox`: (address, key) of a sandbox used as the gateway."""
     yield from _all_but_surroundings(settings, sandbox, clock)
     yield from surroundings.check_surroundings(settings, sandbox[0] if sandbox else settings.gateway_url)
 
@@ -72,7 +72,8 @@ def _all_but_surroundings(settings: Settings, sandbox: tuple[str, SecretStr] | N
         known = store if usable else None
         yield from _services(settings, known, key, clock, on_redis=sandbox is None)
         is_new = store.sqlite_path is not None and not store.sqlite_path.exists()
-        # A rehearsal takes up what anybody may have sent; and a database that cannot be read may have written them all.
+        # A rehearsal accepts what anybody may have sent; and a database that cannot be read may have written every
+        # status.
         if sandbox is None and (usable or is_new):
             yield from _inbox(settings, known, key)
         if client is None:
@@ -89,7 +90,7 @@ def _unusable_address(error: StoreError) -> Finding:
 def _targets(settings: Settings) -> Iterator[Finding]:
     try:
         yield from notices.check_targets(settings)
-    except SettingsError as error:  # a file that a secret is in
+    except SettingsError as error:  # a file with a secret
         yield problem(Area.SETTINGS, str(error), "correct it and look again")
 
 
@@ -106,7 +107,7 @@ def _gateway_of(
 
 
 def _database(store: Store, *, rehearsal: bool) -> tuple[bool, list[Finding]]:
-    """Whether it can be read with this version, and what was found. An SQLite file that is not there stays so."""
+    """Return whether this version can read it, and what was found. A missing SQLite file is not created."""
     path = store.sqlite_path
     if path is not None and not path.exists():
         is_lost = FileMarker(beside(path)).read() > 0
@@ -128,7 +129,7 @@ def _database(store: Store, *, rehearsal: bool) -> tuple[bool, list[Finding]]:
 
 
 def _services(settings: Settings, store: Store | None, key: str, clock: Clock, *, on_redis: bool) -> Iterator[Finding]:
-    """Redis, the queue and the clocks of the servers."""
+    """Check Redis, the queue and the clocks of the servers."""
     jobs = None
     if settings.redis_url and on_redis:
         with closing(connect_for_throttle(settings.redis_url)) as client:
@@ -157,7 +158,7 @@ def _inbox(settings: Settings, store: Store | None, key: str) -> Iterator[Findin
 def _gateway(
     client: GatewayClient, url: str, ca_file: Path | None, store: Store | None, key: str, clock: Clock
 ) -> Iterator[Finding]:
-    """The gateway, its account, and what the send protocol assumes of it."""
+    """Check the gateway, its account, and what the send protocol assumes about it."""
     reachable, findings = gateway.check_address(url, ca_file, clock)
     yield from findings
     account_id = None

@@ -1,4 +1,4 @@
-"""What the doctor says."""
+"""The findings of the doctor."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from worker.servers.conditions import WORDS, detail_of, trouble_of
 
 
 class Standing(StrEnum):
-    """Whether something holds."""
+    """The result of a check."""
 
     OK = "ok"
-    WARNING = "warning"  # it works, and should be mended all the same
+    WARNING = "warning"  # it works, but should be fixed
     PROBLEM = "problem"
-    UNKNOWN = "unknown"  # it could not be looked at, or nothing is there to look at
+    UNKNOWN = "unknown"  # it could not be checked, or there is nothing to check
 
 
 class Area(StrEnum):
-    """What a finding is about; `exit_code` switches on it."""
+    """What a finding is about; `exit_code` depends on it."""
 
     SETTINGS = "settings"
     DATABASE = "database"
@@ -27,12 +27,12 @@ class Area(StrEnum):
     CLOCK = "clock"
     GATEWAY = "gateway"
     MACHINE = "machine"  # what it runs on
-    PROTOCOL = "protocol"  # what the send protocol assumes of the gateway
+    PROTOCOL = "protocol"  # what the send protocol assumes about the gateway
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: one sentence, and what to do unless it holds. Holds no secret and no number."""
+    """One check: one sentence, and what to do unless it is in order. Contains no secret and no number."""
 
     area: Area
     standing: Standing
@@ -41,22 +41,22 @@ class Finding:
 
 
 def ok(area: Area, says: str) -> Finding:
-    """It holds."""
+    """It is in order."""
     return Finding(area, Standing.OK, says)
 
 
 def warning(area: Area, says: str, advice: str) -> Finding:
-    """It holds today."""
+    """It is in order today."""
     return Finding(area, Standing.WARNING, says, advice)
 
 
 def problem(area: Area, says: str, advice: str) -> Finding:
-    """It does not hold."""
+    """It is not in order."""
     return Finding(area, Standing.PROBLEM, says, advice)
 
 
 def in_trouble(area: Area, error: BaseException) -> Finding | None:
-    """A server in trouble, in the words of the log of whoever works with it; None for an error of another kind."""
+    """A server in trouble, in the words of the log of its users; None for another kind of error."""
     trouble = trouble_of(error)
     if trouble is None:
         return None
@@ -65,12 +65,12 @@ def in_trouble(area: Area, error: BaseException) -> Finding | None:
 
 
 def unknown(area: Area, says: str, advice: str = "") -> Finding:
-    """Nobody can tell."""
+    """It cannot be known."""
     return Finding(area, Standing.UNKNOWN, says, advice)
 
 
 def exit_code(findings: Iterable[Finding]) -> Exit:
-    """Done without a problem; bad input for one of the settings, else stopped for one of the gateway, else unhappy."""
+    """Done without a problem; bad input for one in the settings, else stopped for one at the gateway, else unhappy."""
     areas = {finding.area for finding in findings if finding.standing is Standing.PROBLEM}
     if Area.SETTINGS in areas:
         return Exit.BAD_INPUT

@@ -1,4 +1,4 @@
-"""The gateway and its account: reachable, the key good, credits left, its clock, and why the account is paused."""
+"""The gateway and its account: reachable, with a valid key and credits, its clock, and why the account is paused."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -22,15 +22,15 @@ GATEWAY: Final = Area.GATEWAY
 TIMEOUT_SECONDS: Final = 10.0
 
 HALF_A_SECOND: Final = timedelta(seconds=0.5)
-"""An HTTP date has whole seconds: what it shows began up to a second ago."""
+"""An HTTP date has whole seconds: the one it shows began up to a second ago."""
 
 
 def check_address(url: str, ca_file: Path | None, clock: Clock) -> tuple[bool, list[Finding]]:
-    """Whether a server answers there, and what its clock shows: a plain GET of the base address, without the key."""
+    """Check whether a server answers, and its clock: a plain GET of the base address, without the key."""
     dates: list[str] = []
 
     def read() -> datetime:
-        # Not through the client: it hides headers. Any HTTP status is an answer.
+        # Not through the gateway client, which hides headers. Any HTTP status is an answer.
         with httpx.Client(verify=trusting(ca_file), trust_env=False, timeout=TIMEOUT_SECONDS) as client:
             dates.append(client.get(url).headers.get("Date", ""))
         return _parsed(dates[0]) or clock.now()
@@ -62,7 +62,7 @@ def _unreachable(error: httpx.HTTPError) -> Finding:
 
 
 def check_account(gateway: GatewayClient, *, unsent: int) -> tuple[bool, Finding]:
-    """Whether the key is good and credits are left for the `unsent` texts that are planned."""
+    """Check whether the key is valid and there are credits for the `unsent` texts that are planned."""
     try:
         credits_left = gateway.balance().credits
     except GatewayError as error:
@@ -80,7 +80,7 @@ def check_account(gateway: GatewayClient, *, unsent: int) -> tuple[bool, Finding
 
 
 def check_pause(store: Store, account_id: int) -> Iterator[Finding]:
-    """Why nothing is sent through the account, if so."""
+    """Report why nothing is sent through the account, if so."""
     with store.read() as session:
         account = accounts.account_view(session, account_id)
     if not account.is_paused:
@@ -91,7 +91,7 @@ def check_pause(store: Store, account_id: int) -> Iterator[Finding]:
 
 
 def check_dates(store: Store, account_id: int) -> Iterator[Finding]:
-    """How far the dates of the gateway's messages are from ours, where they were seen to be off."""
+    """Report how far the dates of the gateway's messages are off from ours, if they were seen to be."""
     with store.read() as session:
         known = clock_offsets.known_offsets(session, account_id)
     if not known:
@@ -110,7 +110,7 @@ def check_dates(store: Store, account_id: int) -> Iterator[Finding]:
 
 
 def unsent_texts(store: Store, account_id: int | None) -> int:
-    """How many texts are still to be sent through the account."""
+    """Return how many texts are still to be sent through the account."""
     if account_id is None:
         return 0
     with store.read() as session:

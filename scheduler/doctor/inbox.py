@@ -1,4 +1,4 @@
-"""The inbox: whether it is there, and whose status stands beside its campaign files."""
+"""The inbox: whether it is there, and whose status is beside its campaign files."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -11,12 +11,12 @@ from scheduler.inbox.foreign import foreign_line, foreign_status
 from worker.store.engine import Store
 
 MOST_NAMED: Final = 10
-"""Campaign files that are named: where a database was lost it may be all of them."""
+"""How many campaign files are named: after a lost database it may be all of them."""
 
 
 def check_inbox(folder: Path, store: Store | None, account_id: int | None) -> Iterator[Finding]:
-    """Campaigns that wait because another installation may have sent them. No `store`: there is no database yet."""
-    if not folder.exists():  # `up` makes it, where nothing of it is known
+    """Report campaigns that wait because another installation may have sent them. No `store`: no database yet."""
+    if not folder.exists():  # `up` makes it if nothing is known about it
         return
     try:
         files = list_campaign_files(folder.resolve()).files

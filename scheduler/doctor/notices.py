@@ -1,4 +1,4 @@
-"""Who is told what happens: whether the settings for it can be used. Nobody is called."""
+"""The targets of notifications: whether their settings can be used. Nobody is called."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from worker.settings.settings import Settings
 
 
 def check_targets(settings: Settings) -> Iterator[Finding]:
-    """The form of every target that is set; nothing where none is."""
+    """Check the form of every target that is set; yields nothing if none is."""
     found = [*_webhooks(settings), *_mail(settings), *_command(settings)]
     if found:
         yield from found

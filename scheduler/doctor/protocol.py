@@ -1,4 +1,4 @@
-"""What the send protocol assumes of the gateway, as far as reads alone can show it; no text is sent."""
+"""What the send protocol assumes about the gateway, as far as reads alone can show it; no text is sent."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -21,19 +21,19 @@ MOST_KNOWN: Final = 500
 """How many of our own messages are compared at most."""
 
 SPAN: Final = timedelta(minutes=10)
-"""Of the messages of this much time, the newest, the reads by time window must show every one."""
+"""Reads by time window must show every message from the newest stretch of this length."""
 
 TELLING: Final = timedelta(minutes=2)
-"""So far apart must acceptance and sending of a message be to tell by which of them a window goes."""
+"""How far apart acceptance and sending of a message must be to show which of them a window compares."""
 
 NARROW: Final = timedelta(seconds=45)
 
 LONG_AGO: Final = datetime(2001, 1, 1, tzinfo=UTC)
-"""A day of this year has no messages: what an empty read looks like."""
+"""This day has no messages: what an empty read looks like."""
 
 
 def check_protocol(gateway: GatewayClient, known: Sequence[KnownMessage], now: datetime) -> Iterator[Finding]:
-    """Look at our own `known` messages (newest first) through every kind of read. A read that fails is a problem."""
+    """Look at our own `known` messages (newest first) through every kind of read. A failed read is a problem."""
     checks: list[Callable[[], Finding]] = [lambda: _empty_window(gateway)]
     if known:
         checks += [
@@ -105,7 +105,7 @@ def _by_group(gateway: GatewayClient, known: Sequence[KnownMessage]) -> Finding:
     group_id = known[0].group_id
     if group_id is None:
         return unknown(PROTOCOL, "the gateway gave the newest message no group", "its messages are followed one by one")
-    # The oldest of the known ones may be cut off from the rest of its group; those here are a part of it all the same.
+    # The oldest known messages may be cut off from the rest of their group; the group must contain them all the same.
     ours = {message.gateway_id for message in known if message.group_id == group_id}
     missing = ours - {message.id for message in gateway.read_group(group_id)}
     if missing:
@@ -123,7 +123,7 @@ def _by_window(gateway: GatewayClient, known: Sequence[KnownMessage], now: datet
     seen: set[int] = set()
     start = min(message.accepted_at for message in ours) - MARGIN
     for status in LIFE_ORDER:
-        # The same window as a look-up's: up to now, for the date it compares may be a later one.
+        # The same window as a look-up's: up to now, because the date it compares may be a later one.
         for messages in WindowReads(gateway).read(status, start, now + MARGIN):
             seen.update(message.id for message in messages)
     missing = [message for message in ours if message.gateway_id not in seen]
@@ -154,7 +154,7 @@ def _window_date(gateway: GatewayClient, known: Sequence[KnownMessage]) -> Findi
 
 
 def _telling(gateway: GatewayClient, known: Sequence[KnownMessage]) -> tuple[KnownMessage, Message, datetime] | None:
-    """Of the newest message and the oldest, one that was sent long after it was accepted."""
+    """Return the newest or the oldest message that was sent long after it was accepted."""
     for ours in {known[0].gateway_id: known[0], known[-1].gateway_id: known[-1]}.values():
         shown = gateway.read_message(ours.gateway_id)
         if shown is None or shown.sent_at is None or shown.status not in LIFE_ORDER:

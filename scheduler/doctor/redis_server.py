@@ -1,4 +1,4 @@
-"""Redis, where one is set: what the queue and the throttle need of it."""
+"""Redis, if it is set: what the queue and the throttle need from it."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,14 +13,14 @@ from worker.throttle import RateLimit, RedisThrottle, ThrottleUnavailable
 REDIS: Final = Area.REDIS
 
 PROBE: Final = RateLimit("doctor", 1_000_000, timedelta(seconds=1))
-"""A level of the doctor's own: a million segments a second, so that the question takes nothing from anybody."""
+"""A level of the doctor's own with a million segments a second, so that the question takes nothing from anybody."""
 
 JOBS: Final = tuple(f"campaigns:{queue}{ending}" for queue in QUEUES.values() for ending in ("", ".DQ"))
-"""Where Dramatiq keeps its jobs: those to be done, and those that wait for a moment."""
+"""Where Dramatiq keeps its jobs: those to do now, and those that wait for a moment."""
 
 
 def count_jobs(client: redis.Redis) -> int | None:
-    """How many jobs the shared queue holds; None: Redis does not answer."""
+    """Return how many jobs the shared queue holds; None if Redis does not answer."""
     try:
         counts: list[Any] = [client.llen(key) for key in JOBS]
     except redis.RedisError:
@@ -29,7 +29,7 @@ def count_jobs(client: redis.Redis) -> int | None:
 
 
 def check_redis(client: redis.Redis) -> Iterator[Finding]:
-    """Whether Redis answers, forgets nothing while it runs, and keeps the limits over its restart."""
+    """Check whether Redis answers, loses nothing while it runs, and keeps the limits when it restarts."""
     try:
         memory: Any = client.info("memory")
         kept: Any = client.info("persistence")

@@ -1,4 +1,4 @@
-"""Whether people who answer are heard: replies can be read, were read lately, and nobody has to read one first."""
+"""Whether replies are read: they can be, were read lately, and none waits for a person."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ LOOK_BACK: Final = timedelta(hours=6)
 """As much as one look of the service asks for."""
 
 TOO_OLD: Final = WRITE_AGAIN * 2 + timedelta(minutes=5)
-"""A service writes a look that brought nothing down every five minutes: after so long none works."""
+"""A service records a look that found nothing every five minutes: after this long none is at work."""
 
 
 def check_reads(gateway: GatewayClient, now: datetime) -> Finding:
-    """One look as the service makes it."""
+    """Look once, as the service does."""
     try:
         counted = Counter(
             message.status is MessageStatus.RECEIVED
@@ -43,7 +43,7 @@ def check_reads(gateway: GatewayClient, now: datetime) -> Finding:
 
 
 def check_heard(store: Store, account_id: int, now: datetime) -> Iterator[Finding]:
-    """Whether a service reads them, and what waits for a person."""
+    """Check whether a service reads them, and report what waits for a person."""
     with store.read() as session:
         has_sent = stored_replies.has_sent(session, account_id)
         until = stored_replies.read_until(session, account_id)

@@ -1,4 +1,4 @@
-"""What lies around the product: the Python it runs on, who may read its secrets, what goes over a network in clear."""
+"""The surroundings of the product: its Python, who may read its secrets, what crosses a network unencrypted."""
 
 import ipaddress
 import os
@@ -15,11 +15,11 @@ from worker.settings.settings import PREFIX, Settings
 from worker.settings.unknown import unknown_settings
 
 PYTHON: Final = (3, 11, 10)
-"""From 3.11.9 on a cell with a lone carriage return is quoted in CSV, from 3.11.10 on private addresses are known to
-the standard library as the registry has them."""
+"""From 3.11.9 on, CSV quotes a cell with a lone carriage return; from 3.11.10 on, the standard library knows the
+private addresses of the registry."""
 
 EXPAT: Final = (2, 6, 0)
-"""Before it, one attribute of some megabytes in a workbook takes a minute: the time grows with the square."""
+"""Before it, one attribute of some megabytes in a workbook takes a minute: the time is quadratic."""
 
 SECRETS: Final = ("api_key_file", "database_url_file", "redis_url_file", "webhook_secret_file", "webhook_keys_file",
                   "smtp_url_file")  # fmt: skip
@@ -27,7 +27,7 @@ OTHERS: Final = stat.S_IRGRP | stat.S_IROTH
 
 
 def check_surroundings(settings: Settings, gateway_url: str) -> Iterator[Finding]:
-    """What an operator would want to know before an attacker does. None of it stops anything."""
+    """Report what an operator would want to know before an attacker does. None of it stops anything."""
     yield from check_versions(sys.version_info[:3], pyexpat.version_info)
     yield from check_names()
     yield from check_secrets(settings, Path(".env"))
@@ -35,7 +35,7 @@ def check_surroundings(settings: Settings, gateway_url: str) -> Iterator[Finding
 
 
 def check_versions(python: tuple[int, int, int], expat: tuple[int, int, int]) -> Iterator[Finding]:
-    """Known faults of what is installed."""
+    """Report known faults of what is installed."""
     old = [
         f"{name} {'.'.join(map(str, found))} has known security faults, fixed in {'.'.join(map(str, wanted))}"
         for name, found, wanted in (("Python", python, PYTHON), ("expat", expat, EXPAT))
@@ -46,25 +46,25 @@ def check_versions(python: tuple[int, int, int], expat: tuple[int, int, int]) ->
 
 
 def check_names() -> Iterator[Finding]:
-    """Names that look like settings and are none."""
+    """Report names that look like settings but are not."""
     if unknown := unknown_settings():
         yield warning(Area.SETTINGS, unknown, "correct the name; if it belongs to another program, leave it")
 
 
 def check_secrets(settings: Settings, env_file: Path) -> Iterator[Finding]:
-    """Files with a secret that others on this machine may read."""
+    """Report files with a secret that others on this machine may read."""
     files = [env_file, *(path for name in SECRETS if (path := getattr(settings, name)) is not None)]
     for path in files:
         try:
             mode = path.stat().st_mode
         except OSError:
-            continue  # that it cannot be read is told where it is needed
-        if mode & OTHERS and not os.environ.get("KUBERNETES_SERVICE_HOST"):  # a mounted secret: a group of its own
+            continue  # whoever needs it reports that it cannot be read
+        if mode & OTHERS and not os.environ.get("KUBERNETES_SERVICE_HOST"):  # a mounted secret: has a group of its own
             yield warning(Area.SETTINGS, f"{path} holds a secret, and others may read it", f"run: chmod 600 {path}")
 
 
 def check_transport(settings: Settings, gateway_url: str) -> Iterator[Finding]:
-    """Numbers, texts and passwords that leave this machine without encryption."""
+    """Report numbers, texts and passwords that leave this machine without encryption."""
     urls = {"gateway_url": gateway_url, "redis_url": settings.redis_url, "database_url": settings.database_url}
     clear = [name for name, url in urls.items() if not _is_encrypted(urlsplit(url))]
     for name in clear:
@@ -83,14 +83,14 @@ _ADVICE: Final = {
 
 
 def _is_encrypted(parts: SplitResult) -> bool:
-    """Whether it stays on this machine, or is encrypted for a server whose certificate is checked."""
+    """Return whether it stays on this machine, or is encrypted for a server whose certificate is checked."""
     if not parts.hostname or is_local(parts.hostname) or parts.scheme in {"https", "rediss"}:
         return True
     return parts.scheme.startswith("postgresql") and parse_qs(parts.query).get("sslmode") == ["verify-full"]
 
 
 def is_local(host: str) -> bool:
-    """Whether a host is this machine, by its name alone."""
+    """Return whether a host is this machine, by its name alone."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -13,7 +13,7 @@ MOST_MISSING: Final = 10
 
 
 def broken_notice(name: str, error: CampaignFileError, missing: Sequence[str], *, has_run: bool) -> str:
-    """List all problems of a file. `missing`: files it names that do not exist; `has_run`: an earlier version counts."""
+    """List all problems of a file. `missing`: files it names that are missing; `has_run`: an earlier version counts."""
     if missing:
         more = f" and {len(missing) - MOST_MISSING:,} more" if missing[MOST_MISSING:] else ""
         first = f"{name} is waiting for {', '.join(each[:MOST_CHARACTERS] for each in missing[:MOST_MISSING])}{more}."

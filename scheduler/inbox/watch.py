@@ -60,7 +60,7 @@ class InboxWatch:
         self.is_writing = False
 
     def completed(self, path: Path, now: datetime) -> Look | None:
-        """Return the look at a file that has just become complete; None while it is written, and after the first time."""
+        """Return the look at a file that has just become complete; None while it is written, and later on."""
         look = self._look_at(path)
         self._ever.add(path)
         self._missing_since.pop(path, None)

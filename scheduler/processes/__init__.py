@@ -1,1 +1,1 @@
-"""What runs: the services, and the commands that send by themselves."""
+"""The processes: the services, and the commands that send by themselves."""

@@ -1,4 +1,4 @@
-"""Telling supervisors that a service works: datagrams for systemd, a file with a fresh time for probes."""
+"""Reports to supervisors that a service works: datagrams for systemd, a file with a fresh time for probes."""
 
 import os
 import socket
@@ -14,15 +14,15 @@ from worker.settings.settings import PREFIX, SettingsError
 from worker.store.errors import STORE_FAILS
 
 BEAT_SECONDS: Final = 2.0
-"""Between two beats: supervisors are patient for a minute and more, and a beat costs one empty query."""
+"""Between two beats: supervisors wait for a minute or more, and a beat costs one empty query."""
 
 
 class Heartbeat:
-    """Beats while the database answers and every thread that sends lives; silent otherwise.
+    """Beats while the database answers and every sending thread is alive; silent otherwise.
 
-    `file` is touched at each beat, and gone once the service stops. `notify_socket` is systemd's `NOTIFY_SOCKET`, told
-    `READY=1` at the first beat, `WATCHDOG=1` at each and `STOPPING=1` at the end. Where both are empty nothing is
-    looked at. Entering the block raises `SettingsError` where the file's folder cannot be written to.
+    `file` is touched at each beat, and removed when the service stops. `notify_socket` is systemd's `NOTIFY_SOCKET`: it
+    gets `READY=1` at the first beat, `WATCHDOG=1` at each and `STOPPING=1` at the end. If both are empty, nothing is
+    checked. Entering the block raises `SettingsError` if the file's folder is not writable.
     """
 
     def __init__(self, runtime: Runtime, *, file: Path | None, notify_socket: str) -> None:
@@ -45,7 +45,7 @@ class Heartbeat:
             self._file.unlink(missing_ok=True)
 
     def beat(self) -> None:
-        """Say once that all is well, if it is; and what of the servers' troubles is over."""
+        """Report once that all is well, if it is; and which troubles of the servers are over."""
         self._runtime.troubles.settle()
         if (self._file is None and not self._notify_socket) or not self._is_well():
             return
@@ -58,7 +58,7 @@ class Heartbeat:
                 get_logger().warning("heartbeat.write_failed", problem=error.strerror)
 
     def heartbeat(self, _runtime: Runtime, _now: datetime) -> Mapping[str, int]:
-        """`beat` as a tick: where the clock runs, the beats show that it does."""
+        """`beat` as a tick: in the process that runs the clock, a beat shows that the clock runs."""
         self.beat()
         return {"beats": 1}
 

@@ -1,4 +1,4 @@
-"""Who may run the clock: one process a database. On PostgreSQL a fence keeps one that lost it from any effect."""
+"""Who may run the clock: one process per database. On PostgreSQL a fence undoes the writes of one that lost it."""
 
 import fcntl
 import os
@@ -24,31 +24,31 @@ REHEARSAL: Final = "rehearsal"
 
 
 class LeaderLock(Protocol):
-    """A lock that ends with the process that holds it, however that ends."""
+    """A lock that ends with the process that holds it, however the process ends."""
 
     def acquire(self) -> bool:
-        """Take the lock; False: another process has it. Harmless when it is held already."""
+        """Take the lock; False if another process has it. Harmless if it is held already."""
         ...
 
     def is_held(self) -> bool:
-        """Whether it is still ours, as far as this process can tell."""
+        """Return whether this process still holds it, as far as it can tell."""
         ...
 
     def guard(self, store: Store) -> Store:
-        """The store of the ticks: what they write after the lock was lost is undone, by `LostLead`. Once acquired."""
+        """Return the store for the ticks: `LostLead` undoes writes made after the lock was lost. Call once acquired."""
         ...
 
     def release(self) -> None:
-        """Give it back."""
+        """Release it."""
         ...
 
     def holder(self) -> str:
-        """Who holds it, in words for people; empty if nobody does or nobody knows."""
+        """Return who holds it, in words for people; empty if nobody does or nobody knows."""
         ...
 
 
 def leader_lock(store: Store, troubles: Troubles | None = None, *, rehearsal: bool = False) -> LeaderLock:
-    """The lock of this database: `flock` beside an SQLite file, a lease in PostgreSQL."""
+    """Return the lock of this database: `flock` beside an SQLite file, a lease in PostgreSQL."""
     path = store.sqlite_path
     if path is not None:
         return FileLock(_beside(path))
@@ -92,7 +92,7 @@ class FileLock:
             self._handle = None
 
     def holder(self) -> str:
-        """The process id that the holder wrote down; empty if unknown."""
+        """Return the process id that the holder wrote down; empty if unknown."""
         with suppress(OSError):
             return self._path.read_text().strip()
         return ""
@@ -137,7 +137,7 @@ class LeaseLock:
         self._end_term()
 
     def holder(self) -> str:
-        """Who holds the lease; empty if nobody does."""
+        """Return who holds the lease; empty if nobody does."""
         with self._store.read() as session:
             return leases.holder(session, self._name) or ""
 
@@ -148,7 +148,7 @@ class LeaseLock:
 
 
 class _Term:
-    """One holding of the lease, from one token to the next."""
+    """One period of holding the lease, from one token to the next."""
 
     def __init__(
         self, store: Store, name: str, token: int, clock: Clock, asked_seconds: float, troubles: Troubles
@@ -158,18 +158,18 @@ class _Term:
         self._name = name
         self._clock = clock
         self._troubles = troubles
-        # From before the question: the server's own count began later.
+        # Counted from before the question: the server's own count began later.
         self._until_seconds = asked_seconds + leases.LEASE.total_seconds()
         self._over = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="lease", daemon=True)
         self._keeper.start()
 
     def is_held(self) -> bool:
-        """Whether no other process can have taken it yet."""
+        """Return whether no other process can have taken it yet."""
         return not self._over.is_set() and self._clock.elapsed_seconds() < self._until_seconds
 
     def end(self) -> None:
-        """Renew it no more, and give it back."""
+        """Stop renewing it, and release it."""
         self._over.set()
         self._keeper.join()
         with suppress(*STORE_FAILS), self._store.write("lease_end") as session:
@@ -192,7 +192,7 @@ class _Term:
 
 
 def lock_holder(store: Store) -> str | None:
-    """Who holds the lock of this database, in words for people; None: nobody. Takes nothing, writes nothing."""
+    """Return who holds the lock of this database, in words for people; None if nobody. Takes and writes nothing."""
     path = store.sqlite_path
     if path is None:
         with store.read() as session:
@@ -203,7 +203,7 @@ def lock_holder(store: Store) -> str | None:
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # given back at once, with the handle
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # released at once, with the handle
     except BlockingIOError:
         return f"process {FileLock(lock_path).holder() or 'unknown'} on this machine"
     finally:

@@ -1,4 +1,4 @@
-"""`--sandbox`: a private gateway in the real one's place, and settings that suit it."""
+"""`--sandbox`: a private gateway instead of the real one, and settings that suit it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +13,12 @@ from worker.settings.settings import Settings
 from worker.store.engine import Store
 
 SUITABLE: Final = {"device_rate": None, "first_poll_seconds": 0.5, "max_poll_seconds": 5.0, "settle_seconds": 10.0}
-"""What a sandbox on this machine allows, where the setting was not given: no phone to spare, answers in seconds."""
+"""Defaults for a sandbox on this machine, used for settings that are not set: there is no phone to spare, and answers
+come within seconds."""
 
 
 def rehearsal_settings(settings: Settings) -> Settings:
-    """The settings with what suits a sandbox where nothing else was asked for."""
+    """Return the settings, with defaults for a sandbox where nothing else was set."""
     suitable = {name: value for name, value in SUITABLE.items() if name not in settings.model_fields_set}
     return settings.model_copy(update=suitable)
 
@@ -28,7 +29,7 @@ def private_sandbox(
 ) -> Iterator[tuple[str, SecretStr]]:
     """(address, key) of a sandbox that lives as long as the block. Raises `SandboxError`.
 
-    `webhook` is told replies. The ledger lies beside the database: a rehearsal that was interrupted finds its messages
+    `webhook` receives replies. The ledger is kept beside the database: an interrupted rehearsal finds its messages
     again.
     """
     chosen = options or SandboxOptions(ledger=ledger_path(settings), webhook=webhook)
@@ -37,6 +38,6 @@ def private_sandbox(
 
 
 def ledger_path(settings: Settings) -> Path:
-    """Where a rehearsal's gateway keeps what it accepted."""
+    """Return where a rehearsal's gateway keeps what it accepted."""
     database = Store(settings.database_url).sqlite_path
     return database.with_name(f"{database.name}.sandbox.jsonl") if database else Path("campaigns.sandbox.jsonl")

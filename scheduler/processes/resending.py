@@ -1,4 +1,4 @@
-"""`campaigns resend`: what failed is sent again, and followed to its end."""
+"""`campaigns resend`: failed texts are sent again, and followed to their end."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,10 +32,10 @@ def resend(
     told: Callable[[str], None],
     shown: Callable[[Sequence[Progress]], None],
 ) -> Resent:
-    """Send again what failed in a run, and follow it to its end; what an earlier call began goes on.
+    """Send again what failed in a run, and follow it to its end; also continues what an earlier call began.
 
-    The gateway is asked for each of these messages first. A service that runs sends it, else this process does.
-    Raises `GatewayError` where the gateway does not show them, `SettingsError` and `StoreError`.
+    The gateway is first asked about each of these messages. A running service sends the resend; otherwise this process
+    does. Raises `GatewayError` if the gateway does not show them, `SettingsError` and `StoreError`.
     """
     with own_runs(settings, sandbox, beside_service=True) as own:
         runtime = own.runtime

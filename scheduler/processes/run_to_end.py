@@ -1,4 +1,4 @@
-"""Runs that a command brings to their end: it sends and follows them itself, or looks on while a service does."""
+"""Runs that a command brings to their end: it sends and follows them itself, or watches while a service does."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -39,19 +39,20 @@ LOOK_SECONDS: Final = 0.2
 """How often progress is read and shown."""
 
 LOOK_SHARE: Final = 20
-"""Counting a million recipients takes a second: a look is followed by a pause 20 times as long as it took."""
+"""Counting a million recipients takes a second: after a look, rest 20 times as long as it took."""
 
 LONGEST_PAUSE_SECONDS: Final = 5.0
-"""A look that takes 5 s on a slow machine would be followed by 100 s in which nobody sees that the run is over."""
+"""Without it, a look that takes 5 s on a slow machine would be followed by 100 s in which nobody sees that the run has
+ended."""
 
 PATIENCE: Final = timedelta(seconds=15)
-"""How long a run that is due may wait for the process that has the lock: a service starts one within a second."""
+"""How long a due run may wait for the process that has the lock: a service starts one within a second."""
 
 LAST_LOOKS: Final = timedelta(seconds=5)
-"""How long a stopped account's requests in doubt are still looked up before `run` gives up on it."""
+"""How long a stopped account's requests in doubt are still looked up before `run` gives up."""
 
 BLIND_FOR: Final = 3
-"""So many times the settling time reads may fail before `run` gives up: somebody waits, and may be told why."""
+"""For how many settling times reads may fail before `run` gives up: somebody waits, and should be told why."""
 
 UNHAPPY: Final = (RecipientState.FAILED, RecipientState.EXPIRED, RecipientState.HELD)
 
@@ -67,7 +68,7 @@ MEANT: Final = frozenset({_S.DUPLICATE, _S.EXCLUDED, _S.SUPPRESSED, _S.CAPPED, _
 class Progress:
     """One run at one moment. `account_reason` is why its account is paused; empty if it is not.
 
-    `groups` are its variants and its control group, counted at the end alone. `awaits`: the hash to be approved first.
+    `groups` are its variants and its control group, counted only at the end. `awaits`: the hash to approve first.
     `unread`: a request in doubt about which the gateway could not be asked.
     """
 
@@ -91,7 +92,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class OwnRuns:
-    """What a command works with that sends by itself: a queue of its own, and the runs that it works on (`ids`)."""
+    """The tools of a command that sends by itself: a queue of its own, and the runs that it works on (`ids`)."""
 
     runtime: Runtime
     lock: LeaderLock
@@ -99,7 +100,7 @@ class OwnRuns:
     ids: set[int]
 
     def add(self, run: RunView, *, is_planned: bool) -> None:
-        """Work on this run; on a day of reminders that was just planned, with all days of its campaign."""
+        """Work on this run; for a day of reminders that was just planned, on all days of its campaign."""
         self.ids.add(run.id)
         if is_planned and run.type is RunType.REMINDER_DAY:
             with self.runtime.store.read() as session:
@@ -110,10 +111,10 @@ class OwnRuns:
 def own_runs(
     settings: Settings, sandbox: tuple[str, SecretStr] | None, *, beside_service: bool = False
 ) -> Iterator[OwnRuns]:
-    """The tools of a command, with no runs yet; given back when the block ends. It hears SIGINT and SIGTERM meanwhile.
+    """The tools of a command, without runs yet, closed when the block ends. SIGINT and SIGTERM are handled meanwhile.
 
-    With `beside_service` a service may have the database: it sends then, and the command looks on. Raises
-    `SettingsError` where it may not, or where a setting is missing, and `StoreError`.
+    With `beside_service`, a service may have the database: then the service sends, and the command watches. Raises
+    `SettingsError` if it may not, or if a setting is missing, and `StoreError`.
     """
     if settings.redis_url and sandbox is None:
         require_redis(settings)
@@ -132,7 +133,7 @@ def own_runs(
 
 
 def account_stop(runtime: Runtime) -> str:
-    """Why nothing can be sent now; a paused account is probed at once, for somebody is waiting."""
+    """Return why nothing can be sent now; a paused account is probed at once, because somebody is waiting."""
     with runtime.store.read() as session:
         account = accounts.account_view(session, runtime.account_id)
     if not account.is_paused:
@@ -148,9 +149,10 @@ def account_stop(runtime: Runtime) -> str:
 
 
 def bring_to_end(own: OwnRuns, shown: Callable[[Sequence[Progress]], None]) -> Outcome:
-    """Send and follow the runs of this process; where another one has the lock, it does that, and this one looks on.
+    """Send and follow the runs of this process; if another process has the lock, that one does it and this one watches.
 
-    If that one ends, this one takes over. One that leaves runs lie that are due does not send them: they are given up.
+    If the other process ends, this one takes over. If it leaves due runs untouched, it does not send them: they are
+    given up.
     """
     runtime = own.runtime
     outcome = _work(_Sender(own), shown)
@@ -161,7 +163,7 @@ def bring_to_end(own: OwnRuns, shown: Callable[[Sequence[Progress]], None]) -> O
 
 
 class _Sender:
-    """What this process sends with, from the moment on at which it may."""
+    """What this process sends with, from the moment it may."""
 
     def __init__(self, own: OwnRuns) -> None:
         self.own = own
@@ -170,7 +172,7 @@ class _Sender:
         self._next_try_seconds = own.runtime.clock.elapsed_seconds()
 
     def may_work(self) -> bool:
-        """Begin, or try again now and then; whether this process sends."""
+        """Begin, or try again from time to time; return whether this process sends."""
         now = self.own.runtime.clock.elapsed_seconds()
         if self._clockwork is None and now >= self._next_try_seconds:
             self._next_try_seconds = now + STANDBY_SECONDS
@@ -181,7 +183,7 @@ class _Sender:
     def _begin(self) -> None:
         runtime, ids = self.own.runtime, self.own.ids
         with runtime.store.write("requeue_mine") as session:
-            # What an earlier process had in its own queue ended with it.
+            # Whatever an earlier process had in its own queue ended with it.
             queue.requeue_runs(session, sorted(ids))
         runtime.queue.work(runtime.settings.threads)
         self._clockwork = Clockwork(runtime, self.ticks.for_runs(ids), self.ticks.rush)
@@ -193,7 +195,7 @@ class _Sender:
             self.own.runtime.queue.stop()
 
     def tell_the_rest(self) -> None:
-        """Tell outside how it ended; what is not taken now waits in the database for the next process."""
+        """Send the remaining notifications; what is not accepted now waits in the database for the next process."""
         mine = replace(self.own.runtime, only_runs=frozenset(self.own.ids))
         try:
             self.ticks.notices(mine, mine.clock.now(), ahead=GATHERING)
@@ -201,7 +203,7 @@ class _Sender:
             get_logger().warning("notices.failed", problem=type(error).__name__)
 
     def left_lying(self, progress: Sequence[Progress]) -> str:
-        """Why nothing happens although something is due and another process has the lock; empty while it does."""
+        """Return why nothing happens although a run is due and another process has the lock; empty while it works."""
         now = self.own.runtime.clock.now()
         due = any(p.run.state is RunState.SCHEDULED and p.run.starts_at + PATIENCE < now for p in progress)
         return f"{taken(self.own.runtime, self.own.lock.holder())}; it does not send this" if due else ""
@@ -243,7 +245,7 @@ def _work(hands: _Sender, shown: Callable[[Sequence[Progress]], None]) -> Outcom
 
 
 def _stopped_by(progress: Sequence[Progress]) -> str:
-    """Why nothing more can be sent, by the gateway's doing; empty while it can."""
+    """Return why nothing more can be sent, if the gateway is the cause; empty while sending is possible."""
     for p in progress:
         unsent = any(p.books.by_state.get(state) for state in NOT_AT_THE_GATEWAY)
         if p.account_reason and p.run.finished_at is None and unsent:
@@ -254,10 +256,10 @@ def _stopped_by(progress: Sequence[Progress]) -> str:
 
 
 def _blind(progress: Sequence[Progress], *, since: datetime, before: datetime) -> str:
-    """Why it is no use to wait for what is in doubt; empty while it is, or while anything else can be sent.
+    """Return why waiting for what is in doubt is useless; empty while it is not, or while anything else can be sent.
 
-    Only looks `since` this process began count, and only if none of them read everything after `before`: one read that
-    fails says nothing, however old the request is.
+    Only looks `since` this process began count, and only if none of them read everything after `before`: one failed
+    read proves nothing, however old the request is.
     """
     for p in progress:
         is_all = p.in_flight >= queue.DOUBTS_PER_ACCOUNT or not p.books.by_state.get(RecipientState.PENDING)
@@ -270,7 +272,7 @@ def _blind(progress: Sequence[Progress], *, since: datetime, before: datetime) -
 
 
 def look(runtime: Runtime, ids: Collection[int]) -> tuple[Progress, ...]:
-    """How far these runs are; without the answers to HELP, which nobody waits for."""
+    """Return how far these runs are, without the answers to HELP, which nobody waits for."""
     with runtime.store.read() as session:
         account = accounts.account_view(session, runtime.account_id)
         views = [runs.run_view(session, run_id) for run_id in sorted(ids)]
@@ -291,8 +293,8 @@ def _progress(runtime: Runtime, session: Session, run: RunView, account: Account
 
 def _verdict(runtime: Runtime, progress: Sequence[Progress]) -> Exit:
     states = {state for p in progress for state, count in p.books.by_state.items() if count}
-    nobody = states & UNUSABLE and states <= UNUSABLE | MEANT  # a table that nobody can be sent to is no success
+    nobody = states & UNUSABLE and states <= UNUSABLE | MEANT  # a table with nobody to send to is no success
     if nobody or states.intersection(UNHAPPY):
         return Exit.UNHAPPY
-    with runtime.store.read() as session:  # a request to a contact list that is held has no recipients yet
+    with runtime.store.read() as session:  # a held request to a contact list has no recipients yet
         return Exit.UNHAPPY if any(held.held_lists(session, p.run.id) for p in progress) else Exit.DONE

@@ -28,7 +28,7 @@ def run_files(
     told: Callable[[str], None],
     shown: Callable[[Sequence[Progress]], None],
 ) -> Outcome:
-    """Run campaign files to their end. `told` takes sentences for the user, `shown` the progress five times a second.
+    """Run campaign files to their end. `told` gets sentences for the user, `shown` the progress five times a second.
 
     Every file is checked before anything is sent. Raises `CampaignFileError` with the problems of all files,
     `EditRefused`, `OfAnotherInstallation`, `SettingsError`, `StoreError`.

@@ -1,4 +1,4 @@
-"""Which processes may send from one database at the same time, and what tells the others that they may not."""
+"""Which processes may send from one database at the same time, and what the others are told."""
 
 from typing import Final
 
@@ -12,14 +12,14 @@ from worker.store import leases
 from worker.throttle import connect_for_throttle
 
 STANDBY_SECONDS: Final = 2.0
-"""How often a scheduler that waits looks whether the lock is free: the lease lasts 10 s, so another leads after 12."""
+"""How often a waiting scheduler checks whether the lock is free: the lease lasts 10 s, so another leads after 12."""
 
 PATIENCE_SECONDS: Final = leases.LEASE.total_seconds() + STANDBY_SECONDS
 """How long a process that has to be alone waits for the lease of one that was killed."""
 
 
 def require_redis(settings: Settings, role: str = "") -> None:
-    """Raises `SettingsError` where Redis is not set although a separate `role` needs it, or does not answer."""
+    """Raise `SettingsError` if Redis is not set although a separate `role` needs it, or if it does not answer."""
     if role and not settings.redis_url:
         raise SettingsError(
             f"a separate {role} needs a shared queue: set CAMPAIGNS_REDIS_URL, "
@@ -35,17 +35,17 @@ def require_redis(settings: Settings, role: str = "") -> None:
 
 
 def claim_database(runtime: Runtime, stop: Stop | None = None) -> LeaderLock:
-    """The lock of a process that keeps the rates on its own. Raises `SettingsError` where another one does so already.
+    """Return the lock of a process that keeps the rates alone. Raises `SettingsError` if another one already does.
 
-    With `stop` set meanwhile it is not waited for any longer, and not held.
+    Once `stop` is set, it waits no longer, and does not hold the lock.
 
-    Two of them would each keep the rate, and together send at twice the rate. Where queue and throttle are Redis's,
-    any number of processes keep it together: the lock is then left for whoever runs the clock.
+    Two of them would each keep the rate, and together send at twice the rate. If queue and throttle are in Redis, any
+    number of processes keep the rates together: the lock is then left for the process that runs the clock.
     """
     lock = leader_lock(runtime.store, runtime.troubles, rehearsal=runtime.rehearsal)
     if is_shared(runtime):
         return lock
-    # The lease of a process that was killed lasts on for a while; the system gives a file lock back at once.
+    # The lease of a killed process lasts a little longer; the system releases a file lock at once.
     until = runtime.clock.elapsed_seconds() + (0 if isinstance(lock, FileLock) else PATIENCE_SECONDS)
     while not lock.acquire() and not (stop and stop.is_set()):
         if runtime.clock.elapsed_seconds() >= until:
@@ -55,7 +55,7 @@ def claim_database(runtime: Runtime, stop: Stop | None = None) -> LeaderLock:
 
 
 def taken(runtime: Runtime, holder: str) -> str:
-    """What to tell whoever cannot work on the database because another process (`holder`) does."""
+    """Return the message for a process that cannot use the database because another one (`holder`) does."""
     if runtime.store.is_sqlite:
         return (
             f"another process ({holder or 'unknown'}) works on the database {runtime.store.sqlite_path}; "
@@ -68,5 +68,5 @@ def taken(runtime: Runtime, holder: str) -> str:
 
 
 def is_shared(runtime: Runtime) -> bool:
-    """Whether several processes may send from the database: they then have one queue and one throttle."""
+    """Return whether several processes may send from the database: they then share one queue and one throttle."""
     return bool(runtime.settings.redis_url) and not runtime.rehearsal and not runtime.store.is_sqlite

@@ -27,7 +27,7 @@ from worker.store.sending import queue
 from worker.store.sending.warming import warm
 
 LOOK_SECONDS: Final = 0.5
-"""How often a scheduler that leads looks whether it still does; it costs nothing."""
+"""How often a leading scheduler checks whether it still leads; it costs nothing."""
 
 INBOX_SECONDS: Final = 0.5
 
@@ -38,10 +38,10 @@ def serve_all(
     sandbox: tuple[str, SecretStr] | None = None,
     listener: socket.socket | None = None,
 ) -> int:
-    """`up`: inbox, clock and sending in one process until it is to stop; the exit code.
+    """`up`: inbox, clock and sending in one process until told to stop; return the exit code.
 
-    A second one on the same PostgreSQL and Redis sends, too, and stands by for the clock. `listener` is where the front
-    door is; None: there is none.
+    A second one on the same PostgreSQL and Redis sends, too, and stands by for the clock. `listener` is the socket of
+    the front door; None: there is none.
     """
     runtime = started(settings, stop, sandbox=sandbox)
     if runtime is None:
@@ -50,7 +50,7 @@ def serve_all(
     try:
         if not is_shared(runtime) and not stop.is_set():
             with runtime.store.write("requeue_all") as session:
-                # What an earlier process had in its queue ended with it.
+                # Whatever an earlier process had in its queue ended with it.
                 queue.requeue_runs(session, [run.id for run in list_runs(session)])
         warm(runtime.store, settings.threads)
         runtime.queue.work(settings.threads)
@@ -71,7 +71,7 @@ def serve_all(
 
 
 def serve_scheduler(settings: Settings, stop: Stop) -> int:
-    """`scheduler`: inbox and clock; several may run, one at a time works. Until it is to stop; the exit code."""
+    """`scheduler`: inbox and clock, until told to stop; return the exit code. Of several, one works at a time."""
     runtime = started(settings, stop, role="scheduler")
     if runtime is None:
         return stop.exit_code
@@ -88,7 +88,7 @@ def serve_scheduler(settings: Settings, stop: Stop) -> int:
 
 
 def serve_worker(settings: Settings, stop: Stop) -> int:
-    """`worker`: sends what the scheduler queued, until it is to stop; the exit code."""
+    """`worker`: send what the scheduler queued, until told to stop; return the exit code."""
     runtime = started(settings, stop, role="worker")
     if runtime is None:
         return stop.exit_code
@@ -109,7 +109,7 @@ def serve_worker(settings: Settings, stop: Stop) -> int:
 
 
 def serve_dashboard(settings: Settings, stop: Stop, listener: socket.socket) -> int:
-    """`dashboard`: the front door alone, any number of them, until it is to stop; the exit code."""
+    """`dashboard`: the front door alone, until told to stop; return the exit code. Any number of them may run."""
     runtime = started(settings, stop)
     if runtime is None:
         return stop.exit_code
@@ -151,7 +151,7 @@ def _lead_or_stand_by(runtime: Runtime, lock: LeaderLock, stop: Stop, heartbeat:
 
 def _tick_until(runtime: Runtime, lock: LeaderLock, stop: Stop, heartbeat: Heartbeat) -> None:
     """Run the clock until it is time to stop, or until the lock is lost."""
-    ticks = Ticks()  # what they remember is of this lead: while another process led, it may have become wrong
+    ticks = Ticks()  # their memory is of this lead: it may have become wrong while another process led
     inbox = Tick("inbox", INBOX_SECONDS, InboxTick(ticks.rush, stop.is_set))
     beats = Tick("heartbeat", BEAT_SECONDS, heartbeat.heartbeat)
     guarded = replace(runtime, store=lock.guard(runtime.store))

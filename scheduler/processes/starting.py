@@ -1,4 +1,4 @@
-"""How a service begins: it waits for servers that are not there yet, and hears that it is to stop meanwhile."""
+"""How a service begins: it waits for servers that are not up yet, and can be stopped meanwhile."""
 
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -16,10 +16,10 @@ from worker.store.errors import StoreError, takes_connections
 def started(
     settings: Settings, stop: Stop, *, role: str = "", sandbox: tuple[str, SecretStr] | None = None
 ) -> Runtime | None:
-    """The real things of a service, once its servers are there; None when it is to stop before.
+    """Return the runtime of a service, once its servers are there; None if it is told to stop first.
 
-    In containers and at boot everything starts at once. What does not pass by waiting is raised at once, and what has
-    not passed after `CAMPAIGNS_START_WAIT_SECONDS` then: `SettingsError`, `StoreError` or `DBAPIError`. `role`: of a
+    In containers and at boot everything starts at once. An error that waiting cannot fix is raised at once; any other
+    one if it lasts for `CAMPAIGNS_START_WAIT_SECONDS`: `SettingsError`, `StoreError` or `DBAPIError`. `role`: of a
     process that needs Redis.
     """
     clock = SystemClock()
@@ -43,7 +43,7 @@ def started(
 
 
 def _passes(settings: Settings, error: Exception) -> bool:
-    """Whether a server is only not there yet. One that answers and lets nobody in means a wrong user or password."""
+    """Return whether a server is merely not up yet. One that answers but refuses the login means wrong credentials."""
     trouble = trouble_of(error)
     if trouble is Trouble.DATABASE_AWAY:
         return not takes_connections(settings.database_url)

@@ -1,4 +1,4 @@
-"""When a process stops: SIGINT and SIGTERM, each heard once."""
+"""Stopping a process: SIGINT and SIGTERM, each handled once."""
 
 import os
 import signal
@@ -10,8 +10,8 @@ from types import FrameType
 from typing import Final
 
 ENDS_AFTER_SECONDS: Final = 28.0
-"""So long after it was told to stop a process ends, whatever hangs: containers are given 30 s. Nothing is lost by it,
-for what was under way is looked up."""
+"""How long after it was told to stop a process ends, whatever hangs: containers are given 30 s. Nothing is lost,
+because what was under way is looked up."""
 
 
 class Stop:
@@ -24,7 +24,7 @@ class Stop:
         self.by: signal.Signals | None = None
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
-        # Ended here and not by the signal's own default, which process 1 of a container does not have.
+        # Exit here instead of relying on the signal's default action, which process 1 of a container does not have.
         if self.by is not None:
             os._exit(128 + number)
         self.by = signal.Signals(number)
@@ -38,15 +38,15 @@ class Stop:
             os._exit(self.exit_code)
 
     def over(self) -> None:
-        """It has stopped in time."""
+        """Note that the process has stopped in time."""
         self._last.cancel()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Whether it is time to stop, at the latest after `seconds`."""
+        """Return whether it is time to stop, after `seconds` at the latest."""
         return self._event.wait(seconds)
 
     def is_set(self) -> bool:
-        """Whether it is time to stop."""
+        """Return whether it is time to stop."""
         return self._event.is_set()
 
     @property
@@ -57,7 +57,7 @@ class Stop:
 
 @contextmanager
 def stop_signals(ends_after_seconds: float = ENDS_AFTER_SECONDS) -> Iterator[Stop]:
-    """A `Stop` that SIGINT and SIGTERM set while the block runs, which then has so long to end."""
+    """A `Stop` that SIGINT and SIGTERM set while the block runs, which then has this long to end."""
     stop = Stop(ends_after_seconds)
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -18,7 +18,7 @@ from worker.store.reports import counts
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """How a test ended: the run that it was, and what became of its one recipient; None where nothing could be sent."""
+    """How a test ended: its run, and what became of its one recipient; None if nothing could be sent."""
 
     outcome: Outcome
     run_id: int | None = None
@@ -37,14 +37,14 @@ def send_sample(
     sandbox: tuple[str, SecretStr] | None,
     shown: Callable[[Sequence[Progress]], None],
 ) -> Tested:
-    """Send the text to this number (E.164) and wait for what becomes of it. `source` is the name of the file.
+    """Send the text to this number (E.164) and wait for its outcome. `source` is the name of the file.
 
-    A service that runs sends it, else this process does. Raises `Refused` for a number that has opted out,
+    A running service sends it; otherwise this process does. Raises `Refused` for a number that has opted out,
     `SettingsError` and `StoreError`.
     """
     with own_runs(settings, sandbox, beside_service=True) as own:
         runtime = own.runtime
-        refuse_opted_out(runtime, to, definition)  # before an account in trouble is asked about
+        refuse_opted_out(runtime, to, definition)  # before the account is checked for trouble
         problem = account_stop(runtime)
         if problem:
             return Tested(Outcome(Exit.STOPPED, (), problem))

@@ -72,8 +72,7 @@ def stuck_words(stuck: Stuck, zone: ZoneInfo) -> str:
 def stuck_lines(
     definition: Definition, stuck: Sequence[Stuck], waiting: Mapping[int, int], unsent: int
 ) -> Iterator[str]:
-    """Yield what stuck phones mean for one campaign, for people without commands; phones that it does not use are left
-    out.
+    """Yield what stuck phones mean for one campaign, for people without commands; phones it does not use are left out.
 
     `waiting`: device -> texts of the campaign that it holds. `unsent`: texts that no phone has been given.
     """

@@ -60,7 +60,7 @@ NUMBERS_AT_ONCE: Final = 5_000
 
 
 def tell(store: Store, numbers: Collection[str], *, now: datetime) -> Story:
-    """Return one person's story, the newest campaign first. `numbers`: all spellings of the number that rows may have."""
+    """Return one person's story, the newest campaign first. `numbers`: all spellings of the number in rows."""
     told = tell_all(store, numbers, now=now)
     return Story(
         tuple(

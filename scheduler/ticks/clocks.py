@@ -19,9 +19,7 @@ class WallClock:
     began: datetime | None = None  # what it showed when the other clock began
 
     def look(self, runtime: Runtime, now: datetime) -> None:
-        """After a change, move everything that was meant as a pause. A suspended machine changes nothing: both clocks
-        ran.
-        """
+        """Move everything that was meant as a pause along with it. Suspending changes nothing: both clocks went on."""
         began = now - timedelta(seconds=runtime.clock.elapsed_seconds())
         jump = began - (self.began or began)
         self.began = began

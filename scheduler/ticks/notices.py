@@ -1,4 +1,4 @@
-"""Telling outside what happens: webhooks, e-mail, a command, until each has taken it."""
+"""Notifies the outside world: webhooks, e-mail, a command, until each of them has accepted the notice."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,17 +19,17 @@ from worker.store.runs import runs
 from worker.store.runs.runs import RunView
 
 TRY_AGAIN: Final = timedelta(minutes=1)
-"""After news could not be made into notices: a file with a secret may be mended by then."""
+"""After news could not be made into notices: a file with a secret may be fixed by then."""
 
 
 @dataclass(slots=True)
 class NoticesTick:
-    """Makes a notice of every piece of news for everybody who hears of it; tells what is due."""
+    """Makes a notice of every piece of news for each of its targets; sends those that are due."""
 
-    resting: dict[Target, float] = field(default_factory=dict)  # not before when: seconds of the clock that never steps
+    resting: dict[Target, float] = field(default_factory=dict)  # earliest next try: seconds of the monotonic clock
 
     def __call__(self, runtime: Runtime, now: datetime, *, ahead: timedelta = timedelta(0)) -> Mapping[str, int]:
-        """`ahead`: do not wait for more news of a kind that gathers for so long."""
+        """`ahead`: do not wait so long for more news of a kind that is collected."""
         with runtime.store.read() as session:
             due = store.next_due(session)
             if due is None or due > now + ahead:
@@ -40,11 +40,11 @@ class NoticesTick:
         for each in news:
             try:
                 targets = _targets(runtime, each, views)
-                # To count a million recipients takes a second.
+                # Counting a million recipients takes a second.
                 told_of.append((each, targets, report(runtime.store, each) if targets else {}))
             except STORE_FAILS:
                 raise
-            except Exception as error:  # one piece of news that cannot be told must not keep the others back
+            except Exception as error:  # one piece of news that cannot be sent must not hold up the others
                 get_logger().exception("notice.spread_failed", notice=each.id, run=each.run_id)
                 with runtime.store.write("notice_postponed") as session:
                     store.failed(session, each.id, problem=type(error).__name__, retry_at=now + TRY_AGAIN)
@@ -56,7 +56,7 @@ class NoticesTick:
 def _spread(
     runtime: Runtime, told_of: Sequence[tuple[DueNotice, set[Target], dict[str, object]]], now: datetime
 ) -> None:
-    """All at once: a hundred campaigns may start at one moment, when there is better to do than a hundred commits."""
+    """Write all at once: a hundred campaigns may start at one moment, which is no time for a hundred commits."""
     if not told_of:
         return
     with runtime.store.write("notice_spread") as session:
@@ -79,7 +79,7 @@ def _targets(runtime: Runtime, news: DueNotice, views: Mapping[int, RunView]) ->
     if news.run_id is None:
         return of_account(runtime, int(news.body["account"]))
     run = views[news.run_id]
-    # Whoever tests a text sits in front of it; and the answers to HELP start and end with each question.
+    # Somebody who tests a text sits in front of it; and answers to HELP start and end with each question.
     is_routine = run.type is RunType.HELP and news.event in {"run.started", "run.completed"}
     if is_routine or run.type is RunType.TEST:
         return set()

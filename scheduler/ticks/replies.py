@@ -1,7 +1,8 @@
-"""Reading what people wrote to the phones. Polling is the truth; the webhook is only faster.
+"""Reads what people wrote to the phones. Polling is the truth; the webhook is only faster.
 
-A look begins some minutes before the end of the last one, for rows may show up late; once an hour it goes a day back,
-for a phone that was offline brings replies with their old dates. What is stored already is known by ID and content.
+A look begins some minutes before the end of the last one, because rows may show up late. Once an hour it goes a day
+back, because a phone that was offline brings replies with their old dates. Replies that are stored already are
+recognised by ID and content.
 """
 
 import random
@@ -23,21 +24,21 @@ from worker.store.people import stored_replies
 from worker.store.runs import due_runs
 
 OVERLAP: Final = timedelta(minutes=10)
-"""How late a row may show up after its date, and how far the gateway's clock may be away from ours."""
+"""How late a row may show up after its date, and how far the gateway's clock may be off from ours."""
 
 LOOK_BACK: Final = timedelta(hours=24)
-"""How far the first look of a process goes back, and one in every hour."""
+"""How far back the first look of a process goes, and one in every hour."""
 
 LOOK_BACK_AGAIN: Final = timedelta(hours=1)
 
 SLICE: Final = timedelta(hours=6)
-"""The most that one read asks for at first; what is too much for a reply is asked for in halves."""
+"""The longest time that one read asks for at first; if that is too much for a reply, it is asked for in halves."""
 
 WRITE_AGAIN: Final = timedelta(minutes=5)
-"""A look that brought nothing is written down so often: an idle service hardly writes. Less than `OVERLAP`."""
+"""How often a look that found nothing is recorded: an idle service hardly writes. Less than `OVERLAP`."""
 
 FRESH: Final = timedelta(minutes=1)
-"""A run that starts so soon after a look for replies needs none of its own."""
+"""A run that starts this soon after a look for replies needs no look of its own."""
 
 NOT_HEARD: Final = "nothing is sent before what people wrote in the last 24 hours is read, for it may be STOP"
 
@@ -48,7 +49,7 @@ _SOURCE: Final = "replies"
 
 @dataclass(slots=True)
 class RepliesTick:
-    """Stores and obeys new replies, every `reply_poll_seconds`, once anything was sent through the account."""
+    """Stores new replies and acts on them, every `reply_poll_seconds`, once anything was sent through the account."""
 
     look: Every = field(default_factory=Every)
     far_back: Every = field(default_factory=lambda: Every(LOOK_BACK_AGAIN.total_seconds()))
@@ -63,7 +64,7 @@ class RepliesTick:
             until = stored_replies.read_until(session, runtime.account_id)
         self.look.rest(at, runtime.settings.reply_poll_seconds)
         goes_back = self.far_back.is_due(at)
-        start = min(until or now, now) - OVERLAP  # a clock may have been put back
+        start = min(until or now, now) - OVERLAP  # a clock may have been set back
         if goes_back:
             start = min(start, now - LOOK_BACK)
         reads, stored, problem = _read(runtime, start, now, goes_back=goes_back)
@@ -74,7 +75,7 @@ class RepliesTick:
 
 @dataclass(slots=True)
 class FirstLook:
-    """The look for replies before the first text: how often in a row it failed, and why nothing is sent."""
+    """The look for replies before the first text: how many times in a row it failed, and why nothing is sent."""
 
     failures: int = 0
     reason: str = ""
@@ -82,15 +83,15 @@ class FirstLook:
 
     @property
     def given_up(self) -> str:
-        """Why nothing is sent, once it failed three times: who waits for it need wait no longer."""
+        """Why nothing is sent, after three failures: a command that waits for it may give up."""
         return self.reason if self.failures >= 3 else ""
 
     def has_heard(self, runtime: Runtime, now: datetime) -> bool:
-        """Whether what people wrote in the last day is stored, as far as nothing was sent before; it is read if not.
+        """Return whether what people wrote in the last day is stored, unless texts were sent before; read it if not.
 
-        Somebody may have written STOP to these phones before this installation, or its database, was there. A look that
-        fails is made again, later each time, and until one succeeds no run of the account starts: why is in their
-        `reason`.
+        Somebody may have written STOP to these phones before this installation or its database existed. A look that
+        fails is repeated at growing intervals, and until one succeeds no run of the account starts: their `reason` says
+        why.
         """
         with runtime.store.read() as session:
             until = stored_replies.read_until(session, runtime.account_id)
@@ -113,15 +114,15 @@ class FirstLook:
 def _read(
     runtime: Runtime, start: datetime, now: datetime, *, goes_back: bool, is_first: bool = False
 ) -> tuple[int, int, str]:
-    """Read and store from `start` on: reads, replies stored, and what kept it from reading all; empty for nothing.
+    """Read and store from `start` on; return reads, replies stored, and what kept it from reading all ('' for nothing).
 
-    Of a first look nothing is written down before its end: one that broke off is made again as a whole.
+    A first look is recorded only when it has ended: one that broke off is repeated as a whole.
     """
     stored = 0
     windows = WindowReads(runtime.gateway)
     with runtime.store.read() as session:
         shifts = clock_offsets.shifts(session, runtime.account_id)
-    last = now + OVERLAP + max(FARTHEST if goes_back else shifts[-1], shifts[-1])  # replies come by its clock
+    last = now + OVERLAP + max(FARTHEST if goes_back else shifts[-1], shifts[-1])  # replies are dated by its clock
     for begin, end in _slices(start + shifts[0], last):
         try:
             for messages in windows.read(MessageStatus.RECEIVED, begin, end):

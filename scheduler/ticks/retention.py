@@ -1,4 +1,4 @@
-"""Forgetting what was told, and what phones did, long ago: a service that runs for years must not grow by it."""
+"""Deletes old notices and phone records: a service that runs for years must not grow by them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,20 +12,20 @@ from worker.store.events import EventName
 from worker.store.notifications import retention
 
 EVERY: Final = timedelta(hours=1)
-"""How often it is looked for what is old. It is found by reading the whole table."""
+"""How often to look for old rows. Finding them means reading the whole table."""
 
 PARTS: Final = 20
-"""So many transactions of a look at most; the rest an hour later."""
+"""The most transactions of one look; the rest follows an hour later."""
 
 PASSING: Final = frozenset(
     {EventName.DEVICE_SLOWED, EventName.DEVICE_STUCK, EventName.DEVICE_MOVES, EventName.NOTICE_GIVEN_UP}
 )
-"""Events that only who reads the database asks for. The others are the story of a campaign or of a person."""
+"""Events that are of interest only in the database. The others tell the story of a campaign or a person."""
 
 
 @dataclass(slots=True)
 class ForgetTick:
-    """Deletes what is older than `notice_days`, a part of it per transaction. Only a service does."""
+    """Deletes what is older than `notice_days`, one part per transaction. Only a service does."""
 
     look: Every = field(default_factory=lambda: Every(EVERY.total_seconds()))
 

@@ -30,13 +30,13 @@ Work = Callable[[Runtime, datetime], Mapping[str, int]]
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Something that the clock does again and again, `every` so many seconds apart. It counts what it did.
+    """Something that the clock calls repeatedly, `every` this many seconds. It counts what it did.
 
-    `work` is a plain function, or an object where it remembers something from call to call. The clock heeds three
-    counts: none at all (`RESTS`), `idle` (nothing is sent or followed), `started` (something is sent from now on).
+    `work` is a plain function, or an object if it remembers something between calls. The clock acts on three counts:
+    none at all (`RESTS`), `idle` (nothing is being sent or followed), `started` (something is sent from now on).
 
-    `for_work`: has nothing to do while all is idle. `can_wait`: for some seconds, where many runs begin together; not
-    replies, one of which may be STOP. `is_first`: is called once before all others.
+    `for_work`: has nothing to do while everything is idle. `can_wait`: can wait some seconds when many runs begin
+    together; not replies, one of which may be STOP. `is_first`: is called once before all others.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Tick:
 
 
 class Ticks:
-    """One tick of each kind, with what it remembers, and what several of them share."""
+    """One tick of each kind, with its memory, and what several of them share."""
 
     def __init__(self) -> None:
         self.rush = Rush()
@@ -79,7 +79,7 @@ class Ticks:
         )
 
     def for_runs(self, ids: set[int]) -> tuple[Tick, ...]:
-        """The same ticks, for these runs alone. `ids` grows: who reads the questions also sends the answers to HELP."""
+        """Return the same ticks for these runs only. `ids` grows: who reads questions also sends answers to HELP."""
 
         def replies(runtime: Runtime, now: datetime) -> Mapping[str, int]:
             done = self._replies(runtime, now)

@@ -1,4 +1,4 @@
-"""Taking whoever opted out off the gateway's contact lists."""
+"""Takes people who opted out off the gateway's contact lists."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from worker.runtime import Runtime
 from worker.store.people import unsubscriptions
 
 CALLS_PER_TICK: Final = 50
-"""So many calls, each of some milliseconds, before other ticks of the thread pool have had a chance to be late."""
+"""The most calls per tick, each of some milliseconds: more would delay other ticks of the thread pool."""
 
 
 @dataclass(slots=True)
 class UnsubscribeTick:
-    """Carries out what is due; what fails is tried again, with pauses that double."""
+    """Carries out what is due; what fails is retried at intervals that double."""
 
     look: Every = field(default_factory=lambda: Every(UNSUBSCRIBE.total_seconds()))
 
@@ -40,7 +40,7 @@ class UnsubscribeTick:
                 next_try_at = now + unsubscribe_after(task.tries)
                 with runtime.store.write("unsubscribe_failed") as session:
                     unsubscriptions.record_failed(session, task.id, str(error), next_try_at=next_try_at)
-                # Whatever is wrong may be wrong for the others, too: they stay due, and are not tried at once.
+                # Whatever is wrong may also affect the others: they stay due, and are not tried at once.
                 self.look.rest(at)
                 break
             done += 1

@@ -1,1 +1,1 @@
-"""The front door: what is asked over HTTP."""
+"""The front door: requests over HTTP."""

@@ -1,4 +1,4 @@
-"""Which address is answered by what."""
+"""The routes."""
 
 import asyncio
 import math
@@ -26,9 +26,9 @@ HEALTH_KEPT_SECONDS: Final = 1.0
 
 
 def make_app(runtime: Runtime, key: SecretStr | None = None, *, body_seconds: float = BODY_SECONDS) -> Starlette:
-    """The front door of one account. `key`: that of a private sandbox in the gateway's place.
+    """The front door of one account. `key`: that of a private sandbox used as the gateway.
 
-    `body_seconds`: how long the body of a call may take to arrive.
+    `body_seconds`: how long the body of a request may take to arrive.
     """
 
     def take(messages: Sequence[Message]) -> None:
@@ -57,7 +57,7 @@ def make_app(runtime: Runtime, key: SecretStr | None = None, *, body_seconds: fl
 
 
 class Health:
-    """Whether the database answers, asked once a second at most however many ask."""
+    """Whether the database answers, checked at most once a second however many ask."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

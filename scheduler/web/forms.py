@@ -1,4 +1,4 @@
-"""Reading one field of a posted form, byte for byte as it was signed."""
+"""Reads one field of a posted form, byte for byte as it was signed."""
 
 import re
 from typing import Final
@@ -10,7 +10,7 @@ _NAME: Final = re.compile(rb'(?:^|;)\s*name=(?:"([^"]*)"|([^\s;"]+))', re.IGNORE
 
 
 def read_field(body: bytes, content_type: str, name: str) -> bytes | None:
-    """The decoded value of a field of a posted form, of either kind. None: no form, or not exactly one value."""
+    """Return the decoded value of a field of a posted form, of either kind. None: no form, or not exactly one value."""
     kind = content_type.partition(";")[0].strip().lower()
     wanted = name.encode()
     if kind == "application/x-www-form-urlencoded":

@@ -19,17 +19,17 @@ from worker.settings.settings import SettingsError
 from worker.store.errors import STORE_FAILS
 
 MOST_BYTES: Final = 1024 * 1024
-"""The largest call that is read."""
+"""The largest request that is read."""
 
 MOST_HELD_BYTES: Final = 64 * MOST_BYTES
-"""What all calls under way may hold together."""
+"""The most bytes that all requests in progress may hold together."""
 
 BODY_SECONDS: Final = 10.0
 STORE_SECONDS: Final = 5.0
-"""How long a caller waits for the database; what is stored later is stored all the same."""
+"""How long a caller waits for the database; a reply that takes longer is stored all the same."""
 
 QUIET_SECONDS: Final = 60.0
-"""Between two lines of the log about calls that were refused."""
+"""Between two log lines about refused requests."""
 
 
 class _Refusal(Exception):
@@ -40,7 +40,7 @@ class _Refusal(Exception):
 
 @dataclass
 class WebhookReceiver:
-    """Takes calls of the webhook. `keys` are asked for at each call: a key file may be replaced meanwhile."""
+    """Receives calls of the webhook. `keys` are read at each call: a key file may be replaced meanwhile."""
 
     keys: Callable[[], Sequence[SecretStr]]
     taker: ReplyBatcher
@@ -51,12 +51,12 @@ class WebhookReceiver:
     _next_line: float = field(default=float("-inf"), init=False)
 
     async def answer(self, request: Request) -> Response:
-        """200 once everything is stored; 400, 401, 408, 413 as it was called; 503 where it could not be stored."""
+        """200 once everything is stored; 400, 401, 408, 413 for a bad request; 503 if it could not be stored."""
         try:
             await self._take(request)
         except _Refusal as refusal:
             self._note(refusal)
-            # What is left of the body is not worth reading.
+            # The rest of the body is not worth reading.
             return PlainTextResponse(f"{refusal.why}\n", refusal.status, headers={"Connection": "close"})
         except ClientDisconnect:
             return Response(status_code=400)
@@ -79,7 +79,7 @@ class WebhookReceiver:
             raise _Refusal(400, "a form with exactly one field `messages` is expected")
         try:
             keys = self.keys()
-        except SettingsError as error:  # a key file that is being written anew
+        except SettingsError as error:  # a key file that is just being rewritten
             raise _Refusal(503, "the key cannot be read; call again") from error
         if not verify(field_value, header, keys):
             raise _Refusal(401, "the signature is another one")
@@ -113,7 +113,7 @@ class WebhookReceiver:
             raise _Refusal(500, "it could not be stored") from error
 
     def _note(self, refusal: _Refusal) -> None:
-        """A line a minute: whoever calls without the key must not fill the disk."""
+        """Log a line a minute: callers without the key must not fill the disk."""
         self._refused += 1
         now = self.clock.elapsed_seconds()
         if now >= self._next_line:

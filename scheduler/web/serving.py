@@ -21,23 +21,23 @@ from worker.settings.settings import SettingsError
 MOST_CONNECTIONS: Final = 1_000
 BACKLOG: Final = 2_048
 HEAD_SECONDS: Final = 10.0
-"""Who has not asked anything by then is not waited for."""
+"""A client that has sent no request by then is disconnected."""
 
 MOST_SECONDS: Final = 120.0
-"""How long a connection is kept for further calls."""
+"""How long a connection is kept for further requests."""
 
 QUIET_SECONDS: Final = 60.0
-"""Between two lines of the log about the same trouble with calls."""
+"""Between two log lines about the same trouble with requests."""
 
 STOP_SECONDS: Final = 10
-"""How long calls that are under way may take to end."""
+"""How long requests in progress may take to end."""
 
 
 class HeadTimeout(H11Protocol):
-    """uvicorn waits for the head of a request for ever; and h11, unlike httptools, bounds how long one may be.
+    """Ends slow connections: uvicorn waits for a request head for ever. h11, unlike httptools, also bounds its length.
 
-    Whatever a caller does or leaves, its connection ends, `head_seconds` and twice as long after `most_seconds` at the
-    latest: a thousand that stay would shut the door.
+    Whatever a client does or leaves undone, its connection ends: after `head_seconds`, and twice as long after
+    `most_seconds` at the latest. A thousand connections that stay would block the door.
     """
 
     head_seconds = HEAD_SECONDS
@@ -50,10 +50,10 @@ class HeadTimeout(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._patience.cancel()  # or it would keep what is over in memory for as long
+        self._patience.cancel()  # or it would keep finished connections in memory for as long
 
     def send_400_response(self, msg: str) -> None:
-        """What comes is no HTTP, perhaps only in the middle of a body: then the app answers nobody any more."""
+        """The input is not HTTP, perhaps from the middle of a body on: the app then answers nobody any more."""
         if self.cycle is not None:
             self.cycle.disconnected = True  # its answer after this one would end in an exception
             self.cycle.message_event.set()
@@ -65,7 +65,7 @@ class HeadTimeout(H11Protocol):
     def _look(self, cycle: object) -> None:
         is_over = self.loop.time() >= self._ends_at
         if self.transport.is_closing() or self.loop.time() >= self._ends_at + self.head_seconds:
-            self.transport.abort()  # whoever does not read its answer would be waited for
+            self.transport.abort()  # a client that does not read its answer would be waited for
             return
         if is_over and self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
@@ -75,7 +75,7 @@ class HeadTimeout(H11Protocol):
 
 
 def listen(address: str) -> socket.socket:
-    """A socket for `host:port`; port 0: any free one. Raises `SettingsError`."""
+    """Return a socket for `host:port`; port 0: any free one. Raises `SettingsError`."""
     host, _, port = address.rpartition(":")
     try:
         family, *_, place = socket.getaddrinfo(
@@ -86,7 +86,7 @@ def listen(address: str) -> socket.socket:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(place)
-            listener.listen(BACKLOG)  # whoever calls before uvicorn is there waits a moment
+            listener.listen(BACKLOG)  # clients that connect before uvicorn is ready wait a moment
         except OSError:
             listener.close()
             raise
@@ -98,16 +98,16 @@ def listen(address: str) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """The address under which a program on this machine reaches it."""
+    """Return the address at which a program on this machine reaches it."""
     host, port = listener.getsockname()[:2]
     reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104  compared
     return f"http://{reached}:{port}"
 
 
 def closing(app: ASGIApp) -> ASGIApp:
-    """The app, which closes the connection after an answer that came before the whole body of its call did.
+    """Wrap the app to close the connection after an answer that came before the whole body of its request did.
 
-    uvicorn would read on, without any end, what nobody is interested in.
+    Otherwise uvicorn would read on without limit what nobody needs.
     """
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -131,7 +131,7 @@ def closing(app: ASGIApp) -> ASGIApp:
 
 
 class ServerLog(logging.Handler):
-    """What uvicorn says, as one line a minute of our own log: a caller can make it say something 950 times a second."""
+    """Writes uvicorn's messages to our own log, one line a minute: a client can cause 950 messages a second."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -139,7 +139,7 @@ class ServerLog(logging.Handler):
         self._next_line: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        problem = str(record.msg).strip()[:200]  # without its arguments, which may be a caller's
+        problem = str(record.msg).strip()[:200]  # without its arguments, which may be a client's
         self._calls[problem] += 1
         now = time.monotonic()
         if now >= self._next_line.get(problem, -math.inf):
@@ -149,7 +149,7 @@ class ServerLog(logging.Handler):
 
 
 class FrontDoor:
-    """Answers calls while the block runs; at its end those under way are answered first."""
+    """Answers requests while the block runs; at its end, those in progress are answered first."""
 
     def __init__(self, app: ASGIApp, listener: socket.socket, protocol: type[HeadTimeout] = HeadTimeout) -> None:
         self._listener = listener
@@ -173,7 +173,7 @@ class FrontDoor:
         )
 
     def is_alive(self) -> bool:
-        """Whether calls are answered."""
+        """Return whether requests are answered."""
         return self._thread.is_alive()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Storing what the webhook brings: everything that waits goes into one transaction, and every call is told how it went.
+"""Stores what the webhook brings: everything that waits goes into one transaction, and every call gets its own result.
 
 A commit takes milliseconds, and 500 calls at once would each wait for 499 others.
 """
@@ -15,11 +15,11 @@ from worker.store.errors import DatabaseLost, is_away
 Take = Callable[[Sequence[Message]], object]
 
 MOST_AT_ONCE: Final = 1_000
-"""Messages of one transaction, give or take those of a call."""
+"""The most messages of one transaction, give or take those of a call."""
 
 
 class ReplyBatcher:
-    """Calls `take` in a thread, never twice at a time, with the messages of all calls that wait."""
+    """Calls `take` in a thread, one call at a time, with the messages of all waiting calls."""
 
     def __init__(self, take: Take) -> None:
         self._take = take
@@ -44,11 +44,11 @@ class ReplyBatcher:
                 messages.extend(brought)
             batch, self._waiting = self._waiting[:calls], self._waiting[calls:]
             together = await self._stored(messages)
-            # One call must not spoil those that it came with.
+            # One call must not spoil the others in its transaction.
             is_spoilt = together is not None and calls > 1 and not _is_away(together)
             for brought, future in batch:
                 error = await self._stored(brought) if is_spoilt else together
-                if future.done():  # its caller has gone; what it brought is stored all the same
+                if future.done():  # its caller has gone; its messages are stored all the same
                     continue
                 if error is None:
                     future.set_result(None)
@@ -58,7 +58,7 @@ class ReplyBatcher:
     async def _stored(self, messages: Sequence[Message]) -> Exception | None:
         try:
             await asyncio.to_thread(self._take, messages)
-        except Exception as error:  # whatever it is, those who wait must hear of it
+        except Exception as error:  # whatever it is, the waiting callers must get it
             return error
         return None
 

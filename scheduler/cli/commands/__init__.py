@@ -1,1 +1,1 @@
-"""A file for each command: `campaigns NAME` is in `NAME.py` of one of these rooms."""
+"""One file per command: `campaigns NAME` is in `NAME.py` in one of these folders."""

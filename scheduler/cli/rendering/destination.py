@@ -1,4 +1,4 @@
-"""Where an export goes: standard output, a file that is written whole or not at all, or what is there already."""
+"""Where an export goes: standard output, a file that is written whole or not at all, or an existing device."""
 
 import os
 import stat
@@ -16,7 +16,7 @@ _STANDARD: Final = (1, 2, 0)
 
 @contextmanager
 def destination(output: Path | None) -> Iterator[TextIO]:
-    """Standard output for None. What is no ordinary file is written to as it is: a device must not become a file.
+    """Standard output for None. Anything but an ordinary file is written to in place: a device must not become a file.
 
     Raises `Refused`.
     """
@@ -30,7 +30,7 @@ def destination(output: Path | None) -> Iterator[TextIO]:
 
 @contextmanager
 def said_of(output: Path) -> Iterator[None]:
-    """An `OSError` of writing to a file told with its name: one of a full disk has none."""
+    """Add the file's name to an `OSError` of writing it: that of a full disk has none."""
     try:
         yield
     except OSError as error:
@@ -40,7 +40,7 @@ def said_of(output: Path) -> Iterator[None]:
 
 @contextmanager
 def _standard_output() -> Iterator[TextIO]:
-    """Standard output in UTF-8, whatever the locale: what is exported is a file, redirected or not."""
+    """Standard output in UTF-8, whatever the locale: an export is a file, redirected or not."""
     if sys.stdout is None:
         raise Refused(Refusal.INVALID, "standard output is closed; open it, or write to a file with --output")
     sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]  # a TextIOWrapper
@@ -57,7 +57,7 @@ def _opened(output: Path) -> AbstractContextManager[TextIO]:
     if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
         return _writer(os.open(output, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC))
     for descriptor in _STANDARD:
-        # /dev/stdout is a link: replaced, it would be gone for every other program.
+        # /dev/stdout is a link: if it were replaced, every other program would lose it.
         with suppress(OSError):  # it may be closed
             if os.path.samestat(os.fstat(descriptor), status):
                 return _writer(os.dup(descriptor))

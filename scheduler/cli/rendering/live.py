@@ -1,4 +1,4 @@
-"""Live progress of `campaigns run` on a terminal: who has it, how fast, how long it will take."""
+"""Live progress of `campaigns run` on a terminal: who has the text, how fast, how long it will take."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from scheduler.cli.rendering.output import shown
 from scheduler.processes.run_to_end import Progress
 
 RATE_OVER_SECONDS: Final = 10.0
-"""The rate shown is the mean over so long: shorter jumps, longer lags."""
+"""The rate shown is the mean over this long: a shorter mean jumps, a longer one lags."""
 
 
 class LiveProgress:
-    """Draws the progress it is shown; draws nothing where nobody looks."""
+    """Draws the progress it is shown; draws nothing if there is no terminal."""
 
     def __init__(self, console: Console, *, enabled: bool) -> None:
         self._live = Live(console=console, refresh_per_second=5, transient=True) if enabled else None
@@ -40,7 +40,7 @@ class LiveProgress:
             self._live.stop()
 
     def show(self, progress: Sequence[Progress]) -> None:
-        """Draw this."""
+        """Draw this progress."""
         if self._live is not None:
             self._live.update(self._table(progress))
 

@@ -30,28 +30,28 @@ STYLES: Final[Mapping[str, str]] = {
 """The colour of a state; the others have none."""
 
 NOT_A_TERMINAL_COLUMNS: Final = 240
-"""Wide enough that rows of a table stay on one line where a program reads them."""
+"""Wide enough to keep table rows on one line for a program that reads them."""
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """One object on one line; ASCII, so that it is the same in every locale."""
+    """Print one object on one line; in ASCII, so that it is the same in every locale."""
     typer.echo(json.dumps(value))
 
 
 def say(text: str) -> None:
-    """A line for people."""
+    """Print a line for people."""
     typer.echo(shown(text))
 
 
 def warn(text: str) -> None:
-    """A line for people, on standard error."""
+    """Print a line for people on standard error."""
     typer.echo(shown(text), err=True)
 
 
 def problem_of_output() -> str:
-    """Why standard output did not take what was written, in a sentence; empty where it did, or where nobody reads it.
+    """Return why standard output did not accept the output, in a sentence; empty if it did, or if its reader is gone.
 
-    What is left of it is dropped, for Python would try once more at its end and fail with another code.
+    The remaining output is dropped, because Python would try once more at exit and fail with another code.
     """
     try:
         if sys.stdout:
@@ -66,12 +66,12 @@ def problem_of_output() -> str:
 
 
 def unwritten(error: OSError) -> str:
-    """The sentence for output that could not be written: such an error names no file."""
+    """Return the sentence for output that could not be written: such an error names no file."""
     return f"the output cannot be written ({error.strerror}); check the space that is left"
 
 
 def clear_screen() -> None:
-    """Begin at the top of a terminal; elsewhere leave a line free."""
+    """Begin at the top of a terminal; elsewhere print an empty line."""
     from rich.console import Console
 
     if sys.stdout.isatty():
@@ -81,17 +81,17 @@ def clear_screen() -> None:
 
 
 def shown(text: str) -> str:
-    """A text from outside as a terminal may see it."""
+    """Return a text from outside in a form that is safe for a terminal."""
     return printable(text)
 
 
 def local_time(moment: datetime | None, zone: ZoneInfo) -> str:
-    """A moment by the clocks of a zone, to the minute; empty for None."""
+    """Return a moment by the clocks of a zone, to the minute; empty for None."""
     return shown_time(moment, zone) if moment else ""
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, numeric: Sequence[str] = ()) -> None:
-    """A table; a cell that is a state has its colour. `numeric` are the headings of columns of figures."""
+    """Print a table; a cell that is a state has its colour. `numeric` are the headings of columns of figures."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -106,7 +106,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, numer
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
-    """Names and values, one a line; a fact without a value is left out."""
+    """Print names and values, one a line; a fact without a value is left out."""
     known = [(name, value) for name, value in facts if value]
     width = max((len(name) for name, _ in known), default=0)
     for name, value in known:
@@ -117,7 +117,7 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
 
 
 def print_counts(recipients: Mapping[str, int]) -> None:
-    """Counts by state, and the audience that they add up to."""
+    """Print counts by state, and the audience that they add up to."""
     counted = [(state_words(state), f"{n:,}") for state, n in recipients.items() if state != "audience"]
     print_table(
         ("state", "recipients"), [*counted, ("audience", f"{recipients['audience']:,}")], numeric=("recipients",)
@@ -125,7 +125,7 @@ def print_counts(recipients: Mapping[str, int]) -> None:
 
 
 def print_run(summary: Mapping[str, Any]) -> None:
-    """One run, from the object of `scheduler.report.summary.run_summary`."""
+    """Print one run, from the object of `scheduler.report.summary.run_summary`."""
     requests = summary["requests"]
     state = state_words(summary["state"])
     print_facts(
@@ -145,7 +145,7 @@ def print_run(summary: Mapping[str, Any]) -> None:
 
 
 def _span(times: Mapping[str, str | None] | None) -> str:
-    """From the first to the last text; empty where nothing is known of them."""
+    """Return the time from the first to the last text; empty if nothing is known about them."""
     if not times:
         return ""
     first, last = _to_the_second(times["first_send_at"]), _to_the_second(times["last_send_at"])
@@ -154,7 +154,7 @@ def _span(times: Mapping[str, str | None] | None) -> str:
 
 
 def print_groups(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """How variants and control group did, from `scheduler.report.variants.outcome_table`; nothing without rows."""
+    """Print the results of variants and control group, from `scheduler.report.variants.outcome_table`, if any."""
     from scheduler.report.variants import CONFIDENCE
 
     if not rows:

@@ -20,18 +20,18 @@ from scheduler.actions.plans.preview import Preview
 from scheduler.cli.rendering.output import local_time, print_counts, print_facts, print_table, say
 
 ZONES: Final = 12
-"""So many groups of people with the same clocks are shown."""
+"""How many groups of people with the same clocks are shown."""
 
 
 DAYS: Final = 14
-"""So many days are shown one by one."""
+"""How many days are shown one by one."""
 
 
 TOO_FAR: Final = "more than a year later"
 
 
 def print_preview(seen: Preview) -> None:
-    """The facts for people."""
+    """Print the facts for people."""
     definition, summary = seen.definition, seen.summary
     rates = [f"at most {limit}" for limit in (*seen.rates, *seen.budgets)]
     print_facts(
@@ -106,7 +106,7 @@ def _timing(seen: Preview) -> list[tuple[str, str]]:
 
 
 def _handed_over(seen: Preview, estimate: Forecast, start: datetime) -> list[tuple[str, str]]:
-    """The times of a campaign that the gateway keeps the start of, and what that means."""
+    """Return the times of a campaign whose start the gateway keeps, and what that means."""
     zone, last = seen.definition.schedule.zone, estimate.last_send_at
     until = local_time(last, zone) or f"{TOO_FAR}: raise the rate"
     followed = start + seen.definition.follow.until
@@ -128,7 +128,7 @@ def _late(seen: Preview, estimate: Forecast) -> str:
 
 
 def _print_days(days: Sequence[Day]) -> None:
-    """How many texts leave on each day of the campaign's zone."""
+    """Print how many texts leave on each day of the campaign's zone."""
     rows = [(f"{day.date:%a %Y-%m-%d}", f"{day.texts:,}", f"{day.segments:,}") for day in days[:DAYS]]
     if more := days[DAYS:]:
         texts, segments = sum(day.texts for day in more), sum(day.segments for day in more)
@@ -169,7 +169,7 @@ def _spread(seen: Preview) -> str:
 
 
 def _by_zone(estimate: Forecast) -> Iterator[str]:
-    """From when to when people of each zone are sent to, by the clocks of the first of the zones they may be in."""
+    """Yield when people of each zone get their texts, by the clocks of the first of the zones they may be in."""
     groups = [group for group in estimate.groups if group.zones]
     for group in groups[:ZONES]:
         names = group.zones.split(",")
@@ -182,7 +182,7 @@ def _by_zone(estimate: Forecast) -> Iterator[str]:
 
 
 def _offset_words(offset: ReminderOffset, zone: ZoneInfo) -> str:
-    """For people: how many texts, from when to when, and how many were missed."""
+    """Return for people how many texts leave, from when to when, and how many were missed."""
     when = f", from {local_time(offset.first, zone)} to {local_time(offset.last, zone)}" if offset.people else ""
     missed = f"; {offset.missed:,} missed" if offset.missed else ""
     return f"{offset.label}: {amount(offset.people, 'text')}{when}{missed}"

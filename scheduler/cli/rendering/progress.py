@@ -36,7 +36,7 @@ COLUMNS = {
 
 
 def show_all(seen: Sequence[RunProgress], zone: ZoneInfo) -> None:
-    """A table of all runs."""
+    """Print a table of all runs."""
     rows = [
         (
             entry.run.campaign,
@@ -60,7 +60,7 @@ def _remarks(entry: RunProgress, zone: ZoneInfo) -> str:
 
 
 def show_one(entry: RunProgress, zone: ZoneInfo) -> None:
-    """Everything about one run."""
+    """Print everything about one run."""
     print_run(run_summary(entry.run, entry.books))
     print_groups(*outcome_table(entry.groups))
     batches = entry.outlook.batches

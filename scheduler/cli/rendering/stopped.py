@@ -1,4 +1,4 @@
-"""What `pause` and `cancel` say of texts that they cannot stop."""
+"""What `pause` and `cancel` report about texts that they cannot stop."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def in_flight_json(stopped: "Stopped", now: datetime) -> list[dict[str, float]]:
-    """Requests that are under way or looked up."""
+    """Return the requests that are under way or being looked up."""
     return [
         {"batch": r.batch_id, "recipients": r.recipients, "age_seconds": _age_seconds(r.started_at, now)}
         for r in stopped.in_flight
@@ -19,7 +19,7 @@ def in_flight_json(stopped: "Stopped", now: datetime) -> list[dict[str, float]]:
 
 
 def tell_unstoppable(stopped: "Stopped", now: datetime) -> None:
-    """What is under way, and what the gateway has already."""
+    """Print what is under way, and what the gateway already has."""
     if stopped.in_flight:
         say("under way, or looked up at the gateway, and perhaps still delivered:")
     for request in stopped.in_flight:

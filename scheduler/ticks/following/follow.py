@@ -127,8 +127,7 @@ class FollowTick:
         return [] if self.windows.may_divide(runtime) else self.walks.worth_one(runtime, due)
 
     def _poll_each(self, runtime: Runtime, groups: list[Group], reads: Counter[int]) -> tuple[int, list[Group], float]:
-        """Read groups one by one; return how many recipients advanced, the groups that were read, and the seconds to
-        rest.
+        """Read groups one by one; return how many recipients advanced, the groups read, and seconds to rest.
 
         If the first groups all fail, the gateway is at fault and not a group: the others stay due.
         """
@@ -145,9 +144,7 @@ class FollowTick:
         return moved, groups, 0.0
 
     def _poll(self, runtime: Runtime, group: Group, reads: Counter[int]) -> int:
-        """Read one group, and missing messages by id; return how many advanced. Counts its reads. Raises
-        `GatewayError`.
-        """
+        """Read one group, and missing messages by id; return how many advanced. Counts reads. Raises `GatewayError`."""
         reads[group.run_id] += 1
         try:
             messages = list(runtime.gateway.read_group(group.group_id)) if group.group_id else []

@@ -1,8 +1,8 @@
-"""Receipts from a gateway that shows all times in every window: all that it has is read once for many groups.
+"""Receipts from a gateway that shows all times in every window: everything is read once for many groups.
 
-Such windows cannot be divided, and its groups cost a read each. A walk reads every status whole and keeps of it only
-what is sought; the rest is passed over as it comes, so memory is bounded by what is sought. Nothing is concluded from
-what a walk does not show.
+Such windows cannot be divided, and each of its groups costs a read. A walk reads every status in full and keeps only
+what is sought; everything else is discarded as it arrives, so memory is bounded by what is sought. Nothing is concluded
+from what a walk does not show.
 """
 
 from collections import Counter
@@ -21,19 +21,19 @@ from worker.store.following import receipts
 from worker.store.following.receipts import Group
 
 REST: Final = timedelta(hours=1)
-"""For how long nothing is walked through after there was too much."""
+"""How long there are no walks after there was too much."""
 
 
 @dataclass(slots=True)
 class Walks:
-    """Reads of all that a gateway has: how many messages the last one showed, since when groups gather for the next."""
+    """Walks over all that a gateway has: how many messages the last one showed, and since when groups wait for one."""
 
     shown: int = 0
     gathering_since: float | None = None
     look: Every = field(default_factory=lambda: Every(REST.total_seconds()))
 
     def worth_one(self, runtime: Runtime, due: Sequence[Group]) -> list[Group] | None:
-        """The due groups to walk for; empty: to read them one by one costs less; None: more of them are waited for."""
+        """Return the due groups to walk for; empty if reading them one by one is cheaper; None to wait for more."""
         now = runtime.clock.elapsed_seconds()
         if not self.look.is_due(now):
             return []
@@ -58,9 +58,9 @@ class Walks:
         dated: tuple[datetime, datetime],
         reads: Counter[int],
     ) -> int:
-        """Read everything of these statuses, one after the other; how many moved. Counts its reads.
+        """Read everything of these statuses, one after the other; return how many advanced. Counts its reads.
 
-        `dated`: the times that are asked for, of whoever heeds them and has too much in a single second.
+        `dated`: the times to ask for, from a gateway that respects them but has too much in a single second.
         """
         with runtime.store.read() as session:
             ids = set(receipts.open_ids(session, *(group.id for group in sought)))
@@ -71,7 +71,7 @@ class Walks:
             shown += 1
             return message.id in ids
 
-        payer = min(group.run_id for group in sought)  # one run's books have what is read for several
+        payer = min(group.run_id for group in sought)  # reads for several runs are counted for one of them
         self.gathering_since = None
         for status in statuses:
             reads[payer] += 1
@@ -80,7 +80,7 @@ class Walks:
             except ReplyTooLong:
                 self.look.rest(runtime.clock.elapsed_seconds())
                 return moved
-            except GatewayError:  # groups tell whether it fails at everything
+            except GatewayError:  # reading groups will show whether everything fails
                 continue
         self.shown = shown
         return moved

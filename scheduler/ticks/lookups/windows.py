@@ -1,8 +1,8 @@
-"""Reading by status over a time of any length, in replies that can be held.
+"""Reads by status over a time of any length, in replies that fit into memory.
 
-The gateway knows no pages. A window that holds more than one reply is read of is asked for again in parts: where our
-ledger knows when its messages were accepted by that, then by halves. Parts share their seconds at the edges: nobody has
-shown to the fraction of a second which date is compared.
+The gateway has no pages. A window that holds more than one reply may bring is asked for again in parts: divided by when
+our ledger says its messages were accepted, then in halves. Parts share the seconds at their edges: nobody has shown to
+the fraction of a second which date is compared.
 """
 
 import math
@@ -22,32 +22,33 @@ from worker.runtime import Runtime
 from worker.store.following import receipts
 
 REST: Final = timedelta(minutes=10)
-"""For how long no window is divided any more after a single second of it was too much for one reply."""
+"""How long no window is divided after a single second of one was too much for one reply."""
 
 RECENT_SECONDS: Final = (3_600, 300, 30, -30)
-"""Where the ledger knows nothing, most lies shortly before now: halves of 28 hours found it after 17 full replies."""
+"""If the ledger knows nothing, most messages are from shortly before now: halves of 28 hours found them only after 17
+full replies."""
 
 
 @dataclass(slots=True)
 class WindowMemory:
-    """What a process has seen of how a gateway shows time, for all that reads by it."""
+    """What a process has learned about how a gateway shows time, for everything that reads by it."""
 
-    dates_after: deque[timedelta] = field(default_factory=lambda: deque(maxlen=500))  # its dates, after our own
+    dates_after: deque[timedelta] = field(default_factory=lambda: deque(maxlen=500))  # its dates, relative to ours
     divides: Every = field(default_factory=lambda: Every(REST.total_seconds()))
 
     def may_divide(self, runtime: Runtime) -> bool:
-        """Whether windows are divided: not for some minutes after that led nowhere."""
+        """Return whether to divide windows: not for some minutes after that led nowhere."""
         return self.divides.is_due(runtime.clock.elapsed_seconds())
 
     def clock_ahead(self) -> timedelta:
-        """How much later than we know of a message the gateway dates it, about: its clock, and its phones' queues."""
+        """How much later than ours the gateway dates a message, roughly: its clock, and its phones' queues."""
         seen = [after.total_seconds() for after in tuple(self.dates_after)]  # another thread adds to them
         return timedelta(seconds=round(median(seen))) if seen else timedelta(0)
 
 
 @dataclass(slots=True)
 class WindowReads:
-    """Reads windows and counts the `reads` that it takes. Without a `runtime` there is no ledger: only halves."""
+    """Reads windows and counts its `reads`. Without a `runtime` there is no ledger: only halves."""
 
     gateway: GatewayClient
     runtime: Runtime | None = None
@@ -59,9 +60,9 @@ class WindowReads:
         return cls(runtime.gateway, runtime, memory)
 
     def read(self, status: MessageStatus, start: datetime, end: datetime) -> Iterator[tuple[Message, ...]]:
-        """The messages of one status between two aware times, a reply at a time; some come twice.
+        """Yield the messages of one status between two aware times, a reply at a time; some come twice.
 
-        Raises GatewayError where one of the reads fails: what was given before is true, and not all there is.
+        Raises `GatewayError` if one of the reads fails: what was yielded before is true, but incomplete.
         """
         whole = math.floor(start.timestamp()), math.ceil(end.timestamp())  # whole seconds, both included
         spans = [whole]
@@ -84,7 +85,7 @@ class WindowReads:
                 spans += reversed(list(pairwise(edges)))
 
     def _edges(self, first: int, last: int) -> list[int]:
-        """Seconds at which to divide a window: by when its messages were accepted, else shortly before now."""
+        """Return the seconds at which to divide a window: by when its messages were accepted, else near now."""
         if self.runtime is None:
             return []
         ahead = self.memory.clock_ahead()
@@ -112,7 +113,7 @@ class WindowReads:
 
 
 def messages_per_part(runtime: Runtime) -> int:
-    """How many messages a read should bring: a quarter of what is read of a reply, for they may lie otherwise."""
+    """Return how many messages a read should bring: a quarter of the most in a reply, as they may be uneven."""
     return max(1, runtime.gateway.max_messages // 4)
 
 

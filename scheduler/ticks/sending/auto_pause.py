@@ -1,4 +1,4 @@
-"""Why a run should pause itself once a request was decided, by `campaigns.sending.auto_pause`; and alarms."""
+"""Whether a run should pause itself after a decision about a request (`campaigns.sending.auto_pause`); and alarms."""
 
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from worker.store.sending.doubts import Doubt
 
 
 def reason_to_pause(session: Session, doubt: Doubt, decided: Decision) -> str:
-    """Why the run of a request that was just decided should stop and ask; else ""."""
+    """Return why the run of a request that was just decided should pause and ask; else ""."""
     just_now = len(decided.fail)
     if just_now:
         refused, audience = doubts.refused(session, doubt.run_id)
@@ -29,7 +29,7 @@ def reason_to_pause(session: Session, doubt: Doubt, decided: Decision) -> str:
 
 
 def alarm(session: Session, doubt: Doubt, name: EventName, reason: str, now: datetime) -> None:
-    """Something that must not be: tell it, and send nothing more on this account until a person has looked."""
+    """Report something that must never happen, and send nothing more on this account until a person has looked."""
     record_event(session, name, now, run_id=doubt.run_id, batch_id=doubt.batch_id, attempt_id=doubt.attempt_id)
     accounts.pause_account(session, doubt.account_id, PausedBy.ALARM, reason, now=now, probe_at=None)
     get_logger().error(name.value, batch=doubt.batch_id, attempt=doubt.number, reason=reason)

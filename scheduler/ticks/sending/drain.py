@@ -1,7 +1,7 @@
-"""Keeping the queue filled with what is due, and little more: the queue may forget, and must not matter.
+"""Keeps the queue filled with what is due, and little more: the queue may lose its jobs without harm.
 
-Where several campaigns want the same account or the same phones, this is where it is decided whose turn it is
-(`campaigns.sending.sharing`): little is in the queue at any moment, so nobody urgent waits behind much.
+When several campaigns want the same account or the same phones, their turns are decided here
+(`campaigns.sending.sharing`): there is little in the queue at any moment, so nothing urgent waits behind much else.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,24 +27,24 @@ from worker.store.sending.batch_splits import split_batch
 from worker.store.sending.queue import Demand, Due
 
 OWN_SECONDS: Final = 1.0
-"""How much work of a campaign with a rate is on its way: what sleeps in a thread or waits for the throttle counts."""
+"""How much work of a campaign with a rate is under way, including what sleeps in a thread or waits for the throttle."""
 
 SHARED_SECONDS: Final = 2.0
-"""How much work of all campaigns under one account or phone is on its way."""
+"""How much work of all campaigns under one account or phone is under way."""
 
 MOST_QUEUED: Final = 256
-"""How many requests are in the queue at most: a tick's worth of small ones and to spare."""
+"""The most requests in the queue: a tick's worth of small ones and some to spare."""
 
 AHEAD_A_RUN: Final = timedelta(seconds=0.005)
-"""By so much longer is the lead for each run that begins: as long as queueing its first requests takes."""
+"""How much longer the lead is for each run that begins: as long as queueing its first requests takes."""
 
 PAUSE_SHARE: Final = 3
 LONGEST_PAUSE_SECONDS: Final = 0.5
-"""Where the queue is more than half full, a round is followed by a pause three times as long as it took, up to this:
-over 100 campaigns it costs 20 ms of processor time, which what is in the queue already needs more."""
+"""When the queue is more than half full, a round is followed by a pause three times as long, up to this: for 100
+campaigns a round takes 20 ms of processor time, which the queued requests need more."""
 
 NEVER_OPENS: Final = timedelta(days=1)
-"""When a window is looked at again that does not open in the next 400 days: its file may be mended by then."""
+"""When to look again at a window that does not open in the next 400 days: its file may be fixed by then."""
 
 
 Closed: TypeAlias = dict[tuple[int, str], datetime]
@@ -53,10 +53,10 @@ Closed: TypeAlias = dict[tuple[int, str], datetime]
 
 @dataclass(slots=True)
 class DrainTick:
-    """Enqueues due batches of running runs whose window is open, to each its share; the others wait for it to open."""
+    """Queues due batches of running runs in an open window, each run its share; the others wait until it opens."""
 
     rush: Rush = field(default_factory=Rush)
-    turns: Turns = field(default_factory=Turns)  # who got how much: what keeps shares fair from tick to tick
+    turns: Turns = field(default_factory=Turns)  # how much each got, to keep shares fair from tick to tick
     look: Every = field(default_factory=Every)
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
@@ -75,12 +75,13 @@ class DrainTick:
         return done
 
     def _demands(self, runtime: Runtime, session: Session, now: datetime) -> tuple[timedelta, list[Demand]]:
-        """What everybody waits for, and how long before its moment it counts: longer where only runs that begin do."""
+        """Return all demands, and how far ahead of its moment a batch counts: further if only new runs have any."""
         beginning = self.rush.beginning(runtime.clock.elapsed_seconds())
         if beginning:
             lead = min(queue.LONGEST_LEAD, queue.ENQUEUE_AHEAD + AHEAD_A_RUN * len(beginning))
             found = queue.demands(session, runtime.account_id, now=now, lead=lead)
-            # A thread that has a request in hand waits with it: nobody else's may come behind that.
+            # A thread that has a request ahead of its moment waits with it: no other run's request may be queued behind
+            # that.
             others = (demand for demand in found if demand.run_id not in beginning)
             if not any(demand.has_due or demand.queued_batches or demand.asleep_segments for demand in others):
                 return lead, found
@@ -98,8 +99,8 @@ class DrainTick:
             queued = queue.queue_batches(session, [portion.id for _, portion in chosen], now=now)
             for _, portion in chosen:
                 if portion.id in queued and portion.is_cut:
-                    # A limit was lowered after it was planned. The throttle counts a request that is dearer than a
-                    # limit as that limit, or it could never go: it would break it. The rest is due as well.
+                    # A limit was lowered after planning. The throttle counts a request that exceeds a limit as that
+                    # limit, or it could never be sent: it would break the limit. The rest is due as well.
                     split_batch(session, portion.id, until=now, most_segments=portion.segments)
         try:
             for contender, portion in chosen:
@@ -115,7 +116,7 @@ class DrainTick:
     def _choose(
         self, runtime: Runtime, demands: Sequence[Demand], lead: timedelta, now: datetime
     ) -> tuple[list[tuple[Contender, Portion]], Closed]:
-        """What goes now, and what is due but outside of its window."""
+        """Return what goes now, and what is due but outside its window."""
         ceilings = runtime.ceilings.current()
         shared = _Shared(ceilings)
         most: dict[int, int] = {}
@@ -123,7 +124,7 @@ class DrainTick:
         for demand in demands:
             definition = runtime.definitions.find(demand.definition_id)
             if definition is None:
-                continue  # the others go on
+                continue  # the others continue
             rate = ceilings.campaign_rates.get(demand.campaign, definition.throughput.rate)
             lanes = shared.lanes(definition)
             shared.count(demand, rate, lanes)
@@ -165,7 +166,7 @@ class DrainTick:
 def _closed(
     definition: Definition, policy: Policy, batches: Sequence[Due], now: datetime
 ) -> Iterator[tuple[str, datetime]]:
-    """The zones of these batches where sending is not allowed now, and when it is again."""
+    """Yield the zones of these batches in which sending is not allowed now, and when it is again."""
     for zones in {batch.zones for batch in batches}:
         hours = hours_of(definition.schedule, zones, within=policy.hours_in_force(definition))
         if hours is not None and not hours.allowed(now):
@@ -192,7 +193,7 @@ def _due(
     lead: timedelta,
     now: datetime,
 ) -> dict[int, list[Due]]:
-    """The next batches of those that have room at all."""
+    """Return the next batches of those that have any room."""
     hungry = [
         demand.run_id
         for demand, _, own, lanes in waiting
@@ -200,14 +201,14 @@ def _due(
     ]
     if not hungry or free <= 0 or shared.account.is_full:
         return {}
-    # Twice an even share of the queue: if most of them may take little, the next tick fills up what is left.
+    # Twice an even share of the queue: if most of them may take little, the next tick fills the rest.
     most = max(2, 2 * free // len(hungry))
     with runtime.store.read() as session:
         return queue.due_batches(session, hungry, now=now, most=most, lead=lead)
 
 
 class _Shared:
-    """The limits that campaigns have in common, and what is on its way under each of them."""
+    """The limits that campaigns share, and what is under way below each of them."""
 
     def __init__(self, ceilings: Ceilings) -> None:
         self._ceilings = ceilings
@@ -215,7 +216,7 @@ class _Shared:
         self.account = _room(ceilings.account_rate, SHARED_SECONDS)
 
     def lanes(self, definition: Definition) -> tuple[Room, ...]:
-        """The phones that a campaign can go by; none if one of them has no limit."""
+        """Return the phones that a campaign can use; none if one of them has no limit."""
         lanes = []
         for route in routes(definition, first=0, stuck=self._ceilings.stuck):
             key = route.level_key
@@ -226,16 +227,17 @@ class _Shared:
         return tuple(lanes)
 
     def count(self, demand: Demand, rate: Rate | None, lanes: Sequence[Room]) -> None:
-        """Count what is on its way already; which phone a queued request takes is open, so all of them in parts."""
+        """Count what is under way already; which phone a queued request takes is open, so each of them gets a part."""
         for room in (self.account, *lanes):
-            # Who is slower than that by itself sleeps for its own limit, and keeps nobody from the others' slots.
+            # A campaign that is slower than that by itself sleeps for its own limit, and takes no slots from the
+            # others.
             is_slower = rate is not None and rate.per_second * SHARED_SECONDS < room.size
             used = _under_way(demand, room) + (0 if is_slower else demand.waking_segments)
             room.used += used if room is self.account else used / len(lanes)
 
 
 def _under_way(demand: Demand, room: Room) -> float:
-    """What of the queue takes up the room; what is stale does not, once over: where no worker runs it adds up."""
+    """Return how much of the room the queue takes up, without one room of stale jobs: with no worker they add up."""
     return demand.queued_segments - min(demand.stale_segments, room.size)
 
 

@@ -1,4 +1,4 @@
-"""What missed its moment: people are skipped, or held for a person, as the campaign's `if_late` says."""
+"""Texts that missed their moment: people are skipped, or held for a person, as the campaign's `if_late` says."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from worker.store.runs import missed as store
 
 
 def late(runtime: Runtime, now: datetime) -> dict[str, int]:
-    """Send nothing any more of what could not be sent in time."""
+    """Stop sending what could not be sent in time."""
     with runtime.store.read() as session:
         found = store.late_runs(session, runtime.account_id, now)
     missed = 0

@@ -1,4 +1,4 @@
-"""Looking up requests whose outcome is not known, and deciding what became of them."""
+"""Looks up requests whose outcome is not known, and decides what became of them."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -58,7 +58,7 @@ class ReconcileTick:
         with runtime.store.read() as session:
             due = doubts.due_doubts(session, now=now, account_id=runtime.account_id, only=runtime.only_runs)
             if due and accounts.is_another_gateway(session, runtime.account_id):
-                due = []  # it never had what was sent to the one before
+                due = []  # it never had what was sent to the previous gateway
         decided = 0
         for doubt in due:
             source = f"doubt {doubt.attempt_id}"
@@ -67,7 +67,9 @@ class ReconcileTick:
             except LostLease:
                 raise
             except Exception as error:
-                if trouble_of(error) is not None:  # of the whole database: it passes, no doubt is worse than another
+                if (
+                    trouble_of(error) is not None
+                ):  # affects the whole database and passes: no doubt is worse than another
                     raise
                 runtime.troubles.failed(source, error, event="doubt.failed", batch=doubt.batch_id, attempt=doubt.number)
                 _put_off(runtime, doubt, error, now)
@@ -77,7 +79,7 @@ class ReconcileTick:
 
 
 def _put_off(runtime: Runtime, doubt: Doubt, error: Exception, now: datetime) -> None:
-    """Look at the others first: what failed for this one would fail again at once, and cost all of its reads."""
+    """Look at the others first: what failed for this one would fail again at once, and repeat all of its reads."""
     settle = timedelta(seconds=runtime.settings.settle_seconds)
     evidence = {
         **doubt.evidence,
@@ -90,7 +92,7 @@ def _put_off(runtime: Runtime, doubt: Doubt, error: Exception, now: datetime) ->
 
 
 def _looks_to_keep(doubt: Doubt) -> list[dict[str, object]]:
-    """Of looks that failed only the last is kept: a gateway that is away over night must not fill the database."""
+    """Keep only the last failed look: a gateway that is away overnight must not fill the database."""
     return [look for look in doubt.evidence.get("looks", []) if LookUp.from_json(look).complete]
 
 
@@ -103,7 +105,7 @@ def _look_up(runtime: Runtime, windows: WindowMemory, doubt: Doubt, now: datetim
     is_sought = _is_sought(runtime, doubt, sought)
     seen = _look_at_gateway(runtime, windows, doubt, [*near, known] if known else near, is_sought, now)
     with runtime.store.read() as session:
-        # Asked again, after the look: not of strangers, who keep a group from being the request's alone.
+        # Asked again, after the look: not for strangers, which keep a group from being the request's alone.
         mine = {id_ for id_, message in seen.messages.items() if is_sought(message)}
         attributed = doubts.attributed_ids(session, runtime.account_id, mine)
     found = _match(runtime, doubt, sought, seen, attributed)
@@ -138,7 +140,8 @@ def _look_up(runtime: Runtime, windows: WindowMemory, doubt: Doubt, now: datetim
     conclusion = _Conclusion(doubt, sought, found, seen, concluded, policy, evidence)
     with runtime.store.write("verdict") as session:
         is_decided = _record(runtime, session, conclusion, now)
-        # Last: every intent of the run waits for whoever writes its row, and every reply for the account's.
+        # Last: every intent of the run waits for the transaction that writes its row, and every reply for the
+        # account's.
         receipts.count_reads(session, {doubt.run_id: reads})
         if seen.newest:
             accounts.raise_floor(session, doubt.account_id, seen.newest)
@@ -162,10 +165,11 @@ def _look_at_gateway(
     is_sought: Callable[[Message], bool],
     now: datetime,
 ) -> LookResult:
-    """What may be the request's messages. Read by dates that may be hours off, unless it shows that they are not:
+    """Return the possible messages of the request.
 
-    a message accepted after the request began is there, and was dated by the clock that dated the request, or a later
-    one. A clock that was put forward or back just before it would hide it, and it would be sent twice.
+    Read by dates that may be hours off, unless the gateway shows that they are not: a message accepted after the
+    request began is there, and was dated by the clock that dated the request, or a later one. A clock that was set
+    forward or back just before it would hide the request, and it would be sent twice.
     """
     watched = watching(known)
     later = {message.gateway_id for message in known if message.accepted_at >= doubt.started_at}
@@ -180,7 +184,7 @@ def _look_at_gateway(
 
 @dataclass(frozen=True, slots=True)
 class _Conclusion:
-    """What a look led to, to be written down."""
+    """What a look led to, to be recorded."""
 
     doubt: Doubt
     sought: Sought
@@ -192,7 +196,7 @@ class _Conclusion:
 
 
 def _record(runtime: Runtime, session: Session, conclusion: _Conclusion, now: datetime) -> bool:
-    """Write the look down, and carry out what follows from it; False: nothing was decided."""
+    """Record the look, and carry out what follows from it; False if nothing was decided."""
     doubt, concluded, evidence = conclusion.doubt, conclusion.verdict, conclusion.evidence
     settle = timedelta(seconds=runtime.settings.settle_seconds)
     if concluded is Verdict.WAIT:
@@ -227,13 +231,13 @@ def _record(runtime: Runtime, session: Session, conclusion: _Conclusion, now: da
 
 
 def _first_poll_at(runtime: Runtime, doubt: Doubt, now: datetime) -> datetime:
-    """When the receipts of a request that was found are looked for: not before the gateway sends it."""
+    """Return when to look for the receipts of a request that was found: not before the gateway sends it."""
     sent_from = runtime.definitions.get(doubt.definition_id).schedule.at_gateway
     return max(now, sent_from or now) + timedelta(seconds=runtime.settings.first_poll_seconds)
 
 
 def _is_sought(runtime: Runtime, doubt: Doubt, sought: Sought) -> Callable[[Message], bool]:
-    """Which messages can be the request's: by their number, or of a contact list by their text."""
+    """Return which messages can be the request's: by their number, or for a contact list by their text."""
     if doubt.list_id is not None:
         text = runtime.definitions.get(doubt.definition_id).message
         return lambda message: is_similar(message.text, text)

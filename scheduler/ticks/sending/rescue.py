@@ -1,4 +1,4 @@
-"""Finding what died: jobs that nobody took, requests whose process ended before it stored an outcome."""
+"""Finds what died: jobs that nobody took, and requests whose process ended before it stored an outcome."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,9 +11,9 @@ from worker.runtime import Runtime
 from worker.store.sending import doubts, queue
 
 REPLY_GRACE: Final = timedelta(seconds=2)
-"""A request written just before `send_by` still has this long until its attempt counts as abandoned.
+"""A request made just before `send_by` still has this long until its attempt counts as abandoned.
 
-Too early costs nothing but a look-up: the late reply finds its attempt decided or decides it itself, never both.
+Being too early costs only a look-up: the late reply finds its attempt decided or decides it itself, never both.
 """
 
 
@@ -21,7 +21,7 @@ Too early costs nothing but a look-up: the late reply finds its attempt decided 
 class RescueTick:
     """Gives lost jobs back to the plan; puts abandoned requests in doubt, so that they are looked up.
 
-    What is old is told by the wall clock: it is asked first whether that was put forward or back.
+    Age is measured by the wall clock, so first check whether that was set forward or back.
     """
 
     wall_clock: WallClock = field(default_factory=WallClock)

@@ -1,4 +1,4 @@
-"""Starting runs whose moment has come."""
+"""Starts runs whose moment has come."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from worker.store.runs import approvals, due_runs
 from worker.store.sending import accounts
 
 START_AHEAD: Final = timedelta(seconds=1.5)
-"""So long before its moment a run begins, so that its first requests stand ready: they wait for the moment itself.
+"""How long before its moment a run begins, so that its first requests are ready: they wait for the moment itself.
 
 The tick comes every 0.4 s and took 0.2 s for 100 runs; after that their first requests are queued (`LONGEST_LEAD`).
 """
@@ -57,7 +57,7 @@ class StartTick:
         known = [(id_, definition) for id_, definition in found if definition is not None]
         policy, until = runtime.settings.policy, now + START_AHEAD
         with runtime.store.write("start") as session:
-            for id_, definition in known:  # resumed, or planned by another version: what was approved is what starts
+            for id_, definition in known:  # resumed, or planned by another version: exactly what was approved starts
                 hold = partial(approvals.hold_unapproved, session, runtime.account_id, id_, until=until, now=now)
                 if is_needed(definition, to_look_at=id_ in doubtful):
                     hold(to_approve(definition, "") or None, only_doubtful=not definition.approval)
@@ -76,10 +76,10 @@ class StartTick:
         return {"started": len(started)}
 
     def _meet(self, runtime: Runtime, now: datetime) -> None:
-        """Read the gateway once before anything is sent: a first request in doubt is then told from what was there.
+        """Read the gateway once before anything is sent: a first request in doubt then differs from what was there.
 
-        As far as a look-up reads, for its clock may be hours off. A gateway that cannot be read now is sent to all the
-        same, and read before the next run.
+        It reads as much as a look-up, because the gateway's clock may be hours off. If the gateway cannot be read now,
+        sending starts anyway, and it is read before the next run.
         """
         seen = read_around(runtime, self.windows, now - FARTHEST, now + FARTHEST, keep=_newest)
         if not seen.complete:

@@ -1,1 +1,1 @@
-"""Stopping, letting go, limiting and deciding, while campaigns are under way."""
+"""Stopping, approving, limiting and deciding, while campaigns are under way."""

@@ -1,4 +1,4 @@
-"""`approve`: somebody has looked at a plan, and lets exactly this one go."""
+"""`approve`: a person has looked at a plan, and approves exactly that one."""
 
 from typing import Annotated
 

@@ -29,7 +29,7 @@ def cancel(
     from worker.settings.settings import load_settings
 
     with campaign_store(load_settings()) as store:
-        state = state_of(store, campaign)  # no transaction is open while somebody is asked: others must not wait for it
+        state = state_of(store, campaign)  # no transaction is open during the question: others must not wait for it
         if sys.stdin.isatty() and not yes:
             # Not typer.confirm: it puts a space on standard output, which belongs to --json.
             typer.echo(f"{campaign} is {state_words(state)}. Cancel it for good? [y/N] ", err=True, nl=False)

@@ -1,4 +1,4 @@
-"""`held`: texts for which only a person can say whether they were sent."""
+"""`held`: texts for which only a person can find out whether they were sent."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from scheduler.actions.reading.held import Held, HeldGroup
 
 NUMBERS_SHOWN: Final = 20
-"""So many masked numbers of a group are shown; `export` has them all, in full."""
+"""How many masked numbers of a group are shown; `export` has all of them, in full."""
 
 
 def held(campaign: Slug, number_of_run: RunNumber = None, json: AsJson = False) -> None:

@@ -1,4 +1,4 @@
-"""`resolve`: decide about texts for which only a person can say whether they were sent."""
+"""`resolve`: deciding about texts for which only a person can find out whether they were sent."""
 
 import sys
 from typing import Annotated

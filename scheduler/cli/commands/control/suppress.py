@@ -33,7 +33,7 @@ Kind = Annotated[
 Reason = Annotated[str, typer.Option("--reason", help="Why, in your words; `why` shows it.")]
 
 SHOWN = 20
-"""So many bad rows are told one by one."""
+"""How many bad rows are reported one by one."""
 
 
 @suppress.command()
@@ -225,7 +225,7 @@ def _show_replies(replies: "Sequence[WaitingReply]", zone: "ZoneInfo", *, as_jso
 
 
 def _tell(done: str, changed: "Changed", why: str, *, as_json: bool) -> None:
-    """`why` the others are as they were."""
+    """Print the result; `why` says why the other numbers did not change."""
     if as_json:
         said: dict[str, Any] = {done: changed.changed, "unchanged": changed.unchanged}
         if changed.bad:

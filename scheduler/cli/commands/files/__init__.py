@@ -1,1 +1,1 @@
-"""Campaign files before anything is sent."""
+"""Campaign files, before anything is sent."""

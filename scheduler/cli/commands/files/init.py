@@ -12,7 +12,7 @@ EXAMPLES: Final = (
     *("spring-sale", "appointment-reminder", "two-variants", "weekly-offer", "contact-list"),
     *("local-time", "approved-offer", "exclude-list", "spread-out", "order-ready"),
 )
-"""The folders of `campaigns/examples`; the first one is made where none is named."""
+"""The folders of `campaigns/examples`; the first one is the default."""
 
 
 def init(

@@ -1,1 +1,1 @@
-"""How far campaigns are, and what became of everybody."""
+"""The progress of campaigns, and what became of everybody."""

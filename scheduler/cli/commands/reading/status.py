@@ -1,4 +1,4 @@
-"""`status`: how far campaigns are."""
+"""`status`: the progress of campaigns."""
 
 import time
 from typing import Annotated, Final

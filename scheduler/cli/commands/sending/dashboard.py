@@ -1,4 +1,4 @@
-"""`dashboard`: what listens at CAMPAIGNS_HTTP."""
+"""`dashboard`: the server at CAMPAIGNS_HTTP."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""`resend`: once more to those whose text failed."""
+"""`resend`: sending again to those whose text failed."""
 
 import sys
 from contextlib import nullcontext

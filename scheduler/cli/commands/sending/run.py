@@ -26,7 +26,7 @@ def run(
 
     A run that was interrupted picks up where it left off; one that is completed says so and sends nothing.
     """
-    # Commands import what they need, so that `--help` is fast.
+    # Commands import what they need here, so that `--help` is fast.
     import logging
 
     from rich.console import Console

@@ -75,7 +75,7 @@ def send_test(
 
 
 def _announce(definition: "Definition", sample: "Sample", number: str) -> None:
-    """What is sent, to whom and how, before it is."""
+    """Print what will be sent, to whom and how."""
     from campaigns.message.segments import segmentation
     from campaigns.phone_numbers.numbers import mask
     from scheduler.actions.plans.facts import device_words

@@ -12,7 +12,7 @@ def up(sandbox: Sandbox = False, json: JsonLogs = False) -> None:
 
     Inbox, schedule, sending and following, until it is stopped. Needs neither Redis nor PostgreSQL.
     """
-    with stop_signals() as stop:  # before what takes a second to import: a container may be stopped at once
+    with stop_signals() as stop:  # before imports that take a second: a container may be stopped at once
         from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
         from scheduler.processes.service import serve_all
         from scheduler.web.app import WEBHOOK
@@ -24,6 +24,6 @@ def up(sandbox: Sandbox = False, json: JsonLogs = False) -> None:
         settings = rehearsal_settings(settings)
         listener = listen(settings.http or "127.0.0.1:0")
         webhook = url_of(listener) + WEBHOOK
-        # A sandbox calls nobody outside of this machine; polling finds replies all the same.
+        # A sandbox calls nobody outside this machine; polling finds replies all the same.
         with private_sandbox(settings, webhook=webhook if "//127." in webhook else None) as gateway:
             raise typer.Exit(serve_all(settings, stop, gateway, listener))

@@ -1,4 +1,4 @@
-"""`doctor`: what is right, what is not, and what to do."""
+"""`doctor`: what is in order, what is not, what to do."""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -1,4 +1,4 @@
-"""`move`: another database."""
+"""`move`: moving to another database."""
 
 from typing import Annotated
 

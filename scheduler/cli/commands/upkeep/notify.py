@@ -1,4 +1,4 @@
-"""`notify`: who is notified of what happens, and whether they can be reached."""
+"""`notify`: who is notified, and whether notifications reach them."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 

@@ -1,4 +1,4 @@
-"""`recover`: after a restored backup."""
+"""`recover`: continuing after a restored backup."""
 
 from typing import Annotated
 
