@@ -28,14 +28,13 @@ from worker.store.sending import accepted_before, accounts, doubts
 from worker.store.sending.accepted_before import Before
 
 SLICE: Final = timedelta(minutes=10)
-"""The length of the first slice. Slices grow while there are few messages, so a month of silence takes minutes to read.
-"""
+"""The length of the first slice. Slices grow while messages are few: a month of silence is read in minutes."""
 
 SHORTEST_SLICE: Final = timedelta(seconds=10)
 LONGEST_SLICE: Final = timedelta(hours=6)
 FEW: Final = 1_000
 MANY: Final = 20_000
-"""A slice with at most this many messages doubles the length of the next one; a slice with more halves it.
+"""After a slice with at most `FEW` messages, the next one is twice as long; from `MANY` on, half as long.
 
 All its messages that the database does not know are in memory at once.
 """

@@ -150,7 +150,7 @@ def _in_flight(session: Session, runs: Sequence[RunView]) -> tuple[InFlight, ...
 
 
 def _handed_over(session: Session, runs: Sequence[RunView], now: datetime) -> tuple[HandedOver, ...]:
-    """For each run whose time the gateway keeps, and still does, return the texts that it has."""
+    """Return the texts that the gateway has of each run whose start it keeps and still waits for."""
     found = []
     for run in runs:
         start = stored_definition(session, run.definition_id).schedule.at_gateway

@@ -33,7 +33,7 @@ from worker.store.runs.runs import TEST_PREFIX
 from worker.store.sending import doubts
 
 FOLLOWED_FOR: Final = timedelta(minutes=10)
-"""How long to wait for the receipt of a test at most: somebody sits in front of it."""
+"""The longest wait for the receipt of a test: somebody is waiting for the result."""
 
 KIND: Final = "test"
 """The kind of its run, unlike any campaign's, so that a test does not count towards a frequency cap."""
@@ -41,7 +41,7 @@ KIND: Final = "test"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One text as it would be sent for one row; `row` is None for a contact list, whose rows are not known here."""
+    """One text as it would be sent for one row; `row` is None for a contact list, whose rows are unknown here."""
 
     text: str
     variant: str

@@ -46,7 +46,7 @@ def check_redis_clock(client: redis.Redis, clock: Clock) -> Iterator[Finding]:
 
 
 def measured(read: Callable[[], datetime], clock: Clock) -> tuple[timedelta, timedelta]:
-    """Return (how far ahead of ours a clock is, the error of that): read in the middle of the time it took."""
+    """Return (how far ahead of ours a clock is, how wrong that may be), read in the middle of the time it took."""
     before = clock.now()
     shown = read()
     took = clock.now() - before

@@ -1,4 +1,4 @@
-"""Whether replies are read: they can be, were read lately, and none waits for a person."""
+"""Replies: whether they can be read, were read lately, and whether any waits for a person."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -82,7 +82,7 @@ class Arrivals:
     def _completed(
         self, runtime: Runtime, inbox: InboxFolder, entries: Entries, listing: Listing | None, now: datetime
     ) -> list[tuple[Path, Look]]:
-        """Return the files that have just become complete, the newest last: of several for a campaign, it counts.
+        """Return the files that have just become complete, the newest last, as it wins over others of its campaign.
 
         Copies that programs made come after their originals.
         """
@@ -166,7 +166,8 @@ class Arrivals:
         is_there: Callable[[Path], bool],
         now: datetime,
     ) -> RunView | None:
-        """The file has another campaign now: end the one before unless other files have it; return one that cannot end.
+        """The file has another campaign now: end the previous one unless other files have it, or return it if under
+        way.
 
         The previous campaign's file may have been renamed, and its name given to this one: the renamed file was refused
         while this one still had its campaign.

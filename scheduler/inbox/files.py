@@ -1,4 +1,4 @@
-"""The campaign files of the inbox: which exist, what each depends on, and whether it has changed."""
+"""The campaign files of the inbox: which exist, what each depends on, and in which form it is."""
 
 import errno
 import os

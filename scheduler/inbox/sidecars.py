@@ -110,7 +110,7 @@ def _name(campaign_file: Path) -> str:
 
 
 def _fitting(name: str, ending: str) -> str:
-    """Join the two; shorten a name that is too long, and add what tells it from others."""
+    """Join the two; shorten a name that is too long, and append a hash to keep it distinct."""
     written = name.encode()
     room = MOST_NAME_BYTES - len(ending)
     if len(written) <= room:

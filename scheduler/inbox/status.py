@@ -36,8 +36,8 @@ LONGEST_PAUSE_SECONDS: Final = 30.0
 """Without it, a count that took 4 s would leave a status and a report for 200 s."""
 
 LOOK_SECONDS: Final = 0.05
-"""How long one look at most takes when there was little else to do: when 100 campaigns start at once, their texts are
-more urgent than their status. When 2,000 files are accepted, half of each look writes their status."""
+"""The longest look when there was little else to do: when 100 campaigns start at once, their texts are more urgent than
+their status. When 2,000 files are accepted, half of each look goes into writing their status."""
 
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 

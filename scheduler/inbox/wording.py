@@ -22,8 +22,7 @@ from worker.store.runs.runs import RunView
 R = RunState
 
 INSTALLATION: Final = "Installation:"
-"""Precedes the name of the database that wrote a status: another database does not know what was sent of the campaign.
-"""
+"""Precedes the name of the database that wrote a status: another one does not know what was sent of the campaign."""
 
 UNKNOWN: Final = "unknown"
 """Used instead of that name if what was beside the file could not be read."""
@@ -79,7 +78,7 @@ def stamped(text: str, zone: ZoneInfo, now: datetime, installation: str = "") ->
 
 
 def before(text: str, zone: ZoneInfo, at: datetime) -> str:
-    """Return the status as of a time, to stand below a later trouble: its figures are from then."""
+    """Return the status as of a time, to appear below a later trouble: its figures are from then."""
     return f"Before that, at {shown_time(at, zone, seconds=True)}:\n\n{text}"
 
 

@@ -33,8 +33,7 @@ TURN_SECONDS: Final = 10.0
 """How long one target gets one notice after the other before the next look."""
 
 CLAIM: Final = timedelta(seconds=60)
-"""For a process that was killed meanwhile: after this, the notice is sent again. Longer than a turn and its last call.
-"""
+"""For a process that was killed meanwhile: the notice is then sent again. Longer than a turn and its last call."""
 
 GIVE_UP_AFTER: Final = timedelta(days=3)
 

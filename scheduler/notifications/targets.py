@@ -24,8 +24,7 @@ class Channel(StrEnum):
 
 
 COMMAND: Target = (Channel.COMMAND, "command")
-"""The command comes from the settings and is in no row: write access to the database must not allow running programs.
-"""
+"""The command comes from the settings, never from a row: write access to the database must not run programs."""
 
 
 def of_settings(settings: Settings) -> Iterator[Target]:

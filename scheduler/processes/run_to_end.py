@@ -293,7 +293,7 @@ def _progress(runtime: Runtime, session: Session, run: RunView, account: Account
 
 def _verdict(runtime: Runtime, progress: Sequence[Progress]) -> Exit:
     states = {state for p in progress for state, count in p.books.by_state.items() if count}
-    nobody = states & UNUSABLE and states <= UNUSABLE | MEANT  # a table with nobody to send to is no success
+    nobody = states & UNUSABLE and states <= UNUSABLE | MEANT  # a table with nobody to send to is not a success
     if nobody or states.intersection(UNHAPPY):
         return Exit.UNHAPPY
     with runtime.store.read() as session:  # a held request to a contact list has no recipients yet

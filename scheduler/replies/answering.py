@@ -32,7 +32,7 @@ def answer_help(
 ) -> int:
     """Plan an answer for everybody who asks for help in these new replies; return how many.
 
-    Nobody gets one who had one within `ONCE_IN`, has opted out, asked longer than `FRESH_FOR` ago, or was never sent
+    People get none if they had one within `ONCE_IN`, opted out, asked longer than `FRESH_FOR` ago, or were never sent
     anything.
     """
     asked = {

@@ -1,4 +1,4 @@
-"""Who wrote: the person last written to whose number is the same phone, however the gateway spells it."""
+"""Who wrote: of the people whose phone it is, the one last written to, however the gateway spells the number."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

@@ -55,7 +55,7 @@ class Limit:
 
 
 def limits_in_force(session: Session, account_id: int, settings: Settings, *, now: datetime) -> list[Limit]:
-    """Return all limits of an account and its unfinished campaigns; scopes without a limit refer to the settings."""
+    """Return all limits of an account and its unfinished campaigns; an unset limit names its setting as source."""
     found = account_limits.ceilings_of(session, account_id)
     current = in_force(Ceilings.from_settings(settings), found, now)
     by_hand = {row.scope: row for row in found if row.source == PERSON}

@@ -89,7 +89,7 @@ def progress_json(seen: RunProgress) -> dict[str, Any]:
 
 
 def alarm_words(seen: RunProgress) -> str:
-    """Return what must never happen, but did; empty if nothing did."""
+    """Return what must never happen but did; empty if nothing did."""
     if not seen.reached:
         return ""
     who = amount(seen.reached, "person", "people")

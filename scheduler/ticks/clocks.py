@@ -19,7 +19,7 @@ class WallClock:
     began: datetime | None = None  # what it showed when the other clock began
 
     def look(self, runtime: Runtime, now: datetime) -> None:
-        """Move everything that was meant as a pause along with it. Suspending changes nothing: both clocks went on."""
+        """Move pauses along with a changed clock. A suspended machine changes nothing: both clocks went on."""
         began = now - timedelta(seconds=runtime.clock.elapsed_seconds())
         jump = began - (self.began or began)
         self.began = began

@@ -7,8 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 RESTS: Final[Mapping[str, int]] = MappingProxyType({})
-"""What a tick counts while it rests: nothing, because it did not look. Whatever kept it from working may still do so.
-"""
+"""What a tick counts while it rests: nothing, as it did not look. Whatever kept it from working may still do so."""
 
 
 @dataclass(slots=True)

@@ -79,7 +79,7 @@ def _targets(runtime: Runtime, news: DueNotice, views: Mapping[int, RunView]) ->
     if news.run_id is None:
         return of_account(runtime, int(news.body["account"]))
     run = views[news.run_id]
-    # Somebody who tests a text sits in front of it; and answers to HELP start and end with each question.
+    # Somebody who tests a text is watching it; and answers to HELP start and end with each question.
     is_routine = run.type is RunType.HELP and news.event in {"run.started", "run.completed"}
     if is_routine or run.type is RunType.TEST:
         return set()

@@ -19,7 +19,7 @@ CALLS_PER_TICK: Final = 50
 
 @dataclass(slots=True)
 class UnsubscribeTick:
-    """Carries out what is due; what fails is retried at intervals that double."""
+    """Carries out what is due; failed calls are retried at intervals that double."""
 
     look: Every = field(default_factory=lambda: Every(UNSUBSCRIBE.total_seconds()))
 

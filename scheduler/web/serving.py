@@ -53,7 +53,7 @@ class HeadTimeout(H11Protocol):
         self._patience.cancel()  # or it would keep finished connections in memory for as long
 
     def send_400_response(self, msg: str) -> None:
-        """The input is not HTTP, perhaps from the middle of a body on: the app then answers nobody any more."""
+        """The input is not HTTP, perhaps only from the middle of a body on: then the app answers nobody any more."""
         if self.cycle is not None:
             self.cycle.disconnected = True  # its answer after this one would end in an exception
             self.cycle.message_event.set()

@@ -1,4 +1,4 @@
-"""Stores what the webhook brings: everything that waits goes into one transaction, and every call gets its own result.
+"""Stores what the webhook brings: all waiting calls go into one transaction, and each gets its own result.
 
 A commit takes milliseconds, and 500 calls at once would each wait for 499 others.
 """

@@ -16,7 +16,7 @@ from worker.store.people import suppressions
 from worker.store.people.suppressions import Entry
 
 AT_ONCE: Final = 1_000
-"""How many numbers one transaction holds: a request that is about to be made waits for it."""
+"""How many numbers one transaction adds: a request that is about to be made waits for it."""
 
 SOURCE: Final = "command"
 """The source of an entry that somebody made by hand."""

@@ -14,7 +14,7 @@ from worker.settings.settings import Settings
 class Listener:
     """A target of notifications: how (a `Channel`) and where, without secrets.
 
-    `problem`: why the test notification failed; empty if it did not, or if none was tried.
+    `problem`: why the test notification failed; empty if it succeeded, or if none was tried.
     """
 
     channel: str

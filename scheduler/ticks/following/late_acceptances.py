@@ -1,4 +1,4 @@
-"""Watches for a day whether a request that was concluded as missed shows up after all, which is a text too many."""
+"""Watches for a day whether a request that was concluded as missed shows up after all: one text too many."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

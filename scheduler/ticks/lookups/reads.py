@@ -39,7 +39,7 @@ Keep = Callable[[Sequence[Message]], Iterable[Message]]
 
 @dataclass(frozen=True, slots=True)
 class LookResult:
-    """What one look at the gateway showed. `complete`: every read succeeded; else `problem` is that of one read.
+    """What one look at the gateway showed. `complete`: every read succeeded; else `problem` is that of a failed one.
 
     `messages` are those that were kept, `shown` the watched ones that were there, by ID. `count` messages came in
     total, some of them twice, with `newest` as the largest ID.
@@ -75,7 +75,7 @@ def read_around(
     keep: Keep = lambda messages: messages,
     watched: Mapping[int, str] = MappingProxyType({}),
 ) -> LookResult:
-    """Read every message around a request, a status at a time; a failed read is no information.
+    """Read every message around a request, a status at a time; a failed read gives no information.
 
     Uses every clock that the gateway is known to have had, because nobody knows which one it had then.
 

@@ -75,7 +75,7 @@ class DrainTick:
         return done
 
     def _demands(self, runtime: Runtime, session: Session, now: datetime) -> tuple[timedelta, list[Demand]]:
-        """Return all demands, and how far ahead of its moment a batch counts: further if only new runs have any."""
+        """Return all demands, and the lead: longer than usual if only runs that begin demand anything."""
         beginning = self.rush.beginning(runtime.clock.elapsed_seconds())
         if beginning:
             lead = min(queue.LONGEST_LEAD, queue.ENQUEUE_AHEAD + AHEAD_A_RUN * len(beginning))
@@ -227,7 +227,7 @@ class _Shared:
         return tuple(lanes)
 
     def count(self, demand: Demand, rate: Rate | None, lanes: Sequence[Room]) -> None:
-        """Count what is under way already; which phone a queued request takes is open, so each of them gets a part."""
+        """Count what is under way already. Which phone a queued request takes is open, so each one gets a part."""
         for room in (self.account, *lanes):
             # A campaign that is slower than that by itself sleeps for its own limit, and takes no slots from the
             # others.

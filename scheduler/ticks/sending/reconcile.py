@@ -67,9 +67,7 @@ class ReconcileTick:
             except LostLease:
                 raise
             except Exception as error:
-                if (
-                    trouble_of(error) is not None
-                ):  # affects the whole database and passes: no doubt is worse than another
+                if trouble_of(error) is not None:  # the whole database: it passes, no doubt is worse than another
                     raise
                 runtime.troubles.failed(source, error, event="doubt.failed", batch=doubt.batch_id, attempt=doubt.number)
                 _put_off(runtime, doubt, error, now)

@@ -76,7 +76,7 @@ class StartTick:
         return {"started": len(started)}
 
     def _meet(self, runtime: Runtime, now: datetime) -> None:
-        """Read the gateway once before anything is sent: a first request in doubt then differs from what was there.
+        """Read the gateway once before anything is sent: a first request in doubt can then be told from what was there.
 
         It reads as much as a look-up, because the gateway's clock may be hours off. If the gateway cannot be read now,
         sending starts anyway, and it is read before the next run.
