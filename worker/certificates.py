@@ -1,4 +1,4 @@
-"""Whose certificates are believed, and why one was not."""
+"""Whose certificates are trusted, and why one was refused."""
 
 import ssl
 from pathlib import Path
@@ -9,9 +9,9 @@ from worker.settings.settings import SettingsError
 
 
 def trusting(ca_file: Path | None) -> ssl.SSLContext:
-    """For connections to servers whose certificate the usual authorities vouch for, or those of a file in PEM.
+    """Return the context for servers with a certificate from the usual authorities, or from those in a PEM file.
 
-    The usual ones come with the program and not from the machine: the same servers are believed everywhere. Raises
+    The usual ones come with the program, not from the machine: the same servers are trusted everywhere. Raises
     `SettingsError` for a file that cannot be used.
     """
     context = httpx.create_ssl_context(trust_env=False)
@@ -29,7 +29,7 @@ def trusting(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def certificate_problem(error: BaseException | None) -> str:
-    """Why a server's certificate was refused, by the exception that came of it; empty: it was not."""
+    """Return why a server's certificate was refused, from the exception that it caused; empty: it was not refused."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return error.verify_message.rstrip(".")
@@ -38,5 +38,5 @@ def certificate_problem(error: BaseException | None) -> str:
 
 
 def is_for_another_name(problem: str) -> bool:
-    """Whether the certificate is good, and of another server: the address is wrong, and no authority is missing."""
+    """Return whether the certificate is good but another server's: the address is wrong, no authority is missing."""
     return "mismatch" in problem

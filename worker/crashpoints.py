@@ -7,11 +7,11 @@ _armed: Callable[[str], None] | None = None
 
 def arm(action: Callable[[str], None] | None) -> None:
     """Call `action` with the name of every point that is reached from now on; None: do nothing again."""
-    global _armed  # one switch for the process, as the points are everywhere in it
+    global _armed  # one switch for the process, because the points are everywhere in it
     _armed = action
 
 
 def reached(name: str) -> None:
-    """The process is at this point."""
+    """Mark that the process is at this point."""
     if _armed is not None:
         _armed(name)

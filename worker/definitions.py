@@ -16,14 +16,14 @@ from worker.store.runs.due_runs import starting_definitions
 from worker.store.runs.versions import definition_bodies
 
 AHEAD: Final = timedelta(seconds=5)
-"""So long before their moment the campaign files of runs are read: 100 of them that start together take 0.2 s."""
+"""How long before their moment the campaign files of runs are read: 100 that start together take 0.2 s."""
 
 KEPT: Final = 256
-"""So many versions are kept, the latest read of them: more than run at once."""
+"""How many versions are kept, the last ones read: more than run at once."""
 
 
 class Definitions:
-    """The versions of campaign files in use, for all threads of a process. A version never changes: it may be kept."""
+    """The versions of campaign files in use, for all threads of a process. A version never changes, so it is kept."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -32,7 +32,7 @@ class Definitions:
         self._lock = threading.Lock()
 
     def get(self, definition_id: int) -> Definition:
-        """The version with this id. Raises `sqlalchemy.exc.NoResultFound`."""
+        """Return the version with this id. Raises `sqlalchemy.exc.NoResultFound`."""
         known = self._kept.get(definition_id)
         if known is not None:
             return known
@@ -42,7 +42,7 @@ class Definitions:
         return found[definition_id]
 
     def find(self, definition_id: int) -> Definition | None:
-        """As `get`; None for a version that cannot be read, as one of a later release: that is logged once."""
+        """Like `get`, but None for a version that cannot be read, such as a later release's; that is logged once."""
         try:
             return self.get(definition_id)
         except (ValidationError, NoResultFound):
@@ -59,11 +59,11 @@ class Definitions:
         """Read these ahead, together: reading and parsing 100 of them one by one takes 0.2 s (measured)."""
         missing = [id_ for id_ in definition_ids if id_ not in self._kept]
         if missing:
-            with suppress(ValidationError):  # told when it is needed
+            with suppress(ValidationError):  # reported when it is needed
                 self._read(missing[:KEPT])
 
     def prepare_starting(self, account_id: int, now: datetime) -> None:
-        """Read ahead what the runs need that start within `AHEAD`."""
+        """Read ahead what the runs that start within `AHEAD` need."""
         with self._store.look() as session:
             soon = starting_definitions(session, account_id, until=now + AHEAD)
         self.prepare(soon)

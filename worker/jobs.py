@@ -1,4 +1,4 @@
-"""The queue: Dramatiq jobs with one batch id each, in process or over Redis; a hint, for the database is the truth."""
+"""The queue: Dramatiq jobs with one batch id each, in process or over Redis. Only a hint: the database is the truth."""
 
 import gc
 import logging
@@ -21,22 +21,22 @@ QUEUES: Final = {
     Kind.REMINDER: "sends_reminder",
     Kind.MARKETING: "sends_marketing",
 }
-"""A queue for each kind, the most urgent first. Within one queue a worker cannot overtake: it only sees the few jobs
-that it fetched; from several it fetches some of each, and takes the most urgent of them."""
+"""One queue per kind, the most urgent first. Within one queue a worker cannot overtake: it only sees the few jobs that
+it fetched. From several it fetches some of each, and takes the most urgent."""
 NAMESPACE: Final = "campaigns"
 
 QUEUE: Final = "queue"
-"""What the troubles of the shared queue are told under."""
+"""The name under which troubles of the shared queue are reported."""
 
 PICK_UP_MILLISECONDS: Final = 100
 """How often an idle worker looks: 24 ms median to pick up a job for 2.8 % of a core (dramatiq's 1000: 222 ms)."""
 
 STOP_MILLISECONDS: Final = 25_000
-"""How long a stop waits for requests that are under way: the process has 28 s for all of it."""
+"""How long a stop waits for requests that are under way: the process has 28 s for the whole stop."""
 
 
 class JobQueue:
-    """Puts batch ids into the queue, and works on them where `work` was called."""
+    """Puts batch ids into the queue, and works on them once `work` was called."""
 
     def __init__(
         self,
@@ -45,15 +45,15 @@ class JobQueue:
         outstanding: Callable[[], int | None] = lambda: None,
         troubles: Troubles | None = None,
     ) -> None:
-        """`outstanding` is what the method of that name answers; `troubles` hears of jobs that failed."""
+        """`outstanding` becomes the method of that name; `troubles` is told of failed jobs."""
         self._broker = broker
         troubles = troubles or Troubles()
         self.outstanding = outstanding
         self._worker: dramatiq.Worker | None = None
 
         def send(batch_id: int) -> None:
-            # A job never fails: what went wrong is in the database or will be found there, and Dramatiq must neither
-            # retry a send nor keep its exception (the in-process broker keeps them for ever).
+            # A job never fails: what went wrong is in the database or will be found there. Dramatiq must neither retry
+            # a send nor keep its exception (the in-process broker keeps them for ever).
             try:
                 send_batch(batch_id)
             except Exception as error:
@@ -68,7 +68,7 @@ class JobQueue:
         }
 
     def enqueue(self, batch_ids: Iterable[int], kind: Kind = Kind.MARKETING) -> int:
-        """Put the batches of campaigns of one kind into the queue; how many."""
+        """Put the batches of campaigns of one kind into the queue; return how many."""
         count = 0
         for batch_id in batch_ids:
             self._actors[kind].send(batch_id)
@@ -76,9 +76,9 @@ class JobQueue:
         return count
 
     def work(self, threads: int) -> None:
-        """Start sending, in `threads` threads of this process."""
+        """Start sending in `threads` threads of this process."""
         self._broker.emit_after("process_boot")
-        # A full collection looks at all that was loaded: 175,000 objects in 125 ms, in the middle of a send.
+        # A full collection visits everything loaded: 175,000 objects in 125 ms, in the middle of a send.
         gc.freeze()
         self._worker = dramatiq.Worker(self._broker, worker_threads=threads, worker_timeout=PICK_UP_MILLISECONDS)
         self._worker.start()
@@ -88,13 +88,13 @@ class JobQueue:
             logger.addFilter(_is_news)
 
     def is_alive(self) -> bool:
-        """Whether every thread that `work` started still runs; also where it was not called."""
+        """Return whether every thread that `work` started still runs; True if it was not called."""
         if self._worker is None:
             return True
         return all(thread.is_alive() for thread in (*self._worker.workers, *self._worker.consumers.values()))
 
     def stop(self) -> None:
-        """Take no more jobs and let the requests under way end."""
+        """Take no more jobs, and let the requests under way finish."""
         if self._worker is not None:
             self._worker.stop(timeout=STOP_MILLISECONDS)
             self._worker = None
@@ -106,15 +106,15 @@ class JobQueue:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """False for Dramatiq's lines of a lost connection, one a thread every three seconds: `_QueueClient` tells of it."""
+    """Drop Dramatiq's lines on a lost connection, one per thread every three seconds: `_QueueClient` reports it."""
     error = record.exc_info[1] if record.exc_info else None
     return error is not None and not isinstance(error, dramatiq.errors.BrokerConnectionError)
 
 
 class QueueTrouble(redis.ConnectionError):
-    """Redis answers and does not do it, for some time: for Dramatiq the same as no connection.
+    """Redis answers but refuses, for some time: for Dramatiq this is the same as no connection.
 
-    It tries again what failed for want of one. Anything else ended its threads, or lost an acknowledgement.
+    It retries what failed for lack of a connection. Any other error ended its threads, or lost an acknowledgement.
     """
 
     def __init__(self, error: redis.RedisError, trouble: Trouble) -> None:
@@ -123,7 +123,7 @@ class QueueTrouble(redis.ConnectionError):
 
 
 class _QueueClient(redis.Redis):
-    """A client that tells of its troubles: an idle worker asks ten times a second, so their end shows as well."""
+    """A client that reports its troubles: an idle worker asks ten times a second, so their end shows as well."""
 
     def __init__(self, troubles: Troubles, pool: redis.ConnectionPool) -> None:
         super().__init__(connection_pool=pool)
@@ -161,7 +161,7 @@ def redis_queue(url: str, send_batch: Callable[[int], object], troubles: Trouble
 
     def outstanding() -> int | None:
         try:
-            # Dramatiq keeps a job here until a worker is done with it, whoever has it in hand.
+            # Dramatiq keeps a job here until a worker is done with it, whichever worker has it.
             counts = [client.hlen(f"{NAMESPACE}:{name}.msgs") for name in QUEUES.values()]
         except redis.RedisError:
             return None

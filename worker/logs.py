@@ -1,4 +1,4 @@
-"""One line an event that an operator would act on: JSON for services, readable on a terminal."""
+"""One line per event that an operator would act on: JSON for services, readable on a terminal."""
 
 import io
 import logging
@@ -37,18 +37,18 @@ def configure_logs(form: str = "auto", *, level: int = logging.INFO, stream: Tex
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
-    # Libraries log through the standard module. httpx writes whole URLs at INFO and APScheduler a line per tick.
+    # Libraries log through the standard module. httpx writes whole URLs at INFO, and APScheduler a line per tick.
     handler = logging.StreamHandler(out)
     handler.setFormatter(_Printable("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    # A tick that takes longer than its interval is called once less: normal under load, and no news for anybody.
+    # A tick that takes longer than its interval is called once less: normal under load, and not worth a line.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
 
 class Steady(io.TextIOBase):
-    """A stream that loses what it cannot write: a log that is full, or that nobody reads any more, must stop nobody.
+    """A stream that drops what it cannot write: a log that is full, or that nobody reads any more, must stop nothing.
 
-    `stream`: None where the process was started without one.
+    `stream`: None if the process was started without one.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -75,7 +75,7 @@ class Steady(io.TextIOBase):
     def _lose(self, error: Exception) -> None:
         if self._stream is None or not isinstance(error, BrokenPipeError):
             return
-        # What is left in its buffer would be tried once more when Python ends, and end it with 120.
+        # Python would try to write the rest of its buffer again when it ends, and exit with 120.
         with suppress(OSError, ValueError):
             nobody = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nobody, self._stream.fileno())
@@ -88,14 +88,14 @@ _LONG_NUMBER = re.compile(r"\+?\d{7,}")
 def mask_numbers(
     _logger: structlog.typing.WrappedLogger, _name: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Take phone numbers out of a traceback: a database quotes the values that broke a constraint."""
+    """Remove phone numbers from a traceback: a database quotes the values that broke a constraint."""
     if "exception" in event:
         event["exception"] = _LONG_NUMBER.sub("[number]", str(event["exception"]))
     return event
 
 
 class _Printable(logging.Formatter):
-    """As `hide_control_characters`, for libraries."""
+    """Does the same as `hide_control_characters`, for libraries."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))
@@ -104,7 +104,7 @@ class _Printable(logging.Formatter):
 def hide_control_characters(
     _logger: structlog.typing.WrappedLogger, _name: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Names of files, and what servers say, move nothing on the screen of anyone who reads the log."""
+    """Escape control characters in file names and in servers' words, so that they do nothing on a reader's screen."""
     for key, value in event.items():
         if isinstance(value, str):
             event[key] = printable(value) if key == "exception" else one_line(value)
@@ -112,6 +112,6 @@ def hide_control_characters(
 
 
 def get_logger() -> structlog.stdlib.BoundLogger:
-    """A logger; bind `campaign`, `batch` and `attempt` to it."""
+    """Return a logger; bind `campaign`, `batch` and `attempt` to it."""
     logger: structlog.stdlib.BoundLogger = structlog.get_logger()
     return logger

@@ -1,7 +1,7 @@
 """A mark outside the database that says how far it was: a database that is behind it was restored from a backup.
 
 A restored database has forgotten requests that were made. Sending on would double them, so the account is quarantined
-until `campaigns recover` has swept the gateway for what was forgotten.
+until `campaigns recover` has swept the gateway for the forgotten requests.
 """
 
 import os
@@ -22,11 +22,11 @@ class Marker(Protocol):
     """The highest attempt id that a request was made for, as far as this mark knows."""
 
     def read(self) -> int:
-        """The mark; 0 where there is none."""
+        """Return the mark; 0 if there is none."""
         ...
 
     def advance(self, attempt_id: int) -> None:
-        """Move the mark up to `attempt_id`, before the request is made; never down. A failure is logged, not raised."""
+        """Move the mark up to `attempt_id` before the request is made; never down. A failure is logged, not raised."""
         ...
 
     def reset(self, attempt_id: int) -> None:
@@ -34,15 +34,15 @@ class Marker(Protocol):
         ...
 
     def installation(self) -> str:
-        """The name of the database that the mark is of; empty where it does not say."""
+        """Return the name of the database that the mark belongs to; empty if it does not say."""
         ...
 
     def adopt(self, installation: str) -> None:
-        """From now on the mark is of the database with this name; written with the next move."""
+        """From now on the mark belongs to the database with this name; written with the next move."""
         ...
 
     def promised(self) -> int:
-        """The highest attempt id that this process moved it to; 0: it has not."""
+        """Return the highest attempt id that this process moved the mark to; 0 if it has not."""
         ...
 
     def keep(self, more: int = 0) -> None:
@@ -50,23 +50,23 @@ class Marker(Protocol):
         ...
 
     def moved_at(self) -> datetime | None:
-        """When it was moved last: no request was made later. None: not since it was reset, or nobody knows."""
+        """Return when it was last moved: no request was made later. None: not since it was reset, or unknown."""
         ...
 
 
 def beside(database: Path) -> Path:
-    """Where the mark of an SQLite database is kept."""
+    """Return the path of an SQLite database's mark."""
     return database.with_name(f"{database.name}.marker")
 
 
 def is_ahead(marker: Marker, *, installation: str, last_attempt_id: int) -> bool:
-    """Whether more was sent than a database with this name and this last attempt knows."""
+    """Return whether more was sent than a database with this name and this last attempt knows."""
     mark, of = marker.read(), marker.installation()
     return mark > last_attempt_id or bool(mark and of and of != installation)
 
 
 class FileMarker:
-    """A small file beside an SQLite database. Not synced: it guards against a restored file, not against power."""
+    """A small file beside an SQLite database. It is not synced: it guards against a restored file, not a power cut."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -121,7 +121,7 @@ class FileMarker:
         try:
             handle = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
             try:
-                # One write of fixed length is never seen torn.
+                # One write of fixed length is never torn.
                 os.pwrite(handle, f"{attempt_id:<20} {self._installation:<16}\n".encode(), 0)
             finally:
                 os.close(handle)
@@ -193,28 +193,28 @@ class RedisMarker:
 
 
 class NoMarker:
-    """Where there is neither a database file nor a Redis: a restored backup is then not noticed by itself."""
+    """Used if there is neither a database file nor a Redis: a restored backup is then not noticed automatically."""
 
     def read(self) -> int:
         return 0
 
     def advance(self, attempt_id: int) -> None:
-        """Nothing to move."""
+        """Do nothing: there is no mark."""
 
     def reset(self, attempt_id: int) -> None:
-        """Nothing to set."""
+        """Do nothing: there is no mark."""
 
     def installation(self) -> str:
         return ""
 
     def adopt(self, installation: str) -> None:
-        """Nothing to mark."""
+        """Do nothing: there is no mark."""
 
     def promised(self) -> int:
         return 0
 
     def keep(self, more: int = 0) -> None:
-        """Nothing to keep."""
+        """Do nothing: there is no mark."""
 
     def moved_at(self) -> datetime | None:
         return None

@@ -1,19 +1,19 @@
-"""Memory that a process gives back."""
+"""Gives memory back to the system."""
 
 from contextlib import suppress
 from typing import Final
 
-_M_ARENA_MAX: Final = -8  # of glibc's malloc.h
+_M_ARENA_MAX: Final = -8  # from glibc's malloc.h
 _ARENAS: Final = 2
 _M_MMAP_THRESHOLD: Final = -3
 _MAPPED_BYTES: Final = 256 * 1024
-"""From this size on memory is the system's again once it is free. Unless it is told, glibc raises that up to 32 MiB."""
+"""Blocks from this size on go back to the system once they are free. Unless it is set, glibc raises it up to 32 MiB."""
 
 
 def share_heaps() -> None:
-    """Let all threads share two heaps, and keep large blocks out of them, where the C library is glibc.
+    """Let all threads share two heaps, and keep large blocks out of them, if the C library is glibc.
 
-    Call it before there are threads: each of the 27 of a run had a heap of its own, and kept in it what its largest
+    Call it before any threads start: each of the 27 threads of a run had its own heap, and kept in it what its largest
     work once took: 40 MB (measured).
     """
     _call("mallopt", _M_ARENA_MAX, _ARENAS)
@@ -21,13 +21,13 @@ def share_heaps() -> None:
 
 
 def give_back() -> None:
-    """Let the system have what is free now: after a large plan glibc keeps 7 MB and more for later (measured)."""
+    """Return free memory to the system: after a large plan glibc keeps 7 MB and more for later (measured)."""
     _call("malloc_trim", 0)
 
 
 def _call(function: str, *arguments: int) -> None:
-    # Another C library has no such function, and needs none; and before Python 3.13 ctypes begins with memory that can
-    # be written and executed, which `MemoryDenyWriteExecute` may deny: the heaps stay as they are then.
+    # Other C libraries do not have these functions, and do not need them. Before Python 3.13, ctypes starts with memory
+    # that is both writable and executable, which `MemoryDenyWriteExecute` may deny: the heaps then stay as they are.
     with suppress(ImportError, OSError, AttributeError, MemoryError):
         import ctypes
 

@@ -1,4 +1,4 @@
-"""Everything real that the product works with, made in one place."""
+"""All the real things that the product works with, made in one place."""
 
 import gc
 from contextlib import ExitStack
@@ -35,7 +35,7 @@ SANDBOX_ACCOUNT: Final = "sandbox"
 
 @dataclass(frozen=True)
 class Runtime:
-    """The real things, and nothing that anybody remembers: what a tick does is its own.
+    """The real things, without any memory of past calls: each tick keeps its own.
 
     `only_runs`: work on these runs alone (`campaigns run`); None: on every run of the account.
     """
@@ -55,11 +55,11 @@ class Runtime:
     installation: str = ""  # the database's name; empty for a rehearsal, which leaves nothing that counts
 
     def includes(self, run_id: int) -> bool:
-        """Whether this process works on the run."""
+        """Return whether this process works on the run."""
         return self.only_runs is None or run_id in self.only_runs
 
     def close(self) -> None:
-        """Finish what is under way and give everything back."""
+        """Finish what is under way and release everything."""
         self.queue.stop()
         self.gateway.close()
         self.store.close()
@@ -67,7 +67,7 @@ class Runtime:
 
 
 def open_store(settings: Settings) -> Store:
-    """The database with its schema up to date. Raises `StoreError`."""
+    """Return the database with its schema up to date. Raises `StoreError`."""
     store = Store(settings.database_url)
     try:
         migrate(store)
@@ -78,7 +78,7 @@ def open_store(settings: Settings) -> Store:
 
 
 def gateway_key(settings: Settings, *, url: str) -> SecretStr:
-    """The API key. Raises `SettingsError` when address or key are missing."""
+    """Return the API key. Raises `SettingsError` if the address or the key is missing."""
     if not url:
         raise SettingsError(
             "no gateway is set: set CAMPAIGNS_GATEWAY_URL and CAMPAIGNS_API_KEY (environment or .env); "
@@ -93,7 +93,7 @@ def gateway_key(settings: Settings, *, url: str) -> SecretStr:
 
 
 def account_fingerprint(url: str) -> str:
-    """What the account of a gateway is known by: its address, so that a new API key is the same account."""
+    """Return what identifies a gateway's account: its address, so that a new API key is the same account."""
     return sha256(url.rstrip("/").encode()).hexdigest()[:16]
 
 
@@ -106,10 +106,10 @@ def build_runtime(
     clock: Clock | None = None,
     troubles: Troubles | None = None,
 ) -> Runtime:
-    """Make everything real. `sandbox`: (address, key) of a private sandbox that takes the gateway's place.
+    """Make everything real. `sandbox`: (address, key) of a private sandbox that replaces the gateway.
 
-    Queue and throttle are on Redis when a Redis is set; with `shared_queue=False` the queue is this process's own all
-    the same. Raises `SettingsError` or `StoreError`.
+    Queue and throttle are on Redis if one is set; with `shared_queue=False` the queue still belongs to this process
+    alone. Raises `SettingsError` or `StoreError`.
     """
     share_heaps()
     clock = clock or SystemClock()
@@ -158,7 +158,7 @@ def build_runtime(
         queue = redis_queue(settings.redis_url, dispatcher.dispatch, troubles)
     else:
         queue = in_process_queue(dispatcher.dispatch, troubles)
-    # What is loaded stays: planning 100,000 people looked at all of it three times, for a tenth of its processor time.
+    # What is loaded stays: planning 100,000 people visited all of it three times, for a tenth of its CPU time.
     gc.freeze()
     return Runtime(
         settings=settings,
@@ -178,9 +178,9 @@ def build_runtime(
 
 
 def watch_database(store: Store, marker: Marker, name: str, *, is_behind: bool) -> None:
-    """Let the store notice when it is another one, and the mark outlive it: the next process is quarantined by that.
+    """Let the store notice when its database is another one, and keep the mark so that the next process is quarantined.
 
-    `is_behind`: the mark is ahead of the database from the start, which is told by the quarantine.
+    `is_behind`: the mark is ahead of the database from the start, which the quarantine reports.
     """
     marker.adopt(name)
 
@@ -197,7 +197,7 @@ def _throttle(settings: Settings, clock: Clock, ledger: Ledger, *, on_redis: boo
 
 
 def marker_of(settings: Settings, store: Store, *, on_redis: bool) -> Marker:
-    """The mark that says how far the database of the settings was."""
+    """Return the mark that says how far the database of the settings was."""
     if on_redis:
         return RedisMarker(connect_for_throttle(settings.redis_url), REDIS_KEY)
     path = store.sqlite_path

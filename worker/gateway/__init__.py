@@ -1,8 +1,8 @@
 """The gateway client: one POST per send, one verdict per POST, and no key, number or text in any log or error.
 
 `client` has the methods, `posting` one request from form to verdict, `connection` the socket, `reading` the reply as it
-comes, `classify` the table of verdicts, `errors` and `results` what callers get, `forms` and `wire` the two directions
-of the wire, `webhook` the gateway's calls to us.
+arrives, `classify` the table of verdicts, `errors` and `results` what callers get, `forms` and `wire` the two
+directions of the wire, `webhook` the gateway's calls to us.
 """
 
 from worker.gateway.client import GatewayClient

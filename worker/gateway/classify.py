@@ -1,7 +1,8 @@
-"""THE classifier: what an exception or a reply says about a request. An allow-list; the default is "unknown".
+"""The classifier: what an exception or a reply says about a request. An allow-list; the default is "unknown".
 
-Unknown is the safe answer: it costs some reads. "Not sent" or "refused" where the messages were stored doubles texts,
-and "accepted" where they were not loses them. Rows are tried from the top; each stands on documentation or a proof.
+Unknown is the safe answer: it costs a few reads. "Not sent" or "refused" for messages that were stored sends texts
+twice, and "accepted" for messages that were not stored loses them. Rows are tried from the top; each rests on
+documentation or a proof.
 """
 
 from collections import Counter
@@ -34,7 +35,7 @@ from worker.gateway.seen import Seen
 
 @dataclass(frozen=True, slots=True)
 class ClassifierRow:
-    """One line of the table. `raises` may depend on what was seen; None is acceptance."""
+    """One row of the table. `raises` may depend on what was seen; None means accepted."""
 
     when: Callable[[Seen], object]
     raises: type[GatewayError] | Callable[[Seen], type[GatewayError]] | None
@@ -145,7 +146,7 @@ ROWS: Final[tuple[ClassifierRow, ...]] = (
         FailureUnknown,
         "The gateway reports an error that is not known to come before messages are stored.",
     ),
-    # A success that may be none: a request whose text got lost is answered like a balance request.
+    # A success that may not be one: a request whose text got lost is answered like a balance request.
     ClassifierRow(
         lambda s: s.is_send and s.messages is None,
         ReplyImplausible,
@@ -169,13 +170,13 @@ ROWS: Final[tuple[ClassifierRow, ...]] = (
         ReplyImplausible,
         "The gateway reports messages to numbers that were not in the request.",
     ),
-    ClassifierRow(lambda s: True, None, ""),  # noqa: ARG005  every row takes what was seen
+    ClassifierRow(lambda s: True, None, ""),  # noqa: ARG005  every row is passed what was seen
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What was made of it: the error to raise, or None for a success, and one sentence for a person."""
+    """The result: the error to raise, or None for a success, and one sentence for a person."""
 
     error: type[GatewayError] | None
     sentence: str
@@ -186,16 +187,16 @@ class Classification:
 
 
 def classify(seen: Seen) -> Classification:
-    """The verdict of the first row that matches. Never raises, whatever the bytes."""
+    """Return the verdict of the first row that matches. Never raises, whatever the bytes."""
     row = next(row for row in ROWS if row.when(seen))
-    sentence = row.says.replace("{cause}", seen.certificate_problem or str(seen.error))  # the system's words
+    sentence = row.says.replace("{cause}", seen.certificate_problem or str(seen.error))  # in the system's words
     if row.raises is None or isinstance(row.raises, type):
         return Classification(row.raises, sentence)
     return Classification(row.raises(seen), sentence)
 
 
 def missing_numbers(messages: Sequence[Message], sent: Sequence[str]) -> tuple[str, ...]:
-    """The numbers, in the order and spelling of the request, that a complete reply leaves out."""
+    """Return the numbers that a complete reply leaves out, in the order and spelling of the request."""
     left = Counter(same_number(message.number) for message in messages)
     missing = []
     for number in sent:

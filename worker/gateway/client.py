@@ -1,4 +1,4 @@
-"""The gateway's HTTP API, as methods. One client may be used from any number of threads."""
+"""The gateway's HTTP API, as methods. A client can be used from any number of threads."""
 
 import math
 import re
@@ -38,7 +38,7 @@ _READ: Final = "services/read-messages.php"
 _CONTACTS: Final = "services/manage-contacts.php"
 _NOTHING_FOUND: Final = 404
 _MORE_THAN_SENT: Final = 10
-_MOST_LISTED: Final = 25_000  # people of a contact list: about what the most bytes of a reply hold
+_MOST_LISTED: Final = 25_000  # people on a contact list: about as many as fit into the longest reply allowed
 _NOTHING_LEARNED: Final[Mapping[str, SendOutcome]] = MappingProxyType({})
 
 # Live servers report both as errors; their exact texts are not documented.
@@ -51,11 +51,11 @@ _NOT_ON_THE_LIST: Final = re.compile(
 class GatewayClient:
     """One account on one gateway.
 
-    `learned` are error texts, by their `evidence["error_fingerprint"]`, that a person has declared to mean an outcome,
-    `nothing` those that mean that a read found none.
-    `ca_file` names authorities to trust besides the usual ones; `transport` replaces the network in tests. Methods
-    raise GatewayError; the constructor raises ValueError for a URL that cannot be a gateway's, and SettingsError for a
-    `ca_file` that cannot be used. `max_messages`: the most that is read of a reply to a read, or it is a ReplyTooLong.
+    `learned` maps error texts, by their `evidence["error_fingerprint"]`, to the outcome that a person declared them to
+    mean; `nothing` holds those that mean that a read found none. `ca_file` names authorities to trust besides the usual
+    ones; `transport` replaces the network in tests. `max_messages` is the most that one reply to a read may hold; more
+    is a ReplyTooLong. Methods raise GatewayError; the constructor raises ValueError for a URL that cannot be a
+    gateway's, and SettingsError for a `ca_file` that cannot be used.
     """
 
     def __init__(
@@ -91,10 +91,10 @@ class GatewayClient:
         return f"GatewayClient({str(self._url)!r})"
 
     def close(self) -> None:
-        """Let go of the transport."""
+        """Close the transport."""
         self._poster.close()
 
-    # Sends: one POST. It is repeated only where no connection came about, at most 3 times within 10 s.
+    # Sends: one POST. It is repeated only if no connection was made, at most 3 times within 10 s.
 
     def send_bulk(
         self,
@@ -108,7 +108,7 @@ class GatewayClient:
     ) -> SendReply:
         """Send many texts in one request. `targets` are device ids or `id|slot`; none is the primary device.
 
-        `before_first_byte` runs once the connection stands, and may raise Aborted.
+        `before_first_byte` runs once the connection is up, and may raise Aborted.
         """
         return self._send(
             {
@@ -157,7 +157,7 @@ class GatewayClient:
         schedule: datetime | None = None,
         before_first_byte: Callable[[], None] | None = None,
     ) -> SendReply:
-        """Send one text to a contact list of the gateway; only the reply says to whom."""
+        """Send one text to a contact list of the gateway; only the reply says who it went to."""
         require_text(str(list_id), text)
         return self._send(
             {
@@ -176,7 +176,7 @@ class GatewayClient:
     # Reads, balance and contacts: harmless if repeated, so transient errors are tried 5 times within 30 s.
 
     def balance(self) -> Balance:
-        """The account's credits."""
+        """Return the account's credits."""
         envelope = self._poster.ask(Question(_SEND, {})).envelope
         found = envelope.data.get("credits", ...) if envelope else ...
         if found is None:
@@ -187,12 +187,12 @@ class GatewayClient:
         return Balance(whole)
 
     def read_message(self, id: int) -> Message | None:
-        """One message by the gateway's id; None if it has none such."""
+        """Return one message by the gateway's id; None if there is none."""
         return next((message for message in self._read({"id": id}) if message.id == id), None)
 
     def read_group(self, group_id: str) -> tuple[Message, ...]:
-        """The messages of one group. Complete only if every id that the caller expects is among them."""
-        return self._read({"groupId": group_id})  # with a small d: `groupID` would be ignored, and all be returned
+        """Return the messages of one group. Complete only if every id that the caller expects is among them."""
+        return self._read({"groupId": group_id})  # a small d: `groupID` would be ignored, and every message returned
 
     def read_status(
         self,
@@ -202,11 +202,11 @@ class GatewayClient:
         *,
         keep: Callable[[Message], bool] | None = None,
     ) -> tuple[Message, ...]:
-        """The messages of one status between two aware times; with `keep` those of them that it keeps.
+        """Return the messages of one status between two aware times; with `keep`, only those that it accepts.
 
-        The gateway knows no pages: raises ReplyTooLong where they are more than `max_messages`, or 8 MiB, or one is
-        more than 1 MiB. With `keep` what it refuses does not count, up to 64 MiB in all; it may be asked twice about a
-        message, as a read is tried again.
+        The gateway has no paging: raises ReplyTooLong for more than `max_messages`, more than 8 MiB, or a message of
+        more than 1 MiB. With `keep`, rejected messages do not count, up to 64 MiB in all. `keep` may be called twice
+        for a message, because a read is retried.
         """
         return self._read(
             {
@@ -218,12 +218,12 @@ class GatewayClient:
         )
 
     def add_contact(self, list_id: int, number: str, name: str | None = None, *, resubscribe: bool = False) -> Contact:
-        """Put a number on a contact list; one that is there already counts as done."""
+        """Put a number on a contact list. A number that is already on it counts as done."""
         asked = Contact(list_id, number, name, subscribed=True, id=None)
         return self._contact(asked, {"name": name, "resubscribe": resubscribe or None}, _ON_THE_LIST_ALREADY)
 
     def unsubscribe_contact(self, list_id: int, number: str) -> Contact:
-        """Take a number off a contact list; one that is not on it counts as done."""
+        """Take a number off a contact list. A number that is not on it counts as done."""
         asked = Contact(list_id, number, name=None, subscribed=False, id=None)
         return self._contact(asked, {"unsubscribe": True}, _NOT_ON_THE_LIST)
 
@@ -253,7 +253,7 @@ class GatewayClient:
         private: tuple[str, ...],
         before_first_byte: Callable[[], None] | None,
     ) -> SendReply:
-        # A reply that shows every text twice is still read: it is told as one that cannot be true.
+        # A reply that shows every text twice is still read: it is reported as implausible.
         at_most = _MOST_LISTED if sent is None else 2 * len(sent) + _MORE_THAN_SENT
         question = Question(_SEND, fields, True, sent, private, before_first_byte, max_messages=at_most)
         messages = self._poster.send(question).messages or ()

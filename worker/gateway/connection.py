@@ -1,8 +1,8 @@
-"""One connection per request, which knows how far it got, keeps a total deadline, and asks before the first byte.
+"""One connection per request, which tracks how far it got, keeps a total deadline, and checks before the first byte.
 
-Every request has a connection of its own: an idle connection that dies under a send leaves its outcome unknown. Nor is
-there an `httpx.Client` around it: its cookie jar would send PHP's session cookie back, and PHP then serves one request
-of a session at a time; its redirects, proxies from the environment and INFO log of URLs are not wanted either.
+Every request has its own connection: an idle connection that dies during a send leaves its outcome unknown. There is no
+`httpx.Client` around it either: its cookie jar would send PHP's session cookie back, and PHP then serves one request of
+a session at a time; its redirects, proxies from the environment and INFO log of URLs are not wanted either.
 """
 
 import socket
@@ -21,7 +21,7 @@ from campaigns.clock import Clock
 from worker.gateway.errors import Aborted
 
 Resolver = Callable[[str, int], Sequence[str]]
-"""From a host's name and port to the addresses that may be connected to, the first one first. Raises `OSError`."""
+"""Maps a host name and port to the addresses to connect to, in the order to try them. Raises `OSError`."""
 
 _SocketOptions = Iterable[tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]]
 
@@ -32,14 +32,14 @@ class Phase(IntEnum):
     CONNECT = 0
     TLS = 1
     WRITE = 2  # from here on the gateway may have it
-    WAIT = 3  # all of it is written
+    WAIT = 3  # everything is written
     READ = 4  # the reply has begun
     DONE = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Limits of one operation each, and of all of them together; `total` stays below the 120 s lease of a batch."""
+    """Limits for each operation, and for all of them together; `total` stays below the 120 s lease of a batch."""
 
     connect: timedelta = timedelta(seconds=5)
     write: timedelta = timedelta(seconds=20)
@@ -50,9 +50,9 @@ class Timeouts:
 class Exchange:
     """One request on its way. `bytes_written` counts bytes of HTTP, not of TLS; while it is 0, nothing was sent.
 
-    `deadline` is a moment of `clock.elapsed_seconds()`. `before_first_byte` runs once, connected, and may raise
-    Aborted; whatever else it raises becomes Aborted. `take` is given the body of the reply as it comes, and may refuse
-    it with an exception of httpx; without it the body is not read.
+    `deadline` is a moment of `clock.elapsed_seconds()`. `before_first_byte` runs once, after connecting, and may raise
+    Aborted; anything else it raises becomes Aborted. `take` is passed the body of the reply as it arrives, and may
+    refuse it with an httpx exception; without `take` the body is not read.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Exchange:
         self._before_first_byte = before_first_byte
 
     def begin_writing(self) -> None:
-        """The last check. Raises Aborted."""
+        """Run the last check. Raises Aborted."""
         if self._before_first_byte is not None:
             try:
                 self._before_first_byte()
@@ -83,7 +83,7 @@ class Exchange:
         self.phase = Phase.WRITE
 
     def allowed_seconds(self, own: timedelta) -> float:
-        """How long an operation may take. Raises TimeoutError once the whole request has taken too long."""
+        """Return how long an operation may take. Raises TimeoutError once the whole request has taken too long."""
         remaining = self._deadline - self._clock.elapsed_seconds()
         if remaining <= 0:
             raise TimeoutError("The request as a whole took too long.")
@@ -91,15 +91,15 @@ class Exchange:
 
 
 def addresses_of(host: str, port: int) -> list[str]:
-    """Every address of a name. Raises `OSError`."""
+    """Return every address of a name. Raises `OSError`."""
     return [str(address[0]) for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 class DirectTransport(httpx.BaseTransport):
     """Posts over a fresh connection. Every request carries its `Exchange` in `extensions["exchange"]`.
 
-    `resolve` is asked once for each request, and only what it gives is connected to. The body goes to the exchange, and
-    is not in the response. Raises httpx's exceptions, and Aborted from the exchange's check.
+    `resolve` is called once per request, and only addresses that it returns are connected to. The body goes to the
+    exchange and is not in the response. Raises httpx's exceptions, and Aborted from the exchange's check.
     """
 
     def __init__(self, ssl_context: ssl.SSLContext | None, *, resolve: Resolver = addresses_of) -> None:
@@ -132,7 +132,7 @@ class DirectTransport(httpx.BaseTransport):
 
 
 class CheckedTransport(httpx.BaseTransport):
-    """Any other transport behind the same check before the first byte; it counts as written once it has answered."""
+    """Any other transport, with the same check before the first byte. It counts as written once it has answered."""
 
     def __init__(self, inner: httpx.BaseTransport) -> None:
         self._inner = inner
@@ -152,7 +152,7 @@ class CheckedTransport(httpx.BaseTransport):
 
 
 def as_httpx(error: Exception) -> Exception:
-    """The httpx exception of the same name as httpcore's, or as the nearest of its bases; else the error itself."""
+    """Return the httpx exception with the name of httpcore's, or of its nearest base; otherwise the error itself."""
     for kind in type(error).__mro__:
         named = getattr(httpx, kind.__name__, None)
         if isinstance(named, type) and issubclass(named, httpx.TransportError):
@@ -161,7 +161,7 @@ def as_httpx(error: Exception) -> Exception:
 
 
 def _not_encoded(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    # Asked for as it is. A server that compresses all the same must not make httpx unpack 64 MiB into 64 GiB.
+    # We ask for no encoding. If a server compresses anyway, httpx must not unpack 64 MiB into 64 GiB.
     return [(name, value) for name, value in headers if name.lower() != b"content-encoding"]
 
 
@@ -180,7 +180,7 @@ class _Backend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         failure: OSError = OSError("The name has no address.")
         with _named(httpcore.ConnectTimeout, httpcore.ConnectError):
-            # One by one, because socket.create_connection gives the whole timeout to every address of a name.
+            # One by one, because socket.create_connection gives every address of a name the whole timeout.
             for address in self._resolve(host, port):
                 try:
                     seconds = self._exchange.allowed_seconds(self._exchange.timeouts.connect)
@@ -222,7 +222,7 @@ class _Stream(httpcore.NetworkStream):
         with _named(httpcore.WriteTimeout, httpcore.WriteError):
             while rest:
                 self._socket.settimeout(exchange.allowed_seconds(exchange.timeouts.write))
-                # Counted before they are handed over: a count of 0 is a proof even if `send` fails half-way.
+                # Counted before the bytes are handed over: a count of 0 is proof even if `send` fails half-way.
                 exchange.bytes_written += len(rest)
                 written = self._socket.send(rest)
                 rest = rest[written:]
@@ -248,5 +248,5 @@ def _named(timeout: type[Exception], failure: type[Exception]) -> Iterator[None]
         yield
     except TimeoutError as error:
         raise timeout(str(error)) from error
-    except (OSError, UnicodeError) as error:  # a name that is too long for DNS is a UnicodeError
+    except (OSError, UnicodeError) as error:  # a name too long for DNS raises UnicodeError
         raise failure(str(error)) from error

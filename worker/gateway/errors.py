@@ -1,4 +1,4 @@
-"""What can go wrong with a request. The policy rides on the error: switch on its attributes, never on class names."""
+"""What can go wrong with a request. The error carries the policy: switch on its attributes, never on class names."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,8 +14,8 @@ class SendOutcome(StrEnum):
 
     ACCEPTED = "accepted"  # the gateway has every message of the reply
     NOT_SENT = "not_sent"  # proven: no byte of the request left
-    ACCOUNT = "account"  # nothing of this account passes until a person acts
-    REFUSED = "refused"  # this request will never pass as it is
+    ACCOUNT = "account"  # nothing of this account gets through until a person acts
+    REFUSED = "refused"  # this request will never succeed as it is
     THROTTLED = "throttled"  # later
     TOO_BIG = "too_big"  # in smaller batches
     UNKNOWN = "unknown"  # it may have been stored: look it up, never post it again
@@ -33,9 +33,9 @@ class GatewayError(Exception):
 
     outcome: ClassVar[SendOutcome] = SendOutcome.UNKNOWN
     failure: ClassVar[FailureCode] = FailureCode.OUTCOME_UNKNOWN
-    """What is stored of it. A class without a code of its own has that of its base."""
+    """The code that is stored. A class without a code of its own has its base's code."""
     transient: ClassVar[bool] = False
-    """A harmless request may be repeated soon. Says nothing about sends."""
+    """A harmless request may be repeated soon. This says nothing about sends."""
 
     def __init__(
         self,
@@ -52,17 +52,17 @@ class GatewayError(Exception):
 
     @property
     def may_have_arrived(self) -> bool:
-        """Whether the gateway may have stored the messages in spite of this error."""
+        """Return whether the gateway may have stored the messages despite this error."""
         return self.outcome is SendOutcome.UNKNOWN
 
     @property
     def account_problem(self) -> bool:
-        """Whether every other request of this account would fail as well."""
+        """Return whether every other request of this account would fail as well."""
         return self.outcome is SendOutcome.ACCOUNT
 
 
 class ConnectFailed(GatewayError):
-    """No connection: name, address, TLS or time. Not one byte of the request left."""
+    """No connection: the name, the address, TLS or a timeout. Not one byte of the request left."""
 
     failure = FailureCode.CONNECT_FAILED
     outcome = SendOutcome.NOT_SENT
@@ -70,7 +70,7 @@ class ConnectFailed(GatewayError):
 
 
 class CertificateRefused(ConnectFailed):
-    """We refuse the server's certificate. The next try would find the same one."""
+    """We refuse the server's certificate. The next try would meet the same one."""
 
     failure = FailureCode.CERTIFICATE_REFUSED
     transient = False
@@ -112,39 +112,39 @@ class Throttled(GatewayError):
 
 
 class TooBig(GatewayError):
-    """The request is longer than the server takes."""
+    """The request is longer than the server accepts."""
 
     failure = FailureCode.TOO_BIG
     outcome = SendOutcome.TOO_BIG
 
 
 class OutcomeUnknown(GatewayError):
-    """The base of everything after which a message may be on the gateway."""
+    """The base of every error after which the gateway may have the messages."""
 
 
 class ReplyLost(OutcomeUnknown):
-    """The request left, wholly or in part, and no complete reply came back."""
+    """All or part of the request left, and no complete reply came back."""
 
     failure = FailureCode.REPLY_LOST
     transient = True
 
 
 class ReplyUnreadable(OutcomeUnknown):
-    """A complete reply which is not the gateway's JSON."""
+    """A complete reply that is not the gateway's JSON."""
 
     failure = FailureCode.REPLY_UNREADABLE
     transient = True
 
 
 class ReplyTooLong(ReplyUnreadable):
-    """More messages than one reply is read of: the next try would bring as many."""
+    """More messages than are read from one reply; the next try would bring as many."""
 
     failure = FailureCode.REPLY_TOO_LONG
     transient = False
 
 
 class ReplyImplausible(OutcomeUnknown):
-    """The gateway's JSON, but not an answer to what was asked."""
+    """The gateway's JSON, but not an answer to the request."""
 
     failure = FailureCode.REPLY_IMPLAUSIBLE
 

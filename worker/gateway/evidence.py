@@ -1,4 +1,4 @@
-"""What is kept of a request that did not end well: enough to judge it later, nothing that is private."""
+"""What is kept of a request that did not end well: enough to judge it later, and nothing private."""
 
 import re
 from collections.abc import Iterable
@@ -13,13 +13,13 @@ from worker.gateway.seen import Seen
 
 _SHOWN_CHARACTERS: Final = 200
 _RUN: Final = 8
-"""So many characters in a row that stand in a secret, too, are no coincidence worth showing."""
+"""If this many characters in a row also stand in a secret, they are no coincidence and are not shown."""
 _SHORTEST_WAIT: Final = timedelta(seconds=1)
 _LONGEST_WAIT: Final = timedelta(hours=1)
 
 
 def progress_of(exchange: Exchange, error: type[GatewayError]) -> dict[str, object]:
-    """The error's code, and how far the request got."""
+    """Return the error's code, and how far the request got."""
     return {
         FAILURE: error.failure.value,
         "phase": exchange.phase.name.lower(),
@@ -28,10 +28,10 @@ def progress_of(exchange: Exchange, error: type[GatewayError]) -> dict[str, obje
 
 
 def evidence_of(seen: Seen, error: type[GatewayError], exchange: Exchange, private: Iterable[str]) -> dict[str, object]:
-    """Progress and cause, and of a reply its status, length and fingerprints; ready for JSON.
+    """Return progress and cause, and for a reply its status, length and fingerprints; ready for JSON.
 
-    The gateway's own error text is kept with every digit masked and without anything of `private`: the texts and
-    numbers of the request and the key. The rest of a body is only its SHA-256 (12 hex digits).
+    The gateway's own error text is kept with every digit masked and without anything from `private`: the texts and
+    numbers of the request, and the key. The rest of a body is reduced to its SHA-256 (12 hex digits).
     """
     progress = progress_of(exchange, error)
     if seen.error is not None:
@@ -52,7 +52,7 @@ def evidence_of(seen: Seen, error: type[GatewayError], exchange: Exchange, priva
 
 
 def retry_after(header: str | None, now: datetime) -> timedelta | None:
-    """What a Retry-After header asks for, in seconds or as an HTTP date, kept within 1 s and 1 h; else None."""
+    """Return the wait that a Retry-After header asks for (seconds or a date), kept within 1 s and 1 h, or None."""
     if header is None:
         return None
     header = header.strip()
@@ -68,10 +68,11 @@ def retry_after(header: str | None, now: datetime) -> timedelta | None:
 
 
 def _shown(text: str, private: Iterable[str]) -> str:
-    """The text with every digit masked and without anything of `private`: neither a part of it, nor in other letters.
+    """Return the text with every digit masked and every trace of `private` removed, including parts and other
+    spellings.
 
-    A gateway may quote a text cut short, with other spaces or in capitals, so whatever shares 8 characters with it
-    goes (a shorter secret as a whole); spaces and case do not count.
+    A gateway may quote a text cut short, with other spaces or in capitals. So anything that shares 8 characters with a
+    secret is removed (a shorter secret as a whole); spaces and case do not count.
     """
     text = text[:_SHOWN_CHARACTERS]
     places = [place for place, character in enumerate(text) if not character.isspace()]

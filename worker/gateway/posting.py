@@ -1,4 +1,4 @@
-"""One POST: key, deadline, tries, verdict. What leaves here is a plausible reply or a GatewayError."""
+"""One POST: key, deadline, tries, verdict. The result is a plausible reply or a GatewayError."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -32,10 +32,11 @@ _HEADERS: Final[Mapping[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of the gateway. `sent` are the numbers of a send where they are known.
+    """One question to the gateway. `sent` holds the numbers of a send, if they are known.
 
-    `private` and `sent` are blotted out of all evidence. `fine` tells by the text of an error whether it means that
-    what was asked for is so already. Of a reply no more than `max_messages` are read, of those that `keep` keeps.
+    `private` and `sent` are blotted out of all evidence. `fine` takes the text of an error and says whether it means
+    that the change asked for is already in place. At most `max_messages` of a reply are read, counting those that
+    `keep` keeps.
     """
 
     path: str
@@ -73,12 +74,12 @@ class Poster:
         self._transport.close()
 
     def send(self, question: Question) -> Seen:
-        """Post once. Only a connection that did not come about is tried again, within one deadline for all tries."""
+        """Post once. Only a failed connection is tried again, within one deadline for all tries."""
         form = Form(question.fields, self._api_key)
         return send_tries(self._clock)(self._post, question, form, self._deadline())
 
     def ask(self, question: Question) -> Seen:
-        """Post something that does no harm if it arrives twice: tried again after every transient error."""
+        """Post something that does no harm if it arrives twice: it is tried again after every transient error."""
         form = Form(question.fields, self._api_key)
         return read_tries(self._clock)(lambda: self._post(question, form, self._deadline()))
 
@@ -90,8 +91,8 @@ class Poster:
         exchange = Exchange(self._clock, self._timeouts, deadline, question.before_first_byte, reader.feed)
         seen = Seen(is_send=question.is_send, sent=question.sent, learned=self._learned)
         header: str | None = None
-        # Errors are raised outside of the handlers: inside, they would drag along the frames of the HTTP libraries,
-        # where local variables hold the body with the key and the texts, and some tracebacks print local variables.
+        # Errors are raised outside the handlers: inside, they would carry the frames of the HTTP libraries, whose local
+        # variables hold the body with the key and the texts, and some tracebacks print local variables.
         aborted: Aborted | None = None
         try:
             response = self._transport.handle_request(self._request(question.path, form, exchange))
@@ -131,7 +132,7 @@ class Poster:
 
 
 def checked_url(url: str) -> httpx.URL:
-    """The gateway's address, ending in a slash. Raises ValueError for what cannot be one; the text does not show it."""
+    """Return the gateway's address, ending in a slash. Raises ValueError, without quoting it, if it cannot be one."""
     try:
         parsed = httpx.URL(url.strip())
     except httpx.InvalidURL:

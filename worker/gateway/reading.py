@@ -1,7 +1,7 @@
-"""A reply of the gateway, decoded as it comes: a message at a time, and no more of them than are expected.
+"""A reply of the gateway, decoded as it arrives: one message at a time, and no more of them than expected.
 
-Python's own JSON scanner reads one row after the other: as fast as all of them at once (24 ms for 20,000 rows either
-way), while only what is not decoded yet is kept as text. It accepts what `json.loads` accepts.
+Python's own JSON scanner reads row by row as fast as all rows at once (24 ms for 20,000 rows either way), and only the
+text that is not decoded yet is kept. It accepts what `json.loads` accepts.
 """
 
 import codecs
@@ -18,17 +18,17 @@ from worker.gateway.results import Message
 from worker.gateway.wire import Envelope, envelope_of, parse_message, refuse_constant
 
 MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
-"""Some 25,000 messages as the documentation shows them: a contact list of as many people is told in one reply."""
+"""About 25,000 messages as the documentation shows them: a send to a contact list of that size gets one reply."""
 
 MAX_MESSAGES: Final = 20_000
-"""Of a reply to a read: some 20 MB once decoded, and more than a gateway sends in two seconds: no window is shorter."""
+"""For a reply to a read: about 20 MB once decoded, and more than a gateway sends in two seconds, the least window."""
 
 MAX_WALKED_BYTES: Final = 64 * 1024 * 1024
-"""Of a reply of which only some messages are kept, and the others passed over: 170,000 messages, in two seconds."""
+"""For a reply of which only some messages are kept and the others passed over: 170,000 messages, in two seconds."""
 
 MAX_VALUE: Final = 1024 * 1024
-"""Characters of one message, and of all that is not a message together. Such a value is decoded whole: 1 MiB of small
-objects takes some 25 MB, and 20 MB of them took 480. A message has less than 4 kB."""
+"""Characters of one message, and of everything that is not a message together. Such a value is decoded whole: 1 MiB of
+small objects takes about 25 MB, and 20 MB of them took 480. A message has less than 4 kB."""
 
 _BOM_BYTES: Final = 4
 _FEWEST_CHARACTERS: Final = 64
@@ -39,9 +39,9 @@ _scan: Final = json.JSONDecoder(parse_constant=refuse_constant).raw_decode
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """What a body says. `messages` None: there is no list of them in which every row has an id.
+    """What a body says. `messages` is None if there is no list of them in which every row has an id.
 
-    `digest`: the SHA-256 of the bytes that came, in hex. `has_begun`: a list of messages did, whatever came after.
+    `digest` is the SHA-256 of the bytes received, in hex. `has_begun`: a list of messages began, whatever came after.
     """
 
     bytes: int = 0
@@ -53,10 +53,10 @@ class HttpReply:
 
 
 class ReplyReader:
-    """Takes the bytes of a body as they come (`feed`), and says what they were (`reply`).
+    """Takes the bytes of a body as they arrive (`feed`), and returns what they say (`reply`).
 
-    Whatever the bytes, nothing is raised but `httpx.DecodingError` for more of them, or of messages, than allowed.
-    With `keep` messages that it refuses are passed over, and not counted: what is decoded and kept has the same bounds.
+    Whatever the bytes, it raises only `httpx.DecodingError`, for more bytes or messages than allowed. With `keep`,
+    messages that it rejects are passed over and not counted: what is decoded and kept has the same bounds.
     """
 
     def __init__(self, *, max_messages: int = MAX_MESSAGES, keep: Callable[[Message], bool] | None = None) -> None:
@@ -68,20 +68,20 @@ class ReplyReader:
         self._is_blank = True
         self._head = b""  # until it shows the encoding
         self._decoder: codecs.IncrementalDecoder | None = None
-        self._parts: list[str] = []  # what came since the document was read on
-        self._characters = 0  # in them and in the rest
-        self._text, self._at = "", 0  # what is not read yet, from `_at` on
+        self._parts: list[str] = []  # what arrived since the document was last read
+        self._characters = 0  # in the parts and in the rest
+        self._text, self._at = "", 0  # not read yet, from `_at` on
         self._is_over = False
         self._has_begun = False
         self._document: Generator[int, None, dict[str, object]] | None = self._top()
         self._wants = 0
         self._length = 0  # of the last value
-        self._others = 0  # characters of all values but messages
+        self._others = 0  # characters of all values except messages
         self._kept = 0  # and of the messages that were not passed over
         self._members: dict[str, object] | None = None
 
     def feed(self, part: bytes) -> None:
-        """The next bytes. Raises `httpx.DecodingError`."""
+        """Take the next bytes. Raises `httpx.DecodingError`."""
         self._bytes += len(part)
         self._digest.update(part)
         self._is_blank = self._is_blank and not part.strip()
@@ -91,12 +91,12 @@ class ReplyReader:
         self._read_on(part)
 
     def reply(self) -> HttpReply:
-        """What came, now that nothing more comes."""
+        """Return what arrived, once nothing more will."""
         self._is_over = True
         self._read_on(b"")
         envelope = None if self._members is None else envelope_of(self._members)
         messages = envelope.data.get("messages") if envelope else None
-        is_list = isinstance(messages, tuple)  # JSON has none: this one was made here
+        is_list = isinstance(messages, tuple)  # JSON has no tuples: this one was made here
         return HttpReply(
             self._bytes,
             self._digest.hexdigest(),
@@ -107,7 +107,7 @@ class ReplyReader:
         )
 
     def broken(self) -> HttpReply:
-        """What is known of a reply that broke off, or was refused: nothing of it is believed."""
+        """Return what is known of a reply that broke off or was refused: none of its content is believed."""
         self._end()
         return HttpReply(self._bytes, self._digest.hexdigest(), self._is_blank, has_begun=self._has_begun)
 
@@ -145,7 +145,7 @@ class ReplyReader:
         self._document, self._text, self._at = None, "", 0
         self._parts.clear()
 
-    # The grammar: generators that give a value, and yield how many characters they want to have before they go on.
+    # The grammar: generators that return a value, and yield how many characters they need before they continue.
 
     def _top(self) -> Generator[int, None, dict[str, object]]:
         if (yield from self._next()) != "{":
@@ -164,7 +164,7 @@ class ReplyReader:
     def _object(
         self, known: Mapping[str, tuple[str, Callable[[], Generator[int, None, object]]]]
     ) -> Generator[int, None, dict[str, object]]:
-        """An object; values of `known` keys that begin with this sign are read in their own way."""
+        """Read an object; the values of `known` keys that begin with the given sign are read in their own way."""
         members: dict[str, object] = {}
         self._at += 1
         if (yield from self._next()) == "}":
@@ -181,7 +181,7 @@ class ReplyReader:
                 return members
 
     def _rows(self) -> Generator[int, None, tuple[Message, ...] | None]:
-        """Messages, or None: see `parse_messages`."""
+        """Read messages, or return None: see `parse_messages`."""
         self._has_begun = True
         messages: list[Message] = []
         count = 0
@@ -200,7 +200,7 @@ class ReplyReader:
                     raise httpx.DecodingError(f"messages of more than {MAX_REPLY_BYTES:,} characters")
                 if message is not None:
                     messages.append(message)
-            if (after := _BETWEEN_ROWS(self._text, self._at)) is not None:  # a third of what a row costs otherwise
+            if (after := _BETWEEN_ROWS(self._text, self._at)) is not None:  # saves a third of a row's cost
                 self._at = after.end()
                 continue
             if (yield from self._expect(",]")) == "]":
@@ -208,7 +208,7 @@ class ReplyReader:
             yield from self._next()
 
     def _next(self) -> Generator[int, None, str]:
-        """The sign that comes next, over blanks; it is not passed."""
+        """Skip blanks and return the next sign without consuming it."""
         while (found := _NOT_BLANK.search(self._text, self._at)) is None:
             if self._is_over:
                 raise ValueError("it ends too early")
@@ -225,13 +225,13 @@ class ReplyReader:
         return sign
 
     def _other(self) -> Generator[int, None, object]:
-        """A key, or a value that is not a message."""
+        """Read a key, or a value that is not a message."""
         value = yield from self._value(MAX_VALUE - self._others)
         self._others += self._length
         return value
 
     def _value(self, most: int) -> Generator[int, None, object]:
-        """A value of at most `most` characters. However it is cut, a longer one is refused, and not waited for."""
+        """Read a value of at most `most` characters. A longer one is refused at once, however it is cut."""
         while True:
             try:
                 value, end = _scan(self._text, self._at)
@@ -241,17 +241,17 @@ class ReplyReader:
                 if self._is_over and length <= most:
                     raise ValueError("it ends too early") from None
             else:
-                if length <= most and (end < len(self._text) or self._is_over):  # a number at the end may go on
+                if length <= most and (end < len(self._text) or self._is_over):  # a number at the end may continue
                     self._at, self._length = end, length
                     return cast(object, value)
             if length > most:
                 raise httpx.DecodingError(f"a part of more than {MAX_VALUE:,} characters")
-            # Doubled, or a long value that comes in small parts would be scanned once for each of them.
+            # Doubled, or a long value that arrives in small parts would be scanned once for each part.
             yield min(max(_FEWEST_CHARACTERS, 2 * length), most + 1)
 
 
 def reply_of(body: bytes, *, max_messages: int = MAX_MESSAGES) -> HttpReply:
-    """What a whole body says. Raises `httpx.DecodingError`."""
+    """Return what a whole body says. Raises `httpx.DecodingError`."""
     reader = ReplyReader(max_messages=max_messages)
     reader.feed(body)
     return reader.reply()

@@ -1,4 +1,4 @@
-"""Tries: how often a harmless request, or one that provably was not sent, is repeated at once."""
+"""Tries: how often to repeat, at once, a harmless request or one that was provably not sent."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ _exponential: Final = wait_random_exponential(multiplier=0.4, max=5, min=0.2)
 
 
 def read_tries(clock: Clock) -> Retrying:
-    """For requests that change nothing if repeated: transient errors, at most 5 tries within 30 s."""
+    """Return the tries for requests that change nothing if repeated: after transient errors, at most 5 within 30 s."""
     return Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, GatewayError) and error.transient),
         stop=_Limit(clock, READ_TRIES, READ_SECONDS),
@@ -27,7 +27,7 @@ def read_tries(clock: Clock) -> Retrying:
 
 
 def send_tries(clock: Clock) -> Retrying:
-    """For sends: only where no connection came about, and the next try may find one; at most 3 within 10 s."""
+    """Return the tries for sends: only if no connection was made and the next try may; at most 3 within 10 s."""
     return Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, ConnectFailed) and error.transient),
         stop=_Limit(clock, CONNECT_TRIES, CONNECT_SECONDS),
@@ -38,7 +38,7 @@ def send_tries(clock: Clock) -> Retrying:
 
 
 class _Limit:
-    """Stops after so many tries, or where the next one would start too late. On our clock, which tests move."""
+    """Stops after this many tries, or when the next one would start too late. Uses our clock, which tests can move."""
 
     def __init__(self, clock: Clock, tries: int, seconds: float) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""What came of one request, before anything is made of it."""
+"""The raw result of one request, before it is interpreted."""
 
 import hashlib
 import re
@@ -38,7 +38,7 @@ EXCEPTIONS: Final[Mapping[type[Exception], type[GatewayError]]] = {
     httpx.LocalProtocolError: ReplyLost,  # the parser refused our own request, perhaps after its head had left
     httpx.ProxyError: ReplyLost,  # a proxy may have passed it on
     httpx.UnsupportedProtocol: ReplyLost,
-    httpx.DecodingError: ReplyUnreadable,  # too long, or compressed beyond repair
+    httpx.DecodingError: ReplyUnreadable,  # too long, or compressed and unreadable
     httpx.TooManyRedirects: ReplyUnreadable,
     httpx.HTTPStatusError: ReplyUnreadable,
     httpx.InvalidURL: ReplyLost,
@@ -48,7 +48,7 @@ EXCEPTIONS: Final[Mapping[type[Exception], type[GatewayError]]] = {
     httpx.ResponseNotRead: ReplyUnreadable,
     httpx.RequestNotRead: ReplyLost,
 }
-"""Every exception of httpx that is raised as such; what is not here is `ReplyLost`."""
+"""Every exception that httpx raises; any other is `ReplyLost`."""
 
 LEARNABLE: Final[Mapping[SendOutcome, type[GatewayError]]] = {
     SendOutcome.ACCOUNT: AccountRefused,
@@ -56,12 +56,12 @@ LEARNABLE: Final[Mapping[SendOutcome, type[GatewayError]]] = {
     SendOutcome.THROTTLED: Throttled,
     SendOutcome.TOO_BIG: TooBig,
 }
-"""What a person may declare an error text to mean. Never "accepted" or "not sent": these need a proof, not a text."""
+"""What a person may declare an error text to mean. Never "accepted" or "not sent": those need proof, not a text."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What came of one request: an exception, or a status and a reply. `sent` are the numbers of a send, if known."""
+    """The result of one request: an exception, or a status and a reply. `sent` holds a send's numbers, if known."""
 
     error: Exception | None = None
     bytes_written: int = 0
@@ -81,22 +81,22 @@ class Seen:
 
     @cached_property
     def failed_as(self) -> type[GatewayError]:
-        """The class of the exception, by its nearest base in the table."""
+        """Return the error class of the exception, by its nearest base in the table."""
         return next((EXCEPTIONS[kind] for kind in type(self.error).__mro__ if kind in EXCEPTIONS), ReplyLost)
 
     @property
     def is_unconnected(self) -> bool:
-        """No connection came about: the proof that nothing was sent."""
+        """Return whether no connection was made: proof that nothing was sent."""
         return self.error is not None and self.failed_as is ConnectFailed and not self.bytes_written
 
     @property
     def certificate_problem(self) -> str:
-        """Why the gateway's certificate was refused; empty: it was not."""
+        """Return why the gateway's certificate was refused; empty if it was not."""
         return certificate_problem(self.error)
 
     @property
     def learned_class(self) -> type[GatewayError] | None:
-        """What a person declared this error text to mean."""
+        """Return what a person declared this error text to mean."""
         outcome = self.learned.get(self.fingerprint)
         return LEARNABLE.get(outcome) if outcome else None
 
@@ -113,15 +113,15 @@ class Seen:
         return self.envelope.code if self.envelope else None
 
     def is_failure(self) -> bool:
-        """`success: false`."""
+        """Return whether the reply says `success: false`."""
         return self.envelope is not None and not self.envelope.success
 
     def says(self, pattern: str) -> bool:
-        """`success: false` with a text that begins so, in any case."""
+        """Return whether the reply says `success: false` with a text that begins with `pattern`, in any case."""
         return self.is_failure() and bool(re.match(pattern, self.error_text.strip(), re.I))
 
 
 def error_fingerprint(code: int | None, text: str) -> str:
-    """12 hex digits by which the same error is known again: case, spaces and digits in its text make no difference."""
+    """Return 12 hex digits that identify an error: case, spaces and digits in its text make no difference."""
     same = re.sub(r"[0-9]+", "#", " ".join(text.casefold().split()))
     return hashlib.sha256(f"{code} {same}".encode()).hexdigest()[:12]

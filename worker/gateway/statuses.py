@@ -1,4 +1,4 @@
-"""What the gateway's words mean: one meaning a line."""
+"""What the gateway's words mean: one meaning per line."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -6,17 +6,17 @@ from typing import Final
 
 
 class MessageStatus(StrEnum):
-    """How far a message is on the gateway. Only this counts: a delivery date alone proves nothing."""
+    """How far a message got on the gateway. Only this counts: a delivery date alone proves nothing."""
 
-    PENDING = "pending"  # stored, no phone has it yet
-    SCHEDULED = "scheduled"  # stored, waits for its `schedule`
+    PENDING = "pending"  # stored, not on a phone yet
+    SCHEDULED = "scheduled"  # stored, waiting for its `schedule`
     QUEUED = "queued"  # handed to a phone
-    SENT = "sent"  # the phone sent it; often the end, where no delivery report comes
+    SENT = "sent"  # the phone sent it; often the final status, where no delivery report comes
     DELIVERED = "delivered"  # the recipient's phone confirmed it
-    FAILED = "failed"  # the phone could not send it; the gateway may try again under the same id
-    CANCELLED = "cancelled"  # taken back on the gateway
+    FAILED = "failed"  # the phone could not send it; the gateway may retry under the same id
+    CANCELLED = "cancelled"  # cancelled on the gateway
     RECEIVED = "received"  # inbound: somebody wrote to one of the phones
-    UNKNOWN = "unknown"  # a word that is not in the table: still open, counted, shown as it came
+    UNKNOWN = "unknown"  # a word that is not in the table: still open, counted, shown as received
 
 
 _MEANINGS: Final[Mapping[str, MessageStatus]] = {
@@ -41,9 +41,9 @@ WORD_TO_ASK_FOR: Final[Mapping[MessageStatus, str]] = {
     MessageStatus.CANCELLED: "Canceled",
     MessageStatus.RECEIVED: "Received",
 }
-"""How each status is spelt when messages are read by status; `UNKNOWN` cannot be asked for."""
+"""The spelling to use when reading messages by status; `UNKNOWN` cannot be asked for."""
 
 
 def status_of(word: str) -> MessageStatus:
-    """The meaning of the gateway's word, in any case; `UNKNOWN` for a word that is not in the table."""
+    """Return the meaning of the gateway's word, in any case; `UNKNOWN` for a word that is not in the table."""
     return _MEANINGS.get(word.strip().casefold(), MessageStatus.UNKNOWN)

@@ -1,6 +1,6 @@
 """The gateway's JSON, in every form seen: ids as text or integers, several spellings of dates, nulls, garbage.
 
-Unknown fields are ignored. Nothing here raises, whatever the bytes: what cannot be read is None.
+Unknown fields are ignored. Nothing here raises, whatever the bytes: anything unreadable is None.
 """
 
 import json
@@ -16,14 +16,14 @@ from worker.gateway.results import Message
 from worker.gateway.statuses import status_of
 
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
-_LARGEST: Final = 2**63 - 1  # what a BIGINT column holds
-_LARGEST_CODE: Final = 2**31 - 1  # and an INTEGER one: devices, slots and codes, but no ids
-_LONGEST_GROUP: Final = 255  # known ones have up to 64 characters; an index of PostgreSQL takes some 2,700 bytes
+_LARGEST: Final = 2**63 - 1  # the most that a BIGINT column holds
+_LARGEST_CODE: Final = 2**31 - 1  # the most that an INTEGER column holds: devices, slots and codes, but no ids
+_LONGEST_GROUP: Final = 255  # known ones have up to 64 characters; an index of PostgreSQL takes about 2,700 bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The outer object of every reply. `code` and `text` are those of its `error`."""
+    """The outer object of every reply. `code` and `text` come from its `error`."""
 
     success: bool
     data: Mapping[str, object] = field(repr=False)
@@ -32,14 +32,14 @@ class Envelope:
 
 
 def parse_json(body: bytes | str) -> object:
-    """The value that `body` holds in JSON, or None: for anything else, NaN, and nesting deeper than Python follows."""
+    """Return the JSON value of `body`; None for anything else, NaN, and nesting deeper than Python follows."""
     with suppress(ValueError, RecursionError):
         return cast(object, json.loads(body, parse_constant=refuse_constant))
     return None
 
 
 def envelope_of(members: Mapping[str, object]) -> Envelope | None:
-    """The outer object of a reply from its members, or None where it is none."""
+    """Return the outer object of a reply from its members, or None if it is not one."""
     success, data, error = members.get("success"), members.get("data"), members.get("error")
     if not isinstance(success, bool):
         return None
@@ -54,10 +54,10 @@ def envelope_of(members: Mapping[str, object]) -> Envelope | None:
 
 
 def parse_messages(rows: object) -> tuple[Message, ...] | None:
-    """The messages of a list of message objects; None unless it is a list in which every row has an id.
+    """Return the messages of a list of message objects; None unless it is a list in which every row has an id.
 
-    A row that cannot be told apart is not left out silently: from a read that shows less than there is, somebody
-    would conclude that a text was never stored, and send it again.
+    An unidentifiable row is not dropped silently: from a read that shows less than there is, a caller would conclude
+    that a text was never stored, and send it again.
     """
     if not isinstance(rows, list):
         return None
@@ -66,7 +66,7 @@ def parse_messages(rows: object) -> tuple[Message, ...] | None:
 
 
 def parse_message(row: object) -> Message | None:
-    """One message object; None where it has no id."""
+    """Read one message object; None if it has no id."""
     if not isinstance(row, dict):
         return None
     id = whole_number(row.get("ID"))
@@ -92,10 +92,10 @@ def parse_message(row: object) -> Message | None:
 
 
 def whole_number(value: object, largest: int = _LARGEST) -> int | None:
-    """An integer written as JSON number or as text, if a column of the database can hold it."""
-    if value is None:  # most fields of a fresh message
+    """Return an integer written as a JSON number or as text, if a database column can hold it."""
+    if value is None:  # as in most fields of a fresh message
         return None
-    # The plain case first: it is asked for most fields of every message.
+    # The plain case first: this runs for most fields of every message.
     if isinstance(value, str) and (
         (value.isdigit() and value.isascii() and len(value) < 19) or _WHOLE_NUMBER.fullmatch(value)
     ):
@@ -106,10 +106,11 @@ def whole_number(value: object, largest: int = _LARGEST) -> int | None:
 
 
 def moment(value: object) -> datetime | None:
-    """An instant in UTC: `2018-10-20T00:00:00+02:00`, `+0200` without the colon, or unix seconds.
+    """Return an instant in UTC: `2018-10-20T00:00:00+02:00`, `+0200` without the colon, or unix seconds.
 
-    A time without a zone is None: nobody knows the server's zone, and hours off is worse than unknown. So is one of
-    another century (0001-01-01, 9999-12-31): it means none, and computing with it would leave the calendar.
+    A time without a zone is None: nobody knows the server's zone, and a time that is hours off is worse than an unknown
+    one. So is a time in another century (0001-01-01, 9999-12-31): it means "none", and computing with it would leave
+    the calendar.
     """
     if not value:  # most dates of a fresh message are null
         return None
@@ -123,7 +124,7 @@ def moment(value: object) -> datetime | None:
     return None
 
 
-@lru_cache(maxsize=4096)  # the messages of a reply share few dates: half of what reading one cost
+@lru_cache(maxsize=4096)  # the messages of a reply share few dates: this halves the cost of reading one
 def _iso_moment(text: str) -> datetime | None:
     at = datetime.fromisoformat(text)
     return _of_these_centuries(at.astimezone(UTC)) if at.tzinfo else None
@@ -134,7 +135,7 @@ def _of_these_centuries(at: datetime) -> datetime | None:
 
 
 def clean_text(value: object) -> str:
-    """Text that any database and encoding takes: NUL (PostgreSQL) and half surrogate pairs (UTF-8) become U+FFFD."""
+    """Return text that any database and encoding accepts: NUL (PostgreSQL) and half surrogate pairs become U+FFFD."""
     if not isinstance(value, str):
         whole = None if value is None else whole_number(value)
         return "" if whole is None else str(whole)  # a phone number without quotes
@@ -144,5 +145,5 @@ def clean_text(value: object) -> str:
 
 
 def refuse_constant(name: str) -> object:
-    """For `json`: NaN and Infinity are not JSON."""
+    """Refuse NaN and Infinity, which are not JSON."""
     raise ValueError(name)

@@ -1,4 +1,4 @@
-"""Which limits a batch has to keep, on each of the ways that it can go, and what one request may hold by them."""
+"""Which limits a batch must keep on each route that it can take, and how much one request may hold under them."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from worker.settings.settings import Settings
 from worker.throttle import Budget, Limit, RateLimit
 
 PRIMARY_DEVICE: Final = "primary"
-"""The level of requests that name no device: the gateway takes its primary one."""
+"""The level of requests that name no device: the gateway uses its primary one."""
 
 ANY_DEVICE: Final = "any"
 """The level of requests whose device the gateway chooses."""
 
 
 class Scope(StrEnum):
-    """Whose limit it is: the beginning of its key."""
+    """What a limit applies to: the beginning of its key."""
 
     ACCOUNT = "account"  # account:FINGERPRINT
     RUN = "run"  # run:ID
@@ -34,7 +34,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way a batch can go: the devices named in the request, and the level that limits them."""
+    """One way to send a batch: the devices named in the request, and the level that limits them."""
 
     targets: tuple[str, ...]
     level_key: str
@@ -42,9 +42,9 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class PlannedLimits:
-    """The limits of a campaign by its file and the settings, as it is planned: `request` is what one request may hold.
+    """The limits of a campaign at planning time, by its file and the settings. `request`: what one request may hold.
 
-    What a person sets while it runs is not among them: see `Ceilings`.
+    They leave out what a person sets while it runs: see `Ceilings`.
     """
 
     rates: tuple[Rate, ...]
@@ -52,7 +52,7 @@ class PlannedLimits:
     request: BatchLimits
 
     def too_dear(self, text: str) -> str:
-        """What is wrong if this text costs more than a budget has in all of its period, and could never go; else ''."""
+        """Return the problem if this text costs more than a whole period's budget and could never go; otherwise ''."""
         cost = segmentation(text).segments if text else 0
         smallest = min((budget for _, budget in self.budgets), key=attrgetter("segments"), default=None)
         if smallest is None or cost <= smallest.segments:
@@ -64,7 +64,7 @@ class PlannedLimits:
 
 
 def limits_of(definition: Definition, settings: Settings) -> PlannedLimits:
-    """The limits by which a campaign is planned."""
+    """Return the limits by which a campaign is planned."""
     given = (definition.throughput.rate, settings.rate, settings.device_rate)
     rates = tuple(rate for rate in given if rate is not None)
     budgets = tuple(allowances(Ceilings.from_settings(settings), settings.zone, definition))
@@ -73,9 +73,9 @@ def limits_of(definition: Definition, settings: Settings) -> PlannedLimits:
 
 
 def gates(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> tuple[Gate, list[Gate]]:
-    """What a forecast has to know: the limits on all requests of a campaign, and those on each way they can go.
+    """Return what a forecast needs: the limits on all requests of a campaign, and those on each of its routes.
 
-    `zone` as that of `Limits`.
+    `zone` is as in `Limits`.
     """
     ways, budgets = routes(definition, first=0), list(allowances(ceilings, zone, definition))
 
@@ -91,13 +91,12 @@ def gates(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> tuple[G
 def routes(
     definition: Definition, *, first: int, stuck: Collection[int] = (), avoid: int | None = None, only: str = ""
 ) -> list[Route]:
-    """The ways a batch of this campaign can go, the preferred one first: devices take turns, from number `first` on.
+    """Return the routes for a batch of this campaign, the preferred one first: devices take turns, from number `first`.
 
-    The `stuck` devices are left out as long as there is another one, and of what is left the one to `avoid`. `only`:
-    the one device or SIM of this batch, unless it is one of these.
-
-    With `mode: specified` every batch goes to one device or SIM, so that its limit is ours to keep. `random` and the
-    modes over all devices leave the choice to the gateway: those requests share one level, as if of one device.
+    `stuck` devices are left out as long as there is another one; of those left, so is the one to `avoid`. `only`: the
+    one device or SIM of this batch, unless it is one of these. With `mode: specified` every batch goes to one device or
+    SIM, so that we can keep its limit. `random` and the modes over all devices leave the choice to the gateway: those
+    requests share one level, as if they had one device.
     """
     if only and int(only.partition("|")[0]) not in {*stuck, avoid}:
         return [Route((only,), only)]
@@ -113,7 +112,7 @@ def routes(
 
 
 def allowances(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> Iterator[tuple[Scope, PeriodBudget]]:
-    """The budgets that apply to a campaign. Those over all campaigns are for days and months of `zone`."""
+    """Yield the budgets that apply to a campaign. Those over all campaigns are for days and months of `zone`."""
     own = definition.schedule.zone
     daily = ceilings.campaign_daily.get(definition.campaign, definition.throughput.daily)
     for scope, segments, period_of, of_zone in (
@@ -129,7 +128,7 @@ def allowances(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> It
 
 
 def rates(ceilings: Ceilings, definition: Definition, route: Route) -> Iterator[tuple[Scope, Rate]]:
-    """The rates that apply to a campaign on this route."""
+    """Yield the rates that apply to a campaign on this route."""
     for scope, rate in (
         (Scope.ACCOUNT, ceilings.account_rate),
         (Scope.RUN, ceilings.campaign_rates.get(definition.campaign, definition.throughput.rate)),
@@ -141,7 +140,7 @@ def rates(ceilings: Ceilings, definition: Definition, route: Route) -> Iterator[
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one account. `zone`: whose days and months count for all campaigns together."""
+    """The limits of one account. `zone`: its days and months count for all campaigns together."""
 
     account_key: str
     zone: ZoneInfo
@@ -149,7 +148,7 @@ class Limits:
     def of(
         self, ceilings: Ceilings, definition: Definition, run_id: int, route: Route, *, now: datetime
     ) -> list[Limit]:
-        """What a batch of the run takes its segments from on this route."""
+        """Return the limits that a batch of the run takes its segments from on this route."""
         keys = {
             Scope.ACCOUNT: f"{Scope.ACCOUNT}:{self.account_key}",
             Scope.RUN: f"{Scope.RUN}:{run_id}",

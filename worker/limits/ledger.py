@@ -1,4 +1,4 @@
-"""What the database says was granted: where a throttle without a record of its own begins."""
+"""What the database says was granted: the start for a throttle that has no record of its own."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,7 +11,7 @@ from worker.store.sending import grants
 from worker.throttle import Granted, Limit, RateLimit
 
 FINE: Final = timedelta(minutes=1)
-"""Windows up to this are read by the millisecond, longer ones by the second: a thousandth of them or less."""
+"""Windows up to this are read by the millisecond, longer ones by the second: a thousandth of the window or less."""
 
 
 class StoreLedger:
@@ -22,7 +22,7 @@ class StoreLedger:
         self._account_id = account_id
 
     def __call__(self, limit: Limit, now: datetime) -> list[Granted]:
-        """The grants of a limit of `worker.limits.batch_limits` that count at `now`."""
+        """Return the grants of a limit of `worker.limits.batch_limits` that count at `now`."""
         whose = self._whose(limit.key)
         with self._store.read() as session:
             if isinstance(limit, RateLimit):

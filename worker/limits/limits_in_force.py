@@ -1,4 +1,4 @@
-"""Every limit on sending that is in force at this moment."""
+"""Every limit on sending that is in force now."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from worker.settings.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """Limits in SMS segments; None: no limit. What a campaign's file says is not among them.
+    """Limits in SMS segments; None: no limit. They leave out what a campaign's file says.
 
-    `device_rates`: the devices (as in `devices.use`) that have a rate of their own now. `campaign_rates`,
-    `campaign_daily` and `weights`: what was set for a campaign (by slug) while it runs, in place of what its file says;
-    None in one of them: no limit. Ask with `.get(slug, definition.throughput.rate)`. `stuck`: devices that
-    send nothing.
+    `device_rates`: the devices (as in `devices.use`) that now have a rate of their own. `campaign_rates`,
+    `campaign_daily` and `weights`: what was set for a campaign (by slug) while it runs, replacing its file's value;
+    None in one of them: no limit. Ask with `.get(slug, definition.throughput.rate)`. `stuck`: devices that send
+    nothing.
     """
 
     account_rate: Rate | None = None
@@ -32,7 +32,7 @@ class Ceilings:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Those that the settings name."""
+        """Return the ceilings that the settings name."""
         return cls(
             account_rate=settings.rate,
             account_daily=settings.daily,
@@ -44,8 +44,8 @@ class Ceilings:
 
 
 class CeilingsInForce(Protocol):
-    """Where a sender asks before each request."""
+    """What a sender asks before each request."""
 
     def current(self) -> Ceilings:
-        """The limits of this moment; cheap enough for every request, at most half a second old."""
+        """Return the limits in force now; cheap enough for every request, at most half a second old."""
         ...

@@ -1,4 +1,4 @@
-"""Limits that can be changed while the service runs: settings, what a person set, and what phones complain about."""
+"""Limits that can change while the service runs: settings, what a person set, and what phones complain about."""
 
 import dataclasses
 import threading
@@ -22,18 +22,18 @@ from worker.store.sending import grants
 from worker.store.sending.account_limits import ACCOUNT, CAMPAIGN, DEVICE, NO_DAILY, NO_RATE, PERSON, CeilingView
 
 LOOK_SECONDS: Final = 0.5
-"""How old the limits may be: a change acts on every worker within a second."""
+"""How old the limits may be: a change takes effect on every worker within a second."""
 
 
 def live_ceilings(
     store: Store, account_id: int, settings: Settings, clock: Clock, troubles: Troubles | None = None
 ) -> CeilingsInForce:
-    """The limits of an account as they are at any moment; for all threads of a process."""
+    """Return the live limits of an account, for all threads of a process."""
     return LiveCeilings(store, account_id, settings, clock, troubles or Troubles(clock))
 
 
 class LiveCeilings:
-    """Looks at the database, and at `.env`, at most every `LOOK_SECONDS`; in between it answers from memory."""
+    """Reads the database and `.env` at most every `LOOK_SECONDS`; in between it answers from memory."""
 
     def __init__(self, store: Store, account_id: int, settings: Settings, clock: Clock, troubles: Troubles) -> None:
         self._store = store
@@ -46,8 +46,8 @@ class LiveCeilings:
         self._current = self._look()
 
     def current(self) -> Ceilings:
-        """The limits of this moment. A database that is away changes nothing."""
-        # Whoever comes while another thread looks is given the old ones: nobody waits for a limit.
+        """Return the limits in force now. A database that is away changes nothing."""
+        # A thread that comes while another one looks gets the old limits: nobody waits for a limit.
         if self._clock.elapsed_seconds() >= self._next_look and self._lock.acquire(blocking=False):
             try:
                 self._change(self._look())
@@ -71,24 +71,24 @@ class LiveCeilings:
         if ceilings == self._current:
             return
         self._current = ceilings
-        # Who waits for an hour or for tomorrow asks again: perhaps there is room now.
+        # Batches that wait for an hour or until tomorrow ask again: perhaps there is room now.
         with self._store.write("wake") as session:
             grants.wake_spent(session, self._account_id, now=self._clock.now())
 
 
 class LiveSettings:
-    """The limits among the settings; those of `.env` are read again when it changes, the environment still wins."""
+    """The limits among the settings. Those in `.env` are read again when it changes; the environment still wins."""
 
     def __init__(self, settings: Settings) -> None:
         self._file = ENV_FILE.absolute()
         self._changed_at = self._mtime()
         self._current = Ceilings.from_settings(settings)
         read = _read_again()
-        # What differs from a fresh reading was set by the program (a rehearsal): no file changes that.
+        # A value that differs from a fresh reading was set by the program (a rehearsal): no file changes it.
         self._ours = () if read is None else tuple(name for name, value in _fields(read) if value == self._value(name))
 
     def current(self) -> Ceilings:
-        """The limits as the settings have them now. A file that cannot be used is told once and changes nothing."""
+        """Return the limits as the settings have them now. An unusable file is reported once and changes nothing."""
         changed_at = self._mtime()
         if changed_at != self._changed_at:
             self._changed_at = changed_at
@@ -118,13 +118,13 @@ def _read_again() -> Ceilings | None:
 
 
 def _fields(ceilings: Ceilings) -> list[tuple[str, Any]]:
-    """Those that settings name; the others are kept by name of what they limit."""
+    """Return those that settings name; the others are kept by the name of what they limit."""
     names = (field.name for field in dataclasses.fields(ceilings) if field.default is None)
     return [(name, getattr(ceilings, name)) for name in names]
 
 
 def in_force(settings: Ceilings, found: Sequence[CeilingView], now: datetime) -> Ceilings:
-    """The limits of the settings, replaced by what a person set, lowered by what phones reported."""
+    """Return the limits of the settings, replaced by what a person set, lowered by what phones reported."""
     values: dict[str, Any] = {}
     device_rates: dict[str, Rate | None] = {}
     campaign_rates: dict[str, Rate | None] = {}
@@ -166,7 +166,7 @@ def in_force(settings: Ceilings, found: Sequence[CeilingView], now: datetime) ->
 
 
 def slowdowns(found: Sequence[CeilingView]) -> Mapping[str, Slowdown]:
-    """The devices that phones' reports slowed down, also those that have recovered since."""
+    """Return the devices that phones' reports slowed down, including those that have recovered since."""
     return {
         row.scope.removeprefix(DEVICE): Slowdown(rows.read_rate(row.rate), row.set_at, row.until)
         for row in found

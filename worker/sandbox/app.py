@@ -41,11 +41,11 @@ Send = Callable[[Event], Awaitable[None]]
 
 OWN_POSTS: Final = frozenset({"/sandbox/inbound", "/sandbox/faults", "/sandbox/phones"})
 DROP: Final = "sandbox.drop"
-"""Where the server offers, in a request's scope, to reset the connection."""
+"""Where the server puts, in a request's scope, the way to reset the connection."""
 BODY_LIMIT_BYTES: Final = 8 * 1024 * 1024  # PHP's usual post_max_size
 LEDGER_CHUNK_MESSAGES: Final = 5_000
 READ_AT_ONCE: Final = 250
-"""Messages written while nobody else is answered: 3 ms."""
+"""Messages to write before other requests get a turn: 3 ms."""
 WHAT_THIS_IS: Final = b"A sandbox SMS gateway: it answers like the real one, and sends nothing to any phone.\n"
 PLAIN: Final = "text/plain; charset=utf-8"
 
@@ -53,7 +53,7 @@ PLAIN: Final = "text/plain; charset=utf-8"
 class SandboxApp:
     """Answers requests; time comes from `clock`, misbehaviour from `board`. `options.key` must be set.
 
-    Raises `SandboxError` when a file of the options cannot be used.
+    Raises `SandboxError` if a file of the options cannot be used.
     """
 
     def __init__(self, options: SandboxOptions, *, clock: Clock) -> None:
@@ -61,7 +61,7 @@ class SandboxApp:
             raise ValueError("a sandbox application needs a key: use SandboxOptions.with_key()")
         self._key = options.key.encode()
         self._profile = options.profile
-        # Live servers were seen with either type: a client has to look at the body.
+        # Live servers were seen with either type: a client must look at the body.
         self._content_type = "text/html; charset=UTF-8" if options.profile is Profile.STRINGS else "application/json"
         self._clock = clock
         self._ahead_seconds = options.clock_ahead_seconds
@@ -78,14 +78,14 @@ class SandboxApp:
         self._requests: Counter[str] = Counter()
 
     def close(self) -> None:
-        """Let go of the ledger, the fault log and the webhook's receiver."""
+        """Close the ledger, the fault log and the webhook's receiver."""
         self._state.close()
         self.board.log.close()
         if self._webhook is not None:
             self._webhook.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One HTTP request."""
+        """Answer one HTTP request."""
         path, method = scope["path"], scope["method"]
         if method == "GET" and path == "/sandbox/ledger":
             await _stream(send, self._ledger_chunks())
@@ -141,7 +141,8 @@ class SandboxApp:
         return await self.board.answer(request, draw, perform)
 
     async def _read(self, fields: dict[str, str]) -> Reply:
-        """A read, some messages at a time: a real server answers others meanwhile, and a read may hold thousands."""
+        """Answer a read, some messages at a time: a real server answers others meanwhile, and a read may hold
+        thousands."""
         now = self._now()
         try:
             self._check_key(fields)
@@ -160,7 +161,7 @@ class SandboxApp:
         return Reply(json.dumps(faults).encode())
 
     def _put_in_force(self, body: bytes) -> Reply:
-        """A fault plan as JSON, with the key as one more field."""
+        """Put a fault plan in force: JSON, with the key as one more field."""
         try:
             fields = json.loads(body)
             self._check_key({"key": str(fields.pop("key", ""))})
@@ -209,17 +210,17 @@ class SandboxApp:
         return stats
 
     def _ledger_chunks(self) -> Iterator[bytes]:
-        # By ID and not by iterator: requests that are accepted while the reply is on its way must not disturb it.
+        # By ID, not by iterator: requests that are accepted while the reply is on its way must not disturb it.
         messages = list(self._state.messages)
         for start in range(0, len(messages), LEDGER_CHUNK_MESSAGES):
             yield to_lines(islice(messages, start, start + LEDGER_CHUNK_MESSAGES))
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """The whole body, or None when it is larger than a server would take.
+    """Return the whole body, or None if it is larger than a server would accept.
 
-    What came of a body whose client went away counts as whole: PHP as a module of its web server does the same, and it
-    is the worst case for a client.
+    If the client went away, what arrived of its body counts as whole: PHP as a module of its web server does the same,
+    and it is the worst case for a client.
     """
     chunks: list[bytes] = []
     size = 0
@@ -250,7 +251,7 @@ async def _stream(send: Send, chunks: Iterable[bytes]) -> None:
 async def _drop(scope: Scope, receive: Receive) -> None:
     scope["extensions"][DROP]["reset"]()
     while (await receive())["type"] != "http.disconnect":
-        pass  # a server that is not told so would believe that the reply was forgotten, and answer 500
+        pass  # otherwise the server would believe that the reply was forgotten, and answer 500
 
 
 def _start(status: int, headers: Iterable[tuple[str, str]]) -> Event:

@@ -1,4 +1,4 @@
-"""The contact lists a sandbox starts with, and what clients change in them."""
+"""The contact lists that a sandbox starts with, and how clients change them."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from worker.sandbox.errors import ApiError
 
 STARTING_LISTS: Final = {
-    # Numbers that regulators keep for fiction: Ofcom's +44 7700 900xxx and the North American 555-01xx.
+    # Numbers that regulators reserve for fiction: Ofcom's +44 7700 900xxx and the North American 555-01xx.
     1: (("+447700900101", "Ada"), ("+447700900102", "Ben"), ("+447700900103", "Cleo")),
     2: (("+12025550143", "Dora"), ("+12025550178", "Emil")),
 }
@@ -24,7 +24,7 @@ class Contact:
 
 
 class Contacts:
-    """All lists, by list id and number. Changes live as long as the process: the ledger records messages only."""
+    """All lists, by list id and number. Changes live as long as the process: the ledger records only messages."""
 
     def __init__(self) -> None:
         self._last_id = 0
@@ -34,11 +34,11 @@ class Contacts:
                 self.add(list_id, number, name, resubscribe=False)
 
     def subscribed(self, list_id: int) -> tuple[Contact, ...]:
-        """Who gets a text that is sent to the list. Raises `ApiError` when there is no such list."""
+        """Return the contacts that get a text sent to the list. Raises `ApiError` if there is no such list."""
         return tuple(contact for contact in self._list(list_id).values() if contact.subscribed)
 
     def add(self, list_id: int, number: str, name: str, *, resubscribe: bool) -> Contact:
-        """Add a contact, or subscribe a known one again. Raises `ApiError` when it exists and may not be subscribed."""
+        """Add a contact, or subscribe a known one again. Raises `ApiError` if it exists and may not be subscribed."""
         entries = self._list(list_id)
         known = entries.get(number)
         if known is None:
@@ -52,7 +52,7 @@ class Contacts:
         return contact
 
     def unsubscribe(self, list_id: int, number: str) -> Contact:
-        """Unsubscribe a contact. Raises `ApiError` when it is not there, or unsubscribed already."""
+        """Unsubscribe a contact. Raises `ApiError` if it is not there or is already unsubscribed."""
         entries = self._list(list_id)
         known = entries.get(number)
         if known is None:

@@ -1,4 +1,4 @@
-"""What every reply of the API is wrapped in."""
+"""The envelope of every reply of the API."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -7,12 +7,12 @@ from worker.sandbox.errors import ApiError
 
 
 def success(data: Mapping[str, object]) -> bytes:
-    """The body of a reply that worked."""
+    """Return the body of a successful reply."""
     return _json({"success": True, "data": data, "error": None})
 
 
 def success_with(name: str, lists: Iterable[Sequence[object]]) -> Iterator[bytes]:
-    """The same for one list under `name`, in pieces: one for each part of the list, and what stands around them."""
+    """Yield the same for one list under `name`, in pieces: one for each part of the list, and the text around them."""
     yield b'{"success":true,"data":{"%s":[' % name.encode()
     between = b""
     for part in lists:
@@ -22,7 +22,7 @@ def success_with(name: str, lists: Iterable[Sequence[object]]) -> Iterator[bytes
 
 
 def failure(error: ApiError) -> bytes:
-    """The body of a refusal."""
+    """Return the body of a refusal."""
     return _json({"success": False, "data": None, "error": {"code": error.code, "message": error.message}})
 
 

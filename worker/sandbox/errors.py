@@ -1,4 +1,4 @@
-"""What can go wrong in the sandbox: towards the person who starts it, and towards its clients."""
+"""What can go wrong in the sandbox, for the person who starts it and for its clients."""
 
 
 class SandboxError(Exception):
@@ -15,5 +15,5 @@ class ApiError(Exception):
 
 
 def invalid_request() -> ApiError:
-    """What live servers answer to malformed devices, an empty message, or a field that is not what it should be."""
+    """Return what live servers answer to malformed devices, an empty message, or a field with the wrong content."""
     return ApiError(500, "Invalid request format.")

@@ -9,7 +9,7 @@ from worker.sandbox.forms import is_true
 from worker.sandbox.messages import StoredMessage
 
 Text = tuple[str, str]
-"""A number and what is to be sent to it."""
+"""A number, and the text to send to it."""
 
 ChangeTexts = Callable[[list[Text]], list[Text]]
 ChangeShown = Callable[[list[StoredMessage]], list[StoredMessage]]
@@ -21,12 +21,12 @@ class RequestKind(StrEnum):
     SEND = "send"
     READ = "read"
     CONTACTS = "contacts"
-    BALANCE = "balance"  # a `send.php` without anything to send
-    CONNECT = "connect"  # a TCP connection of which nothing has been read yet
+    BALANCE = "balance"  # a `send.php` with nothing to send
+    CONNECT = "connect"  # a TCP connection from which nothing has been read yet
 
 
 PATHS: Final = {
-    "/services/send.php": RequestKind.SEND,  # or BALANCE: its form tells
+    "/services/send.php": RequestKind.SEND,  # or BALANCE: its form decides
     "/services/read-messages.php": RequestKind.READ,
     "/services/manage-contacts.php": RequestKind.CONTACTS,
 }
@@ -44,9 +44,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What goes back. API errors are in the body and have status 200.
+    """The answer. API errors are in the body and have status 200.
 
-    `stored` are the IDs that the request made. With `is_dropped` nothing of this is written: the connection is reset.
+    `stored` holds the IDs that the request made. With `is_dropped` nothing of this is written: the connection is reset.
     """
 
     body: bytes
@@ -58,17 +58,17 @@ class Reply:
 
 
 def as_they_are(items: list[Text]) -> list[Text]:
-    """Every text of a request."""
+    """Return every text of a request."""
     return items
 
 
 def all_found(found: list[StoredMessage]) -> list[StoredMessage]:
-    """Every message that a query finds."""
+    """Return every message that a query finds."""
     return found
 
 
 class Perform(Protocol):
-    """Lets a request take effect, and gives the honest reply.
+    """Carries a request out, and returns the honest reply.
 
     `texts` changes what a send stores, `shown` what a read shows of the messages it found.
     """
@@ -82,9 +82,9 @@ class Perform(Protocol):
 
 
 def kind_of(path: str, fields: dict[str, str]) -> RequestKind:
-    """The kind of a request to one of `PATHS`. Raises `KeyError` for another path.
+    """Return the kind of a request to one of `PATHS`. Raises `KeyError` for another path.
 
-    Source: the documentation's modes of `send.php`; a request whose text got lost is a question for the balance.
+    Source: the documentation's modes of `send.php`; a request whose text got lost is a balance request.
     """
     kind = PATHS[path]
     if kind is not RequestKind.SEND:

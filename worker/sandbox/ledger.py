@@ -1,4 +1,4 @@
-"""The sandbox's record of everything it accepted: JSON lines, one a message, only ever appended to."""
+"""The sandbox's record of everything it accepted: JSON lines, one per message, only ever appended to."""
 
 import json
 import os
@@ -14,7 +14,7 @@ _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def to_lines(messages: Iterable[StoredMessage]) -> bytes:
-    """The ledger's lines of these messages. Moments are unix seconds, null for what never happens."""
+    """Return the ledger's lines for these messages. Moments are unix seconds, null for what never happens."""
     return "".join([_encode(_entry(message)) + "\n" for message in messages]).encode()
 
 
@@ -39,7 +39,7 @@ def _entry(message: StoredMessage) -> dict[str, object]:
 
 
 def from_line(line: bytes) -> StoredMessage:
-    """The message of one ledger line. Raises `ValueError`, `KeyError` or `TypeError` when it is not one."""
+    """Return the message of one ledger line. Raises `ValueError`, `KeyError` or `TypeError` if it is not one."""
     entry = json.loads(line)
     accepted_at, schedule = float(entry["accepted_at"]), entry["schedule"]
     return StoredMessage(
@@ -68,17 +68,17 @@ def _moment(value: float | None) -> float:
 
 
 class Ledger:
-    """A ledger file, or nothing at all when `path` is None."""
+    """A ledger file; None as `path` means no file at all."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._file: int | None = None
 
     def open(self) -> Iterator[StoredMessage]:
-        """Open the file for appending and give what it holds already.
+        """Open the file for appending and yield what it already holds.
 
-        A last line without its end (the process was killed while writing) is cut off: its request was never answered
-        in full. Raises `SandboxError` when the file cannot be used.
+        A last line without its end (the process was killed while writing) is cut off: its request was never answered in
+        full. Raises `SandboxError` if the file cannot be used.
         """
         if self._path is None:
             return
@@ -105,7 +105,7 @@ class Ledger:
             ) from error
 
     def append(self, messages: Iterable[StoredMessage]) -> None:
-        """Record messages in one write. No fsync: a sandbox has to survive its own end, not the machine's."""
+        """Record messages in one write. No fsync: a sandbox must survive its own end, not the machine's."""
         if self._file is not None:
             lines = memoryview(to_lines(messages))
             while lines:

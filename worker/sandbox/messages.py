@@ -1,4 +1,4 @@
-"""The messages a sandbox has accepted, and the ways to find them again."""
+"""The messages that a sandbox has accepted, and the ways to find them again."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Container, Iterable, Iterator
@@ -13,8 +13,8 @@ OPEN_STATUSES: Final = frozenset({"scheduled", "pending", "queued"})
 
 
 class StoredMessage(NamedTuple):
-    """One message. `sim` is the slot that was asked for, None for the device's default SIM; `request` the number of the
-    request that stored it, 0 for an inbound one. A named tuple, because a frozen dataclass of this size takes five
+    """One message. `sim` is the slot that was asked for, None for the device's default SIM; `request` is the number of
+    the request that stored it, 0 for an inbound one. A named tuple, because a frozen dataclass of this size takes five
     times as long to make, and a request makes up to 500."""
 
     id: int
@@ -31,7 +31,7 @@ class StoredMessage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a client asks for; None means any. `start` and `end` are whole unix seconds, both included."""
+    """A client's query; None means any. `start` and `end` are whole unix seconds, both included."""
 
     id: int | None = None
     group: str | None = None
@@ -42,7 +42,7 @@ class Query:
     end: int = LAST_SECOND
 
     def accepts(self, message: StoredMessage, now: float) -> bool:
-        """Whether the message fits; the window is compared with its sent date or, without one, its accepted date."""
+        """Return whether the message matches; the window applies to its sent date, or else to its accepted date."""
         sent_at = message.life.sent_at
         return (
             (self.status is None or status_at(message.life, now).lower() == self.status)
@@ -55,7 +55,7 @@ class Query:
 
 
 class Messages:
-    """All messages of a sandbox; a question costs as much as its answer, not as much as the sandbox holds."""
+    """All messages of a sandbox. A query costs as much as its answer, not as much as the sandbox holds."""
 
     def __init__(self) -> None:
         self._by_id: dict[int, StoredMessage] = {}
@@ -94,7 +94,7 @@ class Messages:
             self._by_sent.add(int(message.life.sent_at), message)
 
     def find(self, query: Query, now: float) -> list[StoredMessage]:
-        """The messages that fit at `now`, by ascending ID."""
+        """Return the messages that match at `now`, by ascending ID."""
         found = [message for message in self._candidates(query, now) if query.accepts(message, now)]
         return sorted(found)
 
@@ -114,8 +114,8 @@ class Messages:
 
     def _open(self, query: Query, now: float) -> Iterator[StoredMessage]:
         if query.status is None or query.status in OPEN_STATUSES:
-            # In the window of acceptance, or in the backlog of the phones, whichever is shorter: a day's window holds a
-            # million messages long sent, a day's backlog a million that this window does not ask for.
+            # In the window of acceptance or in the backlog of the phones, whichever is shorter: a day's window holds a
+            # million messages sent long ago, a day's backlog a million outside this window.
             window = (self._by_accepted, query.start, query.end)
             backlog = (self._by_sent, int(now), LAST_SECOND)
             index, start, end = min(window, backlog, key=lambda part: part[0].count(part[1], part[2]))
@@ -126,7 +126,7 @@ class Messages:
 
 @dataclass(slots=True)
 class _TimeIndex:
-    """Messages by whole second, the unit in which clients ask."""
+    """Messages by whole second, the unit that clients use."""
 
     _buckets: dict[int, list[StoredMessage]] = field(default_factory=dict)
     _seconds: list[int] = field(default_factory=list)

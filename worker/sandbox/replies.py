@@ -18,7 +18,7 @@ Row = dict[str, object]
 
 
 def message_rows(messages: Iterable[StoredMessage], profile: Profile, now: float) -> list[Row]:
-    """The objects under `data.messages`, as they are at `now` (unix seconds)."""
+    """Return the objects under `data.messages`, as they are at `now` (unix seconds)."""
     row = _strings_row if profile is Profile.STRINGS else _ints_row
     return [row(message, now) for message in messages]
 
@@ -69,7 +69,7 @@ def _has_arrived(message: StoredMessage, now: float) -> bool:
     return message.life.done_at <= now and message.life.outcome is not Outcome.FAILED
 
 
-# Cached by the second: a read of 500 messages asks for the same few dates again and again.
+# Cached by the second: a read of 500 messages needs the same few dates again and again.
 @lru_cache(maxsize=4096)
 def _date_with_colon(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).astimezone(STRINGS_ZONE).isoformat()
@@ -81,7 +81,7 @@ def _date_without_colon(seconds: int) -> str:
 
 
 def contact_row(contact: Contact, profile: Profile) -> Row:
-    """The object under `data.contact`."""
+    """Return the object under `data.contact`."""
     has_text_ids = profile is Profile.STRINGS
     return {
         "ID": str(contact.id) if has_text_ids else contact.id,

@@ -15,13 +15,13 @@ from worker.sandbox.targets import PRIMARY_DEVICE, Target
 
 Queue = tuple[int, int, int]
 """Device, slot and schedule (0 without one). Each schedule has its own queue, so that a text for next week does not
-hold up the SIM until then."""
+hold the SIM up until then."""
 
 
 class SandboxState:
-    """Everything that was accepted, restored from the ledger when there is one.
+    """Everything that was accepted, restored from the ledger if there is one.
 
-    Methods take `now` in unix seconds. Raises `SandboxError` when the ledger cannot be used.
+    Methods take `now` in unix seconds. Raises `SandboxError` if the ledger cannot be used.
     """
 
     def __init__(self, options: SandboxOptions) -> None:
@@ -41,7 +41,7 @@ class SandboxState:
 
     @property
     def credits(self) -> int | None:
-        """Credits left, None for unlimited."""
+        """Return the credits left, None for unlimited."""
         return None if self._options.credits is None else self._options.credits - self._spent
 
     def accept(
@@ -56,8 +56,8 @@ class SandboxState:
     ) -> list[StoredMessage]:
         """Accept texts (number, text) and deal them out to the targets in turn: 12 over three targets go 4 + 4 + 4.
 
-        With `random_target` one of the targets takes them all; `request` is the number that goes on record. Raises
-        `ApiError` when there are not enough credits.
+        With `random_target` one of the targets gets them all; `request` is the number to record. Raises `ApiError` if
+        there are not enough credits.
         """
         if self.credits is not None and self.credits < len(rows):
             raise ApiError(500, "You have insufficient credits to send these messages.")
@@ -66,7 +66,7 @@ class SandboxState:
             targets = [targets[_digest(self._options.seed, first_id)[0] % len(targets)]]
         due = due_at(now, schedule)
         groups = self._groups(first_id, targets, now)
-        # The SIMs' queues change only when everything is on record: a full disk then refuses a request without a trace.
+        # The SIMs' queues change only once everything is on record: a full disk then refuses a request without a trace.
         free_at: dict[Queue, float] = {}
         messages = []
         for offset, (number, text) in enumerate(rows):
@@ -99,7 +99,7 @@ class SandboxState:
         return _waiting(life) if device in self._off else life
 
     def change_phone(self, change: PhoneChange, *, now: float) -> None:
-        """Switch a phone off or on, or let it fail. The ledger's file keeps the lives that messages began with."""
+        """Switch a phone off or on, or make it fail. The ledger file keeps the lives that messages began with."""
         device = change.device
         if change.state is PhoneState.FAILING:
             self._failing[device] = change.result_code
@@ -128,7 +128,7 @@ class SandboxState:
             self._free_at[woken[0].device, sim, 0] = free
 
     def receive(self, number: str, text: str, *, now: float) -> StoredMessage:
-        """Take in a text from a person to the primary device."""
+        """Accept a text from a person to the primary device."""
         message_id = self.messages.last_id + 1
         message = StoredMessage(message_id, number, text, PRIMARY_DEVICE, 0, None, None, now, received(now))
         self._ledger.append([message])
@@ -136,11 +136,11 @@ class SandboxState:
         return message
 
     def count_by_status(self, now: float) -> dict[str, int]:
-        """How many messages are in which status at `now`."""
+        """Return how many messages have which status at `now`."""
         return dict(Counter(status_at(message.life, now) for message in self.messages))
 
     def close(self) -> None:
-        """Let go of the ledger."""
+        """Close the ledger."""
         self._ledger.close()
 
     def _take_in(self, messages: Sequence[StoredMessage]) -> None:
@@ -161,7 +161,7 @@ class SandboxState:
 
     def _group(self, name: str, now: float) -> str:
         # The documented shape, `)V5LxqyBMEbQrl9*J$5bb4c03e8a07b7.62193871`, with the characters that a client must
-        # encode. Unique by the first ID, which a ledger keeps growing over restarts.
+        # encode. The first ID makes it unique: with a ledger, IDs keep growing across restarts.
         letters = _digest(self._options.seed, name).hex()
         return f"){letters[:14]}*{letters[14]}${int(now * 1_000_000):x}.{name}"
 

@@ -23,17 +23,17 @@ class Option(IntEnum):
 
 
 class Target(NamedTuple):
-    """A device, and a SIM slot of it or None for its default SIM."""
+    """A device, and one of its SIM slots or None for its default SIM."""
 
     device: int
     slot: int | None
 
 
 def parse_targets(devices: str, option: str) -> tuple[Target, ...]:
-    """The targets that a request's messages are split between.
+    """Return the targets among which a request's messages are split.
 
-    `devices` is one id (`1`, `2|0`) or a JSON list of them; empty or `0` means the primary device. It is not looked at
-    when `option` says all devices or all SIMs. Raises `ApiError` for what does not exist or cannot be understood.
+    `devices` is one id (`1`, `2|0`) or a JSON list of them; empty or `0` means the primary device. It is ignored if
+    `option` says all devices or all SIMs. Raises `ApiError` for anything that does not exist or cannot be understood.
     """
     chosen = whole_number(option or "0")
     if chosen == Option.ALL_DEVICES:

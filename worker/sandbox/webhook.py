@@ -15,14 +15,14 @@ TIMEOUT_SECONDS: Final = 5.0
 
 
 def signature(messages: str, key: str) -> str:
-    """The value of `X-SG-SIGNATURE`: base64 of HMAC-SHA256 over the field `messages`, with the API key."""
+    """Return the value of `X-SG-SIGNATURE`: base64 of HMAC-SHA256 over the field `messages`, with the API key."""
     return base64.b64encode(hmac.digest(key.encode(), messages.encode(), hashlib.sha256)).decode()
 
 
 class WebhookPusher:
     """One thread that pushes in the order of arrival, so that a slow receiver does not hold up the API.
 
-    `http.client` follows no redirects and knows no proxies: the key's signature goes to the given address only.
+    `http.client` follows no redirects and knows no proxies: the key's signature goes only to the given address.
     """
 
     def __init__(self, url: str, key: str) -> None:
@@ -41,7 +41,7 @@ class WebhookPusher:
         self._waiting.put(messages)
 
     def counts(self) -> dict[str, int]:
-        """How many pushes were answered with a 2xx, and how many were given up after four tries."""
+        """Return how many pushes were answered with a 2xx, and how many were given up after four tries."""
         return {"pushed": self._counts["pushed"], "given_up": self._counts["given_up"]}
 
     def close(self) -> None:

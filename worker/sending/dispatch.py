@@ -1,4 +1,4 @@
-"""Sending one batch: throttle, intent, one POST, outcome. The protocol itself; its reasons are in worker/README.md."""
+"""Sending one batch: throttle, intent, one POST, outcome. The protocol itself; worker/README.md gives its reasons."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -32,7 +32,7 @@ from worker.store.sending.outcome import conclude_batch
 from worker.throttle import Throttle
 
 DEADLOCK: Final = "40P01"
-"""PostgreSQL's code for a transaction that it ended to break a deadlock."""
+"""PostgreSQL's code for a transaction that it aborted to break a deadlock."""
 
 
 class Dispatched(StrEnum):
@@ -77,7 +77,8 @@ class Dispatcher:
     def dispatch(self, batch_id: int) -> Dispatched:
         """Send the batch if it is due and allowed. Every outcome is stored; nothing is raised for a bad reply.
 
-        A database that is away is waited for: the job would be gone, and its batch idle until it is rescued.
+        If the database is away, this waits for it: otherwise the job would be lost, and its batch idle until it is
+        rescued.
         """
         until = self._clock.elapsed_seconds() + RECORD_WITHIN.total_seconds()
         while True:
@@ -96,15 +97,15 @@ class Dispatcher:
         if work is None:
             return Dispatched.NOTHING
         if work.in_doubt >= queue.DOUBTS_PER_ACCOUNT:
-            # What was in the queue already must not follow the others into doubt.
+            # What was already in the queue must not follow the others into doubt.
             return self._snooze(batch_id, COLLISION_PAUSE, WaitsFor.DOUBT)
         definition = self._definitions.get(work.definition_id)
         now = self._clock.now()
         if work.latest is not None and now > work.latest:
-            return Dispatched.NOTHING  # the scheduler decides what becomes of its people
+            return Dispatched.NOTHING  # the scheduler decides what happens to its people
         opens = work.moment if now < work.moment else self._opens(definition, work, now)
         if opens is not None and opens - now <= (queue.LONGEST_LEAD if now < work.moment else SHORT_WAIT):
-            self._clock.sleep((opens - now).total_seconds())  # it was queued a moment ahead
+            self._clock.sleep((opens - now).total_seconds())  # it was queued a moment early
             now = self._clock.now()
             opens = self._opens(definition, work, now)
         if opens is not None:
@@ -126,7 +127,7 @@ class Dispatcher:
             if slot.is_spent:
                 return self._wait_for_budget(work, slot)
             return self._snooze(batch_id, slot.duration, WaitsFor.THROTTLE)
-        # From before the intent: a machine that is suspended while the commit is under way must not gain time by it.
+        # Counted from before the intent: a machine that is suspended during the commit must not gain time by it.
         deadline = self._clock.elapsed_seconds() + self._settings.send_by_seconds
         intent = self._promise(work, slot, cap, earlier)
         if not isinstance(intent, Intent):
@@ -140,7 +141,7 @@ class Dispatcher:
         return dispatched
 
     def _opens(self, definition: Definition, work: Work, now: datetime) -> datetime | None:
-        """When the batch may be sent by window and operator's hours; None: now."""
+        """Return when the window and the operator's hours next allow the batch; None means now."""
         hours = hours_of(definition.schedule, work.zones, within=self._policy.hours_in_force(definition))
         if hours is None or hours.allowed(now):
             return None
@@ -154,7 +155,7 @@ class Dispatcher:
         )
 
     def _without_sent_before(self, work: Work, earlier: FoundMatch) -> Work | None:
-        """The batch without whoever got the text before a database was lost, or None. The intent asks again."""
+        """Take out people who got the text before a database was lost, or return None. The intent asks again."""
         if work.list_id is not None:
             return work
         now = self._clock.now()
@@ -169,7 +170,7 @@ class Dispatcher:
                     first_poll_at=now + earlier.first_poll_in,
                 )
         except IntegrityError:
-            return work  # a number was put in doubt elsewhere just now: the intent leaves it out
+            return work  # a number was just put in doubt elsewhere: the intent leaves it out
         if not settled:
             return work
         self._log.info("batch.sent_before", batch=work.batch_id, recipients=settled)
@@ -177,9 +178,9 @@ class Dispatcher:
             return load_work(session, work.batch_id)
 
     def _without_capped(self, work: Work, cap: Cap) -> Work | None:
-        """The batch without whoever is over the cap, or None. The intent asks again, and decides.
+        """Take out people who are over the cap; return None if nobody is left. The intent asks again, and decides.
 
-        Before a slot is taken: a rate gives none back, and an audience that is mostly capped would go at a crawl.
+        This comes before a slot is taken: a rate gives none back, and an audience that is mostly capped would crawl.
         """
         with self._store.read() as session:
             if not frequency_caps.any_over(session, work.batch_id, work.account_id, cap, now=self._clock.now()):
@@ -204,15 +205,15 @@ class Dispatcher:
                     earlier=earlier,
                 )
                 if intent is NoIntent.NOTHING_LEFT:
-                    # Everybody in it found an end elsewhere (`recover`): so must the batch, or its run never ends.
+                    # Everybody in it was settled elsewhere (`recover`): the batch must end too, or its run never does.
                     conclude_batch(session, work.batch_id, retry_at=self._clock.now())
                 elif intent in {NoIntent.NOT_DUE, NoIntent.ALL_IN_DOUBT, NoIntent.OVER_CAP}:
                     session.rollback()
                 elif isinstance(intent, Intent) and intent.attempt_id <= promised:
-                    raise self._store.lose(Loss.OLDER)  # ids only grow: it was restored under us
+                    raise self._store.lose(Loss.OLDER)  # ids only grow: it was restored while we ran
                 return intent
         except (IntegrityError, OperationalError) as error:
-            # Another worker put one of the numbers in doubt just now; or two did crosswise, and PostgreSQL ended one.
+            # Another worker just put one of the numbers in doubt, or two did crosswise and PostgreSQL aborted one.
             if isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", "") != DEADLOCK:
                 raise
             return NoIntent.ALL_IN_DOUBT
@@ -228,8 +229,9 @@ class Dispatcher:
                 raise Aborted("the database did not answer before the request was written") from None
             if not may_send:
                 raise Aborted("the campaign or the account was stopped before the request was written")
-            # Before the clocks are asked, for it takes time; and after the look, whose time it evens out, too: at most
-            # 0.1 s later than it was allowed the request leaves, well within the second that a stop is given.
+            # Hold before checking the clocks, because holding takes time, and after the look, so that the look's time
+            # is evened out, too: the request leaves at most 0.1 s after it was allowed, well within the second that a
+            # stop is given.
             self._slots.hold(slot)
             if self._clock.elapsed_seconds() >= deadline:
                 raise Aborted("the request was not written in time and will be made again")
@@ -277,7 +279,7 @@ class Dispatcher:
     def _wait_for_budget(self, work: Work, wait: Wait) -> Dispatched:
         until = self._clock.now() + wait.duration
         with self._store.write("budget_spent") as session:
-            # All of the run at once: each of its batches would find the same, at the price of a transaction.
+            # The whole run at once: each of its batches would find the same, at the cost of a transaction.
             waiting = grants.postpone_run(session, work.run_id, until=until)
         self._log.info("budget.spent", run=work.run_id, until=until.isoformat(), batches=waiting)
         return Dispatched.SNOOZED

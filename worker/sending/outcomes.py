@@ -1,4 +1,4 @@
-"""Writing down what became of a request: the one transaction after it."""
+"""Recording the outcome of a request: the one transaction after it."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -37,18 +37,19 @@ from worker.store.sending.outcome import (
 )
 
 COLLISION_PAUSE: Final = timedelta(seconds=2)
-"""How long people wait whose number is in doubt in another request."""
+"""How long people wait when their number is in doubt in another request."""
 
 PROBE_SOON: Final = timedelta(seconds=15)
-"""An unreachable gateway is probed again after this."""
+"""An unreachable gateway is probed again after this time."""
 
 PROBE_LATER: Final = timedelta(seconds=60)
-"""A refused account (key, credits) is probed again after this."""
+"""A refused account (key, credits) is probed again after this time."""
 
 RECORD_WITHIN: Final = timedelta(seconds=15)
-"""How long a database that is away may keep an outcome waiting: a restart takes less, and a stop waits for 25 s.
+"""How long an outcome may wait for a database that is away: a restart takes less, and a stop waits for 25 s.
 
-What is not stored by then is looked up as if its process had died: nothing is lost, and nothing is posted again.
+An outcome that is not stored by then is looked up as if its process had died: nothing is lost, and nothing is posted
+again.
 """
 
 RECORD_AGAIN: Final = timedelta(seconds=0.25)
@@ -70,17 +71,17 @@ class Outcomes:
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
 
     def record_reply(self, intent: Intent, reply: SendReply, *, text: str, sent_from: datetime | None = None) -> None:
-        """The gateway has the messages of `reply`. `text` is what a contact list was sent.
+        """Record a reply: the gateway has its messages. `text` is the text sent to a contact list.
 
         `sent_from`: when the gateway sends them, if not at once; before that there is nothing to follow.
         """
         self._persistently(lambda: self._record_reply(intent, reply, text, sent_from))
 
     def record_failure(self, intent: Intent, error: GatewayError) -> bool:
-        """The request did not end well. False: proven not sent, its people are pending again. True: it is in doubt.
+        """Record a request that did not end well. Returns False if it was proven not sent, and True if it is in doubt.
 
-        Also a refusal is in doubt until it is looked up once: a wrong row in the classifier's table then costs a read
-        and not a double.
+        If not sent, its people are pending again. A refusal is also in doubt until it has been looked up once: a wrong
+        row in the classifier's table then costs a read instead of a double text.
         """
         return self._persistently(lambda: self._record_failure(intent, error))
 
@@ -95,7 +96,7 @@ class Outcomes:
                 if not is_away(error) or self._clock.elapsed_seconds() >= until:
                     raise
                 self._troubles.failed("outcome", error)
-                if not waits:  # one line a request: while the database is away no further one is made
+                if not waits:  # one line per request: while the database is away no further request is made
                     waits = True
                     get_logger().info("outcome.not_stored_yet", problem=detail_of(error))
             else:
@@ -182,17 +183,17 @@ class Outcomes:
 
 
 def place(addressees: Sequence[Addressee], messages: Sequence[Message]) -> tuple[list[Placed], list[int]]:
-    """Give every message of a reply to its recipient, by number; the recipients that the gateway left out."""
+    """Match every message of a reply to its recipient, by number; also return the recipients that it left out."""
     waiting = {same_number(a.number): a.id for a in addressees}
     placed = [placed_of(waiting.pop(key), m) for m in messages if (key := same_number(m.number)) in waiting]
     return placed, list(waiting.values())
 
 
 def placed_of(recipient_id: int, message: Message) -> Placed:
-    """What this message says about its recipient."""
+    """Return what this message says about its recipient."""
     return Placed(recipient_id, message.id, message.group_id, message.device, message.sim)
 
 
 def listed(message: Message, text: str) -> Listed:
-    """A person of a contact list, known only now."""
+    """Return a person from a contact list, who is known only now."""
     return Listed(spelt(message.number), text, placed_of(0, message))

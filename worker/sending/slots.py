@@ -1,4 +1,4 @@
-"""Slots of the throttle: taken at the moment of use, given back where nothing was sent."""
+"""Slots of the throttle: taken at the moment of use, given back if nothing was sent."""
 
 import threading
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ from worker.store.sending.claim import Work
 from worker.throttle import Limit, Throttle, ThrottleUnavailable
 
 SLEEP_AT_MOST: Final = timedelta(seconds=0.5)
-"""A longer wait for the throttle gives the thread to another batch instead of sleeping in it."""
+"""For a longer wait, the thread takes another batch instead of sleeping."""
 
 SHORT_WAIT: Final = queue.ENQUEUE_AHEAD
-"""A wait up to this is always slept. Of those who wait longer only half of the threads: slow campaigns, each with a job
-that sleeps, would take all threads from a fast one."""
+"""A wait up to this is always slept. At most half of the threads sleep longer: otherwise slow campaigns, each with a
+sleeping job, would take all threads from a fast one."""
 
 THROTTLE_PAUSE: Final = timedelta(seconds=2)
-"""How long a batch waits when the throttle cannot be asked: it fails closed."""
+"""How long a batch waits when the throttle cannot be asked: sending fails closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class GrantedSlot:
-    """What the throttle granted: so many segments on a route, at a moment of its clock.
+    """A grant of the throttle: `segments` on a route, at a moment of its clock.
 
-    `lead_until`: when the request is to be written, in `elapsed_seconds` of ours.
+    `lead_until`: when to write the request, in our `elapsed_seconds`.
     """
 
     route: Route
@@ -44,14 +44,14 @@ class GrantedSlot:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The throttle granted nothing. `is_spent`: because a budget is spent, until the end of its period."""
+    """The throttle granted nothing. `is_spent`: a budget is spent until the end of its period."""
 
     duration: timedelta
     is_spent: bool = False
 
 
 class Slots:
-    """Takes a slot for a batch, or tells how long to wait for one. For all threads of the process."""
+    """Takes a slot for a batch, or says how long to wait for one. Shared by all threads of the process."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Slots:
         self._long_waits = threading.BoundedSemaphore(max(1, settings.threads // 2))
 
     def take(self, work: Work, definition: Definition) -> GrantedSlot | Wait:
-        """A route whose limits all granted the batch's segments now; else how long to wait before asking again."""
+        """Return a route whose limits all granted the batch's segments now, or how long to wait before asking again."""
         ways = routes(
             definition,
             first=work.ordinal,
@@ -102,7 +102,7 @@ class Slots:
             slept += wait.duration
 
     def _sleep(self, duration: timedelta) -> bool:
-        """Sleep in this thread; False: enough of the others sleep."""
+        """Sleep in this thread; return False if enough other threads sleep."""
         is_short = duration <= SHORT_WAIT
         if not is_short and not self._long_waits.acquire(blocking=False):
             return False
@@ -114,16 +114,16 @@ class Slots:
         return True
 
     def give_back(self, slot: GrantedSlot) -> None:
-        """Nothing of it was sent: others may have it."""
+        """Give the slot back: nothing was sent, so others may have it."""
         try:
             self._throttle.give_back(slot.segments, slot.limits, slot.at)
-        except ThrottleUnavailable as error:  # they stay spent: never above
+        except ThrottleUnavailable as error:  # the segments stay spent: never above the limit
             self._troubles.failed("throttle", error, event="throttle.unavailable", segments=slot.segments)
 
     def hold(self, slot: GrantedSlot) -> None:
-        """Wait for the moment at which the request of this slot is to be written."""
+        """Wait until this slot's request is due to be written."""
         self._leads.hold(slot.lead_until)
 
     def end(self, slot: GrantedSlot) -> None:
-        """The thread of this slot's request is free again."""
+        """Record that the thread of this slot's request is free again."""
         self._leads.end(slot.lead_until)

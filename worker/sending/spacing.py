@@ -1,4 +1,4 @@
-"""Requests leave at the distances of their grants: each so long after its grant, and not whenever it is ready."""
+"""Requests leave as far apart as their grants: each a fixed time after its grant, not whenever it is ready."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,23 +8,23 @@ from campaigns.clock import Clock
 from worker.throttle import Limit, RateLimit
 
 LONGEST: Final = timedelta(seconds=0.1)
-"""What intent, connection and last look take on a machine with work: 9 of 10 requests were ready within it where 14
+"""How long intent, connection and last look take on a busy machine: 9 of 10 requests were ready within it when 14
 processes shared two cores (measured)."""
 
 AT_MOST_SECONDS: Final = 1.0
-"""What one request counts at most: after a minute without an answer a gateway counts as quick again within some thirty
+"""The most that one request counts: a gateway that did not answer for a minute counts as fast again within about thirty
 requests."""
 
 WEIGHT: Final = 0.1
-"""Of the newest request in the means: they follow a change within some twenty requests."""
+"""The weight of the newest request in the means: they follow a change within about twenty requests."""
 
 
 class GrantSpacing:
-    """How long the requests of this process are held back, so that half of its threads are enough for them.
+    """How long this process holds its requests back, so that half of its threads are enough for them.
 
-    A process whose threads are busy holds nothing back: it sends as much as it can, and not as evenly. It is busy where
-    most requests find their slot free, for they come late. For all of its threads; what they overwrite of each other's
-    means is one request of many.
+    A process whose threads are busy holds nothing back: it sends as much as it can, less evenly. It is busy when most
+    requests find their slot free, because they come late. Shared by all of its threads; if they overwrite each other's
+    means, that is one request of many.
     """
 
     def __init__(self, clock: Clock, threads: int) -> None:
@@ -36,9 +36,9 @@ class GrantSpacing:
         self._last = clock.elapsed_seconds() - AT_MOST_SECONDS
 
     def begin(self, limits: Sequence[Limit], *, has_waited: bool) -> float:
-        """When the request that was granted just now is to be written, in `elapsed_seconds`.
+        """Return when to write the request that was just granted, in `elapsed_seconds`.
 
-        `has_waited`: until there was a slot. Without a level there are no distances to keep: that is now.
+        `has_waited`: it waited for a slot. Without a level there are no distances to keep, so the answer is now.
         """
         now = self._clock.elapsed_seconds()
         self._distance_seconds += _step(self._distance_seconds, now - self._last)
@@ -50,11 +50,11 @@ class GrantSpacing:
         return now + max(0.0, min(allowed, LONGEST.total_seconds())) * min(1.0, 2 * self._on_time)
 
     def hold(self, until: float) -> None:
-        """Wait for the moment that `begin` gave."""
+        """Wait for the moment that `begin` returned."""
         self._clock.sleep(max(0.0, until - self._clock.elapsed_seconds()))
 
     def end(self, until: float) -> None:
-        """The thread of that request is free again."""
+        """Record that the thread of that request is free again."""
         self._answer_seconds += _step(self._answer_seconds, self._clock.elapsed_seconds() - until)
 
 

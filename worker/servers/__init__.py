@@ -1,1 +1,1 @@
-"""The servers that all work needs: their conditions, and what is told of their troubles."""
+"""The servers that all work needs: their conditions, and how their troubles are reported."""

@@ -1,4 +1,4 @@
-"""Whether the servers would do what sending needs of them, looked at from outside by whoever sends nothing itself."""
+"""Checks whether the servers would do what sending needs, for processes that send nothing themselves."""
 
 from contextlib import closing
 from typing import Final
@@ -11,11 +11,11 @@ from worker.store.engine import Store
 from worker.throttle import connect_for_throttle
 
 LOOK: Final = "campaigns:look"
-"""A key that is written to see whether anything can be; gone a millisecond later."""
+"""A key that is written to see whether writing works; it expires a millisecond later."""
 
 
 def look_at_database(store: Store) -> None:
-    """Raises `ServerTrouble` where PostgreSQL takes no changes, as a standby; `DBAPIError` where it does not answer."""
+    """Raise `ServerTrouble` if PostgreSQL accepts no changes, like a standby; `DBAPIError` if it does not answer."""
     if store.is_sqlite:
         return
     with store.look() as session:
@@ -24,12 +24,12 @@ def look_at_database(store: Store) -> None:
 
 
 def look_at_redis(client: redis.Redis) -> None:
-    """Raises `RedisError` where it takes no changes or does not answer."""
+    """Raise `RedisError` if it accepts no changes or does not answer."""
     client.set(LOOK, 1, px=1)
 
 
 def troubles_of(store: Store, redis_url: str) -> list[str]:
-    """A sentence for each server in trouble, the same as in the log of whoever works with it."""
+    """Return a sentence for each server in trouble, the same as in the log of processes that work with it."""
     found = []
     try:
         look_at_database(store)
@@ -45,6 +45,6 @@ def troubles_of(store: Store, redis_url: str) -> list[str]:
 
 
 def said(error: Exception) -> str:
-    """The sentence for what this error is a sign of; empty for an error of another kind."""
+    """Return the sentence for the condition behind this error; empty for any other kind of error."""
     trouble = trouble_of(error)
     return sentence(trouble, detail_of(error)) if trouble else ""

@@ -1,7 +1,7 @@
-"""The conditions of a server that stop work and pass: by which code each is known, and how it is told to people.
+"""The temporary conditions of a server that stop work: the code that identifies each, and the words for people.
 
-Never known by a sentence: by exception class, SQLSTATE, SQLite's or Redis's code. A new kind is a member of `Trouble`
-with its words in `WORDS`; an exception of ours names its kind by an attribute `trouble`.
+They are never identified by a sentence, but by exception class, SQLSTATE, SQLite's or Redis's code. A new kind is a
+member of `Trouble` with its words in `WORDS`; an exception of ours names its kind by an attribute `trouble`.
 """
 
 import sqlite3
@@ -39,7 +39,7 @@ class Trouble(StrEnum):
 
 
 class ConditionWords(NamedTuple):
-    """What is the matter, what waits for it, and what to do."""
+    """What is wrong, what waits for it, and what to do."""
 
     matter: str
     waits: str
@@ -54,7 +54,7 @@ REHEARSE_ANEW: Final = (
     "if only rehearsals were sent from it, stop, remove its file and those beside it that begin with its name "
     "(campaigns.db*), and start again"
 )
-"""What takes the place of `campaigns recover`, which asks a gateway: someone who rehearses has none."""
+"""Replaces `campaigns recover`, which asks a gateway: someone who only rehearses has none."""
 
 WORDS: Final[Mapping[Trouble, ConditionWords]] = {
     Trouble.DATABASE_AWAY: ConditionWords(
@@ -134,17 +134,17 @@ WORDS: Final[Mapping[Trouble, ConditionWords]] = {
 }
 
 ITSELF: Final = frozenset(Trouble) - {Trouble.DATABASE_DAMAGED, Trouble.DATABASE_LOST, Trouble.REDIS_REFUSES}
-"""What needs no restart of ours once it is over."""
+"""Conditions after which our processes need no restart."""
 
 _T = Trouble
 
 SQLSTATES: Final[Mapping[str, Trouble]] = {
-    "08": _T.DATABASE_AWAY,  # every connection_exception, as a pooler tells its own
+    "08": _T.DATABASE_AWAY,  # every connection_exception, such as those that a pooler reports
     "25006": _T.DATABASE_READ_ONLY,  # read_only_sql_transaction
     "25P03": _T.DATABASE_SLOW,  # idle_in_transaction_session_timeout
     "25P04": _T.DATABASE_SLOW,  # transaction_timeout
     "26000": _T.DATABASE_POOLED,  # invalid_sql_statement_name: prepared on another server connection
-    "42P05": _T.DATABASE_POOLED,  # duplicate_prepared_statement: likewise
+    "42P05": _T.DATABASE_POOLED,  # duplicate_prepared_statement: the same
     "53100": _T.DATABASE_FULL,  # disk_full
     "53200": _T.DATABASE_FULL,  # out_of_memory
     "53300": _T.DATABASE_CROWDED,  # too_many_connections
@@ -166,7 +166,7 @@ SQLITE_CODES: Final[Mapping[int, Trouble]] = {
     sqlite3.SQLITE_LOCKED: _T.DATABASE_LOCKED,
     sqlite3.SQLITE_READONLY: _T.DATABASE_READ_ONLY,
     sqlite3.SQLITE_FULL: _T.DATABASE_FULL,
-    sqlite3.SQLITE_IOERR: _T.DATABASE_FILE,  # also of a disk that became read-only: EROFS is no case of its own
+    sqlite3.SQLITE_IOERR: _T.DATABASE_FILE,  # also for a disk that became read-only: EROFS has no code of its own
     sqlite3.SQLITE_CANTOPEN: _T.DATABASE_FILE,
     sqlite3.SQLITE_CORRUPT: _T.DATABASE_DAMAGED,
     sqlite3.SQLITE_NOTADB: _T.DATABASE_DAMAGED,
@@ -183,11 +183,11 @@ REDIS_CLASSES: Final = (
     (redis.exceptions.ConnectionError, _T.REDIS_AWAY),
     (redis.exceptions.TimeoutError, _T.REDIS_AWAY),
 )
-"""By class; the first that fits."""
+"""By class; the first match counts."""
 
 REDIS_PREFIXES: Final[Mapping[str, Trouble]] = {
     "BUSY": _T.REDIS_BUSY,
-    "EVICTED": _T.REDIS_FORGETS,  # of reserve.lua
+    "EVICTED": _T.REDIS_FORGETS,  # from reserve.lua
     "MISCONF": _T.REDIS_UNSAVED,
     "NOREPLICAS": _T.REDIS_UNSAVED,
     "OOM": _T.REDIS_FULL,
@@ -198,7 +198,7 @@ REDIS_PREFIXES: Final[Mapping[str, Trouble]] = {
 
 
 class ServerTrouble(Exception):
-    """A server was looked at and is in trouble, though nothing has failed yet. `detail`: what was seen."""
+    """A check found a server in trouble, though nothing has failed yet. `detail`: what the check saw."""
 
     def __init__(self, trouble: Trouble, detail: str = "") -> None:
         super().__init__(sentence(trouble, detail))
@@ -207,7 +207,7 @@ class ServerTrouble(Exception):
 
 
 def trouble_of(error: BaseException | None) -> Trouble | None:
-    """Which condition this error is a sign of, itself or by what caused it; None: of none that is known."""
+    """Return the condition behind this error or its causes; None if it is no known one."""
     while error is not None:
         named = getattr(error, "trouble", None)
         found = named if isinstance(named, Trouble) else _by_code(error)
@@ -222,15 +222,15 @@ def _by_code(error: BaseException) -> Trouble | None:
         orig = error.orig
         code = getattr(orig, "sqlite_errorcode", None)
         if isinstance(code, int):
-            return SQLITE_CODES.get(code & 0xFF)  # the upper bits say which kind of it
+            return SQLITE_CODES.get(code & 0xFF)  # the upper bits give the exact kind
         state = getattr(orig, "sqlstate", None)
         if state is not None and (known := SQLSTATES.get(state) or SQLSTATES.get(state[:2])):
             return known
-        # psycopg has no SQLSTATE for a connection that was refused or lost.
+        # psycopg gives no SQLSTATE for a connection that was refused or lost.
         lost = state is None and isinstance(error, sa.exc.OperationalError)
         return _T.DATABASE_AWAY if lost or error.connection_invalidated else None
     if isinstance(error, sa.exc.TimeoutError):
-        return _T.DATABASE_CROWDED  # of our own pool
+        return _T.DATABASE_CROWDED  # our own pool
     if isinstance(error, redis.RedisError):
         by_class = next((trouble for kind, trouble in REDIS_CLASSES if isinstance(error, kind)), None)
         return by_class or REDIS_PREFIXES.get(str(error).partition(" ")[0])
@@ -238,14 +238,14 @@ def _by_code(error: BaseException) -> Trouble | None:
 
 
 def sentence(trouble: Trouble, detail: str = "") -> str:
-    """What is the matter, what waits and what to do. `detail`: the server's own words."""
+    """Return what is wrong, what waits and what to do. `detail`: the server's own words."""
     matter, waits, advice = WORDS[trouble]
     by_itself = f"; {_BY_ITSELF} then" if trouble in ITSELF else ""
     return f"{matter}{f' ({detail})' if detail else ''}: {waits}; {advice}{by_itself}"
 
 
 def detail_of(error: BaseException) -> str:
-    """The server's own words, without what follows the first line: PostgreSQL quotes values there."""
+    """Return the server's own words, only the first line: PostgreSQL quotes values in the others."""
     while error.__cause__ is not None and not isinstance(error, sa.exc.DBAPIError | redis.RedisError):
         error = error.__cause__
     if isinstance(error, ServerTrouble):

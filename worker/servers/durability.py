@@ -1,4 +1,4 @@
-"""Whether a commit of this database survives a power cut: without that, an intent promises nothing."""
+"""Whether a commit of this database survives a power cut: otherwise an intent promises nothing."""
 
 import sqlalchemy as sa
 
@@ -10,7 +10,7 @@ FULL, EXTRA = 2, 3
 
 
 def require_durable(store: Store) -> None:
-    """Raises `StoreError` when a commit could be lost after it was reported."""
+    """Raise `StoreError` if a commit could be lost after it was reported."""
     with store.engine.connect() as connection:
         if store.is_sqlite:
             level = connection.exec_driver_sql("PRAGMA synchronous").scalar()

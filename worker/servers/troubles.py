@@ -1,13 +1,13 @@
-"""What is the matter with the servers that all work needs: a sentence in the log when it begins, and when it ends.
+"""The troubles of the servers that all work needs: one sentence in the log when each begins, and one when it ends.
 
-Whoever works in turns (a tick, a job, a look) reports each failure under its own name, and each success:
+Everything that works in turns (a tick, a job, a look) reports each failure under its own name, and each success:
 
     pause_seconds = troubles.failed("drain", error, event="tick.failed", tick="drain")
     troubles.worked("drain")
 
-A failure of a known kind (`worker.servers.conditions`) is a condition, told once however many sources meet it; it ends
-when all of them have worked since. Anything else is a mistake of ours: told with a traceback once, and then counted.
-Either way the source should rest, longer each time.
+A failure of a known kind (`worker.servers.conditions`) is a condition, reported once however many sources meet it; it
+ends when all of them have worked since. Anything else is a bug of ours: reported with a traceback once, and then
+counted. Either way the source should rest, longer each time.
 """
 
 import threading
@@ -21,21 +21,22 @@ from worker.logs import get_logger
 from worker.servers.conditions import WORDS, Trouble, detail_of, sentence, trouble_of
 
 SETTLED_SECONDS: Final = 2.0
-"""A condition is over when everything that met it has worked since, and so long ago: one that comes and goes is one."""
+"""A condition ends when all sources that met it have worked since, this long ago: if it comes and goes, it is one."""
 
 FORGOTTEN_SECONDS: Final = 60.0
-"""A condition that nobody met for so long is over, too: what met it may have nothing to do any more."""
+"""A condition that nobody met for this long has ended, too: its sources may have nothing to do any more."""
 
 LONG_FORGOTTEN_SECONDS: Final = 600.0
-"""The gateway in trouble is read up to a minute apart, by whatever has something to read then."""
+"""The longer time for a gateway in trouble, which is read up to a minute apart, and only when there is something to
+read."""
 
 COUNT_EVERY_SECONDS: Final = 60.0
-"""An unknown failure that goes on is counted in a line this often, without another traceback."""
+"""An unknown failure that continues is counted in a line this often, without another traceback."""
 
 
 @dataclass(slots=True)
 class _Condition:
-    """A trouble that is under way, and the sources that have met it and not worked since."""
+    """A trouble in progress, and the sources that have met it and not worked since."""
 
     says: str
     began_seconds: float
@@ -46,7 +47,7 @@ class _Condition:
 
 @dataclass(slots=True)
 class _Mistake:
-    """A failure of no known kind that was told already."""
+    """A failure of no known kind that was already reported."""
 
     failed_seconds: float
     told_seconds: float
@@ -54,7 +55,7 @@ class _Mistake:
 
 
 class Troubles:
-    """The conditions that this process has met and that are not over. For all of its threads."""
+    """The conditions that this process has met and that have not ended. Shared by all of its threads."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
@@ -64,9 +65,9 @@ class Troubles:
         self._in_a_row: dict[str, int] = {}
 
     def failed(self, source: str, error: BaseException, *, event: str = "failed", **shown: object) -> float:
-        """Tell it unless it is told already; how many seconds the source should rest.
+        """Report the failure unless it is already reported; return how many seconds the source should rest.
 
-        `event` and `shown` are for the log, where the error is of no known kind.
+        `event` and `shown` are for the log, if the error is of no known kind.
         """
         now = self._clock.elapsed_seconds()
         trouble = trouble_of(error)
@@ -79,7 +80,7 @@ class Troubles:
         return rest_after(times)
 
     def worked(self, source: str) -> None:
-        """The source has done what it does; costs nothing while all is well."""
+        """Record that the source has done its work; costs nothing while all is well."""
         if not self._in_a_row and not self._conditions:
             return
         with self._lock:
@@ -89,7 +90,7 @@ class Troubles:
         self.settle()
 
     def settle(self) -> None:
-        """Tell the end of what is over."""
+        """Report the end of conditions that are over."""
         now = self._clock.elapsed_seconds()
         with self._lock:
             for trouble, condition in list(self._conditions.items()):
@@ -108,7 +109,7 @@ class Troubles:
                 )
 
     def current(self) -> tuple[str, ...]:
-        """The sentences of what is under way, the oldest first."""
+        """Return the sentences of the current conditions, the oldest first."""
         with self._lock:
             return tuple(condition.says for condition in self._conditions.values())
 

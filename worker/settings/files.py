@@ -1,4 +1,4 @@
-"""The files that settings come from: `.env` of the working directory, and mounted secrets."""
+"""The files that settings come from: `.env` in the working directory, and mounted secrets."""
 
 import os
 import stat
@@ -14,27 +14,27 @@ ENV_FILE: Final = Path(".env")
 MINE: Final = "read what it says and, if it is right, make it yours alone: chown $(id -un) .env && chmod 600 .env"
 
 MOST_BYTES: Final = 65_536
-"""More than settings and keys ever have."""
+"""More than settings and keys ever take."""
 
 LONGEST_PATH: Final = 255
-"""Characters of a file's path that a sentence repeats."""
+"""The most characters of a file's path that a message repeats."""
 
 
 class SettingsError(Exception):
-    """A setting is missing or cannot be used. The message says which one and what to do."""
+    """A setting is missing or unusable. The message says which one and what to do."""
 
 
 _BLANKS: Final = "\u115f\u1160\u2800\u3164\uffa0"
-"""Letters and a symbol, by their categories, that show nothing."""
+"""Characters that show nothing, though their categories are letters and symbols."""
 
 
 def bare_secret(text: str) -> str:
-    """A secret without what editors put around it: blanks, and the byte order mark before it."""
+    """Return a secret without what editors put around it: blanks, and a byte order mark at its start."""
     return text.strip().removeprefix("\ufeff").strip()
 
 
 def problem_of_secret(text: str) -> str:
-    """Why everybody knows this secret; else ''. After a power cut a file holds NUL bytes, as many as it had letters."""
+    """Return why everybody knows this secret, or ''. After a power cut a file may hold NULs, one for each character."""
     if "\0" in text:
         return "it holds NUL bytes"
     is_visible = any(unicodedata.category(sign)[0] in "LNPS" and sign not in _BLANKS for sign in text)
@@ -42,18 +42,18 @@ def problem_of_secret(text: str) -> str:
 
 
 def named(file: Path) -> str:
-    """A path as it may stand in a sentence: a longer one than any file has is cut, for it is something else."""
+    """Return a path for a message: one that is longer than any file's is cut, because it is something else."""
     return str(file) if len(str(file)) <= LONGEST_PATH else f"{str(file)[:40]}…"
 
 
 def read_secret(file: Path, name: str, *, may_be_empty: bool = False) -> str:
-    """The text of a mounted secret, for the setting `name`. Raises `SettingsError`."""
+    """Return the text of a mounted secret, for the setting `name`. Raises `SettingsError`."""
     setting = PREFIX + name.upper()
     try:
         with file.open("rb") as stream:
             content = stream.read(MOST_BYTES + 1)
         text = bare_secret(content.decode("utf-8"))
-        # Empty is what a file is while it is written anew, and what it stays on a full disk: anybody knows that key.
+        # A file is empty while it is being rewritten, and stays empty on a full disk: everybody knows that key.
         problem = problem_of_secret(text) if text else "" if may_be_empty else "it is empty"
         if len(content) > MOST_BYTES:
             problem = f"it has more than {MOST_BYTES:,} bytes"
@@ -71,9 +71,9 @@ def read_secret(file: Path, name: str, *, may_be_empty: bool = False) -> str:
 
 @contextmanager
 def trusted_env_file() -> Iterator[str | None]:
-    """`.env` of the working directory, by the descriptor that was looked at; None where there is none.
+    """Yield `.env` of the working directory, by the descriptor that was checked; None if there is none.
 
-    Its settings name a command that is run, and the server that gets the API key: that must not depend on whose folder
+    Its settings name a command to run, and the server that gets the API key: that must not depend on whose folder
     somebody happens to be in. Raises `SettingsError`.
     """
     try:
@@ -86,7 +86,7 @@ def trusted_env_file() -> Iterator[str | None]:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            yield None  # a folder of that name, as of a virtual environment
+            yield None  # a folder of that name, such as a virtual environment
             return
         if problem := foreign(status, os.geteuid()):
             raise SettingsError(f".env of this folder {problem}; go to another folder, or {MINE}")
@@ -98,7 +98,7 @@ def trusted_env_file() -> Iterator[str | None]:
 
 
 def foreign(status: os.stat_result, user: int) -> str:
-    """Why a file says what others want and not what this user does, or the administrator; else ''."""
+    """Return why a file may not say what this user or the administrator wants, but what others want; otherwise ''."""
     if status.st_uid not in {0, user}:
         return "belongs to somebody else"
     return "can be written by others" if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else ""

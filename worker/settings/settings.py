@@ -194,37 +194,37 @@ class Settings(BaseSettings):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The default zone of campaign files."""
+        """Return the default zone of campaign files."""
         return ZoneInfo(self.timezone)
 
     @property
     def policy(self) -> Policy:
-        """What the operator insists on, whatever a campaign file says."""
+        """Return what the operator insists on, whatever a campaign file says."""
         return Policy(self.require_approval, self.hours, self.frequency_cap, self.kinds or ALL_KINDS)
 
     @property
     def texts_for_nothing(self) -> frozenset[str]:
-        """The fingerprints of error texts that mean: nothing was found."""
+        """Return the fingerprints of error texts that mean that nothing was found."""
         return frozenset(fingerprint for fingerprint, meaning in self.error_texts.items() if meaning == NOTHING)
 
     def key(self) -> SecretStr:
-        """The API key, from the setting or the file it names; empty when there is neither."""
+        """Return the API key, from the setting or the file it names; empty if there is neither."""
         file = self.api_key_file
         return SecretStr(read_secret(file, "api_key") if file else self.api_key.get_secret_value())
 
     def further_webhook_keys(self) -> list[SecretStr]:
-        """What else the gateway's webhook may be signed with while its API key is being replaced."""
+        """Return the other keys that may sign the gateway's webhook while its API key is being replaced."""
         file = self.webhook_keys_file
         text = read_secret(file, "webhook_keys", may_be_empty=True) if file else self.webhook_keys.get_secret_value()
         return [SecretStr(key) for key in re.split(r"[,\s]+", text) if key]
 
     def signing_secret(self) -> SecretStr:
-        """What our own calls of webhooks are signed with; empty: they are not."""
+        """Return the secret that signs our own webhook calls; empty: they are not signed."""
         file = self.webhook_secret_file
         return SecretStr(read_secret(file, "webhook_secret") if file else self.webhook_secret.get_secret_value())
 
     def mail_server(self) -> SecretStr:
-        """The mail server's address; empty: no e-mail is sent."""
+        """Return the mail server's address; empty: no e-mail is sent."""
         return SecretStr(_read_address(self.smtp_url_file, "smtp_url")) if self.smtp_url_file else self.smtp_url
 
 
@@ -233,7 +233,7 @@ ADDRESSES: Final = ("database_url", "redis_url")
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """The settings in force; `overrides` win over the environment. Raises `SettingsError`, one sentence."""
+    """Return the settings in force; `overrides` win over the environment. Raises `SettingsError`, one sentence."""
     settings = _load(overrides)
     files: dict[str, Path | None] = {name: getattr(settings, f"{name}_file") for name in ADDRESSES}
     return settings.model_copy(
@@ -269,7 +269,7 @@ def _parsed(overrides: dict[str, Any]) -> Settings:
 
 
 def _problem(error: ErrorDetails) -> str:
-    """What is wrong with a setting, or what it takes, in words and without its value."""
+    """Return what is wrong with a setting, or what it accepts, in words and without its value."""
     field = Settings.model_fields.get(str(error["loc"][0]))
     if field is None or error["type"] == "value_error" or "problem" in error.get("ctx", {}):
         hint = error.get("ctx", {}).get("hint", "")

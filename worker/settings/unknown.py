@@ -1,4 +1,4 @@
-"""Names that look like settings and are none: a misspelt rule of the operator is no rule, and nobody would know."""
+"""Names that look like settings and are not: a misspelt rule of the operator has no effect, and nobody would know."""
 
 from typing import Final
 
@@ -9,17 +9,17 @@ from worker.settings.files import PREFIX, trusted_env_file
 from worker.settings.settings import Settings
 
 MOST_TOLD: Final = 5
-"""Names in one sentence; an environment that another program shares may have hundreds."""
+"""The most names in one message; an environment that another program shares may have hundreds."""
 
 
 def unknown_settings() -> str:
-    """Which names in the environment or `.env` are no settings, in one sentence without their values; else ''.
+    """Return which names in the environment or `.env` are not settings, in one sentence without their values; or ''.
 
-    They are no error: another program may have the same prefix. Raises `SettingsError`.
+    This is not an error: another program may use the same prefix. Raises `SettingsError`.
     """
     known = sorted(PREFIX + name.upper() for name in Settings.model_fields)
     with trusted_env_file() as env_file:
-        # The sources that the settings are read from: what is a name for one is a name for the other.
+        # The same sources that the settings are read from, so that both agree on what a name is.
         sources = (EnvSettingsSource(Settings), DotEnvSettingsSource(Settings, env_file=env_file))
         names = {name.upper() for source in sources for name in source.env_vars}
     unknown = sorted(name for name in names if name.startswith(PREFIX) and name not in known)
@@ -31,7 +31,7 @@ def unknown_settings() -> str:
 
 
 def _with_hint(name: str, known: list[str]) -> str:
-    # Without the prefix, which makes every name look like every other.
+    # Without the prefix, which makes all names look alike.
     near = nearest(name.removeprefix(PREFIX), [setting.removeprefix(PREFIX) for setting in known])
     name = shown(name)[1:-1]
     return f"{name} (did you mean {PREFIX}{near}?)" if near else name

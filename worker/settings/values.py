@@ -1,6 +1,6 @@
-"""How single settings are read from their text: each kind of value, with the sentence for what it cannot be.
+"""How single settings are read from their text: each kind of value, with the error for what it cannot be.
 
-A `ValueError` says what is wrong after the setting's name, and never quotes what may be a secret or a text.
+A `ValueError` says what is wrong after the setting's name, and never quotes anything that may be a secret or a text.
 """
 
 import re
@@ -29,7 +29,7 @@ OptionalRate = Annotated[Rate | None, NoDecode, BeforeValidator(_rate_or_none)]
 
 
 MOST_SEGMENTS: Final = 10_000_000
-"""The largest budget of a day or a month, as in a campaign file."""
+"""The largest budget for a day or a month, as in a campaign file."""
 
 
 def _segments_or_none(value: Any) -> Any:
@@ -47,10 +47,10 @@ OptionalSegments = Annotated[int | None, BeforeValidator(_segments_or_none)]
 
 
 NOTHING: Final = "nothing"
-"""The meaning of an error text with which a gateway answers a read that finds nothing."""
+"""Marks an error text with which a gateway answers a read that finds nothing."""
 
 MEANINGS = frozenset({"account", "refused", "throttled", "too_big", NOTHING})
-"""What a person may declare an error text to mean: never that texts were accepted or not sent, which needs a proof."""
+"""What a person may declare an error text to mean: never that texts were accepted or not sent, which needs proof."""
 
 
 def _error_texts(value: Any) -> Any:
@@ -60,7 +60,7 @@ def _error_texts(value: Any) -> Any:
     for entry in filter(None, (part.strip() for part in value.split(","))):
         fingerprint, _, meaning = (part.strip().lower() for part in entry.partition("="))
         if not re.fullmatch("[0-9a-f]{12}", fingerprint) or meaning not in MEANINGS:
-            # An entry is not quoted: somebody may have pasted what the gateway said, with a text in it.
+            # The entry is not quoted: somebody may have pasted the gateway's answer, with a text in it.
             raise ValueError(
                 f"has an entry ({len(meanings) + 1}) that is not FINGERPRINT=MEANING, the fingerprint of 12 hex digits "
                 "and one of " + ", ".join(sorted(MEANINGS))
@@ -73,10 +73,10 @@ ErrorTexts = Annotated[dict[str, str], NoDecode, BeforeValidator(_error_texts)]
 
 
 def checked_server(url: str) -> str:
-    """An address of a server as it is, else ValueError, which does not quote it: it may hold a password.
+    """Return a server's address unchanged. Raises ValueError without quoting it: it may hold a password.
 
-    A password with one of `@ / ? #` that is not escaped is cut there, and its rest goes into error messages as a host
-    or a port.
+    A password with an unescaped `@`, `/`, `?` or `#` is cut there, and its rest goes into error messages as a host or a
+    port.
     """
     scheme, found, rest = url.partition("://")
     if not found or scheme.startswith("sqlite"):
@@ -121,7 +121,7 @@ def _kinds_to_approve(value: Any) -> Any:
 
 
 def _or_none(read: Callable[[str], Any]) -> BeforeValidator:
-    """Reads a text; an empty one, and `none`, is None."""
+    """Read a text; an empty one, and `none`, is None."""
 
     def value_of(value: Any) -> Any:
         return value if not isinstance(value, str) else None if value.strip().lower() in {"", "none"} else read(value)

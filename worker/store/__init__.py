@@ -1,1 +1,1 @@
-"""The database: every SQL statement of the product lives here."""
+"""The database: every SQL statement of the product is here."""

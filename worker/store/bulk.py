@@ -10,24 +10,24 @@ from sqlmodel import Session
 T = TypeVar("T")
 
 PARAMETERS: Final = 1_000
-"""So many values in the IN of one statement: far below the 32,766 parameters that SQLite takes."""
+"""How many values go into the IN of one statement: far below the 32,766 parameters that SQLite allows."""
 
 
 def in_parts(values: Sequence[T], size: int = PARAMETERS) -> Iterator[Sequence[T]]:
-    """The values, so many at a time."""
+    """Split the values into parts of `size`."""
     return (values[start : start + size] for start in range(0, len(values), size))
 
 
 def insert_missing(session: Session, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
-    """An INSERT that leaves out, without an error, what a unique index has already; its RETURNING has only the new."""
+    """Return an INSERT that silently skips what a unique index already has; its RETURNING has only the new rows."""
     is_postgresql = session.connection().dialect.name == "postgresql"
     return (postgresql.insert(table) if is_postgresql else sqlite.insert(table)).on_conflict_do_nothing()
 
 
 def insert_rows(session: Session, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Insert plain values; a row has one for each column. No defaults of the models apply.
+    """Insert plain values; a row has one for each column. The models' defaults do not apply.
 
-    Raises `sqlalchemy.exc.IntegrityError` for a row that is there already; no error names a row's values.
+    Raises `sqlalchemy.exc.IntegrityError` for a row that already exists; no error names a row's values.
     """
     connection = session.connection()
     names = ", ".join(columns)

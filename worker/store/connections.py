@@ -1,4 +1,4 @@
-"""Connections on which a commit is durable and no update is lost, to SQLite and to PostgreSQL."""
+"""Connections to SQLite and PostgreSQL on which a commit is durable and no update is lost."""
 
 import math
 import sqlite3
@@ -17,41 +17,41 @@ if TYPE_CHECKING:
     import psycopg  # 9 MiB that no process on SQLite needs
 
 SQLITE_BUSY_SECONDS: Final = 10
-"""So long a writer waits for another program that writes, before it tells of it and tries again. With 30 s a minute of
-being locked out was half over before anybody heard of it."""
+"""How long a writer waits for another program that writes, before it reports that and tries again. With 30 s, half of a
+minute of being locked out was over before anybody heard of it."""
 
 LOCKED_OUT_MILLISECONDS: Final = 200
-"""How long each waits once one has waited in vain, until one gets through."""
+"""How long each one waits once one has waited in vain, until one gets through."""
 
 LARGEST_LOG_BYTES: Final = 16 * 2**20
-"""What is kept of the log of SQLite once it was worked off: a long look lets it grow, and then it stayed so."""
+"""How much of SQLite's log is kept after a checkpoint: a long look lets it grow, and then it stayed that size."""
 
 POOLED: Final = frozenset({"26000", "42P05"})
-"""PostgreSQL's codes for a statement that is not prepared, or that another has prepared by the same name."""
+"""PostgreSQL's codes for a statement that is not prepared, or whose name another prepared statement has."""
 
 WRITER_CACHE_KIB: Final = 16_384
-"""Of the one connection that writes: the default 2 MiB thrashes on the (run, number) index of a large plan."""
+"""For the one connection that writes: the default 2 MiB thrashes on the (run, number) index of a large plan."""
 
 READER_CACHE_KIB: Final = 1_024
-"""Of each of some 16 connections that read: with 64 MiB they held most of the memory of a large run."""
+"""For each of about 16 connections that read: with 64 MiB they held most of the memory of a large run."""
 
 UNDEFINED_TABLE: Final = "42P01"
-"""PostgreSQL's code for a table that is not there."""
+"""PostgreSQL's code for a missing table."""
 
 PING_AFTER_SECONDS: Final = 1.0
-"""A connection that was used a moment ago is not asked whether it still works: that was one round trip in seven."""
+"""A connection that was just used is not pinged: that was one round trip in seven."""
 
 
 def sqlite_file(url: sa.URL) -> Path:
-    """The file of an SQLite database. Raises `StoreError` for one in memory."""
+    """Return the file of an SQLite database. Raises `StoreError` for one in memory."""
     if not url.database or url.database == ":memory:":
         raise StoreError("campaigns need a database file: use sqlite:///campaigns.db, not an in-memory database")
     return Path(url.database)
 
 
 def sqlite_engine(url: sa.URL, same: SameDatabase, *, immediate: bool) -> sa.Engine:
-    """Connections to the file; `immediate`: for transactions that write, which take the lock when they begin."""
-    # `rw`: a connection to a file that is gone must not make a new one, into which everything would be planned anew.
+    """Connect to the file; `immediate`: for transactions that write, which take the lock when they begin."""
+    # `rw`: if the file is gone, a connection must not make a new one, into which everything would be planned again.
     address = f"{sqlite_file(url).absolute().as_uri()}?mode=rw"
 
     def connect() -> sqlite3.Connection:
@@ -64,17 +64,17 @@ def sqlite_engine(url: sa.URL, same: SameDatabase, *, immediate: bool) -> sa.Eng
         creator=connect,
         pool_size=16,
         max_overflow=48,
-        pool_use_lifo=True,  # the fewest connections: each has a cache of its own
+        pool_use_lifo=True,  # as few connections as possible: each has its own cache
         hide_parameters=True,
     )
     cache_kib = WRITER_CACHE_KIB if immediate else READER_CACHE_KIB
 
     def on_connect(connection: sqlite3.Connection, _record: Any) -> None:
-        # SQLAlchemy and not the driver decides where transactions begin, or BEGIN IMMEDIATE below comes too late.
+        # SQLAlchemy, not the driver, decides where transactions begin; otherwise BEGIN IMMEDIATE below comes too late.
         connection.isolation_level = None
         _write_ahead(connection)
         for pragma in (
-            "synchronous = FULL",  # an intent must outlive a power cut before the first byte of its request leaves
+            "synchronous = FULL",  # an intent must survive a power cut before the first byte of its request leaves
             "foreign_keys = ON",
             f"journal_size_limit = {LARGEST_LOG_BYTES}",
             f"cache_size = -{cache_kib}",
@@ -90,7 +90,7 @@ def sqlite_engine(url: sa.URL, same: SameDatabase, *, immediate: bool) -> sa.Eng
         if not immediate:
             connection.exec_driver_sql("BEGIN")
             return
-        # Threads wait for their turn one after the other: each as long as the first, and the last of them for a minute.
+        # Threads wait one after the other: each as long as the first, and the last of them for a minute.
         if is_locked_out:
             connection.exec_driver_sql(f"PRAGMA busy_timeout = {LOCKED_OUT_MILLISECONDS}")
         try:
@@ -109,9 +109,9 @@ def sqlite_engine(url: sa.URL, same: SameDatabase, *, immediate: bool) -> sa.Eng
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Switch to the write-ahead log. Two processes that make a new database at once both do.
+    """Switch to the write-ahead log. Two processes that make a new database at once both do this.
 
-    Then SQLite answers "locked" at once instead of waiting as long as it waits elsewhere: it takes it for a deadlock.
+    SQLite then answers "locked" at once instead of waiting as it does elsewhere: it takes it for a deadlock.
     """
     until = time.monotonic() + SQLITE_BUSY_SECONDS
     while True:
@@ -126,19 +126,19 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _require_same(connection: Any, url: sa.URL, same: SameDatabase) -> None:
-    """Raises `DatabaseLost` where a new connection leads to another database, or to one that has forgotten."""
+    """Raise `DatabaseLost` if a new connection leads to another database, or to one that has forgotten."""
     belonging = same.belonging
     if belonging is None:
         return
     loss = same.loss()
-    promised = belonging.promised()  # first: what is promised later may be in the database or not
+    promised = belonging.promised()  # read this first: what is promised later may or may not be in the database
     if loss is None:
         cursor = connection.cursor()
         try:
             cursor.execute("SELECT (SELECT name FROM installation), (SELECT coalesce(max(id), 0) FROM attempt)")
             name, last = cursor.fetchone()
         except Exception as error:
-            # Where the tables are not there this is SQLite's word for it, or PostgreSQL's code.
+            # Missing tables: SQLite's words, or PostgreSQL's code.
             is_empty = "no such table" in str(error) or getattr(error, "sqlstate", "") == UNDEFINED_TABLE
             if not is_empty:
                 raise
@@ -157,7 +157,7 @@ def _require_same(connection: Any, url: sa.URL, same: SameDatabase) -> None:
 
 
 def postgresql_engine(url: sa.URL, same: SameDatabase) -> sa.Engine:
-    """Connections to the server. Raises `StoreError` for any other one."""
+    """Connect to the server. Raises `StoreError` for any other kind of database."""
     if url.get_backend_name() != "postgresql":
         raise StoreError(
             f"CAMPAIGNS_DATABASE_URL names {url.get_backend_name()}; only SQLite and PostgreSQL are supported"
@@ -167,7 +167,7 @@ def postgresql_engine(url: sa.URL, same: SameDatabase) -> sa.Engine:
         url.set(drivername="postgresql+psycopg"),
         pool_size=16,
         max_overflow=48,
-        pool_use_lifo=True,  # the fewest connections, each with all statements of a send prepared
+        pool_use_lifo=True,  # as few connections as possible, each with all statements of a send prepared
         hide_parameters=True,  # an error message must not carry numbers and texts into a log
         connect_args={"connect_timeout": 10, "application_name": "campaigns", "prepare_threshold": 1},
         skip_autocommit_rollback=True,
@@ -179,11 +179,12 @@ def postgresql_engine(url: sa.URL, same: SameDatabase) -> sa.Engine:
 
 
 def _share_with_pooler(engine: sa.Engine) -> None:
-    """Prepare no statements where a pooler stands before the server: they belong to one of its connections.
+    """Prepare no statements behind a pooler: they belong to one of the server's connections.
 
-    In transaction mode (PgBouncer and its kind) the next transaction may get another one, which has not prepared it,
-    or has prepared another's under its name. A pooler shows itself by the number that it gives a connection to be
-    cancelled by: it cannot be that of a server's process. One that hides is noticed by those two errors.
+    In transaction mode (PgBouncer and the like) the next transaction may get another connection, which has not prepared
+    the statement, or has another one prepared under its name. A pooler is recognised by the number that it gives a
+    connection for cancelling: it cannot be that of a server process. A pooler that hides is noticed by those two
+    errors.
     """
     is_pooled = False
 
@@ -200,7 +201,7 @@ def _share_with_pooler(engine: sa.Engine) -> None:
     def on_error(context: sa.engine.ExceptionContext) -> None:
         nonlocal is_pooled
         if getattr(context.original_exception, "sqlstate", None) in POOLED:
-            is_pooled = context.is_disconnect = True  # with it go all connections that have prepared statements
+            is_pooled = context.is_disconnect = True  # this drops all connections that have prepared statements
 
     sa.event.listen(engine, "connect", on_connect)
     sa.event.listen(engine, "handle_error", on_error)

@@ -1,4 +1,4 @@
-"""The database as transactions: those that write, of which an update is never lost, and those that look."""
+"""The database as transactions: those that write, which never lose an update, and those that read."""
 
 import copy
 import sqlite3
@@ -18,7 +18,7 @@ from worker.store.same_database import Belonging, Loss, SameDatabase
 
 
 class Store:
-    """The database: `write()` opens a transaction that commits at its end, `read()` one that only looks."""
+    """The database: `write()` opens a transaction that commits at its end, `read()` one that only reads."""
 
     def __init__(self, url: str) -> None:
         try:
@@ -28,8 +28,8 @@ class Store:
                 "CAMPAIGNS_DATABASE_URL is not a database address; use sqlite:///campaigns.db or postgresql+psycopg://..."
             ) from None
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        # SQLite takes one writer at a time and lets the others sleep and look again: threads of one process queue up
-        # here instead, which sent a quarter more in a measurement with four of them.
+        # SQLite allows one writer at a time and lets the others sleep and look again. Threads of one process queue up
+        # here instead, which sent a quarter more in a measurement with four threads.
         self._turn: AbstractContextManager[object] = threading.Lock() if self.is_sqlite else nullcontext()
         self._same = SameDatabase(sqlite_file(self.url) if self.is_sqlite else None)
         if self.is_sqlite:
@@ -44,22 +44,22 @@ class Store:
         self._fence: Callable[[Session], None] | None = None
 
     def fenced(self, fence: Callable[[Session], None]) -> Self:
-        """The same database, on the same connections: every write transaction begins with `fence`, which may raise."""
+        """Return the same database on the same connections, where every write begins with `fence`, which may raise."""
         view = copy.copy(self)
         view._fence = fence
         return view
 
     @property
     def sqlite_path(self) -> Path | None:
-        """The database file, or None where there is none."""
+        """Return the database file, or None if there is none."""
         return Path(self.url.database) if self.is_sqlite and self.url.database else None
 
     @contextmanager
     def write(self, name: str = "unnamed") -> Iterator[Session]:
-        """One transaction, durable when the block ends without an error, undone otherwise.
+        """Open a transaction that is durable when the block ends without an error, and undone otherwise.
 
         `name` names its two crash points, before and after the commit; each transaction of the product has its own.
-        Raises `DatabaseLost`, as the others do, where the database is not the one that was opened.
+        Raises `DatabaseLost`, like `read` and `look`, if the database is not the one that was opened.
         """
         with self._watched(), self._turn, Session(self._writer) as session:
             with session.begin():
@@ -72,29 +72,29 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A consistent look at the database; never blocks a writer."""
+        """Open a consistent view of the database; it never blocks a writer."""
         with self._watched(), Session(self._reader, expire_on_commit=False) as session:
             yield session
             if not self.is_sqlite:
                 # psycopg forgets its prepared statements at each ROLLBACK: all were parsed and planned every time,
-                # which was half of what PostgreSQL did for a send.
+                # which was half of PostgreSQL's work for a send.
                 session.commit()
 
     @contextmanager
     def look(self) -> Iterator[Session]:
-        """As `read`, where each statement stands alone: on PostgreSQL it costs one round trip instead of three.
+        """Like `read`, but each statement stands alone: on PostgreSQL it costs one round trip instead of three.
 
-        What is read in parts (`yield_per`) needs the transaction of `read`.
+        A result that is read in parts (`yield_per`) needs the transaction of `read`.
         """
         with self._watched(), Session(self._looker) as session:
             yield session
 
     def belongs(self, belonging: Belonging, on_loss: Callable[[Loss], None]) -> None:
-        """From now on every new connection has to lead to this database; `on_loss` hears once that it does not."""
+        """From now on every new connection must lead to this database; `on_loss` is called once if one does not."""
         self._same.belonging, self._same.on_loss = belonging, on_loss
 
     def lose(self, loss: Loss) -> DatabaseLost:
-        """This database is not the one that it was: nothing is read from it or written to it any more."""
+        """Mark this database as no longer the one that it was: nothing more is read from it or written to it."""
         self._same.lose(loss)
         return DatabaseLost(self.url, loss)
 
@@ -105,18 +105,19 @@ class Store:
         try:
             yield
         except sa.exc.DatabaseError as error:
-            code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the upper bits say which kind of it
+            code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the upper bits give the exact kind
             if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-                # Told as what happened to the file, where that shows: a thread that met it as damage told of it twice.
+                # Reported as what happened to the file, if that shows: a thread that met it as damage reported it
+                # twice.
                 lost = self.lose(self._same.loss() or Loss.DAMAGED)
-                self._same.loss()  # tells it
+                self._same.loss()  # this reports it
                 raise lost from error
             raise
 
     def renew_statistics(self) -> None:
-        """Let PostgreSQL count anew, after a large plan.
+        """Let PostgreSQL renew its statistics after a large plan.
 
-        A statement that was prepared while its tables were small goes on reading all of them, up to a minute long.
+        A statement that was prepared while its tables were small keeps reading all of them, for up to a minute.
         """
         if not self.is_sqlite:
             with self.look() as session:
@@ -124,11 +125,11 @@ class Store:
 
     @property
     def engine(self) -> sa.Engine:
-        """The engine that writes, for migrations."""
+        """Return the engine that writes, for migrations."""
         return self._writer
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Close every connection."""
         self._writer.dispose()
         self._reader.dispose()
         self._same.closed()

@@ -1,4 +1,4 @@
-"""How a database fails, and whether it may do what it was asked to in a moment."""
+"""How a database fails, and whether it may soon do what it was asked to."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ class StoreError(Exception):
 
 
 class DatabaseLost(ServerTrouble, StoreError):
-    """The database is not the one that this process has worked on: what it wrote there would be lost, or forgotten."""
+    """The database is not the one that this process has worked on: what it writes there would be lost or forgotten."""
 
     def __init__(self, url: sa.URL, loss: Loss) -> None:
         name = url.database if url.get_backend_name() == "sqlite" else "the database in CAMPAIGNS_DATABASE_URL"
@@ -22,21 +22,22 @@ class DatabaseLost(ServerTrouble, StoreError):
 
 
 STORE_FAILS: Final = (sa.exc.SQLAlchemyError, DatabaseLost)
-"""Every way in which a database does not do what it is asked to."""
+"""Every way in which a database fails to do what it is asked."""
 
 
 def is_away(error: sa.exc.DBAPIError | DatabaseLost) -> bool:
-    """Whether the database itself did not do it, and may in a moment: it restarts, is locked, or takes no changes."""
+    """Return whether the database itself failed and may soon work again: it restarts, is locked or is read-only."""
     if isinstance(error, DatabaseLost):
         return True  # a file that was moved away comes back
     return isinstance(error, sa.exc.OperationalError) or error.connection_invalidated or trouble_of(error) is not None
 
 
 def takes_connections(url: str) -> bool:
-    """Whether whoever cannot connect is to blame, and not the server: it listens, and is neither starting nor ending.
+    """Return whether a failed connection is the client's fault: the server listens, and is neither starting nor
+    stopping.
 
-    libpq tells no SQLSTATE for a connection that failed, and its sentences are in the server's language. An SQLite file
-    needs nobody to be there.
+    libpq gives no SQLSTATE for a connection that failed, and its messages are in the server's language. An SQLite file
+    needs no server.
     """
     address = sa.make_url(url)
     if address.get_backend_name() == "sqlite":

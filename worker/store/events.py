@@ -1,4 +1,4 @@
-"""What happened, kept for whoever asks later."""
+"""What happened, kept for later questions."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from worker.store.models import Event
 
 
 class EventName(StrEnum):
-    """Everything that is kept of what happened, and what its `detail` holds."""
+    """Everything that is kept about the past, and what each `detail` holds."""
 
     ACCOUNT_NEW_GATEWAY = "account.new_gateway"  # account, moved_by, held
     ACCOUNT_RECOVERED = "account.recovered"  # a sweep came to its end: account, unknown, attributed, since
@@ -30,7 +30,9 @@ class EventName(StrEnum):
     PLAN_APPROVED = "plan.approved"  # plan, by
     PLAN_WAITS = "plan.waits_for_approval"  # what there is to approve
     REPLY_CAME_LATE = "reply.came_late"  # after reconciling had decided: messages, left_out
-    RUN_ACCEPTED_BEFORE = "run.accepted_before"  # somebody counts as sent by a message from before its plan: recipients
+    RUN_ACCEPTED_BEFORE = (
+        "run.accepted_before"  # some people count as sent by a message from before its plan: recipients
+    )
     RUNS_MISSED = "runs.missed"  # count, first, last
     TEXT_DOUBLED = "text_doubled"  # sent again, and sent the first time as well: recipient, gateway_id
     TEXTS_RETRIED = "texts.retried"  # people
@@ -46,6 +48,6 @@ def record_event(
     attempt_id: int | None = None,
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Keep what happened, for whoever asks later."""
+    """Keep what happened, for later questions."""
     kept = Event(at=now, name=name.value, run_id=run_id, batch_id=batch_id, attempt_id=attempt_id, detail=detail or {})
     session.add(kept)

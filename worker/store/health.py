@@ -1,4 +1,4 @@
-"""What can be seen of the database's own state, and of the work that waits in it. Nothing here writes."""
+"""The state of the database itself, and the work that waits in it. Nothing here writes."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ from worker.store.tables import accounts, attempts, batches, recipients, runs
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The revision a database is at (None: it has no schema), and the one this version works with."""
+    """The revision of a database (None: it has no schema), and the one that this version works with."""
 
     current: str | None
     head: str
@@ -25,7 +25,7 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Batches whose job is in the queue, and those that are due and not in it, with the longest waiting of each."""
+    """Batches whose job is in the queue, and due batches that are not in it, with the longest wait of each."""
 
     queued: int
     queued_since: datetime | None
@@ -35,9 +35,9 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class KnownMessage:
-    """A message that the gateway certainly has, and the request that made it, where it was the only one of its batch.
+    """A message that the gateway certainly has, and its request, if that was the only one of its batch.
 
-    `id_floor`: the highest gateway ID seen before that request; None where several requests were made.
+    `id_floor`: the highest gateway ID seen before that request; None if several requests were made.
     """
 
     gateway_id: int
@@ -48,7 +48,7 @@ class KnownMessage:
 
 
 def durability(store: Store) -> dict[str, str]:
-    """What decides whether a commit survives a power cut, on a connection like those that write intents."""
+    """Return what decides whether a commit survives a power cut, on a connection like those that write intents."""
     with store.engine.connect() as connection:
         if store.is_sqlite:
             questions = {name: f"PRAGMA {name}" for name in ("journal_mode", "synchronous")}
@@ -58,7 +58,7 @@ def durability(store: Store) -> dict[str, str]:
 
 
 def schema(store: Store) -> Schema:
-    """Which revision the schema is at."""
+    """Return which revision the schema is at."""
     scripts = ScriptDirectory(str(Path(__file__).parent / "migrations"))
     with store.engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
@@ -67,18 +67,18 @@ def schema(store: Store) -> Schema:
 
 
 def server_time(session: Session) -> datetime:
-    """What the clock of a PostgreSQL server shows."""
+    """Return the time on the clock of a PostgreSQL server."""
     now: datetime = session.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
     return now
 
 
 def find_account(session: Session, key: str) -> int | None:
-    """The id of the account with this fingerprint; None: nothing was ever planned for it."""
+    """Return the id of the account with this fingerprint; None if nothing was ever planned for it."""
     return session.scalars(sa.select(accounts.c.id).where(accounts.c.key == key)).first()
 
 
 def backlog(session: Session, account_id: int, run_ids: list[int], *, now: datetime) -> Backlog:
-    """What waits to be sent: jobs in the queue of the whole account, and batches of these runs that are due."""
+    """Return what waits to be sent: jobs of the whole account in the queue, and batches of these runs that are due."""
     queued = session.execute(
         sa.select(sa.func.count(), sa.func.min(batches.c.queued_at))
         .join(runs, runs.c.id == batches.c.run_id)
@@ -93,7 +93,7 @@ def backlog(session: Session, account_id: int, run_ids: list[int], *, now: datet
 
 
 def unsent_texts(session: Session, account_id: int) -> int:
-    """How many texts of planned and running campaigns are still to be sent through the account, at most."""
+    """Return how many texts of planned and running campaigns are still to be sent through the account, at most."""
     counted = session.scalars(
         sa.select(sa.func.coalesce(sa.func.sum(batches.c.recipients), 0))
         .join(runs, runs.c.id == batches.c.run_id)
@@ -107,7 +107,7 @@ def unsent_texts(session: Session, account_id: int) -> int:
 
 
 def known_messages(session: Session, account_id: int, *, since: datetime, most: int) -> list[KnownMessage]:
-    """The messages that the gateway accepted last, not before `since`, the newest first."""
+    """Return the messages that the gateway accepted last, not before `since`, the newest first."""
     query = (
         sa.select(
             recipients.c.gateway_id,
@@ -121,7 +121,7 @@ def known_messages(session: Session, account_id: int, *, since: datetime, most: 
         .outerjoin(attempts, sa.and_(attempts.c.batch_id == batches.c.id, attempts.c.number == 1))
         .where(
             runs.c.account_id == account_id,
-            recipients.c.gateway_id > 0,  # below are those of a gateway that is gone
+            recipients.c.gateway_id > 0,  # negative ones are of a gateway that is gone
             recipients.c.accepted_at >= since,
         )
         .order_by(recipients.c.gateway_id.desc())

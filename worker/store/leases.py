@@ -1,7 +1,7 @@
-"""Leases on PostgreSQL: what one process at a time may do, for some seconds at a time, and the fence around it.
+"""Leases on PostgreSQL: the right of one process to do something for some seconds, and the fence around it.
 
-Every time is the server's. A session lock would do without a clock, but the server keeps one for a host that vanished
-until TCP gives up on it, which takes two hours by default.
+Every time is the server's. A session lock would need no clock, but the server keeps it for a host that vanished until
+TCP gives up on it, which takes two hours by default.
 """
 
 from collections.abc import Callable
@@ -19,28 +19,28 @@ LEASE: Final = timedelta(seconds=10)
 """How long a lease lasts without a renewal."""
 
 RENEW_EVERY: Final = timedelta(seconds=3)
-"""Two renewals may fail before a third is too late."""
+"""Two renewals may fail; a third failure is too late."""
 
 _now = sa.func.clock_timestamp()
 _end = _now + sa.cast(LEASE, sa.Interval)
 
 
 class LostLease(Exception):
-    """Another process holds the lease: the transaction is undone, and its process must stand by."""
+    """Another process holds the lease: the transaction is undone, and this process must stand by."""
 
 
 def take(session: Session, name: str, holder: str) -> int | None:
-    """Take the lease for `LEASE` if nobody holds it; its token, larger than every one before. None: it is held.
+    """Take the lease for `LEASE` if nobody holds it; return its token, larger than every earlier one. None: it is held.
 
-    Waits for the fenced transactions of the holder before. Raises `sqlalchemy.exc.OperationalError` after a second of
-    that: try again later.
+    Waits for the fenced transactions of the previous holder. Raises `sqlalchemy.exc.OperationalError` after waiting for
+    a second: try again later.
     """
     if session.scalar(sa.select(_leases.c.name).where(_leases.c.name == name)) is None:
         new = {"name": name, "holder": "", "token": 0, "expires_at": _now}
         session.execute(insert(_leases).values(new).on_conflict_do_nothing())
     session.execute(sa.select(sa.func.set_config("lock_timeout", "1s", True)))
     free = sa.select(_leases.c.token).where(_leases.c.name == name, _leases.c.expires_at <= _now)
-    # FOR UPDATE, unlike the UPDATE below, waits for the share that every fenced transaction has of the row.
+    # FOR UPDATE, unlike the UPDATE below, waits for the share of the row that every fenced transaction holds.
     if session.scalar(free.with_for_update()) is None:
         return None
     taken = sa.update(_leases).where(_leases.c.name == name)
@@ -55,7 +55,7 @@ def renew(session: Session, name: str, token: int) -> bool:
 
 
 def give_back(session: Session, name: str, token: int) -> None:
-    """Let the next process have it at once; harmless when another one took it."""
+    """Let the next process have it at once; harmless if another one already took it."""
     session.execute(_held(name, token).values(expires_at=_now))
 
 
@@ -64,12 +64,12 @@ def _held(name: str, token: int) -> sa.Update:
 
 
 def fence(name: str, token: int) -> Callable[[Session], None]:
-    """What a transaction of the holder begins with: nobody takes the lease before it ends. Raises `LostLease`.
+    """Return what a holder's transaction begins with: nobody takes the lease before it ends. Raises `LostLease`.
 
     A process that is stopped in the middle must not keep the next one waiting: the server ends its transaction after
     `LEASE`, and its connection soon after its host has vanished.
     """
-    # A share of the key: a renewal changes no key and need not wait for the transactions that it is for.
+    # A share of the key: a renewal changes no key, so it need not wait for the transactions that it protects.
     held = sa.select(_leases.c.name).where(_leases.c.name == name, _leases.c.token == token)
     share = held.with_for_update(read=True, key_share=True)
     limits = {
@@ -89,7 +89,7 @@ def fence(name: str, token: int) -> Callable[[Session], None]:
 
 
 def holder(session: Session, name: str) -> str | None:
-    """Who holds the lease, in words for people; None: nobody, as in a database without a schema yet."""
+    """Return who holds the lease, in words for people; None: nobody, as in a database without a schema yet."""
     if not sa.inspect(session.connection()).has_table(_leases.name):
         return None
     query = sa.select(_leases.c.holder).where(_leases.c.name == name, _leases.c.expires_at > _now)

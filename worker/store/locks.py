@@ -1,7 +1,7 @@
 """The locks that transactions of a run take, in one order: the run, then the requests of its account.
 
-The account's row comes after both: every request of the account writes it, and waits for it until a commit. SQLite has
-one writer at a time, whose transaction has all of the database from its begin.
+The account's row comes after both: every request of the account writes it, and the others wait for it until the commit.
+SQLite has one writer at a time, whose transaction holds the whole database from its start.
 """
 
 from collections.abc import Iterable
@@ -19,30 +19,30 @@ _lock = (_REQUESTS, sa.bindparam("b_account", type_=sa.Integer))
 _run = sa.select(runs.c.id).where(runs.c.id == sa.bindparam("b_run"))
 
 SHARE_RUN: Final = _run.with_for_update(read=True)
-"""A share of the run's lock: from the moment that a pause or a cancel is committed, no intent comes after it."""
+"""A share of the run's lock: once a pause or a cancel is committed, no intent comes after it."""
 
 SHARE_RUN_AND_REQUESTS: Final = sa.select(sa.func.pg_advisory_xact_lock_shared(*_lock)).select_from(
     SHARE_RUN.subquery()
 )
 
 LOCK_REQUESTS: Final = sa.select(sa.func.pg_advisory_xact_lock(*_lock))
-"""On PostgreSQL two intents do not see each other: a lock keeps one apart from all others of its account."""
+"""On PostgreSQL two intents do not see each other: this lock keeps one apart from all others of its account."""
 
-# Not `FOR UPDATE`: that would also wait for everybody who writes a row that refers to the run.
+# Not `FOR UPDATE`: that would also wait for every transaction that writes a row referring to the run.
 _LOCK_RUN: Final = _run.with_for_update(key_share=True)
 
 
 def lock_run(session: Session, run_id: int) -> None:
     """Let no other transaction change the run, or promise a request of it, until this one ends.
 
-    The lock first, the question after it: on PostgreSQL only statements that begin after the lock was granted see what
-    the other transaction did.
+    Lock first, then ask: on PostgreSQL only statements that begin after the lock was granted see what the other
+    transaction did.
     """
     session.execute(_LOCK_RUN, {"b_run": run_id}).one()
 
 
 def lock_for_intent(connection: sa.Connection, run_id: int, account_id: int, *, is_alone: bool) -> None:
-    """A share of the run's lock and of the one of the account's requests; `is_alone`: all of the second."""
+    """Take a share of the run's lock and of its account's request lock; `is_alone`: take all of the second."""
     if connection.dialect.name == "sqlite":
         return
     ids = {"b_run": run_id, "b_account": account_id}

@@ -8,7 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-import worker.store.models  # noqa: F401  # the tables that are made
+import worker.store.models  # noqa: F401  # the tables to create
 from worker.store.engine import Store
 from worker.store.errors import StoreError
 
@@ -20,15 +20,15 @@ _version: Final = sa.Table(
     sa.Column("version_num", sa.String(32), nullable=False),
     sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
-"""Where Alembic keeps the revision, made as it makes it."""
+"""Where Alembic keeps the revision, created as Alembic creates it."""
 
 _LOCK = 0x5353_4D53  # an arbitrary number that names this lock among PostgreSQL's advisory locks
 
 
 def migrate(store: Store) -> str:
-    """Upgrade the schema to this version's; the revision it is at then. Harmless when it is there already.
+    """Upgrade the schema to this version's; return the revision it then has. Harmless if it is already there.
 
-    Raises `StoreError` when the database cannot be opened or was made by a newer version.
+    Raises `StoreError` if the database cannot be opened or was made by a newer version.
     """
     known = revisions()
     head = known[-1]
@@ -59,9 +59,10 @@ def migrate(store: Store) -> str:
 
 
 def create(connection: sa.Connection, revision: str) -> None:
-    """Make all tables of an empty database as the models describe them: 17 ms of CPU, where every migration took 300.
+    """Create all tables of an empty database as the models describe them: 17 ms of CPU; running every migration took
+    300.
 
-    A test holds that the migrations make the same, but for the order of columns.
+    A test checks that the migrations make the same tables, except for the order of columns.
     """
     SQLModel.metadata.create_all(connection, checkfirst=False)
     _version.create(connection, checkfirst=False)
@@ -69,8 +70,8 @@ def create(connection: sa.Connection, revision: str) -> None:
 
 
 def upgrade(connection: sa.Connection) -> None:
-    """Carry out the migrations that this database does not have yet."""
-    from alembic import command  # 7 MiB that no process needs where there is nothing to do
+    """Run the migrations that this database does not have yet."""
+    from alembic import command  # 7 MiB that no process needs if there is nothing to do
     from alembic.config import Config
 
     config = Config()
@@ -80,7 +81,7 @@ def upgrade(connection: sa.Connection) -> None:
 
 
 def revisions() -> list[str]:
-    """The versions of the schema that this program knows, in their order, as the names of their files begin."""
+    """Return the schema versions that this program knows, in order, as their file names begin."""
     return sorted(path.name[1:5] for path in (MIGRATIONS / "versions").glob("v[0-9]*.py"))
 
 
@@ -93,10 +94,10 @@ def _revision(connection: sa.Connection) -> str | None:
 
 @contextmanager
 def schema_change(store: Store) -> Iterator[sa.Connection]:
-    """One transaction that changes tables; of processes that do at once, one after the other.
+    """Open one transaction that changes tables; processes that do this at once take turns.
 
-    SQLite changes a column by making its table anew. Dropping the old one counts as deleting its rows, which those of
-    other tables refer to: it is refused while references are kept, and that cannot be changed within a transaction.
+    SQLite changes a column by rebuilding its table. Dropping the old one counts as deleting its rows, which rows of
+    other tables refer to: it is refused while references are enforced, and that cannot be changed within a transaction.
     """
     with store.engine.connect() as connection:
         driver = connection.connection.cursor()

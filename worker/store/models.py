@@ -1,4 +1,4 @@
-"""The tables. Rows are read as plain values and written set by set; `table=True` models validate nothing."""
+"""The tables. Rows are read as plain values and written in sets; `table=True` models validate nothing."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -20,7 +20,7 @@ NAMING = {
 }
 SQLModel.metadata.naming_convention = NAMING
 
-BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # SQLite counts up only an INTEGER PRIMARY KEY
+BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # SQLite auto-increments only an INTEGER PRIMARY KEY
 Json = sa.JSON().with_variant(JSONB(), "postgresql")
 
 
@@ -41,7 +41,7 @@ class AttemptState(StrEnum):
     """One POST of one batch."""
 
     OPEN = "open"  # the intent is stored, the outcome is not -> closed, unknown
-    UNKNOWN = "unknown"  # the outcome could not be read from a reply; it is being looked up -> closed
+    UNKNOWN = "unknown"  # the outcome could not be read from a reply and is being looked up -> closed
     CLOSED = "closed"  # the outcome is known and applied
 
 
@@ -54,25 +54,25 @@ class Account(SQLModel, table=True):
     paused_reason: str = ""  # for people, where the code alone does not say it (`campaigns.codes`)
     paused_at: datetime | None = None
     next_probe_at: datetime | None = None
-    failures: int = 0  # requests in a row that did not reach the gateway, or that it put off or failed at
-    told: list[str] = Field(default_factory=list, sa_type=Json)  # the reasons of a trouble that lasts, each told once
-    probes: int = 0  # how often it was tried whether that trouble is over
+    failures: int = 0  # consecutive requests that did not reach the gateway, or that it put off or failed at
+    told: list[str] = Field(default_factory=list, sa_type=Json)  # the reasons of a lasting trouble, each reported once
+    probes: int = 0  # how often it was checked whether that trouble is over
     clock_offsets: list[dict[str, Any]] = Field(default_factory=list, sa_type=Json)  # see `store.offsets`
     highest_gateway_id: int = Field(default=0, sa_type=sa.BigInteger)  # the ID floor of the next attempt
     met_at: datetime | None = None  # the gateway was read once, before anything was sent
-    witness_id: int | None = Field(default=None, sa_type=sa.BigInteger)  # a message it had then: reads show it
+    witness_id: int | None = Field(default=None, sa_type=sa.BigInteger)  # a message that it had then: reads show it
     witness_at: datetime | None = None
     received_until: datetime | None = None  # replies were read up to this moment (the gateway's own dates)
     received_id: int = Field(default=0, sa_type=sa.BigInteger)  # the highest gateway ID of a stored reply
 
 
 class Campaign(SQLModel, table=True):
-    """A campaign, known by its slug; a rehearsal in the sandbox is kept apart from the real thing."""
+    """A campaign, known by its slug; a rehearsal in the sandbox is kept apart from the real one."""
 
     __table_args__ = (sa.UniqueConstraint("slug", "rehearsal"),)
 
     id: int = Field(default=None, primary_key=True, sa_type=sa.Integer)
-    slug: str = Field(max_length=70)  # of the tests of a campaign: `test:` before its name
+    slug: str = Field(max_length=70)  # for the tests of a campaign: `test:` before its name
     rehearsal: bool
     created_at: datetime
 
@@ -92,12 +92,12 @@ class DefinitionRow(SQLModel, table=True):
 
 
 class Repetition(SQLModel, table=True):
-    """A campaign that makes a run again and again: by which version of its file, and from when on."""
+    """A campaign that makes one run after another: by which version of its file, and since when."""
 
     campaign_id: int = Field(primary_key=True, foreign_key="campaign.id", sa_type=sa.Integer)
     definition_id: int = Field(foreign_key="definition.id")
-    since: datetime  # moments up to this are none of it
-    is_ended: bool = False  # somebody cancelled it: it makes no run any more
+    since: datetime  # moments up to this do not belong to it
+    is_ended: bool = False  # somebody cancelled it: it makes no more runs
 
 
 class Run(SQLModel, table=True):
@@ -110,21 +110,21 @@ class Run(SQLModel, table=True):
     account_id: int = Field(foreign_key="account.id")
     definition_id: int = Field(foreign_key="definition.id")
     type: RunType = Field(sa_type=_by_value(RunType))
-    moment: str = Field(max_length=40)  # its unique name within the campaign; what it means depends on `type`
-    kind: str = Field(default="", max_length=20)  # marketing, reminder, transactional: what caps and opt-outs ask for
-    parent_id: int | None = Field(default=None, foreign_key="run.id")  # the run whose failed texts this one sends again
+    moment: str = Field(max_length=40)  # its unique name within the campaign; its meaning depends on `type`
+    kind: str = Field(default="", max_length=20)  # marketing, reminder, transactional: what caps and opt-outs go by
+    parent_id: int | None = Field(default=None, foreign_key="run.id")  # the run whose failed texts this one resends
     state: RunState = Field(sa_type=_by_value(RunState))
     paused_by: PausedBy = Field(default=PausedBy.NOBODY, sa_type=_by_value(PausedBy))
     reason: str = ""  # for people: why it waits, is paused, was cancelled or failed
-    resume_to: str = ""  # the state that `resume` gives back to a paused run
+    resume_to: str = ""  # the state to which `resume` returns a paused run
     starts_at: datetime
     follow_seconds: float
     plan_hash: str = Field(default="", max_length=64)
-    approved_hash: str = Field(default="", max_length=64)  # the plan that somebody has approved
+    approved_hash: str = Field(default="", max_length=64)  # the plan that somebody approved
     approved_at: datetime | None = None
     plan_summary: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
     created_at: datetime
-    planned_at: datetime | None = None  # None: the plan is not whole yet
+    planned_at: datetime | None = None  # None: the plan is not complete yet
     started_at: datetime | None = None
     sent_at: datetime | None = None  # nothing is left to send
     finished_at: datetime | None = None
@@ -140,8 +140,8 @@ class Batch(SQLModel, table=True):
 
     __table_args__ = (
         sa.Index("ix_batch_run_id_state_not_before", "run_id", "state", "not_before"),
-        # Few of a run's batches wait for the throttle, and the drain tick adds them up ten times a second: without an
-        # index of their own it read 100,000 that are due tomorrow, too, in 140 ms.
+        # Few of a run's batches wait for the throttle, and the drain tick adds them up ten times a second: without its
+        # own index it also read 100,000 batches that are due tomorrow, in 140 ms.
         sa.Index(
             "ix_batch_throttled",
             "run_id",
@@ -156,7 +156,7 @@ class Batch(SQLModel, table=True):
             sqlite_where=sa.text("state IN ('queued','sending','unknown')"),
             postgresql_where=sa.text("state IN ('queued','sending','unknown')"),
         ),
-        # Contact lists in use, asked for at each opt-out.
+        # Contact lists in use, read at each opt-out.
         sa.Index(
             "ix_batch_list_id",
             "list_id",
@@ -170,19 +170,19 @@ class Batch(SQLModel, table=True):
     run_id: int = Field(foreign_key="run.id")
     ordinal: int
     state: BatchState = Field(sa_type=_by_value(BatchState))
-    zones: str = Field(default="", sa_type=sa.Text)  # by whose clocks its window opens; empty: the campaign's
-    moment: datetime  # its people's own; whatever waits for a limit or a window is never sent earlier
+    zones: str = Field(default="", sa_type=sa.Text)  # whose clocks its window opens by; empty: the campaign's
+    moment: datetime  # its people's own; however long it waits for a limit or a window, it is never sent earlier
     latest: datetime | None = None  # after this its people are late
-    not_before: datetime  # their moment at first; later a snooze or a back-off: not sent earlier
+    not_before: datetime  # their moment at first, later the end of a snooze or back-off: not sent earlier
     queued_at: datetime | None = None
     attempt: int = 0  # how often it was posted
     recipients: int
     segments: int
     list_id: int | None = None  # a contact list kept by the gateway: its recipients are known from the reply
-    avoid_device: int | None = None  # a text that failed there is tried on another one, where there is one
-    target: str = Field(default="", max_length=20)  # the device or SIM that it goes by; empty: its campaign says
-    waits_for: WaitsFor = Field(default=WaitsFor.NOTHING, sa_type=_by_value(WaitsFor))  # of a planned or queued one
-    reason: str = ""  # for people, where no code says it
+    avoid_device: int | None = None  # a text that failed there is tried on another device, if there is one
+    target: str = Field(default="", max_length=20)  # the device or SIM to send it by; empty: as its campaign says
+    waits_for: WaitsFor = Field(default=WaitsFor.NOTHING, sa_type=_by_value(WaitsFor))  # for a planned or queued one
+    reason: str = ""  # for people, if no code says it
 
 
 class Recipient(SQLModel, table=True):
@@ -190,7 +190,7 @@ class Recipient(SQLModel, table=True):
 
     __table_args__ = (
         sa.UniqueConstraint("run_id", "number", "occurrence", "slot"),
-        sa.Index("ix_recipient_number", "number"),  # one person over all campaigns: caps, opt-outs, replies, `why`
+        sa.Index("ix_recipient_number", "number"),  # one person in all campaigns: caps, opt-outs, replies, `why`
         sa.Index("ix_recipient_batch_id", "batch_id"),
         sa.Index(
             "ix_recipient_gateway_id",
@@ -211,14 +211,14 @@ class Recipient(SQLModel, table=True):
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
     run_id: int = Field(foreign_key="run.id")
     batch_id: int | None = Field(default=None, sa_type=sa.BigInteger)
-    number: str = Field(max_length=32)  # E.164; of an invalid row: what stood there
-    occurrence: int  # 0 for the row that counts; else the ordinal of the duplicate or invalid row
-    slot: str = Field(default="", max_length=120)  # of a reminder: which appointment, and how long before or after it
+    number: str = Field(max_length=32)  # E.164; for an invalid row: what stood there
+    occurrence: int  # 0 for the row that counts; otherwise the ordinal of the duplicate or invalid row
+    slot: str = Field(default="", max_length=120)  # for a reminder: which appointment, and how long before or after it
     source: str
     line: int
     state: RecipientState = Field(sa_type=_by_value(RecipientState))
     reason: str = ""
-    # Not sent, for an earlier text to this person was sent after all: what counts of them is the row of that one.
+    # Not sent, because an earlier text to this person was sent after all: that text's row is the one that counts.
     is_superseded: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
     variant: str = ""
     text: str = Field(sa_type=sa.Text)
@@ -228,9 +228,9 @@ class Recipient(SQLModel, table=True):
     device: int | None = None
     sim: int | None = None
     attempts: int = 0
-    gateway_retries: int = 0  # the gateway's own; counts in the order of receipts
-    result_code: int | None = None  # Android's, of the last receipt
-    resent_count: int = 0  # how often a text that failed was sent again by us
+    gateway_retries: int = 0  # the gateway's own retries; part of the order of receipts
+    result_code: int | None = None  # Android's, from the last receipt
+    resent_count: int = 0  # how often we resent a text that failed
     accepted_at: datetime | None = None
     sent_at: datetime | None = None
     delivered_at: datetime | None = None
@@ -258,21 +258,21 @@ class Attempt(SQLModel, table=True):
     state: AttemptState = Field(sa_type=_by_value(AttemptState))
     started_at: datetime
     send_by: datetime  # no byte is written later
-    id_floor: int = Field(sa_type=sa.BigInteger)  # the highest gateway ID seen before: its messages lie above
+    id_floor: int = Field(sa_type=sa.BigInteger)  # the highest gateway ID seen before: its messages are above it
     payload_hash: str = Field(max_length=64)
     target: str = ""
     recipients: int
     segments: int
-    granted_at: datetime | None = None  # the throttle's moment, on its clock: what the rate is counted by
+    granted_at: datetime | None = None  # the throttle's moment, on its clock: the rate is counted by it
     outcome: str = Field(default="", max_length=20)
     evidence: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
     finished_at: datetime | None = None
-    next_check_at: datetime  # when reconciling, or the watch over missed requests, looks at it next
+    next_check_at: datetime  # when reconciling, or the watch over missed requests, next looks at it
     checks: int = 0
 
 
 class MessageGroup(SQLModel, table=True):
-    """The messages that the gateway keeps under one groupID: what following polls."""
+    """The messages that the gateway keeps under one groupID: the unit that following polls."""
 
     __tablename__ = "message_group"
     __table_args__ = (
@@ -288,7 +288,7 @@ class MessageGroup(SQLModel, table=True):
     accepted_at: datetime
     messages: int
     polls: int = 0
-    next_poll_at: datetime | None = None  # None: every message of it has its end
+    next_poll_at: datetime | None = None  # None: every message in it has reached its end
 
 
 class Event(SQLModel, table=True):
@@ -306,7 +306,7 @@ class Event(SQLModel, table=True):
 
 
 class InboxFile(SQLModel, table=True):
-    """A campaign file of the inbox, as it was when it was last taken up."""
+    """A campaign file in the inbox, as it was when it was last accepted."""
 
     __tablename__ = "inbox_file"
 
@@ -320,7 +320,7 @@ class InboxFile(SQLModel, table=True):
 
 
 class Ceiling(SQLModel, table=True):
-    """A limit that was set or lowered while the service runs. One row for each thing limited and each who limits it."""
+    """A limit that was set or lowered while the service runs. One row per thing limited and source of the limit."""
 
     __table_args__ = (sa.UniqueConstraint("account_id", "scope", "source"),)
 
@@ -330,14 +330,14 @@ class Ceiling(SQLModel, table=True):
     source: str = Field(max_length=20)  # `person` (`campaigns throttle`) or `receipts` (a phone at its limit)
     rate: str = ""  # as in a campaign file; empty: not limited by this row
     daily: int | None = None  # segments
-    weight: int | None = None  # of a campaign beside others of its kind
+    weight: int | None = None  # of a campaign, relative to others of its kind
     reason: str = ""
     until: datetime | None = None  # None: until it is cleared
     set_at: datetime
 
 
 class Lease(SQLModel, table=True):
-    """Who may do something that one process at a time does. `token` grows with every new holder: the fence."""
+    """The right to do something that only one process at a time does. `token` grows with each new holder: the fence."""
 
     name: str = Field(primary_key=True, max_length=40)
     holder: str = Field(default="", max_length=100)
@@ -346,10 +346,10 @@ class Lease(SQLModel, table=True):
 
 
 class Suppression(SQLModel, table=True):
-    """A number that gets nothing: of one kind of campaign, or (empty) of any. One list for the whole installation."""
+    """A number that gets nothing from one kind of campaign, or (empty) from any. One list for the installation."""
 
     __table_args__ = (
-        # What ended stays as the story of the person; at most one of a number and a kind is in force.
+        # Ended entries stay as the person's history; at most one entry per number and kind is in force.
         sa.Index(
             "uq_suppression_in_force",
             "number",
@@ -366,13 +366,13 @@ class Suppression(SQLModel, table=True):
     reason: str = ""  # the keyword that was sent, or a person's words
     source: str = Field(default="", max_length=60)  # `reply`, `command`, `import FILE`
     since: datetime
-    ended_at: datetime | None = None  # they came back, or it was removed
+    ended_at: datetime | None = None  # the person came back, or the entry was removed
 
 
 class Inbound(SQLModel, table=True):
-    """A message that somebody sent to a phone, stored once, however it came.
+    """A message that somebody sent to a phone, stored once, however it arrived.
 
-    (account, gateway ID, fingerprint) is unique: a gateway that was set up anew begins with ID 1 again.
+    (account, gateway ID, fingerprint) is unique: the IDs of a gateway that was set up again start at 1.
     """
 
     __table_args__ = (
@@ -385,8 +385,8 @@ class Inbound(SQLModel, table=True):
     account_id: int = Field(foreign_key="account.id")
     gateway_id: int = Field(sa_type=sa.BigInteger)
     fingerprint: str = Field(default="", max_length=32)  # of number, text and date
-    number: str = Field(max_length=32)  # at which its sender is written to: E.164; else as it came (a shop's name)
-    sender: str = Field(default="", max_length=32)  # the number that it came from
+    number: str = Field(max_length=32)  # where its sender can be reached: E.164, or as it arrived (a shop's name)
+    sender: str = Field(default="", max_length=32)  # the number that it was sent from
     text: str = Field(sa_type=sa.Text)
     device: int | None = None
     sim: int | None = None
@@ -394,13 +394,13 @@ class Inbound(SQLModel, table=True):
     stored_at: datetime
     came_by: str = Field(max_length=10)  # `poll` or `webhook`
     meaning: str = Field(max_length=10)  # `stop`, `start`, `help`, `review` (perhaps a stop), `reply`
-    reviewed_at: datetime | None = None  # a person has looked at a `review`; of a `stop` None: it is of nobody known
-    run_id: int | None = Field(default=None, foreign_key="run.id")  # what it answers
+    reviewed_at: datetime | None = None  # a person has read a `review`; None for a `stop`: its sender is not known
+    run_id: int | None = Field(default=None, foreign_key="run.id")  # the run that it answers
     recipient_id: int | None = Field(default=None, sa_type=sa.BigInteger)
 
 
 class Unsubscription(SQLModel, table=True):
-    """A number to be taken off a contact list of the gateway. Done once for each (account, list, number)."""
+    """A number to take off a contact list of the gateway. Done once for each (account, list, number)."""
 
     __table_args__ = (
         sa.UniqueConstraint("account_id", "list_id", "number"),
@@ -424,7 +424,7 @@ class Unsubscription(SQLModel, table=True):
 
 
 class Notice(SQLModel, table=True):
-    """Something that has to be told outside, until it is taken: a webhook call, an e-mail, a command."""
+    """Something to report outside until it is delivered: a webhook call, an e-mail, a command."""
 
     __table_args__ = (
         sa.UniqueConstraint("key"),
@@ -437,7 +437,7 @@ class Notice(SQLModel, table=True):
     )
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
-    key: str = Field(max_length=200)  # what is told to whom: told once, however often it is noticed
+    key: str = Field(max_length=200)  # what is reported to whom: reported once, however often it is noticed
     channel: str = Field(max_length=20)  # `webhook`, `reply_webhook`, `email`, `command`
     target: str = Field(sa_type=sa.Text)  # the address
     event: str = Field(max_length=40)  # `run.started`, `run.paused`, `run.completed`, `needs_person`, `reply` ...
@@ -446,12 +446,12 @@ class Notice(SQLModel, table=True):
     created_at: datetime
     next_try_at: datetime
     tries: int = 0
-    ended_at: datetime | None = None  # taken, or given up (then there is a problem)
+    ended_at: datetime | None = None  # delivered, or given up (then there is a problem)
     problem: str = ""
 
 
 class StuckDevice(SQLModel, table=True):
-    """A phone whose texts stay Pending for longer than those of the others: nothing new is planned for it meanwhile."""
+    """A phone whose texts stay Pending longer than those of the others: no new texts are planned for it meanwhile."""
 
     __tablename__ = "stuck_device"
     __table_args__ = (sa.UniqueConstraint("account_id", "device"),)
@@ -460,7 +460,7 @@ class StuckDevice(SQLModel, table=True):
     account_id: int = Field(foreign_key="account.id")
     device: int
     waiting: int  # texts that it has not sent
-    oldest_at: datetime  # since when the oldest of them waits
+    oldest_at: datetime  # since when the oldest of them has waited
     since: datetime  # when this was noticed
 
 
@@ -485,26 +485,26 @@ class Retry(SQLModel, table=True):
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
     run_id: int = Field(foreign_key="run.id")
     recipient_id: int = Field(sa_type=sa.BigInteger)
-    batch_id: int = Field(sa_type=sa.BigInteger)  # whose request the failed message came from
+    batch_id: int = Field(sa_type=sa.BigInteger)  # of the request that the failed message came from
     gateway_id: int = Field(sa_type=sa.BigInteger)  # the failed message
     device: int | None = None
     sim: int | None = None
-    result_code: int  # why it failed: a proof that it was not sent
-    gateway_retries: int  # the gateway's own, when this was noticed
+    result_code: int  # why it failed: proof that it was not sent
+    gateway_retries: int  # the gateway's own retries when this was noticed
     segments: int
     noticed_at: datetime
     due_at: datetime | None  # when it is sent again; None: it was, or it will not be
-    began_at: datetime | None = None  # its person waits for the next message since then
+    began_at: datetime | None = None  # since when the person has waited for the next message
     dropped: str = ""  # why it is not sent again after all
-    next_look_at: datetime | None = None  # when it is looked whether the failed message was sent after all
+    next_look_at: datetime | None = None  # when to check whether the failed message was sent after all
     looks: int = 0
-    doubled_at: datetime | None = None  # it was: somebody may have got the text twice
+    doubled_at: datetime | None = None  # it was: the person may have got the text twice
 
 
 class AcceptedBefore(SQLModel, table=True):
     """A message that the gateway has and no row of this database made: `recover` found it.
 
-    Whoever is planned with its number and text has got it. The row is used up by that.
+    A person who is planned with its number and text has already got it. That uses the row up.
     """
 
     __tablename__ = "accepted_before"
@@ -517,7 +517,7 @@ class AcceptedBefore(SQLModel, table=True):
     account_id: int = Field(foreign_key="account.id")
     gateway_id: int = Field(sa_type=sa.BigInteger)
     number: str = Field(max_length=32)  # as a recipient's: `+` and digits
-    text: str = Field(sa_type=sa.Text)  # whole: a server may have added a footer, which no digest would be equal to
+    text: str = Field(sa_type=sa.Text)  # in full: a server may have added a footer, and then no digest would match
     group_id: str | None = None
     device: int | None = None
     sim: int | None = None
@@ -525,7 +525,7 @@ class AcceptedBefore(SQLModel, table=True):
 
 
 class Installation(SQLModel, table=True):
-    """The one row that says which installation this database is: a database that was lost and made anew is another."""
+    """The one row that names this database's installation: a database that was lost and made again is another one."""
 
     id: int = Field(primary_key=True, sa_type=sa.Integer)
     name: str = Field(max_length=16)

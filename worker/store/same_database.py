@@ -1,8 +1,8 @@
-"""Whether the database is still the one that was opened: what is written into another one is lost, or forgotten.
+"""Checks that the database is still the one that was opened: what is written to another one is lost or forgotten.
 
-A deleted SQLite file takes every commit as long as it is open, and a backup that was copied over it shows what it was
-before; a PostgreSQL server may come back empty, as another one, or without its last commits. So the file is looked at
-before every transaction (two `stat` calls, 3 microseconds), and what is in the database on every new connection.
+A deleted SQLite file accepts every commit as long as it is open, and a backup copied over it shows its old state; a
+PostgreSQL server may come back empty, as another one, or without its last commits. So the file is checked before every
+transaction (two `stat` calls, 3 microseconds), and the content of the database on every new connection.
 """
 
 import os
@@ -17,7 +17,7 @@ Stamp = tuple[int, int]
 
 
 class Loss(StrEnum):
-    """What became of the database, as it is told."""
+    """What happened to the database, in the words for people."""
 
     GONE = "is not there any more"
     ANOTHER = "is another one than the one that was opened"
@@ -28,15 +28,15 @@ class Loss(StrEnum):
 
 
 MIXED = frozenset(Loss) - {Loss.GONE}
-"""What is opened next may be part of one state and part of another: a new file takes up the log (-wal) of the old one.
-How far it knows what was sent says nothing about the rest then."""
+"""The next file opened may be part of one state and part of another: a new file picks up the log (-wal) of the old one.
+How much it knows of what was sent then says nothing about the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Belonging:
-    """What tells the right database from others: its installation's name, and a request that it has to know.
+    """What identifies the right database: its installation's name, and a request that it must know.
 
-    `promised` is asked for anew each time: the highest id of an attempt that a request was made for.
+    `promised` is called each time: it returns the highest id of an attempt that a request was made for.
     """
 
     installation: str
@@ -59,20 +59,20 @@ class SameDatabase:
         self.on_loss: Callable[[Loss], None] = lambda _: None
 
     def opened(self) -> None:
-        """A connection was made: to the file that is there now, or to the one that was opened first."""
+        """Record a connection: to the file that is there now, or to the one that was opened first."""
         if self._path is not None and self._opened is None and (seen := _seen(self._path)) is not None:
             self._opened, self._bytes = seen
 
     def closed(self) -> None:
-        """No connection is left: SQLite takes the log away then."""
+        """Record that no connection is left: SQLite then removes the log."""
         self._opened, self._opened_log, self._bytes = None, None, 0
 
     def lose(self, loss: Loss) -> None:
-        """From now on it is not what was opened, whatever its name shows."""
+        """From now on it is not the database that was opened, whatever its name shows."""
         self._lost = self._lost or loss
 
     def loss(self) -> Loss | None:
-        """What became of it; None: nothing did. A file that was only moved away may come back."""
+        """Return what happened to it; None if nothing did. A file that was only moved away may come back."""
         found = self._lost or self._file_loss()
         if found is not self._told:
             with self._lock:
@@ -82,7 +82,7 @@ class SameDatabase:
         return found
 
     def _file_loss(self) -> Loss | None:
-        # What is known is read before the look: another thread may look later and be done sooner.
+        # What is known is read before the check: another thread may check later and finish sooner.
         opened, opened_log, known_bytes = self._opened, self._opened_log, self._bytes
         if self._path is None or self._log is None or opened is None:
             return None
@@ -92,7 +92,7 @@ class SameDatabase:
         stamp, size = seen
         if stamp != opened:
             return Loss.ANOTHER
-        if size < known_bytes:  # a database that only grows never has a smaller file
+        if size < known_bytes:  # the file of a database that only grows never shrinks
             self.lose(Loss.OVERWRITTEN)
             return Loss.OVERWRITTEN
         self._bytes = max(self._bytes, size)
@@ -106,7 +106,7 @@ class SameDatabase:
 
 
 def _seen(path: Path) -> tuple[Stamp, int] | None:
-    """A file's stamp and its bytes; None: there is no such file."""
+    """Return a file's stamp and its size in bytes; None if there is no such file."""
     try:
         seen = os.stat(path)  # noqa: PTH116 - before every transaction, and pathlib takes twice as long
     except OSError:

@@ -1,4 +1,4 @@
-"""The tables as SQLAlchemy's core sees them: what statements over sets of rows are built from."""
+"""The tables as SQLAlchemy's core sees them: statements over sets of rows are built from these."""
 
 from typing import Final
 
@@ -57,5 +57,5 @@ suppressions: Final = _table(Suppression)
 unsubscriptions: Final = _table(Unsubscription)
 
 NOT_WAITING: Final[sa.ColumnElement[bool]] = sa.literal_column("batch.state IN ('queued','sending','unknown')")
-"""What the index on few states asks for, in its words, or SQLite does not take it: of 100,000 batches that wait, all
-were read, in 12 ms."""
+"""The condition of the index on few states, word for word, or SQLite does not use it: it then read all of 100,000
+waiting batches, in 12 ms."""

@@ -1,4 +1,4 @@
-"""The one way in which a state changes: a guarded UPDATE whose WHERE comes from the tables in `campaigns.lifecycle`."""
+"""The only way that a state changes: a guarded UPDATE whose WHERE comes from the tables in `campaigns.lifecycle`."""
 
 from collections.abc import Collection
 from enum import StrEnum
@@ -21,15 +21,15 @@ from worker.store.tables import batches, recipients, runs
 
 
 def one_of(column: sa.ColumnElement[Any], states: Collection[StrEnum]) -> sa.ColumnElement[bool]:
-    """Whether the state is one of these.
+    """Return whether the state is one of these.
 
-    Spelt out and not as IN: SQLAlchemy writes an IN anew at each execution, and cannot do so for an executemany.
+    Spelt out instead of IN: SQLAlchemy renders an IN again at each execution, and cannot do so for an executemany.
     """
     return sa.or_(sa.false(), *(column == state for state in sorted(states)))
 
 
 def move_run(to: RunState, *where: sa.ColumnElement[bool], **values: Any) -> sa.Update:
-    """An UPDATE that moves the runs matching `where` to `to`, where the life cycle allows it."""
+    """Return an UPDATE that moves the runs matching `where` to `to`, where the life cycle allows it."""
     allowed = may_become(RUN_MOVES, to)
     if to is not RunState.PAUSED:
         values["paused_by"] = PausedBy.NOBODY
@@ -37,7 +37,7 @@ def move_run(to: RunState, *where: sa.ColumnElement[bool], **values: Any) -> sa.
 
 
 def move_batch(to: BatchState, *where: sa.ColumnElement[bool], **values: Any) -> sa.Update:
-    """An UPDATE that moves the batches matching `where` to `to`, where the life cycle allows it."""
+    """Return an UPDATE that moves the batches matching `where` to `to`, where the life cycle allows it."""
     allowed = may_become(BATCH_MOVES, to)
     if to not in {BatchState.PLANNED, BatchState.QUEUED}:
         values["waits_for"] = WaitsFor.NOTHING
@@ -45,11 +45,11 @@ def move_batch(to: BatchState, *where: sa.ColumnElement[bool], **values: Any) ->
 
 
 def move_recipients(to: RecipientState, *where: sa.ColumnElement[bool], **values: Any) -> sa.Update:
-    """An UPDATE that moves the recipients matching `where` to `to`, where the life cycle allows it."""
+    """Return an UPDATE that moves the recipients matching `where` to `to`, where the life cycle allows it."""
     allowed = may_become(RECIPIENT_MOVES, to)
     return sa.update(recipients).where(one_of(recipients.c.state, allowed), *where).values(state=to, **values)
 
 
 def changed(session: Session, statement: sa.Update | sa.Delete) -> int:
-    """Carry the statement out; how many rows it changed."""
+    """Execute the statement; return how many rows it changed."""
     return int(session.execute(statement).rowcount)  # type: ignore[attr-defined]  # a CursorResult, which the stubs hide

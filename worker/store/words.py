@@ -1,4 +1,4 @@
-"""What people are shown: the reason that was stored, or else the sentence of the code beside it."""
+"""The words that people see: the stored reason, or the sentence for the code beside it."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -20,4 +20,4 @@ def _shown(words: Mapping[Code, str], code: sa.ColumnElement[Any], stored: sa.Co
 ACCOUNT: Final = _shown(PAUSED, accounts.c.paused_by, accounts.c.paused_reason)
 RUN: Final = _shown(PAUSED, runs.c.paused_by, runs.c.reason)
 BATCH: Final = _shown(WAITING, batches.c.waits_for, batches.c.reason)
-"""Columns of a statement that is about the table of their name."""
+"""Columns for statements about the table of their name."""

@@ -1,8 +1,8 @@
 """The arithmetic of one level, in integer microseconds. `reserve.lua` is the same, line by line.
 
-Two conditions must hold for a grant. *Room*: what was granted in the window that ends now, plus the cost, is within the
-limit; this makes the promise exact. *Pace*: the previous grant is as long ago as its cost takes at this rate; this
-spreads the grants evenly instead of in one burst for each window.
+A grant has two conditions. *Room*: the amount granted in the window that ends now, plus the cost, is within the limit;
+this makes the promise exact. *Pace*: the previous grant is as long ago as its cost takes at this rate; this spreads the
+grants evenly instead of in one burst per window.
 """
 
 from collections import deque
@@ -11,20 +11,20 @@ from typing import Final
 
 from worker.throttle.levels import Granted, to_microseconds
 
-# How late a sender may come and still catch up: the pace then counts from when it could have come. Without it every
-# late wake-up is lost for good (30 ms of lateness at 20 grants/s: 0.62 of the rate). At most a tenth of the window,
-# so that catching up stays small beside the limit.
+# How late a sender may come and still catch up: the pace then counts from when it could have come. Without this, every
+# late wake-up is lost for good (30 ms of lateness at 20 grants/s: 0.62 of the rate). At most a tenth of the window, so
+# that catching up stays small compared with the limit.
 LATENESS_US: Final = 100_000
 LATENESS_PARTS: Final = 10
-# Grants within a thousandth of the window become one entry, at the later moment: at most about 1,000 entries, for at
-# most 0.1 % of the rate.
+# Grants within a thousandth of the window are merged into one entry, at the later moment: at most about 1,000 entries,
+# for at most 0.1 % of the rate.
 ENTRY_PARTS: Final = 1_000
-# How long a large request is still expected back after the moment that it was told.
+# How long after the moment that it was given a large request is still expected back.
 GRACE_PARTS: Final = 4
 
 
 class History:
-    """What was granted on one level lately."""
+    """What was granted on one level recently."""
 
     __slots__ = (
         "_entries", "_pace_cost", "_pace_us", "_total",
@@ -42,11 +42,11 @@ class History:
         self._wanted_until_us = 0
 
     def forget(self, now_us: int, per_us: int) -> None:
-        """Drop what left the window (`now - per`, `now`]."""
+        """Drop entries that left the window (`now - per`, `now`]."""
         entries = self._entries
         while entries and entries[0][0] <= now_us - per_us:
             self._total -= entries.popleft()[1]
-        # A clock that was set back must not close the level until it has caught up: what lies ahead counts as now.
+        # A clock that was set back must not close the level until it has caught up: entries ahead of now count as now.
         ahead = 0
         while entries and entries[-1][0] > now_us:
             ahead += entries.pop()[1]
@@ -57,18 +57,19 @@ class History:
             self._wanted = 0
 
     def ready_us(self, cost: int, limit: int, per_us: int, now_us: int) -> int:
-        """The earliest moment, `now_us` included, at which `cost` can be taken if nobody else takes anything."""
+        """Return the earliest moment from `now_us` on at which `cost` can be taken if nobody else takes anything."""
         room_us = self._room_us(cost, limit, per_us, now_us)
         has_waited_long = self._wanted_asked_us - self._wanted_since_us >= per_us
         if self._wanted > cost and has_waited_long and now_us < self._wanted_until_us:
-            # Small requests fit into every gap, and a large one would wait for ever. After a window of that, all need
-            # as much room as it does until it got its turn. At once would cost 3 to 6 % of the rate with mixed costs.
+            # Small requests fit into every gap, and a large one would wait for ever. Once it has waited for one window,
+            # all requests need as much room as it does, until it has had its turn. Doing so at once would cost 3 to 6 %
+            # of the rate with mixed costs.
             wanted_room_us = self._room_us(min(self._wanted, limit), limit, per_us, now_us)
             room_us = min(wanted_room_us, max(room_us, self._wanted_until_us))
         return max(room_us, self._pace_us + _spacing_us(min(self._pace_cost, limit), limit, per_us))
 
     def take(self, cost: int, limit: int, per_us: int, now_us: int) -> None:
-        """Record a grant at `now_us`, which is no earlier than `ready_us`."""
+        """Record a grant at `now_us`, which must be no earlier than `ready_us`."""
         entry_us = max(1, per_us // ENTRY_PARTS)
         entries = self._entries
         if entries and entries[-1][0] // entry_us == now_us // entry_us:
@@ -77,7 +78,7 @@ class History:
             entries.append((now_us, cost))
         self._total += cost
         if self._total == cost:
-            self._pace_us = now_us  # a whole window without a grant: there is nothing to catch up with
+            self._pace_us = now_us  # a whole window without a grant: there is nothing to catch up on
         else:
             due_us = self._pace_us + _spacing_us(min(self._pace_cost, limit), limit, per_us)
             self._pace_us = max(due_us, now_us - min(LATENESS_US, per_us // LATENESS_PARTS))
@@ -86,7 +87,7 @@ class History:
             self._wanted = 0
 
     def refuse(self, cost: int, limit: int, per_us: int, now_us: int) -> None:
-        """Remember a request that waits for room, if none waits for more."""
+        """Remember a request that waits for room, unless one waits for more."""
         is_new = cost > self._wanted or now_us >= self._wanted_until_us
         if self._total + cost > limit and (is_new or cost == self._wanted):
             self._wanted = cost
@@ -101,7 +102,7 @@ class History:
             self.take(cost, limit, per_us, to_microseconds(moment))
 
     def lines(self) -> list[str]:
-        """As `reserve.lua` keeps it: the header, then the entries."""
+        """Return the history as `reserve.lua` keeps it: the header, then the entries."""
         header = (
             self._total, self._pace_us, self._pace_cost,
             self._wanted, self._wanted_since_us, self._wanted_asked_us, self._wanted_until_us,
@@ -109,7 +110,7 @@ class History:
         return [" ".join(map(str, line)) for line in (header, *self._entries)]
 
     def is_over(self, now_us: int, per_us: int) -> bool:
-        """True if the window is empty: the answers are then those of a new level."""
+        """Return whether the window is empty: the answers are then those of a new level."""
         return not self._entries or self._entries[-1][0] <= now_us - per_us
 
     def _room_us(self, cost: int, limit: int, per_us: int, now_us: int) -> int:
@@ -124,7 +125,7 @@ class History:
 
 
 def _spacing_us(cost: int, limit: int, per_us: int) -> int:
-    """How long `cost` takes at this rate, rounded up."""
-    # In two parts: cost * per would leave the integers that Lua's doubles hold exactly.
+    """Return how long `cost` takes at this rate, rounded up."""
+    # In two parts: cost * per would exceed the integers that Lua's doubles hold exactly.
     whole, rest = divmod(per_us, limit)
     return cost * whole + -(-cost * rest // limit)

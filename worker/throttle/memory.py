@@ -23,15 +23,15 @@ from worker.throttle.levels import (
 from worker.throttle.spending import AGAIN_US, Spending
 
 JUMP_US: Final = 10_000_000
-"""A clock that steps by so much was put; by less it is kept right."""
+"""A clock that steps by at least this much was set; smaller steps are corrections."""
 
 _SWEEP_EVERY_US: Final = 60_000_000
 
 
 class InMemoryThrottle:
-    """A `Throttle` for all threads of this process. What earlier processes were granted it reads from the `ledger`.
+    """A `Throttle` for all threads of this process. It reads from the `ledger` what earlier processes were granted.
 
-    `pause` is how long a budget that is first asked for in the middle of sending waits for the others to record theirs.
+    `pause`: how long a budget that is first asked for while others send waits for them to record their grants.
     """
 
     def __init__(self, clock: Clock, ledger: Ledger = no_records, *, pause: timedelta = PAUSE) -> None:
@@ -41,16 +41,16 @@ class InMemoryThrottle:
         self._lock = threading.Lock()
         self._histories: dict[str, tuple[int, History]] = {}  # name -> per in microseconds, history
         self._spendings: dict[str, tuple[int, Spending]] = {}  # name -> end in microseconds, spending
-        self._ripe_us: dict[str, int] = {}  # a budget that is not known -> from when on the ledger has everything
-        self._reading: set[str] = set()  # limits whose ledger a thread reads at this moment
+        self._ripe_us: dict[str, int] = {}  # a budget that is not known yet -> when the ledger will have everything
+        self._reading: set[str] = set()  # limits whose ledger a thread is reading now
         self._begun_us = to_microseconds(clock.now())
         self._apart_us = self._begun_us - self._elapsed_us()
-        self._put_us = 0  # by how much the clock was put forward since
+        self._put_us = 0  # by how much the clock has been set forward since
         self._last_grant_us: int | None = None
         self._next_sweep_us = 0
 
     def reserve(self, cost_segments: int, limits: Sequence[Limit]) -> Reservation:
-        """See `Throttle.reserve`; never raises `ThrottleUnavailable`, but whatever the ledger raises."""
+        """See `Throttle.reserve`. Never raises `ThrottleUnavailable`, but passes on what the ledger raises."""
         check_question(cost_segments, limits)
         while True:
             with self._lock:
@@ -78,7 +78,8 @@ class InMemoryThrottle:
         return round(self._clock.elapsed_seconds() * 1_000_000)
 
     def _now_us(self) -> int:
-        """The wall clock; notices when it was put. Levels go on as if it had not been: no burst, no hour without."""
+        """Return the wall clock, and notice when it was set. Levels ignore the step: no burst, and no hour without
+        grants."""
         now_us = to_microseconds(self._clock.now())
         apart_us = now_us - self._elapsed_us()
         if abs(apart_us - self._apart_us) >= JUMP_US:
@@ -106,7 +107,7 @@ class InMemoryThrottle:
         for history, cost, most, per_us in levels:
             if wait_us == 0:
                 history.take(cost, most, per_us, level_us)
-            elif not is_spent:  # who waits for tomorrow needs no room today
+            elif not is_spent:  # a request that waits for tomorrow needs no room today
                 history.refuse(cost, most, per_us, level_us)
         if wait_us == 0:
             self._last_grant_us = now_us
@@ -115,7 +116,7 @@ class InMemoryThrottle:
         return Reservation(wait_us * MICROSECOND, from_microseconds(now_us), is_spent)
 
     def _unknown_us(self, limit: Limit, now_us: int) -> int | None:
-        """How long until the ledger of a limit without a record can be read; None: its record is here."""
+        """Return how long until the ledger of a limit without a record can be read; None if the record is here."""
         if isinstance(limit, RateLimit):
             # A level without a history was idle, unless this process is younger than its window.
             if limit.name in self._histories or now_us - self._put_us - self._begun_us >= limit.per_us:
@@ -129,7 +130,7 @@ class InMemoryThrottle:
         return max(AGAIN_US if limit.name in self._reading else 0, ripe_us - now_us)
 
     def _recall(self, missing: Sequence[Limit], now_us: int) -> None:
-        """Read the ledger of these limits, whose `_reading` this thread is."""
+        """Read the ledger for these limits, which this thread has put into `_reading`."""
         try:
             for limit in missing:
                 granted = list(self._ledger(limit, from_microseconds(now_us)))
@@ -149,8 +150,8 @@ class InMemoryThrottle:
                 self._reading.difference_update(limit.name for limit in missing)
 
     def _sweep(self, now_us: int) -> None:
-        """Drop the limits of campaigns that ended, or a process that runs for months keeps them all."""
-        if now_us < self._next_sweep_us <= now_us + _SWEEP_EVERY_US:  # further ahead: the clock was put back
+        """Drop the limits of ended campaigns; otherwise a process that runs for months would keep them all."""
+        if now_us < self._next_sweep_us <= now_us + _SWEEP_EVERY_US:  # further ahead: the clock was set back
             return
         self._next_sweep_us = now_us + _SWEEP_EVERY_US
         over = [

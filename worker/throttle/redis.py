@@ -28,12 +28,12 @@ from worker.throttle.levels import (
 )
 from worker.throttle.spending import AGAIN_US
 
-# An answer takes 0.2 ms; a server that needs a second is not well, and a sender can wait better elsewhere.
+# An answer takes 0.2 ms; a server that needs a second is in trouble, and a sender can wait better elsewhere.
 _TIMEOUT_SECONDS: Final = 1.0
 
 
 def connect_for_throttle(url: str) -> redis.Redis:
-    """A client with short timeouts and without retries: a repeated question after a lost answer would take twice."""
+    """Return a client with short timeouts and no retries: repeating a question after a lost answer would take twice."""
     return redis.Redis.from_url(
         url,
         socket_timeout=_TIMEOUT_SECONDS,
@@ -45,9 +45,9 @@ def connect_for_throttle(url: str) -> redis.Redis:
 class RedisThrottle:
     """A `Throttle` for any number of threads, processes and machines, on the clock of the Redis server.
 
-    What a Redis that was emptied, restarted or replaced does not know any more is read from the `ledger`, no sooner
-    than `pause` after that was noticed. Its keys begin with `prefix` and expire with what they are for. `clock`
-    replaces the server's clock: only for comparing decisions, since the clocks of two machines never agree.
+    What a Redis no longer knows after it was emptied, restarted or replaced is read from the `ledger`, no sooner than
+    `pause` after the loss was noticed. Its keys begin with `prefix` and expire with what they are for. `clock` replaces
+    the server's clock: only for comparing decisions, since the clocks of two machines never agree.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class RedisThrottle:
         )
 
     def reserve(self, cost_segments: int, limits: Sequence[Limit]) -> Reservation:
-        """See `Throttle.reserve`; raises whatever the ledger raises besides."""
+        """See `Throttle.reserve`. Also raises whatever the ledger raises."""
         check_question(cost_segments, limits)
         keys = [self._prefix + "epoch", *(self._prefix + limit.name for limit in limits)]
         parts = [part for limit in limits for part in _parts(limit)]

@@ -1,1 +1,1 @@
-"""Faults of the sandbox: the table, what each does, and the proxy that does it below HTTP."""
+"""Faults of the sandbox: the table, what each one does, and the proxy for those below HTTP."""

@@ -1,4 +1,4 @@
-"""The switchboard: which plan is in force, what it means for each request, and what came of it."""
+"""The switchboard: which plan is in force, what it means for each request, and the result."""
 
 import asyncio
 import threading
@@ -18,8 +18,8 @@ from worker.sandbox.faults.table import FAULTS
 class FaultBoard:
     """Numbers the requests, draws their faults, and carries out those of HTTP.
 
-    With `has_proxy`, a `FaultProxy` stands in front: it draws first, hands its draws over, and does the faults below
-    HTTP. It runs in another thread. `last_number` is the number of the last request before this start.
+    With `has_proxy`, a `FaultProxy` stands in front: it draws first, hands its draws over, and carries out the faults
+    below HTTP. It runs in another thread. `last_number` is the number of the last request before this start.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class FaultBoard:
 
     @property
     def plan(self) -> FaultPlan:
-        """What is in force."""
+        """Return the plan in force."""
         return self._plan
 
     def put_in_force(self, plan: FaultPlan) -> None:
-        """Use another plan from now on; its times and counts begin anew. What has been drawn stays so.
+        """Use another plan from now on; its times and counts start again. Faults already drawn stay drawn.
 
-        Raises `SandboxError` when the plan has faults below HTTP and there is no proxy to make them.
+        Raises `SandboxError` if the plan has faults below HTTP and there is no proxy for them.
         """
         if plan.needs_proxy and not self._has_proxy:
             raise SandboxError("Faults below HTTP need the proxy: start the sandbox with --proxy.")
@@ -65,12 +65,12 @@ class FaultBoard:
         return Draw(self._clock.now().timestamp(), kind, nth, number, fault, choice, plan.times)
 
     def hand_over(self, port: int, draw: Draw) -> None:
-        """Let `receive` know what was drawn for the next request that comes from this local port."""
+        """Tell `receive` what was drawn for the next request from this local port."""
         with self._lock:
             self._handed_over[port] = draw
 
     def receive(self, kind: RequestKind, port: int | None) -> Draw:
-        """The draw of a request that has arrived from a port: what was handed over, or a new one."""
+        """Return the draw of a request that has arrived from a port: the one handed over, or a new one."""
         with self._lock:
             handed_over = None if port is None else self._handed_over.pop(port, None)
         if handed_over is not None:
@@ -81,7 +81,7 @@ class FaultBoard:
         return draw
 
     async def answer(self, request: Request, draw: Draw, perform: Perform) -> Reply:
-        """The reply that the client gets; `perform` gives the honest one."""
+        """Return the reply that the client gets; `perform` returns the honest one."""
         if draw.fault is None:
             return perform()
         fault = FAULTS[draw.fault]
@@ -94,7 +94,7 @@ class FaultBoard:
         return reply
 
     def stop(self) -> None:
-        """End all waiting. What was to take effect later never will."""
+        """End all waiting. Late effects that are still to come never happen."""
         self._stopping.set()
         for task in self._late:
             task.cancel()

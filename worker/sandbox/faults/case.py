@@ -1,4 +1,4 @@
-"""One request that a fault befalls, and what a fault may do with it."""
+"""One request that a fault hits, and what a fault can do with it."""
 
 import random
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from worker.sandbox.exchange import (
 )
 
 STRICT: Final = {"extra": "forbid"}
-"""Pydantic's setting for what is read from JSON: a misspelt field is an error, and not a fault that never comes."""
+"""Pydantic's setting for JSON input: a misspelt field is an error, not a fault that never comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,11 @@ class FaultTimes:
     """How long faults last, in seconds. Raises `SandboxError` for values that make no sense.
 
     A late commit comes between `late_min_seconds` and `late_max_seconds` after the answer. `slow_seconds` delay a slow
-    reply, and should be longer than the client's timeout. Messages younger than `lag_seconds` are missing from a read
-    that lags. A port that refuses does so for `closed_seconds`. What is never answered is held for `hold_seconds`; a
-    dripping reply has a byte every `drip_seconds`, for that long. `retry_after_seconds` is what a 429 asks for. With
-    `cut_byte` every cut comes after so many bytes instead of at random; a negative one counts from the end.
+    reply, and should be longer than the client's timeout. Messages younger than `lag_seconds` are missing from a
+    lagging read. A port that refuses does so for `closed_seconds`. A request that is never answered is held for
+    `hold_seconds`; a dripping reply sends a byte every `drip_seconds`, for that long. `retry_after_seconds` is what a
+    429 asks for. With `cut_byte` every cut comes after that many bytes instead of at random; a negative one counts from
+    the end.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -56,8 +57,8 @@ class FaultTimes:
 class Draw:
     """What was decided for a request. `fault` None: nothing. `random` is the fault's own, for its inner choices.
 
-    `nth` counts the requests of its kind from 1, since the plan came into force; `at` are unix seconds. A connection
-    has no `number`: those count requests.
+    `nth` counts the requests of its kind from 1, since the plan came into force; `at` is in unix seconds. A connection
+    has no `number`, because numbers count requests.
     """
 
     at: float
@@ -71,8 +72,8 @@ class Draw:
 
 @dataclass(slots=True)
 class Case:
-    """A request, what was drawn for it, and the levers: `honestly` lets it take effect and gives its reply, `later`
-    does so after some seconds, whatever becomes of the connection. `stored` collects the IDs that it made."""
+    """A request, what was drawn for it, and the levers: `honestly` carries it out and returns its reply, `later` does
+    so after some seconds, whatever happens to the connection. `stored` collects the IDs that it made."""
 
     request: Request
     draw: Draw
@@ -94,18 +95,18 @@ class Case:
         texts: ChangeTexts = as_they_are,
         shown: ChangeShown = all_found,
     ) -> Reply:
-        """Let the request take effect, and remember what it stored."""
+        """Carry the request out, and remember what it stored."""
         reply = self.honestly(texts=texts, shown=shown)
         self.stored += reply.stored
         return reply
 
     def some_of(self, items: list[Any]) -> list[Any]:
-        """The items in their order without one or more of them; some stay, unless there was only one."""
+        """Return the items in order without one or more of them; some stay, unless there was only one."""
         if len(items) < 2:
             return []
         kept = set(self.random.sample(range(len(items)), self.random.randint(1, len(items) - 1)))
         return [item for index, item in enumerate(items) if index in kept]
 
     def first_of(self, items: list[Any]) -> list[Any]:
-        """The beginning of the items: at least one and never all, so none of a single one."""
+        """Return the beginning of the items: at least one and never all, so none of a single one."""
         return items[: self.random.randint(1, len(items) - 1)] if len(items) > 1 else []

@@ -1,4 +1,4 @@
-"""Faults in what a request does: late, in part, changed, or shown wrongly."""
+"""Faults in a request's effect: late, in part, changed, or shown wrongly."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from worker.sandbox.faults.case import Case
 
 FOOTER: Final = "\nSent with a free account"
 TEMPLATE: Final = "There is news for you: https://example.com/n"
-FOREIGN_NUMBER: Final = "+12025550199"  # from the North American range that is kept for fiction
+FOREIGN_NUMBER: Final = "+12025550199"  # from the North American range reserved for fiction
 FAR_ID: Final = 1_000_000
 
 Row = dict[str, Any]
@@ -19,12 +19,12 @@ Answer = Callable[[Case], Reply]
 
 
 def before(answer: Answer) -> Answer:
-    """The request is answered so, and has no effect."""
+    """Answer the request like this, without carrying it out."""
     return answer
 
 
 def after(answer: Answer) -> Answer:
-    """The request takes effect, and is answered so."""
+    """Carry the request out, then answer it like this."""
 
     def act(case: Case) -> Reply:
         case.perform()
@@ -34,7 +34,7 @@ def after(answer: Answer) -> Answer:
 
 
 def partly(answer: Answer) -> Answer:
-    """The first texts of the request are stored, the rest never, and it is answered so."""
+    """Store the first texts of the request and never the rest, then answer it like this."""
 
     def act(case: Case) -> Reply:
         case.perform(texts=case.first_of)
@@ -44,7 +44,7 @@ def partly(answer: Answer) -> Answer:
 
 
 def late(answer: Answer) -> Answer:
-    """The request is answered so, and takes effect some time later."""
+    """Answer the request like this, and carry it out some time later."""
 
     def act(case: Case) -> Reply:
         case.later(case, case.random.uniform(case.times.late_min_seconds, case.times.late_max_seconds))
@@ -54,7 +54,7 @@ def late(answer: Answer) -> Answer:
 
 
 def then(effect: Answer, answer: Answer) -> Answer:
-    """The effect of one, the answer of the other."""
+    """Combine the effect of one with the answer of the other."""
 
     def act(case: Case) -> Reply:
         effect(case)
@@ -72,12 +72,12 @@ def with_template(case: Case) -> Reply:
 
 
 def rows_skipped(case: Case) -> Reply:
-    """Some texts are never stored, and the reply has no rows for them."""
+    """Never store some of the texts, and leave their rows out of the reply."""
     return case.perform(texts=case.some_of)
 
 
 def groups_split(case: Case) -> Reply:
-    """Two groups for one request; one text alone has only one."""
+    """Make two groups for one request; a single text has only one."""
     parts: list[list[Text]] = []
 
     def first_half(texts: list[Text]) -> list[Text]:
@@ -93,7 +93,7 @@ def groups_split(case: Case) -> Reply:
 
 
 def rows_hidden(case: Case) -> Reply:
-    """Everything is stored, and some rows are missing from the reply."""
+    """Store everything, and leave some rows out of the reply."""
     return _edited(case.perform(), case.some_of)
 
 
@@ -102,12 +102,12 @@ def rows_shuffled(case: Case) -> Reply:
 
 
 def row_twice(case: Case) -> Reply:
-    """One row stands in the reply two times, with the same ID."""
+    """Put one row into the reply twice, with the same ID."""
     return _edited(case.perform(), lambda rows: [*rows, case.random.choice(rows)])
 
 
 def extra_rows(case: Case) -> Reply:
-    """The reply has a row for a message that nobody stored: to a number of the request, or to a foreign one."""
+    """Add a row for a message that nobody stored, to a number of the request or to a foreign one."""
 
     def invented(rows: list[Row]) -> list[Row]:
         row = dict(case.random.choice(rows))
@@ -119,23 +119,23 @@ def extra_rows(case: Case) -> Reply:
 
 
 def lies_empty(case: Case) -> Reply:
-    """The read finds nothing, as if there were nothing."""
+    """Find nothing in a read, as if there were nothing."""
     return case.perform(shown=lambda _: [])
 
 
 def lag(case: Case) -> Reply:
-    """The read does not find the newest messages yet."""
+    """Leave the newest messages out of a read."""
     newest = case.draw.at - case.times.lag_seconds
     return case.perform(shown=lambda found: [message for message in found if message.accepted_at <= newest])
 
 
 def rows_missing(case: Case) -> Reply:
-    """The read finds some messages, and leaves out others."""
+    """Find some messages in a read, and leave out others."""
     return case.perform(shown=case.some_of)
 
 
 def _rows(reply: Reply) -> list[Row]:
-    """The rows of an honest reply; none when it is a refusal."""
+    """Return the rows of an honest reply; none if it is a refusal."""
     data = json.loads(reply.body)["data"]
     rows: list[Row] = data["messages"] if data else []
     return rows

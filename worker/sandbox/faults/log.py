@@ -11,9 +11,9 @@ from worker.sandbox.faults.case import Draw
 
 
 class FaultLog:
-    """One line a fault, written when its effects are over; a late commit's line comes late. Any thread may write.
+    """One line per fault, written when its effects are over; a late commit's line comes late. Any thread may write.
 
-    Raises `SandboxError` when the file cannot be used; without a path the lines are in memory only.
+    Raises `SandboxError` if the file cannot be used; without a path the lines are only in memory.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -28,7 +28,7 @@ class FaultLog:
             ) from error
 
     def write(self, draw: Draw, stored: Sequence[int]) -> None:
-        """Record a fault and the IDs of the messages that its request stored; nothing when there was no fault."""
+        """Record a fault and the IDs of the messages that its request stored; nothing if there was no fault."""
         if draw.fault is None:
             return
         entry = {
@@ -47,12 +47,12 @@ class FaultLog:
                 self._file.write(line)
 
     def lines(self) -> list[bytes]:
-        """Every line so far."""
+        """Return every line so far."""
         with self._lock:
             return list(self._lines)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """How often which fault befell which kind of request."""
+        """Return how often each fault hit each kind of request."""
         with self._lock:
             return {kind: dict(counts) for kind, counts in self._counts.items()}
 

@@ -1,4 +1,4 @@
-"""What is to go wrong, how often and when: a plan that can be written down as JSON and repeated."""
+"""What should go wrong, how often and when: a plan that can be written as JSON and repeated."""
 
 import difflib
 import json
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FaultRule:
-    """How often requests of these kinds fault, and with what. Raises `SandboxError` for what makes no sense.
+    """How often requests of these kinds fail, and with which faults. Raises `SandboxError` if it makes no sense.
 
-    `rate` is a share (0..1), `faults` a weight for each name; none means every HTTP fault of the kind, all alike. The
-    rule holds from `from_seconds` on and before `until_seconds`, counted since the plan came into force, and from the
-    request `from_request` to `until_request`, both included: the n-th of its own kind since then, from 1.
+    `rate` is a share (0..1), `faults` a weight for each name; if empty, every HTTP fault of the kind is equally likely.
+    The rule applies from `from_seconds` on and before `until_seconds`, counted since the plan came into force, and from
+    the request `from_request` to `until_request`, both included: the n-th of its own kind since then, from 1.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -53,13 +53,13 @@ class FaultRule:
                 raise SandboxError(f"The rule has no fault that can befall {kind}: name one.")
 
     def weights(self, kind: RequestKind) -> dict[str, float]:
-        """The faults of this rule that can befall a request of the kind."""
+        """Return the faults of this rule that can hit a request of the kind."""
         if not self.faults:
             return dict.fromkeys(faults_of(kind), 1.0)
         return {name: self.faults[name] for name in faults_of(kind, self.faults)}
 
     def holds(self, kind: RequestKind, nth: int, elapsed_seconds: float) -> bool:
-        """Whether this rule decides on the n-th request of a kind."""
+        """Return whether this rule decides on the n-th request of a kind."""
         return (
             kind in self.requests
             and self.from_seconds <= elapsed_seconds
@@ -71,7 +71,7 @@ class FaultRule:
 
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
-    """Rules, the first that holds decides; by default there are none, and nothing goes wrong."""
+    """Rules, of which the first that applies decides; by default there are none, and nothing goes wrong."""
 
     __pydantic_config__: ClassVar = STRICT
 
@@ -81,30 +81,30 @@ class FaultPlan:
 
     @property
     def needs_proxy(self) -> bool:
-        """Whether some fault lies below HTTP."""
+        """Return whether a fault lies below HTTP."""
         return any(FAULTS[name].needs_proxy for rule in self.rules for name in rule.faults)
 
     def draw(self, kind: RequestKind, nth: int, elapsed_seconds: float) -> tuple[str | None, random.Random]:
-        """The fault of the n-th request of a kind, or None, and the source of its inner choices.
+        """Return the fault of the n-th request of a kind, or None, and the source of its inner choices.
 
-        Drawn from the seed, the kind and `nth` alone: whether polls come in between does not change what sends meet.
+        It is drawn from the seed, the kind and `nth` alone: polls in between do not change what sends meet.
         """
         rule = next((rule for rule in self.rules if rule.holds(kind, nth, elapsed_seconds)), None)
         if rule is None:
             return None, NO_CHOICE
-        choice = random.Random(f"{self.seed}:{kind}:{nth}")  # noqa: S311 - repeatable is what is wanted here
+        choice = random.Random(f"{self.seed}:{kind}:{nth}")  # noqa: S311 - it must be repeatable
         if choice.random() >= rule.rate:
             return None, choice
         weights = rule.weights(kind)
         return choice.choices(list(weights), list(weights.values()))[0], choice
 
     def to_json(self) -> str:
-        """JSON from which `from_json` makes an equal plan."""
+        """Return JSON from which `from_json` makes an equal plan."""
         return json.dumps(asdict(self))
 
     @staticmethod
     def from_json(text: str | bytes) -> "FaultPlan":
-        """The plan of a JSON object; unknown fields are errors. Raises `SandboxError` with place and problem."""
+        """Return the plan of a JSON object; unknown fields are errors. Raises `SandboxError` with place and problem."""
         from pydantic import ValidationError
 
         try:

@@ -1,4 +1,4 @@
-"""A TCP proxy on 127.0.0.1 between a client and the sandbox, for the faults that HTTP has no words for."""
+"""A TCP proxy on 127.0.0.1 between a client and the sandbox, for the faults that HTTP cannot express."""
 
 import asyncio
 import contextlib
@@ -20,10 +20,10 @@ BACKLOG: Final = 1_024
 
 
 class FaultProxy:
-    """Passes every byte on, except where the board has drawn a fault; in a thread of its own while its block lasts.
+    """Passes every byte on, unless the board has drawn a fault; in its own thread for as long as its block lasts.
 
-    What it draws for requests it hands over to the sandbox, so that each is drawn for once. Raises `SandboxError` when
-    the port is taken (0: any free one).
+    It hands its draws over to the sandbox, so that each request is drawn for once. Raises `SandboxError` if the port is
+    taken (0: any free one).
     """
 
     def __init__(self, board: FaultBoard, *, upstream_port: int, port: int = 0) -> None:
@@ -37,7 +37,7 @@ class FaultProxy:
 
     @property
     def url(self) -> str:
-        """What clients take for the gateway's address."""
+        """Return the address that clients use as the gateway's."""
         return f"http://{HOST}:{self.port}"
 
     def __enter__(self) -> Self:
@@ -75,7 +75,7 @@ class FaultProxy:
                 case "never_read":
                     self._spawn(self._hold(accepted, draw))
                 case "refuse":
-                    # This connection is served: only those that come now are refused, before a byte of theirs.
+                    # This connection is served: only new ones are refused, before they send a byte.
                     self._spawn(self._converse(accepted))
                     await self._refuse(draw)
                 case _:
@@ -88,7 +88,7 @@ class FaultProxy:
             with contextlib.suppress(SandboxError):
                 self._listener = _listening(self.port)
                 return
-            await asyncio.sleep(REOPEN_SECONDS)  # an outgoing connection has the port meanwhile: it will not last
+            await asyncio.sleep(REOPEN_SECONDS)  # meanwhile an outgoing connection has the port: not for long
 
     async def _hold(self, accepted: socket.socket, draw: Draw) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Replies that are wrong, whatever became of the request."""
+"""Replies that are wrong, whatever happened to the request."""
 
 import json
 from email.utils import formatdate
@@ -45,12 +45,12 @@ NO_MESSAGES: Final[tuple[dict[str, object], ...]] = ({"messages": []}, {"message
 
 
 def page(status: int, title: str) -> Reply:
-    """A web server's own page."""
+    """Return a web server's own page."""
     return Reply(PAGE.format(f"{status} {title}").encode(), status, HTML)
 
 
 def refusal(code: int, text: str) -> Reply:
-    """`success: false`, HTTP 200."""
+    """Return `success: false`, HTTP 200."""
     return Reply(failure(ApiError(code, text)))
 
 
@@ -97,7 +97,7 @@ def credits_gone(case: Case) -> Reply:  # noqa: ARG001 - every reply is made ali
 
 
 def throttled(case: Case, form: str) -> Reply:
-    """429 with a `Retry-After` in seconds, as an HTTP date, as garbage, or without one."""
+    """Return a 429 with a `Retry-After` in seconds, as an HTTP date, as garbage, or without one."""
     seconds = case.times.retry_after_seconds
     values = {
         "seconds": str(seconds),
@@ -110,7 +110,7 @@ def throttled(case: Case, form: str) -> Reply:
 
 
 def redirect(case: Case, status: int) -> Reply:
-    """A redirect to the very same service: who follows a 307 posts twice."""
+    """Return a redirect to the same service: a client that follows a 307 posts twice."""
     wanted = RequestKind.SEND if case.request.kind is RequestKind.BALANCE else case.request.kind
     path = next(path for path, kind in PATHS.items() if kind is wanted)
     moved = page(status, "Moved")

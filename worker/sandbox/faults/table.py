@@ -1,4 +1,4 @@
-"""THE table of faults: each by name, with the kinds of requests it can befall. README.md says what a client sees."""
+"""The table of faults: each by name, with the kinds of requests it can hit. README.md says what a client sees."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ HTTP_FAULTS: Final[Mapping[str, FaultKind]] = {
     "partly_drop": FaultKind(SEND, partly(replies.dropped)),
     "late_server_error": FaultKind(SEND, late(replies.server_error), is_late=True),
     "late_drop": FaultKind(SEND, late(replies.dropped), is_late=True),
-    # What is stored, or its reply, is not what was asked for.
+    # What is stored, or the reply about it, is not what was asked for.
     "rows_skipped": FaultKind(SEND, effects.rows_skipped),
     "rows_hidden": FaultKind(SEND, effects.rows_hidden),
     "rows_shuffled": FaultKind(SEND, effects.rows_shuffled),
@@ -120,5 +120,5 @@ FAULTS: Final[Mapping[str, FaultKind]] = {**HTTP_FAULTS, **TCP_FAULTS}
 
 
 def faults_of(kind: RequestKind, among: Iterable[str] = HTTP_FAULTS) -> tuple[str, ...]:
-    """The names of those faults that can befall a request of this kind."""
+    """Return the names of those faults that can hit a request of this kind."""
     return tuple(name for name in among if kind in FAULTS[name].befalls)

@@ -1,4 +1,4 @@
-"""What happens on one TCP connection of a client through the fault proxy: requests, replies, and what cuts them."""
+"""One TCP connection of a client through the fault proxy: requests, replies, and what cuts them."""
 
 import asyncio
 import contextlib
@@ -18,9 +18,9 @@ HEAD_END: Final = b"\r\n\r\n"
 CONTENT_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,12})[ \t]*(?=\r\n)", re.IGNORECASE)
 CHUNK_BYTES: Final = 65_536
 SMALL_BYTES: Final = 1_024
-"""A question for the balance is the key alone: no longer body is read before it is known what to do with it."""
+"""A balance request is the key alone: no longer body is read before it is decided what to do with it."""
 KEY_END_BYTES: Final = 8
-"""A cut inside the key takes 1 to so many bytes away; keys are longer."""
+"""A cut inside the key removes 1 to this many bytes; keys are longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Stream:
         return port
 
     async def read_up_to(self, count: int) -> bytes:
-        """So many bytes, or fewer when the other side ends before."""
+        """Read `count` bytes, or fewer if the other side ends first."""
         try:
             return await self.reader.readexactly(count)
         except asyncio.IncompleteReadError as ended:
@@ -59,7 +59,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A request of which the head and `begun` of the body have been read; `length` is that of the whole body."""
+    """A request whose head and first body bytes (`begun`) have been read; `length` is that of the whole body."""
 
     head: bytes
     begun: bytes
@@ -79,7 +79,7 @@ class Conversation:
         self._upstream = upstream
 
     async def run(self) -> None:
-        """Pass on what comes; returns when the connection is over."""
+        """Pass everything on; return when the connection is over."""
         try:
             # A limit error: more than 64 KiB without the end of a head, which no client of this API sends.
             with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -90,7 +90,7 @@ class Conversation:
             self._client.close()
 
     async def _exchange(self) -> bool:
-        """One request and its reply; false when there can be no other one on this connection."""
+        """Pass one request and its reply on; return False if there can be no other on this connection."""
         try:
             head = await self._client.reader.readuntil(HEAD_END)
         except asyncio.IncompleteReadError as ended:
@@ -110,7 +110,7 @@ class Conversation:
         return await self._forward(incoming) and await self._pass_on_reply()
 
     async def _forward(self, incoming: Incoming) -> bool:
-        """Pass the request on; false when the client ended in the middle of it."""
+        """Pass the request on; return False if the client ended in the middle of it."""
         await self._upstream.write(incoming.head + incoming.begun)
         missing = incoming.length - len(incoming.begun)
         return await _copy(self._client, self._upstream, missing)
@@ -119,7 +119,7 @@ class Conversation:
         try:
             head = await self._upstream.reader.readuntil(HEAD_END)
         except (asyncio.IncompleteReadError, OSError):
-            self._client.reset()  # the sandbox reset its connection: that is what the client is to see
+            self._client.reset()  # the sandbox reset its connection: the client should see that
             return False
         await self._client.write(head)
         length = _content_length(head)
@@ -141,19 +141,19 @@ class Conversation:
                 await self._fault_reply(incoming, draw)
 
     async def _cut_request(self, incoming: Incoming, draw: Draw, size: int) -> None:
-        """Only the first `size` bytes arrive."""
+        """Let only the first `size` bytes arrive."""
         read = incoming.head + incoming.begun
         read += await self._client.read_up_to(max(0, size - len(read)))
         if size < len(incoming.head):
             self._board.log.write(draw, ())
         else:
-            # The sandbox will take it for a request, and record the fault with what came of it.
+            # The sandbox will treat it as a request, and record the fault with its result.
             self._board.hand_over(self._upstream.local_port, draw)
         await self._upstream.write(read[:size])
         self._client.reset()
 
     async def _swallow(self, draw: Draw) -> None:
-        """Everything is read, nothing passed on, nothing answered, until the client gives up."""
+        """Read everything, pass nothing on and answer nothing, until the client gives up."""
         self._board.log.write(draw, ())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(draw.times.hold_seconds):
@@ -162,7 +162,7 @@ class Conversation:
         self._client.reset()
 
     async def _fault_reply(self, incoming: Incoming, draw: Draw) -> None:
-        """The request is carried out, and something happens to its reply."""
+        """Let the request be carried out, and damage its reply."""
         self._board.hand_over(self._upstream.local_port, draw)
         if not await self._forward(incoming):
             return
@@ -188,7 +188,7 @@ class Conversation:
 
 
 def _cut(draw: Draw, size: int) -> int:
-    """After which of `size` bytes the cut comes, never after the last."""
+    """Return after which of `size` bytes the cut comes; never after the last."""
     wanted = draw.times.cut_byte
     if wanted is None:
         return draw.random.randrange(max(1, size))
@@ -201,7 +201,7 @@ def _content_length(head: bytes) -> int | None:
 
 
 async def _copy(source: Stream, target: Stream, count: int) -> bool:
-    """Pass so many bytes on as they come; false when the source ends before."""
+    """Pass `count` bytes on as they arrive; return False if the source ends first."""
     while count:
         chunk = await source.reader.read(min(count, CHUNK_BYTES))
         if not chunk:

@@ -6,11 +6,11 @@ that. A SIM sends one message after the other, `1 / pace_per_second` seconds eac
 Numbers with which a person can provoke an outcome, whatever the shares are set to:
 
 - ending in `9990001`: the phone fails to send it (`Failed`, result code 1);
-- ending in `9990002`: sent, but no delivery report ever comes (stays `Sent`);
-- ending in `9990003`: no phone ever takes it (stays `Pending`);
+- ending in `9990002`: sent, but no delivery report ever arrives (stays `Sent`);
+- ending in `9990003`: no phone ever picks it up (stays `Pending`);
 - ending in `9991` and three digits: the phone fails with that result code (`9991004`: no service).
 
-Seven digits, so that generated audiences (`+39333` and a counter) do not hit them by accident.
+They have seven digits, so that generated audiences (`+39333` and a counter) do not hit them by accident.
 """
 
 import re
@@ -20,12 +20,12 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 NEVER: Final = 253_402_300_799.0
-"""The last second of the year 9999: later than every question, and still a date."""
+"""The last second of the year 9999: later than every query, and still a date."""
 
 RESULT_OK: Final = -1
 RESULT_GENERIC_FAILURE: Final = 1
 ERROR_NETWORK_OUT_OF_ORDER: Final = 38
-"""Android's result codes, and the carrier's cause (3GPP TS 24.011) that comes with the failure here."""
+"""Android's result codes, and the carrier's cause (3GPP TS 24.011) that accompanies the failure here."""
 
 
 class Outcome(StrEnum):
@@ -56,7 +56,7 @@ class Life(NamedTuple):
     sent_at: float
     done_at: float
     outcome: Outcome
-    result_code: int = RESULT_GENERIC_FAILURE  # of one that fails
+    result_code: int = RESULT_GENERIC_FAILURE  # if it fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class LifeRules:
     seed: int
 
     def life(self, message_id: int, number: str, due: float, free_at: float, failing: int | None = None) -> Life:
-        """The life of a message that is due at `due` on a SIM that has other work until `free_at`.
+        """Return the life of a message that is due at `due` on a SIM that has other work until `free_at`.
 
         `failing`: the result code of a phone that fails whatever it is given.
         """
@@ -82,7 +82,7 @@ class LifeRules:
         sent_at = turn_at + 1.0 / self.pace_per_second
         if outcome is Outcome.DELIVERED:
             spread = self.delivery_max_seconds - self.delivery_min_seconds
-            # Knuth's multiplicative hash: neighbouring IDs get delays far apart, and the same ones in every run.
+            # Knuth's multiplicative hash: neighbouring IDs get very different delays, and the same ones in every run.
             share = ((message_id + self.seed) * 2_654_435_761 & 0xFFFF_FFFF) / 0x1_0000_0000
             return Life(due, turn_at, sent_at, sent_at + self.delivery_min_seconds + spread * share, outcome)
         if outcome is Outcome.FAILED:
@@ -90,14 +90,14 @@ class LifeRules:
         return Life(due, turn_at, sent_at, NEVER, outcome)
 
     def outcome(self, number: str) -> Outcome:
-        """What becomes of every text to this number: the provoked outcome, else by the shares."""
+        """Return the outcome of every text to this number: the provoked outcome, or else by the shares."""
         provoked = PROVOKED.get(number[-7:])
         if provoked is not None:
             return provoked
         if FAILS_WITH.search(number):
             return Outcome.FAILED
         if self.failed or self.no_report:
-            # `surrogatepass`: JSON may carry lone surrogates, and a sandbox must not stumble over a silly number.
+            # `surrogatepass`: JSON may carry lone surrogates, and a sandbox must not fail on a silly number.
             digest = zlib.crc32(f"{self.seed}:{number}".encode("utf-8", "surrogatepass"))
             share = digest / 0x1_0000_0000
             if share < self.failed:
@@ -108,23 +108,23 @@ class LifeRules:
 
 
 def failure_code(number: str) -> int:
-    """With which result code texts to this number fail, if they do."""
+    """Return the result code with which texts to this number fail, if they do."""
     provoked = FAILS_WITH.search(number)
     return int(provoked[1]) if provoked else RESULT_GENERIC_FAILURE
 
 
 def due_at(accepted_at: float, schedule: int | None) -> float:
-    """From when on a message may be sent."""
+    """Return the moment from which a message may be sent."""
     return max(accepted_at, float(schedule or 0))
 
 
 def received(at: float) -> Life:
-    """The life of an inbound message that arrived at `at`."""
+    """Return the life of an inbound message that arrived at `at`."""
     return Life(at, at, at, at, Outcome.RECEIVED)
 
 
 def status_at(life: Life, now: float) -> str:
-    """The gateway's word for where the message is at `now`."""
+    """Return the gateway's word for where the message is at `now`."""
     if now >= life.done_at:
         if life.outcome is Outcome.DELIVERED:
             return "Delivered"

@@ -1,4 +1,4 @@
-"""The sandbox's phones that do not work now: switched off, or failing whatever they are given."""
+"""The sandbox's phones that do not work at the moment: switched off, or failing whatever they are given."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,16 +10,16 @@ from worker.sandbox.targets import DEVICES
 
 
 class PhoneState(StrEnum):
-    """How a phone is. What it has not sent waits while it is off, and goes on when it is on again."""
+    """The state of a phone. Unsent texts wait while it is off, and continue when it is on again."""
 
     ON = "on"
     OFF = "off"
-    FAILING = "failing"  # what it is given from now on fails with a result code
+    FAILING = "failing"  # texts that it is given from now on fail with a result code
 
 
 @dataclass(frozen=True, slots=True)
 class PhoneChange:
-    """What becomes of one phone."""
+    """A change of one phone's state."""
 
     device: int
     state: PhoneState
@@ -27,7 +27,7 @@ class PhoneChange:
 
     @classmethod
     def from_fields(cls, fields: dict[str, str]) -> "PhoneChange":
-        """The form fields `device`, `state` and, of a failing phone, `code`. Raises `ApiError` for anything else."""
+        """Read the form fields `device`, `state` and, for a failing phone, `code`. Raises `ApiError` for all else."""
         device = whole_number(fields.get("device", ""))
         code = whole_number(fields.get("code", "") or str(RESULT_GENERIC_FAILURE))
         if device is None or device not in DEVICES or code is None or fields.get("state") not in set(PhoneState):

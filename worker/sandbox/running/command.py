@@ -20,7 +20,7 @@ OPTIONS_FROM_STDIN: Final = "--options-from-stdin"
 
 
 def run(options: SandboxOptions) -> None:
-    """Serve and print the URL; with a key that was made here, also the two lines that set a shell up for it.
+    """Serve and print the URL; if the key was made here, also print the two lines that set a shell up for it.
 
     Raises `SandboxError` as `serve` does.
     """
@@ -38,7 +38,7 @@ def run(options: SandboxOptions) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m worker.sandbox`; gives the exit code: 0 ended as asked, 2 cannot run like this."""
+    """Run `python -m worker.sandbox`; return the exit code: 0 ended as asked, 2 cannot run like this."""
     try:
         if list(arguments) == [OPTIONS_FROM_STDIN]:
             options = options_from_json(sys.stdin.readline())
@@ -53,25 +53,25 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def options_to_json(options: SandboxOptions) -> str:
-    """One line from which `options_from_json` makes equal options: how a key travels without showing in `ps`."""
+    """Return one line from which `options_from_json` makes equal options: so a key travels without showing in `ps`."""
     return json.dumps(asdict(options), default=str)
 
 
 def options_from_json(line: str) -> SandboxOptions:
-    """The options of a line of `options_to_json`."""
+    """Return the options in a line from `options_to_json`."""
     values = json.loads(line)
     for name in ("ledger", "fault_log"):
         values[name] = None if values[name] is None else Path(values[name])
     values["profile"] = Profile(values["profile"])
     faults = json.dumps(values["faults"])
-    # Reading a plan imports pydantic, which takes 0.2 s (measured): not when there are no faults.
+    # Reading a plan imports pydantic, which takes 0.2 s (measured): skipped if there are no faults.
     values["faults"] = FaultPlan() if faults == FaultPlan().to_json() else FaultPlan.from_json(faults)
     return SandboxOptions(**values)
 
 
 def _end_with_stdin() -> None:
-    # The parent holds the other end: however it ends, kill -9 included, the system closes the pipe. The descriptor and
-    # not `sys.stdin`, whose lock would be held by this thread when the interpreter shuts down.
+    # The parent holds the other end: however it ends, including kill -9, the system closes the pipe. This reads the
+    # descriptor, not `sys.stdin`, whose lock this thread would hold when the interpreter shuts down.
     while os.read(0, 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
@@ -124,7 +124,7 @@ def _parse(arguments: Sequence[str]) -> SandboxOptions:
 
 
 def read_plan(path: Path) -> FaultPlan:
-    """The plan in a JSON file. Raises `SandboxError` in one sentence."""
+    """Return the plan in a JSON file. Raises `SandboxError`, in one sentence."""
     try:
         return FaultPlan.from_json(path.read_bytes())
     except OSError as error:

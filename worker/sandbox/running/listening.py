@@ -1,4 +1,4 @@
-"""Ports of 127.0.0.1, which is all that a sandbox ever listens on."""
+"""Ports of 127.0.0.1, the only address that a sandbox ever listens on."""
 
 import socket
 import struct
@@ -10,11 +10,11 @@ HOST: Final = "127.0.0.1"
 
 
 def bound(port: int) -> socket.socket:
-    """A socket on a port (0: any free one) that does not listen yet. Raises `SandboxError` when the port is taken."""
+    """Return a socket on a port (0: any free one) that does not listen yet. Raises `SandboxError` if it is taken."""
     # The protocol is named because asyncio sets TCP_NODELAY only then: without it, every keep-alive request waits 44 ms
     # for the client's delayed ACK (measured).
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    # A sandbox that is restarted at once on its old port must not wait for the system to forget old connections.
+    # A sandbox that restarts at once on its old port must not wait for the system to forget old connections.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
@@ -27,11 +27,11 @@ def bound(port: int) -> socket.socket:
 
 
 def port_of(listener: socket.socket) -> int:
-    """The port that a socket has on this machine."""
+    """Return the port that a socket has on this machine."""
     port: int = listener.getsockname()[1]
     return port
 
 
 def reset_on_close(connection: socket.socket) -> None:
-    """Let the end of this connection be a RST: what is on its way is thrown away, and the client sees an error."""
+    """Make this connection end with RST: data on its way is discarded, and the client sees an error."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,4 +1,4 @@
-"""How a sandbox is to behave."""
+"""How a sandbox should behave."""
 
 import secrets
 from dataclasses import dataclass, field, replace
@@ -25,13 +25,14 @@ class Profile(StrEnum):
 class SandboxOptions:
     """Everything that can be set. Raises `SandboxError` for values that make no sense.
 
-    `port` 0 takes a free one. `key` None: see `with_key`. `ledger` None keeps everything in memory only. `credits`
-    None is unlimited, else one credit is one message. `pace_per_second` counts messages per SIM. `failed` and
+    `port` 0 takes a free one. `key` None: see `with_key`. `ledger` None keeps everything in memory only. `credits` None
+    is unlimited; otherwise one credit is one message. `pace_per_second` counts messages per SIM. `failed` and
     `no_report` are shares (0..1) of the numbers that fail or never get a delivery report, by number and `seed`.
     `group_per_device` gives each device's part of a request its own group, instead of one group per request.
-    Its clock is `clock_ahead_seconds` before this machine's, in dates and windows. With `heeds_time` False a read shows
-    what fits apart from the time. `faults` is what goes wrong from the start, `fault_log` a file for what did; `proxy`
-    puts the proxy that makes faults below HTTP in front even if `faults` has none of them yet.
+
+    Its clock is `clock_ahead_seconds` ahead of this machine's, in dates and windows. With `heeds_time` False a read
+    ignores the time and shows what matches otherwise. `faults` is what goes wrong from the start, `fault_log` a file
+    for the faults drawn; `proxy` puts the proxy for faults below HTTP in front even if `faults` has none of them yet.
     """
 
     port: int = 0
@@ -71,18 +72,18 @@ class SandboxOptions:
             raise SandboxError("The sandbox's webhook must be an http:// address on 127.0.0.1 or localhost.")
 
     def with_key(self) -> "SandboxOptions":
-        """The same options, with a fresh readable key (`sandbox-` and 12 characters) if there was none."""
+        """Return the same options, with a fresh readable key (`sandbox-` and 12 characters) if there was none."""
         if self.key is not None:
             return self
         return replace(self, key="sandbox-" + "".join(secrets.choice(KEY_ALPHABET) for _ in range(12)))
 
     @property
     def has_proxy(self) -> bool:
-        """Whether clients talk to a proxy in front of the sandbox."""
+        """Return whether clients talk to a proxy in front of the sandbox."""
         return self.proxy or self.faults.needs_proxy
 
     def life_rules(self) -> LifeRules:
-        """The part that decides on a message's life."""
+        """Return the part that determines a message's life."""
         return LifeRules(
             pace_per_second=self.pace_per_second,
             delivery_min_seconds=self.delivery_min_seconds,

@@ -27,7 +27,7 @@ class PrivateSandbox:
         """Start a child and wait until it accepts connections. Raises `SandboxError` with its reason if it cannot."""
         options = options.with_key()
         with tempfile.TemporaryFile() as complaints:
-            # A session of its own: Ctrl-C in the terminal reaches the parent, which still needs its gateway to finish.
+            # Its own session: Ctrl-C in the terminal reaches the parent, which still needs its gateway to finish.
             process = subprocess.Popen(  # noqa: S603 - our own module, in our own interpreter
                 [sys.executable, "-m", "worker.sandbox", OPTIONS_FROM_STDIN],
                 stdin=subprocess.PIPE,
@@ -44,7 +44,7 @@ class PrivateSandbox:
         return cls(url, options.key or "", process)
 
     def stop(self) -> None:
-        """End the child and wait for its end; harmless when it has ended already."""
+        """End the child and wait for its end; harmless if it has already ended."""
         _end(self.process)
 
     def __enter__(self) -> Self:
@@ -57,7 +57,7 @@ class PrivateSandbox:
 
 
 def _ask_for_url(process: subprocess.Popen[bytes], options: SandboxOptions) -> str:
-    """The child's first line; empty when it ended instead."""
+    """Return the child's first line; empty if it ended instead."""
     if process.stdin is None or process.stdout is None:
         raise TypeError("the child process needs pipes as its standard input and output")
     try:

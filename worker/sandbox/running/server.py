@@ -20,11 +20,11 @@ from worker.sandbox.running.options import SandboxOptions
 def serve(options: SandboxOptions, *, on_ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT, then return.
 
-    `on_ready` gets the URL once connections are accepted: the proxy's where there is one. The options need a key
-    (`SandboxOptions.with_key`). Raises `SandboxError` when the port is taken or a file cannot be used.
+    `on_ready` gets the URL once connections are accepted; if there is a proxy, its URL. The options need a key
+    (`SandboxOptions.with_key`). Raises `SandboxError` if the port is taken or a file cannot be used.
     """
-    # A million messages are a million tuples that never go away: with Python's default of looking through everything
-    # again and again, accepting 100 takes 1.9 ms instead of 1.2 ms once 300,000 are stored.
+    # A million messages are a million tuples that never go away. By default Python scans everything again and again:
+    # accepting 100 then takes 1.9 ms instead of 1.2 ms once 300,000 are stored.
     gc.set_threshold(50_000, 20, 100)
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(bound(0 if options.has_proxy else options.port))
@@ -52,7 +52,7 @@ def serve(options: SandboxOptions, *, on_ready: Callable[[str], None]) -> None:
 
 
 class _Protocol(HttpToolsProtocol):
-    """Lets the application reset a connection, which ASGI has no word for."""
+    """Lets the application reset a connection, which ASGI cannot express."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -80,7 +80,7 @@ class _Server(uvicorn.Server):
 
 @contextlib.contextmanager
 def _ending_quietly() -> Iterator[None]:
-    """uvicorn raises the signal that ended it once more after it has stopped; here that end was asked for."""
+    """Ignore the signal that uvicorn raises once more after it has stopped: here that end was asked for."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

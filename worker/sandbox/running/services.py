@@ -17,11 +17,11 @@ Fields = dict[str, str]
 Data = dict[str, object]
 
 NOBODY: Final = -1
-"""An ID that no message has: what an unreadable number asks for."""
+"""An ID that no message has: an unreadable number asks for this one."""
 
 
 class Services:
-    """All calls of one sandbox. Every method raises `ApiError` for what a live server would refuse."""
+    """All calls of one sandbox. Every method raises `ApiError` for anything that a live server would refuse."""
 
     def __init__(self, state: SandboxState, profile: Profile, *, heeds_time: bool = True) -> None:
         self._state = state
@@ -35,7 +35,7 @@ class Services:
         texts: ChangeTexts = as_they_are,
         shown: ChangeShown = all_found,
     ) -> Data:
-        """Let a request take effect; `texts` changes what a send stores, `shown` what a read shows."""
+        """Carry a request out; `texts` changes what a send stores, `shown` what a read shows."""
         if request.kind is RequestKind.SEND:
             return self._send(request, now, texts)
         if request.kind is RequestKind.READ:
@@ -45,7 +45,7 @@ class Services:
         return {"credits": self._state.credits}
 
     def _send(self, request: Request, now: float, texts: ChangeTexts) -> Data:
-        """`send.php`: one text, several, or a contact list."""
+        """Handle `send.php`: one text, several, or a contact list."""
         fields = request.fields
         messages = self._state.accept(
             texts(self._texts(fields)),
@@ -71,7 +71,8 @@ class Services:
         return [(contact.number, fields["message"]) for contact in contacts]
 
     def found(self, fields: Fields, now: float, shown: ChangeShown = all_found) -> list[StoredMessage]:
-        """`read-messages.php`: all filters combine; unknown fields, also `groupID` with a capital D, are ignored."""
+        """Handle `read-messages.php`: all filters combine; unknown fields, including `groupID` with a capital D, are
+        ignored."""
         start = timestamp(fields, "startTimestamp")
         end = timestamp(fields, "endTimestamp")
         query = Query(
@@ -89,11 +90,11 @@ class Services:
         return messages
 
     def rows(self, messages: Iterable[StoredMessage], now: float) -> list[Row]:
-        """What a reply says of messages."""
+        """Return the rows of a reply for these messages."""
         return message_rows(messages, self._profile, now)
 
     def _change_contacts(self, fields: Fields) -> Data:
-        """`manage-contacts.php`: adds, subscribes again, or unsubscribes."""
+        """Handle `manage-contacts.php`: add, subscribe again, or unsubscribe."""
         number = fields.get("number", "").strip()
         if not number:
             raise invalid_request()
@@ -106,7 +107,7 @@ class Services:
         return {"contact": contact_row(contact, self._profile)}
 
     def inbound(self, fields: Fields, now: float) -> StoredMessage:
-        """The sandbox's own call: a person's text arrives."""
+        """Handle the sandbox's own call: a person's text arrives."""
         number, text = fields.get("number", "").strip(), fields.get("message", "")
         if not (number and text):
             raise invalid_request()

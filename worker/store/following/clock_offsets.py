@@ -1,4 +1,4 @@
-"""How far the gateway's dates lie from ours, learned from messages whose moment we know, and kept with the account."""
+"""How far the gateway's dates are from ours, learned from messages whose moment we know, and kept with the account."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from sqlmodel import Session
 from worker.store.tables import accounts
 
 MARGIN: Final = timedelta(minutes=10)
-"""How far the gateway's clock may be away from ours before a read misses what it should show, and is to be learned."""
+"""How far apart the two clocks may be before a read misses messages, and the offset must be learned."""
 
 FARTHEST: Final = timedelta(hours=14)
-"""How far its dates may be off and requests still be looked up: the zone that is farthest from UTC."""
+"""How far its dates may be off for requests to be looked up all the same: the zone that is farthest from UTC."""
 
 ALIKE: Final = MARGIN / 2
-"""Offsets that differ by less, beyond what is uncertain about them, are one. One of less is none."""
+"""Offsets that differ by less than this, beyond their uncertainty, are the same. One below this is none."""
 
 NOTED_EVERY: Final = timedelta(hours=1)
-"""How often it is written down that an offset still holds."""
+"""How often to record that an offset still holds."""
 
 MOST: Final = 8
-"""So many are kept: where a clock changes all the time, the last ones."""
+"""How many are kept: if a clock changes all the time, the last ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ class Dated:
     shown_at: datetime
 
     def offset(self) -> tuple[timedelta, timedelta] | None:
-        """How far the gateway's clock is ahead, and how wrong that may be.
+        """Return how far the gateway's clock is ahead, and how wrong that may be.
 
-        It was sent after it was accepted and before it was shown: both by our clock, the date in between by the other.
-        None: the message was under way for too long to tell, or our own clock was set back meanwhile.
+        The message was sent after it was accepted and before it was shown: both by our clock, the date in between by
+        the gateway's. None: the message was under way for too long to say, or our own clock was set back meanwhile.
         """
         took = self.shown_at - self.accepted_at
         if not timedelta(0) <= took <= MARGIN:
@@ -56,7 +56,7 @@ class Offset:
 
 
 def known_offsets(session: Session, account_id: int) -> list[Offset]:
-    """Those that were seen, the one of the newest message first; none: its clock was never seen to be off."""
+    """Return the offsets seen, the newest message's first; empty if its clock was never seen to be off."""
     kept = session.scalars(sa.select(accounts.c.clock_offsets).where(accounts.c.id == account_id)).one()
     found = [
         Offset(
@@ -70,21 +70,21 @@ def known_offsets(session: Session, account_id: int) -> list[Offset]:
 
 
 def shifts(session: Session, account_id: int) -> list[timedelta]:
-    """By how much windows of reads are shifted: by every offset that is known, and by none."""
+    """Return by how much to shift windows of reads: every known offset, and zero."""
     return sorted({timedelta(0), *(each.ahead for each in known_offsets(session, account_id))})
 
 
 def by_our_clock(date: datetime, known: Sequence[Offset], now: datetime) -> datetime:
-    """When something happened that the gateway dated: of what it may be the latest that is not still to come."""
+    """Return when something that the gateway dated happened: the latest possible moment that is not in the future."""
     moments = [date - each.ahead for each in known] or [date]
     return max((moment for moment in moments if moment <= now), default=now)
 
 
 def learned(known: Sequence[Offset], shown: Iterable[Dated]) -> list[Offset]:
-    """The offsets after more messages were shown; as they were where nothing new came of it.
+    """Return the offsets after more messages were shown; the same ones if nothing new was learned.
 
-    A message shown after ten minutes is wrong by up to five, as much as `ALIKE`: so an offset is new only where its
-    uncertainty cannot explain it by a clock like ours or by an offset that is known.
+    A message shown after ten minutes is wrong by up to five, as much as `ALIKE`. So an offset is new only if its
+    uncertainty cannot explain it by a clock like ours or by a known offset.
     """
     found = list(known)
     for message in sorted(shown, key=lambda each: each.accepted_at):
@@ -107,7 +107,7 @@ def learned(known: Sequence[Offset], shown: Iterable[Dated]) -> list[Offset]:
 
 
 def keep_offsets(session: Session, account_id: int, known: Sequence[Offset]) -> None:
-    """Write them down."""
+    """Store the offsets."""
     rows = [
         {"seconds": each.ahead.total_seconds(), "since": each.since.isoformat(), "until": each.until.isoformat()}
         for each in known
@@ -116,6 +116,6 @@ def keep_offsets(session: Session, account_id: int, known: Sequence[Offset]) -> 
 
 
 def in_words(ahead: timedelta) -> str:
-    """`3 h 0 min ahead of ours`."""
+    """Return an offset in words: `3 h 0 min ahead of ours`."""
     minutes = round(abs(ahead).total_seconds() / 60)
     return f"{minutes // 60} h {minutes % 60} min {'ahead of' if ahead > timedelta(0) else 'behind'} ours"

@@ -1,4 +1,4 @@
-"""The phones of an account, as far as receipts show them: what waits there, what they sent, which are stuck."""
+"""The phones of an account, as receipts show them: what waits there, what they sent, which are stuck."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,9 +18,10 @@ MOVED: Final = (RecipientState.SENT, RecipientState.DELIVERED, RecipientState.FA
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What a device has not sent though nothing newer was: how many texts, since when the oldest waits, above which ID.
+    """What a device holds unsent although it sent nothing newer: how many texts, since when the oldest waits, above
+    which ID.
 
-    `oldest_at` None: none; what waits there is older than what it sent.
+    `oldest_at` is None if there are none; what waits there is older than what it sent.
     """
 
     device: int
@@ -48,7 +49,7 @@ _FOLLOWED: Final = (
     .group_by(recipients.c.device)
 )
 _GROUPS_AT_ONCE: Final = 200
-"""SQLite sorts what it groups, in memory: all messages of a campaign of 400,000 that are followed took 9 MB."""
+"""SQLite sorts in memory what it groups: all followed messages of a campaign of 400,000 took 9 MB."""
 _device = recipients.c.device == sa.bindparam("b_device")
 _above = recipients.c.gateway_id > sa.bindparam("b_above")
 _NEWEST_MOVED: Final = (
@@ -65,13 +66,13 @@ _STALLED: Final = (
 
 
 def any_followed(session: Session) -> bool:
-    """Whether any message is waited for."""
+    """Return whether any message is waited for."""
     query = sa.select(groups.c.id).where(groups.c.next_poll_at.is_not(None))
     return session.scalars(query.limit(1)).first() is not None
 
 
 def stalled_devices(session: Session, account_id: int) -> list[Waiting]:
-    """Every device with messages that are still followed, and what of it waits behind everything that it sent."""
+    """Return every device with messages that are still followed, and what waits there behind everything it sent."""
     connection = session.connection()
     oldest: dict[int, int | None] = {}
     followed = connection.execute(_GROUPS, execution_options={"yield_per": _GROUPS_AT_ONCE})
@@ -91,7 +92,7 @@ def stalled_devices(session: Session, account_id: int) -> list[Waiting]:
 
 
 def sample_stalled(session: Session, account_id: int, device: Waiting, *, most: int) -> list[int]:
-    """Gateway IDs of what waits on a device: half of them the oldest, half the newest."""
+    """Return gateway IDs of texts that wait on a device: half of them the oldest, half the newest."""
     waiting = sa.select(recipients.c.gateway_id).select_from(_of_groups).where(*_stalled).limit(max(1, most // 2))
     of_device = {"b_account": account_id, "b_device": device.device, "b_above": device.above_id}
     ids: set[int] = set()
@@ -111,14 +112,14 @@ class Stuck:
 
 
 def stuck_devices(session: Session, account_id: int) -> list[Stuck]:
-    """The devices of the account that are stuck now."""
+    """Return the devices of the account that are stuck now."""
     query = sa.select(stuck.c.device, stuck.c.waiting, stuck.c.oldest_at, stuck.c.since)
     rows = session.execute(query.where(stuck.c.account_id == account_id).order_by(stuck.c.device))
     return [Stuck(*row) for row in rows]
 
 
 def record_stuck(session: Session, account_id: int, device: Waiting, *, now: datetime) -> bool:
-    """It sends nothing. True: that is news."""
+    """Record that a device sends nothing. Returns True if that is news."""
     values = {"waiting": device.waiting, "oldest_at": device.oldest_at or now}
     mine = (stuck.c.account_id == account_id, stuck.c.device == device.device)
     if changed(session, sa.update(stuck).where(*mine).values(**values)):
@@ -128,13 +129,13 @@ def record_stuck(session: Session, account_id: int, device: Waiting, *, now: dat
 
 
 def forget_stuck(session: Session, account_id: int, device: int) -> bool:
-    """It sends again. False: it was not stuck."""
+    """Record that a device sends again. Returns False if it was not stuck."""
     mine = (stuck.c.account_id == account_id, stuck.c.device == device)
     return bool(changed(session, sa.delete(stuck).where(*mine)))
 
 
 def waiting_of_runs(session: Session, run_ids: Collection[int], devices: Collection[int]) -> dict[int, int]:
-    """How many texts of these runs each of the devices holds unsent; one that holds none is left out."""
+    """Return how many texts of these runs each device holds unsent; a device that holds none is left out."""
     query = (
         sa.select(recipients.c.device, sa.func.count())
         .where(recipients.c.run_id.in_(sorted(run_ids)), _waits, recipients.c.device.in_(sorted(devices)))
@@ -145,7 +146,7 @@ def waiting_of_runs(session: Session, run_ids: Collection[int], devices: Collect
 
 @dataclass(frozen=True, slots=True)
 class DeviceView:
-    """All that is known of a device or SIM: texts that wait there, texts it sent, when the last one."""
+    """Everything known of a device or SIM: texts that wait there, texts it sent, and when it sent the last one."""
 
     device: int
     sim: int | None
@@ -156,7 +157,7 @@ class DeviceView:
 
 
 def devices_seen(session: Session, account_id: int) -> list[DeviceView]:
-    """Every device and SIM that a message of the account went by, in their order. Reads every recipient."""
+    """Return every device and SIM that the account's messages went by, in order. Reads every recipient."""
 
     def count(*states: RecipientState) -> sa.ColumnElement[int]:
         return sa.func.count(sa.case((recipients.c.state.in_(states), 1)))

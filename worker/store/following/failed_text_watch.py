@@ -1,4 +1,4 @@
-"""Failed messages whose text was sent again: looked at once more, and what it means if they were sent after all."""
+"""Failed messages whose text was sent again: a second look at them, and what it means if they were sent after all."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from worker.store.transitions import move_recipients
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A failed message that is looked at again, for its text was sent a second time at `began_at`."""
+    """A failed message to check again, because its text was sent a second time at `began_at`."""
 
     id: int
     run_id: int
@@ -26,7 +26,7 @@ class Watched:
 
 
 def due_looks(session: Session, account_id: int, *, now: datetime, most: int) -> list[Watched]:
-    """Failed messages whose next look is due."""
+    """Return the failed messages whose next look is due."""
     query = (
         sa.select(retries.c.id, retries.c.run_id, retries.c.gateway_id, retries.c.began_at, retries.c.looks)
         .join(runs, runs.c.id == retries.c.run_id)
@@ -42,7 +42,7 @@ def due_looks(session: Session, account_id: int, *, now: datetime, most: int) ->
 
 
 def schedule_look(session: Session, watched: Watched, at: datetime | None) -> None:
-    """Look at it again then; None: never."""
+    """Check it again at `at`; None: never."""
     session.execute(
         sa.update(retries).where(retries.c.id == watched.id).values(next_look_at=at, looks=watched.looks + 1)
     )
@@ -62,7 +62,7 @@ _OF_THE_FIRST: Final = ("batch_id", "gateway_id", "device", "sim")
 
 
 def _take_back(session: Session, whose: sa.ColumnElement[bool], *, now: datetime) -> None:
-    """What these messages' people were to be sent again, and is in no request yet, is not: they are sent."""
+    """Stop resending to the people of these messages who are not in a request yet: their text was sent."""
     unsent = sa.exists().where(recipients.c.id == retries.c.recipient_id, recipients.c.state == RecipientState.PENDING)
     query = sa.select(retries.c.id, retries.c.recipient_id).where(whose, unsent)
     waiting = {entry: person for entry, person in session.execute(query)}  # noqa: C416 - dict() takes no rows, by mypy
@@ -70,7 +70,8 @@ def _take_back(session: Session, whose: sa.ColumnElement[bool], *, now: datetime
         return
     other = recipients.alias()
     elsewhere = sa.exists().where(other.c.number == recipients.c.number, other.c.state == RecipientState.IN_DOUBT)
-    # Through `in_doubt`, as everybody: whoever a request takes at this moment is not found here, or not by it.
+    # Through `in_doubt`, like everything else: a person whom a request takes now is either not found here, or not by
+    # it.
     people = recipients.c.id.in_(sorted(waiting.values()))
     held = move_recipients(RecipientState.IN_DOUBT, people, recipients.c.state == RecipientState.PENDING, ~elsewhere)
     back = set(session.scalars(held.returning(recipients.c.id)))
@@ -99,7 +100,7 @@ def _take_back(session: Session, whose: sa.ColumnElement[bool], *, now: datetime
 def record_sent_after_all(
     session: Session, account_id: int, gateway_ids: Collection[int], *, now: datetime
 ) -> list[Doubled]:
-    """These messages were sent: who was sent the text again has it twice, and that is news. Who was not, is not now."""
+    """Record that these messages were sent: return the people who got the text twice; stop resending to the others."""
     if session.execute(sa.select(retries.c.id).where(retries.c.began_at.is_not(None)).limit(1)).first() is None:
         return []
     found: list[Doubled] = []

@@ -20,7 +20,7 @@ from worker.store.transitions import changed, move_recipients, move_run
 
 @dataclass(frozen=True, slots=True)
 class FailedText:
-    """A message that failed, and the person it was for. `resent_count`: how often we sent another one for it."""
+    """A message that failed, and the person it was for. `resent_count`: how often we resent its text."""
 
     recipient_id: int
     run_id: int
@@ -36,7 +36,7 @@ class FailedText:
 
 
 def failed_texts(session: Session, account_id: int, gateway_ids: Collection[int]) -> list[FailedText]:
-    """Those of these messages that stand as failed and were not noticed yet."""
+    """Return those of these messages that are in state failed and were not noticed yet."""
     found: list[FailedText] = []
     noticed = sa.exists().where(
         retries.c.recipient_id == recipients.c.id, retries.c.gateway_id == recipients.c.gateway_id
@@ -71,7 +71,7 @@ def failed_texts(session: Session, account_id: int, gateway_ids: Collection[int]
 
 
 def plan_retries(session: Session, failed: Sequence[tuple[FailedText, datetime]], *, now: datetime) -> None:
-    """These texts are sent again at these moments."""
+    """Plan to send these texts again at these moments."""
     if failed:
         session.execute(
             sa.insert(retries),
@@ -96,7 +96,7 @@ def plan_retries(session: Session, failed: Sequence[tuple[FailedText, datetime]]
 
 @dataclass(frozen=True, slots=True)
 class DueRetry:
-    """A text whose turn has come. It may go where its first batch could: by `zones`, until `latest`."""
+    """A text that is due again. It may go when its first batch could: by `zones`, until `latest`."""
 
     id: int
     run_id: int
@@ -130,23 +130,23 @@ _DUE: Final = (
     .where(
         runs.c.account_id == sa.bindparam("b_account"),
         runs.c.state.in_([RunState.RUNNING, RunState.SETTLING]),
-        sa.literal_column("retry.due_at IS NOT NULL"),  # in the words of the index
+        sa.literal_column("retry.due_at IS NOT NULL"),  # word for word as in the index
         retries.c.due_at <= sa.bindparam("b_now", type_=retries.c.due_at.type),
     )
     .order_by(retries.c.due_at, retries.c.id)
     .limit(sa.bindparam("b_most", type_=sa.Integer))
 )
-"""Built once: it is asked every second."""
+"""Built once: it runs every second."""
 
 
 def due_retries(session: Session, account_id: int, *, now: datetime, most: int) -> list[DueRetry]:
-    """Texts of running and settling runs whose turn has come, the longest waiting first."""
+    """Return texts of running and settling runs that are due again, the longest waiting first."""
     found = session.connection().execute(_DUE, {"b_account": account_id, "b_now": now, "b_most": most})
     return [DueRetry(*row) for row in found]
 
 
 def waiting_retries(session: Session, run_id: int) -> int:
-    """How many texts of a run are still to be sent again."""
+    """Return how many texts of a run are still to be sent again."""
     return session.scalars(
         sa.select(sa.func.count()).select_from(retries).where(retries.c.run_id == run_id, retries.c.due_at.is_not(None))
     ).one()
@@ -155,7 +155,7 @@ def waiting_retries(session: Session, run_id: int) -> int:
 def postpone_retries(
     session: Session, ids: Collection[int], *, until: datetime, retries_seen: int | None = None
 ) -> None:
-    """Not now. `retries_seen`: the gateway itself has tried again that often meanwhile."""
+    """Put these retries off. `retries_seen`: how often the gateway itself has retried meanwhile."""
     values: dict[str, Any] = {"due_at": until}
     if retries_seen is not None:
         values["gateway_retries"] = retries_seen
@@ -163,17 +163,17 @@ def postpone_retries(
 
 
 def forget_retries(session: Session, ids: Collection[int]) -> None:
-    """They have not failed any more: if they fail again, that is news."""
+    """Forget these retries, whose messages are no longer failed: if they fail again, that is news."""
     session.execute(sa.delete(retries).where(retries.c.id.in_(sorted(ids)), retries.c.began_at.is_(None)))
 
 
 def drop_retries(session: Session, ids: Collection[int], reason: str) -> None:
-    """They are not sent again after all."""
+    """Do not send these again after all."""
     session.execute(sa.update(retries).where(retries.c.id.in_(sorted(ids))).values(due_at=None, dropped=reason))
 
 
 def drop_cancelled(session: Session, run_id: int) -> int:
-    """Nothing of a cancelled run is sent again; how many texts."""
+    """Send nothing of a cancelled run again; return how many texts that concerns."""
     statement = sa.update(retries).where(retries.c.run_id == run_id, retries.c.due_at.is_not(None))
     return changed(session, statement.values(due_at=None, dropped="the campaign was cancelled"))
 
@@ -181,9 +181,9 @@ def drop_cancelled(session: Session, run_id: int) -> int:
 def begin_retries(
     session: Session, run_id: int, due: Sequence[DueRetry], *, reason: str, now: datetime, next_look_at: datetime
 ) -> int | None:
-    """One batch of these people, who are pending again; its id. None: nobody of them stands as failed any more.
+    """Make one batch of these people, who are pending again; return its id. None: nobody in it is still failed.
 
-    The caller holds the run's lock; all of `due` are of this run, and have device, zones and latest moment in common.
+    The caller holds the run's lock; all of `due` belong to this run, and share device, zones and latest moment.
     """
     ordinal = session.scalars(sa.select(sa.func.max(batches.c.ordinal)).where(batches.c.run_id == run_id)).one() + 1
     batch = Batch(
@@ -237,4 +237,4 @@ def begin_retries(
 _OF_THE_MESSAGE: Final = (
     "gateway_id", "group_id", "device", "sim", "accepted_at", "sent_at", "delivered_at", "result_code",
 )  # fmt: skip
-"""What was known of the message that failed: `Retry` keeps it, and the next message has its own."""
+"""What was known of the failed message: `Retry` keeps it, and the next message has its own."""

@@ -21,7 +21,7 @@ def _follow(insert: Callable[[sa.Table], postgresql.Insert | sqlite.Insert]) -> 
 
 
 _FOLLOW: Final = {"sqlite": _follow(sqlite.insert), "postgresql": _follow(postgresql.insert)}
-"""A group of messages, or more messages of one that is known."""
+"""Adds a group of messages, or more messages to a known one."""
 
 
 def add_groups(
@@ -33,7 +33,7 @@ def add_groups(
     now: datetime,
     first_poll_at: datetime,
 ) -> None:
-    """Follow messages, known by their groups, from `first_poll_at` on; those without one by one, as group ''."""
+    """Follow messages from `first_poll_at` on, by their groups; those without a group one by one, as group ''."""
     connection = session.connection()
     followed = [
         {

@@ -1,4 +1,4 @@
-"""Receipts: what is waited for, and moving messages up by what the gateway shows."""
+"""Receipts: which ones are still missing, and moving messages up by what the gateway shows."""
 
 import json
 from collections import defaultdict
@@ -32,12 +32,12 @@ class Receipt:
     sim: int | None
     reason: str
     result_code: int | None = None  # Android's
-    number: str = ""  # whose it is, in the gateway's spelling
+    number: str = ""  # the recipient's, in the gateway's spelling
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group of messages that is due to be looked at."""
+    """A group of messages that is due for a poll."""
 
     id: int
     run_id: int
@@ -50,7 +50,7 @@ class Group:
 def due_groups(
     session: Session, *, now: datetime, account_id: int, limit: int, only: Collection[int] | None = None
 ) -> list[Group]:
-    """Groups whose next poll is due, of the runs in `only`, the longest waiting first."""
+    """Return groups whose next poll is due, of the runs in `only`, the longest waiting first."""
     query = (
         sa.select(
             groups.c.id,
@@ -73,9 +73,9 @@ def due_groups(
 def accepted_parts(
     session: Session, account_id: int, since: datetime, until: datetime, *, messages: int
 ) -> list[tuple[datetime, int]]:
-    """What the gateway accepted from `since` to `until`, in parts of about so many `messages`.
+    """Split what the gateway accepted from `since` to `until` into parts of about `messages` messages.
 
-    Of each part when its last request was accepted, and how many messages it has, in the order of time.
+    Returns for each part when its last request was accepted and how many messages it has, in order of time.
     """
     total = sa.func.sum(groups.c.messages).over(order_by=(groups.c.accepted_at, groups.c.id))
     counted = (
@@ -99,8 +99,8 @@ _own_worth = sa.case(
         for state, rank in RANKS.items()
         if state is not RecipientState.DELIVERED
     ),
-    # Delivered is final. Whoever is pending, in doubt or held waits for a request of ours: a receipt of an earlier
-    # message to the same person must not decide about that one.
+    # Delivered is final. A person who is pending, in doubt or held waits for another request of ours: a receipt of an
+    # earlier message to the same person must not decide about that one.
     else_=DELIVERED_WORTH,
 )
 
@@ -127,7 +127,7 @@ def _move_up(to: RecipientState, row: Mapping[str, sa.ColumnElement[Any]]) -> sa
         to,
         recipients.c.gateway_id == row["gateway_id"],
         recipients.c.run_id.in_(mine),
-        # A gateway that was set up anew gives its ID to somebody else's message.
+        # A gateway that was set up again gives its ID to somebody else's message.
         recipients.c.number.endswith(row["tail"]),
         _own_worth < row["worth"],
         gateway_retries=row["gateway_retries"],
@@ -155,11 +155,11 @@ def _from_jsonb() -> dict[str, sa.ColumnElement[Any]]:
 
 
 TAIL: Final = 7
-"""So many last digits are the same in all spellings of a number."""
+"""How many of the last digits are the same in all spellings of a number."""
 
 
 def _tail(number: str) -> str:
-    """What the number of our own ends in, if the message is its; empty where the gateway shows no number."""
+    """Return what our own number must end in if the message is its; empty if the gateway shows no number."""
     digits = "".join(digit for digit in number if digit in "0123456789")
     return digits[-TAIL:] if len(digits) >= TAIL else ""
 
@@ -168,11 +168,11 @@ _MOVE_UP: Final = {
     dialect: {state: _move_up(state, row) for state in RANKS}
     for dialect, row in (("sqlite", _from_json_each()), ("postgresql", _from_jsonb()))
 }
-"""All receipts of one state in one statement: one for each message held its locks for seconds, on PostgreSQL."""
+"""All receipts of one state in one statement: one statement per message held its locks for seconds, on PostgreSQL."""
 
 
 def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt]) -> int:
-    """Move messages up; how many changed. Order and repetition do not matter (`campaigns.following.receipts`)."""
+    """Move messages up; return how many changed. Order and repetition do not count (`campaigns.following.receipts`)."""
     connection = session.connection()
     as_stored = recipients.c.sent_at.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
 
@@ -182,7 +182,7 @@ def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt
     by_state: dict[RecipientState, dict[int, tuple[int, Receipt]]] = defaultdict(dict)
     for receipt in receipts:
         weight = worth(receipt.state, receipt.retries)
-        # One statement moves a row once: of several receipts of a message the one that is worth most.
+        # One statement moves a row once: of several receipts for a message, keep the one with the highest worth.
         if weight > by_state[receipt.state].get(receipt.gateway_id, (-1, receipt))[0]:
             by_state[receipt.state][receipt.gateway_id] = weight, receipt
     moved = 0
@@ -218,19 +218,19 @@ _WAITING: Final = sa.and_(
 
 
 def open_ids(session: Session, *group_rows: int) -> list[int]:
-    """Gateway IDs of the messages of groups (by row id) that still wait for a receipt."""
+    """Return gateway IDs of the messages in these groups (by row id) that still wait for a receipt."""
     query = sa.select(recipients.c.gateway_id).join(groups, _WAITING).where(groups.c.id.in_(group_rows))
     return list(session.scalars(query))
 
 
 def open_groups(session: Session, group_rows: Collection[int]) -> set[int]:
-    """Those of the groups (by row id) of which some message still waits for a receipt."""
+    """Return those of the groups (by row id) that have a message still waiting for a receipt."""
     waits = sa.exists().where(_WAITING)
     return set(session.scalars(sa.select(groups.c.id).where(groups.c.id.in_(group_rows), waits)))
 
 
 def accepted_at(session: Session, account_id: int, gateway_ids: Collection[int]) -> dict[int, datetime]:
-    """When we knew of these messages, by gateway ID; of those that are the account's own."""
+    """Return when we learned of these messages, by gateway ID; only of the account's own."""
     query = (
         sa.select(recipients.c.gateway_id, recipients.c.accepted_at)
         .join(runs, runs.c.id == recipients.c.run_id)
@@ -240,7 +240,7 @@ def accepted_at(session: Session, account_id: int, gateway_ids: Collection[int])
 
 
 def schedule_poll(session: Session, schedule: Sequence[tuple[int, datetime | None]]) -> None:
-    """Set when each group (by row id) is looked at next; None: every message of it has its end."""
+    """Set when to poll each group (by row id) next; None: every message in it has reached its end."""
     if schedule:
         statement = (
             sa.update(groups)
@@ -251,7 +251,7 @@ def schedule_poll(session: Session, schedule: Sequence[tuple[int, datetime | Non
 
 
 def poll_again(session: Session, batch_ids: Collection[int], *, at: datetime) -> None:
-    """Look at the groups of these batches again from then on: the gateway itself goes on with messages of theirs."""
+    """Poll the groups of these batches again from `at` on: the gateway itself continues with some of their messages."""
     ended = sa.update(groups).where(groups.c.batch_id.in_(sorted(batch_ids)), groups.c.next_poll_at.is_(None))
     session.execute(ended.values(next_poll_at=at))
 

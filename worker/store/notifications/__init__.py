@@ -1,1 +1,1 @@
-"""What is told outside, and what of it is forgotten."""
+"""What is reported outside, and how long it is kept."""

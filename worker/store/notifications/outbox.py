@@ -1,7 +1,7 @@
-"""What has to be told outside: written with what happened, kept until it is taken.
+"""What is to be reported outside: written together with the event, kept until it is delivered.
 
-News is what happened (`announce`), before anybody has decided who hears of it. A notice is that news for one target.
-Both are rows of one table; news has the channel `NEWS` and no target.
+News is an event (`announce`) before it is decided who hears of it. A notice is that news for one target. Both are rows
+of one table; news has the channel `NEWS` and no target.
 """
 
 from collections.abc import Collection, Sequence
@@ -20,17 +20,17 @@ from worker.store.tables import notices as _notices
 from worker.store.transitions import changed
 
 NEWS: Final = "news"
-"""The channel of what is for nobody yet: the notices tick makes a notice of it for each target."""
+"""The channel of news that has no target yet: the notices tick makes a notice of it for each target."""
 
 GATHERING: Final = timedelta(seconds=5)
-"""How long news waits that is the first of many: whoever is told then hears of all of them."""
+"""How long the first news of many waits, so that its targets hear of all of them."""
 
 _open = _notices.c.ended_at.is_(None)
 
 
 @dataclass(frozen=True, slots=True)
 class DueNotice:
-    """A notice to be told now, or news to be spread; `tries` were in vain."""
+    """A notice to deliver now, or news to spread; `tries` have failed."""
 
     id: int
     channel: str
@@ -57,9 +57,9 @@ def tell(
     now: datetime,
     not_before: datetime | None = None,
 ) -> bool:
-    """Have something told to a target, once for each `key`, if the transaction commits. False: it was noted before.
+    """Report something to a target, once for each `key`, if the transaction commits. False: it was noted before.
 
-    `channel` is `webhook`, `reply_webhook`, `email` or `command`; `target` its address. `body` is plain JSON.
+    `channel` is `webhook`, `reply_webhook`, `email` or `command`; `target` is its address. `body` is plain JSON.
     """
     values = _row(key, channel, target, event, body, run_id, now, not_before or now)
     statement = insert_missing(session, notices).values(values)
@@ -91,7 +91,7 @@ def _row(
 
 
 def announce_starts(session: Session, run_ids: Collection[int], *, now: datetime) -> None:
-    """Note once of each of these runs that it has started; a hundred may do so at one moment."""
+    """Note once for each of these runs that it has started; a hundred may start at one moment."""
     rows = [
         _row(f"{NEWS}:run.started:{id_}", NEWS, "", "run.started", {"id": uuid4().hex, "reason": ""}, id_, now, now)
         for id_ in run_ids
@@ -101,7 +101,7 @@ def announce_starts(session: Session, run_ids: Collection[int], *, now: datetime
 
 
 def announce(session: Session, event: str, *, run_id: int, now: datetime, key: str = "", reason: str = "") -> None:
-    """Note news about a run; who hears of it, if anybody, is decided later. Without a `key` it is told every time."""
+    """Note news about a run; who hears of it, if anybody, is decided later. Without a `key` it is always reported."""
     name = uuid4().hex
     tell(
         session,
@@ -116,7 +116,7 @@ def announce(session: Session, event: str, *, run_id: int, now: datetime, key: s
 
 
 def announce_held(session: Session, run_id: int, *, now: datetime) -> None:
-    """Note that people of a run are held, once an hour at most: they come by the hundred."""
+    """Note that people of a run are held, at most once an hour: they come by the hundred."""
     tell(
         session,
         key=f"{NEWS}:run.held:{run_id}:{now:%Y-%m-%dT%H}",
@@ -131,7 +131,7 @@ def announce_held(session: Session, run_id: int, *, now: datetime) -> None:
 
 
 def announce_account(session: Session, account_id: int, *, reason: str, now: datetime) -> None:
-    """Note that nothing is sent through an account any more."""
+    """Note that nothing more is sent through an account."""
     name = uuid4().hex
     tell(
         session,
@@ -146,7 +146,7 @@ def announce_account(session: Session, account_id: int, *, reason: str, now: dat
 
 
 def announce_stop_of_nobody(session: Session, account_id: int, *, now: datetime) -> None:
-    """Note that somebody asked to get nothing more from a number that nobody was sent to at, once an hour at most."""
+    """Note a STOP from a number to which no text was sent, at most once an hour."""
     reason = "STOP came from a number at which nobody was sent a text; find out whose it is: campaigns suppress review"
     tell(
         session,
@@ -162,7 +162,7 @@ def announce_stop_of_nobody(session: Session, account_id: int, *, now: datetime)
 
 
 def next_due(session: Session) -> datetime | None:
-    """When the next news or notice is due; None where nothing waits."""
+    """Return when the next news or notice is due; None if nothing waits."""
     found: datetime | None = session.scalar(sa.select(sa.func.min(_notices.c.next_try_at)).where(_open))
     return found
 
@@ -170,7 +170,7 @@ def next_due(session: Session) -> datetime | None:
 def due_news(
     session: Session, now: datetime, *, most: int = 100, only_runs: Collection[int] | None = None
 ) -> list[DueNotice]:
-    """News that nobody was told yet, the oldest first. `only_runs`: of these runs, and of no run."""
+    """Return news that has not been spread yet, the oldest first. `only_runs`: of these runs, and of no run."""
     query = sa.select(*_FIELDS).where(
         _open, _notices.c.next_try_at <= now, _notices.c.channel == NEWS, _is_of(only_runs)
     )
@@ -185,7 +185,7 @@ def due_targets(
     most: int,
     only_runs: Collection[int] | None = None,
 ) -> dict[tuple[str, str], list[int]]:
-    """By (channel, target): at most so many notices that are due, the oldest first.
+    """Return at most `most` due notices by (channel, target), the oldest first.
 
     `but`: none for these targets. `only_runs`: those of these runs, and those of no run.
     """
@@ -207,7 +207,7 @@ def _is_of(only_runs: Collection[int] | None) -> sa.ColumnElement[bool]:
 
 
 def claim(session: Session, ids: Sequence[int], *, now: datetime, until: datetime) -> list[DueNotice]:
-    """Take notices that are due; nobody else gets them before `until`. The oldest first."""
+    """Claim due notices; nobody else gets them before `until`. Returns them, the oldest first."""
     statement = (
         sa.update(_notices)
         .where(_notices.c.id.in_(ids), _open, _notices.c.next_try_at <= now)
@@ -218,37 +218,37 @@ def claim(session: Session, ids: Sequence[int], *, now: datetime, until: datetim
 
 
 def taken(session: Session, *notice_ids: int, now: datetime) -> None:
-    """Told, or spread: it is never told again."""
+    """Record that they were delivered or spread: they are never reported again."""
     values = {"ended_at": now, "tries": _notices.c.tries + 1, "problem": ""}
     session.execute(sa.update(_notices).where(_notices.c.id.in_(notice_ids), _open).values(values))
 
 
 def failed(session: Session, notice_id: int, *, problem: str, retry_at: datetime) -> None:
-    """Not told: it is tried again then."""
+    """Record that it was not delivered: it is tried again at `retry_at`."""
     values = {"next_try_at": retry_at, "tries": _notices.c.tries + 1, "problem": problem}
     session.execute(sa.update(_notices).where(_notices.c.id == notice_id, _open).values(values))
 
 
 def give_up(session: Session, notice_id: int, *, problem: str, now: datetime) -> bool:
-    """Not told, and never tried again. False: it had ended already."""
+    """Give up on a notice that was not delivered: it is never tried again. False: it had already ended."""
     values = {"ended_at": now, "tries": _notices.c.tries + 1, "problem": problem}
     return bool(changed(session, sa.update(_notices).where(_notices.c.id == notice_id, _open).values(values)))
 
 
 def put_off(session: Session, channel: str, target: str, *, until: datetime) -> int:
-    """Tell a target nothing before then; how many notices wait for it."""
+    """Report nothing to a target before `until`; return how many notices wait for it."""
     mine = (_notices.c.channel == channel, _notices.c.target == target)
     later = sa.update(_notices).where(*mine, _open, _notices.c.next_try_at < until)
     return changed(session, later.values(next_try_at=until))
 
 
 def release(session: Session, ids: Sequence[int], *, now: datetime) -> None:
-    """Give claimed notices back that were not tried: they are due at once."""
+    """Release claimed notices that were not tried: they are due at once."""
     session.execute(sa.update(_notices).where(_notices.c.id.in_(ids), _open).values(next_try_at=now))
 
 
 def runs_at_work(session: Session, account_id: int) -> list[int]:
-    """The runs of an account that send: whom it concerns that nothing is sent any more."""
+    """Return the account's running runs: they are affected when nothing more is sent."""
     return list(
         session.scalars(sa.select(runs.c.id).where(runs.c.account_id == account_id, runs.c.state == RunState.RUNNING))
     )

@@ -1,4 +1,4 @@
-"""What nobody needs any more: told notices, and what phones did long ago. Nothing that a promise or a `why` goes by."""
+"""What nobody needs any more: delivered notices and old events of phones. No promise and no `why` relies on it."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -12,13 +12,13 @@ from worker.store.tables import events, notices, runs
 from worker.store.transitions import changed
 
 AT_ONCE: Final = 1_000
-"""So many rows are forgotten in one transaction: some milliseconds, for which no intent has to wait for long."""
+"""How many rows are deleted in one transaction: it takes some milliseconds, so no intent waits for long."""
 
 
 def old_notices(session: Session, before: datetime) -> list[int]:
-    """The oldest notices that ended before then, a part of them.
+    """Return some of the oldest notices that ended before `before`.
 
-    Not those of runs that were not over by then: their keys keep the same news from being told twice.
+    Those of runs that were not over by then are left out: their keys keep the same news from being reported twice.
     """
     is_over = sa.or_(notices.c.run_id.is_(None), runs.c.finished_at < before)
     query = (
@@ -31,12 +31,12 @@ def old_notices(session: Session, before: datetime) -> list[int]:
 
 
 def old_events(session: Session, names: Collection[EventName], before: datetime) -> list[int]:
-    """The oldest events with these names that happened before then, a part of them."""
+    """Return some of the oldest events with these names that happened before `before`."""
     query = sa.select(events.c.id).where(events.c.name.in_(sorted(names)), events.c.at < before).order_by(events.c.id)
     return list(session.scalars(query.limit(AT_ONCE)))
 
 
 def forget(session: Session, *, notice_ids: Sequence[int], event_ids: Sequence[int]) -> int:
-    """Delete these rows; how many were there."""
+    """Delete these rows; return how many there were."""
     gone = changed(session, sa.delete(notices).where(notices.c.id.in_(notice_ids), notices.c.ended_at.is_not(None)))
     return gone + changed(session, sa.delete(events).where(events.c.id.in_(event_ids)))

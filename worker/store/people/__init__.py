@@ -1,1 +1,1 @@
-"""People over all campaigns: what they replied, and who gets no texts."""
+"""People across all campaigns: what they replied, and who gets no texts."""

@@ -1,4 +1,4 @@
-"""Replies that a person has to read."""
+"""Replies that a person must read."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -16,19 +16,19 @@ _WAITS: Final = (
     replies.c.meaning.in_([Meaning.REVIEW.value, Meaning.STOP.value]),
     replies.c.reviewed_at.is_(None),
 )
-"""What may be a stop, and stops of nobody who is known."""
+"""Possible stops, and stops from unknown senders."""
 
 
 def waiting_reviews(session: Session) -> list[Reply]:
-    """Replies that a person has to read, the oldest first."""
+    """Return the replies that a person must read, the oldest first."""
     return answers(session, *_WAITS)
 
 
 def count_waiting(session: Session) -> int:
-    """How many replies a person has to read."""
+    """Return how many replies a person must read."""
     return session.scalar(sa.select(sa.func.count()).select_from(replies).where(*_WAITS)) or 0
 
 
 def mark_reviewed(session: Session, ids: Collection[int], now: datetime) -> int:
-    """A person has read these replies; how many of them waited for it."""
+    """Record that a person has read these replies; return how many of them were waiting for that."""
     return changed(session, sa.update(replies).where(replies.c.id.in_(ids), *_WAITS).values(reviewed_at=now))

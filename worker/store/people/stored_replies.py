@@ -1,4 +1,4 @@
-"""Replies: each stored once, however it came, with what it answers."""
+"""Replies: each stored once, however it arrived, with the text that it answers."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -17,12 +17,12 @@ from worker.store.bulk import in_parts, insert_missing
 from worker.store.tables import accepted_before, accounts, attempts, campaigns, recipients, replies, runs
 
 CLOCK_MARGIN: Final = timedelta(minutes=10)
-"""How far the gateway's clock, which dates replies, may be behind ours, which dates what they answer."""
+"""How far the gateway's clock, which dates replies, may be behind ours, which dates the texts they answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A reply as the gateway shows it, enough to know it again; `dated_at` None: without a date."""
+    """A reply as the gateway shows it, enough to recognise it; `dated_at` is None if it has no date."""
 
     gateway_id: int
     number: str
@@ -32,9 +32,9 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A reply to be stored. `number` is where its sender is written to, E.164 where it is a number at all.
+    """A reply to store. `number` is where its sender can be reached, in E.164 if it is a number at all.
 
-    `sender` is the number that it came from. A STOP of somebody who is not known has no `reviewed_at`: a person looks.
+    `sender` is the number that it came from. A STOP from an unknown sender has no `reviewed_at`: a person must look.
     """
 
     gateway_id: int
@@ -51,7 +51,8 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody in our plans. `rank` is higher for who was written to later; `texts` are the last, the newest first."""
+    """Somebody in our plans. `rank` is higher for people who were written to later; `texts` are the last ones, newest
+    first."""
 
     number: str
     rank: tuple[bool, datetime | None, int]
@@ -81,15 +82,15 @@ class Reply:
 
     @property
     def is_of_nobody(self) -> bool:
-        """Whether it is a stop from a number at which nobody was written to."""
+        """Return whether it is a stop from a number to which nothing was sent."""
         return self.meaning is Meaning.STOP and self.reviewed_at is None
 
 
 def unknown_replies(session: Session, account_id: int, shown: Collection[Shown]) -> list[Shown]:
-    """Those that are not stored yet. An ID alone says nothing: a gateway that was set up anew begins with 1 again.
+    """Return those that are not stored yet. An ID alone proves nothing: a gateway that was set up again starts at 1.
 
-    What has no date, or had none, is known by number and text; so is a START, for one that shows a new date, after the
-    clocks of the gateway were changed, must not undo a STOP between the two.
+    A reply that has or had no date is recognised by number and text. So is a START: one that shows a new date, after
+    the gateway's clocks were changed, must not undo a STOP between the two.
     """
     stored: dict[int, list[sa.Row[Any]]] = defaultdict(list)
     for part in in_parts(sorted({reply.gateway_id for reply in shown})):
@@ -107,29 +108,29 @@ def _is_same(shown: Shown, row: sa.Row[Any]) -> bool:
         return False
     if shown.dated_at is None or row.meaning == Meaning.START:
         return True
-    if not row.fingerprint:  # stored by an older version, with a date in the future as of its own time
+    if not row.fingerprint:  # stored by an older version, which replaced a date in the future by the time of storing
         return row.received_at in {shown.dated_at, row.stored_at}
     return row.fingerprint in {fingerprint(shown), fingerprint(replace(shown, dated_at=None))}
 
 
 def tail(number: str) -> str:
-    """What all spellings of a phone's number end in; of a shop's name the name."""
+    """Return what all spellings of a phone's number end in; for a shop's name, the name."""
     digits = "".join(filter(str.isdecimal, number))
     return digits[-8:] if len(digits) >= 8 else number.strip().casefold()
 
 
 def fingerprint(shown: Shown) -> str:
-    """What tells a reply from others with its ID, in the words of a unique index."""
+    """Return what tells a reply from others with its ID, for a unique index."""
     said = "\0".join((tail(shown.number), shown.text, shown.dated_at.isoformat() if shown.dated_at else ""))
     return sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 LAST_TEXTS: Final = 3
-"""So many texts of ours are looked for in a reply: people react to more than the last one."""
+"""How many of our texts are looked for in a reply: people react to more than the last one."""
 
 
 def people_at(session: Session, account_id: int, numbers: Collection[str]) -> dict[str, Person]:
-    """Who of these numbers (E.164) is in our plans, of any account, or was sent to by a database that is lost."""
+    """Return who of these numbers (E.164) is in our plans, for any account, or was sent to by a lost database."""
     order = recipients.c.accepted_at.desc().nulls_last(), recipients.c.id.desc()
     found: dict[str, Person] = {}
     for part in in_parts(sorted(numbers)):
@@ -153,7 +154,7 @@ def people_at(session: Session, account_id: int, numbers: Collection[str]) -> di
 def store_replies(
     session: Session, account_id: int, incoming: Collection[Incoming], *, came_by: str, now: datetime
 ) -> list[Reply]:
-    """Store what is new of these replies, linked to what they answer; only the new, in the order of their IDs."""
+    """Store the new ones of these replies, linked to what they answer; return only those, in the order of their IDs."""
     values = [
         asdict(reply) | {"account_id": account_id, "stored_at": now, "came_by": came_by}
         for reply in sorted(incoming, key=attrgetter("gateway_id"))
@@ -174,7 +175,7 @@ def store_replies(
 
 
 def _link(session: Session, ids: Sequence[int]) -> None:
-    """A reply answers the last text that its number was sent before."""
+    """Link each reply to the last text sent to its number before it."""
     last = (
         sa.select(recipients.c.id)
         .join(runs, runs.c.id == recipients.c.run_id)
@@ -205,7 +206,7 @@ _COLUMNS: Final = (
 
 
 def answers(session: Session, *where: sa.ColumnElement[bool]) -> list[Reply]:
-    """The stored replies that fit, by the order of storing."""
+    """Return the stored replies that match, in the order they were stored."""
     query = (
         sa.select(*_COLUMNS)
         .select_from(replies)
@@ -219,15 +220,15 @@ def answers(session: Session, *where: sa.ColumnElement[bool]) -> list[Reply]:
 
 
 def replies_of(session: Session, numbers: Collection[str]) -> list[Reply]:
-    """Everything that these numbers ever wrote."""
+    """Return everything that these numbers ever wrote."""
     return answers(session, replies.c.number.in_(sorted(numbers)))
 
 
 def standing_wishes(session: Session, ids: Collection[int]) -> set[int]:
-    """Which of these stops and starts stand, by their row ids: what the same number said after them counts.
+    """Return which of these stops and starts stand, by row id: what the same number said after them counts.
 
-    After is what has a later date, and a higher ID or came to us later: IDs begin anew where a gateway is set up anew,
-    and a phone that was offline brings old dates. Where the two are at odds, the stop stands.
+    "After" means a later date, and either a higher ID or a later arrival: IDs start again when a gateway is set up
+    again, and a phone that was offline brings old dates. If the two disagree, the stop stands.
     """
     wish, other = replies.alias(), replies.alias()
 
@@ -255,7 +256,7 @@ def standing_wishes(session: Session, ids: Collection[int]) -> set[int]:
 
 
 def count_replies(session: Session, *run_ids: int) -> dict[Meaning, int]:
-    """How many replies to these runs there are, by what they mean."""
+    """Return how many replies these runs got, by meaning."""
     counted = sa.select(replies.c.meaning, sa.func.count()).where(replies.c.run_id.in_(run_ids))
     query = counted.group_by(replies.c.meaning)
     found = {Meaning(meaning): count for meaning, count in session.execute(query)}
@@ -263,19 +264,19 @@ def count_replies(session: Session, *run_ids: int) -> dict[Meaning, int]:
 
 
 def read_until(session: Session, account_id: int) -> datetime | None:
-    """Up to when replies were read; None: never."""
+    """Return up to when replies were read; None: never."""
     query = sa.select(accounts.c.received_until).where(accounts.c.id == account_id)
     until: datetime | None = session.scalars(query).one()
     return until
 
 
 def record_read(session: Session, account_id: int, until: datetime) -> None:
-    """Replies were read up to then. Never goes back: of two readers the one that saw more counts."""
+    """Record that replies were read up to `until`. Never goes back: of two readers the one that saw more counts."""
     later = sa.or_(accounts.c.received_until.is_(None), accounts.c.received_until < until)
     session.execute(sa.update(accounts).where(accounts.c.id == account_id, later).values(received_until=until))
 
 
 def has_sent(session: Session, account_id: int) -> bool:
-    """Whether the account ever made a request: before that nobody can have answered."""
+    """Return whether the account ever made a request: before that nobody can have answered."""
     query = sa.select(attempts.c.id).join(runs, runs.c.id == attempts.c.run_id).where(runs.c.account_id == account_id)
     return session.scalars(query.limit(1)).first() is not None

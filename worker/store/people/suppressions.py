@@ -1,4 +1,4 @@
-"""Numbers that get nothing: one list for the whole installation. What ended stays, as the story of the person."""
+"""Numbers that get nothing: one list for the whole installation. Ended entries stay, as the person's history."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -28,7 +28,7 @@ _in_force = suppressions.c.ended_at.is_(None)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A number (E.164) and the kind of campaign that it gets nothing of; empty: of any."""
+    """A number (E.164) and the kind of campaign from which it gets nothing; empty: any kind."""
 
     number: str
     kind: str
@@ -39,11 +39,10 @@ class Entry:
 
 
 def suppress(session: Session, entries: Collection[Entry], *, now: datetime) -> int:
-    """Put numbers on the list, take them out of what is planned, have them taken off the gateway's contact lists.
+    """Put numbers on the list, take them out of all plans, and have them taken off the gateway's contact lists.
 
-    How many were not on it. Only an entry for any kind is one for the gateway's lists, which know no kinds.
-
-    From the commit on no intent is made for them, not even by a transaction that was under way: on PostgreSQL an intent
+    Returns how many were not on it. Only an entry for any kind goes to the gateway's lists, which know no kinds. From
+    the commit on no intent is made for them, not even by a transaction that was under way: on PostgreSQL an intent
     holds a share of its account's lock, which this waits for, and reads the list only once it has it.
     """
     if not entries:
@@ -63,7 +62,7 @@ def suppress(session: Session, entries: Collection[Entry], *, now: datetime) -> 
 
 
 def _take_out(session: Session, numbers: Sequence[str], kind: str) -> None:
-    """Pending recipients with these numbers are suppressed, today's and tomorrow's; empty batches end."""
+    """Suppress pending recipients with these numbers, today's and tomorrow's; end empty batches."""
     for part in in_parts(numbers):
         pending = [recipients.c.number.in_(part), recipients.c.state == RecipientState.PENDING]
         if kind:
@@ -80,7 +79,7 @@ def _take_out(session: Session, numbers: Sequence[str], kind: str) -> None:
 
 
 def lower_totals(session: Session, *where: sa.ColumnElement[bool]) -> None:
-    """Count the people and segments of these batches again, without whoever is never sent to."""
+    """Count the people and segments of these batches again, without people who are never sent to."""
     sent_to = recipients.c.batch_id == batches.c.id, recipients.c.state.not_in(sorted(NEVER_SENT))
     totals = {
         "recipients": sa.select(sa.func.count()).where(*sent_to).scalar_subquery(),
@@ -94,9 +93,9 @@ def lower_totals(session: Session, *where: sa.ColumnElement[bool]) -> None:
 def release(
     session: Session, numbers: Collection[str], *, now: datetime, kind: str | None = None, source: str | None = None
 ) -> set[str]:
-    """Take numbers off the list, where `kind` and `source` fit (None: whatever they are); those that were on it.
+    """Take numbers off the list, where `kind` and `source` match (None: any); return those that were on it.
 
-    Who was suppressed in a campaign stays so there: only later plans have the number again.
+    People who were suppressed in a campaign stay so there: only later plans include the number again.
     """
     ended: set[str] = set()
     for part in in_parts(sorted(numbers)):
@@ -111,12 +110,12 @@ def release(
 
 
 def any_in_force(session: Session) -> bool:
-    """Whether there is anybody on the list."""
+    """Return whether there is anybody on the list."""
     return session.scalars(sa.select(suppressions.c.id).where(_in_force).limit(1)).first() is not None
 
 
 def suppressed_among(session: Session, numbers: Sequence[str], kind: str) -> set[str]:
-    """Which of these numbers get nothing of campaigns of this kind, whichever spelling of the phone is on the list."""
+    """Return which of these numbers get nothing from campaigns of this kind, whichever spelling is on the list."""
     asked: dict[str, list[str]] = defaultdict(list)
     for number in numbers:
         for spelt in spellings_of(number):
@@ -141,7 +140,7 @@ _COLUMNS: Final = (
 
 
 def in_force(session: Session, *, kind: str | None = None) -> Iterator[Entry]:
-    """The list, the oldest entry first, some thousands in memory at a time."""
+    """Yield the list, the oldest entry first, some thousands in memory at a time."""
     query = sa.select(*_COLUMNS).where(_in_force).order_by(suppressions.c.since, suppressions.c.id)
     if kind is not None:
         query = query.where(suppressions.c.kind == kind)
@@ -150,6 +149,6 @@ def in_force(session: Session, *, kind: str | None = None) -> Iterator[Entry]:
 
 
 def history(session: Session, numbers: Collection[str]) -> list[Entry]:
-    """Everything that the list ever said about these numbers, the oldest first."""
+    """Return every entry there ever was for these numbers, the oldest first."""
     query = sa.select(*_COLUMNS).where(suppressions.c.number.in_(sorted(numbers)))
     return [Entry(*row) for row in session.execute(query.order_by(suppressions.c.since, suppressions.c.id))]

@@ -1,4 +1,4 @@
-"""Taking whoever opted out off the contact lists that the gateway keeps: asked for once, tried until it is done."""
+"""Taking people who opted out off the gateway's contact lists: asked for once, tried until it is done."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from worker.store.tables import batches, events, runs, suppressions, unsubscript
 from worker.store.transitions import changed
 
 TRIES: Final = 8
-"""After so many tries that failed (over some ten minutes) a send to the list is held, and a person has to look."""
+"""After this many failed tries (over about ten minutes) a send to the list is held, and a person must look."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A number to be taken off a list of the gateway; `tries` failed before."""
+    """A number to take off a list of the gateway; `tries` have failed."""
 
     id: int
     list_id: int
@@ -31,7 +31,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Outstanding:
-    """What a send to a contact list waits for: so many people to be taken off it, `stuck` of them failed too often."""
+    """What a send to a contact list waits for: `people` to take off it, `stuck` of whom failed too often."""
 
     list_id: int
     people: int
@@ -47,7 +47,7 @@ class Outstanding:
 
 
 def ask(session: Session, numbers: Collection[str], *, now: datetime) -> None:
-    """Have numbers taken off every contact list that a campaign went, or is to go, to."""
+    """Have numbers taken off every contact list that a campaign went to, or will go to."""
     lists = session.execute(
         sa.select(runs.c.account_id, batches.c.list_id)
         .join(runs, runs.c.id == batches.c.run_id)
@@ -84,7 +84,7 @@ def _ask(session: Session, account_id: int, list_id: int, numbers: Collection[st
 
 
 def outstanding(session: Session, run_id: int, account_id: int, list_id: int, *, now: datetime) -> Outstanding | None:
-    """What is to be done before a run may go to the list, and asks for it; None: nothing.
+    """Return what must be done before a run may go to the list, and ask for it; None if nothing must.
 
     A number that opted out again after it was taken off the list is taken off it again.
     """
@@ -109,7 +109,7 @@ def outstanding(session: Session, run_id: int, account_id: int, list_id: int, *,
 
 
 def due(session: Session, account_id: int, now: datetime, *, limit: int) -> list[Task]:
-    """Numbers to be taken off a list now, the longest waiting first."""
+    """Return the numbers to take off a list now, the longest waiting first."""
     query = (
         sa.select(unsubscriptions.c.id, unsubscriptions.c.list_id, unsubscriptions.c.number, unsubscriptions.c.tries)
         .where(
@@ -124,13 +124,13 @@ def due(session: Session, account_id: int, now: datetime, *, limit: int) -> list
 
 
 def record_done(session: Session, task_id: int, now: datetime) -> None:
-    """The gateway sends this number nothing more that goes to the list."""
+    """Record that the gateway no longer sends this number anything that goes to the list."""
     done = sa.update(unsubscriptions).where(unsubscriptions.c.id == task_id)
     session.execute(done.values(done_at=now, problem=""))
 
 
 def record_failed(session: Session, task_id: int, problem: str, *, next_try_at: datetime) -> bool:
-    """The gateway did not take it: again then."""
+    """Record that the gateway did not accept it: it is tried again at `next_try_at`."""
     failed = sa.update(unsubscriptions).where(unsubscriptions.c.id == task_id)
     return bool(
         changed(session, failed.values(tries=unsubscriptions.c.tries + 1, problem=problem, next_try_at=next_try_at))
@@ -138,7 +138,7 @@ def record_failed(session: Session, task_id: int, problem: str, *, next_try_at: 
 
 
 def note_reached(session: Session, run_id: int, numbers: Collection[str], *, now: datetime) -> set[str]:
-    """Which of the people whom a contact list brought had opted out; noted as an event, for `status` to tell."""
+    """Return which people of a contact list had opted out; they are noted as an event, for `status` to report."""
     kind = session.scalars(sa.select(runs.c.kind).where(runs.c.id == run_id)).one()
     reached: set[str] = set()
     for part in in_parts(sorted(numbers)):
@@ -155,6 +155,6 @@ def note_reached(session: Session, run_id: int, numbers: Collection[str], *, now
 
 
 def reached_all_the_same(session: Session, run_id: int) -> int:
-    """How many people who had opted out a run reached through a contact list."""
+    """Return how many people who had opted out a run reached through a contact list."""
     query = sa.select(events.c.detail).where(events.c.run_id == run_id, events.c.name == EventName.OPT_OUT_REACHED)
     return sum(int(detail["people"]) for detail in session.scalars(query))

@@ -1,1 +1,1 @@
-"""A database that moves, is restored, or stands before another gateway."""
+"""A database that moves, is restored, or gets another gateway."""

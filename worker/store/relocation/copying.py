@@ -1,4 +1,4 @@
-"""Every row from one database into another, checked before it counts."""
+"""Copies every row from one database into another, checked before the copy counts."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -21,14 +21,14 @@ Books = Mapping[tuple[int, str], tuple[int, int, int]]
 
 
 def _tables() -> list[sa.Table]:
-    """What is copied, what others refer to first. Who leads a database is true of that database alone, and so is its
-    name until it takes the place of another one."""
+    """Return what to copy, tables that others refer to first. Who leads a database is true of that database alone, and
+    so is its name until it replaces another one."""
     own = {Lease.__tablename__, Installation.__tablename__}
     return [table for table in SQLModel.metadata.sorted_tables if table.name not in own]
 
 
 def is_same(one: Store, other: Store) -> bool:
-    """Whether two addresses lead to the same database, whatever they look like. Both have to be there, or a file."""
+    """Return whether two addresses lead to the same database, however they are written. Both must exist or be files."""
     if one.sqlite_path is not None and other.sqlite_path is not None:
         return one.sqlite_path.exists() and one.sqlite_path.samefile(other.sqlite_path)
     return not one.is_sqlite and not other.is_sqlite and _identity(one) == _identity(other)
@@ -41,26 +41,27 @@ def _identity(store: Store) -> tuple[object, ...]:
 
 
 def is_empty(session: Session) -> bool:
-    """Whether nothing was ever stored in the database."""
+    """Return whether nothing was ever stored in the database."""
     return not any(session.execute(sa.select(sa.exists().select_from(table))).scalar() for table in _tables())
 
 
 def clear(session: Session) -> None:
-    """Forget everything but the schema, and who leads the database."""
+    """Delete everything except the schema and who leads the database."""
     for table in reversed(_tables()):
         session.execute(table.delete())
 
 
 def hold_still(session: Session) -> None:
-    """Let every later read of this session see the database as it is at the first: on PostgreSQL it asks for that."""
+    """Let every later read of this session see the database as the first one does: on PostgreSQL, by asking for it."""
     if session.get_bind().dialect.name == "postgresql":
         session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
 
 def copy_all(source: Session, target: Session, shown: Callable[[str, int], None]) -> Counter[str]:
-    """Copy every table, ids kept, into an empty database; the rows of each table. `shown`: a table, its rows so far.
+    """Copy every table, with its ids, into an empty database; return the rows of each. `shown`: a table, its rows so
+    far.
 
-    `source` has to hold still. Raises `StoreError` when the target then does not have what the source has.
+    `source` must hold still. Raises `StoreError` if the target then does not have what the source has.
     """
     copied: Counter[str] = Counter()
     for table in _tables():
@@ -80,7 +81,7 @@ def _chunks(session: Session, table: sa.Table) -> Iterator[list[sa.Row[Any]]]:
 
 
 def _insert(session: Session, table: sa.Table, rows: list[sa.Row[Any]]) -> int:
-    """As the driver takes them: PostgreSQL took 100,000 rows a second by COPY and 47,000 by SQLAlchemy's own insert."""
+    """Insert as the driver does: PostgreSQL took 100,000 rows a second by COPY, 47,000 by SQLAlchemy's own insert."""
     dialect = session.get_bind().dialect
     quote = dialect.identifier_preparer.quote
     columns = [column.type.dialect_impl(dialect).bind_processor(dialect) or _as_it_is for column in table.columns]
@@ -94,7 +95,7 @@ def _as_it_is(value: Any) -> Any:
 
 
 def _settle_in(session: Session, table: sa.Table) -> None:
-    """PostgreSQL counts ids on its own and plans by what it knows of a table: both are told of the rows."""
+    """Adjust ids and statistics: PostgreSQL counts ids on its own, and plans by what it knows of a table."""
     if session.get_bind().dialect.name != "postgresql":
         return
     name = session.get_bind().dialect.identifier_preparer.quote(table.name)
@@ -121,12 +122,12 @@ def _compare(source: Session, target: Session, copied: Counter[str]) -> None:
 
 
 def _count(session: Session, table: sa.Table) -> int:
-    """The rows of a table."""
+    """Return the number of rows of a table."""
     return int(session.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
 
 
 def _books(session: Session) -> Books:
-    """What has to add up in both databases."""
+    """Return the figures that must match in both databases."""
     key = (recipients.c.run_id, recipients.c.state)
     figures = (sa.func.count(), sa.func.sum(recipients.c.segments), sa.func.count(recipients.c.gateway_id))
     rows = session.execute(sa.select(*key, *figures).group_by(*key))

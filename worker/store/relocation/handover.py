@@ -1,7 +1,7 @@
-"""Moving to another database: what each of the two knows of it, so that never both of them send.
+"""Moving to another database: what each of the two knows of it, so that they never both send.
 
-Written down as events, the last of which counts. A copy has a name, and the old database names the one copy that takes
-its place: no other copy of it is ever opened, whatever was interrupted and begun again.
+It is recorded as events, the last of which counts. A copy has a name, and the old database names the one copy that
+replaces it: no other copy of it is ever opened, whatever was interrupted and begun again.
 """
 
 from collections.abc import Iterable
@@ -26,11 +26,11 @@ from worker.store.tables import accounts, attempts, events, runs
 class MoveStage(StrEnum):
     """Where a database stands in a move; the values are the names of the events that lead there."""
 
-    # Campaigns are sent from it: never moved, moved to, or the move was given up -> leaving.
+    # Campaigns are sent from it: it never moved, was moved to, or the move was given up -> leaving.
     HERE = EventName.DATABASE_HERE
     LEAVING = EventName.DATABASE_LEAVING  # nothing is sent from it, it is being copied -> gone, or here again
-    GONE = EventName.DATABASE_GONE  # never sends again; the copy that it names takes its place
-    ARRIVED = EventName.DATABASE_ARRIVED  # a whole copy that does not send before the other one is gone -> here
+    GONE = EventName.DATABASE_GONE  # never sends again; the copy that it names replaces it
+    ARRIVED = EventName.DATABASE_ARRIVED  # a complete copy that sends nothing before the other one is gone -> here
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +44,19 @@ class MoveStanding:
 
 
 def shown(url: sa.URL) -> str:
-    """An address as it may be shown: options can hold a password, too."""
+    """Return an address that is safe to show: options can hold a password, too."""
     return url.set(query={}).render_as_string(hide_password=True)
 
 
 def standing(session: Session) -> MoveStanding:
-    """What the database knows of its last move."""
+    """Return what the database knows of its last move."""
     query = sa.select(events.c.name, events.c.detail, events.c.at).where(events.c.name.in_(list(MoveStage)))
     row = session.execute(query.order_by(events.c.id.desc()).limit(1)).first()
     return MoveStanding() if row is None else MoveStanding(MoveStage(row[0]), row[1]["copy"], row[1]["other"], row[2])
 
 
 def require_here(store: Store) -> None:
-    """Raises `StoreError` where a move is unfinished or has led away: campaigns are sent from one database only."""
+    """Raise `StoreError` if a move is unfinished or has led away: campaigns are sent from one database only."""
     with store.read() as session:
         problem = _problem(standing(session), shown(store.url))
     if problem:
@@ -64,10 +64,11 @@ def require_here(store: Store) -> None:
 
 
 def leave(session: Session, *, name: str, to: str, now: datetime) -> None:
-    """Send nothing from this database any more. Again while it is leaving: what began to send meanwhile stops, too.
+    """Send nothing more from this database. Called again while it is leaving, it also stops what began to send
+    meanwhile.
 
-    `name`: its address, for messages. Raises `StoreError` when it has gone or is itself an unfinished copy, and while
-    requests are under way: those that may still be written, for their `send_by` is not over.
+    `name`: its address, for messages. Raises `StoreError` if it has gone or is itself an unfinished copy, and while
+    requests are under way: those that may still be written, because their `send_by` is not over.
     """
     _wait_for_intents(session)
     seen = standing(session)
@@ -90,7 +91,7 @@ def leave(session: Session, *, name: str, to: str, now: datetime) -> None:
 
 
 def give_up(session: Session, *, now: datetime) -> None:
-    """Send from this database again. Raises `StoreError` where no move is under way that could be given up."""
+    """Send from this database again. Raises `StoreError` if no move that could be given up is under way."""
     seen = standing(session)
     if seen.place is MoveStage.GONE:
         raise StoreError(f"too late to give up: the database was {_gone_reason(seen)}")
@@ -101,12 +102,12 @@ def give_up(session: Session, *, now: datetime) -> None:
 
 
 def arrive(session: Session, *, copy: str, source: str, now: datetime) -> None:
-    """This database is a whole copy now."""
+    """Record that this database is now a complete copy."""
     _note(session, MoveStage.ARRIVED, now, copy=copy, other=source)
 
 
 def is_spare_copy(session: Session, source: Session) -> bool:
-    """Whether this is a copy of that source that never sent and never will: it may be written over."""
+    """Return whether this is a copy of that source that never sent and never will: it may be overwritten."""
     if standing(session).place is not MoveStage.ARRIVED:
         return False
     begun = sa.select(events.c.id, events.c.at).where(events.c.name == MoveStage.LEAVING)
@@ -117,9 +118,9 @@ def is_spare_copy(session: Session, source: Session) -> bool:
 
 
 def go(session: Session, *, copy: str, to: str, now: datetime) -> None:
-    """Never send from this database again: that copy takes its place.
+    """Never send from this database again: that copy replaces it.
 
-    Raises `StoreError` when it is not leaving any more, or when something works on it all the same.
+    Raises `StoreError` if it is no longer leaving, or if something works on it all the same.
     """
     _wait_for_intents(session)
     if standing(session).place is not MoveStage.LEAVING:
@@ -133,7 +134,7 @@ def go(session: Session, *, copy: str, to: str, now: datetime) -> None:
 def open_here(session: Session, *, copy: str, source: str, now: datetime) -> bool:
     """Send from this copy: each account is as it was. False: that was done before.
 
-    Raises `StoreError` when this is not the copy that takes the place of the other database.
+    Raises `StoreError` if this is not the copy that replaces the other database.
     """
     seen = standing(session)
     if seen.copy != copy:
@@ -152,7 +153,7 @@ def open_here(session: Session, *, copy: str, source: str, now: datetime) -> boo
 
 
 def _problem(seen: MoveStanding, name: str) -> str:
-    """Why nothing may be sent from a database, in one sentence; empty if it may."""
+    """Return why nothing may be sent from a database, in one sentence; empty if it may."""
     match seen.place:
         case MoveStage.LEAVING:
             return f"the database {name} is {_leaving_reason(seen.other)}"
@@ -168,12 +169,12 @@ def _problem(seen: MoveStanding, name: str) -> str:
 
 
 def _wait_for_intents(session: Session) -> None:
-    """An intent holds a share of its run's lock until it is committed: afterwards none has missed what comes now."""
+    """Wait for intents, which hold a share of their run's lock until the commit: later ones see what comes now."""
     session.execute(sa.select(runs.c.id).order_by(runs.c.id).with_for_update())
 
 
 def _kept(session: Session) -> list[dict[str, Any]]:
-    """How the accounts were before the move."""
+    """Return how the accounts were before the move."""
     query = sa.select(events.c.detail).where(events.c.name == MoveStage.LEAVING).order_by(events.c.id.desc()).limit(1)
     return list(session.scalars(query).one()["accounts"])
 

@@ -1,4 +1,4 @@
-"""Which installation a database is: a name that is made with it, and that no other one has."""
+"""Which installation a database is: a name that is made with it, and that no other database has."""
 
 import secrets
 from dataclasses import dataclass
@@ -13,35 +13,35 @@ from worker.store.tables import installations
 
 @dataclass(frozen=True, slots=True)
 class InstallationName:
-    """The name of a database, and since when it has it."""
+    """The name of a database, and since when it has had it."""
 
     name: str
     since: datetime
 
 
 def installation(session: Session) -> InstallationName | None:
-    """Which installation this database is; None: it has no name yet."""
+    """Return which installation this database is; None if it has no name yet."""
     row = session.execute(sa.select(installations.c.name, installations.c.since)).first()
     return InstallationName(*row) if row else None
 
 
 def installation_name(session: Session) -> str:
-    """The name of this database; empty where it has none yet."""
+    """Return the name of this database; empty if it has none yet."""
     known = installation(session)
     return known.name if known else ""
 
 
 def ensure_installation(session: Session, *, now: datetime) -> str:
-    """The name of this database, made where it has none."""
+    """Return the name of this database, making one if it has none."""
     name = installation_name(session)
     if not name:
         row = {"id": 1, "name": secrets.token_hex(8), "since": now}
         session.execute(insert_missing(session, installations).values(row))
-        name = installation_name(session)  # of processes that start at once one was first
+        name = installation_name(session)  # if several processes start at once, one was first
     return name
 
 
 def become(session: Session, name: str, *, now: datetime) -> None:
-    """This database takes the place of the one with this name."""
+    """Give this database the name of the one that it replaces."""
     session.execute(sa.delete(installations))
     session.execute(sa.insert(installations).values(id=1, name=name, since=now))

@@ -1,6 +1,6 @@
-"""A gateway that was set up anew: its IDs begin again, and nothing that it shows is a message of the one before.
+"""A gateway that was set up again: its IDs start again, and nothing that it shows is a message of the old one.
 
-The IDs of the one before are moved below zero, in their order: they are kept, and equal to none that it will give.
+The old gateway's IDs are moved below zero, in order: they are kept, and equal none that the new one will give.
 """
 
 from datetime import datetime, timedelta
@@ -24,16 +24,18 @@ DROPPED: Final = "the gateway was set up anew"
 
 
 def under_way(session: Session, account_id: int) -> int:
-    """How many requests of the account wait for their reply."""
+    """Return how many requests of the account wait for their reply."""
     query = sa.select(sa.func.count()).select_from(attempts).join(runs, runs.c.id == attempts.c.run_id)
     return session.scalars(query.where(runs.c.account_id == account_id, attempts.c.state == AttemptState.OPEN)).one()
 
 
 def take_new_gateway(session: Session, account_id: int, *, now: datetime) -> int:
-    """Begin again with the gateway as it is now; how many requests in doubt are held for a person. No one is open.
+    """Start again with the gateway as it is now; return how many requests in doubt are held for a person. None may be
+    open.
 
-    What was in doubt is held: the new gateway cannot show it, and would be believed that it never came. What it took
-    since it was set up is told by its IDs, which are not above those that were seen before their requests.
+    Requests in doubt are held: the new gateway cannot show them, and they would be believed never to have arrived.
+    Messages that it accepted since it was set up are known by their IDs, which are not above those seen before their
+    requests.
     """
     held = _hold_doubts(session, account_id, now)
     mine = sa.select(runs.c.id).where(runs.c.account_id == account_id)

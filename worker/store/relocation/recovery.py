@@ -19,9 +19,9 @@ UNSENT = (RecipientState.PENDING, RecipientState.IN_DOUBT, RecipientState.HELD, 
 
 @dataclass(frozen=True, slots=True)
 class Unsent(UnsentRecipient):
-    """Somebody who, as far as the database knows, has not been sent their text, with what decides on when it was due.
+    """A person who, as far as the database knows, was not sent their text, with what determines when it was due.
 
-    `waits`: their number is in doubt in another row, so that this one cannot be accepted now.
+    `waits`: the number is in doubt in another row, so this one cannot be accepted now.
     """
 
     definition_id: int
@@ -32,10 +32,10 @@ class Unsent(UnsentRecipient):
 
 
 def known_until(session: Session, account_id: int) -> tuple[datetime | None, int]:
-    """When the last request was made that the database knows of, and the highest ID that was seen before it.
+    """Return when the last request that the database knows of was made, and the highest ID seen before it.
 
-    What it has forgotten lies above that ID. Not the account's own one, which rises with what is seen after the loss.
-    None and 0: it knows of none, and may have forgotten everything.
+    What it has forgotten is above that ID. The account's own highest ID would not do: it rises with what is seen after
+    the loss. None and 0: it knows of no request, and may have forgotten everything.
     """
     query = sa.select(sa.func.max(attempts.c.started_at), sa.func.coalesce(sa.func.max(attempts.c.id_floor), 0))
     last, floor = session.execute(
@@ -45,7 +45,7 @@ def known_until(session: Session, account_id: int) -> tuple[datetime | None, int
 
 
 def recovered_at(session: Session, account_id: int) -> datetime | None:
-    """When the gateway of the account was last swept for what the database does not know; None: never."""
+    """Return when the account's gateway was last swept for what the database does not know; None: never."""
     query = (
         sa.select(events.c.at, events.c.detail)
         .where(events.c.name == EventName.ACCOUNT_RECOVERED)
@@ -55,7 +55,7 @@ def recovered_at(session: Session, account_id: int) -> datetime | None:
 
 
 def unsent_people(session: Session, account_id: int, numbers: Collection[str]) -> list[Unsent]:
-    """The unsent recipients of the account with these numbers (with or without plus), the oldest run first."""
+    """Return the account's unsent recipients with these numbers (with or without plus), the oldest run first."""
     found: list[Unsent] = []
     other = recipients.alias("other")
     in_doubt = sa.exists().where(

@@ -1,1 +1,1 @@
-"""What people are shown: counts, exports, one person's story."""
+"""What people see: counts, exports, one person's history."""

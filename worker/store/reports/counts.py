@@ -1,4 +1,4 @@
-"""The books: how many recipients are in which state, and what it took."""
+"""The books: how many recipients are in which state, and what that took."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +13,9 @@ from worker.store.tables import attempts, recipients, retries
 @dataclass(frozen=True, slots=True)
 class Books:
     """Counts of a run. `by_state` sums up to the audience.
-    `segments` are those of texts handed to the gateway, also where a text failed and was sent again.
 
-    `first_send_at`, `last_send_at`: when requests were made, without those proven not sent; None: none was.
+    `segments` are those of texts handed to the gateway, including texts that failed and were sent again.
+    `first_send_at` and `last_send_at`: when requests were made, without those proven not sent; None if there were none.
     """
 
     by_state: dict[RecipientState, int]
@@ -26,13 +26,13 @@ class Books:
 
     @property
     def audience(self) -> int:
-        """Everybody who was in the audience, sent to or not."""
+        """Return the size of the audience: everybody, sent to or not."""
         return sum(self.by_state.values())
 
 
 def books(session: Session, *run_ids: int) -> Books:
     """Count a run, or several together."""
-    # Not grouped: SQLite sorts for that, and keeps every row of the run in memory meanwhile.
+    # Not grouped: SQLite sorts for that, and meanwhile keeps every row of the run in memory.
     state = recipients.c.state
     segments = sa.case((recipients.c.gateway_id.is_not(None), recipients.c.segments))
     figures = (sa.func.sum(segments), *(sa.func.count().filter(state == each) for each in RecipientState))
@@ -66,7 +66,7 @@ class Failures:
 
 
 def failures(session: Session, run_id: int) -> list[Failures]:
-    """Why texts of a run failed, the most frequent reason first."""
+    """Return why texts of a run failed, the most frequent reason first."""
     count = sa.func.count()
     query = (
         sa.select(count, recipients.c.result_code, recipients.c.device, recipients.c.reason)
@@ -78,7 +78,7 @@ def failures(session: Session, run_id: int) -> list[Failures]:
 
 
 def only_recipient(session: Session, run_id: int) -> tuple[RecipientState, str]:
-    """The state and the reason of the one recipient of a test."""
+    """Return the state and the reason of the one recipient of a test."""
     state, reason = session.execute(
         sa.select(recipients.c.state, recipients.c.reason).where(recipients.c.run_id == run_id)
     ).one()

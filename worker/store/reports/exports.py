@@ -66,15 +66,15 @@ PAGE_ROWS: Final = 2_000
 """How many rows are in memory at once."""
 
 MOST_IDS: Final = 128_000
-"""How many ids are looked at for one page at most. Asked for a page of all that is left, PostgreSQL took its rows for
-few, and read and sorted the whole table for each: 300,000 rows at 22,000 a second."""
+"""The most ids to look at for one page. When asked for a page of all that is left, PostgreSQL expected few rows, and
+read and sorted the whole table for each: 300,000 rows at 22,000 a second."""
 
 
 def export_pages(session: Session, run_id: int, *, with_resends: bool = False) -> Iterator[list[Exported]]:
-    """Every recipient in the order of the audience, some thousands of them at once.
+    """Yield every recipient in the order of the audience, some thousands at a time.
 
-    `reply` is the first one to this text, `opted_out_at` since when the number is suppressed for the run's kind.
-    `with_resends`: whoever was sent to again stands there once, with what became of that, after all others.
+    `reply` is the first one to this text; `opted_out_at` is since when the number is suppressed for the run's kind.
+    `with_resends`: people who were sent to again appear once, with that outcome, after all others.
     """
     again = resends_of(session, run_id) if with_resends else []
     for place, id_ in enumerate([run_id, *again]):
@@ -129,7 +129,7 @@ def _pages(session: Session, run_id: int, after: int, last: int, later: Sequence
 
 
 def _next_span(span: int, rows: int) -> int:
-    """How many ids the next page looks at: more where most of them are other runs'."""
+    """Return how many ids the next page looks at: more if most of them belong to other runs."""
     if rows == PAGE_ROWS:
         return max(span // 2, PAGE_ROWS)
     return min(span * 2, MOST_IDS) if rows < PAGE_ROWS // 4 else span
@@ -139,7 +139,7 @@ NO_REPLY: Final = (None, None)
 
 
 def _stands(later: Sequence[int]) -> sa.ColumnElement[bool]:
-    """Whether a row says what became of somebody, and not the row of a later run that sent to them again."""
+    """Return whether a row shows somebody's outcome, unless a later run sent to them again."""
     again = recipients.alias()
     is_again = sa.exists().where(
         again.c.number == recipients.c.number, again.c.slot == recipients.c.slot, again.c.run_id.in_(later)
@@ -152,17 +152,17 @@ def _stands(later: Sequence[int]) -> sa.ColumnElement[bool]:
 
 
 def _set_for_pages(connection: sa.Connection) -> None:
-    """PostgreSQL would start helpers for each page, which took 30 of its 34 ms; and moments have to come as ISO writes
-    them, however the server is set.
+    """PostgreSQL would start workers for each page, which took 30 of its 34 ms; and moments must arrive in ISO format,
+    whatever the server's settings.
     """
     if connection.dialect.name != "sqlite":
         connection.exec_driver_sql("SET LOCAL max_parallel_workers_per_gather = 0")
         connection.exec_driver_sql("SET LOCAL datestyle = 'ISO'")
 
 
-@lru_cache(maxsize=1_024)  # a request has one moment for all of its people, and the gateway's dates are whole seconds
+@lru_cache(maxsize=1_024)  # all people of a request share one moment, and the gateway's dates are whole seconds
 def moment(stored: str) -> str:
-    """`2026-12-01 09:00:00.250000` (or `.25`) as ISO 8601 in UTC; whole seconds without their fraction."""
+    """Return `2026-12-01 09:00:00.250000` (or `.25`) as ISO 8601 in UTC; whole seconds without their fraction."""
     fraction = stored[19:26]
     if fraction in {"", ".000000"}:
         return f"{stored[:10]}T{stored[11:19]}Z"
@@ -172,7 +172,7 @@ def moment(stored: str) -> str:
 _BOUNDS: Final = sa.select(sa.func.min(recipients.c.id), sa.func.max(recipients.c.id)).where(
     recipients.c.run_id == sa.bindparam("b_run")
 )
-# `+ 0` keeps both databases from the index on the run, after which they would sort a million rows for every page.
+# `+ 0` keeps both databases from using the index on the run: they would then sort a million rows for every page.
 _here: Final = sa.and_(
     recipients.c.id > sa.bindparam("b_after"),
     recipients.c.id <= sa.bindparam("b_last"),
@@ -181,7 +181,7 @@ _here: Final = sa.and_(
 
 
 def _text_of(connection: sa.Connection, column: Any) -> sa.ColumnElement[str]:
-    """A moment as text: to make a datetime of it and text of that again took a third of the time of an export."""
+    """Select a moment as text: making a datetime of it and then text again took a third of an export's time."""
     if connection.dialect.name == "sqlite":
         return sa.type_coerce(column, sa.String)
     return sa.cast(sa.func.timezone("UTC", column), sa.String)  # `to_char` takes three times as long
@@ -204,7 +204,7 @@ def _page(connection: sa.Connection) -> sa.Select[Any]:
 
 
 def _replies(connection: sa.Connection, place: Mapping[str, int]) -> dict[int | None, tuple[str, str]]:
-    """The first reply of each recipient: when, and what."""
+    """Return the first reply of each recipient: when and what."""
     query = (
         sa.select(replies.c.recipient_id, _text_of(connection, replies.c.received_at), replies.c.text)
         .where(
@@ -214,7 +214,7 @@ def _replies(connection: sa.Connection, place: Mapping[str, int]) -> dict[int | 
         )
         .order_by(replies.c.received_at.desc(), replies.c.id.desc())
     )
-    # The last ones come first, so that the dictionary keeps the first.
+    # The last ones come first, so that the dictionary ends up with the first.
     return {id_: (moment(at), text) for id_, at, text in connection.execute(query, place)}
 
 

@@ -1,4 +1,4 @@
-"""Everything that is known of one person, over all campaigns, and of the requests of some batches."""
+"""Everything known of one person, across all campaigns, and of the requests of some batches."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -57,15 +57,15 @@ class Appearance:
     batch_state: BatchState | None
     batch_reason: str | None
     not_before: datetime | None
-    zones: str | None  # by whose clocks its window opens; empty: the campaign's
+    zones: str | None  # whose clocks its window opens by; empty: the campaign's
     list_id: int | None  # the contact list through which this person came in; its batch has no others
-    slot: str  # of a reminder: which one it is
-    parent_id: int | None = None  # the run whose failed texts its run sends again
+    slot: str  # for a reminder: which one it is
+    parent_id: int | None = None  # the run whose failed texts its run resends
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One POST of a batch. `outcome` and `evidence` are empty until it ended; `recipients` 0: to a contact list."""
+    """One POST of a batch. `outcome` and `evidence` are empty until it has ended; `recipients` 0: to a contact list."""
 
     batch_id: int
     number: int
@@ -91,7 +91,7 @@ class Ruling:
 
 
 def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
-    """Every row with one of these numbers, of the newest run first. Invalid rows are found by what stands in them."""
+    """Return every row with one of these numbers, the newest run first. Invalid rows are found by their content."""
     columns: tuple[Any, ...] = (
         recipients.c.id,
         recipients.c.number,
@@ -148,10 +148,10 @@ def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
 
 @dataclass(frozen=True, slots=True)
 class FailedTry:
-    """A message of somebody that failed, and what follows from that.
+    """A person's message that failed, and what follows from that.
 
-    It is sent again at `due_at`, or was at `began_at`, or is not, because it was `dropped`. `doubled_at`: it turned out
-    to have been sent after all.
+    It is sent again at `due_at`, was sent again at `began_at`, or is not sent again because it was `dropped`.
+    `doubled_at`: it turned out to have been sent after all.
     """
 
     recipient_id: int
@@ -167,7 +167,7 @@ class FailedTry:
 
 
 def failed_tries(session: Session, recipient_ids: Collection[int]) -> dict[int, list[FailedTry]]:
-    """The failed messages that are, or were, to be sent again, by recipient, the oldest first."""
+    """Return the failed messages that are, or were, to be sent again, by recipient, the oldest first."""
     found: dict[int, list[FailedTry]] = defaultdict(list)
     for part in in_parts(sorted(recipient_ids)):
         query = sa.select(
@@ -200,18 +200,18 @@ _REQUEST: Final = (
     attempts.c.outcome,
     attempts.c.evidence,
 )
-"""What a `Request` is made of."""
+"""The columns of a `Request`."""
 
 
 def last_request(session: Session, run_id: int) -> Request | None:
-    """The request of a run that was decided last in its order, as the pause of a run that asks goes by."""
+    """Return the run's last closed request, in the order that auto-pause goes by."""
     query = sa.select(*_REQUEST).where(attempts.c.run_id == run_id, attempts.c.state == AttemptState.CLOSED)
     row = session.execute(query.order_by(attempts.c.id.desc()).limit(1)).first()
     return Request(*row) if row else None
 
 
 def requests_of(session: Session, batch_ids: Collection[int]) -> dict[int, list[Request]]:
-    """The requests of each batch in their order; a batch without one is left out."""
+    """Return the requests of each batch in order; a batch without one is left out."""
     found: dict[int, list[Request]] = defaultdict(list)
     for part in in_parts(sorted(batch_ids)):
         query = sa.select(*_REQUEST).where(attempts.c.batch_id.in_(part))
@@ -221,9 +221,9 @@ def requests_of(session: Session, batch_ids: Collection[int]) -> dict[int, list[
 
 
 def rulings(session: Session, rows: Collection[Appearance]) -> dict[int, list[Ruling]]:
-    """What people decided about recipients, by recipient, the oldest first.
+    """Return what people decided about recipients, by recipient, the oldest first.
 
-    A decision about a contact list names nobody: it is about everybody who came in through it.
+    A decision about a contact list names nobody: it applies to everybody who came in through it.
     """
     by_run: dict[int, list[Appearance]] = defaultdict(list)
     for row in rows:
@@ -241,7 +241,7 @@ def rulings(session: Session, rows: Collection[Appearance]) -> dict[int, list[Ru
 
 
 def batches_looked_up(session: Session, account_id: int) -> int:
-    """How many batches of the account are in doubt: with too many of them nothing more is sent."""
+    """Return how many batches of the account are in doubt: with too many of them nothing more is sent."""
     return session.scalars(
         sa.select(sa.func.count())
         .select_from(batches)

@@ -1,4 +1,4 @@
-"""What became of each variant and of the control group."""
+"""The outcome of each variant and of the control group."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,17 +14,18 @@ from worker.store.runs.runs import RunView
 from worker.store.tables import recipients, replies, suppressions
 
 IMPORTED: Final = "import"
-"""How the source of a suppression begins that came from a table: it says nothing about the text."""
+"""The start of a suppression's source if it came from a table: it says nothing about the text."""
 
 Group: TypeAlias = tuple[str, bool]
-"""The name of a variant, and whether it is the control group, which has none."""
+"""The name of a variant, and whether it is the control group, which has no name."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupOutcome:
-    """The people of one variant, or of the control group, and how many of them got that far.
+    """The people of one variant, or of the control group, and how many of them got how far.
 
-    `people` are all who were shared out to it, also those who were not sent to in the end: only so are groups alike.
+    `people` are all who were assigned to it, including those who were not sent to in the end: only then are groups
+    alike.
     """
 
     variant: str
@@ -37,17 +38,17 @@ class GroupOutcome:
 
 
 def is_split(run: RunView) -> bool:
-    """Whether the people of a run were divided when it was planned."""
+    """Return whether the people of a run were divided when it was planned."""
     return bool(run.plan_summary.get("cuts"))
 
 
 def group_outcomes(
     session: Session, run: RunView, again: Iterable[int] = (), *, now: datetime
 ) -> tuple[GroupOutcome, ...]:
-    """The variants by name and then the control group of a run; nothing where its people were not divided.
+    """Return the variants by name and then the control group of a run; nothing if its people were not divided.
 
-    `again` are the runs that sent to those who failed in it. Who wrote, and who opted out, is counted from the run's
-    start until `follow.until` after its last request: also in the control group, to which nobody can answer.
+    `again` are the runs that resent to people who failed in it. Replies and opt-outs are counted from the run's start
+    until `follow.until` after its last request, including in the control group, to which nobody can answer.
     """
     if not is_split(run):
         return ()
@@ -79,7 +80,7 @@ def group_outcomes(
 
 def _counted(session: Session, run_ids: Sequence[int], *where: sa.ColumnElement[bool]) -> Counter[Group]:
     is_control = recipients.c.state == RecipientState.HOLDOUT
-    # Whoever was shared out has a text, or is in the control group.
+    # A person who was assigned to a variant has a text; the others are in the control group.
     shared_out = sa.or_(is_control, recipients.c.text != "")
     columns: tuple[Any, ...] = (recipients.c.variant, is_control, sa.func.count())
     query = sa.select(*columns).where(recipients.c.run_id.in_(run_ids), shared_out, *where)

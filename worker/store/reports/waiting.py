@@ -14,9 +14,9 @@ from worker.store.tables import accounts, batches, runs
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """The batches of a run by state, the next one that waits, and why the account sends nothing (empty: it does).
+    """The batches of a run by state, the next one waiting, and why the account sends nothing (empty: it does).
 
-    `unread`: a request in doubt about which the gateway could not be asked.
+    `unread`: a request in doubt that the gateway could not be asked about.
     """
 
     batches: dict[BatchState, int]

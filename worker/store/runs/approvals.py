@@ -19,7 +19,7 @@ NOT_IN_TIME: Final = "nobody approved it before the next run was due"
 
 
 def await_approval(session: Session, run_id: int, plan: Approvable, now: datetime) -> bool:
-    """The run may not start before its plan is approved; False: somebody has approved it already."""
+    """Let the run start only once its plan is approved; return False if it already is."""
     if inherit(session, run_id, plan.approval):
         return False
     moved = move_run(RunState.AWAITING_APPROVAL, runs.c.id == run_id, runs.c.state == RunState.SCHEDULED)
@@ -32,7 +32,7 @@ def await_approval(session: Session, run_id: int, plan: Approvable, now: datetim
 
 
 def inherit(session: Session, run_id: int, approval: str) -> bool:
-    """Whether this was approved, for this run or for another one of its campaign: of those that repeat one does."""
+    """Return whether this was approved, for this run or another one of its campaign: a repeating one needs one only."""
     this = sa.select(runs.c.campaign_id).where(runs.c.id == run_id).scalar_subquery()
     query = (
         sa.select(runs.c.approved_at)
@@ -58,10 +58,10 @@ def hold_unapproved(
     until: datetime,
     now: datetime,
 ) -> list[int]:
-    """Runs of this version of a file that are due by then and not approved wait for it; their ids.
+    """Make runs of this version of a file that are due by `until` and not approved wait for it; return their ids.
 
-    `approval` is what had to be approved, None: the plan of each. `only_doubtful`: of those only in whose plan
-    somebody has something to look at. `only_once`: nothing that was made of the campaign by hand, such as a test.
+    `approval` is what had to be approved; None: the plan of each. `only_doubtful`: only runs whose plan holds something
+    to look at. `only_once`: no runs of the campaign that were made by hand, such as a test.
     """
     wanted = runs.c.plan_hash if approval is None else sa.literal(approval)
     due = (
@@ -76,29 +76,29 @@ def hold_unapproved(
     )
     held = move_run(RunState.AWAITING_APPROVAL, *due).returning(runs.c.id, runs.c.plan_hash)
     waiting = {run_id: approval or plan_hash for run_id, plan_hash in session.execute(held).all()}
-    for run_id, plan in waiting.items():  # once for each plan: it may have been told when it was made
+    for run_id, plan in waiting.items():  # once per plan: it may have been reported when it was made
         announce(session, "run.awaiting_approval", run_id=run_id, now=now, key=f"approval:{run_id}:{plan}")
     return list(waiting)
 
 
 def approve(session: Session, run_id: int, approval: str, *, by: str, now: datetime) -> None:
-    """Somebody has approved this: the run starts at its moment. The caller has locked the run and compared its plan."""
+    """Record an approval: the run starts at its moment. The caller has locked the run and compared its plan."""
     session.execute(sa.update(runs).where(runs.c.id == run_id).values(approved_hash=approval, approved_at=now))
     session.execute(move_run(RunState.SCHEDULED, runs.c.id == run_id, runs.c.state == RunState.AWAITING_APPROVAL))
     record_event(session, EventName.PLAN_APPROVED, now, run_id=run_id, detail={"plan": approval, "by": by})
 
 
 def cancel_unapproved(session: Session, campaign_id: int, *, before: str, now: datetime) -> int:
-    """Runs of a campaign that repeats whose moment (as its name) lies before this one, and nobody approved: how many.
+    """Cancel a repeating campaign's unapproved runs with a moment (by name) before this one; return how many.
 
-    They are cancelled, or an approval after a week would send everybody seven texts at once.
+    Otherwise an approval after a week would send everybody seven texts at once.
     """
     waiting = session.scalars(sa.select(runs.c.id).where(*_waiting(campaign_id, before))).all()
     return sum(cancel_run(session, run_id, NOT_IN_TIME, now) is not None for run_id in waiting)
 
 
 def are_waiting(session: Session, campaign_id: int, *, before: str) -> bool:
-    """Whether there are such runs."""
+    """Return whether there are such runs."""
     return session.scalars(sa.select(runs.c.id).where(*_waiting(campaign_id, before)).limit(1)).first() is not None
 
 
@@ -112,7 +112,7 @@ def _waiting(campaign_id: int, before: str) -> tuple[sa.ColumnElement[bool], ...
 
 
 def approvables(session: Session, run_id: int) -> list[Approvable]:
-    """What there was to approve of a run until now, the oldest first."""
+    """Return what there was to approve of a run so far, the oldest first."""
     query = (
         sa.select(events.c.detail)
         .where(events.c.run_id == run_id, events.c.name == EventName.PLAN_WAITS)

@@ -1,7 +1,7 @@
-"""The wall clock was put forward or back: moments that were meant as pauses are moved by as much.
+"""The wall clock was set forward or back: moments that end pauses are moved by the same amount.
 
-Moments of people are not moved: when a campaign begins, a batch is due or late, a budget or a window ends. A campaign
-without a start of its own has none: it began when its file was dropped, and does not wait for that moment again.
+Moments that people chose are not moved: when a campaign begins, a batch is due or late, a budget or a window ends. A
+campaign without a start of its own has no such moment: it began when its file was dropped.
 """
 
 from collections.abc import Collection
@@ -28,11 +28,11 @@ PAUSES: Final = (
 )
 
 _OWN_TIME: Final = (WaitsFor.NOTHING, WaitsFor.BUDGET, WaitsFor.WINDOW)
-"""A batch that waits for one of these waits for a time of day, and no pause."""
+"""A batch that waits for one of these waits for a time of day, not for the end of a pause."""
 
 
 def begun_when_dropped(session: Session) -> list[tuple[int, int]]:
-    """The ids of unfinished runs that started when they were made, by the plan, and of their definitions."""
+    """Return the ids of unfinished runs that were planned to start when they were created, with those of their definitions."""
     its = (runs.c.starts_at == runs.c.created_at, runs.c.finished_at.is_(None))
     return [
         (id_, definition_id)
@@ -41,17 +41,18 @@ def begun_when_dropped(session: Session) -> list[tuple[int, int]]:
 
 
 def move_pauses(session: Session, by: timedelta, *, now: datetime, without_start: Collection[int] = ()) -> None:
-    """The clock shows `now`, and jumped by so much. `without_start`: runs that began when their file was dropped.
+    """Move pauses: the clock shows `now`, and jumped by `by`. `without_start`: runs that began when they were dropped.
 
-    A request in doubt keeps the time that it is given to show up: put forward, it would be believed absent too early,
-    and put back, it would keep others waiting for as long. What else is due earlier than meant is only looked at.
+    A request in doubt keeps the time that it is given to show up: after a jump forward it would be believed absent too
+    early, and after a jump back it would keep others waiting that much longer. Anything else that is due early is
+    harmless: it is only looked at.
     """
     in_doubt = attempts.c.state != AttemptState.CLOSED
     _move(session, attempts, "send_by", by, in_doubt)
     _move(session, attempts, "next_check_at", by, sa.or_(in_doubt, attempts.c.outcome == Verdict.MISSED.value))
     looked = sa.select(attempts.c.id, attempts.c.evidence).where(attempts.c.state == AttemptState.UNKNOWN)
     for id_, evidence in session.execute(looked).all():
-        # What was seen by the other clock is none of the looks that prove something after the settling time.
+        # What was seen by the old clock is not one of the looks that prove something after the settling time.
         rest = {key: value for key, value in evidence.items() if key not in {"looks", UNREAD}}
         session.execute(sa.update(attempts).where(attempts.c.id == id_).values(evidence=rest))
     if by > timedelta(0):

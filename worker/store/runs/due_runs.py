@@ -1,4 +1,4 @@
-"""The beginning of a run: which are due, and started."""
+"""The start of runs: which are due, and starting them."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -31,23 +31,23 @@ _NEXT_START = sa.select(sa.func.min(runs.c.starts_at)).where(*_WAITING)
 
 
 _STARTING = sa.select(runs.c.definition_id).where(*_WAITING, runs.c.starts_at <= sa.bindparam("b_until"))
-"""Built once, as the next one: an idle service asks four times a second."""
+"""Built once, like the one above: an idle service asks four times a second."""
 
 
 def next_start(session: Session, account_id: int) -> datetime | None:
-    """When the next planned run of the account is due, or was; None: none waits for its moment."""
+    """Return when the next planned run of the account is or was due; None if none waits for its moment."""
     found: datetime | None = session.connection().execute(_NEXT_START, {"b_account": account_id}).scalar_one()
     return found
 
 
 def starting_definitions(session: Session, account_id: int, *, until: datetime) -> set[int]:
-    """The definitions of the planned runs that are due by then."""
+    """Return the definitions of the planned runs that are due by `until`."""
     found = session.connection().execute(_STARTING, {"b_account": account_id, "b_until": until})
     return set(found.scalars())
 
 
 def give_reason(session: Session, account_id: int, reason: str, *, until: datetime) -> None:
-    """Write down why planned runs that are due by then do not start yet; `start_due_runs` takes it away."""
+    """Store why planned runs that are due by `until` do not start yet; `start_due_runs` removes it."""
     waiting = runs.c.account_id == account_id, runs.c.state == RunState.SCHEDULED, runs.c.starts_at <= until
     planned = sa.update(runs).where(*waiting, runs.c.planned_at.is_not(None))
     session.execute(planned.values(reason=reason))
@@ -56,9 +56,10 @@ def give_reason(session: Session, account_id: int, reason: str, *, until: dateti
 def hold_forbidden(
     session: Session, account_id: int, definition_id: int, reason: str, *, until: datetime, now: datetime
 ) -> None:
-    """Runs of this version of a file that are due by then are paused, for the operator does not allow what it asks for.
+    """Pause runs of this version of a file that are due by `until`, because the operator does not allow what it asks
+    for.
 
-    Paused and not failed: reminders that were promised are not lost where the rule is changed again.
+    They are paused, not failed: promised reminders are not lost if the rule is changed again.
     """
     due = (runs.c.account_id == account_id, runs.c.state == RunState.SCHEDULED, runs.c.starts_at <= until)
     its = (runs.c.planned_at.is_not(None), runs.c.definition_id == definition_id, runs.c.type.in_(OF_FILES))
@@ -67,7 +68,7 @@ def hold_forbidden(
 
 
 def definitions_to_look_at(session: Session, account_id: int, *, until: datetime) -> set[int]:
-    """Those of them with a run in whose plan is something that somebody has to look at first."""
+    """Return those of them with a run whose plan holds something that somebody must look at first."""
     doubtful = _STARTING.where(runs.c.plan_summary["to_look_at"].as_integer() > 0)
     found = session.connection().execute(doubtful, {"b_account": account_id, "b_until": until})
     return set(found.scalars())
@@ -81,9 +82,9 @@ def start_due_runs(
     ahead: timedelta = timedelta(0),
     only: Collection[int] | None = None,
 ) -> list[int]:
-    """Start every planned run of the account whose moment has come, or comes within `ahead`; their ids.
+    """Start every planned run of the account whose moment has come, or comes within `ahead`; return their ids.
 
-    Its texts wait for their own moments all the same.
+    Its texts still wait for their own moments.
     """
     where = [runs.c.account_id == account_id, runs.c.starts_at <= now + ahead, runs.c.planned_at.is_not(None)]
     if only is not None:

@@ -1,4 +1,4 @@
-"""Recipients and contact lists that a person has to decide on, and what becomes of them then."""
+"""Recipients and contact lists that a person must decide on, and what happens to them then."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from worker.store.transitions import changed, move_batch, move_recipients, move_
 
 @dataclass(frozen=True, slots=True)
 class HeldPerson:
-    """A recipient that is held. `attempts`: how many requests carried this person."""
+    """A recipient who is held. `attempts`: how many requests carried this person."""
 
     id: int
     number: str
@@ -34,7 +34,7 @@ class HeldPerson:
 
 @dataclass(frozen=True, slots=True)
 class HeldList:
-    """A request to a contact list that is held: nobody here knows its people."""
+    """A held request to a contact list: its people are not known here."""
 
     batch_id: int
     list_id: int
@@ -43,7 +43,8 @@ class HeldList:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What a decision changed. `cancelled`: people of a cancelled run, who are not sent to although nobody did."""
+    """What a decision changed. `cancelled`: people of a cancelled run, who are not sent to although nobody sent to
+    them."""
 
     people: int
     lists: int
@@ -52,7 +53,7 @@ class Resolved:
 
 
 def held_people(session: Session, run_id: int, *, number: str | None = None) -> list[HeldPerson]:
-    """Everybody of a run who is held, or this number alone, in the order of the audience."""
+    """Return everybody of a run who is held, or only this number, in the order of the audience."""
     query = sa.select(
         recipients.c.id, recipients.c.number, recipients.c.batch_id, recipients.c.reason, recipients.c.attempts
     ).where(recipients.c.run_id == run_id, recipients.c.state == RecipientState.HELD)
@@ -62,7 +63,7 @@ def held_people(session: Session, run_id: int, *, number: str | None = None) -> 
 
 
 def held_lists(session: Session, run_id: int) -> list[HeldList]:
-    """The requests to contact lists of a run that are held."""
+    """Return the held requests of a run to contact lists."""
     query = sa.select(batches.c.id, batches.c.list_id, batches.c.reason).where(
         batches.c.run_id == run_id, batches.c.state == BatchState.HELD, batches.c.list_id.is_not(None)
     )
@@ -72,7 +73,7 @@ def held_lists(session: Session, run_id: int) -> list[HeldList]:
 
 
 def runs_with_held(session: Session, campaign_id: int) -> list[int]:
-    """The runs of a campaign, resends among them, of which requests are held; the oldest first."""
+    """Return the runs of a campaign, including resends, that have held requests; the oldest first."""
     mine = (runs.c.campaign_id == campaign_id, batches.c.state == BatchState.HELD)
     return list(
         session.scalars(
@@ -88,9 +89,9 @@ def runs_with_held(session: Session, campaign_id: int) -> list[int]:
 def resolve_held(
     session: Session, run_id: int, declared: Declared, *, number: str | None, by: str, now: datetime
 ) -> Resolved:
-    """Carry out what a person found out about everything of a run that is held, or about one number of it.
+    """Apply what a person found out about everything of a run that is held, or about one number of it.
 
-    Not sent: pending again in the same batch, and the run goes on, unless it was cancelled. Sent: accepted, without a
+    Not sent: pending again in the same batch, and the run continues, unless it was cancelled. Sent: accepted without a
     gateway ID, so nothing is waited for. Who decided and when is kept as an event for each batch.
     """
     lock_run(session, run_id)
@@ -105,7 +106,7 @@ def resolve_held(
     by_batch: dict[int | None, list[int]] = defaultdict(list)
     for id_, batch_id in moved:
         by_batch[batch_id].append(id_)
-    # A contact list has no numbers here: a decision about one number is none about the list.
+    # A contact list has no numbers here: a decision about one number does not apply to the list.
     lists = held_lists(session, run_id) if number is None else []
     for held in lists:
         by_batch[held.batch_id] = []
@@ -118,7 +119,7 @@ def resolve_held(
         record_event(session, EventName.HELD_RESOLVED, now, run_id=run_id, batch_id=batch_id, detail=detail)
     cancelled = 0
     if by_batch:
-        # What stands beside the file of a run that is over is written once more.
+        # The files beside the file of a finished run are written once more.
         session.execute(
             sa.update(inbox_files).where(inbox_files.c.run_id == run_id).values(reported=False, status_text="")
         )
@@ -132,7 +133,7 @@ def resolve_held(
 def _lock_requests(session: Session, run_id: int) -> None:
     """Let no request of the run be concluded until this transaction ends.
 
-    What becomes of its batch depends on who is pending then: on PostgreSQL it would not see whom this one releases.
+    Its batch's state depends on who is pending then: on PostgreSQL it would not see the people whom this one releases.
     """
     query = sa.select(attempts.c.id).where(attempts.c.run_id == run_id, attempts.c.state != AttemptState.CLOSED)
     session.scalars(query.order_by(attempts.c.id).with_for_update()).all()
@@ -143,7 +144,7 @@ def _waits(state: RecipientState) -> sa.Exists:
 
 
 def _open_batches(session: Session, run_id: int, now: datetime) -> None:
-    """Send again what has people to be sent to; a request that is under way or in doubt sees to its people itself."""
+    """Send batches with pending people again; a request that is under way or in doubt takes care of its own people."""
     session.execute(
         move_batch(
             BatchState.PLANNED,
@@ -154,7 +155,7 @@ def _open_batches(session: Session, run_id: int, now: datetime) -> None:
                 sa.and_(batches.c.list_id.is_not(None), batches.c.state == BatchState.HELD),
             ),
             not_before=now,
-            latest=None,  # whoever decides this knows what time it is
+            latest=None,  # the person who decides this knows what time it is
             queued_at=None,
             waits_for=WaitsFor.RETRY,
             reason=Declared.NOT_SENT.reason,
@@ -163,7 +164,7 @@ def _open_batches(session: Session, run_id: int, now: datetime) -> None:
 
 
 def _close_batches(session: Session, run_id: int, now: datetime) -> None:
-    """Nothing of these batches is left to decide, nor to be watched for: a person has looked."""
+    """Close these batches: nothing in them is left to decide or to watch for, because a person has looked."""
     decided = [batches.c.state == BatchState.HELD, ~_waits(RecipientState.HELD)]
     closed = move_batch(BatchState.ACCEPTED, batches.c.run_id == run_id, *decided, reason=Declared.SENT.reason)
     ids = list(session.scalars(closed.returning(batches.c.id)))
@@ -171,12 +172,12 @@ def _close_batches(session: Session, run_id: int, now: datetime) -> None:
         session.execute(
             sa.update(attempts)
             .where(attempts.c.batch_id.in_(part), attempts.c.outcome == Verdict.MISSED.value)
-            .values(next_check_at=now + WATCHED_FOR)  # a message found now is no late one: it was declared sent
+            .values(next_check_at=now + WATCHED_FOR)  # a message found now is not a late one: it was declared sent
         )
 
 
 def reopen_run(session: Session, run_id: int, now: datetime) -> None:
-    """The run sends again. Receipts that a completed run had stopped to wait for are looked at again, too."""
+    """Let the run send again. Receipts that a completed run had stopped waiting for are polled again, too."""
     ended = runs.c.state.in_([RunState.COMPLETED, RunState.SETTLING])
     reopen = move_run(RunState.RUNNING, runs.c.id == run_id, ended, sent_at=None, finished_at=None, reason="")
     if not changed(session, reopen):

@@ -1,4 +1,4 @@
-"""Answers to HELP: who had one lately, and the run of a day that takes in the next ones."""
+"""Answers to HELP: who had one lately, and the daily run that takes the next ones."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -13,9 +13,9 @@ from worker.store.tables import batches, campaigns, recipients, runs
 
 
 def lock_answers(session: Session, *, rehearsal: bool, now: datetime) -> int:
-    """The campaign of the answers, made where it is missing, for this transaction alone: its id.
+    """Return the id of the answers' campaign, making it if it is missing, and lock it for this transaction.
 
-    One at a time decides who gets an answer. Two that make it at once are no error to either.
+    One transaction at a time decides who gets an answer. If two make it at once, neither fails.
     """
     made = insert_missing(session, campaigns).values(slug=HELP_ANSWERS, rehearsal=rehearsal, created_at=now)
     session.execute(made)
@@ -26,7 +26,7 @@ def lock_answers(session: Session, *, rehearsal: bool, now: datetime) -> int:
 
 
 def answered_since(session: Session, campaign_id: int, numbers: Collection[str], since: datetime) -> set[str]:
-    """Those of the numbers for which an answer was planned later than that, whatever became of it."""
+    """Return those of the numbers for which an answer was planned after `since`, whatever its outcome."""
     found: set[str] = set()
     for part in in_parts(sorted(numbers)):
         query = (
@@ -40,12 +40,12 @@ def answered_since(session: Session, campaign_id: int, numbers: Collection[str],
 
 
 def unfinished_answers(session: Session, *, rehearsal: bool) -> list[int]:
-    """The runs of answers that are not over."""
+    """Return the runs of answers that are not over."""
     query = sa.select(runs.c.id).join(campaigns, campaigns.c.id == runs.c.campaign_id)
     mine = (campaigns.c.slug == HELP_ANSWERS, campaigns.c.rehearsal == rehearsal, runs.c.finished_at.is_(None))
     return list(session.scalars(query.where(*mine)))
 
 
 def account_of(session: Session, run_id: int) -> int:
-    """The account that a run is sent through."""
+    """Return the account that a run is sent through."""
     return int(session.scalars(sa.select(runs.c.account_id).where(runs.c.id == run_id)).one())

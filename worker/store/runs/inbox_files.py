@@ -1,4 +1,4 @@
-"""What is known of the files in the inbox."""
+"""What is known about the files in the inbox."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from worker.store.tables import inbox_files, runs
 
 @dataclass(frozen=True, slots=True)
 class InboxEntry:
-    """A campaign file as it was taken up last. `reported`: what stands beside it is final."""
+    """A campaign file as it was last accepted. `reported`: the files beside it are final."""
 
     path: str
     fingerprint: str
@@ -36,20 +36,20 @@ _ENTRIES: Final = sa.select(
 
 
 def inbox_entries(session: Session, *, prefix: str = "") -> dict[str, InboxEntry]:
-    """Every known file whose path begins with `prefix`, by path."""
+    """Return every known file whose path begins with `prefix`, by path."""
     query = _ENTRIES.where(inbox_files.c.path.startswith(prefix, autoescape=True))
     entries = [InboxEntry(*row) for row in session.execute(query.order_by(inbox_files.c.path))]
     return {entry.path: entry for entry in entries}
 
 
 def inbox_entry(session: Session, path: str) -> InboxEntry | None:
-    """One known file."""
+    """Return one known file."""
     row = session.execute(_ENTRIES.where(inbox_files.c.path == path)).first()
     return None if row is None else InboxEntry(*row)
 
 
 def files_of(session: Session, campaign_id: int, *, prefix: str = "") -> list[str]:
-    """The known files whose path begins with `prefix` and that stand for runs of this campaign."""
+    """Return the known files whose path begins with `prefix` and that belong to runs of this campaign."""
     mine = (
         sa.select(inbox_files.c.path)
         .join(runs, runs.c.id == inbox_files.c.run_id)
@@ -61,7 +61,7 @@ def files_of(session: Session, campaign_id: int, *, prefix: str = "") -> list[st
 def remember_file(
     session: Session, path: str, *, fingerprint: str, run_id: int | None, problem: str, now: datetime
 ) -> None:
-    """The file was taken up in this form: its run, its problem. What stands beside it has to be written anew."""
+    """Record that the file was accepted in this form: its run, its problem. The files beside it need writing again."""
     row = session.get(InboxFile, path)
     if row is None:
         session.add(InboxFile(path=path, fingerprint=fingerprint, run_id=run_id, problem=problem, seen_at=now))
@@ -73,18 +73,18 @@ def remember_file(
 
 
 def note_status(session: Session, path: str, *, status_text: str, reported: bool) -> None:
-    """What stands beside the file now."""
+    """Record what the files beside it now say."""
     session.execute(
         sa.update(inbox_files).where(inbox_files.c.path == path).values(status_text=status_text, reported=reported)
     )
 
 
 def point_file(session: Session, path: str, *, to: int) -> None:
-    """What stands beside this file is about another run from now on."""
+    """Make the files beside this one be about another run from now on."""
     values = {"run_id": to, "reported": False, "status_text": ""}
     session.execute(sa.update(inbox_files).where(inbox_files.c.path == path).values(**values))
 
 
 def forget_file(session: Session, path: str) -> None:
-    """The file is gone."""
+    """Forget a file that is gone."""
     session.execute(sa.delete(inbox_files).where(inbox_files.c.path == path))

@@ -1,4 +1,4 @@
-"""What missed its moment: nothing of it is sent any more."""
+"""What missed its moment is never sent."""
 
 from datetime import datetime
 from typing import Final
@@ -11,11 +11,11 @@ from worker.store.tables import batches, recipients, runs
 from worker.store.transitions import changed, move_batch, move_recipients
 
 _UNSENT: Final = sa.and_(batches.c.latest.is_not(None), sa.literal_column("batch.state IN ('planned','queued')"))
-"""As the index on it has it: SQLite recognises a condition only by its words."""
+"""Word for word as in its index: SQLite recognises a condition only by its words."""
 
 
 def late_runs(session: Session, account_id: int, now: datetime) -> list[tuple[int, int]]:
-    """(run id, definition id) of the account's running runs of which something is too late by now."""
+    """Return (run id, definition id) of the account's running runs of which something is now too late."""
     late = sa.exists().where(batches.c.run_id == runs.c.id, batches.c.latest < now, _UNSENT)
     query = sa.select(runs.c.id, runs.c.definition_id).where(
         runs.c.account_id == account_id, runs.c.state == RunState.RUNNING, late
@@ -24,12 +24,12 @@ def late_runs(session: Session, account_id: int, now: datetime) -> list[tuple[in
 
 
 def expire_late(session: Session, run_id: int, to: RecipientState, *, reason: str, now: datetime) -> int:
-    """Skip or hold (`to`) everybody of a run who was not sent to by the latest moment; how many people.
+    """Skip or hold (`to`) everybody of a run who was not sent to by the latest moment; return how many people.
 
-    What is in a request, or in doubt, keeps its turn: if it comes back unsent it is late then.
+    People in a request or in doubt keep their turn: if they come back unsent, they are late then.
     """
     end = BatchState.HELD if to is RecipientState.HELD else BatchState.CANCELLED
-    # The batch first, as in an intent: whoever gets its row decides what becomes of its people.
+    # The batch first, as in an intent: whichever transaction gets its row decides about its people.
     late = (batches.c.run_id == run_id, batches.c.latest < now)
     session.execute(move_batch(end, *late, _UNSENT, reason=reason))
     ended = sa.select(batches.c.id).where(*late, batches.c.state == end)

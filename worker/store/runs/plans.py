@@ -1,4 +1,4 @@
-"""The plan of a run: recipients and batches, written a chunk per transaction; forgotten to be made anew."""
+"""The plan of a run: recipients and batches, written one chunk per transaction; deleted to be made again."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ COLUMNS = (
 
 @dataclass(slots=True)
 class NewBatch:
-    """A batch to be stored: how many people and segments it has, when it may leave, and why it is held, if it is."""
+    """A batch to store: how many people and segments it has, when it may leave, and why it is held, if it is."""
 
     ordinal: int
     departure: Departure
@@ -54,11 +54,11 @@ _BATCH_STATES: Final = {
     RecipientState.HELD: BatchState.HELD,
     RecipientState.SKIPPED: BatchState.CANCELLED,
 }
-"""What a batch is planned as whose people are planned as this."""
+"""The state in which a batch is planned, by the state in which its people are planned."""
 
 
 def list_batch(list_id: int, segments: int, placement: Placement, *, now: datetime) -> NewBatch:
-    """The one batch of a campaign to a contact list, which may have missed its moment already."""
+    """Return the one batch of a campaign to a contact list, which may already have missed its moment."""
     departure, state = placement.departure or Departure("", now), _BATCH_STATES[placement.state]
     return NewBatch(0, departure, segments=segments, list_id=list_id, state=state, reason=placement.reason)
 
@@ -72,8 +72,8 @@ def insert_chunk(
 ) -> None:
     """Insert planned recipients, each with the ordinal of its batch (None: never sent), and those batches.
 
-    The rows of one batch are all in one chunk. `targets`: by ordinal the one device or SIM of a batch. Raises
-    ValueError for one with a batch that has no departure.
+    All rows of a batch are in one chunk. `targets`: the one device or SIM of a batch, by ordinal. Raises ValueError for
+    a recipient who has a batch and no departure.
     """
     found: dict[int, NewBatch] = {}
     for planned, ordinal in rows:
@@ -119,13 +119,13 @@ def insert_chunk(
 
 
 def next_ordinal(session: Session, run_id: int) -> int:
-    """The ordinal of the next batch of a run that has a plan already."""
+    """Return the ordinal of the next batch of a run that already has a plan."""
     last = session.scalars(sa.select(sa.func.max(batches.c.ordinal)).where(batches.c.run_id == run_id)).one()
     return 0 if last is None else last + 1
 
 
 def insert_batches(session: Session, run_id: int, made: Collection[NewBatch]) -> dict[int, int]:
-    """Insert batches; ordinal -> id."""
+    """Insert batches; return ordinal -> id."""
     if not made:
         return {}
     statement = sa.insert(batches).returning(batches.c.ordinal, batches.c.id)
@@ -153,12 +153,12 @@ def insert_batches(session: Session, run_id: int, made: Collection[NewBatch]) ->
 def clear_plan(
     session: Session, run_id: int, *, definition_id: int, starts_at: datetime, follow_seconds: float, kind: str
 ) -> bool:
-    """Forget the plan of a run of which nothing was sent, so that it can be planned anew. False: something was sent."""
-    # The lock first, the question after it: on PostgreSQL an intent under way holds a share of it, and is seen then.
+    """Delete the plan of a run of which nothing was sent, so that it can be planned again. False: it has sent."""
+    # Lock first, then ask: on PostgreSQL an intent under way holds a share of the lock, and is seen then.
     state = session.scalars(sa.select(runs.c.state).where(runs.c.id == run_id).with_for_update()).one()
     if has_sent(session, run_id):
         return False
-    if state is RunState.PAUSED:  # an edit lets nothing go that was paused
+    if state is RunState.PAUSED:  # an edit does not release what was paused
         planned_anew = sa.update(runs).where(runs.c.id == run_id).values(resume_to=RunState.SCHEDULED.value)
     else:
         planned_anew = move_run(RunState.SCHEDULED, runs.c.id == run_id, reason="")
@@ -180,14 +180,14 @@ def clear_plan(
 
 
 def start_with_first(session: Session, run_id: int) -> None:
-    """The run starts when the first of its people may be sent to: where clocks are ahead, before the campaign's own."""
+    """Start the run with the first of its people: where clocks are ahead, that is before the campaign's own start."""
     first = sa.select(sa.func.min(batches.c.moment)).where(batches.c.run_id == run_id).scalar_subquery()
     earlier = sa.func.coalesce(first, runs.c.starts_at)
     session.execute(sa.update(runs).where(runs.c.id == run_id).values(starts_at=earlier))
 
 
 def finish_plan(session: Session, run_id: int, *, plan_hash: str, summary: dict[str, Any], now: datetime) -> None:
-    """The plan is whole."""
+    """Record that the plan is complete."""
     session.execute(
         sa.update(runs).where(runs.c.id == run_id).values(planned_at=now, plan_hash=plan_hash, plan_summary=summary)
     )

@@ -1,4 +1,4 @@
-"""Campaigns that remind: a run for each day on which texts are due, planned again whenever a table comes."""
+"""Campaigns that remind: a run for each day on which texts are due, planned again whenever a table arrives."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -26,14 +26,14 @@ _numbers = sa.bindparam("b_numbers", type_=sa.Text)
 
 
 def lock_campaign(session: Session, campaign_id: int) -> None:
-    """One at a time plans a campaign: a reminder is looked for in all of its runs before it is written to one."""
+    """Let one transaction at a time plan a campaign: it looks for a reminder in all runs before it writes it to one."""
     session.scalars(
         sa.select(campaigns.c.id).where(campaigns.c.id == campaign_id).with_for_update(key_share=True)
     ).one()
 
 
 _has_to_be_looked_up = sa.exists().where(attempts.c.batch_id == recipients.c.batch_id, attempts.c.outcome != "not_sent")
-"""A request of its batch may have arrived. Of somebody who is held that is the question that a person has to answer."""
+"""A request of its batch may have arrived. For people who are held, this is the question that a person must answer."""
 
 _unsent = sa.case(
     (recipients.c.state == RecipientState.PENDING, sa.true()),
@@ -43,7 +43,7 @@ _unsent = sa.case(
     ),
     else_=sa.false(),
 )
-"""Pending, or held for being late: what is known not to have been sent."""
+"""Pending, or held for being late: known not to have been sent."""
 
 
 def _wanted(dialect: str) -> sa.TableValuedAlias:
@@ -72,11 +72,11 @@ def _known(dialect: str) -> sa.Select[Any]:
             batches.c.moment,
             batches.c.latest,
         )
-        # One person after the other, by their index, or SQLite would look into every run for every number.
+        # One person after the other, by their index; otherwise SQLite would search every run for every number.
         .select_from(wanted.join(recipients, recipients.c.number == wanted.c.value))
         .join(runs, runs.c.id == recipients.c.run_id)
         .outerjoin(batches, sa.and_(batches.c.id == recipients.c.batch_id, pending))
-        .where(sa.func.coalesce(runs.c.campaign_id, 0) == sa.bindparam("b_campaign"))  # not by an index on it
+        .where(sa.func.coalesce(runs.c.campaign_id, 0) == sa.bindparam("b_campaign"))  # prevents the use of its index
         .order_by(recipients.c.id)
     )
 
@@ -85,21 +85,21 @@ _KNOWN: Final = {dialect: _known(dialect) for dialect in ("sqlite", "postgresql"
 
 
 def known_of(session: Session, campaign_id: int, numbers: Collection[str]) -> list[EarlierRow]:
-    """Every row of a campaign with one of these numbers, in all of its runs, the oldest first."""
+    """Return every row of a campaign with one of these numbers, in all of its runs, the oldest first."""
     connection = session.connection()
     values = {"b_numbers": json.dumps(sorted(numbers)), "b_campaign": campaign_id}
     return [EarlierRow(*row) for row in connection.execute(_KNOWN[connection.dialect.name], values)]
 
 
 def known_in(session: Session, run_id: int, numbers: Collection[str]) -> list[EarlierRow]:
-    """Every row of one run with one of these numbers."""
+    """Return every row of one run with one of these numbers."""
     campaign_id = session.scalars(sa.select(runs.c.campaign_id).where(runs.c.id == run_id)).one()
     return [row for row in known_of(session, campaign_id, numbers) if row.run_id == run_id]
 
 
 @dataclass(frozen=True, slots=True)
 class DayRun:
-    """The run of one day. `first_ordinal`: of the next batch of it."""
+    """The run of one day. `first_ordinal`: the ordinal of its next batch."""
 
     id: int
     state: RunState
@@ -107,7 +107,7 @@ class DayRun:
 
 
 def find_day(session: Session, campaign_id: int, day: date) -> DayRun | None:
-    """The run of a campaign for this day, locked: nothing of it begins or ends before this transaction does."""
+    """Return the campaign's run for this day, locked: nothing in it begins or ends before this transaction does."""
     query = sa.select(runs.c.id).where(runs.c.campaign_id == campaign_id, runs.c.moment == day.isoformat())
     run_id = session.scalars(query).first()
     if run_id is None:
@@ -129,7 +129,7 @@ def new_day(
     now: datetime,
     type: RunType = RunType.REMINDER_DAY,
 ) -> DayRun:
-    """A run for this day, still without a plan; paused, where somebody has paused the campaign."""
+    """Make a run for this day, without a plan yet; paused if somebody has paused the campaign."""
     is_paused = _is_paused_by_hand(session, campaign_id)
     run_id = create_run(
         session,
@@ -154,7 +154,7 @@ def _is_paused_by_hand(session: Session, campaign_id: int) -> bool:
 
 
 def unfinished_days(session: Session, campaign_id: int) -> list[int]:
-    """The runs of a campaign's days that are not over, in the order of the days."""
+    """Return the runs of a campaign's days that are not over, in the order of the days."""
     mine = (runs.c.campaign_id == campaign_id, _IS_DAY, runs.c.finished_at.is_(None))
     return list(session.scalars(sa.select(runs.c.id).where(*mine).order_by(runs.c.moment)))
 
@@ -162,7 +162,7 @@ def unfinished_days(session: Session, campaign_id: int) -> list[int]:
 def adopt_version(
     session: Session, campaign_id: int, *, definition_id: int, follow_seconds: float, kind: str
 ) -> list[int]:
-    """Another version of the file counts for all days that are not over; the runs that another one counted for."""
+    """Apply another version of the file to all days that are not over; return the runs that had a different one."""
     mine = (runs.c.campaign_id == campaign_id, _IS_DAY, runs.c.finished_at.is_(None))
     others = list(session.scalars(sa.select(runs.c.id).where(*mine, runs.c.definition_id != definition_id)))
     if others:
@@ -172,19 +172,19 @@ def adopt_version(
 
 
 def every_day(session: Session, campaign_id: int) -> list[int]:
-    """The runs of a campaign's days."""
+    """Return the runs of a campaign's days."""
     mine = sa.select(runs.c.id).where(runs.c.campaign_id == campaign_id, _IS_DAY)
     return list(session.scalars(mine.order_by(runs.c.moment)))
 
 
 def unplanned_days(session: Session, campaign_id: int) -> list[int]:
-    """Days whose plan was cut short."""
+    """Return days whose plan was interrupted."""
     mine = (runs.c.campaign_id == campaign_id, _IS_DAY, runs.c.planned_at.is_(None))
     return list(session.scalars(sa.select(runs.c.id).where(*mine).order_by(runs.c.id)))
 
 
 def finish_day(session: Session, run_id: int, *, plan_hash: str, warnings: Sequence[str], now: datetime) -> None:
-    """What is known of the day is planned: it starts with the first of its texts."""
+    """Finish the plan of a day as far as it is known: it starts with the first of its texts."""
     first = sa.select(sa.func.min(batches.c.moment)).where(
         batches.c.run_id == run_id, batches.c.state != BatchState.CANCELLED
     )
@@ -197,7 +197,7 @@ def finish_day(session: Session, run_id: int, *, plan_hash: str, warnings: Seque
 
 
 def withdraw(session: Session, reasons: Mapping[str, Sequence[EarlierRow]]) -> int:
-    """Never send these rows, as far as they are unsent by now; how many. `reasons`: why -> the rows."""
+    """Never send these rows, as far as they are still unsent; return how many. `reasons`: why -> the rows."""
     count = 0
     for reason, rows in reasons.items():
         for some in in_parts(rows):
@@ -208,7 +208,7 @@ def withdraw(session: Session, reasons: Mapping[str, Sequence[EarlierRow]]) -> i
 
 
 def take_back(session: Session, rows: Sequence[EarlierRow]) -> set[int]:
-    """Forget rows that are planned anew, as far as nobody has tried to send them meanwhile; which."""
+    """Delete rows that are planned again, as far as nobody has tried to send them meanwhile; return which."""
     gone: set[int] = set()
     for some in in_parts(rows):
         untried = (recipients.c.state == RecipientState.PENDING, recipients.c.attempts == 0)
@@ -219,7 +219,7 @@ def take_back(session: Session, rows: Sequence[EarlierRow]) -> set[int]:
 
 
 def trim_batches(session: Session, batch_ids: Collection[int]) -> None:
-    """Batches that wait, or are held, have the people who are left; those with nobody left end."""
+    """Count who is left in batches that wait or are held; those with nobody left end."""
     waiting = batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED, BatchState.HELD])
     waits = sa.case((batches.c.state == BatchState.HELD, RecipientState.HELD), else_=RecipientState.PENDING)
     left = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(recipients.c.segments), 0)).where(
@@ -235,6 +235,6 @@ def trim_batches(session: Session, batch_ids: Collection[int]) -> None:
 
 
 def show_again(session: Session, run_ids: Collection[int]) -> None:
-    """What stands beside the files of these runs has to be written once more."""
+    """Have the files beside the files of these runs written once more."""
     files = sa.update(inbox_files).where(inbox_files.c.run_id.in_(run_ids))
     session.execute(files.values(reported=False, status_text=""))

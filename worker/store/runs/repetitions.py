@@ -1,4 +1,4 @@
-"""Campaigns that make a run again and again, and what is known of their runs."""
+"""Campaigns that make one run after another, and what is known of their runs."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ OPEN: Final = frozenset(RunState) - {RunState.COMPLETED, RunState.CANCELLED}
 
 @dataclass(frozen=True, slots=True)
 class Repeating:
-    """A campaign that repeats, and the version of its file that counts. Runs up to `since` are none of its."""
+    """A campaign that repeats, and the version of its file that counts. Runs up to `since` do not belong to it."""
 
     campaign_id: int
     campaign: str
@@ -42,7 +42,7 @@ class Repeating:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """One run of such a campaign: its moment, and how far it is."""
+    """One run of such a campaign: its moment, and how far it has come."""
 
     run_id: int
     moment: datetime
@@ -68,19 +68,19 @@ _REPEATING = (
 
 
 def all_repeating(session: Session, *, rehearsal: bool) -> list[Repeating]:
-    """The campaigns that make runs, in their order."""
+    """Return the campaigns that make runs, in order."""
     query = _REPEATING.where(campaigns.c.rehearsal == rehearsal, ~repetitions.c.is_ended)
     return [Repeating(*row) for row in session.execute(query.order_by(campaigns.c.id))]
 
 
 def find_repeating(session: Session, campaign_id: int) -> Repeating | None:
-    """The repetition of a campaign, ended or not."""
+    """Return the repetition of a campaign, ended or not."""
     row = session.execute(_REPEATING.where(repetitions.c.campaign_id == campaign_id)).first()
     return Repeating(*row) if row else None
 
 
 def keep_repeating(session: Session, campaign_id: int, *, definition_id: int, since: datetime) -> None:
-    """From now on this version of its file makes the runs of a campaign, those after `since`."""
+    """Let this version of its file make the campaign's runs from now on, those after `since`."""
     row = session.get(Repetition, campaign_id)
     if row is None:
         session.add(Repetition(campaign_id=campaign_id, definition_id=definition_id, since=since))
@@ -91,17 +91,17 @@ def keep_repeating(session: Session, campaign_id: int, *, definition_id: int, si
 
 
 def end_repeating(session: Session, campaign_id: int) -> None:
-    """Somebody cancelled it: it makes no run any more, whatever becomes of its file."""
+    """End a repetition that somebody cancelled: it makes no more runs, whatever happens to its file."""
     session.execute(sa.update(repetitions).where(repetitions.c.campaign_id == campaign_id).values(is_ended=True))
 
 
 def forget_repeating(session: Session, campaign_id: int) -> None:
-    """Its file is gone: it makes no run until it is there again."""
+    """Forget a repetition whose file is gone: it makes no run until the file is back."""
     session.execute(sa.delete(repetitions).where(repetitions.c.campaign_id == campaign_id))
 
 
 def firings(session: Session, campaign_id: int, *, states: Collection[RunState] = tuple(RunState)) -> list[Firing]:
-    """The runs of a campaign in these states, in the order of their moments."""
+    """Return the runs of a campaign in these states, in the order of their moments."""
     columns: tuple[Any, ...] = (runs.c.id, runs.c.moment, runs.c.state, runs.c.definition_id, runs.c.planned_at)
     query = (
         sa.select(*columns)
@@ -115,22 +115,22 @@ def firings(session: Session, campaign_id: int, *, states: Collection[RunState] 
 
 
 def open_runs(session: Session, campaign_id: int) -> list[int]:
-    """The runs of a campaign that are at work or wait, in the order of their moments."""
+    """Return the runs of a campaign that are at work or waiting, in the order of their moments."""
     query = sa.select(runs.c.id).where(runs.c.campaign_id == campaign_id, runs.c.state.in_(list(OPEN)))
     return list(session.scalars(query.order_by(runs.c.moment)))
 
 
 def last_moment(session: Session, campaign_id: int) -> datetime | None:
-    """The moment up to which a campaign has its runs."""
+    """Return the moment up to which a campaign has its runs."""
     query = sa.select(sa.func.max(runs.c.moment)).where(runs.c.campaign_id == campaign_id, _IS_FIRING)
     name = session.scalars(query).one()
     return moment_of(name) if name else None
 
 
 def miss_firings(session: Session, run_id: int, *, last: datetime, reason: str, now: datetime) -> bool:
-    """A run that was not planned in time stands for all that were missed up to `last`: it never sends.
+    """Let a run that was not planned in time stand for all that were missed up to `last`: it never sends.
 
-    False: it is not waiting any more.
+    False: it is no longer waiting.
     """
     missed = move_run(
         RunState.CANCELLED,
@@ -146,7 +146,7 @@ def miss_firings(session: Session, run_id: int, *, last: datetime, reason: str, 
 
 
 def discard_run(session: Session, run_id: int) -> bool:
-    """Forget a run of which nothing was sent, as if it had never been made. False: something was sent."""
+    """Delete a run of which nothing was sent, as if it had never been made. False: something was sent."""
     if _has_sent_for_good(session, run_id):
         return False
     session.execute(sa.update(inbox_files).where(inbox_files.c.run_id == run_id).values(run_id=None))
@@ -157,15 +157,15 @@ def discard_run(session: Session, run_id: int) -> bool:
 
 
 def _has_sent_for_good(session: Session, run_id: int) -> bool:
-    """Whether something was sent of a run; until this transaction ends it stays so."""
+    """Return whether something of a run was sent; the answer holds until this transaction ends."""
     session.scalars(sa.select(runs.c.id).where(runs.c.id == run_id).with_for_update()).one()
     return has_sent(session, run_id)
 
 
 def replace_runs(session: Session, campaign_id: int, *, by: RunType) -> RunView | None:
-    """Forget the runs that a campaign's file made before it made those of this type; None: it is done.
+    """Delete the runs that a campaign's file made before it made those of this type; None: done.
 
-    Else the first of them that has sent: then all of them stay.
+    Otherwise returns the first of them that has sent: then all of them stay.
     """
     others = runs_of_another_kind(session, campaign_id, by)
     stays = next((run for run in others if _has_sent_for_good(session, run.id)), None)
@@ -176,7 +176,7 @@ def replace_runs(session: Session, campaign_id: int, *, by: RunType) -> RunView 
 
 
 def first_unfinished(session: Session, campaign_id: int, *, without: Collection[int] = ()) -> int | None:
-    """The run that a campaign's file stands for: the first that is not over, else the last that was planned."""
+    """Return the run that a campaign's file stands for: the first that is not over, or else the last one planned."""
     mine = sa.select(runs.c.id).where(
         runs.c.campaign_id == campaign_id, runs.c.parent_id.is_(None), runs.c.id.not_in(without)
     )
@@ -186,12 +186,12 @@ def first_unfinished(session: Session, campaign_id: int, *, without: Collection[
 
 
 def point_files(session: Session, run_ids: Collection[int], *, to: int) -> None:
-    """What stands beside the files of these runs is about another one from now on."""
+    """Make the files beside the files of these runs be about another run from now on."""
     files = sa.update(inbox_files).where(inbox_files.c.run_id.in_(run_ids))
     session.execute(files.values(run_id=to, reported=False, status_text=""))
 
 
 def campaigns_of(session: Session, run_ids: Collection[int]) -> dict[int, int]:
-    """Run -> campaign."""
+    """Return run -> campaign."""
     query = sa.select(runs.c.id, runs.c.campaign_id).where(runs.c.id.in_(run_ids))
     return dict(session.execute(query).all())

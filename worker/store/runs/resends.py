@@ -1,6 +1,6 @@
-"""Runs that send once more to those whose text failed: found, made once, and guarded until they are sent.
+"""Runs that resend to people whose text failed: found, made once, and guarded until they are sent.
 
-A run and those that send again to its people are a chain. What counts of a person is their row in the last run of it.
+A run and those that resend to its people form a chain. What counts for a person is their row in its last run.
 """
 
 from collections.abc import Callable, Iterator, Sequence, Set
@@ -26,14 +26,14 @@ from worker.store.runs.runs import RunView, create_run
 from worker.store.tables import batches, inbox_files, recipients, retries, runs
 
 MOMENT_PREFIX: Final = "resend-"
-"""Before the number of a resend in its campaign, its name: two commands at once make one."""
+"""Prefix of a resend's name, before its number within the campaign: two commands at once make one."""
 
 OVER: Final = (RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """So many people whose text failed in one way, and whether that proves that they did not get it."""
+    """How many people's texts failed in one way, and whether that proves that they did not get them."""
 
     reason: str
     result_code: int | None
@@ -42,18 +42,18 @@ class Failure:
 
 
 def resends_of(session: Session, root_id: int) -> list[int]:
-    """The runs that sent again to the people of a run, in their order."""
+    """Return the runs that resent to the people of a run, in order."""
     return list(session.scalars(sa.select(runs.c.id).where(runs.c.parent_id == root_id).order_by(runs.c.id)))
 
 
 def unfinished_resends(session: Session, root_id: int) -> list[int]:
-    """Those of them that are not over."""
+    """Return those of them that are not over."""
     query = sa.select(runs.c.id).where(runs.c.parent_id == root_id, runs.c.finished_at.is_(None))
     return list(session.scalars(query.order_by(runs.c.id)))
 
 
 def failures(session: Session, root_id: int) -> list[Failure]:
-    """Everybody whose last text failed, by reason; the proven first."""
+    """Return everybody whose last text failed, by reason; the proven ones first."""
     is_proven = _proven()
     columns: tuple[Any, ...] = (recipients.c.reason, recipients.c.result_code, is_proven, sa.func.count())
     query = sa.select(*columns).where(*_last_failed(session, root_id))
@@ -64,7 +64,7 @@ def failures(session: Session, root_id: int) -> list[Failure]:
 
 @dataclass(frozen=True, slots=True)
 class FailedMessage:
-    """A failed text that the gateway has: it may be asked for once more."""
+    """A failed text that the gateway has: it can be read once more."""
 
     batch_id: int | None
     group_id: str
@@ -72,7 +72,7 @@ class FailedMessage:
 
 
 def failed_messages(session: Session, root_id: int) -> list[FailedMessage]:
-    """The messages of those who would be sent to again, group by group."""
+    """Return the messages of the people who would be sent to again, group by group."""
     columns: tuple[Any, ...] = (
         recipients.c.batch_id, sa.func.coalesce(recipients.c.group_id, ""), recipients.c.gateway_id,
     )  # fmt: skip
@@ -81,9 +81,9 @@ def failed_messages(session: Session, root_id: int) -> list[FailedMessage]:
 
 
 def _proven() -> sa.ColumnElement[bool]:
-    """Left out or refused by the gateway, or reported by the phone with a code that is a proof."""
+    """Match texts left out or refused by the gateway, or reported by the phone with a code that is proof."""
     codes = ", ".join(str(code) for code in sorted(PROVEN_NOT_SENT))
-    # Written out: PostgreSQL takes the same expression with other parameters for another one, and refuses to group.
+    # Written out: PostgreSQL takes the same expression with other parameters for a different one, and refuses to group.
     return sa.literal_column(f"(recipient.gateway_id IS NULL OR recipient.result_code IN ({codes}))", sa.Boolean)
 
 
@@ -102,7 +102,7 @@ def _last_failed(session: Session, root_id: int) -> tuple[sa.ColumnElement[bool]
         recipients.c.state == RecipientState.FAILED,
         recipients.c.occurrence == 0,
         is_last,
-        ~waits,  # it is sent again by itself (`follow.retry_failed`)
+        ~waits,  # it is sent again automatically (`follow.retry_failed`)
     )
 
 
@@ -118,11 +118,11 @@ def create_resend(
     suppressed: Suppressed,
     now: datetime,
 ) -> int | None:
-    """A planned run with everybody whose last text failed and was proven not sent; None: there is nobody.
+    """Make a planned run with everybody whose last text failed and was proven not sent; None if there is nobody.
 
-    In one transaction, under the root's lock: whoever asks at the same time finds these people pending, and a process
-    that is killed leaves all of it or nothing. Same text, same variant, another device where there is one; who opted
-    out meanwhile is `suppressed`.
+    This is one transaction, under the root's lock: another request at the same time finds these people pending, and a
+    process that is killed leaves all of it or nothing. Same text, same variant, another device if there is one; people
+    who have opted out meanwhile are `suppressed`.
     """
     lock_run(session, root.id)
     query = sa.select(recipients.c.id).where(*_last_failed(session, root.id), _proven()).order_by(recipients.c.id)
@@ -157,13 +157,13 @@ def create_resend(
     counts = {RecipientState.PENDING: left, RecipientState.SUPPRESSED: len(ids) - left}
     summary = {"counts": {state.value: count for state, count in counts.items() if count}, "audience": len(ids)}
     approved = session.execute(sa.select(runs.c.approved_hash, runs.c.approved_at).where(runs.c.id == root.id)).one()
-    # Who asks for a resend need not approve it, too: it is the same text to people of the plan that was approved.
+    # A person who asks for a resend need not approve it as well: it is the same text to people of the approved plan.
     plans.finish_plan(session, run_id, plan_hash=approved[0] or digest.hexdigest(), summary=summary, now=now)
     session.execute(
         sa.update(runs).where(runs.c.id == run_id).values(approved_hash=approved[0], approved_at=approved[1])
     )
     record_event(session, EventName.FAILED_RESENT, now, run_id=run_id, detail={"parent": root.id, "people": left})
-    # What stands beside the file of the run is written once more when this one is over.
+    # The files beside the run's file are written once more when this one is over.
     session.execute(
         sa.update(inbox_files).where(inbox_files.c.run_id == root.id).values(reported=False, status_text="")
     )
@@ -171,7 +171,7 @@ def create_resend(
 
 
 def _again(session: Session, ids: Sequence[int], suppressed: Suppressed, now: datetime) -> Iterator[PlannedRecipient]:
-    """The rows with these ids as they are planned again."""
+    """Yield the rows with these ids as they are planned again."""
     columns: tuple[Any, ...] = (
         recipients.c.number, recipients.c.source, recipients.c.line, recipients.c.text,
         recipients.c.segments, recipients.c.variant, recipients.c.slot, recipients.c.device,

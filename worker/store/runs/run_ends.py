@@ -32,12 +32,12 @@ _AT_WORK = sa.select(
 
 
 def any_at_work(session: Session, account_id: int) -> bool:
-    """Whether a run of the account sends, or waits for what it sent."""
+    """Return whether a run of the account is sending, or waiting for what it sent."""
     return bool(session.connection().execute(_AT_WORK, {"b_account": account_id}).scalar_one())
 
 
 def settleable_runs(session: Session, account_id: int) -> list[int]:
-    """Running runs of the account that have nothing left to send."""
+    """Return running runs of the account that have nothing left to send."""
     query = sa.select(runs.c.id).where(
         runs.c.account_id == account_id, runs.c.state == RunState.RUNNING, ~_LEFT_TO_SEND
     )
@@ -45,40 +45,40 @@ def settleable_runs(session: Session, account_id: int) -> list[int]:
 
 
 def settle_run(session: Session, run_id: int, now: datetime) -> bool:
-    """Everything is sent: from now on only receipts are waited for."""
-    lock_run(session, run_id)  # somebody may be opening a batch of it: `resolve`
+    """Settle a run that has sent everything: from now on only receipts are waited for."""
+    lock_run(session, run_id)  # a `resolve` may be opening one of its batches
     settle = move_run(RunState.SETTLING, runs.c.id == run_id, runs.c.state == RunState.RUNNING, ~_LEFT_TO_SEND)
     return bool(changed(session, settle.values(sent_at=now)))
 
 
 def expire_open(session: Session, run_id: int) -> int:
-    """Following has ended: what no phone reported by now is expired; what a phone sent stays `sent`."""
+    """Following has ended: texts that no phone has reported by now expire; texts that a phone sent stay `sent`."""
     return changed(
         session,
         move_recipients(
             RecipientState.EXPIRED,
             recipients.c.run_id == run_id,
             recipients.c.state == RecipientState.ACCEPTED,
-            recipients.c.gateway_id.is_not(None),  # without one a person declared it sent
+            recipients.c.gateway_id.is_not(None),  # without one, a person declared it sent
             reason="no phone had sent it when following ended",
         ),
     )
 
 
 def look_once_more(session: Session, run_id: int, now: datetime) -> None:
-    """Every poll of the run that was to come later is due now."""
+    """Make every later poll of the run due now."""
     later = sa.update(groups).where(groups.c.run_id == run_id, groups.c.next_poll_at > now)
     session.execute(later.values(next_poll_at=now))
 
 
 def is_read_since(session: Session, run_id: int, moment: datetime) -> bool:
-    """Whether no poll of the run is left that was due by `moment`."""
+    """Return whether the run has no poll left that was due by `moment`."""
     due = sa.exists().where(groups.c.run_id == run_id, groups.c.next_poll_at <= moment)
     return not session.connection().execute(sa.select(due)).scalar_one()
 
 
 def open_receipts(session: Session, run_id: int) -> int:
-    """How many recipients of the run may still get a receipt; whoever was declared sent has no ID to get one by."""
+    """Return how many recipients may still get a receipt; people who were declared sent have no ID to get one by."""
     return session.scalars(
         sa.select(sa.func.count())
         .select_from(recipients)
@@ -91,14 +91,14 @@ def open_receipts(session: Session, run_id: int) -> int:
 
 
 def finish_run(session: Session, run_id: int, now: datetime, *, sent_at: datetime | None = None) -> bool:
-    """The run is over: completed, or cancelled and followed to its end. Nothing of it is polled any more.
+    """End the run: completed, or cancelled and followed to its end. Nothing in it is polled any more.
 
     `sent_at` is when it had sent everything, as the caller saw it. False: it is not over, or it has sent again since.
     """
     guard = [runs.c.id == run_id]
     if sent_at is not None:
         guard.append(runs.c.sent_at == sent_at)
-    # The run first: a reopened one keeps its polls, and whoever reopens it takes the locks in this order, too.
+    # The run first: a reopened one keeps its polls, and reopening takes the locks in this order, too.
     if not changed(session, move_run(RunState.COMPLETED, *guard, finished_at=now)):
         cancelled = sa.update(runs).where(*guard, runs.c.state == RunState.CANCELLED, runs.c.finished_at.is_(None))
         if not changed(session, cancelled.values(finished_at=now)):

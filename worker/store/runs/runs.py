@@ -19,17 +19,17 @@ from worker.store.tables import attempts, batches, campaigns, definitions, event
 from worker.store.transitions import changed, move_batch, move_recipients, move_run
 
 ONCE = "once"
-"""The moment of the run of a campaign that runs once, its name: the slug alone is its identity, whatever its start is
-edited to."""
+"""The moment, and so the name, of the run of a campaign that runs once: the slug alone is its identity, whatever its
+start is edited to."""
 
 
 TEST_PREFIX = "test:"
-"""Before the name of a campaign: that of its tests. No campaign file can have such a name, as it holds a colon."""
+"""Prefix of a campaign's name for its tests. No campaign file can have such a name, because it holds a colon."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run together with the name of its campaign. `reason` is what people are shown of its state."""
+    """A run with the name of its campaign. `reason` is what people see about its state."""
 
     id: int
     campaign_id: int
@@ -54,21 +54,21 @@ class RunView:
     plan_summary: dict[str, Any]
     plan_hash: str
     approved_hash: str
-    parent_id: int | None  # the run whose failed texts it sends again
+    parent_id: int | None  # the run whose failed texts it resends
 
     @property
     def fires_at(self) -> datetime | None:
-        """The moment of a run of a campaign that repeats; None of any other."""
+        """Return the moment of a run of a repeating campaign; None for any other."""
         return moment_of(self.moment) if self.type is RunType.FIRING else None
 
     @property
     def day(self) -> date | None:
-        """The day of a run that has one: of reminders, or of answers to HELP."""
+        """Return the day of a run that has one: of reminders, or of answers to HELP."""
         return date.fromisoformat(self.moment) if self.type in DAYS else None
 
     @property
     def to_look_at(self) -> int:
-        """How many rows of its plan are a reason for somebody to approve it, whatever its file says."""
+        """Return how many rows of its plan call for an approval, whatever its file says."""
         return int(self.plan_summary.get("to_look_at", 0))
 
 
@@ -109,7 +109,7 @@ def _views(session: Session, statement: Any) -> list[RunView]:
 
 
 def run_view(session: Session, run_id: int) -> RunView:
-    """The run with this id. Raises `LookupError` where there is none."""
+    """Return the run with this id. Raises `LookupError` if there is none."""
     views = _views(session, _VIEW.where(runs.c.id == run_id))
     if not views:
         raise LookupError(f"there is no run {run_id}")
@@ -117,14 +117,14 @@ def run_view(session: Session, run_id: int) -> RunView:
 
 
 def run_views(session: Session, run_ids: Collection[int]) -> dict[int, RunView]:
-    """The runs with these ids, by id; what is not there is left out."""
+    """Return the runs with these ids, by id; missing ones are left out."""
     return {view.id: view for view in _views(session, _VIEW.where(runs.c.id.in_(run_ids)))} if run_ids else {}
 
 
 def find_run(session: Session, slug: str) -> RunView | None:
-    """The latest run of a campaign that has begun, else the latest; of a rehearsal and the real thing the last made.
+    """Return a campaign's latest run that has begun, or else its latest; of rehearsal and real one, the last made.
 
-    Runs that send failed texts again belong to another one, and are none of these.
+    Runs that resend failed texts belong to another run, and do not count.
     """
     mine = _VIEW.where(campaigns.c.slug == slug, runs.c.parent_id.is_(None))
     latest = mine.order_by(runs.c.started_at.is_(None), runs.c.id.desc())
@@ -133,31 +133,31 @@ def find_run(session: Session, slug: str) -> RunView | None:
 
 
 def campaign_runs(session: Session, slug: str) -> list[RunView]:
-    """Every run of a campaign and of its rehearsal, the oldest first."""
+    """Return every run of a campaign and of its rehearsal, the oldest first."""
     return _views(session, _VIEW.where(campaigns.c.slug == slug).order_by(runs.c.id))
 
 
 def latest_runs(session: Session, campaign_id: int, *, but: int, most: int) -> list[RunView]:
-    """The last so many runs of a campaign in the order of their moments, without one of them and without resends."""
+    """Return the last `most` runs of a campaign in the order of their moments, without `but` and without resends."""
     query = _VIEW.where(runs.c.campaign_id == campaign_id, runs.c.id != but, runs.c.parent_id.is_(None))
     return _views(session, query.order_by(runs.c.moment.desc()).limit(most))[::-1]
 
 
 def find_campaign_run(session: Session, slug: str, *, rehearsal: bool) -> RunView | None:
-    """The run of exactly this campaign, a rehearsal or the real thing; none that sends failed texts again."""
+    """Return the run of exactly this campaign, a rehearsal or the real one; never a resend."""
     query = _VIEW.where(campaigns.c.slug == slug, campaigns.c.rehearsal == rehearsal, runs.c.parent_id.is_(None))
     views = _views(session, query.order_by(runs.c.id.desc()).limit(1))
     return views[0] if views else None
 
 
 def runs_of_another_kind(session: Session, campaign_id: int, type: RunType) -> list[RunView]:
-    """The runs that a campaign's file made before it made those of this type, in one order for all who lock them."""
+    """Return the runs that a campaign's file made before those of this type, in one order for everything that locks."""
     others = runs.c.type.in_(MADE_BY_FILES - {type})
     return _views(session, _VIEW.where(runs.c.campaign_id == campaign_id, others).order_by(runs.c.id))
 
 
 def list_runs(session: Session, states: Collection[RunState] = tuple(RunState)) -> list[RunView]:
-    """Every run in one of the states, the oldest first."""
+    """Return every run in one of the states, the oldest first."""
     return _views(session, _VIEW.where(runs.c.state.in_(list(states))).order_by(runs.c.id))
 
 
@@ -175,7 +175,7 @@ def create_run(
     moment: str = ONCE,
     parent_id: int | None = None,
 ) -> int:
-    """A new run, still without a plan. Raises `sqlalchemy.exc.IntegrityError` where the campaign has it already."""
+    """Make a run, without a plan yet. Raises `sqlalchemy.exc.IntegrityError` if the campaign already has it."""
     run = Run(
         campaign_id=campaign_id,
         account_id=account_id,
@@ -195,7 +195,7 @@ def create_run(
 
 
 def has_sent(session: Session, run_id: int) -> bool:
-    """Whether a request of this run was ever prepared, or found at the gateway: from then on its plan is fixed."""
+    """Return whether a request of this run was ever prepared, or found at the gateway: its plan is then fixed."""
     if session.scalars(sa.select(attempts.c.id).where(attempts.c.run_id == run_id).limit(1)).first() is not None:
         return True
     found = sa.select(events.c.id).where(events.c.run_id == run_id, events.c.name == EventName.RUN_ACCEPTED_BEFORE)
@@ -203,12 +203,12 @@ def has_sent(session: Session, run_id: int) -> bool:
 
 
 def adopt_definition(session: Session, run_id: int, definition_id: int) -> None:
-    """Another version of the campaign's file counts from now on; what was planned stays planned."""
+    """Let another version of the campaign's file count from now on; what was planned stays planned."""
     session.execute(sa.update(runs).where(runs.c.id == run_id).values(definition_id=definition_id))
 
 
 def fail_run(session: Session, run_id: int, reason: str, now: datetime) -> bool:
-    """Planning failed."""
+    """Record that planning failed."""
     if not changed(session, move_run(RunState.FAILED, runs.c.id == run_id, reason=reason, finished_at=now)):
         return False
     announce(session, "run.failed", run_id=run_id, now=now, reason=reason)
@@ -216,9 +216,9 @@ def fail_run(session: Session, run_id: int, reason: str, now: datetime) -> bool:
 
 
 def pause_run(session: Session, run_id: int, by: PausedBy, reason: str = "", *, now: datetime) -> bool:
-    """No new request starts until somebody resumes the run. False: it is not at work.
+    """Start no new request until somebody resumes the run. False: it is not at work.
 
-    `reason` is for people, where who paused it does not say all.
+    `reason` is for people, if the code of who paused it does not say everything.
     """
     values = {"paused_by": by, "reason": reason, "resume_to": runs.c.state}
     if not changed(session, move_run(RunState.PAUSED, runs.c.id == run_id, **values)):
@@ -228,22 +228,22 @@ def pause_run(session: Session, run_id: int, by: PausedBy, reason: str = "", *, 
 
 
 def resume_run(session: Session, run_id: int) -> RunState | None:
-    """Let a paused run go on where it was; its state then. None: it is not paused."""
+    """Let a paused run continue where it was; return its new state. None: it is not paused."""
     resume_to = session.scalars(
         sa.select(runs.c.resume_to).where(runs.c.id == run_id, runs.c.state == RunState.PAUSED)
     ).first()
     if resume_to is None:
         return None
-    # A run that had only receipts to wait for goes through `running`: the finish tick settles it again at once.
+    # A run that was only waiting for receipts goes through `running`: the finish tick settles it again at once.
     to = RunState.SCHEDULED if resume_to == RunState.SCHEDULED else RunState.RUNNING
     statement = move_run(to, runs.c.id == run_id, runs.c.state == RunState.PAUSED, reason="", resume_to="")
     return to if changed(session, statement) else None
 
 
 def cancel_run(session: Session, run_id: int, reason: str, now: datetime) -> int | None:
-    """Never send what was not sent yet; how many recipients that are. None: the run is at its end already.
+    """Never send what was not sent yet; return how many recipients that concerns. None: the run has already ended.
 
-    What was handed to the gateway is still followed; a batch whose outcome is in doubt is still looked up.
+    Texts that were handed to the gateway are still followed; a batch in doubt is still looked up.
     """
     if not changed(session, move_run(RunState.CANCELLED, runs.c.id == run_id, reason=reason, sent_at=now)):
         return None
@@ -251,7 +251,7 @@ def cancel_run(session: Session, run_id: int, reason: str, now: datetime) -> int
 
 
 def cancel_leftovers(session: Session, run_id: int) -> int:
-    """Cancel what a cancelled run has not sent, also what came back to `pending` since; how many recipients.
+    """Cancel what a cancelled run has not sent, including people who have become `pending` again; return how many.
 
     Harmless for a run that is not cancelled: it changes nothing there.
     """
@@ -260,7 +260,7 @@ def cancel_leftovers(session: Session, run_id: int) -> int:
     ).first()
     if reason is None:
         return 0
-    # A held batch went to a contact list perhaps: it stays for a person to decide, and was not "never sent".
+    # A held batch may have gone to a contact list: it stays for a person to decide, and was not "never sent".
     unsent_batches = (batches.c.run_id == run_id, batches.c.state != BatchState.HELD)
     session.execute(move_batch(BatchState.CANCELLED, *unsent_batches, reason=reason))
     drop_cancelled(session, run_id)
@@ -269,7 +269,7 @@ def cancel_leftovers(session: Session, run_id: int) -> int:
 
 
 def unfinished_runs(session: Session, account_id: int) -> list[RunView]:
-    """Settling and cancelled runs of the account that are not finished."""
+    """Return settling and cancelled runs of the account that are not finished."""
     ending = runs.c.state.in_([RunState.SETTLING, RunState.CANCELLED])
     query = _VIEW.where(ending, runs.c.account_id == account_id, runs.c.finished_at.is_(None))
     return _views(session, query.order_by(runs.c.id))

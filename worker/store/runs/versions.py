@@ -23,7 +23,7 @@ class Version:
 def register(
     session: Session, definition: Definition, *, rehearsal: bool, source: str, now: datetime, slug: str = ""
 ) -> Version:
-    """The campaign and this version of its file, each stored once; `slug` where it goes by another name."""
+    """Return the campaign and this version of its file, each stored once; `slug` if it goes by another name."""
     campaign_id = ensure_campaign(session, slug or definition.campaign, rehearsal=rehearsal, now=now)
     query = sa.select(definitions.c.id).where(
         definitions.c.campaign_id == campaign_id, definitions.c.content_hash == definition.content_hash
@@ -44,7 +44,7 @@ def register(
 
 
 def ensure_campaign(session: Session, slug: str, *, rehearsal: bool, now: datetime) -> int:
-    """The campaign's row, made where it is missing."""
+    """Return the campaign's row, making it if it is missing."""
     query = sa.select(campaigns.c.id).where(campaigns.c.slug == slug, campaigns.c.rehearsal == rehearsal)
     found: int | None = session.scalars(query).first()
     if found is not None:
@@ -56,12 +56,12 @@ def ensure_campaign(session: Session, slug: str, *, rehearsal: bool, now: dateti
 
 
 def stored_definition(session: Session, definition_id: int) -> Definition:
-    """This version, as it was stored."""
+    """Return this version as it was stored."""
     body = session.scalars(sa.select(definitions.c.body).where(definitions.c.id == definition_id)).one()
     return Definition.model_validate_json(body)
 
 
 def definition_bodies(session: Session, definition_ids: Collection[int]) -> dict[int, str]:
-    """Several definitions as JSON, by id."""
+    """Return several definitions as JSON, by id."""
     query = sa.select(definitions.c.id, definitions.c.body).where(definitions.c.id.in_(definition_ids))
     return dict(session.execute(query).all())

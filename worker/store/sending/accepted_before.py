@@ -1,6 +1,6 @@
-"""Messages that the gateway has and this database does not know: whoever is planned with such a text has got it.
+"""Messages that the gateway has and this database does not know: people planned with such a text already have it.
 
-`recover` keeps them. Each is given to the first recipient with its number and text, and is gone from here then: the
+`recover` keeps them. Each is given to the first recipient with its number and text, and then deleted here: the
 recipient has its gateway ID. Every intent asks (`worker.store.sending.intent`), whoever made the plan, and whenever.
 """
 
@@ -24,21 +24,21 @@ from worker.store.tables import accepted_before, batches, recipients, runs
 from worker.store.transitions import move_batch, move_recipients
 
 LONGEST_NUMBER: Final = 32
-"""What a column of numbers holds. Whatever is longer is nobody's number, cut or not."""
+"""The length of a column of numbers. Anything longer is nobody's number, cut or not."""
 
 REASON: Final = "found at the gateway by `campaigns recover`"
-"""The reason of whoever counts as sent by such a message."""
+"""The reason of people who count as sent because of such a message."""
 
 CLOCKS_APART: Final = timedelta(minutes=10)
-"""How far the gateway's clock may be away from ours, as in every look for a message."""
+"""How far the gateway's clock may be from ours, as in every search for a message."""
 
 ZONES_APART: Final = timedelta(hours=14)
-"""By so much the first zone of the earth is ahead of UTC: there a run begins before its moment."""
+"""How far the first zone on earth is ahead of UTC: a run begins there before its moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """A message that was accepted before. `sent_at` is the gateway's date; None: it gave none."""
+    """A message that was accepted before. `sent_at` is the gateway's date; None if it gave none."""
 
     gateway_id: int
     number: str
@@ -49,7 +49,7 @@ class Before:
     sent_at: datetime | None
 
     def is_of(self, text: str, since: datetime | None) -> bool:
-        """Whether it can be this text, which was not sent before `since` (None: nobody knows)."""
+        """Return whether it can be this text, which was not sent before `since` (None: unknown)."""
         is_in_time = since is None or self.sent_at is None or self.sent_at >= since
         return is_in_time and is_similar(self.text, text)
 
@@ -66,15 +66,16 @@ class UnsentRecipient:
 
 
 def spelt(number: str) -> str:
-    """A number of the gateway as recipients have theirs."""
+    """Return a number of the gateway in the spelling of recipients."""
     return f"+{same_number(number)}"[:LONGEST_NUMBER]
 
 
 def sent_since(schedule: Schedule, type: RunType, moment: str, departs_at: datetime) -> datetime | None:
-    """From when on a text of a run can have been sent; None: it is sent once, and the run may be older than its plan.
+    """Return from when on a text of a run can have been sent; None: sent once, and the run may predate its plan.
 
     Campaigns that repeat or remind may send one text again and again: what was sent for an earlier moment is no reason
-    to leave out a later one. `departs_at` is the moment of the batch, which of what is late is that of its planning.
+    to leave out a later one. `departs_at` is the moment of the batch; for a late one, that is the moment of its
+    planning.
     """
     if type in {RunType.ONCE, RunType.RESEND}:
         return None
@@ -86,7 +87,7 @@ def sent_since(schedule: Schedule, type: RunType, moment: str, departs_at: datet
 
 
 def keep(session: Session, account_id: int, messages: Iterable[Before]) -> int:
-    """Keep messages for whoever is planned with their number and text; how many were not kept yet."""
+    """Keep messages for people who are planned with their number and text; return how many were new."""
     rows = [
         {
             "account_id": account_id,
@@ -108,7 +109,7 @@ def keep(session: Session, account_id: int, messages: Iterable[Before]) -> int:
 
 
 def kept_ids(session: Session, account_id: int, gateway_ids: Collection[int]) -> set[int]:
-    """Those of the gateway IDs that are kept already."""
+    """Return those of the gateway IDs that are already kept."""
     found: set[int] = set()
     for part in in_parts(sorted(gateway_ids)):
         query = sa.select(accepted_before.c.gateway_id).where(
@@ -119,7 +120,7 @@ def kept_ids(session: Session, account_id: int, gateway_ids: Collection[int]) ->
 
 
 def count_kept(session: Session, account_id: int) -> int:
-    """How many messages are kept."""
+    """Return how many messages are kept."""
     query = sa.select(sa.func.count()).select_from(accepted_before).where(accepted_before.c.account_id == account_id)
     return session.scalars(query).one()
 
@@ -127,9 +128,9 @@ def count_kept(session: Session, account_id: int) -> int:
 def settle_batch(
     session: Session, batch_id: int, account_id: int, since: datetime | None, *, now: datetime, first_poll_at: datetime
 ) -> int:
-    """Whoever waits in the batch and has got the text before is accepted; how many.
+    """Accept people who wait in the batch and already have the text; return how many.
 
-    Left out is a number that is in doubt elsewhere: it comes back. Raises `sqlalchemy.exc.IntegrityError` where that
+    A number that is in doubt elsewhere is left out: it comes back. Raises `sqlalchemy.exc.IntegrityError` if that
     happens at this moment.
     """
     other = recipients.alias("other")
@@ -160,16 +161,16 @@ def settle_batch(
 def accept(
     session: Session, found: Sequence[tuple[UnsentRecipient, Before]], *, now: datetime, first_poll_at: datetime
 ) -> set[int]:
-    """The gateway has these: they are accepted, and followed from `first_poll_at` on; the ids of whose state let them.
+    """Accept these, which the gateway has, and follow them from `first_poll_at` on; return the ids that could move.
 
     Raises `sqlalchemy.exc.IntegrityError` for a number that is in doubt elsewhere.
     """
     by_batch: dict[tuple[int, int], list[tuple[str | None, datetime]]] = defaultdict(list)
     accepted = set()
     for person, message in found:
-        # The gateway's own date: reads for receipts, and for what is known, ask by it.
+        # The gateway's own date: reads for receipts and for known messages go by it.
         at = min(message.sent_at or now, now)
-        # Through `in_doubt`, as everybody: the number's lock is taken and given back within this transaction.
+        # Through `in_doubt`, like everything else: the number's lock is taken and released within this transaction.
         session.execute(move_recipients(RecipientState.IN_DOUBT, recipients.c.id == person.id))
         statement = move_recipients(
             RecipientState.ACCEPTED,
@@ -199,9 +200,10 @@ def accept(
 def settle_waiting(
     session: Session, batch_id: int, account_id: int, since: datetime | None, *, now: datetime, first_poll_at: datetime
 ) -> int:
-    """As `settle_batch`, of a batch that waits for its slot: it ends where nobody is left in it.
+    """Do `settle_batch` for a batch that waits for its slot: the batch ends if nobody is left in it.
 
-    Before a slot is taken, for a rate gives none back: what was sent before would be counted off at a crawl.
+    This comes before a slot is taken, because a rate gives none back: people sent to before would be counted off at a
+    crawl.
     """
     mine = (batches.c.id == batch_id, batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED]))
     waits = sa.select(batches.c.id).join(runs, runs.c.id == batches.c.run_id).where(*mine)
@@ -216,9 +218,9 @@ def settle_waiting(
 
 
 def hold_list(session: Session, batch_id: int, account_id: int, text: str, since: datetime | None) -> int:
-    """A request to a contact list whose text the gateway has from before is held; how many messages with it there are.
+    """Hold a request to a contact list if the gateway already has its text; return how many such messages there are.
 
-    Nobody here knows who is on the list. A person decides once: these messages are used up.
+    Who is on the list is not known here. A person decides once: these messages are used up.
     """
     query = sa.select(*_COLUMNS).where(accepted_before.c.account_id == account_id)
     alike = [
@@ -245,7 +247,7 @@ _COLUMNS: Final = (
 
 
 def _kept_for(session: Session, account_id: int, numbers: Collection[str]) -> dict[str, list[Before]]:
-    """What is kept for these numbers, the oldest first, locked until the transaction ends."""
+    """Return what is kept for these numbers, the oldest first, locked until the transaction ends."""
     kept: dict[str, list[Before]] = defaultdict(list)
     for part in in_parts(sorted(numbers)):
         query = sa.select(*_COLUMNS).where(

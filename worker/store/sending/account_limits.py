@@ -22,18 +22,18 @@ RECEIPTS: Final = "receipts"
 ACCOUNT: Final = "account"
 DEVICE: Final = "device:"
 CAMPAIGN: Final = "campaign:"
-"""A scope is `account`, or one of these followed by a device as in `devices.use`, or by a campaign's name."""
+"""A scope is `account`, or one of these prefixes followed by a device as in `devices.use` or by a campaign's name."""
 
 NO_RATE: Final = "none"
-"""A rate that somebody lifted; an empty one was not touched."""
+"""A rate that somebody lifted; an empty one was not changed."""
 
 NO_DAILY: Final = 0
-"""A daily budget that somebody lifted. A budget of nothing would be a pause, which has its own command."""
+"""A daily budget that somebody lifted. A budget of zero would be a pause, which has its own command."""
 
 
 @dataclass(frozen=True, slots=True)
 class CeilingView:
-    """One row: what it limits and who set it. `rate` and `daily` are as stored: empty or None, lifted, or a limit."""
+    """One row: what it limits and who set it. `rate` and `daily` as stored: empty or None, lifted, or a limit."""
 
     scope: str
     source: str
@@ -46,7 +46,7 @@ class CeilingView:
 
 
 def ceilings_of(session: Session, account_id: int) -> list[CeilingView]:
-    """Every row of the account, also those that have ended."""
+    """Return every row of the account, including ended ones."""
     query = sa.select(
         ceilings.c.scope,
         ceilings.c.source,
@@ -61,7 +61,7 @@ def ceilings_of(session: Session, account_id: int) -> list[CeilingView]:
 
 
 def set_ceiling(session: Session, account_id: int, scope: str, source: str, *, now: datetime, **values: Any) -> None:
-    """Set some of `rate`, `daily`, `weight`, `reason`, `until` for a scope; what is not named stays as it is."""
+    """Set some of `rate`, `daily`, `weight`, `reason`, `until` for a scope; values not named stay as they are."""
     values["set_at"] = now
     mine = (ceilings.c.account_id == account_id, ceilings.c.scope == scope, ceilings.c.source == source)
     statement = sa.update(ceilings).where(*mine).values(**values)
@@ -75,14 +75,14 @@ def set_ceiling(session: Session, account_id: int, scope: str, source: str, *, n
 
 
 def clear_ceiling(session: Session, account_id: int, scope: str) -> bool:
-    """Forget what a person set for a scope, and what receipts lowered there. False: there was nothing."""
+    """Delete what a person set for a scope, and what receipts lowered there. False: there was nothing."""
     return bool(
         changed(session, sa.delete(ceilings).where(ceilings.c.account_id == account_id, ceilings.c.scope == scope))
     )
 
 
 def sent_lately(session: Session, account_id: int, target: str, *, since: datetime) -> int:
-    """Segments that were posted to a device since then."""
+    """Return the segments that were posted to a device after `since`."""
     query = (
         sa.select(sa.func.coalesce(sa.func.sum(attempts.c.segments), 0))
         .join(runs, runs.c.id == attempts.c.run_id)
@@ -92,15 +92,15 @@ def sent_lately(session: Session, account_id: int, target: str, *, since: dateti
 
 
 def read_rate(stored: str) -> Rate:
-    """A rate as `str` writes it, also over a time that no campaign file can name. Raises `ValueError`."""
+    """Read a rate as `str` writes it, including times that no campaign file can name. Raises `ValueError`."""
     odd = re.fullmatch(r"(\d{1,6})/(\d{1,6}) seconds", stored)
     return Rate(int(odd[1]), timedelta(seconds=int(odd[2]))) if odd else parse_rate(stored)
 
 
 def sent_by(session: Session, account_id: int, gateway_ids: Collection[int]) -> set[tuple[int, str]]:
-    """(definition id, target) of the requests that messages went by which are waited for; no phone reported them yet.
+    """Return (definition id, target) of the requests of messages that are still waited for; no phone reported them yet.
 
-    Only news count: what a phone reported as failed is shown at every look from then on.
+    Only news counts: a text that a phone reported as failed is shown at every look from then on.
     """
     later = attempts.alias()
     query = (
@@ -111,7 +111,7 @@ def sent_by(session: Session, account_id: int, gateway_ids: Collection[int]) -> 
             runs.c.account_id == account_id,
             recipients.c.gateway_id.in_(sorted(gateway_ids)),
             recipients.c.state.in_([RecipientState.ACCEPTED, RecipientState.SENT]),
-            # The request that it was accepted from, and no earlier one of the same batch.
+            # The request that it was accepted from, not an earlier one of the same batch.
             ~sa.exists().where(later.c.batch_id == attempts.c.batch_id, later.c.number > attempts.c.number),
         )
         .distinct()

@@ -18,20 +18,20 @@ from worker.store.tables import accounts, attempts
 from worker.store.transitions import changed
 
 FAILURES_TO_PAUSE: Final = 5
-"""So many connections in a row that failed: the account is paused and probed instead of being tried by every batch."""
+"""After this many failed connections in a row the account is paused and probed, instead of tried by every batch."""
 
 
 QUARANTINED_REHEARSAL: Final = (
     "the database is older than what was sent from it (it was removed or restored); "
     f"{REHEARSE_ANEW}; otherwise rehearse with another one, such as CAMPAIGNS_DATABASE_URL=sqlite:///rehearsal.db"
 )
-"""Of a private sandbox, which no command sweeps. Real texts may have been sent from that database, too: then the mark
-beside it has to stay, and this names another way."""
+"""For a private sandbox, which no command sweeps. Real texts may have been sent from that database, too: then the mark
+beside it must stay, and this names another way."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """What is known of an account. `paused_reason` is what people are shown of its pause."""
+    """What is known of an account. `paused_reason` is what people see about its pause."""
 
     id: int
     paused_by: PausedBy
@@ -45,17 +45,17 @@ class AccountView:
 
     @property
     def is_paused(self) -> bool:
-        """Whether nothing is sent through it."""
+        """Return whether nothing is sent through it."""
         return self.paused_by is not PausedBy.NOBODY
 
     @property
     def is_on_trial(self) -> bool:
-        """Whether it sends again after a trouble, and nothing has shown yet that the trouble is over."""
+        """Return whether it sends again after a trouble, and nothing has shown yet that the trouble is over."""
         return not self.is_paused and bool(self.told)
 
 
 def ensure_account(session: Session, key: str) -> int:
-    """The account's row, made where it is missing; `key` is a fingerprint and never the API key."""
+    """Return the account's row, making it if it is missing; `key` is a fingerprint, never the API key."""
     query = sa.select(accounts.c.id).where(accounts.c.key == key)
     found: int | None = session.scalars(query).first()
     if found is not None:
@@ -72,7 +72,7 @@ def ensure_account(session: Session, key: str) -> int:
 
 
 def account_view(session: Session, account_id: int) -> AccountView:
-    """The account's row."""
+    """Return the account's row."""
     row = session.execute(sa.select(accounts).where(accounts.c.id == account_id)).one()
     return AccountView(
         row.id,
@@ -88,12 +88,12 @@ def account_view(session: Session, account_id: int) -> AccountView:
 
 
 def accounts_by_key(session: Session) -> dict[str, int]:
-    """The id of every account by the fingerprint of its gateway's address."""
+    """Return the id of every account by the fingerprint of its gateway's address."""
     return dict(session.execute(sa.select(accounts.c.key, accounts.c.id)).all())
 
 
 def is_met(session: Session, account_id: int) -> bool:
-    """Whether the gateway was read once before anything was sent through it."""
+    """Return whether the gateway was read once before anything was sent through it."""
     return session.scalars(sa.select(accounts.c.met_at).where(accounts.c.id == account_id)).one() is not None
 
 
@@ -115,9 +115,9 @@ def record_gateway_state(
 
 
 def resume_account(session: Session, account_id: int) -> bool:
-    """Texts may be sent again. False: it was not paused.
+    """Allow texts to be sent again. False: it was not paused.
 
-    The breaker is half open then: one more connection that fails pauses the account again.
+    The breaker is then half open: one more failed connection pauses the account again.
     """
     ended = accounts.c.paused_by.not_in([PausedBy.NOBODY, PausedBy.RELOCATION])
     statement = sa.update(accounts).where(accounts.c.id == account_id, ended)
@@ -126,27 +126,27 @@ def resume_account(session: Session, account_id: int) -> bool:
 
 
 def note_probe(session: Session, account_id: int, until: datetime) -> None:
-    """It was tried whether the account works. Look again then: at the pause, or whether the trouble is over."""
+    """Record a probe of the account. Look again at `until`: at the pause, or whether the trouble is over."""
     statement = sa.update(accounts).where(accounts.c.id == account_id)
     session.execute(statement.values(next_probe_at=until, probes=accounts.c.probes + 1))
 
 
 def end_trouble(session: Session, account_id: int) -> None:
-    """The account works again: its next trouble is a new one."""
+    """Record that the account works again: its next trouble is a new one."""
     values = {"told": [], "probes": 0, "next_probe_at": None}
     session.execute(sa.update(accounts).where(accounts.c.id == account_id).values(values))
 
 
 def quarantine(session: Session, account_id: int, *, now: datetime, reason: str = "") -> None:
-    """Nothing is sent until a person has let the gateway be swept (`campaigns recover`), or did what `reason` says."""
+    """Send nothing until a person has had the gateway swept (`campaigns recover`), or did what `reason` says."""
     before = session.scalars(sa.select(accounts.c.paused_by).where(accounts.c.id == account_id)).one()
-    # Every process that starts comes here: told once.
+    # Every process that starts comes here: report it once.
     if _stop(session, account_id, PausedBy.QUARANTINE, now, reason) and before is not PausedBy.QUARANTINE:
         announce_account(session, account_id, reason=reason or PAUSED[PausedBy.QUARANTINE], now=now)
 
 
 def stop_for_new_gateway(session: Session, account_id: int, *, now: datetime) -> None:
-    """Nothing is sent, looked up or followed until a person says that the gateway is a new one."""
+    """Send, look up and follow nothing until a person says that the gateway is a new one."""
     known = PausedBy.NEW_GATEWAY, PausedBy.QUARANTINE
     if _stop(session, account_id, PausedBy.NEW_GATEWAY, now, but=known):
         reason = PAUSED[PausedBy.NEW_GATEWAY]
@@ -157,34 +157,34 @@ def stop_for_new_gateway(session: Session, account_id: int, *, now: datetime) ->
 def _stop(
     session: Session, account_id: int, by: PausedBy, now: datetime, reason: str = "", *, but: Sequence[PausedBy] = ()
 ) -> bool:
-    """Pause the account, whatever paused it before except for these and for a move."""
+    """Pause the account, whatever paused it before, except for `but` and for a move."""
     others = accounts.c.paused_by.not_in([*but, PausedBy.RELOCATION])
     stop = sa.update(accounts).where(accounts.c.id == account_id, others)
     return bool(changed(session, stop.values(paused_by=by, paused_reason=reason, paused_at=now, next_probe_at=None)))
 
 
 def is_another_gateway(session: Session, account_id: int) -> bool:
-    """Whether the gateway was seen to be another one than the one that the account's IDs are of."""
+    """Return whether the gateway was seen to be another one than the gateway of the account's IDs."""
     query = sa.select(accounts.c.paused_by).where(accounts.c.id == account_id)
     return session.scalars(query).one() is PausedBy.NEW_GATEWAY
 
 
 def is_stopped_by_move() -> sa.ColumnElement[bool]:
-    """Whether nothing is sent through an account because its database was moved, or is being moved."""
+    """Match accounts through which nothing is sent because their database was moved, or is being moved."""
     return accounts.c.paused_by == PausedBy.RELOCATION
 
 
 def last_attempt_id(session: Session) -> int:
-    """The highest id of an attempt; 0 where there is none."""
+    """Return the highest id of an attempt; 0 if there is none."""
     return int(session.scalars(sa.select(sa.func.coalesce(sa.func.max(attempts.c.id), 0))).one())
 
 
 def pause_account(
     session: Session, account_id: int, by: PausedBy, reason: str, *, now: datetime, probe_at: datetime | None
 ) -> bool:
-    """Nothing is sent through the account until it is resumed; None: only a person may. False: it is paused already.
+    """Send nothing through the account until it is resumed; `probe_at` None: only by a person. False: already paused.
 
-    Each sentence is told once: what was tried again and failed again is the same trouble, tried again ever later.
+    Each sentence is reported once: an account that was probed and failed again has the same trouble, probed ever later.
     """
     query = sa.select(accounts.c.told, accounts.c.probes).where(accounts.c.id == account_id)
     told, probes = session.execute(query).one()
@@ -206,7 +206,7 @@ def pause_account(
 
 
 def count_failure(session: Session, account_id: int) -> int:
-    """One more request in a row that did not reach the gateway, or that it put off; how many by now."""
+    """Count one more consecutive request that did not reach the gateway or that it put off; return how many."""
     statement = sa.update(accounts).where(accounts.c.id == account_id).values(failures=accounts.c.failures + 1)
     return int(session.scalars(statement.returning(accounts.c.failures)).one())
 
@@ -225,7 +225,7 @@ ANSWERED: Final = (
 
 
 def note_answer(session: Session, account_id: int, highest_id: int = 0) -> None:
-    """The gateway answered: failures in a row are forgotten, the highest ID that it named is remembered."""
+    """Record that the gateway answered: forget consecutive failures, remember the highest ID that it named."""
     session.connection().execute(ANSWERED, {"b_account": account_id, "b_seen": highest_id})
 
 
@@ -235,5 +235,5 @@ _RAISE_FLOOR: Final = (
 
 
 def raise_floor(session: Session, account_id: int, gateway_id: int) -> None:
-    """Remember the highest gateway ID seen: messages of a later request lie above it."""
+    """Remember the highest gateway ID seen: messages of a later request are above it."""
     session.connection().execute(_RAISE_FLOOR, {"b_account": account_id, "b_seen": gateway_id})

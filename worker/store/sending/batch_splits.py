@@ -24,7 +24,7 @@ def branch_off(
     waits_for: WaitsFor,
     reason: str = "",
 ) -> int:
-    """Move these pending people of a batch into a new one, which waits until then; its id."""
+    """Move these pending people of a batch into a new one, which waits until `until`; return its id."""
     old = session.execute(sa.select(batches).where(batches.c.id == batch_id)).one()
     ordinal = session.scalars(sa.select(sa.func.max(batches.c.ordinal)).where(batches.c.run_id == old.run_id)).one() + 1
     new = Batch(
@@ -58,9 +58,9 @@ def split_batch(
     reason: str = "",
     most_segments: int | None = None,
 ) -> int | None:
-    """Cut a batch of pending people in two; the id of the second one. None: one person cannot be cut.
+    """Cut a batch of pending people in two; return the id of the second. None: one person cannot be cut.
 
-    In two halves, or so that the first costs `most_segments` at most, where one person does not cost more.
+    The cut is in the middle, or so that the first costs `most_segments` at most, unless one person costs more.
     """
     people = session.execute(
         sa.select(recipients.c.id, recipients.c.segments)

@@ -1,4 +1,4 @@
-"""The first step of a send: a batch that could go now is looked at, and then taken for one request.
+"""The first step of a send: a batch that could go now is looked at, and then claimed for one request.
 
 Statements of a send are built once: building one takes SQLAlchemy 0.18 ms, running it 0.03 ms (measured).
 """
@@ -26,8 +26,8 @@ _batch: sa.BindParameter[int] = sa.bindparam("b_batch")
 class Work:
     """A batch that could be sent now: by the clocks of `zones` (empty: the campaign's), from `moment` to `latest`.
 
-    Its people's texts failed on `avoid_device`: another one is tried where there is one. `target` is the one device or
-    SIM that it goes by; empty: any of its campaign's.
+    Its people's texts failed on `avoid_device`: another device is tried if there is one. `target` is the one device or
+    SIM to send it by; empty: any of its campaign's.
     """
 
     batch_id: int
@@ -44,11 +44,11 @@ class Work:
     latest: datetime | None
     avoid_device: int | None
     target: str
-    parent_id: int | None  # the run whose failed texts it sends again
-    in_doubt: int  # requests of its account whose outcome nobody knows
+    parent_id: int | None  # the run whose failed texts it resends
+    in_doubt: int  # requests of its account whose outcome is unknown
     run_type: RunType
     run_moment: str
-    has_before: bool  # `recover` found messages that nobody has yet
+    has_before: bool  # `recover` found messages that belong to nobody yet
 
 
 _to_send = (
@@ -62,7 +62,7 @@ _to_send = (
     .subquery()
 )
 _batch_mates = runs.alias("company")
-"""The runs of the batches that are looked at beside the one in hand."""
+"""The runs of other batches that are looked at beside this one."""
 
 _in_doubt = (
     sa.select(sa.func.count())
@@ -74,7 +74,7 @@ _in_doubt = (
 )
 
 _has_before = sa.exists().where(accepted_before.c.account_id == runs.c.account_id).correlate(runs)
-"""Whether `recover` found messages that nobody has yet; on a table that is mostly empty this costs nothing."""
+"""Whether `recover` found messages that belong to nobody yet; on a table that is mostly empty this costs nothing."""
 
 LOAD_WORK: Final = (
     sa.select(
@@ -102,7 +102,7 @@ LOAD_WORK: Final = (
     .outerjoin(_to_send, _to_send.c.batch_id == batches.c.id)
     .where(
         batches.c.id == _batch,
-        # Up to 256 jobs are left in the queue when a budget is spent: each would ask, and put all of its run off again.
+        # Up to 256 jobs are left in the queue when a budget is spent: each would ask, and put the whole run off again.
         sa.or_(
             batches.c.state == BatchState.QUEUED,
             sa.and_(batches.c.state == BatchState.PLANNED, batches.c.waits_for != WaitsFor.BUDGET),
@@ -113,7 +113,7 @@ LOAD_WORK: Final = (
 
 
 def load_work(session: Session, batch_id: int) -> Work | None:
-    """The batch and what it would cost in segments; None: there is nothing to do for it."""
+    """Return the batch and what it would cost in segments; None if there is nothing to do for it."""
     row = session.connection().execute(LOAD_WORK, {"b_batch": batch_id}).first()
     return None if row is None else Work(*tuple(row))
 
@@ -121,13 +121,13 @@ def load_work(session: Session, batch_id: int) -> Work | None:
 class NoIntent(StrEnum):
     """Why no request may be made for a batch now."""
 
-    NOT_DUE = "not_due"  # taken by somebody else, sent, cancelled; or the run or the account does not send
+    NOT_DUE = "not_due"  # taken by another process, sent, cancelled; or the run or the account does not send
     ALL_IN_DOUBT = "all_in_doubt"  # comes back later
     NOTHING_LEFT = "nothing_left"
-    OVER_CAP = "over_cap"  # somebody reached the frequency cap just now: comes back soon, without those who reached it
-    LIST_NOT_READY = "list_not_ready"  # people who opted out are taken off the contact list first: comes back soon
-    LIST_STUCK = "list_stuck"  # people who opted out cannot be taken off it: a person has to look
-    LIST_SENT = "list_sent"  # the contact list may have got the text before: a person has to look
+    OVER_CAP = "over_cap"  # somebody just reached the frequency cap: comes back soon, without the people who reached it
+    LIST_NOT_READY = "list_not_ready"  # people who opted out must first be taken off the contact list: comes back soon
+    LIST_STUCK = "list_stuck"  # people who opted out cannot be taken off it: a person must look
+    LIST_SENT = "list_sent"  # the contact list may already have got the text: a person must look
 
 
 COME_BACK: Final[Mapping[NoIntent, WaitsFor]] = {
@@ -135,13 +135,13 @@ COME_BACK: Final[Mapping[NoIntent, WaitsFor]] = {
     NoIntent.OVER_CAP: WaitsFor.CAP_PASSED,
     NoIntent.LIST_NOT_READY: WaitsFor.OPT_OUTS,
 }
-"""What passes by itself, in seconds, and what the batch waits for meanwhile."""
+"""What passes on its own within seconds, and what the batch waits for meanwhile."""
 
 ACCOUNT_SENDS: Final = accounts.c.paused_by == PausedBy.NOBODY
-"""Asked when a batch is taken, and once more before the first byte of its request."""
+"""Checked when a batch is claimed, and once more before the first byte of its request."""
 
 _is_under_way = sa.or_(batches.c.state == BatchState.SENDING, batches.c.state == BatchState.UNKNOWN)
-"""Spelt out and not as IN, which SQLAlchemy writes anew at each execution."""
+"""Spelt out instead of IN, which SQLAlchemy renders again at each execution."""
 
 _UNDER_WAY: Final = (
     sa.select(
@@ -180,7 +180,7 @@ TAKE_BATCH: Final = move_batch(
     reason="",
 ).returning(
     batches.c.attempt,
-    # Asked here once more: `recover` may have ended between the look at the batch and its claim.
+    # Asked once more here: `recover` may have ended between the look at the batch and its claim.
     sa.exists().where(accepted_before.c.account_id == sa.bindparam("b_account")).correlate(None),
 )
 
@@ -193,7 +193,7 @@ class Claim(NamedTuple):
 
 
 def claim_batch(session: Session, work: Work, *, now: datetime) -> Claim | NoIntent:
-    """Take the batch for one request, under the locks that its intent is made under; or why not."""
+    """Claim the batch for one request, under the locks that its intent is made under; or return why not."""
     connection = session.connection()
     lock_for_intent(connection, work.run_id, work.account_id, is_alone=work.list_id is not None)
     if work.list_id is not None:
@@ -209,9 +209,9 @@ def claim_batch(session: Session, work: Work, *, now: datetime) -> Claim | NoInt
 
 
 def _may_go_in_company(connection: sa.Connection, work: Work) -> bool:
-    """Whether the other requests of the account allow this one: one to a contact list goes alone.
+    """Return whether the other requests of the account allow this one: one to a contact list goes alone.
 
-    Its people are known from its messages alone: no other message of the account may be unaccounted for meanwhile.
+    Its people are known only from its messages: no other message of the account may be unaccounted for meanwhile.
     """
     under_way = connection.execute(_UNDER_WAY, {"b_account": work.account_id}).one()
     return not (under_way.lists or (work.list_id is not None and under_way.requests))

@@ -14,32 +14,32 @@ from worker.store.tables import accounts, attempts, recipients, runs
 
 @dataclass(frozen=True, slots=True)
 class ControlMessage:
-    """A message that the gateway certainly has: a read that cannot see it proves nothing."""
+    """A message that the gateway certainly has: a read that does not show it proves nothing."""
 
     gateway_id: int
     accepted_at: datetime
-    definition_id: int | None = None  # of the campaign that it belongs to, if it is one of ours
-    number: str = ""  # whose it is, if it is one of ours: a gateway set up anew gives its ID to somebody else
+    definition_id: int | None = None  # the campaign it belongs to, if it is one of ours
+    number: str = ""  # its recipient, if it is one of ours: a gateway set up again gives its ID to somebody else
 
 
 NEAR: Final = timedelta(minutes=1)
-"""How long before a request another one is its neighbour: short, for the gateway's clock may be far off."""
+"""How long before a request another one is its neighbour: short, because the gateway's clock may be far off."""
 
 NEIGHBOURS: Final = 500
-"""So many messages on each side of a request are looked for."""
+"""How many messages to look for on each side of a request."""
 
 AT_GATEWAY: Final = (RecipientState.ACCEPTED, RecipientState.SENT, RecipientState.DELIVERED, RecipientState.FAILED)
-"""A message in one of these states is among those that the gateway shows."""
+"""Messages in these states are among those that the gateway shows."""
 
 
 def known_message(session: Session, account_id: int) -> ControlMessage | None:
-    """The message of the account that was accepted last; before the first, the newest of those that were there."""
+    """Return the account's message that was accepted last; before there is one, the newest that was already there."""
     row = session.execute(
         sa.select(recipients.c.gateway_id, recipients.c.accepted_at, runs.c.definition_id, recipients.c.number)
         .join(runs, runs.c.id == recipients.c.run_id)
         .where(
             runs.c.account_id == account_id,
-            recipients.c.gateway_id > 0,  # below are those of a gateway that is gone
+            recipients.c.gateway_id > 0,  # negative ones are of a gateway that is gone
             recipients.c.accepted_at.is_not(None),
         )
         .order_by(recipients.c.gateway_id.desc())
@@ -56,10 +56,10 @@ def known_message(session: Session, account_id: int) -> ControlMessage | None:
 
 
 def neighbours(session: Session, doubt: Doubt, *, until: datetime) -> list[ControlMessage]:
-    """Messages of the account next to the request's own place among IDs and times; accepted by `until`.
+    """Return messages of the account next to the request's own place among IDs and times; accepted by `until`.
 
-    A gateway that shows only the first or last so many of its messages does not show all of these either. Left out is
-    what was found, or given a new request, long after it was made: its date at the gateway is another one.
+    A gateway that shows only its first or last messages does not show all of these either. Messages that were found, or
+    given a new request, long after they were made are left out: their date at the gateway is a different one.
     """
     first_request = (
         sa.select(sa.func.min(attempts.c.started_at))

@@ -21,7 +21,7 @@ from worker.store.transitions import move_batch
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """An attempt that has to be looked up."""
+    """An attempt to look up."""
 
     attempt_id: int
     batch_id: int
@@ -39,11 +39,11 @@ class Doubt:
 
 
 UNREAD: Final = "unread"
-"""Where among the evidence stands why the last look at the gateway failed."""
+"""The key in the evidence for why the last look at the gateway failed."""
 
 
 def abandon_stale(session: Session, *, now: datetime, grace: timedelta) -> int:
-    """Put attempts in doubt whose process wrote no outcome within `grace` of `send_by`; how many."""
+    """Put attempts in doubt whose process stored no outcome within `grace` of `send_by`; return how many."""
     stale = (
         sa.update(attempts)
         .where(attempts.c.state == AttemptState.OPEN, attempts.c.send_by <= now - grace)
@@ -91,7 +91,7 @@ _DOUBT = (
 
 
 def due_doubts(session: Session, *, now: datetime, account_id: int, only: Collection[int] | None = None) -> list[Doubt]:
-    """Attempts in doubt, of the runs in `only`, whose next look-up is due; some at a time."""
+    """Return attempts in doubt, of the runs in `only`, whose next look-up is due; some at a time."""
     query = _DOUBT.where(
         attempts.c.state == AttemptState.UNKNOWN, attempts.c.next_check_at <= now, runs.c.account_id == account_id
     )
@@ -105,7 +105,7 @@ WATCHED_FOR = timedelta(hours=24)
 
 
 def due_watches(session: Session, *, now: datetime, account_id: int) -> list[Doubt]:
-    """Missed attempts whose next look is due; not those in doubt again, for their messages are not known yet."""
+    """Return missed attempts whose next look is due; not those in doubt again, whose messages are not known yet."""
     again = attempts.alias()
     in_doubt_again = sa.exists().where(again.c.batch_id == attempts.c.batch_id, again.c.state != AttemptState.CLOSED)
     query = _DOUBT.where(
@@ -127,7 +127,7 @@ def schedule_watch(session: Session, missed: Doubt, *, now: datetime, settle: ti
 
 
 def end_watch(session: Session, missed: Doubt) -> None:
-    """It showed up: nothing is left to watch for."""
+    """Stop watching: it showed up, and nothing is left to watch for."""
     session.execute(
         sa.update(attempts)
         .where(attempts.c.id == missed.attempt_id)
@@ -136,7 +136,7 @@ def end_watch(session: Session, missed: Doubt) -> None:
 
 
 def people_of_batch(session: Session, doubt: Doubt) -> Sought:
-    """Everybody of the attempt's batch, whatever became of them since."""
+    """Return everybody of the attempt's batch, whatever happened to them since."""
     query = sa.select(recipients.c.id, recipients.c.number, recipients.c.text).where(
         recipients.c.batch_id == doubt.batch_id
     )
@@ -144,7 +144,7 @@ def people_of_batch(session: Session, doubt: Doubt) -> Sought:
 
 
 def is_somebody_in_doubt(session: Session, doubt: Doubt) -> bool:
-    """Whether anybody of the attempt's batch is in doubt, here or as a recipient of another run."""
+    """Return whether anybody of the attempt's batch is in doubt, here or as a recipient of another run."""
     numbers = sa.select(recipients.c.number).where(recipients.c.batch_id == doubt.batch_id)
     query = sa.select(recipients.c.id).where(
         recipients.c.state == RecipientState.IN_DOUBT, recipients.c.number.in_(numbers)
@@ -153,7 +153,7 @@ def is_somebody_in_doubt(session: Session, doubt: Doubt) -> bool:
 
 
 def sought(session: Session, doubt: Doubt) -> Sought:
-    """The recipients of the attempt that are still in doubt."""
+    """Return the recipients of the attempt that are still in doubt."""
     query = sa.select(recipients.c.id, recipients.c.number, recipients.c.text).where(
         recipients.c.batch_id == doubt.batch_id, recipients.c.state == RecipientState.IN_DOUBT
     )
@@ -161,7 +161,7 @@ def sought(session: Session, doubt: Doubt) -> Sought:
 
 
 def attributed_ids(session: Session, account_id: int, gateway_ids: Collection[int]) -> set[int]:
-    """Those of the gateway IDs that belong to a recipient of this account already, or did before it was retried."""
+    """Return those gateway IDs that belong to a recipient of this account, or did before it was retried."""
     found: set[int] = set()
     for part in in_parts(sorted(gateway_ids)):
         for table in (recipients, retries):
@@ -175,7 +175,7 @@ def attributed_ids(session: Session, account_id: int, gateway_ids: Collection[in
 
 
 def known_groups(session: Session, account_id: int, group_ids: Collection[str]) -> set[str]:
-    """Those of the groups that the gateway named for a request of this account."""
+    """Return those of the groups that the gateway named for a request of this account."""
     found: set[str] = set()
     for part in in_parts(sorted(group_ids)):
         query = (
@@ -188,13 +188,13 @@ def known_groups(session: Session, account_id: int, group_ids: Collection[str]) 
 
 
 def any_stale(session: Session, *, now: datetime, grace: timedelta) -> bool:
-    """Whether `abandon_stale` would find something."""
+    """Return whether `abandon_stale` would find something."""
     query = sa.select(attempts.c.id).where(attempts.c.state == AttemptState.OPEN, attempts.c.send_by <= now - grace)
     return session.scalars(query.limit(1)).first() is not None
 
 
 def postpone_check(session: Session, attempt_id: int, *, until: datetime, evidence: dict[str, Any]) -> None:
-    """Look again then; the evidence so far is kept."""
+    """Look again at `until`; the evidence so far is kept."""
     session.execute(
         sa.update(attempts)
         .where(attempts.c.id == attempt_id)
@@ -203,7 +203,7 @@ def postpone_check(session: Session, attempt_id: int, *, until: datetime, eviden
 
 
 def batches_in_doubt(session: Session, run_ids: Sequence[int]) -> int:
-    """How many batches of these runs are in doubt."""
+    """Return how many batches of these runs are in doubt."""
     return session.scalars(
         sa.select(sa.func.count())
         .select_from(batches)
@@ -213,9 +213,9 @@ def batches_in_doubt(session: Session, run_ids: Sequence[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """The gateway could not be asked, at the last look, about a request.
+    """At the last look, the gateway could not be asked about a request.
 
-    `since`: the last look that read everything, or else when the request was to be written at the latest.
+    `since`: the last look that read everything, or else the latest time at which the request was to be written.
     """
 
     problem: str
@@ -224,7 +224,7 @@ class Unread:
 
 
 def unread(session: Session, run_id: int) -> Unread | None:
-    """The oldest such request of a run."""
+    """Return the oldest such request of a run."""
     query = (
         sa.select(attempts.c.send_by, attempts.c.evidence)
         .where(attempts.c.run_id == run_id, attempts.c.state == AttemptState.UNKNOWN)
@@ -240,7 +240,7 @@ def _unread(send_by: datetime, evidence: Mapping[str, Any]) -> Unread:
 
 
 def rounds(session: Session, batch_id: int) -> int:
-    """How often the batch was sent again after a look-up that proved a miss; the attempt just closed does not count."""
+    """Return how often the batch was sent again after a proven miss; the attempt just closed does not count."""
     missed = (
         sa.select(sa.func.count())
         .select_from(attempts)
@@ -250,7 +250,7 @@ def rounds(session: Session, batch_id: int) -> int:
 
 
 def missed_in_a_row(session: Session, run_id: int, failures: Collection[FailureCode], *, most: int = 100) -> int:
-    """How many of a run's decided requests, the last in a row, failed in one of these ways with nothing stored."""
+    """Return how many of the run's last decided requests in a row failed in one of these ways with nothing stored."""
     query = (
         sa.select(attempts.c.outcome, attempts.c.evidence)
         .where(attempts.c.run_id == run_id, attempts.c.state == AttemptState.CLOSED)
@@ -264,7 +264,7 @@ def missed_in_a_row(session: Session, run_id: int, failures: Collection[FailureC
 
 
 def refused(session: Session, run_id: int) -> tuple[int, int]:
-    """(recipients refused for good by the gateway, recipients with a text) of a run."""
+    """Return (recipients refused for good by the gateway, recipients with a text) of a run."""
     return session.execute(
         sa.select(
             sa.func.count(
@@ -285,7 +285,7 @@ class InFlight:
 
 
 def in_flight(session: Session, run_id: int) -> list[InFlight]:
-    """The requests of a run that are on their way or in doubt, the oldest first."""
+    """Return the requests of a run that are on their way or in doubt, the oldest first."""
     query = (
         sa.select(attempts.c.batch_id, attempts.c.recipients, attempts.c.started_at)
         .where(attempts.c.run_id == run_id, attempts.c.state != AttemptState.CLOSED)

@@ -1,8 +1,8 @@
-"""Frequency caps in the database: who has had enough texts of a kind lately gets none, or gets it later.
+"""Frequency caps in the database: people who recently had enough texts of a kind get none, or get it later.
 
-Who is over a cap is taken out of the batch in a transaction of its own, before a slot is taken. The intent asks again,
-once its people are in doubt (`is_passed`): from then on no other request can have them, and what another one sent them
-until then is there to be seen. So two campaigns that want the same person at the same moment do not both find room.
+People over a cap are taken out of the batch in a transaction of its own, before a slot is taken. The intent asks again
+once its people are in doubt (`is_passed`): from then on no other request can have them, and whatever another one sent
+them until then can be seen. So two campaigns that want the same person at the same moment do not both find room.
 """
 
 import json
@@ -41,11 +41,11 @@ _HAS: Final = (
     RecipientState.EXPIRED,
     RecipientState.HELD,
 )
-"""Who has a text, or may have it or get it yet. What a phone reported as failed was not sent."""
+"""People who have a text, or may have it or get it yet. A text that a phone reported as failed was not sent."""
 
 _counts = sa.and_(
     _had.c.state.in_(_HAS),
-    _had.c.attempts > 0,  # whoever is held without one only missed their moment
+    _had.c.attempts > 0,  # people who are held without one only missed their moment
     runs.c.kind == sa.bindparam("b_kind"),
     runs.c.account_id == sa.bindparam("b_account"),
     _had_at > sa.bindparam("b_since", type_=recipients.c.accepted_at.type),
@@ -64,11 +64,11 @@ _NEWEST: Final = (
     .where(_texts.c.place <= sa.bindparam("b_messages"))
     .order_by(_texts.c.id, _texts.c.place)
 )
-"""As many of the newest texts of everybody in a batch as the cap allows: who has so many is over it."""
+"""The newest texts of everybody in a batch, as many as the cap allows: a person who has that many is over it."""
 
 
 def _count_over(state: RecipientState) -> sa.Select[Any]:
-    """How many of a batch in this state are over the cap: less work than telling why."""
+    """Count how many of a batch in this state are over the cap: less work than saying why."""
     over = (
         sa.select(recipients.c.id)
         .join(_had, _had.c.number == recipients.c.number)
@@ -118,7 +118,7 @@ def _from_jsonb() -> dict[str, sa.ColumnElement[Any]]:
 
 
 _TELL: Final = {"sqlite": _by_row(_from_json_each()), "postgresql": _by_row(_from_jsonb())}
-"""Everybody who gets none, or gets it later, each with a reason of their own, in one statement."""
+"""Everybody who gets none, or gets it later, each with their own reason, in one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +131,13 @@ class _Over:
 
 
 def any_over(session: Session, batch_id: int, account_id: int, cap: Cap, *, now: datetime) -> bool:
-    """Whether somebody of the batch is over the cap as it looks now: a look that nothing is decided by."""
+    """Return whether somebody in the batch is over the cap now: a look that decides nothing."""
     found: int = session.connection().execute(_WAITING, _asked(batch_id, account_id, cap, now)).scalar_one()
     return found > 0
 
 
 def is_passed(connection: sa.Connection, batch_id: int, account_id: int, cap: Cap, *, now: datetime) -> bool:
-    """Whether somebody of a request that is being promised has got as many texts as the cap allows meanwhile."""
+    """Return whether somebody in a request being promised has meanwhile got as many texts as the cap allows."""
     found: int = connection.execute(_PROMISED, _asked(batch_id, account_id, cap, now)).scalar_one()
     return found > 0
 
@@ -153,14 +153,14 @@ def _asked(batch_id: int | None, account_id: int, cap: Cap, now: datetime) -> di
 
 
 def keep_cap(session: Session, batch_id: int, account_id: int, cap: Cap, *, now: datetime) -> bool:
-    """Take everybody out of the batch who is over the cap; False: nobody is left in it who may be sent to now.
+    """Take everybody over the cap out of the batch; return False if nobody is left who may be sent to now.
 
     They are `capped`, or moved to a batch that waits until they may be sent to.
     """
     connection = session.connection()
     batch = connection.execute(_MAY_GO, {"b_batch": batch_id}).first()
     if batch is None:
-        return True  # taken by somebody else, or stopped: whoever promises a request finds that out
+        return True  # taken by another process, or stopped: the one that promises a request finds that out
     over = _over(session, batch_id, account_id, cap, latest=batch.latest, now=now)
     if not over:
         return True
@@ -197,7 +197,7 @@ def _over(
 
 
 def _part(session: Session, batch_id: int, waiting: Mapping[datetime, Sequence[int]]) -> bool:
-    """Put whoever waits into batches of their own, one for each moment; False: nobody else is left in this one."""
+    """Put people who wait into batches of their own, one per moment; return False if this one has nobody else."""
     pending = (recipients.c.batch_id == batch_id, recipients.c.state == RecipientState.PENDING)
     left: int = session.execute(sa.select(sa.func.count()).select_from(recipients).where(*pending)).scalar_one()
     groups = sorted(waiting.items())
@@ -234,7 +234,7 @@ _FULL: Final = (
 
 
 def count_over(session: Session, numbers: Sequence[str], account_id: int, cap: Cap, *, now: datetime) -> int:
-    """How many of these numbers (E.164) are over the cap at this moment; what is in doubt counts."""
+    """Return how many of these numbers (E.164) are over the cap now; texts in doubt count."""
     values = _asked(None, account_id, cap, now)
     found = 0
     for part in in_parts(numbers):

@@ -1,4 +1,4 @@
-"""What was granted to requests: the records that limits are rebuilt from. And what waits for a budget."""
+"""What was granted to requests: the records that limits are rebuilt from. Also batches that wait for a budget."""
 
 from datetime import datetime
 from typing import Final
@@ -12,35 +12,35 @@ from worker.store.tables import attempts, batches, runs
 from worker.store.transitions import changed, move_batch
 
 WAITING: Final = (WaitsFor.BUDGET, WaitsFor.THROTTLE)
-"""What a changed limit may end."""
+"""Waits that a changed limit may end."""
 
 NO_TARGET: Final = ""
 """The target of a request that names no device."""
 
 
 def of_account(account_id: int) -> sa.ColumnElement[bool]:
-    """The requests of an account."""
+    """Match the requests of an account."""
     return sa.exists().where(runs.c.id == attempts.c.run_id, runs.c.account_id == account_id)
 
 
 def of_run(run_id: int) -> sa.ColumnElement[bool]:
-    """The requests of a run."""
+    """Match the requests of a run."""
     return sa.and_(attempts.c.run_id == run_id)
 
 
 def of_target(account_id: int, target: str) -> sa.ColumnElement[bool]:
-    """The requests that went to a device or SIM (`2|0`); `NO_TARGET`: to the primary device."""
+    """Match the requests that went to a device or SIM (`2|0`); `NO_TARGET`: to the primary device."""
     return sa.and_(of_account(account_id), attempts.c.target == target)
 
 
 def of_any_target(account_id: int) -> sa.ColumnElement[bool]:
-    """The requests whose device the gateway chose, and those to the primary device, which look the same here."""
+    """Match requests whose device the gateway chose, and those to the primary device, which look the same here."""
     is_open = sa.or_(attempts.c.target == NO_TARGET, attempts.c.target.contains(","))
     return sa.and_(of_account(account_id), is_open)
 
 
 def granted_sum(session: Session, whose: sa.ColumnElement[bool], *, since: datetime, until: datetime) -> int:
-    """Segments granted to these requests from `since` on and before `until`, without those proven not sent."""
+    """Return the segments granted to these requests from `since` on and before `until`; not those proven not sent."""
     query = sa.select(sa.func.coalesce(sa.func.sum(attempts.c.segments), 0)).where(
         whose, _counts, attempts.c.granted_at >= since, attempts.c.granted_at < until
     )
@@ -50,10 +50,10 @@ def granted_sum(session: Session, whose: sa.ColumnElement[bool], *, since: datet
 def granted_since(
     session: Session, whose: sa.ColumnElement[bool], *, since: datetime, by_second: bool
 ) -> list[tuple[datetime, int]]:
-    """Moments after `since` and the segments granted then, in order, without those proven not sent.
+    """Return moments after `since` and the segments granted then, in order, without those proven not sent.
 
-    Grants of one second (or else millisecond) are one, at the last of their moments: of a million attempts in an hour
-    3,600 rows are read.
+    Grants within one second (or else millisecond) are merged, at the last of their moments: of a million attempts in an
+    hour, 3,600 rows are read.
     """
     moment = attempts.c.granted_at
     if session.connection().dialect.name == "postgresql":
@@ -74,7 +74,7 @@ _counts = sa.and_(attempts.c.granted_at.is_not(None), attempts.c.outcome != "not
 
 
 def postpone_run(session: Session, run_id: int, *, until: datetime) -> int:
-    """A budget is spent: all batches of the run wait until its period is over; how many waited less before."""
+    """Let all batches of a run wait for the end of its spent budget's period; return how many waited less before."""
     longer = {"not_before": until, "waits_for": WaitsFor.BUDGET, "reason": ""}
     queued = move_batch(BatchState.PLANNED, batches.c.run_id == run_id, batches.c.state == BatchState.QUEUED, **longer)
     planned = sa.update(batches).where(
@@ -84,17 +84,17 @@ def postpone_run(session: Session, run_id: int, *, until: datetime) -> int:
 
 
 def wake_run(session: Session, run_id: int, *, now: datetime) -> int:
-    """The run's own limits were changed: what waits for them is due again; how many batches."""
+    """Make batches due again that wait for the run's own limits, which were changed; return how many."""
     return _wake(session, batches.c.run_id == run_id, now)
 
 
 def wake_spent(session: Session, account_id: int, *, now: datetime) -> int:
-    """A limit was changed: what waits for any is due again; how many batches."""
+    """Make batches due again that wait for any limit, because one was changed; return how many."""
     return _wake(session, batches.c.run_id.in_(sa.select(runs.c.id).where(runs.c.account_id == account_id)), now)
 
 
 def _wake(session: Session, whose: sa.ColumnElement[bool], now: datetime) -> int:
-    # Too early is harmless: who still has to wait is told so when it asks.
+    # Too early is harmless: a batch that must still wait is told so when it asks.
     waiting = (batches.c.state == BatchState.PLANNED, batches.c.not_before > now, batches.c.waits_for.in_(WAITING))
     due = sa.case((batches.c.moment > now, batches.c.moment), else_=sa.literal(now, batches.c.moment.type))
     return changed(session, sa.update(batches).where(whose, *waiting).values(not_before=due))

@@ -1,6 +1,6 @@
-"""The second step of a send: its people are promised to the database before the request. `outcome` has what follows.
+"""The second step of a send: its people are promised to the database before the request. `outcome` has the next one.
 
-Claim and intent are one transaction. The statements are built once, as those of the claim.
+Claim and intent are one transaction. The statements are built once, like those of the claim.
 """
 
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ TAKE_OUT: Final = move_recipients(
     ),
     reason=OPTED_OUT,
 )
-"""The last look at the list of suppressions, in the transaction of the intent: what is on it by now gets nothing."""
+"""The last look at the list of suppressions, in the transaction of the intent: numbers now on it get nothing."""
 
 _earlier = recipients.alias()
 _chain = runs.alias()
@@ -98,11 +98,11 @@ LEAVE_OUT: Final = move_recipients(
     is_superseded=True,
     reason="the text that had failed was sent after all",
 )
-"""The last look at the texts that failed, in the transaction of the intent that sends them again: all have to stand."""
+"""The last look at failed texts, in the transaction of the intent that resends them: all must still be failed."""
 
 _other = recipients.alias("other")
 _is_in_doubt: sa.ColumnElement[bool] = sa.literal_column("other.state = 'in_doubt'")
-"""In the words of the index on numbers in doubt: PostgreSQL takes it for a statement prepared once only then."""
+"""Word for word as in the index on numbers in doubt: otherwise PostgreSQL does not use it for a prepared statement."""
 
 PROMISE: Final = move_recipients(
     RecipientState.IN_DOUBT,
@@ -156,10 +156,11 @@ def record_intent(
 ) -> Intent | NoIntent:
     """Promise one request: the batch is `sending`, its people are `in_doubt`, the attempt is on record.
 
-    `granted_at` is the throttle's moment, on its clock: limits are rebuilt by it. A recipient whose number is in doubt
-    in another request is left out and comes back later; whoever has opted out by now is suppressed; who got the text
-    before a database was lost is accepted (`earlier`); where somebody is over the `cap`, there is no intent. Raises
-    `sqlalchemy.exc.IntegrityError` when another transaction put one of the numbers in doubt at this very moment.
+    `granted_at` is the throttle's moment, on its clock: limits are rebuilt from it. A recipient whose number is in
+    doubt in another request is left out and comes back later; people who have opted out by now are suppressed; people
+    who got the text before a database was lost are accepted (`earlier`); if somebody is over the `cap`, there is no
+    intent. Raises `sqlalchemy.exc.IntegrityError` if another transaction puts one of the numbers in doubt at this very
+    moment.
     """
     connection = session.connection()
     claim = claim_batch(session, work, now=now)
@@ -186,7 +187,7 @@ def record_intent(
         addressees = tuple(Addressee(*row) for row in sorted(rows, key=itemgetter(0)))
         if not addressees:
             return NoIntent.ALL_IN_DOUBT if work.recipients > taken_out else NoIntent.NOTHING_LEFT
-        # After the promise and not before: what was in doubt elsewhere a moment ago may be accepted by now.
+        # After the promise, not before: a text that was in doubt elsewhere a moment ago may be accepted by now.
         if cap is not None and is_passed(connection, work.batch_id, work.account_id, cap, now=now):
             return NoIntent.OVER_CAP
     deadline = now + send_by
@@ -212,7 +213,7 @@ def record_intent(
 
 
 def payload_hash(addressees: Sequence[Addressee]) -> str:
-    """What exactly was to be sent, without keeping it twice."""
+    """Return a hash of what exactly was to be sent, so as not to keep it twice."""
     digest = sha256()
     for addressee in addressees:
         digest.update(f"{addressee.number}\0{addressee.text}\0".encode())
@@ -234,6 +235,6 @@ MAY_STILL_SEND: Final = (
 
 
 def may_still_send(session: Session, intent: Intent) -> bool:
-    """Whether neither the run nor its account was stopped since the intent, and nobody took its attempt for dead."""
+    """Return whether neither run nor account was stopped since the intent, and its attempt was not taken for dead."""
     ids = {"b_run": intent.run_id, "b_attempt": intent.attempt_id}
     return session.connection().execute(MAY_STILL_SEND, ids).first() is not None

@@ -1,4 +1,4 @@
-"""The second transaction of a send: what became of the request, written down once."""
+"""The second transaction of a send: the outcome of the request, recorded once."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ CLOSE_ATTEMPT: Final = (
 def close_attempt(
     session: Session, attempt_id: int, *, outcome: str, evidence: Mapping[str, Any], now: datetime
 ) -> bool:
-    """Write the outcome down, once. False: it was decided already, and this one is too late to count."""
+    """Record the outcome, once. False: it was already decided, and this one is too late to count."""
     values = {"b_attempt": attempt_id, "b_outcome": outcome, "b_evidence": dict(evidence), "b_now": now}
     return bool(session.connection().execute(CLOSE_ATTEMPT, values).rowcount)
 
@@ -97,9 +97,9 @@ def record_accepted(
     retry_at: datetime,
     has_answered: bool = False,
 ) -> int:
-    """The gateway has these recipients; how many they are. Whoever is not named stays in doubt: the caller decides.
+    """Record these recipients as accepted; return how many. People who are not named stay in doubt: the caller decides.
 
-    `has_answered`: it said so in its reply, so the account works.
+    `has_answered`: the gateway said so in its reply, so the account works.
     """
     highest_id = max((p.gateway_id for p in placed), default=0)
     if placed:
@@ -131,7 +131,7 @@ CONCLUDE_BATCH: Final = (
     sa.update(batches)
     .where(
         batches.c.id == _batch,
-        # The states from which every one of the four can be reached.
+        # The states from which each of the four can be reached.
         one_of(batches.c.state, frozenset.intersection(*(may_become(BATCH_MOVES, to) for to in _ENDS))),
     )
     .values(
@@ -147,26 +147,27 @@ CONCLUDE_BATCH: Final = (
         waits_for=sa.case((_has_pending, WaitsFor.RETRY.value), else_=WaitsFor.NOTHING.value),
     )
 )
-"""Waiting again if people are left to send, held if a person must decide, refused if nobody was taken; or accepted."""
+"""Waiting again if people are left to send to, held if a person must decide, refused if nobody was accepted; or
+accepted."""
 
 
 def conclude_batch(session: Session, batch_id: int, *, retry_at: datetime) -> None:
-    """A request of the batch is done: accepted, refused or held; or waiting again, if people are left to send."""
+    """End a request of the batch: it is accepted, refused or held, or waits again if people are left to send to."""
     session.connection().execute(CONCLUDE_BATCH, {"b_batch": batch_id, "b_retry_at": retry_at})
 
 
 def release(session: Session, recipient_ids: Sequence[int], reason: str) -> int:
-    """Proven not sent: these recipients are pending again."""
+    """Make recipients who were proven not sent pending again."""
     return _move_in_doubt(session, recipient_ids, RecipientState.PENDING, reason)
 
 
 def fail_in_doubt(session: Session, recipient_ids: Sequence[int], reason: str) -> int:
-    """Proven refused for good."""
+    """Fail recipients who were proven refused for good."""
     return _move_in_doubt(session, recipient_ids, RecipientState.FAILED, reason)
 
 
 def hold_in_doubt(session: Session, recipient_ids: Sequence[int], reason: str) -> int:
-    """Nobody can tell: a person has to decide."""
+    """Hold recipients whose outcome cannot be proven: a person must decide."""
     return _move_in_doubt(session, recipient_ids, RecipientState.HELD, reason)
 
 
@@ -182,7 +183,7 @@ def _move_in_doubt(session: Session, recipient_ids: Sequence[int], to: Recipient
 
 
 def postpone_batch(session: Session, batch_id: int, *, until: datetime, waits_for: WaitsFor, reason: str) -> None:
-    """Proven not sent: the batch waits until then and is posted again; `reason` is for people."""
+    """Let a batch that was proven not sent wait until `until`; it is then posted again. `reason` is for people."""
     session.execute(
         move_batch(
             BatchState.PLANNED,
@@ -204,7 +205,7 @@ def mark_unknown(
     next_check_at: datetime,
     now: datetime,
 ) -> None:
-    """Nobody knows whether the gateway has it: reconciling looks it up."""
+    """Record that nobody knows whether the gateway has it: reconciling looks it up."""
     statement = (
         sa.update(attempts)
         .where(attempts.c.id == intent.attempt_id, attempts.c.state == AttemptState.OPEN)
@@ -222,7 +223,7 @@ def mark_unknown(
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A person of a contact list, known from the reply alone."""
+    """A person on a contact list, known only from the reply."""
 
     number: str
     text: str
@@ -232,7 +233,7 @@ class Listed:
 def record_list_accepted(
     session: Session, intent: Intent, people: Sequence[Listed], *, now: datetime, first_poll_at: datetime
 ) -> None:
-    """The gateway sent the text to these people of one of its lists: they are the audience."""
+    """Record the people on one of its lists to whom the gateway sent the text: they are the audience."""
     segments = segmentation(people[0].text).segments if people else 0
     seen: set[str] = set()
     rows = []
@@ -271,5 +272,5 @@ def record_list_accepted(
 
 
 def hold_batch(session: Session, batch_id: int, reason: str) -> None:
-    """A person has to decide on the whole batch: it went to a contact list, whose people nobody here knows."""
+    """Hold the whole batch for a person to decide: it went to a contact list, whose people are not known here."""
     session.execute(move_batch(BatchState.HELD, batches.c.id == batch_id, reason=reason))

@@ -1,4 +1,4 @@
-"""Which batches are due, and whose job has to be put into the queue (again)."""
+"""Which batches are due, and whose job must be put into the queue (again)."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,29 +14,29 @@ from worker.store.tables import NOT_WAITING, accounts, batches, campaigns, runs
 from worker.store.transitions import changed, move_batch
 
 QUEUED_TOO_LONG = timedelta(seconds=60)
-"""A job that nobody took for so long was lost with its queue or worker. Too early is harmless: intents are guarded."""
+"""A job that nobody took for this long was lost with its queue or worker. Too early does no harm: intents guard it."""
 
 EMPTIED_AFTER = timedelta(seconds=3)
-"""The same where the queue has no job at all any more: Redis was emptied. As long as queueing takes, and to spare."""
+"""The same if the queue has no job at all any more: Redis was emptied. It leaves ample time for queueing."""
 
 STALE: Final = timedelta(seconds=3)
-"""What is in the queue for so long may be in the hands of a worker that is gone: Dramatiq gives it to another one only
-after 15 s, `QUEUED_TOO_LONG` after 60. It keeps others from their turn no longer."""
+"""A job that has been in the queue this long may be in the hands of a worker that is gone: Dramatiq gives it to another
+one only after 15 s, `QUEUED_TOO_LONG` after 60. It no longer keeps others from their turn."""
 
 DOUBTS_PER_ACCOUNT = 3
-"""With so many batches in doubt an account sends nothing more until they are looked up: something is wrong there."""
+"""With this many batches in doubt an account sends nothing more until they are looked up: something is wrong there."""
 
 
 SOON = timedelta(seconds=60)
-"""Who waits for the throttle no longer than this may get the next slot of a limit over a minute."""
+"""A batch that waits for the throttle no longer than this may get the next slot of a limit per minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """A running run: what of it is on its way to a slot, in segments, and whether more is due.
+    """A running run: how much of it is on its way to a slot, in segments, and whether more is due.
 
-    `queued_batches` of it are in the queue; `asleep_segments` wait for the throttle, `waking_segments` of them until
-    `SOON` at most. `stale_segments` of what is queued have been so for `STALE`.
+    `queued_batches` are in the queue; `asleep_segments` wait for the throttle, `waking_segments` of them until `SOON`
+    at most. `stale_segments` of the queued ones have been in the queue for `STALE`.
     """
 
     run_id: int
@@ -64,25 +64,26 @@ class Due:
 
 
 ENQUEUE_AHEAD = timedelta(seconds=0.15)
-"""So much before its moment, or its slot, a batch goes to the queue: as long as tick and pick-up take, or every slot of
-a slow campaign is taken late (0.90 of a rate of 1/second was attained without it). Who takes it waits out the rest."""
+"""How long before its moment or its slot a batch goes to the queue: as long as tick and pick-up take. Otherwise every
+slot of a slow campaign is taken late (0.90 of a rate of 1/second was attained). The thread that takes it waits out the
+rest."""
 
 LONGEST_LEAD = timedelta(seconds=0.6)
-"""The same at most where many runs begin at one moment and nobody else sends: queueing the first requests of 100 runs
-took 0.5 s, beside those that were sent already."""
+"""The most of it, if many runs begin at one moment and nothing else is sending: queueing the first requests of 100 runs
+took 0.5 s, beside those that were already sent."""
 
 _soon: sa.BindParameter[datetime] = sa.bindparam("b_soon", type_=batches.c.not_before.type)
 _lead: sa.BindParameter[datetime] = sa.bindparam("b_lead", type_=batches.c.not_before.type)
 _stale: sa.BindParameter[datetime] = sa.bindparam("b_stale", type_=batches.c.not_before.type)
 _throttled: sa.ColumnElement[bool] = sa.literal_column(f"batch.waits_for = '{WaitsFor.THROTTLE}'")
-"""In the words of the index: it is used only where its condition stands."""
+"""Word for word as in the index: it is used only where its condition stands."""
 
 _planned = (batches.c.run_id == runs.c.id, batches.c.state == BatchState.PLANNED)
 _due_now = (*_planned, batches.c.not_before <= _lead)
 _queued = (batches.c.run_id == runs.c.id, batches.c.state == BatchState.QUEUED)
 _in_time = sa.or_(batches.c.latest.is_(None), batches.c.not_before <= batches.c.latest)
 _asleep = (*_planned, batches.c.not_before > _lead, _throttled, _in_time)
-"""What will take a slot. Who is late by then takes none, and keeps nobody behind it from one."""
+"""Batches that will take a slot. A batch that is late by then takes none, and keeps none behind it from one."""
 
 
 def _sum(*where: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
@@ -110,7 +111,7 @@ _DEMANDS = (
     )
     .order_by(runs.c.id)
 )
-"""Built once, as the statements of a send: it is asked ten times a second."""
+"""Built once, like the statements of a send: it runs ten times a second."""
 
 _first = (
     sa.select(batches.c.id, batches.c.segments, batches.c.waits_for, batches.c.zones)
@@ -122,7 +123,7 @@ _first = (
 )
 _DUE = sa.select(
     runs.c.id,
-    # One string for each run: neither database has another way to the first few of each that it also has an index for.
+    # One string per run: neither database has another way to read the first few of each that also uses an index.
     sa.select(
         sa.func.aggregate_strings(
             sa.cast(_first.c.id, sa.String)
@@ -137,9 +138,9 @@ _DUE = sa.select(
 
 
 def demands(session: Session, account_id: int, *, now: datetime, lead: timedelta = ENQUEUE_AHEAD) -> list[Demand]:
-    """The account's running runs and what they wait for; none while it is paused or has too much in doubt.
+    """Return the account's running runs and what they wait for; none while it is paused or has too much in doubt.
 
-    What comes within `lead` counts as due.
+    Batches that are due within `lead` count as due.
     """
     if has_too_much_in_doubt(session, account_id):
         return []
@@ -152,7 +153,8 @@ def demands(session: Session, account_id: int, *, now: datetime, lead: timedelta
 def due_batches(
     session: Session, run_ids: Collection[int], *, now: datetime, most: int, lead: timedelta = ENQUEUE_AHEAD
 ) -> dict[int, list[Due]]:
-    """At most so many batches of each run that may be sent now: what is back first, then the longest waiting."""
+    """Return at most `most` batches of each run that may be sent now: first those that are back, then the longest
+    waiting."""
     found = session.connection().execute(_DUE, {"b_runs": sorted(run_ids), "b_lead": now + lead, "b_most": most})
     return {run_id: [_due(entry) for entry in entries.split("|")] for run_id, entries in found if entries}
 
@@ -165,7 +167,7 @@ def _due(entry: str) -> Due:
 def wait_for_opening(
     session: Session, run_id: int, zones: str, *, until: datetime, now: datetime, lead: timedelta = ENQUEUE_AHEAD
 ) -> int:
-    """The window has closed by the clocks of `zones`: all that is due of them waits until then; how many batches."""
+    """Let due batches wait until `until`, because the window has closed by the clocks of `zones`; return how many."""
     due = (
         batches.c.run_id == run_id,
         batches.c.state == BatchState.PLANNED,
@@ -178,7 +180,7 @@ def wait_for_opening(
 
 
 def queue_batches(session: Session, batch_ids: Collection[int], *, now: datetime) -> set[int]:
-    """Mark planned batches as queued; those that still were planned."""
+    """Mark planned batches as queued; return those that were still planned."""
     statement = move_batch(
         BatchState.QUEUED, batches.c.id.in_(batch_ids), batches.c.state == BatchState.PLANNED, queued_at=now
     )
@@ -194,13 +196,13 @@ _COUNT_IN_DOUBT: Final = (
 
 
 def has_too_much_in_doubt(session: Session, account_id: int) -> bool:
-    """Whether the account must not send before some of its requests in doubt are looked up."""
+    """Return whether the account must not send before some of its requests in doubt are looked up."""
     in_doubt: int = session.connection().execute(_COUNT_IN_DOUBT, {"b_account": account_id}).scalar_one()
     return in_doubt >= DOUBTS_PER_ACCOUNT
 
 
 def drainable_runs(session: Session, account_id: int) -> list[tuple[int, int]]:
-    """(run id, definition id) of the account's running runs; none while it is paused or has too much in doubt."""
+    """Return (run id, definition id) of the account's running runs; none if it is paused or has too much in doubt."""
     if has_too_much_in_doubt(session, account_id):
         return []
     query = (
@@ -215,7 +217,7 @@ def drainable_runs(session: Session, account_id: int) -> list[tuple[int, int]]:
 
 
 def give_back(session: Session, batch_ids: Collection[int]) -> int:
-    """These batches have no job after all; how many."""
+    """Give these batches back, which have no job after all; return how many."""
     back = move_batch(
         BatchState.PLANNED, batches.c.state == BatchState.QUEUED, batches.c.id.in_(batch_ids), queued_at=None
     )
@@ -223,7 +225,7 @@ def give_back(session: Session, batch_ids: Collection[int]) -> int:
 
 
 def snooze_batch(session: Session, batch_id: int, *, until: datetime, waits_for: WaitsFor) -> None:
-    """Not now: the batch waits until then. Never counted as an attempt."""
+    """Let the batch wait until `until`. This never counts as an attempt."""
     session.execute(
         move_batch(
             BatchState.PLANNED,
@@ -237,14 +239,14 @@ def snooze_batch(session: Session, batch_id: int, *, until: datetime, waits_for:
 
 
 def any_lost(session: Session, now: datetime, *, age: timedelta = QUEUED_TOO_LONG) -> bool:
-    """Whether `requeue_lost` would find something."""
+    """Return whether `requeue_lost` would find something."""
     lost = (batches.c.state == BatchState.QUEUED, batches.c.queued_at <= now - age)
     query = sa.select(batches.c.id).where(*lost, NOT_WAITING)
     return session.scalars(query.limit(1)).first() is not None
 
 
 def requeue_lost(session: Session, now: datetime, *, age: timedelta = QUEUED_TOO_LONG) -> int:
-    """Give batches back whose job nobody took within `age`; how many."""
+    """Give back batches whose job nobody took within `age`; return how many."""
     lost = move_batch(
         BatchState.PLANNED, batches.c.state == BatchState.QUEUED, batches.c.queued_at <= now - age, queued_at=None
     )
@@ -252,7 +254,7 @@ def requeue_lost(session: Session, now: datetime, *, age: timedelta = QUEUED_TOO
 
 
 def requeue_runs(session: Session, run_ids: Collection[int]) -> int:
-    """Give all queued batches of these runs back: their queue ended with the process that held it; how many."""
+    """Give back all queued batches of these runs, whose queue ended with the process that held it; return how many."""
     lost = move_batch(
         BatchState.PLANNED, batches.c.state == BatchState.QUEUED, batches.c.run_id.in_(run_ids), queued_at=None
     )

@@ -14,7 +14,7 @@ from worker.store.bulk import in_parts
 from worker.store.tables import campaigns, recipients, runs
 
 MOST_RUNS: Final = 50
-"""The newest runs are looked at: of a folder with thousands of campaigns each would look at all the others."""
+"""How many of the newest runs to look at: in a folder with thousands of campaigns each would look at all the others."""
 
 _COUNTED: Final = (
     RecipientState.PENDING,
@@ -26,7 +26,8 @@ _COUNTED: Final = (
 
 
 def recent_runs(session: Session, account_id: int, campaign: str, *, since: datetime) -> dict[int, int]:
-    """The newest runs of other campaigns that have sent since then, or will: run id -> id of its file's version."""
+    """Return the newest runs of other campaigns that have sent since `since`, or will: run id -> id of its file's
+    version."""
     query = (
         sa.select(runs.c.id, runs.c.definition_id)
         .join(campaigns, campaigns.c.id == runs.c.campaign_id)
@@ -46,7 +47,8 @@ def recent_runs(session: Session, account_id: int, campaign: str, *, since: date
 def told_in(
     session: Session, run_ids: Collection[int], people: Sequence[tuple[str, str]], *, since: datetime
 ) -> list[ToldBefore]:
-    """Which of these (number, text) the runs have as well, taken by the gateway since then or still to be sent."""
+    """Return which of these (number, text) the runs have as well, accepted by the gateway since `since` or still to
+    send."""
     texts = dict(people)
     found: dict[str, ToldBefore] = {}
     for part in in_parts(sorted(texts)):

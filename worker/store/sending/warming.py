@@ -1,4 +1,4 @@
-"""Connections that have carried out the statements of a send before the first one is sent."""
+"""Connections that have run the statements of a send before the first one is sent."""
 
 from contextlib import ExitStack
 from typing import Final
@@ -10,14 +10,14 @@ from worker.store.engine import Store
 from worker.store.sending import accounts, claim, intent, outcome
 
 TIMES: Final = 7
-"""A statement is prepared at its second execution; five times more and PostgreSQL stops planning it each time anew."""
+"""A statement is prepared at its second execution; after five more PostgreSQL stops planning it each time."""
 
 NOBODY = -1
 """An id that no row has."""
 
 
 def warm(store: Store, connections: int) -> None:
-    """Open so many connections and carry out on each of them what a send does, for nobody.
+    """Open `connections` connections and run on each of them what a send does, for nobody.
 
     A new connection to PostgreSQL knows no table yet, and a statement is prepared at its second execution: neither is
     left to the first requests of a moment. SQLite has nothing to warm.
