@@ -45,7 +45,7 @@ class JobQueue:
         outstanding: Callable[[], int | None] = lambda: None,
         troubles: Troubles | None = None,
     ) -> None:
-        """`outstanding` becomes the method of that name; `troubles` is told of failed jobs."""
+        """`outstanding` becomes the method of that name; failed jobs are reported to `troubles`."""
         self._broker = broker
         troubles = troubles or Troubles()
         self.outstanding = outstanding

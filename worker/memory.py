@@ -7,7 +7,7 @@ _M_ARENA_MAX: Final = -8  # from glibc's malloc.h
 _ARENAS: Final = 2
 _M_MMAP_THRESHOLD: Final = -3
 _MAPPED_BYTES: Final = 256 * 1024
-"""Blocks from this size on go back to the system once they are free. Unless it is set, glibc raises it up to 32 MiB."""
+"""Blocks from this size on go back to the system once they are free. By default glibc raises it up to 32 MiB."""
 
 
 def share_heaps() -> None:

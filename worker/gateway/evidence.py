@@ -68,8 +68,7 @@ def retry_after(header: str | None, now: datetime) -> timedelta | None:
 
 
 def _shown(text: str, private: Iterable[str]) -> str:
-    """Return the text with every digit masked and every trace of `private` removed, including parts and other
-    spellings.
+    """Return the text with every digit masked and all of `private` removed, including parts and other spellings.
 
     A gateway may quote a text cut short, with other spaces or in capitals. So anything that shares 8 characters with a
     secret is removed (a shorter secret as a whole); spaces and case do not count.

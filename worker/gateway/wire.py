@@ -135,7 +135,7 @@ def _of_these_centuries(at: datetime) -> datetime | None:
 
 
 def clean_text(value: object) -> str:
-    """Return text that any database and encoding accepts: NUL (PostgreSQL) and half surrogate pairs become U+FFFD."""
+    """Return text for any database and encoding: NUL (PostgreSQL) and half surrogate pairs (UTF-8) become U+FFFD."""
     if not isinstance(value, str):
         whole = None if value is None else whole_number(value)
         return "" if whole is None else str(whole)  # a phone number without quotes

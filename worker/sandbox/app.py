@@ -141,8 +141,7 @@ class SandboxApp:
         return await self.board.answer(request, draw, perform)
 
     async def _read(self, fields: dict[str, str]) -> Reply:
-        """Answer a read, some messages at a time: a real server answers others meanwhile, and a read may hold
-        thousands."""
+        """Answer a read, some messages at a time: a real server answers others too, and a read may hold thousands."""
         now = self._now()
         try:
             self._check_key(fields)

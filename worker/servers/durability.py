@@ -1,4 +1,4 @@
-"""Whether a commit of this database survives a power cut: otherwise an intent promises nothing."""
+"""Checks that a commit of this database survives a power cut: otherwise an intent promises nothing."""
 
 import sqlalchemy as sa
 

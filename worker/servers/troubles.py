@@ -27,8 +27,7 @@ FORGOTTEN_SECONDS: Final = 60.0
 """A condition that nobody met for this long has ended, too: its sources may have nothing to do any more."""
 
 LONG_FORGOTTEN_SECONDS: Final = 600.0
-"""The longer time for a gateway in trouble, which is read up to a minute apart, and only when there is something to
-read."""
+"""The longer time for a gateway in trouble, which is read up to a minute apart, and only if there is work."""
 
 COUNT_EVERY_SECONDS: Final = 60.0
 """An unknown failure that continues is counted in a line this often, without another traceback."""

@@ -183,8 +183,8 @@ def _share_with_pooler(engine: sa.Engine) -> None:
 
     In transaction mode (PgBouncer and the like) the next transaction may get another connection, which has not prepared
     the statement, or has another one prepared under its name. A pooler is recognised by the number that it gives a
-    connection for cancelling: it cannot be that of a server process. A pooler that hides is noticed by those two
-    errors.
+    connection for cancelling: it cannot be that of a server process. A pooler that hides is noticed by the errors in
+    `POOLED`.
     """
     is_pooled = False
 

@@ -33,8 +33,7 @@ def is_away(error: sa.exc.DBAPIError | DatabaseLost) -> bool:
 
 
 def takes_connections(url: str) -> bool:
-    """Return whether a failed connection is the client's fault: the server listens, and is neither starting nor
-    stopping.
+    """Return whether a failed connection is the client's fault: the server listens, neither starting nor stopping.
 
     libpq gives no SQLSTATE for a connection that failed, and its messages are in the server's language. An SQLite file
     needs no server.

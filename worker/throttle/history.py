@@ -97,7 +97,7 @@ class History:
             self._wanted_until_us = self.ready_us(cost, limit, per_us, now_us) + per_us // GRACE_PARTS
 
     def recall(self, granted: Iterable[Granted], limit: int, per_us: int) -> None:
-        """Take what the records say, in order of time."""
+        """Take the grants in the records, in order of time."""
         for moment, cost in granted:
             self.take(cost, limit, per_us, to_microseconds(moment))
 

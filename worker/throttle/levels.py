@@ -47,8 +47,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Another kind of limit: from `starts_at` on and before `ends_at`, at most `limit_segments` are granted, never
-    more.
+    """Another kind of limit: at most `limit_segments` are granted from `starts_at` on and before `ends_at`, never more.
 
     Times are aware; `key` is as in `RateLimit`. A cost above what is left waits for `ends_at`, and so does one above
     the limit itself. Raises `ValueError` if the limit or the times are out of range.
@@ -126,7 +125,7 @@ class Throttle(Protocol):
         ...
 
     def give_back(self, cost_segments: int, limits: Sequence[Limit], at: datetime) -> None:
-        """Return a grant, made at the moment `at`, that came to nothing: its budgets get `cost_segments` back.
+        """Give back a grant, made at the moment `at`, that came to nothing: its budgets get `cost_segments` back.
 
         Its levels do not: other senders have already kept their distance to it. Raises `ThrottleUnavailable` as
         `reserve` does.

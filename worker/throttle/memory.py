@@ -78,8 +78,7 @@ class InMemoryThrottle:
         return round(self._clock.elapsed_seconds() * 1_000_000)
 
     def _now_us(self) -> int:
-        """Return the wall clock, and notice when it was set. Levels ignore the step: no burst, and no hour without
-        grants."""
+        """Return the wall clock; notice when it was set. Levels ignore the step: no burst, no hour without grants."""
         now_us = to_microseconds(self._clock.now())
         apart_us = now_us - self._elapsed_us()
         if abs(apart_us - self._apart_us) >= JUMP_US:

@@ -18,8 +18,7 @@ class Spending:
     known_since_us: int
 
     def is_spent(self, cost_segments: int, budget: Budget, now_us: int) -> bool:
-        """Return whether there is no room before the period ends. A period that is over says nothing about the next
-        one."""
+        """Return whether there is no room before the period ends. A finished period says nothing of the next one."""
         is_over = now_us >= to_microseconds(budget.ends_at)
         return not is_over and self.segments + cost_segments > budget.limit_segments
 

@@ -14,10 +14,10 @@ MARGIN: Final = timedelta(minutes=10)
 """How far apart the two clocks may be before a read misses messages, and the offset must be learned."""
 
 FARTHEST: Final = timedelta(hours=14)
-"""How far its dates may be off for requests to be looked up all the same: the zone that is farthest from UTC."""
+"""How far its dates may be off before requests can no longer be looked up: the zone that is farthest from UTC."""
 
 ALIKE: Final = MARGIN / 2
-"""Offsets that differ by less than this, beyond their uncertainty, are the same. One below this is none."""
+"""Offsets that differ by less than this, beyond their uncertainty, are the same. A smaller one than this is none."""
 
 NOTED_EVERY: Final = timedelta(hours=1)
 """How often to record that an offset still holds."""

@@ -18,10 +18,10 @@ MOVED: Final = (RecipientState.SENT, RecipientState.DELIVERED, RecipientState.FA
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What a device holds unsent although it sent nothing newer: how many texts, since when the oldest waits, above
-    which ID.
+    """What a device holds unsent, though it sent nothing newer: how many texts, since when, and above which ID.
 
-    `oldest_at` is None if there are none; what waits there is older than what it sent.
+    `oldest_at` is when the oldest one began to wait, None if there are none; what waits there is older than what it
+    sent.
     """
 
     device: int

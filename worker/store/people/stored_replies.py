@@ -51,8 +51,7 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody in our plans. `rank` is higher for people who were written to later; `texts` are the last ones, newest
-    first."""
+    """Somebody in our plans. `rank` is higher for people who were written to later; `texts` are newest first."""
 
     number: str
     rank: tuple[bool, datetime | None, int]

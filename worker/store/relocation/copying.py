@@ -58,8 +58,7 @@ def hold_still(session: Session) -> None:
 
 
 def copy_all(source: Session, target: Session, shown: Callable[[str, int], None]) -> Counter[str]:
-    """Copy every table, with its ids, into an empty database; return the rows of each. `shown`: a table, its rows so
-    far.
+    """Copy every table, with its ids, into an empty database; return the rows of each. `shown`: a table, rows so far.
 
     `source` must hold still. Raises `StoreError` if the target then does not have what the source has.
     """

@@ -64,8 +64,7 @@ def require_here(store: Store) -> None:
 
 
 def leave(session: Session, *, name: str, to: str, now: datetime) -> None:
-    """Send nothing more from this database. Called again while it is leaving, it also stops what began to send
-    meanwhile.
+    """Send nothing more from this database. Called again while leaving, it also stops what began to send meanwhile.
 
     `name`: its address, for messages. Raises `StoreError` if it has gone or is itself an unfinished copy, and while
     requests are under way: those that may still be written, because their `send_by` is not over.
@@ -169,7 +168,7 @@ def _problem(seen: MoveStanding, name: str) -> str:
 
 
 def _wait_for_intents(session: Session) -> None:
-    """Wait for intents, which hold a share of their run's lock until the commit: later ones see what comes now."""
+    """Wait for intents, which hold a share of their run's lock until they commit: none can miss what follows."""
     session.execute(sa.select(runs.c.id).order_by(runs.c.id).with_for_update())
 
 

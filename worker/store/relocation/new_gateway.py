@@ -30,12 +30,11 @@ def under_way(session: Session, account_id: int) -> int:
 
 
 def take_new_gateway(session: Session, account_id: int, *, now: datetime) -> int:
-    """Start again with the gateway as it is now; return how many requests in doubt are held for a person. None may be
-    open.
+    """Start again with the gateway as it is; return how many requests in doubt are held. No request may be open.
 
-    Requests in doubt are held: the new gateway cannot show them, and they would be believed never to have arrived.
-    Messages that it accepted since it was set up are known by their IDs, which are not above those seen before their
-    requests.
+    Requests in doubt are held for a person: the new gateway cannot show them, and they would be believed never to have
+    arrived. Messages that it accepted since it was set up are known by their IDs, which are not above those seen before
+    their requests.
     """
     held = _hold_doubts(session, account_id, now)
     mine = sa.select(runs.c.id).where(runs.c.account_id == account_id)

@@ -139,7 +139,7 @@ NO_REPLY: Final = (None, None)
 
 
 def _stands(later: Sequence[int]) -> sa.ColumnElement[bool]:
-    """Return whether a row shows somebody's outcome, unless a later run sent to them again."""
+    """Return whether a row shows its person's final outcome: it does not if a later run sent to them again."""
     again = recipients.alias()
     is_again = sa.exists().where(
         again.c.number == recipients.c.number, again.c.slot == recipients.c.slot, again.c.run_id.in_(later)

@@ -80,7 +80,7 @@ def group_outcomes(
 
 def _counted(session: Session, run_ids: Sequence[int], *where: sa.ColumnElement[bool]) -> Counter[Group]:
     is_control = recipients.c.state == RecipientState.HOLDOUT
-    # A person who was assigned to a variant has a text; the others are in the control group.
+    # A person who was assigned has a text or is in the control group.
     shared_out = sa.or_(is_control, recipients.c.text != "")
     columns: tuple[Any, ...] = (recipients.c.variant, is_control, sa.func.count())
     query = sa.select(*columns).where(recipients.c.run_id.in_(run_ids), shared_out, *where)

@@ -58,7 +58,7 @@ def hold_unapproved(
     until: datetime,
     now: datetime,
 ) -> list[int]:
-    """Make runs of this version of a file that are due by `until` and not approved wait for it; return their ids.
+    """Hold runs of this version of a file that are due by `until` and not approved; return their ids.
 
     `approval` is what had to be approved; None: the plan of each. `only_doubtful`: only runs whose plan holds something
     to look at. `only_once`: no runs of the campaign that were made by hand, such as a test.

@@ -56,8 +56,7 @@ def give_reason(session: Session, account_id: int, reason: str, *, until: dateti
 def hold_forbidden(
     session: Session, account_id: int, definition_id: int, reason: str, *, until: datetime, now: datetime
 ) -> None:
-    """Pause runs of this version of a file that are due by `until`, because the operator does not allow what it asks
-    for.
+    """Pause runs of this version of a file that are due by `until`: the operator does not allow what it asks for.
 
     They are paused, not failed: promised reminders are not lost if the rule is changed again.
     """

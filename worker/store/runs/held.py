@@ -43,8 +43,7 @@ class HeldList:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What a decision changed. `cancelled`: people of a cancelled run, who are not sent to although nobody sent to
-    them."""
+    """What a decision changed. `cancelled`: people who stay unsent because their run was cancelled."""
 
     people: int
     lists: int

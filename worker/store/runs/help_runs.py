@@ -1,4 +1,4 @@
-"""Answers to HELP: who had one lately, and the daily run that takes the next ones."""
+"""Answers to HELP: who had one recently, and the daily run that takes the next ones."""
 
 from collections.abc import Collection
 from datetime import datetime

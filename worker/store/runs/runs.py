@@ -122,9 +122,10 @@ def run_views(session: Session, run_ids: Collection[int]) -> dict[int, RunView]:
 
 
 def find_run(session: Session, slug: str) -> RunView | None:
-    """Return a campaign's latest run that has begun, or else its latest; of rehearsal and real one, the last made.
+    """Return a campaign's latest run that has begun, or else its latest run.
 
-    Runs that resend failed texts belong to another run, and do not count.
+    Rehearsals count as well: of a rehearsal and the real one, the last made is returned. Runs that resend failed texts
+    belong to another run, and do not count.
     """
     mine = _VIEW.where(campaigns.c.slug == slug, runs.c.parent_id.is_(None))
     latest = mine.order_by(runs.c.started_at.is_(None), runs.c.id.desc())

@@ -74,7 +74,7 @@ _in_doubt = (
 )
 
 _has_before = sa.exists().where(accepted_before.c.account_id == runs.c.account_id).correlate(runs)
-"""Whether `recover` found messages that belong to nobody yet; on a table that is mostly empty this costs nothing."""
+"""True if `recover` found messages that belong to nobody yet; on a table that is mostly empty this costs nothing."""
 
 LOAD_WORK: Final = (
     sa.select(

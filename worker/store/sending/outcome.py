@@ -147,8 +147,7 @@ CONCLUDE_BATCH: Final = (
         waits_for=sa.case((_has_pending, WaitsFor.RETRY.value), else_=WaitsFor.NOTHING.value),
     )
 )
-"""Waiting again if people are left to send to, held if a person must decide, refused if nobody was accepted; or
-accepted."""
+"""Waiting if people are left to send to, held if a person must decide, refused if nobody was accepted; or accepted."""
 
 
 def conclude_batch(session: Session, batch_id: int, *, retry_at: datetime) -> None:

@@ -17,7 +17,7 @@ QUEUED_TOO_LONG = timedelta(seconds=60)
 """A job that nobody took for this long was lost with its queue or worker. Too early does no harm: intents guard it."""
 
 EMPTIED_AFTER = timedelta(seconds=3)
-"""The same if the queue has no job at all any more: Redis was emptied. It leaves ample time for queueing."""
+"""The same if the queue has no job left: Redis was emptied. Queueing takes less than this."""
 
 STALE: Final = timedelta(seconds=3)
 """A job that has been in the queue this long may be in the hands of a worker that is gone: Dramatiq gives it to another
@@ -69,8 +69,8 @@ slot of a slow campaign is taken late (0.90 of a rate of 1/second was attained).
 rest."""
 
 LONGEST_LEAD = timedelta(seconds=0.6)
-"""The most of it, if many runs begin at one moment and nothing else is sending: queueing the first requests of 100 runs
-took 0.5 s, beside those that were already sent."""
+"""The longest lead, if many runs begin at one moment and nothing else is sending: queueing the first requests of 100
+runs took 0.5 s, beside those that were already sent."""
 
 _soon: sa.BindParameter[datetime] = sa.bindparam("b_soon", type_=batches.c.not_before.type)
 _lead: sa.BindParameter[datetime] = sa.bindparam("b_lead", type_=batches.c.not_before.type)
@@ -153,8 +153,7 @@ def demands(session: Session, account_id: int, *, now: datetime, lead: timedelta
 def due_batches(
     session: Session, run_ids: Collection[int], *, now: datetime, most: int, lead: timedelta = ENQUEUE_AHEAD
 ) -> dict[int, list[Due]]:
-    """Return at most `most` batches of each run that may be sent now: first those that are back, then the longest
-    waiting."""
+    """Return up to `most` batches of each run that may be sent now: those that are back, then the longest waiting."""
     found = session.connection().execute(_DUE, {"b_runs": sorted(run_ids), "b_lead": now + lead, "b_most": most})
     return {run_id: [_due(entry) for entry in entries.split("|")] for run_id, entries in found if entries}
 

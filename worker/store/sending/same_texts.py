@@ -26,8 +26,7 @@ _COUNTED: Final = (
 
 
 def recent_runs(session: Session, account_id: int, campaign: str, *, since: datetime) -> dict[int, int]:
-    """Return the newest runs of other campaigns that have sent since `since`, or will: run id -> id of its file's
-    version."""
+    """Return the newest runs of other campaigns that have sent since `since`, or will: run id -> file version id."""
     query = (
         sa.select(runs.c.id, runs.c.definition_id)
         .join(campaigns, campaigns.c.id == runs.c.campaign_id)
@@ -47,8 +46,7 @@ def recent_runs(session: Session, account_id: int, campaign: str, *, since: date
 def told_in(
     session: Session, run_ids: Collection[int], people: Sequence[tuple[str, str]], *, since: datetime
 ) -> list[ToldBefore]:
-    """Return which of these (number, text) the runs have as well, accepted by the gateway since `since` or still to
-    send."""
+    """Return which of these (number, text) the runs have too, accepted after `since` or still to send."""
     texts = dict(people)
     found: dict[str, ToldBefore] = {}
     for part in in_parts(sorted(texts)):
