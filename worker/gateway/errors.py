@@ -10,7 +10,7 @@ from campaigns.codes import FailureCode
 
 
 class SendOutcome(StrEnum):
-    """What became of a send, in the words of the send protocol."""
+    """The outcome of a send, in the words of the send protocol."""
 
     ACCEPTED = "accepted"  # the gateway has every message of the reply
     NOT_SENT = "not_sent"  # proven: no byte of the request left

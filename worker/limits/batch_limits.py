@@ -94,9 +94,10 @@ def routes(
     """Return the routes for a batch of this campaign, the preferred one first: devices take turns, from number `first`.
 
     `stuck` devices are left out as long as there is another one; of those left, so is the one to `avoid`. `only`: the
-    one device or SIM of this batch, unless it is one of these. With `mode: specified` every batch goes to one device or
-    SIM, so that we can keep its limit. `random` and the modes over all devices leave the choice to the gateway: those
-    requests share one level, as if they had one device.
+    one device or SIM of this batch, unless it is one of these.
+
+    With `mode: specified` every batch goes to one device or SIM, so that we can keep its limit. `random` and the modes
+    over all devices leave the choice to the gateway: those requests share one level, as if they had one device.
     """
     if only and int(only.partition("|")[0]) not in {*stuck, avoid}:
         return [Route((only,), only)]

@@ -81,7 +81,7 @@ class Messages:
             self.last_id = max(self.last_id, message.id)
 
     def replace(self, changed: Collection[StoredMessage]) -> None:
-        """Give stored messages another life."""
+        """Replace the lives of stored messages."""
         new = {message.id: message for message in changed}
         old = [self._by_id[id_] for id_ in new]
         self._by_accepted.drop({int(message.accepted_at) for message in old}, new)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 
 class Trouble(StrEnum):
-    """A condition of a server that passes, or that an operator ends."""
+    """A condition of a server that passes on its own, or that an operator ends."""
 
     DATABASE_AWAY = "database_away"
     DATABASE_STARTING = "database_starting"

@@ -98,7 +98,7 @@ def trusted_env_file() -> Iterator[str | None]:
 
 
 def foreign(status: os.stat_result, user: int) -> str:
-    """Return why a file may not say what this user or the administrator wants, but what others want; otherwise ''."""
+    """Return why others may have written a file, instead of this user or the administrator; otherwise ''."""
     if status.st_uid not in {0, user}:
         return "belongs to somebody else"
     return "can be written by others" if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else ""

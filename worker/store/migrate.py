@@ -1,4 +1,4 @@
-"""Bringing the schema up to date."""
+"""Brings the schema up to date."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -97,7 +97,7 @@ HTTP_FAULTS: Final[Mapping[str, FaultKind]] = {
     "text_footer_lost": FaultKind(SEND, then(effects.with_footer, replies.server_error)),
     "text_replaced": FaultKind(SEND, effects.with_template),
     "text_replaced_lost": FaultKind(SEND, then(effects.with_template, replies.server_error)),
-    # Reads that do not show what there is.
+    # Reads that do not show everything.
     "lies_empty": FaultKind(READ, effects.lies_empty),
     "lag": FaultKind(READ, effects.lag),
     "rows_missing": FaultKind(READ, effects.rows_missing),

@@ -71,8 +71,7 @@ class Services:
         return [(contact.number, fields["message"]) for contact in contacts]
 
     def found(self, fields: Fields, now: float, shown: ChangeShown = all_found) -> list[StoredMessage]:
-        """Handle `read-messages.php`: all filters combine; unknown fields, even `groupID` with a capital D, are
-        ignored."""
+        """Handle `read-messages.php`: all filters combine; unknown fields, even `groupID` (big D), are ignored."""
         start = timestamp(fields, "startTimestamp")
         end = timestamp(fields, "endTimestamp")
         query = Query(

@@ -51,7 +51,7 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody in our plans. `rank` is higher for people who were written to later; `texts` are newest first."""
+    """Somebody in our plans. A later text gives a higher `rank`; `texts` are the last ones, the newest first."""
 
     number: str
     rank: tuple[bool, datetime | None, int]

@@ -41,8 +41,9 @@ class Entry:
 def suppress(session: Session, entries: Collection[Entry], *, now: datetime) -> int:
     """Put numbers on the list, take them out of all plans, and have them taken off the gateway's contact lists.
 
-    Returns how many were not on it. Only an entry for any kind goes to the gateway's lists, which know no kinds. From
-    the commit on no intent is made for them, not even by a transaction that was under way: on PostgreSQL an intent
+    Returns how many were not on it. Only an entry for any kind goes to the gateway's lists, which know no kinds.
+
+    From the commit on no intent is made for them, not even by a transaction that was under way: on PostgreSQL an intent
     holds a share of its account's lock, which this waits for, and reads the list only once it has it.
     """
     if not entries:

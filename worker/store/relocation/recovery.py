@@ -1,4 +1,4 @@
-"""What a restored database still believes to be unsent, and how far it knows what was sent."""
+"""What a restored database still believes to be unsent, and up to when it knows what was sent."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

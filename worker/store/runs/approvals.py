@@ -1,4 +1,4 @@
-"""Plans that wait until somebody approves exactly them."""
+"""Plans that wait until somebody approves exactly this plan."""
 
 from datetime import datetime
 from typing import Final

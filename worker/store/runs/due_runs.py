@@ -31,7 +31,7 @@ _NEXT_START = sa.select(sa.func.min(runs.c.starts_at)).where(*_WAITING)
 
 
 _STARTING = sa.select(runs.c.definition_id).where(*_WAITING, runs.c.starts_at <= sa.bindparam("b_until"))
-"""Built once, like the one above: an idle service asks four times a second."""
+"""Both are built once: an idle service asks four times a second."""
 
 
 def next_start(session: Session, account_id: int) -> datetime | None:

@@ -153,7 +153,7 @@ def insert_batches(session: Session, run_id: int, made: Collection[NewBatch]) ->
 def clear_plan(
     session: Session, run_id: int, *, definition_id: int, starts_at: datetime, follow_seconds: float, kind: str
 ) -> bool:
-    """Delete the plan of a run of which nothing was sent, so that it can be planned again. False: it has sent."""
+    """Delete the plan of a run that has sent nothing, so that it can be planned again. False: something was sent."""
     # Lock first, then ask: on PostgreSQL an intent under way holds a share of the lock, and is seen then.
     state = session.scalars(sa.select(runs.c.state).where(runs.c.id == run_id).with_for_update()).one()
     if has_sent(session, run_id):

@@ -1,4 +1,4 @@
-"""People of one request who are sent to in another one: moved into a batch of their own."""
+"""People of one request who are sent to in another one: moved into their own batch."""
 
 from bisect import bisect_right
 from collections.abc import Sequence

@@ -55,7 +55,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class FoundMatch:
-    """What makes a message that `recover` found one of a batch: its date (None: any), and the text of a contact list.
+    """What makes a message found by `recover` match a batch: its date (None: any), and for a contact list the text.
 
     Receipts of such messages are read `first_poll_in` later.
     """
