@@ -86,8 +86,7 @@ class Outcomes:
         return self._persistently(lambda: self._record_failure(intent, error))
 
     def _persistently(self, record: Callable[[], T]) -> T:
-        """Retry the record while the database comes back. Only the first of two records counts: an attempt is closed
-        once."""
+        """Retry the record while the database comes back. Only the first of two counts: an attempt is closed once."""
         until = self._clock.elapsed_seconds() + RECORD_WITHIN.total_seconds()
         waits = False
         while True:
