@@ -32,7 +32,7 @@ _OWN_TIME: Final = (WaitsFor.NOTHING, WaitsFor.BUDGET, WaitsFor.WINDOW)
 
 
 def begun_when_dropped(session: Session) -> list[tuple[int, int]]:
-    """Return the ids of unfinished runs that were planned to start when they were created, with those of their definitions."""
+    """Return the ids of unfinished runs whose start is when they were created, with those of their definitions."""
     its = (runs.c.starts_at == runs.c.created_at, runs.c.finished_at.is_(None))
     return [
         (id_, definition_id)
