@@ -16,14 +16,14 @@ from tests.support.servers import PostgresDatabases, PostgresServer, RedisServer
 from tests.support.shared_postgres import SharedPostgres
 from tests.support.shared_postgres import shared_postgres as share_postgres
 
-# No example has a deadline: how long one takes says how busy the machine is, and nothing about the code.
+# No example has a deadline: how long one takes depends on how busy the machine is, and says nothing about the code.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108  a file system in memory, where there is one (Linux)
 ROOM_BYTES: Final = 1 << 30
-"""The files of a whole run take a quarter of this. A container has 64 MB of such memory by default: too little."""
+"""The files of a whole run take a quarter of this. A container has 64 MB of shared memory by default: too little."""
 
 
 CROWDS: Final = (
@@ -32,17 +32,18 @@ CROWDS: Final = (
     "tests/prove/short/test_prove_stops.py",
 )
 CROWDS_AT_ONCE: Final = 3
-"""A fleet is five processes and more: six of them at once, on two cores, outlast each other's patience."""
+"""A fleet is five processes or more: six fleets at once, on two cores, make each other time out."""
 
 
 def pytest_configure() -> None:
     """Put the tests' files into memory, and let Ctrl-C reach the commands that tests start.
 
-    A commit of SQLite waits for the disk: 11 ms and 0.27 ms of CPU, in memory 0.01 ms (measured), and a run makes tens
-    of thousands. Processes are killed here, power is not cut. `--basetemp` and PYTEST_DEBUG_TEMPROOT come first.
+    A commit of SQLite waits for the disk: 11 ms and 0.27 ms of CPU, against 0.01 ms in memory (measured), and a run
+    makes tens of thousands. Tests kill processes but never cut the power. `--basetemp` and PYTEST_DEBUG_TEMPROOT take
+    precedence.
 
-    A shell that started all of this in the background has Ctrl-C ignored, and so would every process below: a test that
-    interrupts one would wait for ever.
+    If a shell started all of this in the background, Ctrl-C is ignored, and so it would be in every process below: a
+    test that interrupts one would wait for ever.
     """
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
@@ -52,13 +53,13 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True)
 def _logs_as_at_first() -> Iterator[None]:
-    """A command that a test ran in this process has set the level of the logs: the next test starts without it."""
+    """Reset the log level, which a command that a test ran in this process has set."""
     yield
     structlog.reset_defaults()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests of a module that share something stay in one process: six of them would each make it, for a test or two."""
+    """Keep tests of a module that share something in one process: otherwise six would each make it for a test or two."""
     if isinstance(item, pytest.Function):
         shared = (definitions[-1] for definitions in item._fixtureinfo.name2fixturedefs.values())
         if any(definition.scope == "module" for definition in shared):
@@ -67,7 +68,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start many processes are dealt out to a few test processes, and so never run all at once."""
+    """Deal tests that start many processes to a few test processes, so that they never run all at once."""
     crowds = [item for item in items if item.nodeid.startswith(CROWDS)]
     for place, item in enumerate(crowds):
         item.add_marker(pytest.mark.xdist_group(f"crowd-{place % CROWDS_AT_ONCE}"))
@@ -80,7 +81,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
-    """One server for each test process. A test may stop and start it: the next one finds it running and empty."""
+    """One server for each test process. A test may stop and start it: the next test finds it running and empty."""
     server = RedisServer()
     try:
         yield server
@@ -97,7 +98,7 @@ def redis_url(redis_server: RedisServer) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """One cluster for each test process. A test may stop, flood and reconfigure it: the next one finds it running."""
+    """One cluster for each test process. A test may stop, flood and reconfigure it: the next test finds it running."""
     server = PostgresServer()
     try:
         yield server
@@ -107,7 +108,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def shared_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedPostgres]:
-    """The cluster of all test processes, for databases."""
+    """The cluster that all test processes share for their databases."""
     folder = tmp_path_factory.getbasetemp()
     with share_postgres(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) as cluster:
         yield cluster
@@ -123,7 +124,7 @@ def empty_postgres_url(shared_postgres: SharedPostgres) -> Iterator[str]:
 def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a fresh database with the schema that only this test has.
 
-    Where the test asks for `postgres_server` as well, it is an empty one of that server.
+    If the test also asks for `postgres_server`, it is an empty database of that server.
     """
     if "postgres_server" in request.fixturenames:
         server: PostgresServer = request.getfixturevalue("postgres_server")

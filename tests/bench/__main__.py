@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: what planning, sending and keeping limits cost on this machine, in one run."""
+"""`python -m tests.bench`: measure what planning, sending and keeping limits cost on this machine, in one run."""
 
 import argparse
 import json
@@ -53,13 +53,13 @@ EXPORT_RECIPIENTS: Final = 200_000
 TIMING_RECIPIENTS: Final = 1_000_000
 
 SENDS: Final = {1: 1_000, 10: 5_000, 100: 40_000, 500: 40_000}
-"""Batch size -> recipients: some seconds each."""
+"""Batch size -> recipients: a few seconds each."""
 
 REPETITIONS: Final = 3
 QUICK_PARTS: Final = 10
 
 PAGE_COLUMNS: Final = 120
-"""Where the output is no terminal."""
+"""The width where the output is not a terminal."""
 
 WORKERS: Final = 8
 RATE: Final = 200  # segments a second
@@ -78,7 +78,7 @@ Figures = Sequence[Exported | Planned | Sent | Paced | Scaled | Timed | Waited]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure, print, and give the exit code: 0 measured, 1 something went wrong. A missed target is only shown."""
+    """Measure and print; return the exit code: 0 measured, 1 something went wrong. A missed target is only shown."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measures planning and sending.")
     parser.add_argument("--quick", action="store_true", help="a tenth of the size, once: to see whether it works")
     parser.add_argument("--only", choices=list(PARTS), help="one of the parts")
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
     console = Console(width=None if sys.stdout.isatty() else PAGE_COLUMNS)
     figures: dict[str, Figures] = {}
     loads: dict[str, list[float]] = {}
-    # The log is written in full, as a service does, and read by nobody.
+    # The log is written in full, as a service does, although nobody reads it.
     with tempfile.TemporaryFile("w") as log:
         configure_logs("json", stream=log)
         try:
@@ -162,7 +162,7 @@ def _pacing(world: Servers, parts: int) -> Iterator[Paced]:
     for campaign, rate in (("slow", SLOW), ("fast", FAST)):
         name = f"{rate}/s, beside {FAST if campaign == 'slow' else SLOW}/s"
         yield traffic.of(campaign).paced(name, rate=rate, allowed=each_second(rate))
-    # Both hardly work: at the same time, each with servers of its own.
+    # Both use little CPU: run them at the same time, each with its own servers.
     with servers() as other, ThreadPoolExecutor() as pool:
         day = pool.submit(spend_a_day, other, daily=DAILY, rate=RATE // 4, workers=WORKERS // 2, for_all=True)
         devices = pool.submit(
@@ -195,7 +195,7 @@ def _wait(parts: int) -> tuple[Figures, Table]:
 PARTS: Final[Mapping[str, Callable[[int], tuple[Figures, Table]]]] = {
     "plan": _plan, "export": _export, "timing": _time, "send": _send, "pace": _pace, "scale": _scale, "wait": _wait,
 }  # fmt: skip
-"""Each part gives its figures and their table; its argument: by how much smaller it is to be."""
+"""Each part returns its figures and their table; its argument says by how much it is to be smaller."""
 
 
 def _to_json(figures: Mapping[str, Figures], loads: Mapping[str, Sequence[float]]) -> dict[str, object]:

@@ -1,7 +1,7 @@
-"""How fast a run is exported, and with how much memory: a process of its own for each measurement.
+"""How fast a run is exported, and with how much memory, in a process of its own for each measurement.
 
-`python -m tests.bench.exporting DATABASE_URL FOLDER` is that process; it writes one line of JSON. Beside it, over the
-same rows: a loop that only reads them by the database's own driver and gives them to `csv.writer`.
+`python -m tests.bench.exporting DATABASE_URL FOLDER` is that process; it writes one line of JSON. The baseline over the
+same rows is a loop that only reads them with the database's own driver and passes them to `csv.writer`.
 """
 
 import csv
@@ -39,7 +39,7 @@ COLUMNS: Final = (
 
 
 def measure_exporting(name: str, database_url: str, folder: Path, *, recipients: int) -> Exported:
-    """Export a delivered run of so many people from an empty database. Raises `BenchError` when that fails."""
+    """Export a delivered run of that many people from an empty database. Raises `BenchError` if that fails."""
     with closing(Store(database_url)) as store:
         migrate(store)
         fill(store, recipients)
@@ -54,7 +54,7 @@ def measure_exporting(name: str, database_url: str, folder: Path, *, recipients:
 
 
 def fill(store: Store, recipients: int) -> None:
-    """A run in which everybody has the text."""
+    """Store a run in which everybody has the text."""
     with store.write() as session:
         account_id = accounts.ensure_account(session, "bench")
         definition = Definition.model_validate(
@@ -84,7 +84,7 @@ def _rows(run_id: int, first: int, last: int, as_stored: Any) -> Iterator[tuple[
 
 
 def export_here(database_url: str, folder: Path) -> dict[str, float]:
-    """Export in this process; the fields of `Exported`, but for the name."""
+    """Export in this process; return the fields of `Exported`, except the name."""
     with closing(Store(database_url)) as store:
         started, cpu_started = perf_counter(), process_time()
         with (folder / "product.csv").open("w", encoding="utf-8", newline="") as stream:
@@ -100,7 +100,7 @@ def export_here(database_url: str, folder: Path) -> dict[str, float]:
 
 def _peak_bytes() -> int:
     status = Path("/proc/self/status")
-    if status.exists():  # `ru_maxrss` begins with the peak of the parent there, which has filled a database
+    if status.exists():  # there `ru_maxrss` starts at the peak of the parent, which has filled a database
         return int(re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())[0]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 

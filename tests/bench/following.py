@@ -1,7 +1,7 @@
-"""What it takes to send and follow a large campaign: memory, reads and processor time of one `campaigns run`.
+"""What it takes to send and follow a large campaign: memory, reads and CPU time of one `campaigns run`.
 
 `python -m tests.bench.following --people 100000` writes one line of JSON. The campaign is sent and followed until every
-text is delivered, on SQLite, with the times of a rehearsal and a gateway whose phones keep nobody waiting.
+text is delivered, on SQLite, with the times of a rehearsal and a gateway whose phones never make anybody wait.
 """
 
 import argparse
@@ -26,9 +26,9 @@ PACE_PER_SECOND: Final = 1_000_000.0
 
 
 def measure_following(people: int, options: SandboxOptions) -> dict[str, object]:
-    """Run a campaign to its end in a process of its own; its reads, its seconds, its peak memory, that of an export.
+    """Run a campaign to its end in its own process; return its reads, seconds and peak memory, and an export's peak.
 
-    Raises `BenchError` where it does not end with everybody's text delivered.
+    Raises `BenchError` if it does not end with everybody's text delivered.
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as name, PrivateSandbox.start(options) as sandbox:
         folder = Path(name)
@@ -59,7 +59,7 @@ def measure_following(people: int, options: SandboxOptions) -> dict[str, object]
 
 
 def _command(folder: Path, settings: Mapping[str, str], *words: str) -> tuple[bytes, resource.struct_rusage]:
-    """What a command of ours writes, and what it used, whatever this process had before (Linux)."""
+    """What a command of ours writes and the resources it used, whatever this process used before (Linux)."""
     process = subprocess.Popen(
         [sys.executable, "-c", "from scheduler.cli import main; main()", *words],
         stdout=subprocess.PIPE,

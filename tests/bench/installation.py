@@ -1,4 +1,4 @@
-"""The product on real servers as its users run it: processes of its command line, an inbox, a gateway with a ledger."""
+"""The product on real servers as users run it: processes of its command line, an inbox, a gateway with a ledger."""
 
 import os
 import tempfile
@@ -26,13 +26,13 @@ from worker.sandbox.running.process import PrivateSandbox
 from worker.settings.settings import Settings
 
 GIVE_UP_SECONDS: Final = 120.0
-PACE_PER_SECOND: Final = 1_000_000.0  # phones that never keep anybody waiting: they are not what is measured
+PACE_PER_SECOND: Final = 1_000_000.0  # phones that never make anybody wait: they are not what is measured
 
 DEFAULTS: Final = {
     name: str(Settings.model_fields[name].default)
     for name in ("send_by_seconds", "settle_seconds", "first_poll_seconds", "max_poll_seconds")
 }
-"""The protocol's times as in service, and not the short ones of the proof."""
+"""The protocol's times as in service, not the short ones of the proof."""
 
 GRANTS: Final = """
 SELECT attempt.granted_at, attempt.segments, campaign.slug, attempt.target
@@ -48,7 +48,7 @@ WHERE attempt.outcome = 'accepted' AND recipient.gateway_id IS NOT NULL
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """What every installation shares, one after the other."""
+    """What every installation uses, one after the other."""
 
     postgres: PostgresServer
     redis: RedisServer
@@ -56,7 +56,7 @@ class Servers:
 
 @contextmanager
 def servers() -> Iterator[Servers]:
-    """PostgreSQL (fsync off) and Redis (nothing kept) that end with the block."""
+    """PostgreSQL (fsync off) and Redis (nothing persisted) that end with the block."""
     with closing(PostgresServer()) as postgres, closing(RedisServer()) as redis:
         postgres.start()
         redis.start()
@@ -65,7 +65,7 @@ def servers() -> Iterator[Servers]:
 
 @dataclass
 class Installation:
-    """Processes that work together. With `servers` on a fresh database and an empty Redis, without on SQLite.
+    """Processes that work together: with `servers` on a fresh database and an empty Redis, without on SQLite.
 
     `settings` are settings of the product by name; everything started ends with the block.
     """
@@ -109,7 +109,7 @@ class Installation:
         self._home.cleanup()
 
     def start(self, *roles: str) -> list[Process]:
-        """Start a process of each role and wait until all of them are at work: a scheduler when it leads."""
+        """Start a process of each role and wait until all of them are at work; a scheduler is when it leads."""
         started, signs = [], {}
         for role in roles:
             started.append(self._product.fork(role, "--json", victim=TIED))
@@ -119,18 +119,18 @@ class Installation:
         return started
 
     def kill_all(self) -> None:
-        """kill -9 to every process of the product."""
+        """Kill every process of the product with SIGKILL."""
         while self.processes:
             kill(self.processes.pop())
 
     def replace(self, process: Process) -> Process:
-        """kill -9 to a worker; another one takes its place."""
+        """Kill a worker with SIGKILL and start another one in its place."""
         kill(process)
         self.processes.remove(process)
         return self.start("worker")[0]
 
     def restart(self, *roles: str) -> None:
-        """kill -9 to everything at once, and Redis forgets everything; then start again."""
+        """Kill everything at once with SIGKILL, empty Redis, then start again."""
         if self.servers is None:
             raise TypeError("only what has servers can be restarted with them")
         self.kill_all()
@@ -138,10 +138,11 @@ class Installation:
         self.start(*roles)
 
     def drop(self, campaign: str, *, recipients: int, more: str = "", **throughput: int | str) -> None:
-        """Put a campaign for so many people into the inbox; nobody is in two of them."""
+        """Put a campaign for that many people into the inbox; nobody is in two of them."""
         self._firsts.append(self._next)
         self._campaigns.append(campaign)
-        # Written elsewhere, then moved: planning begins when a file is whole, and the table has to be there first.
+        # Written elsewhere, then moved: planning begins as soon as a file is complete, and the table has to be there
+        # first.
         path = write_campaign(
             self.folder, recipients=recipients, campaign=campaign, first=self._next, more=more, **throughput
         )
@@ -150,12 +151,12 @@ class Installation:
         self._next += recipients
 
     def wait(self, is_so: Callable[[], bool], what: str, seconds: float = GIVE_UP_SECONDS) -> None:
-        """Wait for it. Raises `BenchError` where it does not come."""
+        """Wait until it is so. Raises `BenchError` if it does not happen."""
         if not wait_until(is_so, seconds):
             raise BenchError(f"the installation was not {what} within {seconds:.0f} s")
 
     def stored(self) -> int:
-        """How many messages the gateway has."""
+        """The number of messages that the gateway has."""
         return self.ledger.read_bytes().count(b"\n") if self.ledger.exists() else 0
 
     def arrivals(self) -> list[Stamp]:
@@ -166,11 +167,11 @@ class Installation:
         ]
 
     def grants(self) -> list[Stamp]:
-        """What the throttle granted, on its clock: every intent that was stored, whatever came of it."""
+        """What the throttle granted, on its clock: every intent that was stored, whatever became of it."""
         return [Stamp(*row) for row in self.ask(GRANTS)]
 
     def spread_seconds(self) -> float:
-        """By how much requests differed in the time from their slot to their texts' arrival."""
+        """How much requests differed in the time from their slot to their texts' arrival."""
         granted_at: dict[int, datetime] = dict(self.ask(DELAYS))
         delays = [
             (_moment(entry) - granted_at[int(entry["ID"])]).total_seconds()
@@ -180,7 +181,7 @@ class Installation:
         return max(delays) - min(delays)
 
     def ask(self, query: str) -> list[Any]:
-        """The rows of a query (PostgreSQL alone)."""
+        """The rows of a query (PostgreSQL only)."""
         with psycopg.connect(self.database_url.replace("+psycopg", ""), autocommit=True) as connection:
             return connection.execute(query.encode()).fetchall()
 
@@ -196,14 +197,14 @@ def _moment(entry: dict[str, Any]) -> datetime:
 
 
 def cpu_seconds(process: Process) -> float:
-    """What a process has used of the processors so far, all its threads together (Linux)."""
+    """The CPU seconds that a process has used so far, over all its threads (Linux)."""
     stat = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii", errors="replace")
     fields = stat.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def pass_time(seconds: float, act: Callable[[], object], every_seconds: float) -> None:
-    """Let so much time pass, and do something again and again meanwhile."""
+    """Let this much time pass, and do something repeatedly meanwhile."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         if left <= every_seconds:
@@ -214,5 +215,5 @@ def pass_time(seconds: float, act: Callable[[], object], every_seconds: float) -
 
 
 def campaigns_of(stamps: Sequence[Stamp], campaign: str) -> list[Stamp]:
-    """Those of one campaign."""
+    """The stamps of one campaign."""
     return [stamp for stamp in stamps if stamp.campaign == campaign]

@@ -1,7 +1,7 @@
-"""Dramatiq's own limiters doing the same job: acquire or raise, be retried later, as its documentation shows.
+"""Dramatiq's own limiters doing the same job: acquire or raise, and be retried later, as its documentation shows.
 
-`python -m tests.bench.limiters` is one of its workers: it reads a `Job` in JSON from standard input, says `ready`, and
-ends when its input does.
+`python -m tests.bench.limiters` is one of its workers: it reads a `Job` as JSON from standard input, prints `ready`,
+and ends when its input does.
 """
 
 import json
@@ -38,9 +38,9 @@ THREADS: Final = 4
 
 
 class How(StrEnum):
-    """Which limiter, retried how."""
+    """Which limiter, and how it is retried."""
 
-    WINDOW = "WindowRateLimiter"  # with the back-off that it has by default
+    WINDOW = "WindowRateLimiter"  # with its default back-off
     WINDOW_TUNED = "WindowRateLimiter, back-off 50 ms to 1 s"
     CONCURRENT_TUNED = "ConcurrentRateLimiter, the same"
 
@@ -59,7 +59,7 @@ class Job:
 
 
 def measure_limiter(servers: Servers, how: How, *, rate: int, seconds: float, workers: int) -> Paced:
-    """Let `workers` processes send at `rate` under one of Dramatiq's limiters. `BenchError` where nothing arrives."""
+    """Let `workers` processes send at `rate` under one of Dramatiq's limiters. `BenchError` if nothing arrives."""
     servers.redis.restart()
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         ledger = Path(name) / "ledger.jsonl"
@@ -86,7 +86,7 @@ def measure_limiter(servers: Servers, how: How, *, rate: int, seconds: float, wo
 
 
 def make_actor(job: Job) -> Actor:
-    """The actor that posts the batch that begins with a number, if the limiter lets it."""
+    """The actor that posts the batch starting with a number, if the limiter allows it."""
     broker: dramatiq.Broker = RedisBroker(url=job.redis_url)  # type: ignore[no-untyped-call]  # dramatiq leaves it untyped
     limiter = _limiter(job)
     options = {} if job.how is How.WINDOW else TUNED
@@ -116,7 +116,7 @@ def _start(job: Job) -> subprocess.Popen[str]:
         [sys.executable, "-m", "tests.bench.limiters"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # a line for each time that a limiter said no
+        stderr=subprocess.DEVNULL,  # a line for each time that a limiter refused
         text=True,
     )
     if process.stdin is None:
@@ -132,7 +132,7 @@ def _await_ready(process: subprocess.Popen[str]) -> None:
 
 
 def work(job: Job, until: Callable[[], object]) -> None:
-    """Be one of the workers, until it returns."""
+    """Be one of the workers, until `until` returns."""
     worker = dramatiq.Worker(make_actor(job).broker, worker_threads=THREADS)
     worker.start()
     sys.stdout.write("ready\n")

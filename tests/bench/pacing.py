@@ -1,4 +1,4 @@
-"""How exactly a fleet keeps its limits and how much of them it uses, while workers are killed and all is restarted."""
+"""How exactly a fleet keeps its limits, and how much of them it uses, while workers are killed and all is restarted."""
 
 import random
 import time
@@ -13,17 +13,17 @@ from tests.bench.windows import LENGTHS, Stamp, between, fullest
 
 BATCH_SIZE: Final = 10
 SPARE: Final = 1.3
-"""More people than can be reached, so that nobody runs out of work while it is measured."""
+"""More people than can be reached, so that there is always work while it is measured."""
 
 NO_DEVICE_RATE: Final = {"device_rate": "none"}
 DEVICES: Final = ("1", "2")
 QUIET_SECONDS: Final = 5.0
-"""How long nothing more may come after a day's segments are spent."""
+"""How long nothing more may arrive after a day's segments are spent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What went, on both clocks. `up`: the stretches of time in which the processes ran and texts came."""
+    """What was sent, on both clocks. `up`: the periods in which the processes ran and texts arrived."""
 
     granted: list[Stamp]
     arrived: list[Stamp]
@@ -31,7 +31,7 @@ class Traffic:
     up: tuple[tuple[datetime, datetime], ...]
 
     def paced(self, what: str, *, rate: float, allowed: tuple[int | None, ...]) -> Paced:
-        """The figures of it all under one limit. `rate` is in segments a second."""
+        """The figures of all of it under one limit. `rate` is in segments a second."""
         return Paced(
             what, attained(self.arrived, self.up, rate=rate), allowed, windows(self.granted), windows(self.arrived),
             self.spread_seconds,
@@ -61,12 +61,12 @@ def attained(stamps: Sequence[Stamp], up: Sequence[tuple[datetime, datetime]], *
 
 
 def each_second(rate: int) -> tuple[int | None, ...]:
-    """What a rate a second allows in each window."""
+    """What a rate per second allows in each window."""
     return tuple(rate * int(length.total_seconds()) for length in LENGTHS)
 
 
 def send_automatically(servers: Servers, *, rate: int, seconds: float, workers: int) -> Traffic:
-    """Send at `rate` segments a second in requests of the size that the product chooses; nothing is killed."""
+    """Send at `rate` segments a second, with the request size that the product chooses; nothing is killed."""
     with Installation(servers, NO_DEVICE_RATE) as world:
         world.start("scheduler", *["worker"] * workers)
         world.drop("automatic", recipients=int(rate * seconds * SPARE), rate=f"{rate}/second")
@@ -78,7 +78,7 @@ def send_automatically(servers: Servers, *, rate: int, seconds: float, workers: 
 def send_through_kills(
     servers: Servers, *, rate: int, seconds: float, workers: int, kill_every_seconds: float
 ) -> Traffic:
-    """Send at `rate` segments a second; again and again a worker is killed and another one started."""
+    """Send at `rate` segments a second; repeatedly kill a worker and start another one."""
     rng = random.Random(1)
     with Installation(servers, NO_DEVICE_RATE) as world:
         _, *fleet = world.start("scheduler", *["worker"] * workers)
@@ -95,7 +95,7 @@ def send_through_kills(
 
 
 def send_by_devices(servers: Servers, *, per_minute: int, seconds: float, workers: int) -> Traffic:
-    """Send by two devices with a rate of their own; in the middle everything is killed and Redis forgets everything."""
+    """Send by two devices, each with its own rate; halfway, everything is killed and Redis is emptied."""
     with Installation(servers, {"device_rate": f"{per_minute}/minute"}) as world:
         recipients = int(len(DEVICES) * per_minute / 60 * seconds * SPARE)
         fleet = ("scheduler", *["worker"] * workers)
@@ -108,7 +108,7 @@ def send_by_devices(servers: Servers, *, per_minute: int, seconds: float, worker
 
 
 def spend_a_day(servers: Servers, *, daily: int, rate: int, workers: int, for_all: bool) -> Traffic:
-    """Spend a day's segments (of all campaigns, or of one); when half of them are gone everything restarts."""
+    """Spend a day's segments (of all campaigns, or of one); once half of them are gone, everything restarts."""
     settings = {**NO_DEVICE_RATE, "timezone": noon_zone(datetime.now(UTC))}
     with Installation(servers, {**settings, "daily": str(daily)} if for_all else settings) as world:
         fleet = ("scheduler", *["worker"] * workers)
@@ -123,10 +123,10 @@ def spend_a_day(servers: Servers, *, daily: int, rate: int, workers: int, for_al
 
 
 def send_two_at_once(servers: Servers, *, slow: int, fast: int, seconds: float, workers: int) -> Traffic:
-    """Two campaigns, `slow` and `fast` segments a second, on the same workers."""
+    """Send two campaigns, `slow` and `fast` segments a second, on the same workers."""
     with Installation(servers, NO_DEVICE_RATE) as world:
         world.start("scheduler", *["worker"] * workers)
-        # The slow one has begun and goes on until after the end.
+        # The slow one has begun and continues until after the end.
         world.drop("slow", recipients=int(slow * (seconds + 60)), rate=f"{slow}/second")
         world.wait(lambda: world.stored() > 1, "sending")
         world.drop("fast", recipients=int(fast * seconds * SPARE), rate=f"{fast}/second")
@@ -149,7 +149,7 @@ def worst_device(traffic: Traffic, *, per_minute: int) -> Paced:
 
 
 def spent_day(traffic: Traffic, *, daily: int) -> Paced:
-    """The figures of a day's segments: no window is longer than a day, so all of them allow as many."""
+    """The figures of a day's segments: no window is longer than a day, so each of them allows that many."""
     total = between(traffic.arrived, *traffic.up[0])
     return Paced(
         f"{daily} a day; everything restarted", total / daily, (daily,) * len(LENGTHS), windows(traffic.granted),
@@ -163,7 +163,7 @@ def noon_zone(now: datetime) -> str:
 
 
 def _send_for(world: Installation, seconds: float) -> tuple[datetime, datetime]:
-    """Let it send for so long from the next text on; the stretch of time."""
+    """Let it send for this long from the next text on; return the period."""
     before = world.stored()
     world.wait(lambda: world.stored() > before, "sending")
     began = world.arrivals()[before].at
@@ -174,7 +174,7 @@ def _send_for(world: Installation, seconds: float) -> tuple[datetime, datetime]:
 def _traffic(
     world: Installation, duration: timedelta | None = None, up: tuple[tuple[datetime, datetime], ...] = ()
 ) -> Traffic:
-    """What went; without `up` for so long from the first text on, or all of it."""
+    """What was sent: without `up`, for this long from the first text on, or all of it."""
     world.kill_all()
     arrived = world.arrivals()
     first, last = min(arrived).at, max(arrived).at

@@ -1,4 +1,4 @@
-"""How fast a plan is made and stored, and with how much memory: a process of its own for each measurement.
+"""How fast a plan is made and stored, and with how much memory, in a process of its own for each measurement.
 
 `python -m tests.bench.planning DATABASE_URL CAMPAIGN_FILE` is that process; it writes one line of JSON.
 """
@@ -24,8 +24,8 @@ NO_GATEWAY: Final = ("http://127.0.0.1:9", SecretStr("unused"))  # planning asks
 
 
 def measure_planning(name: str, database_url: str, campaign_file: Path) -> Planned:
-    """Plan the campaign into an empty database. Raises `BenchError` when that fails."""
-    # A child begins with the peak of its parent (Linux): measure before this process has grown.
+    """Plan the campaign into an empty database. Raises `BenchError` if that fails."""
+    # A child starts at the peak of its parent (Linux): measure before this process has grown.
     command = [sys.executable, "-m", "tests.bench.planning", database_url, str(campaign_file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -35,7 +35,7 @@ def measure_planning(name: str, database_url: str, campaign_file: Path) -> Plann
 
 
 def plan_here(database_url: str, campaign_file: Path) -> dict[str, float]:
-    """Read, check, plan and store the campaign in this process; the fields of `Planned`, but for the name."""
+    """Read, check, plan and store the campaign in this process; return the fields of `Planned`, except the name."""
     settings = load_settings(database_url=database_url, device_rate=None)
     runtime = build_runtime(settings, sandbox=NO_GATEWAY)
     try:

@@ -1,4 +1,4 @@
-"""How fast one campaign without any rate is sent by one, two and four workers, beside one process and a bare loop."""
+"""How fast one, two and four workers send a campaign without any rate, compared with one process and a bare loop."""
 
 from statistics import median
 from typing import Final
@@ -19,8 +19,8 @@ ACCEPTED: Final = "SELECT count(*) FROM recipient WHERE state = 'accepted'"
 
 
 def measure_fleet(servers: Servers, *, workers: int, recipients: int) -> Scaled:
-    """Send it with so many workers, Redis and PostgreSQL. Raises `BenchError` when somebody was not accepted."""
-    # Receipts are looked for when the measurement is long over.
+    """Send it with this many workers, Redis and PostgreSQL. Raises `BenchError` if somebody was not accepted."""
+    # Receipts are looked for only after the measurement is over.
     settings = {"device_rate": "none", "first_poll_seconds": "3600", "max_poll_seconds": "3600"}
     with Installation(servers, settings, has_ledger=False) as world:
         world.start("scheduler", *["worker"] * workers)
@@ -34,7 +34,7 @@ def measure_fleet(servers: Servers, *, workers: int, recipients: int) -> Scaled:
 
 
 def measure_alone(*, recipients: int) -> list[Scaled]:
-    """The same campaign in one process on SQLite, and by a loop that only posts."""
+    """Send the same campaign in one process on SQLite, and with a loop that only posts."""
     sent = measure_sending(BATCH_SIZE, recipients, repetitions=1)
     return [
         Scaled("one process, SQLite", recipients, median(sent.product_seconds)),

@@ -1,4 +1,4 @@
-"""How fast a planned campaign is sent and recorded, beside a loop that only posts.
+"""How fast a planned campaign is sent and recorded, compared with a loop that only posts.
 
 Both talk to the same sandbox process (no ledger file) and send the same texts in the same batches.
 """
@@ -28,17 +28,17 @@ from worker.settings.settings import load_settings
 from worker.store.reports.counts import books
 from worker.store.runs.runs import run_view
 
-PACE_PER_SECOND: Final = 1_000_000.0  # phones that never keep anybody waiting: they are not what is measured
-NO_POLLS_SECONDS: Final = 3600.0  # following begins when the measurement is long over
+PACE_PER_SECOND: Final = 1_000_000.0  # phones that never make anybody wait: they are not what is measured
+NO_POLLS_SECONDS: Final = 3600.0  # following begins only after the measurement is over
 LOOK_SECONDS: Final = 0.02
 GIVE_UP_SECONDS: Final = 300.0
 
-# Fixed text, so that looking takes a fiftieth of a core and not a tenth: the sender needs the same interpreter.
+# Fixed text, so that looking takes a fiftieth of a core instead of a tenth: the sender needs the same interpreter.
 ANY_LEFT: Final = sa.text("SELECT EXISTS (SELECT 1 FROM batch WHERE state <> 'accepted')")
 
 
 def measure_sending(batch_size: int, recipients: int, *, repetitions: int) -> Sent:
-    """Send the campaign with both, taking turns to go first. Raises `BenchError` when a text is missing or doubled."""
+    """Send the campaign with both, taking turns to go first. Raises `BenchError` if a text is missing or doubled."""
     product: list[float] = []
     bare: list[float] = []
     for repetition in range(repetitions):
@@ -54,7 +54,7 @@ def measure_sending(batch_size: int, recipients: int, *, repetitions: int) -> Se
 
 
 def send_bare(sandbox: PrivateSandbox, batch_size: int, recipients: int) -> float:
-    """Post every batch, one after the other over one connection, and read its reply; the seconds that took."""
+    """Post every batch, one after the other over one connection, and read its reply; return the seconds that took."""
     url = f"{sandbox.url}/services/send.php"
     rows = [{"number": number, "message": text} for number, text in texts(recipients)]
     with httpx.Client() as client:
@@ -68,7 +68,7 @@ def send_bare(sandbox: PrivateSandbox, batch_size: int, recipients: int) -> floa
 
 
 def send_with_product(sandbox: PrivateSandbox, batch_size: int, recipients: int) -> float:
-    """Send a planned campaign in one process, on SQLite; the seconds from its start to its last recorded acceptance."""
+    """Send a planned campaign in one process on SQLite; return the seconds from start to last recorded acceptance."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         settings = load_settings(

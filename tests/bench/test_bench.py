@@ -1,4 +1,4 @@
-"""The benchmark measures what it says: small, and for the figures' meaning alone, not for their size."""
+"""The benchmark measures what it says. It runs small here: for what the figures mean, not for their size."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 
 
 def stamps(*moments: tuple[float, int]) -> list[Stamp]:
-    """So many segments, so many seconds after noon."""
+    """Stamps of (seconds after noon, segments)."""
     return [Stamp(NOON + timedelta(seconds=seconds), segments, "", "") for seconds, segments in moments]
 
 
@@ -42,7 +42,7 @@ def test_a_plan_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
     campaign = write_campaign(tmp_path, recipients=300)
     # when
     planned = measure_planning("SQLite", f"sqlite:///{tmp_path / 'bench.db'}", campaign)
-    # then every number is one that can be sent to, and the interpreter alone needs some megabytes
+    # then every number can be sent to, and the interpreter alone needs some megabytes
     assert planned.recipients == 300
     assert planned.peak_bytes > 20 * 2**20
 
@@ -62,7 +62,7 @@ def test_an_export_is_measured_beside_a_bare_loop_over_the_same_rows(tmp_path: P
 
 
 def test_product_and_bare_loop_send_the_same_texts() -> None:
-    # given a last batch that is not full; when both send (a text that is missing or doubled is a BenchError)
+    # given a last batch that is not full; when both send (a missing or doubled text is a BenchError)
     sent = measure_sending(10, 25, repetitions=2)
     # then
     assert len(sent.product_seconds) == len(sent.bare_seconds) == 2
@@ -166,7 +166,7 @@ def test_a_forecast_over_many_zones_is_compared_with_what_the_throttle_grants() 
 
 
 def test_a_run_is_followed_in_a_process_of_its_own() -> None:
-    # in a process of its own: Linux counts what a parent had before the exec as its child's peak
+    # in a process of its own: Linux counts a parent's peak before the exec as its child's
     module = [sys.executable, "-m", "tests.bench.following", "--people", "50"]
 
     ran = subprocess.run(module, capture_output=True, text=True, check=True)

@@ -1,7 +1,7 @@
-"""Many people in many zones, with sending hours and a rate: what the plan costs, and whether its forecast comes true.
+"""Many people in many zones, with sending hours and a rate: what the plan costs, and whether its forecast is right.
 
-The finish that the forecast is compared with comes of the stored batches: each asks the product's own throttle for its
-segments, under the product's own limits and hours, on a clock that only the simulation moves.
+The finish that the forecast is compared with is simulated from the stored batches: each asks the product's own throttle
+for its segments, under the product's own limits and hours, on a clock that only the simulation moves.
 """
 
 from contextlib import closing
@@ -49,7 +49,7 @@ throughput: {rate: 20/second}
 
 
 def write_world(folder: Path, *, recipients: int) -> Path:
-    """People in turns over the zones, and the campaign that goes to them."""
+    """Write the people, spread over the zones in turn, and the campaign for them."""
     with (folder / "world.csv").open("w", encoding="utf-8") as file:
         file.write("phone,first_name,timezone\n")
         file.writelines(f"+39{FIRST_NUMBER + n},Anna{n % 10_000},{ZONES[n % len(ZONES)]}\n" for n in range(recipients))
@@ -78,7 +78,7 @@ def measure_timing(*, recipients: int) -> Timed:
 
 
 def simulated_finish(store: Store, definition: Definition, settings: Settings) -> datetime:
-    """When the last stored batch gets its slot, if those that wait longest ask first."""
+    """When the last stored batch gets its slot, if the batches that wait longest ask first."""
     with store.read() as session:
         columns = col(Batch.moment), col(Batch.ordinal), col(Batch.zones), col(Batch.segments)
         waiting = [tuple(row) for row in session.execute(sa.select(*columns))]

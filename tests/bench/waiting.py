@@ -1,4 +1,4 @@
-"""What campaigns cost that wait for their moment, and how soon each of them begins when all have the same one."""
+"""What campaigns cost while they wait for their moment, and how soon each begins when all have the same moment."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -8,21 +8,21 @@ from tests.bench.installation import Installation, Servers, cpu_seconds
 from tests.bench.reporting.results import BenchError, Waited
 
 SETTLE_SECONDS: Final = 3.0
-"""From the last file's plan until nothing but waiting goes on: files are looked at for a second, status is written."""
+"""From the last file's plan until only waiting is left: files are looked at for a second, status is written."""
 
 WORKERS: Final = 2
 BATCH_SIZE: Final = 10
 
 BEGIN_SECONDS: Final = 5.0
-"""How long they are left alone when their moment has come: reading the ledger takes processor time, too."""
+"""How long they are left alone once their moment has come: reading the ledger takes CPU time, too."""
 
 
 def measure_waiting(
     servers: Servers | None, *, campaigns: int, recipients: int, idle_seconds: float, planning_seconds: float
 ) -> Waited:
-    """Let campaigns wait, then begin at one moment; by scheduler and workers, or without `servers` by `up` on SQLite.
+    """Let campaigns wait, then begin at once: with scheduler and workers, or without `servers` with `up` on SQLite.
 
-    Raises `BenchError` where planning takes longer than `planning_seconds`: the idle time would not be idle.
+    Raises `BenchError` if planning takes longer than `planning_seconds`: the idle time would not be idle.
     """
     with Installation(servers, {"device_rate": "none"}) as world:
         clock, *_ = world.start("up") if servers is None else world.start("scheduler", *["worker"] * WORKERS)

@@ -1,4 +1,4 @@
-"""How much was sent in the fullest window: the same question to the throttle's stamps and to the gateway's."""
+"""How much was sent in the fullest window, computed the same way from the throttle's stamps and the gateway's."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 LENGTHS: Final = tuple(timedelta(seconds=seconds) for seconds in (1, 10, 60))
-"""The windows that are looked at."""
+"""The lengths of the windows."""
 
 
 class Stamp(NamedTuple):
-    """So many segments at a moment, of a campaign, by a device (empty: the primary one)."""
+    """Segments sent at a moment, of a campaign, by a device (empty: the primary one)."""
 
     at: datetime
     segments: int
@@ -19,7 +19,7 @@ class Stamp(NamedTuple):
 
 
 def fullest(stamps: Iterable[Stamp], length: timedelta) -> int:
-    """The most segments in any half-open window of this length, wherever it begins."""
+    """The most segments in any half-open window of this length, wherever it starts."""
     window: deque[Stamp] = deque()
     total = most = 0
     for stamp in sorted(stamps):
@@ -32,5 +32,5 @@ def fullest(stamps: Iterable[Stamp], length: timedelta) -> int:
 
 
 def between(stamps: Iterable[Stamp], begins: datetime, ends: datetime) -> int:
-    """The segments from `begins` on and before `ends`."""
+    """The segments from `begins` on, before `ends`."""
     return sum(stamp.segments for stamp in stamps if begins <= stamp.at < ends)

@@ -1,4 +1,4 @@
-"""A bench for each test. They share one database file, which each of them leaves empty."""
+"""A bench for each test. They share one database file, which each test leaves empty."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from worker.store.migrate import migrate
 
 @pytest.fixture(scope="session")
 def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """One store for all tests of a process: SQLAlchemy prepares every statement once and not once a test (0.2 s)."""
+    """One store for all tests of a process: SQLAlchemy prepares each statement once, not once per test (0.2 s)."""
     store = Store(f"sqlite:///{tmp_path_factory.mktemp('bench') / 'campaigns.db'}")
     migrate(store)
     yield store
@@ -39,7 +39,7 @@ def bench(tmp_path: Path, sqlite_store: Store, clock: FakeClock) -> Iterator[Ins
 
 @pytest.fixture(params=["sqlite_store", "postgres_store"])
 def bench_on_both(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[Installation]:
-    """A bench on each database in turn, for what their SQL could tell apart."""
+    """A bench on each database in turn, for cases in which their SQL could differ."""
     yield from _bench(tmp_path, request.getfixturevalue(request.param), clock)
 
 
@@ -54,6 +54,6 @@ def _bench(folder: Path, store: Store, clock: FakeClock) -> Iterator[Installatio
 
 @pytest.fixture
 def known(bench: Installation) -> Installation:
-    """A bench whose account has sent before: reads can be checked against that message."""
+    """A bench whose account has sent before, so that reads can be checked against that message."""
     bench.finish(bench.campaign(1, name="before", first=900))
     return bench

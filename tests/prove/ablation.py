@@ -1,8 +1,8 @@
-"""Whether the proof can fail: the same product with one rule of the protocol taken away, in circumstances that need it.
+"""Show that the proof can fail: the product without one rule of the protocol, in circumstances that need the rule.
 
 `python -m tests.prove.ablation [--only RULE] --seed N`. Each rule's circumstances are tried twice: with the whole
-product, which has to keep every promise, and without the rule, which has to break one. A rule that nobody misses is
-either superfluous or not tried by this proof.
+product, which must keep every promise, and without the rule, which must break one. A rule that is not missed is either
+superfluous or not covered by this proof.
 """
 
 import argparse
@@ -31,17 +31,17 @@ END_SECONDS: Final = 60.0
 STARTED_SECONDS: Final = 20.0
 
 LATE: Final = FaultTimes(late_min_seconds=1.0, late_max_seconds=1.8)
-"""Late for a look right after the failure, and well before `send_by` and `settle` are over."""
+"""Too late for a look right after the failure, and well before `send_by` and `settle` are over."""
 
 SLOW: Final = FaultTimes(slow_seconds=1.5)
-"""Long enough to be killed between the message's storing and its reply."""
+"""Long enough for a kill between the storing of the message and its reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule, the function of `removals` that takes it away, and the circumstances in which it is needed.
+    """A rule, the function of `removals` that removes it, and the circumstances in which it is needed.
 
-    `act` is what is done to the processes before they are left alone; `patches` alter the circumstances alone.
+    `act` is what is done to the processes before they are left alone; `patches` change only the circumstances.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """What was found with the rule and without it."""
+    """The findings with the rule and without it."""
 
     rule: str
     kept: Findings
@@ -66,13 +66,13 @@ class Missed:
 
     @property
     def is_needed(self) -> bool:
-        """Whether nothing breaks with the rule, and texts are doubled or lost without it."""
+        """Return whether nothing breaks with the rule, and texts are doubled or lost without it."""
         return not self.kept.violations and self.broken.doubled + self.broken.lost > 0
 
 
 @dataclass
 class _Course:
-    """One of the two tries of a rule."""
+    """One of the two trials of a rule."""
 
     stage: Stage
     command: tuple[str, ...]
@@ -83,17 +83,17 @@ class _Course:
         return self.stage.start(*self.command, victim=self.victim)
 
     def wait_for_more(self, messages: int) -> None:
-        """Until the gateway has so many more messages than now."""
+        """Wait until the gateway has this many more messages than now."""
         now = self.stage.stored()
         wait_until(lambda: self.stage.stored() >= now + messages, STARTED_SECONDS)
 
 
 def _nothing(_course: _Course) -> None:
-    """The faults are enough."""
+    """Do nothing: the faults are enough."""
 
 
 def _kill_between(course: _Course) -> None:
-    """kill -9 as soon as the gateway has stored something of which the process does not know yet."""
+    """Kill with SIGKILL as soon as the gateway has stored something that the process does not know about yet."""
     for _ in range(3):
         process = course.start()
         course.wait_for_more(1)
@@ -101,7 +101,7 @@ def _kill_between(course: _Course) -> None:
 
 
 def _restore_backup(course: _Course) -> None:
-    """Copy the database at one kill, and put the copy back after another one."""
+    """Copy the database at one kill, and put the copy back after another."""
     stage = course.stage
     backup = stage.folder / "backup"
     backup.mkdir()
@@ -120,7 +120,7 @@ def _restore_backup(course: _Course) -> None:
 
 
 def _lose_database(course: _Course) -> None:
-    """kill -9, and the database is gone; somebody recovers before anything is planned anew."""
+    """Kill with SIGKILL and delete the database; somebody runs `recover` before anything is planned anew."""
     process = course.start()
     course.wait_for_more(4 * BATCH)
     kill(process)
@@ -131,7 +131,7 @@ def _lose_database(course: _Course) -> None:
 
 
 def _one_after_the_other(seed: int) -> FaultPlan:
-    """The second and third request are lost, the fifth and sixth answered late; by the others the reads are trusted."""
+    """The second and third request are lost, the fifth and sixth are answered late; the others make reads trusted."""
 
     def rule(name: str, first: int) -> FaultRule:
         return FaultRule((RequestKind.SEND,), 1.0, {name: 1.0}, from_request=first, until_request=first + 1)
@@ -148,8 +148,9 @@ def rules(seed: int) -> tuple[Rule, ...]:
         # `send_by`, and that nothing was concluded meanwhile. The rate keeps the run going until what hangs is written.
         Rule("no last check", "no_last_check", QUIET, _nothing, patches=("stall",), more="  rate: 5/second\n"),
         Rule("settle at once", "settle_at_once", only(0.4, seed, "late_server_error", times=LATE), _nothing),
-        # Requests of the first campaign are lost; the second one's, to the same people, are stored and answered late.
-        # One thread: then they come in this order.
+        # Requests of the first campaign are lost; those of the second, to the same people, are stored and answered
+        # late.
+        # One thread, so that they come in this order.
         Rule(
             "no number lock",
             "no_number_lock",
@@ -182,7 +183,7 @@ def _try(rule: Rule, folder: Path, seed: int, *, removed: bool) -> Findings:
 
 
 def _end(course: _Course, audiences: Sequence[Audience]) -> None:
-    """Let it run to its end, doing what it asks a person to do."""
+    """Let it run to its end, and do what it asks a person to do."""
     until = time.monotonic() + END_SECONDS
     while time.monotonic() < until:
         process = course.start()
@@ -210,7 +211,7 @@ HEAD: Final = (
 
 
 def table(result: Missed) -> str:
-    """What was found with a rule and without it, in one line; and every violation of the whole product."""
+    """The findings with a rule and without it, in one line; and every violation of the whole product."""
     line = (
         f"{result.rule:<22}{len(result.kept.violations):>20}{len(result.broken.violations):>21}"
         f"{result.broken.doubled:>9}{result.broken.lost:>6}{result.seconds:>9.0f}"

@@ -1,6 +1,6 @@
-"""The product under kill -9, pauses, a moved clock, lost and repeated jobs, and a gateway that fails at random.
+"""The product under kill -9, pauses, clock changes, lost and repeated jobs, and a gateway that fails at random.
 
-`python -m tests.prove.chaos --mode embedded|fleet --recipients N --kills K --faults 0.2 --seed N`. The seed decides on
+`python -m tests.prove.chaos --mode embedded|fleet --recipients N --kills K --faults 0.2 --seed N`. The seed decides
 what is tried and when; what the processes are doing at that moment is up to the machine.
 """
 
@@ -35,61 +35,61 @@ from worker.jobs import redis_queue
 from worker.servers.troubles import Troubles
 
 SETTLED_SECONDS: Final = 360.0
-"""How long everything takes at the end, whoever is left to be sent: an account whose trouble came back three times is
-probed after 3.4 minutes."""
+"""How long everything may take at the end, however many people are left: an account whose trouble came back three times
+is probed after 3.4 minutes."""
 
 STEPS: Final = ("intent", "reply", "failure", "queue", "verdict", "rescue", "receipts", "settle")
 REQUEST: Final = ("post:before_connect", "post:before_first_byte", "post:replied", "post:failed")
 POINTS: Final = (*REQUEST, *(f"{step}:{moment}" for step in STEPS for moment in ("before_commit", "committed")))
-"""Where half of the kills are aimed at; the others come at any moment."""
+"""Targets of half of the kills; the others come at any moment."""
 
 RATE: Final = 40
-"""Segments a second: what stretches a short trial's sending, so that kills find it under way."""
+"""Segments a second: slows down a short trial's sending, so that kills find it under way."""
 
 BATCH: Final = 5
 UNDER_FIRE: Final = 0.95
-"""Share of the people (0..1) that the gateway has when the faults and the kills end, in a trial that lasts so long."""
+"""Share of the people (0..1) whom the gateway has when the faults and kills end, in a trial that lasts that long."""
 
 LIFE_SECONDS: Final = 4.0
 """The longest life of a process."""
 
 LONG_LIFE_SECONDS: Final = 40.0
-"""The same in a trial with very many people, once the kills that were asked for are made: each kill in the middle of
-some requests costs `send_by` and `settle` until the account sends again, and with a kill every few seconds it would
-never have sent to all of them."""
+"""The same in a trial with very many people, once the requested kills are done: each kill in the middle of requests
+costs `send_by` and `settle` until the account sends again. With a kill every few seconds it would never have reached
+all of them."""
 
 A_PERSON_LOOKS_EVERY: Final = 20
-"""So many kills of a service's processes lie between two looks whether a campaign paused itself."""
+"""Kills of a service's processes between two checks whether a campaign paused itself."""
 
 LAST_WORDS: Final = 1_000
-"""So many characters of what the last process said are told."""
+"""Characters that are reported of the last process's output."""
 
 FOLLOW: Final = "60s"
 GAVE_UP: Final = "ended by itself"
 """What no process of a service may do."""
 
 RECOVERIES: Final = 5
-"""So often somebody tries to recover while reads fail; then the gateway is left in peace."""
+"""How often somebody tries to recover while reads fail; after that the gateway stops failing."""
 
 WORKERS: Final = 4
 SCHEDULERS: Final = 2
 THREADS: Final = 4  # the product's default for one process
 
 CLOCK_OFFSET_SECONDS: Final = 1.0
-"""How far one worker's clock is ahead. In proportion to `settle` that is more than a minute and a half in service."""
+"""How far ahead one worker's clock is. In proportion to `settle`, that is more than a minute and a half in service."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What is tried. `faults` and `reads` are shares (0..1) of sends and of reads; `rate` is in segments a second.
+    """The parameters. `faults` and `reads` are shares (0..1) of sends and of reads; `rate` is in segments a second.
 
-    `endure`: faults and kills go on until most people were sent, for `minutes` at the longest. `losses`: so many of the
-    kills lose the database, too (embedded).
+    `endure`: faults and kills continue until most people have been sent to, for at most `minutes`. `losses`: how many
+    of the kills lose the database, too (embedded).
     """
 
     @property
     def settled_seconds(self) -> float:
-        """Liveness: so long after the last disturbance everything has to be over."""
+        """Liveness: everything must be over this long after the last disturbance."""
         return SETTLED_SECONDS + 2 * self.recipients / self.rate
 
     mode: str
@@ -108,9 +108,9 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it. `disturbances` counts everything that was done to the processes, by kind.
+    """The result. `disturbances` counts everything that was done to the processes, by kind.
 
-    `last_words`: where it did not end in time, the end of what the last process said of errors.
+    `last_words`: if it did not end in time, the end of the last process's error output.
     """
 
     trial: Trial
@@ -124,7 +124,7 @@ class Outcome:
 
     @property
     def is_kept(self) -> bool:
-        """Whether every promise was kept."""
+        """Return whether every promise was kept."""
         return self.ended_in_time and not self.findings.violations and GAVE_UP not in self.disturbances
 
 
@@ -138,7 +138,7 @@ class _Course:
     done: Counter[str] = field(default_factory=Counter)
 
     def write(self, folder: Path) -> list[Audience]:
-        """Two campaigns; half of the second one's people are in the first, too."""
+        """Write two campaigns; half of the second one's people are in the first, too."""
         half = self.trial.recipients // 2
         more = f"  rate: {self.trial.rate}/second\nfollow:\n  until: {FOLLOW}\n"
         return [
@@ -153,7 +153,7 @@ class _Course:
         return ("--crash", f"{self.rng.choice(POINTS)}:{self.rng.randint(1, 3)}")
 
     def blows(self) -> Iterator[int]:
-        """The number of each kill to come, from 0, until there is an end to it."""
+        """The number of each coming kill, from 0, until the kills are over."""
         until = time.monotonic() + 60 * self.trial.minutes
         for number in count():
             is_enough = number >= self.trial.kills
@@ -164,12 +164,12 @@ class _Course:
             yield number
 
     def life_seconds(self, number: int) -> float:
-        """How long the process lives that is the `number`-th to be killed."""
+        """How long the `number`-th process to be killed lives."""
         is_long = self.trial.endure and number >= self.trial.kills
         return self.rng.uniform(0.0, self.trial.long_life_seconds if is_long else LIFE_SECONDS)
 
     def lose_database(self) -> None:
-        """Between two lives: gone, without its last commits, or as it was a while ago; somebody recovers at once."""
+        """Between two lives: delete it, drop its last commits, or put back an older one; somebody recovers at once."""
         database = self.stage.database
         files = [database.with_name(f"{database.name}{ending}") for ending in ("", "-wal", "-shm")]
         way = self.rng.choice(("deleted", "log deleted", "restored"))
@@ -197,12 +197,12 @@ class _Course:
 
 
 def _speaks(process: Process, log: Path) -> bool:
-    """It has ended, or logged something: from here on a blow can meet it at work."""
+    """It has ended, or has logged something: from here on a kill can hit it at work."""
     return process.exitcode is not None or log.stat().st_size > 0
 
 
 def embedded(trial: Trial, stage: Stage) -> tuple[list[Audience], bool, Counter[str]]:
-    """`campaigns run` on SQLite, killed again and again while the gateway fails; then left alone."""
+    """Run `campaigns run` on SQLite, killed again and again while the gateway fails; then leave it alone."""
     course = _Course(trial, stage, random.Random(trial.seed))
     audiences = course.write(stage.folder)
     command = ("run", *(str(audience.path) for audience in audiences), "--json", "--verbose")
@@ -239,7 +239,7 @@ def embedded(trial: Trial, stage: Stage) -> tuple[list[Audience], bool, Counter[
 
 
 def _as_a_person(stage: Stage, audiences: Sequence[Audience]) -> None:
-    """Let campaigns go on that were paused because the gateway refused too much."""
+    """Resume campaigns that were paused because the gateway refused too much."""
     for audience in audiences:
         stage.product.run("resume", audience.campaign)
     time.sleep(1)
@@ -259,7 +259,7 @@ class _Fleet:
         self.roles[role] = self.course.stage.start(kind, "--json", victim=(*clock, *aim))
 
     def revive(self) -> None:
-        """Start again what has ended."""
+        """Start whatever has ended again."""
         for role, process in self.roles.items():
             if process.exitcode is not None:
                 self.course.done["killed at a point" if process.exitcode == -signal.SIGKILL else GAVE_UP] += 1
@@ -277,7 +277,7 @@ class _Fleet:
 
 
 def fleet(trial: Trial, stage: Stage, redis: RedisServer) -> tuple[list[Audience], bool, Counter[str]]:
-    """Workers and schedulers on PostgreSQL and Redis, killed and started again; jobs lost and repeated."""
+    """Workers and schedulers on PostgreSQL and Redis, killed and started again; jobs are lost and repeated."""
     course = _Course(trial, stage, random.Random(trial.seed))
     stage.put_faults(unrest(trial.faults, trial.seed, reads=trial.reads, without=STOPS_THE_ACCOUNT))
     processes = _Fleet(course)
@@ -292,7 +292,7 @@ def fleet(trial: Trial, stage: Stage, redis: RedisServer) -> tuple[list[Audience
         repeat()
 
     def repeat() -> None:
-        # Also what brings back the jobs that a flush lost, or their batches would wait a minute for the rescue.
+        # This also brings back jobs that a flush lost; otherwise their batches would wait a minute for the rescue.
         jobs = redis_queue(redis.url, lambda _: None, Troubles())
         course.done["jobs repeated"] += jobs.enqueue(range(1, trial.recipients // trial.batch + 1))
         jobs.stop()
@@ -319,10 +319,10 @@ def fleet(trial: Trial, stage: Stage, redis: RedisServer) -> tuple[list[Audience
 
 
 def run(trial: Trial, folder: Path, *, redis: RedisServer | None = None, postgres_url: str = "") -> Outcome:
-    """Carry a trial out in a folder of its own and judge it; a fleet needs its servers."""
+    """Carry out a trial in a folder of its own and judge it; a fleet needs its servers."""
     began = time.monotonic()
-    # Between the moment at which the product counts a segment and the one at which the gateway stores it lies up to a
-    # second, by the late commits above all: another second's worth, and the requests of every thread.
+    # Up to a second lies between the moment at which the product counts a segment and the one at which the gateway
+    # stores it, mostly because of late commits: allow another second's worth, and the requests of every thread.
     slack = 2 * trial.rate + THREADS * trial.batch
     ceiling = Ceiling(2 * trial.rate, timedelta(seconds=1), slack_segments=slack)
     with Stage(folder, database_url=postgres_url, redis_url=redis.url if redis else "") as stage:
@@ -345,7 +345,7 @@ def run(trial: Trial, folder: Path, *, redis: RedisServer | None = None, postgre
 
 
 def table(outcome: Outcome) -> str:
-    """The outcome as text, a figure a line, then every violation."""
+    """The outcome as text, one figure per line, then every violation."""
     found = outcome.findings
     lines = {
         "mode": outcome.trial.mode, "seed": outcome.trial.seed, "recipients": found.recipients, "posts": outcome.posts,
@@ -373,10 +373,10 @@ def run_with_servers(trial: Trial, folder: Path) -> Outcome:
 
 
 def run_many(trials: int, arguments: Sequence[str], seed: int) -> list[dict[str, Any]]:
-    """So many trials at once with seeds from `seed` on, each in a process of its own; their outcomes as JSON has them.
+    """Run this many trials at once with seeds from `seed` on, each in its own process; return their outcomes as JSON.
 
-    Most of a trial is waiting for what is in doubt, at most three requests of one account at a time: trials beside each
-    other are what uses a machine.
+    Most of a trial is waiting for what is in doubt, at most three requests of one account at a time: only parallel
+    trials keep a machine busy.
     """
 
     def one(number: int) -> dict[str, Any]:
@@ -394,7 +394,7 @@ def run_many(trials: int, arguments: Sequence[str], seed: int) -> list[dict[str,
 
 
 def sums(outcomes: Sequence[dict[str, Any]]) -> str:
-    """Every figure of several outcomes, added up."""
+    """Every figure, added up over several outcomes."""
     total: Counter[str] = Counter()
     for outcome in outcomes:
         total["trials that kept every promise"] += outcome["is_kept"]

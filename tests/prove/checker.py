@@ -1,6 +1,6 @@
-"""The judge: from the gateway's ledger and what the product tells about itself, every promise that was not kept.
+"""The judge: derives every broken promise from the gateway's ledger and from what the product reports about itself.
 
-It knows nothing of the product's insides. A violation is one sentence; numbers in it are shortened to their end.
+It knows nothing of the product's internals. A violation is one sentence; numbers in it show only their last digits.
 """
 
 from collections import Counter, defaultdict
@@ -12,27 +12,27 @@ from tests.prove.leaks import leaks
 from tests.prove.world.evidence import Ceiling, Evidence, Sending, Stored, Told
 
 AT_THE_GATEWAY: Final = frozenset({"accepted", "sent", "delivered", "expired"})
-"""States that say: the gateway has this text."""
+"""States that say that the gateway has this text."""
 
 NEVER_SENT: Final = frozenset({"invalid", "duplicate", "suppressed", "excluded", "capped", "holdout", "skipped"})
 
 NO_SUBSTITUTE: Final = frozenset({"invalid", "duplicate", "excluded"})
-"""States of rows that do not stand for a person who is to get the text."""
+"""States of rows that do not stand for a person who should get the text."""
 
 WITH_REASON: Final = frozenset({"held", "failed", "cancelled", "skipped", "suppressed", "invalid", "capped"})
 
 UNSETTLED: Final = frozenset({"pending", "in_doubt", "accepted"})
-"""States in which nobody may be left when a run is over."""
+"""States in which nobody may be left once a run is over."""
 
 ENDED: Final = frozenset({"completed", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Every promise that was broken, and the figures: recipients are people to be sent to, `stored` ledger rows.
+    """Every broken promise, and the figures: recipients are people to be sent to, `stored` is rows of the ledger.
 
-    `doubled`: people whom the gateway has more than once. `lost`: people who neither got it nor are told as such.
-    `held_but_stored`: held ones whom the gateway has; nobody could tell, and nobody was sent twice.
+    `doubled`: people whom the gateway has more than once. `lost`: people who neither got it nor are reported as such.
+    `held_but_stored`: held people whom the gateway has; nobody could know, and nobody was sent to twice.
     """
 
     violations: tuple[str, ...]
@@ -49,7 +49,7 @@ class Findings:
 
 @dataclass(slots=True)
 class _Person:
-    """One row of an export that may be sent to, and the ledger's rows that are its own."""
+    """One row of an export that may be sent to, and its rows of the ledger."""
 
     sending: Sending
     told: Told
@@ -114,12 +114,12 @@ def check(evidence: Evidence) -> Findings:
 
 
 def who(number: str) -> str:
-    """A number shortened to its end, as violations name it."""
+    """A number shortened to its last digits, as violations name it."""
     return f"…{number[-5:]}"
 
 
 def _attribute(people: Sequence[_Person], evidence: Evidence) -> Iterator[str]:
-    """Give each row of the ledger to one person: by the ID that the product knows, else by number and text."""
+    """Assign each row of the ledger to one person: by the ID that the product knows, or by number and text."""
     by_id = {row.id: row for row in evidence.stored}
     taken: set[int] = set()
     for person in people:
@@ -153,7 +153,7 @@ def _attribute(people: Sequence[_Person], evidence: Evidence) -> Iterator[str]:
 
 
 def _contradictions(person: _Person, evidence: Evidence) -> Iterator[str]:
-    """What the product tells about one person, against what the gateway has."""
+    """Contradictions between what the product reports about one person and what the gateway has."""
     told, rows = person.told, person.rows
     if told.state in WITH_REASON and not told.reason:
         yield f"{person.name} is {told.state} without a reason"
@@ -170,7 +170,7 @@ def _contradictions(person: _Person, evidence: Evidence) -> Iterator[str]:
 
 
 def _books(sending: Sending) -> Iterator[str]:
-    """Whether the books add up to the audience, in the export and in the summary, and the run has ended."""
+    """Check that the counts add up to the audience, in the export and the summary, and that the run has ended."""
     name, states = sending.campaign, Counter(told.state for told in sending.told)
     if len(sending.told) != sending.rows:
         yield f"{name}: the audience has {sending.rows} rows, the export {len(sending.told)}"
@@ -191,7 +191,7 @@ def _books(sending: Sending) -> Iterator[str]:
 
 
 def _cancelled(sending: Sending, people: Sequence[_Person]) -> Iterator[str]:
-    """What was stored after a cancel must come from the requests that were on their way then."""
+    """Check that whatever was stored after a cancel comes from requests that were on their way then."""
     if (cancel := sending.cancel) is None:
         return
     after = [row for p in people if p.sending is sending for row in p.rows if row.accepted_at > cancel.at]
@@ -204,7 +204,7 @@ def _cancelled(sending: Sending, people: Sequence[_Person]) -> Iterator[str]:
 
 
 def _over(name: str, ceiling: Ceiling, rows: Sequence[tuple[Stored, int]]) -> Iterator[str]:
-    """The fullest window of the ceiling's length, if it holds more than the ceiling."""
+    """The fullest window of the ceiling's length, if it exceeds the ceiling."""
     ordered = sorted(rows, key=lambda pair: pair[0].accepted_at)
     start = inside = most = 0
     for row, segments in ordered:

@@ -1,4 +1,4 @@
-"""Killing the product at every commit and every request, starting it again, and judging what came of it.
+"""Kill the product at every commit and every request, start it again, and judge the result.
 
 `python -m tests.prove.crashes [--short|--long] [--cases N] --seed N`. The exit code is 1 when a promise was broken.
 """
@@ -32,7 +32,7 @@ RECIPIENTS: Final = 30
 BATCH: Final = 5
 SHORT: Final = 12
 AT_ONCE: Final = 4
-"""Cases at a time: each waits most of its time for `send_by` and `settle`."""
+"""Cases at a time: each spends most of its time waiting for `send_by` and `settle`."""
 
 MOST_PROCESSES: Final = 8
 SHOWN: Final = 3
@@ -43,7 +43,7 @@ CAMPAIGN: Final = "crash"
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A case and what came of it. `kills`: how many processes were killed where they should be."""
+    """A case and its result. `kills`: how many processes were killed where they should be."""
 
     case: Case
     kills: int
@@ -53,7 +53,7 @@ class Tried:
 
     @property
     def is_reached(self) -> bool:
-        """Whether the process was killed at the case's own point at least once."""
+        """Return whether the process was killed at the case's own point at least once."""
         return self.kills > (1 if self.case.world.first_crash else 0)
 
 
@@ -94,7 +94,7 @@ TWO_SEGMENTS: Final = "Ciao " * 40
 
 
 def _write(folder: Path, case: Case) -> Audience:
-    """The campaign of the case."""
+    """Write the campaign of the case."""
     more = f"follow:\n  on_unknown: {case.policy}\n"
     if case.world.kind is Kind.PEOPLE:
         rate = case.world.rate_per_second
@@ -112,7 +112,7 @@ def _write(folder: Path, case: Case) -> Audience:
 
 
 def _live(product: Product, audience: Audience, case: Case) -> tuple[list[Ended], int, list[str]]:
-    """Start the product again and again, killed as the case wants; its ends, the kills, and what must not be."""
+    """Start the product again and again, killed as the case says; return its ends, the kills, and what must not be."""
     crashes = list(case.crashes())
     ends: list[Ended] = []
     kills = 0
@@ -144,14 +144,14 @@ def _last_line(text: str) -> str:
 
 
 def _ceiling(world: World) -> Ceiling | None:
-    """A killed process forgets the slots it took: what it had on its way may come beside a new second's worth."""
+    """A killed process forgets the slots it took: what it had on its way may be added to a new second's worth."""
     if world.rate_per_second is None:
         return None
     return Ceiling(world.rate_per_second, timedelta(seconds=1), slack_segments=world.rate_per_second)
 
 
 def try_all(cases: Sequence[Case], *, at_once: int, shown: Callable[[Tried], None]) -> list[Tried]:
-    """Try the cases, some at a time; `shown` is called with each as it ends."""
+    """Try the cases, a few at a time; `shown` is called with each as it ends."""
     with closing(PostgresServer()) as postgres, ThreadPoolExecutor(at_once) as pool:
         if any(case.database is Database.POSTGRESQL for case in cases):
             postgres.start()
@@ -160,7 +160,7 @@ def try_all(cases: Sequence[Case], *, at_once: int, shown: Callable[[Tried], Non
         def attempt(case: Case) -> Tried:
             name = ""
             if case.database is Database.POSTGRESQL:
-                with making:  # one for each case at once would keep autovacuum busy with a thousand of them
+                with making:  # one per case at once would keep autovacuum busy with a thousand of them
                     name = postgres.create_database()
             with tempfile.TemporaryDirectory(prefix="crash-") as folder:
                 tried = try_case(case, Path(folder), postgres.url(name) if name else f"sqlite:///{folder}/campaigns.db")
@@ -184,7 +184,7 @@ def line_of(tried: Tried) -> str:
 
 
 def table_of(results: Iterable[Tried]) -> Table:
-    """The sums by world."""
+    """The sums for each world."""
     heads = ("cases", "kills", "not reached", "recipients", "stored", "held", "doubled", "lost", "broken")
     sums: dict[str, list[int]] = {}
     for tried in results:
@@ -202,7 +202,7 @@ def table_of(results: Iterable[Tried]) -> Table:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print a line per case and the table; 1 when a promise was broken, else 0."""
+    """Print a line per case and the table; return 1 if a promise was broken, otherwise 0."""
     parser = argparse.ArgumentParser(prog="python -m tests.prove.crashes", description="The crash proof.")
     parser.add_argument("--short", dest="cases", action="store_const", const=SHORT, help=f"{SHORT} cases (default)")
     parser.add_argument("--long", dest="cases", action="store_const", const=sys.maxsize, help="the whole matrix")

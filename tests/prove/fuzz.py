@@ -1,12 +1,12 @@
-"""Hostile and broken inputs by the hundred thousand: each gets a clear answer, quickly, and stops nothing else.
+"""Hundreds of thousands of hostile and broken inputs: each gets a clear answer, quickly, and stops nothing else.
 
     python -m tests.prove.fuzz --count 200000 --seed 1 --at-once 2
 
-A tenth of them are campaign files, a tenth webhook calls over real sockets, a tenth replies of people, a fifth replies
-of the gateway to every call that the client knows, and half are tables of five formats, which are checked and taken up
-into a real database. Each has to end within a second of processor time, its process within 200 MB of what it began
-with, in a value or in one of the errors that the product shows to people; no log, error or reason may hold a traceback,
-a cell, a text, a number or the key. After every hundred a sound input of the same kind has to work as ever.
+A tenth of them are campaign files, a tenth webhook calls over real sockets, a tenth people's replies, a fifth the
+gateway's replies to every call that the client knows, and half are tables in five formats, which are checked and
+accepted into a real database. Each must end within a second of CPU time, with its process within 200 MB of its start,
+and with a value or one of the errors that the product shows to people. No log, error or reason may hold a traceback, a
+cell, a text, a number or the key. After every hundred, a sound input of the same kind must still work.
 """
 
 import argparse
@@ -63,7 +63,7 @@ REMIND: Final = "schedule: {remind: {column: at, before: [24h]}}\n"
 
 
 class World:
-    """One process's database, gateway client and front door, and what it logs."""
+    """One process's database, gateway client and front door, and its logs."""
 
     def __init__(self, folder: Path, log: io.StringIO, stack: ExitStack) -> None:
         self.folder, self.log = folder, log
@@ -80,7 +80,7 @@ class World:
             transport=httpx.MockTransport(lambda _request: self.answer),
         )
         self.number = 0
-        self.is_inline = False  # whether the people of this input stand in the campaign file itself
+        self.is_inline = False  # whether the people of this input are in the campaign file itself
 
     def new_name(self) -> str:
         self.number += 1
@@ -93,7 +93,7 @@ def _closing(bench: Installation) -> Iterator[Installation]:
     bench.close()
 
 
-# Each kind: what is told of an input. It raises what the product shows to people, or anything else, which is a fault.
+# Each kind returns what is reported of an input. It raises what the product shows to people; anything else is a fault.
 
 
 def take_table(world: World, rng: random.Random) -> list[str]:
@@ -117,7 +117,7 @@ def take_table(world: World, rng: random.Random) -> list[str]:
             path.unlink()
     with (
         world.store.read() as session
-    ):  # the one column: 15,000 people as objects cost half of what taking them up does
+    ):  # the one column: 15,000 people as objects cost half as much as accepting them does
         return list(session.scalars(select(Recipient.reason).where(col(Recipient.run_id) == run_id)))
 
 
@@ -134,7 +134,7 @@ def take_campaign_file(world: World, rng: random.Random) -> list[str]:
 
 
 def ask_gateway(world: World, rng: random.Random) -> list[str]:
-    """A reply to any of the calls, and what it shows stored."""
+    """A reply to any of the calls, with what it shows stored."""
     world.answer = httpx.Response(
         rng.choice((200, 200, 200, 200, 500, 404, 302)),
         content=inputs.reply_body(rng),
@@ -156,7 +156,7 @@ def ask_gateway(world: World, rng: random.Random) -> list[str]:
     try:
         got = call()
     except GatewayError as error:
-        if call not in calls[:2]:  # what another call's reply quotes is none of its own texts
+        if call not in calls[:2]:  # what another call's reply quotes is not one of its own texts
             error.evidence = {}
         raise
     if isinstance(got, tuple):
@@ -165,7 +165,7 @@ def ask_gateway(world: World, rng: random.Random) -> list[str]:
 
 
 def hear(world: World, rng: random.Random) -> list[str]:
-    """Replies of people, as a look brings them."""
+    """People's replies, as a look for replies brings them."""
     made = parse_messages(json.loads(json.dumps([inputs.message_row(rng, "Received") for _ in range(3)])))
     runtime = world.bench.runtime
     if made:
@@ -215,14 +215,14 @@ KINDS: Final[Mapping[str, tuple[int, Take, Callable[[World], bool]]]] = {
     "reply": (10, hear, canary_webhook),
     "webhook call": (10, call_webhook, canary_webhook),
 }
-"""Kind -> its share of a hundred inputs, what becomes of one, and the sound one."""
+"""Kind -> its share of a hundred inputs, the function that tries one, and the sound input."""
 
 ANSWERS: Final = (CampaignFileError, AudienceProblem, EditRefused, GatewayError)
-"""What is shown to people as it is."""
+"""Errors that are shown to people as they are."""
 
 
 def kind_of(place: int) -> str:
-    """Which kind the input at this place is: each has its share of every hundred."""
+    """The kind of the input at this place: each kind has its share of every hundred."""
     left = place % 100
     for kind, (share, _, _) in KINDS.items():
         if left < share:
@@ -232,7 +232,7 @@ def kind_of(place: int) -> str:
 
 
 def judged(world: World, seed: int, place: int) -> tuple[str, list[str]]:
-    """How an input ended (`ok`, or the class of the error), and what was wrong with that."""
+    """How an input ended (`ok`, or the class of the error), and what was wrong with it."""
     kind = kind_of(place)
     rng = random.Random(f"{seed}:{place}")
     world.is_inline = False
@@ -267,7 +267,7 @@ def judged(world: World, seed: int, place: int) -> tuple[str, list[str]]:
 
 
 def _words(error: Exception) -> str:
-    """What is told of an error; of what is kept as evidence, what a gateway quotes of the request."""
+    """What is reported of an error; for one kept as evidence, also what a gateway quotes of the request."""
     kept = json.dumps(dict(error.evidence), default=str) if isinstance(error, GatewayError) else ""
     quoted = [secret for secret in (GATEWAY_KEY, inputs.SENT) if secret in kept]
     return f"{error} {getattr(error, 'problem', '')} {getattr(error, 'hint', '')} {quoted or ''}"
@@ -279,7 +279,7 @@ def _around(shown: str, what: str) -> str:
 
 
 def run(seed: int, places: Iterable[int], report: Callable[[int, str, list[str]], None]) -> None:
-    """Judge these inputs in this process; `report(place, ending, faults)` after each."""
+    """Judge these inputs in this process; call `report(place, ending, faults)` after each."""
     log = io.StringIO()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name, ExitStack() as stack:
         configure_logs("json", stream=log)
@@ -306,7 +306,7 @@ def _process(seed: int, places: range, queue: Any) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run, print, and give the exit code: 0 where every input got a clear answer."""
+    """Run and print; return the exit code: 0 if every input got a clear answer."""
     parser = argparse.ArgumentParser(prog="python -m tests.prove.fuzz", description="Hostile and broken inputs.")
     parser.add_argument("--count", type=int, default=5_000)
     parser.add_argument("--seed", type=int, default=1)
@@ -339,7 +339,7 @@ def fuzz(seed: int, places: range, at_once: int) -> tuple[Counter[str], list[str
     while running:
         try:
             got = queue.get(timeout=STUCK_SECONDS)
-        except Exception:  # queue.Empty: one of the processes stands still, or died
+        except Exception:  # queue.Empty: one of the processes hangs, or died
             still = [share[done] for share, done in zip(shares, counts, strict=True) if done < len(share)]
             faults.append(f"no answer for {STUCK_SECONDS:.0f} s; seed {seed}, one of the places {still}")
             break

@@ -1,8 +1,8 @@
-"""Random histories of the send protocol, in the long form: `python -m tests.prove.histories --count 200000 --seed 1`.
+"""Random histories of the send protocol, the long form: `python -m tests.prove.histories --count 200000 --seed 1`.
 
 Each history is made from its own seed (`seed`:number), so that one that breaks a promise can be run alone with
-`--only`. `--without RULE` leaves a rule of the protocol out: then doubles or losses must be found, or the rule (or this
-proof) is good for nothing.
+`--only`. `--without RULE` leaves out a rule of the protocol: this must double or lose texts, or else the rule (or this
+proof) is useless.
 """
 
 import argparse
@@ -34,29 +34,29 @@ EVENTS: Final = {
 
 
 def draw_fault(rng: random.Random) -> SendFault:
-    """What becomes of one POST, within the assumptions of the design."""
+    """What happens to one POST, within the assumptions of the design."""
     if rng.random() < 0.12:
         return SendFault(refused_connection=True)
     name = rng.choice(SHAPE_NAMES)
     shape = SHAPES[name]
     is_refusal = shape.goes_with == {Storing.NOTHING}
     if is_refusal and rng.random() < 0.1:
-        return SendFault(name, Storing.ALL)  # a wrong row: there at once, or the one look would not see it
+        return SendFault(name, Storing.ALL)  # a wrong row: visible at once, or the single look would miss it
     storing = rng.choice(sorted(shape.goes_with))
     dress = rng.choice(list(Dress)) if rng.random() < 0.4 else Dress.PLAIN
     return SendFault(name, storing, dress, timedelta(seconds=rng.choice((0, 0, 2, 40, LATEST_COMMIT.total_seconds()))))
 
 
 def skew_of(rng: random.Random) -> timedelta:
-    """How far the wall clock of a machine is off: up to 5 s, mostly not at all."""
+    """How far a machine's wall clock is off: up to 5 s, usually not at all."""
     return timedelta(seconds=rng.choice((0, 0, 0, -5, 5)))
 
 
 def plan(world: World, rng: random.Random) -> None:
     """One to three runs, mostly to the same people.
 
-    Where a backup comes back their texts differ, and batches are too small to be known by numbers alone: two texts to
-    the same people, one sent since the backup and one not, could not be told apart by anybody.
+    If a backup comes back, their texts differ and batches are too small to be recognized by numbers alone: of two texts
+    to the same people, one sent since the backup and one not, nobody could tell which is which.
     """
     texts = rng.sample(TEXTS, 3) if world.has_backup else rng.choices(TEXTS, k=3)
     for text in texts[: rng.choice((1, 2, 2, 3))]:
@@ -112,7 +112,7 @@ _RARE: Final[Mapping[str, Callable[[World, int], object]]] = {
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What happens, each event with its own seed, so that events can be left out without changing the others."""
+    """The events, each with its own seed, so that some can be left out without changing the others."""
 
     seed: str
     fault_share: float
@@ -120,13 +120,13 @@ class History:
 
     @classmethod
     def from_seed(cls, seed: str) -> Self:
-        """The history with this name: always the same."""
+        """The history with this name, always the same."""
         rng = random.Random(seed)
         names = rng.choices(list(EVENTS), list(EVENTS.values()), k=rng.randint(20, 160))
         return cls(seed, rng.choice((0.0, 0.3, 0.6, 1.0)), tuple((name, rng.getrandbits(32)) for name in names))
 
     def run(self, flaws: frozenset[Flaw] = frozenset()) -> tuple[World, Books]:
-        """Let it happen and end."""
+        """Run it to its end."""
         world = World(flaws, random.Random(self.seed))
         world.has_backup = any(name == "backup" for name, _ in self.events)
         plan(world, random.Random(self.seed + " plan"))
@@ -136,7 +136,7 @@ class History:
         return world, judge(world)
 
     def shrink(self, flaws: frozenset[Flaw]) -> "History":
-        """The same failure with fewer events, leaving out ever smaller pieces."""
+        """The same failure with fewer events: leave out smaller and smaller pieces."""
         smallest, size = self, len(self.events) // 2
         while size:
             for start in range(0, len(smallest.events), size):
@@ -151,7 +151,7 @@ class History:
 
 @dataclass(slots=True)
 class Totals:
-    """What many histories came to."""
+    """The sums over many histories."""
 
     histories: int = 0
     recipients: int = 0
@@ -162,7 +162,7 @@ class Totals:
     broken: list[str] = field(default_factory=list)  # the seeds of the histories in which a promise was broken
 
     def add(self, seed: str, world: World, books: Books) -> None:
-        """Count one more."""
+        """Add one more."""
         self.histories += 1
         self.recipients += books.recipients
         self.doubled += books.doubled
@@ -174,7 +174,7 @@ class Totals:
 
 
 def run_many(count: int, seed: int, flaws: frozenset[Flaw] = frozenset()) -> Totals:
-    """`count` histories, numbered from 0 below `seed`."""
+    """Run `count` histories, numbered from 0 below `seed`."""
     totals = Totals()
     for number in range(count):
         history = History.from_seed(f"{seed}:{number}")
@@ -183,7 +183,7 @@ def run_many(count: int, seed: int, flaws: frozenset[Flaw] = frozenset()) -> Tot
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command line; 1 where a promise was broken."""
+    """The command line; returns 1 if a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.prove.histories", description=__doc__)
     parser.add_argument("--count", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=1)

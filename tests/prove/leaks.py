@@ -1,4 +1,4 @@
-"""Looking for what must not stand in any log, output or queue: the API key, full phone numbers, texts."""
+"""Search every log, output and queue for what must not be in it: the API key, full phone numbers, texts."""
 
 import json
 import re
@@ -9,16 +9,16 @@ from urllib.parse import quote_plus
 import redis
 
 PROBE_CHARACTERS: Final = 16
-"""So much of a text's beginning is looked for: enough not to be an accident, little enough to find a cut text."""
+"""How much of a text's beginning is searched for: enough to rule out chance, little enough to find a cut text."""
 
 HEAD_CHARACTERS: Final = 8
-"""A campaign's texts begin alike: an output without any of the few first halves has none of 100,000 beginnings."""
+"""A campaign's texts start alike: an output without any of the few first halves has none of 100,000 beginnings."""
 
 _DIGITS: Final = re.compile(r"\d{8,}")
 
 
 def leaks(outputs: Mapping[str, str], *, key: str, numbers: Iterable[str], texts: Iterable[str]) -> list[str]:
-    """One sentence for each kind of secret in each output; it does not repeat the secret."""
+    """One sentence for each kind of secret in each output, without the secret itself."""
     digits = {number.lstrip("+") for number in numbers}
     probes = {form for text in texts for form in _forms(text[:PROBE_CHARACTERS])}
     heads = {probe[:HEAD_CHARACTERS] for probe in probes}
@@ -37,7 +37,7 @@ def leaks(outputs: Mapping[str, str], *, key: str, numbers: Iterable[str], texts
 
 
 def _numbers_in(content: str, digits: set[str]) -> int:
-    """How many of the numbers occur, also inside a longer row of digits (`0039...`)."""
+    """How many of the numbers occur, even inside a longer run of digits (`0039...`)."""
     lengths = {len(number) for number in digits}
     seen: set[str] = set()
     for match in _DIGITS.finditer(content):
@@ -48,12 +48,12 @@ def _numbers_in(content: str, digits: set[str]) -> int:
 
 
 def _forms(secret: str) -> set[str]:
-    """As it is, as JSON writes it and as a form's body does."""
+    """The secret as it is, as JSON writes it, and as a form body encodes it."""
     return {secret, json.dumps(secret)[1:-1], quote_plus(secret)} if secret else set()
 
 
 def dump_redis(url: str) -> str:
-    """Every key and value of a Redis, readable. Not by DUMP: that compresses, and would hide what is looked for."""
+    """Every key and value of a Redis, readable. Not by DUMP: it compresses, and would hide what is searched for."""
     with redis.Redis.from_url(url, socket_timeout=10) as client:
         return "\n".join(f"{key!r} {_value(client, key)!r}" for key in client.scan_iter())
 
@@ -73,4 +73,4 @@ def _value(client: redis.Redis, key: bytes) -> Any:
         case b"stream":
             return client.xrange(key)
         case _:
-            return None  # it ended between the two questions
+            return None  # it ended between the two queries

@@ -1,8 +1,8 @@
 """People write STOP while a campaign is sent to them, and half of the webhook's calls get lost on the way.
 
-`python -m tests.prove.stops --people 5000 --rate 50 --stops 200 --poll 5 --seed N`. The product is `campaigns up` in a
-process of its own; with `--fleet` a scheduler, two workers and a dashboard on Redis and PostgreSQL. When something was
-stored is watched from outside, in its database; what was sent says the ledger.
+`python -m tests.prove.stops --people 5000 --rate 50 --stops 200 --poll 5 --seed N`. The product is `campaigns up` in
+its own process; with `--fleet`, it is a scheduler, two workers and a dashboard on Redis and PostgreSQL. The database is
+watched from outside to see when something was stored; the ledger says what was sent.
 """
 
 import argparse
@@ -44,7 +44,7 @@ from worker.store.runs.runs import RunView, find_run
 KEY: Final = "key-of-the-proof-4711"
 CAMPAIGN: Final = "stops"
 SLACK: Final = timedelta(seconds=2)
-"""What a look for replies may take beside its pause."""
+"""What a look for replies may take on top of its pause."""
 
 SEND_BY: Final = timedelta(seconds=float(QUICK["CAMPAIGNS_SEND_BY_SECONDS"]))
 LOOK_SECONDS: Final = 0.05
@@ -54,7 +54,7 @@ PLAIN: Final = ("Thanks!", "ok", "Grazie mille, ci vediamo domani", "nonstop", "
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """So many people at so many texts a second; `lost` is the share (0..1) of the webhook's calls that get lost."""
+    """The number of people and texts a second; `lost` is the share (0..1) of the webhook's calls that get lost."""
 
     people: int
     rate: int
@@ -77,7 +77,7 @@ class Written:
 
 @dataclass
 class Outcome:
-    """What was found. `violations` is what must not be; delays are seconds from the gateway to the database."""
+    """The findings. `violations` is what must not be; delays are seconds from the gateway to the database."""
 
     states: dict[RecipientState, int]
     by: Counter[str]
@@ -88,7 +88,7 @@ class Outcome:
 
 @contextmanager
 def _lossy(lost: float, seed: int) -> Iterator[tuple[str, list[str]]]:
-    """A relay between the sandbox's webhook and the product's: its address, and where it is to pass calls on to."""
+    """A relay between the sandbox's webhook and the product's: its address, and the list of targets for calls."""
     target: list[str] = []
     rng = random.Random(seed)
 
@@ -109,7 +109,7 @@ def _lossy(lost: float, seed: int) -> Iterator[tuple[str, list[str]]]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Nothing: the calls hold numbers."""
+            """Nothing: calls contain numbers."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Relay)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -121,7 +121,7 @@ def _lossy(lost: float, seed: int) -> Iterator[tuple[str, list[str]]]:
 
 
 class _Watch:
-    """Notes when each reply is first seen in the database by somebody else: its transaction was committed before."""
+    """Notes when another connection first sees each reply in the database: its transaction was committed before."""
 
     def __init__(self, store: Store) -> None:
         self.seen: dict[int, datetime] = {}
@@ -144,7 +144,7 @@ class _Watch:
 
 
 def prove(trial: Trial, folder: Path, backing: Backing) -> Outcome:
-    """One trial in an empty folder, and an empty database."""
+    """Run one trial in an empty folder, with an empty database."""
     inbox = folder / "inbox"
     inbox.mkdir(parents=True)
     ledger = folder / "ledger.jsonl"
@@ -193,7 +193,7 @@ def _tried(trial: Trial, folder: Path, url: str, ledger: Path, database_url: str
 
 
 def _write_all(trial: Trial, audience: Audience, url: str, seconds: float) -> list[Written]:
-    """People write at random moments: stops in every language, near-misses, and what is neither."""
+    """People write at random moments: stops in every language, near-misses, and other texts."""
     rng = random.Random(trial.seed)
     words = [word for language in LANGUAGES.values() for word in language.stop]
     languages = [language.stop[-1] for language in LANGUAGES.values()]
@@ -287,7 +287,7 @@ _LAST_PROMISES: Final = (
 
 
 def table(trial: Trial, outcome: Outcome) -> str:
-    """What was tried and found, a line each."""
+    """What was tried and found, one item per line."""
     lines = [
         (
             f"{trial.people:,} people at {trial.rate}/s, {trial.stops} stops, {trial.lost:.0%} of the webhook lost,"
@@ -314,7 +314,7 @@ def _free_port() -> int:
 
 
 def main() -> int:
-    """The command; 1 where something was violated."""
+    """The command; returns 1 if something was violated."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--people", type=int, default=5_000)
     parser.add_argument("--rate", type=int, default=50)

@@ -1,7 +1,7 @@
-"""A phone is switched off while a campaign is sent by two, and on again later.
+"""A phone is switched off while two send a campaign, and switched on again later.
 
-`python -m tests.prove.stuck --people 600 --rate 10 --after 5`, and with `--fleet` by a scheduler and two workers on
-Redis and PostgreSQL. The product runs in processes of its own; which phone took what says the gateway's ledger.
+`python -m tests.prove.stuck --people 600 --rate 10 --after 5`; with `--fleet`, a scheduler and two workers on Redis and
+PostgreSQL. The product runs in its own processes; the gateway's ledger says which phone took what.
 """
 
 import argparse
@@ -30,13 +30,13 @@ OFF: Final = 2
 """The phone that is switched off; the other one is 1."""
 
 ON_THE_WAY_SECONDS: Final = 3.0
-"""A request that was promised before the phone was found to be stuck: 2 s to be written, and half a second until every
-worker knows."""
+"""A request that was promised before the phone was found stuck: 2 s to be written, and half a second until every worker
+knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """So many people at so many texts a second; a phone counts as stuck after so many seconds."""
+    """The number of people and texts a second, and the seconds after which a phone counts as stuck."""
 
     people: int
     rate: int
@@ -45,7 +45,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Seconds from switching it off (on) to its being noticed; texts by phone: before that, and afterwards."""
+    """Seconds from switching it off (on) until that was noticed; texts by phone: before that, and afterwards."""
 
     noticed_seconds: float
     back_seconds: float
@@ -68,10 +68,10 @@ class Outcome:
 
 
 def prove(trial: Trial, folder: Path, backing: Backing) -> Outcome:
-    """One trial in an empty folder, and an empty database."""
+    """Run one trial in an empty folder, with an empty database."""
     settings = {"stuck_after_seconds": f"{trial.after_seconds:g}"}
     with Stage(folder, backing.database_url, backing.redis_url, settings) as stage:
-        for command in backing.commands[:3]:  # nobody calls us: no dashboard
+        for command in backing.commands[:3]:  # nothing calls us: no dashboard
             stage.start(command, "--json")
         more = f"  rate: {trial.rate}/second\ndevices: {{use: [1, 2]}}\nfollow: {{until: 10m}}\n"
         audience = write_campaign(stage.inbox, "sale", recipients=trial.people, batch_size=2, more=more)
@@ -125,7 +125,7 @@ def _await(is_so: Callable[[], bool], seconds: float, complaint: str) -> None:
 
 
 def table(trial: Trial, outcome: Outcome) -> str:
-    """What was tried and found, a line each."""
+    """What was tried and found, one item per line."""
     found = outcome.findings
 
     def shown(counts: Counter[int]) -> str:
@@ -145,7 +145,7 @@ def table(trial: Trial, outcome: Outcome) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command; 1 where something was violated."""
+    """The command; returns 1 if something was violated."""
     parser = argparse.ArgumentParser(prog="python -m tests.prove.stuck")
     parser.add_argument("--people", type=int, default=600)
     parser.add_argument("--rate", type=int, default=10)

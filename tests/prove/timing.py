@@ -1,4 +1,4 @@
-"""`python -m tests.prove.timing`: many campaigns at random on the bench, each judged by the clocks on the wall."""
+"""`python -m tests.prove.timing`: many random campaigns on the bench, each judged by wall clocks."""
 
 import argparse
 import logging
@@ -21,7 +21,7 @@ from worker.store.migrate import migrate
 
 
 def problems_of(scenario: Scenario, store: Store) -> list[str]:
-    """Play it on an empty database, which it leaves empty; every promise that was broken."""
+    """Play it on an empty database, and leave that empty; return every broken promise."""
     with TemporaryDirectory(prefix="timing-") as name:
         bench = Installation(Path(name), store, FakeClock(scenario.now), **scenario.settings)
         try:
@@ -32,7 +32,7 @@ def problems_of(scenario: Scenario, store: Store) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command line; 1 where a promise was broken."""
+    """The command line; returns 1 if a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.prove.timing", description=__doc__)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         store = Store(f"sqlite:///{Path(name) / 'campaigns.db'}")
         migrate(store)
 
-        # Nothing is made smaller: that takes ten times as long as finding it, and a scenario is small already.
+        # No shrinking: it takes ten times as long as finding the failure, and a scenario is small already.
         @seed(options.seed)
         @settings(
             max_examples=options.count,

@@ -1,10 +1,11 @@
-"""The webhook: single calls of a `campaigns up`, and a real `campaigns dashboard` under 500 calls at once.
+"""The webhook: single calls to `campaigns up`, and a real `campaigns dashboard` under 500 calls at once.
 
     python -m tests.prove.webhook --rounds 5 --calls 500 --single 200
 
-First so many genuine calls one after the other, each when the last one was answered; then round after round of load.
-Of ten calls five are genuine, two replayed, one signed with another key, one malformed and one too long. Printed for
-each round: how many answers were wrong, how many replies are stored, the seconds of answers, the memory of the process.
+First come genuine calls one after the other, each made when the last one was answered; then round after round of load.
+Of ten calls five are genuine, two replayed, one signed with another key, one malformed and one too long. For each round
+it prints how many answers were wrong, how many replies are stored, the seconds of answers and the memory of the
+process.
 """
 
 import argparse
@@ -36,7 +37,7 @@ TOO_LONG: Final = b"messages=" + b"a" * 1_200_000
 
 @dataclass(frozen=True)
 class Round:
-    """What came of one round."""
+    """The results of one round."""
 
     wrong: int
     stored: int
@@ -48,7 +49,7 @@ class Round:
 
 @contextmanager
 def front_door(folder: Path, command: str = "dashboard") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """(address, process) of a front door with an SQLite file of its own; killed if the block has not ended it.
+    """(address, process) of a front door with its own SQLite file; killed unless the block has ended it.
 
     `command`: `dashboard`, or `up`, which has one, too.
     """
@@ -84,7 +85,7 @@ def _answers(url: str) -> bool:
 
 
 def one_by_one(url: str, ids: range) -> list[float]:
-    """The seconds of genuine calls with messages of these IDs, one after the other, the shortest first."""
+    """Make genuine calls with messages of these IDs, one after the other; return their seconds, the shortest first."""
     seconds = []
     for id_ in ids:
         genuine = [message(id_, "STOP", number=f"+39334{id_:07}")]
@@ -96,7 +97,7 @@ def one_by_one(url: str, ids: range) -> list[float]:
 
 
 def one_round(url: str, process: subprocess.Popen[bytes], folder: Path, calls: int, *, number: int) -> Round:
-    """So many calls, all at the same time."""
+    """Make this many calls, all at the same time."""
     first = number * calls
 
     def call(place: int) -> tuple[bool, float]:
@@ -120,7 +121,7 @@ def one_round(url: str, process: subprocess.Popen[bytes], folder: Path, calls: i
 
 
 def _call(url: str, place: int) -> tuple[int, int]:
-    """(status, what it has to be)."""
+    """Return (status, expected status)."""
     genuine = [message(place + 1, "STOP", number=f"+39333{place:07}")]
     match place % 10:
         case 5 | 6:  # what was called two calls before
@@ -141,11 +142,11 @@ def _too_long(url: str) -> int:
     try:
         return post(url, TOO_LONG, {"Content-Type": FORM, "X-SG-SIGNATURE": "a"})
     except (BrokenPipeError, ConnectionResetError):
-        return 413  # it hung up before all of it was written
+        return 413  # it hung up before everything was written
 
 
 def memory_mib(pid: int) -> float:
-    """What the process holds in memory now."""
+    """The memory that the process holds now, in MiB."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
@@ -153,7 +154,7 @@ def memory_mib(pid: int) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it; 1 if an answer was wrong or a reply lost."""
+    """Run it; return 1 if an answer was wrong or a reply was lost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=500)
@@ -161,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     is_right = True
     with tempfile.TemporaryDirectory() as name, front_door(Path(name), "up") as (url, _):
-        one_by_one(url, range(1, 11))  # what is loaded by the first call
+        one_by_one(url, range(1, 11))  # warm up what the first call loads
         milliseconds = [1_000 * seconds for seconds in one_by_one(url, range(11, 11 + options.single))]
         within = milliseconds[math.ceil(0.99 * options.single) - 1]
         say(

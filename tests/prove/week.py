@@ -1,7 +1,7 @@
-"""`python -m tests.prove.week`: a week of three campaigns, cut short at random moments, beside an undisturbed one.
+"""`python -m tests.prove.week`: a week of three campaigns, interrupted at random moments, beside an undisturbed one.
 
-After each cut another process goes on with the same database; what hung wakes up later. Both weeks must have sent the
-same texts in the same minutes.
+After each interruption another process continues on the same database; what hung wakes up later. Both weeks must have
+sent the same texts in the same minutes.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from worker.store.migrate import migrate
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command line; 1 where a text was lost, sent twice, or sent in another minute."""
+    """The command line; returns 1 if a text was lost, sent twice, or sent in another minute."""
     parser = argparse.ArgumentParser(prog="python -m tests.prove.week", description=__doc__)
     parser.add_argument("--count", type=int, default=12)
     parser.add_argument("--seed", type=int, default=1)

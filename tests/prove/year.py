@@ -1,6 +1,6 @@
-"""`python -m tests.prove.year`: a whole year of campaigns that repeat in six zones, beside an independent library.
+"""`python -m tests.prove.year`: a whole year of campaigns that repeat in six zones, checked by an independent library.
 
-Each zone has a text on every day, at the hour at which its clocks change, and one each half hour of its Sunday nights.
+Each zone has a text every day, at the hour at which its clocks change, and one each half hour of its Sunday nights.
 """
 
 import argparse
@@ -30,11 +30,11 @@ DAILY: Final = {
     "Asia/Kathmandu": "45 23 * * *",
 }
 NIGHTS: Final = "*/30 0-3 * * sun"
-"""By the clock: what is not there does not run, and what is there twice runs twice."""
+"""By the clock: a time that does not exist does not run, and one that exists twice runs twice."""
 
 
 def difference(sent: Sequence[datetime], expected: Sequence[datetime]) -> str:
-    """What was sent otherwise than expected, in words; empty: nothing."""
+    """How the texts sent differ from the expected ones, in words; empty: not at all."""
     too_many, too_few = Counter(sent) - Counter(expected), Counter(expected) - Counter(sent)
     found = [f"{name} at {min(moments):%Y-%m-%d %H:%M:%S} UTC and {len(moments) - 1:,} more"
              for name, moments in (("one too many", too_many), ("one missing", too_few)) if moments]  # fmt: skip
@@ -42,7 +42,7 @@ def difference(sent: Sequence[datetime], expected: Sequence[datetime]) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command line; 1 where a text was not sent at its moment, or one was sent that should not have been."""
+    """The command line; returns 1 if a text was not sent at its moment, or one was sent that should not have been."""
     argparse.ArgumentParser(prog="python -m tests.prove.year", description=__doc__).parse_args(arguments)
     configure_logs("json", level=logging.CRITICAL)
     campaigns = [Repeating(zone, line) for zone, daily in DAILY.items() for line in (daily, NIGHTS)]

@@ -1,4 +1,4 @@
-"""What the tests of commands share: a working folder in which no setting of the machine shows, and the command line."""
+"""What the tests of commands share: a working folder that hides the machine's settings, and the command line."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ DATABASE = "campaigns.db"
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], object]:
-    """Puts a migrated, empty database into a folder: made once, for that takes longer than most of the tests."""
+    """Return a function that puts a migrated, empty database into a folder; made once, as it takes longer than a test."""
     original = tmp_path_factory.mktemp("migrated") / DATABASE
     store = Store(f"sqlite:///{original}")
     migrate(store)
@@ -28,7 +28,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], objec
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder; neither settings nor zone of the machine that runs the tests show."""
+    """An empty working folder, isolated from the settings and the zone of the machine that runs the tests."""
     for name in os.environ:
         if name.startswith("CAMPAIGNS_"):
             monkeypatch.delenv(name)
@@ -39,5 +39,5 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def cli(folder: Path) -> Cli:
-    """The command line in this process: `cli("held", "spring-sale")`."""
+    """Return the command line in this process: `cli("held", "spring-sale")`."""
     return lambda *arguments, **more: CliRunner().invoke(app, list(arguments), prog_name="campaigns", **more)

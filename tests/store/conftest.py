@@ -14,7 +14,7 @@ from worker.store.migrate import migrate
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A migrated database for a process; its tests find it empty (`store`)."""
+    """A migrated database for each process; its tests find it empty (`store`)."""
     if request.param == "sqlite":
         yield from _migrated(f"sqlite:///{tmp_path_factory.mktemp('store') / 'campaigns.db'}")
         return
@@ -36,7 +36,7 @@ def _migrated(url: str) -> Iterator[Store]:
 
 
 def empty(store: Store) -> None:
-    """Forget everything but the schema."""
+    """Delete everything but the schema."""
     with store.write() as session:
         for table in reversed(SQLModel.metadata.sorted_tables):
             session.execute(table.delete())
@@ -51,7 +51,7 @@ def store(database: Store) -> Iterator[Store]:
 
 @pytest.fixture
 def world(store: Store) -> World:
-    """The database with an account, and short words for what tests do with runs."""
+    """The database with an account, and short helpers for what tests do with runs."""
     return World(store)
 
 

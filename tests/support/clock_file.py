@@ -1,6 +1,6 @@
-"""A wall clock for processes that only the test moves: a file says by how much it is wrong.
+"""A wall clock for processes that only the test moves: a file says how far off it is.
 
-`--patch tests.support.clock_file:follow` of `tests.prove.world.victim`; in what such a process starts, by
+Use `--patch tests.support.clock_file:follow` of `tests.prove.world.victim`; whatever such a process starts gets it from
 `sitecustomize`.
 """
 
@@ -32,14 +32,14 @@ class ClockFile:
         self.set(start)
 
     def set(self, moment: datetime) -> None:
-        """It is this moment now, and time passes from there on."""
+        """Make it this moment now; time passes from there."""
         new = self._file.with_suffix(".new")
         new.write_text(str((moment - datetime.now(UTC)).total_seconds()))
         new.replace(self._file)
 
 
 def follow() -> None:
-    """Let this process's wall clock be wrong by what the file says."""
+    """Make this process's wall clock wrong by what the file says."""
     file = Path(os.environ[FILE])
 
     def now(_: SystemClock) -> datetime:

@@ -28,5 +28,5 @@ class FakeClock:
         self._elapsed += duration
 
     def jump(self, by: timedelta) -> None:
-        """Put the clock on the wall forward or back: no time passes by that."""
+        """Put the wall clock forward or back; no time passes."""
         self._now += by

@@ -1,4 +1,4 @@
-"""A mail server on this machine that keeps what it is sent. It knows no encryption."""
+"""A mail server on this machine that keeps the mail it gets. It does not support encryption."""
 
 import socketserver
 from email import message_from_bytes, policy
@@ -8,7 +8,7 @@ from tests.support.serving import Served
 
 
 class Mailbox(Served):
-    """`refuses`: what the server answers to a recipient; empty: it takes everybody."""
+    """`refuses`: what the server answers to a recipient; empty: it accepts everybody."""
 
     def __init__(self, *, refuses: str = "") -> None:
         self.letters: list[EmailMessage] = []

@@ -1,7 +1,7 @@
-"""Processes forked from one that has imported the product already: a start costs 20 ms of CPU instead of 1.7 s.
+"""Processes forked from one that has already imported the product: a start costs 20 ms of CPU instead of 1.7 s.
 
-The standard library's fork server: a clean process without threads that ends with this one. What a process does before
-its first line of work (the interpreter, the imports) is not seen there:
+This is the standard library's fork server: a clean process without threads that ends with this one. It does not show
+what a process does before its first line of work (the interpreter, the imports):
 `tests/scheduler/cli/upkeep/test_cli_process.py`, `tests/deploy/test_deploy_heartbeat.py` and
 `tests/worker/test_logs.py` start commands and services as programs.
 """
@@ -54,7 +54,7 @@ The last one freezes what is loaded.
 """
 
 _ONE_AT_A_TIME: Final = Lock()
-"""A start asks each child that is there whether it has ended; two threads that ask one make its exit code 255."""
+"""A start asks each child whether it has ended; if two threads ask one, its exit code becomes 255."""
 
 STOP_SECONDS: Final = 10.0
 
@@ -74,7 +74,7 @@ def start(
 
 
 def exit_code(process: ForkServerProcess, within_seconds: float) -> int | None:
-    """How it ended, or None when it has not within that time. For threads that start others meanwhile."""
+    """How it ended, or None if it has not within that time. For threads that start others meanwhile."""
     wait([process.sentinel], within_seconds)
     with _ONE_AT_A_TIME:
         return process.exitcode
@@ -82,7 +82,7 @@ def exit_code(process: ForkServerProcess, within_seconds: float) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A gateway to send to, as a `PrivateSandbox` is: it ends with this process, however this one ends."""
+    """A gateway to send to, like a `PrivateSandbox`: it ends with this process, however this one ends."""
 
     url: str
     key: str
@@ -110,7 +110,7 @@ class Sandbox:
         return sandbox
 
     def stop(self) -> None:
-        """End it and wait for its end; harmless when it has ended already."""
+        """End it and wait for its end; harmless if it has ended already."""
         self._held.close()
         if exit_code(self.process, STOP_SECONDS) is None:
             self.process.kill()
@@ -126,7 +126,7 @@ class Sandbox:
 
 
 def fork_server() -> ForkServerContext:
-    """Makes processes; each is a fork of one that has imported the product."""
+    """A context that makes processes; each is a fork of one that has imported the product."""
     with _ONE_AT_A_TIME:
         return _warm()
 
@@ -161,7 +161,7 @@ def _live(arguments: Sequence[str], folder: str, env: Mapping[str, str], stdout:
 
 def _serve(folder: str, reads: Connection, tells: Connection) -> None:
     os.chdir(folder)
-    os.setsid()  # as a private sandbox: Ctrl-C in the terminal does not reach it
+    os.setsid()  # like a private sandbox: Ctrl-C in the terminal does not reach it
     nothing = os.open(os.devnull, os.O_WRONLY)
     for descriptor, standard in ((reads.fileno(), 0), (tells.fileno(), 1), (nothing, 2)):
         os.dup2(descriptor, standard)

@@ -1,4 +1,4 @@
-"""What the drain tick does to one run: its due batches are queued, as many as there is room for."""
+"""What the drain tick does to one run: it queues as many due batches as there is room for."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from worker.store.sending import queue
 
 
 def queue_due(session: Session, run_id: int, *, now: datetime, room: int = 100) -> list[int]:
-    """Queue due batches until `room` of the run are queued; the ids of the new ones, in their order."""
+    """Queue due batches until `room` of the run are queued; return the ids of the new ones, in order."""
     mine = sa.select(sa.func.count()).select_from(Batch).filter_by(run_id=run_id, state=BatchState.QUEUED)
     due = queue.due_batches(session, [run_id], now=now, most=max(0, room - session.scalars(mine).one()))
     return sorted(queue.queue_batches(session, [batch.id for batch in due.get(run_id, ())], now=now))

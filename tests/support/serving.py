@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Final, Self
 
 LOOK_SECONDS: Final = 0.01
-"""How often a server looks whether it should stop; half a second by default, and that at the end of every test."""
+"""How often a server checks whether it should stop; the default is half a second, spent at the end of every test."""
 
 
 class Served:

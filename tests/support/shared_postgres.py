@@ -1,7 +1,7 @@
-"""One PostgreSQL cluster for all processes of a run of tests, and not six of them that all start at once.
+"""One PostgreSQL cluster for all processes of a test run, instead of six that all start at once.
 
-The first process that asks starts it, with a database that has the schema; the others find it by a file. It ends when
-the last of them has let go of it, however that happens: `servers.HELD`.
+The first process that asks starts it, with a database that has the schema; the others find it through a file. It ends
+when the last of them has let go of it, however that happens: `servers.HELD`.
 """
 
 import fcntl
@@ -17,24 +17,24 @@ from worker.store.engine import Store
 from worker.store.migrate import migrate
 
 MAX_CONNECTIONS: Final = 400
-"""Six processes with a fleet each, whose processes have some ten connections."""
+"""Six processes with a fleet each, whose processes have about ten connections."""
 
 
 class SharedPostgres(PostgresDatabases):
-    """The databases of the shared cluster. Nobody stops, floods or reconfigures it: who must, takes a server alone."""
+    """The databases of the shared cluster. No test stops, floods or reconfigures it: one that must has its own server."""
 
     def __init__(self, port: int, migrated: str) -> None:
         super().__init__(port)
         self._migrated = migrated
 
     def create_migrated(self) -> str:
-        """A new database with the schema: a copy, which costs 40 ms and not 300 as the migrations do."""
+        """A new database with the schema: a copy, which costs 40 ms instead of the migrations' 300 ms."""
         return self.create_database(self._migrated)
 
 
 @contextmanager
 def shared_postgres(folder: Path) -> Iterator[SharedPostgres]:
-    """The cluster of the run whose processes share this folder."""
+    """The cluster of the test run whose processes share this folder."""
     found = folder / "postgres.json"
     with _alone(folder):
         cluster, held = _joined(found) or _started()
@@ -47,7 +47,7 @@ def shared_postgres(folder: Path) -> Iterator[SharedPostgres]:
             if users:
                 found.write_text(json.dumps(cluster | {"users": users}))
             else:
-                found.unlink()  # before it ends: whoever asks from now on starts another one
+                found.unlink()  # before it ends: a process that asks from now on starts another one
             os.close(held)
 
 
@@ -59,7 +59,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _joined(found: Path) -> tuple[dict[str, Any], int] | None:
-    """The cluster that stands in the file, held. None if there is none, or all who held it were killed."""
+    """The cluster named in the file, held. None if there is none, or if all its holders were killed."""
     if not found.exists():
         return None
     cluster: dict[str, Any] = json.loads(found.read_text())

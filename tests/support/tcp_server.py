@@ -13,7 +13,7 @@ Script = Callable[["Connection"], None]
 
 
 class Connection:
-    """One accepted connection, with what came in over it."""
+    """One accepted connection, with what arrived over it."""
 
     def __init__(self, accepted: socket.socket, stopping: threading.Event) -> None:
         accepted.settimeout(GIVE_UP_SECONDS)
@@ -41,7 +41,7 @@ class Connection:
         self._socket.sendall(content)
 
     def drip(self, content: bytes, pause_seconds: float) -> None:
-        """One byte at a time, until the client or the test has enough."""
+        """Send one byte at a time, until the client or the test has had enough."""
         try:
             for byte in content:
                 self._socket.sendall(bytes([byte]))
@@ -107,8 +107,8 @@ class TcpServer:
             raise self._failures[0]
 
     def _wake(self) -> None:
-        # Closing a listener does not wake a thread that waits in accept(); a connection does. It is known by its port,
-        # so that connections which the test made before it, and which nobody has accepted yet, are still handled.
+        # Closing a listener does not wake a thread that waits in accept(); a connection does. It is recognized by its
+        # port, so that connections which the test made earlier, and which nobody has accepted yet, are still handled.
         with socket.socket() as waker:
             waker.bind(("127.0.0.1", 0))
             self._waker_port = waker.getsockname()[1]

@@ -22,7 +22,7 @@ def test_redis_starts_empty_and_comes_back_on_the_same_port(redis_server: RedisS
         client.set("colour", "blue")
         # when the server is restarted
         redis_server.restart()
-        # then it answers at the same URL and has forgotten it
+        # then it answers at the same URL and has forgotten everything
         client.connection_pool.disconnect()
         assert client.get("colour") is None
 

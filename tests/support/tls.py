@@ -17,7 +17,7 @@ GIVE_UP_SECONDS: Final = 10.0
 
 
 class Authority:
-    """Issues certificates that only those believe who have its `ca_file`."""
+    """Issues certificates that only clients with its `ca_file` trust."""
 
     def __init__(self, folder: Path) -> None:
         self._ca = trustme.CA()
@@ -25,7 +25,7 @@ class Authority:
         self._ca.cert_pem.write_to_path(str(self.ca_file))
 
     def server(self, name: str = "127.0.0.1", *, is_expired: bool = False) -> ssl.SSLContext:
-        """What a server of this name shows."""
+        """What a server of this name presents."""
         ends = datetime.now(UTC) + timedelta(days=-1 if is_expired else 1)
         issued = self._ca.issue_cert(name, not_before=ends - timedelta(days=9), not_after=ends)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -34,7 +34,7 @@ class Authority:
 
 
 class TlsFront(Served):
-    """Passes what is said to it over TLS on to the plain server at `url`, and the answer back."""
+    """Decrypts what arrives over TLS, passes it on to the plain server at `url`, and returns the answer."""
 
     def __init__(self, url: str, context: ssl.SSLContext) -> None:
         parts = urlsplit(url)
@@ -50,7 +50,7 @@ class TlsFront(Served):
                     ):
                         _pass_on(client, server)
                 except OSError:
-                    return  # who does not believe the certificate hangs up, and so do some servers
+                    return  # a client that does not trust the certificate hangs up, and so do some servers
 
         server = ThreadingTCPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
@@ -59,7 +59,7 @@ class TlsFront(Served):
 
 
 def _pass_on(client: ssl.SSLSocket, server: socket.socket) -> None:
-    """Until one of them has no more to say. In one thread: two must not use one TLS connection at once."""
+    """Pass data on until one of them is done. In one thread: two must not use one TLS connection at once."""
     while True:
         ready: list[Any] = [client] if client.pending() else select.select([client, server], [], [], GIVE_UP_SECONDS)[0]
         for side, other in ((client, server), (server, client)):

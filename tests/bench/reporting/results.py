@@ -1,4 +1,4 @@
-"""What was measured, and how the figures are called."""
+"""What was measured, and what the figures are called."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ MEBIBYTE: Final = 2**20
 
 
 class BenchError(Exception):
-    """A measurement that measured something else than it should: its figures would be wrong."""
+    """A measurement did not measure what it should: its figures would be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One plan, from the file to the database. `peak_bytes`: the most memory that its process had resident.
+    """One plan, from the file to the database. `peak_bytes` is the peak resident memory of its process.
 
-    `cpu_seconds` are those of its process alone: what stays comparable when the machine has other work.
+    `cpu_seconds` are those of its process alone: they stay comparable when the machine has other work.
     """
 
     database: str
@@ -65,9 +65,9 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """One export as CSV, and a bare loop over the same rows. `peak_bytes`: the most memory that its process had.
+    """One export as CSV, and a bare loop over the same rows. `peak_bytes` is the peak memory of its process.
 
-    `cpu_seconds` are those of its process alone: what stays comparable when the machine has other work.
+    `cpu_seconds` are those of its process alone: they stay comparable when the machine has other work.
     """
 
     database: str
@@ -84,7 +84,7 @@ class Exported:
 
     @property
     def ratio(self) -> float:
-        """The product's speed in units of the bare loop's, by the time of the processor."""
+        """The product's speed as a multiple of the bare loop's, by CPU time."""
         return self.bare_cpu_seconds / self.cpu_seconds
 
     def to_json(self) -> Mapping[str, object]:
@@ -98,7 +98,7 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Repetitions of one campaign, sent by the product and by a bare loop in turns; in seconds."""
+    """Repetitions of one campaign, sent alternately by the product and by a bare loop; in seconds."""
 
     batch_size: int
     recipients: int
@@ -115,7 +115,7 @@ class Sent:
 
     @property
     def ratio(self) -> float:
-        """The product's speed in units of the bare loop's, from the medians of both."""
+        """The product's speed as a multiple of the bare loop's, from the medians of both."""
         return self.product_per_second / self.bare_per_second
 
     @property
@@ -135,10 +135,10 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Paced:
-    """How a limit was kept. `attained` is a share of it.
+    """How a limit was kept. `attained` is the share of it that was used.
 
     The fullest windows of 1, 10 and 60 s, in segments: `allowed` (None: no limit of that length), `granted` by the
-    throttle's own stamps (empty where there are none) and `arrived` by the gateway's ledger.
+    throttle's own timestamps (empty if there are none) and `arrived` by the gateway's ledger.
     """
 
     what: str
@@ -146,11 +146,11 @@ class Paced:
     allowed: tuple[int | None, ...]
     granted: tuple[int, ...]
     arrived: tuple[int, ...]
-    spread_seconds: float | None = None  # by how much requests differed on their way from the slot to the gateway
+    spread_seconds: float | None = None  # how much requests' times from slot to gateway differed
 
     @property
     def is_exact(self) -> bool:
-        """Whether the stamps of the throttle are never above the limit."""
+        """Return whether the throttle's timestamps never exceed the limit."""
         return all(most is None or got <= most for most, got in zip(self.allowed, self.granted, strict=True))
 
     def to_json(self) -> Mapping[str, object]:
@@ -179,7 +179,7 @@ class Scaled:
 
 @dataclass(frozen=True, slots=True)
 class Waited:
-    """Campaigns that waited for one moment: what their waiting cost, and how late the first text of each was."""
+    """Campaigns that waited for the same moment: what the waiting cost, and how late the first text of each was."""
 
     what: str
     campaigns: int
@@ -189,11 +189,11 @@ class Waited:
 
     @property
     def idle_share(self) -> float:
-        """Of one core."""
+        """The share of one core."""
         return self.idle_cpu_seconds / self.idle_seconds
 
     def delay_seconds(self, share: float) -> float:
-        """Within which this share of the campaigns had begun."""
+        """The time within which this share of the campaigns had begun."""
         return sorted(self.delays_seconds)[ceil(share * len(self.delays_seconds)) - 1]
 
     def to_json(self) -> Mapping[str, object]:

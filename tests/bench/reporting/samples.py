@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Final
 
-FIRST_NUMBER: Final = 3_330_000_000  # Italian mobile numbers, every one of the next million valid
+FIRST_NUMBER: Final = 3_330_000_000  # Italian mobile numbers, of which the next million are all valid
 PLACES: Final = ("Bari", "Como", "Genova", "Lecce", "Milano", "Napoli", "Roma", "Torino")
 
 
 def write_campaign(
     folder: Path, *, recipients: int, campaign: str = "bench", first: int = 0, more: str = "", **throughput: int | str
 ) -> Path:
-    """Write the campaign's YAML and its CSV into `folder`; the path of the former.
+    """Write the campaign's YAML and its CSV into `folder`; return the path of the YAML.
 
-    `first` is where its numbers begin, `more` further lines of YAML, `throughput` the keys of that block.
+    `first` is where its numbers begin; `more` is further lines of YAML; `throughput` the keys of that block.
     """
     rows = (f"+39{FIRST_NUMBER + first + n},{_name(n)},{_place(n)}\n" for n in range(recipients))
     with (folder / f"{campaign}.csv").open("w", encoding="utf-8") as file:
@@ -30,7 +30,7 @@ def write_campaign(
 
 
 def texts(recipients: int, *, first: int = 0) -> list[tuple[str, str]]:
-    """Number and text of everybody in such a campaign, as its plan has them, from number `first` on."""
+    """Number and text of everybody in such a campaign, as its plan has them, starting at number `first`."""
     return [
         (
             f"+39{FIRST_NUMBER + n}",

@@ -1,4 +1,4 @@
-"""The figures as tables, beside their targets."""
+"""The figures as tables, next to their targets."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -21,7 +21,7 @@ FIRST_REQUEST_SECONDS: Final = 1.0
 
 
 def planning_table(planned: Sequence[Planned]) -> Table:
-    """Speed and memory of planning, beside the targets."""
+    """Speed and memory of planning, next to the targets."""
     table = Table(
         "database", "seconds", "of CPU", "per second", "target", "peak MiB", "target",
         title=f"Planning {planned[0].recipients:,} recipients: a CSV file, checked, planned and stored",
@@ -38,7 +38,7 @@ def planning_table(planned: Sequence[Planned]) -> Table:
 
 
 def timing_table(timed: Sequence[Timed]) -> Table:
-    """What planning over many zones costs, and how far its forecast is off."""
+    """What planning over many zones costs, and how far off its forecast is."""
     table = Table(
         "recipients", "seconds", "target", "of CPU", "peak MiB", "target", "forecast", "simulated", "off by", "target",
         title=f"Planning over {timed[0].zones} zones with sending hours and a rate: SQLite",
@@ -59,7 +59,7 @@ def timing_table(timed: Sequence[Timed]) -> Table:
 
 
 def exporting_table(exported: Sequence[Exported]) -> Table:
-    """Speed and memory of exporting, beside the targets and a bare loop."""
+    """Speed and memory of exporting, next to the targets and a bare loop."""
     table = Table(
         "database", "seconds", "of CPU", "per second", "target", "bare loop", "of CPU", "ratio", "peak MiB", "target",
         title=f"Exporting {exported[0].recipients:,} recipients as CSV",
@@ -97,7 +97,7 @@ def sending_table(sent: Sequence[Sent]) -> Table:
 
 
 def pacing_table(paced: Sequence[Paced], *, batch_size: int) -> Table:
-    """What of each limit was used, and its fullest windows on both clocks."""
+    """How much of each limit was used, and its fullest windows on both clocks."""
     table = Table(
         "limit", "attained", "target", "by", "1 s", "10 s", "60 s", "spread",
         title="Limits: the fullest window anywhere, in segments / as many as the limit allows",
@@ -122,7 +122,7 @@ def pacing_table(paced: Sequence[Paced], *, batch_size: int) -> Table:
 
 
 def scaling_table(scaled: Sequence[Scaled]) -> Table:
-    """Recipients per second, each way to send."""
+    """Recipients per second for each way to send."""
     table = Table(
         "way", "per second",
         title=f"One campaign of {scaled[0].recipients:,}, without a rate: start until the last one is accepted",

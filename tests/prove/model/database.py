@@ -1,7 +1,7 @@
-"""The database of the histories: rows in dicts; every public method is one transaction that mirrors `worker.store`.
+"""The database of the histories: rows in dicts. Every public method is one transaction that mirrors `worker.store`.
 
-A process dies between two transactions or, which is the same here, before one: a method never stops half-way. States
-move only where the tables of `campaigns.lifecycle` allow it, as in the guarded UPDATEs of the store.
+A process dies between two transactions or, which is the same here, before one: a method never stops halfway. States
+change only as the tables of `campaigns.lifecycle` allow, as in the store's guarded UPDATEs.
 """
 
 from collections import Counter
@@ -52,7 +52,7 @@ class Database:
     # Planning and control.
 
     def plan_run(self, text: str, policy: OnUnknown, batches: Iterable[Iterable[str]], now: datetime) -> Run:
-        """A running run with these numbers, a batch each."""
+        """Add a running run to these numbers, one batch for each group of them."""
         run = Run(len(self.runs) + 1, text, policy)
         self.runs.append(run)
         for numbers in batches:
@@ -62,7 +62,7 @@ class Database:
         return run
 
     def plan_list_run(self, text: str, list_id: int, now: datetime) -> Run:
-        """A running run to a contact list of the gateway: one batch without people."""
+        """Add a running run to a contact list of the gateway: one batch without people."""
         run = Run(len(self.runs) + 1, text, OnUnknown.RECONCILE, list_id=list_id)
         self.runs.append(run)
         self._add_batch(run, now)
@@ -86,7 +86,7 @@ class Database:
         return True
 
     def cancel_leftovers(self, run: Run, *, spares_held: bool = True) -> None:
-        """What came back to `pending` in a cancelled run; nothing for another. Held batches keep their question."""
+        """Cancel what came back to `pending` in a cancelled run; nothing in others. Held batches stay undecided."""
         if run.state is not RunState.CANCELLED:
             return
         for batch in self.batches:
@@ -126,7 +126,7 @@ class Database:
     # The queue.
 
     def queue_due(self, now: datetime) -> list[int]:
-        """`drain`: the ids of the batches to enqueue."""
+        """`drain`: return the ids of the batches to enqueue."""
         if self.account.paused_reason or sum(b.state is BatchState.UNKNOWN for b in self.batches) >= 3:
             return []
         due = []
@@ -162,7 +162,7 @@ class Database:
     def record_intent(
         self, batch: Batch, now: datetime, send_by: datetime, *, has_number_lock: bool, lists_go_alone: bool
     ) -> Attempt | str:
-        """P2. A text says why there is no intent."""
+        """P2. A string says why there is no intent."""
         if batch.state not in BATCH_GUARDS[BatchState.SENDING] or not self.may_send(batch.run):
             return "not due"
         people: tuple[Recipient, ...] = ()
@@ -204,7 +204,7 @@ class Database:
                 self.mark_unknown(attempt, "unknown", now)
 
     def sought(self, attempt: Attempt, floor: int) -> Sought:
-        """`doubts.sought`: the people of the batch, not of the attempt, that are in doubt now."""
+        """`doubts.sought`: the people of the batch (not of the attempt) who are in doubt now."""
         people = [r for r in self.recipients if r.batch is attempt.batch and r.state is RecipientState.IN_DOUBT]
         return Sought(floor, {r.number: (r.id, r.text) for r in people})
 
@@ -230,7 +230,7 @@ class Database:
                 self.move(recipient, to, reason)
 
     def accept(self, placed: Iterable[tuple[int, int]], now: datetime) -> None:
-        """(recipient id, gateway ID) of those that the gateway has."""
+        """Accept (recipient id, gateway ID) of those that the gateway has."""
         for id_, gateway_id in placed:
             recipient = self.recipients[id_ - 1]
             if recipient.state is RecipientState.IN_DOUBT and self.move(recipient, RecipientState.ACCEPTED, ""):
@@ -247,7 +247,7 @@ class Database:
             self.move_batch(batch, BatchState.ACCEPTED)
 
     def accept_list(self, batch: Batch, people: Iterable[tuple[str, int]], now: datetime) -> None:
-        """(number, gateway ID) of a contact list."""
+        """Accept (number, gateway ID) of a contact list."""
         for number, gateway_id in people:
             state = RecipientState.ACCEPTED
             id_ = len(self.recipients) + 1
@@ -275,7 +275,7 @@ class Database:
     # Receipts and people.
 
     def apply_receipt(self, gateway_id: int, state: RecipientState, retries: int) -> None:
-        """`apply_receipts` of one message."""
+        """`apply_receipts` for one message."""
         for recipient in self.recipients:
             takes = recipient.gateway_id == gateway_id and recipient.state in RANKS
             if takes and worth(recipient.state, recipient.retries) < worth(state, retries):
@@ -283,7 +283,7 @@ class Database:
                 recipient.retries = counted_retries(retries)
 
     def resend_held(self, run: Run, now: datetime) -> list[Recipient]:
-        """A person sends the held people of a run again."""
+        """A person resends to the held people of a run."""
         held = [r for r in self.recipients if r.run is run and r.state is RecipientState.HELD]
         if run.state is RunState.CANCELLED:
             return []

@@ -13,7 +13,7 @@ from tests.prove.model.world import World
 from worker.store.sending.queue import QUEUED_TOO_LONG
 
 LONGEST_END: Final = timedelta(hours=3)
-"""Liveness: so long after the last fault everybody has an end. Blind looks take 13 minutes, a pause at most 16.5."""
+"""Liveness: everybody has an end this long after the last fault. Blind looks take 13 minutes, a pause at most 16.5."""
 
 _WAITING: Final = frozenset({BatchState.PLANNED, BatchState.QUEUED, BatchState.SENDING, BatchState.UNKNOWN})
 _CLOCK_ERROR: Final = timedelta(seconds=6)
@@ -21,17 +21,17 @@ _CLOCK_ERROR: Final = timedelta(seconds=6)
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What a history came to: people by what became of them, and every broken promise in words."""
+    """The result of a history: the people by what became of them, and every broken promise in words."""
 
     recipients: int
-    doubled: int  # messages that the gateway has beyond the one of each person
-    lost: int  # people who are said to have a text and have none, or another one
+    doubled: int  # messages that the gateway has beyond one for each person
+    lost: int  # people who are said to have a text and have none, or a different one
     held: int
     broken: tuple[str, ...]
 
     @property
     def is_kept(self) -> bool:
-        """Whether every promise was kept."""
+        """Return whether every promise was kept."""
         return not (self.doubled or self.lost or self.broken)
 
 
@@ -105,9 +105,9 @@ def judge(world: World) -> Books:
 
 
 def _wrong(recipient: Recipient, own: set[int], *, was_held: bool) -> str:
-    """What is wrong with the end of this recipient, of whom the gateway has the messages `own`; "": nothing.
+    """What is wrong with this recipient's end, given that the gateway has the messages `own` to them; "": nothing.
 
-    `was_held`: a person chose to send again, and knew that the gateway may have the text already.
+    `was_held`: a person chose to send again, knowing that the gateway may have the text already.
     """
     if recipient.state in {RecipientState.PENDING, RecipientState.IN_DOUBT}:
         return f"is still {recipient.state}"

@@ -1,4 +1,4 @@
-"""A gateway in memory for the histories: growing IDs, groups, late commits, every shape of reply, reads that lie."""
+"""An in-memory gateway for the histories: growing IDs, groups, late commits, every form of reply, reads that lie."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -15,13 +15,13 @@ from worker.gateway.results import Message
 from worker.gateway.seen import Seen
 
 LATEST_COMMIT: Final = timedelta(seconds=285)
-"""The generator's form of the design's assumption: visible within `settle` (300 s) of `send_by`.
+"""The generator's version of the design's assumption: visible within `settle` (300 s) of `send_by`.
 
 Less 5 s of clock error on each of two machines, and 5 s for the look itself."""
 
 Row = dict[str, Any]
 Origin = tuple[int, str]
-"""(run, number): what no two stored messages may share. The model's own truth, which no decision ever sees."""
+"""(run, number): no two stored messages may share it. The model's own truth, which no decision ever sees."""
 
 
 class Storing(StrEnum):
@@ -29,33 +29,33 @@ class Storing(StrEnum):
 
     NOTHING = "nothing"
     ALL = "all"
-    SOME = "some"  # every second message, from the first on
-    LATE = "late"  # all, but only visible after the connection is long gone
+    SOME = "some"  # every second message, starting with the first
+    LATE = "late"  # all, but visible only long after the connection is gone
 
 
 class Dress(StrEnum):
     """How the stored messages differ from what was sent."""
 
     PLAIN = "plain"
-    FOOTER = "footer"  # a line below every text
+    FOOTER = "footer"  # a line added below every text
     REWRITTEN = "rewritten"  # a template of the server instead of the text
     STRANGER = "stranger"  # a copy to somebody who was not in the request
-    GROUPS = "groups"  # a group for every second message: one per device
+    GROUPS = "groups"  # one group for every second message: one per device
     UNGROUPED = "ungrouped"  # no groupID at all
 
 
 class Mood(StrEnum):
-    """What reads answer for a while."""
+    """What reads return for a while."""
 
     HONEST = "honest"
     FAILING = "failing"  # every read fails
-    HALTING = "halting"  # the reads from `sent` on fail: a look begins well and is not complete
+    HALTING = "halting"  # reads from `sent` on fail: a look starts well and stays incomplete
     EMPTY = "empty"  # every read succeeds and shows nothing at all
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A reply: an exception or a status and body, made of the rows that were stored; what it admits to be stored."""
+    """A reply made from the stored rows: an exception, or a status and body; and what it admits to have stored."""
 
     make: Callable[[list[Row]], Seen]
     goes_with: frozenset[Storing]
@@ -88,7 +88,7 @@ _STORED: Final = frozenset({Storing.ALL, Storing.SOME})
 SHAPES: Final[dict[str, Shape]] = {
     "accepted": Shape(_success(lambda rows: {"messages": rows}), _STORED),
     "accepted_reversed": Shape(_success(lambda rows: {"messages": rows[::-1]}), _STORED),
-    # Refusals of the allow-list: a gateway that keeps its word stored nothing.
+    # Refusals of the allow-list: a gateway that keeps its word has stored nothing.
     "redirect": Shape(_status(302), _REFUSAL),
     "http_401": Shape(_status(401), _REFUSAL),
     "http_403": Shape(_status(403), _REFUSAL),
@@ -130,7 +130,7 @@ SHAPES: Final[dict[str, Shape]] = {
 
 @dataclass(frozen=True, slots=True)
 class SendFault:
-    """What becomes of one POST. `refused_connection`: it never gets to the gateway."""
+    """What happens to one POST. `refused_connection`: it never reaches the gateway."""
 
     shape: str = "accepted"
     storing: Storing = Storing.ALL
@@ -140,7 +140,7 @@ class SendFault:
 
     @property
     def name(self) -> str:
-        """How the books count it."""
+        """The name under which it is counted."""
         if self.refused_connection:
             return "no_connection"
         dress = "" if self.dress is Dress.PLAIN else f"+{self.dress}"
@@ -148,7 +148,7 @@ class SendFault:
 
     @property
     def is_wrong_row(self) -> bool:
-        """A refusal from the allow-list after which the messages are there all the same."""
+        """Return whether it is a refusal from the allow-list although the messages are there."""
         return SHAPES[self.shape].goes_with == _REFUSAL and self.storing is not Storing.NOTHING
 
 
@@ -159,16 +159,16 @@ class Stored:
     message: Message
     stored_at: datetime
     visible_at: datetime
-    origin: Origin | None  # None: not ours
+    origin: Origin | None  # None: not one of ours
 
 
 class ReadError(Exception):
-    """The read brought nothing that could be read."""
+    """The read returned nothing usable."""
 
 
 @dataclass(slots=True)
 class ModelGateway:
-    """The messages, and what is wrong with the gateway now."""
+    """The messages, and what is currently wrong with the gateway."""
 
     messages: list[Stored] = field(default_factory=list)
     mood: Mood = Mood.HONEST
@@ -176,7 +176,7 @@ class ModelGateway:
     last_group: int = 0
 
     def receive(self, people: Sequence[tuple[Origin, str, str]], fault: SendFault, now: datetime) -> Seen:
-        """One POST of (origin, number, text) that was written to its last byte; the reply."""
+        """Handle one POST of (origin, number, text) that was written to its last byte; return the reply."""
         kept = people if fault.storing is not Storing.SOME else people[::2]
         rows = [] if fault.storing is Storing.NOTHING else self._store(kept, fault, now)
         return SHAPES[fault.shape].make(rows)
@@ -190,7 +190,7 @@ class ModelGateway:
     def read_status(
         self, status: MessageStatus, start: datetime, end: datetime, now: datetime, mood: Mood | None = None
     ) -> list[Message]:
-        """What a read by status and time shows now, in this mood or the present one. Raises ReadError."""
+        """What a read by status and time shows now, in this mood or the current one. Raises ReadError."""
         mood = mood or self.mood
         if mood is Mood.FAILING or (mood is Mood.HALTING and status is MessageStatus.SENT):
             raise ReadError
@@ -234,7 +234,7 @@ class ModelGateway:
 
 
 def status_at(stored: Stored, now: datetime) -> MessageStatus:
-    """How far the phone is: IDs that leave a remainder of 3 by 4 never get on, one in 16 fails."""
+    """How far the phone is: IDs with remainder 3 modulo 4 never make progress, one in 16 fails."""
     age_seconds = (now - stored.visible_at).total_seconds()
     if age_seconds < 3 or stored.message.id % 4 == 3:
         return MessageStatus.PENDING

@@ -1,4 +1,4 @@
-"""The quarantine after a restored database, which the histories need and the product's rules ask for."""
+"""The quarantine after a restored database, which the histories need and the product's rules require."""
 
 from datetime import datetime
 
@@ -8,10 +8,10 @@ from tests.prove.model.rows import Attempt
 
 
 def quarantine(db: Database, now: datetime) -> None:
-    """Whoever is pending may have been sent since the backup: in doubt, like the people of a lost request.
+    """Anybody pending may have been sent to since the backup: they are in doubt, like the people of a lost request.
 
-    One round of it: a number that is in doubt in another run has to wait for the next one. What was in doubt when
-    the backup was made may have been settled and sent again since. Nothing is sent before the last round.
+    One round of it: a number that is in doubt in another run must wait for the next round. What was in doubt when the
+    backup was made may have been settled and sent again since. Nothing is sent before the last round.
     """
     restored = db.account.restored
     if restored is None:

@@ -48,7 +48,7 @@ class Recipient:
 
     @property
     def text(self) -> str:
-        """What the person is to read."""
+        """The text that the person should read."""
         return f"{self.run.text} {self.number}"
 
 
@@ -91,4 +91,4 @@ class Restored:
     id_floor: int
     has_begun: bool = False
     looked_up: set[int] = field(default_factory=set)  # recipients whose look-up has begun
-    lists: set[int] = field(default_factory=set)  # the same for batches, for those of a contact list have no people
+    lists: set[int] = field(default_factory=set)  # the same for batches, because a contact list's batch has no people

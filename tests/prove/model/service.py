@@ -1,7 +1,7 @@
 """Workers and schedulers of the histories: generators that stop at every named step, so that they interleave and die.
 
-Every decision is made by the product's own code: `classify`, `match`, `verdict`, `next_look`, `decide`, `place`. Only
-the glue between them is written here a second time; each function names the one that it mirrors.
+The product's own code makes every decision: `classify`, `match`, `verdict`, `next_look`, `decide`, `place`. Only the
+glue between them is written a second time here; each function names the one that it mirrors.
 """
 
 import sys
@@ -39,7 +39,7 @@ SETTLE: Final = timedelta(seconds=300)
 CONNECT_TRIES: Final = 3
 
 Steps = Generator[str, None, None]
-"""What runs until its next named step; it can be left there for ever."""
+"""Runs until its next named step; it can be abandoned there for ever."""
 
 
 class Flaw(StrEnum):
@@ -54,14 +54,14 @@ class Flaw(StrEnum):
     NO_QUARANTINE = "no-quarantine"
     MATCH_WITHOUT_FLOOR = "match-without-floor"
     LIST_IN_COMPANY = "list-in-company"  # a contact list is sent while other requests are in flight
-    SHORT_LIES = "short-lies"  # reads begin or end to lie in the middle of one look
+    SHORT_LIES = "short-lies"  # reads start or stop lying in the middle of one look
     CANCEL_HELD = "cancel-held"  # a held batch of a cancelled run is called cancelled, as if it had never been sent
-    GROUP_HALF_READ = "group-half-read"  # groups are known by their numbers in a look of which reads failed
-    LIST_HALF_READ = "list-half-read"  # who is on a list is concluded from a look of which reads failed
+    GROUP_HALF_READ = "group-half-read"  # groups are recognized by their numbers in a look in which reads failed
+    LIST_HALF_READ = "list-half-read"  # members of a list are concluded from a look in which reads failed
 
 
 def send_job(world: "World", batch_id: int, skew: timedelta) -> Steps:
-    """`Dispatcher.dispatch` on a machine whose wall clock is `skew` off."""
+    """`Dispatcher.dispatch` on a machine whose wall clock is off by `skew`."""
     batch = next((b for b in world.db.batches if b.id == batch_id), None)
     if batch is None or batch.state not in {BatchState.PLANNED, BatchState.QUEUED}:
         return
@@ -147,18 +147,18 @@ def _release(world: "World", attempt: Attempt, skew: timedelta, *, is_abort: boo
 
 
 def look_up(world: "World", attempt: Attempt, skew: timedelta) -> Steps:
-    """`reconcile._look_up` and what it carries out."""
+    """`reconcile._look_up` and the actions it decides on."""
     db, now = world.db, world.now + skew
     is_list = attempt.batch.run.list_id is not None
     sought = db.sought(attempt, 0 if Flaw.MATCH_WITHOUT_FLOOR in world.flaws else attempt.id_floor)
     known = db.known_message()
     messages: dict[int, Message] = {}
-    # A look is the smallest thing that lies: its control sees what the rest of it sees.
+    # A look is the smallest unit that lies: its control sees what the rest of it sees.
     mood = None if Flaw.SHORT_LIES in world.flaws else world.gateway.mood
     complete = yield from _read(world, messages, attempt.started_at - MARGIN, now + MARGIN, mood)
     shown = messages
     if not (complete or is_list or Flaw.GROUP_HALF_READ in world.flaws):
-        # Of a group that is seen in part nobody can say whose numbers are in it: only texts count.
+        # If a group is only partly visible, nobody can say whose numbers are in it: only texts count.
         texts = {same_number(number): text for number, (_, text) in sought.recipients.items()}
         shown = {id_: m for id_, m in messages.items() if is_similar(m.text, texts.get(same_number(m.number), "\0"))}
     found = _match(attempt, sought, shown, db.attributed_ids())
@@ -207,7 +207,7 @@ def look_up(world: "World", attempt: Attempt, skew: timedelta) -> Steps:
 def _read(
     world: "World", into: dict[int, Message], start: datetime, end: datetime, mood: Mood | None
 ) -> Generator[str, None, bool]:
-    """`reconcile._read`: whether every status could be read. Messages move on between the statuses."""
+    """`reconcile._read`: return whether every status could be read. Messages move on between the statuses."""
     for place_in_life, status in enumerate(LIFE_ORDER):
         if place_in_life in {0, 3}:
             yield "look"

@@ -1,4 +1,4 @@
-"""One history: a database, a gateway, processes between two steps, and what must hold when everything is over."""
+"""One history: a database, a gateway, processes between two steps, and what must hold at the end."""
 
 import random
 from collections import Counter, deque
@@ -25,7 +25,7 @@ PLAIN: Final = SendFault()
 
 @dataclass(slots=True)
 class World:
-    """Everything of one history. Every method is an event; the drivers choose which comes when."""
+    """The whole state of one history. Every method is an event; the drivers choose the order."""
 
     flaws: frozenset[Flaw] = frozenset()
     rng: random.Random = field(default_factory=lambda: random.Random(0))
@@ -49,13 +49,13 @@ class World:
     # What people do.
 
     def plan(self, text: str, policy: OnUnknown, batches: Sequence[Sequence[str]]) -> None:
-        """A run to these numbers. Not between a backup and its return: that run would be unknown to the database."""
+        """Plan a run to these numbers. Not between a backup and its return: the database would not know that run."""
         if self.backup is None:
             self.db.plan_run(text, policy, batches, self.now)
             self.planned += sum(map(len, batches))
 
     def plan_list(self, text: str, numbers: Sequence[str]) -> None:
-        """A run to a contact list of the gateway."""
+        """Plan a run to a contact list of the gateway."""
         if self.backup is None:
             list_id = len(self.lists) + 1
             self.lists[list_id] = tuple(numbers)
@@ -73,14 +73,14 @@ class World:
             self.counts["cancelled"] += 1
 
     def resend_held(self, run: int) -> None:
-        """A person sends the held recipients of a run again, on their own head."""
+        """A person resends to the held recipients of a run, at their own risk."""
         self.by_hand.update((r.run.id, r.number) for r in self.db.resend_held(self._run(run), self.now))
 
     def _run(self, run: int) -> Run:
         return self.db.runs[run % len(self.db.runs)]
 
     def remember(self, text: str, batches: Sequence[Sequence[str]]) -> None:
-        """Another tool sent exactly these texts to these people minutes before; the account's IDs are known so far."""
+        """Another tool sent exactly these texts to these people minutes ago; the account's IDs are known so far."""
         for numbers in batches:
             people = [(number, f"{text} {number}") for number in numbers]
             self.gateway.overhear(people, self.now - timedelta(minutes=5))
@@ -109,7 +109,7 @@ class World:
                 self.processes.append(look_up(self, attempt, skew))
 
     def take_job(self, place: int, skew: timedelta, *, leaves_it: bool = False) -> None:
-        """A worker begins a job; `leaves_it`: the queue delivers it a second time."""
+        """A worker starts a job; `leaves_it`: the queue delivers it a second time."""
         if self.jobs:
             place %= len(self.jobs)
             batch_id = self.jobs[place] if leaves_it else self.jobs.pop(place)
@@ -117,7 +117,7 @@ class World:
             self.processes.append(send_job(self, batch_id, skew))
 
     def step(self, place: int) -> None:
-        """One process goes on to its next step."""
+        """One process advances to its next step."""
         if self.processes:
             place %= len(self.processes)
             if next(self.processes[place], None) is None:
@@ -130,7 +130,7 @@ class World:
             self.counts["crashes"] += 1
 
     def crash_all(self) -> None:
-        """The machine loses its power."""
+        """The machine loses power."""
         self.counts["crashes"] += len(self.processes)
         self.processes.clear()
 
@@ -143,7 +143,7 @@ class World:
         self.now += timedelta(seconds=seconds)
 
     def follow(self) -> None:
-        """Receipts of everybody, each of them twice."""
+        """Receipts of everybody arrive, each of them twice."""
         for stored in self.gateway.messages * 2:
             state = RECEIPT_STATES.get(status_at(stored, self.now))
             if stored.visible_at <= self.now and state is not None:
@@ -169,22 +169,22 @@ class World:
     # What the gateway does.
 
     def set_mood(self, mood: Mood) -> None:
-        """How reads answer from now on. One reason for doubt in the reads at a time: see `next_fault`."""
+        """Set how reads answer from now on. One reason for doubt in the reads at a time: see `next_fault`."""
         if mood is not Mood.EMPTY or not self.has_wrong_row:
             self.has_lied |= mood is Mood.EMPTY
             self.gateway.mood = mood
             self.counts[f"reads {mood}"] += 1
 
     def next_fault(self) -> SendFault:
-        """What becomes of the next POST.
+        """What happens to the next POST.
 
-        A wrong row of the classifier costs a read, and no double, only while reads tell the truth at once.
+        A wrong row of the classifier costs a read, but doubles nothing, only while reads tell the truth at once.
         """
         fault = self.faults.popleft() if self.faults else PLAIN
         if fault.is_wrong_row and self.has_lied:
             return PLAIN
         if self.has_backup and fault.dress is Dress.REWRITTEN:
-            return PLAIN  # whose other text it is cannot be told without the intent, which is lost
+            return PLAIN  # without the intent, which is lost, nobody can tell whose other text it is
         self.has_wrong_row |= fault.is_wrong_row
         return fault
 
@@ -198,9 +198,9 @@ class World:
             self.counts[f"send {fault.name}"] += 1
         if run.list_id is not None:
             if fault.dress is Dress.STRANGER:
-                fault = replace(fault, dress=Dress.PLAIN)  # whom the gateway adds to its own list is on the list
+                fault = replace(fault, dress=Dress.PLAIN)  # those whom the gateway adds to its own list are on it
             if fault.shape == "foreign_row":
-                fault = replace(fault, shape="reset")  # and nobody here knows who is foreign to it
+                fault = replace(fault, shape="reset")  # and nobody here knows who does not belong on it
             numbers = self.lists[run.list_id]
             return self.gateway.receive([((run.id, n), n, run.text) for n in numbers], fault, self.now)
         doubts = Counter(r.number for r in self.db.in_doubt())

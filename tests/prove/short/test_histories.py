@@ -26,7 +26,7 @@ LISTS = st.lists(st.sampled_from(NUMBERS), min_size=1, max_size=6, unique=True)
 
 
 class Histories(RuleBasedStateMachine):
-    """Random histories that hypothesis shrinks: the same events as in the long form."""
+    """Random histories that hypothesis shrinks, with the same events as in the long form."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ def test_every_rule_is_needed(flaw: Flaw, histories: int) -> None:
 
 
 def post_all(world: World, *faults: SendFault) -> None:
-    """Every batch that is due is posted, with these faults in turn, and its outcome is stored."""
+    """Post every due batch, with these faults in turn, and store its outcome."""
     world.tick(EXACT)
     world.faults.extend(faults)
     while world.jobs:
@@ -138,7 +138,7 @@ def look(world: World, *moods: Mood) -> None:
 
 @pytest.mark.parametrize(("flaws", "doubled"), [((), 0), ((Flaw.SHORT_LIES,), 1)])
 def test_a_control_counts_only_if_it_saw_what_the_rest_of_the_look_saw(flaws: tuple[Flaw, ...], doubled: int) -> None:
-    # Given a known message, and half an hour later a text that is stored late and of which no reply came
+    # Given a known message and, half an hour later, a text that is stored late and got no reply
     world = World(frozenset(flaws))
     world.plan("Hello", OnUnknown.RECONCILE, [[BEA]])
     post_all(world)
@@ -149,13 +149,13 @@ def test_a_control_counts_only_if_it_saw_what_the_rest_of_the_look_saw(flaws: tu
     look(world, Mood.HONEST)
     world.pass_time(300)
 
-    # When reads show nothing at all until the one that looks for the known message, in both looks that it takes
+    # When reads show nothing at all until the one that looks for the known message, in both looks that are needed
     look(world, Mood.EMPTY, Mood.EMPTY, Mood.EMPTY, Mood.HONEST)
     world.pass_time(70)
     look(world, Mood.EMPTY, Mood.EMPTY, Mood.EMPTY, Mood.HONEST)
     settle(world)
 
-    # Then the control is blind as well, and nobody is sent again
+    # Then the control is blind as well, and nobody is sent to again
     assert judge(world).doubled == doubled
 
 
@@ -171,7 +171,7 @@ def test_a_look_of_which_reads_failed_does_not_say_who_is_on_a_list(flaws: tuple
     look(world, Mood.HALTING)
     settle(world)
 
-    # Then the others of the list are found by a later look
+    # Then a later look finds the others of the list
     assert judge(world).lost == lost
 
 
@@ -184,13 +184,13 @@ def test_a_group_is_not_known_by_its_numbers_in_a_look_of_which_reads_failed(
     world.plan("Hello", OnUnknown.RECONCILE, [NUMBERS[2:11:4]])
     post_all(world, SendFault("no_reply", Storing.NOTHING))
 
-    # When another tool sends to twelve, and reads fail after those to exactly these three were seen to be pending
+    # When another tool sends to twelve, and reads fail after exactly these three were seen to be pending
     world.overhear("From another tool", NUMBERS)
     world.pass_time(40)
     look(world, Mood.HALTING)
     settle(world)
 
-    # Then they are not taken for ours
+    # Then they are not mistaken for ours
     assert judge(world).lost == lost
 
 
@@ -205,12 +205,12 @@ def test_a_list_that_is_held_is_not_called_cancelled(flaws: tuple[Flaw, ...], lo
     world.cancel(0)
     settle(world)
 
-    # Then nobody is told that it was never sent
+    # Then nobody is said to have never been sent to
     assert judge(world).lost == lost
 
 
 def test_what_is_held_unseen_is_out_of_sight_before_the_same_text_is_sent() -> None:
-    # Given a text on a fresh account that is stored, of which no reply came, and reads that show nothing
+    # Given a text on a fresh account that is stored but got no reply, and reads that show nothing
     world = World()
     world.plan("Hello", OnUnknown.RECONCILE, [[ANNA]])
     post_all(world, SendFault("no_reply", Storing.ALL))

@@ -1,4 +1,4 @@
-"""The proof under chaos in short: whole trials on the real product, and that a product without its rules fails them."""
+"""The proof under chaos, in short: whole trials of the real product, and that it fails them without its rules."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The judge is judged: each way to break a promise is put into honest evidence, and it has to find it."""
+"""The judge is judged: each way to break a promise is planted in sound evidence, and it must find it."""
 
 import json
 from collections import Counter
@@ -40,7 +40,7 @@ def summary(rows: tuple[Told, ...], state: str = "completed") -> dict[str, objec
 
 
 def sending(*rows: Told, campaign: str = "spring") -> Sending:
-    """A campaign whose audience is those that the export has."""
+    """A campaign whose audience is the rows of the export."""
     return Sending(campaign, len(rows), frozenset(NUMBERS[: len(rows)]), rows, summary(rows))
 
 
@@ -54,7 +54,7 @@ HONEST = evidence(sending(*ALL_TOLD), ledger=ALL_STORED, stderr="spring goes on"
 
 
 def with_told(index: int, row: Told, *ledger: Stored) -> Evidence:
-    """Everybody delivered but one, about whom this is told; the ledger has the others and these rows."""
+    """Everybody delivered except one, about whom this is reported; the ledger has the others and these rows."""
     rows = (*ALL_TOLD[:index], row, *ALL_TOLD[index + 1 :])
     others = tuple(entry for entry in ALL_STORED if entry.number != NUMBERS[index])
     return evidence(sending(*rows), ledger=(*others, *ledger))
@@ -200,7 +200,7 @@ def test_a_text_to_a_stranger_is_found() -> None:
 
 
 def test_a_text_to_a_row_that_was_refused_is_found() -> None:
-    # given a number that is told as excluded, and was sent
+    # given a number that is reported as excluded, and was sent to
     found = check(with_told(1, told(1, "excluded"), stored(1)))
     # then
     assert "the gateway has message 2 to …00001, whom no campaign was to send to" in found.violations

@@ -1,4 +1,4 @@
-"""The crash proof in short, and that it misses none of the places where the product can be killed."""
+"""The crash proof, in short, and that it covers every place where the product can be killed."""
 
 import ast
 import signal
@@ -32,7 +32,7 @@ def calls(name: str, *, of_with: bool) -> Iterator[tuple[str, ast.Call]]:
 
 
 def literal(call: ast.Call) -> str | None:
-    """The call's only argument, or the one after store and actor, when it is text as it stands."""
+    """The call's only argument, or the one after store and actor, if it is a string literal."""
     match call.args, call.keywords:
         case [ast.Constant(value=str(name))] | [_, _, ast.Constant(value=str(name))], []:
             return name
@@ -41,7 +41,7 @@ def literal(call: ast.Call) -> str | None:
 
 def transactions() -> Iterator[tuple[str, str | None]]:
     """Every `with store.write("name")` and `with acting(store, actor, "name")`: its place and its name."""
-    acting = "scheduler/actions/acting.py:"  # the one place that is told the name
+    acting = "scheduler/actions/acting.py:"  # the only place that gets the name as an argument
     for place, call in chain(calls("write", of_with=True), calls("acting", of_with=True)):
         if not place.startswith(acting):
             yield place, literal(call)

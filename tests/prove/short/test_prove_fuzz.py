@@ -13,7 +13,7 @@ def test_broken_inputs_get_a_clear_answer(part: int) -> None:
 
     assert faults == []
     assert endings.total() == COUNT
-    # and of each kind some are sound, or nothing but the refusal would have been tried
+    # and some of each kind are sound, or else only refusals would have been tried
     assert {kind for kind in KINDS if endings[f"{kind}: ok"]} == set(KINDS)
 
 

@@ -1,4 +1,4 @@
-"""Where the process is killed, in which world, and everything that is varied besides: the matrix of the crash proof."""
+"""Where the process is killed, in which world, and all other variations: the matrix of the crash proof."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.plan import FaultPlan, FaultRule
 
 FAULTY_REQUESTS: Final = 3
-"""The first so many sends of a faulty world go wrong: all that may be in doubt at once, so that later ones wait."""
+"""This many first sends of a faulty world fail: all that may be in doubt at once, so that later ones wait."""
 
 
 class Database(StrEnum):
@@ -22,7 +22,7 @@ class Database(StrEnum):
 
 
 class Policy(StrEnum):
-    """`follow.on_unknown`. `resend` is left out: it is documented to double what was stored without an answer."""
+    """`follow.on_unknown`. `resend` is left out: as documented, it doubles what was stored without an answer."""
 
     RECONCILE = "reconcile"
     HOLD = "hold"
@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
     PEOPLE = "people"
     CONTACT_LIST = "contact_list"
-    BROKEN = "broken"  # a text that costs more than its budget of a day: planning fails
+    BROKEN = "broken"  # a text that costs more than its daily budget: planning fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class World:
     """The circumstances of a crash. `first_crash` ends an earlier process, so that there is something to come back to.
 
     `fault` befalls the first sends. `rate_per_second` (segments) throttles the campaign. `delivery_seconds` is how long
-    receipts take. `only`: this database alone, None: each.
+    receipts take. `only`: this database alone; None: each.
     """
 
     name: str
@@ -68,7 +68,7 @@ CAME_BACK: Final = World("killed before", first_crash="post:replied:1")
 THROTTLED: Final = World("rate", rate_per_second=10)
 NO_CREDITS: Final = World("no credits", "refused_credits")
 SLOW: Final = World("not stored, slow receipts", "server_error_before", delivery_seconds=18.0)
-"""Missed for certain after 5 s, watched for from 8 s on, every 5 s: the run has to last that long."""
+"""Certain to be missed after 5 s, watched for from 8 s on, every 5 s: the run must last that long."""
 
 LEASED: Final = World("lease", delivery_seconds=6.0, only=Database.POSTGRESQL)
 """`run` holds a lease there, and lasts long enough to renew it, every 3 s."""
@@ -181,18 +181,18 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "remind_finish": "a campaign that reminds",
     "repeat_unbegun": "the inbox, of a campaign that repeated",
 }
-"""Transactions that `campaigns run` does not reach, and who does."""
+"""Transactions that `campaigns run` does not reach, and what reaches them."""
 
 ONCE: Final = frozenset(
     {"account", "register", "plan_list", "plan_finished", "plan_failed", "probe_now", "requeue_mine", "settle"}
     | {"lease_take", "lease_end", "plan_chunk", "meet", "start", "queue", "rescue", "watch", "finish", "replies_read"}
 )
-"""What one process does once or may do once: the n-th time is then the n-th process that is killed there."""
+"""What one process does, or may do, only once: the n-th time is then the n-th process that is killed there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One campaign with one way to be killed. `seed` decides what is random in its gateway."""
+    """One campaign with one way to be killed. `seed` decides the randomness of its gateway."""
 
     point: str
     nth: int
@@ -206,7 +206,7 @@ class Case:
         return f"{self.point}:{self.nth}, {self.world.name}, {self.policy}, {self.database}"
 
     def crashes(self) -> tuple[str, ...]:
-        """Where each process in turn is killed."""
+        """Where each process is killed, in turn."""
         earlier = (self.world.first_crash,) if self.world.first_crash else ()
         if self.point.partition(":")[0] in ONCE:
             return (*earlier, *[f"{self.point}:1"] * self.nth)
@@ -224,7 +224,7 @@ def points() -> Iterator[tuple[str, World]]:
 
 
 def matrix(seed: int) -> list[Case]:
-    """All of it: point, world, first to third time, policy, database."""
+    """The whole matrix: point, world, first to third time, policy, database."""
     every = product(points(), (1, 2, 3), Policy, Database)
     ways = (way for way in every if way[0][1].only in {None, way[3]})
     return [
@@ -234,7 +234,7 @@ def matrix(seed: int) -> list[Case]:
 
 
 def sample(seed: int, size: int) -> list[Case]:
-    """So many cases of the matrix, each at a transaction or request of its own as long as there are any."""
+    """This many cases of the matrix, each at a different transaction or request while there are any left."""
     cases = matrix(seed)
     random.Random(seed).shuffle(cases)
     seen: dict[str, int] = {}

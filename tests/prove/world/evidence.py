@@ -13,7 +13,7 @@ from tests.support.json_lines import whole_lines
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One message that the gateway stored. `accepted_at` are unix seconds, `request` the number of its request."""
+    """One message that the gateway stored. `accepted_at` is in Unix seconds; `request` is the number of its request."""
 
     id: int
     number: str
@@ -36,7 +36,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """A campaign was cancelled at `at` (unix seconds), when at most `in_flight_requests` were on their way."""
+    """A campaign was cancelled at `at` (Unix seconds), when at most `in_flight_requests` were on their way."""
 
     at: float
     in_flight_requests: int
@@ -44,9 +44,9 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """At most `segments` in any time of length `per`.
+    """At most `segments` in any period of length `per`.
 
-    `slack_segments` are for what lies between the moment at which the product counts and the one at which the gateway
+    `slack_segments` covers the time between the moment at which the product counts and the one at which the gateway
     stores: at least the segments of the requests that can be on their way at once.
     """
 
@@ -59,8 +59,8 @@ class Ceiling:
 class Sending:
     """One campaign: what was asked for, and what the product says became of it.
 
-    `rows` is how many rows its audience has, duplicates and bad numbers included; `eligible` the numbers (E.164) that
-    are to get its text once. `summary` is the object of `run --json` or `status --json`, None when it never ended.
+    `rows` is the number of rows in its audience, duplicates and bad numbers included; `eligible` is the numbers (E.164)
+    that should get its text once. `summary` is the object of `run --json` or `status --json`; None if it never ended.
     """
 
     campaign: str
@@ -76,9 +76,9 @@ class Sending:
 class Evidence:
     """Everything that `checker.check` looks at.
 
-    `outputs` are logs, standard outputs and dumps by name, in which neither `key` nor a number nor a text may stand.
-    `texts_may_change`: the gateway rewrites texts in this world; `rows_may_be_hidden`: it leaves rows out of replies
-    although it stored them, so that the product tells them as failed.
+    `outputs` are logs, standard outputs and dumps by name, which may contain neither `key` nor a number nor a text.
+    `texts_may_change`: the gateway rewrites texts in this world. `rows_may_be_hidden`: it leaves rows out of replies
+    although it stored them, so that the product reports them as failed.
     """
 
     sendings: tuple[Sending, ...]
@@ -91,7 +91,7 @@ class Evidence:
 
 
 def read_ledger(path: Path) -> tuple[Stored, ...]:
-    """What a sandbox stored; inbound messages and a last line that was cut are left out. No file: nothing."""
+    """What a sandbox stored, without inbound messages and a last line that was cut. No file: nothing."""
     if not path.exists():
         return ()
     return stored_from(whole_lines(path))

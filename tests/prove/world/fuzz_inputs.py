@@ -1,4 +1,4 @@
-"""Inputs at random, each made again by its seed: a sound one of its kind, then broken in a few of the ways of use."""
+"""Random inputs, each reproducible from its seed: a sound one of its kind, then broken in a few of the usual ways."""
 
 import io
 import json
@@ -9,13 +9,13 @@ from typing import Any, Final
 from urllib.parse import quote_plus
 
 MARK: Final = "QZX"
-"""Stands in every cell, text and key that must not show up in a log or an error."""
+"""Part of every cell, text and key that must not show up in a log or an error."""
 
 SENT: Final = f"Dear {MARK}, a private text"
-"""How the texts of a send begin that a reply of the gateway may quote."""
+"""The beginning of the texts of a send that a reply of the gateway may quote."""
 
 NUMBER_MARK: Final = "3339876"
-"""Stands in every phone number."""
+"""Part of every phone number."""
 
 HEADS: Final = ("phone", "first_name", "at", "note", "points")
 MOST_BYTES: Final = 400_000
@@ -103,7 +103,7 @@ _BYTES: Final = (
 
 
 def text(rng: random.Random) -> str:
-    """What people, programs and attackers write into a field."""
+    """Text that people, programs and attackers write into a field."""
     return f"{MARK}{rng.choice(_NASTY)}" if rng.random() < 0.5 else f"{MARK}{rng.randrange(10**6)}"
 
 
@@ -116,7 +116,7 @@ def number(rng: random.Random) -> str:
 
 
 def broken(data: bytes, rng: random.Random) -> bytes:
-    """A few bytes gone, doubled, repeated or foreign; every third input stays as it is."""
+    """A few bytes missing, doubled, repeated or foreign; every third input stays as it is."""
     body = bytearray(data)
     for _ in range(rng.choice((0, 1, 2, 5))):
         at = rng.randrange(len(body) + 1)
@@ -158,7 +158,7 @@ def delimited(rng: random.Random, separator: str = "") -> bytes:
 
 
 def json_value(rng: random.Random, depth: int = 0) -> Any:
-    """Anything that JSON can hold, not too often nested."""
+    """Anything that JSON can hold, not too deeply nested."""
     match rng.randrange(10 if depth < 4 else 7):
         case 0 | 1 | 2:
             return text(rng)
@@ -204,7 +204,7 @@ _PARTS: Final = {
 
 
 def workbook(rng: random.Random) -> bytes:
-    """A sheet with texts in its cells; broken inside of its parts, or as a file."""
+    """A sheet with texts in its cells; broken inside its parts, or as a file."""
     lines = []
     for place, row in enumerate(rows(rng), start=1):
         at = place if rng.random() < 0.98 else rng.choice((0, -1, 1_048_577, 999_999_999_999, 3))
@@ -256,7 +256,7 @@ _KEYS: Final = (
 
 
 def campaign_file(rng: random.Random, name: str) -> bytes:
-    """A campaign file of some of its keys, twice the same one now and then."""
+    """A campaign file with some of its keys, now and then the same one twice."""
     chosen = [*_KEYS[:1], rng.choice(_KEYS[3:6]), rng.choice(_KEYS[6:8]), *rng.sample(_KEYS, rng.randrange(5))]
     if rng.random() < 0.3:
         chosen.append(
@@ -267,7 +267,7 @@ def campaign_file(rng: random.Random, name: str) -> bytes:
 
 
 def message_row(rng: random.Random, status: str = "") -> dict[str, Any]:
-    """A message object of the gateway, some of its fields as nobody documented them."""
+    """A message object of the gateway, with some fields in undocumented forms."""
     row: dict[str, Any] = {
         "ID": str(rng.randrange(1, 10**6)),
         "number": number(rng),
@@ -294,7 +294,7 @@ def message_row(rng: random.Random, status: str = "") -> dict[str, Any]:
 
 
 def _quoted(rng: random.Random) -> str:
-    """What a gateway says of an error: words of its own, or of the request, cut or in other letters."""
+    """What a gateway says about an error: words of its own, or of the request, cut or in other letters."""
     quoted = rng.choice((SENT, SENT.upper(), SENT[3:19], f"{MARK}-k3y", "no credits", text(rng)))
     return f"{quoted} {number(rng)}"
 
@@ -318,7 +318,7 @@ def webhook_field(rng: random.Random) -> str:
 
 
 def webhook_body(field: str, rng: random.Random) -> bytes:
-    """The body of a call; one in five is broken behind its signature."""
+    """The body of a call; one in five is broken after it is signed."""
     body = f"messages={quote_plus(field)}".encode()
     return broken(body, rng) if rng.random() < 0.2 else body
 

@@ -1,4 +1,4 @@
-"""The product as its users have it: its command line in processes of its own, a folder, an environment, a campaign."""
+"""The product as users run it: its command line in its own processes, a folder, an environment, a campaign."""
 
 import json
 import os
@@ -28,12 +28,12 @@ QUICK: Final[Mapping[str, str]] = {
 """The protocol's times, a hundredth of the defaults: what takes minutes in service takes seconds here."""
 
 FIRST_NUMBER: Final = 3_330_000_000
-"""Italian mobile numbers; every one of the next million is valid."""
+"""Italian mobile numbers, of which the next million are all valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """A campaign file, and what the checker has to know about whom it is for."""
+    """A campaign file, and what the checker has to know about its audience."""
 
     path: Path
     campaign: str
@@ -51,7 +51,7 @@ class Ended:
 
 
 class Product:
-    """An installation in a folder: every command works there, and what it says is kept in `outputs`."""
+    """An installation in a folder: every command works there, and its output is kept in `outputs`."""
 
     def __init__(self, folder: Path, *, gateway_url: str, key: str, **settings: str) -> None:
         self.folder = folder
@@ -92,7 +92,7 @@ class Product:
         )
 
     def run(self, *command: str, victim: Sequence[str] = (), timeout_seconds: float = 150) -> Ended:
-        """Run a command to its end. Past the time it is killed, and `TimeoutError` raised.
+        """Run a command to its end. After the timeout, kill it and raise `TimeoutError`.
 
         It is forked from a process that has imported the product: a `--patch` then comes after the imports; with
         `start` it comes before them.
@@ -107,14 +107,14 @@ class Product:
         return Ended(code, _text(stdout), _text(stderr))
 
     def _files(self, command: str) -> tuple[Path, Path]:
-        """Two new files for what a process says."""
+        """Two new files for a process's output."""
         name = f"{next(self._names):03}-{command}"
         files = self.folder / f"{name}.stdout", self.folder / f"{name}.stderr"
         self.outputs += files
         return files
 
     def export(self, campaign: str) -> tuple[Told, ...]:
-        """What the product says became of everybody. Not among the outputs: numbers and texts belong into it."""
+        """What the product says became of everybody. Not among the outputs: numbers and texts belong in it."""
         ended = self.run("export", campaign, "--raw")
         del self.outputs[-2:]
         if ended.code != 0:
@@ -127,7 +127,7 @@ class Product:
 
 
 def summary_of(stdout: str) -> dict[str, Any] | None:
-    """The object with which `run --json` and `status --json` end; None when there is none."""
+    """The object with which `run --json` and `status --json` end; None if there is none."""
     lines = [line for line in stdout.splitlines() if line.startswith("{")]
     found: dict[str, Any] | None = json.loads(lines[-1]) if lines else None
     return found
@@ -136,9 +136,9 @@ def summary_of(stdout: str) -> dict[str, Any] | None:
 def write_campaign(
     folder: Path, campaign: str, *, recipients: int, first: int = 0, batch_size: int = 5, more: str = ""
 ) -> Audience:
-    """A campaign file and its CSV: so many people, one of them twice, and a row whose number is none.
+    """A campaign file and its CSV: this many people, one of them twice, and a row without a valid number.
 
-    `first` is where their numbers begin; `more` are further lines of YAML.
+    `first` is where their numbers begin; `more` is further lines of YAML.
     """
     numbers = [f"+39{FIRST_NUMBER + first + n}" for n in range(recipients)]
     rows = [*numbers, numbers[0], "+39 12"]

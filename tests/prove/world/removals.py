@@ -1,7 +1,7 @@
 """What takes a rule of the send protocol away, for `victim --patch tests.prove.world.removals:NAME`: never in the
 product.
 
-Each function alters the process that calls it, for good. The last two alter its circumstances and no rule.
+Each function changes the process that calls it, for good. The last two change only its circumstances, no rule.
 """
 
 import ctypes
@@ -34,7 +34,7 @@ from worker.store.sending.intent import Intent
 NUMBER_LOCK: Final = "uq_recipient_in_doubt"
 
 STALL_SECONDS: Final = 12.0
-"""Well above the 7 s after which the stage's times let a request be concluded as lost, also on a busy machine."""
+"""Well above the 7 s after which the stage's times let a request be concluded as lost, even on a busy machine."""
 
 STALL_EVERY: Final = 4
 
@@ -50,7 +50,7 @@ def _nothing(_: Callable[..., Any]) -> Callable[..., None]:
 
 
 def _believe(is_proof: Callable[[GatewayError], bool]) -> None:
-    """Let such errors count as a proof that nothing was sent."""
+    """Accept such errors as proof that nothing was sent."""
 
     def make(record_failure: Callable[..., bool]) -> Callable[..., bool]:
         def record(self: Outcomes, intent: Intent, error: GatewayError) -> bool:
@@ -64,17 +64,17 @@ def _believe(is_proof: Callable[[GatewayError], bool]) -> None:
 
 
 def retry_every_error() -> None:
-    """Whatever went wrong, post again."""
+    """Post again, whatever went wrong."""
     _believe(lambda _: True)
 
 
 def trust_refusals() -> None:
-    """`success: false` means that nothing was stored."""
+    """Believe that `success: false` means that nothing was stored."""
     _believe(lambda error: isinstance(error, FailureUnknown))
 
 
 def no_last_check() -> None:
-    """A request is written whenever its connection stands: after `send_by`, and when it was concluded as lost."""
+    """Write a request whenever its connection stands: after `send_by`, and after it was concluded as lost."""
 
     def make(send: Callable[..., Any]) -> Callable[..., Any]:
         def unchecked(self: GatewayClient, *args: Any, **values: Any) -> Any:
@@ -86,7 +86,7 @@ def no_last_check() -> None:
 
 
 def settle_at_once() -> None:
-    """The first look that finds nothing is believed."""
+    """Believe the first look that finds nothing."""
 
     def make(verdict: Callable[..., Verdict]) -> Callable[..., Verdict]:
         def hasty(looks: Sequence[LookUp], *, settled_at: datetime, **rest: Any) -> Verdict:
@@ -98,7 +98,7 @@ def settle_at_once() -> None:
 
 
 def no_number_lock() -> None:
-    """A number may be in doubt in several requests at once."""
+    """Let a number be in doubt in several requests at once."""
 
     def without_index(migrate: Callable[[Store], str]) -> Callable[[Store], str]:
         def make_schema(store: Store) -> str:
@@ -120,12 +120,12 @@ def no_number_lock() -> None:
 
 
 def no_quarantine() -> None:
-    """A database that is behind its marker is used as it is."""
+    """Use a database that is behind its marker as it is."""
     _patch(accounts, "quarantine", _nothing)
 
 
 def keep_nothing() -> None:
-    """What `recover` finds for nobody is left alone, and planned anew."""
+    """Ignore what `recover` assigns to nobody, and plan it anew."""
     _patch(accepted_before, "keep", lambda _: lambda *_args: 0)
 
 
@@ -133,7 +133,7 @@ _open = threading.local()
 
 
 class _Unfinished(AbstractContextManager[Session]):
-    """A transaction that stays open when its block ends well and has something to commit."""
+    """A transaction that stays open if its block ends well and has something to commit."""
 
     def __init__(self, transaction: AbstractContextManager[Session]) -> None:
         self._transaction = transaction
@@ -151,7 +151,7 @@ class _Unfinished(AbstractContextManager[Session]):
 
 
 def intent_not_committed() -> None:
-    """The intent becomes durable only with the reply, and the mark outside of the database is not moved either."""
+    """Make the intent durable only with the reply, and do not move the mark outside the database either."""
 
     def promised(write: Callable[..., AbstractContextManager[Session]]) -> Callable[..., Any]:
         def begin(self: Store, name: str = "unnamed") -> AbstractContextManager[Session]:
@@ -175,7 +175,7 @@ def intent_not_committed() -> None:
 
 
 def stall() -> None:
-    """Every fourth request hangs between its intent and its connection, as on a machine that was suspended."""
+    """Let every fourth request hang between its intent and its connection, as on a suspended machine."""
     count = itertools.count(1)
 
     def make(reached: Callable[[str], None]) -> Callable[[str], None]:
@@ -190,6 +190,6 @@ def stall() -> None:
 
 
 def end_with_parent() -> None:
-    """Ask the system for a kill -9 when the process that started this one ends, however it ends (Linux)."""
+    """Ask the system for a SIGKILL when the process that started this one ends, however it ends (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -29,7 +29,7 @@ TIED: Final = ("--patch", "tests.prove.world.removals:end_with_parent")
 
 @dataclass(frozen=True, slots=True)
 class Backing:
-    """What the product of a proof stands on: one process on SQLite, or a fleet on servers."""
+    """What the product runs on in a proof: one process on SQLite, or a fleet on servers."""
 
     database_url: str = ""
     redis_url: str = ""
@@ -103,7 +103,7 @@ class Stage:
         """Start `campaigns COMMAND`; it ends with this process, however this one ends."""
         process = self.product.fork(*command, victim=(*TIED, *victim))
         for path in self.product.outputs[-2:]:
-            path.touch()  # a process that is killed at once has not made them
+            path.touch()  # a process that is killed at once has not created them
         self.processes.append(process)
         return process
 
@@ -112,12 +112,12 @@ class Stage:
         return self.product.outputs[-1].read_text(errors="replace")
 
     def put_faults(self, plan: FaultPlan) -> None:
-        """Let other things go wrong from now on."""
+        """Change what goes wrong from now on."""
         body = json.dumps({**asdict(plan), "key": KEY}).encode()
         self._own("faults", body)
 
     def faults_drawn(self) -> dict[str, int]:
-        """How often which fault was made."""
+        """How often each fault was made."""
         drawn: dict[str, int] = {}
         for counts in self._own("faults")["drawn"].values():
             for name, count in counts.items():
@@ -129,7 +129,7 @@ class Stage:
         return int(self._own("stats")["requests"].get("send", 0))
 
     def stored(self) -> int:
-        """How many messages the sandbox has; cheap enough to ask many times a second."""
+        """The number of messages that the sandbox has; cheap enough to ask many times a second."""
         return self.ledger.read_bytes().count(b"\n")
 
     def _own(self, name: str, body: bytes | None = None) -> Any:
@@ -158,19 +158,19 @@ class Stage:
 
 
 def kill(process: Process) -> None:
-    """kill -9, and wait for its end. Harmless when it has ended, or is stopped."""
+    """Kill with SIGKILL, and wait for the end. Harmless if it has ended or is stopped."""
     process.kill()
     process.join()
 
 
 def ends_within(process: Process, seconds: float) -> bool:
-    """Whether it ends by itself in that time."""
+    """Return whether it ends by itself in that time."""
     process.join(max(0.0, seconds))
     return process.exitcode is not None
 
 
 def freeze(process: Process, seconds: float) -> None:
-    """Stop it for so long, as a suspended machine does; harmless when it has ended."""
+    """Stop it for this long, as a suspended machine would; harmless if it has ended."""
     if process.pid is None or process.exitcode is not None:
         return
     with suppress(ProcessLookupError):
@@ -180,7 +180,7 @@ def freeze(process: Process, seconds: float) -> None:
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float) -> bool:
-    """Whether it became so within that time."""
+    """Return whether it became so within that time."""
     end = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > end:

@@ -9,10 +9,10 @@ from worker.sandbox.faults.plan import FaultPlan, FaultRule
 from worker.sandbox.faults.table import FAULTS, faults_of
 
 LYING_READS: Final = frozenset({"lies_empty", "rows_missing"})
-"""Reads that succeed and hide what there is: the one thing that the promise to users assumes not to be."""
+"""Reads that succeed and hide messages: the one thing that the promise to users assumes does not happen."""
 
 ASKS_A_PERSON: Final = frozenset({"refused_sim", "refused_device"})
-"""The run pauses until somebody has corrected `devices.use`, which here is right."""
+"""The run pauses until somebody has corrected `devices.use`, which is right here."""
 
 STOPS_THE_ACCOUNT: Final = frozenset(
     {
@@ -20,12 +20,12 @@ STOPS_THE_ACCOUNT: Final = frozenset(
         "refused_subscription", "refused_credits", "partly_credits_gone",
     }
 )  # fmt: skip
-"""The account is paused and probed after a minute: a service would spend its time on waiting."""
+"""The account is paused and probed after a minute: a service would spend its time waiting."""
 
 TIMES: Final = FaultTimes(
     late_max_seconds=1.0, slow_seconds=5.0, lag_seconds=0.5, hold_seconds=5.0, drip_seconds=0.2, retry_after_seconds=1
 )
-"""Within the assumptions of the protocol for a `send_by` of 2 s and a `settle` of 3 s: what arrives at all is shown
+"""Within the assumptions of the protocol for a `send_by` of 2 s and a `settle` of 3 s: whatever arrives at all is shown
 within 2 + 1 + 0.5 s of its intent. What is never answered outlasts `send_by` and its grace."""
 
 QUIET: Final = FaultPlan()
@@ -39,10 +39,10 @@ def unrest(
     without: Collection[str] = (),
     rare: Collection[str] = (),
 ) -> FaultPlan:
-    """Every fault that the promise covers, at this share (0..1) of all sends; half of it of reads, a quarter of others.
+    """Every fault that the promise covers, at this share (0..1) of sends, half of it of reads, a quarter of others.
 
-    `reads`: their share instead, for where many of them fail, what is in doubt stays so for long, and few requests are
-    made. Those in `rare` come a tenth as often as the others.
+    `reads` is their share instead, for trials in which many of them fail, what is in doubt stays so for long, and few
+    requests are made. Those in `rare` come a tenth as often as the others.
     """
     reads = share / 2 if reads is None else reads
     left_out = LYING_READS | ASKS_A_PERSON | set(without)
@@ -58,5 +58,5 @@ def unrest(
 
 
 def only(share: float, seed: int, *names: str, times: FaultTimes = TIMES) -> FaultPlan:
-    """These faults alone, at this share of all sends."""
+    """These faults alone, for this share of all sends."""
     return FaultPlan(seed, (FaultRule((RequestKind.SEND,), share, dict.fromkeys(names, 1.0)),), times)

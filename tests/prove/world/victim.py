@@ -1,8 +1,8 @@
 """The product in a process that ends itself: `python -m tests.prove.world.victim --crash POINT:NTH -- run FILE --json`.
 
-`--crash POINT:NTH`: SIGKILL when the point is reached the NTH time. `--list-points FILE`: append the points reached to
-a file, one a line. `--clock-offset SECONDS`: the wall clock is wrong by so much. `--patch MODULE:FUNCTION`: call this
-before anything else, to take a rule away. What follows `--` is the ordinary command line.
+`--crash POINT:NTH`: SIGKILL when the point is reached for the NTH time. `--list-points FILE`: append the points reached
+to a file, one per line. `--clock-offset SECONDS`: how far off the wall clock is. `--patch MODULE:FUNCTION`: call this
+before anything else, to remove a rule. After `--` comes the ordinary command line.
 """
 
 import argparse
@@ -44,13 +44,13 @@ class Fate:
 
 
 def parse_crash(text: str) -> tuple[str, int]:
-    """`post:replied:2` is the point `post:replied`, the second time; without a count the first. ("", 0): none."""
+    """`post:replied:2` is the point `post:replied`, the second time; without a count, the first. ("", 0): none."""
     point, _, nth = text.rpartition(":")
     return (point, int(nth)) if nth.isdigit() else (text, FIRST if text else 0)
 
 
 def move_clock(by: timedelta) -> None:
-    """Let this process's wall clock be wrong by so much."""
+    """Make this process's wall clock wrong by this much."""
     honest = SystemClock.now
 
     def now(self: SystemClock) -> datetime:
@@ -60,7 +60,7 @@ def move_clock(by: timedelta) -> None:
 
 
 def main(arguments: list[str]) -> NoReturn:
-    """Arm the points, then be `campaigns`."""
+    """Arm the points, then run `campaigns`."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.prove.world.victim", description="The product, soon to be killed."
     )
@@ -78,7 +78,7 @@ def main(arguments: list[str]) -> NoReturn:
     point, nth = options.crash
     crashpoints.arm(Fate(point, nth, _kill, options.list_points).reached)
     sys.argv = ["campaigns", *options.command]
-    from scheduler.cli import main as campaigns  # here: what a patch replaces must be in its place first
+    from scheduler.cli import main as campaigns  # here: what a patch replaces must be in place first
 
     campaigns()
 
