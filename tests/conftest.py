@@ -59,7 +59,7 @@ def _logs_as_at_first() -> Iterator[None]:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep tests of a module that share something in one process: otherwise six would each make it for a test or two."""
+    """Keep tests of a module that share something in one process: else six would each make it for a test or two."""
     if isinstance(item, pytest.Function):
         shared = (definitions[-1] for definitions in item._fixtureinfo.name2fixturedefs.values())
         if any(definition.scope == "module" for definition in shared):

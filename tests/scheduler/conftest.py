@@ -18,7 +18,7 @@ DATABASE = "campaigns.db"
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], object]:
-    """Return a function that puts a migrated, empty database into a folder; made once, as it takes longer than a test."""
+    """A function that puts a migrated, empty database into a folder; made once, as it takes longer than most tests."""
     original = tmp_path_factory.mktemp("migrated") / DATABASE
     store = Store(f"sqlite:///{original}")
     migrate(store)

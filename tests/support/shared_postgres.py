@@ -21,7 +21,7 @@ MAX_CONNECTIONS: Final = 400
 
 
 class SharedPostgres(PostgresDatabases):
-    """The databases of the shared cluster. No test stops, floods or reconfigures it: one that must has its own server."""
+    """The databases of the shared cluster. No test stops, floods or reconfigures it: one that must uses its own."""
 
     def __init__(self, port: int, migrated: str) -> None:
         super().__init__(port)
