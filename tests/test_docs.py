@@ -1,4 +1,4 @@
-"""Documentation that cannot rot: what the documents say is compared with what the code does."""
+"""Keep the documentation from rotting: compare what the documents say with what the code does."""
 
 import re
 import subprocess
@@ -73,7 +73,7 @@ def blocks(document: str, language: str) -> list[str]:
 
 
 def codes(text: str) -> list[str]:
-    """Whatever stands in backticks."""
+    """Everything in backticks."""
     return re.findall(r"`([^`]+)`", text)
 
 
@@ -102,7 +102,7 @@ def rows(document: str, heading: str) -> list[list[str]]:
 
 
 def words(document: str, heading: str) -> Counter[str]:
-    """What stands in backticks in the first column of such tables, and how often."""
+    """What is in backticks in the first column of such tables, and how often."""
     return Counter(code for row in rows(document, heading) for code in codes(row[0]))
 
 
@@ -120,7 +120,7 @@ def commands(group: Any = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def options(command: Any) -> set[str]:
-    """Every way to write every option of a command."""
+    """Every spelling of every option of a command."""
     return {word for param in command.params for word in param.opts if word.startswith("-")} - {"--help", "-h"}
 
 
@@ -129,7 +129,7 @@ GROUPS: Final = {name.split()[0] for name in COMMANDS if " " in name}
 
 
 def options_in(text: str) -> set[str]:
-    """Every option that is written in a text."""
+    """Every option mentioned in a text."""
     return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text))
 
 
@@ -253,7 +253,7 @@ def schema_paths(node: Mapping[str, Any], path: str = "") -> Iterator[str]:
         yield from schema_paths(value, here)
 
 
-# One source may be written without its hyphen, and a window with several: a second path to a key says nothing new.
+# One source may be written without its hyphen, and several windows with one: a second path to a key adds nothing.
 PATHS: Final = frozenset(
     re.sub(r"^(audience|exclude)\.", r"\1[].", path).replace("schedule.window[].", "schedule.window.")
     for path in schema_paths(SCHEMA)
@@ -333,7 +333,7 @@ def test_pictures_of_life_cycles_equal_the_tables(title: str, moves: Mapping[str
 
 
 def shown_tables() -> Iterator[tuple[str, str]]:
-    """Name and text of every table that is shown: the line before it ends with its name."""
+    """Name and text of every table that is shown; the line before it ends with its name."""
     for document in DOCUMENTS:
         named = re.findall(r"`([\w-]+\.csv)`:\n\n```csv\n(.*?)^```$", DOCUMENTS[document], re.MULTILINE | re.DOTALL)
         assert len(named) == len(blocks(document, "csv")), f"{document} shows a table without saying its name"
@@ -355,7 +355,7 @@ def example(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(("document", "index"), CAMPAIGNS)
 def test_campaign_files_that_are_shown_are_valid(example: Path, document: str, index: int) -> None:
     text = blocks(document, "yaml")[index]
-    if not re.search("^campaign:", text, re.MULTILINE):  # a part of one, in a small campaign that lacks it
+    if not re.search("^campaign:", text, re.MULTILINE):  # a part of one: put it into a small campaign
         whole = {"campaign": "a", "message": "m", "audience": [{"file": "customers.csv", "number": "phone"}]}
         text = yaml.safe_dump(whole | yaml.safe_load(text), allow_unicode=True)
     (example / "1.yaml").write_text(text, encoding="utf-8")
@@ -384,7 +384,7 @@ def test_the_output_in_the_readme_is_what_the_command_prints(example: Path, numb
 def test_the_days_that_are_shown_are_those_of_a_plan(tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text("number\n" + "".join(f"+39333{n:07}\n" for n in range(1_200)))
     text = "campaign: a\nmessage: Hello\naudience: {file: people.csv}\nthroughput: {daily: 500}\n"
-    (tmp_path / "a.yaml").write_text(f"{text}schedule: {{start: 2099-12-01 09:00}}\n")  # a Tuesday, too
+    (tmp_path / "a.yaml").write_text(f"{text}schedule: {{start: 2099-12-01 09:00}}\n")  # also a Tuesday
     assert blocks(CLI, "text")[0].replace("2026", "2099") in printed_by(tmp_path, "plan", "a.yaml")
 
 
@@ -392,7 +392,7 @@ def test_the_days_that_are_shown_are_those_of_a_plan(tmp_path: Path) -> None:
 
 
 def anchors(document: str) -> set[str]:
-    """What a link may name behind its `#`: headings as GitHub makes anchors of them, twins with a number."""
+    """What a link may name after its `#`: headings as GitHub turns them into anchors, repeated ones with a number."""
     seen: Counter[str] = Counter()
     found = set()
     for _, title in headings(document):
@@ -440,7 +440,7 @@ def test_tables_can_be_read(document: str) -> None:
 
 @each_document
 def test_documents_name_no_machine_and_no_registry(document: str) -> None:
-    text = DOCUMENTS[document].replace("=/tmp/heartbeat`", "`")  # a file inside of the container
+    text = DOCUMENTS[document].replace("=/tmp/heartbeat`", "`")  # a file inside the container
     assert re.findall(r"/(?:home|root|Users|work|tmp)/\S*", text) == []
     assert re.findall(r"https?://(?!127\.0\.0\.1|localhost|sms\.example|keepachangelog|semver)\S+", text) == []
     assert re.findall("[0-9a-f]{40}", text) == []

@@ -1,4 +1,4 @@
-"""Rules of the house that no linter knows."""
+"""House rules that no linter knows."""
 
 import ast
 import re
@@ -53,7 +53,7 @@ def test_the_loop_knows_no_tick_by_name() -> None:
 
 
 def test_nobody_remembers_anything_in_the_runtime() -> None:
-    """A tick's memory is its own: what several of them share is made in `scheduler/ticks/table.py`."""
+    """A tick's memory is its own: what several ticks share is created in `scheduler/ticks/table.py`."""
     kinds = get_type_hints(Runtime)
     of_data = {f.name for f in fields(Runtime) if kinds[f.name].__module__ in {"builtins", "types", "collections"}}
     assert of_data == {"account_id", "rehearsal", "installation", "only_runs"}
@@ -79,7 +79,7 @@ def test_nothing_prints_past_the_command_line() -> None:
 
 
 def test_statements_are_built_from_tables_and_not_from_models() -> None:
-    """One dialect of SQL in the store: `recipients.c.state`, and never `col(Recipient.state)` beside it."""
+    """One dialect of SQL in the store: `recipients.c.state`, never `col(Recipient.state)` next to it."""
     imported = {
         alias.name
         for path, node in nodes()
@@ -100,7 +100,7 @@ IN_SQL = re.compile(r"\b(paused_|run_|account_|batch_)?reason\b\s*(=|<>|!=|IN \(
 
 
 def name_of(node: ast.expr) -> str:
-    """The last name of `x`, `a.x`, `a["x"]`, `a.get("x")`, `col(a.x)` or `str(a.x)`; empty of anything else."""
+    """The last name of `x`, `a.x`, `a["x"]`, `a.get("x")`, `col(a.x)` or `str(a.x)`; empty for anything else."""
     match node:
         case ast.Name(name) | ast.Attribute(attr=name):
             return name
@@ -131,7 +131,7 @@ def is_fixed_text(node: ast.expr) -> bool:
 
 
 def decided_by_words(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Where a sentence for people, the name of a class, or the shape of a name is compared with something."""
+    """Comparisons with a sentence for people, a class name, or the shape of a name."""
     for node in ast.walk(tree):
         match node:
             case ast.Compare(left, ops, others):
@@ -216,11 +216,11 @@ def test_the_rule_about_codes_lets_people_be_told(line: str) -> None:
 FILES_AT_MOST = 15
 LINES_AT_MOST = 300
 LONGER = {"worker/store/models.py"}
-"""The schema is one table of tables; migrations quote what was."""
+"""The schema is one table of tables; migrations quote the past."""
 
 
 def test_no_public_class_name_stands_twice() -> None:
-    """A newcomer looks for a word, and finds one thing. The sandbox is another program, with the gateway's words."""
+    """A newcomer who searches for a word finds one thing. The sandbox is another program, with the gateway's words."""
     places: dict[str, list[str]] = {}
     for path in MODULES:
         if "sandbox" not in path.parts:
@@ -239,7 +239,7 @@ def test_modules_are_short() -> None:
 
 
 def test_no_folder_is_a_heap() -> None:
-    """More than this beside its rooms, and a folder is read by searching."""
+    """With more files than this beside its subfolders, a folder can only be read by searching."""
     tests = (path for path in (ROOT / "tests").rglob("*.py") if "__pycache__" not in path.parts)
     files = Counter(str(path.parent.relative_to(ROOT)) for path in [*MODULES, *tests] if path.name != "__init__.py")
 

@@ -1,4 +1,4 @@
-"""The text that answers HELP: what it may be, and what campaign it makes."""
+"""The text that answers HELP: what it may be, and which campaign it becomes."""
 
 import pytest
 

@@ -22,7 +22,7 @@ WEEKDAYS = {"days": "mon-fri", "from": "09:00", "to": "20:00"}
 
 
 def agenda(window: dict[str, Any] | None = None) -> Agenda:
-    """An empty one for a campaign by the clocks of Rome."""
+    """An empty one for a campaign that follows Rome's clocks."""
     values: dict[str, Any] = {"timezone": "Europe/Rome", "local_time": "recipient"}
     if window:
         values["window"] = window
@@ -32,7 +32,7 @@ def agenda(window: dict[str, Any] | None = None) -> Agenda:
 def add(
     to: Agenda, people: int, zones: str = "", *, at: datetime, size: int = 1, latest: timedelta | None = None
 ) -> None:
-    """People with one segment each, in requests of `size`, who may leave from `at` on."""
+    """Add people with one segment each, in requests of `size`, who may be sent to from `at` on."""
     departure = Departure(zones, at, at + latest if latest else None)
     before = sum(len(line.at) for line in to.lines())
     for ordinal, first in enumerate(range(0, people, size), before):
@@ -55,7 +55,7 @@ def estimate(
     budgets: Sequence[PeriodBudget] = (),
     size: int = 1,
 ) -> Forecast | None:
-    """The forecast for people who all go by the clocks of Rome."""
+    """The forecast for people who all follow Rome's clocks."""
     made = agenda(window)
     add(made, segments, at=first_open(window, ROME, start), size=size)
     return forecast(made, Gate(tuple(rates), tuple(budgets)))
@@ -79,7 +79,7 @@ def test_without_rate_and_window_everything_leaves_at_the_start() -> None:
         (1, [Rate(30, MINUTE)], timedelta(0)),
         (31, [Rate(30, MINUTE)], MINUTE),
         (1801, [Rate(30, MINUTE)], timedelta(hours=1)),
-        (1801, [Rate(30, MINUTE), Rate(600, timedelta(hours=1))], timedelta(hours=3)),  # the slowest counts
+        (1801, [Rate(30, MINUTE), Rate(600, timedelta(hours=1))], timedelta(hours=3)),  # the slowest one counts
     ],
 )
 def test_a_rate_spreads_the_segments(segments: int, rates: list[Rate], takes: timedelta) -> None:
@@ -124,7 +124,7 @@ windows = st.builds(
 
 @given(
     segments=st.integers(1, 60),
-    count=st.sampled_from([1, 2, 3, 4, 5, 6, 8, 9]),  # whose spacing in an hour is whole seconds
+    count=st.sampled_from([1, 2, 3, 4, 5, 6, 8, 9]),  # those whose spacing within an hour is whole seconds
     window=windows,
     start=st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31)),  # noqa: DTZ001 - made aware below
 )
@@ -189,7 +189,7 @@ SUNDAY = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
 
 def mornings(*people: tuple[int, ZoneInfo]) -> Agenda:
-    """People who may be sent to between 9 and 10 by the clocks of their zone, from Monday on."""
+    """People who may be sent to between 9 and 10 by their zone's clocks, from Monday on."""
     made = agenda(MORNINGS)
     for count, zone in people:
         add(made, count, zone.key, at=first_open(MORNINGS, zone, SUNDAY))
@@ -215,7 +215,7 @@ def test_a_rate_is_shared_and_used_by_whoever_is_open() -> None:
 
     seen = forecast(mornings((100, ROME), (30, NEW_YORK)), Gate((rate,)))
 
-    # then New York goes while Rome is closed, and Rome goes on the next day
+    # then New York goes while Rome is closed, and Rome continues the next day
     assert seen is not None
     assert last_of(seen) == {ROME.key: "Tue 08:39", NEW_YORK.key: "Mon 14:29"}
     assert seen.limit == rate
@@ -246,7 +246,7 @@ def test_phones_share_the_work_and_each_keeps_its_own_limits() -> None:
 
 
 def test_phones_take_turns_so_that_a_dear_text_may_find_room_on_none() -> None:
-    # given three phones with two segments a day each, and a text of two segments behind three of one
+    # given three phones with two segments a day each, and a text of two segments behind three of one segment
     phone = Gate(budgets=(PeriodBudget(2, day_of, ROME),))
     made = agenda()
     for ordinal, segments in enumerate([1, 1, 1, 2, 1]):
@@ -254,13 +254,13 @@ def test_phones_take_turns_so_that_a_dear_text_may_find_room_on_none() -> None:
 
     seen = forecast(made, Gate(), [phone, phone, phone])
 
-    # then each phone has one left on the first day, and the budgets count as spent for whoever comes later, too
+    # then each phone has one left on the first day, and the budgets count as spent for later requests, too
     assert seen is not None
     assert [day.segments for day in seen.days] == [3, 3]
 
 
 def test_requests_that_do_not_fill_a_window_exactly_leave_room_in_it() -> None:
-    # given requests of 7 at 30 a minute: four fit into any minute, and not four and a bit
+    # given requests of 7 at 30 a minute: exactly four fit into any minute
     made = agenda()
     add(made, 35, at=MONDAY, size=7)
 

@@ -1,4 +1,4 @@
-"""Intervals against values that were published or worked out elsewhere."""
+"""Intervals, checked against values that were published or worked out elsewhere."""
 
 import pytest
 from hypothesis import given

@@ -32,7 +32,7 @@ EVERY_CYCLE = pytest.mark.parametrize(("states", "moves", "starts"), CYCLES, ids
 
 
 def described_edges(states: type[StrEnum]) -> dict[str, set[str]]:
-    """What the comment of each member says after its arrow; what stands in brackets explains and is no state."""
+    """What the comment of each member says after its arrow; words in brackets explain and are no states."""
     edges: dict[str, set[str]] = {}
     for value, comment in re.findall(r'"(\w+)"  # (.*)$', inspect.getsource(states), re.MULTILINE):
         _, _, targets = re.sub(r"\([^)]*\)", "", comment).partition("->")

@@ -1,4 +1,4 @@
-"""What the operator insists on holds, whatever a campaign file says."""
+"""The operator's rules hold, whatever a campaign file says."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ def checked(tmp_path: Path, more: str, policy: Policy = STRICT) -> Definition:
 
 
 def test_a_file_that_says_nothing_or_the_contrary_gets_what_the_operator_insists_on(tmp_path: Path) -> None:
-    # given defaults of the team that lift all of it
+    # given team defaults that lift all of them
     (tmp_path / "defaults.yaml").write_text("approval: false\n", encoding="utf-8")
 
     for more in ("", "approval: false\n"):

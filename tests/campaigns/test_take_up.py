@@ -1,4 +1,4 @@
-"""What becomes of a campaign whose file is taken up: every row of the table, without a database."""
+"""What becomes of a campaign whose file is accepted: every row of the table, without a database."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ SALE: Final = says()
 
 @dataclass(frozen=True)
 class Run:
-    """A run that is there, planned of this version of the file."""
+    """An existing run, planned from this version of the file."""
 
     planned: Definition = SALE
     state: RunState = RunState.RUNNING
@@ -72,7 +72,7 @@ def test_a_run_that_has_not_sent_is_planned_anew_whatever_its_file_says(state: R
         (RunState.SETTLING, SALE, SALE, TakeUp(Taken.CONTINUED, takes_more=True)),
         (RunState.RUNNING, SALE, says(FASTER), TakeUp(Taken.TUNED, takes_more=True)),
         (RunState.RUNNING, says(FASTER), SALE, TakeUp(Taken.TUNED, takes_more=True)),
-        # exactly that plan was approved, or the gateway has the people: nobody comes in later
+        # exactly that plan was approved, or the gateway has the people: nobody is added later
         (RunState.RUNNING, says(approval=True), says(approval=True), TakeUp(Taken.CONTINUED)),
         (RunState.RUNNING, says(approval=True), says(FASTER, approval=True), TakeUp(Taken.TUNED)),
         (RunState.RUNNING, says(LIST), says(LIST), TakeUp(Taken.CONTINUED)),
@@ -102,7 +102,7 @@ def test_a_run_that_has_sent_refuses_another_plan(keys: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("run", "definition", "dropped_at", "takes_more"),
     [
-        # the file was dropped again after the end, before it, or somebody asks for it now
+        # the file was dropped again after the end, or before it, or somebody asks for it now
         (Run(state=RunState.COMPLETED, finished_at=NOW), SALE, AFTER, True),
         (Run(state=RunState.COMPLETED, finished_at=NOW), SALE, NOW, False),
         (Run(state=RunState.COMPLETED, finished_at=NOW), SALE, BEFORE, False),

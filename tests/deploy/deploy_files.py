@@ -1,4 +1,4 @@
-"""What stands in deploy/, read once for every test about it."""
+"""The contents of deploy/, read once for every test about it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ Directive = tuple[str, str, str]
 
 
 def directives(unit: Path) -> list[Directive]:
-    """Every directive of a unit in its order. Raises ValueError at a line that is none."""
+    """Every directive of a unit, in order. Raises ValueError at a line that is not one."""
     section, found = "", []
     for line in unit.read_text(encoding="utf-8").splitlines():
         if not line or line.startswith("#"):
@@ -37,7 +37,7 @@ def directives(unit: Path) -> list[Directive]:
 
 
 def value_of(unit: Path, key: str) -> str:
-    """The value of a directive that stands in a unit once."""
+    """The value of a directive that occurs once in a unit."""
     [value] = [value for _, name, value in directives(unit) if name == key]
     return value
 

@@ -20,7 +20,7 @@ SERVING: Final = [(name, service) for name, service in OWN if service["command"]
 
 
 def checked(*command: str | Path) -> str:
-    """What a checker says; empty when it finds nothing."""
+    """The output of a checker; empty if it finds nothing."""
     done = subprocess.run([SCRIPTS / command[0], *command[1:]], capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else done.stdout + done.stderr
 

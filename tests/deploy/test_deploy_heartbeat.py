@@ -30,7 +30,7 @@ NOWHERE: Final = "http://127.0.0.1:9"
 
 
 class Supervisor:
-    """The end of the socket at which systemd listens."""
+    """systemd's end of the socket."""
 
     def __init__(self, address: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -38,11 +38,11 @@ class Supervisor:
         self._socket.settimeout(60)
 
     def next(self) -> str:
-        """The next message. Raises TimeoutError when none comes within a minute."""
+        """The next message. Raises TimeoutError if none comes within a minute."""
         return self._socket.recv(1024).decode()
 
     def heard(self) -> list[str]:
-        """What came and was not read yet."""
+        """What has arrived and has not been read yet."""
         messages = []
         self._socket.setblocking(False)
         try:
@@ -83,7 +83,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @contextmanager
 def served(*arguments: str, environment: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A service in the background, its log in `log`; killed if the block has not ended it."""
+    """A service in the background, with its log in `log`; killed unless the block has ended it."""
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen([*COMMAND, *arguments], env=environment, cwd=folder, stderr=log)
     try:
@@ -155,7 +155,7 @@ def test_a_service_without_its_database_is_silent_until_it_is_back(
         service.send_signal(signal.SIGTERM)
         code = service.wait(60)
 
-    # then it is the same process that goes on
+    # then the same process continues
     assert (ready, again) == ("READY=1\nWATCHDOG=1", "WATCHDOG=1")
     assert (supervisor.heard()[-1], code) == ("STOPPING=1", 0)
 
@@ -177,7 +177,7 @@ def test_a_scheduler_that_stands_by_is_ready_too(
 
 @pytest.fixture
 def runtime(tmp_path: Path) -> Iterator[Runtime]:
-    """Everything real of one process, with nothing to do."""
+    """Everything that one process has, all real, with nothing to do."""
     settings = Settings(database_url=f"sqlite:///{tmp_path}/campaigns.db", redis_url="", timezone="UTC")
     made = build_runtime(settings, sandbox=(NOWHERE, SecretStr("key-of-nobody")))
     try:
@@ -192,7 +192,7 @@ def test_a_service_that_lost_a_thread_is_silent(runtime: Runtime, supervisor: Su
         heartbeat.beat()
         before = supervisor.heard()
 
-        # when one of the threads that send ends
+        # when one of the sending threads ends
         lost = next(thread for thread in threading.enumerate() if isinstance(thread, WorkerThread))
         lost.stop()
         lost.join()

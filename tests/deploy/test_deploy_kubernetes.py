@@ -97,7 +97,8 @@ def test_a_pod_is_started_watched_and_ready_by_its_heartbeat(name: str, pod: dic
     [container] = pod["containers"]
     probes = [container[probe]["exec"]["command"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")]
 
-    # What is not ready gets no traffic; what is not alive is killed, and a database that is away a minute is no reason.
+    # What is not ready gets no traffic; what is not alive is killed. A minute without the database is no reason for
+    # that.
     assert [command[-1].partition("-mmin -")[2].split()[0] for command in probes] == ["1", "1", "5"]
 
 

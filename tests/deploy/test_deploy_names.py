@@ -1,4 +1,4 @@
-"""What deploy/ calls by name is there: settings, commands, secrets; and deploy/README.md explains every value."""
+"""Everything that deploy/ names exists: settings, commands, secrets; and deploy/README.md explains every value."""
 
 import re
 import shlex
@@ -31,7 +31,7 @@ FILES: Final = sorted(path for path in DEPLOY.rglob("*") if path.is_file() and "
 SETTINGS: Final = {PREFIX + name.upper() for name in Settings.model_fields}
 COMMANDS: Final[dict[str, Any]] = getattr(get_command(app), "commands", {})
 EXPLAINED: Final = {code for text in re.findall(r"`([^`]+)`", README) for code in (text, re.split("[ =:]", text)[0])}
-"""Whatever stands in backticks, and its first word: `TimeoutStopSec=45` explains TimeoutStopSec."""
+"""Everything in backticks, and its first word: `TimeoutStopSec=45` explains TimeoutStopSec."""
 
 STRUCTURE: Final = frozenset({
     "apiVersion", "kind", "metadata", "name", "labels", "spec", "template", "selector", "matchLabels", "labelSelector",
@@ -41,7 +41,7 @@ STRUCTURE: Final = frozenset({
     "value", "periodSeconds", "scaleTargetRef", "capabilities", "drop", "rollingUpdate", "resources", "securityContext",
     "medium", "containerResource",
 })  # fmt: skip
-"""Keys of Kubernetes that say where something stands and not what it is; the rest is explained."""
+"""Kubernetes keys that say where something is, not what it is; the rest is explained."""
 
 
 def test_every_setting_that_is_named_exists() -> None:
@@ -52,7 +52,7 @@ def test_every_setting_that_is_named_exists() -> None:
 
 
 def command_lines() -> Iterator[tuple[str, list[str]]]:
-    """Every command of the product that a file of deploy/ starts."""
+    """Every product command that a file of deploy/ starts."""
     for unit in UNITS:
         yield unit.name, shlex.split(value_of(unit, "ExecStart"))[1:]
     for name, service in own_services():
@@ -82,7 +82,7 @@ def test_every_probe_looks_at_the_file_that_the_image_sets() -> None:
     assert f"{PREFIX}HEARTBEAT_FILE=" in CONTAINERFILE.read_text(encoding="utf-8")
     assert {name for name, _ in probes} == {f"${PREFIX}HEARTBEAT_FILE"}
     assert min(int(minutes) for _, minutes in probes) * 60 > 10 * BEAT_SECONDS
-    assert len(probes) == 2 + 3 * 3  # a service of each compose file; three probes of schedulers, workers, dashboards
+    assert len(probes) == 2 + 3 * 3  # one service of each compose file; three probes of schedulers, workers, dashboards
 
 
 def keys(node: Any) -> Iterator[str]:
@@ -97,7 +97,7 @@ def keys(node: Any) -> Iterator[str]:
 
 
 def values_of(path: Path) -> set[str]:
-    """What a file sets and the README explains."""
+    """The values that a file sets and the README explains."""
     text = path.read_text(encoding="utf-8")
     if path in UNITS:
         return {key for _, key, _ in directives(path)}

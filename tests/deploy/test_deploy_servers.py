@@ -1,4 +1,4 @@
-"""The settings of Redis and PostgreSQL, given to real servers."""
+"""The settings of Redis and PostgreSQL, loaded into real servers."""
 
 import socket
 import subprocess
@@ -78,7 +78,7 @@ def test_a_redis_with_our_settings_asks_for_its_password(configured_redis: redis
 
 
 def test_postgresql_takes_every_setting(postgres_url: str, postgres_server: PostgresServer) -> None:
-    # ALTER SYSTEM judges name and value as the file would be judged, and nothing acts before a reload.
+    # ALTER SYSTEM checks name and value as in the file, and nothing takes effect before a reload.
     address = sa.make_url(postgres_url).set(drivername="postgresql").render_as_string()
     with psycopg.connect(address, autocommit=True) as connection:
         try:
@@ -90,11 +90,11 @@ def test_postgresql_takes_every_setting(postgres_url: str, postgres_server: Post
 
 def test_postgresql_has_connections_for_the_fleet_that_the_readme_counts() -> None:
     threads = Settings.model_fields["threads"].default
-    # With inbox, heartbeat, lease and main, and the threads that tell notices; with main's heartbeat.
+    # With inbox, heartbeat, lease and main, and the threads that send notifications; with main's heartbeat.
     scheduler, worker = len(Ticks().all) + 4 + AT_ONCE, threads + 1
     most = int(settings_lines(POSTGRESQL_CONF)["max_connections"]) - 3 - 10  # the superuser's, and commands by hand
 
-    most -= 2 * 3  # two dashboards: what stores replies, what /healthz asks, main's heartbeat
+    most -= 2 * 3  # two dashboards: storing replies, answering /healthz, main's heartbeat
     readme = (DEPLOY / "README.md").read_text(encoding="utf-8")
 
     assert f"**{(most - 2 * scheduler) // worker} workers**" in readme

@@ -1,4 +1,4 @@
-"""The systemd units: of known directives only, verified by systemd where it is there, and patient enough."""
+"""The systemd units: known directives only, verified by systemd where it is installed, and patient enough."""
 
 import shutil
 import subprocess
@@ -19,7 +19,7 @@ SWITCHES: Final = frozenset({
     "ProtectHome", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "RemoveIPC",
     "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID",
 })  # fmt: skip
-"""Directives of systemd.exec(5) that are yes or no; a unit here only ever says yes."""
+"""Boolean directives of systemd.exec(5); a unit here only ever says yes."""
 
 DOCUMENTED: Final = {
     "Unit": {"Description", "Wants", "After"},
@@ -32,10 +32,10 @@ DOCUMENTED: Final = {
     },
     "Install": {"WantedBy"},
 }  # fmt: skip
-"""What systemd.unit(5), systemd.service(5) and systemd.exec(5) know, as far as the units use it."""
+"""The directives of systemd.unit(5), systemd.service(5) and systemd.exec(5) that the units use."""
 
 REPEATED: Final = frozenset({"Environment", "LoadCredential", "SystemCallFilter"})
-"""Directives that add up; of any other one the last line would win unseen."""
+"""Directives that add up; of any other, the last line would silently win."""
 
 SECONDS: Final = {"5min": 300.0}
 
@@ -65,7 +65,7 @@ def test_systemd_finds_nothing_to_complain_about(unit: Path, tmp_path: Path) -> 
     if analyze is None:
         return
     name = unit.name.replace("@.", "@1.")
-    # systemd looks whether the program is there, and it is not before it is installed.
+    # systemd checks that the program exists, which it does not before it is installed.
     (tmp_path / name).write_text(unit.read_text(encoding="utf-8").replace(PROGRAM, "/bin/true"), encoding="utf-8")
 
     verified = subprocess.run([analyze, "verify", name], cwd=tmp_path, capture_output=True, text=True, check=False)

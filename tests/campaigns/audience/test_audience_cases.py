@@ -1,4 +1,4 @@
-"""Tables that people left in a folder: what is read of them, and what a row of them says."""
+"""Tables that people left in a folder: what is read from them, and what a row of them says."""
 
 from pathlib import Path
 
@@ -123,7 +123,7 @@ def test_exclude_unread(tmp_path: Path) -> None:
 
     assert definition_of in problems_of(path)
 
-    # when it is spoilt after it was checked
+    # when it is damaged after it was checked
     (tmp_path / "stop.csv").write_text("number\n")
     plan = plan_recipients(check_file(path, timezone="Europe/Rome", region=None))
     assert [row.text for row in plan] == ["Hi Anna."]

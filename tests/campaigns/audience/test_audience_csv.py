@@ -1,4 +1,4 @@
-"""Tables of text as spreadsheets and people leave them in a folder."""
+"""Text tables as spreadsheets and people leave them in a folder."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_excel_names_its_delimiter(opened: Opener) -> None:
 
 
 def test_lines_are_those_of_the_file(opened: Opener) -> None:
-    # given blank lines, lines of empty cells, and a cell over two lines
+    # given blank lines, lines of empty cells, and a cell that spans two lines
     reader = opened('\nnumber,note\n\n1,"two\nlines"\n,\n   \n2,x\n')
 
     assert [(row.line, row.number) for row in reader] == [(4, "1"), (8, "2")]

@@ -1,4 +1,4 @@
-"""Workbooks: a text is what the sheet shows, and one that was made to stop its reader is refused in no time."""
+"""Workbooks: a text is what the sheet shows, and a workbook made to stop its reader is refused at once."""
 
 import resource
 import time
@@ -45,7 +45,7 @@ def book(
 ) -> Path:
     """A workbook of these rows; style 1 has the first of the formats.
 
-    What stands between two `|` comes `times` times.
+    What is between two `|` is repeated `times` times.
     """
     parts = {
         "_rels/.rels": f'<Relationships xmlns="{PACKAGE}"><Relationship Id="rId1" Type="{RELATIONS}/officeDocument" '
@@ -297,7 +297,7 @@ def test_an_endless_cell_that_nobody_uses_is_of_no_consequence(tmp_path: Path) -
 
 @pytest.fixture
 def in_no_time() -> Iterator[None]:
-    """The test takes at most 20 s of processor time, and at most 300 MB more of memory than before."""
+    """The test takes at most 20 s of CPU time, and at most 300 MB more memory than before."""
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     yield
     assert time.process_time() - began < 20

@@ -1,4 +1,4 @@
-"""What `check` finds beyond the keys: the message, the files, and whether they fit each other."""
+"""What `check` finds beyond the keys: the message, the files, and whether they fit together."""
 
 import time
 from pathlib import Path
@@ -273,7 +273,7 @@ def test_a_comment_of_any_length_costs_nothing_to_look_for_a_field_in(folder: Pa
 
     problems = problems_of(folder, HEAD + text.replace("{{ }} ", "") + "audience: {file: people.csv}\n")
 
-    assert time.monotonic() - started < 5  # in squares it would take minutes
+    assert time.monotonic() - started < 5  # with quadratic cost it would take minutes
     assert [problem.split(": message")[0] for problem in problems] == ["2:10", "3:32"]
 
 

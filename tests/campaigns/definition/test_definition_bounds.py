@@ -1,4 +1,4 @@
-"""Files as large as they may be, that say as much as they can: they cost a moment, and what is told fits on a page."""
+"""Files as large and as full as they may be: they cost a moment, and what is reported fits on a page."""
 
 import time
 from collections.abc import Callable
@@ -63,7 +63,7 @@ def test_m3_m4_whatever_a_file_repeats_it_costs_a_moment_and_is_told_in_a_page(t
     with pytest.raises(CampaignFileError) as caught:
         check_file(path, timezone="UTC", region=None)
 
-    assert time.monotonic() - began < 15  # half a second to two, alone on a machine
+    assert time.monotonic() - began < 15  # half a second to two seconds, alone on a machine
     assert len(caught.value.problems) <= MOST_PROBLEMS
     assert len(str(caught.value)) < 200_000
 

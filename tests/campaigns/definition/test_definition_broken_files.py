@@ -9,7 +9,7 @@ from campaigns.problems import CampaignFileError, Problem
 
 SPLIT = "campaign: sale\naudience: {file: people.csv}\nvariants: "
 A = "{name: a, share: 50, message: x}"
-HEAD = "campaign: sale\nmessage: Hello\naudience: {file: people.csv}\n"  # three lines: a fourth is the broken one
+HEAD = "campaign: sale\nmessage: Hello\naudience: {file: people.csv}\n"  # three lines: the fourth is the broken one
 
 
 def problems_of(folder: Path, content: str | bytes, defaults: str | None = None) -> tuple[Problem, ...]:

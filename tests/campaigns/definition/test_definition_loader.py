@@ -1,4 +1,4 @@
-"""YAML as texts with places; whatever bytes come, the answer is a document or problems."""
+"""YAML as texts with places; whatever the bytes, the answer is a document or problems."""
 
 import tempfile
 from pathlib import Path
@@ -139,5 +139,5 @@ def test_any_bytes_are_a_definition_or_problems(content: bytes) -> None:
         except CampaignFileError as error:
             problems = error.problems
 
-    assert problems  # none of these contents holds all that a campaign needs
+    assert problems  # none of these contents has everything that a campaign needs
     assert all(found.line >= 1 and found.column >= 1 for found in problems)

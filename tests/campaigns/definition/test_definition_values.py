@@ -1,4 +1,4 @@
-"""Lengths of time, rates, targets and days: what people may write, and what it becomes."""
+"""Durations, rates, targets and days: what people may write, and what it becomes."""
 
 from contextlib import suppress
 from datetime import time, timedelta

@@ -1,4 +1,4 @@
-"""Windows and starts by the clocks of zones that put them forward and back."""
+"""Windows and starts in zones whose clocks are put forward and back."""
 
 import re
 import subprocess
@@ -45,7 +45,7 @@ zones = st.sampled_from(ZONES)
 
 
 def is_open_by_the_clock(allowed: Window, moment: datetime, zone: ZoneInfo) -> bool:
-    """The rule in its longest form: one of today's and yesterday's openings, drawn on one line of naive clock time."""
+    """The rule spelt out: one of today's and yesterday's openings, on a single line of naive clock time."""
     wall = moment.astimezone(zone).replace(tzinfo=None)
     for opening in allowed.root:
         for days_back in (0, 1):
@@ -71,7 +71,7 @@ def test_the_next_opening_is_open_and_nothing_before_it_is(allowed: Window, mome
     assert opening >= moment
     assert opening.tzinfo is UTC
     assert is_open_by_the_clock(allowed, opening, zone)
-    step = timedelta(minutes=15)  # all edges and jumps here lie on quarter hours, and half-way points are between them
+    step = timedelta(minutes=15)  # all edges and jumps here are on quarter hours, and halfway points are between them
     between = moment
     while between < opening:
         assert not is_open_by_the_clock(allowed, between, zone)

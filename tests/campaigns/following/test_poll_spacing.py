@@ -1,4 +1,4 @@
-"""When receipts are read, and in which way."""
+"""When receipts are read, and how."""
 
 from datetime import timedelta
 
@@ -22,9 +22,9 @@ WIDEST = 10 * MINUTE
 @pytest.mark.parametrize(
     ("windows", "shown", "groups", "wanted", "is_cheaper"),
     [
-        (1, 10, 4, 10, True),  # three reads and not four
+        (1, 10, 4, 10, True),  # three reads instead of four
         (1, 10, 3, 10, False),
-        (1, 110, 4, 10, False),  # of others as many as a read costs
+        (1, 110, 4, 10, False),  # as many others as one read costs
         (1, 109, 4, 10, True),
         (1, 120_000, 100, 1_000, False),  # ten minutes at 200 texts a second
         (2, 40_000, 400, 40_000, True),  # the rarest status is read over both windows at once: five reads
@@ -69,7 +69,7 @@ def test_once_all_is_read_nothing_is_for_as_long_as_it_took(took_seconds: float,
         ([20 * SECOND] * DATES_TO_TRUST, timedelta(), MINUTE),  # dated later than we knew of them
         ([-20 * SECOND] + [timedelta()] * DATES_TO_TRUST, timedelta(), 80 * SECOND),  # the earliest counts
         ([-2 * WIDEST] * DATES_TO_TRUST, timedelta(), WIDEST),
-        ([60 * MINUTE] * DATES_TO_TRUST, 60 * MINUTE, MINUTE),  # as a clock that is an hour ahead dates them
+        ([60 * MINUTE] * DATES_TO_TRUST, 60 * MINUTE, MINUTE),  # dated by a clock that is an hour ahead
         ([59 * MINUTE] * DATES_TO_TRUST, 60 * MINUTE, 2 * MINUTE),
     ],
 )

@@ -45,8 +45,8 @@ def test_messages_go_up_in_the_order_of_their_life() -> None:
 
 
 def test_the_life_cycle_lets_every_larger_receipt_stand() -> None:
-    # Merging is taking a maximum only if no move to something larger is forbidden: otherwise the order in which
-    # receipts come would decide.
+    # Merging may take a maximum only if no move to a larger value is forbidden: otherwise the result would depend on
+    # the order in which receipts come.
     for state in RANKS:
         for shown in SHOWN:
             if state is not RecipientState.DELIVERED:

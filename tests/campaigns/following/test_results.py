@@ -1,4 +1,4 @@
-"""What phones report: every code has words and advice, and only some prove that nothing was sent."""
+"""What phones report: every code has a description and advice, and only some prove that nothing was sent."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_every_known_code_says_what_happened_and_what_to_do(code: int) -> None:
         (5, True),  # Android itself refused
         (10, True),  # the network refused
         (120, True),  # no SIM
-        (1, False),  # whatever Android does not tell apart
+        (1, False),  # everything that Android does not distinguish
         (17, False),  # the network broke down, perhaps after it had the text
         (23, False),
         (OK, False),

@@ -1,4 +1,4 @@
-"""The rule by which a phone is called stuck."""
+"""The rule that decides when a phone is stuck."""
 
 from datetime import timedelta
 

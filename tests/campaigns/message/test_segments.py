@@ -1,4 +1,4 @@
-"""Segments against a splitter that is slow and plainly right, and against figures worked out by hand."""
+"""Segments, checked against a slow and obviously correct splitter and against figures worked out by hand."""
 
 import pytest
 import regex
@@ -15,7 +15,7 @@ EXTENDED = "\f^{}\\[~]|€"
 
 
 def split_slowly(text: str) -> Segmentation:
-    """Writes the text out into messages, unit by unit."""
+    """Write the text out into messages, unit by unit."""
     outside = [character for character in text if character not in BASIC + EXTENDED]
     if outside:
         clusters = regex.findall(r"\X", text)

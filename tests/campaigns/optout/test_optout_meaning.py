@@ -1,4 +1,4 @@
-"""What replies mean, in the languages and spellings of the people who write them."""
+"""The meaning of replies, in the languages and spellings of the people who write them."""
 
 import time
 from collections.abc import Callable
@@ -20,7 +20,7 @@ OURS = "Hi Anna, spring sale. Reply STOP to opt out."
 PHRASES = [
     tuple(line.split("\t")) for line in Path(__file__).with_name("phrases.tsv").read_text(encoding="utf-8").splitlines()
 ]
-"""Language, meaning, text: written for this test and for nothing else."""
+"""Language, meaning, text: written only for this test."""
 
 WORDS = [(language, word) for language, words in LANGUAGES.items() for word in (*words.stop, *words.alone)]
 

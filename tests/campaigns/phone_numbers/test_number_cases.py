@@ -1,4 +1,4 @@
-"""Numbers in the tables that people left in a folder: whom a row is sent to, or why it is not."""
+"""Numbers in tables that people left in a folder: where a row is sent, or why it is not."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Numbers as people and spreadsheets write them; the fast path is held against the library itself."""
+"""Numbers as people and spreadsheets write them; the fast path is compared with the library itself."""
 
 import re
 from collections.abc import Iterator
@@ -156,7 +156,7 @@ def test_what_is_no_number_and_why(raw: str, region: str | None, reason: str) ->
 
 @st.composite
 def likely_numbers(draw: st.DrawFn) -> tuple[str, str | None]:
-    """Numbers near a region's examples, in the forms that occur, and a default region that may be another one."""
+    """Numbers near a region's examples, in forms that occur, and a default region that may be another one."""
     region = draw(st.sampled_from(REGIONS))
     metadata = PhoneMetadata.metadata_for_region(region)
     assert metadata is not None
@@ -198,16 +198,16 @@ def read(raw: str, region: str | None) -> tuple[str | None, NumberKind | None]:
 @given(likely_numbers())
 def test_every_number_is_what_the_library_makes_of_it(number: tuple[str, str | None]) -> None:
     raw, region = number
-    assume(not raw.startswith("00"))  # a plus in every country, and in the library only where people dial it
+    assume(not raw.startswith("00"))  # a plus in every country, but for the library only where people dial it
     found, kind = read(raw, region)
 
     code = str(phonenumbers.country_code_for_region(region)) if region else "-"
     readings = {by_the_library(raw, region)}
-    if raw.startswith(code):  # the library takes one of two
+    if raw.startswith(code):  # the library takes one of the two
         readings |= {by_the_library("+" + raw, None), by_the_library(f"+{code}{raw}", None)}
     expected = readings - {None}
     if found and not expected:
-        assert found.startswith(("+52", "+55", "+229"))  # what has ended
+        assert found.startswith(("+52", "+55", "+229"))  # numbers that are no longer in use
     else:
         assert found == (expected.pop() if len(expected) == 1 else None)
     if found:
@@ -290,7 +290,7 @@ CARRIERS = {"BR": ("15", "21", "31", "41"), "CO": ("3", "5", "444"), "KR": ("81"
 
 
 def examples() -> list[tuple[str, str, str]]:
-    """Region, national number and E.164 of an example of every type in every region."""
+    """Region, national number and E.164 of an example for every type in every region."""
     found: dict[str, tuple[str, str]] = {}
     for region in REGIONS:
         metadata = PhoneMetadata.metadata_for_region(region)
@@ -308,13 +308,13 @@ EXAMPLES = examples()
 
 @cache
 def dialled_out(pattern: str) -> list[str]:
-    """What a region dials to get out of it, if that is no longer than four digits; a sample of it."""
+    """The prefix for calling abroad from a region, if it is at most four digits long; a sample of it."""
     every = (f"{digits:0{width}}" for width in range(1, 5) for digits in range(10**width))
     return [prefix for prefix in every if prefix[0] in "0189" and re.fullmatch(pattern, prefix)][:8]
 
 
 def at_home(region: str, national: str, number: str) -> Iterator[str]:
-    """How people of a region write a number of theirs."""
+    """How people in a region write one of their numbers."""
     metadata, parsed = PhoneMetadata.metadata_for_region(region), phonenumbers.parse(number)
     assert metadata is not None
     yield from (number, number[1:], national, phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL))

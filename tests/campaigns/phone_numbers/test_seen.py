@@ -1,4 +1,4 @@
-"""The numbers that were seen, as a dict would know them."""
+"""The numbers that were seen, compared with a dict."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +23,6 @@ def test_the_first_row_of_a_number_is_remembered(shown: list[int]) -> None:
 def test_a_table_that_grows_forgets_nobody() -> None:
     rows = FirstRows()
     for n in range(20_000):
-        assert rows.get(393_330_000_001 + n) is None  # another was asked for last
+        assert rows.get(393_330_000_001 + n) is None  # another one was looked up last
         rows.add(393_330_000_000 + n, n)
     assert [rows.get(393_330_000_000 + n) for n in (0, 4_095, 19_999, 20_000)] == [0, 4_095, 19_999, None]

@@ -71,11 +71,11 @@ def test_batches_keep_order_and_limits(
 
     chunks = list(into_batches(recipients, BatchLimits(messages, segments), chunk_rows=chunk_rows))
 
-    # then every row is there once, in order, in full chunks but for the last
+    # then every row is there once, in order, in chunks that are full except for the last
     assert [row for chunk in chunks for row, _ in chunk] == recipients
     assert all(len(chunk) == chunk_rows for chunk in chunks[:-1])
     assert all(0 < len(chunk) <= chunk_rows for chunk in chunks)
-    # and those to be sent, and no others, stand in batches that are numbered in order and keep the limits
+    # and exactly those to be sent are in batches, which are numbered in order and keep the limits
     batches: dict[int, list[PlannedRecipient]] = {}
     for chunk in chunks:
         for row, batch in chunk:
@@ -86,7 +86,7 @@ def test_batches_keep_order_and_limits(
     for members in batches.values():
         assert len(members) <= messages
         assert len(members) == 1 or sum(row.segments for row in members) <= segments
-    # and none lies in two chunks
+    # and none is in two chunks
     in_chunks = [{batch for _, batch in chunk if batch is not None} for chunk in chunks]
     assert sum(map(len, in_chunks)) == len(batches)
 

@@ -1,4 +1,4 @@
-"""Who gets which text, who gets none, and the figures of it, from real files."""
+"""Who gets which text, who gets none, and the totals, from real files."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence, Set
@@ -196,12 +196,12 @@ def test_the_hash_is_of_the_whole_plan(campaign: Callable[..., Definition]) -> N
     definition = campaign(people=f"number,first_name\n{ANNA},Anna\n{BEA},Bea\n")
     plan = planned(definition)
 
-    # then the same plan has the same hash, even made again by the same object
+    # then the same plan has the same hash, even if the same object makes it again
     first = plan.hash
     assert planned(definition).hash == first
     assert (list(plan), plan.hash)[1] == first
 
-    # when a text, an order, a message or a suppression changes, then so does the hash
+    # when a text, an order, a message or a suppression changes, the hash changes too
     others = [
         planned(campaign(people=f"number,first_name\n{ANNA},Anne\n{BEA},Bea\n")),
         planned(campaign(people=f"number,first_name\n{BEA},Bea\n{ANNA},Anna\n")),
@@ -269,7 +269,7 @@ def test_txt_date_one_reader_and_the_clocks_of_the_person(
 @pytest.mark.parametrize(
     ("cell", "text"),
     [
-        ("'2026-12-05 09:30", "2026-12-05 09:30 05/12"),  # by which a spreadsheet keeps a text as it was typed
+        ("'2026-12-05 09:30", "2026-12-05 09:30 05/12"),  # with this, a spreadsheet keeps a text as it was typed
         ("'5.12.2026", "5.12.2026 05/12"),
         ("'s-Hertogenbosch", "'s-Hertogenbosch"),
     ],

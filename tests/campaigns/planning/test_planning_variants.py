@@ -1,4 +1,4 @@
-"""Variants and a control group in a plan: who gets which text, and who of the audience is shared out at all."""
+"""Variants and a control group in a plan: who gets which text, and who in the audience is assigned at all."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence, Set
@@ -36,7 +36,7 @@ def people(how_many: int, first: int = 0) -> list[str]:
 
 
 def by_variant(rows: Sequence[PlannedRecipient]) -> dict[str, str]:
-    """Number -> variant, or the state of whoever gets none."""
+    """Number -> variant, or the state of those who get none."""
     return {row.number: row.variant or row.state for row in rows}
 
 
@@ -86,7 +86,7 @@ def test_only_who_could_be_sent_to_is_shared_out(campaign: Write) -> None:
 
     found = Counter(row.variant or row.state for row in planned)
     assert found == {S.HOLDOUT: 30, "a": 9, "b": 21, S.SUPPRESSED: 40, S.DUPLICATE: 20, S.INVALID: 2}
-    # without a field of one variant somebody is in neither, or those who get one and the other would differ in it
+    # people who lack a field of one variant are in neither; otherwise the groups would differ in it
     assert planned[-1].reason == "row 123 of people.csv: variant b: the field town is empty and has no default"
 
 

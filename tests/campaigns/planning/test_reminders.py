@@ -1,4 +1,4 @@
-"""The reminders of a table, row by row, and the words in which a row says that its appointment is cancelled."""
+"""The reminders of a table, row by row, and the words by which a row says that its appointment is cancelled."""
 
 from datetime import UTC, datetime
 from pathlib import Path

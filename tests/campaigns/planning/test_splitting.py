@@ -1,4 +1,4 @@
-"""Control group and variants: exact shares, the same for everybody every time, and fair whoever is in the audience."""
+"""Control group and variants: exact shares, stable for each person, and fair for any audience."""
 
 from array import array
 from collections import Counter

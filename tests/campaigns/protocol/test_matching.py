@@ -150,12 +150,12 @@ def test_the_match_depends_on_what_is_shown_and_not_on_its_order(shown: list[Can
 
     shuffled = sorted(shown, key=lambda candidate: (candidate.gateway_id * 7_919) % 23)
     assert match(SOUGHT, [*shuffled, *shown], attributed=attributed) == result
-    # and nobody is given a message that is old, foreign or somebody else's
+    # and nobody is assigned a message that is old, foreign or somebody else's
     for recipient_id, candidate in result.found.items():
         assert candidate.gateway_id > FLOOR
         assert candidate.gateway_id not in attributed
         assert SOUGHT.recipients[candidate.number][0] == recipient_id
-    # and nobody with a message of their own text above the floor may be sent again without a person
+    # and without a person's decision, nobody with a message of their own text above the floor may be sent to again
     texts = {entry[0]: (number, entry[1]) for number, entry in SOUGHT.recipients.items()}
     theirs = [c for c in shown if c.gateway_id > FLOOR and c.gateway_id not in attributed]
     for recipient_id, (number, text) in texts.items():
@@ -193,7 +193,7 @@ def test_a_cut_look_at_a_strangers_group_may_show_just_the_people_of_ours() -> N
     whole = match(SOUGHT, [*group, stranger], attributed=())
     cut_short = match(SOUGHT, group, attributed=(), is_whole=False)
 
-    # then neither look gives these messages to our people, and nobody of them is sent again without a person
+    # then neither look assigns these messages to our people, and none of them is sent to again without a person
     assert whole == cut_short == Match({}, unclear=frozenset({1, 2, 3}))
 
 

@@ -23,26 +23,26 @@ def look(seconds: float, *, complete: bool = True, found: int = 0, control: bool
     ("looks", "expected"),
     [
         ([], Verdict.WAIT),
-        # Before settle nothing is concluded from absence, however often it was looked.
+        # Before settle, absence proves nothing, however often it was looked for.
         ([look(5), look(20), look(60), look(299)], Verdict.WAIT),
-        # From settle on: two complete looks that see what they must see. One may have lied, and its control not.
+        # From settle on: two complete looks that see what they must see. One may have lied while its control did not.
         ([look(60), look(300)], Verdict.WAIT),
         ([look(300)], Verdict.WAIT),
         ([look(300), look(360)], Verdict.MISSED),
-        # A part was found: the rest is decided at settle like everybody else.
+        # Some were found: the rest is decided at settle like everybody else.
         ([look(60, found=1), look(150, found=1)], Verdict.WAIT),
         ([look(60, found=1), look(300, found=1), look(360, found=1)], Verdict.MISSED),
-        # A positive needs nothing but itself.
+        # A positive needs no other evidence.
         ([look(5, found=3)], Verdict.ALL_FOUND),
         ([look(5, found=3, complete=False, control=False)], Verdict.ALL_FOUND),
         # A failed read is no information.
         ([look(60), look(300, complete=False)], Verdict.WAIT),
         ([look(60, complete=False), look(300)], Verdict.WAIT),
-        # A read that does not show a message that is certainly there lies.
+        # A read that does not show a message that is certainly there is lying.
         ([look(60, control=False), look(300, control=False)], Verdict.WAIT),
         ([look(60, control=False), look(300, control=False), look(360)], Verdict.WAIT),
         ([look(60, control=False), look(300, control=False), look(360), look(420)], Verdict.MISSED),
-        # Nothing to check the reads against, until another request of the account was accepted.
+        # There is nothing to check the reads against until another request of the account was accepted.
         ([look(60, control=None), look(300, control=None)], Verdict.WAIT),
         ([look(60, control=None), look(300, control=None), look(360), look(420)], Verdict.MISSED),
     ],
@@ -57,7 +57,7 @@ def test_verdicts(looks: list[LookUp], expected: Verdict) -> None:
         ([look(0)], Verdict.MISSED),
         ([look(0, control=None)], Verdict.MISSED),
         ([look(0, complete=False)], Verdict.WAIT),
-        ([look(0, found=1)], Verdict.WAIT),  # the refusal was none: now it is a doubt like any other
+        ([look(0, found=1)], Verdict.WAIT),  # it was not a refusal after all: now it is a doubt like any other
         ([look(0, found=3)], Verdict.ALL_FOUND),
         ([look(0, complete=False), look(20)], Verdict.MISSED),
     ],

@@ -18,7 +18,7 @@ from campaigns.sending.auto_pause import (
         (9, 9, 100, False),  # at least ten people
         (10, 1, 100, True),
         (10, 10, 100, True),
-        (19, 9, 100, False),  # it was told at ten
+        (19, 9, 100, False),  # it was reported at ten
         (20, 1, 100, True),
         (25, 12, 100, True),
         (19, 19, 1_000, False),  # 2 % of the audience

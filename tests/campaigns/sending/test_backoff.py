@@ -1,4 +1,4 @@
-"""Pauses before a request is made, or a look taken, again."""
+"""Pauses before a request or a look is repeated."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -49,9 +49,9 @@ def test_the_pause_after_failed_connections_doubles_to_a_minute(failures: int, s
 @pytest.mark.parametrize(
     ("share", "longest", "shortest", "took", "pause"),
     [
-        # a status, whose count took long once: it and a report are left for no minutes
+        # a status whose count once took long: neither it nor a report is neglected for minutes
         *((50, 30, 2, took, pause) for took, pause in ((0.01, 2), (0.1, 5), (0.6, 30), (2.9, 30), (10, 100))),
-        # a look of `run`, and a count of receipts: 5 s on a slow machine are no reason to wait 100
+        # a look of `run`, and a count of receipts: 5 s on a slow machine are no reason to wait 100 s
         *((20, 5, 0.2, took, pause) for took, pause in ((0, 0.2), (0.1, 2), (0.3, 5), (0.5, 5), (1, 10), (5, 50))),
         (20, 5, 0, 0, 0),
     ],

@@ -1,4 +1,4 @@
-"""Whose turn it is: kinds in order and nobody starved, campaigns of one kind by weight, no limit overrun."""
+"""Whose turn it is: kinds in order and nobody starved, campaigns of one kind by weight, no limit exceeded."""
 
 import math
 from collections import Counter
@@ -28,7 +28,7 @@ def contender(
 
 
 def got(turns: Turns, rounds: int, room: float, contenders: Sequence[Contender]) -> Counter[int]:
-    """Segments by campaign after so many rounds in which everything that was chosen has gone."""
+    """Segments by campaign after this many rounds in which everything that was chosen was sent."""
     segments: Counter[int] = Counter()
     for _ in range(rounds):
         for chosen, portion in turns.share(Room(room), contenders, requests=1_000):
@@ -61,7 +61,7 @@ def test_no_room_is_overfilled_and_nothing_goes_twice(
     ids = [portion.id for _, portion in chosen]
     assert len(ids) == len(set(ids)) <= requests
     assert room.used == used + sum(portion.segments for _, portion in chosen)
-    # Over its size is only what went into an empty room as one request.
+    # Only a single request that went into an empty room may exceed its size.
     assert room.used <= size or room.used == used or (used == 0 and len(chosen) == 1)
     for each in contenders:
         mine = [portion for of, portion in chosen if of is each]
@@ -94,7 +94,7 @@ def test_weights_are_kept_within_one_request_of_each(
 
     segments: Counter[int] = Counter()
     turns = Turns()
-    for _ in range(30):  # each takes its requests from the first on again: what they cost is all that matters
+    for _ in range(30):  # each takes its requests from the first again: only their cost matters
         for chosen, portion in turns.share(Room(room), contenders, requests=40):
             segments[chosen.id] += portion.segments
 

@@ -1,4 +1,4 @@
-"""A phone that says it has sent too much is slowed down, and found its pace again."""
+"""A phone that reports that it has sent too much is slowed down, and gets back to its pace."""
 
 from datetime import timedelta
 
@@ -54,7 +54,7 @@ def test_after_it_is_over_it_begins_anew() -> None:
         (Rate(1, MINUTE), Rate(1, 2 * MINUTE)),
         (Rate(1, 4 * MINUTE), SLOWEST),
         (SLOWEST, SLOWEST),
-        (Rate(3, timedelta(hours=1)), Rate(3, timedelta(hours=1))),  # slower than that by the person's own will
+        (Rate(3, timedelta(hours=1)), Rate(3, timedelta(hours=1))),  # slower than that by a person's own choice
     ],
 )
 def test_a_rate_is_never_halved_below_one_in_five_minutes(rate: Rate, half: Rate) -> None:

@@ -1,4 +1,4 @@
-"""Combinations that make no sense: each is told at its place, and what does make sense is not."""
+"""Combinations that make no sense are reported, each at its place; those that make sense are not."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -206,7 +206,7 @@ def test_every_rule_has_a_case() -> None:
         "start: 2026-12-01 09:00, window: {days: mon-sat, from: '09:00', to: '20:00'}, local_time: recipient",
         "spread: 11h, window: {from: '09:00', to: '20:00'}",
         "spread: 3h, window: {from: '00:00', to: '24:00'}",
-        "spread: 3h, start: 2026-12-01 19:00, window: {from: '09:00', to: '20:00'}",  # goes on the next morning
+        "spread: 3h, start: 2026-12-01 19:00, window: {from: '09:00', to: '20:00'}",  # continues the next morning
         "start: 2026-01-01 09:00, repeat: {cron: '0 9 * * mon'}",  # what is past is not made up for
         "repeat: {cron: '0 9 * * *', until: 2026-11-21}",
         "repeat: {cron: '0 9,21 * * *'}, window: {from: '09:00', to: '20:00'}, if_late: {within: 2h}",

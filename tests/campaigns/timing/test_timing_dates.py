@@ -1,4 +1,4 @@
-"""Dates in rows: what is read, and what is refused instead of being guessed."""
+"""Dates in rows: what is read, and what is refused instead of guessed."""
 
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone

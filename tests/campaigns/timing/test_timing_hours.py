@@ -1,4 +1,4 @@
-"""Windows in several zones at once, compared with the rule in its longest form, minute by minute."""
+"""Windows in several zones at once, compared minute by minute with the rule spelt out."""
 
 import time as stopwatch
 from datetime import UTC, date, datetime, timedelta
@@ -41,7 +41,7 @@ def changes_of(zone: ZoneInfo) -> tuple[datetime, ...]:
 
 @st.composite
 def places_and_moments(draw: st.DrawFn) -> tuple[tuple[ZoneInfo, ...], datetime]:
-    """Zones, and a moment of the days around a change of the clocks in one of them where they have any."""
+    """Zones, and a moment in the days around a clock change in one of them, if there is any."""
     zones = draw(zone_sets)
     changes = [change for zone in zones for change in changes_of(zone)]
     change = draw(st.sampled_from(changes or [datetime(2026, 3, 29, 1, tzinfo=UTC)]))
@@ -49,7 +49,7 @@ def places_and_moments(draw: st.DrawFn) -> tuple[tuple[ZoneInfo, ...], datetime]
 
 
 def is_open(window: Window, moment: datetime, zone: ZoneInfo) -> bool:
-    """The rule in its longest form, by naive clock times."""
+    """The rule spelt out, with naive clock times."""
     wall = moment.astimezone(zone).replace(tzinfo=None)
     for opening in window.root:
         closed = {str(closure) for closure in opening.closed_on}
@@ -70,7 +70,7 @@ def test_hours_are_those_that_the_clocks_of_every_zone_allow(
 ) -> None:
     zones, moment = place
     hours = window.hours(*zones)
-    step = 7 * MINUTE  # not a divisor of a quarter: both sides of every edge are met in turn
+    step = 7 * MINUTE  # does not divide a quarter of an hour: both sides of every edge are hit in turn
 
     for count in range(200):
         here = moment + count * step

@@ -1,4 +1,4 @@
-"""Moments at which nothing was running: how many make no run, and which is made up for."""
+"""Moments at which nothing was running: how many of them get no run, and which one is made up for."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ from campaigns.definition import Schedule
 from campaigns.timing.missing import Missed, missed_moments
 
 ELEVEN = datetime(2026, 12, 1, 11, tzinfo=UTC)
-"""The first moment of which no run was made; one of every hour."""
+"""The first moment without a run; there is one every hour."""
 
 
 def hourly(**keys: object) -> Schedule:
@@ -18,18 +18,18 @@ def hourly(**keys: object) -> Schedule:
 @pytest.mark.parametrize(
     ("if_late", "minutes", "count", "last"),
     [
-        # Nobody wants ten texts after ten hours: the newest moment alone is made up for.
+        # Nobody wants ten texts after ten hours: only the newest moment is made up for.
         (None, -1, 0, None),
         (None, 0, 0, None),
         (None, 59, 0, None),
         (None, 60, 1, "11:00"),
         (None, 239, 3, "13:00"),
-        # `if_late` says how late is too late, to the moment.
+        # `if_late` says how late is too late, to the second.
         ({"within": "30m"}, 30, 0, None),
         ({"within": "30m"}, 31, 1, "11:00"),
         ({"within": "2h"}, 239, 2, "12:00"),
         ({"within": "1d"}, 239, 0, None),
-        # Where people are to be held, the last of those that are too late is planned, for a person to decide.
+        # If people are to be held, the last of those that are too late is planned, for a person to decide.
         ({"within": "30m", "otherwise": "hold"}, 31, 0, None),
         ({"within": "30m", "otherwise": "hold"}, 239, 3, "13:00"),
     ],

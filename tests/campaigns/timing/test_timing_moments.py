@@ -1,4 +1,4 @@
-"""When each person's texts are due, in the order of the limits: moment, window, spread, too late."""
+"""When each person's texts are due, with the limits in order: moment, window, spread, too late."""
 
 import time as stopwatch
 from datetime import UTC, datetime, timedelta
@@ -124,7 +124,7 @@ def test_waiting_for_a_turn_counts_allowed_time_and_is_not_being_late() -> None:
 
     turns = [moment.delayed(timedelta(hours=hours), timetable.hours(ROMAN)) for hours in (0, 1, 2, 3)]
 
-    # two hours fit into the evening, the third goes on in the morning
+    # two hours fit into the evening; the third continues in the morning
     assert [turn.at for turn in turns] == list(
         map(utc, ["2026-12-01T17:00", "2026-12-01T18:00", "2026-12-02T08:00", "2026-12-02T09:00"])
     )

@@ -1,4 +1,4 @@
-"""Runs that repeat, against an independent library and against the written rules where the clocks change."""
+"""Repeating runs, checked against an independent library, and against the written rules where the clocks change."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -26,8 +26,8 @@ LINES = (
     "0 9 * * 7", "0 9 31 * *",
 )  # fmt: skip
 
-# At 02:00 the clocks of Lord Howe go back to 01:30. The library counts from 01:00 of that hour in whole hours, and so
-# passes over the two o'clock that follows half an hour later; it is shown once, and a run belongs to it.
+# At 02:00, Lord Howe's clocks go back to 01:30. The library counts from 01:00 of that hour in whole hours, and so skips
+# the two o'clock that follows half an hour later; it is shown once, and has a run.
 EXPLAINED = {
     ("Australia/Lord_Howe", "0 */2 * * *"): {datetime(2026, 4, 4, 15, 30, tzinfo=UTC)},
     ("Australia/Lord_Howe", "*/20 2 * * *"): {
@@ -193,7 +193,7 @@ def test_runs_are_in_order_each_once_and_none_is_left_out(line: str, zone_name: 
     else:
         firsts = {minute for minute, wall in named if minute == wall.replace(tzinfo=zone, fold=0).astimezone(UTC)}
         assert firsts <= set(runs)
-        # then what is left over is due to a gap: the run stands at the very moment after it
+        # then what is left over is due to a gap: the run is at the very moment after it
         for run in set(runs) - firsts:
             assert run.astimezone(zone).utcoffset() != (run - timedelta(seconds=1)).astimezone(zone).utcoffset()
 

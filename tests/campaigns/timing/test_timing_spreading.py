@@ -1,4 +1,4 @@
-"""Evening out a run: even, exact to a person, within its time."""
+"""Spreading a run: evenly, exact to a person, within its time."""
 
 from datetime import timedelta
 from itertools import pairwise

@@ -25,8 +25,8 @@ COLUMN, NUMBER, CAMPAIGN = ZoneOrigin.COLUMN, ZoneOrigin.NUMBER, ZoneOrigin.CAMP
         ("+5511961234567", "", ("America/Sao_Paulo",), NUMBER),  # mobiles have area codes in Brazil
         ("+390236618300", "", ("Europe/Rome",), NUMBER),
         ("+61261234567", "", ("Australia/Sydney",), NUMBER),
-        ("+888123456789", "", ("Asia/Kathmandu",), CAMPAIGN),  # a calling code of no country
-        ("+999123456789", "", ("Asia/Kathmandu",), CAMPAIGN),  # no calling code at all
+        ("+888123456789", "", ("Asia/Kathmandu",), CAMPAIGN),  # a calling code without a country
+        ("+999123456789", "", ("Asia/Kathmandu",), CAMPAIGN),  # not a calling code at all
     ],
 )
 def test_the_zones_of_a_person(number: str, column: str, names: tuple[str, ...], origin: ZoneOrigin) -> None:
@@ -63,7 +63,7 @@ def test_a_column_that_names_no_zone_is_not_guessed_around(column: str, phrase: 
 
 
 def numbers() -> Iterator[tuple[str, phonenumbers.PhoneNumber]]:
-    """Valid numbers of all regions: the library's examples, with other digits in them."""
+    """Valid numbers of all regions: the library's examples, with other digits."""
     chance = random.Random(20261122)
     for region in sorted(phonenumbers.SUPPORTED_REGIONS):
         for kind in (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE):
