@@ -16,7 +16,7 @@ FOLDER: Final = DEPLOY / "kubernetes"
 KUSTOMIZATION: Final = yaml.safe_load((FOLDER / "kustomization.yaml").read_text(encoding="utf-8"))
 NOT_LISTED: Final = {"secret.example.yaml", "recover.yaml"}
 VERSIONS: Final = ("1.30.0", "1.37.0")
-"""The oldest that has what is used here (scaling by one container's CPU), and the newest that the checker knows."""
+"""The oldest with all that is used here (scaling by one container's CPU), and the newest that the checker knows."""
 
 OBJECTS: Final = list(manifests())
 PODS: Final = list(pods())

@@ -1,4 +1,4 @@
-"""Rules of the operator that are newer than a plan: what is not sent yet keeps to them, and what cannot is not sent."""
+"""Operator rules that are newer than a plan: unsent texts keep to them, and what cannot is not sent."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,7 @@ from worker.store.runs.runs import RunView
 
 ONE, OTHER = "+393331234567", "+393337654321"
 AFTERNOON = {"hours": parse_hours("daily 15:00-16:00")}
-"""By the clocks of Rome, an hour ahead of UTC; the clock stands at 09:00 UTC on Tuesday 2026-12-01."""
+"""By Rome's clocks, an hour ahead of UTC; the clock is at 09:00 UTC on Tuesday 2026-12-01."""
 
 
 def drop(bench: Installation, more: str = "", *, name: str = "sale", people: tuple[str, ...] = (ONE,)) -> None:
@@ -31,7 +31,7 @@ def at(text: str) -> datetime:
 
 
 def ruled(bench: Installation, **rules: Any) -> Installation:
-    """The service is restarted with these settings; nobody touches the file."""
+    """Restart the service with these settings; nobody touches the file."""
     return Installation(bench.folder, bench.store, bench.clock, bench.gateway, **rules)
 
 

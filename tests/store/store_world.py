@@ -1,4 +1,4 @@
-"""Short words for what the store's tests do again and again: plan a run, promise a request, write its outcome down."""
+"""Short helpers for what the store's tests do again and again: plan a run, promise a request, record its outcome."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ SMALLEST: Final = {"campaign": "any", "message": "Hi", "audience": [{"recipients
 def people(
     how_many: int, *, first: int = 0, state: RecipientState = RecipientState.PENDING, segments: int = 1
 ) -> list[PlannedRecipient]:
-    """So many rows of an audience; `first` tells one audience from another."""
+    """This many rows of an audience; `first` distinguishes audiences."""
     return [
         PlannedRecipient(f"+39333{place:07}", 0, "people.csv", place + 2, state, "", f"Hi {place}", segments, AT_ONCE)
         for place in range(first, first + how_many)
@@ -42,7 +42,7 @@ def people(
 
 
 class World:
-    """A store with one account. Times stand still at `NOW` where a test does not say otherwise."""
+    """A store with one account. The time is always `NOW` unless a test says otherwise."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -68,12 +68,12 @@ class World:
         return run_id
 
     def set_run(self, run_id: int, **values: Any) -> None:
-        """Put a run where no life cycle needs to have led it."""
+        """Put a run into a state that no life cycle needs to have led to."""
         with self.store.write() as session:
             session.execute(sa.update(Run).where(sa.column("id") == run_id).values(**values))
 
     def set_batches(self, run_id: int, **values: Any) -> None:
-        """Put all batches of a run where no life cycle needs to have led them."""
+        """Put all batches of a run into a state that no life cycle needs to have led to."""
         with self.store.write() as session:
             session.execute(sa.update(Batch).where(sa.column("run_id") == run_id).values(**values))
 
@@ -82,7 +82,7 @@ class World:
             return runs.run_view(session, run_id).definition_id
 
     def batches(self, run_id: int) -> list[int]:
-        """The run's batches in their order."""
+        """The run's batches, in order."""
         with self.store.read() as session:
             return list(session.scalars(select(Batch.id).filter_by(run_id=run_id).order_by(col(Batch.ordinal))))
 
@@ -99,7 +99,7 @@ class World:
             return runs.run_view(session, run_id).state
 
     def recipients(self, run_id: int) -> list[Recipient]:
-        """The rows of the audience in their order."""
+        """The rows of the audience, in order."""
         with self.store.read() as session:
             return list(session.scalars(sa.select(Recipient).filter_by(run_id=run_id).order_by(sa.column("id"))))
 
@@ -124,13 +124,13 @@ class World:
             return intent
 
     def intent(self, batch_id: int, *, now: datetime = NOW) -> Intent:
-        """A promise that has to succeed."""
+        """A promise that must succeed."""
         intent = self.promise(batch_id, now=now)
         assert isinstance(intent, Intent)
         return intent
 
     def placed(self, intent: Intent, how_many: int | None = None, *, group: str | None = "g") -> list[Placed]:
-        """What a gateway says that stored the first `how_many` of a request (None: all)."""
+        """The answer of a gateway that stored the first `how_many` of a request (None: all)."""
         return [
             Placed(a.id, next(self._gateway_ids), None if group is None else f"{group}-{intent.attempt_id}", 1, 0)
             for a in intent.addressees[:how_many]
@@ -145,7 +145,7 @@ class World:
             return True
 
     def sent(self, run_id: int) -> list[Recipient]:
-        """Everybody of the run, handed to the gateway."""
+        """Everybody in the run, handed to the gateway."""
         for batch_id in self.batches(run_id):
             intent = self.intent(batch_id)
             self.accept(intent, self.placed(intent))

@@ -37,7 +37,7 @@ ENUM_COLUMNS = [
 def test_the_migrations_make_exactly_what_a_new_database_gets(sqlite_file: str, empty_postgres_url: str) -> None:
     for url in (sqlite_file, empty_postgres_url):
         with closing(Store(url)) as store:
-            # given a new database, and what every migration in turn makes of an empty one
+            # given a new database, and an empty one to which every migration in turn was applied
             migrate(store)
             with store.engine.begin() as connection:
                 new = shape(connection)
@@ -62,7 +62,7 @@ INDEXES: Final = {
 
 
 def shape(connection: sa.Connection) -> tuple[object, object]:
-    """Each table's columns, by name and not by place, its keys and references; each index in full."""
+    """Each table's columns, by name rather than position, its keys and references; each index in full."""
     seen = sa.inspect(connection)
     tables = {
         table: (
@@ -78,7 +78,7 @@ def shape(connection: sa.Connection) -> tuple[object, object]:
 
 
 def test_the_names_of_the_migrations_tell_their_order() -> None:
-    """So whoever has nothing to migrate need not load Alembic."""
+    """This way, a process that has nothing to migrate need not load Alembic."""
     scripts = ScriptDirectory(str(MIGRATIONS)).walk_revisions()
     assert revisions() == [script.revision for script in scripts][::-1]
 
@@ -222,7 +222,7 @@ def test_the_database_takes_no_state_that_the_code_could_not_read_back(
     with world.store.read() as session:
         assert session.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar() == 1
 
-    # then the database refuses what is in no life cycle, also a member's name
+    # then the database refuses what is in no life cycle, including a member's name
     for bad in ("nonsense", next(iter(states)).name):
         with pytest.raises(IntegrityError), world.store.write() as session:
             session.execute(sa.text(f"UPDATE {table} SET state = :state"), {"state": bad})
@@ -249,7 +249,7 @@ def test_names_are_found_again_and_not_made_twice(world: World) -> None:
 
 
 def test_a_pooler_that_does_not_show_itself_is_noticed_by_its_first_error(postgres_url: str) -> None:
-    # given a statement that is prepared, on a connection that the pooler gives to another process, and takes back
+    # given a prepared statement, on a connection that the pooler gives to another process, and takes back
     store = Store(postgres_url)
 
     def ask() -> bool:
@@ -305,7 +305,7 @@ def test_the_log_of_sqlite_shrinks_after_a_long_look(sqlite_file: str) -> None:
 
 
 def test_a_process_on_sqlite_does_not_load_the_driver_of_postgresql() -> None:
-    # 9 MiB, of the 200 MB that a run of 400,000 people may take
+    # 9 MiB of the 200 MB that a run of 400,000 people may take
     loaded = "scheduler.cli.commands.sending.run, scheduler.processes.running"
     code = f"import sys, {loaded}; sys.exit('psycopg' in sys.modules)"
 

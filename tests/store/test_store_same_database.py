@@ -1,4 +1,4 @@
-"""A database that is the one that was opened is never taken for another one, whoever looks at the same time."""
+"""The database that was opened is never mistaken for another one, even if several processes look at the same time."""
 
 import threading
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The queue: which job a worker takes first."""
+"""The queue: which job a worker picks up first."""
 
 import sqlite3
 import threading
@@ -67,7 +67,7 @@ def test_a_queue_on_redis_knows_when_it_was_emptied(redis_url: str) -> None:
 
 
 def test_a_database_that_fails_a_job_is_told_without_a_traceback() -> None:
-    # given two jobs whose transactions find the disk full, and one that fails by a mistake of ours
+    # given two jobs whose transactions find the disk full, and one that fails because of a bug of ours
     full = sqlite3.OperationalError("disk is full")
     full.sqlite_errorcode = sqlite3.SQLITE_FULL
     mistake, both_told = KeyError("mistake"), threading.Event()

@@ -1,4 +1,4 @@
-"""How long requests are held back, by what the threads of their process have to do."""
+"""How long requests are held back, depending on what the threads of their process have to do."""
 
 from collections import deque
 from datetime import timedelta
@@ -14,7 +14,7 @@ MANY = 300
 
 
 def live(threads: int, *, distance: float, answer: float, requests: int = MANY) -> tuple[float, float]:
-    """Let so many requests go, granted at this distance, or when a thread is free; (last lead, mean distance of late).
+    """Send this many requests, granted at this distance, or when a thread is free; (last lead, mean distance of late).
 
     `answer`: seconds from the first byte until the thread is free.
     """
@@ -64,7 +64,7 @@ def test_a_request_is_held_back_as_long_as_half_of_the_threads_allow(
 
 @pytest.mark.parametrize("answer", [0.08, 0.3, 5.0])
 def test_a_process_whose_threads_are_all_busy_holds_nothing_back(answer: float) -> None:
-    # given a rate that the answers of the gateway leave no time for
+    # given a rate for which the gateway's answers leave no time
     found, attained = live(4, distance=0.02, answer=answer)
 
     assert found < 0.001
@@ -77,7 +77,7 @@ def test_requests_without_a_rate_count_but_are_not_held_back() -> None:
     day = Budget("run:1", 500, clock.now(), clock.now() + timedelta(days=1))
     assert leads.begin([day], has_waited=False) == leads.begin([], has_waited=False) == clock.elapsed_seconds()
 
-    # and where they take every thread, no other is held back either
+    # and if they take every thread, no other is held back either
     for _ in range(MANY):
         until = leads.begin([], has_waited=False)
         clock.advance(0.01)
@@ -86,7 +86,7 @@ def test_requests_without_a_rate_count_but_are_not_held_back() -> None:
 
 
 def test_where_requests_come_late_to_their_slots_less_and_less_is_held_back() -> None:
-    # given threads that could do more by what is known of requests, on a machine that has other work
+    # given threads that could do more by what is known about requests, on a machine that has other work
     clock = FakeClock()
     leads = GrantSpacing(clock, 4)
     found = []

@@ -1,4 +1,4 @@
-"""A service whose log is turned, full, or read by nobody goes on."""
+"""A service continues when its log is rotated, full, or read by nobody."""
 
 import shlex
 import signal
@@ -32,7 +32,7 @@ def alive(process: subprocess.Popen[str], times: int = 10) -> None:
 
 
 def talking(where: str) -> subprocess.Popen[str]:
-    """A process of ours whose log goes where a shell put it."""
+    """A process of ours whose log goes where a shell has put it."""
     command = f"exec {shlex.quote(sys.executable)} -c {shlex.quote(TALKS)} {where}"
     return subprocess.Popen(["/bin/sh", "-c", command], stdout=subprocess.PIPE, text=True)
 

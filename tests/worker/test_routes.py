@@ -1,4 +1,4 @@
-"""By which phones a request may go: in turn, and not by one that is stuck or failed while there is another."""
+"""The phones by which a request may go: in turn, and not by a stuck or failed one while there is another."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def definition_of(devices: dict[str, object]) -> Definition:
         (["1", "2", "3"], set(), 3, ["2", "1"]),
         (["1", "2", "3"], {2}, 3, ["1"]),
         (["1", "2|0", "2|1"], {2}, None, ["1"]),
-        (["1", "2"], {2}, 1, ["1"]),  # where it failed it may go now; where nothing goes it would lie
+        (["1", "2"], {2}, 1, ["1"]),  # it may go by a phone that failed it; where nothing is sent, it would be stuck
         (["1", "2"], {1, 2}, None, ["2", "1"]),
         (["2"], {2}, 2, ["2"]),
         (["2"], set(), 2, ["2"]),

@@ -1,4 +1,4 @@
-"""Whose settings count: those of a `.env` that only this user, or the administrator, can have written."""
+"""Which `.env` counts: only one that this user, or the administrator, can have written."""
 
 import os
 from pathlib import Path

@@ -34,7 +34,7 @@ class World:
         self._written = 0
 
     def write(self, text: str) -> None:
-        """An edit of `.env` that can be told from the one before it."""
+        """An edit of `.env` that is distinguishable from the one before it."""
         self.env.write_text(text, encoding="utf-8")
         self._written += 1
         os.utime(self.env, ns=(self._written, self._written))
@@ -128,7 +128,7 @@ def test_an_edited_env_file_counts_and_a_bad_value_changes_nothing(world: World)
 def test_what_the_environment_and_the_program_set_wins_over_the_file(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given a rate in the environment, and a rehearsal without a rate of devices
+    # given a rate in the environment, and a rehearsal without a device rate
     monkeypatch.setenv("CAMPAIGNS_RATE", "10/minute")
     settings = load_settings(device_rate=None)
     live = live_ceilings(world.store, world.account_id, settings, world.clock)

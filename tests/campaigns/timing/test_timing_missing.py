@@ -24,7 +24,7 @@ def hourly(**keys: object) -> Schedule:
         (None, 59, 0, None),
         (None, 60, 1, "11:00"),
         (None, 239, 3, "13:00"),
-        # `if_late` says how late is too late, to the second.
+        # `if_late` says exactly how late is too late.
         ({"within": "30m"}, 30, 0, None),
         ({"within": "30m"}, 31, 1, "11:00"),
         ({"within": "2h"}, 239, 2, "12:00"),

@@ -1,4 +1,4 @@
-"""Whose zone: the column, the number, the campaign; numbers against the library's own slow answer."""
+"""Whose zone counts: column, number, campaign; numbers are checked against the library's own slow answer."""
 
 import random
 import time as stopwatch

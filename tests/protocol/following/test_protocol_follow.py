@@ -1,4 +1,4 @@
-"""Following messages to their end: by group, by status, by id; and what happens to those that never end."""
+"""Following messages to their end: by group, by status, by ID; and what happens to those that never end."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ TEN_MINUTES = "follow:\n  until: 10m\n"
 
 
 def reads_by(bench: Installation, field: str) -> int:
-    """How many reads asked by this field."""
+    """The number of reads that asked by this field."""
     return sum(field in form for form in bench.gateway.asked)
 
 
@@ -43,7 +43,7 @@ def test_many_groups_are_read_by_status(bench: Installation) -> None:
 
 
 def test_a_group_whose_end_was_read_with_others_is_not_read_itself(bench: Installation) -> None:
-    # given thirty groups, and two more two seconds later; all but the last have their end
+    # given thirty groups, and two more two seconds later; all but the last have ended
     bench.campaign(30, per_request=1)
     bench.send()
     bench.clock.advance(2)
@@ -53,16 +53,16 @@ def test_a_group_whose_end_was_read_with_others_is_not_read_itself(bench: Instal
     last = bench.gateway.stored[-1]
     last.status = "Pending"
 
-    # when the thirty are due, read by status, and the two after them
+    # when the thirty are due, which are read by status, and the two after them
     bench.pass_time(8, step=1)
 
-    # then the one that has its end was read with the others
+    # then the one that has ended was read with the others
     assert bench.states(later) == {RecipientState.DELIVERED: 1, RecipientState.ACCEPTED: 1}
     assert {form["groupId"] for form in bench.gateway.asked if "groupId" in form} == {last.group}
 
 
 def test_groups_are_read_one_by_one_where_the_time_around_them_holds_far_more(bench: Installation) -> None:
-    # given 800 messages of the last minutes that have their end
+    # given 800 messages from the last minutes that have ended
     before = bench.campaign(800, per_request=400)
     bench.send()
     bench.gateway.set_all("Delivered")
@@ -70,13 +70,13 @@ def test_groups_are_read_one_by_one_where_the_time_around_them_holds_far_more(be
     assert bench.states(before) == {RecipientState.DELIVERED: 800}
     bench.gateway.asked.clear()
 
-    # when eight more are due, which three reads by status would show with all the others
+    # when eight more are due, which three reads by status would show along with all the others
     bench.campaign(8, name="next", first=1_000, per_request=1)
     bench.send()
     bench.gateway.set_all("Delivered")
     bench.pass_time(10)
 
-    # then they are read alone
+    # then they are read on their own
     assert (reads_by(bench, "groupId"), reads_by(bench, "status")) == (8, 0)
 
 
@@ -96,7 +96,7 @@ def test_how_far_back_a_read_goes_is_learned_from_the_dates_that_were_seen(bench
     bench.gateway.set_all("Delivered")
     bench.pass_time(10)
 
-    # then three reads are enough, for the gateway's dates are known not to be minutes before ours
+    # then three reads are enough, because the gateway's dates are known not to be minutes before ours
     assert (reads_by(bench, "groupId"), reads_by(bench, "status")) == (0, 3)
     begins = {int(form["startTimestamp"]) for form in bench.gateway.asked if "status" in form}
     assert begins == {int((sent_at - DATE_MARGIN).timestamp())}
@@ -136,7 +136,7 @@ def test_a_gateway_whose_windows_show_nothing_is_read_by_group(bench: Installati
 
 
 def test_a_message_that_left_its_group_is_looked_up_by_its_id(bench: Installation) -> None:
-    # given a gateway that tries a failed message again under another group
+    # given a gateway that retries a failed message under another group
     run_id = bench.campaign(3)
     bench.send()
     bench.gateway.set_all("Delivered")
@@ -162,7 +162,7 @@ def test_messages_without_a_group_are_followed_by_their_ids(bench: Installation)
 
 
 def test_more_messages_without_a_group_than_one_poll_reads_are_all_followed(bench: Installation) -> None:
-    # given 25 messages without a group, of which the first twelve never get anywhere
+    # given 25 messages without a group, of which the first twelve never make progress
     bench.gateway.has_groups = False
     run_id = bench.campaign(25, per_request=25, more=TEN_MINUTES)
     bench.send()
@@ -316,7 +316,7 @@ def test_an_inbound_message_with_a_known_id_moves_nobody(bench: Installation) ->
 
 
 def spread(bench: Installation, per_second: int) -> None:
-    """Date the messages as if so many had been sent in each second, the last ones now."""
+    """Date the messages as if this many had been sent in each second, the last ones now."""
     count = len(bench.gateway.stored)
     for place, message in enumerate(bench.gateway.stored):
         message.at = bench.clock.now() - timedelta(seconds=(count - 1 - place) // per_second)
@@ -324,7 +324,7 @@ def spread(bench: Installation, per_second: int) -> None:
 
 @pytest.mark.parametrize("behind", [timedelta(0), timedelta(minutes=3), timedelta(minutes=-3)])
 def test_a_window_that_shows_too_much_is_read_in_parts(bench: Installation, behind: timedelta) -> None:
-    # given 120 messages of 40 seconds, of which one reply shows 30
+    # given 120 messages from 40 seconds, of which one reply shows 30
     bench = bench.after_restart(max_messages=30)
     bench.gateway.behind = behind
     run_id = bench.campaign(120, per_request=1)
@@ -349,7 +349,7 @@ def test_windows_are_divided_where_our_own_messages_were_accepted(bench: Install
     bench.gateway.set_all("Delivered")
     bench.pass_time(30, step=10)
 
-    # then no reply was too much, and the windows end within the time of sending
+    # then no reply was too large, and the windows end within the time of sending
     assert bench.states(run_id) == {RecipientState.DELIVERED: 80}
     ends = {int(form["endTimestamp"]) for form in bench.gateway.asked if form.get("status") == "Delivered"}
     assert any(began.timestamp() < end < bench.clock.now().timestamp() for end in ends)
@@ -360,7 +360,7 @@ def test_windows_are_divided_where_our_own_messages_were_accepted(bench: Install
 def test_what_no_window_shows_in_one_reply_is_walked_through_for_many_groups(
     bench: Installation, heeds_time: bool
 ) -> None:
-    # given 120 messages of one second, of which one reply shows 30, or a gateway that always shows all
+    # given 120 messages from one second, of which one reply shows 30, or a gateway that always shows all
     bench = bench.after_restart(max_messages=30)
     bench.gateway.heeds_time = heeds_time
     run_id = bench.campaign(120, per_request=1)
@@ -371,14 +371,14 @@ def test_what_no_window_shows_in_one_reply_is_walked_through_for_many_groups(
 
     bench.pass_time(timedelta(minutes=2))
 
-    # then that is found out once, and of the 120 groups only the first ones are read by themselves
+    # then that is found out once, and of the 120 groups only the first ones are read individually
     assert bench.states(run_id) == {RecipientState.DELIVERED: 120}
     assert bench.run(run_id).state is RunState.COMPLETED
     assert bench.run(run_id).read_requests <= 40
 
 
 def test_a_gateway_that_has_too_much_to_walk_through_is_read_by_group(bench: Installation) -> None:
-    # given a gateway that shows all times, and more sought messages in one status than a reply may hold
+    # given a gateway that shows all times, and more messages sought in one status than a reply may hold
     bench = bench.after_restart(max_messages=30)
     bench.gateway.heeds_time = False
     run_id = bench.campaign(90, per_request=1)
@@ -389,7 +389,7 @@ def test_a_gateway_that_has_too_much_to_walk_through_is_read_by_group(bench: Ins
 
     bench.pass_time(timedelta(minutes=10))
 
-    # then that is found out once in an hour, and nobody is missed
+    # then that is found out once an hour, and nobody is missed
     assert bench.states(run_id) == {RecipientState.DELIVERED: 90}
     assert reads_by(bench, "groupId") >= 90
     assert reads_by(bench, "status") <= 25

@@ -1,4 +1,4 @@
-"""The answer to HELP: one text to whoever asks, by the same protocol as every other text."""
+"""The answer to HELP: one text to everyone who asks, by the same protocol as every other text."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -38,7 +38,7 @@ def shop(bench: Installation, tmp_path: Path, sqlite_store: Store, clock: FakeCl
 
 
 def texts(bench: Installation, number: str) -> int:
-    """How many answers the gateway has for somebody."""
+    """The number of answers that the gateway has for somebody."""
     return sum(m.number == number and m.text == TEXT and m.status != "Received" for m in bench.gateway.stored)
 
 
@@ -110,7 +110,7 @@ def test_an_answer_whose_reply_is_lost_is_looked_up_and_goes_once(shop: Installa
 
 
 def test_a_process_that_ends_between_storing_and_sending_leaves_one_answer(shop: Installation) -> None:
-    # given a process that has stored the question, and ended
+    # given a process that stored the question, and ended
     shop.gateway.receive(ANNA, "HELP")
     shop.clock.advance(POLL)
     assert shop.call("replies")["replies"] == 1
@@ -216,7 +216,7 @@ def test_answers_are_reported_as_days_of_one_campaign(shop: Installation) -> Non
 
 
 def test_run_answers_while_it_lasts_and_does_not_wait_for_it(shop: Installation) -> None:
-    # given a process that works on one campaign alone, and is asked while it sends
+    # given a process that works on one campaign alone, and gets the question while it sends
     own = shop.campaign(2, name="slow", first=10, per_request=1, more="  rate: 1/minute\n")
     ids = {own}
     shop.work_only_on(ids)

@@ -41,7 +41,7 @@ def test_nobody_is_asked_for_replies_before_the_first_text(bench: Installation) 
 
 
 def test_a_stop_from_before_the_first_text_counts_for_it(bench: Installation) -> None:
-    """A new database, and perhaps not the first of these people's: Anna wrote to the phone last night."""
+    """A new database, but perhaps not the first for these people: Anna wrote to the phone last night."""
     bench.gateway.receive(ANNA, "STOP", ago=timedelta(hours=20))
     run_id = bench.campaign(3)
     bench.finish(run_id)
@@ -56,7 +56,7 @@ def test_the_first_text_waits_for_replies_to_be_read(bench: Installation) -> Non
     bench.gateway.reads = Reads.FAILING
     run_id = bench.campaign(3)
     bench.pass_time(timedelta(minutes=10), step=1)
-    # then nothing goes, it is said why, and the pauses between two looks grow
+    # then nothing is sent, the reason is given, and the pauses between two looks grow
     assert bench.gateway.copies() == {}
     assert bench.run(run_id).state is RunState.SCHEDULED
     assert "nothing is sent before what people wrote in the last 24 hours is read" in bench.run(run_id).reason
@@ -69,13 +69,13 @@ def test_the_first_text_waits_for_replies_to_be_read(bench: Installation) -> Non
 
 
 def test_a_stop_is_obeyed_within_one_look(sent: Installation) -> None:
-    # given a campaign that goes later, to people who know us
+    # given a campaign that is sent later, to people who know us
     later = sent.campaign(3, name="second", more="schedule: {start: 2030-01-01 09:00}\n")
     # when one of them writes
     sent.gateway.receive(ANNA, "Stop!")
     sent.gateway.receive(BEN, "Thanks, see you there")
     sent.pass_time(POLL)
-    # then the number is on the list, out of what is planned, and the reply answers the campaign
+    # then the number is on the list and out of every plan, and the reply is linked to the campaign
     assert suppressed(sent) == {ANNA}
     assert sent.states(later) == {P.PENDING: 2, P.SUPPRESSED: 1}
     told = {answer.number: (answer.meaning, answer.campaign, answer.came_by) for answer in replies(sent)}
@@ -92,14 +92,14 @@ def test_who_wrote_stop_is_not_in_the_next_plan(sent: Installation) -> None:
 
 
 def test_a_stop_between_two_requests_of_a_campaign_counts_for_the_second(bench: Installation) -> None:
-    # given a slow campaign, a person a minute
+    # given a slow campaign, one person a minute
     run_id = bench.campaign(3, per_request=1, more="  rate: 1/minute\n")
     bench.tick()
     assert bench.states(run_id) == {P.ACCEPTED: 1, P.PENDING: 2}
-    # when the last of them, who had a text of ours before, writes
+    # when the last of them, who has had a text of ours before, writes
     bench.gateway.receive(CLEO, "STOP")
     bench.finish(run_id)
-    # then nothing goes there, and the batch that has nobody left is over
+    # then nothing is sent there, and the batch that has nobody left is over
     assert bench.states(run_id) == {P.DELIVERED: 2, P.SUPPRESSED: 1}
     assert [batch.state for batch in bench.batches(run_id)] == [BatchState.ACCEPTED] * 2 + [BatchState.CANCELLED]
     assert CLEO not in bench.gateway.copies()
@@ -131,7 +131,7 @@ def test_of_several_wishes_the_last_counts(sent: Installation, texts: tuple[str,
 
 
 def test_a_reply_that_a_phone_brings_hours_late_is_found(sent: Installation) -> None:
-    """The phone was offline: the message has its old date, far before what was read already."""
+    """The phone was offline: the message has its old date, long before what has been read already."""
     sent.pass_time(timedelta(hours=5), step=60)
     sent.gateway.receive(ANNA, "STOP", ago=timedelta(hours=4))
     sent.pass_time(timedelta(hours=1, minutes=1), step=60)

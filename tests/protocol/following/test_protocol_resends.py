@@ -1,4 +1,4 @@
-"""`resend` by several phones: what one of them could not send goes by another, on both databases."""
+"""`resend` with several phones: what one of them could not send goes by another, on both databases."""
 
 from campaigns.lifecycle import RecipientState
 from tests.protocol.world.harness import Installation
@@ -8,7 +8,7 @@ NO_SERVICE = 4
 
 
 def failed_on_phone_2(bench: Installation, devices: str) -> int:
-    """A campaign to six people that is over; whatever went by phone 2 has failed."""
+    """A campaign to six people that is over; everything that went by phone 2 has failed."""
     run_id = bench.campaign(6, per_request=1, more=f"devices: {{use: {devices}}}\n")
     bench.send()
     for message in bench.gateway.stored:

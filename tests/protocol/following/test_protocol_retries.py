@@ -1,4 +1,4 @@
-"""`follow.retry_failed`: what a phone proved not to have sent goes again by another one, once, and the books add up."""
+"""`follow.retry_failed`: a text that a phone provably did not send goes by another, once, and the books add up."""
 
 from collections import Counter
 from datetime import timedelta
@@ -119,7 +119,7 @@ def test_what_the_gateway_tries_again_by_itself_is_left_to_it(bench: Installatio
 
     bench.pass_time(AFTER, step=20)
 
-    # then it is not doubled, and followed to its end
+    # then it is not doubled, but followed to its end
     assert bench.states(run_id) == {P.ACCEPTED: 2, P.DELIVERED: 2}
     bench.finish(run_id)
     assert bench.gateway.copies().total() == 4
@@ -147,7 +147,7 @@ def test_a_message_that_was_sent_after_all_is_told_as_a_possible_double(bench: I
     bench.pass_time(AFTER + timedelta(seconds=40), step=20)
     assert bench.gateway.copies().total() == 6
 
-    # when the first message of one of them turns out to be sent
+    # when the first message of one of them turns out to have been sent
     on_device(bench, "2")[0].status = late
     bench.pass_time(timedelta(minutes=2), step=20)
 
@@ -168,7 +168,7 @@ def test_who_turns_out_to_have_the_text_before_it_goes_again_is_not_sent_it_twic
     bench.pass_time(timedelta(minutes=1), step=20)
     assert bench.states(run_id)[P.PENDING] == 2
 
-    # when the first message of one of them turns out to be sent, and sending goes on
+    # when the first message of one of them turns out to have been sent, and sending continues
     on_device(bench, "2")[0].status = "Delivered"
     bench.pass_time(timedelta(minutes=3), step=20)
     assert bench.states(run_id)[P.PENDING] == 1
@@ -246,7 +246,7 @@ def test_a_retry_whose_reply_is_lost_is_looked_up_and_not_doubled(bench: Install
 
 
 def test_somebody_who_lost_a_request_is_not_found_in_the_message_that_failed_before(bench: Installation) -> None:
-    # given a retry that never arrived: the failed message, of the same number and text, must not stand for it
+    # given a retry that never arrived: the failed message, with the same number and text, must not be mistaken for it
     run_id = failed_on_device_2(bench)
     bench.pass_time(AFTER - timedelta(minutes=1), step=20)
     bench.gateway.script.append(LOST)

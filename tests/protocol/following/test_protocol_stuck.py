@@ -1,4 +1,4 @@
-"""A stuck phone among three: noticed in time, its unsent share goes by the others, nobody is doubled; it comes back."""
+"""One stuck phone of three: noticed in time, its unsent share goes by the others, nobody is doubled; it comes back."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,7 +25,7 @@ def stuck(bench: Installation) -> set[int]:
 def live(
     bench: Installation, duration: timedelta, *, off: Callable[[Stored], bool] = lambda message: message.device == "2"
 ) -> None:
-    """The phones send what they get, but those that are off."""
+    """The phones send what they get, except those that are off."""
     end = bench.clock.now() + duration
     while bench.clock.now() < end:
         for message in bench.gateway.stored:
@@ -72,7 +72,7 @@ def test_one_text_that_never_goes_says_nothing_about_its_phone(bench: Installati
 
 
 def test_a_phone_is_asked_once_more_before_it_is_called_stuck(bench: Installation) -> None:
-    # given receipts that are not read any more, though the phone sends
+    # given receipts that are no longer read, though the phone sends
     run_id = bench.campaign(3, per_request=1, more=THREE)
     bench.send()
     bench.gateway.set_all("Sent")

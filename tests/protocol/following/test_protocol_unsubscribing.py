@@ -1,4 +1,4 @@
-"""Contact lists of the gateway: whoever opted out is taken off them before anything is sent there."""
+"""Contact lists of the gateway: people who opted out are removed before anything is sent to the list."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ def to_list(bench: Installation, name: str = "sale", more: str = "") -> int:
 def test_who_opted_out_is_taken_off_the_list_before_anything_is_sent_to_it(bench: Installation) -> None:
     opt_out(bench, FIRST, "+393339999999")
     run_id = to_list(bench)
-    # the first turn finds out whom to take off, and sends nothing
+    # the first turn finds out whom to remove, and sends nothing
     bench.send()
     assert bench.gateway.sends == []
     assert bench.batches(run_id)[0].waits_for is WaitsFor.OPT_OUTS
@@ -57,7 +57,7 @@ def test_an_opt_out_of_one_kind_counts_for_lists_of_that_kind(bench: Installatio
 
 
 def test_a_gateway_that_takes_nobody_off_holds_the_campaign_in_the_end(bench: Installation) -> None:
-    # given a gateway that does not do it
+    # given a gateway that does not remove them
     bench.gateway.lists_are_closed = True
     opt_out(bench, FIRST)
     run_id = to_list(bench)
@@ -67,7 +67,7 @@ def test_a_gateway_that_takes_nobody_off_holds_the_campaign_in_the_end(bench: In
     bench.until(lambda: bench.batches(run_id)[0].state is BatchState.HELD, within=timedelta(minutes=25))
     assert bench.gateway.sends == []
     assert "cannot be taken off contact list 7" in bench.batches(run_id)[0].reason
-    # when somebody puts it right and lets it go
+    # when somebody fixes it and resumes the campaign
     bench.gateway.lists_are_closed = False
     bench.pass_time(600, step=30)
     bench.resolve_not_sent(run_id)
@@ -76,11 +76,11 @@ def test_a_gateway_that_takes_nobody_off_holds_the_campaign_in_the_end(bench: In
 
 
 def test_somebody_whom_the_list_brings_all_the_same_raises_an_alarm(bench: Installation) -> None:
-    # given somebody who was taken off the list, and whom somebody has put on it again at the gateway
+    # given somebody who was removed from the list, and whom somebody put on it again at the gateway
     opt_out(bench, FIRST)
     bench.finish(to_list(bench))
     bench.gateway.lists[7].append(FIRST)
-    # when the next campaign goes to the list
+    # when the next campaign is sent to the list
     run_id = to_list(bench, "again")
     bench.finish(run_id)
     # then status and events say so

@@ -1,4 +1,4 @@
-"""Looking up requests where a reply cannot hold what the gateway has: parts of windows, and what they prove."""
+"""Looking up requests if a reply cannot hold all that the gateway has: parts of windows, and what they prove."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -56,11 +56,11 @@ def test_what_is_kept_of_a_look_is_judged_as_all_of_it(
 
 
 FEW = 20
-"""As many messages are read of a reply here."""
+"""The number of messages that are read from one reply here."""
 
 
 def with_many(bench: Installation, *, per_second: int) -> Installation:
-    """Sixty messages of ours that were sent in the last seconds, and a process that reads a few of them at once."""
+    """Sixty messages of ours that were sent in the last seconds, and a process that reads a few of them at a time."""
     before = bench.campaign(60, name="before", first=500, per_request=30)
     bench.finish(before)
     spread(bench, per_second)
@@ -85,13 +85,13 @@ def test_parts_of_a_window_prove_as_much_as_one_reply(bench: Installation, sent:
 
 
 def test_a_second_that_is_too_much_for_a_reply_proves_nothing(bench: Installation) -> None:
-    # given 60 messages of one second
+    # given 60 messages from one second
     bench = with_many(bench, per_second=1_000)
     bench.gateway.script.append(LOST)
     run_id = bench.campaign(5)
     bench.pass_time(3 * SETTLED)
 
-    # then nobody is sent again, and it is said why
+    # then nobody is sent to again, and the reason is given
     assert bench.states(run_id) == {RecipientState.IN_DOUBT: 5}
     (attempt,) = bench.attempts(run_id)
     assert "does not heed the time" in attempt.evidence[UNREAD]
@@ -104,7 +104,7 @@ def test_a_second_that_is_too_much_for_a_reply_proves_nothing(bench: Installatio
 
 
 def test_a_message_that_moves_on_ahead_of_every_read_is_seen_by_the_last(bench: Installation) -> None:
-    # given a message that has moved on whenever its status is read, among more than one reply holds
+    # given a message that has always moved on when its status is read, among more than one reply holds
     bench = with_many(bench, per_second=4)
     chased = bench.gateway.stored[7]
     chased.status = "Pending"
@@ -190,7 +190,7 @@ def test_values_that_no_column_holds_are_unknown(bench_on_both: Installation, ch
 
 
 def test_a_doubt_that_cannot_be_looked_up_does_not_stop_the_others(bench: Installation) -> None:
-    # given two requests in doubt, one of a campaign whose definition cannot be read any more
+    # given two requests in doubt, one of them of a campaign whose definition can no longer be read
     bench.gateway.script += [STORED, STORED]
     damaged, sound = bench.campaign(3), bench.campaign(3, name="next", first=100)
     bench.send()
@@ -207,7 +207,7 @@ def test_a_doubt_that_cannot_be_looked_up_does_not_stop_the_others(bench: Instal
         (attempt,) = bench.attempts(damaged)
         pauses.append(attempt.next_check_at - bench.clock.now())
 
-    # then the other one is decided, this one rests longer each time, and it is told what is the matter
+    # then the other one is decided, this one rests longer each time, and the reason is reported
     assert bench.states(sound) == {RecipientState.ACCEPTED: 3}
     assert bench.states(damaged) == {RecipientState.IN_DOUBT: 3}
     assert pauses == sorted(pauses)

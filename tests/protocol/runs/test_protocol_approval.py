@@ -25,7 +25,7 @@ def drop(bench: Installation, people: int = 3, *, text: str = FILE) -> int:
 
 
 def approve(bench: Installation, run_id: int) -> str:
-    """Somebody approves what the run has to be approved for."""
+    """Approve exactly what the run waits for."""
     wanted = waits_for(bench, run_id)
     with bench.store.write() as session:
         approvals.approve(session, run_id, wanted, by="anna", now=bench.clock.now())
@@ -77,7 +77,7 @@ def test_it_starts_at_its_moment_and_not_when_it_is_approved(bench: Installation
 def test_any_change_makes_another_plan_that_waits_again(
     bench: Installation, people: int, text: str, change: str
 ) -> None:
-    # given an approved plan whose start lies ahead
+    # given an approved plan whose start is in the future
     start = "schedule: {start: 2026-12-01 12:00, timezone: UTC}\n"
     run_id = drop(bench, text=FILE + start)
     old = approve(bench, run_id)
@@ -115,7 +115,7 @@ def test_somebody_whose_number_and_text_are_the_same_in_another_table_changes_no
 
 
 def test_what_was_not_approved_does_not_start_however_it_came_to_be_scheduled(bench: Installation) -> None:
-    # given a run that a pause, an edit and a resume brought past the waiting
+    # given a run that a pause, an edit and a resume took past the wait for approval
     run_id = drop(bench)
     with bench.store.write() as session:
         session.execute(sa.update(Run).values(state=RunState.SCHEDULED, approved_hash="0" * 64))
@@ -126,7 +126,7 @@ def test_what_was_not_approved_does_not_start_however_it_came_to_be_scheduled(be
     assert bench.gateway.stored == []
 
 
-# Campaigns whose tables of people to exclude cannot be read in full.
+# Campaigns whose exclusion tables cannot be read in full.
 
 EXCLUDING = FILE.replace("approval: true", "exclude: {file: stop.csv}")
 
@@ -146,7 +146,7 @@ def test_exclude_unread_in_part_waits_whatever_the_file_says(bench: Installation
     drop(bench, text=EXCLUDING)
     assert waits_for(bench, run_id) not in ("", first)
 
-    # when it came to be scheduled all the same
+    # when it was scheduled all the same
     with bench.store.write() as session:
         session.execute(sa.update(Run).values(state=RunState.SCHEDULED))
     bench.pass_time(60)
@@ -158,7 +158,7 @@ def test_exclude_unread_in_part_waits_whatever_the_file_says(bench: Installation
     bench.finish(run_id)
     assert bench.states(run_id) == {RecipientState.DELIVERED: 2, RecipientState.EXCLUDED: 1}
 
-    # then nobody is added before it is mended
+    # then nobody is added before it is fixed
     drop(bench, 5, text=EXCLUDING)
     bench.pass_time(60)
     assert len(bench.gateway.stored) == 2

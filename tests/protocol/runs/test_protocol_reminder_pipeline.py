@@ -1,4 +1,4 @@
-"""A pipeline that drops its export every night, for a month: against a dictionary of the latest dates known."""
+"""A pipeline that drops its export every night, for a month: compared with a dictionary of the latest known dates."""
 
 import random
 from collections import Counter
@@ -30,7 +30,7 @@ Sent = tuple[str, str, datetime]
 
 @dataclass
 class Clinic:
-    """Who has which appointment, and the oracle: what everybody has to get, from what each night's export said."""
+    """The appointments, and the oracle: what everybody must get, given what each night's export said."""
 
     rng: random.Random
     people: int
@@ -40,7 +40,7 @@ class Clinic:
     expected: Counter[Sent] = field(default_factory=Counter)
 
     def live(self, today: datetime) -> None:
-        """A day at the clinic: people make appointments, move them, cancel them, and think better of it."""
+        """A day at the clinic: people make appointments, move them, cancel them, and change their minds."""
         for _ in range(self.rng.randint(1, 4)):
             who = f"+39333{self.rng.randrange(self.people):07}", f"A{self.rng.randrange(3)}"
             self.dates[who] = self._some_day(today)
@@ -56,7 +56,7 @@ class Clinic:
         return today.replace(hour=self.rng.choice(HOURS)) + timedelta(days=self.rng.randint(0, 6))
 
     def export(self, now: datetime, until: datetime) -> list[str]:
-        """The rows of this night, some of them left out; `until` is when the next export comes."""
+        """The rows of this night's export, some of them left out; `until` is when the next export comes."""
         rows = [who for who in self.dates if self.rng.random() < 0.85]
         self.rng.shuffle(rows)
         for who in rows:
@@ -70,7 +70,7 @@ class Clinic:
 
 
 def live_through(bench: Installation, clinic: Clinic, nights: int, *, restart_on: int | None = None) -> Installation:
-    """So many nights with an export each, and the days between them."""
+    """Live through this many nights with an export each, and the days between them."""
     for night in range(nights):
         now, until = FIRST_NIGHT + timedelta(days=night), FIRST_NIGHT + timedelta(days=night + 1)
         bench.live_until(now)
@@ -80,13 +80,13 @@ def live_through(bench: Installation, clinic: Clinic, nights: int, *, restart_on
         bench.drop(FILE, "visits")
         if night == restart_on:
             bench = restarted(bench)
-            bench.drop(FILE, "visits")  # the service does not remember that it had read this
+            bench.drop(FILE, "visits")  # the service does not remember that it has read this
     bench.live_until(FIRST_NIGHT + timedelta(days=nights))
     return bench
 
 
 def restarted(bench: Installation) -> Installation:
-    """A new process: queue, caches and throttle are lost; gateway and database are not."""
+    """A new process: queue, caches and throttle are lost; gateway and database are kept."""
     clock = bench.clock
     assert isinstance(clock, FakeClock)
     bench.close()

@@ -1,4 +1,4 @@
-"""Campaigns that remind: one text for each offset of the latest date that is known, and none twice."""
+"""Campaigns that remind: one text for each offset of the latest known date, and none twice."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ schedule:
   timezone: Europe/Rome
   remind: {column: at, before: [24h, 2h]%s}
 %s"""
-"""The clock stands at 09:00 UTC on Tuesday 2026-12-01, 10:00 in Rome."""
+"""The clock is at 09:00 UTC on Tuesday 2026-12-01, 10:00 in Rome."""
 
 
 def drop(
@@ -51,7 +51,7 @@ def texts(bench: Installation) -> list[tuple[str, str, str]]:
 
 
 def reasons(bench: Installation) -> list[tuple[str, RecipientState, str]]:
-    """Number, state and reason of every row of every day that has a reason."""
+    """Number, state and reason of every row, on any day, that has a reason."""
     rows = (row for run in days(bench) for row in bench.recipients(run.id))
     return [(row.number, row.state, row.reason) for row in rows if row.reason]
 

@@ -1,4 +1,4 @@
-"""Campaigns that repeat: one run for each moment, from the tables as they then are, and none that was missed."""
+"""Campaigns that repeat: one run for each moment, from the tables as they are then, and none for a missed moment."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ DAY = timedelta(days=1)
 
 
 def drop(bench: Installation, schedule: str, audience: str = ONE, *, message: str = "Ciao", more: str = "") -> Taken:
-    """Drop a campaign with this schedule. The clock stands at 09:00 UTC on Tuesday 2026-12-01, 10:00 in Rome."""
+    """Drop a campaign with this schedule. The clock is at 09:00 UTC on Tuesday 2026-12-01, 10:00 in Rome."""
     text = f"campaign: sale\nmessage: {message}\naudience: {{{audience}}}\nfollow: {{until: 1h}}\n{more}"
     return bench.drop(f"{text}schedule: {{timezone: Europe/Rome, {schedule}}}\n").taken
 
@@ -45,7 +45,7 @@ def shown(bench: Installation) -> list[tuple[str, RunState]]:
 
 
 def stand_still(bench: Installation, end: datetime) -> None:
-    """The service is down up to then."""
+    """Keep the service down until then."""
     bench.clock.advance(end - bench.clock.now())
 
 
@@ -121,7 +121,7 @@ def test_a_text_that_an_earlier_release_took_and_this_one_refuses_fails_its_run_
     assert failed.reason.startswith(f"message: {problem}")
     assert [log["event"] for log in logs if log["log_level"] in {"warning", "error"}] == ["run.not_planned"]
 
-    drop(bench, "repeat: {cron: '0 11 * * *'}")  # mended
+    drop(bench, "repeat: {cron: '0 11 * * *'}")  # fixed
     bench.live_until(at("02T11:00"))
 
     assert [message.at for message in bench.gateway.stored] == [at("02T10:00")]
@@ -160,7 +160,7 @@ def test_two_schedulers_make_one_run_of_a_moment(bench: Installation) -> None:
     assert [moment for moment, _ in shown(bench)] == ["12-01T10:00", "12-01T11:00"]
 
 
-# Moments that were missed.
+# Missed moments.
 
 
 def test_of_what_was_missed_only_the_newest_is_made_up_for(bench: Installation) -> None:
@@ -292,7 +292,7 @@ def test_a_file_that_comes_back_goes_on_with_its_next_moment(bench: Installation
 
 def test_a_campaign_does_not_change_between_once_and_again_after_it_was_sent(bench: Installation) -> None:
     drop(bench, "repeat: {cron: '0 * * * *'}")
-    # given that nothing was sent it may
+    # given that nothing was sent, it may
     drop(bench, "start: now")
     (run,) = runs_of(bench)
     bench.finish_from_due_to_due(run.id)
@@ -316,7 +316,7 @@ def test_removing_repeat_does_not_send_once_more(bench: Installation) -> None:
 
 
 def ruled(bench: Installation, **rules: Any) -> Installation:
-    """The service is restarted with these settings; nobody touches the file."""
+    """Restart the service with these settings; nobody touches the file."""
     return Installation(bench.folder, bench.store, bench.clock, bench.gateway, **rules)
 
 

@@ -1,4 +1,4 @@
-"""Any campaign, in any zones, through any change of the clocks: at its time, within its limits, as it was forecast."""
+"""Any campaign, in any zones, through any clock change: at its time, within its limits, as it was forecast."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
@@ -18,7 +18,7 @@ from worker.store.engine import Store
 
 @settings(
     max_examples=40,
-    phases=[Phase.explicit, Phase.generate],  # to make one smaller takes minutes, and it is small already
+    phases=[Phase.explicit, Phase.generate],  # shrinking takes minutes, and the examples are small already
     suppress_health_check=list(HealthCheck),
 )
 @given(scenario=scenarios())
@@ -50,8 +50,9 @@ TAKING_TURNS = Scenario(
     phone_rate=30,
     phone_daily=2,
 )
-"""By turns the first three go by a phone each. Each has room for one segment then: the fourth, of two, fits nowhere
-today, the fifth waits behind it, and tomorrow is too late for both. The forecast said that all five would go."""
+"""In turn, the first three go by a phone each. Each then has room for one segment: the fourth text, of two segments,
+fits nowhere today, the fifth waits behind it, and tomorrow is too late for both. The forecast said that all five would
+be sent."""
 
 
 def test_phones_that_take_turns_are_forecast_by_their_turns(sqlite_store: Store) -> None:

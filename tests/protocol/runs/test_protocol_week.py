@@ -1,4 +1,4 @@
-"""A week of three campaigns, cut short at any moment: another process goes on, and the sends are the same.
+"""A week of three campaigns, interrupted at any moment: another process continues, and the sends are the same.
 
 `python -m tests.prove.week` does it with many seeds.
 """

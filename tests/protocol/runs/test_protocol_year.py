@@ -1,6 +1,6 @@
-"""A year of campaigns that repeat, in five zones, through the engine that fires them, beside an independent library.
+"""A year of campaigns that repeat in five zones, through the engine that fires them, against an independent library.
 
-`python -m tests.prove.year` goes through every day of it; here it is those around which clocks change.
+`python -m tests.prove.year` goes through every day of it; here only the days around which clocks change are tested.
 """
 
 from typing import Final
@@ -15,7 +15,7 @@ CAMPAIGNS: Final = (
     Repeating("Africa/Casablanca", "30 2 * 2,3 sun"),
     Repeating("America/Santiago", "30 0 * * sun"),
 )
-"""Sundays at the hour at which each zone puts its clocks forward or back, in Lord Howe by half an hour."""
+"""Sundays, at the hour at which each zone changes its clocks, in Lord Howe by half an hour."""
 
 
 def test_every_run_of_a_year_is_sent_at_its_moment_and_once(bench: Installation) -> None:

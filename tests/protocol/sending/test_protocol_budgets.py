@@ -1,4 +1,4 @@
-"""Budgets of a day: never above, and the rest goes on the next day."""
+"""Daily budgets: never exceeded, and the rest is sent the next day."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from worker.sending.dispatch import Dispatched
 
 
 def test_a_daily_budget_spreads_a_campaign_over_days(bench: Installation) -> None:
-    # given 8 texts, one in each request, and 3 a day (the clock stands at 09:00)
+    # given 8 texts, one in each request, and 3 a day (the clock is at 09:00)
     run_id = bench.campaign(8, per_request=1, more="  daily: 3\n")
 
     def is_over() -> bool:
@@ -67,7 +67,7 @@ def test_people_in_doubt_elsewhere_cost_no_budget(known: Installation) -> None:
     run_id = known.campaign(2, per_request=1, name="second", more="  daily: 2\n")
     # when that one tries again and again before the other is looked up
     known.until(lambda: known.run(run_id).sent_at is not None)
-    # then it lost nothing of its budget by that, and is through on the same day
+    # then it has lost none of its budget by that, and is done on the same day
     assert known.outcomes(run_id) == ["accepted", "accepted"]
 
 

@@ -1,4 +1,4 @@
-"""Frequency caps through the whole product: nobody gets more than the cap allows, and whoever can wait gets theirs."""
+"""Frequency caps through the whole product: nobody gets more than the cap allows, and those who can wait get theirs."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ def reasons(bench: Installation, run_id: int, state: RecipientState = P.CAPPED) 
 
 
 def test_whoever_had_enough_texts_lately_gets_none_and_is_told_why(bench: Installation) -> None:
-    # given a campaign that four people got, and one a day later for three of them and two others
+    # given a campaign that four people got, and another a day later for three of them and two more
     bench.finish(bench.campaign(4, name="one"))
     bench.clock.advance(timedelta(days=1))
     second = bench.campaign(5, name="two", text="Ancora {{ first_name }}", first=1, more=ONE_A_WEEK)
@@ -68,7 +68,7 @@ def test_what_was_proven_not_sent_does_not_count_and_what_is_in_doubt_is_waited_
 
     bench.until(lambda: bench.states(second).get(P.PENDING, 0) == 0)
 
-    # then those who got it are capped, and those who may have got it, for a person has to decide about them
+    # then those who got it are capped, and so are those who may have got it, since a person has to decide about them
     assert bench.states(first)[P.HELD] == 2
     assert bench.states(second) == {P.CAPPED: 4}
     assert bench.gateway.copies().keys() == {row.number for row in bench.recipients(first)[2:]} | {"+393330000900"}
@@ -87,7 +87,7 @@ def test_a_text_that_the_phone_could_not_send_does_not_count(bench: Installation
 
 
 def test_whoever_can_wait_gets_the_text_when_the_oldest_drops_out(bench: Installation) -> None:
-    # given people who got a text at 09:00, others who did at 11:00, and a campaign to all at noon that can wait
+    # given people who got a text at 09:00, others who did at 11:00, and a campaign to all of them at noon that can wait
     for name, first in (("one", 0), ("two", 10)):
         bench.finish(bench.campaign(3, name=name, text=f"Ciao da {name}", first=first))
         bench.clock.advance(at("01T11:00") - bench.clock.now())

@@ -1,4 +1,4 @@
-"""Random campaigns with the same cap on the fake clock: an oracle that knows only the gateway counts every stretch."""
+"""Random campaigns with the same cap on the fake clock: an oracle that knows only the gateway counts every period."""
 
 import random
 from collections import defaultdict
@@ -17,7 +17,7 @@ FAULTS = (LOST, STORED, Send(Answers.HTTP_500, Stores.HALF), Send(Answers.NO_CON
 
 
 def texts(bench: Installation) -> dict[str, list[datetime]]:
-    """What the gateway has for everybody, in the order of time."""
+    """The texts that the gateway has for everybody, in order of time."""
     found: dict[str, list[datetime]] = defaultdict(list)
     for message in bench.gateway.stored:
         found[message.number].append(message.at)
@@ -47,13 +47,13 @@ def test_nobody_ever_has_more_texts_in_any_stretch_than_the_cap_allows(bench: In
                 more=cap + late,
             )
         )
-        if rng.random() < 0.7:  # else the next one races with it
+        if rng.random() < 0.7:  # otherwise the next one races with it
             bench.pass_time(30, step=10)
             bench.clock.advance(timedelta(minutes=rng.randint(1, 12 * 60)))
 
     bench.finish_from_due_to_due(*runs, within=timedelta(days=30))
 
-    # then no stretch of that length holds more, whoever is over it is told so, and nobody is left
+    # then no period of that length holds more, everybody over it is marked so, and nobody is left
     for times in texts(bench).values():
         assert all(times[place + allowed] - times[place] >= per for place in range(len(times) - allowed))
     for run_id in runs:

@@ -70,21 +70,21 @@ def test_reads_that_lie_for_ever_end_with_a_person_and_the_evidence(known: Insta
     (attempt,) = known.attempts(run_id)
     assert [look["control"] for look in attempt.evidence["looks"]] == [False] * len(attempt.evidence["looks"])
     assert {row.reason for row in known.recipients(run_id)} == {"the gateway's reads do not prove whether it was sent"}
-    # and the run ends, for nothing is left that the program could do
+    # and the run ends, because there is nothing left that the program could do
     known.finish(run_id)
     assert known.run(run_id).state is RunState.COMPLETED
 
 
 @pytest.mark.parametrize("page", [1, 5, 15])
 def test_reads_that_show_only_the_newest_messages_prove_no_absence(known: Installation, page: int) -> None:
-    # given a gateway that pages its replies, and a request without an answer among others that had one
+    # given a gateway that pages its replies, and a request without an answer among others that got one
     known.gateway.newest_only = page
     known.gateway.script += [Send(), STORED]
     run_id = known.campaign(40, per_request=5)
 
     known.finish(run_id)
 
-    # then whoever does not show is left to a person, and nobody got a text twice
+    # then everybody who is not shown is left to a person, and nobody got a text twice
     assert set(known.gateway.copies().values()) == {1}
     assert known.states(run_id)[RecipientState.HELD] == 5
 
@@ -137,7 +137,7 @@ def test_after_some_rounds_a_person_decides(known: Installation) -> None:
 
 @pytest.mark.parametrize("stored", [True, False])
 def test_a_process_that_died_after_its_intent_is_cleaned_up_after(known: Installation, stored: bool) -> None:
-    # given a worker that was killed: perhaps its request had left
+    # given a worker that was killed: its request may have left
     run_id = known.campaign(5)
     intent = promise(known, run_id)
     if stored:
@@ -166,7 +166,7 @@ def test_a_worker_that_woke_up_late_aborts_and_does_not_disturb_the_look_up(know
     before = known.states(run_id)
     outcomes.record_reply(intent, reply, text="")
 
-    # then the decision stands, and somebody is told
+    # then the decision stands, and it is reported
     assert known.states(run_id) == before
     assert any("late" in name for name in known.events())
 
@@ -186,7 +186,7 @@ def test_a_late_reply_before_the_decision_counts(known: Installation) -> None:
 
 
 def test_a_number_in_doubt_in_one_campaign_waits_in_the_other(known: Installation) -> None:
-    # given a request in doubt, and a second campaign of which half of the people are in it
+    # given a request in doubt, and a second campaign that has half of its people in common
     known.gateway.script.append(STORED)
     one = known.campaign(4)
     known.send()
@@ -213,7 +213,7 @@ def test_two_lost_requests_to_the_same_people_are_told_apart(known: Installation
 
 
 def test_too_much_in_doubt_stops_sending(known: Installation) -> None:
-    # given a gateway that does not answer any more, and a queue that is full already
+    # given a gateway that no longer answers, and a queue that is full already
     known.gateway.usual = LOST
     run_id = known.campaign(9, per_request=1)
     known.pass_time(20)
@@ -249,7 +249,7 @@ def test_a_request_that_shows_up_after_it_was_sent_again_is_reported(known: Inst
     known.finish(run_id)
     assert exactly_once(known, 1, run_id)
 
-    # when the first one arrives all the same, within a day
+    # when the first one arrives after all, within a day
     known.gateway.store([(row.number, row.text) for row in known.recipients(run_id)])
     known.until(lambda: "late_acceptance" in known.events(), within=timedelta(days=1), step=600)
 
@@ -259,7 +259,7 @@ def test_a_request_that_shows_up_after_it_was_sent_again_is_reported(known: Inst
 
 @pytest.mark.parametrize("control", ["pause", "cancel"])
 def test_a_stopped_campaign_is_still_looked_up(known: Installation, control: str) -> None:
-    # given a campaign that is stopped while a request is in doubt that was stored in half
+    # given a campaign that is stopped while a request is in doubt of which half was stored
     known.gateway.script.append(Send(Answers.TIMEOUT, Stores.HALF))
     run_id = known.campaign(6)
     known.send()

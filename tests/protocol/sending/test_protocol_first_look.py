@@ -9,7 +9,7 @@ SOMEBODY = ("+393339999999", "Your parcel is here")
 
 
 def test_what_was_there_before_is_not_taken_for_the_first_request(bench: Installation) -> None:
-    # given a gateway that another program sent the same text through a moment ago
+    # given a gateway through which another program sent the same text a moment ago
     bench.forget_gateway()
     bench.gateway.store([PERSON])
     # when the first request never arrives
@@ -18,7 +18,7 @@ def test_what_was_there_before_is_not_taken_for_the_first_request(bench: Install
 
     bench.finish(run_id)
 
-    # then it is sent again, and is not mistaken for the other one
+    # then it is sent again, and not mistaken for the other one
     assert bench.gateway.copies() == {PERSON[0]: 2}
     assert [row.gateway_id for row in bench.recipients(run_id)] == [bench.gateway.stored[1].id]
 

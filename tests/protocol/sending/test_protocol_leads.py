@@ -1,4 +1,4 @@
-"""What the gateway sees of a rate: requests at the distances of their grants, however long each took to be ready."""
+"""How a rate looks to the gateway: requests spaced like their grants, however long each took to get ready."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,18 +13,18 @@ from worker.sending.spacing import LONGEST
 
 THREADS = 4
 PREPARED = (0.01, 0.08, 0.03, 0.06, 0.0)
-"""Seconds from each grant until its request is ready: what a busy database takes for the intent, now more, now less."""
+"""Seconds from each grant until its request is ready: the time a busy database takes for the intent, which varies."""
 
 
 @pytest.fixture
 def threaded(bench: Installation) -> Installation:
-    """A bench whose requests could have other threads beside them."""
+    """A bench whose requests could have other threads next to them."""
     return Installation(bench.folder, bench.store, bench.clock, bench.gateway, threads=THREADS)
 
 
 @contextmanager
 def slow_intents(bench: Installation, seconds: tuple[float, ...]) -> Iterator[None]:
-    """The intents take so long, one after the other."""
+    """The intents take this long, one after the other."""
     left = iter(seconds)
 
     def commit(point: str) -> None:
@@ -39,7 +39,7 @@ def slow_intents(bench: Installation, seconds: tuple[float, ...]) -> Iterator[No
 
 
 def on_their_way(bench: Installation, run_id: int) -> list[timedelta]:
-    """From each grant to its arrival."""
+    """The time from each grant to its arrival."""
     arrived = {message.number: message.at for message in bench.gateway.stored}
     first_of = {row.batch_id: row.number for row in bench.recipients(run_id)}
     attempts = bench.attempts(run_id)
@@ -54,7 +54,7 @@ def test_requests_arrive_at_the_distances_of_their_grants(threaded: Installation
     with slow_intents(threaded, PREPARED):
         threaded.pass_time(10, step=0.1)
 
-    # then all of them were under way for as long, and not between nothing and 80 ms
+    # then all of them were under way for the same time, not between nothing and 80 ms
     assert on_their_way(threaded, run_id) == [LONGEST] * len(PREPARED)
 
 

@@ -22,7 +22,7 @@ def set_by_hand(bench: Installation, scope: str, **values: object) -> None:
 
 
 def sent(bench: Installation, name: str) -> int:
-    """How many texts of a campaign the gateway has."""
+    """The number of texts of a campaign that the gateway has."""
     return sum(message.text.startswith(f"Ciao {name}") for message in bench.gateway.stored)
 
 
@@ -84,7 +84,7 @@ def test_a_phone_at_its_limit_is_slowed_down_and_no_other(bench: Installation) -
     rates = bench.runtime.ceilings.current().device_rates
     assert rates == {"1": Rate(15, MINUTE), "2": Rate(30, MINUTE)}
     assert bench.events().count(EventName.DEVICE_SLOWED) == 1
-    # and it is back after a quarter of an hour
+    # and it is back to normal after a quarter of an hour
     bench.clock.advance(SLOW_FOR)
     assert bench.runtime.ceilings.current().device_rates == {"1": Rate(30, MINUTE), "2": Rate(30, MINUTE)}
 
@@ -116,7 +116,7 @@ def test_a_rate_below_the_size_of_planned_requests_holds_all_the_same(bench: Ins
 
 
 def test_a_transactional_text_does_not_wait_behind_a_marketing_campaign(bench: Installation) -> None:
-    # given an account with 10 texts a minute, and a campaign that would take it for an hour
+    # given an account with 10 texts a minute, and a campaign that would take all of it for an hour
     set_by_hand(bench, "account", rate="2/second")
     campaign(bench, "sale", 400)
     second_by_second(bench, 10)

@@ -1,4 +1,4 @@
-"""The gateway's own contact lists: one request, and only its reply or a look-up says to whom."""
+"""The gateway's own contact lists: one request, and only its reply or a look-up says who got it."""
 
 from collections import Counter
 
@@ -61,7 +61,7 @@ def test_a_list_goes_alone(known: Installation) -> None:
     to_list = known.drop(TEXT, "news").run_id
     assert known.send() == [Dispatched.SNOOZED]
 
-    # then the list is sent once nothing else is unaccounted for, and nobody is taken for somebody else
+    # then the list is sent once nothing else is unaccounted for, and nobody is mistaken for somebody else
     known.finish(other)
     known.finish(to_list)
     assert exactly_once(known, 1, other, to_list)
@@ -88,5 +88,5 @@ def test_a_held_list_stays_held_when_its_campaign_is_cancelled(known: Installati
     known.cancel(run_id)
     known.pass_time(SETTLED + SETTLE)
 
-    # "never sent" would be a claim that nobody can make
+    # nobody can claim "never sent"
     assert [batch.state for batch in known.batches(run_id)] == [BatchState.HELD]

@@ -1,4 +1,4 @@
-"""The right moment for every person: their own clocks, turns of a spread, and moments that were missed."""
+"""The right moment for every person: their own clocks, turns of a spread, and missed moments."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ FILE = "campaign: sale\nmessage: Ciao\naudience: {{{audience}}}\nschedule: {{tim
 
 
 def drop(bench: Installation, schedule: str, audience: str = WORLD, *, more: str = "") -> int:
-    """Drop a campaign with this schedule. The clock stands at 09:00 UTC on Tuesday 2026-12-01."""
+    """Drop a campaign with this schedule. The clock is at 09:00 UTC on Tuesday 2026-12-01."""
     return bench.drop(FILE.format(audience=audience, schedule=schedule) + more).run_id
 
 
@@ -57,7 +57,7 @@ def test_a_column_names_the_zone_and_a_wrong_one_is_an_error_of_its_row(bench: I
     _, wrong = bench.recipients(run_id)
     assert wrong.state is RecipientState.INVALID
     assert "its timezone is not known (did you mean " in wrong.reason
-    assert "Atlantis" not in wrong.reason  # a cell stands in no reason
+    assert "Atlantis" not in wrong.reason  # no reason quotes a cell
 
 
 def test_what_did_not_go_before_its_window_closed_waits_together_until_it_opens(bench: Installation) -> None:
@@ -70,7 +70,7 @@ def test_what_did_not_go_before_its_window_closed_waits_together_until_it_opens(
     bench.pass_time(timedelta(minutes=6))
     assert len(bench.gateway.stored) == 5
 
-    # then the others wait for the next opening without a job, and go then
+    # then the others wait for the next opening without a job, and are sent then
     waiting = [batch for batch in bench.batches(run_id) if batch.state is BatchState.PLANNED]
     assert {batch.not_before for batch in waiting} == {at("02T08:00")}
     assert len(waiting) == 3
@@ -209,7 +209,7 @@ def test_who_got_no_turn_in_time_is_late(
 
     bench.finish_from_due_to_due(run_id)
 
-    # then those of the first, the second and the third minute went: the third at the last moment
+    # then those of the first, second and third minute were sent: the third at the last moment
     assert Counter(row.state for row in bench.recipients(run_id)) == {RecipientState.DELIVERED: 3, state: 2}
     assert Counter(each.state for each in bench.batches(run_id)) == {BatchState.ACCEPTED: 3, batch: 2}
     assert {row.reason for row in bench.recipients(run_id) if row.state is state} == {
@@ -247,7 +247,7 @@ def test_a_contact_list_can_be_late_too(bench: Installation, otherwise: str, sta
 
 
 def test_a_budget_that_is_raised_lets_nobody_go_before_their_turn(bench: Installation) -> None:
-    # given 6 people spread over 6 hours, of whom the budget of the day has let two go
+    # given 6 people spread over 6 hours, of whom the daily budget has let two through
     audience = "recipients: [" + ", ".join(f"{{number: '+39333{place:07}'}}" for place in range(6)) + "]"
     run_id = drop(bench, "spread: 6h", audience, more="throughput: {daily: 2, batch_size: 1}\n")
     bench.pass_time(timedelta(hours=2, minutes=30), step=300)

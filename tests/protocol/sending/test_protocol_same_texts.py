@@ -31,7 +31,7 @@ def test_a_campaign_under_another_name_waits_until_somebody_lets_it_go(people: I
     second = drop(people, "renamed", more="throughput: {batch_size: 10, rate: 10/minute}\n")
     people.pass_time(20)
 
-    # then the same people wait for a person, who is told why
+    # then the same people wait for a person to decide, who is told why
     run = people.run(second)
     assert run.state is RunState.AWAITING_APPROVAL
     assert run.to_look_at == 30
@@ -50,7 +50,7 @@ def test_a_campaign_under_another_name_waits_until_somebody_lets_it_go(people: I
 @pytest.mark.parametrize(
     ("more", "warned"),
     [
-        ({"table": "others.csv"}, True),  # five of sixty: shared by two campaigns, and no slip
+        ({"table": "others.csv"}, True),  # five of sixty: shared by two campaigns, and no mistake
         ({"kind": "transactional"}, False),
     ],
 )

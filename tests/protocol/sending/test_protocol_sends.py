@@ -39,7 +39,7 @@ def test_a_campaign_goes_from_file_to_delivered(bench: Installation) -> None:
 def test_a_request_whose_outcome_is_unknown_is_looked_up_and_never_guessed(
     known: Installation, answers: Answers, stores: Stores
 ) -> None:
-    # given a request that the gateway stored in whole, in half or not at all, and answered badly
+    # given a request that the gateway stored completely, by half or not at all, and answered badly
     known.gateway.script.append(Send(answers, stores))
     run_id = known.campaign(6)
 
@@ -47,14 +47,14 @@ def test_a_request_whose_outcome_is_unknown_is_looked_up_and_never_guessed(
     assert known.states(run_id) == {RecipientState.IN_DOUBT: 6}
     (attempt,) = known.attempts(run_id)
     assert attempt.evidence[FAILURE]
-    # then until it is settled nobody who was not found is sent again
+    # then, until it is settled, nobody who was not found is sent to again
     known.pass_time(SETTLED - timedelta(seconds=1))
     assert len(known.gateway.sends) == 2
     # and in the end everybody has exactly one text
     known.finish(run_id)
     assert exactly_once(known, run_id, 1)
     assert known.states(run_id) == {RecipientState.DELIVERED: 6}
-    # and the way there is on record: what was concluded of the first request, and the request for the rest
+    # and the path is on record: what was concluded about the first request, and the request for the rest
     assert known.outcomes(run_id)[0] in ({"all_found"} if stores is Stores.ALL else {"missed", "not_found"})
     assert len(known.outcomes(run_id)) == (1 if stores is Stores.ALL else 2)
 
@@ -64,7 +64,7 @@ def test_a_request_whose_outcome_is_unknown_is_looked_up_and_never_guessed(
 def test_a_refusal_is_looked_up_once_before_it_is_believed(
     bench: Installation, answers: Answers, stores: Stores
 ) -> None:
-    # given a gateway that refuses, and perhaps stored the messages all the same
+    # given a gateway that refuses, but may have stored the messages all the same
     bench.gateway.script.append(Send(answers, stores))
     run_id = bench.campaign(6)
 
@@ -179,7 +179,7 @@ def test_without_a_connection_nothing_is_sent_and_nobody_is_in_doubt(bench: Inst
 
 
 def test_five_failed_connections_in_a_row_pause_the_account_until_a_probe_succeeds(bench: Installation) -> None:
-    # given a gateway that is away for sends, but answers the balance
+    # given a gateway that is unavailable for sends, but answers balance requests
     bench.gateway.usual = Send(Answers.NO_CONNECTION, Stores.NONE)
     bench.gateway.credits = 0
     run_id = bench.campaign(12, per_request=1)
@@ -227,7 +227,7 @@ def test_a_cancellation_between_intent_and_first_byte_sends_to_nobody(bench: Ins
 
 
 def test_a_request_that_could_not_be_written_in_time_is_not_written(bench: Installation) -> None:
-    # given a machine that slept for longer than `send_by` between two tries to connect
+    # given a machine that slept for longer than `send_by` between two attempts to connect
     run_id = bench.campaign(3)
     bench.gateway.script.append(Send(Answers.NO_CONNECTION, Stores.NONE, meanwhile=lambda: bench.clock.advance(7)))
 

@@ -34,7 +34,7 @@ def test_planned_anew_everybody_gets_the_same(bench: Installation) -> None:
     run_id = bench.drop(CAMPAIGN + start).run_id
     first = groups(bench, run_id)
 
-    # when the table was sorted another way, and the file edited
+    # when the table was sorted differently, and the file edited
     write_people(bench.folder, 100, backwards=True)
     again = bench.drop(CAMPAIGN + start + "description: Winter sale\n").run_id
 
@@ -70,7 +70,7 @@ def test_the_text_of_a_variant_is_what_is_sent_and_sent_again(known: Installatio
     bench.gateway.set_all("Delivered", numbers=failed)
     bench.pass_time(180)
 
-    # then with the same text, and the control group with none
+    # then with the same text; the control group gets none
     assert {row.number: row.text for row in bench.recipients(again)} == {number: sent[number] for number in failed}
     assert groups(bench, again) == {number: variants[number] for number in failed}
     assert bench.states(again) == {S.DELIVERED: 8}
@@ -79,7 +79,7 @@ def test_the_text_of_a_variant_is_what_is_sent_and_sent_again(known: Installatio
 
 
 def before(bench: Installation) -> list[str]:
-    """Whom the bench's first campaign was sent to."""
+    """The people whom the bench's first campaign was sent to."""
     with bench.store.read() as session:
         first = runs.find_run(session, "before")
     assert first is not None

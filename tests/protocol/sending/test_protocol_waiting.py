@@ -1,4 +1,4 @@
-"""Waiting for the throttle or the window: never an attempt, and nothing is sent too early."""
+"""Waiting for the throttle or the window: it never counts as an attempt, and nothing is sent too early."""
 
 from datetime import timedelta
 
@@ -19,10 +19,10 @@ from worker.store.sending.queue import EMPTIED_AFTER, ENQUEUE_AHEAD, STALE
 
 TOGETHER = 10
 AHEAD = ENQUEUE_AHEAD + TOGETHER * AHEAD_A_RUN
-"""So long before their moment the first requests of so many campaigns are queued."""
+"""How long before their moment the first requests of that many campaigns are queued."""
 
 NOON = "schedule:\n  start: 2026-12-01T10:00:00Z\n"
-"""An hour after the clock's beginning."""
+"""An hour after the clock's start."""
 
 
 def test_waiting_for_the_throttle_is_never_an_attempt(bench: Installation) -> None:
@@ -39,7 +39,7 @@ def test_waiting_for_the_throttle_is_never_an_attempt(bench: Installation) -> No
 
 
 def test_nothing_is_sent_outside_the_window(bench: Installation) -> None:
-    # given a window that opens in two minutes (the clock stands at 09:00)
+    # given a window that opens in two minutes (the clock is at 09:00)
     run_id = bench.campaign(3, more='schedule:\n  window: {from: "09:02", to: "20:00"}\n')
     bench.pass_time(110, step=10)
     assert bench.gateway.sends == []
@@ -51,7 +51,7 @@ def test_nothing_is_sent_outside_the_window(bench: Installation) -> None:
 
 
 def test_a_job_that_comes_when_the_window_has_closed_waits_for_the_next_day(bench: Installation) -> None:
-    # given a batch queued at 19:59:59 of which the job is worked on at 20:00
+    # given a batch queued at 19:59:59 whose job is worked on at 20:00
     bench.clock.advance(timedelta(hours=10, seconds=59 * 60 + 59))
     run_id = bench.campaign(3, more='schedule:\n  window: {from: "09:00", to: "20:00"}\n')
     bench.enqueue()
@@ -101,7 +101,7 @@ def test_what_is_in_the_queue_is_not_queued_again_while_others_wait_there(bench:
 
 
 def test_what_a_worker_took_with_it_keeps_the_others_from_nothing(bench: Installation) -> None:
-    # given a campaign that may have a second of its rate in the queue, all in the hands of a worker that is gone
+    # given a campaign that may have a second of its rate in the queue, all of it held by a worker that is gone
     run_id = bench.campaign(40, per_request=1, more="  rate: 4/second\n")
     bench.enqueue()
     gone, bench.queue.jobs = bench.queue.jobs, []
@@ -114,18 +114,18 @@ def test_what_a_worker_took_with_it_keeps_the_others_from_nothing(bench: Install
     bench.clock.advance(STALE.total_seconds() / 2)
     bench.enqueue()
 
-    # then as much is queued for the others, once
+    # then the same amount is queued for the others, once
     assert len(bench.queue.jobs) == 4
     bench.clock.advance(10 * STALE.total_seconds() / 9)
     bench.enqueue()
     assert len(bench.queue.jobs) == 4
-    # and what the worker had comes in the end
+    # and what the worker had arrives in the end
     bench.finish(run_id)
     assert exactly_once(bench, run_id)
 
 
 def test_while_many_begin_together_no_status_is_written(bench: Installation) -> None:
-    # given as many campaigns as count as many, planned for one moment, and one that goes at once
+    # given as many campaigns as count as many, planned for one moment, and one that is sent at once
     for n in range(MANY):
         bench.campaign(1, name=f"noon-{n}", first=n, more=NOON)
     bench.campaign(1, name="now", first=MANY)
@@ -136,7 +136,7 @@ def test_while_many_begin_together_no_status_is_written(bench: Installation) -> 
     bench.clock.advance(timedelta(hours=1))
     assert bench.call("start") == {"started": MANY}
 
-    # then the status texts rest for as long as first requests take
+    # then the status texts rest for as long as the first requests take
     rests_seconds = bench.ticks.rush.over_seconds - bench.clock.elapsed_seconds()
     assert rests_seconds == START_AHEAD.total_seconds() + REST_SECONDS
 
@@ -162,7 +162,7 @@ def test_the_first_requests_of_many_are_queued_ahead_and_made_at_their_moment(be
 
 @pytest.mark.parametrize("has_company", [False, True])
 def test_nothing_is_queued_far_ahead_where_somebody_else_sends(bench: Installation, *, has_company: bool) -> None:
-    # given as many as begin together, perhaps beside a campaign that waits for its next slot
+    # given as many as begin together, perhaps next to a campaign that waits for its next slot
     for n in range(TOGETHER):
         bench.campaign(1, name=f"noon-{n}", first=n, more=NOON)
     if has_company:
@@ -182,7 +182,7 @@ def test_nothing_is_queued_far_ahead_where_somebody_else_sends(bench: Installati
 
 
 def test_what_can_wait_does_so_while_many_begin(bench: Installation) -> None:
-    # given a campaign that has sent everything, where others begin
+    # given a campaign that has sent everything, while others begin
     run_id = bench.campaign(3)
     assert bench.send() == [Dispatched.ACCEPTED]
     rush, at = Rush(), bench.clock.elapsed_seconds()
@@ -191,7 +191,7 @@ def test_what_can_wait_does_so_while_many_begin(bench: Installation) -> None:
     clockwork = Clockwork(bench.runtime, ticks, rush)
     clockwork.start()
     try:
-        # then its end is not looked at before they have begun
+        # then it is not checked for its end before they have begun
         assert not wait_until(lambda: bench.run(run_id).state is not RunState.RUNNING, 0.2)
         bench.clock.advance(REST_SECONDS)
         assert wait_until(lambda: bench.run(run_id).state is RunState.SETTLING, 10)

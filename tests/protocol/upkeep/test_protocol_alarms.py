@@ -1,4 +1,4 @@
-"""What must not be and is told; whom the gateway cannot take; a database that was restored."""
+"""What must not happen is reported; people whom the gateway cannot take; a restored database."""
 
 import shutil
 from datetime import timedelta
@@ -22,7 +22,7 @@ from worker.store.sending.queue import DOUBTS_PER_ACCOUNT
 
 
 def test_a_request_that_arrives_long_after_it_was_taken_for_lost_raises_an_alarm(known: Installation) -> None:
-    # given a request that was taken for lost, and sent again
+    # given a request that was believed lost, and sent again
     known.gateway.script.append(LOST)
     run_id = known.campaign(3)
     known.finish(run_id)
@@ -32,7 +32,7 @@ def test_a_request_that_arrives_long_after_it_was_taken_for_lost_raises_an_alarm
     known.gateway.store([(row.number, row.text) for row in known.recipients(run_id)])
     known.pass_time(timedelta(minutes=20), step=30)
 
-    # then it is told, and nothing more is sent
+    # then it is reported, and nothing more is sent
     assert "late_acceptance" in known.events()
     assert "twice" in known.paused_because()
     another = known.campaign(2, name="next", first=50)
@@ -52,7 +52,7 @@ def test_nothing_is_raised_where_nothing_turns_up(known: Installation) -> None:
 
 
 def test_what_is_sent_again_while_it_is_looked_for_is_no_alarm(known: Installation) -> None:
-    # given a request that was taken for lost, whose people come next
+    # given a request that was believed lost, whose people are next
     known.gateway.script.append(LOST)
     run_id = known.campaign(3)
     known.until(lambda: known.states(run_id) == {RecipientState.IN_DOUBT: 3})
@@ -64,7 +64,7 @@ def test_what_is_sent_again_while_it_is_looked_for_is_no_alarm(known: Installati
     known.gateway.before_read = known.send
     watched = WatchTick()(known.runtime, known.clock.now() + timedelta(hours=1))
 
-    # then their texts are not taken for those of the first request
+    # then their texts are not mistaken for those of the first request
     assert watched == {"watched": 1, "late": 0}
     known.finish(run_id)
     assert exactly_once(known, 1, run_id)
@@ -72,23 +72,24 @@ def test_what_is_sent_again_while_it_is_looked_for_is_no_alarm(known: Installati
 
 
 def test_whom_a_later_reply_leaves_out_is_no_alarm(known: Installation) -> None:
-    # given a request that was taken for lost; sent again, the reply leaves out somebody who has the text all the same
+    # given a request that was believed lost; when it is sent again, the reply leaves out somebody who does have the
+    # text
     known.gateway.script += [LOST, Send(Answers.HIDDEN)]
     run_id = known.campaign(3)
     known.finish(run_id)
     assert known.states(run_id) == {RecipientState.DELIVERED: 2, RecipientState.FAILED: 1}
     assert set(known.gateway.copies().values()) == {1}
 
-    # when the first request is looked for on
+    # when the look for the first request continues
     known.pass_time(timedelta(minutes=20), step=30)
 
-    # then that text is not taken for one of it
+    # then that text is not mistaken for one of it
     assert "late_acceptance" not in known.events()
     assert known.paused_because() == ""
 
 
 def test_the_texts_of_a_resend_in_doubt_are_no_alarm(known: Installation) -> None:
-    # given a request that was taken for lost; sent again, its texts failed on the phone
+    # given a request that was believed lost; when it is sent again, its texts fail on the phone
     known.gateway.script.append(LOST)
     run_id = known.campaign(3)
     known.until(lambda: len(known.gateway.copies()) >= 3)
@@ -97,14 +98,14 @@ def test_the_texts_of_a_resend_in_doubt_are_no_alarm(known: Installation) -> Non
     known.until(lambda: known.run(run_id).finished_at is not None)
     assert known.states(run_id) == {RecipientState.FAILED: 3}
 
-    # when the reply to a `resend` is lost, and it is looked for the first request before that is cleared up
+    # when the reply to a `resend` is lost, and the first request is looked for before that is cleared up
     known.gateway.script.append(STORED)
     again = known.resend(run_id)
     known.send()
     assert known.states(again) == {RecipientState.IN_DOUBT: 3}
     watched = WatchTick()(known.runtime, known.clock.now() + timedelta(hours=1))
 
-    # then its texts are not taken for those of the first request
+    # then its texts are not mistaken for those of the first request
     assert watched == {"watched": 1, "late": 0}
 
 
@@ -154,7 +155,7 @@ def test_a_campaign_whose_requests_all_fail_without_a_known_reason_pauses_itself
     before = len(known.gateway.sends)
     run_id = known.campaign(60, per_request=2)
 
-    # when that is proven of a few requests
+    # when that is proven for a few requests
     known.until(lambda: known.run(run_id).state is RunState.PAUSED)
     known.pass_time(SETTLED)
 
@@ -167,7 +168,7 @@ def test_a_campaign_whose_requests_all_fail_without_a_known_reason_pauses_itself
     assert RecipientState.HELD not in known.states(run_id)
     assert len(known.gateway.sends) - before <= FAILURES_IN_A_ROW + DOUBTS_PER_ACCOUNT
 
-    # and once it takes texts again they all go
+    # and once it accepts texts again, all of them are sent
     known.gateway.usual = Send()
     known.resume(run_id)
     known.finish(run_id)
@@ -187,7 +188,7 @@ def test_a_request_that_fails_now_and_then_pauses_nothing(known: Installation) -
 
 
 def forget(bench: Installation, run_id: int) -> None:
-    """What a backup does that was made before the run was sent: nothing of it has happened."""
+    """Restore a backup that was made before the run was sent: nothing of it has happened."""
     with bench.store.write() as session:
         connection = session.connection()
         connection.exec_driver_sql("DELETE FROM attempt WHERE run_id = ?", (run_id,))

@@ -1,4 +1,4 @@
-"""A machine whose clock is put forward or back, or that slept: what was missed is missed, and nothing is repeated."""
+"""A machine whose clock is changed, or that slept: what was missed stays missed, and nothing is repeated."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ TEN = "recipients: [" + ", ".join(f"{{number: '+39333{place:07}'}}" for place in
 
 
 def drop(bench: Installation, schedule: str, *, throughput: str = "batch_size: 1") -> int:
-    """A campaign to ten people. The clock stands at 09:00 UTC on Tuesday 2026-12-01, 10:00 in Rome."""
+    """A campaign to ten people. The clock is at 09:00 UTC on Tuesday 2026-12-01, 10:00 in Rome."""
     return bench.drop(
         f"campaign: sale\nmessage: Ciao\naudience: {{{TEN}}}\nfollow: {{until: 1h}}\n"
         f"schedule: {{timezone: Europe/Rome, {schedule}}}\nthroughput: {{{throughput}}}\n"
@@ -41,7 +41,7 @@ def times(bench: Installation) -> list[datetime]:
 def test_a_clock_put_forward_past_moments_makes_them_late(
     bench: Installation, if_late: str, ends: dict[RecipientState, int]
 ) -> None:
-    # given one text an hour, of which two have gone
+    # given one text an hour, of which two have been sent
     run_id = drop(bench, f"spread: 10h{if_late}")
     bench.pass_time(HOUR + timedelta(minutes=1), step=60)
     assert len(times(bench)) == 2
@@ -83,7 +83,7 @@ def test_a_clock_put_back_repeats_nothing_and_goes_on(bench: Installation) -> No
     bench.clock.jump(-3 * HOUR)
     began = bench.clock.now()
     bench.pass_time(timedelta(minutes=4))
-    # then who waits for a moment of the later clock waits for it: nothing is sent early
+    # then people whose moment is on the later clock wait for it: nothing is sent early
     assert all(moment >= at("01T09:00") for moment in times(bench))
 
     bench.finish_from_due_to_due(run_id)
@@ -126,20 +126,20 @@ def test_a_request_in_doubt_and_receipts_keep_their_pace_over_a_jump(
 ) -> None:
     # given texts that wait for receipts, and a request whose reply is lost
     run_id = bench.campaign(4, per_request=1, more="  rate: 6/minute\nfollow:\n  until: 1h\n")
-    bench.clock.advance(25 * HOUR)  # nothing is sent before its moment, also by a clock that was put back
+    bench.clock.advance(25 * HOUR)  # nothing is sent before its moment, even by a clock that was put back
     bench.until(lambda: len(bench.gateway.sends) == 3)
     bench.gateway.script.append(Send(Answers.TIMEOUT, stores))
     bench.until(lambda: len(bench.gateway.sends) == 4)
-    # a gateway shows late what it took
+    # a gateway is late to show what it accepted
     bench.gateway.lag = SETTLED / 2
     began = bench.clock.elapsed_seconds()
 
-    # when the clock of this machine jumps, and the gateway's does not
+    # when this machine's clock jumps, and the gateway's does not
     bench.clock.jump(jump)
     bench.gateway.jump(jump)
     bench.pass_time(4 * SETTLED)
     bench.finish(run_id, within=timedelta(minutes=20))
 
-    # then everybody got one text, in minutes
+    # then everybody got one text, within minutes
     assert exactly_once(bench, run_id)
     assert bench.clock.elapsed_seconds() - began < 30 * 60

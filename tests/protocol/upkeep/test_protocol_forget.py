@@ -1,4 +1,4 @@
-"""What a service forgets after a while, and what it never does."""
+"""What a service forgets after a while, and what it never forgets."""
 
 from datetime import timedelta
 
@@ -33,7 +33,7 @@ def keys(bench: Installation) -> set[str]:
 
 
 def test_what_was_told_is_forgotten_when_it_is_old_and_its_run_is_over(bench: Installation) -> None:
-    # given what was told of a run that is over, of one that is not, of none; and what nobody has taken
+    # given reports about a run that is over, one that is not, and none; and those that nobody has accepted
     over, waiting = (
         bench.campaign(1, name="over"),
         bench.campaign(1, name="later", more="schedule: {start: 2030-01-01 09:00}\n"),
@@ -65,7 +65,7 @@ def test_events_about_phones_are_forgotten_and_those_of_campaigns_are_not(bench:
 
 
 def test_much_is_forgotten_part_by_part(bench: Installation) -> None:
-    # given more than one transaction takes
+    # given more rows than one transaction deletes
     now = bench.clock.now()
     rows = [{"at": now, "name": EventName.DEVICE_SLOWED, "detail": {}} for _ in range(retention.AT_ONCE + 1)]
     with bench.store.write() as session:

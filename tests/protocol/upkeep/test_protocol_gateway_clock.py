@@ -1,4 +1,4 @@
-"""A gateway whose clock is hours off, or is set while a campaign runs: nobody twice, nobody held, replies answer."""
+"""A gateway whose clock is hours off or changes during a campaign: nobody twice, nobody held, replies are linked."""
 
 from datetime import timedelta
 
@@ -62,7 +62,7 @@ def test_receipts_replies_doctor_and_log_know_the_offset(bench: Installation) ->
         bench.gateway.set_all("Sent")
         bench.pass_time(60)
 
-        # when its person writes, and somebody does so after the clock was set right
+        # when its person writes, and somebody else does after the clock was set right
         bench.gateway.receive("+393330000000", "Thank you")
         bench.pass_time(60)
         bench.gateway.behind = timedelta(0)
@@ -71,13 +71,13 @@ def test_receipts_replies_doctor_and_log_know_the_offset(bench: Installation) ->
         bench.gateway.receive("+393330000005", "STOP")
         bench.pass_time(120)
 
-    # then each is told once, with the direction
+    # then each is reported once, with the direction
     told = [line["event"] for line in log if line["event"].startswith("gateway.clock")]
     assert told == ["gateway.clock_off", "gateway.clock_right"]
     assert [f.says for f in check_dates(bench.store, bench.runtime.account_id)] == [
         "the gateway dates its messages by a clock like ours again"
     ]
-    # and the text was sent after it was accepted, by our clock, and is what was answered
+    # and the text was sent after it was accepted, by our clock, and is the one that was answered
     (sent,) = bench.recipients(run_id)
     assert sent.accepted_at is not None
     assert sent.sent_at is not None

@@ -71,7 +71,7 @@ def test_a_lost_reply_is_looked_up_whatever_date_the_gateway_compares(
 
 
 def test_a_scheduled_message_serves_as_a_control_for_the_next_campaign(bench: Installation) -> None:
-    # given a gateway that compares schedules, and whose newest message is one that it keeps
+    # given a gateway that compares schedules, and whose newest message is one that it is holding back
     bench.gateway.compares_schedule = True
     bench.campaign(2, name="kept", first=500, more=KEPT)
     bench.pass_time(30)

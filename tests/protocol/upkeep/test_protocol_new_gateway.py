@@ -1,4 +1,4 @@
-"""A gateway that was set up anew: its IDs begin again, in the middle of a run and between two campaigns."""
+"""A gateway that was set up anew: its IDs start over, in the middle of a run and between two campaigns."""
 
 from datetime import timedelta
 
@@ -15,13 +15,13 @@ ANNA = "+393330000000"
 
 
 def set_up_anew(bench: Installation) -> None:
-    """The messages are gone, and the IDs begin again at what they began with."""
+    """Delete the messages, and start the IDs over."""
     bench.gateway.gone += bench.gateway.stored
     bench.gateway.stored = []
 
 
 def tell(bench: Installation) -> int:
-    """What `campaigns resume CAMPAIGN --new-gateway` does."""
+    """Do what `campaigns resume CAMPAIGN --new-gateway` does."""
     with bench.store.write() as session:
         return take_new_gateway(session, bench.runtime.account_id, now=bench.clock.now())
 
@@ -41,14 +41,14 @@ def test_it_is_noticed_and_goes_on_when_it_is_told(bench: Installation, *, betwe
     # when the next text is sent
     bench.pass_time(timedelta(minutes=2))
 
-    # then it is accepted, and nothing more is sent, or believed of what the new one shows
+    # then it is accepted, and nothing more is sent, and nothing that the new one shows is believed
     assert bench.paused_because() == PAUSED[PausedBy.NEW_GATEWAY]
     assert len(bench.gateway.stored) == 1
     bench.gateway.set_all("Delivered")
     bench.pass_time(60)
     assert RecipientState.DELIVERED not in bench.states(old)
 
-    # and once it is told, the rest is sent, and each receipt is of its own message
+    # and once the command was run, the rest is sent, and each receipt is for its own message
     assert tell(bench) == 0
     bench.pass_time(timedelta(minutes=2))
     bench.finish(old, new, within=timedelta(minutes=30))

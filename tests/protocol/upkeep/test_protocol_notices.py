@@ -1,4 +1,4 @@
-"""From what happens to who is told: the product on a bench, real servers that take calls, fail, or hang."""
+"""From events to who is notified: the product on a bench, real servers that accept calls, fail, or hang."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def set_up(bench: Installation, **settings: Any) -> None:
-    """Settings besides those of the bench."""
+    """Settings in addition to those of the bench."""
     given = bench.settings.model_copy(update={"allow_private_webhooks": True, **settings})
     bench.runtime = replace(bench.runtime, settings=given)
 
@@ -206,7 +206,7 @@ def test_a_slow_target_keeps_no_other_waiting(bench: Installation, receiver: Rec
 def test_who_was_killed_after_the_call_tells_it_again(bench: Installation, receiver: Receiver) -> None:
     set_up(bench)
     reply(bench, receiver.url, "r")
-    # given a process that called and died before it wrote that down: its claim is all that is left
+    # given a process that called and died before it recorded that: its claim is all that is left
     now = bench.clock.now()
     with bench.store.write() as session:
         claim(session, [kept(bench)[0].id], now=now, until=now + CLAIM)

@@ -27,7 +27,7 @@ def test_nobody_is_handed_over_twice_when_replies_get_lost(tmp_path: Path) -> No
         delivery_min_seconds=0.0,
         delivery_max_seconds=0.05,
     )
-    fork_server()  # what the sandbox is forked from takes seconds to start, on a busy machine many
+    fork_server()  # the process that the sandbox is forked from takes seconds to start, and many on a busy machine
     start = (datetime.now(UTC) + AHEAD).replace(microsecond=0)
     (tmp_path / "people.csv").write_text("number\n" + "".join(f"+39333{place:07}\n" for place in range(60)))
     file = tmp_path / "sale.yaml"

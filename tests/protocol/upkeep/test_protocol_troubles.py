@@ -1,4 +1,4 @@
-"""A gateway in trouble for an hour: told once, tried ever less often, and everybody gets one text afterwards."""
+"""A gateway in trouble for an hour: reported once, tried less and less often; then everybody gets one text."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -61,7 +61,7 @@ def test_an_hour_of_trouble_is_told_once_and_tried_ever_less_often(
     with structlog.testing.capture_logs() as log:
         bench.pass_time(HOUR, step=60)
 
-        # then it is told once, outside and in the log, and what the gateway hears of us is little
+        # then it is reported once, outside and in the log, and the gateway is asked little
         assert told(bench)["account.paused"] == 1
         assert Counter(line["event"] for line in log)["account.paused"] == 1
         assert bench.gateway.balances <= 100  # the client asks several times before it calls that a failure
@@ -70,7 +70,7 @@ def test_an_hour_of_trouble_is_told_once_and_tried_ever_less_often(
             len(bench.gateway.asked) <= 1_500
         )  # likewise, twice a minute for each request in doubt: `settle` is short here
 
-        # and when it ends, everything goes on by itself, and that is told once
+        # and when it ends, everything continues by itself, and that is reported once
         bench.gateway.usual, bench.gateway.is_down, bench.gateway.key_works = Send(), False, True
         bench.finish(run_id)
         bench.tick()
@@ -83,7 +83,7 @@ def test_an_hour_of_trouble_is_told_once_and_tried_ever_less_often(
 def test_a_gateway_that_cannot_be_read_is_over_once_a_read_worked_and_not_once_nothing_was_read(
     bench: Installation,
 ) -> None:
-    # given somebody to hear from, and a gateway that is away
+    # given somebody to hear from, and a gateway that is unavailable
     bench.campaign(1)
     bench.send()
     bench.gateway.is_down = True
@@ -96,7 +96,7 @@ def test_a_gateway_that_cannot_be_read_is_over_once_a_read_worked_and_not_once_n
         try:
             assert wait_until(lambda: bool(runtime.troubles.current()), 10)
 
-            # then ticks that have nothing to read for now do not end it
+            # then ticks that have nothing to read at the moment do not end it
             replies.look.rest(bench.clock.elapsed_seconds(), 60)
             bench.clock.advance(SETTLED_SECONDS)
             assert not wait_until(lambda: not runtime.troubles.current(), 0.3)
@@ -111,6 +111,6 @@ def test_a_gateway_that_cannot_be_read_is_over_once_a_read_worked_and_not_once_n
 
 
 def told(bench: Installation) -> Counter[str]:
-    """How many pieces of news of each kind there were."""
+    """The number of reports of each kind."""
     with bench.store.read() as session:
         return Counter(session.scalars(sa.select(col(Notice.event)).where(col(Notice.channel) == "news")))

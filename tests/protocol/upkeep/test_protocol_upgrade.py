@@ -1,4 +1,4 @@
-"""An upgrade to codes: what earlier versions stored as sentences means the same, and campaigns go on with it."""
+"""An upgrade to codes: what earlier versions stored as sentences means the same, and campaigns continue with it."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -77,7 +77,7 @@ def test_what_was_stored_as_sentences_becomes_codes_and_is_shown_as_before(old: 
     # when it is upgraded
     assert migrate(old.store) == "0005"
 
-    # then each has its code, and people are shown the same
+    # then each has its code, and people are shown the same as before
     with old.store.read() as session:
         rows = session.exec(select(Account.paused_by, Account.paused_reason).order_by(col(Account.id))).all()
         assert rows == [(by, left) for _, _, by, left in ACCOUNTS]
@@ -115,7 +115,7 @@ def test_what_was_stored_as_sentences_becomes_codes_and_is_shown_as_before(old: 
             assert outlook(session, waiting).next_reason == reason
             session.execute(sa.update(Batch).where(col(Batch.id) == batch_id).values(not_before=START + timedelta(9)))
 
-    # and a move that is given up puts back who had paused
+    # and a move that is undone restores who had paused
     with old.store.write() as session:
         session.execute(sa.update(Account).values(paused_by=PausedBy.RELOCATION, paused_reason="being moved to new"))
         handover.give_up(session, now=START)
@@ -152,7 +152,7 @@ def test_campaigns_in_flight_go_on_after_the_upgrade(old: Old, tmp_path: Path) -
     held = old.run(account, "held")
     old.batch(held, "held", "the gateway's reads do not prove whether it was sent", people="held", attempt=1)
 
-    # when it is upgraded, the gateway having the texts of the request whose reply was lost
+    # when it is upgraded while the gateway has the texts of the request whose reply was lost
     migrate(old.store)
     with old.store.read() as session:
         texts = session.exec(select(Recipient.number, Recipient.text).where(Recipient.batch_id == stored)).all()
@@ -164,7 +164,7 @@ def test_campaigns_in_flight_go_on_after_the_upgrade(old: Old, tmp_path: Path) -
     sending = [*waiting.values(), queued, doubtful, lost]
     bench.finish(*sending)
 
-    # then they are over, everybody has one text; who is paused or held waits for a person
+    # then they are over, and everybody has one text; what is paused or held waits for a person
     def copies() -> dict[str, int]:
         return {number: count for number, count in bench.gateway.copies().items() if number != was[0]}
 
@@ -175,7 +175,7 @@ def test_campaigns_in_flight_go_on_after_the_upgrade(old: Old, tmp_path: Path) -
     assert [bench.run(run_id).state for run_id in paused] == [RunState.PAUSED] * len(paused)
     assert bench.states(held) == {RecipientState.HELD: 2}
 
-    # and they go on when they are let
+    # and they continue when they are resumed
     for run_id in paused:
         bench.resume(run_id)
     bench.resolve_not_sent(held)

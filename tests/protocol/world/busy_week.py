@@ -1,4 +1,4 @@
-"""A week of three campaigns, whose process may be cut short at any moment: another one goes on."""
+"""A week of three campaigns, whose process may be interrupted at any moment: another one continues."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ MONDAY: Final = datetime(2026, 3, 23, 5, 0, tzinfo=UTC)
 
 WEEK: Final = timedelta(days=7, hours=6)
 RECOVERY: Final = timedelta(seconds=1)
-"""Between two looks after a cut. A job that was lost with its process is found after 3 s."""
+"""The time between two looks after an interruption. A job that was lost with its process is found after 3 s."""
 
 LOOKS: Final = 5
 CUTS: Final = 12
@@ -64,7 +64,7 @@ def drop_all(bench: Installation) -> None:
 
 
 def live(bench: Installation, end: datetime, cuts: Iterator[int]) -> Sends:
-    """Let the week pass, from what is due to what is due. Each cut: after so many steps another process goes on."""
+    """Let the week pass, from one due moment to the next. Each cut: another process continues after that many steps."""
     steps, older = next(cuts, -1), None
     while bench.clock.now() < end:
         look(bench, is_cut=steps == 0)
@@ -82,7 +82,7 @@ def live(bench: Installation, end: datetime, cuts: Iterator[int]) -> Sends:
 
 
 def look(bench: Installation, *, is_cut: bool = False) -> None:
-    """What a scheduler and its workers do in a moment; a process that is cut short dies with its jobs in the queue."""
+    """What a scheduler and its workers do at a moment; an interrupted process dies with its jobs in the queue."""
     for _ in range(3):
         repeat(bench.runtime, lambda _: bench.folder, bench.clock.now())
         for name in ("start", "late", "rescue", "finish", "drain"):

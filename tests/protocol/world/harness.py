@@ -1,4 +1,4 @@
-"""The whole product on a bench: real store, throttle, dispatcher and ticks; clock and gateway are the test's."""
+"""The whole product on a bench: real store, throttle, dispatcher and ticks; the test controls clock and gateway."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -60,7 +60,7 @@ class HeldQueue(JobQueue):
         self.is_away = False
 
     def enqueue(self, batch_ids: Iterable[int], kind: Kind = Kind.MARKETING) -> int:
-        """Keep the jobs; of every kind in one row."""
+        """Keep the jobs, of every kind in one queue."""
         if self.is_away:
             raise ConnectionError(f"no queue for {kind}")
         before = len(self.jobs)
@@ -69,7 +69,7 @@ class HeldQueue(JobQueue):
 
 
 class Installation:
-    """One account, one gateway; `tick` does what the schedulers and workers of a whole installation do in a moment."""
+    """One account, one gateway; `tick` does what all schedulers and workers of an installation do at a moment."""
 
     def __init__(
         self,
@@ -80,9 +80,9 @@ class Installation:
         max_messages: int = MAX_MESSAGES,
         **more: Any,
     ) -> None:
-        """An account whose gateway was read already, and was empty; a `gateway` comes from the bench before this one.
+        """An account whose gateway was read already, and was empty; `gateway` is that of the bench before this one.
 
-        What a process has in memory begins anew with each bench. `more` are settings. `max_messages`: of one reply.
+        A process's memory starts afresh with each bench. `more` are settings. `max_messages`: in one reply.
         """
         self.clock = clock
         self.folder = folder
@@ -139,12 +139,12 @@ class Installation:
         return Installation(self.folder, self.store, self.clock, self.gateway, max_messages=max_messages)
 
     def hear(self) -> None:
-        """Replies were read a moment ago: a first text waits for nothing."""
+        """Pretend that replies were read a moment ago, so that a first text waits for nothing."""
         with self.store.write() as session:
             stored_replies.record_read(session, self.runtime.account_id, self.clock.now())
 
     def forget_gateway(self) -> None:
-        """As if nothing had been read from it yet, as on the first day."""
+        """Pretend that nothing has been read from it yet, as on the first day."""
         with self.store.write() as session:
             session.execute(sa.update(Account).values(met_at=None, witness_id=None, highest_gateway_id=0))
 
@@ -160,7 +160,7 @@ class Installation:
         more: str = "",
         text: str = "Ciao {{ first_name }}",
     ) -> int:
-        """Drop a campaign to so many people; its run. A second one with the same `text` would wait for approval."""
+        """Drop a campaign to this many people; return its run. A second one with this `text` would need approval."""
         people = "".join(f"+39333{place:07},N{place}\n" for place in range(first, first + how_many))
         (self.folder / f"{name}.csv").write_text(f"number,first_name\n{people}")
         return self.drop(
@@ -170,7 +170,7 @@ class Installation:
         ).run_id
 
     def drop(self, text: str, name: str = "sale") -> Intake:
-        """Take up a campaign file."""
+        """Process a campaign file."""
         path = self.folder / f"{name}.yaml"
         path.write_text(text)
         return take_up(self.runtime, read_file(path, self.settings), source=path.name)
@@ -178,7 +178,7 @@ class Installation:
     # Time.
 
     def tick(self) -> None:
-        """Everything that is due now."""
+        """Do everything that is due now."""
         self.send()
         for name in self._named:
             if name not in {"start", "drain"}:
@@ -186,11 +186,11 @@ class Installation:
         repeat(self.runtime, lambda _: self.folder, self.clock.now())
 
     def call(self, name: str) -> Mapping[str, int]:
-        """One tick, and what it counts."""
+        """Run one tick; return its counts."""
         return self._named[name](self.runtime, self.clock.now())
 
     def work_only_on(self, run_ids: set[int]) -> None:
-        """From now on the ticks are those of a command that has these runs alone."""
+        """From now on, the ticks are those of a command that has only these runs."""
         self._named = by_name(self.ticks.for_runs(run_ids))
 
     def work(self) -> list[Dispatched]:
@@ -199,17 +199,17 @@ class Installation:
         return [self.dispatcher.dispatch(job) for job in jobs]
 
     def enqueue(self) -> None:
-        """Start and enqueue what is due, and do nothing else."""
+        """Start and enqueue what is due; do nothing else."""
         self.call("start")
         self.call("drain")
 
     def send(self) -> list[Dispatched]:
-        """Send what is due, and do nothing else."""
+        """Send what is due; do nothing else."""
         self.enqueue()
         return self.work()
 
     def pass_time(self, duration: timedelta | float, *, step: float = STEP_SECONDS) -> None:
-        """Tick until so much time has passed; what a tick waits for itself counts."""
+        """Tick until this much time has passed; time for which a tick itself waits counts."""
         end = self.clock.now() + (duration if isinstance(duration, timedelta) else timedelta(seconds=duration))
         while self.clock.now() < end:
             self.tick()
@@ -228,7 +228,7 @@ class Installation:
             self.tick()
 
     def finish(self, *run_ids: int, within: timedelta = timedelta(minutes=10)) -> None:
-        """Let the phones deliver everything, until the runs are over."""
+        """Let the phones deliver everything until the runs are over."""
 
         def is_over() -> bool:
             self.gateway.set_all("Delivered")
@@ -237,7 +237,7 @@ class Installation:
         self.until(is_over, within=within)
 
     def finish_from_due_to_due(self, *run_ids: int, within: timedelta = timedelta(days=4)) -> None:
-        """As `finish`, over days: the clock goes from one moment at which something is due to the next."""
+        """Like `finish`, over days: the clock jumps from one due moment to the next."""
         end = self.clock.now() + within
         while True:
             self.gateway.set_all("Delivered")
@@ -249,9 +249,9 @@ class Installation:
             self.clock.advance(max(due - self.clock.now(), timedelta(milliseconds=10)))
 
     def live_until(self, end: datetime) -> None:
-        """The service runs, and the phones deliver, up to then; the clock goes from what is due to what is due next."""
+        """Run the service, with phones delivering, until then; the clock jumps from one due moment to the next."""
         while True:
-            for _ in range(4):  # what one tick plans is started by the next one, and sent by the one after it
+            for _ in range(4):  # what one tick plans is started by the next one, and sent by the one after that
                 self.gateway.set_all("Delivered")
                 self.tick()
             if self.clock.now() >= end:
@@ -279,7 +279,7 @@ class Installation:
         ahead = (moment for moment in found if moment is not None and moment > now - timedelta(milliseconds=10))
         return min(ahead, default=None)
 
-    # What is so.
+    # State.
 
     def run(self, run_id: int) -> RunView:
         with self.store.read() as session:
@@ -338,7 +338,7 @@ class Installation:
             held.resolve_held(session, run_id, Declared.NOT_SENT, number=None, by="the test", now=self.clock.now())
 
     def resend(self, run_id: int) -> int:
-        """What `campaigns resend` does in its transaction; the run that it makes."""
+        """Do what `campaigns resend` does in its transaction; return the run that it makes."""
         with self.store.write() as session:
             again = create_resend(
                 session,
@@ -360,6 +360,6 @@ def by_name(ticks: Iterable[Tick]) -> dict[str, Tick]:
 
 
 def exactly_once(bench: Installation, *run_ids: int) -> bool:
-    """Whether the gateway has one message for every recipient that was to get one, and none for anybody else."""
+    """Return whether the gateway has one message for every recipient who should get one, and none for anybody else."""
     wanted = Counter(row.number for run_id in run_ids for row in bench.recipients(run_id))
     return bench.gateway.copies() == wanted

@@ -22,7 +22,7 @@ PATIENCE_SECONDS: Final = 120.0
 
 
 def run_to_its_end(file: Path, settings: Settings, options: SandboxOptions, *, threads: int) -> tuple[RunState, Books]:
-    """Take the file up, send and follow it; its state when it is over or patience is, and its books."""
+    """Accept the file, send and follow it; return its state, once it is over or patience is, and its books."""
     with Sandbox.start(options) as sandbox:
         runtime = build_runtime(settings, sandbox=(sandbox.url, SecretStr(sandbox.key)))
         ticks = Ticks()

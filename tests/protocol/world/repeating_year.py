@@ -1,4 +1,4 @@
-"""A year of campaigns that repeat, through the engine that fires them, and what an independent library says of it."""
+"""A year of campaigns that repeat, through the engine that fires them, and what an independent library computes."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,21 +21,21 @@ A_SECOND: Final = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Repeating:
-    """A campaign to one person: a crontab line by the clocks of a zone."""
+    """A campaign to one person: a crontab line in a zone."""
 
     zone: str
     line: str
 
     def by_library(self) -> list[datetime]:
-        """When it has to be sent in this year, in UTC."""
+        """When it must be sent in this year, in UTC."""
         found = (moment.astimezone(UTC) for moment in CronSim(self.line, BEGIN.astimezone(ZoneInfo(self.zone))))
         return list(takewhile(lambda moment: moment <= END, found))
 
 
 def live_a_year(bench: Installation, campaigns: Sequence[Repeating]) -> dict[Repeating, list[datetime]]:
-    """Drop the campaigns on New Year's Day and let the year pass, from what is due to what is due; what was sent when.
+    """Drop the campaigns on New Year's Day and let the year pass, from one due moment to the next; return the sends.
 
-    One second before each moment nothing may leave; that nothing leaves between them follows from what was sent.
+    Nothing may leave one second before each moment; that nothing leaves between moments follows from what was sent.
     """
     bench.clock.jump(BEGIN - bench.clock.now())
     for index, campaign in enumerate(campaigns):

@@ -1,4 +1,4 @@
-"""A small gateway inside the test: a ledger of its own, and a misbehaviour for every request that wants one."""
+"""A small gateway inside the test, with its own ledger and a misbehaviour for every request that wants one."""
 
 import json
 from collections import Counter, deque
@@ -21,7 +21,7 @@ RECEIVED: Final = "Received"
 
 
 class Stores(StrEnum):
-    """What of a send takes effect."""
+    """Which part of a send takes effect."""
 
     ALL = "all"
     HALF = "half"
@@ -29,7 +29,7 @@ class Stores(StrEnum):
 
 
 class Answers(StrEnum):
-    """What the client gets to see of a send."""
+    """What the client sees of a send."""
 
     OK = "ok"
     LEFT_OUT = "left out"  # a good reply that does not name everybody
@@ -52,7 +52,7 @@ class Answers(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """How one send goes. `meanwhile` happens while the request is on its way."""
+    """How one send goes. `meanwhile` runs while the request is on its way."""
 
     answers: Answers = Answers.OK
     stores: Stores = Stores.ALL
@@ -78,7 +78,7 @@ class Stored:
     result_code: int | None = None
     device: str = "1"
     scheduled: datetime | None = None
-    behind: timedelta = timedelta(0)  # the gateway's clock when it took it
+    behind: timedelta = timedelta(0)  # how far behind the gateway's clock was when it accepted the message
 
 
 class Reads(StrEnum):
@@ -101,10 +101,10 @@ def refusal(code: int, text: str) -> httpx.Response:
 
 @dataclass
 class ScriptedGateway(httpx.BaseTransport):
-    """Takes the network's place below the client.
+    """Takes the place of the network below the client.
 
-    `script` is used up by sends, one entry each; then everything is `usual`. `largest` people fit into one request, and
-    one with a number of `poison` is refused. `before_read` happens once, when the next read has arrived.
+    Sends use up `script`, one entry each; then everything is `usual`. `largest` people fit into one request, and one
+    with a number of `poison` is refused. `before_read` runs once, when the next read has arrived.
     Messages become visible to reads `lag` after they were stored. `group_for` names the group of a request.
     """
 
@@ -116,14 +116,14 @@ class ScriptedGateway(httpx.BaseTransport):
     reads: Reads = Reads.TRUE
     before_read: Callable[[], object] | None = None
     has_groups: bool = True
-    behind: timedelta = timedelta(0)  # its own clock: dates and windows
-    compares_schedule: bool = False  # the windows of reads, where a message has one
+    behind: timedelta = timedelta(0)  # of its own clock, for dates and windows
+    compares_schedule: bool = False  # the windows of reads, for messages that have one
     newest_only: int | None = None  # the most messages that a read shows
-    has_windows: bool = True  # False: reads by status and time show nothing, for they compare something else
+    has_windows: bool = True  # False: reads by status and time show nothing, because they compare something else
     heeds_time: bool = True  # False: they show everything of a status, whatever the time
     poison: set[str] = field(default_factory=set)
     key_works: bool = True
-    is_down: bool = False  # what is in front of it answers 502 to everything
+    is_down: bool = False  # a server in front of it answers 502 to everything
     credits: int | None = None
     stored: list[Stored] = field(default_factory=list)
     gone: list[Stored] = field(default_factory=list)  # what it had before it was set up anew
@@ -132,22 +132,22 @@ class ScriptedGateway(httpx.BaseTransport):
     asked_for_replies: list[dict[str, str]] = field(default_factory=list)
     balances: int = 0  # how often it was asked for the credits
     lists: dict[int, list[str]] = field(default_factory=lambda: {key: list(people) for key, people in LISTS.items()})
-    lists_are_closed: bool = False  # True: nobody can be taken off a list
+    lists_are_closed: bool = False  # True: nobody can be removed from a list
 
     # What tests ask for.
 
     def copies(self) -> Counter[str]:
-        """How many messages it has for each number."""
+        """The number of messages it has for each number."""
         return Counter(message.number for message in self.stored if message.status != RECEIVED)
 
     def copies_in_all(self) -> Counter[str]:
-        """The same, with those of the gateway that is gone."""
+        """The same, including those of the gateway that is gone."""
         return self.copies() + Counter(message.number for message in self.gone if message.status != RECEIVED)
 
     def jump(self, by: timedelta) -> None:
-        """The clock of the machine that asks jumps, and not the one of the gateway."""
+        """The clock of the asking machine jumps, not the gateway's."""
         self.behind += by
-        for message in self.stored:  # they were taken as long ago as before
+        for message in self.stored:  # they were accepted as long ago as before
             message.at, message.behind = message.at + by, message.behind + by
 
     def set_all(self, status: str, *, numbers: Iterable[str] | None = None) -> None:
@@ -181,7 +181,7 @@ class ScriptedGateway(httpx.BaseTransport):
         return new
 
     def receive(self, number: str, text: str, *, ago: timedelta = timedelta(0), device: str = "1") -> Stored:
-        """Somebody writes to a phone; `ago`: the phone was offline since, and brings it only now."""
+        """Somebody writes to a phone; `ago`: the phone has been offline since, and brings it only now."""
         id_, at = 1_001 + len(self.stored), self.clock.now() - ago
         message = Stored(id_, number, text, None, at, RECEIVED, device=device, behind=self.behind)
         self.stored.append(message)

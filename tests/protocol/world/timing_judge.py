@@ -1,4 +1,4 @@
-"""Plays a scenario on the bench and judges it by the clocks on the wall, with none of the product's arithmetic."""
+"""Plays a scenario on the bench and judges it by wall clocks, with none of the product's arithmetic."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,20 +20,20 @@ from worker.store.models import Batch, Recipient, Run
 P = RecipientState
 GRAIN = timedelta(milliseconds=10)
 FORECAST_OFF = timedelta(seconds=3)
-"""A phone's budget that is first asked for in the middle of sending waits 2 s for what others may have sent by it."""
+"""A phone's budget that is first asked for in the middle of sending waits 2 s for what others may have sent with it."""
 
 NEVER_SENT = (P.SKIPPED, P.HELD)
 
 
 def wipe(store: Store) -> None:
-    """Forget everything: the next scenario finds the database empty."""
+    """Delete everything: the next scenario finds the database empty."""
     with store.write() as session:
         for table in reversed(SQLModel.metadata.sorted_tables):
             session.execute(table.delete())
 
 
 def play(bench: Installation, scenario: Scenario) -> int:
-    """Drop the campaign and let time pass until nothing of it is left to send; its run."""
+    """Drop the campaign and let time pass until there is nothing of it left to send; return its run."""
     (bench.folder / "sale.csv").write_text(scenario.table)
     run_id = bench.drop(scenario.file).run_id
     for _ in range(2_000):
@@ -46,7 +46,7 @@ def play(bench: Installation, scenario: Scenario) -> int:
 
 
 def work(bench: Installation) -> None:
-    """What scheduler and workers do in this moment, as far as time matters."""
+    """What scheduler and workers do at this moment, as far as time matters."""
     bench.call("start")
     bench.call("late")
     for _ in range(50):
@@ -125,7 +125,7 @@ class Judge:
             yield f"{person.phone}: sent too late, {at}"
 
     def _turn_of(self, person: Person) -> timedelta:
-        """How much open time after its beginning: in the order of the audience, among those with the same clocks."""
+        """How much open time after its beginning: in the order of the audience, among people with the same clocks."""
         if self.scenario.spread is None:
             return timedelta()
         same = [
@@ -168,7 +168,7 @@ class Judge:
                 yield "nothing was to be sent by the plan"
             return
         costs, too_late = set(self._cost.values()), forecast["too_late"]
-        # Whoever is behind one that waits those 2 s takes another phone, or gets what was left of a day's budget.
+        # People behind one who waits those 2 s take another phone, or get what was left of a day's budget.
         shares_budgets = self.scenario.phone_daily and len(costs) > 1
         more = len(self.sent) - (counts["pending"] - too_late)
         if more < 0 or (more and not shares_budgets):
@@ -176,7 +176,7 @@ class Judge:
         if shares_budgets:
             return
         if self.scenario.phones > 1 and len(costs) > 1 and max(costs) >= (self.scenario.phone_rate or NO_LIMIT):
-            return  # a text that takes a phone's whole minute keeps small ones from gaps that the forecast gives them
+            return  # a text that takes a phone's whole minute keeps small ones out of gaps that the forecast gives them
         expected_days = {day["date"]: day["segments"] for day in forecast["days"]}
         happened_on = {day.isoformat(): segments for day, segments in self._per_day().items()}
         if expected_days != happened_on:
@@ -198,7 +198,7 @@ def too_fast(sent: Sequence[tuple[datetime, int]], count: int, per: timedelta) -
 
 
 def too_many(days: Mapping[date, int], daily: int) -> Iterator[str]:
-    """On which days more segments than `daily` left."""
+    """The days on which more segments than `daily` left."""
     return (
         f"{segments} segments on {day}, where {daily} are allowed" for day, segments in days.items() if segments > daily
     )
@@ -221,7 +221,7 @@ def next_opening(scenario: Scenario, zone: ZoneInfo, begins: datetime) -> dateti
 
 
 def open_minutes(scenario: Scenario, zone: ZoneInfo, opens: datetime, until: datetime) -> timedelta:
-    """How much allowed time lies between the two."""
+    """How much allowed time there is between the two."""
     if scenario.window is None:
         return until - opens
     whole = timedelta()

@@ -1,4 +1,4 @@
-"""Campaigns at random: zones, days on which clocks change, windows, spreads, rates, budgets, people."""
+"""Random campaigns: zones, days on which clocks change, windows, spreads, rates, budgets, people."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -18,7 +18,7 @@ DAYS: Final = (
     date(2026, 3, 7), date(2026, 3, 28), date(2026, 4, 4), date(2026, 9, 5), date(2026, 9, 26), date(2026, 10, 3),
     date(2026, 10, 24), date(2026, 10, 31), date(2026, 2, 14), date(2026, 3, 21), date(2026, 6, 10),
 )  # fmt: skip
-"""Days before clocks change in one of the zones, and one on which nothing happens."""
+"""Days before a clock change in one of the zones, and one on which nothing happens."""
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTE: Final = timedelta(minutes=1)
@@ -28,14 +28,14 @@ LONG: Final = "x" * 170
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A window by the clock; it goes over midnight where `to` is not after `since`."""
+    """A window by the clock; it spans midnight if `to` is not after `since`."""
 
     days: tuple[int, ...]
     since: time
     to: time
 
     def is_open(self, wall: datetime) -> bool:
-        """Whether clocks that show `wall` (naive) allow sending."""
+        """Return whether clocks that show `wall` (naive) allow sending."""
         at, today = wall.time(), wall.weekday()
         if self.since < self.to:
             return today in self.days and self.since <= at < self.to
@@ -65,9 +65,9 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One campaign, dropped at `now`. `rate` is a count and the seconds it is for; `start` is naive.
+    """One campaign, dropped at `now`. `rate` is a count and its period in seconds; `start` is naive.
 
-    `phones` are named by it, 0: none is; each has `phone_rate` (a minute) and `phone_daily`, by days of UTC.
+    It names `phones` phones, 0: none; each has `phone_rate` (a minute) and `phone_daily`, by UTC days.
     """
 
     now: datetime
@@ -88,12 +88,12 @@ class Scenario:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the settings say of phones."""
+        """What the settings say about phones."""
         rate = None if self.phone_rate is None else Rate(self.phone_rate, MINUTE)
         return {"device_rate": rate, "device_daily": self.phone_daily}
 
     def zone_of(self, person: Person) -> ZoneInfo:
-        """Whose clocks count for a person."""
+        """The zone whose clocks count for a person."""
         return ZoneInfo(person.zone if self.is_local else self.zone)
 
     @property
@@ -140,7 +140,7 @@ people = st.lists(st.tuples(st.sampled_from(ZONES), st.booleans()), min_size=1, 
 
 @st.composite
 def scenarios(draw: st.DrawFn, *, with_phones: bool = False) -> Scenario:
-    """Campaigns at random; `with_phones`: by several phones with limits of their own, too."""
+    """Random campaigns; `with_phones`: by several phones with limits of their own, too."""
     phones, phone_rate, phone_daily = 0, None, None
     if with_phones:
         phones = draw(st.sampled_from([0, 2, 3]))

@@ -1,4 +1,4 @@
-"""What the unrelated gateway keeps: its messages, those that are still coming, and its own ledger."""
+"""What the unrelated gateway keeps: its messages, those that are still to come, and its own ledger."""
 
 import json
 import threading
@@ -16,7 +16,7 @@ FAILING_PHONES: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One stored text. `stored_at` are unix seconds, `end` what becomes of it when `ends_after_seconds` have passed."""
+    """One stored text. `stored_at` is in Unix seconds; `end` is what becomes of it after `ends_after_seconds`."""
 
     id: int
     number: str
@@ -28,7 +28,7 @@ class Message:
     ends_after_seconds: float
 
     def status_at(self, moment: float) -> str:
-        """How far the phone is."""
+        """The phone's progress at that moment."""
         age = (moment - self.stored_at) / self.ends_after_seconds
         return "PENDING" if age < 0.3 else "Queued" if age < 0.5 else "SENT" if age < 1 else self.end
 
@@ -52,7 +52,7 @@ class Message:
 
 
 class Archive:
-    """What is stored, and what will be: its own ledger, in memory and as JSON lines."""
+    """What is stored, and what will be, with its own ledger, in memory and as JSON lines."""
 
     def __init__(self, seed: int, ledger: Path) -> None:
         self._seed = seed
@@ -62,7 +62,7 @@ class Archive:
         self._coming: list[tuple[float, int, list[tuple[str, str]]]] = []
 
     def store(self, request: int, rows: Sequence[tuple[str, str]], *, after_seconds: float = 0.0) -> list[Message]:
-        """Store the rows of a request now, or let them be stored later."""
+        """Store the rows of a request now or later."""
         with self._lock:
             self._coming.append((time.time() + after_seconds, request, list(rows)))
             self._catch_up()
@@ -75,7 +75,7 @@ class Archive:
             return [message for message in self._stored if message.stored_at <= moment]
 
     def everything(self) -> list[Message]:
-        """Every message, also those that are still coming, each with its end."""
+        """Every message, including those that are still to come, each with its end."""
         while self._coming:
             time.sleep(0.05)
             self.as_of(0)

@@ -1,8 +1,8 @@
-"""A gateway of its own, written from the description of the API alone: it shares no line with the sandbox.
+"""An independent gateway, written from the API description alone: it shares no line with the sandbox.
 
-It speaks German, Italian and Portuguese, uses error codes that nobody has listed, writes numbers without a plus and
-ids as text, drops connections, stores seconds later, cuts replies and shows everything a third of a second late. What
-befalls a request depends on the seed and its place among the sends; so two runs with one seed meet the same gateway.
+It speaks German, Italian and Portuguese, uses error codes that nobody has listed, writes numbers without a plus and IDs
+as text, drops connections, stores seconds later, cuts replies and shows everything a third of a second late. What
+happens to a request depends on the seed and its place among the sends; so two runs with one seed meet the same gateway.
 """
 
 import json
@@ -24,13 +24,13 @@ from urllib.parse import parse_qs
 from tests.protocol.world.unrelated_archive import Archive, Message
 
 FOLDER: Final = "/ufficio"
-"""The installation lies below this path."""
+"""The installation is below this path."""
 
 LATEST_SECONDS: Final = 2.0
 """The longest time from a dropped connection to the storing of its messages."""
 
 LAG_SECONDS: Final = 0.3
-"""Reads show the gateway as it was so long ago."""
+"""How far in the past reads show the gateway."""
 
 FAILING_READS: Final = 0.04
 """The share of reads that get no good reply."""
@@ -51,16 +51,16 @@ PAGES: Final[Sequence[tuple[int, str]]] = (
     (503, "<html><body>Serviço indisponível</body></html>"),
     (200, "<br />\n<b>Warnung</b>: Datenbankverbindung verloren in <b>/srv/sms/db.inc</b>"),
 )
-"""Replies that are no JSON: HTTP status and body."""
+"""Replies that are not JSON: HTTP status and body."""
 
 
 class Whim(StrEnum):
-    """What befalls a send."""
+    """What happens to a send."""
 
     NONE = "none"
     CUT_OFF = "cut off"  # the connection is reset in the middle of the body: nothing is stored
-    SWALLOWED = "swallowed"  # read whole, dropped, never stored
-    LATE = "late"  # read whole, dropped, stored up to `LATEST_SECONDS` later
+    SWALLOWED = "swallowed"  # read completely, dropped, never stored
+    LATE = "late"  # read completely, dropped, stored up to `LATEST_SECONDS` later
     CUT_REPLY = "cut reply"  # stored, and half of the reply arrives
     PAGE_STORED = "page, stored"
     PAGE = "page, not stored"
@@ -81,11 +81,11 @@ WEIGHTS: Final[Mapping[Whim, int]] = {
     Whim.COMPLAINT: 3,
     Whim.HALF: 3,
 }
-"""Of a hundred sends."""
+"""Out of a hundred sends."""
 
 
 class UnrelatedGateway:
-    """The server, on a free port of the loopback while its `with` block lasts. `whims` tells what befell each send."""
+    """The server, on a free loopback port during its `with` block. `whims` records what happened to each send."""
 
     def __init__(self, ledger: Path, *, seed: int, key: str = "chiave-segreta") -> None:
         self.key = key
@@ -113,7 +113,7 @@ class UnrelatedGateway:
             raise self._server.failures[0]
 
     def next_send(self) -> tuple[int, Whim, Random]:
-        """The number of a send, from 1, what befalls it, and its own chance."""
+        """The number of a send, from 1, what happens to it, and its own random generator."""
         with self._lock:
             number = len(self.whims) + 1
             rng = Random(f"{self.seed} sends {number}")
@@ -122,14 +122,14 @@ class UnrelatedGateway:
         return number, whim, rng
 
     def next_read(self) -> Random:
-        """The chance of the next read."""
+        """The random generator of the next read."""
         with self._lock:
             self._reads += 1
             return Random(f"{self.seed} reads {self._reads}")
 
 
 class _Server(ThreadingHTTPServer):
-    """Keeps its own mistakes for the test; a client that is gone is none."""
+    """Keeps its own mistakes for the test; a client that is gone is not one."""
 
     failures: list[Exception]
 
@@ -156,7 +156,7 @@ class Talk(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length", 0))
         sends = self.path == f"{FOLDER}/services/send.php"
-        if sends and length > 100:  # less is a question for the balance
+        if sends and length > 100:  # less is a balance request
             number, whim, rng = self.gateway.next_send()
             if whim is Whim.CUT_OFF:
                 self.rfile.read(length // 2)

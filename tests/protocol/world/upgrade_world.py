@@ -1,4 +1,4 @@
-"""A database as an earlier version of the schema stored it, in every state an upgrade may find; no code of then."""
+"""A database as an earlier schema version stored it, in every state an upgrade may find; without any code of then."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -42,7 +42,7 @@ DEVICE: Final = "A device of the request does not exist on the gateway; correct 
 SOON: Final = START + timedelta(minutes=1)
 
 ACCOUNTS: Final = (
-    # reason, when it is probed -> by whom, what is left to be told
+    # reason, when it is probed -> by whom, what is left to be reported
     ("", None, PausedBy.NOBODY, ""),
     (NO_CREDITS, SOON, PausedBy.GATEWAY, NO_CREDITS),
     (LATE, None, PausedBy.ALARM, LATE),
@@ -88,7 +88,7 @@ KINDS: Final = (
 
 
 def at_schema(store: Store, revision: str) -> None:
-    """Make the tables of this version of the schema."""
+    """Create the tables of this schema version."""
     config = Config()
     config.set_main_option("script_location", str(Path(worker.store.__file__).parent / "migrations"))
     with schema_change(store) as connection:
@@ -98,7 +98,7 @@ def at_schema(store: Store, revision: str) -> None:
 
 @dataclass
 class Old:
-    """Writes rows into the tables as they are, whatever the code of today makes of them."""
+    """Writes rows into the tables as they are, whatever today's code makes of them."""
 
     store: Store
     revision: str
@@ -113,7 +113,7 @@ class Old:
             self.tables.reflect(connection)
 
     def add(self, name: str, /, **values: Any) -> int:
-        """A row with what of these values the version knows; its id."""
+        """Add a row with those of these values that the version knows; return its id."""
         table = self.tables.tables[name]
         known = {column: value for column, value in values.items() if column in table.c}
         with self.store.engine.begin() as connection:
@@ -129,7 +129,7 @@ class Old:
         )  # fmt: skip
 
     def run(self, account: int, campaign: str, state: str = "running", **values: Any) -> int:
-        """A run of a campaign of its own, or (`campaign_id`) of one that is there."""
+        """Add a run of a campaign of its own, or (`campaign_id`) of an existing one."""
         definition = Definition.model_validate(
             {"campaign": "sale", "message": campaign, "audience": [{"recipients": [{"number": "1"}]}]}
         )
@@ -151,7 +151,7 @@ class Old:
         )  # fmt: skip
 
     def batch(self, run: int, state: str, reason: str = "", *, people: str = "pending", **values: Any) -> int:
-        """A request to two people in one state (`people`)."""
+        """Add a request to two people in one state (`people`)."""
         id_ = self.add(
             "batch",
             **{

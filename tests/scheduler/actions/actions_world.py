@@ -1,4 +1,4 @@
-"""What every door gives to an action: who asks, and a campaign."""
+"""What every caller passes to an action: who asks, and a campaign."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What can be done, called as every door calls it: who asks and plain values in, a frozen result or a code out."""
+"""Every action, called as all entry points call it: who asks and plain values in, a frozen result or a code out."""
 
 import dataclasses
 import io
@@ -102,7 +102,7 @@ def test_a_database_without_campaigns_has_a_code_of_its_own(folder: Path) -> Non
 
 
 def test_what_is_refused_changes_nothing(runtime: Runtime) -> None:
-    """An action is one transaction: of a refusal at its end nothing stays, whatever was done before."""
+    """An action is one transaction: if it is refused at its end, nothing stays, whatever was done before."""
 
     def paused_then_refused() -> None:
         with acting(runtime.store, ANNA, "control") as session:

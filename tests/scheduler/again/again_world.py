@@ -1,4 +1,4 @@
-"""Processes beside the one that tests, and what the sandbox's ledger says about them."""
+"""Processes next to the testing one, and what the sandbox's ledger says about them."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ class Started:
     output: Path
 
     def code(self, *, seconds: float = 90) -> int:
-        """Wait for its end; how it ended."""
+        """Wait for its end; return its exit code."""
         self.process.join(seconds)
         assert self.process.exitcode is not None, "it did not end"
         return self.process.exitcode
@@ -47,7 +47,7 @@ def start(folder: Path, *arguments: str, crash: str = "") -> Started:
 
 
 def wait_until(what: Callable[[], object], *, seconds: float = 60) -> None:
-    """Look until it is so. Raises AssertionError when it never is."""
+    """Wait until it is so. Raises AssertionError if it never is."""
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "waited in vain"
@@ -71,7 +71,7 @@ class Service:
         return (self._process and self._process.pid) or 0
 
     def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """End it, if it runs."""
+        """End it, if it is running."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.kill(self._pid(), number)
@@ -80,10 +80,10 @@ class Service:
 
 
 def sent(folder: Path) -> Counter[str]:
-    """How often the gateway took a text for each number."""
+    """How often the gateway accepted a text for each number."""
     return Counter(line["number"] for line in whole_lines(folder / "ledger.jsonl"))
 
 
 def texts(folder: Path) -> list[str]:
-    """Every text that the gateway took."""
+    """Every text that the gateway accepted."""
     return [line["message"] for line in whole_lines(folder / "ledger.jsonl")]

@@ -1,4 +1,4 @@
-"""`campaigns resend`: with phones that fail, beside a service, twice at once, and killed in its middle."""
+"""`campaigns resend`: with phones that fail, next to a service, twice at once, and killed halfway."""
 
 import csv
 import json
@@ -53,7 +53,7 @@ def failed(cli: Cli, campaign: Path) -> dict[str, Any]:
 
 
 def copies(folder: Path) -> dict[int, set[str]]:
-    """How often the gateway took a text -> the numbers that it took one for so often."""
+    """How often the gateway accepted a text -> the numbers for which it accepted one that often."""
     found: dict[int, set[str]] = {}
     for number, times in sent(folder).items():
         found.setdefault(times, set()).add(number)
@@ -123,7 +123,7 @@ def test_a_service_that_runs_sends_it(cli: Cli, failed: dict[str, Any], folder: 
 def test_whoever_is_held_in_a_resend_is_shown_and_decided_on(cli: Cli, failed: dict[str, Any], folder: Path) -> None:
     again = json.loads(cli("resend", "spring-sale", "--only", "failed", "--json").stdout)["run"]
     store = Store(f"sqlite:///{folder}/campaigns.db")
-    with store.write() as session:  # as a reply that was lost leaves somebody whom nobody can find
+    with store.write() as session:  # a lost reply leaves somebody whom nobody can find in this state
         mine = col(Recipient.run_id) == again, col(Recipient.number) == NO_SERVICE[0]
         session.execute(sa.update(Recipient).where(*mine).values(state=RecipientState.HELD, gateway_id=None))
     store.close()
@@ -143,7 +143,7 @@ def test_two_commands_at_once_make_one_run(cli: Cli, failed: dict[str, Any], fol
 
     runs = {each["run"] for each in told} - {None}
     assert len(runs) >= 1
-    # The one that came late may have found the first one over, and all of them failed again: that is a second failure.
+    # The later one may have found the first one over, and all of them failed again: that is a second failure.
     assert max(sent(folder).values()) <= 1 + len(runs)
     assert {number for number, times in sent(folder).items() if times == 1} == {*FINE, *UNCLEAR}
 
@@ -176,7 +176,7 @@ def test_the_report_in_the_inbox_has_everybody_once(
 
     cli("resend", "spring-sale", "--only", "failed")
 
-    # then both files tell of it once it is over
+    # then both files report it once it is over
     wait_until(lambda: messages(report) != before)
     after = messages(report)
     assert len(before) == len(after) == 17
@@ -185,7 +185,7 @@ def test_the_report_in_the_inbox_has_everybody_once(
 
 
 def messages(report: Path) -> dict[str, str]:
-    """Number -> the message at the gateway that the report has for it; each number stands there once."""
+    """Number -> the message at the gateway that the report has for it; each number occurs once."""
     with report.open(encoding="utf-8", newline="") as stream:
         rows = [(row["number"], row["gateway_id"]) for row in csv.DictReader(stream)]
     assert len(rows) == len(dict(rows))

@@ -1,4 +1,4 @@
-"""`campaigns test`: one text, as the campaign would send it, and nothing of the campaign is touched by it."""
+"""`campaigns test`: one text, as the campaign would send it, and the campaign stays untouched."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,7 @@ PEOPLE = "number,name\n+393330000001,Anna\n+393330000002,\n+393330000003,Bea\n+3
 
 @pytest.fixture
 def campaign(folder: Path) -> Path:
-    """A campaign that starts in years; its first row is excluded, its second has no name."""
+    """A campaign that starts years from now; its first row is excluded, its second has no name."""
     (folder / "people.csv").write_text(PEOPLE)
     (folder / "bought.csv").write_text("number\n+393330000001\n")
     path = folder / "sale.yaml"

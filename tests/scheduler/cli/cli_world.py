@@ -1,4 +1,4 @@
-"""Short words for what the tests of commands do to the database behind the program's back."""
+"""Short helpers for what the tests of commands do to the database behind the program's back."""
 
 import sqlalchemy as sa
 from sqlmodel import col

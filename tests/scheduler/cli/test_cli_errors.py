@@ -182,7 +182,7 @@ def test_a_database_that_cannot_be_used_is_told_without_its_password(
 def test_a_plan_that_cannot_read_who_opted_out_says_what_other_commands_say(
     run: Cli, folder: Path, campaign_file: Path, name: str
 ) -> None:
-    # given a database that is something else, or one that is gone but for the mark beside it
+    # given a database that is something else, or one that is gone except for the mark next to it
     (folder / name).write_text(f"{7:<20} {'740d6c1ec0c029e5':<16}\n" if name.endswith(".marker") else "garbage" * 999)
 
     planned, status = run("plan", str(campaign_file)), run("status")

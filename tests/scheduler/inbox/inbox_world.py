@@ -59,7 +59,7 @@ class InboxWorld:
         self.tick = InboxTick(Rush())
 
     def pass_time(self, seconds: float = 2.5) -> dict[str, int]:
-        """Let time pass with a tick every half second; the sums of what they counted."""
+        """Let time pass with a tick every half second; return the sums of their counts."""
         sums: dict[str, int] = {}
         for _ in range(round(seconds / 0.5)):
             self.clock.advance(0.5)
@@ -81,12 +81,12 @@ class InboxWorld:
         return self.write(name, TEXT.format(slug=slug, more=more))
 
     def status(self, name: str = "spring") -> str:
-        """What NAME.status.txt says; empty where there is none."""
+        """What NAME.status.txt says; empty if there is none."""
         path = self.inbox / f"{name}.status.txt"
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
     def report(self, name: str = "spring") -> list[str]:
-        """The rows of NAME.report.csv, their cells with commas between; none where there is none."""
+        """The rows of NAME.report.csv, their cells separated by commas; none if there is none."""
         path = self.inbox / f"{name}.report.csv"
         return (
             [",".join(row) for row in csv.reader(path.read_text(encoding="utf-8").splitlines())]
@@ -106,28 +106,28 @@ class InboxWorld:
         return run
 
     def execute(self, statement: str) -> None:
-        """Change the database behind the back of the program."""
+        """Change the database behind the program's back."""
         with self.runtime.store.write() as session:
             session.execute(sa.text(statement))
 
     def start(self) -> None:
-        """Start what is due; replies were read a moment ago, for nobody answers here."""
+        """Start what is due, as if replies had been read a moment ago: nobody answers here."""
         with self.runtime.store.write() as session:
             stored_replies.record_read(session, self.runtime.account_id, self.clock.now())
         StartTick()(self.runtime, self.clock.now())
 
     def runs(self, slug: str = "spring-sale") -> list[RunView]:
-        """Every run of a campaign, the oldest first."""
+        """Every run of a campaign, oldest first."""
         with self.runtime.store.read() as session:
             return runs.campaign_runs(session, slug)
 
     def send(self, slug: str = "spring-sale") -> None:
-        """The campaign starts, and the gateway takes every text of it."""
+        """The campaign starts, and the gateway accepts every text of it."""
         self.start()
         self.send_run(self.a_run(slug).id)
 
     def send_run(self, run_id: int) -> None:
-        """The gateway takes every text of a run."""
+        """The gateway accepts every text of a run."""
         now = self.clock.now()
         with self.runtime.store.write() as session:
             for batch_id in queue_due(session, run_id, now=now, room=100):
@@ -140,7 +140,7 @@ class InboxWorld:
                 record_accepted(session, intent, placed, now=now, first_poll_at=now, retry_at=now)
 
     def deliver(self) -> None:
-        """Every text arrives, and the runs come to their end."""
+        """Every text arrives, and the runs end."""
         sent = range(1, next(self.gateway_ids))
         arrived = Receipt(0, RecipientState.DELIVERED, 0, self.clock.now(), self.clock.now(), 1, 0, "")
         with self.runtime.store.write() as session:
@@ -148,7 +148,7 @@ class InboxWorld:
         self.finish()
 
     def finish(self) -> None:
-        """End the runs that are at their end."""
+        """End the runs that have nothing left."""
         FinishTick()(self.runtime, self.clock.now())
 
     def close(self) -> None:

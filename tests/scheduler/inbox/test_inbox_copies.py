@@ -1,4 +1,4 @@
-"""Names that programs give: locks, bins, conflict copies and second downloads; and names that change hands."""
+"""Names that programs make: locks, bins, conflict copies and second downloads; and names that change hands."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -75,7 +75,7 @@ def test_copies_are_known_by_their_names() -> None:
 
 @pytest.mark.parametrize("name", CONFLICTS)
 def test_a_conflict_copy_is_never_sent_and_says_what_it_is(world: InboxWorld, name: str) -> None:
-    # given a copy that is older than the file, of a campaign of another name, so that both could be sent
+    # given a copy that is older than the file, of a campaign with another name, so that both could be sent
     world.drop(name, slug="other-name", more=TOMORROW)
     world.pass_time()
     world.drop(more=TOMORROW)
@@ -128,12 +128,12 @@ def test_a_file_is_renamed_and_its_name_given_to_another_campaign(world: InboxWo
     # given a campaign that waits
     path = world.drop(more=TOMORROW)
     world.pass_time()
-    # when its file has another name, and another campaign its name
+    # when its file gets another name, and another campaign gets its name
     path.rename(path.with_name("later.yaml"))
     world.clock.advance(1)
     world.drop(slug="rome", more=TOMORROW)
     world.pass_time(5)
-    # then both are as they were
+    # then both stay as they were
     assert world.a_run().state is RunState.SCHEDULED
     assert world.status("later").startswith("spring-sale: planned")
     assert world.status().startswith("rome: planned")
@@ -160,20 +160,21 @@ def test_what_only_another_scheduler_sees_is_not_cancelled(world: InboxWorld, re
     world.drop(more=TOMORROW)
     world.drop("rome.yaml", slug="rome", more=TOMORROW)
     world.pass_time()
-    # when another process takes over that sees one of them only, or neither file is seen any more by the one that was
+    # when another process takes over that sees only one of them, or the process that saw the files no longer sees
+    # either
     if restarted:
         world.restart()
     for name in ("rome.yaml", "rome.status.txt"):
         (world.inbox / name).unlink()
     with capture_logs() as logs:
         world.pass_time(10)
-    # then it is told, once, and left as it is
+    # then it is reported, once, and left as it is
     told = [entry["problem"] for entry in logs if entry["event"] == "inbox.files_unseen"]
     assert world.a_run("rome").state is (RunState.SCHEDULED if restarted else RunState.CANCELLED)
     assert len(told) == restarted
     assert all(text.startswith("1 known file (rome.yaml) and what stood beside") for text in told)
     assert (world.inbox / "rome.status.txt").exists() is not restarted
-    # and goes on where it is seen
+    # and continues where it is seen
     assert world.a_run().state is RunState.SCHEDULED
     world.drop("rome.yaml", slug="rome", more=TOMORROW)
     world.pass_time(4)

@@ -1,4 +1,4 @@
-"""Which files are campaign files, when one is complete, and which form it is in."""
+"""Which files are campaign files, when one is complete, and which version of it was seen."""
 
 import os
 from datetime import timedelta
@@ -43,7 +43,7 @@ def test_campaign_files_are_known_by_their_names(tmp_path: Path, name: str, is_c
 
 
 def test_nothing_outside_is_listed_and_what_cannot_be_read_keeps_nobody_waiting(tmp_path: Path) -> None:
-    # given links out of the inbox and to nothing, a folder, a pipe and endless links with the names of campaign files
+    # given links out of the inbox and to nothing, a folder, a pipe and endless links named like campaign files
     outside, inbox = tmp_path / "outside", tmp_path / "inbox"
     outside.mkdir()
     (outside / "secret.yaml").touch()
@@ -58,7 +58,7 @@ def test_nothing_outside_is_listed_and_what_cannot_be_read_keeps_nobody_waiting(
     (inbox / "spring.yaml").touch()
     # when the inbox is listed
     listing = list_campaign_files(inbox)
-    # then what is in the inbox is there, to be told of if it is not an ordinary file
+    # then what is in the inbox is listed, to be reported if it is not an ordinary file
     assert [path.name for path in listing.files] == ["long.yaml", "loop.yaml", "pipe.yaml", "spring.yaml"]
     assert sorted(path.name for path in listing.elsewhere) == ["linked.yaml", "nothing.yaml", "to-folder.yaml"]
     assert listing.whole
@@ -79,7 +79,7 @@ def test_a_missing_inbox_cannot_be_listed(tmp_path: Path) -> None:
 
 
 def test_a_file_is_complete_once_when_nothing_was_written_for_a_while(tmp_path: Path, clock: FakeClock) -> None:
-    # given a file that is written
+    # given a file that is being written
     path, watch = tmp_path / "spring.yaml", InboxWatch()
     path.write_text("campaign: a\n", encoding="utf-8")
     looks = []
@@ -89,7 +89,7 @@ def test_a_file_is_complete_once_when_nothing_was_written_for_a_while(tmp_path: 
         looks.append(watch.completed(path, clock.now()))
     # then it is complete at the first look 0.7 s after the one that saw it so
     assert [look is not None for look in looks] == [False, False, True, False]
-    # and anew after it was written again
+    # and again after it was written anew
     path.write_text("campaign: ab\n", encoding="utf-8")
     looks = []
     for _ in range(3):
@@ -170,4 +170,4 @@ def test_the_fingerprint_tells_the_text_from_the_tables(tmp_path: Path) -> None:
     assert other_text != first
     assert not has_other_files(other_text, first)
     assert has_other_files(other_table, other_text)
-    assert form() == other_table  # rights are no content
+    assert form() == other_table  # permissions are not content

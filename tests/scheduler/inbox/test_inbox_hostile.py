@@ -1,4 +1,4 @@
-"""What somebody may do who can write into the inbox: nothing outside of it is read or written, and others go on."""
+"""What somebody who can write to the inbox can do: nothing outside is read or written, and others continue."""
 
 import os
 import socket
@@ -23,7 +23,7 @@ SECRET = "number,first_name\n+393339999999,SECRET\n"
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Path:
-    """A folder that the service can read, and nobody who writes into the inbox."""
+    """A folder that the service can read, but those who write to the inbox cannot."""
     folder = tmp_path / "outside"
     folder.mkdir()
     (folder / "people.csv").write_text(SECRET, encoding="utf-8")
@@ -47,17 +47,17 @@ def swap_folder(world: InboxWorld, outside: Path) -> None:
 def test_h3_a_run_is_planned_of_no_table_outside(
     world: InboxWorld, outside: Path, swap: Callable[[InboxWorld, Path], None]
 ) -> None:
-    # given a campaign that repeats, whose first run is planned of its own table
+    # given a campaign that repeats, whose first run is planned from its own table
     world.drop("shop/spring.yaml", more=EVERY_MINUTE)
     world.pass_time()
     assert world.runs()
-    # when a link leads to another table
+    # when a link points to another table
     swap(world, outside)
     for _ in range(4):
         world.clock.advance(timedelta(minutes=1))
         world.start()
         world.pass_time(1)
-    # then nobody of that one is in any run
+    # then nobody from that table is in any run
     with world.runtime.store.read() as session:
         people = set(session.exec(select(Recipient.number, Recipient.text)))
     assert people <= {("+393331234567", "Hi Anna"), ("+393337654321", "Hi Ada"), ("12", "")}
@@ -82,7 +82,7 @@ def test_l4_a_link_that_leads_out_of_the_inbox_is_not_read(world: InboxWorld, ou
 
 
 def test_l3_nothing_is_written_into_a_folder_that_a_link_leads_to(world: InboxWorld, outside: Path) -> None:
-    # given a campaign under way, and a folder elsewhere with files of the names of its own
+    # given a campaign under way, and a folder elsewhere with files named like its own
     world.drop("shop/spring.yaml")
     world.pass_time()
     for name in ("spring.status.txt", "spring.report.csv"):
@@ -125,7 +125,7 @@ def test_l8_files_that_differ_in_the_case_of_their_ending_have_a_status_each(wor
 
 
 def test_l8_a_table_with_the_name_of_a_report_is_not_written_over(world: InboxWorld) -> None:
-    # given tables that are called as the reports of other campaigns
+    # given tables that are named like the reports of other campaigns
     table = "number,first_name\n+393331234567,Anna\n"
     world.write("spring.report.csv", table)
     world.write("own.yaml", "campaign: own\nmessage: Hi\naudience: {file: own.report.csv}\n")
@@ -166,7 +166,7 @@ def test_l2_no_status_holds_what_moves_the_text_around_it(world: InboxWorld) -> 
 
 
 class WorkingClock(FakeClock):
-    """Whatever is measured on it takes half a second."""
+    """Whatever is measured with it takes half a second."""
 
     def elapsed_seconds(self) -> float:
         self.advance(0.5)
@@ -174,21 +174,21 @@ class WorkingClock(FakeClock):
 
 
 def test_whoever_drops_many_files_stops_nothing_else(tmp_path: Path, migrated: Callable[[Path], None]) -> None:
-    # given a campaign that repeats, and files of which a look can take up only some
+    # given a campaign that repeats, and files of which one look can process only some
     migrated(tmp_path)
     world = InboxWorld(tmp_path, clock=WorkingClock())
     world.drop("daily.yaml", slug="daily", more=EVERY_MINUTE)
     world.pass_time()
     files = [world.write(f"many/{number}.yaml", "campaign: [\n") for number in range(40)]
     before = len(world.runs("daily"))
-    # when the first look that takes any up has ended, and told of them, there are more
+    # when the first look that processes any has ended and reported them, there are more
     taken: list[Path] = []
     for _ in range(40):
         world.pass_time(0.5)
         if taken := [path for path in files if path.with_suffix(".status.txt").exists()]:
             break
     assert 0 < len(taken) < len(files)
-    # then the other one was planned meanwhile, and each comes in its turn
+    # then the other one was planned meanwhile, and each file gets its turn
     world.clock.advance(60)
     world.pass_time(60)
     assert len(world.runs("daily")) > before
@@ -197,7 +197,7 @@ def test_whoever_drops_many_files_stops_nothing_else(tmp_path: Path, migrated: C
 
 
 def test_of_many_files_at_once_each_is_told_of_soon(tmp_path: Path, migrated: Callable[[Path], None]) -> None:
-    # given files of which a look can take up ten, as slow as it is
+    # given files of which one look can process ten, as slow as it is
     looks = 16
     migrated(tmp_path)
     world = InboxWorld(tmp_path, clock=WorkingClock())
@@ -210,13 +210,13 @@ def test_of_many_files_at_once_each_is_told_of_soon(tmp_path: Path, migrated: Ca
         if "inbox_file" in statement and "LIKE" in statement and "JOIN" not in statement:
             asked.append(statement)
 
-    # when it has looked some times
+    # when it has looked a few times
     sa.event.listen(sa.Engine, "before_cursor_execute", note)
     try:
         world.pass_time(looks / 2)
     finally:
         sa.event.remove(sa.Engine, "before_cursor_execute", note)
-    # then all have their status, and what is known of all was not read for each
+    # then all have their status, and what is known of all of them was not read for each
     assert [number for number in range(30) if not world.status(str(number)).startswith(f"c{number}: planned")] == []
     assert len(asked) <= looks * 3
     world.close()
@@ -228,7 +228,7 @@ def pipe(path: Path) -> None:
 
 def unix_socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
-        os.chdir(path.parent)  # the name of a socket may have 107 bytes
+        os.chdir(path.parent)  # the name of a socket may have at most 107 bytes
         listener.bind(path.name)
 
 
@@ -309,7 +309,7 @@ def test_a_link_that_leads_out_of_the_inbox_is_told_of_once(world: InboxWorld) -
 
 
 def nest(folder: Path, levels: int) -> None:
-    """Folders in folders, deeper than a path can say."""
+    """Folders in folders, deeper than a path can express."""
     here = os.open(folder, os.O_DIRECTORY)
     for _ in range(levels):
         os.mkdir("d" * 100, dir_fd=here)
@@ -330,12 +330,12 @@ def test_m1_deep_folders_keep_nobody_elses_files_waiting(world: InboxWorld) -> N
             gone.unlink()
             world.drop("new.yaml", slug="new")
             world.pass_time(5)
-        # then they are taken up and cancelled, and the log has a line
+        # then these are processed and cancelled, and the log has a line
         assert world.status("new").startswith("new: planned")
         assert "was removed from the inbox" in world.status("shop/rome")
         assert [line["event"] for line in told if line["log_level"] != "info"] == ["inbox.file_skipped"]
     finally:
-        subprocess.run(["rm", "-rf", "--", world.inbox], check=True)  # which pytest would not be able to
+        subprocess.run(["rm", "-rf", "--", world.inbox], check=True)  # which pytest would not be able to do
 
 
 def test_what_cannot_be_looked_into_is_not_gone(world: InboxWorld) -> None:

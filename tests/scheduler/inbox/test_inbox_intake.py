@@ -1,4 +1,4 @@
-"""Campaign files are taken up when they are complete, and again when they change."""
+"""Campaign files are picked up when they are complete, and again when they change."""
 
 import os
 import threading
@@ -56,9 +56,9 @@ def test_a_table_that_is_still_being_copied_is_left_alone(world: InboxWorld) -> 
         with table.open("a", encoding="utf-8") as stream:
             stream.write(f"+39333123400{number},Eva\n")
         world.pass_time(0.5)
-        # then it is not looked into
+        # then nobody looks into it
         assert world.run() is None
-    # when it is whole
+    # when it is complete
     world.pass_time(2)
     # then everybody in it is planned
     assert "11 in the audience" in world.status()
@@ -92,7 +92,7 @@ def test_every_error_of_a_broken_file_is_told_and_stops_no_other(world: InboxWor
     world.drop("b.yaml")
     # when both are looked at
     world.pass_time()
-    # then all errors are told, without the place of the inbox on this machine
+    # then all errors are reported, without the inbox's path on this machine
     status = world.status("a")
     assert status.startswith("a.yaml cannot be used. Nothing is sent.\n\na.yaml:1:11: campaign: ")
     assert "a.yaml:2:1: mesage: " in status
@@ -162,12 +162,12 @@ def test_an_internal_error_stays_with_its_file_and_is_tried_again(world: InboxWo
         "CREATE TRIGGER no_anna BEFORE INSERT ON recipient WHEN NEW.number = '+393331234567' "
         "BEGIN SELECT RAISE(ABORT, 'no'); END"
     )
-    # when both are taken up
+    # when both are picked up
     world.pass_time()
     # then only the first says that something is wrong
     assert "could not be read because of an internal error, see the log" in world.status("a")
     assert world.status("b").startswith("other: planned")
-    # and a minute after the cause is gone it is planned
+    # and a minute after the cause is gone, it is planned
     world.execute("DROP TRIGGER no_anna")
     world.pass_time(60)
     assert world.status("a").startswith("spring-sale: planned")
@@ -235,13 +235,13 @@ def test_an_edit_after_sending_began_is_refused_until_it_is_undone(world: InboxW
     # when its text is changed
     path.write_text(before.replace("Hi", "Hello"), encoding="utf-8")
     world.pass_time()
-    # then the refusal stands above the counts, also after a restart
+    # then the refusal is above the counts, even after a restart
     world.restart()
     world.pass_time()
     refusal, _, counts = world.status().partition("\n\n")
     assert refusal.startswith("spring.yaml was changed after spring-sale began to send; it goes on as it was planned.")
     assert "2 accepted" in counts
-    # and goes when the change is undone
+    # and disappears when the change is undone
     path.write_text(before, encoding="utf-8")
     world.pass_time()
     assert world.status().startswith("spring-sale: sending")
@@ -368,17 +368,17 @@ def test_a_rehearsal_leaves_the_real_thing_to_be_done(tmp_path: Path) -> None:
     rehearsal.pass_time()
     assert "This is a rehearsal in the sandbox: no text reaches a phone." in rehearsal.status()
     rehearsal.close()
-    # when the real thing looks into the same inbox
+    # when the real service looks into the same inbox
     world = InboxWorld(tmp_path)
     world.pass_time()
-    # then it is planned for good
+    # then it is planned for real
     assert not world.a_run().rehearsal
     assert "rehearsal" not in world.status()
     world.close()
 
 
 def test_a_service_that_starts_does_not_read_all_files_for_each(world: InboxWorld) -> None:
-    # given files of which nothing is new
+    # given files without any news
     for n in range(20):
         world.drop(f"{n}.yaml", slug=f"campaign-{n}", more=TOMORROW)
     world.pass_time()
@@ -396,5 +396,5 @@ def test_a_service_that_starts_does_not_read_all_files_for_each(world: InboxWorl
     finally:
         sa.event.remove(sa.Engine, "before_cursor_execute", note)
 
-    # then each look reads what is known of them once
+    # then each look reads what is known about them once
     assert 0 < len(asked) <= 5

@@ -1,4 +1,4 @@
-"""Reminders dropped into the inbox by other programs: the same table again and again, or a folder for each day."""
+"""Reminders that other programs drop into the inbox: the same table again and again, or a folder for each day."""
 
 import shutil
 from datetime import timedelta
@@ -34,7 +34,7 @@ def numbers(world: InboxWorld) -> dict[str, int]:
 
 
 def work_through(world: InboxWorld) -> None:
-    """Everything of the runs that have begun is sent and delivered."""
+    """Send and deliver everything of the runs that have begun."""
     world.start()
     for run in world.runs("visits"):
         if run.state is RunState.RUNNING:
@@ -177,7 +177,7 @@ def test_a_table_that_cannot_be_read_to_its_end_changes_nothing(world: InboxWorl
 
 
 def test_the_report_of_a_day_that_is_over_follows_an_appointment_that_moves(world: InboxWorld) -> None:
-    # given a reminder that was held for being late, and told in the report
+    # given a reminder that was held for being late, and reported
     held = FILE.replace("[24h]}", "[24h]}, if_late: {within: 30m, otherwise: hold}")
     drop(world, "2026-12-01", f"{ANNA},2026-12-02 10:30", text=held)
     world.pass_time()
@@ -192,7 +192,7 @@ def test_the_report_of_a_day_that_is_over_follows_an_appointment_that_moves(worl
     drop(world, "2026-12-02", f"{ANNA},2026-12-05 10:30", text=held)
     world.pass_time()
 
-    # then nobody has to decide on the old one any more
+    # then nobody has to decide about the old one any more
     (line,) = world.report("2026-12-01/reminders")[1:]
     assert line.split(",")[:3] == [ANNA, "cancelled", "the appointment was moved to 2026-12-05 10:30"]
     assert "held" not in world.status("2026-12-01/reminders")

@@ -1,4 +1,4 @@
-"""Removing a file cancels what waits, and only that; a file or a folder that is away for a moment cancels nothing."""
+"""Removing a file cancels what waits, and only that; a file or folder that disappears for a moment cancels nothing."""
 
 import shutil
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tests.scheduler.inbox.inbox_world import PEOPLE, TOMORROW, InboxWorld
 from worker.store.runs import inbox_files, runs
 
 SLEEPING = "schedule: {window: {from: '22:00', to: '23:00'}}\n"
-"""Sending hours that have not come when the tests begin."""
+"""Sending hours that are still to come when the tests begin."""
 
 
 def leave(world: InboxWorld) -> None:
@@ -52,7 +52,7 @@ def test_removing_the_file_of_a_campaign_that_sent_nothing_cancels_it(
     # then it is cancelled, and its status says so at once
     assert world.a_run().state is RunState.CANCELLED
     assert world.status().startswith("spring-sale: cancelled: its file was removed from the inbox. ")
-    # and at the end its report is there and the file is forgotten
+    # and in the end its report is there and the file is forgotten
     world.finish()
     world.pass_time(3)
     assert "2 cancelled (cancelled before it was sent)" in world.status()
@@ -92,7 +92,7 @@ def test_removing_the_file_of_a_campaign_under_way_changes_nothing(world: InboxW
     # when its file is removed
     path.unlink()
     world.pass_time(3)
-    # then it goes on
+    # then it continues
     assert world.status().startswith("spring-sale: sending")
     # and its report still appears, also after a restart
     world.restart()
@@ -148,7 +148,7 @@ def test_an_inbox_that_vanishes_cancels_nothing_and_is_logged_once(world: InboxW
 def test_a_working_folder_that_is_removed_is_told_once_and_again_when_it_is_another_matter(
     tmp_path: Path, migrated: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given a service whose inbox is named from its working folder
+    # given a service whose inbox is named relative to its working folder
     migrated(tmp_path)
     work = tmp_path / "work"
     work.mkdir()
@@ -166,7 +166,7 @@ def test_a_working_folder_that_is_removed_is_told_once_and_again_when_it_is_anot
             world.drop(more=TOMORROW)
             world.drop("other.yaml", slug="other")
             world.pass_time(5)
-        # then each of these is told once, and the campaigns go on
+        # then each of these is reported once, and the campaigns continue
         told = [(log["event"], log.get("problem", "").partition(";")[0]) for log in logs if "run" not in log]
         assert told == [
             ("inbox.away", "it is gone"),
@@ -179,7 +179,7 @@ def test_a_working_folder_that_is_removed_is_told_once_and_again_when_it_is_anot
 
 @pytest.mark.parametrize("restarted", [False, True])
 def test_an_empty_folder_in_the_place_of_the_inbox_cancels_nothing(world: InboxWorld, restarted: bool) -> None:
-    # given an inbox on a share that is not mounted any more
+    # given an inbox on a share that is no longer mounted
     world.drop(more=TOMORROW)
     world.pass_time()
     world.inbox.rename(world.inbox.with_name("away"))
@@ -188,10 +188,10 @@ def test_an_empty_folder_in_the_place_of_the_inbox_cancels_nothing(world: InboxW
         world.restart()
     # when time passes
     world.pass_time(5)
-    # then nothing is cancelled, and nothing is written into a folder that is not the inbox
+    # then nothing is cancelled, and nothing is written to a folder that is not the inbox
     assert world.a_run().state is RunState.SCHEDULED
     assert list(world.inbox.iterdir()) == []
-    # but what is dropped there is taken up
+    # but what is dropped there is picked up
     world.drop("other.yaml", slug="other")
     world.pass_time(5)
     assert world.a_run("other").state is RunState.SCHEDULED

@@ -11,7 +11,7 @@ DAILY = "schedule: {timezone: Europe/Rome, repeat: {cron: '0 11 * * *'}}\nfollow
 
 
 def to_next_run(world: InboxWorld) -> None:
-    """The run is planned, sent and delivered at its moment, and what stands beside its file is written."""
+    """Plan, send and deliver the run at its moment, and write what appears next to its file."""
     run = world.runs()[-1]
     world.clock.advance(run.starts_at - timedelta(minutes=2) - world.clock.now())
     world.pass_time()

@@ -1,4 +1,4 @@
-"""What appears beside a campaign file: true, in plain words, whole at every moment, and no oftener than needed."""
+"""What appears next to a campaign file: true, in plain words, always complete, written no more often than needed."""
 
 import os
 import re
@@ -105,10 +105,10 @@ SETTLING = "spring-sale: everything is sent, delivery reports are waited for unt
 def test_the_status_says_where_the_campaign_is_and_why(
     world: InboxWorld, more: str, happens: Callable[[InboxWorld], None], lines: list[str]
 ) -> None:
-    # given a campaign that was taken up
+    # given a campaign that was picked up
     world.drop(more=more)
     world.pass_time()
-    # when something becomes of it
+    # when something happens to it
     happens(world)
     world.pass_time()
     # then its status says so, and the counts add up
@@ -148,7 +148,7 @@ def test_a_run_that_goes_on_after_its_end_is_reported_again(world: InboxWorld) -
     world.pass_time()
     complete(world)
     world.pass_time()
-    # when a person lets a part of it be sent again
+    # when a person has a part of it sent again
     world.execute("UPDATE run SET state = 'running', finished_at = NULL")
     world.execute("UPDATE recipient SET state = 'failed' WHERE number LIKE '%567'")
     world.pass_time()
@@ -186,17 +186,17 @@ def test_a_status_deleted_by_a_person_comes_back_with_the_next_change(world: Inb
 
 
 def test_a_status_that_cannot_be_written_is_logged_once_and_written_later(world: InboxWorld) -> None:
-    # given something else in the place of the status
+    # given something else in the place of the status file
     world.drop(more=TOMORROW)
     blocker = world.inbox / "spring.status.txt"
     blocker.mkdir()
-    # when the file is taken up and half a minute passes
+    # when the file is picked up and half a minute passes
     with capture_logs() as logs:
         world.pass_time(35)
     # then the campaign is planned, and the problem logged once
     assert world.a_run().planned_at is not None
     assert [entry["event"] for entry in logs].count("inbox.status_not_written") == 1
-    # and the status is there soon after it can be
+    # and the status appears soon after it can
     blocker.rmdir()
     world.pass_time(30)
     assert world.status().startswith("spring-sale: planned")
@@ -241,7 +241,7 @@ def test_two_files_that_differ_in_their_ending_only_have_a_status_each(world: In
 
 
 class SlowMachine(FakeClock):
-    """Whatever is measured on it takes a fifth of a second."""
+    """Whatever is measured with it takes a fifth of a second."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -326,7 +326,7 @@ def test_a_stuck_phone_stands_in_the_status_of_the_campaigns_that_it_concerns(
         texts = Waiting(2, 7, world.clock.now(), above_id=0)
         record_stuck(session, world.runtime.account_id, texts, now=world.clock.now())
     world.pass_time()
-    # then the status says so where it matters, with what to do, until it sends again
+    # then the status says so where it matters, with what to do, until the phone sends again
     said = [line for line in world.status().splitlines() if line.startswith("Phone")]
     assert said == ([f"{STUCK}{says} {MEND}"] if says else [])
     world.execute("DELETE FROM stuck_device")
@@ -335,18 +335,18 @@ def test_a_stuck_phone_stands_in_the_status_of_the_campaigns_that_it_concerns(
 
 
 def test_figures_below_a_trouble_say_when_they_were_read(world: InboxWorld) -> None:
-    # given a campaign whose status was looked at, and then nothing any more
+    # given a campaign whose status was looked at, and no look since
     world.drop()
     world.pass_time(10)
     database = world.runtime.store.sqlite_path
     assert database is not None
     away = database.rename(database.with_name("away.db"))
-    # when the trouble is told
+    # when the trouble is reported
     world.clock.advance(60)
     with pytest.raises(ServerTrouble):
         world.pass_time()
     away.rename(database)
-    # then its time is not taken for that of the figures
+    # then its time is not mistaken for that of the figures
     said = world.status()
     assert re.search(r"Before that, at Tue 2026-12-01 10:00:\d\d \(Europe/Rome\):\n\nspring-sale: planned", said), said
     assert "Last updated: Tue 2026-12-01 10:01:1" in said
@@ -363,12 +363,12 @@ def test_a_status_of_another_installation_counts_from_when_that_one_wrote_it(wor
     world.clock.advance(3_600)
     with world.runtime.store.write() as session:
         record_event(session, EventName.ACCOUNT_RECOVERED, world.clock.now(), detail={})
-    # when this one writes its own words over it afterwards, as a process does that the last one's end surprised
+    # when this one then writes its own words over it, like a process that the last one's end surprised
     later = (began + timedelta(hours=2)).timestamp()
     os.utime(status, (later, later))
     world.restart()
     world.pass_time()
-    # then the campaign is taken up all the same
+    # then the campaign is picked up all the same
     assert world.a_run().state is RunState.SCHEDULED
 
 
@@ -402,7 +402,7 @@ def test_a_status_that_cannot_be_read_may_be_of_another_installation(
     )
 
     world.restart()
-    world.pass_time(130)  # it is looked at again, and what stands there now is our own
+    world.pass_time(130)  # it is looked at again, and what is there now is our own
     assert world.run() is None
     with pytest.raises(OfAnotherInstallation, match="cannot be read, or is no whole status"):
         require_own(world.runtime, path, "spring-sale")

@@ -1,4 +1,4 @@
-"""A process that is killed after a call and before it has written that down."""
+"""A process that is killed after a call and before it has recorded that."""
 
 import signal
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""E-mail and the command: told, refused, away, and nothing secret passed on."""
+"""E-mail and the command: delivered, refused, unavailable, and nothing secret passed on."""
 
 import json
 import subprocess

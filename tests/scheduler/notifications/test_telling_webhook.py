@@ -1,4 +1,4 @@
-"""Calling webhooks: real servers that take, refuse, hang, drip, redirect; addresses that must not be called."""
+"""Calling webhooks: real servers that accept, refuse, hang, drip, redirect; addresses that must not be called."""
 
 import base64
 import hashlib
@@ -41,7 +41,7 @@ def test_a_call_is_json_and_signed() -> None:
     assert (told.path, told.json) == ("/hook?token=a%20b", {"id": "1", "über": "ж"})
     assert told.headers["Content-Type"] == "application/json"
     assert told.headers["X-Campaigns-Event"] == "run.started"
-    # The same by another road: hmac's old interface, over what stands in the request.
+    # The same in another way: hmac's old interface, over the contents of the request.
     signed = told.headers["X-Campaigns-Timestamp"].encode() + b"." + told.body
     assert told.headers["X-Campaigns-Signature"] == "sha256=" + hmac.new(b"s3cret", signed, hashlib.sha256).hexdigest()
 
@@ -93,7 +93,7 @@ def test_a_redirect_is_not_followed(status: int) -> None:
 
 
 def drip(handler: BaseHTTPRequestHandler) -> None:
-    """A head that never ends, a byte at a time."""
+    """A head that never ends, one byte at a time."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
     for _ in range(100):
         handler.wfile.write(b"a")
@@ -106,7 +106,7 @@ def hang(handler: BaseHTTPRequestHandler) -> None:
 
 
 def flood(handler: BaseHTTPRequestHandler) -> None:
-    """A body without an end: nobody reads it."""
+    """A body without an end, which nobody reads."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
     for _ in range(10_000):
         handler.wfile.write(b"a" * 65_536)
@@ -217,7 +217,7 @@ UNUSUAL = (
     "https://127\u30020\uff0e0\uff611/", "https://127\u30020\u30021/", "https://a..b/",
     "https://-a.com/", f"https://{'a' * 64}.com/", f"https://a.com/{'a' * 2048}",
 )  # fmt: skip
-"""Spellings that a resolver or a library may take for something: none of them is called, and no file may name one."""
+"""Spellings that a resolver or library may resolve: none of them is called, and no file may name one."""
 
 
 @pytest.mark.parametrize("address", UNUSUAL)

@@ -1,4 +1,4 @@
-"""A campaign that was begun, and short words for how its requests end."""
+"""A campaign that has begun, and short helpers for how its requests end."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ from worker.store.sending.outcome import (
 )
 
 START: Final = datetime(2025, 12, 1, 9, 0, tzinfo=UTC)
-"""The commands go by the real clock: everything here lies before it, on a Monday."""
+"""The commands use the real clock: everything here is before it, on a Monday."""
 
 SEND_BY: Final = timedelta(seconds=30)
 NUMBERS: Final = ("+393331000001", "+393331000002", "+393331000003")
@@ -67,7 +67,7 @@ class HeldWorld:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.clock = FakeClock(START)
-        # Planning asks nothing of the gateway: it need not be there.
+        # Planning asks the gateway nothing: it need not be there.
         self.runtime = build_runtime(
             load_settings(), sandbox=("http://127.0.0.1:9", SecretStr("unused")), clock=self.clock
         )
@@ -78,7 +78,7 @@ class HeldWorld:
         self.runtime.close()
 
     def begin(self, text: str, name: str) -> int:
-        """Plan and start a campaign; its run."""
+        """Plan and start a campaign; return its run."""
         path = self.folder / name
         path.write_text(text)
         run_id = take_up(self.runtime, read_file(path, self.runtime.settings), source=name).run_id
@@ -92,7 +92,7 @@ class HeldWorld:
             return list(session.scalars(query))
 
     def people(self) -> dict[str, Recipient]:
-        """Everybody of the run by number."""
+        """Everybody in the run, by number."""
         with self.store.read() as session:
             return {row.number: row for row in session.scalars(sa.select(Recipient).filter_by(run_id=self.run_id))}
 
@@ -101,7 +101,7 @@ class HeldWorld:
             return session.exec(select(Run).where(Run.id == (run_id or self.run_id))).one()
 
     def set_run(self, **values: Any) -> None:
-        """Put the run where no life cycle needs to have led it."""
+        """Put the run into a state that no life cycle needs to have led to."""
         self._set(Run, self.run_id, values)
 
     def set_person(self, number: str, **values: Any) -> None:
@@ -114,7 +114,7 @@ class HeldWorld:
             return list(session.scalars(sa.select(col(MessageGroup.next_poll_at))))
 
     def ask(self, run_id: int | None = None) -> Intent:
-        """The promise of a request for the run's first batch."""
+        """Promise a request for the run's first batch."""
         batch = self.batches(run_id)[0]
         with self.store.write() as session:
             work = load_work(session, batch.id)
@@ -124,7 +124,7 @@ class HeldWorld:
         return intent
 
     def lose(self, intent: Intent, evidence: Mapping[str, Any] = TIMED_OUT) -> None:
-        """No answer came that proves anything."""
+        """No answer arrived that proves anything."""
         now = self.clock.now()
         with self.store.write() as session:
             mark_unknown(session, intent, outcome="unknown", evidence=evidence, next_check_at=now + SEND_BY, now=now)
@@ -132,7 +132,7 @@ class HeldWorld:
     def conclude(
         self, intent: Intent, held: Sequence[str], *, found: Sequence[str] = (), outcome: str = "hold"
     ) -> None:
-        """The look-ups are over: `found` are at the gateway, a person decides on `held`, the others are pending."""
+        """The look-ups are over: `found` are at the gateway, a person decides about `held`, the others are pending."""
         ids = {a.number: a.id for a in intent.addressees}
         now = self.clock.now()
         look = {"at": now.isoformat(), "complete": True, "found": len(found), "control": False}
@@ -146,7 +146,7 @@ class HeldWorld:
             record_accepted(session, intent, placed, now=now, first_poll_at=now + SEND_BY, retry_at=now)
 
     def hold(self, held: Sequence[str] = NUMBERS, *, found: Sequence[str] = (), outcome: str = "hold") -> None:
-        """A request whose outcome nobody can tell."""
+        """A request whose outcome nobody can know."""
         intent = self.ask()
         self.lose(intent)
         self.conclude(intent, held, found=found, outcome=outcome)

@@ -40,7 +40,7 @@ def told(result: Result) -> list[tuple[str, str, str]]:
 
 
 def of_gateway(result: Result) -> list[tuple[str, str, str]]:
-    """Those that are about the gateway."""
+    """The findings about the gateway."""
     return [finding for finding in told(result) if finding[1] == "gateway"]
 
 
@@ -60,7 +60,7 @@ def test_after_a_rehearsal_everything_holds(cli: Cli, folder: Path) -> None:
     result = cli("doctor", "--sandbox")
 
     assert result.exit_code == 0, result.stdout
-    standings = {standing for standing, area, _ in told(result) if area != "machine"}  # an older Python is warned of
+    standings = {standing for standing, area, _ in told(result) if area != "machine"}  # warns of an older Python
     assert standings == {"ok", "unknown"}
     said = [sentence for _, _, sentence in told(result)]
     assert "a message is found by its ID" in said
@@ -75,7 +75,7 @@ def test_a_rehearsal_that_lost_its_database_is_told_a_way_on_that_needs_no_gatew
     assert cli("run", "c.yaml", "--sandbox").exit_code == 0
     (folder / "campaigns.db").unlink()
 
-    # when it is begun again, it says what to do, and so does the doctor with and without a new database
+    # when it is started again, it says what to do, and so does the doctor with and without a new database
     examined = [cli("doctor", "--sandbox")]
     refused = cli("run", "c.yaml", "--sandbox")
     examined.append(cli("doctor", "--sandbox"))
@@ -156,7 +156,7 @@ def test_a_wrong_key_is_named_and_not_shown(cli: Cli, sandbox: Sandbox, monkeypa
 
 
 def test_too_few_credits_and_a_paused_account_are_problems(world: HeldWorld, cli: Cli, sandbox: Sandbox) -> None:
-    # The rehearsal's account takes the place of the real one, by the name that the real one is known by.
+    # The rehearsal's account takes the place of the real one, under the name by which the real one is known.
     with world.store.write() as session:
         session.execute(sa.text("UPDATE account SET key = :key"), {"key": account_fingerprint(sandbox.url)})
         session.execute(sa.text("UPDATE batch SET recipients = 6"))
@@ -194,7 +194,7 @@ def test_the_exit_code_names_what_to_look_at_first(areas: tuple[Area, ...], code
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """An empty database without a schema."""
-    (tmp_path / "c.db").touch()  # no connection makes one
+    (tmp_path / "c.db").touch()  # no connection creates one
     sqlite = f"sqlite:///{tmp_path / 'c.db'}"
     store = Store(sqlite if request.param == "sqlite" else request.getfixturevalue("empty_postgres_url"))
     yield store

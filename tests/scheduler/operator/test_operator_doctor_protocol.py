@@ -1,4 +1,4 @@
-"""What the doctor finds out about a gateway by reading, on one with every flaw that it looks for."""
+"""What the doctor finds out about a gateway by reading, for one with each flaw that it looks for."""
 
 import json
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ SENT_LATE = START + timedelta(minutes=5)
 
 @dataclass
 class Reads:
-    """A gateway that has three messages of one group, and answers reads: rightly, or with one flaw."""
+    """A gateway that has three messages of one group, and answers reads correctly, or with one flaw."""
 
     flaw: str = ""
     asked: list[Mapping[str, str]] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Reads:
 
 
 def known(**changes: Any) -> list[KnownMessage]:
-    """What our own database says of the three messages, the newest first."""
+    """What our own database says about the three messages, newest first."""
     facts: dict[str, Any] = {"group_id": "g", "accepted_at": START, "id_floor": 10} | changes
     return [KnownMessage(gateway_id=id_, number=f"+3933310000{id_}", **facts) for id_ in (13, 12, 11)]
 

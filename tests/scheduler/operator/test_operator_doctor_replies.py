@@ -1,4 +1,4 @@
-"""Whether the doctor sees that people who answer are heard."""
+"""The doctor notices whether people who answer are heard."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,7 +22,7 @@ from worker.store.people.stored_replies import Incoming
 
 
 def gateway(status: str | None) -> GatewayClient:
-    """One that shows a message of this status, whatever it is asked for; None: it fails."""
+    """A gateway that shows a message with this status, whatever it is asked for; None: it fails."""
 
     def reply(_: httpx.Request) -> httpx.Response:
         row = {"ID": 5, "number": "+393331000001", "message": "Hi", "status": status, "sentDate": START.isoformat()}

@@ -1,4 +1,4 @@
-"""`held`: who waits for a person, with the evidence."""
+"""`held`: who waits for a person to decide, with the evidence."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Replies taken in from several sides at once, on both databases: stored once, obeyed once, told once."""
+"""Replies that arrive from several sides at once, on both databases: stored once, obeyed once, reported once."""
 
 import threading
 from collections.abc import Iterator
@@ -118,8 +118,8 @@ def test_who_asks_for_help_on_several_sides_at_once_gets_one_answer(world: World
     [
         ("393330000001", BEN),
         ("+39 333 0000001", BEN),
-        ("+447700900101", "+447700900101"),  # no number by the metadata, and somebody wrote from it
-        ("447700900101", "447700900101"),  # and without plus it may be the number of nobody
+        ("+447700900101", "+447700900101"),  # not a number by the metadata, but somebody wrote from it
+        ("447700900101", "447700900101"),  # and without a plus it may be nobody's number
         ("3331234911", "3331234911"),  # of which country?
         ("MyBank", "MyBank"),
         ("40404", "40404"),
@@ -131,7 +131,7 @@ def test_a_stop_of_nobody_known_waits_for_a_person_and_is_told(world: World, raw
     with world.store.read() as session:
         assert [answer.number for answer in stored_replies.answers(session)] == [stored, stored]
         assert [answer.is_of_nobody for answer in reviews.waiting_reviews(session)] == [True, True]
-        # and a number that somebody has is on the list already
+        # and a number that somebody has is already on the list
         listed = {entry.number for entry in suppressions.in_force(session)}
         news = session.exec(select(Notice.event).where(col(Notice.channel) == "news")).all()
     assert listed == ({stored} if stored.startswith("+") else set())
@@ -146,7 +146,7 @@ def test_a_stop_of_nobody_known_waits_for_a_person_and_is_told(world: World, raw
         ("+5215512345911", "+525512345911", {"+5215512345911", "+525512345911"}),  # sent to by an older version
         ("+393331234911", "3331234911", {"+393331234911"}),
         ("+393331234911", "0039 333 1234911", {"+393331234911"}),
-        ("+14155551234", "4155551234", {"+14155551234"}),  # behind a plus it would be a Swiss
+        ("+14155551234", "4155551234", {"+14155551234"}),  # with a plus it would be a Swiss number
         ("+447400123456", "07400 123456", {"+447400123456"}),
         ("+79161234567", "89161234567", {"+79161234567"}),
         ("+5491123456789", "+541123456789", {"+5491123456789", "+541123456789"}),
@@ -160,7 +160,7 @@ def test_a_stop_of_nobody_known_waits_for_a_person_and_is_told(world: World, raw
 def test_a_sender_is_the_person_whose_phone_it_is(
     world: World, sent_to: str, raw: str, listed: set[str], region: str | None
 ) -> None:
-    # given somebody who was written to, and later somebody whose number is another one
+    # given somebody who was written to, and later somebody with another number
     world.sent(world.run([person(sent_to)]))
     world.sent(world.run([person(BEN)], campaign="later"))
     settings = SETTINGS.model_copy(update={"region": region})
@@ -187,7 +187,7 @@ def test_of_several_people_with_these_digits_it_is_the_one_written_to_last(world
 
 
 def test_an_id_of_before_hides_no_stop(world: World) -> None:
-    """A gateway that was set up anew begins with ID 1 again; the old START had a higher one."""
+    """A gateway that was set up anew starts with ID 1 again; the old START had a higher one."""
     evening = NOW + timedelta(hours=9)
     take(world, message(1, ANNA, "STOP"), message(9, ANNA, "START", at=NOW + timedelta(seconds=1)), now=evening)
     later = message(1, ANNA, "STOP", at=NOW + timedelta(minutes=2))
@@ -200,7 +200,7 @@ def test_an_id_of_before_hides_no_stop(world: World) -> None:
 
 
 def test_a_start_that_shows_a_new_date_undoes_no_stop(world: World) -> None:
-    """The clocks of the gateway were put forward, and old messages show it."""
+    """The gateway's clocks were put forward, and old messages show it."""
     take(world, message(5, ANNA, "START"), message(7, ANNA, "STOP", at=NOW + timedelta(minutes=1)))
     assert take(world, message(5, ANNA, "START", at=NOW + timedelta(hours=1))) == {}
     with world.store.read() as session:
@@ -268,6 +268,6 @@ def test_an_opt_out_waits_for_the_intent_under_way_and_the_next_one_for_it(world
         # then the opt-out is not stored meanwhile
         assert not done.wait(0.3)
     thread.join()
-    # and whoever was promised before is in doubt, everybody else suppressed, and in no later intent
+    # and whoever was promised before is in doubt, everybody else is suppressed, and in no later intent
     assert world.states(run_id) == {RecipientState.IN_DOUBT: 2, RecipientState.SUPPRESSED: 2}
     assert world.promise(second) is NoIntent.NOT_DUE

@@ -1,4 +1,4 @@
-"""`resolve`: what a person found out is carried out, once, and on record."""
+"""`resolve`: what a person found out is carried out, once, and recorded."""
 
 import json
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def test_sent_is_never_sent_again_and_the_run_can_end(cli: Cli, world: HeldWorld
     with world.store.read() as session:
         assert run_ends.open_receipts(session, world.run_id) == 0
     world.end()
-    assert world.states()[NUMBERS[0]] is P.ACCEPTED  # declared, and no phone's silence expires it
+    assert world.states()[NUMBERS[0]] is P.ACCEPTED  # declared, and no silent phone expires it
 
 
 def test_who_decided_and_when_is_on_record(cli: Cli, world: HeldWorld) -> None:
@@ -187,7 +187,7 @@ def test_a_rehearsal_goes_on_to_its_end(cli: Cli, world: HeldWorld) -> None:
     world.hold(NUMBERS[1:])
     world.hold(NUMBERS[:1])
     world.end()
-    world.close()  # the command takes the database for itself
+    world.close()  # the command needs the database for itself
 
     cli("resolve", "spring-sale", "--as", "not-sent", "--number", NUMBERS[0])
     cli("resolve", "spring-sale", "--as", "sent")

@@ -38,7 +38,7 @@ def test_a_run_is_not_ended_when_somebody_decides_while_the_tick_looks_at_it(cli
     # when the decision comes between the tick's look and its transaction
     counts = FinishTick()(replace(world.runtime, clock=clock), START + timedelta(days=4))
 
-    # then the run goes on: the person is sent to, and the others are followed
+    # then the run continues: the person is sent to, and the others are followed
     assert said[0].stdout.splitlines()[1] == "spring-sale is running"
     assert counts == {"settled": 0, "finished": 0}
     assert (world.run().state, world.run().finished_at) == (RunState.RUNNING, None)

@@ -84,7 +84,7 @@ CLOSED_UNTIL_TEN = Schedule.model_validate(
 
 
 def chapter(*, schedule: Schedule | None = None, in_doubt: int = 0, requests: Any = (), **changes: Any) -> Chapter:
-    """What is known of one row at `START`."""
+    """What is known about one row at `START`."""
     return Chapter(
         row=replace(ROW, **changes),
         requests=tuple(requests),

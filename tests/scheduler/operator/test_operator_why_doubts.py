@@ -1,6 +1,6 @@
-"""Who is in doubt, held or capped has a `why` that names the true cause: judged by the gateway's own ledger.
+"""`why` names the true cause for everybody in doubt, held or capped: judged by the gateway's own ledger.
 
-The product and the gateway are real, only the product's clock is the test's: what takes minutes takes a second.
+Product and gateway are real; only the product's clock belongs to the test: what takes minutes takes a second.
 """
 
 import json
@@ -65,7 +65,7 @@ class Service:
     def __init__(self, folder: Path, sandbox: Sandbox) -> None:
         self.folder = folder
         self.url = sandbox.url
-        self.clock = FakeClock(datetime.now(UTC))  # the sandbox goes by the real one
+        self.clock = FakeClock(datetime.now(UTC))  # the sandbox follows the real one
         settings = Settings(
             database_url=f"sqlite:///{folder / 'campaigns.db'}", timezone="UTC", device_rate=None, send_by_seconds=5,
             settle_seconds=30, first_poll_seconds=1,
@@ -81,7 +81,7 @@ class Service:
         return take_up(self.runtime, read_file(path, self.runtime.settings), source=path.name).run_id
 
     def until(self, is_so: Callable[[], bool]) -> None:
-        """Everything that is due, a second after the other; a request that is under way takes no time."""
+        """Do everything that is due, one second after the other; a request under way takes no time."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             for tick in self.ticks.all:
@@ -124,7 +124,7 @@ class Service:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service whose first campaign is over: the gateway has a text of it for everybody who is known."""
+    """A service whose first campaign is over: the gateway has one of its texts for everybody who is known."""
     with Sandbox.start(GATEWAY) as sandbox:
         made = Service(tmp_path_factory.mktemp("doubts"), sandbox)
         with closing(made.runtime):
@@ -154,7 +154,7 @@ def test_capped_doubtful_and_held_people_have_a_why_that_names_the_true_cause(se
     service.until(service.is_all_in_doubt)
     ledger = service.ledger()
     doubtful = service.chapters("shaky")
-    # then what the product says is as true of those whom the gateway has as of the others
+    # then what the product says is equally true of those whom the gateway has and of the others
     assert sorted(number in ledger for number in IN_DOUBT) == [False] * 3 + [True] * 3
     for chapter in doubtful.values():
         assert chapter.row.state is P.IN_DOUBT
@@ -164,7 +164,7 @@ def test_capped_doubtful_and_held_people_have_a_why_that_names_the_true_cause(se
 
     # when they have been looked up to the end
     service.until(lambda: service.is_over(shaky))
-    # then who is at the gateway was sent to, once, and who is not is held with what was found
+    # then those at the gateway were sent to, once, and the others are held with what was found
     assert service.ledger() == ledger
     for number, chapter in service.chapters("shaky").items():
         why = cause(chapter, UTC_ZONE)

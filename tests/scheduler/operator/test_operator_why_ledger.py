@@ -1,4 +1,4 @@
-"""Everybody of a mixed campaign has a `why` that names the true cause: judged by the gateway's own ledger."""
+"""`why` names the true cause for everybody in a mixed campaign: judged by the gateway's own ledger."""
 
 import json
 import time
@@ -41,7 +41,7 @@ GATEWAY: Final = SandboxOptions(
     pace_per_second=1_000.0,
     delivery_min_seconds=0.0,
     delivery_max_seconds=0.05,
-    # Of two requests of ten people the gateway leaves some out.
+    # Of two requests to ten people, the gateway leaves some out.
     faults=FaultPlan(
         seed=5, rules=(FaultRule((RequestKind.SEND,), 1.0, {"rows_skipped": 1.0}, from_request=4, until_request=5),)
     ),
@@ -160,7 +160,7 @@ def expected(chapter: Chapter, entries: list[dict[str, Any]], *, is_second_row: 
 
 
 def test_everybody_has_a_why_that_names_the_true_cause(told: Told) -> None:
-    # given everybody of both campaigns
+    # given everybody in both campaigns
     seen: Counter[RecipientState] = Counter()
 
     for number, chapters in told.chapters.items():
@@ -182,7 +182,7 @@ def test_everybody_has_a_why_that_names_the_true_cause(told: Told) -> None:
             assert list(chapter_lines(chapter, UTC_ZONE))
             seen[state] += 1
 
-    # then every way in which it can end was there, and everybody
+    # then every possible end occurred, and everybody was covered
     assert seen.keys() == {
         P.DELIVERED, P.SENT, P.EXPIRED, P.FAILED, P.SUPPRESSED, P.EXCLUDED, P.INVALID, P.DUPLICATE, P.CANCELLED,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""`why` about somebody who came in through a contact list: the requests to the list are this person's, too."""
+"""`why` for somebody from a contact list: the requests to the list are this person's, too."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ KEY = "key-of-the-lists"
 
 
 def accept_list(world: HeldWorld, run_id: int) -> None:
-    """The list is sent to, and the reply names one person."""
+    """Send to the list; the reply names one person."""
     intent = world.ask(run_id)
     now = world.clock.now()
     member = Listed(MEMBER, "Our spring sale starts today.", Placed(0, 901, "g", 1, 0))
@@ -30,7 +30,7 @@ def accept_list(world: HeldWorld, run_id: int) -> None:
 
 
 def test_a_decision_about_a_list_is_told_to_each_of_its_people(cli: Cli, world: HeldWorld) -> None:
-    # given a request to a list of which nobody can tell, declared not sent and made again
+    # given a request to a list with an unknown outcome, declared as not sent and made again
     run_id = world.begin(LISTED, "club.yaml")
     world.hold_list(run_id)
     assert cli("resolve", "club", "--as", "not-sent").exit_code == 0

@@ -1,4 +1,4 @@
-"""`campaigns run` where the gateway cannot be asked what became of a request: it ends, says why, and goes on later."""
+"""`campaigns run` if the gateway cannot be asked what became of a request: it ends, says why, and continues later."""
 
 import json
 import sqlite3
@@ -16,7 +16,7 @@ from tests.prove.world.product import Product, summary_of, write_campaign
 from worker.gateway.seen import error_fingerprint
 
 EMPTY: Final = (500, "Non ho trovato niente")
-"""How this gateway says that a read finds nothing: by no code and no text that anybody has documented."""
+"""How this gateway says that a read finds nothing: with no code and no text that anybody has documented."""
 
 
 class Office(ThreadingHTTPServer):
@@ -116,7 +116,7 @@ def test_a_run_that_cannot_look_up_ends_and_goes_on_once_it_is_told_what_the_ans
     assert f"CAMPAIGNS_ERROR_TEXTS={proposed}" in examined.stdout
     again = product(tmp_path, office, error_texts=proposed).run("run", path.name, "--json")
 
-    # then the lost request is found to be lost, and made again
+    # then the lost request is proven lost, and made again
     assert again.code == 0, again.stderr
     summary = summary_of(again.stdout)
     assert summary is not None
@@ -142,11 +142,11 @@ def test_reads_that_fail_for_a_moment_end_no_run_however_old_the_request_in_doub
 
 
 def test_nothing_is_sent_before_replies_can_be_read(tmp_path: Path, office: Office) -> None:
-    # given a gateway whose replies cannot be read: somebody may have written STOP to it
+    # given a gateway whose replies cannot be read: somebody may have written STOP
     office.hears = False
     path = write_campaign(tmp_path, "spring-sale", recipients=10).path
     ended = product(tmp_path, office).run("run", path.name, "--json")
-    # then nobody gets anything, and it is said why
+    # then nobody gets anything, and the reason is given
     why = (
         "nothing is sent before what people wrote in the last 24 hours is read, for it may be STOP: The gateway answers"
     )

@@ -26,7 +26,7 @@ def until(is_so: Callable[[], bool]) -> None:
 
 
 def test_one_help_gives_one_text_also_when_it_comes_twice_and_the_service_is_killed(tmp_path: Path) -> None:
-    # given people who were written to, and of whom two ask, one of them twice
+    # given people who were written to, two of whom ask, one of them twice
     ledger = tmp_path / "ledger.jsonl"
     (tmp_path / "inbox").mkdir()
     options = SandboxOptions(key=KEY, ledger=ledger, delivery_min_seconds=0.1, delivery_max_seconds=0.2)
@@ -56,7 +56,7 @@ def test_one_help_gives_one_text_also_when_it_comes_twice_and_the_service_is_kil
         killed = product.run("up", victim=["--crash", "post:replied:1"])
         assert killed.code == -signal.SIGKILL
         assert answers() in ([anna], [ben], [anna, ben])
-        # and goes on, and one of them asks once more
+        # and continues, and one of them asks once more
         service = product.start("up")
         try:
             until(lambda: len(answers()) == 2)

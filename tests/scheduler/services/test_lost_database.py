@@ -1,4 +1,4 @@
-"""A database that is lost, or replaced, while texts are sent or in between: nobody gets a text twice."""
+"""A database that is lost or replaced, while texts are sent or in between: nobody gets a text twice."""
 
 import json
 import sqlite3
@@ -20,7 +20,7 @@ from worker.store.migrate import migrate
 
 PEOPLE = 120
 SENT = 40
-"""So many texts are at the gateway when the database is lost, at least."""
+"""At least this many texts are at the gateway when the database is lost."""
 
 SECONDS = 90.0
 
@@ -33,13 +33,13 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 
 def texts(stage: Stage) -> Counter[str]:
-    """How many texts each number got, by the gateway's own ledger."""
+    """The number of texts for each number, by the gateway's own ledger."""
     lines = stage.ledger.read_bytes().split(b"\n")[:-1]
     return Counter(json.loads(line)["number"] for line in lines)
 
 
 def everything_lost(stage: Stage) -> None:
-    """All but the mark, as with a volume that is not mounted any more."""
+    """Lose all but the mark, as with a volume that is no longer mounted."""
     for name in ("", "-wal", "-shm"):
         stage.database.with_name(stage.database.name + name).unlink(missing_ok=True)
 
@@ -53,7 +53,7 @@ def wal_lost(stage: Stage) -> None:
 def test_what_a_lost_database_sent_is_not_sent_again_once_it_was_recovered(
     stage: Stage, lose: Callable[[Stage], None]
 ) -> None:
-    # given a service that is killed, and its database lost
+    # given a service that is killed, and loses its database
     service = stage.start("up")
     assert wait_until(lambda: stage.stored() >= SENT, SECONDS)
     kill(service)
@@ -80,7 +80,7 @@ def test_what_a_lost_database_sent_is_not_sent_again_once_it_was_recovered(
 def test_where_everything_is_lost_but_the_inbox_its_campaigns_wait_for_a_person(
     stage: Stage, is_deliberate: bool
 ) -> None:
-    # given a container without its volume: neither database nor mark, but the folder that is mounted
+    # given a container without its volume: neither database nor mark, only the folder that is mounted
     service = stage.start("up")
     assert wait_until(lambda: stage.stored() >= SENT, SECONDS)
     kill(service)
@@ -97,7 +97,7 @@ def test_where_everything_is_lost_but_the_inbox_its_campaigns_wait_for_a_person(
     kill(service)
     assert "inbox.of_another_installation" in stage.errors_of_last()
 
-    # then a person says what becomes of it
+    # then a person says what should become of it
     if is_deliberate:
         (stage.inbox / "spring.status.txt").unlink()
     else:
@@ -111,7 +111,7 @@ def test_where_everything_is_lost_but_the_inbox_its_campaigns_wait_for_a_person(
 def test_run_and_plan_meet_the_status_of_another_installation_as_the_inbox_does(
     stage: Stage, is_deliberate: bool
 ) -> None:
-    # given a campaign that everybody has, and nothing left but the inbox
+    # given a campaign that everybody has, and nothing left except the inbox
     path = write_campaign(stage.inbox, "small", recipients=5).path
     (stage.inbox / "spring.yaml").unlink()
     service = stage.start("up")
@@ -126,13 +126,13 @@ def test_run_and_plan_meet_the_status_of_another_installation_as_the_inbox_does(
         "the service and run: campaigns recover. To send to everybody all the same, remove small.status.txt."
     )
 
-    # when somebody sends it by hand, also beside a file that nobody sent
+    # when somebody sends it by hand, even next to a file that nobody sent
     another = write_campaign(stage.inbox, "another", recipients=5, first=PEOPLE).path
     planned = [json.loads(stage.product.run("plan", str(path), "--json").stdout)["warnings"]]
     ended = stage.product.run("run", str(another), str(path))
     planned.append(json.loads(stage.product.run("plan", str(path), "--json").stdout)["warnings"])
 
-    # then nothing is sent, and a person says what becomes of it
+    # then nothing is sent, and a person says what should become of it
     assert (ended.code, stage.stored()) == (2, 5)
     assert said in ended.stderr
     assert [warnings[0] for warnings in planned] == [said, said], "without a database, and with one"
@@ -164,7 +164,7 @@ def test_a_recovery_that_is_killed_at_any_commit_doubles_nobody(stage: Stage, co
     kill(running)
     everything_lost(stage)
     commands = {"recover": ("recover",), "run": ("run", campaign, "--json")}
-    # when recovery, or the first sending after it, is killed, and begun again
+    # when recovery, or the first sending after it, is killed, and started again
     for name, arguments in commands.items():
         if name == command:
             assert stage.product.run(*arguments, victim=("--crash", point)).code < 0
@@ -185,12 +185,12 @@ def replaced_by_an_empty_one(stage: Stage) -> None:
 
 
 def written_over_by_a_backup(stage: Stage) -> None:
-    """`cp`, which keeps the file and changes what is in it."""
+    """`cp`, which keeps the file and changes its contents."""
     backup = stage.folder / "backup.db"
     with closing(sqlite3.connect(stage.database)) as connection:
         connection.execute(f"VACUUM INTO '{backup}'")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    time.sleep(0.5)  # a service that has seen how large the file is now
+    time.sleep(0.5)  # a service that has seen the file's current size
     stage.database.write_bytes(backup.read_bytes())
 
 
@@ -260,14 +260,14 @@ def test_a_database_that_is_moved_away_and_back_goes_on(stage: Stage) -> None:
 
 
 def waits_for_a_person(stage: Stage) -> bool:
-    """Whether the campaign's status names the way on, whichever of the two guards met it first."""
+    """Return whether the campaign's status says what to do, whichever of the two guards noticed first."""
     said = status(stage)
     is_told = "the database is older than what was sent" in said or "written by another installation" in said
     return is_told and "campaigns recover" in said
 
 
 def figures_at(said: str) -> str:
-    """When the figures were read that stand below the trouble: the time of writing is that of the trouble alone."""
+    """When the figures below the trouble were read: the time of writing is that of the trouble alone."""
     return said.partition("Before that, at ")[2].partition(":\n")[0]
 
 

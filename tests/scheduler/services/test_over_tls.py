@@ -1,4 +1,4 @@
-"""A campaign through a gateway that speaks TLS, told over TLS, with certificates of an authority of one's own."""
+"""A campaign through a gateway that speaks TLS, reported over TLS, with certificates of one's own authority."""
 
 import json
 from collections.abc import Iterator

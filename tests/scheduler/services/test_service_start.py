@@ -16,7 +16,7 @@ PATIENT = {"start_wait_seconds": "60"}
 
 
 def events(stage: Stage) -> list[str]:
-    """What the process that was started last has said so far: events, with the trouble that they are about."""
+    """What the process that was started last has logged so far: events, with the trouble that they are about."""
     lines = [json.loads(line) for line in stage.errors_of_last().splitlines() if line.startswith("{")]
     return [f"{line['event']} {line.get('trouble', '')}".strip() for line in lines]
 
@@ -93,7 +93,7 @@ def test_a_process_ends_whatever_hangs(after: float, signals: int, code: int) ->
             until = time.monotonic() + 10
             while process.poll() is None and time.monotonic() < until:
                 time.sleep(0.5)
-                if signals > 1:  # two that come before a busy machine gave the process a turn are one
+                if signals > 1:  # two that come before a busy machine gave the process a turn count as one
                     process.send_signal(signal.SIGTERM)
             assert process.poll() == code
         finally:

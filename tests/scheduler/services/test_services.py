@@ -34,7 +34,7 @@ throughput:
 
 
 def write_campaign(folder: Path, *, more: str = "", name: str = "spring.yaml") -> Path:
-    """A campaign to 300 people, of whom one stands there twice and one has no number."""
+    """A campaign to 300 people, one of whom is listed twice and one of whom has no number."""
     numbers = [f"333 {1_000_000 + index}" for index in range(PEOPLE - 2)]
     rows = [f"{number},N{index}" for index, number in enumerate([*numbers, numbers[0], "call me"])]
     (folder / "people.csv").write_text("phone,first_name\n" + "\n".join(rows) + "\n", encoding="utf-8")
@@ -59,12 +59,12 @@ def gateway(tmp_path: Path) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def product(tmp_path: Path, gateway: Sandbox) -> Product:
-    """The product on that gateway, an SQLite file and an inbox; times small."""
+    """The product on that gateway, an SQLite file and an inbox; with short times."""
     return make_product(tmp_path, gateway)
 
 
 def make_product(folder: Path, gateway: Sandbox, **settings: str) -> Product:
-    """The product with an inbox in the folder; without a `database_url` on an SQLite file beside it."""
+    """The product with an inbox in the folder; without a `database_url`, on an SQLite file next to it."""
     inbox = folder / "inbox"
     inbox.mkdir(exist_ok=True)
     given = {"database_url": f"sqlite:///{folder}/campaigns.db", "settle_seconds": "2", "inbox": str(inbox)} | settings
@@ -73,7 +73,7 @@ def make_product(folder: Path, gateway: Sandbox, **settings: str) -> Product:
 
 @contextmanager
 def running(product: Product, *command: str) -> Iterator[ForkServerProcess]:
-    """A command in the background, ended with SIGKILL if the block has not ended it."""
+    """A command in the background, ended with SIGKILL unless the block has ended it."""
     process = product.fork(*command)
     try:
         yield process
@@ -83,13 +83,13 @@ def running(product: Product, *command: str) -> Iterator[ForkServerProcess]:
 
 
 def said(product: Product) -> str:
-    """What the command that was started last has written into its log so far."""
+    """What the command that was started last has logged so far."""
     log = product.outputs[-1]
     return log.read_text(encoding="utf-8") if log.exists() else ""
 
 
 def wait_until(what: Callable[[], object], *, seconds: float = 60) -> None:
-    """Look until it is so. Raises AssertionError when it never is."""
+    """Wait until it is so. Raises AssertionError if it never is."""
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "waited in vain"
@@ -97,12 +97,12 @@ def wait_until(what: Callable[[], object], *, seconds: float = 60) -> None:
 
 
 def ledger_counts(folder: Path) -> Counter[str]:
-    """How often each number was accepted by the gateway."""
+    """How often the gateway accepted each number."""
     return Counter(line["number"] for line in whole_lines(folder / "ledger.jsonl"))
 
 
 def states_by_number(report: Path) -> Counter[tuple[str, str]]:
-    """What an export says, without times and ids."""
+    """What an export says, without times and IDs."""
     with report.open(encoding="utf-8", newline="") as stream:
         return Counter((row["number"], row["state"]) for row in csv.DictReader(stream))
 
@@ -159,7 +159,7 @@ def test_a_fleet_gives_the_same_report_as_one_process(
             worker.terminate()
             worker.join()
 
-    # then the reports say the same of everybody
+    # then the reports say the same about everybody
     assert (first.exitcode, second.exitcode) == (0, 0)
     assert states_by_number(report) == states_by_number(alone)
     assert set(ledger_counts(tmp_path).values()) == {2}

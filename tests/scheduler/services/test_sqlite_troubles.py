@@ -1,7 +1,7 @@
-"""The SQLite file's disk is full, takes no writes, or another program holds the file: told, waited for, nobody doubled.
+"""The SQLite file's disk is full or read-only, or another program holds the file: reported, waited for, nobody doubled.
 
-A real disk of a few MB where the tests may mount one. Elsewhere the process is let write no further than some bytes of
-each file: SQLite then meets what a disk shows that fails or became read-only.
+This uses a real disk of a few MB where the tests may mount one. Elsewhere the process may write only so many bytes of
+each file: SQLite then sees what a disk shows that fails or has become read-only.
 """
 
 import json
@@ -26,12 +26,12 @@ from worker.store.connections import SQLITE_BUSY_SECONDS
 PEOPLE = 60
 SECONDS = 100.0
 LEAST_BYTES = 40_000
-"""So much may be written of a file that may grow no further: more than a log, less than a database."""
+"""How much may be written to a file that may not grow further: more than a log, less than a database."""
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """An own disk of 6 MB; a folder, where nobody may mount one."""
+    """A separate disk of 6 MB; a folder if mounting is not allowed."""
     folder = tmp_path / "disk"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", folder], check=False, capture_output=True)
@@ -112,7 +112,7 @@ def test_nothing_is_sent_while_it_cannot_be_written_first(
         during = stage.stored()
     assert during == before
 
-    # then it has said so once, goes on by itself, and everybody has one text
+    # then it has said so once, continues by itself, and everybody has one text
     assert wait_until(lambda: "completed" in status(stage), SECONDS), stage.errors_of_last()
     assert wait_until(lambda: IN_TROUBLE not in status(stage), SECONDS)
     assert wait_until(lambda: bool(told(stage, "trouble.ended")), SECONDS), stage.errors_of_last()

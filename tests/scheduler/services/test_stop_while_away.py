@@ -1,4 +1,4 @@
-"""STOP while nothing runs: heard before the next campaign sends anything. The real command line and a real sandbox."""
+"""STOP while nothing runs is heard before the next campaign sends anything. Real command line, real sandbox."""
 
 import urllib.request
 from pathlib import Path
@@ -13,7 +13,7 @@ KEY = "key-of-the-test-4711"
 
 
 def test_who_wrote_stop_while_nothing_ran_gets_nothing_more(tmp_path: Path) -> None:
-    # given a campaign that is over, and somebody who writes when no process of ours runs
+    # given a campaign that is over, and somebody who writes while no process of ours runs
     ledger = tmp_path / "ledger.jsonl"
     options = SandboxOptions(key=KEY, ledger=ledger, delivery_min_seconds=0.1, delivery_max_seconds=0.2)
     with Sandbox.start(options) as sandbox:

@@ -13,7 +13,7 @@ from tests.prove.world.product import Audience, Product, summary_of, write_campa
 
 KILLS = 5
 ENDS = {"Delivered": "delivered", "FAILED": "failed"}
-"""What the product is to call what became of a message."""
+"""What the product should call what became of a message."""
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -26,7 +26,7 @@ def test_a_run_that_is_killed_again_and_again_doubles_nobody_and_loses_nobody(tm
         for killed in range(1, KILLS + 1):
             process = product.fork("run", audience.path.name, "--json")
             process.join(rng.uniform(0.3, 2.5))
-            while killed == KILLS and not gateway.whims:  # on a busy machine it may not have begun to send until now
+            while killed == KILLS and not gateway.whims:  # on a busy machine it may not have begun to send yet
                 process.join(0.05)
                 assert process.exitcode is None, "it ended without a request"
             assert process.exitcode is None, "it ended before it could be killed"
@@ -51,7 +51,7 @@ def test_a_run_that_is_killed_again_and_again_doubles_nobody_and_loses_nobody(tm
 
 
 def problems(audience: Audience, told: tuple[Told, ...], stored: list[Message]) -> list[str]:
-    """Every promise that was broken, in words; numbers are those of the test."""
+    """Every broken promise, in words; numbers are those of the test."""
     copies = Counter(message.number for message in stored)
     by_number = {message.number: message for message in stored}
     found = [f"{number} was sent {count} times" for number, count in copies.items() if count > 1]

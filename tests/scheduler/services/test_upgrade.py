@@ -1,4 +1,4 @@
-"""An upgrade in the middle of everything: what the first version of the schema holds goes on, and nobody is doubled."""
+"""An upgrade in the middle of everything: what the first schema version holds continues, and nobody is doubled."""
 
 import urllib.request
 from collections import Counter
@@ -27,7 +27,7 @@ LOST_REPLIES = {"drop_after": 1.0, "reset_after_request": 1.0, "server_error_aft
 
 
 def back_to_the_first_version(stage: Stage) -> None:
-    """The database, its mark and the files beside the campaigns as the first version left them."""
+    """The database, its mark and the files next to the campaigns as the first version left them."""
     config = Config()
     config.set_main_option("script_location", str(Path(worker.store.__file__).parent / "migrations"))
     with opened(stage) as store, schema_change(store) as connection:
@@ -54,7 +54,7 @@ def writes(stage: Stage, number: str, text: str) -> None:
 
 
 def replies(stage: Stage) -> Counter[str]:
-    """How often what is stored."""
+    """How often each reply is stored."""
     with opened(stage) as store, store.read() as session:
         return Counter(session.execute(sa.text("SELECT text FROM inbound")).scalars())
 
@@ -110,7 +110,7 @@ def test_campaigns_go_on_after_an_upgrade(tmp_path: Path, on_servers: bool, requ
         sent = texts(stage)
         assert not any("this is asks" in text for _, text in sent)
 
-        # and the rest goes on: nobody is doubled, nobody forgotten, each reply is there once
+        # and the rest continues: nobody is doubled, nobody forgotten, each reply is there once
         assert stage.product.run("resume", "calm").code == 0
         assert wait_until(lambda: "completed" in status(stage, "calm"), SECONDS), stage.errors_of_last()
         sent = texts(stage)

@@ -1,4 +1,4 @@
-"""Calling the webhook as a gateway does, and otherwise."""
+"""Calling the webhook as a gateway does, and in other ways."""
 
 import base64
 import hashlib
@@ -28,10 +28,10 @@ FORM: Final = "application/x-www-form-urlencoded"
 
 
 class Door:
-    """The front door of a runtime, open while the block runs."""
+    """The front door of a runtime, open during the block."""
 
     def __init__(self, runtime: Runtime, *, body_seconds: float = 10.0, key: str | None = KEY) -> None:
-        """`key` None: that of the settings."""
+        """`key` None: the one from the settings."""
         listener = listen("127.0.0.1:0")
         self.url = url_of(listener)
         self._front = FrontDoor(make_app(runtime, SecretStr(key) if key else None, body_seconds=body_seconds), listener)
@@ -61,7 +61,7 @@ def message(id_: int, text: str = "STOP", *, number: str = "+393331234567", stat
 
 
 def signed(field: str, key: str = KEY) -> str:
-    """What PHP's `base64_encode(hash_hmac('sha256', $_POST['messages'], API_KEY, true))` gives."""
+    """The result of PHP's `base64_encode(hash_hmac('sha256', $_POST['messages'], API_KEY, true))`."""
     return base64.b64encode(hmac.new(key.encode(), field.encode(), hashlib.sha256).digest()).decode()
 
 
@@ -71,9 +71,10 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
     lines = {"Host": parts.netloc, **headers, "Content-Length": str(len(body))}
     head = f"POST {WEBHOOK} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items()) + "\r\n"
     with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=30) as connection:
-        # In one piece: of a hundred threads on a busy machine one may rest for 10 s between head and body.
+        # In one piece: of a hundred threads on a busy machine, one may rest for 10 s between head and body.
         connection.sendall(head.encode() if len(body) > LONG_BYTES else head.encode() + body)
-        # What is refused for its length is answered at once; a body sent into the closed connection would lose that.
+        # What is refused for its length is answered at once; a body sent into the closed connection would lose the
+        # answer.
         if len(body) > LONG_BYTES and not select.select([connection], [], [], 5.0)[0]:
             connection.sendall(body)
         response = http.client.HTTPResponse(connection)
@@ -82,14 +83,14 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
 
 
 def push(url: str, messages: Sequence[Mapping[str, Any]], *, key: str = KEY) -> int:
-    """One call as a gateway makes it."""
+    """One call, as a gateway makes it."""
     field = json.dumps(messages, ensure_ascii=False)
     body = urlencode({"messages": field}).encode()
     return post(url, body, {"Content-Type": FORM, "X-SG-SIGNATURE": signed(field, key)})
 
 
 def stored(store: Store) -> list[tuple[int, str]]:
-    """ID and text of every reply, and that each came by the webhook."""
+    """ID and text of every reply; checks that each came by the webhook."""
     with store.read() as session:
         rows = list(session.exec(sql_select(Inbound).order_by(col(Inbound.gateway_id))))
     assert {row.came_by for row in rows} <= {"webhook"}

@@ -1,4 +1,4 @@
-"""Calls that are signed and say as much as they can: each costs a moment, and the next one is taken."""
+"""Signed calls that are as full as they can be: each costs a moment, and the next one is accepted."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Callers who come to stay: the door is open for others, whatever they do or leave."""
+"""Callers who do not leave: the door stays open for others, whatever they do or omit."""
 
 import resource
 import socket
@@ -21,7 +21,7 @@ CHUNKED = HEALTH + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
 
 
 class Hasty(HeadTimeout):
-    """As the door's own, in seconds instead of minutes."""
+    """Like the door's own, in seconds instead of minutes."""
 
     head_seconds = 0.5
     most_seconds = 2.0
@@ -40,7 +40,7 @@ def call(url: str) -> socket.socket:
 
 
 def seconds_until_closed(connection: socket.socket, more: bytes, every: float) -> float:
-    """How long the server keeps a connection on which `more` comes again and again."""
+    """How long the server keeps a connection on which `more` arrives again and again."""
     began = time.monotonic()
     connection.settimeout(every)
     while time.monotonic() - began < 20:
@@ -87,7 +87,7 @@ def test_every_connection_has_an_end(hasty: str, first: bytes, more: bytes, ever
 
 
 def test_whoever_reads_no_answer_is_not_waited_for(hasty: str) -> None:
-    # given a caller who asks for much at once and reads nothing
+    # given a caller who asks for a lot at once and reads nothing
     with closing(call(hasty)) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1_024)
         connection.setblocking(False)

@@ -20,7 +20,7 @@ def test_it_takes_what_comes_keeps_its_memory_and_stops_when_told(tmp_path: Path
         # then
         assert (done.wrong, done.stored, done.expected) == (0, 100, 100)
         assert done.memory_mib - warm < 10
-        # and what is no HTTP at all makes one line
+        # and whatever is not HTTP at all causes one line
         for _ in range(20):
             parts = urlsplit(url)
             with socket.create_connection((parts.hostname, parts.port)) as caller:

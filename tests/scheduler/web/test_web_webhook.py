@@ -90,7 +90,7 @@ def test_any_key_in_force_will_do_while_one_is_replaced(door: Door, key: str, st
 def test_h1_nobody_signs_with_a_key_file_that_is_empty(
     tmp_path: Path, migrated: Callable[[Path], None], content: bytes, forged_with: str, status: int
 ) -> None:
-    # given a key in a file, which is written anew: empty at first, and for good where the disk is full
+    # given a key in a file that is written anew: empty at first, and permanently if the disk is full
     migrated(tmp_path)
     key = tmp_path / "key"
     key.write_text(KEY, encoding="utf-8")
@@ -98,7 +98,7 @@ def test_h1_nobody_signs_with_a_key_file_that_is_empty(
     with closing(runtime_of(database, api_key_file=key)) as runtime, Door(runtime, key=None) as door:
         assert push(door.url, [message(1)]) == 200
         key.write_bytes(content)
-        # then a call that anybody could have signed is not taken
+        # then a call that anybody could have signed is not accepted
         assert push(door.url, [message(2, "START")], key=forged_with) == status
         key.write_text(KEY, encoding="utf-8")
         assert push(door.url, [message(3)]) == 200
@@ -168,7 +168,7 @@ def test_only_a_post_is_a_call(door: Door, method: str) -> None:
 
 
 def raw(url: str, text: str, *, drip: str = "", seconds: float = 20) -> int:
-    """The status of what is sent as it stands; 0: the connection was closed without one. `drip`: byte by byte then."""
+    """The status after sending `text` as it is; 0: the connection was closed without one. `drip` follows byte by byte."""
     parts = urlsplit(url)
     with closing(socket.create_connection((parts.hostname or "", parts.port or 0), timeout=seconds)) as connection:
         connection.sendall(text.encode())

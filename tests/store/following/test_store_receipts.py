@@ -1,4 +1,4 @@
-"""Receipts in the database: any order and any repetition ends the same."""
+"""Receipts in the database: any order and any repetition gives the same result."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ START_STATES = sorted(set(RANKS))
 SHOWN = [state for state in START_STATES if state is not RecipientState.EXPIRED]
 Said = tuple[RecipientState, int]
 
-# The database is emptied after the test function and not after each example; the examples tidy up themselves.
+# The database is emptied after the test function, not after each example; the examples tidy up after themselves.
 shared_database = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -68,12 +68,12 @@ RECEIPTS = st.lists(st.tuples(st.sampled_from(SHOWN), st.integers(0, 2)), min_si
 def test_any_order_and_repetition_ends_with_the_largest(
     followed: World, start: Said, said: list[Said], data: st.DataObject
 ) -> None:
-    # when the receipts come in some order, some of them again, one by one or together
+    # when the receipts come in some order, some of them again, individually or together
     put(followed, *start)
     shuffled = data.draw(st.permutations([*said, *data.draw(st.lists(st.sampled_from(said), max_size=4))]))
     apply(followed, shuffled, at_once=data.draw(st.booleans()))
 
-    # then what stands is the largest of what was there and what was said: SQL and `worth` agree
+    # then the result is the maximum of what was there and what was reported: SQL and `worth` agree
     largest = max([start, *said], key=lambda one: worth(*one))
     state, retries = stands(followed)
     assert state is largest[0]
@@ -100,7 +100,7 @@ def test_a_failed_message_is_open_again_only_when_the_gateway_tried_again(
 
 
 def test_absurd_retries_neither_break_the_database_nor_the_order(followed: World) -> None:
-    # given a gateway that counts retries in a number no column holds
+    # given a gateway that counts retries in a number that no column holds
     apply(followed, [(RecipientState.FAILED, 2**40), (RecipientState.DELIVERED, 0)])
 
     assert stands(followed)[0] is RecipientState.DELIVERED
@@ -172,7 +172,7 @@ def test_a_group_is_due_until_every_message_of_it_has_its_end(world: World) -> N
         (row.group_id or "", row.gateway_id or 0) for row in rows
     )
 
-    # when all of the first group is delivered, and it is scheduled no more
+    # when all of the first group is delivered, and it is no longer scheduled
     done = [row.gateway_id or 0 for row in rows if row.group_id == due[0].group_id]
     with world.store.write() as session:
         delivered = [receipt(RecipientState.DELIVERED, gateway_id=id_) for id_ in done]

@@ -1,4 +1,4 @@
-"""A text that was to be sent again, and turns out to have been sent the first time."""
+"""A text that was about to be sent again, and turns out to have been sent the first time."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from worker.store.models import Recipient, Retry
 
 @pytest.fixture
 def waiting(world: World) -> tuple[World, int]:
-    """Two texts that failed and wait in a request to go again."""
+    """Two failed texts that wait in a request to be sent again."""
     run_id = world.run(people(2))
     world.sent(run_id)
     with world.store.write("given") as session:

@@ -1,4 +1,4 @@
-"""Notices: noted once with what happened, claimed by one, kept until they are taken."""
+"""Notices: recorded once with what happened, claimed by one process, kept until they are accepted."""
 
 from datetime import datetime, timedelta
 
@@ -174,14 +174,14 @@ def test_an_account_that_is_paused_is_news_once(world: World) -> None:
 def test_idle_looks_read_an_index(world: World) -> None:
     with world.store.read() as session:
         if not world.store.is_sqlite:
-            return  # its planner reads an empty table whole
+            return  # its planner reads an empty table completely
         query = "EXPLAIN QUERY PLAN SELECT min(next_try_at) FROM notice WHERE ended_at IS NULL"
         [plan] = [row[-1] for row in session.connection().execute(sa.text(query))]
     assert "ix_notice_next_try_at" in plan
 
 
 def test_old_notices_are_found_by_their_end_and_forgotten_once(world: World) -> None:
-    # given a notice of no run that was told, one of a run that is not over, and one that waits
+    # given a reported notice of no run, one of a run that is not over, and one that waits
     run_id = world.run(people(1))
     noted(world, "told")
     with world.store.write() as session:

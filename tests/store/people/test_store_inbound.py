@@ -41,7 +41,7 @@ def test_a_reply_is_stored_once_however_it_comes(world: World) -> None:
     ids=["before anything was sent", "at once", "before the second", "after the second"],
 )
 def test_a_reply_answers_the_last_text_before_it(world: World, minutes_after_first: int, answers: str | None) -> None:
-    # given two campaigns to the same person, an hour and a clock's margin apart
+    # given two campaigns to the same person, an hour plus a clock's margin apart
     later = NOW + timedelta(hours=1) + stored_replies.CLOCK_MARGIN
     for campaign, at in (("first", NOW), ("second", later)):
         run_id = world.run(people(1), campaign=campaign)
@@ -65,8 +65,8 @@ def test_replies_of_a_run_are_counted_by_meaning(world: World) -> None:
 @pytest.mark.parametrize(
     ("wishes", "standing"),
     [
-        ([(9, Meaning.START, 0), (3, Meaning.STOP, 0)], 9),  # of one moment the ID decides
-        ([(3, Meaning.START, 9), (9, Meaning.STOP, 0)], 9),  # date and ID at odds: the stop
+        ([(9, Meaning.START, 0), (3, Meaning.STOP, 0)], 9),  # at the same moment, the ID decides
+        ([(3, Meaning.START, 9), (9, Meaning.STOP, 0)], 9),  # date and ID disagree: the stop wins
         ([(9, Meaning.START, 0), (3, Meaning.STOP, 9)], 3),
         ([(9, Meaning.STOP, 0), (10, Meaning.START, 1)], 10),
     ],

@@ -1,4 +1,4 @@
-"""The list of numbers that get nothing: who is on it, and what that does to what is planned."""
+"""The list of numbers that get nothing: who is on it, and what that does to plans."""
 
 import dataclasses
 import threading
@@ -92,7 +92,7 @@ def test_who_is_in_doubt_stays_in_doubt(world: World) -> None:
     intent = world.intent(world.batches(run_id)[0])
     suppress(world, [entry(0)])
     assert world.states(run_id) == Counter({P.IN_DOUBT: 3})
-    # and once proven not sent, is not sent again
+    # and once it is proven that they were not sent to, they are not sent to again
     with world.store.write() as session:
         release(session, [a.id for a in intent.addressees], "not sent")
         conclude_batch(session, intent.batch_id, retry_at=NOW)
@@ -102,7 +102,7 @@ def test_who_is_in_doubt_stays_in_doubt(world: World) -> None:
 
 
 def test_the_intent_itself_leaves_out_who_is_on_the_list(world: World) -> None:
-    # given a list that had somebody before the plan was stored, of which the planner knew nothing
+    # given a list that had somebody before the plan was stored, of whom the planner knew nothing
     suppress(world, [entry(1)])
     run_id = world.run(people(3))
     # when a request is promised
@@ -140,11 +140,11 @@ def test_a_reply_ends_what_a_reply_began_and_nothing_else(world: World) -> None:
 
 
 def test_no_intent_comes_after_a_stop_that_was_stored(world: World) -> None:
-    """Threads promise requests while others opt people out: whoever is suppressed first is in no later intent."""
+    """Threads promise requests while others opt people out: a person suppressed first is in no later intent."""
     how_many = 60
     run_id = world.run(people(how_many), per_request=2)
     batches = world.batches(run_id)
-    order: list[tuple[str, str]] = []  # (what, number) in the order of commits, as far as one thread can tell
+    order: list[tuple[str, str]] = []  # (what, number) in the order of commits, as far as one thread can know
 
     def send(mine: list[int]) -> None:
         for batch_id in mine:

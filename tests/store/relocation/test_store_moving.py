@@ -27,7 +27,7 @@ from worker.store.sending.claim import NoIntent, load_work
 from worker.store.sending.intent import record_intent
 
 OVER = SOON + timedelta(seconds=1)
-"""No request that was promised at `NOW` is written any more."""
+"""No request that was promised at `NOW` is still written."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -64,7 +64,7 @@ def copy(source: Store, target: Store) -> dict[str, int]:
 
 
 def content(store: Store) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table but the leases and the name, which a copy gets when it takes the place of the other."""
+    """Every row of every table except the leases and the name, which a copy gets when it replaces the other one."""
     tables = [table for table in SQLModel.metadata.sorted_tables if table.name not in {"lease", "installation"}]
     with store.read() as session:
         return {t.name: [tuple(r) for r in session.execute(sa.select(t).order_by(*t.primary_key))] for t in tables}
@@ -102,7 +102,7 @@ def place(store: Store) -> MoveStage:
 
 
 def sends(store: Store) -> bool:
-    """Whether a process would start on it, and its accounts let texts through."""
+    """Return whether a process would start on it, and its accounts let texts through."""
     try:
         handover.require_here(store)
     except StoreError:
@@ -155,7 +155,7 @@ def test_new_rows_get_ids_after_the_copied_ones(world: World, target: Store) -> 
 
 
 def test_a_copy_that_lacks_something_is_not_kept(world: World, target: Store) -> None:
-    # given: a row that was there already, which no count explains
+    # given: a row that was already there, which no count explains
     fill(world)
     with target.write() as session:
         record_event(session, EventName.DEVICE_MOVES, NOW)
@@ -339,7 +339,7 @@ def test_a_new_account_keeps_a_database_from_going(world: World, target: Store) 
     # when / then
     with pytest.raises(StoreError, match="began to work"):
         go(world.store)
-    # when: it is begun again
+    # when: it is started again
     leave(world.store)
     with target.write() as session:
         copying.clear(session)

@@ -71,7 +71,7 @@ class Life:
             self.under_way.append(intent)
 
     def taken(self, pick: int) -> Iterator[tuple[Any, Intent]]:
-        """One request that is under way gets its outcome, unless somebody decided before."""
+        """A request under way gets its outcome, unless somebody decided before."""
         if self.under_way:
             intent = self.under_way.pop(pick % len(self.under_way))
             with self.world.store.write() as session:
@@ -128,7 +128,7 @@ class Life:
         rows = [row for run_id in self.runs for row in self.world.recipients(run_id)]
         doubtful = [row.number for row in rows if row.state is RecipientState.IN_DOUBT]
         assert len(doubtful) == len(set(doubtful))
-        # whoever is in doubt is so by a request that is not decided, and by no other
+        # everybody in doubt is so because of an undecided request, and of no other
         with self.world.store.read() as session:
             undecided = set(session.exec(select(Attempt.batch_id).where(Attempt.state != AttemptState.CLOSED)))
         assert {row.batch_id for row in rows if row.state is RecipientState.IN_DOUBT} == undecided
@@ -137,7 +137,7 @@ class Life:
         self.delivered = delivered
 
     def end(self) -> None:
-        """Decide what is open: then every run comes to its end."""
+        """Decide what is open: then every run ends."""
         while self.under_way:
             self.accept(1)
         for run_id in self.runs:

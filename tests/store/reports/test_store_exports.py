@@ -1,4 +1,4 @@
-"""Exports: every row once, in order, whatever lies between them; with replies and opt-outs."""
+"""Exports: every row once, in order, whatever is between them; with replies and opt-outs."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ def exported(world: World, run_id: int) -> list[Exported]:
 
 
 def test_every_row_comes_once_and_in_order_over_many_pages(world: World) -> None:
-    # given two runs whose rows lie between each other
+    # given two runs whose rows are interleaved
     how_many = exports.PAGE_ROWS + 700
     first = world.run(people(how_many), per_request=500)
     other = world.run(people(5, first=how_many), campaign="other")
@@ -39,7 +39,7 @@ def test_every_row_comes_once_and_in_order_over_many_pages(world: World) -> None
 
 
 def test_rows_that_lie_far_apart_are_all_found_a_page_at_a_time(world: World) -> None:
-    # given a run that was planned in two parts, and very much between them
+    # given a run that was planned in two parts, with very much between them
     how_many = exports.PAGE_ROWS + 10
     run_id = world.run(people(2 * how_many), per_request=500)
     with world.store.write() as session:

@@ -1,4 +1,4 @@
-"""What became of each variant and of the control group, beside replies and opt-outs of others and of other times."""
+"""The results of each variant and of the control group, next to replies and opt-outs of others and of other times."""
 
 from datetime import datetime, timedelta
 
@@ -20,7 +20,7 @@ LATER = NOW + timedelta(minutes=10)
 
 
 def split_rows(a: int, b: int, control: int) -> list[PlannedRecipient]:
-    """An audience with so many of each, and a row that was shared out to nobody."""
+    """An audience with this many of each, and a row that was assigned to none."""
     groups = ["a"] * a + ["b"] * b + [""] * control
     rows = [
         PlannedRecipient(f"+39333{place:07}", 0, "p.csv", place + 2, S.PENDING, "", f"Hi {place}", 1, AT_ONCE, variant)

@@ -47,7 +47,7 @@ def test_only_what_is_late_and_not_under_way_is_ended(world: World, to: Recipien
     ]
     assert world.states(run_id) == {R.IN_DOUBT: 2, to: 4, R.PENDING: 4}
     assert {row.reason for row in world.recipients(run_id) if row.state is to} == {"too late"}
-    # and what was under way is accepted as ever
+    # and what was under way is accepted as usual
     assert world.accept(intent, world.placed(intent))
 
 

@@ -1,4 +1,4 @@
-"""Plans in the database: what was planned is what is stored, and what comes out again."""
+"""Plans in the database: what was planned is what is stored, and what is read back."""
 
 from collections import Counter
 from datetime import timedelta
@@ -42,7 +42,7 @@ def test_what_was_planned_is_stored_in_order_and_in_its_batches(world: World, ch
     # then every row is there as it was planned
     rows = world.recipients(run_id)
     assert [as_planned(row) for row in rows] == [row._replace(departure=None) for row in MIXED]
-    # and lies in the batch of its ordinal, whose totals are right
+    # and is in the batch of its ordinal, whose totals are right
     batches = {id_: world.batch(id_) for id_ in world.batches(run_id)}
     planned = [ordinal for chunk in chunks for _, ordinal in chunk]
     assert [None if row.batch_id is None else batches[row.batch_id].ordinal for row in rows] == planned
@@ -72,7 +72,7 @@ def test_the_books_add_up_to_the_audience(world: World) -> None:
 
 
 def test_counting_the_books_sorts_nobody(world: World) -> None:
-    """SQLite keeps all that it sorts in memory: every row of the run, at each look of whoever waits for its end."""
+    """SQLite keeps all that it sorts in memory: every row of the run, at each look of those who wait for its end."""
     run_id = world.run(people(3))
     asked: list[tuple[str, Any]] = []
     with world.store.read() as session:

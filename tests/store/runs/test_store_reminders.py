@@ -89,7 +89,7 @@ def test_a_changed_text_takes_the_place_of_the_old_one_and_its_batch_ends_when_n
 
 def test_a_plan_that_was_cut_short_is_finished_by_the_next_one(bench: Installation) -> None:
     drop(bench, f"{ANNA},2026-12-03 09:00,", f"{BOB},2026-12-04 09:00,")
-    with bench.store.write() as session:  # as a process leaves it that is killed before it had finished
+    with bench.store.write() as session:  # a process that is killed before it has finished leaves it like this
         session.execute(sa.text("UPDATE run SET planned_at = NULL"))
         session.execute(sa.text("DELETE FROM recipient WHERE number = :number"), {"number": BOB})
 
@@ -111,7 +111,7 @@ def test_a_plan_that_was_cut_short_is_finished_by_the_next_one(bench: Installati
 def test_what_is_held_for_being_late_is_withdrawn_like_what_waits(
     bench: Installation, is_tried: bool, later: str, reason: str
 ) -> None:
-    # given two who are held, whether the gateway could not be reached or nobody tried
+    # given two who are held, because the gateway could not be reached or nobody tried
     drop(bench, f"{ANNA},2026-12-01 11:00,", f"{BOB},2026-12-01 11:00,", text=HOLDING)
     bench.enqueue()
     if is_tried:
@@ -124,7 +124,7 @@ def test_what_is_held_for_being_late_is_withdrawn_like_what_waits(
     # when the appointment of one of them moves or is cancelled
     drop(bench, f"{ANNA},{later}", text=HOLDING)
 
-    # then a person has to decide on the other one alone
+    # then a person has to decide only about the other one
     with bench.store.read() as session:
         today = runs.campaign_runs(session, "visits")[0]
         assert [held.number for held in held_people(session, today.id)] == [BOB]

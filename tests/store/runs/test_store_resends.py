@@ -1,4 +1,4 @@
-"""Sending again to those whose text failed: who that is, one run for each failure, and the last look at the intent."""
+"""Resending to people whose text failed: who they are, one run for each failure, and the last look at the intent."""
 
 from collections.abc import Collection, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +28,7 @@ def number(place: int) -> str:
 
 @pytest.fixture
 def run_id(world: World) -> int:
-    """Eight people who have the text: two failed without service, one was left out, the others are what tests make."""
+    """Eight people who have the text: two failed without service, one was left out, tests decide about the others."""
     in_rome = AT_ONCE._replace(zones="Europe/Rome")
     rows = [
         PlannedRecipient(
@@ -51,7 +51,7 @@ def put(world: World, run_id: int, places: Collection[int], **values: object) ->
 
 
 def resend(world: World, run_id: int, *, opted_out: Collection[int] = (), per_request: int = 10) -> int | None:
-    """What `campaigns resend` does in its transaction; the run is running then."""
+    """Do what `campaigns resend` does in its transaction; the run is then running."""
 
     def suppressed(numbers: Sequence[str]) -> Set[str]:
         return {number(place) for place in opted_out} & set(numbers)
@@ -152,11 +152,11 @@ def test_nobody_is_in_two_resends_of_one_failure(world: World, run_id: int) -> N
     first = resend(world, run_id)
     assert first is not None
 
-    # while it is pending, and when it was sent
+    # while it is pending, and once it was sent
     assert resend(world, run_id) is None
     world.sent(first)
     assert resend(world, run_id) is None
-    # but who failed again, and who failed in the first run meanwhile
+    # except those who failed again, and those who failed in the first run meanwhile
     put(world, first, [1], state=S.FAILED, result_code=NO_SERVICE)
     put(world, run_id, [5], state=S.FAILED, result_code=NO_SERVICE)
     second = resend(world, run_id)

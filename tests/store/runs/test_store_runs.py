@@ -146,7 +146,7 @@ def test_a_run_settles_when_nothing_is_left_to_send(world: World, state: BatchSt
 
 
 def test_a_run_is_followed_until_its_receipts_are_in_or_its_time_is_over(world: World) -> None:
-    # given three people: one delivered, one sent by the phone, one that no phone has sent
+    # given three people: one delivered to, one whose text the phone sent, one whose text no phone has sent
     run_id = world.run(people(3))
     one, two, _ = world.sent(run_id)
     said = [(one, RecipientState.DELIVERED), (two, RecipientState.SENT)]

@@ -36,7 +36,7 @@ def promise(world: World, batch_id: int, limit: Cap, *, now: datetime = NOW) -> 
 
 
 def promise_at_once(world: World, batch_id: int, limit: Cap, *, now: datetime = NOW) -> Intent | NoIntent:
-    """The intent alone, as it is reached when nobody was over the cap a moment ago."""
+    """The intent alone, as it is reached if nobody was over the cap a moment ago."""
     with world.store.write() as session:
         work = load_work(session, batch_id)
         if work is None:
@@ -48,7 +48,7 @@ def promise_at_once(world: World, batch_id: int, limit: Cap, *, now: datetime = 
 
 
 def put(world: World, run_id: int, **values: Any) -> None:
-    """Put everybody of a run where no life cycle needs to have led them."""
+    """Put everybody in a run into a state that no life cycle needs to have led to."""
     with world.store.write() as session:
         session.execute(sa.update(Recipient).where(sa.column("run_id") == run_id).values(**values))
 
@@ -199,7 +199,7 @@ def test_campaigns_that_race_for_the_same_people_never_pass_the_cap(world: World
                 elif intent not in {NoIntent.ALL_IN_DOUBT, NoIntent.OVER_CAP}:
                     break
 
-    # when all of them send as fast as they can, each in the order of the others
+    # when all of them send as fast as they can, each in a different order from the others
     with ThreadPoolExecutor(CAMPAIGNS) as pool:
         for job in [pool.submit(send, mine) for mine in batches]:
             job.result()

@@ -1,4 +1,4 @@
-"""Limits that were set or lowered, and which device a message went by."""
+"""Limits that were set or lowered, and the device by which a message went."""
 
 from datetime import timedelta
 

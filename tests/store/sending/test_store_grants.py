@@ -18,7 +18,7 @@ HOUR = timedelta(hours=1)
 
 
 def grant(world: World, run_id: int, *moments: float, target: str = "", segments: int = 2, outcome: str = "") -> None:
-    """Attempts of the run, granted so many seconds after `NOW`."""
+    """Attempts of the run, granted this many seconds after `NOW`."""
     with world.store.write() as session:
         for place, seconds in enumerate(moments):
             session.add(
@@ -53,7 +53,7 @@ def today(key: str) -> Budget:
         ("device:k:primary", 2 + 11),
         ("device:k:1", 3),
         ("device:k:2|0", 5),
-        ("device:k:any", 2 + 7 + 11),  # a request to the primary device looks the same: rather too much than too little
+        ("device:k:any", 2 + 7 + 11),  # a request to the primary device looks the same: better too much than too little
     ],
 )
 def test_a_budget_counts_what_was_granted_to_whom_it_is_for(world: World, key: str, segments: int) -> None:
@@ -61,7 +61,7 @@ def test_a_budget_counts_what_was_granted_to_whom_it_is_for(world: World, key: s
     for target, cost in (("", 2), ("1", 3), ("2|0", 5), ("1,2|0", 7)):
         grant(world, run_id, 1, target=target, segments=cost)
     grant(world, other, 2, segments=11)
-    # given what does not count: of another day, or proven not sent
+    # given grants that do not count: of another day, or proven not sent
     grant(world, run_id, -1, DAY.total_seconds(), target="1", segments=100)
     grant(world, run_id, 3, target="1", segments=100, outcome="not_sent")
 

@@ -1,4 +1,4 @@
-"""The intent: exactly one request for a batch, and a number in at most one request whose outcome is not known."""
+"""The intent: exactly one request for a batch, and a number in at most one request whose outcome is unknown."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -60,7 +60,7 @@ def test_another_text_is_another_payload() -> None:
 
 @pytest.mark.parametrize("state", sorted(set(RunState) - {RunState.RUNNING}))
 def test_only_a_running_run_sends(world: World, state: RunState) -> None:
-    # given work that was found while the run still ran
+    # given work that was found while the run was still running
     run_id = world.run(people(3))
     (batch_id,) = world.batches(run_id)
     with world.store.write() as session:
@@ -126,7 +126,7 @@ def test_a_number_in_doubt_elsewhere_is_left_out(world: World) -> None:
 
     assert [a.number for a in second.addressees] == [row.number for row in people(2, first=4)]
     assert world.states(other) == {RecipientState.IN_DOUBT: 2, RecipientState.PENDING: 2}
-    # when both are answered, those left out are planned again, with a later moment and without a lost attempt
+    # when both are answered, those left out are planned again, with a later moment and without losing an attempt
     world.accept(first, world.placed(first))
     world.accept(second, world.placed(second))
     batch = world.batch(world.batches(other)[0])

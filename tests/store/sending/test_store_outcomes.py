@@ -93,7 +93,7 @@ def test_a_part_that_was_not_found_comes_back_or_is_held(
 
 
 def test_only_people_in_doubt_are_released(world: World) -> None:
-    # given a request whose people are accepted already
+    # given a request whose people are already accepted
     run_id, _, intent = sent_batch(world)
     world.accept(intent, world.placed(intent))
 

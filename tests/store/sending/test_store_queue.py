@@ -52,7 +52,7 @@ def test_a_snooze_waits_and_is_no_attempt(world: World) -> None:
 
 
 def test_a_snooze_that_comes_late_takes_nothing_back(world: World) -> None:
-    # given a batch that another worker is sending already
+    # given a batch that another worker is already sending
     run_id = world.run(people(2))
     (id_,) = queued(world, run_id)
     world.intent(id_)
@@ -132,7 +132,7 @@ def demand_of(world: World, run_id: int, *, minutes: float = 0) -> Demand:
 
 
 def test_what_a_run_has_under_way_is_counted_in_segments(world: World) -> None:
-    # given 2 requests of 4 segments: of one is queued, and one waits for the throttle until in 2 minutes
+    # given 2 requests of 4 segments: one is queued, and one waits for the throttle for another 2 minutes
     run_id = world.run(people(6, segments=2), per_request=2)
     other = world.run(people(1, first=10), campaign="other")
     first, second, _ = world.batches(run_id)
@@ -163,7 +163,7 @@ def test_who_waits_for_something_else_is_not_under_way(world: World) -> None:
 
 
 def test_who_will_be_late_when_its_slot_comes_keeps_nobody_from_one(world: World) -> None:
-    # given two requests that wait for the throttle until in 2 minutes, one of which must have left a minute before
+    # given two requests that wait for the throttle for 2 minutes, one of which must have left a minute earlier
     run_id = world.run(people(4), per_request=2)
     ids = world.batches(run_id)
     with world.store.write() as session:
@@ -172,7 +172,7 @@ def test_who_will_be_late_when_its_slot_comes_keeps_nobody_from_one(world: World
             queue.snooze_batch(session, id_, until=NOW + timedelta(minutes=2), waits_for=WaitsFor.THROTTLE)
             session.execute(sa.update(Batch).where(col(Batch.id) == id_).values(latest=latest))
 
-    # then the other one alone counts as under way
+    # then only the other one counts as under way
     assert demand_of(world, run_id).asleep_segments == 2
 
 

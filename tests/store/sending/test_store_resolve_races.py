@@ -22,7 +22,7 @@ from worker.store.sending.outcome import close_attempt, hold_in_doubt, record_ac
 
 LATER: Final = NOW + timedelta(hours=1)
 LONG_ENOUGH_SECONDS: Final = 0.5
-"""In it another transaction comes to its end, or to the lock that it has to wait for."""
+"""In this time another transaction ends, or reaches the lock that it has to wait for."""
 
 Act = Callable[[Session], object]
 
@@ -47,7 +47,7 @@ def interleaved(store: Store, first: Act, second: Act) -> None:
 
 
 def held(world: World, how_many: int = 3) -> tuple[int, int]:
-    """A run whose only request left the last person to be decided on; its id and that of the batch."""
+    """A run whose only request left the last person to be decided about; its id and that of the batch."""
     run_id = world.run(people(how_many), per_request=how_many)
     (batch_id,) = world.batches(run_id)
     conclude(world, world.intent(batch_id), found=how_many - 1)
@@ -55,7 +55,7 @@ def held(world: World, how_many: int = 3) -> tuple[int, int]:
 
 
 def conclude(world: World, intent: Intent, *, found: int) -> None:
-    """Look-ups found the first people of a request, and nobody can tell about the last one."""
+    """Look-ups found the first people of a request, and nobody can know about the last one."""
     with world.store.write() as session:
         close_attempt(session, intent.attempt_id, outcome="hold", evidence={}, now=NOW)
         hold_in_doubt(session, [intent.addressees[-1].id], "nobody can tell")
@@ -65,7 +65,7 @@ def conclude(world: World, intent: Intent, *, found: int) -> None:
 
 
 def decide(run_id: int) -> Act:
-    """What `campaigns resolve --as not-sent` does."""
+    """Do what `campaigns resolve --as not-sent` does."""
     return lambda session: resolve_held(session, run_id, Declared.NOT_SENT, number=None, by="ada", now=NOW)
 
 
@@ -95,7 +95,7 @@ def test_a_run_that_is_ended_at_the_moment_of_a_decision_goes_on(
     acts = (decide(run_id), end) if decides_first else (end, decide(run_id))
     interleaved(world.store, *acts)
 
-    # then the run goes on, the person is sent to, and the others are still followed
+    # then the run continues, the person is sent to, and the others are still followed
     assert world.run_state(run_id) is RunState.RUNNING
     assert None not in polls(world, run_id)
     with world.store.read() as session:
@@ -107,7 +107,7 @@ def test_a_run_that_is_ended_at_the_moment_of_a_decision_goes_on(
 def test_a_request_that_ends_at_the_moment_of_a_decision_sees_who_was_released(
     world: World, decides_first: bool
 ) -> None:
-    # given a batch with somebody held, while the others of it are being sent
+    # given a batch with somebody held, while the others in it are being sent
     run_id = world.run(people(2), per_request=2)
     (batch_id,) = world.batches(run_id)
     conclude(world, world.intent(batch_id), found=0)
@@ -128,7 +128,7 @@ def test_a_request_that_ends_at_the_moment_of_a_decision_sees_who_was_released(
 
 @pytest.mark.parametrize("decides_first", [True, False])
 def test_a_request_promised_at_the_moment_of_a_decision_leaves_nobody_behind(world: World, decides_first: bool) -> None:
-    # given a batch with somebody held and somebody to be sent again
+    # given a batch with somebody held and somebody to be sent to again
     run_id = world.run(people(2), per_request=2)
     (batch_id,) = world.batches(run_id)
     conclude(world, world.intent(batch_id), found=0)

@@ -1,4 +1,4 @@
-"""What PostgreSQL knows of a statement stays known; who has many campaigns notices it by the processor time."""
+"""What PostgreSQL has prepared stays prepared; with many campaigns, that shows in CPU time."""
 
 from collections.abc import Iterator
 

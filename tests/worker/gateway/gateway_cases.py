@@ -1,4 +1,4 @@
-"""How the gateway's tests talk to the client: replies in a row, with two checks that every case gets for free."""
+"""How the gateway's tests talk to the client: replies in sequence, with two checks that every case gets for free."""
 
 import json
 import logging
@@ -47,7 +47,7 @@ def failure(code: object, text: object) -> httpx.Response:
 
 
 class Wire:
-    """A client over a row of answers. `requests` are the decoded forms that it posted."""
+    """A client that gets a sequence of answers. `requests` are the decoded forms that it posted."""
 
     def __init__(self, answers: Sequence[Answer], learned: Mapping[str, SendOutcome] | None = None) -> None:
         self.clock = FakeClock()
@@ -82,7 +82,7 @@ class Wire:
 def wired(
     *answers: Answer, learned: Mapping[str, SendOutcome] | None = None, secrets: Sequence[str] = (KEY,)
 ) -> Iterator[Wire]:
-    """A client for these answers. Fails where an answer was not asked for, or a secret shows up in any log record."""
+    """A client for these answers. Fails if an answer was not asked for, or a secret shows up in any log record."""
     records: list[str] = []
     handler = logging.Handler(logging.NOTSET)
     handler.emit = lambda record: records.append(f"{record.getMessage()} {record.__dict__}")  # type: ignore[method-assign]  # the shortest handler there is
@@ -102,14 +102,14 @@ def wired(
 
 
 def caught(call: Callable[[], object], secrets: Sequence[str] = (KEY, ANNA.number, ANNA.text)) -> GatewayError:
-    """The error that a call raises, after a look for secrets in its text, its evidence and its frames' variables."""
+    """The error that a call raises, after a search for secrets in its text, its evidence and its frames' variables."""
     with pytest.raises(GatewayError) as raised:
         call()
     error = raised.value
     assert_no_secret("\n".join([str(error), repr(error), json.dumps(dict(error.evidence))]), secrets)
     assert error.__context__ is None, "the frames of the HTTP libraries hold the request"
     frames = traceback.TracebackException.from_exception(error, capture_locals=True).stack
-    ours = [frame for frame in frames if "/tests/" not in frame.filename]  # tests have the key as their own data
+    ours = [frame for frame in frames if "/tests/" not in frame.filename]  # tests have the key as data of their own
     assert_no_secret(repr([frame.locals for frame in ours]), secrets[:1])
     return error
 

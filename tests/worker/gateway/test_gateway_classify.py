@@ -97,7 +97,7 @@ def test_any_bytes_get_a_verdict_and_noise_is_never_acceptance(status: int, body
 
 @given(data=json_values, error=json_values, ok=st.booleans())
 def test_any_json_gets_a_verdict(data: object, error: object, ok: bool) -> None:
-    # allow_nan and half surrogates on purpose: json.dumps writes them, and a server might
+    # allow_nan and half surrogates on purpose: json.dumps writes them, and a server might, too
 
     body = json.dumps({"success": ok, "data": data, "error": error}).encode()
     verdict = classify(Seen(status=200, reply=reply_of(body), is_send=True, sent=[ANNA.number]))

@@ -1,4 +1,4 @@
-"""A reply that is decoded as it comes says what it would say as a whole, and costs no more than it may hold."""
+"""A reply that is decoded as it arrives says the same as the complete one, and costs no more than it may hold."""
 
 import json
 import subprocess
@@ -90,7 +90,7 @@ def test_a_row_that_is_none_leaves_no_list() -> None:
 
 
 def test_a_long_value_in_small_parts_is_scanned_a_few_times() -> None:
-    # 1 MiB in 16 KiB: scanned anew for each part that would be 64 times
+    # 1 MiB in 16 KiB parts: scanning again for each part would be 64 times as much
     body = success(messages=[row(message="x" * (MAX_VALUE - 1024))]).content
     assert len(in_parts(body, *range(16_384, len(body), 16_384)).messages or ()) == 1
 
@@ -153,7 +153,7 @@ def test_what_is_not_kept_is_passed_over_and_not_counted() -> None:
     reader.feed(body)
     assert [message.id for message in reader.reply().messages or ()] == [20, 40, 60, 80, 100]
 
-    # and a row that cannot be read is not taken for one that is not sought
+    # and a row that cannot be read is not mistaken for one that is not sought
     reader = ReplyReader(keep=lambda _: False)
     reader.feed(success(messages=[row(id=1), {"number": "+39"}]).content)
     assert reader.reply().messages is None
@@ -227,7 +227,7 @@ USUAL = json.dumps(row(message="Hi Anna, our spring sale starts today. Reply STO
         ("send", b"%b", SHORTEST, 900_000, "ReplyTooLong", 8),  # M10: 363 MB and 6 s
         ("read", b"%b", SHORTEST, 900_000, "ReplyTooLong", 24),
         ("read", b"%b", USUAL, 19_999, "read", 40),
-        ("read", b'{"ID":1,"x":[%b]}', SHORTEST, 900_000, "ReplyTooLong", 40),  # 180 MB, and 480 of 20 MB in a walk
+        ("read", b'{"ID":1,"x":[%b]}', SHORTEST, 900_000, "ReplyTooLong", 40),  # 180 MB, and 480 MB of 20 MB in a walk
         ("walk", b'{"ID":1}],"x":[%b', SHORTEST, 900_000, "ReplyTooLong", 40),
     ],
 )
@@ -240,7 +240,7 @@ def test_a_large_reply_takes_some_megabytes(
 
     def answer(connection: Connection) -> None:
         connection.read_request()
-        with suppress(ConnectionError):  # who has seen enough hangs up
+        with suppress(ConnectionError):  # a client that has seen enough hangs up
             connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
     with TcpServer(answer) as server:

@@ -1,4 +1,4 @@
-"""Balance, reads and contacts: harmless if repeated, therefore repeated."""
+"""Balance, reads and contacts: harmless to repeat, and therefore repeated."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

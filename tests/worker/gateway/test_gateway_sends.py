@@ -32,7 +32,7 @@ from worker.gateway.seen import error_fingerprint
 
 @dataclass(frozen=True)
 class SendCase:
-    """Anna gets a text; the gateway gives these answers, one per try."""
+    """Anna gets a text; the gateway gives these answers, one for each try."""
 
     name: str
     error: type[GatewayError] | None

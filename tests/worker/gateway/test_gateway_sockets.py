@@ -1,4 +1,4 @@
-"""The client against real sockets: what left, how far it got, and what is made of it."""
+"""The client on real sockets: what left, how far it got, and how it is interpreted."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""The client over TLS: whom it believes, that nothing leaves before it does, and that its deadlines hold."""
+"""The client over TLS: whom it trusts, that nothing leaves before it does, and that its deadlines hold."""
 
 import time
 from collections.abc import Callable
@@ -73,7 +73,7 @@ def says_nothing(connection: Connection) -> None:
 
 
 def drips(connection: Connection) -> None:
-    """The beginning of a record that never ends: each byte comes in time, and all of them never."""
+    """The beginning of a record that never ends: each byte arrives in time, but never all of them."""
     connection.drip(b"\x16\x03\x03\x40\x00" + bytes(2_000), pause_seconds=0.02)
 
 

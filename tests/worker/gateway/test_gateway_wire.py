@@ -1,4 +1,4 @@
-"""What the gateway writes, in every form seen, and in forms that nobody has seen."""
+"""What the gateway writes, in every form seen so far, and in forms that nobody has seen."""
 
 from datetime import UTC, datetime
 

@@ -29,7 +29,7 @@ def php_form(fields: Mapping[str, Value]) -> bytes:
 
 
 def php_json(value: object) -> str:
-    """As `json_encode` writes it: escaped slashes, no blanks."""
+    """The value as `json_encode` writes it: escaped slashes, no spaces."""
     return json.dumps(value, separators=(",", ":")).replace("/", r"\/")
 
 
@@ -44,7 +44,7 @@ def http(url: str, body: bytes | None = None) -> tuple[int, str, str]:
 
 
 def until(get: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """What `get` gives as soon as it is true: the sandbox lives by its own clock, so the test looks again."""
+    """The result of `get` as soon as it is true: the sandbox has its own clock, so the test has to look again."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := get():

@@ -1,4 +1,4 @@
-"""The ledger: what was accepted stays so over restarts."""
+"""The ledger: what was accepted stays accepted across restarts."""
 
 import json
 import time
@@ -49,7 +49,7 @@ def test_a_restarted_sandbox_continues_where_it_was(start_sandbox: StartSandbox,
         (2, "+393339990003", 2, 1, "stuck"),
         (3, "+447700900124", 2, 1, "delivered"),
     ]
-    # and the SIM still has its work: one message a second, also over the restart
+    # and the SIM still has its work: one message a second, even across the restart
     assert lines[2]["sent_at"] - lines[0]["sent_at"] >= 1.0
     assert lines[1]["sent_at"] is None
 

@@ -1,4 +1,4 @@
-"""A message's life as a pure function, and what it looks like from outside while time passes."""
+"""A message's life as a pure function, and what it looks like from outside as time passes."""
 
 import time
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A read that finds thousands of messages: others are answered meanwhile."""
+"""A read that finds thousands of messages does not keep others from being answered."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ SEND, READ = "/services/send.php", "/services/read-messages.php"
 
 
 async def call(app: SandboxApp, path: str, **fields: Any) -> dict[str, Any]:
-    """One request, and the JSON that answers it."""
+    """Make one request; return the JSON that answers it."""
     body = [{"type": "http.request", "body": php_form({**fields, "key": KEY})}]
     sent: list[dict[str, Any]] = []
 
@@ -59,11 +59,11 @@ def test_a_text_is_taken_while_a_long_read_is_written(profile: Profile) -> None:
     found = asyncio.run(both())
     app.close()
 
-    # then the reply is whole, and shows what there was when it began
+    # then the reply is complete, and shows what there was when it began
     assert order == ["sent", "read"]
     assert (found["success"], found["error"]) == (True, None)
     shown = [row["number"] for row in found["data"]["messages"]]
-    assert shown == [f"+39333{n:07}" for n in range(1, many)]  # the phone has the first one already
+    assert shown == [f"+39333{n:07}" for n in range(1, many)]  # the phone already has the first one
 
 
 @pytest.mark.parametrize(("heeds_time", "found"), [(True, 0), (False, 3)])

@@ -15,12 +15,12 @@ RULES = FAST.life_rules()
 
 
 def change(sandbox: PrivateSandbox, **fields: str) -> int:
-    """Ask for a change of a phone; the HTTP status of the answer."""
+    """Ask for a change of a phone; return the HTTP status of the answer."""
     return http(f"{sandbox.url}/sandbox/phones", php_form({"key": sandbox.key, **fields}))[0]
 
 
 def messages(sandbox: PrivateSandbox) -> dict[str, int]:
-    """How many messages are in which status."""
+    """The number of messages in each status."""
     counts: dict[str, int] = json.loads(http(f"{sandbox.url}/sandbox/stats")[2])["messages"]
     return counts
 
@@ -34,7 +34,7 @@ def test_a_phone_that_is_off_sends_nothing_until_it_is_on_again(start_sandbox: S
     # when a text goes to each phone
     client.send_bulk([("+393330000001", "Hi"), ("+393330000002", "Hi")], devices=[1, 2])
 
-    # then only one of them leaves
+    # then only one of them is sent
     until(lambda: messages(sandbox).get("Delivered") == 1)
     assert messages(sandbox) == {"Delivered": 1, "Pending": 1}
     change(sandbox, device="2", state="on")

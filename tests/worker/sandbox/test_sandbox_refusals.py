@@ -1,4 +1,4 @@
-"""Requests that are wrong: refused as live servers refuse them, and never the end of the sandbox."""
+"""Wrong requests are refused as live servers refuse them, and never end the sandbox."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ ONE = [("+447700900123", "Hello")]
 
 
 def call(app: SandboxApp, path: str, body: bytes, method: str = "POST") -> tuple[int, bytes]:
-    """One request to the application itself, without a server between."""
+    """Make one request to the application itself, without a server in between."""
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:

@@ -27,7 +27,7 @@ def sims(rows: list[Row]) -> Counter[tuple[int, int]]:
 
 
 def found(gateway: PhpClient, **fields: str | int) -> list[Row]:
-    """Nothing found is an error in one profile and an empty list in the other."""
+    """Finding nothing is an error in one profile and an empty list in the other."""
     try:
         return gateway.read(**fields)
     except RefusedError as refused:

@@ -21,7 +21,7 @@ from worker.sandbox.running.options import SandboxOptions
 
 @dataclass
 class Receiver:
-    """A program that is told about inbound messages; it answers with `statuses` in turn, then with 200."""
+    """A program that is notified of inbound messages; it answers with `statuses` in turn, then with 200."""
 
     statuses: list[int] = field(default_factory=list)
     calls: list[tuple[str, str, str]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Senders on a clock of the test: they ask, and when told to wait come back as late as a machine would wake them."""
+"""Senders on a test clock: they ask and, if told to wait, come back as late as a machine would wake them."""
 
 import heapq
 import random
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from tests.support.clocks import FakeClock
 from worker.throttle import Limit, Throttle
 
-NO_PAUSE = timedelta()  # nobody sent anything before, so there is nothing to wait for
+NO_PAUSE = timedelta()  # nobody has sent anything before, so there is nothing to wait for
 
 
 @dataclass(frozen=True, slots=True)

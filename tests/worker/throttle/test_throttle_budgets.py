@@ -1,4 +1,4 @@
-"""What every throttle decides about the budgets of a day or a month, one scenario each, on both back ends."""
+"""What every throttle decides about daily and monthly budgets, one scenario each, on both back ends."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +24,7 @@ def test_a_budget_is_granted_to_its_last_segment_and_not_more(throttle: Throttle
     assert all(throttle.reserve(4, [today(10)]).is_granted for _ in range(2))
     # when what is left is less than the request
     answer = throttle.reserve(4, [today(10)])
-    # then it waits for the end of the period, and a smaller one goes
+    # then it waits for the end of the period, and a smaller one is sent
     assert (answer.is_granted, answer.is_spent, answer.wait) == (False, True, MIDNIGHT - START)
     assert throttle.reserve(2, [today(10)]).is_granted
     assert throttle.reserve(1, [today(10)]).is_spent
@@ -98,7 +98,7 @@ def test_a_limit_without_a_record_begins_with_the_ledger(clock: FakeClock) -> No
 
 
 def test_a_budget_that_begins_while_others_send_waits_until_they_have_written_theirs_down(clock: FakeClock) -> None:
-    # given a grant of just now that is not in the ledger yet
+    # given a very recent grant that is not in the ledger yet
     records: list[tuple[datetime, int]] = []
     throttle = InMemoryThrottle(clock, lambda _limit, _now: list(records))
     throttle.reserve(6, [])

@@ -29,7 +29,7 @@ def test_a_refusal_takes_nothing_on_any_level(throttle: Throttle, clock: FakeClo
     for _ in range(5):
         clock.advance(1)
         assert not throttle.reserve(1, [fast, slow]).is_granted
-    # then the other is as it was: nobody has ever taken anything there
+    # then the other is unchanged: nobody has ever taken anything there
     assert throttle.reserve(60, [fast]).is_granted
 
 
@@ -75,11 +75,11 @@ def test_one_an_hour_is_one_an_hour(throttle: Throttle, clock: FakeClock) -> Non
 
 
 def test_a_raised_limit_acts_at_once(throttle: Throttle, clock: FakeClock) -> None:
-    # given a level at one an hour that is used up
+    # given a used-up level at one an hour
     assert throttle.reserve(1, [RateLimit("campaign:1", 1, timedelta(hours=1))]).is_granted
     # when the limit becomes 3,600 an hour
     raised = RateLimit("campaign:1", 3600, timedelta(hours=1))
-    # then the next slot is a second after the last and not an hour
+    # then the next slot is a second after the last, not an hour
     assert throttle.reserve(1, [raised]).wait == SECOND
     clock.advance(1)
     assert throttle.reserve(1, [raised]).is_granted
@@ -110,11 +110,11 @@ def test_a_pause_saves_up_no_more_than_a_late_sender_may_catch_up(throttle: Thro
     level = RateLimit("account:1", 200, SECOND)
     throttle.reserve(1, [level])
     clock.advance(0.5)
-    # when everything that passes is sent
+    # when everything that gets through is sent
     granted = 0
     while throttle.reserve(1, [level]).is_granted:
         granted += 1
-    # then that is 100 ms worth of the rate, and the one that is due
+    # then that is 100 ms worth of the rate, plus the one that is due
     assert granted == 21
 
 
@@ -144,14 +144,14 @@ def test_a_clock_that_was_set_back_closes_a_level_for_one_window_at_most(throttl
     assert sum_segments(send_for(MINUTE, throttle, clock, [level], [1])) == 10
     # when the clock jumps back by a day
     clock.advance(timedelta(days=-1))
-    # then what was sent counts as sent now, and not as sent tomorrow
+    # then what was sent counts as sent now, not as sent tomorrow
     assert throttle.reserve(1, [level]).wait == MINUTE
     clock.advance(MINUTE)
     assert throttle.reserve(1, [level]).is_granted
 
 
 def test_a_clock_that_was_set_back_keeps_no_request_waited_for(throttle: Throttle, clock: FakeClock) -> None:
-    # given a large request that has waited among small ones for so long that these give way to it
+    # given a large request that has waited among small ones for so long that they give way to it
     level = RateLimit("account:1", 10, MINUTE)
     for _ in range(15):
         throttle.reserve(1, [level])

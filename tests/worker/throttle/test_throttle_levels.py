@@ -1,4 +1,4 @@
-"""The words that a throttle is asked and answers in."""
+"""The terms in which a throttle is asked and answers."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -30,7 +30,7 @@ def test_the_same_key_over_another_time_is_another_level() -> None:
 
 
 def test_microseconds_are_exact_in_both_directions() -> None:
-    # 2**53 microseconds are reached in the year 2255; as a float of seconds this moment would lose its last digit
+    # 2**53 microseconds are reached in the year 2255; as a float of seconds, this moment would lose its last digit
     moment = datetime(2026, 12, 1, 9, 0, 0, 123457, tzinfo=UTC)
     assert to_microseconds(moment) == 1_796_115_600_123_457
     assert from_microseconds(to_microseconds(moment)) == moment

@@ -1,4 +1,4 @@
-"""What only the throttle of one process does."""
+"""What only the in-process throttle does."""
 
 import threading
 from datetime import timedelta
@@ -12,10 +12,10 @@ MINUTE = timedelta(minutes=1)
 
 
 def test_a_restarted_process_goes_on_with_what_it_remembers(clock: FakeClock) -> None:
-    # given a process that sent for some minutes and was ended in between
+    # given a process that sent for some minutes and ended meanwhile
     level = RateLimit("account:1", 30, MINUTE)
     before = send_for(timedelta(minutes=3, seconds=25), InMemoryThrottle(clock), clock, [level], [1, 2])
-    # when the next one reads what the records say of the last minute
+    # when the next one reads what the records say about the last minute
     records = [(grant.at, grant.cost_segments) for grant in before]
     throttle = InMemoryThrottle(clock, lambda _limit, now: [entry for entry in records if entry[0] > now - MINUTE])
     after = send_for(timedelta(minutes=3), throttle, clock, [level], [1, 2])
@@ -31,7 +31,7 @@ def test_levels_that_nobody_asks_for_any_more_are_dropped(clock: FakeClock) -> N
     # when they have been idle for longer than their window
     clock.advance(2 * MINUTE)
     throttle.reserve(1, [RateLimit("campaign:new", 10, MINUTE)])
-    # then only the living one takes memory
+    # then only the live one takes memory
     assert len(throttle._histories) == 1
 
 

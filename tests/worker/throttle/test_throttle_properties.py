@@ -10,7 +10,7 @@ from tests.support.clocks import START, FakeClock
 from tests.worker.throttle.simulation import NO_PAUSE, Grant, largest_window_segments, send_for, sum_segments
 from worker.throttle import Budget, InMemoryThrottle, Limit, RateLimit, RedisThrottle, connect_for_throttle
 
-# Windows of seconds and not less: the keys on Redis expire by the real clock, a second after their window.
+# Windows of at least seconds: the keys on Redis expire by the real clock, a second after their window.
 LEVELS = st.lists(
     st.builds(
         RateLimit,
@@ -128,7 +128,7 @@ def test_redis_decides_exactly_as_memory_does(
         (1, timedelta()),
         (8, timedelta()),
         (1, timedelta(milliseconds=5)),
-        # Lateness of a lone sender at a limit by the second is lost: the slot that it fills late is free again late.
+        # A lone sender at a per-second limit loses its lateness: the slot that it fills late becomes free late.
         # Among several, the first to wake up takes it.
         (4, timedelta(milliseconds=50)),
     ],
@@ -142,7 +142,7 @@ def test_nearly_all_of_the_limit_is_attained_and_never_more(
     windows = 20
     # when
     grants = send_for(windows * per, InMemoryThrottle(clock), clock, [level], [cost_segments] * senders, late)
-    # then: of what fits into a window in whole requests
+    # then: counting what fits into a window in whole requests
     fits = limit_segments // cost_segments * cost_segments
     assert sum_segments(grants) >= 0.98 * windows * fits
     assert largest_window_segments(grants, per) <= limit_segments

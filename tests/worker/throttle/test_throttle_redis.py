@@ -1,4 +1,4 @@
-"""What only the shared throttle does: the server's clock, many askers, and a server that is away."""
+"""What only the shared throttle does: the server's clock, many askers, and a server that is unavailable."""
 
 import threading
 import time
@@ -44,7 +44,7 @@ def test_eight_threads_with_eight_connections_share_one_budget(
         thread.start()
     for thread in threads:
         thread.join()
-    # then no window is above the limit, and nearly all of it is used even on a busy machine
+    # then no window exceeds the limit, and nearly all of it is used even on a busy machine
     grants.sort(key=lambda grant: grant.at)
     attained = sum_segments(grants) / (200 * seconds)
     record_property("attained", attained)
@@ -128,7 +128,7 @@ def test_a_server_that_evicted_a_level_does_not_take_it_for_idle(redis_url: str)
         time.sleep(1.1)
         granted.append(throttle.reserve(1, [level]).at)
 
-        # when the server needs the memory of what expires
+        # when the server reclaims the memory of what expires
         client.config_set("maxmemory-policy", "volatile-ttl")
         client.config_set("maxmemory", 1)
         try:
@@ -138,7 +138,7 @@ def test_a_server_that_evicted_a_level_does_not_take_it_for_idle(redis_url: str)
             client.config_set("maxmemory", 0)
             client.config_set("maxmemory-policy", "noeviction")
 
-        # then it says so once, and what was granted is read from the ledger
+        # then it says so once, and reads what was granted from the ledger
         with pytest.raises(ThrottleUnavailable) as told:
             throttle.reserve(1, [level])
         assert trouble_of(told.value) is Trouble.REDIS_FORGETS

@@ -38,13 +38,13 @@ BUDGETS = st.tuples(st.sampled_from(["account", "device"]), st.integers(10, 120)
 
 
 def budget(key: str, limit_segments: int, now: datetime) -> Budget:
-    """That of the period of 40 s in which `now` is."""
+    """The budget of the 40 s period that contains `now`."""
     starts_at = START + (now - START) // PERIOD * PERIOD
     return Budget(key, limit_segments, starts_at, starts_at + PERIOD)
 
 
 class Records:
-    """What was written down of the grants. All of these took from all limits."""
+    """The record of the grants. All of these took from all limits."""
 
     def __init__(self) -> None:
         self.grants: list[Grant] = []
@@ -73,7 +73,7 @@ def test_a_throttle_that_forgets_keeps_every_limit_and_goes_on(
     committed_after: timedelta,
     on_redis: bool,
 ) -> None:
-    # given senders that write down what they were granted a while after it, and a throttle that forgets now and then
+    # given senders that record their grants a while later, and a throttle that forgets now and then
     clock, records = FakeClock(), Records()
     pending: deque[Grant] = deque()
     all_grants: list[Grant] = []
@@ -91,7 +91,7 @@ def test_a_throttle_that_forgets_keeps_every_limit_and_goes_on(
             if asked in forgets:
                 if on_redis:
                     client.flushall()
-                else:  # a process that ends has written down all, or never sends it
+                else:  # a process that ends has recorded everything, or never sends it
                     records.grants += pending
                     pending.clear()
                     throttle = new_throttle()
@@ -120,7 +120,7 @@ def test_a_throttle_that_forgets_keeps_every_limit_and_goes_on(
             period = budget(key, limit_segments, grant.at)
             spent[period] = spent.get(period, 0) + grant.cost_segments
         assert max(spent.values(), default=0) <= limit_segments
-    # and it goes on: the largest cost may need a whole window of a minute for itself
+    # and it continues: the largest cost may need a whole one-minute window for itself
     assert turn >= 2
 
 
@@ -130,11 +130,11 @@ def test_an_emptied_redis_grants_nothing_until_the_ledger_is_complete(redis_url:
         throttle = RedisThrottle(client, records, clock=clock)
         clock.advance(throttle.reserve(10, [level]).wait)
         grant = throttle.reserve(10, [level])
-        # when Redis is emptied before the grant is written down
+        # when Redis is emptied before the grant is recorded
         client.flushall()
         cold = throttle.reserve(1, [level])
         records.grants.append(Grant(grant.at, 10, 0))
-        # then it waits, and knows it afterwards
+        # then it waits, and knows about it afterwards
         assert (cold.is_granted, cold.wait) == (False, PAUSE)
         clock.advance(PAUSE)
         answer = throttle.reserve(1, [level])
@@ -142,7 +142,7 @@ def test_an_emptied_redis_grants_nothing_until_the_ledger_is_complete(redis_url:
 
 
 def test_a_restarted_redis_that_kept_old_keys_does_not_believe_them(redis_server: RedisServer, redis_url: str) -> None:
-    # given a Redis whose keys are those of a moment ago: it comes back as another server
+    # given a Redis whose keys are from a moment ago: it comes back as another server
     level = RateLimit("account", 100, timedelta(minutes=1))
     asked: list[str] = []
 

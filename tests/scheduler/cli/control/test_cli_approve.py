@@ -1,4 +1,4 @@
-"""`approve`: exactly one plan is let go; and what `plan`, `run` and `status` say of one that waits."""
+"""`approve`: exactly one plan is released; and what `plan`, `run` and `status` say about one that waits."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ SANDBOX = "--sandbox"
 
 @pytest.fixture
 def waiting(run: Run, campaign_file: Path) -> tuple[Path, str]:
-    """A campaign that waits to be approved, and the hash that `plan` shows for it."""
+    """A campaign that waits for approval, and the hash that `plan` shows for it."""
     campaign_file.write_text(FILE)
     shown = json.loads(run("plan", campaign_file.name, SANDBOX, "--json").stdout)
     result = run("run", campaign_file.name, SANDBOX)

@@ -47,7 +47,7 @@ def test_a_paused_campaign_says_how_to_go_on_and_does(run: Cli, planned: Planned
 def test_what_is_under_way_is_listed_with_its_people_and_age(
     run: Cli, planned: Planned, command: tuple[str, ...]
 ) -> None:
-    # given a request that was begun a while ago
+    # given a request that began a while ago
     store, run_id = planned("spring-sale")
     put(store, run_id, "running")
     with store.write() as session:
@@ -85,14 +85,14 @@ def test_resuming_tells_when_the_account_is_paused(run: Cli, planned: Planned) -
 
 
 def test_a_new_gateway_is_told_by_one_option(run: Cli, planned: Planned) -> None:
-    # given an account that was stopped by IDs that began again
+    # given an account that was paused because IDs started over
     store, run_id = planned("spring-sale")
     with store.write() as session:
         account_id = run_view(session, run_id).account_id
         session.execute(sa.update(Account).values(highest_gateway_id=50_000))
         stop_for_new_gateway(session, account_id, now=NOW)
 
-    # when it is resumed as after an alarm, then it says which option it is
+    # when it is resumed as after an alarm, then the command says which option it needs
     refused = run("resume", "spring-sale", "--account")
     assert refused.exit_code == 2
     assert "--new-gateway" in refused.stderr

@@ -1,4 +1,4 @@
-"""`devices`, and what `status` says of phones and of texts that failed."""
+"""`devices`, and what `status` says about phones and failed texts."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ AT = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
 
 
 def a_stuck_phone(store: Store, run_id: int) -> None:
-    """Device 2 has failed a text, waits with another one, and is called stuck."""
+    """Device 2 has failed a text, waits with another one, and counts as stuck."""
     put(store, run_id, "+393331000001", state="failed", gateway_id=1, device=2, sim=0, result_code=4, reason="no")
     put(store, run_id, "+393331000002", state="accepted", gateway_id=2, device=2, sim=0, accepted_at=AT)
     with store.write() as session:

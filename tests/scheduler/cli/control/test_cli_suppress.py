@@ -1,4 +1,4 @@
-"""`suppress`: the list of numbers that get nothing, by hand and as tables; replies that a person reads."""
+"""`suppress`: the list of numbers that get nothing, edited by hand and with tables; replies that a person reads."""
 
 import json
 from collections.abc import Callable
@@ -151,7 +151,7 @@ def test_a_person_reads_what_may_be_a_stop_and_decides(run: Cli, planned: Planne
     assert "pls stop texting" in shown
     assert ANNA not in shown
     assert "2 replies may mean stop and wait to be read: campaigns suppress review" in run("status").stdout
-    # when one is one, and the other is not
+    # when one of them is a stop, and the other is not
     assert run("suppress", "review", str(first.id), "--opt-out").stdout == "opted out: 1\n"
     assert run("suppress", "review", str(second.id), "--keep", "--json").stdout == '{"kept": 1, "unchanged": 0}\n'
     # then
@@ -180,13 +180,13 @@ def test_a_stop_of_nobody_known_waits_with_its_number_in_full(run: Cli, planned:
             session, account_id, replies, came_by="poll", now=START
         )
     shown = [json.loads(line) for line in run("suppress", "review", "--json").stdout.splitlines()]
-    # s7: also of one that only may mean stop: nobody can tell otherwise who asks
+    # s7: also for one that only may mean stop: otherwise nobody can know who asks
     assert [(row["number"], row["of_nobody_known"]) for row in shown] == [
         (number, True) for number in ("3331234911", "+41555551234", "3331234567", "+393331\x1b[31m")
     ]
     told = run("suppress", "review").stdout
     assert ("nobody known" in told, "3331234567" in told, "\x1b" in told) == (True, True, False)
-    # what is not a complete number could never match anybody on the list
+    # an incomplete number could never match anybody on the list
     for reply in (first, asked, cut):
         refused = run("suppress", "review", str(reply.id), "--opt-out")
         assert (refused.exit_code, "\x1b" in refused.stderr) == (2, False)

@@ -1,4 +1,4 @@
-"""A file whose keys contradict each other: one line that says where, what and what to do, from every front door."""
+"""A file whose keys contradict each other: one line says where, what and what to do, at every entry point."""
 
 from collections.abc import Callable
 from datetime import date, timedelta

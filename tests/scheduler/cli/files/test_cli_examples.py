@@ -1,4 +1,4 @@
-"""`init --example`: ten campaigns to start from, each checked and rehearsed to its end as they are written."""
+"""`init --example`: ten campaigns to start from, each checked and rehearsed to its end as it is written."""
 
 import json
 import re
@@ -21,9 +21,9 @@ from tests.support.clock_file import ClockFile
 Cli = Callable[..., Result]
 
 NOON: Final = datetime(2026, 12, 1, 12, tzinfo=UTC)
-"""When the examples are made here: their dates stay as they are written."""
+"""The time at which the examples are made here: their dates stay as written."""
 FICTION: Final = re.compile(r"\+?(?:1[ -]?)?\(?(?:202|212|213|312)\)?[ -]555-01\d\d|\+49 171 39200\d\d")
-"""Numbers that belong to nobody: 555-0100 to 0199 of any area in North America, 0171 39200xx in Germany."""
+"""Numbers that belong to nobody: 555-0100 to 0199 in any area of North America, 0171 39200xx in Germany."""
 PATIENCE_SECONDS: Final = 40.0
 
 
@@ -50,7 +50,7 @@ class Stage:
         return [json.loads(line) for line in lines if '"accepted_at"' in line]
 
     def books(self) -> dict[str, int]:
-        """How many people are in which state; empty while the campaign is not known."""
+        """How many people are in each state; empty until the campaign is known."""
         said = summary_of(self.run("status", self.name, "--json").stdout)
         return said["recipients"] if said else {}
 
@@ -74,7 +74,7 @@ class Stage:
 
 @pytest.fixture
 def stage(tmp_path: Path, migrated: Callable[[Path], None]) -> Callable[[str], Stage]:
-    """Makes an example as a user does, and has it checked."""
+    """Return a function that makes an example as a user does, and has it checked."""
 
     def make(name: str) -> Stage:
         migrated(tmp_path)
@@ -107,7 +107,7 @@ def stage(tmp_path: Path, migrated: Callable[[Path], None]) -> Callable[[str], S
             {"audience": 4, "delivered": 4},
         ),
         (
-            "appointment-reminder",  # the last one not at 07:30, but when the window opens
+            "appointment-reminder",  # the last one goes when the window opens, not at 07:30
             [
                 *("2026-12-03T15:30Z", "2026-12-03T19:00Z", "2026-12-04T13:30Z", "2026-12-04T17:00Z"),
                 *("2026-12-07T14:30Z", "2026-12-08T13:00Z"),
@@ -121,7 +121,7 @@ def test_an_example_is_rehearsed_to_its_end(
 ) -> None:
     made = stage(name)
     process = made.product.fork("run", made.file, "--sandbox", victim=made.victim())
-    if moments and name != "contact-list":  # the gateway alone knows who is on it
+    if moments and name != "contact-list":  # only the gateway knows who is on it
         # A reminder whose moment passes before it is planned is skipped.
         made.until(lambda: made.books().get("pending") == recipients["delivered"], "was not planned")
     made.pass_through(moments)

@@ -159,7 +159,7 @@ def test_a_plan_adds_up_and_needs_neither_gateway_nor_database(run: Run, folder:
 
 
 def test_a_plan_says_when_it_starts_and_how_long_it_takes(run: Run, folder: Path, campaign_file: Path) -> None:
-    # given one segment a minute, from a day far in the future on
+    # given one segment a minute, starting on a day far in the future
     (folder / "people.csv").write_text("phone,first_name\n" + "".join(f"+3933310000{n},\n" for n in range(10, 71)))
     text = campaign_file.read_text().replace("2026-12-01", "2098-12-01")
     campaign_file.write_text(f"{text}throughput:\n  rate: 60/hour\n")

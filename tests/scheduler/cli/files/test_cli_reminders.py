@@ -50,7 +50,7 @@ def file(folder: Path) -> Path:
 
 @pytest.fixture
 def service(file: Path) -> Iterator[Runtime]:
-    """Reminders of five days; the rows that get none are in the run of Tuesday 2026-12-01."""
+    """Reminders on five days; the rows that get none are in the run of Tuesday 2026-12-01."""
     clock = FakeClock(START)
     runtime = build_runtime(load_settings(gateway_url="http://127.0.0.1:9", api_key="unused"), clock=clock)
     take_up(runtime, read_file(file, runtime.settings), source=file.name)

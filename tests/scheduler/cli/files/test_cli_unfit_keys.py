@@ -1,4 +1,4 @@
-"""Keys that cannot apply to a contact list, or to a start that the gateway waits for: each refused with its reason."""
+"""Keys that cannot apply to a contact list, or to a start that the gateway waits for, are refused with the reason."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -30,7 +30,7 @@ SUMMARY_KEYS = {"campaign", "run", "state", "recipients", "segments", "requests"
 
 
 def deliver(store: Store, run_id: int, number: str) -> None:
-    """As if the gateway had delivered to this number."""
+    """Pretend that the gateway has delivered to this number."""
     at = datetime(2026, 12, 1, 9, 0, 30, 250_000, tzinfo=UTC)
     with store.write() as session:
         session.execute(
@@ -146,7 +146,7 @@ def test_status_says_what_a_campaign_waits_for(run: Cli, planned: Planned) -> No
 
     assert "starts Tue 2026-12-01 09:00 (Europe/Rome)" in waiting
     assert "the account is paused: the gateway account has no credits left" in paused
-    assert "2 planned" in paused  # batches: 30/minute are one text a request
+    assert "2 planned" in paused  # batches: at 30/minute, one text per request
 
 
 @pytest.mark.parametrize(
@@ -271,13 +271,13 @@ def test_no_cell_of_a_csv_is_a_formula(planned: Planned, text: str, safe: str) -
     rows = list(csv.DictReader(io.StringIO(harmless.getvalue(), newline="")))
     assert {(row["text"], row["reason"]) for row in rows} == {(safe, safe)}
     assert [row["number"] for row in rows] == ["+393331000001", "+393331000002", "+393331000001", "'=2+5"]
-    # and no cell begins with a sign for a program that splits at other signs, or takes any break for a row
+    # and no cell begins with a sign in a program that splits at other characters, or takes any break for a row
     lines = re.split("[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", harmless.getvalue())
     assert len(lines) == 5 + 1
     for delimiter in ";|\t":
         cells = [cell.strip(' "') for line in lines for cell in line.split(delimiter)]
         assert not [cell for cell in cells if cell.startswith(("=", "-", "@", "+c"))]
-    # and as they are they are still one row each
+    # and unchanged, they are still one row each
     assert len(list(csv.reader(io.StringIO(raw.getvalue(), newline="")))) == 5
     raw_rows = list(csv.DictReader(io.StringIO(raw.getvalue(), newline="")))
     assert {row["text"] for row in raw_rows} == {text}

@@ -1,4 +1,4 @@
-"""`--output`: an ordinary file is replaced whole; anything else is written to as it is, or refused."""
+"""`--output`: an ordinary file is replaced completely; anything else is written to as it is, or refused."""
 
 import os
 import subprocess
@@ -42,7 +42,7 @@ def test_a_pipe_stays_one_and_gets_the_export(
 def test_a_full_device_is_told_in_one_sentence_and_stays(
     command: tuple[str, ...], run: Cli, planned: Planned, folder: Path
 ) -> None:
-    # given a link, so that whatever goes wrong replaces no device of this machine
+    # given a link, so that nothing that goes wrong replaces a device of this machine
     planned("spring-sale")
     (folder / "full").symlink_to("/dev/full")
 
@@ -87,7 +87,7 @@ def test_what_cannot_be_written_to_is_refused(
 
 
 def test_standard_output_by_its_name_is_added_to_and_its_link_stays(planned: Planned, folder: Path) -> None:
-    # given what /dev/stdout is, and standard output redirected to a file that has something in it
+    # given what /dev/stdout is, and standard output redirected to a file that already has content
     planned("spring-sale")
     (folder / "stdout").symlink_to("/proc/self/fd/1")
     (folder / "all.csv").write_text("first\n")
@@ -113,7 +113,7 @@ def test_a_file_takes_the_place_of_a_link_to_one(is_there: bool, run: Cli, plann
 
 
 def test_a_device_that_is_standard_input_too_is_written_to(planned: Planned, folder: Path) -> None:
-    # given what a cron job has as its input; the link keeps the device of this machine out of it
+    # given what a cron job has as its input; the link keeps this machine's device safe
     planned("spring-sale")
     (folder / "null").symlink_to("/dev/null")
 

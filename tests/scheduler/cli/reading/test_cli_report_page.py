@@ -1,4 +1,4 @@
-"""`export --format html`: one page with charts that needs nothing from anywhere else, and obeys nobody's text."""
+"""`export --format html`: one page with charts that needs nothing from elsewhere, and obeys nobody's text."""
 
 import re
 from collections.abc import Callable
@@ -21,7 +21,7 @@ AT: Final = datetime(2026, 12, 1, 9, 0, 30, tzinfo=UTC)
 
 
 class Page(HTMLParser):
-    """What a page is made of."""
+    """The elements of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(run: Cli, planne
     assert not {"script", "link", "img", "iframe", "object", "form"} & set(page.tags)
     assert not {"src", "href", "onload", "onclick"} & {name for name, _ in page.attributes}
     assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in page.attributes
-    assert "<script>no</script>" in page.text  # as words, and not as an element
+    assert "<script>no</script>" in page.text  # as words, not as an element
 
 
 def test_a_campaign_of_which_nothing_was_sent_has_a_page(run: Cli, planned: Planned) -> None:

@@ -1,4 +1,4 @@
-"""`campaigns move` as operators use it: real processes, real databases, killed at every commit of it."""
+"""`campaigns move` as operators use it: real processes, real databases, killed at each of its commits."""
 
 import json
 import shutil
@@ -36,12 +36,12 @@ Planned = Callable[[str], tuple[Store, int]]
 PEOPLE = 20
 KEY = "sandbox-move"
 HELD = FaultRule((RequestKind.SEND,), 1.0, {"server_error_before": 1.0}, until_request=1)
-"""The first request is answered with an error: a campaign with `on_unknown: hold` then has people who are held."""
+"""The first request gets an error: a campaign with `on_unknown: hold` then has people who are held."""
 
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[Sandbox]:
-    """A sandbox gateway with a ledger, whose first send goes wrong."""
+    """A sandbox gateway with a ledger, whose first send fails."""
     options = SandboxOptions(
         ledger=tmp_path / "ledger.jsonl",
         faults=FaultPlan(seed=1, rules=(HELD,)),
@@ -72,7 +72,7 @@ def wait_for(path: Path, *, seconds: float = 60) -> None:
 
 
 def move_when_quiet(old: Product, to: str, *options: str) -> Ended:
-    """Move as soon as no request may still be written; until then it is refused."""
+    """Move as soon as no request can still be written; until then it is refused."""
     while True:
         ended = old.run("move", "--to", to, *options)
         if "are under way" not in ended.stderr:
@@ -81,7 +81,7 @@ def move_when_quiet(old: Product, to: str, *options: str) -> Ended:
 
 
 def who_sends(*urls: str) -> tuple[bool, ...]:
-    """Of each database, whether a process may start on it and an account lets texts through."""
+    """For each database, whether a process may start on it and an account lets texts through."""
     return tuple(_sends(url) for url in urls)
 
 
@@ -100,7 +100,7 @@ def _sends(url: str) -> bool:
 
 
 def sent(folder: Path) -> Counter[str]:
-    """How often each number was accepted by the gateway."""
+    """How often the gateway accepted each number."""
     return Counter(line["number"] for line in whole_lines(folder / "ledger.jsonl"))
 
 
@@ -139,7 +139,7 @@ def test_campaigns_in_flight_are_finished_in_the_new_database(
 def in_flight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """A folder with a campaign that was killed in its second request and the ledger of its gateway; its port.
 
-    An account is known by the gateway's address: another port would be another account.
+    The gateway's address identifies an account: another port would be another account.
     """
     folder = tmp_path_factory.mktemp("in_flight")
     with Sandbox.start(SandboxOptions(ledger=folder / "ledger.jsonl", key=KEY)) as sandbox:
@@ -195,7 +195,7 @@ def test_killed_at_any_step_never_both_send_and_run_again_it_finishes(
 def test_given_up_the_old_database_sends_again_and_can_be_moved_anew(
     in_flight: tuple[Path, int], tmp_path: Path
 ) -> None:
-    # given: killed between the copy and the moment from which there is no way back
+    # given: killed between the copy and the point of no return
     folder = shutil.copytree(in_flight[0], tmp_path / "copy")
     here, there = f"sqlite:///{folder}/campaigns.db", f"sqlite:///{folder}/new.db"
     options = SandboxOptions(ledger=folder / "ledger.jsonl", key=KEY, port=in_flight[1])
@@ -235,7 +235,7 @@ def test_marks_fit_the_new_database_and_quarantine_a_backup_of_the_old_file(
     moved = run("move", "--to", "sqlite:///new.db")
     # then
     assert moved.exit_code == 0, moved.stderr
-    assert (new_mark.read(), redis_mark.read()) == (0, 0)  # no request was made yet
+    assert (new_mark.read(), redis_mark.read()) == (0, 0)  # no request has been made yet
     assert mark.read() == 1  # a backup of the old file, put back in its place, is behind this
 
 

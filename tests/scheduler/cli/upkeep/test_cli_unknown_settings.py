@@ -1,4 +1,4 @@
-"""A misspelt setting is no setting: everybody who plans, sends or looks is told, and nothing fails."""
+"""A misspelt setting is ignored: everybody who plans, sends or looks is warned, and nothing fails."""
 
 from collections.abc import Callable
 from pathlib import Path

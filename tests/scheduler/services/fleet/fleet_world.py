@@ -1,4 +1,4 @@
-"""A fleet on real servers, watched from outside: the gateway's ledger, and who wrote what into the database."""
+"""A fleet on real servers, watched from outside: the gateway's ledger, and who wrote what to the database."""
 
 import os
 import signal
@@ -42,7 +42,7 @@ def named_first() -> None:
 
 
 def stop_instead() -> None:
-    """A patch for `victim`: it is stopped at its point, as by a debugger or a suspended machine, and not killed."""
+    """A patch for `victim`: stop it at its point, like a debugger or a suspended machine, instead of killing it."""
 
     def stop() -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
@@ -70,7 +70,7 @@ class Fleet:
     def send(
         self, campaign: str = "spring-sale", *, recipients: int, rate: int, batch_size: int = 5, more: str = ""
     ) -> Audience:
-        """Drop a campaign into the inbox, sent at `rate` segments a second; after the first texts."""
+        """Drop a campaign into the inbox, sent at `rate` segments a second; return after the first texts."""
         more = f"  rate: {rate}/second\n{more}follow:\n  until: 30s\n"
         first = sum(1 for _ in self.stage.inbox.glob("*.yaml")) * 10_000
         audience = write_campaign(
@@ -80,30 +80,30 @@ class Fleet:
         return audience
 
     def await_(self, is_so: Callable[[], bool], seconds: float = 60) -> float:
-        """Wait for it; after how many seconds it was so. Fails when it is not within `seconds`."""
+        """Wait for it; return after how many seconds it was so. Fails if it is not within `seconds`."""
         began = time.monotonic()
         assert wait_until(is_so, seconds), f"not so within {seconds} s"
         return time.monotonic() - began
 
     def await_sent(self, recipients: int, seconds: float = 60) -> float:
-        """Wait until the gateway has so many texts; after how many seconds it had."""
+        """Wait until the gateway has this many texts; return after how many seconds it had."""
         return self.await_(lambda: self.stage.stored() >= recipients, seconds)
 
     def await_end(self, *audiences: Audience, seconds: float = 150) -> None:
-        """Wait for the reports: no promise, but up to 40 s on a quiet machine, and several times that on a busy one."""
+        """Wait for the reports: up to 40 s on a quiet machine, several times that on a busy one; nothing is promised."""
         reports = [self.stage.inbox / f"{audience.campaign}.report.csv" for audience in audiences]
         self.await_(lambda: all(report.exists() for report in reports), seconds)
 
     def judge(self, *audiences: Audience) -> Findings:
-        """What is to be found after everything has ended."""
+        """The findings after everything has ended."""
         return check(self.stage.evidence(audiences))
 
     def said(self, event: str) -> int:
-        """How often the processes wrote an event into their logs."""
+        """How often the processes logged an event."""
         return sum(text.count(event) for text in self.stage.product.said().values())
 
     def watch_writers(self) -> None:
-        """From now on the database notes who writes. Needs the schema, which the first process makes."""
+        """From now on, the database records who writes. Needs the schema, which the first process creates."""
         triggers = "".join(
             f"CREATE TRIGGER writer AFTER INSERT OR UPDATE OR DELETE ON {table} EXECUTE FUNCTION note_writer();"
             for table in WATCHED
@@ -116,15 +116,15 @@ class Fleet:
         return (str(rows[0][0]), int(rows[0][1])) if rows else ("", 0)
 
     def is_led_by(self, process: Process) -> bool:
-        """Whether the process runs the clock."""
+        """Return whether the process runs the clock."""
         return self.lease()[0].startswith(f"process {process.pid} on ")
 
     def written_by_first(self) -> list[datetime]:
-        """When the process that was started as `FIRST` changed something, for good."""
+        """When the process that was started as `FIRST` changed something for good."""
         return [at for (at,) in self._ask("SELECT at FROM written WHERE process = 'first' ORDER BY at")]
 
     def take_overs(self) -> list[datetime]:
-        """When the lease passed on to another process."""
+        """When the lease passed to another process."""
         return [at for (at,) in self._ask("SELECT at FROM written WHERE process = 'take-over' ORDER BY at")]
 
     def outcomes(self) -> dict[str, int]:
@@ -146,18 +146,18 @@ def fleet(folder: Path, postgres_url: str, redis_url: str) -> Iterator[Fleet]:
 
 
 def kill_9(process: Process) -> None:
-    """kill -9, also of a process that is stopped."""
+    """Kill with SIGKILL, even a process that is stopped."""
     process.kill()
     process.join()
 
 
 def wake(process: Process) -> None:
-    """Let a stopped process go on."""
+    """Let a stopped process continue."""
     assert process.pid is not None
     os.kill(process.pid, signal.SIGCONT)
 
 
 def is_stopped(process: Process) -> bool:
-    """Whether it is stopped (Linux)."""
+    """Return whether it is stopped (Linux)."""
     stat = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii", errors="replace")
     return stat.rpartition(")")[2].split()[0] == "T"

@@ -23,7 +23,7 @@ SLOW_REPLY_SECONDS = 4.0
 
 
 def late_requests(world: Fleet, since: float, in_flight: list[dict[str, float]]) -> list[str]:
-    """Requests whose texts came so late after a command had returned that they began after it, in words."""
+    """Requests whose texts came so late after a command had returned that they must have begun after it, in words."""
     after: dict[int, float] = {}
     for row in read_ledger(world.stage.ledger):
         if row.accepted_at > since:
@@ -63,7 +63,7 @@ def test_no_worker_begins_a_request_after_the_command(
             assert (found.violations, found.stored, found.cancelled) == ((), sent, RECIPIENTS - sent)
             return
 
-        # and when it is resumed, it goes on at once
+        # and when it is resumed, it continues at once
         assert world.stage.product.run("resume", audience.campaign).code == 0
         assert world.await_(lambda: world.stage.stored() > sent) < 5
         assert world.stage.product.run("cancel", "--yes", audience.campaign).code == 0
@@ -95,7 +95,7 @@ def test_a_worker_that_is_told_to_stop_stores_the_reply_it_waits_for(
         outcomes = world.outcomes()
         assert outcomes.keys() == {"accepted"}
 
-        # and another one goes on
+        # and another one continues
         world.stage.put_faults(QUIET)
         world.start("worker")
         world.await_end(audience)

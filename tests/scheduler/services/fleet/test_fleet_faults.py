@@ -1,4 +1,4 @@
-"""Redis and PostgreSQL forget, stop and come back in the middle of a campaign: work waits and goes on, exactly once."""
+"""Redis and PostgreSQL forget, stop and come back during a campaign: work waits and continues, exactly once."""
 
 import json
 import time
@@ -95,7 +95,7 @@ def test_replies_that_come_while_the_database_is_away_are_recorded_when_it_is_ba
         world.await_(lambda: world.said("outcome.not_stored_yet") > 0)
         postgres_server.start()
 
-        # then what was stored by the gateway is known as stored, and nobody waits for a person
+        # then what the gateway stored is known as stored, and nobody waits for a person
         world.await_sent(100, seconds=150)
         world.await_end(audience)
         found = world.judge(audience)
@@ -104,7 +104,7 @@ def test_replies_that_come_while_the_database_is_away_are_recorded_when_it_is_ba
 
 
 def ended(processes: list[Process]) -> list[int | None]:
-    """Exit codes of the processes that run no more."""
+    """Exit codes of the processes that are no longer running."""
     return [process.exitcode for process in processes if process.exitcode is not None]
 
 
@@ -125,7 +125,7 @@ def test_a_process_whose_database_is_not_there_says_so_in_one_sentence(tmp_path:
     with fleet(tmp_path, url, redis_url) as world:
         ended = world.stage.product.run("up")
         assert ended.code == 2
-        *told, sentence = ended.stderr.splitlines()  # on a busy machine the wait is over before it is told of
+        *told, sentence = ended.stderr.splitlines()  # on a busy machine the wait is over before it is reported
         assert {json.loads(line)["trouble"] for line in told} <= {"database_away"}
         assert len(told) <= 1
         assert sentence.startswith("the database postgresql+psycopg://nobody@127.0.0.1:9/none cannot be opened (")

@@ -33,7 +33,7 @@ def test_another_scheduler_takes_over_from_one_that_was_killed(
         kill_9(leader)
         seconds = world.await_(lambda: world.is_led_by(standby))
 
-        # then the other one leads soon, and everybody is sent to once
+        # then the other one soon leads, and everybody is sent to once
         world.await_end(audience)
         found = world.judge(audience)
         assert (found.violations, found.stored, found.held) == ((), 150, 0)
@@ -80,7 +80,7 @@ def test_a_second_up_sends_as_well_and_stands_by_for_the_clock(
         before = world.stage.stored()
         assert world.is_led_by(first)
 
-        # when the second one alone is left
+        # when only the second one is left
         kill_9(first)
         seconds = world.await_(lambda: world.is_led_by(second))
 
@@ -106,7 +106,7 @@ def test_without_redis_a_second_process_is_refused_in_one_sentence(tmp_path: Pat
 
 @pytest.fixture
 def stores(postgres_url: str) -> Iterator[tuple[Store, Store]]:
-    """The database as two processes have it."""
+    """The database as two processes see it."""
     both = Store(postgres_url), Store(postgres_url)
     migrate(both[0])
     yield both
@@ -121,11 +121,11 @@ def test_the_lease_has_one_holder_and_a_larger_token_for_each(stores: tuple[Stor
     assert first.acquire()
     assert not second.acquire()
     ticks = first.guard(stores[0])
-    # when it is given back and taken by another
+    # when it is given back and taken by another process
     first.release()
     assert second.acquire()
     assert not first.acquire()
-    # then what the first one still wants to write is undone
+    # then what the first one still wants to write is rolled back
     with pytest.raises(LostLease, match="another process took the lease `clock`"), ticks.write() as session:
         session.add(Event(at=datetime.now(UTC), name="late"))
     with second.guard(stores[1]).write() as session:

@@ -1,8 +1,8 @@
-"""A fleet keeps its limits exactly: over kills of its workers, over a restart of everything, and side by side.
+"""A fleet keeps its limits exactly: across kills of its workers, across a restart of everything, and side by side.
 
-The throttle's own stamps are never above a limit. The gateway's ledger may show one batch more, and what the rate gives
-in the time by which requests differed on their way to it, which is measured in the same run. How much of a limit is
-used depends on the machine's other work; `make bench` shows it.
+The throttle's own timestamps never exceed a limit. The gateway's ledger may show one batch more, plus what the rate
+allows in the time by which requests differed on their way to it, which is measured in the same run. How much of a limit
+is used depends on the machine's other work; `make bench` shows it.
 """
 
 import math
@@ -27,7 +27,7 @@ def servers(postgres_server: PostgresServer, redis_server: RedisServer) -> Serve
 
 
 def too_full(traffic: Traffic, *, rate: int, batch_size: int = BATCH_SIZE) -> list[str]:
-    """Windows with more in them than `rate` segments a second allow, in words."""
+    """Windows that contain more than `rate` segments a second allow, in words."""
     found = []
     on_the_way = batch_size + math.ceil(rate * traffic.spread_seconds)
     for length in LENGTHS:
@@ -68,7 +68,7 @@ def test_a_day_has_its_segments_once_although_everything_restarts(servers: Serve
 
 
 def test_a_device_keeps_its_rate_although_everything_restarts(servers: Servers) -> None:
-    # given two devices, each of which sent all that it may in this minute
+    # given two devices, each of which has sent all that it may in this minute
     fleet = ("scheduler", "worker", "worker")
     with Installation(servers, {"device_rate": "1/minute"}) as world:
         world.start(*fleet)
@@ -80,7 +80,7 @@ def test_a_device_keeps_its_rate_although_everything_restarts(servers: Servers) 
         time.sleep(QUIET_SECONDS)
         world.kill_all()
 
-        # then nothing more goes within the minute
+        # then nothing more is sent within the minute
         for device in DEVICES:
             mine = [stamp for stamp in world.grants() if stamp.device == device]
             assert mine

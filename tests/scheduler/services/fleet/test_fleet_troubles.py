@@ -47,7 +47,7 @@ def busy(client: redis.Redis) -> Iterator[None]:
     client.config_set("busy-reply-threshold", 100)
 
     def loop() -> None:
-        # Once, and without the default timeout of 5 s: a script that is asked for again begins anew when it is killed.
+        # Once, and without the default timeout of 5 s: a script that is asked for again starts anew when it is killed.
         at = client.get_connection_kwargs()
         other = redis.Connection(at["host"], at["port"], socket_timeout=None)  # type: ignore[no-untyped-call]
         other.send_command("EVAL", "while true do end", 0)  # type: ignore[no-untyped-call]
@@ -73,7 +73,7 @@ OF_REDIS: Final[Mapping[Trouble, Disturbance]] = {
 
 @contextmanager
 def with_setting(admin: psycopg.Connection, setting: str) -> Iterator[None]:
-    """A setting of the product's database, for connections that begin from now on; those that are there end."""
+    """A setting of the product's database, for connections that begin from now on; existing ones end."""
     name = setting.partition(" ")[0]
     admin.execute(f"ALTER DATABASE {database_of(admin)} SET {setting}".encode())
     end_others(admin)
@@ -86,7 +86,7 @@ def with_setting(admin: psycopg.Connection, setting: str) -> Iterator[None]:
 
 @contextmanager
 def crowded(admin: psycopg.Connection) -> Iterator[None]:
-    """The product's connections are terminated, and others take their places."""
+    """Terminate the product's connections, and let others take their places."""
     with ExitStack() as stack:
         for _ in range(2):  # what the product gets in between is taken away again
             end_others(admin)
@@ -118,7 +118,7 @@ def events(world: Fleet, event: str) -> list[dict[str, Any]]:
 
 
 def disturb(world: Fleet, audience: Audience, disturbances: Mapping[Trouble, Disturbance], admin: Any) -> None:
-    """One trouble after the other, each until it was told in the log and beside the file, and seen to be over there."""
+    """One trouble after the other, each until both the log and the status file have reported its beginning and end."""
     status = audience.path.with_suffix(".status.txt")
     for trouble, disturbance in disturbances.items():
 
@@ -132,13 +132,13 @@ def disturb(world: Fleet, audience: Audience, disturbances: Mapping[Trouble, Dis
             world.await_(lambda: is_told("trouble.began"))
             if trouble is not Trouble.DATABASE_SLOW:  # most of what is done then gets through
                 world.await_(is_shown)
-            time.sleep(1)  # it is met many times more
+            time.sleep(1)  # it is met many more times
         world.await_(lambda: is_told("trouble.ended"), seconds=100)  # what met it may have nothing to do any more
         world.await_(lambda: IN_TROUBLE not in status.read_text("utf-8"))
 
 
 def finish(world: Fleet, audience: Audience) -> None:
-    """Then everybody has one text, and a trouble was told once a process, without a traceback."""
+    """Then everybody has one text, and each process reported a trouble once, without a traceback."""
     world.await_sent(RECIPIENTS, seconds=120)
     world.await_end(audience)
     found = world.judge(audience)

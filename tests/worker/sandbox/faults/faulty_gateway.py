@@ -1,4 +1,4 @@
-"""A sandbox process whose faults a test switches, and what came of a request: on the wire, in ledger and fault log."""
+"""A sandbox process whose faults a test switches, and the result of a request: on the wire, in ledger and fault log."""
 
 import json
 import socket
@@ -68,7 +68,7 @@ class FaultyGateway:
 
 @dataclass(frozen=True, slots=True)
 class Aftermath:
-    """What ledger and fault log gained since `mark` was taken."""
+    """What ledger and fault log have gained since `mark` was taken."""
 
     gateway: FaultyGateway
     ledger_length: int

@@ -1,4 +1,4 @@
-"""What a plan means: which request faults, with what, how often; and how it is written down."""
+"""What a plan means: which requests get faults, which ones, how often; and how it is written."""
 
 from collections import Counter
 

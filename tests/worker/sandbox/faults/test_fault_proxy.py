@@ -29,7 +29,7 @@ def gateway() -> Iterator[FaultyGateway]:
 
 
 def answer(gateway: FaultyGateway, request: bytes) -> bytes | None:
-    """All bytes that come back until the end; None when that end is a reset."""
+    """All bytes that arrive until the end; None if that end is a reset."""
     received = b""
     try:  # a reset may come as early as the connection itself
         with connect(gateway) as connection:
@@ -99,7 +99,7 @@ def test_request_cut_after_any_byte_stores_nothing(gateway: FaultyGateway, since
     for byte in range(0, len(request), 7):
         gateway.switch("request_cut", times={"cut_byte": byte})
         assert answer(gateway, request) is None
-    # then: everything but the last byte holds a key that is wrong
+    # then: everything except the last byte holds a wrong key
     gateway.switch("request_cut", times={"cut_byte": -1})
     assert answer(gateway, request) is None
     assert until(lambda: len(since.drawn()) == len(range(0, len(request), 7)) + 1)
@@ -125,7 +125,7 @@ def test_request_cut_in_key_leaves_a_key_that_is_too_short(gateway: FaultyGatewa
     gateway.switch("request_cut_in_key", seed=seed)
     # when
     assert answer(gateway, request_bytes()) is None
-    # then: the sandbox took the rest for a request
+    # then: the sandbox mistook the rest for a request
     (drawn,) = until(since.drawn)
     assert (drawn["fault"], drawn["stored"]) == ("request_cut_in_key", [])
 
@@ -174,7 +174,7 @@ def test_reply_cut_unmarked_looks_like_a_whole_reply(gateway: FaultyGateway, sin
     gateway.switch("reply_cut_unmarked", times={"cut_byte": byte})
     # when
     reply = gateway.send()
-    # then: no error of HTTP, but no JSON either
+    # then: not an HTTP error, but not JSON either
     assert reply.status_code == 200
     assert "content-length" not in reply.headers
     with pytest.raises(json.JSONDecodeError):

@@ -1,4 +1,4 @@
-"""Faults of everything that is not a send: reads that do not show what there is, and services that fail."""
+"""Faults of everything except sends: reads that do not show what there is, and services that fail."""
 
 from collections.abc import Iterator
 
@@ -27,7 +27,7 @@ def gateway(profile: Profile) -> Iterator[FaultyGateway]:
 
 @pytest.fixture
 def group(gateway: FaultyGateway) -> Iterator[str]:
-    """The group of a request that the sandbox has accepted, as all is well."""
+    """The group of a request that the sandbox has accepted while all is well."""
     gateway.switch()
     group: str = rows(gateway.send())[0]["groupID"]
     yield group
@@ -105,6 +105,6 @@ def test_a_change_of_contacts_fails_before_or_after_it_took_effect(
     # when
     assert gateway.post("manage-contacts", listID=1, number=number).status_code in SERVER_ERRORS
     gateway.switch()
-    # then: to add what is there already is an error
+    # then: adding what is already there is an error
     again = gateway.post("manage-contacts", listID=1, number=number).json()
     assert again["success"] is (error is None)

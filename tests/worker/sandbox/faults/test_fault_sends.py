@@ -14,7 +14,7 @@ from worker.sandbox.running.options import Profile, SandboxOptions
 
 ALL, NONE = len(NUMBERS), 0
 
-# What the client sees in place of an honest reply.
+# What the client sees instead of an honest reply.
 SHOWN: dict[str, Callable[[httpx.Response], object]] = {
     "client_error": lambda reply: reply.status_code in CLIENT_ERRORS,
     "server_error": lambda reply: reply.status_code in SERVER_ERRORS,

@@ -1,4 +1,4 @@
-"""How faults are switched on, and how what they did is read."""
+"""How faults are switched on, and how to read what they did."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def test_a_sandbox_can_start_with_faults_and_keep_a_log_of_them(start_sandbox: S
     (message,) = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
     assert set(line) == {"at", "request", "kind", "nth", "fault", "stored"}
     assert (line["request"], line["stored"]) == (message["request"], [message["ID"]]) == (1, [1])
-    # and after a restart the numbers of requests go on
+    # and after a restart the numbers of requests continue
     again = start_sandbox(SandboxOptions(faults=PLAN, fault_log=log, ledger=tmp_path / "ledger.jsonl"))
     send(again.url, again.key)
     again.stop()
