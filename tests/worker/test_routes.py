@@ -20,7 +20,7 @@ def definition_of(devices: dict[str, object]) -> Definition:
         (["1", "2", "3"], set(), 3, ["2", "1"]),
         (["1", "2", "3"], {2}, 3, ["1"]),
         (["1", "2|0", "2|1"], {2}, None, ["1"]),
-        (["1", "2"], {2}, 1, ["1"]),  # it may go by a phone that failed it; where nothing is sent, it would be stuck
+        (["1", "2"], {2}, 1, ["1"]),  # it may go now where it failed; where nothing is sent, it would wait
         (["1", "2"], {1, 2}, None, ["2", "1"]),
         (["2"], {2}, 2, ["2"]),
         (["2"], set(), 2, ["2"]),

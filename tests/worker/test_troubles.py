@@ -1,4 +1,4 @@
-"""What is told of servers in trouble: a sentence when it begins and one when it ends, whoever meets it how often."""
+"""Reports about servers in trouble: one sentence when it begins and one when it ends, however often it is met."""
 
 import sqlite3
 from typing import Any

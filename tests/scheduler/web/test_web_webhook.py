@@ -168,7 +168,7 @@ def test_only_a_post_is_a_call(door: Door, method: str) -> None:
 
 
 def raw(url: str, text: str, *, drip: str = "", seconds: float = 20) -> int:
-    """The status after sending `text` as it is; 0: the connection was closed without one. `drip` follows byte by byte."""
+    """The status after sending `text` as it is; 0: the connection closed without one. `drip` follows byte by byte."""
     parts = urlsplit(url)
     with closing(socket.create_connection((parts.hostname or "", parts.port or 0), timeout=seconds)) as connection:
         connection.sendall(text.encode())

@@ -90,7 +90,7 @@ class Fleet:
         return self.await_(lambda: self.stage.stored() >= recipients, seconds)
 
     def await_end(self, *audiences: Audience, seconds: float = 150) -> None:
-        """Wait for the reports: up to 40 s on a quiet machine, several times that on a busy one; nothing is promised."""
+        """Wait for the reports: up to 40 s on a quiet machine, several times that on a busy one, without a promise."""
         reports = [self.stage.inbox / f"{audience.campaign}.report.csv" for audience in audiences]
         self.await_(lambda: all(report.exists() for report in reports), seconds)
 

@@ -85,7 +85,7 @@ class Aftermath:
         return self.gateway.log()[self.log_length :]
 
     def assert_on_record(self, fault: str, count: int) -> None:
-        """The ledger has so many messages, under the number of the request that the fault log names with their IDs."""
+        """The ledger has `count` messages, under the number of the request that the fault log names with their IDs."""
         stored, (drawn,) = self.stored(), self.drawn()
         assert len(stored) == count
         assert (drawn["fault"], drawn["kind"], drawn["nth"]) == (fault, "send", 1)

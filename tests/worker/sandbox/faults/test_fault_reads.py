@@ -35,7 +35,7 @@ def group(gateway: FaultyGateway) -> Iterator[str]:
 
 
 def found(reply: httpx.Response) -> int:
-    """How many messages a read shows; nothing found is an error in one profile, and an empty list in the other."""
+    """How many messages a read shows; finding none is an error in one profile, and an empty list in the other."""
     body = reply.json()
     return len(body["data"]["messages"]) if body["success"] else 0
 
