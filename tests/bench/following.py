@@ -59,7 +59,7 @@ def measure_following(people: int, options: SandboxOptions) -> dict[str, object]
 
 
 def _command(folder: Path, settings: Mapping[str, str], *words: str) -> tuple[bytes, resource.struct_rusage]:
-    """What a command of ours writes and the resources it used, whatever this process used before (Linux)."""
+    """What one of our commands writes and the resources it used, whatever this process used before (Linux)."""
     process = subprocess.Popen(
         [sys.executable, "-c", "from scheduler.cli import main; main()", *words],
         stdout=subprocess.PIPE,

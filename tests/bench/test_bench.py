@@ -113,7 +113,7 @@ def test_segments_between_two_moments_leave_the_last_one_out() -> None:
 
 
 def test_what_was_attained_counts_only_the_time_that_it_ran() -> None:
-    # given a rate of 2 a second over two stretches of two seconds, with a pause between them
+    # given a rate of 2 a second over two periods of two seconds, with a pause between them
     up = [(NOON + timedelta(seconds=at), NOON + timedelta(seconds=at + 2)) for at in (0, 10)]
     # then
     assert attained(stamps((0, 2), (1, 2), (5, 100), (10, 2)), up, rate=2) == 0.75

@@ -66,7 +66,7 @@ LAST_WORDS: Final = 1_000
 
 FOLLOW: Final = "60s"
 GAVE_UP: Final = "ended by itself"
-"""What no process of a service may do."""
+"""What a service's processes must never do."""
 
 RECOVERIES: Final = 5
 """How often somebody tries to recover while reads fail; after that the gateway stops failing."""

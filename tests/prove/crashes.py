@@ -79,7 +79,7 @@ def try_case(case: Case, folder: Path, database_url: str) -> Tried:
             told, troubles = (), [*troubles, str(error)]
     summary = summary_of(ends[-1].stdout) if ends else None
     if case.world.kind is Kind.BROKEN:
-        # A run that could not be planned has no summary of `run --json`: nothing of it may be at the gateway.
+        # A run that could not be planned has no `run --json` summary: nothing of it may be at the gateway.
         sendings: tuple[Sending, ...] = ()
         troubles += [f"a campaign without a plan has somebody {row.state}" for row in told if row.state != PENDING]
     else:

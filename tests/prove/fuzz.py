@@ -258,7 +258,7 @@ def judged(world: World, seed: int, place: int) -> tuple[str, list[str]]:
     world.log.truncate()
     told += [logged, sys.stderr.getvalue() if isinstance(sys.stderr, io.StringIO) else ""]
     shown = "\n".join(told)
-    # Who wrote a campaign file may see what stands in it; a marked cell of a table is nobody's but its person's.
+    # The author of a campaign file may see what it contains; a marked cell of a table belongs to its person alone.
     secrets = (GATEWAY_KEY, KEY) if kind == "campaign file" or world.is_inline else SECRETS
     wrong += [f"{secret!r} shows: {_around(shown, secret)!r}" for secret in secrets if secret in shown]
     if "Traceback" in shown:

@@ -283,7 +283,7 @@ _LAST_PROMISES: Final = (
     .where(col(Recipient.attempts) > 0, col(Recipient.occurrence) == 0)
     .group_by(col(Recipient.number))
 )
-"""By number, when the last request with it was promised."""
+"""The time at which the last request with a number was promised, by number."""
 
 
 def table(trial: Trial, outcome: Outcome) -> str:

@@ -56,7 +56,7 @@ class Outcome:
 
     @property
     def violations(self) -> list[str]:
-        """What must not be."""
+        """The findings that must not occur."""
         found = list(self.findings.violations)
         if self.afterwards[OFF]:
             found.append(f"{self.afterwards[OFF]} texts went to the stuck phone")

@@ -64,7 +64,7 @@ def test_once_all_is_read_nothing_is_for_as_long_as_it_took(took_seconds: float,
     ("dates_after", "ahead", "margin"),
     [
         ([], timedelta(), WIDEST),
-        ([timedelta()] * (DATES_TO_TRUST - 1), timedelta(), WIDEST),  # too few to trust them
+        ([timedelta()] * (DATES_TO_TRUST - 1), timedelta(), WIDEST),  # too few to be trusted
         ([timedelta()] * DATES_TO_TRUST, timedelta(), MINUTE),
         ([20 * SECOND] * DATES_TO_TRUST, timedelta(), MINUTE),  # dated later than we knew of them
         ([-20 * SECOND] + [timedelta()] * DATES_TO_TRUST, timedelta(), 80 * SECOND),  # the earliest counts

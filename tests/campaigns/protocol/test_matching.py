@@ -1,4 +1,4 @@
-"""Whose messages are they? The matcher of requests whose reply was lost."""
+"""The matcher of requests whose reply was lost: whose messages are they?"""
 
 import pytest
 from hypothesis import given

@@ -35,7 +35,7 @@ def look(seconds: float, *, complete: bool = True, found: int = 0, control: bool
         # A positive needs no other evidence.
         ([look(5, found=3)], Verdict.ALL_FOUND),
         ([look(5, found=3, complete=False, control=False)], Verdict.ALL_FOUND),
-        # A failed read is no information.
+        # A failed read proves nothing.
         ([look(60), look(300, complete=False)], Verdict.WAIT),
         ([look(60, complete=False), look(300)], Verdict.WAIT),
         # A read that does not show a message that is certainly there is lying.

@@ -263,7 +263,7 @@ def test_every_status_has_its_state(bench: Installation, status: str, state: Rec
 
 
 def test_a_failed_message_that_the_gateway_tries_again_is_open_again(bench: Installation) -> None:
-    # given two messages of one group, of which one fails while the other is still open
+    # given two messages of one group, one of which fails while the other is still open
     run_id = bench.campaign(2)
     bench.send()
     failed = bench.gateway.stored[0]

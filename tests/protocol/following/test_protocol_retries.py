@@ -35,7 +35,7 @@ def on_device(bench: Installation, device: str) -> list[Stored]:
 def failed_on_device_2(
     bench: Installation, how_many: int = 4, *, more: str = RETRIED, code: int | None = NO_SERVICE
 ) -> int:
-    """A campaign by two phones, of which the second has no service: its half of the texts has failed."""
+    """A campaign by two phones, the second of which has no service: its half of the texts has failed."""
     run_id = bench.campaign(how_many, per_request=how_many // 2, more=more)
     bench.send()
     fail(*on_device(bench, "2"), code=code)

@@ -68,7 +68,7 @@ def test_an_edited_rate_is_taken_up_while_the_campaign_runs(bench: Installation)
 
 
 def test_a_phone_at_its_limit_is_slowed_down_and_no_other(bench: Installation) -> None:
-    # given a run by two phones, of which the first reports that it sent too much
+    # given a run by two phones, the first of which reports that it sent too much
     set_by_hand(bench, "device:1", rate="30/minute")
     set_by_hand(bench, "device:2", rate="30/minute")
     run_id = campaign(bench, "sale", 8, more=ON_ONE + "throughput: {batch_size: 4}\n")

@@ -130,7 +130,7 @@ class ScriptedGateway(httpx.BaseTransport):
     sends: list[tuple[str, ...]] = field(default_factory=list)
     asked: list[dict[str, str]] = field(default_factory=list)
     asked_for_replies: list[dict[str, str]] = field(default_factory=list)
-    balances: int = 0  # how often it was asked for the credits
+    balances: int = 0  # how often it was asked for the balance
     lists: dict[int, list[str]] = field(default_factory=lambda: {key: list(people) for key, people in LISTS.items()})
     lists_are_closed: bool = False  # True: nobody can be removed from a list
 

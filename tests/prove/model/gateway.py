@@ -102,7 +102,7 @@ SHAPES: Final[dict[str, Shape]] = {
     "no_sim": Shape(_error(500, "There is no SIM card present on slot index 1"), _REFUSAL),
     "no_device": Shape(_error(500, "This device doesn't exist"), _REFUSAL),
     "bad_format": Shape(_error(500, "Invalid request format"), _REFUSAL),
-    # Everything after which nobody knows.
+    # Everything after which the outcome is unknown.
     "read_timeout": Shape(_lost(httpx.ReadTimeout("slow")), _ANY),
     "write_error": Shape(_lost(httpx.WriteError("cut")), _ANY),
     "reset": Shape(_lost(httpx.ReadError("reset")), _ANY),

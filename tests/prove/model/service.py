@@ -55,7 +55,7 @@ class Flaw(StrEnum):
     MATCH_WITHOUT_FLOOR = "match-without-floor"
     LIST_IN_COMPANY = "list-in-company"  # a contact list is sent while other requests are in flight
     SHORT_LIES = "short-lies"  # reads start or stop lying in the middle of one look
-    CANCEL_HELD = "cancel-held"  # a held batch of a cancelled run is called cancelled, as if it had never been sent
+    CANCEL_HELD = "cancel-held"  # a held batch of a cancelled run is called cancelled, as if never sent
     GROUP_HALF_READ = "group-half-read"  # groups are recognized by their numbers in a look in which reads failed
     LIST_HALF_READ = "list-half-read"  # members of a list are concluded from a look in which reads failed
 

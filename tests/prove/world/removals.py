@@ -110,7 +110,7 @@ def no_number_lock() -> None:
         return make_schema
 
     def without_condition(promise: Update) -> Update:
-        # The statement without its WHERE, and then with all of it but the lock.
+        # The statement without its WHERE, and then with all of it except the lock.
         kept = [each for each in promise._where_criteria if "NOT IN" not in str(each)]
         promise._where_criteria = ()
         return promise.where(*kept)

@@ -1,4 +1,4 @@
-"""A planned campaign and somebody who asks: what every door gives to an action."""
+"""A planned campaign and somebody who asks: what every caller passes to an action."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -16,7 +16,7 @@ from worker.settings.settings import load_settings
 
 @pytest.fixture
 def runtime(folder: Path, migrated: Callable[[Path], None]) -> Iterator[Runtime]:
-    """The real things, with a campaign of two people that starts the day after. The gateway need not be there."""
+    """A real runtime, with a campaign to two people that starts the next day. The gateway need not be there."""
     migrated(folder)
     clock = FakeClock(START - timedelta(days=1))
     runtime = build_runtime(load_settings(gateway_url="http://127.0.0.1:9", api_key="unused"), clock=clock)

@@ -26,7 +26,7 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def folder(folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with settings for that gateway and small times."""
+    """The working folder, with settings for that gateway and short times."""
     settings = {
         "GATEWAY_URL": sandbox.url,
         "API_KEY": sandbox.key,

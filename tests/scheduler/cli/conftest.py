@@ -43,7 +43,7 @@ def run(cli: Run) -> Run:
 
 @pytest.fixture
 def campaign_file(folder: Path) -> Path:
-    """A valid campaign with four rows, of which two can be sent to."""
+    """A valid campaign with four rows, two of which can be sent to."""
     (folder / "people.csv").write_text(PEOPLE)
     path = folder / "spring.yaml"
     path.write_text(CAMPAIGN.format(slug="spring-sale"))
@@ -52,7 +52,7 @@ def campaign_file(folder: Path) -> Path:
 
 @pytest.fixture
 def planned(campaign_file: Path, migrated: Callable[[Path], None]) -> Iterator[Planned]:
-    """Plans a campaign of this name into the database of the settings; (store, run id). Nothing is sent."""
+    """Return a function that plans a campaign of this name; it returns (store, run id). Nothing is sent."""
     migrated(campaign_file.parent)
     clock = FakeClock(START - timedelta(days=1))
     runtime = build_runtime(load_settings(gateway_url="http://127.0.0.1:9", api_key="unused"), clock=clock)

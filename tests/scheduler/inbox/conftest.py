@@ -1,4 +1,4 @@
-"""An inbox that nothing was dropped into yet."""
+"""An inbox into which nothing has been dropped yet."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

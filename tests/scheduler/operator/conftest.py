@@ -1,4 +1,4 @@
-"""A campaign of which somebody is held, in the working folder."""
+"""A campaign with somebody held, in the working folder."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.scheduler.operator.held_world import HeldWorld
 
 @pytest.fixture
 def folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of somebody whose name is known: it stands in what was decided."""
+    """The folder of somebody whose name is known: it appears in their decisions."""
     monkeypatch.setenv("LOGNAME", "ada")
     return folder
 

@@ -109,7 +109,7 @@ def test_a_run_that_cannot_look_up_ends_and_goes_on_once_it_is_told_what_the_ans
     status = product(tmp_path, office).run("status", "spring-sale").stdout
     assert "1 request is in doubt, and the gateway cannot be asked: The gateway answers with" in status
 
-    # when what `doctor` proposes is set
+    # when the setting that `doctor` proposes is made
     examined = product(tmp_path, office).run("doctor")
     assert "Non ho trovato niente" in examined.stdout
     proposed = f"{error_fingerprint(*EMPTY)}=nothing"

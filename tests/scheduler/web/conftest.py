@@ -1,4 +1,4 @@
-"""A front door on this machine, with a database of its own behind it."""
+"""A front door on this machine, with its own database behind it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from worker.settings.settings import Settings
 
 
 def runtime_of(database_url: str, **more: object) -> Runtime:
-    """Of a sandbox that nobody calls: replies come in by the door alone."""
+    """The runtime of a sandbox that nobody calls: replies arrive only through the door."""
     settings = Settings(database_url=database_url, timezone="UTC", region="IT", _env_file=None, **more)  # type: ignore[arg-type]  # whatever a test sets
     return build_runtime(settings, sandbox=("http://127.0.0.1:9", SecretStr(KEY)))
 

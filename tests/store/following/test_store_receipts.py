@@ -110,7 +110,7 @@ def test_absurd_retries_neither_break_the_database_nor_the_order(followed: World
     "state", [RecipientState.PENDING, RecipientState.IN_DOUBT, RecipientState.HELD, RecipientState.SKIPPED]
 )
 def test_a_receipt_says_nothing_about_somebody_who_waits_for_a_request(followed: World, state: RecipientState) -> None:
-    # given a person who is sent to a second time, and receipts of the first message
+    # given a person who is sent to a second time, and receipts for the first message
     put(followed, state)
 
     apply(followed, [(said, 1) for said in SHOWN])
@@ -188,7 +188,7 @@ def test_a_group_is_due_until_every_message_of_it_has_its_end(world: World) -> N
 
 
 def test_messages_without_a_group_are_waited_for_in_every_request(world: World) -> None:
-    # given a gateway that names no groups, and two requests
+    # given a gateway that does not name groups, and two requests
     run_id = world.run(people(4), per_request=2)
     for batch_id in world.batches(run_id):
         intent = world.intent(batch_id)

@@ -96,7 +96,7 @@ def test_a_moment_is_written_as_everywhere(stored: str, shown: str) -> None:
 
 
 def test_the_first_reply_to_a_text_is_beside_it(world: World) -> None:
-    # given three replies, two of them to the same person's text, stored in another order than they came
+    # given three replies, two of them to the same person's text, stored in a different order from the one they came in
     run_id = world.run(people(3))
     rows = world.recipients(run_id)
     with world.store.write() as session:

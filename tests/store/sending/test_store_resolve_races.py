@@ -161,7 +161,7 @@ def test_a_run_that_has_sent_again_is_not_completed_for_what_was_seen_before(wor
     with world.store.write() as session:
         assert run_ends.settle_run(session, run_id, SOON)
 
-    # when somebody wants to complete it who looked before
+    # when somebody who looked before wants to complete it
     with world.store.write() as session:
         is_over = run_ends.finish_run(session, run_id, LATER, sent_at=NOW)
 

@@ -1,4 +1,4 @@
-"""Sandboxes as real processes; those of a module share one per profile, because a start takes half a second."""
+"""Sandboxes as real processes; the tests of a module share one per profile, because a start takes half a second."""
 
 from collections.abc import Callable, Iterator
 
@@ -30,14 +30,14 @@ def gateway(profile: Profile) -> Iterator[PhpClient]:
 
 @pytest.fixture
 def since(gateway: FaultyGateway) -> Iterator[Aftermath]:
-    """What comes of the faults that a test switches on in its module's `gateway`; it switches them off again."""
+    """The results of the faults that a test switches on in its module's `gateway`; it switches them off again."""
     yield Aftermath.mark(gateway)
     gateway.switch()
 
 
 @pytest.fixture
 def start_sandbox() -> Iterator[StartSandbox]:
-    """Starts sandboxes that end with the test."""
+    """Return a function that starts sandboxes, which end with the test."""
     started: list[PrivateSandbox] = []
 
     def start(options: SandboxOptions) -> PrivateSandbox:

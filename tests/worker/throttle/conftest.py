@@ -1,4 +1,4 @@
-"""Both back ends under one name: what a test asks of `throttle` holds for each."""
+"""Both back ends under one name: what a test expects of `throttle` holds for each."""
 
 from collections.abc import Iterator
 

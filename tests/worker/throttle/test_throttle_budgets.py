@@ -22,7 +22,7 @@ def tomorrow(limit_segments: int, key: str = "run:1") -> Budget:
 
 def test_a_budget_is_granted_to_its_last_segment_and_not_more(throttle: Throttle) -> None:
     assert all(throttle.reserve(4, [today(10)]).is_granted for _ in range(2))
-    # when what is left is less than the request
+    # when less is left than the request needs
     answer = throttle.reserve(4, [today(10)])
     # then it waits for the end of the period, and a smaller one is sent
     assert (answer.is_granted, answer.is_spent, answer.wait) == (False, True, MIDNIGHT - START)
@@ -43,7 +43,7 @@ def test_a_request_above_the_whole_budget_never_goes(throttle: Throttle, clock: 
 
 def test_a_refusal_takes_nothing_on_levels_and_budgets(throttle: Throttle, clock: FakeClock) -> None:
     level = RateLimit("account:1", 60, MINUTE)
-    # given a spent budget beside a level, and a busy level beside a budget
+    # given a spent budget next to a level, and a busy level next to a budget
     throttle.reserve(10, [today(10)])
     assert throttle.reserve(60, [level, today(10)]).is_spent
     assert throttle.reserve(60, [level, today(60, "run:2")]).is_granted
@@ -61,7 +61,7 @@ def test_a_spent_budget_keeps_no_room_on_a_level(throttle: Throttle, clock: Fake
         throttle.reserve(1, [level])
         throttle.reserve(10, [level, today(10)])
         clock.advance(6)
-    # then the small ones of others do not give way to it
+    # then other senders' small ones do not give way to it
     assert throttle.reserve(1, [level]).is_granted
 
 

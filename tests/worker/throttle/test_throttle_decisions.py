@@ -16,9 +16,9 @@ MINUTE = timedelta(minutes=1)
 def test_a_new_level_grants_at_once_and_then_evenly(throttle: Throttle, clock: FakeClock) -> None:
     level = RateLimit("account:1", 30, MINUTE)
     start = clock.now()
-    # when everybody asks as soon as they may
+    # when all senders ask as soon as they may
     grants = send_for(timedelta(seconds=9), throttle, clock, [level], [1, 1])
-    # then there is one every 2 s from the first on, and no burst
+    # then there is one every 2 s, starting with the first, and no burst
     assert [grant.at - start for grant in grants] == [n * timedelta(seconds=2) for n in range(5)]
 
 

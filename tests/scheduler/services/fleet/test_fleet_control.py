@@ -83,7 +83,7 @@ def test_a_worker_that_is_told_to_stop_stores_the_reply_it_waits_for(
         audience = world.send(recipients=40, rate=200)
         assert worker.pid is not None
 
-        # when it is told to stop while requests are under way
+        # when it gets SIGTERM while requests are under way
         began = time.monotonic()
         os.kill(worker.pid, signal.SIGTERM)
         assert ends_within(worker, STOP_SECONDS)

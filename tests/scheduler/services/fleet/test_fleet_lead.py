@@ -23,7 +23,7 @@ def test_another_scheduler_takes_over_from_one_that_was_killed(
     tmp_path: Path, postgres_url: str, redis_url: str
 ) -> None:
     with fleet(tmp_path, postgres_url, redis_url) as world:
-        # given two schedulers, of which one leads, and a campaign that is being sent
+        # given two schedulers, one of which leads, and a campaign that is being sent
         leader, standby, _ = world.start("scheduler"), world.start("scheduler"), world.start("worker")
         audience = world.send(recipients=150, rate=15)
         assert world.is_led_by(leader)
