@@ -20,7 +20,7 @@ BEGIN_SECONDS: Final = 5.0
 def measure_waiting(
     servers: Servers | None, *, campaigns: int, recipients: int, idle_seconds: float, planning_seconds: float
 ) -> Waited:
-    """Let campaigns wait, then begin at once: with scheduler and workers, or without `servers` with `up` on SQLite.
+    """Let campaigns wait, then begin together: with scheduler and workers, or without `servers` with `up` on SQLite.
 
     Raises `BenchError` if planning takes longer than `planning_seconds`: the idle time would not be idle.
     """

@@ -145,8 +145,8 @@ def rules(seed: int) -> tuple[Rule, ...]:
     return (
         Rule("retry every error", "retry_every_error", lost_replies, _nothing),
         Rule("trust success: false", "trust_refusals", only(0.4, seed, "failure_unknown_after"), _nothing),
-        # `send_by`, and that nothing was concluded meanwhile. The rate keeps the run going until the hanging request is
-        # written.
+        # It checks `send_by`, and that nothing was concluded meanwhile. The rate keeps the run going until the hanging
+        # request is written.
         Rule("no last check", "no_last_check", QUIET, _nothing, patches=("stall",), more="  rate: 5/second\n"),
         Rule("settle at once", "settle_at_once", only(0.4, seed, "late_server_error", times=LATE), _nothing),
         # Requests of the first campaign are lost; those of the second, to the same people, are stored and answered

@@ -17,7 +17,7 @@ def folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def world(folder: Path, migrated: Callable[[Path], None]) -> Iterator[HeldWorld]:
-    """The campaign `spring-sale`, planned as a rehearsal and begun: three people in one batch, a fourth row invalid."""
+    """The campaign `spring-sale`, planned as a rehearsal and begun: three people in a batch, a fourth row invalid."""
     migrated(folder)
     world = HeldWorld(folder)
     yield world
