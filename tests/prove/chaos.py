@@ -259,7 +259,7 @@ class _Fleet:
         self.roles[role] = self.course.stage.start(kind, "--json", victim=(*clock, *aim))
 
     def revive(self) -> None:
-        """Start whatever has ended again."""
+        """Restart whatever has ended."""
         for role, process in self.roles.items():
             if process.exitcode is not None:
                 self.course.done["killed at a point" if process.exitcode == -signal.SIGKILL else GAVE_UP] += 1

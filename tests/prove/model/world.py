@@ -178,7 +178,7 @@ class World:
     def next_fault(self) -> SendFault:
         """What happens to the next POST.
 
-        A wrong row of the classifier costs a read, but doubles nothing, only while reads tell the truth at once.
+        Only as long as reads tell the truth at once does a wrong row of the classifier cost just a read, and no double.
         """
         fault = self.faults.popleft() if self.faults else PLAIN
         if fault.is_wrong_row and self.has_lied:

@@ -1,4 +1,4 @@
-"""Names that programs make: locks, bins, conflict copies and second downloads; and names that change hands."""
+"""Names that programs give to files: locks, bins, conflict copies and second downloads; and names that change hands."""
 
 from datetime import timedelta
 from pathlib import Path
