@@ -227,7 +227,7 @@ USUAL = json.dumps(row(message="Hi Anna, our spring sale starts today. Reply STO
         ("send", b"%b", SHORTEST, 900_000, "ReplyTooLong", 8),  # M10: 363 MB and 6 s
         ("read", b"%b", SHORTEST, 900_000, "ReplyTooLong", 24),
         ("read", b"%b", USUAL, 19_999, "read", 40),
-        ("read", b'{"ID":1,"x":[%b]}', SHORTEST, 900_000, "ReplyTooLong", 40),  # 180 MB, and 480 MB of 20 MB in a walk
+        ("read", b'{"ID":1,"x":[%b]}', SHORTEST, 900_000, "ReplyTooLong", 40),  # 180 MB, and 480 of 20 MB in a walk
         ("walk", b'{"ID":1}],"x":[%b', SHORTEST, 900_000, "ReplyTooLong", 40),
     ],
 )
