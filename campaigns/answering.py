@@ -1,4 +1,4 @@
-"""The answer to HELP: a campaign of its own, made of a setting and of whoever asked."""
+"""The answer to HELP: a campaign of its own, made from a setting and the people who asked."""
 
 from datetime import timedelta
 from typing import Final
@@ -9,21 +9,21 @@ from campaigns.message.segments import segmentation
 from campaigns.message.texts import MAX_SEGMENTS
 
 HELP_ANSWERS: Final = "help-answers"
-"""The campaign that the answers are sent, counted and reported as. No file may have this name."""
+"""The campaign under which the answers are sent, counted and reported. No file may use this name."""
 
 ONCE_IN: Final = timedelta(hours=24)
-"""One person gets one answer in this time, however often they ask: two machines that answer each other would never
-stop."""
+"""One person gets one answer in this time, however often they ask. Otherwise two machines that answer each other would
+never stop."""
 
 FRESH_FOR: Final = timedelta(hours=24)
-"""Who asked longer ago gets no answer any more: a phone that was offline brings old messages."""
+"""People who asked longer ago get no answer: a phone that was offline delivers old messages."""
 
 FOLLOWED_FOR: Final = timedelta(hours=24)
-"""How long the receipts of answers are waited for."""
+"""How long to wait for the receipts of answers."""
 
 
 def checked_answer(text: str) -> str:
-    """The text as it is sent, without blanks around it. Raises ValueError, saying what is wrong with it."""
+    """Return the text as it is sent, stripped. Raises ValueError that says what is wrong with it."""
     text = text.strip()
     if any(not character.isprintable() and character != "\n" for character in text):
         raise ValueError("has an invisible control character; write plain text")
@@ -36,7 +36,7 @@ def checked_answer(text: str) -> str:
 
 
 def help_answers(text: str, timezone: str) -> Definition:
-    """The campaign as a file would say it. It has nobody in it: who asked is added one by one."""
+    """Return the campaign as a file would describe it. It has no people: those who ask are added one by one."""
     return Definition(
         campaign=HELP_ANSWERS,
         description="Answers to people who wrote HELP",

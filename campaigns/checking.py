@@ -1,4 +1,4 @@
-"""Everything that can be known about a campaign file before planning: its keys, its texts, the files it names."""
+"""Everything that can be known about a campaign file before planning: its keys, its texts and the files it names."""
 
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ from campaigns.values.scalars import nearest, shown
 MESSAGE: Final = "message"
 
 MOST_COUNTED: Final = 10_000
-"""So many problems are counted after the first: to find each takes some 30 microseconds, and there may be a million."""
+"""How many problems are counted after those shown. Finding one takes about 30 microseconds; there may be a million."""
 
 
 def check_file(
@@ -46,11 +46,11 @@ def check_file(
     warnings: list[Problem] | None = None,
     inbox: Path | None = None,
 ) -> Definition:
-    """The definition in the file at `path`, once its message is compiled and its audience files are opened.
+    """Return the definition in the file at `path`, after compiling its message and opening its audience files.
 
-    `timezone` and `region` are the settings' own, `now` (aware) is the moment at which its schedule has to make sense;
-    None: that is not asked. `policy` is what the operator insists on. To `warnings` is added what may be meant and may
-    be a mistake. `inbox` as in `read_definition`. Raises CampaignFileError with all problems: those of the file itself,
+    `timezone` and `region` come from the settings. `now` (aware) is the moment at which the schedule has to make sense;
+    None skips that check. `policy` is what the operator insists on. Things that may be mistakes are appended to
+    `warnings`. `inbox` is as in `read_definition`. Raises CampaignFileError with all problems: those of the file itself,
     and those of its message and files as far as they can be seen without a valid file.
     """
     reading = read_definition(path, timezone=timezone, region=region, inbox=inbox)
@@ -58,7 +58,7 @@ def check_file(
     forbidden = tuple(policy.problems(reading.definition, reading.document)) if reading.definition else ()
     check = _Check(reading.document, reading.folder, definition.default_region if definition else region)
     contradicting = tuple(contradictions(definition, reading.document, now)) if definition and now else ()
-    if forbidden and reading.definition:  # which names the setting: the file has no key that could be removed
+    if forbidden and reading.definition:  # it names the setting: the file has no key that could be removed
         added = policy.added(reading.definition)
         contradicting = tuple(problem for problem in contradicting if problem.path not in added)
     found = check.problems()
@@ -73,7 +73,7 @@ def check_file(
 
 
 class _Check:
-    """One check of one document: works on what the file says, so that a wrong key elsewhere hides nothing."""
+    """One check of one document. It works on the raw file, so that a wrong key elsewhere hides nothing."""
 
     def __init__(self, document: Document, folder: Path, region: str | None) -> None:
         self.document = document
@@ -92,7 +92,7 @@ class _Check:
                 text = _Text(path, message, compile_message(message))
             except TemplateProblem as error:
                 if dotted(path) in objected:
-                    continue  # such as an escape for a character that cannot be sent: one sentence is enough
+                    continue  # such as an escape for a character that cannot be sent: one report is enough
                 place = place_in_text(self.document, path, line_that_fails(error.problem))
                 yield place.problem(path, error.problem, error.hint)
                 continue
@@ -137,7 +137,7 @@ class _Check:
             yield self.document.value_place(path).problem(path, problem, "choose another name")
 
     def _messages(self) -> Iterator[tuple[KeyPath, str]]:
-        """Every text of the file that is one."""
+        """Yield every message in the file that is a non-empty text."""
         variants = self.document.value(("variants",))
         found: list[KeyPath] = [(MESSAGE,)]
         if isinstance(variants, list):
@@ -148,7 +148,7 @@ class _Check:
                 yield path, message
 
     def _open(self, path: KeyPath, source: FileSource, fields: Set[str] = frozenset()) -> tuple[Table, Problem | None]:
-        """What is in a table, and what is wrong with it."""
+        """Return the content of a table, and its problem if it has one."""
         where = (*path, "file")
         place = self.document.value_place(where)
         if Path(source.file) == Path(f"{Path(self.document.file).stem}.report.csv"):
@@ -168,7 +168,7 @@ class _Check:
             yield place.problem(text.path, f"uses {{{{ {name} }}}}, which {who}", hint)
 
     def _warn_of_fields(self, text: "_Text", where: str, known: tuple[str, ...]) -> None:
-        """Behind a default a slip of the pen costs everybody's name, and nobody would be told."""
+        """Warn about a misspelt field with a default: everybody would silently get the default."""
         if len(self.warnings) >= MOST_PROBLEMS:
             return
         for name, hint in unknown_fields(text.template.fields - text.template.required, known):
@@ -183,7 +183,7 @@ class _Check:
             yield place.problem(text.path, problem, f"write {{{{ {name} }}}}, with two curly brackets on each side")
 
     def _too_long(self, text: "_Text") -> Iterator[Problem]:
-        """A text without fields is the same for everybody, so nobody could be sent it."""
+        """Yield a problem for a text without fields that is too long: it is the same for everybody."""
         if text.template.fields:
             return
         try:
@@ -195,7 +195,7 @@ class _Check:
             yield self.document.value_place(text.path).problem(text.path, problem, "shorten it")
 
     def _unknown_columns(self, who: str, known: tuple[str, ...]) -> Iterator[Problem]:
-        """The columns that reminders ask for by name."""
+        """Yield problems for unknown columns that the reminders name."""
         for key in ("column", "key", "cancelled"):
             path = ("schedule", "remind", key)
             name = self.document.value(path)
@@ -232,7 +232,7 @@ class _Check:
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A message of the file, and the key that it stands under."""
+    """A message in the file, and the key that holds it."""
 
     path: KeyPath
     message: str
@@ -240,7 +240,7 @@ class _Text:
 
 
 def _valid_sources(document: Document, key: str, adapter: TypeAdapter[Source]) -> Iterator[tuple[KeyPath, Source]]:
-    """The sources under `key` that are valid by themselves, with their paths."""
+    """Yield the sources under `key` that are valid by themselves, with their paths."""
     value = document.value((key,))
     entries: list[tuple[KeyPath, Data]] = [((key,), value)]
     if isinstance(value, list):

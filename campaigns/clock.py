@@ -1,4 +1,4 @@
-"""Time is passed in: everything that asks what time it is asks a `Clock`."""
+"""Time is passed in: code that needs the time asks a `Clock`."""
 
 import time
 from datetime import UTC, datetime
@@ -6,14 +6,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the product needs of time; tests pass one that they move themselves."""
+    """What the product needs to know about time. Tests pass a clock that they move themselves."""
 
     def now(self) -> datetime:
         """The wall clock, aware, in UTC."""
         ...
 
     def elapsed_seconds(self) -> float:
-        """Seconds since an arbitrary start; never steps, and goes on while the machine is suspended."""
+        """Seconds since an arbitrary start. Never jumps, and keeps counting while the machine is suspended."""
         ...
 
     def sleep(self, seconds: float) -> None:
@@ -28,11 +28,11 @@ class SystemClock:
         return datetime.now(UTC)
 
     def elapsed_seconds(self) -> float:
-        # CLOCK_BOOTTIME and not CLOCK_MONOTONIC: the latter stands still during suspend, and a laptop that wakes up
-        # after an hour must not believe that it is still within the 30 s in which it may write a request.
+        # CLOCK_BOOTTIME, not CLOCK_MONOTONIC: the latter stops during suspend, and a laptop that wakes up after an
+        # hour must not believe that it is still within the 30 s in which it may write a request.
         if hasattr(time, "CLOCK_BOOTTIME"):
             return time.clock_gettime(time.CLOCK_BOOTTIME)
-        return time.monotonic()  # macOS: its monotonic clock counts suspend already
+        return time.monotonic()  # macOS: its monotonic clock includes suspend
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)

@@ -1,6 +1,6 @@
-"""Codes that are stored and decided by, and the sentences that people are shown for them, made last.
+"""Codes that are stored and that decisions depend on, and the sentences that people are shown for them.
 
-Values, not names, are stored: a member may get another name or sentence, its value stays.
+Values are stored, not names: a member's name or sentence may change, its value stays.
 """
 
 from collections.abc import Mapping
@@ -10,37 +10,37 @@ from typing import Final
 
 
 class RunType(StrEnum):
-    """How a run came to be. What it is known by within its campaign is its moment."""
+    """How a run came about. Within its campaign, a run is identified by its moment."""
 
     ONCE = "once"  # of a campaign that runs once
     FIRING = "firing"  # one moment of a campaign that repeats
     REMINDER_DAY = "reminder_day"  # one day of a campaign that reminds
-    RESEND = "resend"  # sends the failed texts of another run again
+    RESEND = "resend"  # resends the failed texts of another run
     TEST = "test"  # `campaigns test`
     HELP = "help"  # one day of answers to HELP
 
 
 MADE_BY_FILES: Final = frozenset({RunType.ONCE, RunType.FIRING, RunType.REMINDER_DAY})
-"""Runs that a campaign's file makes, each file one type of them."""
+"""Runs that come from a campaign file. Each file makes one type."""
 
 DAYS: Final = frozenset({RunType.REMINDER_DAY, RunType.HELP})
-"""Runs whose moment is a day (`2026-12-05`), and to which people are added while it lasts."""
+"""Runs whose moment is a day (`2026-12-05`). People are added to them during that day."""
 
 
 class WaitsFor(StrEnum):
-    """What a planned or queued batch waits for, besides its own moment."""
+    """What a planned or queued batch waits for, apart from its own moment."""
 
     NOTHING = ""
     THROTTLE = "throttle"  # it had its turn and got no slot: it takes the next one and is not counted again
-    BUDGET = "budget"  # the end of a budget's period: a job that it still has leads nowhere
+    BUDGET = "budget"  # the end of a budget's period; any job it still has does nothing
     WINDOW = "window"  # its sending hours
-    DOUBT = "doubt"  # requests of the account that are looked up first
+    DOUBT = "doubt"  # requests in doubt of the account, which are looked up first
     NUMBER = "number"  # its people's numbers, which are in doubt in other requests
     CAP = "cap"  # the end of the frequency cap of everybody in it
-    CAP_PASSED = "cap_passed"  # those of its people to be left out who reached the cap just now
-    OPT_OUTS = "opt_outs"  # people to be taken off the contact list that it goes to
+    CAP_PASSED = "cap_passed"  # people who just reached the cap have to be left out
+    OPT_OUTS = "opt_outs"  # people have to be removed from its contact list first
     BACK_OFF = "back_off"  # the pause after a request that failed
-    RETRY = "retry"  # people of it were in a request before, and are sent to again
+    RETRY = "retry"  # some of its people were in a request before, and are tried again
 
 
 WAITING: Final[Mapping[WaitsFor, str]] = {
@@ -53,19 +53,19 @@ WAITING: Final[Mapping[WaitsFor, str]] = {
     WaitsFor.CAP_PASSED: "the frequency cap was reached just now",
     WaitsFor.OPT_OUTS: "people who opted out are taken off the contact list first",
 }
-"""What is shown of a batch that has no reason of its own."""
+"""What is shown for a batch that has no reason of its own."""
 
 
 class PausedBy(StrEnum):
-    """Who or what has paused an account, or a run."""
+    """Who or what paused an account or a run."""
 
     NOBODY = ""
     PERSON = "person"
     GATEWAY = "gateway"  # it cannot be reached or read, or refuses
-    ALARM = "alarm"  # something that must not be, or too much of what may: a person has to look
+    ALARM = "alarm"  # something that must never happen, or too many ordinary failures: a person has to look
     QUARANTINE = "quarantine"  # the database forgot what was sent: ends with `campaigns recover`
-    NEW_GATEWAY = "new_gateway"  # another gateway than the one that the account's IDs are of
-    RELOCATION = "relocation"  # a move to another database: ends with that alone
+    NEW_GATEWAY = "new_gateway"  # not the gateway that the account's IDs come from
+    RELOCATION = "relocation"  # a move to another database: only the end of the move ends it
 
 
 PAUSED: Final[Mapping[PausedBy, str]] = {
@@ -80,7 +80,7 @@ PAUSED: Final[Mapping[PausedBy, str]] = {
         "campaigns resume CAMPAIGN --new-gateway"
     ),
 }
-"""What is shown of a pause that has no reason of its own."""
+"""What is shown for a pause that has no reason of its own."""
 
 
 class FailureCode(StrEnum):
@@ -101,30 +101,30 @@ class FailureCode(StrEnum):
     REPLY_IMPLAUSIBLE = "reply_implausible"
     SERVER_FAILED = "server_failed"
     FAILURE_UNKNOWN = "failure_unknown"
-    PROCESS_LOST = "process_lost"  # no answer of the gateway: the process ended before it stored one
+    PROCESS_LOST = "process_lost"  # not an answer of the gateway: the process ended before it stored one
 
     @property
     def shown(self) -> str:
-        """As programs that read `--json` know it: `ReplyLost`."""
+        """The name in `--json`: `ReplyLost`."""
         return "".join(word.title() for word in self.split("_"))
 
 
 FAILURE: Final = "failure"
-"""Where among the evidence of a request its `FailureCode` stands."""
+"""The key of the `FailureCode` in the evidence of a request."""
 
 OPTED_OUT: Final = "opted out"
-"""The reason of everybody who is suppressed; since when and why is in the list of suppressions."""
+"""The reason for everybody who is suppressed. The list of suppressions has the time and the cause."""
 
 
 FIRING: Final = "%Y-%m-%dT%H:%M:%SZ"
-"""How the moments of runs of campaigns that repeat are written; as texts they have the order of time."""
+"""How the moments of repeated runs are written. Sorted as texts, they are in order of time."""
 
 
 def as_moment(at: datetime) -> str:
-    """The moment of the run of a campaign that repeats which fires at `at`."""
+    """Return the moment of a repeated run that fires at `at`."""
     return at.astimezone(UTC).strftime(FIRING)
 
 
 def moment_of(name: str) -> datetime:
-    """When a run of a campaign that repeats fires that has this moment."""
+    """Return when a repeated run with this moment fires."""
     return datetime.strptime(name, FIRING).replace(tzinfo=UTC)

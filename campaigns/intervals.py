@@ -1,10 +1,10 @@
-"""How sure a share is: intervals in which it lies with 95 % confidence."""
+"""How certain a share is: its 95 % confidence intervals."""
 
 import math
 from typing import Final, NamedTuple
 
 Z: Final = 1.959963984540054
-"""The 97.5 % point of the normal distribution: two sides, 95 % between them."""
+"""The 97.5 % quantile of the normal distribution: 95 % lie between its two sides."""
 
 
 class Interval(NamedTuple):
@@ -15,9 +15,9 @@ class Interval(NamedTuple):
 
 
 def wilson(count: int, of: int) -> Interval:
-    """Wilson's score interval for `count` out of `of`: right for small groups and for shares near 0 and 1, too.
+    """Return Wilson's score interval for `count` out of `of`. It also holds for small groups and shares near 0 and 1.
 
-    Nothing is known of nobody: 0 to 1. E. B. Wilson, J. Am. Stat. Assoc. 22 (1927), without correction for continuity.
+    An empty group gives 0 to 1. E. B. Wilson, J. Am. Stat. Assoc. 22 (1927), without continuity correction.
     """
     if not of:
         return Interval(0.0, 1.0)
@@ -29,9 +29,9 @@ def wilson(count: int, of: int) -> Interval:
 
 
 def difference(count: int, of: int, other: int, of_other: int) -> Interval:
-    """The interval for the first share less the second, from their Wilson intervals (Newcombe 1998, method 10).
+    """Return the interval for the first share minus the second, from their Wilson intervals (Newcombe 1998, method 10).
 
-    Where 0 lies in it, the two may be equal.
+    If it contains 0, the two may be equal.
     """
     first, second = wilson(count, of), wilson(other, of_other)
     share, other_share = _share(count, of), _share(other, of_other)

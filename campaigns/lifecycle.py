@@ -1,7 +1,7 @@
 """Every state that a run, a batch and a recipient can be in, and every move between them, as data.
 
 The store changes a state only by `UPDATE ... WHERE state IN (allowed from)`, and takes the allowed states from here.
-Values, not names, are stored. Each member's line says what it means and, after the arrow, where it can go.
+Values are stored, not names. Each member's line says what it means and, after the arrow, where it can go.
 """
 
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ class RunState(StrEnum):
     """One firing of a campaign."""
 
     SCHEDULED = "scheduled"  # waits, or is planned -> scheduled, awaiting_approval, running, paused, cancelled, failed
-    AWAITING_APPROVAL = "awaiting_approval"  # until this very plan is approved -> scheduled, running, cancelled
+    AWAITING_APPROVAL = "awaiting_approval"  # until exactly this plan is approved -> scheduled, running, cancelled
     RUNNING = "running"  # batches are sent -> scheduled (an edit), settling, paused, cancelled
     PAUSED = "paused"  # no new request starts -> scheduled, running, cancelled
-    SETTLING = "settling"  # all is sent, receipts are waited for -> running (a retry), paused, completed, cancelled
-    COMPLETED = "completed"  # every recipient has an end -> running (a person resolves or resends)
-    CANCELLED = "cancelled"  # what was not sent never will be; what was sent is still followed
-    FAILED = "failed"  # could not be planned -> scheduled (the file was mended)
+    SETTLING = "settling"  # all is sent, waits for receipts -> running (a retry), paused, completed, cancelled
+    COMPLETED = "completed"  # every recipient has a final state -> running (a person resolves or resends)
+    CANCELLED = "cancelled"  # unsent texts are never sent; sent ones are still followed
+    FAILED = "failed"  # could not be planned -> scheduled (the file was fixed)
 
 
 class BatchState(StrEnum):
@@ -32,7 +32,7 @@ class BatchState(StrEnum):
         "unknown"  # the outcome of the POST is not known, it is being looked up -> accepted, planned, refused, held
     )
     ACCEPTED = "accepted"  # the gateway has it, perhaps without some people -> planned (a retry)
-    REFUSED = "refused"  # the gateway took nobody of it
+    REFUSED = "refused"  # the gateway accepted nobody in it
     HELD = "held"  # a person has to decide -> accepted, planned, cancelled
     CANCELLED = "cancelled"  # never sent
 
@@ -44,14 +44,14 @@ class RecipientState(StrEnum):
     IN_DOUBT = "in_doubt"  # in a request under way, or of unknown outcome -> accepted, pending, failed, held
     ACCEPTED = "accepted"  # at the gateway, not sent yet -> accepted, sent, delivered, failed, cancelled, expired
     SENT = "sent"  # the phone sent it; final when following ends -> accepted, sent, delivered, failed, cancelled
-    DELIVERED = "delivered"  # the phone of the recipient has it
-    FAILED = "failed"  # left out or reported so -> accepted, sent, delivered, failed, cancelled, pending (a retry)
-    HELD = "held"  # a person has to decide -> accepted, pending, failed, cancelled (a reminder of no use any more)
+    DELIVERED = "delivered"  # the recipient's phone has it
+    FAILED = "failed"  # omitted or reported so -> accepted, sent, delivered, failed, cancelled, pending (a retry)
+    HELD = "held"  # a person has to decide -> accepted, pending, failed, cancelled (a reminder no longer of use)
     EXPIRED = "expired"  # no receipt within follow.until -> accepted, sent, delivered, failed, cancelled
     CANCELLED = "cancelled"  # unsent, or at the gateway (too late) -> accepted, sent, delivered, failed, cancelled
     SKIPPED = "skipped"  # its moment was missed
     INVALID = "invalid"  # planned as: no text can be sent to this row
-    DUPLICATE = "duplicate"  # planned as: the number stands in the audience already
+    DUPLICATE = "duplicate"  # planned as: the number is in the audience already
     SUPPRESSED = "suppressed"  # opted out
     EXCLUDED = "excluded"  # planned as: listed in `exclude`
     CAPPED = "capped"  # the frequency cap is reached
@@ -83,9 +83,9 @@ BATCH_MOVES: Final[Mapping[BatchState, frozenset[BatchState]]] = {
 }
 
 _RECEIPTS: Final = frozenset({P.ACCEPTED, P.SENT, P.DELIVERED, P.FAILED, P.CANCELLED})
-"""What a receipt can say. Which of two receipts stands is decided by their worth alone
-(`campaigns.following.receipts`): a move that was forbidden here would make the order decide in which they come. The
-same state again brings more `retries`."""
+"""What a receipt can report. The rank of two receipts alone decides which one counts
+(`campaigns.following.receipts`). If a move were forbidden here, their order of arrival would decide instead. The same
+state again adds `retries`."""
 
 RECIPIENT_MOVES: Final[Mapping[RecipientState, frozenset[RecipientState]]] = {
     P.PENDING: frozenset({P.IN_DOUBT, P.CANCELLED, P.SKIPPED, P.SUPPRESSED, P.CAPPED, P.HELD}),
@@ -107,14 +107,14 @@ RECIPIENT_MOVES: Final[Mapping[RecipientState, frozenset[RecipientState]]] = {
 }
 
 NEVER_SENT: Final = frozenset({P.INVALID, P.DUPLICATE, P.SUPPRESSED, P.EXCLUDED, P.CAPPED, P.HOLDOUT})
-"""What the plan can decide: no request ever carries such a recipient."""
+"""States that the plan can decide. No request ever contains such a recipient."""
 
 NOT_AT_THE_GATEWAY: Final = frozenset({P.PENDING, P.IN_DOUBT})
-"""Work is left for us: the run cannot settle while one of these exists."""
+"""There is work left: the run cannot settle while a recipient is in one of these states."""
 
 S = TypeVar("S", RunState, BatchState, RecipientState)
 
 
 def may_become(moves: Mapping[S, frozenset[S]], to: S) -> frozenset[S]:
-    """The states from which `to` can be reached in one move: what a guarded UPDATE puts into its WHERE."""
+    """Return the states from which `to` can be reached in one move, for the WHERE of a guarded UPDATE."""
     return frozenset(state for state, targets in moves.items() if to in targets)

@@ -1,4 +1,4 @@
-"""Opening files that other people may write: ordinary ones, that really lie where they are said to lie."""
+"""Opens files that other people may write: only ordinary files that really lie where they claim to."""
 
 import errno
 import os
@@ -8,19 +8,19 @@ from typing import BinaryIO, Final
 from unicodedata import normalize
 
 ANYWHERE: Final = Path("/")
-"""The folder of a file that somebody named on the command line: all of the machine."""
+"""The folder for a file named on the command line: the whole machine."""
 
 
 class NotOrdinaryError(OSError):
-    """A folder, a pipe, a socket or a device: reading one may wait for ever, or never end."""
+    """A folder, a pipe, a socket or a device: reading it may block forever or never end."""
 
 
 class OutsideError(OSError):
-    """The file is elsewhere: a link leads out of the folder."""
+    """The file lies elsewhere: a link leads out of the folder."""
 
 
 def named_in(folder: Path, name: str) -> Path:
-    """Where a file called `name` lies: macOS and what copies from it write an accent as a character of its own."""
+    """Return the path of the file `name`. macOS, and tools that copy from it, write accents as separate characters."""
     path = folder / name
     if name.isascii() or os.path.lexists(path):
         return path
@@ -29,21 +29,21 @@ def named_in(folder: Path, name: str) -> Path:
 
 
 def open_inside(path: Path, folder: Path) -> BinaryIO:
-    """As `descriptor_inside`, as a stream."""
+    """Like `descriptor_inside`, but return a stream."""
     return os.fdopen(descriptor_inside(path, folder), "rb")
 
 
 def descriptor_inside(path: Path, folder: Path) -> int:
-    """Open an ordinary file for reading that lies in `folder` (absolute, without links in it) or below.
+    """Open an ordinary file that lies in `folder` (absolute, without links in it) or below it for reading.
 
-    What was opened is asked where it lies. A look at the path before proves nothing: between the two anybody who
-    may write into the folder can put a link there. It only keeps devices from being opened, some of which do something
-    then. Links within the folder are followed. Raises `OSError`.
+    The check is made on the open descriptor. A check of the path before proves nothing: in between, anybody who may
+    write into the folder can put a link there. That check only keeps devices from being opened, because opening some
+    of them has effects. Links within the folder are followed. Raises `OSError`.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise _not_ordinary(path)
-        # Without O_NONBLOCK a pipe that nobody writes to is waited for as long as the process lives.
+        # Without O_NONBLOCK, opening a pipe that nobody writes to blocks for as long as the process lives.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except ValueError:  # a NUL in the name
         raise FileNotFoundError(f"there is no such file: {path.name!r}") from None
@@ -70,5 +70,5 @@ def _not_ordinary(path: Path) -> NotOrdinaryError:
 
 
 def real_path(descriptor: int) -> Path:
-    """Where it really lies what was opened. Raises `OSError`."""
+    """Return where the open file really lies. Raises `OSError`."""
     return Path(f"/proc/self/fd/{descriptor}").readlink()

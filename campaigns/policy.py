@@ -29,11 +29,11 @@ _RULES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of an installation. Each one only ever takes something away from what a file may do.
+    """The rules of an installation. A rule can only restrict what a file may do.
 
-    `approval`: campaigns of these kinds send nothing before somebody approves them. `hours`: the only times at which
-    anything but a transactional text is sent, by the clocks that the campaign's own window goes by. `cap`: at most so
-    many marketing texts for one person. `kinds`: what a file may be.
+    `approval`: campaigns of these kinds send nothing until somebody approves them. `hours`: the only times at which
+    texts are sent, except transactional ones, by the same clocks as the campaign's own window. `cap`: the most
+    marketing texts that one person may get. `kinds`: the kinds that a file may have.
     """
 
     approval: frozenset[Kind] = frozenset()
@@ -42,14 +42,14 @@ class Policy:
     kinds: frozenset[Kind] = ALL_KINDS
 
     def problems(self, definition: Definition, document: Document) -> Iterator[Problem]:
-        """Where the file asks for more than it may have, at its place."""
+        """Yield the places where the file asks for more than the rules allow."""
         is_list = isinstance(document.value(("audience",)), list)
         for path, problem, hint in self.broken_by(definition):
             place = path if is_list else tuple(part for part in path if isinstance(part, str))
             yield document.value_place(place).problem(place, problem, hint)
 
     def broken_by(self, definition: Definition) -> Iterator[tuple[KeyPath, str, str]]:
-        """What a definition asks for beyond what it may have: the key, the problem and what to do."""
+        """Yield what a definition asks for beyond the rules: the key, the problem and what to do."""
         schedule, own = definition.schedule, definition.frequency_cap
         yield from self.forbidden(definition)
         if self._has_hours(definition) and schedule.window is not None and not _within(schedule.window, self.hours):
@@ -60,7 +60,7 @@ class Policy:
             yield ("frequency_cap",), problem, "lower it, or remove it: the operator's then holds"
 
     def forbidden(self, definition: Definition) -> Iterator[tuple[KeyPath, str, str]]:
-        """What of that keeps all of it from being sent: hours and a cap are kept while it is."""
+        """Yield the part of `broken_by` that forbids the whole campaign. Hours and a cap are enforced while it sends."""
         schedule = definition.schedule
         if definition.kind not in self.kinds:
             allowed = ", ".join(kind.value for kind in Kind if kind in self.kinds)
@@ -73,7 +73,7 @@ class Policy:
         yield from self._clashes(definition)
 
     def _clashes(self, definition: Definition) -> Iterator[tuple[KeyPath, str, str]]:
-        """What cannot go with a key that the operator's rules add: told of the key that the file has."""
+        """Yield what contradicts a key that the operator's rules add, reported at the key that the file has."""
         added, by = self.added(definition), ("schedule", "by")
         for key, rule in _RULES.items():
             if key in added and definition.schedule.by is Keeper.GATEWAY:
@@ -88,7 +88,7 @@ class Policy:
                 yield ("audience", index, "contact_list"), problem, "use a file as audience"
 
     def added(self, definition: Definition) -> frozenset[str]:
-        """The keys that `applied` adds to a file that does not have them."""
+        """Return the keys that `applied` adds to a file without them."""
         approval = definition.kind in self.approval and not definition.approval
         window = self._has_hours(definition) and definition.schedule.window is None
         cap = self._has_cap(definition) and definition.frequency_cap is None
@@ -99,7 +99,7 @@ class Policy:
         )
 
     def applied(self, definition: Definition) -> Definition:
-        """The definition with what the operator insists on, where the file itself says nothing stricter."""
+        """Return the definition with the operator's rules, where the file itself is not stricter."""
         changes: dict[str, object] = {}
         if definition.kind in self.approval:
             changes["approval"] = True
@@ -110,11 +110,11 @@ class Policy:
         return definition.model_copy(update=changes).in_folder(definition.folder) if changes else definition
 
     def hours_in_force(self, definition: Definition) -> Window | None:
-        """The hours outside of which nothing of it is sent, whatever its window says."""
+        """Return the hours outside which nothing is sent, whatever the campaign's window says."""
         return self.hours if self._has_hours(definition) else None
 
     def cap_in_force(self, definition: Definition) -> FrequencyCap | None:
-        """Its cap, no looser than the operator's: where neither is the stricter one, stricter than both."""
+        """Return its cap, no looser than the operator's. If neither is stricter, the result is stricter than both."""
         own, cap = definition.frequency_cap, self.cap if self._has_cap(definition) else None
         if own is None or cap is None:
             return own or cap
@@ -131,7 +131,7 @@ NO_POLICY: Final = Policy()
 
 
 def parse_hours(text: str) -> Window:
-    """The hours that `mon-sat 09:00-20:00; sun 10:00-13:00` names. Raises ValueError."""
+    """Parse hours such as `mon-sat 09:00-20:00; sun 10:00-13:00`. Raises ValueError."""
     openings: list[dict[str, Any]] = []
     for part in filter(None, (part.strip() for part in text.split(";"))):
         match = HOURS.fullmatch(part)
@@ -148,7 +148,7 @@ def parse_hours(text: str) -> Window:
 
 
 def parse_cap(text: str) -> FrequencyCap:
-    """The cap that `2/7d` names: at most 2 texts in any 7 days, anybody over it is skipped. Raises ValueError."""
+    """Parse a cap such as `2/7d`: at most 2 texts in any 7 days; people over it are skipped. Raises ValueError."""
     match = re.fullmatch(r"([0-9]{1,4}) ?/ ?([0-9dhmsDHMS ]+)", text)
     if not match or not 1 <= int(match[1]) <= 1000:
         raise ValueError(f"must be texts and a length of time, such as 2/7d, not {shown(text)}")
@@ -156,7 +156,7 @@ def parse_cap(text: str) -> FrequencyCap:
 
 
 def parse_kinds(text: str) -> frozenset[Kind]:
-    """The kinds that `marketing, reminder` names. Raises ValueError."""
+    """Parse kinds such as `marketing, reminder`. Raises ValueError."""
     words = [word.strip().casefold() for word in text.split(",") if word.strip()]
     unknown = next((word for word in words if word not in {kind.value for kind in Kind}), "")
     if unknown or not words:
@@ -166,12 +166,12 @@ def parse_kinds(text: str) -> frozenset[Kind]:
 
 
 def format_cap(cap: FrequencyCap | None) -> str:
-    """`cap` as `parse_cap` reads it."""
+    """Return `cap` in the form that `parse_cap` reads."""
     return f"{cap.messages}/{format_duration(cap.per)}" if cap else "none"
 
 
 def _within(window: Window, hours: Window | None) -> bool:
-    """Whether each opening of a window lies in one of the hours, on each of its days."""
+    """Return whether each opening of a window lies within one of the hours, on each of its days."""
     minutes = [
         (day, *_minutes(span)) for opening in (hours.root if hours else ()) for day in opening.days
         for span in opening.spans
@@ -185,7 +185,7 @@ def _within(window: Window, hours: Window | None) -> bool:
 
 
 def _minutes(span: tuple[time, time]) -> tuple[int, int]:
-    """A span in minutes of its day; one over midnight ends beyond the day, so nothing but itself could hold it."""
+    """Return a span in minutes of its day. An overnight span ends after the day, so only the same span can contain it."""
     opens, closes = (60 * at.hour + at.minute for at in span)
     return opens, closes if closes > opens else closes + 24 * 60
 

@@ -1,4 +1,4 @@
-"""What is wrong with a campaign file, where, and what to do about it."""
+"""Problems of a campaign file: what is wrong, where, and what to do about it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from typing import Final
 from campaigns.printable import one_line
 
 MOST_PROBLEMS: Final = 100
-"""So many are told: nobody reads more at once, and a file can have 100,000."""
+"""The most that are reported: nobody reads more at once, and a file can have 100,000."""
 
 MOST_CHARACTERS: Final = 1_000
-"""Of a path, a problem or a hint: they may quote names from a file."""
+"""The limit of a path, a problem or a hint, which may quote names from a file."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """One problem at one place. `line` and `column` count from 1; `path` is dotted (`schedule.window.from`).
 
-    Its texts can be shown as they are: in one line, without control characters, and not long.
+    Its texts can be shown as they are: one line each, short, without control characters.
     """
 
     file: str
@@ -41,9 +41,9 @@ class Problem:
 
 
 class CampaignFileError(Exception):
-    """A campaign file that cannot be used: the first problems found in it, in the order of the file.
+    """A campaign file that cannot be used, with the first problems found in it, in file order.
 
-    `more` is how many there are besides.
+    `more` is the number of further problems.
     """
 
     def __init__(self, problems: Iterable[Problem], more: int = 0) -> None:
@@ -54,5 +54,5 @@ class CampaignFileError(Exception):
 
     @property
     def more_words(self) -> str:
-        """`and 42,900 more`; empty where there are no more."""
+        """`and 42,900 more`; empty if there are no more."""
         return f"and {self.more:,} more" if self.more else ""

@@ -1,22 +1,22 @@
-"""What becomes of a campaign whose file is taken up, by what there is of it: one table for every kind of campaign.
+"""What becomes of a campaign when its file is picked up, depending on what exists already: one table for all campaigns.
 
-The first row that fits decides. *Of its kind* is a run such as this file makes: one file makes one kind of run.
+The first row that fits decides. *Of its kind* means a run of the kind that this file makes: one file makes one kind.
 
-| the file makes | what there is | decision |
+| the file makes | what exists | decision |
 | --- | --- | --- |
 | runs that repeat, or reminders | somebody has cancelled the campaign | over |
 | any | nothing | planned |
 | any | a run of another kind that has sent | refused |
-| any | a run of another kind that has not | planned, in its place |
-| runs that repeat, or reminders | runs of its kind | planned: what has sent stays |
-| one run | it has not sent, and is not over | planned anew |
+| any | a run of another kind that has not sent | planned, in its place |
+| runs that repeat, or reminders | runs of its kind | planned: runs that have sent stay |
+| one run | it has not sent, and is not over | planned again |
 | one run | it is completed or cancelled | over; it may take more people |
 | one run | it has sent, and the file says the same | continued; it may take more people |
 | one run | it has sent, and only limits were changed | tuned; it may take more people |
 | one run | it has sent, and the file says something else | refused |
 
-Nothing here reads or writes anything. Whoever carries a decision out locks the run; where it turns out to have sent
-meanwhile, they decide again, with `has_sent`.
+Nothing here reads or writes anything. The caller that carries out a decision locks the run. If the run has sent in the
+meantime, the caller decides again, with `has_sent`.
 """
 
 from collections.abc import Mapping
@@ -33,18 +33,18 @@ from campaigns.timing.recurrence import Recurrence
 
 
 class Taken(StrEnum):
-    """What becomes of a campaign whose file is taken up."""
+    """What becomes of a campaign whose file is picked up."""
 
-    PLANNED = "planned"  # a new run, or a new plan of a run of which nothing was sent
-    CONTINUED = "continued"  # its run is under way; it goes on as it was planned
+    PLANNED = "planned"  # a new run, or a new plan of a run that has sent nothing
+    CONTINUED = "continued"  # its run is under way and continues as planned
     TUNED = "tuned"  # the same, with the limits of the edited file
-    EXTENDED = "extended"  # its run is under way or over; who is new in its tables was added
+    EXTENDED = "extended"  # its run is under way or over; people new in its tables were added
     OVER = "over"  # its run is completed or cancelled: nothing is sent
 
 
 @dataclass(frozen=True, slots=True)
 class TakeUp:
-    """The file is taken up. `takes_more`: who is new in its tables is added; where anybody is, it is `EXTENDED`."""
+    """The file is picked up. With `takes_more`, people new in its tables are added; if there are any: `EXTENDED`."""
 
     taken: Taken
     takes_more: bool = False
@@ -61,19 +61,19 @@ class EditCode(StrEnum):
     REMINDS_AFTER_OTHERS = "reminds_after_others"
     NO_MOMENT_LEFT = "no_moment_left"
     NO_DATE = "no_date"
-    PAUSED = "paused"  # it was taken up, and its run waits for somebody to resume it
+    PAUSED = "paused"  # it was picked up, and its run waits for somebody to resume it
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The file is refused; what there is of its campaign stays as it is."""
+    """The file is refused; what exists of its campaign stays as it is."""
 
     code: EditCode
     sentence: str
 
 
 class Existing(Protocol):
-    """A run that a campaign has already. `content_hash` is that of the version of the file that it was planned of."""
+    """A run that a campaign already has. `content_hash` is the hash of the file version it was planned from."""
 
     @property
     def type(self) -> RunType: ...
@@ -91,7 +91,7 @@ NO_MOMENT_LEFT: Final = Refuse(
     EditCode.NO_MOMENT_LEFT, "it repeats, and none of its moments is left: move `until`, or repeat more often"
 )
 NO_DATE: Final = Refuse(EditCode.NO_DATE, "its tables have no row with a date: nothing is to be sent")
-"""What is said where a campaign was planned and has no run."""
+"""What is reported when a campaign was planned and has no run."""
 
 
 def decide(
@@ -104,11 +104,11 @@ def decide(
     is_ended: bool = False,
     dropped_at: datetime | None = None,
 ) -> TakeUp | Refuse:
-    """What becomes of a campaign whose file, named `source`, now says `definition`.
+    """Decide what becomes of a campaign whose file, named `source`, now says `definition`.
 
-    `has_sent`: a request of the run was prepared, or found at the gateway. `planned`: the version that the run of a
-    campaign that runs once was planned of. `is_ended`: somebody has cancelled a campaign that repeats or reminds.
-    `dropped_at`: when the file was written; None: somebody asks for it now.
+    `has_sent`: a request of the run was prepared, or found at the gateway. `planned`: the file version that the run was
+    planned from, for a campaign that runs once. `is_ended`: somebody has cancelled a campaign that repeats or reminds.
+    `dropped_at`: when the file was written; None if somebody asks for it now.
     """
     makes = definition.run_type
     if is_ended and makes is not RunType.ONCE:
@@ -132,20 +132,20 @@ def decide(
 
 
 def may_extend(definition: Definition) -> bool:
-    """Whether people may come in after the plan: not where somebody approves exactly that plan, nor on a list of the
-    gateway's, which has its people anyway."""
+    """Return whether people may be added after the plan. They may not if somebody approves exactly that plan, or if the
+    campaign goes to a contact list: the gateway has those people anyway."""
     return not definition.approval and definition.contact_list is None
 
 
 def _is_open(existing: Existing, dropped_at: datetime | None) -> bool:
-    """Whether new people are added to a run: not to one that was cancelled, nor because its table was used again."""
+    """Return whether a run accepts new people: not if it was cancelled, nor just because its table was used again."""
     if existing.state is RunState.COMPLETED and existing.finished_at is not None and dropped_at is not None:
         return dropped_at > existing.finished_at
     return existing.state is not RunState.CANCELLED
 
 
 def _plan_hash(definition: Definition) -> str:
-    """Over what a plan is made of: limits decide only when its requests go."""
+    """Return the hash of what a plan is made from, without limits: they only decide when requests leave."""
     throughput = definition.throughput.model_copy(update={"rate": None, "daily": None, "monthly": None})
     return definition.model_copy(update={"throughput": throughput}).content_hash
 
@@ -158,7 +158,7 @@ _CHANGES_OF_KIND: Final[Mapping[tuple[RunType, RunType], EditCode]] = {
     (RunType.ONCE, RunType.REMINDER_DAY): EditCode.REMINDS_AFTER_OTHERS,
     (RunType.FIRING, RunType.REMINDER_DAY): EditCode.REMINDS_AFTER_OTHERS,
 }
-"""What a run was that has sent, and what its file makes now."""
+"""The type of the run that has sent, and the type that its file makes now -> the code."""
 
 _TO_END_IT: Final = (
     "and {campaign} was sent before; it goes on as it was. To end it remove the file, or: campaigns cancel {campaign}. "
@@ -189,17 +189,17 @@ def _refused(code: EditCode, campaign: str, source: str) -> Refuse:
 
 
 class Renewal(StrEnum):
-    """What becomes of a run that repeats when its file was taken up again."""
+    """What becomes of a repeated run when its file is picked up again."""
 
-    STAYS = "stays"  # as it is
-    PLANNED = "planned"  # anew, of the version that counts now
+    STAYS = "stays"  # unchanged
+    PLANNED = "planned"  # again, from the version that counts now
     FORGOTTEN = "forgotten"  # that version has no such moment
 
 
 def renewal(
     moment: datetime, state: RunState, recurrence: Recurrence | None, *, has_sent: bool, now: datetime
 ) -> Renewal:
-    """What becomes of the run of this moment (aware), now that its campaign repeats as in `recurrence`."""
+    """Decide what becomes of the run of this moment (aware), now that its campaign repeats as in `recurrence`."""
     if has_sent or (state is RunState.FAILED and moment < now):
         return Renewal.STAYS
     if recurrence is None or recurrence.next_after(moment - timedelta(seconds=1)) != moment:
@@ -208,5 +208,5 @@ def renewal(
 
 
 def is_retimed(before: Schedule, after: Schedule) -> bool:
-    """Whether runs fall at other moments: then only those that are still to come are made."""
+    """Return whether the moments of runs change. If they do, only runs still to come are made."""
     return any(getattr(before, key) != getattr(after, key) for key in ("repeat", "start", "timezone"))
