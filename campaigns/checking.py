@@ -49,9 +49,9 @@ def check_file(
     """Return the definition in the file at `path`, after compiling its message and opening its audience files.
 
     `timezone` and `region` come from the settings. `now` (aware) is the moment at which the schedule has to make sense;
-    None skips that check. `policy` is what the operator insists on. Things that may be mistakes are appended to
-    `warnings`. `inbox` is as in `read_definition`. Raises CampaignFileError with all problems: those of the file itself,
-    and those of its message and files as far as they can be seen without a valid file.
+    None skips that check. `policy` is what the operator insists on. Possible mistakes are added to `warnings`. `inbox`
+    is as in `read_definition`. Raises CampaignFileError with all problems: those of the file itself, and those of its
+    message and files as far as they can be seen without a valid file.
     """
     reading = read_definition(path, timezone=timezone, region=region, inbox=inbox)
     definition = reading.definition and policy.applied(reading.definition)

@@ -60,7 +60,7 @@ class Policy:
             yield ("frequency_cap",), problem, "lower it, or remove it: the operator's then holds"
 
     def forbidden(self, definition: Definition) -> Iterator[tuple[KeyPath, str, str]]:
-        """Yield the part of `broken_by` that forbids the whole campaign. Hours and a cap are enforced while it sends."""
+        """Yield what of `broken_by` forbids the whole campaign: hours and a cap are enforced while it sends."""
         schedule = definition.schedule
         if definition.kind not in self.kinds:
             allowed = ", ".join(kind.value for kind in Kind if kind in self.kinds)
@@ -185,7 +185,7 @@ def _within(window: Window, hours: Window | None) -> bool:
 
 
 def _minutes(span: tuple[time, time]) -> tuple[int, int]:
-    """Return a span in minutes of its day. An overnight span ends after the day, so only the same span can contain it."""
+    """Return a span in minutes of its day. An overnight span ends after the day, so only itself could contain it."""
     opens, closes = (60 * at.hour + at.minute for at in span)
     return opens, closes if closes > opens else closes + 24 * 60
 

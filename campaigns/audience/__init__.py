@@ -1,4 +1,4 @@
-"""Where recipients come from: tables beside the campaign file, and the campaign file itself, read row by row."""
+"""Where recipients come from: tables beside the campaign file and the file itself, read row by row."""
 
 from campaigns.audience.inline import inline_rows
 from campaigns.audience.rows import AudienceProblem, AudienceRow, RowReader

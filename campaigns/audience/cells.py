@@ -1,4 +1,4 @@
-"""The cells of a sheet, row by row, and the texts that they share."""
+"""The cells of a sheet, row by row, and its shared texts."""
 
 import re
 from array import array
@@ -10,11 +10,11 @@ from campaigns.audience.rows import MAX_CELL_CHARACTERS, MAX_COLUMNS, AudiencePr
 from campaigns.audience.shown import shown_number
 
 MAX_ROWS: Final = 1_048_576
-"""As many as a spreadsheet has."""
+"""The most rows that a spreadsheet has."""
 
 _MAX_TEXTS: Final = 8 * MAX_ROWS
 _MAX_TEXT_BYTES: Final = 100_000_000
-"""Of all texts that cells share: they are in memory while the sheet is read."""
+"""Limit of all shared texts, which are in memory while the sheet is read."""
 
 _ESCAPE: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _REFERENCE: Final = re.compile(r"\$?([A-Za-z]{1,3})\$?[0-9]{0,7}")
@@ -27,7 +27,7 @@ class Row(NamedTuple):
 
 
 class SharedTexts:
-    """The texts that cells share, in little more memory than their letters take."""
+    """The texts that cells share, in little more memory than their characters take."""
 
     def __init__(self) -> None:
         self._bytes, self._ends = bytearray(), array("Q", [0])
@@ -45,7 +45,7 @@ class SharedTexts:
 
 
 class _Collected:
-    """The text of one cell while it comes; of one that never ends as much as shows that it is too long."""
+    """Collects the text of one cell. Of an endless text it keeps just enough to show that it is too long."""
 
     def __init__(self) -> None:
         self.is_on = False
@@ -72,7 +72,7 @@ def shared_texts(package: Package, part: str) -> SharedTexts:
         nonlocal is_reading_aid
         if name == "t":
             letters.is_on = not is_reading_aid
-        elif name == "rPh":  # how a Japanese name is spoken
+        elif name == "rPh":  # how a Japanese name is pronounced
             is_reading_aid = True
 
     def end(name: str) -> None:
@@ -97,7 +97,7 @@ class Sheet:
         self._package, self._part, self._texts, self._codes, self._is_1904 = package, part, texts, codes, is_1904
 
     def rows(self, named: Collection[int] | None, used: Collection[int] | None, number: int | None) -> Iterator[Row]:
-        """The rows that hold anything in the `named` columns, with their `used` cells; None: in all.
+        """Yield the rows that hold anything in the `named` columns, with their `used` cells. None means all columns.
 
         `number` is the column of phone numbers.
         """
@@ -151,7 +151,7 @@ class Sheet:
             ready.clear()
 
     def _text(self, raw: str, kind: str, style: str, *, is_phone: bool) -> str:
-        """What a cell shows."""
+        """Return what a cell shows."""
         if not raw or kind == "e":
             return ""
         if kind == "n":
@@ -163,7 +163,7 @@ class Sheet:
         text = self._texts[int(raw)] if kind == "s" else raw
         if "_x" in text:
             text = _ESCAPE.sub(_unescaped, text)
-            # An emoji is written as two escapes, which make one character together.
+            # An emoji is written as two escapes that form one character.
             text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
         return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
@@ -173,7 +173,7 @@ def _unescaped(escape: re.Match[str]) -> str:
 
 
 def _column(reference: str) -> int:
-    """The index of the column that a cell's reference names: 0 of A1, 27 of AB3."""
+    """Return the index of the column in a cell's reference: 0 for A1, 27 for AB3."""
     match = _REFERENCE.fullmatch(reference)
     if not match:
         raise too_wide()

@@ -1,4 +1,4 @@
-"""Tables as spreadsheets export them: comma, semicolon, tab or bar between the cells, in several encodings."""
+"""Tables as spreadsheets export them: cells separated by comma, semicolon, tab or bar, in several encodings."""
 
 import csv
 import io
@@ -17,14 +17,14 @@ _GUARDED: Final = re.compile(r'\s*="(.*)"\s*', re.DOTALL)
 _DELIMITERS: Final = ",;\t|"
 
 _SAMPLE_CHARACTERS: Final = 1 << 15
-"""So much of a file shows what separates its cells: some hundred rows, in 10 ms."""
+"""How much of a file is read to find its separator: some hundred rows, in 10 ms."""
 
 _MAX_RECORD_BYTES: Final = 1 << 24
-"""Over this a row is taken for damage; one that never ends would be in memory as a whole."""
+"""A larger row counts as damaged: an endless one would be held in memory as a whole."""
 
 
 class Dialect(NamedTuple):
-    """How a file is split into cells. With `spaced` a space before an opening quotation mark is none of the cell's."""
+    """How a file is split into cells. If `spaced`, a space before an opening quotation mark is not part of the cell."""
 
     delimiter: str
     skipped_lines: int = 0
@@ -33,7 +33,7 @@ class Dialect(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DelimitedReader:
-    """Rows of a .csv or .tsv file. A row's line is the first one of its record; the file's first line is 1."""
+    """Rows of a .csv or .tsv file. A row's line is the first line of its record; the file's first line is 1."""
 
     path: TableFile
     encoding: str
@@ -55,10 +55,10 @@ class DelimitedReader:
         return self._rows()
 
     def doubtful(self) -> Iterator[AudienceRow]:
-        """The rows from the first line on that could be damaged: reading them tells what reading all would.
+        """Yield the rows from the first line that could be damaged: they reveal whatever reading all rows would.
 
-        A line without quotation marks that is shorter than a cell may be is a row whatever stands in it. To look at
-        each line for that takes an eighth of the time of making rows.
+        A line without quotation marks that is shorter than the limit of a cell is always a row. Checking each line for
+        that takes an eighth of the time of making rows.
         """
         return self._rows(all_of_them=False)
 
@@ -72,7 +72,7 @@ class DelimitedReader:
             if not passed:
                 next(records)
             for line, cells in records:
-                # Joined at first: to measure each cell of each row takes a third of the time.
+                # Joined first: measuring each cell of each row takes a third of the time.
                 joined = "".join(cells)
                 if len(joined) > MAX_CELL_CHARACTERS and self._is_damaged(cells):
                     raise too_long(line)
@@ -83,7 +83,7 @@ class DelimitedReader:
                 yield row(line, cells) if len(cells) == width else ragged_row(line, cells)
 
     def _is_damaged(self, cells: Sequence[str]) -> bool:
-        """Whether a cell over the limit is used, or looks as if it had swallowed rows that follow it."""
+        """Return whether a cell over the limit is used, or looks as if it swallowed the rows after it."""
         used, separators = self.header.used, max(1, len(self.header.names) - 1)
         return any(
             index in used or sum(line.count(self.dialect.delimiter) >= separators for line in cell.splitlines()) > 1
@@ -110,13 +110,13 @@ def open_delimited(
 
 
 def _unguarded(cell: str) -> str:
-    """What stands in `="..."`, with which programs keep spreadsheets from reading a text as a number."""
+    """Return the content of `="..."`, which programs write so that spreadsheets do not read a text as a number."""
     match = _GUARDED.fullmatch(cell)
     return match[1].replace('""', '"') if match else cell
 
 
 class _Source(io.FileIO):
-    """The bytes of a file; refuses one of whose rows, which begins in `line`, there is no end."""
+    """The bytes of a file. Refuses a file in which the row that begins at `line` never ends."""
 
     line = 1
 
@@ -139,8 +139,9 @@ def _open(source: _Source, encoding: str) -> TextIO:
 
 
 def _sniff(file: TextIO, delimiters: str, number: str, wanted: Collection[str]) -> Dialect:
-    """How the file is split. Excel's first line `sep=;` says it. Else it is what gives the columns that are wanted and
-    rows as wide as the header; the first of equals, so a single column counts as separated by commas.
+    """Return how the file is split. Excel's first line `sep=;` says so. Otherwise the best delimiter is the one that
+    yields the wanted columns and rows as wide as the header. On a tie the first wins, so a single column counts as
+    comma-separated.
     """
     first = file.readline(_SAMPLE_CHARACTERS)
     declared = first.strip("\r\n\"'")
@@ -161,7 +162,7 @@ def _sniff(file: TextIO, delimiters: str, number: str, wanted: Collection[str]) 
 def _worth(
     sample: str, delimiter: str, number: str, wanted: Collection[str], *, spaced: bool = False
 ) -> tuple[int, int, int, int]:
-    """What speaks for a delimiter, the weightiest first: the column of numbers, the others that are wanted, rows as
+    """Return what speaks for a delimiter, the strongest first: the column of numbers, the other wanted columns, rows as
     wide as the header, and its width."""
     widths: list[int] = []
     names: frozenset[str] = frozenset()
@@ -173,15 +174,15 @@ def _worth(
                 names = names or frozenset(map(field_name, cells))
                 widths.append(len(cells))
     except csv.Error:
-        pass  # the sample ends within a cell, or this delimiter does not fit: only what came before speaks for it
+        pass  # the sample ends within a cell, or this delimiter does not fit: only the rows so far count
     width = widths[0] if widths else 0
     return number in names, len(names.intersection(wanted)), widths.count(width) if width > 1 else 0, width
 
 
 def _past_plain_lines(file: TextIO, source: _Source, header_line: int) -> tuple[Iterator[str], int]:
-    """The lines from the first on that may be no row by itself, or hold too long a cell; how many are before it.
+    """Return the lines from the first that may not be one row or may hold too long a cell, and how many precede it.
 
-    None are where the header itself, or a line above it, is such a line.
+    That count is 0 if the header itself, or a line above it, is such a line.
     """
     above: list[str] = []
     passed = 0
@@ -199,10 +200,10 @@ def _past_plain_lines(file: TextIO, source: _Source, header_line: int) -> tuple[
 def _records(
     lines: Iterator[str], source: _Source, dialect: Dialect, passed: int = 0
 ) -> Iterator[tuple[int, list[str]]]:
-    """Every record that is not blank, with its first line; of `lines` so many before have `passed` already.
+    """Yield every record that is not blank, with its first line. `passed` lines before `lines` were read already.
 
-    Strict, because a lenient reader takes a quotation mark that is never closed for a cell that lasts to the end of the
-    file: the people in it would get no text and appear in no report.
+    Strict, because a lenient reader takes an unclosed quotation mark for a cell that lasts to the end of the file: the
+    people in it would get no text and appear in no report.
     """
     skipped_lines = passed or dialect.skipped_lines
     for _ in range(skipped_lines - passed):

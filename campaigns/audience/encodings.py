@@ -1,4 +1,4 @@
-"""Which encoding a text file is in: found by reading all of it once, in pieces."""
+"""Finds the encoding of a text file by reading all of it once, in pieces."""
 
 import codecs
 import re
@@ -8,7 +8,7 @@ from typing import Final
 from campaigns.audience.opening import TableFile
 from campaigns.audience.rows import AudienceProblem
 
-_CHUNK_BYTES: Final = 1 << 20  # also the length over which a line without an end is taken for damage
+_CHUNK_BYTES: Final = 1 << 20  # also the length above which an endless line counts as damaged
 _HEAD_BYTES: Final = 512
 _MARKUP: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|meta|table|\?xml)", re.IGNORECASE)
 _ZIP, _OLE, _PDF = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF"
@@ -16,10 +16,10 @@ _SAVE_AS: Final = "save it as CSV UTF-8"
 
 
 def text_encoding(path: TableFile) -> str:
-    """`utf-8`, `utf-8-sig`, `utf-16`, or `cp1252` for a file that is neither.
+    """Return `utf-8`, `utf-8-sig`, `utf-16`, or `cp1252` for a file that is none of these.
 
-    Spreadsheets still export Windows-1252, which nothing in the file says: it is assumed only after the whole file
-    proved not to be UTF-8, as the first accent may come after a million rows. Raises `AudienceProblem`.
+    Spreadsheets still export Windows-1252, and nothing in the file says so. It is assumed only after the whole file
+    proved not to be UTF-8, because the first accent may come after a million rows. Raises `AudienceProblem`.
     """
     head = head_of(path)
     if head.startswith(_ZIP):
@@ -37,7 +37,7 @@ def text_encoding(path: TableFile) -> str:
 
 
 def head_of(path: TableFile) -> bytes:
-    """How a table begins. Raises `AudienceProblem` where it is empty."""
+    """Return the first bytes of a table. Raises `AudienceProblem` if it is empty."""
     with path.binary() as file:
         head = file.read(_HEAD_BYTES)
     if not head:
@@ -46,7 +46,7 @@ def head_of(path: TableFile) -> bytes:
 
 
 def refuse_other_kinds(head: bytes) -> None:
-    """Raises `AudienceProblem` for a file that is neither a text nor an .xlsx workbook, whatever its name says."""
+    """Raise `AudienceProblem` for a file that is neither text nor an .xlsx workbook, whatever its name says."""
     if head.startswith(_OLE):
         what = "is a workbook of Excel 97-2003, or one with a password, whatever its name says"
         raise AudienceProblem(what, "save it as .xlsx without a password, or as CSV UTF-8")
@@ -58,7 +58,7 @@ def refuse_other_kinds(head: bytes) -> None:
 
 
 def refuse_no_workbook(head: bytes) -> None:
-    """Raises `AudienceProblem` for a file that is not an archive, as an .xlsx workbook is."""
+    """Raise `AudienceProblem` for a file that is not a zip archive, as every .xlsx workbook is."""
     refuse_other_kinds(head)
     if not head.startswith(_ZIP):
         raise AudienceProblem(

@@ -10,7 +10,7 @@ from campaigns.message.templates import field_name
 def inline_rows(
     recipients: Sequence[Mapping[str, str]], *, fields: Collection[str] | None = None
 ) -> Iterator[AudienceRow]:
-    """Rows of `recipients:`; a row's line is its place in the list, from 1. `fields` are those wanted, None for all."""
+    """Yield rows of `recipients:`. A row's line is its place in the list, from 1. `fields`: those wanted; None: all."""
     for place, recipient in enumerate(recipients, start=1):
         cells = {field_name(key): cell.strip() for key, cell in recipient.items()}
         wanted = {name: cell for name, cell in cells.items() if fields is None or name in fields}

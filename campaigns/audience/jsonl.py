@@ -1,4 +1,4 @@
-"""Tables with one JSON object a line."""
+"""Tables with one JSON object per line."""
 
 import json
 from collections.abc import Collection, Iterator
@@ -22,12 +22,12 @@ from campaigns.message.segments import is_sendable
 from campaigns.message.templates import field_name
 from campaigns.phone_numbers.digits import lost_digits
 
-_HEADER_LINES: Final = 1000  # objects may leave keys out, so the columns are those of the first lines together
+_HEADER_LINES: Final = 1000  # objects may omit keys, so the columns are those of all the first lines together
 
 
 @dataclass(frozen=True, slots=True)
 class JsonLinesReader:
-    """Rows of a .jsonl file; a line that is no object of plain values is an invalid row."""
+    """Rows of a .jsonl file. A line that is not an object of plain values is an invalid row."""
 
     path: TableFile
     encoding: str
@@ -68,7 +68,7 @@ def open_jsonl(path: TableFile, *, number_column: str, fields: Collection[str] |
             try:
                 columns |= dict.fromkeys(name for key, _ in _members(text) if is_sendable(name := field_name(key)))
             except ValueError:
-                continue  # reported with its line when the rows are read
+                continue  # reported with its line number when the rows are read
             if len(columns) > MAX_COLUMNS:
                 raise too_wide()
     if not columns:
@@ -79,7 +79,7 @@ def open_jsonl(path: TableFile, *, number_column: str, fields: Collection[str] |
 
 
 def _members(text: str) -> "_Pairs":
-    """The object in a line. Raises ValueError with a reason for the report."""
+    """Parse the object in a line. Raises ValueError with a reason for the report."""
     try:
         pairs = json.loads(text, object_pairs_hook=_Pairs, parse_float=_Float, parse_constant=_constant)
     except (ValueError, RecursionError):
@@ -90,9 +90,9 @@ def _members(text: str) -> "_Pairs":
 
 
 def _cells(members: "_Pairs", used: frozenset[str], number: str) -> dict[str, str]:
-    """The members that are used, as field names and texts. Raises ValueError with a reason for the report.
+    """Return the used members, as field names and texts. Raises ValueError with a reason for the report.
 
-    A phone number that lost its digits (3.93331E+11) stays as it is written, to be refused as such.
+    A phone number that lost its digits (3.93331E+11) stays as written, to be refused as such.
     """
     cells: dict[str, str] = {}
     for key, value in members:
@@ -113,19 +113,19 @@ def _has_content(member: tuple[str, object]) -> bool:
 
 
 def _constant(word: str) -> "_Float | None":
-    """NaN is what programs write where they have no value; Infinity and -Infinity are refused where they are used."""
+    """Programs write NaN where they have no value. Infinity and -Infinity are refused if they are used."""
     return None if word == "NaN" else _Float(word)
 
 
 class _Float(float):
-    """A number with a point or an exponent, and how it is written."""
+    """A number with a decimal point or an exponent, and how it is written."""
 
     def __init__(self, literal: str) -> None:
         self.literal = literal
 
 
 class _Pairs(list[tuple[str, object]]):
-    """The members of one object, in which a key may stand twice."""
+    """The members of one object, which may contain a key twice."""
 
 
 def _text(key: str, value: object) -> str:

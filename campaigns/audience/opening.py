@@ -1,4 +1,4 @@
-"""A table on disk, as its readers open it: any number of times, and each time only where it may lie."""
+"""A table on disk as its readers open it: any number of times, but only in its allowed folder."""
 
 import io
 import os
@@ -14,7 +14,7 @@ from campaigns.opening import NotOrdinaryError, OutsideError, descriptor_inside
 class TableFile:
     """The table at `path`, which has to lie in `folder` whenever it is opened.
 
-    It is no path, so that nothing opens it otherwise.
+    It is not a path, so that nothing can open it in another way.
     """
 
     path: Path
@@ -29,7 +29,7 @@ class TableFile:
         return os.fdopen(self.descriptor(), "rb")
 
     def descriptor(self) -> int:
-        """As `binary`, for a stream of one's own."""
+        """Like `binary`, but return the descriptor."""
         try:
             return descriptor_inside(self.path, self.folder)
         except FileNotFoundError:

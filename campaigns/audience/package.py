@@ -1,6 +1,6 @@
 """The parts of an .xlsx file, which is a zip archive of XML.
 
-Somebody may have made it to stop whoever reads it, so everything has a limit.
+It may be crafted to exhaust its reader, so everything has a limit.
 """
 
 import io
@@ -17,40 +17,40 @@ from campaigns.audience.opening import TableFile
 from campaigns.audience.rows import AudienceProblem
 
 MAX_PART_BYTES: Final = 200_000_000
-"""Unpacked. A sheet that is filled to its last row takes some 200 MB."""
+"""Unpacked. A sheet that is filled to its last row takes about 200 MB."""
 
 MAX_SMALL_PART_BYTES: Final = 16_000_000
-"""Of what is neither a sheet nor its texts: 65,000 formats take 12 MB."""
+"""For parts other than sheets and their texts: 65,000 formats take 12 MB."""
 
 _MAX_SECONDS: Final = 30
-"""Of processor time, for all parts together; 200 MB of ordinary cells take 10."""
+"""Processor time for all parts together; 200 MB of ordinary cells take 10."""
 
 _LEAST_SECONDS: Final = 2
 _SECONDS_PER_MB: Final = 10
-"""Of the file as it is packed: a MB of ordinary cells takes one, and 60 kB that unpack to 60 MB of tags took nine."""
+"""Per packed MB: a MB of ordinary cells takes one, and 60 kB that unpack to 60 MB of tags took nine."""
 
 _ITEMS: Final = frozenset({"row", "c", "si", "xf"})
 _MAX_OTHERS: Final = 100_000
 _OTHERS_PER_ITEM: Final = 20
-"""Tags that are no rows, cells, texts or formats: a text in several colours has some ten of them."""
+"""Tags other than rows, cells, texts and formats: a text in several colours has about ten of them."""
 
 _MAX_DIRECTORY_BYTES: Final = 1 << 20
 _MAX_TOKEN_BYTES: Final = 1 << 20
-"""Of one tag or comment. Before expat 2.6 one that comes in pieces is read again with each piece: 16 MB took 40 s."""
+"""For one tag or comment. Before 2.6, expat reads a tag in pieces again with each piece: 16 MB took 40 s."""
 
 _MAX_DEPTH: Final = 100
-_MAX_NAMES: Final = 1_000  # expat keeps each name for good
+_MAX_NAMES: Final = 1_000  # expat keeps each name forever
 _CHUNK_BYTES: Final = 1 << 16
 
 TRUE: Final = ("1", "true", "on")
-"""What attributes say for yes."""
+"""How attributes say yes."""
 
 _CSV: Final = "save it as CSV UTF-8"
 
 
 @dataclass(slots=True)
 class Handlers:
-    """What is done with a part: a name has no prefix, attributes are as they stand."""
+    """What to do with a part. Names come without prefix, attributes unchanged."""
 
     start: Callable[[str, dict[str, str]], None]
     end: Callable[[str], None] = lambda _name: None
@@ -79,18 +79,18 @@ class Package:
         self._file.close()
 
     def has(self, part: str) -> bool:
-        """Whether there is a part of this name."""
+        """Return whether there is a part with this name."""
         return part in self._archive.NameToInfo
 
     def read(self, part: str, handlers: Handlers) -> None:
-        """A small part, all of it."""
+        """Read all of a small part."""
         for _ in self.walk(part, handlers, limit=MAX_SMALL_PART_BYTES):
             pass
 
     def walk(self, part: str, handlers: Handlers, *, limit: int = MAX_PART_BYTES) -> Iterator[None]:
-        """A part, piece by piece: what the handlers found can be taken after each.
+        """Read a part piece by piece. After each piece, take what the handlers found.
 
-        Raises `AudienceProblem` over a limit, and nearly anything where the file is damaged.
+        Raises `AudienceProblem` above a limit, and nearly anything if the file is damaged.
         """
         info = self._archive.getinfo(part)
         if info.file_size > limit:
@@ -116,7 +116,7 @@ class Package:
                     return
 
     def relations(self, part: str) -> dict[str, tuple[str, str]]:
-        """The parts that this one names: by their ids, what they are, and their names. Of "" the whole file's."""
+        """Return the parts that this one refers to, by id: their kinds and names. "" means the whole file."""
         found: dict[str, tuple[str, str]] = {}
 
         def start(name: str, attributes: dict[str, str]) -> None:
@@ -132,7 +132,7 @@ class Package:
 
 
 class _Bounded(io.FileIO):
-    """A file of which nothing is read whole: a directory of the archive may name a million parts that are not there."""
+    """A file with bounded reads: the archive's directory may list a million parts that do not exist."""
 
     def read(self, size: int | None = -1) -> bytes:
         if size is None or size < 0:

@@ -1,4 +1,4 @@
-"""One row of an audience, what every reader of rows offers, and what a header has to be."""
+"""One row of an audience, the interface of every row reader, and the rules for a header."""
 
 import difflib
 import re
@@ -10,14 +10,14 @@ from typing import Final, NamedTuple, Protocol
 from campaigns.message.templates import field_name
 
 MAX_CELL_CHARACTERS: Final = 10_000
-"""Over this a cell is taken for damage: mostly a quotation mark that is never closed."""
+"""A longer cell counts as damaged: usually a quotation mark that is never closed."""
 
 MAX_COLUMNS: Final = 16_384
-"""As many as a spreadsheet has."""
+"""The most columns that a spreadsheet has."""
 
 
 class AudienceProblem(Exception):
-    """A table that cannot be used at all; a bad row alone is an `AudienceRow` with its `problem`."""
+    """A table that cannot be used at all. A single bad row is an `AudienceRow` with a `problem`."""
 
     def __init__(self, problem: str, hint: str = "") -> None:
         self.problem, self.hint = problem, hint
@@ -25,7 +25,7 @@ class AudienceProblem(Exception):
 
 
 class AudienceRow(NamedTuple):
-    """One row: `line` counts from 1 as an editor does, `number` is as written, `problem` is empty when usable."""
+    """One row. `line` counts from 1 like an editor, `number` is as written, `problem` is empty if the row is usable."""
 
     line: int
     number: str
@@ -34,7 +34,7 @@ class AudienceRow(NamedTuple):
 
 
 class RowReader(Protocol):
-    """A table: can be iterated any number of times, never in memory as a whole."""
+    """A table. It can be iterated any number of times and is never in memory as a whole."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -48,7 +48,7 @@ class RowReader(Protocol):
 
     @property
     def encoding(self) -> str:
-        """The encoding that was found: `utf-8`, `utf-8-sig`, `utf-16`, `cp1252`; of a workbook `xlsx`."""
+        """The detected encoding: `utf-8`, `utf-8-sig`, `utf-16` or `cp1252`; `xlsx` for a workbook."""
         ...
 
     def __iter__(self) -> Iterator[AudienceRow]: ...
@@ -56,7 +56,7 @@ class RowReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """A header: every name, the index of the number, and name and index of each field that is wanted."""
+    """A header: every name, the index of the number, and name and index of each wanted field."""
 
     names: tuple[str, ...]
     number: int
@@ -69,19 +69,19 @@ class Columns:
 
     @property
     def used(self) -> frozenset[int]:
-        """The columns that anybody asks for; what stands in the others is nobody's business."""
+        """The columns that are used. The content of the others does not matter."""
         return frozenset((self.number, *(index for _, index in self.wanted)))
 
     def is_blank(self, cells: Sequence[str]) -> bool:
-        """Whether no column with a name holds anything: a remark beside the table makes no row."""
+        """Return whether every named column is empty: a remark beside the table is not a row."""
         return not any(name and cell.strip() for name, cell in zip_longest(self.names, cells, fillvalue=""))
 
     def row(self, line: int, cells: Sequence[str]) -> AudienceRow:
-        """The row made of as many cells as there are columns; fields without the space around them."""
+        """Return the row made of exactly as many cells as columns. Fields are stripped."""
         return AudienceRow(line, cells[self.number], {name: cells[index].strip() for name, index in self.wanted})
 
     def ragged_row(self, line: int, cells: Sequence[str]) -> AudienceRow:
-        """The row made of fewer cells (the rest are empty) or more (invalid, when one of those holds anything)."""
+        """Return the row made of fewer cells (the rest are empty) or more (invalid if an extra cell holds anything)."""
         width = len(self.names)
         if any(map(str.strip, cells[width:])):
             problem = f"has {len(cells)} cells where the header has {width}"
@@ -90,9 +90,9 @@ class Columns:
 
 
 def read_columns(header: Sequence[str], *, number_column: str, fields: Collection[str] | None = None) -> Columns:
-    """The columns named by a header; `fields` are those wanted, None for all. Raises `AudienceProblem`.
+    """Return the columns named by a header. `fields` are those wanted, None for all. Raises `AudienceProblem`.
 
-    A column that nobody asks for may have no name, or that of another one.
+    An unused column may have no name, or the name of another one.
     """
     if len(header) > MAX_COLUMNS:
         raise too_wide()
@@ -117,9 +117,9 @@ def _shown(title: str) -> str:
 
 
 def number_name(names: Sequence[str], *, number_column: str) -> str:
-    """The name of the column that holds the numbers. Raises `AudienceProblem` with the nearest one.
+    """Return the name of the column that holds the numbers. Raises `AudienceProblem` with the closest name.
 
-    Without that column the first line may be somebody's row, so nothing of it is repeated but a word for such a column.
+    Without that column the first line may be a person's row, so only a word for such a column is repeated from it.
     """
     wanted = field_name(number_column)
     if wanted and wanted in names:
@@ -137,7 +137,7 @@ def number_name(names: Sequence[str], *, number_column: str) -> str:
 _LONG_NUMBER: Final = re.compile(r"(?:\d_*){5}")
 _NAME_CHARACTERS: Final = 40
 _NAMES: Final = 200
-_FOR_NUMBERS: Final = re.compile(  # what columns of numbers are called
+_FOR_NUMBERS: Final = re.compile(  # usual names of number columns
     r"(?:^|_)(?:num|numb?er[oi]?|n[uú]mero|numéro|nummer|nr|no|phone|phon|fone?|telephone|t[eé]l[eé]fon[eoi]?|tel|tlf|"
     r"mobil[e]?|m[oó]vil|cell?|cellphone|cellulare|celular|handy|handynummer|telefonnummer|mobilnummer|gsm|msisdn|sms|"
     r"whatsapp)s?(?:_|\d|$)"
@@ -145,10 +145,10 @@ _FOR_NUMBERS: Final = re.compile(  # what columns of numbers are called
 
 
 def too_wide() -> AudienceProblem:
-    """The problem of a header with more columns than a spreadsheet has."""
+    """Return the problem of a header with more columns than a spreadsheet has."""
     return AudienceProblem(f"has over {MAX_COLUMNS:,} columns", "is it a table at all?")
 
 
 def too_long(line: int, hint: str = "perhaps a quotation mark is not closed") -> AudienceProblem:
-    """The problem of a cell that is over the limit, or never ends."""
+    """Return the problem of a cell that is over the limit or never ends."""
     return AudienceProblem(f"line {line}: a cell is over {MAX_CELL_CHARACTERS:,} characters long", hint)

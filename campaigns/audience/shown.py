@@ -1,4 +1,4 @@
-"""What a spreadsheet shows of a number: its digits, its format, its date."""
+"""What a spreadsheet shows for a number: its digits, its format, its date."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from campaigns.phone_numbers.digits import lost_digits
 
 _EXACT: Final = Context(
     prec=700, rounding=ROUND_HALF_UP
-)  # a float has up to 309 digits before its point, 340 behind it
+)  # a float has up to 309 digits before its decimal point, 340 after it
 _LONGEST_CODE: Final = 255  # as long as a format can be
 _MAX_DECIMALS: Final = 30  # likewise
 _LONGEST_NUMBER: Final = 64
@@ -27,16 +27,16 @@ _PHONE: Final = re.compile(r"[+\d ()/-]+")
 
 
 def shown_number(raw: str, code: str, *, is_phone: bool, is_1904: bool) -> str:
-    """The text of a cell that holds the number `raw` in the format `code`; empty where it is none.
+    """Return the text of a cell that holds the number `raw` in the format `code`; empty if it is not a number.
 
-    A date is written as 2026-12-01 or 2026-12-01 09:30, in whatever order the sheet shows it: that can be read again.
-    A phone number stays plain digits under a format for amounts. `is_1904`: days count from then, as on old Macs.
+    A date becomes 2026-12-01 or 2026-12-01 09:30, in whatever order the sheet shows it, so that it can be read again.
+    A phone number stays plain digits even in a format for amounts. `is_1904`: days count from 1904, as on old Macs.
     """
     if code == "General" and raw.isascii() and raw.isdigit() and len(raw) < 12 and raw[0] != "0":
         return raw
     try:
         number = float(raw[:_LONGEST_NUMBER])
-        value = Decimal(f"{number:.15g}")  # all the digits that a spreadsheet has; what follows is noise of the binary
+        value = Decimal(f"{number:.15g}")  # all the digits that a spreadsheet has; the rest is binary noise
     except ValueError:
         return ""
     if not value.is_finite():
@@ -55,7 +55,7 @@ def shown_number(raw: str, code: str, *, is_phone: bool, is_1904: bool) -> str:
 
 
 def shown_moment(value: datetime | date | time | timedelta, *, has_seconds: bool) -> str:
-    """A date or time in ISO 8601, with a space between; midnight is no time of day."""
+    """Return a date or time in ISO 8601, with a space in between. Midnight is omitted."""
     if isinstance(value, timedelta):
         minutes, seconds = divmod(round(value.total_seconds()), 60)
         text = f"{minutes // 60}:{minutes % 60:02}"
@@ -76,7 +76,7 @@ def _moment(number: float, code: str, *, is_elapsed: bool, is_1904: bool) -> str
         return ""  # the sheet shows ####
     has_seconds = "s" in code.lower()
     try:
-        seconds = round(number * 86_400)  # 09:30 typed by a formula is 09:29:59.997
+        seconds = round(number * 86_400)  # 09:30 from a formula is 09:29:59.997
         seconds -= 0 if has_seconds else int(math.fmod(seconds, 60))  # a sheet cuts them off
         value = from_excel(seconds / 86_400, MAC_EPOCH if is_1904 else WINDOWS_EPOCH, timedelta=is_elapsed)
     except (OverflowError, ValueError):
@@ -85,7 +85,7 @@ def _moment(number: float, code: str, *, is_elapsed: bool, is_1904: bool) -> str
 
 
 def _general(value: Decimal) -> str:
-    """All digits: 393331234567 is shown whole; with an exponent where they are lost, as in 3.93331E+11."""
+    """Return all digits, such as 393331234567, or an exponent if digits are lost, as in 3.93331E+11."""
     exact = _EXACT.create_decimal(value).normalize(_EXACT)
     text = f"{exact:f}"
     is_tiny = bool(exact) and abs(exact) < _TINY
@@ -94,9 +94,9 @@ def _general(value: Decimal) -> str:
 
 @dataclass(slots=True)
 class _Section:
-    """How numbers of one sign are shown: literal texts, and between them the places of digits."""
+    """How numbers of one sign are shown: literal texts with digit places between them."""
 
-    pieces: list[tuple[str, bool]] = field(default_factory=list)  # a text, and whether it is made of places of digits
+    pieces: list[tuple[str, bool]] = field(default_factory=list)  # a text, and whether it consists of digit places
     decimals: str = ""
     has_point: bool = False
     percents: int = 0
@@ -105,7 +105,7 @@ class _Section:
 
 @lru_cache(maxsize=512)
 def _sections(code: str) -> tuple[_Section, ...] | None:
-    """The sections of a format; None for one that is not known here: fractions, conditions, and what is text."""
+    """Return the sections of a format, or None if it is not supported: fractions, conditions and text formats."""
     sections = [_Section()]
     for token in _TOKEN.finditer(code):
         section, kind, text = sections[-1], token.lastgroup, token[0]
@@ -136,7 +136,7 @@ def _sections(code: str) -> tuple[_Section, ...] | None:
 
 
 def _in_format(value: Decimal, sections: tuple[_Section, ...]) -> str:
-    """The number as it is shown: the second section is for what is less than nothing, the third for nothing."""
+    """Return the number as it is shown. The second section is for negative numbers, the third for zero."""
     index = 0
     if value < 0 and len(sections) > 1:
         index = 1
@@ -162,7 +162,7 @@ def _in_format(value: Decimal, sections: tuple[_Section, ...]) -> str:
 
 
 def _digits(value: Decimal, section: _Section) -> tuple[str, str]:
-    """The digits before and behind the point, as many as the format shows."""
+    """Return the digits before and after the point, as many as the format shows."""
     places = [text for text, is_digits in section.pieces if is_digits]
     pattern = "".join(places)
     whole_pattern = pattern.rstrip(",")

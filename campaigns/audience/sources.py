@@ -1,4 +1,4 @@
-"""Opens a table by the ending of its name."""
+"""Opens a table by its file extension."""
 
 from collections import deque
 from collections.abc import Collection
@@ -15,10 +15,10 @@ from campaigns.opening import ANYWHERE
 def open_source(
     path: Path, *, number_column: str, fields: Collection[str] | None = None, folder: Path = ANYWHERE
 ) -> RowReader:
-    """A reader of the rows of a .csv, .tsv, .jsonl or .xlsx file, which is opened in `folder` only, now and later.
+    """Return a reader of the rows of a .csv, .tsv, .jsonl or .xlsx file, which is only ever opened inside `folder`.
 
-    `number_column` names the column of phone numbers, in any case; `fields` are the field names that rows are to carry,
-    None for all. Raises `AudienceProblem` when the table cannot be used at all, here or while it is read.
+    `number_column` names the column of phone numbers, in upper or lower case; `fields` are the fields that rows carry,
+    None for all. Raises `AudienceProblem` if the table cannot be used at all, here or while it is read.
     """
     table = TableFile(path, folder)
     table.binary().close()
@@ -40,7 +40,7 @@ def open_source(
 
 
 def read_to_end(reader: RowReader) -> bool:
-    """Whether a table has rows. Raises `AudienceProblem` where its last line makes it unusable."""
+    """Return whether a table has rows. Raises `AudienceProblem` even if only its last line makes it unusable."""
     if not isinstance(reader, DelimitedReader):
         return bool(deque(reader, maxlen=1))
     has_rows = next(iter(reader), None) is not None

@@ -20,7 +20,7 @@ from campaigns.message.segments import is_sendable
 
 
 class WorkbookReader:
-    """Rows of the first visible sheet; a row's line is its number in the sheet."""
+    """Rows of the first visible sheet. A row's line is its row number in the sheet."""
 
     encoding = "xlsx"
 
@@ -80,7 +80,7 @@ def open_workbook(path: TableFile, *, number_column: str, fields: Collection[str
 
 @contextmanager
 def _first_sheet(path: TableFile) -> Iterator[tuple[Sheet, tuple[str, ...]]]:
-    """The first sheet that is not hidden, and what to tell about it."""
+    """Open the first sheet that is not hidden, with the notes to report about it."""
     with _as_problem(), Package(path) as package:
         whole = package.relations("")
         workbook = next((target for kind, target in whole.values() if kind == "officeDocument"), "xl/workbook.xml")
@@ -107,7 +107,7 @@ def _as_problem() -> Iterator[None]:
     except AudienceProblem:
         raise
     except Exception as error:  # a damaged archive raises nearly anything
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # it names places before its own beginning
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # it points before its own start
             raise
         raise AudienceProblem("is no workbook that can be read", "save it again, without password") from error
 
@@ -117,14 +117,14 @@ def _is_table(parts: Mapping[str, tuple[str, str]], id_: str) -> bool:
 
 
 def _part_of(package: Package, parts: Mapping[str, tuple[str, str]], kind: str, workbook: str) -> str:
-    """The part of this kind; some programs do not name it, and put it where the others do. Empty: there is none."""
+    """Return the part of this kind, or empty. Some programs do not refer to it, and put it in the usual place."""
     usual = f"{workbook.rpartition('/')[0]}/{kind}.xml".lstrip("/")
     part = next((target for what, target in parts.values() if what == kind), usual)
     return part if package.has(part) else ""
 
 
 def _sheets(package: Package, workbook: str) -> tuple[list[tuple[str, str, str]], bool]:
-    """Title, id and state of each sheet in their order, and whether days count from 1904."""
+    """Return title, id and state of each sheet in order, and whether days count from 1904."""
     found: list[tuple[str, str, str]] = []
     is_1904 = False
 
@@ -141,7 +141,7 @@ def _sheets(package: Package, workbook: str) -> tuple[list[tuple[str, str, str]]
 
 
 def _codes(package: Package, part: str) -> list[str]:
-    """The number format of each style."""
+    """Return the number format of each style."""
     own: dict[int, str] = {}
     used: list[int] = []
     inside = ""
@@ -162,6 +162,6 @@ def _codes(package: Package, part: str) -> list[str]:
     if not part:
         return []
     package.read(part, Handlers(start, end))
-    from openpyxl.styles.numbers import BUILTIN_FORMATS  # 6 MiB that nobody needs who has no workbook
+    from openpyxl.styles.numbers import BUILTIN_FORMATS  # 6 MiB, needed only for workbooks
 
     return [own.get(id_) or BUILTIN_FORMATS.get(id_, "General") for id_ in used]

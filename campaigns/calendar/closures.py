@@ -1,4 +1,4 @@
-"""Dates on which nothing is sent: written out, or the public holidays of a country."""
+"""Dates on which nothing is sent: single dates, or the public holidays of a country."""
 
 import re
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Closure:
 
 
 def parse_closure(text: str) -> Closure:
-    """The closure that `text` names; else ValueError."""
+    """Parse a closure. Raises ValueError."""
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
         try:
             return Closure(date.fromisoformat(text).isoformat())
@@ -45,13 +45,13 @@ def parse_closure(text: str) -> Closure:
 
 
 def _library() -> ModuleType:
-    """Imported where a file names a country: most do not, and it takes longer than all of this package."""
+    """Import the library only if a file names a country: most do not, and it takes longer than this whole package."""
     return import_module("holidays")
 
 
 @cache
 def _countries() -> dict[str, list[str]]:
-    """Country -> its parts with holidays of their own."""
+    """Return country -> its parts with holidays of their own."""
     return dict(_library().list_supported_countries())
 
 

@@ -1,4 +1,4 @@
-"""The five fields of a crontab line: which minutes, hours and days it names."""
+"""The five fields of a crontab line: the minutes, hours and days that it names."""
 
 import re
 from bisect import bisect_left
@@ -21,7 +21,7 @@ LONGEST_MONTHS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 class InvalidCron(Exception):
-    """A text that is no crontab line; `problem` goes on after the key, `hint` says what to write."""
+    """A text that is not a crontab line. `problem` continues a sentence after the key; `hint` says what to write."""
 
     def __init__(self, problem: str, hint: str = EXAMPLE) -> None:
         self.problem, self.hint = problem, hint
@@ -30,7 +30,7 @@ class InvalidCron(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One of the five fields: its name, its lowest and highest value, and the words for values from the lowest on."""
+    """One of the five fields: its name, lowest and highest value, and words for the values, starting at the lowest."""
 
     name: str
     low: int
@@ -38,7 +38,7 @@ class Field:
     words: tuple[str, ...] = ()
 
     def values(self, text: str) -> frozenset[int]:
-        """Whatever `text` names: `*`, `5`, `1-5`, `mon-fri`, `*/15`, `8-18/2`, and lists of these."""
+        """Parse `*`, `5`, `1-5`, `mon-fri`, `*/15`, `8-18/2`, and lists of these."""
         return frozenset(value for part in text.split(",") for value in self._part(part))
 
     def _part(self, part: str) -> range:
@@ -52,9 +52,9 @@ class Field:
             low, high = self.low, self.high
         else:
             low = self._value(first, part)
-            # As in cron, 20/5 means from 20 on.
+            # As in cron, 20/5 means every 5 from 20 on.
             high = self._value(last, part) if last else self.high if step else low
-            # Sunday is 0 and 7: sat-sun and fri-sun end with the 7.
+            # Sunday is 0 and 7: sat-sun and fri-sun end with 7.
             high = 7 if self.words and high == 0 < low and last else high
         if low > high:
             raise InvalidCron(
@@ -87,11 +87,11 @@ WEEKDAY: Final = Field("weekday", 0, 7, ("sun", "mon", "tue", "wed", "thu", "fri
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """A crontab line. `minutes` are those of the day, in order; `weekdays` count Monday as 0.
+    """A crontab line. `minutes` are minutes of the day, in order; `weekdays` count Monday as 0.
 
-    With a day of the month and a weekday both given either of them is enough, as in Vixie's cron; a field that begins
-    with * does not count as given. `by_the_clock` is true where minute or hour begins with *: such a line means every
-    hour or every so many minutes, and not a time of day.
+    If both a day of the month and a weekday are given, either is enough, as in Vixie's cron; a field that begins with *
+    does not count as given. `by_the_clock` is true if minute or hour begins with *: such a line means every hour or
+    every few minutes, not a time of day.
     """
 
     text: str
@@ -109,7 +109,7 @@ class Cron:
         return in_month or in_week if self.either_day else in_month and in_week
 
     def walls(self, begins: datetime, ends: datetime) -> Iterator[datetime]:
-        """The naive clock times from `begins` up to, and without, `ends` that the line names, in order."""
+        """Yield the naive local times from `begins` up to but excluding `ends` that the line names, in order."""
         for ahead in range((ends.date() - begins.date()).days + 1):
             day = begins.date() + timedelta(days=ahead)
             if not self.has_day(day):
@@ -127,7 +127,7 @@ class Cron:
 
 
 def parse_cron(text: str) -> Cron:
-    """The crontab line that `text` is, names and nicknames such as @daily included; raises InvalidCron."""
+    """Parse a crontab line, including names and nicknames such as @daily. Raises InvalidCron."""
     text = " ".join(text.casefold().split())
     if text.startswith("@") and text not in NICKNAMES:
         known = ", ".join(NICKNAMES)

@@ -1,4 +1,4 @@
-"""When sending is allowed by the clocks of several zones at once, on the one line of UTC."""
+"""When sending is allowed in several zones at once, as spans of UTC."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,22 +9,22 @@ from zoneinfo import ZoneInfo
 from campaigns.calendar.localtime import stretches
 
 Span: TypeAlias = tuple[datetime, datetime]
-"""From the first moment up to, and without, the second."""
+"""From the first moment up to but excluding the second."""
 
 HORIZON: Final = timedelta(days=400)
-"""What does not open within a year and a month never does: every weekday and holiday has then come round."""
+"""A window that does not open within a year and a month never does: by then every weekday and holiday has passed."""
 
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _BLOCK: Final = timedelta(days=32)
-"""Openings are worked out for so much time at once: a second look at the same month costs two searches in a list."""
+"""Openings are worked out in blocks of this length: a second look at the same month costs two searches in a list."""
 
 
 class Hours:
     """The times at which sending is allowed in each of `zones`.
 
-    `spans_on` gives the openings of a day by naive clock times; they may end on the day after. A clock time that is
-    repeated is open both times, one that is skipped is not there to be open. Instances remember what they worked out:
-    keep one for each set of zones. `within`: other hours in which all of them lie.
+    `spans_on` gives the openings of a day in naive local time; they may end on the next day. A local time that repeats
+    is open both times; one that is skipped is never open. Instances cache their results: keep one for each set of
+    zones. `within`: other hours that contain all of these.
     """
 
     def __init__(
@@ -36,21 +36,23 @@ class Hours:
         self._blocks: dict[int, tuple[list[datetime], list[datetime]]] = {}
 
     def allowed(self, moment: datetime) -> bool:
-        """Whether sending is allowed at `moment` (aware)."""
+        """Return whether sending is allowed at `moment` (aware)."""
         begins, ends = self._block((moment - _EPOCH) // _BLOCK)
         index = bisect_right(begins, moment) - 1
         return index >= 0 and moment < ends[index]
 
     def next_open(self, moment: datetime) -> datetime | None:
-        """The first moment from `moment` on at which sending is allowed, in UTC; None when the next 400 days have none.
+        """Return the first moment at or after `moment` at which sending is allowed, in UTC.
 
-        It is `moment` itself when sending is allowed then.
+        Returns None if there is none in the next 400 days.
         """
         return next((max(begins, moment.astimezone(UTC)) for begins, _ in self._from(moment)), None)
 
     def closes_at(self, moment: datetime) -> datetime | None:
-        """The first moment from `moment` on at which sending is not allowed, in UTC; None when the next 400 days
-        have none."""
+        """Return the first moment at or after `moment` at which sending is not allowed, in UTC.
+
+        Returns None if there is none in the next 400 days.
+        """
         closes = moment.astimezone(UTC)
         for begins, ends in self._from(closes):
             if begins > closes:
@@ -59,9 +61,9 @@ class Hours:
         return closes if closes - moment < HORIZON else None
 
     def after(self, moment: datetime, open_time: timedelta) -> datetime | None:
-        """The moment at which so much allowed time has passed since `moment`, in UTC: closed time does not count.
+        """Return the moment, in UTC, at which `open_time` has passed since `moment`. Closed time does not count.
 
-        It is a moment at which sending is allowed; None when the next 400 days have none.
+        Sending is allowed at that moment. Returns None if there is none in the next 400 days.
         """
         moment = moment.astimezone(UTC)
         for begins, ends in self._from(moment):
@@ -72,7 +74,7 @@ class Hours:
         return None
 
     def _from(self, moment: datetime) -> Iterator[Span]:
-        """The spans that end after `moment`, in order, up to the horizon; they may touch."""
+        """Yield the spans that end after `moment`, in order, up to the horizon. They may touch."""
         for number in range((moment - _EPOCH) // _BLOCK, (moment + HORIZON - _EPOCH) // _BLOCK + 1):
             begins, ends = self._block(number)
             for index in range(bisect_right(ends, moment), len(ends)):
@@ -95,7 +97,7 @@ class Hours:
     def _in_zone(self, begins: datetime, ends: datetime, zone: ZoneInfo) -> Iterator[Span]:
         for stretch in stretches(begins, ends, zone):
             first, last = stretch.wall(stretch.begins), stretch.wall(stretch.ends)
-            # From the day before, whose opening may go over midnight.
+            # Start with the day before, whose opening may last past midnight.
             for ahead in range(-1, (last.date() - first.date()).days + 1):
                 for opens, closes in self._spans_on(first.date() + timedelta(days=ahead)):
                     if (low := max(opens, first)) < (high := min(closes, last)):
@@ -103,7 +105,7 @@ class Hours:
 
 
 def whole_day(day: date) -> Iterator[Span]:
-    """The span of a day on which nothing is closed."""
+    """Yield the span of a whole day."""
     yield datetime.combine(day, time()), datetime.combine(day + timedelta(days=1), time())
 
 
@@ -118,7 +120,7 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def _common(some: Sequence[Span], others: Sequence[Span]) -> Iterator[Span]:
-    """What lies in both lists; each is in order and its spans do not touch."""
+    """Yield the overlaps of both lists. Each is in order, and its spans do not touch."""
     index = 0
     for begins, ends in some:
         while index < len(others) and others[index][1] <= begins:

@@ -1,4 +1,4 @@
-"""From the clock on the wall to UTC, through the hours that a zone skips or repeats."""
+"""From local time to UTC, through the hours that a zone skips or repeats."""
 
 import re
 from collections.abc import Iterator
@@ -12,38 +12,38 @@ from campaigns.values.scalars import Scalar, nearest, refuse, shown
 
 
 def to_utc(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The moment at which clocks in `zone` show `wall` (naive), in UTC.
+    """Return the moment at which clocks in `zone` show `wall` (naive), in UTC.
 
-    A time that the zone repeats means the first of the two; one that it skips means the first moment after the gap.
+    A repeated time means the first of the two; a skipped one means the first moment after the gap.
     """
     earlier = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
     if earlier.astimezone(zone).replace(tzinfo=None) == wall:
         return earlier
-    # In a gap fold=1 reads the wall with the offset after the jump, which gives a moment before it (PEP 495).
+    # In a gap, fold=1 uses the offset after the jump, which gives a moment before it (PEP 495).
     return _jump(wall.replace(tzinfo=zone, fold=1).astimezone(UTC), earlier, zone)
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """From `begins` up to `ends` (UTC) the clocks of a zone run evenly, `offset` ahead of UTC."""
+    """A time from `begins` up to `ends` (UTC) in which the clocks of a zone stay `offset` ahead of UTC."""
 
     begins: datetime
     ends: datetime
     offset: timedelta
 
     def wall(self, moment: datetime) -> datetime:
-        """What the clocks show at `moment` (UTC), naive."""
+        """Return what the clocks show at `moment` (UTC), naive."""
         return moment.replace(tzinfo=None) + self.offset
 
     def moment(self, wall: datetime) -> datetime:
-        """When the clocks show `wall` (naive), in UTC."""
+        """Return when the clocks show `wall` (naive), in UTC."""
         return (wall - self.offset).replace(tzinfo=UTC)
 
 
 def stretches(begins: datetime, ends: datetime, zone: ZoneInfo) -> Iterator[Stretch]:
-    """The time from `begins` up to `ends` (UTC), cut where clocks in `zone` are put forward or back.
+    """Yield the time from `begins` up to `ends` (UTC), cut where clocks in `zone` go forward or back.
 
-    No zone does that twice within a day, so that looking once a day misses nothing.
+    No zone does that twice within a day, so checking once a day misses nothing.
     """
     here = at = begins
     offset = _offset(begins, zone)
@@ -63,7 +63,7 @@ def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
 
 
 def _jump(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
-    """The first whole second in (before, after] from which on the offset is that of `after`."""
+    """Return the first whole second in (before, after] with the offset of `after`."""
     offset = after.astimezone(zone).utcoffset()
     while after - before > timedelta(seconds=1):
         middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
@@ -75,12 +75,12 @@ def _jump(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
 
 
 ABBREVIATION: Final = re.compile(r"[A-Z]{2,5}|([A-Z]{2,5})? ?[+-] ?\d.*", re.ASCII)
-"""Such as CEST, UTC+2 or +02:00."""
+"""Texts such as CEST, UTC+2 or +02:00."""
 
 
 @cache
 def known_zones() -> frozenset[str]:
-    """The names of the IANA list."""
+    """Return the zone names of the IANA list."""
     return frozenset(available_timezones())
 
 
@@ -88,7 +88,7 @@ def _read_zone(text: str) -> str:
     known = known_zones()
     if text in known:
         return text
-    if ABBREVIATION.fullmatch(text):  # what looks like it may be hours away: CEST is not EST
+    if ABBREVIATION.fullmatch(text):  # a similar name may be hours away: CEST is not EST
         hint = "write a place, such as Europe/Rome: only that says when clocks change"
         refuse(f"is not a time zone: {shown(text)}", hint)
     cities: dict[str, str] = {zone.rsplit("/", 1)[-1]: zone for zone in sorted(known)}

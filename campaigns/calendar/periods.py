@@ -1,4 +1,4 @@
-"""Days and months by the clocks of a zone: what a budget of segments is for."""
+"""Days and months in the local time of a zone: the periods of segment budgets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from zoneinfo import ZoneInfo
 from campaigns.calendar.localtime import to_utc
 
 Period = tuple[datetime, datetime]
-"""The first moment of a period and the first one after it, both in UTC."""
+"""The first moment of a period and the first moment after it, both in UTC."""
 
 
 def day_of(now: datetime, zone: ZoneInfo) -> Period:
-    """The day that clocks in `zone` show at `now` (aware); 23 or 25 hours long where they are put forward or back."""
+    """Return the day in `zone` at `now` (aware). It has 23 or 25 hours when clocks go forward or back."""
     today = now.astimezone(zone).date()
     return _between(today, today + timedelta(days=1), zone)
 
 
 def month_of(now: datetime, zone: ZoneInfo) -> Period:
-    """The month that clocks in `zone` show at `now` (aware)."""
+    """Return the month in `zone` at `now` (aware)."""
     first = now.astimezone(zone).date().replace(day=1)
     return _between(first, (first + timedelta(days=31)).replace(day=1), zone)
 

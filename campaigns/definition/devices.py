@@ -21,7 +21,7 @@ class DeviceMode(StrEnum):
 
 
 MAX_TARGETS: Final = 10_000
-"""The phones of one installation; more are taken by `mode`."""
+"""The phones of one installation; for more, use `mode`."""
 
 
 class Devices(Part):

@@ -1,4 +1,4 @@
-"""A YAML file as plain texts, lists and mappings that remember where in the file they stand."""
+"""A YAML file as plain texts, lists and mappings that remember their place in the file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,11 +24,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a file says, and where: every scalar is its text, an absent value is None.
+    """The content of a file and its places. Every scalar is its text, an absent value is None.
 
     `positions` holds the place of each value, `key_positions` that of the key before it. `raw` keeps the source lines
-    of every scalar that spans several lines. `problems` are those after which reading could go on: the first
-    of them, and `more_problems` besides.
+    of every scalar that spans several lines. `problems` are the first problems that did not stop the reading, and
+    `more_problems` counts the rest.
     """
 
     file: str
@@ -40,13 +40,13 @@ class Document:
     more_problems: int = 0
 
     def value_place(self, path: KeyPath) -> Place:
-        """Where the value at `path` stands; where nothing stands, the key of the nearest mapping around it."""
+        """Return the place of the value at `path`; if there is none, the key of the nearest mapping around it."""
         place = self.positions.get(path)
-        # A value that is empty has its place somewhere after the colon, often on the next line: the key is clearer.
+        # The place of an empty value is somewhere after the colon, often on the next line: the key is clearer.
         return place if place and self.value(path) is not None else self.key_place(path)
 
     def key_place(self, path: KeyPath) -> Place:
-        """Where the key at `path` stands (for a list item: the item), or the nearest one around it."""
+        """Return the place of the key at `path` (for a list item: the item), or of the nearest one around it."""
         while path:
             place = self.key_positions.get(path) or self.positions.get(path)
             if place:
@@ -55,7 +55,7 @@ class Document:
         return Place(self.file, 1, 1)
 
     def value(self, path: KeyPath) -> Data:
-        """The value at `path`, None where there is none."""
+        """Return the value at `path`, or None."""
         node: Data = self.data
         for step in path:
             if isinstance(node, dict) and isinstance(step, str):
@@ -68,7 +68,7 @@ class Document:
 
 
 def merged(defaults: Document, document: Document) -> Document:
-    """`document` over `defaults`: mappings are merged key by key, everything else is replaced as a whole."""
+    """Merge `document` over `defaults`: mappings are merged key by key, everything else is replaced as a whole."""
     data, kept = _merged_data(defaults.data, document.data, ())
 
     def from_defaults(path: KeyPath) -> bool:
@@ -91,7 +91,7 @@ def merged(defaults: Document, document: Document) -> Document:
 
 
 def dotted(path: KeyPath) -> str:
-    """`schedule.window.from`, `audience[0].file`; a key that is no word but a text is cut to 40 characters."""
+    """Return `schedule.window.from`, `audience[0].file`. A long key is cut to 40 characters."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -105,7 +105,7 @@ def dotted(path: KeyPath) -> str:
 def _merged_data(
     low: dict[str, Data], high: dict[str, Data], path: KeyPath
 ) -> tuple[dict[str, Data], frozenset[KeyPath]]:
-    """The merged mapping, and the paths whose values come as a whole from `low`."""
+    """Return the merged mapping, and the paths whose values come entirely from `low`."""
     data = dict(high)
     kept: frozenset[KeyPath] = frozenset()
     for key, value in low.items():

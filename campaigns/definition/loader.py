@@ -1,4 +1,4 @@
-"""YAML into a `Document`: a safe subset, read as texts, with the place of everything."""
+"""Reads YAML into a `Document`: a safe subset, read as texts, with the place of every value."""
 
 import codecs
 import errno
@@ -15,30 +15,30 @@ from campaigns.opening import NotOrdinaryError, OutsideError, open_inside
 from campaigns.problems import MOST_PROBLEMS, CampaignFileError, Problem
 
 MAX_BYTES: Final = 262_144
-"""256 KiB: some 4,000 recipients written in the file itself; larger audiences belong into a CSV."""
+"""256 KiB: about 4,000 recipients written in the file itself. Larger audiences belong in a CSV."""
 
 MAX_DEPTH: Final = 20
-"""The format itself needs 5; the limit keeps hostile nesting from costing anything."""
+"""The format itself needs 5. The limit keeps hostile nesting cheap."""
 
 MAX_VALUES: Final = 50_000
-"""Four for each of 10,000 recipients. Each takes some 400 bytes while the file is read."""
+"""Four for each of 10,000 recipients. Each takes about 400 bytes while the file is read."""
 
 NO_TEXTS: Final = (b"PK\x03\x04", b"{\\rtf", b"%PDF", b"\xd0\xcf\x11\xe0")
-"""How files of word processors begin, whatever they are called."""
+"""How word processor files begin, whatever their name."""
 
 NOTHING: Final = frozenset({"", "~", "null"})
-"""Unquoted texts that mean "not given"; a name such as Null or NULL stays a text."""
+"""Unquoted texts that mean "not given". A name such as Null or NULL stays a text."""
 
-# YAML 1.2, section 5.1; a byte order mark inside the text is left out as well.
+# YAML 1.2, section 5.1; a byte order mark inside the text is not allowed either.
 NOT_PRINTABLE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 LINE_BREAK: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
 def load_document(path: Path, folder: Path | None = None) -> Document:
-    """Read one YAML file, which has to be an ordinary one that lies in `folder`; None: somebody named it, and it may be
-    anything that can be read, such as a pipe.
+    """Read one YAML file, which has to be an ordinary file in `folder`. None: a user named the file, and it may be
+    anything readable, such as a pipe.
 
-    Raises CampaignFileError where reading cannot go on; other problems are in the document's `problems`.
+    Raises CampaignFileError if reading cannot continue; other problems are in the document's `problems`.
     """
     file = str(path)
     try:
@@ -60,7 +60,7 @@ def load_document(path: Path, folder: Path | None = None) -> Document:
 
 
 def parse_document(text: str, file: str) -> Document:
-    """As `load_document`, for a text that was read already; `file` is the name to show."""
+    """Like `load_document`, for a text that was read already. `file` is the name to show."""
     unprintable = NOT_PRINTABLE.search(text)
     if unprintable:
         line, column = _line_and_column(text[: unprintable.start()])
@@ -70,12 +70,12 @@ def parse_document(text: str, file: str) -> Document:
 
 
 class _Reader:
-    """Builds the data from PyYAML's parser events: nothing is constructed, resolved or expanded by the library."""
+    """Builds the data from PyYAML's parser events. The library constructs, resolves and expands nothing."""
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
         self.lines = LINE_BREAK.split(text)
-        # The C parser reads 256 KiB in a tenth of the time, with the same marks; not every platform has it.
+        # The C parser takes a tenth of the time for 256 KiB, with the same marks; not every platform has it.
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         self.events: Iterator[yaml.Event] = yaml.parse(text, Loader=loader)
         self.positions: dict[KeyPath, Place] = {}
@@ -166,7 +166,7 @@ class _Reader:
         return data
 
     def _skip_value(self, path: KeyPath) -> None:
-        """Read a value that does not count, and leave the places of the one that does."""
+        """Read a value that does not count, and keep the places of the one that does."""
         positions, key_positions, raw = self.positions, self.key_positions, self.raw
         self.positions, self.key_positions, self.raw = {}, {}, {}
         self._value(next(self.events), path)
@@ -186,13 +186,13 @@ class _Reader:
             self._note(self._place(event), "a tag (a word that starts with !) is not allowed", hint, path)
 
     def _refuse_unprintable(self, event: yaml.ScalarEvent, path: KeyPath) -> None:
-        """Escapes in double quotes can write what the file itself may not hold."""
+        """Report control characters. Escapes in double quotes can produce characters that the file may not contain."""
         if found := NOT_PRINTABLE.search(event.value):
             problem = f"holds an invisible control character (U+{ord(found[0]):04X})"
             self._note(self._place(event), problem, "remove the backslash that writes it, and its digits", path)
 
     def _unquoted(self, event: yaml.ScalarEvent, path: KeyPath) -> str:
-        """The text; if quotes of a word processor stand around it, which mean nothing to YAML, that is a mistake."""
+        """Return the text. Typographic quotes around it, which mean nothing to YAML, are reported as a mistake."""
         text = str(event.value)
         if event.style or not TYPOGRAPHIC.fullmatch(text):
             return text
@@ -200,7 +200,7 @@ class _Reader:
         return text[1:-1]
 
     def _refuse_comment(self, event: yaml.ScalarEvent, path: KeyPath) -> None:
-        """A text such as "We are #1 in town" would be sent as "We are" to everybody."""
+        """Refuse a text such as "We are #1 in town", which everybody would get as "We are"."""
         end = event.end_mark
         rest = self.lines[end.line][end.column :] if end and end.line < len(self.lines) else ""
         if end and rest.lstrip().startswith("#"):
@@ -213,8 +213,8 @@ class _Reader:
     def _keep_raw(self, event: yaml.ScalarEvent, path: KeyPath) -> None:
         start, end = event.start_mark, event.end_mark
         if start and end and start.line != end.line:
-            # The value alone: what stands before it in its first line and after it in its last is another's, or a
-            # comment. A block text begins in the line after its sign, and ends at the start of the line after it.
+            # Only the value: text before it in its first line and after it in its last belongs to another value or a
+            # comment. A block text begins in the line after its indicator, and ends at the start of the next line.
             first, *rest = self.lines[start.line : end.line + 1]
             rest[-1] = rest[-1][: end.column]
             first = "" if event.style in ("|", ">") else " " * start.column + first[start.column :]
@@ -238,7 +238,7 @@ def _decoded(file: str, content: bytes) -> str:
     hint = "save the file again with the encoding UTF-8"
     if content.startswith(NO_TEXTS):
         _stop(Problem(file, 1, 1, "", "this is not a text file", "save it as plain text in UTF-8"))
-    # What Windows Notepad calls Unicode; UTF-32 begins with the same two bytes.
+    # Windows Notepad calls this Unicode; UTF-32 begins with the same two bytes.
     is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if content.startswith(codecs.BOM_UTF32_LE) or (not is_utf_16 and b"\0" in content[:2]):
         _stop(Problem(file, 1, 1, "", "the file is encoded in UTF-16 or UTF-32 and does not say which", hint))

@@ -1,4 +1,4 @@
-"""The campaign file as typed, unchangeable values: exactly the keys that users may write."""
+"""The campaign file as typed, immutable values: exactly the keys that users may write."""
 
 import hashlib
 import json
@@ -35,17 +35,17 @@ from campaigns.values.scalars import Cell, Flag, Scalar, Text, choice, refuse, s
 
 
 class Kind(StrEnum):
-    """What a campaign is for: who goes first, and which texts a cap counts and which opt-outs apply to."""
+    """What a campaign is for. It decides who goes first, which texts a cap counts, and which opt-outs apply."""
 
     MARKETING = "marketing"  # may wait
-    REMINDER = "reminder"  # is worth nothing after its moment
+    REMINDER = "reminder"  # is worthless after its moment
     TRANSACTIONAL = "transactional"  # somebody waits for it
 
 
 class OnUnknown(StrEnum):
-    """What becomes of a text whose sending was never confirmed and that the gateway does not know."""
+    """What becomes of a text that was never confirmed and that the gateway does not know."""
 
-    RECONCILE = "reconcile"  # it is sent again, at most three times, then held
+    RECONCILE = "reconcile"  # it is sent again, at most three times, and then held
     HOLD = "hold"  # a person decides
     RESEND = "resend"  # it is sent again at once
 
@@ -60,7 +60,7 @@ def _read_slug(text: str) -> str:
 
 
 def read_region(text: str) -> str:
-    """The country's two letters (ISO 3166), also of the setting."""
+    """Return the country's two letters (ISO 3166). Also used for the setting."""
     region = text.upper()
     if region in phonenumbers.SUPPORTED_REGIONS:
         return region
@@ -116,14 +116,14 @@ class Throughput(Part):
 
 
 class OverCap(StrEnum):
-    """What becomes of a person who had enough texts lately."""
+    """What becomes of a person who has reached the cap."""
 
-    SKIP = "skip"  # they get nothing of this campaign
+    SKIP = "skip"  # they get nothing from this campaign
     DEFER = "defer"  # they get it as soon as the cap allows
 
 
 class FrequencyCap(Part):
-    """How often one person may be written to, over all campaigns of the same kind."""
+    """How often one person may be texted, across all campaigns of the same kind."""
 
     messages: Annotated[int, whole_number(1, 1000)] = Field(description="At most this many texts.", examples=[2])
     per: Duration = Field(description="In any stretch of this length.", examples=["7d"])
@@ -135,14 +135,14 @@ class FrequencyCap(Part):
 
 
 class RetryFailed(Part):
-    """Whether texts that the phone reported as failed are tried again."""
+    """How texts that the phone reported as failed are tried again."""
 
     times: Annotated[int, whole_number(1, 5)] = Field(description="How many times.", examples=[1])
     after: Duration = Field(description="How long after the failure.", examples=["30m"])
 
 
 class Follow(Part):
-    """How texts are followed after the gateway has taken them."""
+    """How texts are followed after the gateway has accepted them."""
 
     until: Duration = Field(timedelta(hours=72), description="How long receipts are waited for.", examples=["72h"])
     retry_failed: RetryFailed | None = Field(None, description="Try again what the phone reported as failed.")
@@ -152,7 +152,7 @@ class Follow(Part):
 
 
 class Report(Part):
-    """Who is told how the run goes."""
+    """Who is notified about the run."""
 
     webhook: WebAddress | None = Field(
         None,
@@ -174,7 +174,7 @@ class Definition(Part):
     variants: Variants = Field((), description="Several texts instead of one, split by share.")
     message: Text = Field(
         None,
-        validate_default=True,  # it may be missing only where there are variants
+        validate_default=True,  # it may be missing only if there are variants
         description="The text, with {{ fields }} of the audience.",
         examples=['Hi {{ first_name | default("there") }}, see you tomorrow.'],
         json_schema_extra=_without_default,
@@ -213,7 +213,7 @@ class Definition(Part):
     @field_validator("message", mode="wrap")
     @classmethod
     def _or_variants(cls, message: object, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> str:
-        variants = info.data.get("variants")  # not there if they are wrong, which is reported already
+        variants = info.data.get("variants")  # absent if they are wrong, which is reported already
         if variants == () and message is None:
             raise PydanticCustomError("missing", "missing")
         if variants and message:
@@ -230,42 +230,42 @@ class Definition(Part):
 
     @property
     def folder(self) -> Path:
-        """The folder of the campaign file, against which its files are read; not part of JSON or hash."""
+        """The folder of the campaign file, in which its files are found. Not part of JSON or hash."""
         return self._folder
 
     def in_folder(self, folder: Path) -> Self:
-        """The same definition, its files being read from `folder`."""
+        """Return the same definition with its files read from `folder`."""
         copy = self.model_copy()
         copy._folder = folder
         return copy
 
     @property
     def run_type(self) -> RunType:
-        """What the runs are that it makes: the one, those that repeat, or the days of its reminders."""
+        """The type of its runs: a single run, repeated runs, or days of reminders."""
         if self.schedule.remind is not None:
             return RunType.REMINDER_DAY
         return RunType.ONCE if self.schedule.repeat is None else RunType.FIRING
 
     @property
     def contact_list(self) -> int | None:
-        """The contact list that it goes to, if it goes to one: that is its only source then."""
+        """The contact list that it goes to, if any. It is then the only source."""
         first = self.audience[0]
         return first.contact_list if isinstance(first, ContactListSource) else None
 
     @property
     def messages(self) -> dict[str, str]:
-        """The text of each variant by its name; of a campaign with one text that alone, by no name."""
+        """The text of each variant by its name. A campaign with one text has just that, under an empty name."""
         return {variant.name: variant.message for variant in self.variants} or {"": self.message}
 
     @property
     def is_split(self) -> bool:
-        """Whether its people are divided: between variants, or from a control group."""
+        """Whether its people are divided into variants or a control group."""
         return bool(self.variants or self.holdout)
 
     @property
     def content_hash(self) -> str:
-        """SHA-256, in hex, over what the file and the defaults say. Keys at their default do not count."""
-        # Without the defaults, a key that a later version adds does not make every campaign look edited.
+        """SHA-256, in hex, of what the file and the defaults say. Keys at their default do not count."""
+        # Because defaults are excluded, a key that a later version adds does not make every campaign look edited.
         content = self.model_dump(mode="json", exclude_defaults=True)
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""A campaign file and the team's defaults into a `Definition`, with every problem at once."""
+"""Reads a campaign file and the team's defaults into a `Definition`, and reports every problem at once."""
 
 import os
 from dataclasses import dataclass, replace
@@ -15,15 +15,15 @@ from campaigns.problems import MOST_PROBLEMS, CampaignFileError, Problem
 
 DEFAULTS_NAME: Final = "defaults.yaml"
 PER_CAMPAIGN: Final = ("campaign", "message", "audience", "variants")
-"""What cannot be a default: it is what makes a campaign that campaign."""
+"""Keys that cannot be defaults: they identify the campaign."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a campaign file says, as far as it could be read; `definition` is None when it has problems: the first of
-    them, and `more` besides.
+    """The content of a campaign file, as far as it could be read.
 
-    `folder` is that of the file, absolute and without links in it: what it names is opened there and nowhere else.
+    `definition` is None if there are problems: `problems` holds the first of them, and `more` counts the rest.
+    `folder` is the folder of the file, absolute and without links: files that it names are opened only there.
     """
 
     document: Document
@@ -34,10 +34,10 @@ class Reading:
 
 
 def load_definition(path: Path, *, timezone: str, region: str | None) -> Definition:
-    """The definition in the file at `path`, over those in `defaults.yaml` beside it.
+    """Return the definition in the file at `path`, merged over `defaults.yaml` beside it.
 
-    `timezone` and `region` are the settings' own and hold where neither file says anything. Raises CampaignFileError
-    with all problems of both files. Files of the audience are not opened: that is `campaigns.checking.check_file`.
+    `timezone` and `region` come from the settings and apply if neither file says anything. Raises CampaignFileError
+    with all problems of both files. Audience files are not opened: `campaigns.checking.check_file` does that.
     """
     reading = read_definition(path, timezone=timezone, region=region)
     if reading.definition is None:
@@ -46,15 +46,15 @@ def load_definition(path: Path, *, timezone: str, region: str | None) -> Definit
 
 
 def read_definition(path: Path, *, timezone: str, region: str | None, inbox: Path | None = None) -> Reading:
-    """As `load_definition`, with the problems as a result; raises CampaignFileError only for what is no YAML.
+    """Like `load_definition`, but return the problems. Raises CampaignFileError only for invalid YAML.
 
     `inbox`: the folder, absolute and without links, that others may write into. `path` was found in it without
-    following links to folders, and nothing outside of it is read, whatever was put in the place of the file meanwhile.
+    following links to folders. Nothing outside it is read, whatever has replaced the file in the meantime.
     """
     folder = path.parent if inbox else path.parent.resolve()
     document = load_document(path, inbox)
     defaults_path = path.with_name(DEFAULTS_NAME)
-    # One that is there and cannot be read is a problem: it may say when nobody must be sent to.
+    # Defaults that exist but cannot be read are a problem: they may say when nothing must be sent.
     if path.name != DEFAULTS_NAME and os.path.lexists(defaults_path):
         document = merged(_defaults(defaults_path, folder), document)
     found: list[Problem] = []
@@ -65,7 +65,7 @@ def read_definition(path: Path, *, timezone: str, region: str | None, inbox: Pat
         details = error.errors(include_url=False, include_input=False)
         found = [problem for each in details[:MOST_PROBLEMS] if (problem := problem_of(each, document)[1])]
         more += len(details[MOST_PROBLEMS:])
-    # A key that YAML itself already objected to is reported once.
+    # A key that YAML itself objected to already is reported once.
     known = {(problem.file, problem.path) for problem in document.problems}
     problems = [problem for problem in found if (problem.file, problem.path) not in known]
     problems += document.problems

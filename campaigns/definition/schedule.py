@@ -24,7 +24,7 @@ HINT_UNTIL: Final = "write the last day, such as 2027-03-01, or a date and time"
 
 
 def parse_start(text: str) -> datetime | None:
-    """The start that `text` names: None for `now`, naive without an offset, aware with one; else ValueError."""
+    """Parse a start: None for `now`, naive without an offset, aware with one. Raises ValueError."""
     if text.casefold() == "now":
         return None
     match = START.fullmatch(text)
@@ -36,14 +36,14 @@ def parse_start(text: str) -> datetime | None:
         start = datetime.fromisoformat(f"{day}T{hour:0>2}{rest}{offset.upper()}")
     except ValueError:
         return refuse(f"is not a valid date and time: {shown(text)}", HINT)
-    # Beyond these years is a slip of the keyboard, and the arithmetic of zones could leave the calendar.
+    # Other years are typos, and zone arithmetic could leave the calendar.
     if not 2000 <= start.year <= 2099:
         refuse(f"must be between the years 2000 and 2099, not {shown(text)}")
     return start
 
 
 def format_start(start: datetime | None) -> str:
-    """`start` as `parse_start` reads it."""
+    """Return `start` in the form that `parse_start` reads."""
     return start.isoformat(" ") if start else "now"
 
 
@@ -54,28 +54,28 @@ Start = Annotated[
 
 
 class Otherwise(StrEnum):
-    """What becomes of a moment that was missed by too much."""
+    """What becomes of a text that is too late."""
 
     SKIP = "skip"  # nothing is sent
     HOLD = "hold"  # a person decides
 
 
 class LocalTime(StrEnum):
-    """Whose clocks the start and the window go by."""
+    """Whose clocks the start and the window follow."""
 
     CAMPAIGN = "campaign"  # those of the campaign's zone
     RECIPIENT = "recipient"  # those of each recipient's own zone
 
 
 class Keeper(StrEnum):
-    """Who keeps the time of a start that lies ahead."""
+    """What waits for a start in the future."""
 
     SERVICE = "service"  # this service: requests are made when the start has come
-    GATEWAY = "gateway"  # the gateway: it is handed everything at once, with the start
+    GATEWAY = "gateway"  # the gateway: it gets everything at once, with the start time
 
 
 class IfLate(Part):
-    """What to do with a moment that was missed."""
+    """What to do with texts that missed their moment."""
 
     within: Duration = Field(description="Still send when it is later than planned by at most this.", examples=["2h"])
     otherwise: Annotated[Otherwise, choice(Otherwise)] = Field(
@@ -94,7 +94,7 @@ CronLine = Annotated[Cron, Scalar(Cron, _read_cron, str, {"type": "string", "min
 
 
 def parse_until(text: str) -> date | datetime:
-    """The end that `text` names: a day, which is meant as a whole, or a date and time as of `parse_start`."""
+    """Parse an end: a whole day, or a date and time as in `parse_start`."""
     is_day = re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII) is not None
     until = parse_start(f"{text} 00:00" if is_day else text)
     if until is None:
@@ -108,7 +108,7 @@ Until = Annotated[
 
 
 class Repeat(Part):
-    """A run each time."""
+    """A run at each of these times."""
 
     cron: CronLine = Field(description="Minute, hour, day, month, weekday, as in a crontab.", examples=["0 9 * * mon"])
     until: Until | None = Field(None, description="The last day, or moment, included.", examples=["2027-03-01"])
@@ -122,7 +122,7 @@ Offsets = Annotated[
 
 
 class Remind(Part):
-    """One text per person and offset, around a date of theirs."""
+    """One text per person and offset, before or after the person's date."""
 
     column: Text = Field(description="The column that holds the date.", examples=["appointment_at"])
     key: Text | None = Field(
@@ -151,7 +151,7 @@ class RampStep(Part):
 
 
 class Spread(Part):
-    """Over how much time a run is evened out."""
+    """The time over which a run is spread evenly."""
 
     over: Duration = Field(description="All of it.", examples=["3h"])
     ramp: Annotated[tuple[RampStep, ...], BeforeValidator(at_most(MAX_ENTRIES))] = Field(
@@ -178,7 +178,7 @@ class Spread(Part):
 
 
 def _read_spread(value: object) -> object:
-    """`3h` stands for `{over: 3h}`."""
+    """Read `3h` as `{over: 3h}`."""
     return Spread(over=parse_duration(value.strip())) if isinstance(value, str) else value
 
 
@@ -212,18 +212,18 @@ class Schedule(Part):
 
     @property
     def at_gateway(self) -> datetime | None:
-        """When the gateway sends what it is handed before, in UTC; None: at once, for this service keeps the time."""
+        """When the gateway is to send the texts, in UTC. None: at once, because this service waits for the start."""
         return self.start_at() if self.by is Keeper.GATEWAY else None
 
     def begins_at(self, now: datetime) -> datetime:
-        """When requests begin, in UTC; the start of a campaign that the gateway keeps the time of lies later."""
+        """Return when requests begin, in UTC. If the gateway waits for the start, requests begin before it."""
         return now if self.by is Keeper.GATEWAY else self.start_at() or now
 
     def start_at(self, zone: ZoneInfo | None = None) -> datetime | None:
-        """When the campaign starts, in UTC; None for at once.
+        """Return when the campaign starts, in UTC; None for at once.
 
-        A start without an offset goes by the clocks of `zone`, by default those of the campaign's zone. Where they
-        skip that time it is the first moment after the gap, where they repeat it the first of the two.
+        A start without an offset is local time in `zone`, by default the campaign's zone. If the clocks skip that time,
+        it is the first moment after the gap; if they repeat it, the first of the two.
         """
         if self.start is None:
             return None

@@ -1,4 +1,4 @@
-"""Where recipients come from: files, the campaign file itself, or a contact list of the gateway."""
+"""Where recipients come from: files, the campaign file itself, or a contact list at the gateway."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, TypeAlias
@@ -10,12 +10,12 @@ from campaigns.values.scalars import TEXTS, Cell, Text, nearest, refuse, whole_n
 
 
 def as_list(value: Any) -> Any:
-    """A single entry as a list of one: people leave the hyphen out where there is only one."""
+    """Return a single entry as a list of one: people omit the hyphen if there is only one."""
     return value if isinstance(value, list | tuple) or value is None else [value]
 
 
 def at_most(entries: int) -> Callable[[Any], Any]:
-    """Refuses a list with more entries, before any of them is looked at."""
+    """Return a validator that refuses a longer list before looking at any of its entries."""
 
     def bounded(value: Any) -> Any:
         if isinstance(value, list | tuple) and len(value) > entries:
@@ -26,14 +26,14 @@ def at_most(entries: int) -> Callable[[Any], Any]:
 
 
 MAX_SOURCES: Final = 100
-"""Tables of a campaign. The numbers of each that is excluded are kept in memory while it is planned."""
+"""The most tables of a campaign. The numbers of excluded tables are kept in memory during planning."""
 
 MAX_ENTRIES: Final = 1_000
-"""Of any other list, but for recipients and phones."""
+"""The most entries of any other list, except recipients and phones."""
 
 
 def not_empty(value: Any) -> Any:
-    """Refuse a list without entries. (Pydantic's own `min_length` also counts entries that are wrong as absent.)"""
+    """Refuse an empty list. (Pydantic's own `min_length` also counts invalid entries as absent.)"""
     if isinstance(value, list | tuple) and not value:
         refuse("has no entries", "add one")
     return value
@@ -50,7 +50,7 @@ class FileSource(Part):
 
 
 def _read_recipient(value: object) -> object:
-    """A recipient without its empty fields; one that is no mapping is left for the model to refuse."""
+    """Return a recipient without its empty fields. Anything but a mapping is left for the model to refuse."""
     if not isinstance(value, dict):
         return value
     if not isinstance(value.get("number"), str) or not value["number"].strip():
@@ -95,11 +95,11 @@ KINDS: Final[Mapping[str, str]] = {
     "recipients": InlineSource.__name__,
     "contact_list": ContactListSource.__name__,
 }
-"""The key that makes a source what it is -> its class."""
+"""The key that identifies the kind of source -> its class."""
 
 
 def _kind(value: object) -> str:
-    """The kind of source that somebody meant, also where the key is misspelt."""
+    """Return the kind of source that the author meant, even if the key is misspelt."""
     if isinstance(value, Part):
         return type(value).__name__
     keys = [str(key) for key in value] if isinstance(value, dict) else []

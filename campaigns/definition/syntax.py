@@ -6,7 +6,7 @@ from typing import Final
 
 import yaml
 
-# Part of the parser's message (its C and its Python form agree in these parts) -> what to say, what to do.
+# Part of the parser's message (the C and Python parsers agree in these parts) -> what to say, what to do.
 INDENTATION: Final = ("the indentation does not fit the lines above", "line it up with the keys beside it")
 STRAY: Final = ("something follows the closing quote or bracket", "put such a text on the lines after `key: >-`")
 STRANGE_START: Final = ("a value cannot start with this character", "put the value in quotes")
@@ -15,7 +15,7 @@ SENTENCES: Final = (
     ("could not find expected ':'", "a line here is not `key: value`", "check the line above as well"),
     ("unexpected end of stream", "a quote is opened but never closed", "close it at the end of the text"),
     ("unknown escape character", *BACKSLASH),
-    ("hexdecimal number", *BACKSLASH),  # as in "C:\\users"; the parser's own spelling
+    ("hexdecimal number", *BACKSLASH),  # as in "C:\\users"; this is the parser's own spelling
     ("expected escape sequence", *BACKSLASH),
     ("expected <block end>", *INDENTATION),
     ("did not find expected key", *INDENTATION),
@@ -28,26 +28,26 @@ SENTENCES: Final = (
 )
 
 QUOTES: Final = "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2018\u2019\u201a\u201b\u2039\u203a"
-"""What word processors and phones make of straight quotes."""
+"""Quotes that word processors and phones put in place of straight ones."""
 
 TYPOGRAPHIC: Final = re.compile(f"[{QUOTES}][^{QUOTES.replace(chr(0x2019), '')}]*[{QUOTES}]")
-"""A text between two of them, and with no other one in it but an apostrophe."""
+"""A text between two of them that contains no other one except an apostrophe."""
 
 STRAIGHT: Final = "write straight quotes (\" or '), or none"
 
 NO_COLON: Final = re.compile("[\uff1a\ufe55]|:[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000\ufeff]")
-"""What looks like a colon and a space, and is another character: from a web page, or another keyboard."""
+"""Characters that look like a colon and a space but are not: from a web page, or another keyboard."""
 
-# Here the place where it was opened says more than the end of the file.
+# For these, the opening place is more helpful than the end of the file.
 NEVER_CLOSED: Final = ("unexpected end of stream", "expected ',' or")
 
 
 ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))")
-"""A character by its code, in double quotes."""
+"""A character code in double quotes."""
 
 
 def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[int, int, str, str]:
-    """Line, column, problem and hint for a syntax error. `lines` are those of the file. Never quotes the file."""
+    """Return line, column, problem and hint for a syntax error. `lines` are the file's. Never quotes the file."""
     message = f"{error.context or ''} {error.problem or ''}"
     mark = error.problem_mark or error.context_mark
     if any(part in message for part in NEVER_CLOSED):
@@ -80,7 +80,7 @@ def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[int, int
         if (problem, hint) == INDENTATION and source[:column].strip():
             problem, hint = STRAY
     if "quoted scalar" in message:
-        pass  # it is in straight quotes already, whatever else stands in the line
+        pass  # it is in straight quotes already, whatever else is in the line
     elif re.search(f": +[{QUOTES}]", source):
         hint = STRAIGHT
     elif "{{" in source:
@@ -89,7 +89,7 @@ def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[int, int
 
 
 def _no_character(escape: re.Match[str], following: re.Match[str] | None) -> tuple[str, str]:
-    """Problem and hint for an escape that is not a character by itself. `following`: another one right after it."""
+    """Return problem and hint for an escape that is no character by itself. `following`: the escape right after it."""
     code = int(escape[1] or escape[2], 16)
     low = int(following[1] or following[2], 16) if following else 0
     if 0xD800 <= code < 0xDC00 <= low < 0xE000:

@@ -1,4 +1,4 @@
-"""Several texts of one campaign, each for its share of the people."""
+"""Several texts in one campaign, each for its share of the people."""
 
 from collections import Counter
 from typing import Annotated, Final
@@ -17,7 +17,7 @@ def _read_variant_name(text: str) -> str:
 
 
 MAX_VARIANTS: Final = 100
-"""Each has at least one of 100 percent."""
+"""Each has at least one percent."""
 
 
 class Variant(Part):

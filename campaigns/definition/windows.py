@@ -31,7 +31,7 @@ MIDNIGHT: Final = time()
 
 
 def parse_days(text: str) -> frozenset[int]:
-    """The weekdays that `text` names, Monday being 0: `mon-sat`, `mon,wed,fri`, `daily`; else ValueError."""
+    """Parse weekdays, Monday being 0: `mon-sat`, `mon,wed,fri`, `daily`. Raises ValueError."""
     days: set[int] = set()
     for part in text.casefold().replace(" ", "").split(","):
         match = re.fullmatch("([a-z]+)(?:-([a-z]+))?", part)
@@ -48,12 +48,12 @@ def parse_days(text: str) -> frozenset[int]:
 
 
 def format_days(days: frozenset[int]) -> str:
-    """`days` as `parse_days` reads them."""
+    """Return `days` in the form that `parse_days` reads."""
     return "daily" if len(days) == 7 else ",".join(DAYS[day] for day in sorted(days))
 
 
 def parse_time(text: str) -> time:
-    """The time of day that `text` names, `24:00` being midnight; else ValueError."""
+    """Parse a time of day, `24:00` being midnight. Raises ValueError."""
     match = re.fullmatch(r"(\d{1,2}):(\d\d)", text, re.ASCII)
     if match and text == "24:00":
         return MIDNIGHT
@@ -70,7 +70,7 @@ TimeOfDay = Annotated[
 
 
 def parse_range(text: str) -> tuple[time, time]:
-    """The times of day between which `text` opens, `09:00-12:30`; else ValueError."""
+    """Parse the times of day at which a window opens and closes, `09:00-12:30`. Raises ValueError."""
     opens, dash, closes = re.sub(" ?[-\u2013] ?", "-", text).partition("-")
     if not dash:
         refuse(f"must be two times of day, not {shown(text)}", 'write them as "09:00-12:30"')
@@ -80,7 +80,7 @@ def parse_range(text: str) -> tuple[time, time]:
 
 
 def format_range(span: tuple[time, time]) -> str:
-    """`span` as `parse_range` reads it."""
+    """Return `span` in the form that `parse_range` reads."""
     return "-".join(map(format_time, span))
 
 
@@ -100,10 +100,10 @@ Range = Annotated[
 
 
 class Opening(Part):
-    """Times of day and the days on which it opens then.
+    """Times of day, and the days on which the window opens then.
 
-    A time that ends before it begins goes over midnight, and `days` name the day on which it opens; from 00:00 to 24:00
-    is the whole day. On a date of `except` nothing is sent from midnight to midnight, and that evening does not open.
+    A time that ends before it begins is overnight, and `days` name the day on which it opens. 00:00 to 24:00 is the
+    whole day. On a date in `except` nothing is sent from midnight to midnight, and that evening's window does not open.
     """
 
     model_config = ConfigDict(
@@ -138,7 +138,7 @@ class Opening(Part):
     @model_validator(mode="before")
     @classmethod
     def _has_times(cls, value: Any) -> Any:
-        """Without any times of day that is one mistake, and not one of `from` and one of `to`."""
+        """Report missing times of day as one mistake, not one for `from` and one for `to`."""
         if isinstance(value, dict) and {key for key, item in value.items() if item is not None} <= {"days", "except"}:
             refuse("has no times of day", 'write from: "09:00" and to: "20:00", or ranges')
         return value
@@ -169,7 +169,7 @@ class Opening(Part):
         return any(closure.covers(day) for closure in self.closed_on)
 
     def spans_on(self, day: date) -> Iterator[Span]:
-        """What opens on `day`, by naive clock times."""
+        """Yield what opens on `day`, in naive local time."""
         if day.weekday() not in self.days or self.is_closed_on(day):
             return
         midnight = datetime.combine(day + timedelta(days=1), MIDNIGHT)
@@ -192,7 +192,7 @@ class Opening(Part):
 
 
 class NeverOpens(Exception):
-    """A window that stays closed for the 400 days to come."""
+    """A window that stays closed for the next 400 days."""
 
 
 class Window(
@@ -205,28 +205,28 @@ class Window(
         ]
     ]
 ):
-    """When sending is allowed: while one of its openings is open, by what the clocks of a zone show."""
+    """When sending is allowed: while one of its openings is open, in the local time of a zone."""
 
     model_config = ConfigDict(frozen=True)
 
     @model_serializer(mode="wrap")
     def _single_without_list(self, handler: SerializerFunctionWrapHandler) -> Any:
-        """One opening is written as people write it, so that a file looks the same as before there were lists."""
+        """Write a single opening without a list, so that a file looks the same as before there were lists."""
         openings = handler(self)
         return openings[0] if len(openings) == 1 else openings
 
     def hours(self, *zones: ZoneInfo) -> Hours:
-        """When it is open by the clocks of all `zones`: one instance for each window and set of zones."""
+        """Return when it is open in all `zones`: one instance for each window and set of zones."""
         return _hours(self, zones)
 
     def contains(self, moment: datetime, zone: ZoneInfo) -> bool:
-        """Whether sending is allowed at `moment` (aware)."""
+        """Return whether sending is allowed at `moment` (aware)."""
         return self.hours(zone).allowed(moment)
 
     def next_open(self, moment: datetime, zone: ZoneInfo) -> datetime:
-        """The first moment from `moment` on at which sending is allowed, in UTC: `moment` itself when it is.
+        """Return the first moment at or after `moment` at which sending is allowed, in UTC.
 
-        Raises NeverOpens; `hours(zone).next_open` gives None instead.
+        Raises NeverOpens; `hours(zone).next_open` returns None instead.
         """
         opening = self.hours(zone).next_open(moment)
         if opening is None:
@@ -234,11 +234,11 @@ class Window(
         return opening
 
     def closes_at(self, moment: datetime, zone: ZoneInfo) -> datetime | None:
-        """The first moment from `moment` on at which sending is not allowed, in UTC; None when it always is."""
+        """Return the first moment at or after `moment` when sending is not allowed, in UTC; None if it always is."""
         return self.hours(zone).closes_at(moment)
 
     def spans_on(self, day: date) -> Iterator[Span]:
-        """What opens on `day`, by naive clock times."""
+        """Yield what opens on `day`, in naive local time."""
         for opening in self.root:
             yield from opening.spans_on(day)
 

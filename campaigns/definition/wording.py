@@ -1,4 +1,4 @@
-"""What the models found wrong, in plain words and with its place in the file."""
+"""The problems that the models found, in plain words and with their place in the file."""
 
 import typing
 from collections.abc import Iterator, Mapping
@@ -14,13 +14,13 @@ from campaigns.definition.part import Part
 from campaigns.problems import MOST_PROBLEMS, Problem
 from campaigns.values.scalars import REFUSED, nearest
 
-# Type of a pydantic error -> the sentence after the key. Single values never get here: they refuse in their own words.
+# Type of a pydantic error -> the sentence after the key. Single values never get here: they have their own words.
 SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
     "model_type": ("must be a mapping of keys and values", "put its keys on the lines below, indented"),
     "dict_type": ("must be a mapping of keys and values", "put its keys on the lines below, indented"),
     "tuple_type": ("must be a list", "put each entry on a line that starts with a hyphen"),
 }
-# What people write in one word, and how it is written.
+# Keys for which people write a single word, and how to write them.
 MAPPINGS: Final[Mapping[str, str]] = {
     "audience": "{file: customers.csv}",
     "exclude": "{file: already-bought.csv}",
@@ -41,9 +41,9 @@ NOT_VALID: Final = ("cannot be understood", "compare it with the example that `c
 
 
 def problem_of(error: ErrorDetails, document: Document) -> tuple[KeyPath, Problem | None]:
-    """The path in the file that `error` is about, and the problem to show.
+    """Return the path in the file that `error` is about, and the problem to show.
 
-    The problem is None for a missing key that the same mapping holds misspelt: one mistake is reported once.
+    The problem is None for a missing key that the same mapping contains misspelt: one mistake is reported once.
     """
     path, model = _path_and_model(error["loc"], document)
     kind = error["type"]
@@ -66,10 +66,10 @@ def problem_of(error: ErrorDetails, document: Document) -> tuple[KeyPath, Proble
 
 
 def _path_and_model(location: tuple[int | str, ...], document: Document) -> tuple[KeyPath, type[BaseModel]]:
-    """Pydantic's location as a path in the file, and the model whose key it ends in.
+    """Return Pydantic's location as a path in the file, and the model whose key it ends in.
 
     The location also names the kind of an audience source by its class, and numbers a single entry that the file
-    writes without a list: neither stands in the file.
+    writes without a list. Neither is in the file.
     """
     path: KeyPath = ()
     model: type[BaseModel] = Definition
@@ -91,13 +91,13 @@ def _path_and_model(location: tuple[int | str, ...], document: Document) -> tupl
 
 
 def _key(model: type[BaseModel], step: str) -> str:
-    """A key as the file writes it; where a validator misses one, pydantic says how Python calls it."""
+    """Return a key as the file writes it. If a validator misses one, pydantic gives the Python name."""
     field = model.model_fields.get(step)
     return field.alias if field and field.alias else step
 
 
 def _fields(model: type[BaseModel]) -> dict[str, Any]:
-    """The keys of a mapping of the file -> the types of their values."""
+    """Return the keys of a mapping in the file -> the types of their values."""
     return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
@@ -130,7 +130,7 @@ def _suggestion(path: KeyPath, model: type[BaseModel]) -> str:
 
 
 def _is_misspelt(path: KeyPath, model: type[BaseModel], document: Document) -> bool:
-    """Whether a missing key stands beside its place under a name that is not known."""
+    """Return whether a missing key is there under a misspelt name."""
     siblings, known = document.value(path[:-1]), list(_fields(model))
     if not isinstance(siblings, dict):
         return False

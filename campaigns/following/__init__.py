@@ -1,1 +1,1 @@
-"""What receipts and phones say of a text that was accepted, and when they are asked."""
+"""What receipts and phones say about an accepted text, and when to ask them."""

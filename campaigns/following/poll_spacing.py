@@ -1,8 +1,8 @@
-"""When receipts are read, and in which of three ways that takes the fewest reads and shows the least else.
+"""When receipts are read, and which of three ways takes the fewest reads and returns the fewest other messages.
 
-A group of messages costs a read. A window of time costs a read for each status, and shows everything else that was sent
-then. A walk reads every status whole, for a gateway that shows all times in every window. What a read costs beside a
-message that it shows was measured.
+A group of messages costs one read. A window of time costs a read for each status, and also returns everything else that
+was sent then. A walk reads every status completely, for a gateway that shows all times in every window. The costs of a
+read and of a returned message were measured.
 """
 
 from collections.abc import Collection, Sequence
@@ -10,62 +10,63 @@ from datetime import timedelta
 from typing import Final
 
 MESSAGES_PER_READ: Final = 100
-"""To bring and store so many messages costs about as much as one more read: 5 ms beside 50 us each (measured)."""
+"""Fetching and storing this many messages costs about as much as one more read: 5 ms against 50 us each (measured)."""
 
 PASSED_PER_READ: Final = 1_000
-"""To pass over so many messages costs about as much as one more read, to both sides: 10 us each (measured)."""
+"""Skipping this many messages costs both sides about as much as one more read: 10 us each (measured)."""
 
 STATUSES: Final = 3
-"""How many statuses are read by time: those in which a message has left."""
+"""How many statuses are read by time: those of messages that have left."""
 
 GATHER: Final = timedelta(seconds=30)
-"""For how long groups that are due wait for more of them before a walk, and no longer than the longest pause."""
+"""How long due groups wait for more of them before a walk, but no longer than the longest pause."""
 
 PAUSE_SHARE: Final = 0.1
-"""Of the first pause before a poll: as long nothing is read once all that was due has been, or as long as that took.
+"""After all due groups have been read, nothing is read for this share of the first pause before a poll, or for as long as
+the reading took, if that is longer.
 
-While a campaign is sent some groups are due at every tick: together they cost fewer reads than one after the other.
+While a campaign is sent, some groups are due at every tick: together they cost fewer reads than one after the other.
 """
 
 STRAGGLERS_PER_GROUP: Final = 10
-"""How many messages that left their group are looked up by id at each poll of it."""
+"""How many messages that left their group are looked up by id at each poll of the group."""
 
 DATE_MARGIN: Final = timedelta(minutes=1)
-"""How much further back than the dates that were seen."""
+"""How much further back to look than the dates that were seen."""
 
 DATES_TO_TRUST: Final = 50
-"""So many dates have to be seen first."""
+"""How many dates have to be seen first."""
 
 
 def is_sweep_cheaper(*, windows: int, shown: int, groups: int, wanted: int) -> bool:
-    """Whether to read by status costs less than group by group.
+    """Return whether reading by status costs less than group by group.
 
-    `windows` in which the groups' messages were sent, which show `shown` messages in all; of the rarest status all of
-    them are one window. The groups have `wanted` messages.
+    The groups' messages were sent in `windows`, which return `shown` messages in all; for the rarest status they count
+    as one window. The groups have `wanted` messages.
     """
     by_status = windows * (STATUSES - 1) + 1
     return by_status + shown / MESSAGES_PER_READ < groups + wanted / MESSAGES_PER_READ
 
 
 def is_walk_cheaper(*, groups: int, shown: int) -> bool:
-    """Whether to walk through all that a gateway has costs less than group by group. The last walk showed `shown`."""
+    """Return whether walking through all messages costs less than group by group. The last walk returned `shown`."""
     return groups > STATUSES + shown / PASSED_PER_READ
 
 
 def patience_seconds(longest_poll_seconds: float) -> float:
-    """For how long groups that are due wait for others before a walk."""
+    """Return how long due groups wait for others before a walk."""
     return min(GATHER.total_seconds(), longest_poll_seconds)
 
 
 def rest_once_read(took_seconds: float, *, first_poll_seconds: float) -> float:
-    """For how many seconds nothing is read once everything that was due has been."""
+    """Return for how many seconds nothing is read after everything due has been read."""
     return max(took_seconds, PAUSE_SHARE * first_poll_seconds)
 
 
 def margin_before(dates_after: Collection[timedelta], *, ahead: timedelta, widest: timedelta) -> timedelta:
-    """How long before we knew of a message the gateway may have dated it, by a clock that is `ahead` of ours.
+    """Return how long before our own record of a message the gateway may have dated it, with its clock `ahead` of ours.
 
-    `dates_after`: how much later than we knew of them messages were dated. `widest`: while too few of them were seen.
+    `dates_after`: how much later than our records messages were dated. `widest` is the result until enough were seen.
     """
     if len(dates_after) < DATES_TO_TRUST:
         return widest
@@ -73,9 +74,9 @@ def margin_before(dates_after: Collection[timedelta], *, ahead: timedelta, wides
 
 
 def stragglers(missing: Collection[int], *, polls: int) -> Sequence[int]:
-    """Whom of those that are not in their group to look up by id at the poll after `polls` others.
+    """Return which messages missing from their group to look up by id at the poll after `polls` others.
 
-    A poll begins where the one before it ended, or some that never end would keep the others from being read.
+    A poll begins where the one before it ended. Otherwise messages that never reach an end would block the others.
     """
     in_order = sorted(missing)
     first = polls * STRAGGLERS_PER_GROUP % max(1, len(in_order))

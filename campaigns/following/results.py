@@ -1,10 +1,10 @@
-"""What a phone reported when it sent a text: Android's result codes, in words, with what to do and what they prove.
+"""What a phone reported when it sent a text: Android's result codes in words, what to do, and what they prove.
 
 The numbers are the public constants of Android's `SmsManager` (`RESULT_ERROR_*`, `RESULT_*`; from 100 on
-`RESULT_RIL_*`: what the radio answered). A code is a proof where Android documents it as a reason for which nothing was
-handed to the network, or which the network answered by refusing. Whoever is told "failed" without a reason may have the
-text all the same: the network's confirmation got lost on its way back. Of a text of several segments the first ones may
-have arrived: a fragment, never the whole text.
+`RESULT_RIL_*`: the answer of the radio). A code is a proof if Android documents it as a reason why nothing was handed
+to the network, or as a refusal by the network. A text that "failed" without a reason may have arrived all the same: the
+network's confirmation may have been lost on its way back. The first segments of a longer text may have arrived: a
+fragment, never the whole text.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ _UNCLEAR: Final = "ask the person, or look on the phone, before it is sent again
 RESULTS: Final[Mapping[int, Result]] = {
     OK: Result("ok", "nothing", is_proof=False),
     0: Result("no error", "nothing", is_proof=False),
-    # Android's answer to every cause that it does not tell apart, an answer of the network that got lost among them.
+    # Android's code for every cause that it does not distinguish, including a lost answer of the network.
     1: Result("generic failure of the phone", _UNCLEAR, is_proof=False),
     2: Result("the phone's radio is off (flight mode)", _RADIO),
     3: Result("the phone could not encode the text", _TEXT),
@@ -96,14 +96,14 @@ RESULTS: Final[Mapping[int, Result]] = {
     123: Result("no texts during a call", "nothing: it works after the call"),
     124: Result("an error of the radio", _UNCLEAR, is_proof=False),
 }
-"""By Android's number. What is not here is no proof of anything."""
+"""By Android's number. A code that is not listed proves nothing."""
 
 PROVEN_NOT_SENT: Final = frozenset(code for code, result in RESULTS.items() if result.is_proof)
-"""The codes after which the same text may be sent again without anybody getting it twice."""
+"""Codes after which the same text may be sent again without anybody getting it twice."""
 
 
 def result_words(code: int | None) -> str:
-    """Android's result code in words; empty where there is none."""
+    """Return Android's result code in words; empty if there is none."""
     if code is None:
         return ""
     known = RESULTS.get(code)
@@ -111,6 +111,6 @@ def result_words(code: int | None) -> str:
 
 
 def result_advice(code: int | None) -> str:
-    """What a person can do about a text that failed with this code."""
+    """Return what a person can do about a text that failed with this code."""
     known = None if code is None else RESULTS.get(code)
     return known.advice if known else _UNCLEAR

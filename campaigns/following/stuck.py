@@ -1,4 +1,4 @@
-"""Which phones are stuck: texts wait there for much longer than elsewhere, and none of them goes."""
+"""Which phones are stuck: texts wait there much longer than elsewhere, and none of them leaves."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -6,15 +6,15 @@ from statistics import median
 from typing import Final
 
 TIMES_THE_OTHERS: Final = 5
-"""A phone is slow, and not stuck, as long as its texts wait for less than so many times the others' median."""
+"""A phone is slow, not stuck, as long as its texts wait for less than this many times the others' median."""
 
 
 def suspects(waiting: Mapping[int, timedelta], *, limit: timedelta) -> set[int]:
-    """The devices whose oldest text has waited for too long.
+    """Return the devices whose oldest text has waited too long.
 
-    `waiting`: for each device with work how long its oldest text waits that is newer than all it sent, zero where none
-    does: a single text that never goes says nothing about its phone. Too long is more than
-    `limit`, and more than `TIMES_THE_OTHERS` times the median of the others: where all wait, the gateway is slow.
+    `waiting`: for each device with work, how long the oldest text newer than all its sent ones has waited, or zero if
+    there is none. (A single text that never leaves says nothing about its phone.) Too long is more than `limit` and
+    more than `TIMES_THE_OTHERS` times the median of the others: if all wait, the gateway is slow.
     """
     return {
         device

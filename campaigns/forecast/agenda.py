@@ -1,4 +1,4 @@
-"""Every request of a plan by its moment, in the order in which they go."""
+"""Every request of a plan by its moment, in sending order."""
 
 from array import array
 from collections.abc import Iterable
@@ -21,18 +21,18 @@ MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def to_us(moment: datetime) -> int:
-    """Microseconds since 1970."""
+    """Return microseconds since 1970."""
     return (moment - _EPOCH) // MICROSECOND
 
 
 def from_us(moment_us: int) -> datetime:
-    """The moment, in UTC, so many microseconds after 1970."""
+    """Return the moment, in UTC, from microseconds since 1970."""
     return _EPOCH + moment_us * MICROSECOND
 
 
 @dataclass(frozen=True, slots=True)
 class ClockGroup:
-    """Everybody who goes by the same clocks; `zones` as in a `Departure`. Aware times in UTC; None: over a year."""
+    """Everybody with the same zones, as in a `Departure`. Times are aware, in UTC; None: more than a year away."""
 
     zones: str
     people: int
@@ -41,7 +41,7 @@ class ClockGroup:
 
 
 class Agenda:
-    """Every request of a plan that is to be sent: what a forecast is made of. It takes some 30 bytes for each."""
+    """Every request of a plan that is to be sent, the input of a forecast. It takes about 30 bytes for each."""
 
     def __init__(self, schedule: Schedule) -> None:
         self.zone: ZoneInfo = schedule.zone
@@ -49,7 +49,7 @@ class Agenda:
         self._lines: dict[str, Line] = {}
 
     def add(self, chunk: Iterable[Placed]) -> None:
-        """Take up the requests of a chunk as `into_batches` gives it: all of them are whole."""
+        """Add the requests of a chunk from `into_batches`, all of which are complete."""
         found: dict[int, tuple[Departure, list[int]]] = {}
         for row, ordinal in chunk:
             if ordinal is None or row.departure is None or row.state is not RecipientState.PENDING:
@@ -63,7 +63,7 @@ class Agenda:
             self.add_batch(ordinal, departure, people, segments)
 
     def add_batch(self, ordinal: int, departure: Departure, people: int, segments: int) -> None:
-        """Take up one request; they go in the order of their ordinals, and phones take turns by them."""
+        """Add one request. Requests leave in the order of their ordinals, which also decide whose turn it is."""
         line = self._lines.get(departure.zones)
         if line is None:
             line = self._lines[departure.zones] = Line(departure.zones, hours_of(self._schedule, departure.zones))
@@ -74,13 +74,13 @@ class Agenda:
         line.segments.append(segments)
 
     def lines(self) -> list["Line"]:
-        """The requests by their clocks, each line in the order of its moments."""
+        """Return the requests by zones, each line in order of its moments."""
         return [line.in_order() for line in self._lines.values()]
 
 
 @dataclass(slots=True)
 class Line:
-    """The requests that go by the same clocks; `next` of them have gone. Times in microseconds since 1970."""
+    """The requests with the same zones; `next` of them have left. Times are in microseconds since 1970."""
 
     zones: str
     hours: Hours | None
@@ -97,7 +97,7 @@ class Line:
     _closes_us: int = 0
 
     def in_order(self) -> "Line":
-        """The same from its beginning, by moments."""
+        """Return the same line from its beginning, ordered by moment."""
         ordered = Line(self.zones, self.hours, self.at, self.latest, self.ordinals, self.people, self.segments)
         if any(before > after for before, after in pairwise(self.at)):
             order = sorted(range(len(self.at)), key=self.at.__getitem__)
@@ -107,11 +107,11 @@ class Line:
         return ordered
 
     def head(self, floor_us: int) -> tuple[int, int]:
-        """Who is next, as (when it waits since, ordinal): whoever waits longest goes first."""
+        """Return the next request as (waiting since, ordinal): the one that has waited longest goes first."""
         return max(self.at[self.next], self._floor_us, floor_us), self.ordinals[self.next]
 
     def opens_us(self, at_us: int) -> int:
-        """The first allowed moment from then on; `NEVER_US`: there is none."""
+        """Return the first allowed moment from then on, or `NEVER_US`."""
         if self.hours is None or self._opens_us <= at_us < self._closes_us:
             return at_us
         opens = self.hours.next_open(from_us(at_us))
@@ -122,7 +122,7 @@ class Line:
         return self._opens_us
 
     def wait_until(self, opens_us: int) -> None:
-        """The window has closed: all who wait go on together when it opens."""
+        """Note that the window has closed: all waiting requests resume together when it opens."""
         self._floor_us = opens_us
 
     def group(self) -> ClockGroup:

@@ -1,4 +1,4 @@
-"""What every request has to pass: rates and budgets, of everything and of each phone."""
+"""What every request has to pass: the rates and budgets of everything and of each phone."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from campaigns.forecast.agenda import MICROSECOND, from_us, to_us
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What every request has to pass, or every one that goes by one phone: rates and budgets, in segments."""
+    """The rates and budgets, in segments, that every request, or every request by one phone, has to pass."""
 
     rates: tuple[Rate, ...] = ()
     budgets: tuple[PeriodBudget, ...] = ()
 
 
 class RateGate:
-    """A rate, with the two conditions of the throttle: room in the window, and distance to the request before."""
+    """A rate with the throttle's two conditions: room in the window, and distance from the previous request."""
 
     def __init__(self, rate: Rate) -> None:
         self.limit: Rate | PeriodBudget = rate
@@ -28,7 +28,7 @@ class RateGate:
         self._total = 0
 
     def ready_us(self, cost: int, at_us: int) -> int:
-        """The first moment from `at_us` on at which it lets so many segments pass; changes nothing."""
+        """Return the first moment at or after `at_us` at which `cost` segments may pass. Changes nothing."""
         ready_us = max(at_us, self._free_us)
         excess = self._total + min(cost, self._count) - self._count
         for moment_us, freed in self._window:
@@ -39,8 +39,8 @@ class RateGate:
         return ready_us
 
     def take(self, cost: int, at_us: int) -> None:
-        """They pass at a moment at which they may."""
-        cost = min(cost, self._count)  # a request that is dearer than a limit counts as that limit
+        """Let `cost` segments pass at a moment at which they may."""
+        cost = min(cost, self._count)  # a request that costs more than a limit counts as that limit
         while self._window and self._window[0][0] <= at_us - self._per_us:
             self._total -= self._window.popleft()[1]
         self._window.append((at_us, cost))
@@ -49,7 +49,7 @@ class RateGate:
 
 
 class BudgetGate:
-    """A budget: so much in each day or month."""
+    """A budget: this many segments in each day or month."""
 
     def __init__(self, allowance: PeriodBudget) -> None:
         self.limit: Rate | PeriodBudget = allowance
@@ -58,12 +58,12 @@ class BudgetGate:
         self._spent = 0
 
     def ready_us(self, cost: int, at_us: int) -> int:
-        """As that of a rate."""
+        """Like that of a rate."""
         most = self._allowance.segments
         return at_us if at_us >= self._ends_us or self._spent + min(cost, most) <= most else self._ends_us
 
     def take(self, cost: int, at_us: int) -> None:
-        """As that of a rate."""
+        """Like that of a rate."""
         if at_us >= self._ends_us:
             _, ends = self._allowance.period_of(from_us(at_us), self._allowance.zone)
             self._ends_us, self._spent = to_us(ends), 0
@@ -75,7 +75,7 @@ Limit = RateGate | BudgetGate
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """When a request may pass: by these limits, and because of which of them no earlier."""
+    """When a request may pass, by which limits, and which of them keeps it from passing earlier."""
 
     at_us: int
     limits: Sequence[Limit]
@@ -84,7 +84,7 @@ class Way:
 
 
 class Gates:
-    """The limits on everything, and those of each phone, of which every request takes one."""
+    """The limits on everything and those of each phone. Every request uses one phone."""
 
     def __init__(self, shared: Gate, phones: Sequence[Gate]) -> None:
         common = _limits(shared)
@@ -92,7 +92,7 @@ class Gates:
         self._shared = frozenset(map(id, common))
 
     def next_way(self, cost: int, at_us: int, *, turn: int) -> Way:
-        """The phone that can take it first; of several it is that whose turn it is, or the next one after it."""
+        """Return the way by the phone that can send first; of several, the one whose turn it is, or the next one."""
         turn %= len(self._ways)
         first = _way(self._ways[turn], cost, at_us)
         if first.at_us == at_us or len(self._ways) == 1:
@@ -101,7 +101,7 @@ class Gates:
         return min((first, *others), key=lambda way: way.at_us)
 
     def is_of_phone(self, limit: Limit) -> bool:
-        """Whether it is the limit of one of several phones."""
+        """Return whether it is the limit of one of several phones."""
         return len(self._ways) > 1 and id(limit) not in self._shared
 
 
@@ -112,7 +112,7 @@ def _limits(gate: Gate) -> list[Limit]:
 def _way(limits: Sequence[Limit], cost: int, at_us: int) -> Way:
     because: Limit | None = None
     is_spent, moves = False, True
-    while moves:  # a rate may lead into the next day, and what begins then has room for it
+    while moves:  # a rate may lead into the next day, whose budget has room for it
         moves = False
         for limit in limits:
             ready_us = limit.ready_us(cost, at_us)

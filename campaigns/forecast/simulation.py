@@ -1,4 +1,4 @@
-"""When the texts of a plan would leave: its requests, one by one, past their windows, rates and budgets."""
+"""When the texts of a plan would leave: its requests are simulated one by one with their windows, rates and budgets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,34 +13,34 @@ from campaigns.forecast.agenda import MICROSECOND, Agenda, ClockGroup, Line, fro
 from campaigns.forecast.gates import Gate, Gates, Limit
 
 HORIZON: Final = timedelta(days=366)
-"""What would take longer is a mistake in the rate or the window, and a date so far ahead would mean nothing."""
+"""A longer duration is a mistake in the rate or the window, and a date that far ahead would mean nothing."""
 
 HARDLY: Final = 0.01
-"""A limit that puts the end off by less than this part of the whole time decides nothing."""
+"""A limit that delays the end by less than this share of the whole time decides nothing."""
 
 _FAR: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """How many texts, and segments, leave on a day of the campaign's zone."""
+    """How many texts and segments leave on a day in the campaign's zone."""
 
     date: date
     texts: int
     segments: int
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """Return it as JSON."""
         return {"date": self.date.isoformat(), "texts": self.texts, "segments": self.segments}
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Aware times in UTC. `last_send_at` is None when it lies more than a year after the first.
+    """Times are aware, in UTC. `last_send_at` is None if it is more than a year after the first.
 
-    `limit` is the rate or budget that decides when the last text leaves, `is_of_phone`: of each of several phones;
-    None: the moments of people and their windows alone do. `late`: people who would miss their moment by more than
-    `if_late` allows, because others are before them.
+    `limit` is the rate or budget that decides when the last text leaves; None: only people's moments and windows do.
+    With `is_of_phone` it is the limit of each of several phones. `late`: people who would miss their moment by more
+    than `if_late` allows, because others are before them.
     """
 
     first_send_at: datetime
@@ -53,18 +53,18 @@ class Forecast:
 
     @property
     def limited_by(self) -> str:
-        """The limit in words; empty where there is none."""
+        """The limit in words; empty if there is none."""
         if self.limit is None:
             return ""
         return f"{self.limit} on each phone" if self.is_of_phone else str(self.limit)
 
 
 def forecast(agenda: Agenda, shared: Gate, phones: Sequence[Gate] = ()) -> Forecast | None:
-    """When these requests would leave if nothing else is sent and nothing fails; None when there are none.
+    """Return when these requests would leave if nothing else is sent and nothing fails; None if there are none.
 
-    It does what the scheduler does: whoever waits longest goes first, a closed window or a spent budget puts off all
-    who wait for it, and a request takes its segments from every limit at once. Without a rate everything leaves at its
-    moment: nobody knows how fast a gateway answers.
+    It does what the scheduler does: the request that has waited longest goes first, a closed window or a spent budget
+    delays all that wait for it, and a request takes its segments from every limit at once. Without a rate everything
+    leaves at its moment: nobody knows how fast a gateway answers.
     """
     lines = agenda.lines()
     if not lines:
@@ -102,7 +102,7 @@ class _Simulation:
             if way.because is not None:
                 self._blame(way.because, way.at_us - start_us)
             if way.is_spent and start_us <= latest_us:
-                self._floor_us = self._now_us = way.at_us  # who waited until then goes in the order of the plan
+                self._floor_us = self._now_us = way.at_us  # those who waited until then go in plan order
                 heap = self._heap()
             elif way.at_us > latest_us:
                 self._late += line.people[place]

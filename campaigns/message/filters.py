@@ -1,4 +1,4 @@
-"""What a message does with values: computes with decimals, replaces words, shows dates."""
+"""What a message does with values: it computes with decimals, replaces words and shows dates."""
 
 import operator
 import re
@@ -12,27 +12,27 @@ from typing import Any, Final, Literal
 from campaigns.timing.dates import DayOrder, UnreadableDate, read_date
 
 MAX_CHARACTERS: Final = 10_000
-"""Of a template and of what it renders to: six times what ten segments can hold."""
+"""The limit of a template and of a rendered text: six times what ten segments can hold."""
 
-# Whole digits, or groups of three with one sign between them, then a fraction behind a point or a comma.
+# Whole digits, or groups of three with one separator, then a fraction after a point or a comma.
 _NUMBER: Final = re.compile(
     r"(?P<sign>[+-]?)(?:(?P<groups>\d{1,3}(?P<between>[ '.,])\d{3}(?:(?P=between)\d{3}){0,6})|(?P<digits>\d{0,24}))"
     r"(?:(?P<mark>[.,])(?P<fraction>\d{1,12}))?"
 )
-_PLAINER: Final = str.maketrans("\u2212\u2019\u00a0\u2009\u202f", "-'   ")  # minus, apostrophe, spaces of other kinds
+_PLAINER: Final = str.maketrans("\u2212\u2019\u00a0\u2009\u202f", "-'   ")  # minus, apostrophe, other kinds of spaces
 _EXACT: Final = Context(prec=40)
-_SHOWN_DIGITS: Final = 15  # as spreadsheets show: a third of something does not fill the text
+_SHOWN_DIGITS: Final = 15  # as in spreadsheets, so that a third of something does not fill the text
 _MOST_PLACES: Final = 9
 
 _CODE: Final = re.compile(r"%[-_0^#:]?(?P<width>\d*)(?P<code>[A-Za-z%]?)", re.ASCII)
 _CODES: Final = frozenset("aAbBcCdDeFgGhHIjklmMpPrRsSTuUVwWxXyYzZ%")
-"""What of strftime a date may be shaped by. One with a width (%5000d) is a text of that length, or an empty one."""
+"""The strftime codes allowed in a date's format. A code with a width (%5000d) gives a text of that length, or none."""
 _CLOCK: Final = frozenset("cHIklMpPrRsSTXzZ")
-"""What of it shows a time of day."""
+"""The codes that show a time of day."""
 
 
 class RenderError(Exception):
-    """A message that cannot be rendered for one person; `reason` says why, for the report, and shows no cell."""
+    """A message that cannot be rendered for one person. `reason` says why, for the report, and never shows a cell."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -40,7 +40,7 @@ class RenderError(Exception):
 
 
 class Amount(Decimal):
-    """A number of a message: what is added is exact, and it is written as people do, without an exponent."""
+    """A number in a message. Sums are exact, and it is written without an exponent, as people write it."""
 
     __slots__ = ()
 
@@ -52,10 +52,10 @@ class Amount(Decimal):
 
 
 def read_number(text: str, name: str, *, is_whole: bool = False) -> Amount:
-    """The number that a cell holds, if it can be one number alone; `name` is how a reason calls the cell.
+    """Return the number in a cell, if it can only be one number. `name` is the cell's name in a reason.
 
-    A sign between groups of three digits (`1 234 567`, `1.234,50`) is taken as such where it cannot be anything else:
-    1,200 may be 1200 or 1.2, and so may 1.200 where whole numbers are meant. Raises RenderError.
+    A separator between groups of three digits (`1 234 567`, `1.234,50`) is accepted if it cannot be anything else:
+    1,200 may be 1200 or 1.2, and so may 1.200 if whole numbers are expected. Raises RenderError.
     """
     part = _NUMBER.fullmatch(text.strip()[:64].translate(_PLAINER))
     if (
@@ -75,12 +75,12 @@ def read_number(text: str, name: str, *, is_whole: bool = False) -> Amount:
 
 
 def to_float(value: object, default: object = None, *, name: str = "a value") -> object:
-    """The filter `float`: a cell as a decimal. A value that is no number is the `default`, where one is given."""
+    """The filter `float`: a cell as a decimal. A value that is not a number becomes the `default`, if one is given."""
     return _converted(value, default, name, is_whole=False)
 
 
 def to_int(value: object, default: object = None, *, name: str = "a value") -> object:
-    """The filter `int`: as `float`, without the fraction."""
+    """The filter `int`: like `float`, without the fraction."""
     found = _converted(value, default, name, is_whole=True)
     return int(found) if isinstance(found, Amount) else found
 
@@ -88,7 +88,7 @@ def to_int(value: object, default: object = None, *, name: str = "a value") -> o
 def to_round(
     value: object, precision: int = 0, method: Literal["common", "ceil", "floor"] = "common", *, name: str = "a value"
 ) -> Amount:
-    """The filter `round`: half goes up, as people round."""
+    """The filter `round`: half rounds up, as people do."""
     number = _converted(value, None, name, is_whole=False)
     rounding = {"common": ROUND_HALF_UP, "ceil": ROUND_CEILING, "floor": ROUND_FLOOR}.get(method)
     if rounding is None or not isinstance(number, Amount):
@@ -109,7 +109,7 @@ def _converted(value: object, default: object, name: str, *, is_whole: bool) -> 
 
 
 def to_date(text: str, shape: str, name: str, *, zone: Callable[[], tzinfo] | None, order: DayOrder | None) -> str:
-    """The date in `text`, shaped by strftime codes; a time with an offset by the clocks that `zone` names."""
+    """Return the date in `text`, formatted with strftime codes. A time with an offset is shown in `zone`."""
     if unknown_code(shape):
         raise RenderError(f"{name} is to be shown by a format that `date` does not know")
     try:
@@ -130,7 +130,7 @@ def to_date(text: str, shape: str, name: str, *, zone: Callable[[], tzinfo] | No
 
 @lru_cache(maxsize=64)
 def unknown_code(shape: str) -> str:
-    """The first % of a date's shape that is no code of strftime, with what follows it; empty where all are."""
+    """Return the first % in a date's format that is not an allowed strftime code, with what follows it, or empty."""
     return next((code[0] for code in _CODE.finditer(shape) if code["width"] or code["code"] not in _CODES), "")
 
 
@@ -140,7 +140,7 @@ def _shows_clock(shape: str) -> bool:
 
 
 def replace(value: object, old: object, new: object) -> str:
-    """The filter `replace`. The size is known beforehand, so that a chain of them cannot fill the memory."""
+    """The filter `replace`. The size is computed first, so that a chain of them cannot fill the memory."""
     text, before, after = str(value), str(old), str(new)
     if len(text) + text.count(before) * max(0, len(after) - len(before)) > MAX_CHARACTERS:
         raise RenderError(f"the text is over {MAX_CHARACTERS:,} characters")
@@ -154,7 +154,7 @@ def _floor(left: Decimal, right: Decimal) -> Decimal:
 def _computed(
     natively: Callable[[Any, Any], Any] | None, exactly: Callable[[Decimal, Decimal], Decimal]
 ) -> Callable[[object, object], object]:
-    """An operator; `natively` is what it does with two whole numbers, which may go on as a length or a place."""
+    """Return an operator. `natively` handles two whole numbers, whose result may be used as a length or a position."""
 
     def compute(left: object, right: object) -> object:
         if natively and isinstance(left, int) and isinstance(right, int):
@@ -177,7 +177,7 @@ _add_numbers: Final = _computed(operator.add, _EXACT.add)
 
 
 def _add(left: object, right: object) -> object:
-    """Texts are joined, but two numbers that are still texts are meant to be added, or joined by ~."""
+    """Join texts. Two numbers that are still texts are refused: they have to be converted, or joined by ~."""
     if not isinstance(left, str) or not isinstance(right, str):
         return _add_numbers(left, right)
     if _is_number(left) and _is_number(right):
@@ -199,7 +199,7 @@ BINARY: Final[Mapping[str, Callable[[Any, Any], Any]]] = MappingProxyType(
         "//": _computed(operator.floordiv, _floor),
     }
 )
-"""What stands between two values. Without products and powers nothing grows beyond what it was made of."""
+"""The binary operators. Without products and powers, no result outgrows its operands."""
 
 UNARY: Final[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
     {

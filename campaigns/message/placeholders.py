@@ -1,4 +1,4 @@
-"""Fields that nothing fills in: names that no column has, and columns in the brackets of other programs."""
+"""Fields that nothing fills in: names without a column, and columns in the brackets of other programs."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,36 +14,36 @@ _ONE_SIDED: Final = re.compile(r"(?<![\w@#$%])[@#$%_:](\w{1,80})")
 _FALLBACK: Final = re.compile(r"[:,;?!\"]|\b(?:default|fallback|or)\b", re.IGNORECASE)
 _CLOSING: Final[Mapping[str, str]] = dict(zip("{[<(«=%|*@#$~^", "}]>)»%%|*@#$~^", strict=True))
 
-# How much like the name of a column a word has to be between these marks: in {...} or *|...|* hardly ever stands a
-# text, in [...] or %...% one may stand, and in (...) or *...* only a name of several words is none.
+# How similar to a column name a word between these marks has to be: {...} and *|...|* hardly ever hold plain text,
+# [...] and %...% may, and in (...) or *...* only a name of several words is not plain text.
 _LOUD: Final = re.compile(r".*(?:\{|\[\[|<<|\*\||%%|\(\(|<%=?|\[%|\[\$|\$\(|%\()")
 _LOUD_LIKENESS: Final = 0.6
 _LIKENESS: Final[Mapping[str, float]] = {"[": 0.8, "<": 0.8, "%": 0.8}
 _SAME: Final = 1.0
 _SAME_AND_SEVERAL_WORDS: Final = 2.0
 _FAINT: Final = frozenset("(*#~^=")
-_FEW_LETTERS: Final = 5  # [SALE] is not a slip of the pen for a column sales
+_FEW_LETTERS: Final = 5  # [SALE] is not a typo for a column sales
 
 _LONGEST: Final = 80  # characters between two marks
-_COMPARED: Final = 100  # so many words with so many columns: each pair takes some microseconds
+_COMPARED: Final = 100  # at most this many words with this many columns: each pair takes some microseconds
 
 
 _LONG_NUMBER: Final = re.compile(r"[0-9]{5}")
 
 
 def unknown_fields(fields: Iterable[str], columns: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The fields that none of the columns is, in alphabetical order, each with the column that may be meant."""
+    """Yield the fields without a column, in alphabetical order, each with a hint at the column that may be meant."""
     for name in sorted(set(fields).difference(columns)):
         near = nearest(name, list(columns))
-        # A heading with a number in it may be a row that lost its line break: it stays out of a sentence.
+        # A heading with a number in it may be a row that lost its line break: it is never shown.
         there = [column for column in columns if not _LONG_NUMBER.search(column)]
         yield name, f"did you mean {near}?" if near else f"there is {', '.join(there[:12])}"
 
 
 def foreign_placeholders(literal: str, columns: Collection[str]) -> tuple[tuple[str, str], ...]:
-    """What stands in a text as a field of another program, such as `{first_name}`, and the column that it means.
+    """Return the fields of other programs in a text, such as `{first_name}`, each with the column that it means.
 
-    `literal` is what is sent as it is written, `columns` are names as templates use them.
+    `literal` is the text that is sent as written. `columns` are names as templates use them.
     """
     known = {_letters(column): column for column in columns}
     compared = list(known)[:_COMPARED]
@@ -62,7 +62,7 @@ def foreign_placeholders(literal: str, columns: Collection[str]) -> tuple[tuple[
 
 
 def _marked(literal: str) -> Iterator[tuple[str, str, float]]:
-    """Each text between two marks that belong together: with the marks, alone, and how like a column it has to be."""
+    """Yield each text between two matching marks: with its marks, alone, and how similar to a column it has to be."""
     for before, after in pairwise(_MARKS.finditer(literal)):
         text = literal[before.end() : after.start()]
         if not 0 < len(text) <= _LONGEST or "\n" in text:
@@ -73,14 +73,14 @@ def _marked(literal: str) -> Iterator[tuple[str, str, float]]:
         if not closing or closing not in after[0]:
             if not closing or after[0][0] not in "|=" or opening in _FAINT:
                 continue
-            ends = literal.find(closing, after.end(), after.end() + _LONGEST) + 1  # a fallback stands between
+            ends = literal.find(closing, after.end(), after.end() + _LONGEST) + 1  # there is a fallback in between
         if ends:
             likeness = _SAME_AND_SEVERAL_WORDS if opening in _FAINT else _LIKENESS.get(opening, _SAME)
             yield literal[before.start() : ends], text, _LOUD_LIKENESS if _LOUD.match(before[0]) else likeness
 
 
 def _meant(text: str, known: Mapping[str, str], compared: Sequence[str], likeness: float) -> str:
-    """The column that a text names, before a fallback and behind the name of an object; empty where it names none."""
+    """Return the column that a text names, before a fallback and after the name of an object; empty if it names none."""
     name = _FALLBACK.split(text.lstrip("! "), maxsplit=1)[0]
     for word in map(_letters, (name, name.rpartition(".")[2])):
         if (column := known.get(word)) is not None:
@@ -93,5 +93,5 @@ def _meant(text: str, known: Mapping[str, str], compared: Sequence[str], likenes
 
 
 def _letters(name: str) -> str:
-    """A name without what tells FirstName, First Name and first_name apart."""
+    """Return a name in a form that is the same for FirstName, First Name and first_name."""
     return field_name(name).replace("_", "")

@@ -16,7 +16,7 @@ class TemplateProblem(Exception):
 
 
 def syntax_problem(source: str, message: str) -> tuple[str, str]:
-    """Jinja's complaint in plain words, and what to do."""
+    """Return Jinja's complaint in plain words, and what to do."""
     if "unexpected end of template" in message or "unexpected end of print" in message:
         return "cannot be understood: {{ is opened and never closed", "close it with }}"
     if "{{{" in source:
@@ -28,7 +28,7 @@ def syntax_problem(source: str, message: str) -> tuple[str, str]:
 
 
 def refusal(node: nodes.Node) -> TemplateProblem:
-    """What is wrong with a construct that no message may have."""
+    """Return the problem of a construct that no message may contain."""
     if isinstance(node, nodes.Call):
         return TemplateProblem(
             "functions cannot be called in a message", node.lineno, "use a filter: {{ field | upper }}"
@@ -46,7 +46,7 @@ def refusal(node: nodes.Node) -> TemplateProblem:
 
 
 def refuse_shape(date: nodes.Filter) -> None:
-    """Raises `TemplateProblem` where the filter `date` is given a shape that it cannot show."""
+    """Raise `TemplateProblem` if the filter `date` is given a format that it cannot show."""
     shape = next(iter((*date.args, *(pair.value for pair in date.kwargs))), None)
     if isinstance(shape, nodes.Const) and (code := unknown_code(str(shape.value))):
         hint = "write codes such as %d/%m/%Y or %H:%M, without a width; for a percent sign write %%"
@@ -54,10 +54,10 @@ def refuse_shape(date: nodes.Filter) -> None:
 
 
 def is_word(node: nodes.Node) -> TypeGuard[nodes.Const]:
-    """Whether Jinja read a word as true, false or none, which everybody would get in place of the column's cell."""
+    """Return whether Jinja read a word as true, false or none, which everybody would get instead of the column's cell."""
     return isinstance(node, nodes.Const) and (node.value is None or isinstance(node.value, bool))
 
 
 def no_field(name: str, line: int) -> TemplateProblem:
-    """A word that Jinja keeps for itself."""
+    """Return the problem of a word that Jinja reserves."""
     return TemplateProblem(f"a field cannot be called {name}", line, "give the column another name")

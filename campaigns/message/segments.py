@@ -1,4 +1,4 @@
-"""How many SMS segments a text takes, and which character makes it dear."""
+"""How many SMS segments a text takes, and which character makes it expensive."""
 
 import re
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ _ONLY_BASIC: Final = re.compile(f"[{re.escape(_BASIC)}]*")
 _ONLY_GSM: Final = re.compile(f"[{re.escape(_BASIC + _EXTENDED)}]*")
 _EXTENDED_ONE: Final = re.compile(f"[{re.escape(_EXTENDED)}]")
 _SURROGATE_PAIR: Final = re.compile("[\U00010000-\U0010ffff]")
-# What makes one character of several: accents, vowel signs, joiners, halves of flags, parts of Hangul, CR before LF.
+# What joins several characters into one: accents, vowel signs, joiners, halves of flags, parts of Hangul, CR before LF.
 _JOINING: Final = regex.compile(
     r"[\r\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}\p{GCB=Prepend}\p{GCB=RI}\p{GCB=L}\p{GCB=V}\p{GCB=T}]"
 )
@@ -27,8 +27,8 @@ _CLUSTER: Final = regex.compile(r"\X")
 _UNSENDABLE: Final = re.compile("[\0\ud800-\udfff]")
 _SHOWN: Final = regex.compile(r"[^\p{Default_Ignorable_Code_Point}\p{White_Space}\p{Cc}\u2800]")
 
-# A single text has 140 octets: 160 septets or 70 UTF-16 units. Of several, each gives 6 octets to the header that joins
-# them on the phone, which leaves 153 septets or 67 units.
+# A single text has 140 octets: 160 septets or 70 UTF-16 units. In a longer text, each segment spends 6 octets on the
+# header that joins them on the phone, which leaves 153 septets or 67 units.
 _GSM_ALONE: Final = 160
 _GSM_JOINED: Final = 153
 _UCS_ALONE: Final = 70
@@ -37,7 +37,7 @@ _UCS_JOINED: Final = 67
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """What a text costs. `units` are septets or UTF-16 code units; `forced_by` is the first character outside GSM-7."""
+    """What a text costs. `units` are septets or UTF-16 code units. `forced_by` is the first character outside GSM-7."""
 
     encoding: Encoding
     segments: int
@@ -45,33 +45,33 @@ class Segmentation:
     forced_by: str = ""
 
 
-# Nearly every text is a single GSM-7 segment, and those differ in nothing but their length.
+# Nearly every text is a single GSM-7 segment, and those differ only in length.
 _ALONE: Final = tuple(Segmentation("GSM-7", 1, units) for units in range(_GSM_ALONE + 1))
 
 
 def is_sendable(text: str) -> bool:
-    """Whether every character can be stored and sent: no NUL (PostgreSQL takes none), no half of a surrogate pair."""
+    """Return whether every character can be stored and sent: no NUL (PostgreSQL rejects it), no lone surrogate."""
     return not _UNSENDABLE.search(text)
 
 
 def unsendable(text: str) -> str:
-    """The first character that cannot be sent, such as U+0000; empty where all can."""
+    """Return the first character that cannot be sent, such as U+0000; empty if all can."""
     found = _UNSENDABLE.search(text)
     return f"U+{ord(found[0]):04X}" if found else ""
 
 
 def is_blank(text: str) -> bool:
-    """Whether nobody would see anything of it: it is empty, or white space and characters without a shape alone."""
-    # Nearly every text begins with a character of ASCII, and that is seen: a tenth of what the search costs.
+    """Return whether a text shows nothing: it is empty, or consists of white space and invisible characters."""
+    # Nearly every text begins with a visible ASCII character: checking that costs a tenth of the search.
     return not "!" <= text < "\x7f" and not _SHOWN.search(text)
 
 
 def segmentation(text: str) -> Segmentation:
-    """Encoding, segments and units of `text`; an empty text counts as one segment.
+    """Return encoding, segments and units of `text`. An empty text counts as one segment.
 
-    Source: 3GPP TS 23.038 (default alphabet and its extension table, an extended character takes two septets),
+    Source: 3GPP TS 23.038 (default alphabet and its extension table; an extended character takes two septets),
     3GPP TS 23.040 (the header of joined messages), and Android, which cuts UCS-2 between two characters as people see
-    them. No escape pair is split over an edge, and a surrogate pair or a flag is not either.
+    them. Escape pairs, surrogate pairs and flags are never split between segments.
     """
     if _ONLY_BASIC.fullmatch(text):
         units = len(text)
@@ -101,7 +101,7 @@ def _utf16_units(character: str) -> int:
 
 
 def _parts_of_clusters(text: str) -> int:
-    """Segments of UCS-2 as Android cuts them: before a cluster that does not fit, and within one that never would."""
+    """Count UCS-2 segments as Android cuts them: before a cluster that does not fit, and within one that never would."""
     parts, used = 1, 0
     for cluster in _CLUSTER.findall(text):
         units = len(cluster) + len(_SURROGATE_PAIR.findall(cluster))
@@ -117,7 +117,7 @@ def _parts_of_clusters(text: str) -> int:
 
 
 def _parts(costs: Iterable[int], room: int) -> int:
-    """Segments of `room` units needed when no character may be split."""
+    """Count the segments of `room` units needed when no character may be split."""
     parts, used = 1, 0
     for cost in costs:
         used += cost

@@ -1,4 +1,4 @@
-"""Message templates: `{{ field | filter }}` in a text, nothing more powerful, compiled once and rendered per person."""
+"""Message templates: `{{ field | filter }}` in a text and nothing more powerful. Compiled once, rendered per person."""
 
 import difflib
 import re
@@ -29,14 +29,14 @@ from campaigns.message.refusals import TemplateProblem, is_word, no_field, refus
 from campaigns.message.segments import is_blank, unsendable
 from campaigns.timing.dates import DATE, DayOrder
 
-_MAX_FIELD_USES: Final = 100  # with cells of at most 10,000 characters this bounds what one rendering can build up
+_MAX_FIELD_USES: Final = 100  # with cells of at most 10,000 characters this bounds the size of one rendering
 
 _FILTERS: Final = (
     "default", "upper", "lower", "title", "capitalize", "trim", "replace", "truncate", "round", "int", "float", "date",
 )  # fmt: skip
 
 _NAMING: Final = frozenset({"round", "int", "float", "date"})
-"""Filters that may refuse a value, and then name its field."""
+"""Filters that may refuse a value and then name its field."""
 
 _ALLOWED_NODES: Final = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Const, nodes.Name, nodes.Filter, nodes.Keyword,
@@ -50,7 +50,7 @@ _NOT_A_WORD: Final = re.compile(r"\W+")
 
 
 class MissingField(RenderError):
-    """A person without a value for a field that has no default."""
+    """A person has no value for a field without a default."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -59,7 +59,7 @@ class MissingField(RenderError):
 
 @lru_cache(maxsize=1024)  # JSON lines repeat their keys on every line
 def field_name(header: str) -> str:
-    """The name by which templates use a column: "First Name" is `first_name`, in any case or composition."""
+    """Return the name of a column in templates: "First Name" is `first_name`, in any case or Unicode composition."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", header).casefold())
     return _NOT_A_WORD.sub("_", folded.strip()).strip("_") or header.strip()
 
@@ -67,7 +67,7 @@ def field_name(header: str) -> str:
 class MessageTemplate:
     """A compiled message. `fields` are the names that it uses, `required` those used somewhere without a default.
 
-    `literal` is what stands in it as it is sent, `shows_dates` whether it needs to know by whose clocks.
+    `literal` is the text that is sent as written. `shows_dates`: it needs to know a zone.
     """
 
     __slots__ = ("_constant", "_order", "_pieces", "fields", "literal", "required", "shows_dates")
@@ -92,11 +92,11 @@ class MessageTemplate:
         self.shows_dates = shows_dates
 
     def render(self, fields: Mapping[str, str], zone: Callable[[], tzinfo] | None = None) -> str:
-        """The text for one person; a field that is absent, or shows nothing, is missing.
+        """Return the text for one person. A field that is absent or shows nothing is missing.
 
-        A time with an offset is shown by the clocks that `zone` names, None: as it is written. Raises `MissingField`
-        when a missing field has no default, `RenderError` when the text is over 10,000 characters or an expression
-        cannot be computed; neither shows what a field holds.
+        A time with an offset is shown in `zone`; None: as written. Raises `MissingField` if a missing field has no
+        default, and `RenderError` if the text is over 10,000 characters or an expression cannot be computed. Neither
+        shows the content of a field.
         """
         if self._constant is not None:
             return self._constant
@@ -104,7 +104,7 @@ class MessageTemplate:
 
 
 class _Person:
-    """What a compiled template asks its Jinja context for, without the 2 µs that building a real one takes."""
+    """The part of a Jinja context that a compiled template needs, without the 2 µs that building a real one takes."""
 
     __slots__ = ("fields", "order", "zone")
 
@@ -115,10 +115,10 @@ class _Person:
 
     def resolve_or_missing(self, key: str) -> Any:
         value = self.fields.get(key, "")
-        if "(" <= value < "\x7f":  # begins with a character of ASCII that is seen and no apostrophe, as nearly all do
+        if "(" <= value < "\x7f":  # begins with visible ASCII and no apostrophe, as nearly all do
             return value
         if value[:1] == "'" and DATE.fullmatch(value):
-            value = value[1:]  # by which a spreadsheet keeps a date as it was typed; 's-Hertogenbosch has its own
+            value = value[1:]  # with which a spreadsheet keeps a date as typed; 's-Hertogenbosch keeps its own
         return missing if is_blank(value) else value
 
 
@@ -134,7 +134,7 @@ def _joined(pieces: _Pieces, person: _Person) -> str:
         raise
     except ArithmeticError:
         raise RenderError(f"{_CANNOT}it divides by zero") from None
-    except Exception:  # whatever a filter makes of somebody's cells concerns this person alone
+    except Exception:  # a filter that fails on a person's cells concerns this person only
         raise RenderError(f"{_CANNOT}a filter does not take such a value") from None
     if len(text) > MAX_CHARACTERS:
         raise RenderError(f"the text is over {MAX_CHARACTERS:,} characters")
@@ -142,7 +142,7 @@ def _joined(pieces: _Pieces, person: _Person) -> str:
 
 
 class _Missing(StrictUndefined):
-    """Stands for a missing field: `default` replaces it, other uses raise `UndefinedError` with its name."""
+    """Stands for a missing field. `default` replaces it; other uses raise `UndefinedError` with its name."""
 
     __slots__ = ()
 
@@ -152,10 +152,10 @@ class _Missing(StrictUndefined):
 
 
 def compile_message(source: str, order: DayOrder | None = None) -> MessageTemplate:
-    """Compile a message; newlines at its end are dropped, as YAML's block texts leave one.
+    """Compile a message. Trailing newlines are dropped, because YAML's block texts leave one.
 
-    `order` says what dates such as 01/02/2026 mean. Raises `TemplateProblem` for broken syntax and for everything but
-    expressions over fields and the known filters.
+    `order` says what dates such as 01/02/2026 mean. Raises `TemplateProblem` for broken syntax and for everything
+    except expressions over fields and the known filters.
     """
     source = source.rstrip("\r\n")
     _check_characters(source)
@@ -170,7 +170,7 @@ def compile_message(source: str, order: DayOrder | None = None) -> MessageTempla
         tree = environment.parse(source)
         fields, required = _check(tree)
         is_constant = all(isinstance(node, nodes.TemplateData) for node in tree.find_all(nodes.Expr))
-        literal = "\n" if not is_constant else ""  # no field of another program goes over two lines
+        literal = "\n" if not is_constant else ""  # no field of another program spans two lines
         literal = literal.join(node.data for node in tree.find_all(nodes.TemplateData))
         shows_dates = any(node.name == "date" for node in tree.find_all(nodes.Filter))
         tree = _Exact().visit(tree)
@@ -183,7 +183,7 @@ def compile_message(source: str, order: DayOrder | None = None) -> MessageTempla
         raise TemplateProblem(
             "is too involved to be understood", 1, "use fewer brackets and shorter numbers"
         ) from error
-    # A template asks its context for nothing but the names, as `_check` leaves no construct that needs more.
+    # A template only asks its context for names, because `_check` allows no construct that needs more.
     return MessageTemplate(
         cast("_Pieces", pieces),
         literal=literal,
@@ -196,7 +196,7 @@ def compile_message(source: str, order: DayOrder | None = None) -> MessageTempla
 
 
 class _Exact(NodeTransformer):
-    """Makes decimals of numbers with a point, as cells are, and tells filters which field they are asked about."""
+    """Turns numbers with a decimal point into decimals, like cells, and tells filters the name of their field."""
 
     def visit_Const(self, node: nodes.Const) -> nodes.Node:  # noqa: N802 - Jinja calls it by the node's name
         if not isinstance(node.value, float):
@@ -237,7 +237,7 @@ def _check_characters(source: str) -> None:
 
 
 def _check(tree: nodes.Template) -> tuple[frozenset[str], frozenset[str]]:
-    """Refuse every node that is not on the list; names become field names. Returns all fields and the required ones."""
+    """Refuse every node that is not on the list, turn names into field names, and return all and the required fields."""
     filters = list(tree.find_all(nodes.Filter))
     defaulted = {id(node.node) for node in filters if node.name == "default"}
     flags = {id(each) for node in filters for each in (*node.args[1:], *(pair.value for pair in node.kwargs))}
@@ -270,7 +270,7 @@ def _check(tree: nodes.Template) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _check_constants(tree: nodes.Template, environment: SandboxedEnvironment) -> None:
-    """What uses no field is the same for everybody: where it cannot be computed, nobody could be sent the text."""
+    """Compute expressions without fields, which are the same for everybody: if one fails, nobody could get the text."""
     for node in (node for output in tree.find_all(nodes.Output) for node in output.nodes):
         if isinstance(node, (nodes.TemplateData, nodes.Name)) or node.find(nodes.Name):
             continue
@@ -295,5 +295,5 @@ def _check_filter(node: nodes.Filter) -> None:
 
 @pass_context
 def _date(person: _Person, value: object, shape: object, *, name: str = "a value") -> str:
-    """The filter `date`: a cell that is a date, shaped by strftime codes: `{{ day | date("%d/%m") }}`."""
+    """The filter `date`: a date cell, formatted with strftime codes: `{{ day | date("%d/%m") }}`."""
     return to_date(str(value), str(shape), name, zone=person.zone, order=person.order)

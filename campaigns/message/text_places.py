@@ -1,4 +1,4 @@
-"""Where in a campaign file something of a message stands."""
+"""Finds the place of a part of a message in the campaign file."""
 
 import re
 from collections.abc import Callable
@@ -9,20 +9,20 @@ from campaigns.message.refusals import TemplateProblem
 from campaigns.message.templates import compile_message, field_name
 
 Find = Callable[[str], tuple[int, int] | None]
-"""Line and column, from 1, in a text as the file writes it; None where it does not stand there as such."""
+"""Returns line and column, from 1, in a text as the file writes it; None if it is not there literally."""
 
 _WORD: Final = re.compile(r"\w+")
 
 
 def place_in_text(document: Document, path: KeyPath, find: Find) -> Place:
-    """Where in a message something stands: `find` gets the message as the file writes it, line breaks and all."""
+    """Return the place of something in a message. `find` gets the message as the file writes it, with line breaks."""
     place, raw = document.value_place(path), document.raw.get(path)
     found = find(raw) if raw else None
     return Place(place.file, place.line + found[0] - 1, found[1]) if found else place
 
 
 def line_that_fails(problem: str) -> Find:
-    """Folding moves lines, so the text is compiled once more as it stands in the file."""
+    """Return a finder that compiles the text again as it is in the file, because folding moves lines."""
 
     def find(raw: str) -> tuple[int, int] | None:
         try:

@@ -1,4 +1,4 @@
-"""The texts of a campaign, one or one for each variant: what one person gets, and what it costs."""
+"""The texts of a campaign, one or one per variant: what one person gets, and what it costs."""
 
 from collections.abc import Mapping
 from datetime import tzinfo
@@ -12,14 +12,14 @@ from campaigns.message.templates import MessageTemplate, compile_message
 from campaigns.timing.zones import ZONE_COLUMN, InvalidZone, clocks_of
 
 MAX_SEGMENTS: Final = 10
-"""Over this a text is taken for a mistake: phones and carriers join ten parts reliably, and each is paid for."""
+"""A longer text counts as a mistake: phones and carriers join ten parts reliably, and each part costs."""
 
 
 class Texts:
-    """The texts of a campaign: one, or one for each variant."""
+    """The texts of a campaign: one, or one per variant."""
 
     def __init__(self, messages: Mapping[str, str], schedule: Schedule) -> None:
-        """`messages` by the names of the variants, `schedule` for the clocks by which dates are shown."""
+        """Take `messages` by variant name, and the `schedule` for the zone in which dates are shown."""
         self.names = tuple(messages)
         self._schedule = schedule
         order = schedule.remind.format if schedule.remind else None
@@ -29,14 +29,14 @@ class Texts:
 
     @property
     def columns(self) -> frozenset[str]:
-        """The columns of the audience that it asks for: the fields, and by whose clocks to show dates."""
+        """The columns that it needs from the audience: the fields, and the zone in which to show dates."""
         return self.fields | {ZONE_COLUMN} if self._shows_dates else self.fields
 
     def of(self, number: str, fields: Mapping[str, str], index: int) -> tuple[str, Segmentation]:
-        """The text of the person with this number (E.164), and what it costs. Raises `RenderError`.
+        """Return the text for the person with this number (E.164), and what it costs. Raises `RenderError`.
 
-        Also where it is another variant that cannot be sent to this person: those who get one and those who get
-        another would not be comparable, if one of them asked for more than the other.
+        It also raises if another variant cannot be sent to this person: the groups would not be comparable if one
+        variant needed more fields than the other.
         """
         zone = partial(self._zone, number, fields) if self._shows_dates else None
         if len(self._templates) == 1:
@@ -52,7 +52,7 @@ class Texts:
         return found[index]
 
     def _zone(self, number: str, fields: Mapping[str, str]) -> tzinfo:
-        """By whose clocks a time with an offset is shown: those of the campaign where the person may have several."""
+        """Return the zone in which a time with an offset is shown: the campaign's if the person may have several."""
         try:
             zones = clocks_of(self._schedule, number, fields).infos
         except InvalidZone as error:
@@ -61,7 +61,7 @@ class Texts:
 
 
 def _checked(text: str) -> Segmentation:
-    """The cost of a text that may be sent, else raises `RenderError`."""
+    """Return the cost of a text that may be sent. Raises `RenderError` for any other."""
     if is_blank(text):
         raise RenderError("the text is empty")
     cost = segmentation(text)

@@ -1,4 +1,4 @@
-"""What a person means who answers: stop, start again, help, or something that a person has to read."""
+"""What a reply means: stop, start again, help, or something that a person has to read."""
 
 from campaigns.optout.meaning import MOST_JUDGED, Meaning, Meanings
 from campaigns.optout.words import LANGUAGES, Words

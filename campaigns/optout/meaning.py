@@ -1,4 +1,4 @@
-"""Reading a reply: a keyword that is all of it decides; what only looks like a refusal is for a person to read."""
+"""Reads a reply: a keyword that is all of it decides; anything that only looks like a refusal is for a person to read."""
 
 import re
 import unicodedata
@@ -16,40 +16,40 @@ class Meaning(StrEnum):
     """What a reply asks for."""
 
     STOP = "stop"  # no more texts
-    START = "start"  # texts again, after a stop
+    START = "start"  # texts again after a stop
     HELP = "help"  # who is this, and what can I do
     REVIEW = "review"  # perhaps a stop: a person decides
     REPLY = "reply"  # anything else
 
 
 FEW_WORDS: Final = 3
-"""An everyday word ("cancel", "basta") is a sign of a stop in a message this short, and noise in a longer one."""
+"""An everyday word ("cancel", "basta") may mean stop in a message this short, and is noise in a longer one."""
 
 MOST_JUDGED: Final = 2_000
-"""Characters of a reply that are read: a text of 13 parts. Folding 300,000 of one Arabic ligature took 13 s."""
+"""How many characters of a reply are read: a text of 13 parts. Folding 300,000 of one Arabic ligature took 13 s."""
 
 _LONGEST_KEYWORD: Final = 4
 """In words."""
 _LONGEST_TYPO: Final = 16
 _SHORTEST_TYPO: Final = 4
 
-# Letters that Unicode does not take apart, but that keyboards without them leave plain; and a sign that says it all.
+# Letters that Unicode does not decompose, but that are typed plain on keyboards without them; and the stop sign.
 _PLAIN: Final = str.maketrans(
     {"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ى": "ي", "ی": "ي", "ک": "ك"}
     | {"ة": "ه", "ـ": "", "🛑": " stop "}
 )
 _MARKS: Final = ((0x0300, 0x036F), (0x0591, 0x05C7), (0x064B, 0x065F), (0x0670, 0x0670), (0xFE00, 0xFE0F))
-"""Accents, vowel points of Hebrew and Arabic, and variation selectors; vowels of Indic scripts are no such marks."""
+"""Accents, vowel points of Hebrew and Arabic, and variation selectors. Vowels of Indic scripts do not count as marks."""
 
 _CLAUSE: Final = re.compile(r"[,;:!?\n…،؛؟。、！？]+|\.(?=\s|$)")
-"""Between two of these no pattern reaches over: "No, send it"."""
+"""No pattern reaches across one of these: "No, send it"."""
 
 _UNSPACED: Final = ((0x0E00, 0x0E7F), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xAC00, 0xD7AF))
-"""Thai, kana, Han, Hangul: written without spaces, or with endings, so that words are found anywhere in the text."""
+"""Thai, kana, Han, Hangul: written without spaces, or with endings, so words are searched anywhere in the text."""
 
 
 def fold(text: str) -> str:
-    """The words of a text, parted by single spaces: without case, marks, width, punctuation, invisible characters."""
+    """Return the words of a text, separated by single spaces, without case, marks, width, punctuation or invisibles."""
     wide = unicodedata.normalize("NFKC", text)[:MOST_JUDGED]  # one character can become eighteen
     plain = unicodedata.normalize("NFD", wide.casefold()).translate(_PLAIN)
     kept = "".join(_kept(character) for character in plain)
@@ -74,7 +74,7 @@ def _is_within(character: str, ranges: Iterable[tuple[int, int]]) -> bool:
 
 
 class Meanings:
-    """Reads replies by the tables of `campaigns.optout`; `extra` are more words that stop."""
+    """Reads replies by the tables in `campaigns.optout`. `extra` are additional stop words."""
 
     def __init__(self, extra: Collection[str] = ()) -> None:
         table: Collection[Words] = LANGUAGES.values()
@@ -91,14 +91,14 @@ class Meanings:
         self._typed = tuple(word for word in sure if word.isascii() and len(word) >= _SHORTEST_TYPO and " " not in word)
 
     def of(self, text: str, sent: Collection[str] = ()) -> Meaning:
-        """What the reply asks for; `sent` are our last texts to the person, which they may have quoted.
+        """Return what the reply asks for. `sent` are our last texts to the person, which they may have quoted.
 
-        Only a keyword that is all that the person wrote, but for politeness, stops or starts anything.
+        A keyword stops or starts texts only if the person wrote nothing else, apart from polite words.
         """
         text = text[:MOST_JUDGED]
         own = own_words(text, sent, fold)
         if not own.strip():
-            own = text  # nothing but a quotation: it is read as if they had written it
+            own = text  # only a quotation: it is read as if they had written it
         said = fold(own)
         words = said.split()
         if self._is_stop(own, said, words):
@@ -132,12 +132,13 @@ class Meanings:
         if not self._disguised.isdisjoint(possible(own, _BESIDE)):
             return True
         is_one = len(words) == 1 and len(said) <= _LONGEST_TYPO and said not in ORDINARY
-        # "stopped", "stopstop", "stop1": what a keyword begins is seldom anything else where it is all that was written
+        # "stopped", "stopstop", "stop1": if nothing else was written, a word that begins with a keyword seldom means
+        # anything else
         return is_one and any(said.startswith(word) or _is_typo(said, word) for word in self._typed)
 
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
-    """One expression for patterns as `campaigns.optout.refusals` writes them, over folded text."""
+    """Return one expression for patterns in the syntax of `campaigns.optout.refusals`, for folded text."""
     return re.compile(rf"(?<!\S)(?:{'|'.join(map(_expression, patterns))})")
 
 
@@ -169,13 +170,13 @@ def _without_companions(said: str) -> list[str]:
 
 
 def _once(words: list[str]) -> str:
-    """What is said without repetitions: of "stop stop stop" that is "stop"."""
+    """Return the words without repetition: "stop" for "stop stop stop"."""
     lengths = (size for size in range(1, _LONGEST_KEYWORD + 1) if words == words[:size] * (len(words) // size))
     return " ".join(words[: next(lengths, len(words))])
 
 
 def _is_typo(written: str, word: str) -> bool:
-    """One letter too many, missing or wrong, or two neighbours exchanged; the first letter is right."""
+    """Return whether one letter is extra, missing or wrong, or two neighbours are swapped. The first letter is right."""
     if written[0] != word[0] or abs(len(written) - len(word)) > 1:
         return False
     at = next((i for i, (a, b) in enumerate(zip(written, word, strict=False)) if a != b), min(len(written), len(word)))

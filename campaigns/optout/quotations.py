@@ -1,7 +1,7 @@
-"""What of a reply the person wrote: without what it quotes, without a phone's signature, without a phone's reactions.
+"""The part of a reply that the person wrote: without quotations, a phone's signature or a phone's reactions.
 
-Our own texts say "Reply STOP to opt out", so a reply that holds one of them says nothing by that. A thumb on a text
-comes as a text where phones cannot show it: `Liked “Hi Anna, ... Reply STOP to opt out.”`
+Our own texts say "Reply STOP to opt out", so a reply that only quotes one means nothing. A reaction to a text comes as
+a text if a phone cannot show it: `Liked “Hi Anna, ... Reply STOP to opt out.”`
 """
 
 import re
@@ -12,13 +12,13 @@ FEWEST_QUOTED_WORDS: Final = 3
 """Fewer words in quotation marks are the person's own emphasis: «STOP»."""
 
 FEWEST_BEGUN_WORDS: Final = 5
-"""A text of ours that was taken over without marks is known by its first words, this many at least."""
+"""One of our texts copied without quotation marks is recognised by at least this many of its first words."""
 
 _OPEN, _CLOSE = '“"«„‟「『‹', '”"»“」』›'
 _QUOTED: Final = re.compile(rf"[{_OPEN}]([^{_OPEN}{_CLOSE}]*)[{_CLOSE}]")
 
 _REACTED: Final = (
-    # Tapbacks and their like, by language as phones word them; then what takes one back.
+    # Tapbacks and the like, as phones word them in each language; then their removal.
     r"liked|loved|disliked|laughed at|emphasi[sz]ed|questioned|reacted\b.{0,20}\bto|"
     r"ha messo .{1,30} a|ha adorato|ha riso (?:per|di)|ha enfatizzato|ha evidenziato|ha apprezzato|"
     r"ha reagito .{0,20}\ba|mi piace|"
@@ -47,7 +47,7 @@ _DISLIKED: Final = re.compile(
     r"[ \t]*(?:disliked|ha messo .?non mi piace|n[’']a pas aimé|no le gust|não|ogillade)", re.IGNORECASE
 )
 _THUMB, _THUMB_DOWN = "\N{THUMBS UP SIGN}", "\N{THUMBS DOWN SIGN}"
-"""What stands for a reaction that was taken out: it is no word, and yet something that the person did."""
+"""Replaces a removed reaction: it is not a word, but still something that the person did."""
 
 _WROTE: Final = re.compile(
     r"^(?=[^\n]*\d)[^\n]{0,200}\b(?:wrote|ha scritto|a écrit|schrieb|geschrieben|escribió|escreveu|schreef|skrev|"
@@ -67,7 +67,7 @@ _SIGNATURE: Final = re.compile(
 
 
 def own_words(text: str, sent: Collection[str], fold: Callable[[str], str]) -> str:
-    """What the person wrote; `sent` are texts of ours that may be quoted, `fold` makes words comparable."""
+    """Return what the person wrote. `sent` are our texts that may be quoted; `fold` makes words comparable."""
     text = _SIGNATURE.sub("", _without_quoted_lines(text))
     text = _EMOJI_REACTION.sub(r"\1", _REACTION.sub(_thumb, text))
     for ours in sent:
@@ -80,7 +80,7 @@ def _thumb(reaction: re.Match[str]) -> str:
 
 
 def _without_quoted_lines(text: str) -> str:
-    """Without lines that begin with `>`, and without what follows "On 3 May Ann wrote:" where no such lines do."""
+    """Remove lines that begin with `>`; if there are none, remove everything after "On 3 May Ann wrote:"."""
     bare = _QUOTING_LINE.sub("", text)
     if (header := _WROTE.search(bare)) is None:
         return bare
@@ -88,7 +88,7 @@ def _without_quoted_lines(text: str) -> str:
 
 
 def _without(text: str, ours: Sequence[str], fold: Callable[[str], str]) -> str:
-    """Without a text of ours, given as its words: in quotation marks also a part of it, else from its beginning on."""
+    """Remove one of our texts, given as its words: any part of it in quotation marks, otherwise from its beginning."""
     if len(ours) < FEWEST_QUOTED_WORDS:
         return text
 
@@ -112,7 +112,7 @@ def _without(text: str, ours: Sequence[str], fold: Callable[[str], str]) -> str:
 
 
 def _run(keys: Sequence[str], start: int, ours: Sequence[str]) -> int:
-    """Up to where `keys` from `start` on (empty ones count for nothing) are the beginning of ours; `start`: too few."""
+    """Return up to where `keys` from `start` match the beginning of ours, ignoring empty ones; `start` if too few do."""
     at, found, end = start, 0, start
     while at < len(keys) and found < len(ours):
         if keys[at]:

@@ -1,19 +1,19 @@
-"""What in a sentence may be a refusal, by language: stems and short patterns, for a person to read.
+"""Signs of a refusal within a sentence, by language: stems and short patterns. A person reads what they match.
 
-A pattern is words in their order. `send-` is a stem: every word that begins so. `text/sms` are alternatives; `don_t`
-in them is two words. `...` is up to `GAP` words in between: "not ... send-" fits "do not ever send". No pattern reaches
-over a comma or the end of a sentence: "No, send it" refuses nothing. Marks, case and width are folded on both sides.
-Thai, Chinese, Japanese and Korean are found anywhere, for there spaces do not part words.
+A pattern is a sequence of words. `send-` is a stem: any word that begins with it. `text/sms` are alternatives; `don_t`
+in them is two words. `...` is up to `GAP` words in between: "not ... send-" matches "do not ever send". No pattern
+reaches across a comma or the end of a sentence: "No, send it" refuses nothing. Marks, case and width are folded on both
+sides. Thai, Chinese, Japanese and Korean are found anywhere, because spaces do not separate their words.
 
 Written from the grammar of each language: a negation with a verb of sending, writing, wanting or being interested;
-verbs of taking off and deleting with what they take off; "enough", "wrong number", "leave me alone".
+verbs of removing and deleting with their objects; "enough", "wrong number", "leave me alone".
 """
 
 from collections.abc import Mapping
 from typing import Final
 
 GAP: Final = 3
-"""So many words may stand where a pattern has `...`."""
+"""How many words `...` in a pattern may match at most."""
 
 REFUSALS: Final[Mapping[str, str]] = {
     "en": "not/dont/don_t/never/no/quit/cease ... text-/send-/sms/messag-/contact-/writ-/spam-/bother-/email-/want-, "
@@ -203,7 +203,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "보내, 그만보내, 필요 없, 필요없, 관심 없, 관심없, 싫어요, 지워, 삭제해, 차단, 탈퇴, 연락하지, 문자하지, "
     "잘못 보내, 잘못 거, 잘못된 번호, 번호 잘못, 스팸, 신고",
 }
-"""By ISO 639-1 code; `campaigns.optout.words` says which languages they are."""
+"""By ISO 639-1 code; `campaigns.optout.words` names the languages."""
 
 EXCUSED: Final = (
     "ll/will/i/we/can/could/may/might/would/d/should/gonna/let_me/let_us stop by/in/over/off/at, "
@@ -212,9 +212,9 @@ EXCUSED: Final = (
     "bus/tram/metro/train, did/have not get/got/receiv-/see/seen, didn/haven t get/got/receiv-/see/seen, "
     "didnt/havent get/got/receiv-/see/seen"
 )
-"""What holds the word and is none: "I'll stop by at five", "the bus stop", "I did not get your text"."""
+"""Phrases that contain the word without refusing: "I'll stop by at five", "the bus stop", "I did not get your text"."""
 
 ORDINARY: Final = frozenset(
     ("stopover", "stopovers", "stopwatch", "stopwatches", "stoplight", "stoplights", "stopgap", "stoppage", "stopper")
 )
-"""Words that begin with "stop" and say nothing of it."""
+"""Words that begin with "stop" but do not mean it."""

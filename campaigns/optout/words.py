@@ -1,21 +1,22 @@
-"""The words with which people opt out, come back and ask for help, by language: a table to be extended.
+"""The words with which people opt out, opt back in and ask for help, by language. The table can be extended.
 
-Sources, for facts alone:
+Sources, used for facts only:
 
 - CTIA, Messaging Principles and Best Practices (2023), 5.1.3: STOP, END, CANCEL, UNSUBSCRIBE, QUIT, whatever the case
-  and the punctuation; HELP. Carriers of the USA and Canada act on these themselves, before a phone of ours sees them.
+  and the punctuation; HELP. Carriers in the USA and Canada act on these themselves, before one of our phones sees them.
 - FCC, 47 CFR 64.1200(a)(10) (2025): stop, quit, end, revoke, opt out, cancel and unsubscribe are enough by themselves;
-  other words count where a reasonable person understands them. Hence the list for review.
+  other words count if a reasonable person understands them. Hence the list for review.
 - docs.aws.amazon.com, "Required opt-out keywords": ARRET, CANCEL, END, OPT-OUT, OPTOUT, QUIT, REMOVE, STOP, TD,
   UNSUBSCRIBE. help.twilio.com 223134027: also STOPALL, REVOKE; START, UNSTOP and YES to come back; HELP and INFO.
 - Habits of countries: STOP in France (CNIL), BAJA in Spain, SAIR in Brazil, RET in Turkey, TC in Vietnam (decree
   91/2020), TD in China, 수신거부 in Korea (network act, article 50), הסר in Israel (communications law, 30A).
 - The rest are the plain words of each language for "stop" and "unsubscribe me", as its speakers write them.
 
-Where lists are at odds: YES ends an opt-out at carriers of the USA, but here it answers "reply YES to confirm", so it
-is a reply. ARRET and ARRÊT are one, for marks are folded. What says something else in another language is left out
-(FIN is "end" in Spanish and "nice" in Swedish; RED is "refuse" in Turkish, and a colour; the Vietnamese without marks
-for "stop" is that for "right"); so are single letters (R, T, N): `CAMPAIGNS_STOP_WORDS` adds what a text promises.
+Where the lists disagree: YES ends an opt-out at carriers in the USA, but here it answers "reply YES to confirm", so it
+is a reply. ARRET and ARRÊT are the same, because marks are folded. Words that mean something else in another language
+are left out (FIN is "end" in Spanish and "nice" in Swedish; RED is "refuse" in Turkish, and a colour; the Vietnamese
+for "stop" without marks is the word for "right"). So are single letters (R, T, N). `CAMPAIGNS_STOP_WORDS` adds the
+words that a text promises.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Of one language. `stop`: also a sign within a sentence; `alone`: an everyday word, a stop only by itself.
+    """The words of one language. `stop`: also a sign within a sentence. `alone`: an everyday word, a stop only by itself.
 
     `start` ends an opt-out; `help` asks for help.
     """
@@ -236,10 +237,10 @@ _COMPANIONS: Final = (
     "buonasera bonjour bonsoir salut cordialement madame monsieur hola buenos dias buenas tardes saludos ola oi bom "
     "dia boa tarde goedendag groeten gruss grusse mfg dzien dobry ahoj dobry den szia buna merhaba привет "
     "здравствуйте привіт здравейте здраво من فضلك لو سمحت مرحبا السلام عليكم שלום خواهش لطفا سلام कृपया धन्यवाद "
-    # where spaces do not part words they are taken out wherever they stand
+    # where spaces do not separate words, these are removed anywhere
     "谢谢 謝謝 请 請 麻烦 麻煩 您好 你好 お願いします お願い致します ください よろしく ありがとう 부탁드립니다 "
     "부탁합니다 해주세요 감사합니다 안녕하세요 กรุณา ขอบคุณ ครับ ค่ะ สวัสดี "
 )
 
 COMPANIONS: Final = frozenset(_COMPANIONS.split())
-"""Words that change nothing beside a keyword: "STOP SMS", "Hallo, bitte STOP", "Stop texting me. Thank you"."""
+"""Words that do not change the meaning of a keyword: "STOP SMS", "Hallo, bitte STOP", "Stop texting me. Thank you"."""
