@@ -22,8 +22,8 @@ GATHER: Final = timedelta(seconds=30)
 """How long due groups wait for more of them before a walk, but no longer than the longest pause."""
 
 PAUSE_SHARE: Final = 0.1
-"""After all due groups have been read, nothing is read for this share of the first pause before a poll, or for as long as
-the reading took, if that is longer.
+"""After all due groups have been read, nothing is read for this share of the first pause before a poll, or for as long
+as the reading took, if that is longer.
 
 While a campaign is sent, some groups are due at every tick: together they cost fewer reads than one after the other.
 """

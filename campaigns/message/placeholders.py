@@ -80,7 +80,7 @@ def _marked(literal: str) -> Iterator[tuple[str, str, float]]:
 
 
 def _meant(text: str, known: Mapping[str, str], compared: Sequence[str], likeness: float) -> str:
-    """Return the column that a text names, before a fallback and after the name of an object; empty if it names none."""
+    """Return the column that a text names, before a fallback and after an object's name; empty if it names none."""
     name = _FALLBACK.split(text.lstrip("! "), maxsplit=1)[0]
     for word in map(_letters, (name, name.rpartition(".")[2])):
         if (column := known.get(word)) is not None:

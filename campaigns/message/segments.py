@@ -101,7 +101,7 @@ def _utf16_units(character: str) -> int:
 
 
 def _parts_of_clusters(text: str) -> int:
-    """Count UCS-2 segments as Android cuts them: before a cluster that does not fit, and within one that never would."""
+    """Count UCS-2 segments as Android cuts: before a cluster that does not fit, and within one that never would."""
     parts, used = 1, 0
     for cluster in _CLUSTER.findall(text):
         units = len(cluster) + len(_SURROGATE_PAIR.findall(cluster))

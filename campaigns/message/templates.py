@@ -237,7 +237,7 @@ def _check_characters(source: str) -> None:
 
 
 def _check(tree: nodes.Template) -> tuple[frozenset[str], frozenset[str]]:
-    """Refuse every node that is not on the list, turn names into field names, and return all and the required fields."""
+    """Refuse every node that is not on the list; names become field names. Return all fields and the required ones."""
     filters = list(tree.find_all(nodes.Filter))
     defaulted = {id(node.node) for node in filters if node.name == "default"}
     flags = {id(each) for node in filters for each in (*node.args[1:], *(pair.value for pair in node.kwargs))}

@@ -17,8 +17,8 @@ _CAPITALS: Final = str.maketrans("ΣΝΥΗ", "snyh")
 """Greek capitals that look like other Latin letters than their small forms."""
 
 _BOXED: Final = (0x1F150, 0x1F170, 0x1F1E6)
-"""The code points of A among white letters in circles, in boxes, and the letters of flags. Unicode has no plain form for
-them."""
+"""The code points of A among white letters in circles, in boxes, and the letters of flags. Unicode has no plain form
+for them."""
 
 _PLAIN: Final = _CAPITALS | {first + place: chr(ord("a") + place) for first in _BOXED for place in range(26)}
 _LATIN: Final = {ord(sign): group[0] for group in _ALIKE.split() for sign in group}

@@ -1,4 +1,4 @@
-"""Reads a reply: a keyword that is all of it decides; anything that only looks like a refusal is for a person to read."""
+"""Reads a reply: a keyword that is all of it decides. If it only looks like a refusal, a person has to read it."""
 
 import re
 import unicodedata
@@ -39,7 +39,7 @@ _PLAIN: Final = str.maketrans(
     | {"ة": "ه", "ـ": "", "🛑": " stop "}
 )
 _MARKS: Final = ((0x0300, 0x036F), (0x0591, 0x05C7), (0x064B, 0x065F), (0x0670, 0x0670), (0xFE00, 0xFE0F))
-"""Accents, vowel points of Hebrew and Arabic, and variation selectors. Vowels of Indic scripts do not count as marks."""
+"""Accents, vowel points of Hebrew and Arabic, and variation selectors. Vowels of Indic scripts are not marks."""
 
 _CLAUSE: Final = re.compile(r"[,;:!?\n…،؛؟。、！？]+|\.(?=\s|$)")
 """No pattern reaches across one of these: "No, send it"."""
@@ -176,7 +176,7 @@ def _once(words: list[str]) -> str:
 
 
 def _is_typo(written: str, word: str) -> bool:
-    """Return whether one letter is extra, missing or wrong, or two neighbours are swapped. The first letter is right."""
+    """Return whether one letter is extra, missing or wrong, or two neighbours are swapped. The first must be right."""
     if written[0] != word[0] or abs(len(written) - len(word)) > 1:
         return False
     at = next((i for i, (a, b) in enumerate(zip(written, word, strict=False)) if a != b), min(len(written), len(word)))

@@ -112,7 +112,7 @@ def _without(text: str, ours: Sequence[str], fold: Callable[[str], str]) -> str:
 
 
 def _run(keys: Sequence[str], start: int, ours: Sequence[str]) -> int:
-    """Return up to where `keys` from `start` match the beginning of ours, ignoring empty ones; `start` if too few do."""
+    """Return up to where `keys` from `start` match the beginning of ours, ignoring empty ones; `start` if too few."""
     at, found, end = start, 0, start
     while at < len(keys) and found < len(ours):
         if keys[at]:

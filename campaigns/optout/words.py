@@ -26,7 +26,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words of one language. `stop`: also a sign within a sentence. `alone`: an everyday word, a stop only by itself.
+    """The words of a language. `stop`: also a sign within a sentence. `alone`: an everyday word, a stop only by itself.
 
     `start` ends an opt-out; `help` asks for help.
     """

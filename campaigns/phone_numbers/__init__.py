@@ -1,1 +1,1 @@
-"""Phone numbers: what people write, as E.164."""
+"""Phone numbers: from what people write to E.164."""

@@ -1,4 +1,4 @@
-"""The digits of a phone number, out of what people, spreadsheets and other programs write."""
+"""The digits of a phone number, from what people, spreadsheets and other programs write."""
 
 import re
 import unicodedata
@@ -10,11 +10,11 @@ SPACES_AND_ZERO: Final = " \t.-()'0"
 SPACING: Final = dict.fromkeys(map(ord, SPACES_AND_ZERO[:-1]))
 PUNCTUATION: Final = dict.fromkeys(map(ord, " \t\r\n.-/~()[]'\"`"))
 BETWEEN_NUMBERS: Final = re.compile(r"[/~\n]")
-"""What may stand between two numbers, or only between the digits of one."""
+"""Characters between two numbers, or just between the digits of one."""
 
-_AROUND: Final = " \t\r\n\"'`;,"  # a cell of text as `="333..."` or `'333...`, and the end of a list
+_AROUND: Final = " \t\r\n\"'`;,"  # a text cell such as `="333..."` or `'333...`, and the end of a list
 _DROPPED_CATEGORIES: Final = frozenset({"Cf", "Zs", "Pd", "Ps", "Pe", "Pi", "Pf", "Mn", "Me"})
-# Minus, long vowel mark and other signs that stand for a dash, dots between groups; slashes and waves.
+# Minus, long vowel mark and other signs used as a dash, dots between groups; slashes and waves.
 _MARKS: Final = {
     **dict.fromkeys(map(ord, "\u2212\u30fc\u02d7\u2043\u00b7\u2022\u2027\u30fb"), "-"),
     **dict.fromkeys(map(ord, "\u2044\u2215"), "/"),
@@ -31,16 +31,17 @@ _CHAT: Final = re.compile(
 )
 _FLOAT: Final = re.compile(r"(\+?[0-9]{6,})[.,]0+")  # an integer column with gaps, as data tools write it
 FRACTION: Final = re.compile(r"\+?[0-9]{9,}(?:\.[0-9]{1,6}|,[0-9]{1,2})")
-"""A number with decimals, unless they are zeros: its digits together would be somebody else's number."""
+"""A number with decimals other than zeros: all its digits together would be somebody else's number."""
 
 _SCIENTIFIC: Final = re.compile(r"\+?([0-9]+)(?:[.,]([0-9]+))?E\+?([0-9]+)", re.IGNORECASE)
 _ROUNDED: Final = re.compile(r"\+?[0-9]{6,}0{6}(?:[.,]0+)?")
 
 
 class InvalidNumber(Exception):
-    """Text that is no phone number; `reason` says why and never repeats the number.
+    """A text that is not a phone number. `reason` says why and never repeats the number.
 
-    `readings` are those (E.164) of which nobody can tell which one is meant: what protects people takes all of them.
+    `readings` are the possible numbers (E.164) if nobody can tell which one is meant: opt-outs and exclusions apply to
+    all of them.
     """
 
     def __init__(self, reason: str, readings: tuple[str, ...] = ()) -> None:
@@ -49,10 +50,10 @@ class InvalidNumber(Exception):
 
 
 def lost_digits(text: str) -> bool:
-    """Whether a number in a cell lost its last digits in a spreadsheet: `3.93331E+11`, or `393331000000` made of it.
+    """Return whether a number lost its last digits in a spreadsheet: `3.93331E+11`, or `393331000000` made from it.
 
-    For what was stored as a number. From twelve digits on a spreadsheet shows 3.93331E+11, and writes that to a file;
-    what was read again from there ends in six zeros, as does one phone number in a million.
+    This is for values stored as numbers. From twelve digits on, a spreadsheet shows 3.93331E+11 and writes that to a
+    file. Read again from there, it ends in six zeros, as does one phone number in a million.
     """
     if match := _SCIENTIFIC.fullmatch(text):
         return int(match[3][:6]) > len(match[2] or "")
@@ -60,7 +61,7 @@ def lost_digits(text: str) -> bool:
 
 
 def unwrapped(raw: str) -> str:
-    """A number without what programs put around it: `="..."`, `'`, `whatsapp:`, `p:`, the address of a chat."""
+    """Return a number without what programs put around it: `="..."`, `'`, `whatsapp:`, `p:`, a chat address."""
     if not raw.isascii():
         raw = "".join(map(_plainer, raw))
     text = raw.strip(_AROUND)
@@ -73,7 +74,7 @@ def unwrapped(raw: str) -> str:
 
 
 def digits_of(text: str) -> str:
-    """The digits, with at most a leading plus. Raises `InvalidNumber`."""
+    """Return the digits, with at most a leading plus. Raises `InvalidNumber`."""
     digits = text.translate(PUNCTUATION)
     if match := _FLOAT.fullmatch(text):
         digits = match[1]
@@ -101,7 +102,7 @@ def _plainer(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Nd":
         return str(unicodedata.decimal(character))
-    if category == "No":  # a raised 2 is a footnote, and no digit of the number
+    if category == "No":  # a superscript 2 is a footnote, not a digit of the number
         return character
     if category in _DROPPED_CATEGORIES:
         return ""

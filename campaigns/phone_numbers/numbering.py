@@ -1,4 +1,4 @@
-"""The numbering plans of all countries as compiled patterns, out of the metadata of phonenumbers."""
+"""The numbering plans of all countries as compiled patterns, from the metadata of phonenumbers."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ NEVER: Final = r"(?!)"
 
 @lru_cache(maxsize=1024)
 def international(start: str) -> tuple[re.Pattern[str], int]:
-    """What may follow the calling code in the first three characters after a plus, and where: behind plus and code."""
+    """Return the pattern of what may follow the calling code that `start` begins with, and the length of plus and code."""
     for width in (1, 2, 3):
         if pattern := _behind(start[:width]):
             return pattern, 1 + width
@@ -23,9 +23,9 @@ def international(start: str) -> tuple[re.Pattern[str], int]:
 
 @lru_cache(maxsize=1024)
 def _behind(code: str) -> re.Pattern[str] | None:
-    """What may follow a calling code, or None when that is no code of a country.
+    """Return the pattern of what may follow a calling code, or None if it is not a country's code.
 
-    A number whose beginning could be a national prefix is left to the library, which may have to remove it.
+    A number that begins with a possible national prefix is left to the library, which may have to remove the prefix.
     """
     regions = COUNTRY_CODE_TO_REGION_CODE.get(int(code), ()) if re.fullmatch("[1-9][0-9]*", code) else ()
     known = [metadata for region in regions if (metadata := PhoneMetadata.metadata_for_region(region))]
@@ -35,10 +35,10 @@ def _behind(code: str) -> re.Pattern[str] | None:
 
 
 def region_patterns(region: str, code: str) -> tuple[re.Pattern[str], re.Pattern[str]] | None:
-    """Numbers of a region without its calling code, and those that lost only the plus (in a cell taken for a number).
+    """Return patterns of a region's numbers without calling code, and of those without just the plus (in number cells).
 
-    The library takes a calling code off only where what is left, and not the whole, can be a number of the region.
-    What can be read both ways (491511234567 in Germany) is left to the caller.
+    The library removes a calling code only if the rest, and not the whole, can be a number of the region. A number that
+    can be read both ways (491511234567 in Germany) is left to the caller.
     """
     metadata = PhoneMetadata.metadata_for_region(region)
     if metadata is None:
@@ -52,7 +52,7 @@ def region_patterns(region: str, code: str) -> tuple[re.Pattern[str], re.Pattern
 
 
 def _subscriber(regions: Sequence[PhoneMetadata]) -> str:
-    """A mobile, or a landline (a group of that name), that is of no other kind, which the library looks for first."""
+    """Return a pattern of mobiles, or landlines (a group of that name), of no other kind: the library tries those first."""
     others = {_pattern(desc) for metadata in regions for desc in _other_kinds(metadata)} - {NEVER}
     mobile = "|".join(_leading(metadata) + _pattern(metadata.mobile) for metadata in regions)
     landline = "|".join(_leading(metadata) + _pattern(metadata.fixed_line) for metadata in regions)

@@ -1,4 +1,4 @@
-"""Phone numbers as people write them, made into E.164 (`+393331234567`)."""
+"""Turns phone numbers as people write them into E.164 (`+393331234567`)."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -33,10 +33,10 @@ from campaigns.phone_numbers.numbering import NEVER, international, region_patte
 
 __all__ = ["InvalidNumber", "Normaliser", "NumberKind", "lost_digits", "mask", "phone_key", "region_of", "same_phone"]
 
-_SHORTEST_ANYWHERE: Final = 7  # digits: what is shorter is a short code, or a number of too many countries
+_SHORTEST_ANYWHERE: Final = 7  # digits; a shorter number is a short code, or valid in too many countries
 _LONGEST_PREFIX: Final = 12  # digits with which a region dials out, and one more
 
-# What has ended and lives on in lists: the national number as it was, and as it is. Only where nobody else can have it.
+# Old formats that survive in lists: the old national number and the new one. Only where nobody else can have the old one.
 _ENDED: Final = {
     52: (re.compile(r"(?:01|04[45]|1)(\d{10})"), r"\1"),  # Mexico, until 2019
     55: (re.compile(r"([1-9]\d)([689]\d{7})"), r"\g<1>9\2"),  # Brazil's mobiles, until 2016
@@ -45,9 +45,9 @@ _ENDED: Final = {
 
 
 class NumberKind(StrEnum):
-    """What a number is, as far as a text is concerned; the words are those of a reason."""
+    """What kind of number it is, as far as texts are concerned. The words are used in reasons."""
 
-    TEXTABLE = "takes texts"  # a mobile, or nobody can tell that it is none
+    TEXTABLE = "takes texts"  # a mobile, or nobody can tell that it is not
     LANDLINE = "landline"
     PREMIUM_RATE = "premium-rate number"
     SHARED_COST = "shared-cost number"
@@ -75,9 +75,9 @@ _KINDS: Final = {
 
 
 class Normaliser:
-    """Makes numbers comparable. `region` (ISO 3166, `IT`) is the country of those written without a country code.
+    """Makes numbers comparable. `region` (ISO 3166, `IT`) is the country of numbers written without a country code.
 
-    With `mobile_only` a landline is not textable.
+    With `mobile_only`, a landline is not textable.
     """
 
     def __init__(self, region: str | None = None, *, mobile_only: bool = False) -> None:
@@ -92,14 +92,14 @@ class Normaliser:
         self._dials_00 = all(match and match.end() == 2 for match in longer)  # and nothing that begins with it
 
     def normalise(self, raw: str) -> str:
-        """E.164 with its plus of anything that is possible and valid by Google's metadata, of any kind.
+        """Return E.164 with its plus for any kind of number that is possible and valid by Google's metadata.
 
         Raises `InvalidNumber`.
         """
         return self.read(raw)[0]
 
     def textable(self, raw: str) -> tuple[str, bool]:
-        """E.164 of a number that a text can be sent to, and whether it is a landline. Raises `InvalidNumber`."""
+        """Return E.164 of a number that can get texts, and whether it is a landline. Raises `InvalidNumber`."""
         number, kind = self._known(raw) or self._unknown(raw)
         if kind is _TEXTABLE:
             return number, False
@@ -110,10 +110,10 @@ class Normaliser:
         return number, True
 
     def read(self, raw: str) -> tuple[str, NumberKind]:
-        """The number as `normalise` makes it, and its kind. Raises `InvalidNumber`.
+        """Return the number like `normalise`, and its kind. Raises `InvalidNumber`.
 
-        Most numbers are recognised by the compiled patterns of the library's metadata (the library itself, at 37 k/s,
-        would be the slowest part of a plan); what these do not accept goes through the library in full.
+        The compiled patterns of the library's metadata recognise most numbers (the library itself, at 37 k/s, would be
+        the slowest part of a plan). Numbers that they do not accept go through the library in full.
         """
         return self._known(raw) or self._unknown(raw)
 
@@ -148,12 +148,12 @@ class Normaliser:
         return _by_library(text, self._region)
 
     def _clean(self, raw: str) -> str:
-        """Digits with at most a leading plus, out of what people, spreadsheets and other programs write."""
+        """Return digits with at most a leading plus, from what people, spreadsheets and other programs write."""
         text = unwrapped(raw)
         for mark in BETWEEN_NUMBERS.finditer(text, 0, 40):
             head = text[: mark.start()].translate(PUNCTUATION)
             if PLAIN.fullmatch(head) and (first := self._number(head)):
-                # 1234567/8 is two lines, and no longer number
+                # 1234567/8 means two lines, not one longer number
                 raise InvalidNumber("holds more than one number", (first,))
         return digits_of(text)
 
@@ -163,9 +163,9 @@ class Normaliser:
         return ""
 
     def _dialled(self, text: str) -> Iterator[str]:
-        """The readings of a text that begins with what is dialled to get out of the region.
+        """Yield the readings of a text that begins with the digits for dialling out of the region.
 
-        00 stands for a plus everywhere, but before 11: nobody writes +1 1, and 0011 is what Australia dials.
+        00 stands for a plus everywhere, except before 11: nobody writes +1 1, and Australia dials 0011.
         """
         ends = {end for end in range(1, min(len(text), _LONGEST_PREFIX)) if self._dials_out.fullmatch(text, 0, end)}
         for end in ends | ({2} if text.startswith("00") else set()):
@@ -173,7 +173,7 @@ class Normaliser:
                 yield "+" + text[end:]
 
     def _only(self, text: str, readings: Iterable[str]) -> tuple[str, NumberKind]:
-        """The one of several readings that is a number. Where two are, one of them would be a stranger's."""
+        """Return the only reading that is a number. If two are, one of them would be a stranger's."""
         found: dict[str, NumberKind] = {}
         for reading in readings:
             with suppress(InvalidNumber):
@@ -189,28 +189,28 @@ _TWICE_SPELT: Final = {
     "54": (re.compile(r"\+549(\d{10})"), r"+54\1", re.compile(r"\+54([1-8]\d{9})"), r"+549\1"),
     "55": (re.compile(r"\+55(\d\d)9([6-9]\d{7})"), r"+55\1\2", re.compile(r"\+55(\d\d)([6-9]\d{7})"), r"+55\g<1>9\2"),
 }
-"""Calling codes whose mobiles have two spellings, on lists or on the network: the longer, as the shorter, and back.
+"""Calling codes whose mobiles have two spellings, on lists or on the network: from the longer to the shorter, and back.
 
-Mexico's 1 ended in 2019; Argentina's 9 is dialled from abroad alone; Brazil's mobiles have a ninth digit since 2016.
+Mexico's 1 ended in 2019; Argentina's 9 is dialled only from abroad; Brazil's mobiles have had a ninth digit since 2016.
 """
 
 
 def phone_key(number: str) -> str:
-    """The same text for every E.164 spelling of one phone: `+5215512345602` and `+525512345602` are one.
+    """Return the same text for every E.164 spelling of one phone: `+5215512345602` and `+525512345602` are the same.
 
-    It is the shortest spelling, to compare by and not to send to. What is no such number stays as it is.
+    It is the shortest spelling. Compare by it, but do not send to it. Other numbers stay as they are.
     """
     spelling = _TWICE_SPELT.get(number[1:3])
     return spelling[0].sub(spelling[1], number) if spelling and spelling[0].fullmatch(number) else number
 
 
 def same_phone(sender: str, region_hint: str | None) -> tuple[str, ...]:
-    """Every E.164 number that a sender may be, as a gateway spells it: with or without plus, with 00, as at home.
+    """Return every E.164 number that a sender, as spelled by a gateway, may be: with or without plus, with 00, national.
 
-    `region_hint` (ISO 3166) is the country of the person written to; None tries all countries, which takes some
-    milliseconds and finds a number in many of them: look which was written to last. Both spellings of a phone are
-    in the answer (see `phone_key`), so look for its numbers as they are among those that were sent to. It is empty
-    for a shop's name and, without a country, for a short code (fewer than seven digits).
+    `region_hint` (ISO 3166) is the country of the person who was texted. None tries all countries, which takes some
+    milliseconds and finds a number in many of them: choose the one that was texted last. The result has both spellings
+    of a phone (see `phone_key`), so search for its numbers unchanged among those that were sent to. It is empty for a
+    shop's name and, without a country, for a short code (fewer than seven digits).
     """
     try:
         text = digits_of(unwrapped(sender))
@@ -224,14 +224,14 @@ def same_phone(sender: str, region_hint: str | None) -> tuple[str, ...]:
         readings.append(("+" + text.removeprefix("00"), None))
     found: dict[str, None] = {}
     for reading, region in readings:
-        for spelt in (reading,) if region else spellings_of(reading):  # Brazil's of eight digits are valid no more
+        for spelt in (reading,) if region else spellings_of(reading):  # Brazil's eight-digit ones are no longer valid
             with suppress(InvalidNumber):
                 found |= dict.fromkeys(spellings_of(_by_library(spelt, region)[0]))
     return tuple(found)
 
 
 def spellings_of(number: str) -> tuple[str, ...]:
-    """Every E.164 spelling of one phone, this one first (see `phone_key`)."""
+    """Return every E.164 spelling of one phone, this one first (see `phone_key`)."""
     spelling = _TWICE_SPELT.get(number[1:3])
     if spelling is None:
         return (number,)
@@ -240,7 +240,7 @@ def spellings_of(number: str) -> tuple[str, ...]:
 
 
 def region_of(number: str) -> str:
-    """The country (ISO 3166) whose calling code an E.164 number begins with, the main one of several; empty if none."""
+    """Return the country (ISO 3166) of an E.164 number's calling code, the main one of several; empty if none."""
     for width in (1, 2, 3):
         code = number[1 : 1 + width]
         if code.isdecimal() and (regions := phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code))):
@@ -249,7 +249,7 @@ def region_of(number: str) -> str:
 
 
 def mask(number: str) -> str:
-    """The first three and last two characters, for logs: `+39…67`."""
+    """Return the first three and last two characters, for logs: `+39…67`."""
     return f"{number[:3]}…{number[-2:]}" if len(number) > 6 else "…"
 
 
@@ -293,7 +293,7 @@ _NO_REGION: Final = "has no country code and no default_region is set"
 
 @cache
 def _country(region: str, code: int | None) -> str:
-    """The English name of a region. Taken from tzdata's table: the names in phonenumbers take 100 MB of memory."""
+    """Return the English name of a region, from tzdata's table: the names in phonenumbers take 100 MB of memory."""
     table = resources.files("tzdata.zoneinfo").joinpath("iso3166.tab").read_text(encoding="utf-8")
     names = dict(line.split("\t", 1) for line in table.splitlines() if "\t" in line and not line.startswith("#"))
     return names.get(region, f"country code {code}")

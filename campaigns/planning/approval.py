@@ -1,46 +1,47 @@
-"""What somebody approves before a campaign with `approval: true` sends anything, and what changed since they looked."""
+"""What a person approves before a campaign with `approval: true` sends anything, and what has changed since then."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
-if TYPE_CHECKING:  # the command line knows this module, and must not wait for pydantic to show its help
+if TYPE_CHECKING:  # the command line imports this module, and its help must not wait for pydantic
     from campaigns.definition import Definition
 
 SHORTEST: Final = 8
-"""So many digits of a hash are enough to name it."""
+"""How many digits of a hash are enough to identify it."""
 
 SHOWN: Final = 12
-"""So many are shown in a command to copy: no two plans of a campaign share them."""
+"""How many are shown in a command to copy: no two plans of a campaign share them."""
 
 
 def is_needed(definition: "Definition", to_look_at: int) -> bool:
-    """Whether somebody has to approve a plan: the file asks for it, or there is something in it `to_look_at`.
+    """Return whether a person has to approve a plan: the file asks for it, or the plan has something `to_look_at`.
 
-    That are rows under `exclude` that hold no number, for those people would be sent to and asked for the opposite, and
-    people who got this very text a moment ago. Reminders, which are planned anew all day, are not held: what was
-    promised to many for a certain hour would be late for all.
+    That means rows under `exclude` without a number, whose people would get texts although they asked for none, and
+    people who got the same text a moment ago. Reminders, which are planned again all day, are not held: texts promised
+    to many people for a certain hour would all be late.
     """
     return definition.approval or (to_look_at > 0 and definition.schedule.remind is None)
 
 
 def to_approve(definition: "Definition", plan_hash: str) -> str:
-    """The hash that has to be approved before a run with this plan may start.
+    """Return the hash that has to be approved before a run with this plan may start.
 
-    The plan's: that of the file, everybody's number, state and text. The runs of a campaign that repeats are planned
-    five minutes before their moment, from the tables as they are then, when nobody looks: its file is approved.
+    Usually it is the plan's hash, over the file and everybody's number, state and text. The runs of a campaign that
+    repeats are planned five minutes before their moment, from the tables as they are then, when nobody is watching. So
+    its file is approved instead.
     """
     return plan_hash if definition.schedule.repeat is None else definition.content_hash
 
 
 def command(campaign: str, approval: str) -> str:
-    """What to type to approve it."""
+    """Return the command that approves it."""
     return f"campaigns approve {campaign} --plan {approval[:SHOWN]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Approvable:
-    """A plan that waited to be approved, as it is kept: its hash, the file it was made of, and its counts by state."""
+    """A stored plan that waited for approval: its hash, the file it was made from, and its counts by state."""
 
     approval: str
     content_hash: str
@@ -54,7 +55,7 @@ class Approvable:
         return {"plan": self.approval, "file": self.content_hash, "counts": dict(self.counts)}
 
     def changes(self, since: "Approvable") -> str:
-        """What is different from an earlier one, in words."""
+        """Return the differences from an earlier one, in words."""
         return ", ".join(self._changes(since)) or "somebody in it has another number or another text"
 
     def _changes(self, since: "Approvable") -> Iterator[str]:

@@ -10,34 +10,34 @@ from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.timing.placing import Departure
 
 DEFAULT_BATCH_SIZE: Final = 100
-"""The gateway's limit is unknown; 100 texts are some 30 kB, and bigger requests gain little (measured)."""
+"""The gateway's limit is unknown. 100 texts are about 30 kB, and bigger requests gain little (measured)."""
 
 NO_LIMIT: Final = 1_000_000
 """More segments than any request can hold."""
 
 CHUNK_ROWS: Final = 10_000
-"""What the store inserts in one transaction, and what a plan holds in memory: with 20,000 it took 8 MB more and as long
+"""How many rows the store inserts in one transaction, and a plan holds in memory. 20,000 took 8 MB more and as long
 (measured on SQLite); with 2,000 the store would lose two thirds of its speed."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """What one request may hold at most; a single text that is dearer than `segments` goes alone."""
+    """The most that one request may hold. A single text that costs more than `segments` goes alone."""
 
     messages: int
     segments: int
 
 
 BUDGET_PARTS: Final = 50
-"""At the end of a budget stands a request that does not fit: if it is a fiftieth, at most 2 % stay unused."""
+"""The last request of a budget does not fit. If it is a fiftieth, at most 2 % stay unused."""
 
 RATE_PARTS: Final = 10
-"""Requests a second at a rate. A gateway may see one request more than the rate in its fullest second: a tenth is 1.1
-of the rate, where a whole second's worth was 2.0 (measured at 100/s)."""
+"""Requests a second at a rate. A gateway may see one request more than the rate in its busiest second: with a tenth it
+sees 1.1 times the rate, where a whole second's worth gave 2.0 (measured at 100/s)."""
 
 
 def batch_limits(rates: Sequence[Rate], requested: int | None, budgets: Sequence[int] = ()) -> BatchLimits:
-    """The limits that follow from every rate that applies and from the `batch_size` that was asked for.
+    """Return the limits that follow from all rates that apply and from the `requested` batch size.
 
     A request never costs more than the smallest limit, or no throttle could keep that limit. With `auto` (None) it
     holds about a tenth of a second of the slowest rate, but at least one segment, and a fiftieth of the smallest of
@@ -52,17 +52,17 @@ def batch_limits(rates: Sequence[Rate], requested: int | None, budgets: Sequence
 
 
 Placed = tuple[PlannedRecipient, int | None]
-"""A row and the ordinal of its batch (from 0 as they are begun in the plan); None for rows that are never sent."""
+"""A row and the ordinal of its batch (from 0, in the order they begin in the plan); None for rows never sent."""
 
 
 def into_batches(
     planned: Iterable[PlannedRecipient], limits: BatchLimits, *, chunk_rows: int = CHUNK_ROWS
 ) -> Iterator[list[Placed]]:
-    """Chunks of at most `chunk_rows` rows, all in order, the pending and held ones in batches within `limits`.
+    """Yield chunks of at most `chunk_rows` rows in order, with the pending and held ones in batches within `limits`.
 
-    Who shares a batch has the same departure and the same state, and nobody is in one twice. A batch lies within one
-    chunk, so that who stores a chunk stores whole batches, and no more than that many are open at once; the last ones
-    of a chunk may be smaller.
+    The people in a batch have the same departure and state, and nobody is in it twice. A batch lies within one chunk,
+    so that storing a chunk stores whole batches and limits how many are open at once. The last batches of a chunk may
+    be smaller.
     """
     opened = 0
     chunk: list[Placed] = []
@@ -78,7 +78,7 @@ def into_batches(
                 opened += 1
             batch.members += 1
             batch.segments += row.segments
-            if row.slot:  # with reminders of two appointments; else every number is there once anyway
+            if row.slot:  # reminders of two appointments; otherwise every number is there only once anyway
                 batch.numbers.add(row.number)
             chunk.append((row, batch.ordinal))
         if len(chunk) == chunk_rows:

@@ -1,4 +1,4 @@
-"""A plan in figures, which grow while its rows are made."""
+"""The figures of a plan, which grow while its rows are made."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _FORCED_BY: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class SampleText:
-    """A text as it would be sent; the number is masked."""
+    """A text as it would be sent, with the number masked."""
 
     number: str
     text: str
@@ -27,7 +27,7 @@ class SampleText:
 
 @dataclass(frozen=True, slots=True)
 class VariantSummary:
-    """A variant in figures: of those who get it, or are held with it. `longest_text` is the dearest, then longest."""
+    """The figures of a variant, over those who get it or are held with it. `longest_text`: the most segments, then longest."""
 
     name: str
     share: int
@@ -40,12 +40,11 @@ class VariantSummary:
 
 @dataclass(frozen=True, slots=True)
 class PlanSummary:
-    """A plan in figures. The counts over all states add up to `audience`; `forced_by` has the most frequent first.
+    """The figures of a plan. The counts over all states add up to `audience`; `forced_by` has the most frequent first.
 
-    `landlines` are among those who are sent to. `cuts` are those of the `Split` by which it was made; empty where
-    nobody was divided. `unread_exclusions` are the rows under `exclude` that hold no number, `repeats` the people who
-    got this very text from another campaign within a day. `to_look_at`: how many of both are a reason for somebody to
-    approve the plan, whatever the file says.
+    `landlines` are among the people who get a text. `cuts` come from the `Split` that was used, and are empty if nobody
+    was divided. `unread_exclusions` are rows under `exclude` without a number, `repeats` are people who got the same
+    text from another campaign within a day. `to_look_at`: how many of both require approval, whatever the file says.
     """
 
     audience: int
@@ -65,7 +64,7 @@ class PlanSummary:
 
 
 def summary_json(summary: PlanSummary, expected: Forecast | None) -> dict[str, Any]:
-    """The plan in figures, as JSON takes it; without any text, for that is in the database once already."""
+    """Return the figures of a plan as JSON, without any text, because the database has those already."""
     values = asdict(summary)
     for texts in (values, *values["variants"]):
         del texts["longest_text"]
@@ -81,7 +80,7 @@ def summary_json(summary: PlanSummary, expected: Forecast | None) -> dict[str, A
 
 
 class Countable(Protocol):
-    """What of a planned row is counted."""
+    """The part of a planned row that is counted."""
 
     @property
     def number(self) -> str: ...
@@ -98,7 +97,7 @@ class Countable(Protocol):
 
 
 class Tally:
-    """The figures while they grow; `shares` by the names of the variants, if there are any."""
+    """The figures while they grow; `shares` by variant name, if there are variants."""
 
     def __init__(self, zone: ZoneInfo, shares: Mapping[str, int]) -> None:
         self.warnings: list[str] = []
@@ -159,7 +158,7 @@ _NO_TEXT: Final = (0, 0, "")
 
 @dataclass(slots=True)
 class _TextTally:
-    """The figures of those who get one of the texts."""
+    """The figures of the people who get one of the texts."""
 
     recipients: int = 0
     segments: int = 0

@@ -1,4 +1,4 @@
-"""How often one person may be written to: what a frequency cap lets go, what it keeps back, and for how long."""
+"""How often one person may be texted: what a frequency cap allows, what it holds back, and for how long."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from campaigns.timing.placing import hours_of
 from campaigns.values.durations import format_duration
 
 STEP: Final = timedelta(minutes=1)
-"""Whoever has to wait is put off to a full minute: who shares one may share a request."""
+"""People who have to wait are put off to a full minute: those with the same minute may share a request."""
 
 NAMED: Final = 3
-"""So many campaigns are named in the reason of somebody who is over a cap."""
+"""How many campaigns are named in the reason for a person over a cap."""
 
 
 @dataclass(frozen=True, slots=True)
 class EarlierText:
-    """A text that the gateway has, or may have, for a person: of which campaign, and since when."""
+    """A text that the gateway has, or may have, for a person: its campaign, and since when."""
 
     campaign: str
     at: datetime
@@ -31,10 +31,10 @@ class EarlierText:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """At most `messages` texts of campaigns of this kind for one person in any stretch of `per`.
+    """At most `messages` texts from campaigns of this kind to one person in any period of `per`.
 
-    `is_patient`: whoever is over it waits, else they get nothing. `opens` names the first moment, from one on, at which
-    the campaign may send to them (None: never); `zone` is the one that dates are told in.
+    `is_patient`: people over the cap wait; otherwise they get nothing. `opens` returns the first moment, at or after
+    the given one, at which the campaign may send to them (None: never). `zone` is used to show dates.
     """
 
     kind: str
@@ -45,19 +45,19 @@ class Cap:
     opens: Callable[[datetime], datetime | None]
 
     def since(self, now: datetime) -> datetime:
-        """What was sent up to this moment does not count any more at `now`."""
+        """Return the moment up to which texts no longer count at `now`."""
         return now - self.per
 
     def free_at(self, earlier: Sequence[EarlierText]) -> datetime | None:
-        """When somebody who is over it may be sent to again; `earlier` are their newest texts, `messages` of them.
+        """Return when a person over the cap may get a text again. `earlier` are their newest `messages` texts.
 
-        None: the window does not open any more.
+        None: the window does not open again.
         """
         drops_out = min(text.at for text in earlier) + self.per
         return self.opens(drops_out + -(drops_out - datetime.min.replace(tzinfo=drops_out.tzinfo)) % STEP)
 
     def words(self, earlier: Sequence[EarlierText]) -> str:
-        """Why somebody is over it: `2 texts of marketing campaigns in the last 7d: spring-sale on 2026-11-20, ...`."""
+        """Return the reason: `2 texts of marketing campaigns in the last 7d: spring-sale on 2026-11-20, ...`."""
         texts = amount(len(earlier), "text")
         told = [(text.campaign, text.at.astimezone(self.zone).date()) for text in sorted(earlier, key=lambda t: t.at)]
         named = [
@@ -72,7 +72,7 @@ class Cap:
 
 
 def cap_of(definition: Definition, zones: str = "", policy: Policy = NO_POLICY) -> Cap | None:
-    """The cap of a campaign, for people with these zones (names joined by commas; empty: the campaign's own)."""
+    """Return the cap of a campaign for people with these zones (names joined by commas; empty: the campaign's own)."""
     cap, schedule = policy.cap_in_force(definition), definition.schedule
     if cap is None:
         return None

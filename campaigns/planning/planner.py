@@ -1,4 +1,4 @@
-"""What a campaign would do, row by row: who gets which text, and who gets none and why. Sends and stores nothing."""
+"""Plans a campaign row by row: who gets which text, and who gets none and why. Sends and stores nothing."""
 
 import hashlib
 from array import array
@@ -17,10 +17,10 @@ from campaigns.planning.row_planner import Judged, MakeJudge, PlannedRecipient, 
 from campaigns.planning.splitting import CONTROL, PersonHash, Split, split_of
 from campaigns.timing.placing import Placer
 
-_CHUNK_ROWS: Final = 1000  # one question about suppression for so many rows
+_CHUNK_ROWS: Final = 1000  # rows per question about suppression
 
 Suppressed = Callable[[Sequence[str]], Set[str]]
-"""Which of these numbers (E.164, at most 1000 at a time) have opted out."""
+"""Returns which of these numbers (E.164, at most 1000 at a time) have opted out."""
 
 
 def plan_recipients(
@@ -31,19 +31,19 @@ def plan_recipients(
     split: Split | None = None,
     already_told: AlreadyTold | None = None,
 ) -> "Plan":
-    """The plan of a campaign's audience; nothing is read before it is iterated.
+    """Return the plan of a campaign's audience. Nothing is read before it is iterated.
 
-    Without a `placer` nobody is placed in time. With a `split` (the `cuts` of an earlier plan) control group and
-    variants are those of that plan, also for whoever is new; without one they are cut from this audience.
-    Memory grows with the numbers already seen, by 24 to 48 bytes each. Raises `TemplateProblem` for a bad message.
+    Without a `placer` nobody is placed in time. With a `split` (the `cuts` of an earlier plan), control group and
+    variants are those of that plan, also for new people; without one they are cut from this audience. Memory grows by
+    24 to 48 bytes per number seen. Raises `TemplateProblem` for a bad message.
     """
     return Plan(definition, placer, suppressed, split, already_told=already_told)
 
 
 class Plan:
-    """Rows in the order of the audience, made while they are iterated; `summary` grows with them.
+    """Rows in audience order, made during iteration; `summary` grows with them.
 
-    Iterating again plans again, from the files as they then are. Raises `AudienceProblem` for an unusable table.
+    Iterating again plans again, from the files as they are then. Raises `AudienceProblem` for an unusable table.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class Plan:
 
     @property
     def longest_text(self) -> str:
-        """The dearest text of the rows so far; that of everybody on a contact list, whose rows nobody knows."""
+        """The most expensive text so far; for a contact list, whose rows are unknown, the text that everybody gets."""
         return self.summary.longest_text if self._definition.contact_list is None else self._definition.message
 
     @property
     def hash(self) -> str:
-        """SHA-256 (hex) over the definition and each row's number, state and text. Raises ValueError before the end."""
+        """SHA-256 (hex) of the definition and each row's number, state and text. Raises ValueError before the end."""
         if not self._hash:
             raise ValueError("a plan has no hash before all of its rows were read: iterate it to the end")
         return self._hash
@@ -95,7 +95,7 @@ class Plan:
             if self._already_told is not None:
                 going = [(row.number, row.text) for row, _ in chunk if row.state is RecipientState.PENDING]
                 self._tally.repeats.add(self._already_told(going))
-            # NUL separates, as it can stand in no cell and no text.
+            # NUL is the separator, because no cell and no text can contain it.
             digest.update("".join(f"{row.number}\0{row.state}\0{row.text}\0" for row, _ in chunk).encode())
             for row, _ in chunk:
                 yield row
@@ -104,9 +104,9 @@ class Plan:
         self._hash = digest.hexdigest()
 
     def _surveyed(self) -> tuple[Placer | None, Split | None]:
-        """The placer and the split of this pass. For a spread, or shares, all are judged twice: each is a part of all.
+        """Return the placer and the split of this pass. A spread or shares need a first pass to count everybody.
 
-        A turn of a spread may stay empty: whoever has opted out or is in the control group had it.
+        A turn of a spread may stay empty: its person opted out or is in the control group.
         """
         placer, split = self._placer, self._given_split
         is_split = self._definition.is_split and split is None
@@ -125,7 +125,7 @@ class Plan:
         return placer and placer.afresh(clocks), split
 
     def _judged(self, placer: Placer | None, split: Split | None, warnings: list[str]) -> Iterator[list[Judged]]:
-        """Every row of the audience, decided on by itself and the rows before it."""
+        """Yield every row of the audience, decided by itself and the rows before it."""
         part = None if split is None else lambda number: split.part(self._hash_of(number))
         judge = self._make_judge(self._definition, self._texts, part, placer, warnings)
         rows = judge.rows()

@@ -1,6 +1,6 @@
-"""The plan of a campaign that reminds: for each row a text for each offset from its date, and what became of the row.
+"""The plan of a campaign with reminders: one text per row and offset from its date, and what became of the row.
 
-Nothing here knows what was planned before; `campaigns.planning.replanning` compares.
+Nothing here knows earlier plans; `campaigns.planning.replanning` compares.
 """
 
 from collections import Counter
@@ -21,14 +21,14 @@ from campaigns.timing.placing import Placer
 from campaigns.timing.zones import InvalidZone
 
 INVALID, DUPLICATE, EXCLUDED, CANCELLED = "invalid", "duplicate", "excluded", "cancelled"
-"""The labels of slots of rows that get no text at all."""
+"""Slot labels of rows that get no text at all."""
 
 
 def plan_reminders(definition: Definition, now: datetime, *, suppressed: Suppressed | None = None) -> Plan:
-    """The reminders of a campaign's audience, as of `now` (aware); nothing is read before it is iterated.
+    """Return the reminders of a campaign's audience, as of `now` (aware). Nothing is read before it is iterated.
 
-    (number, slot) is unique in it. A row that says `cancelled`, or that is excluded, is one of that state: nothing of
-    its appointment is to be sent any more. Raises `TemplateProblem` for a bad message.
+    (number, slot) is unique in it. A row that is cancelled or excluded gets that state: nothing more is to be sent for
+    its appointment. Raises `TemplateProblem` for a bad message.
     """
 
     def judge(
@@ -44,7 +44,7 @@ def plan_reminders(definition: Definition, now: datetime, *, suppressed: Suppres
 
 
 class _ReminderJudge(RowPlanner):
-    """Decides each row, of which each may have several texts."""
+    """Decides rows that may each have several texts."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class _ReminderJudge(RowPlanner):
             yield from ((row._replace(is_landline=is_landline), cost) for row, cost in found)
 
     def _numbered(self, number: str, key: str, label: str) -> str:
-        """The slot of a row that cannot be told from others by a date: by how many of the kind there are."""
+        """Return the slot of a row without a date to identify it: it is numbered among rows of the same kind."""
         self._again[number, key, label] += 1
         return str(Slot(key, label, str(self._again[number, key, label])))
 

@@ -1,4 +1,4 @@
-"""Whether a campaign says again what many of its people were told a moment ago: a file under another name, perhaps."""
+"""Detects a campaign whose text many of its people got a moment ago: perhaps the same file under another name."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,29 +7,29 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 WITHIN: Final = timedelta(days=1)
-"""The same text to the same person after so long is no slip any more."""
+"""After this time, the same text to the same person is no longer a mistake."""
 
 HELD_FROM: Final = 5
 HELD_SHARE: Final = 10
-"""From so many people on who are at least one in ten, somebody has to let it go; fewer are only warned of. Of two
-campaigns with one text some share a few people, and one whose name was changed shares nearly all."""
+"""If this many people, and at least one in ten, got the text before, a person has to approve. Fewer are only a warning.
+Two campaigns with the same text may share a few people, but a renamed one shares nearly all."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToldBefore:
-    """Somebody got, or is about to get, a text of another campaign. `at`: when the gateway took it; None: not yet."""
+    """A person got, or will get, a text from another campaign. `at`: when the gateway accepted it; None: not yet."""
 
     campaign: str
     at: datetime | None
 
 
 AlreadyTold = Callable[[Sequence[tuple[str, str]]], Sequence[ToldBefore]]
-"""Which of these (number, text) belong to another campaign as well, of the last day: one `ToldBefore` for each."""
+"""Returns a `ToldBefore` for each (number, text) that also belongs to another campaign of the last day."""
 
 
 @dataclass(slots=True)
 class Repeats:
-    """How many people of a plan were told the same, and by which campaign last."""
+    """How many people of a plan got the same text before, and from which campaign last."""
 
     people: int = 0
     last: ToldBefore | None = None
@@ -41,11 +41,11 @@ class Repeats:
                 self.last = each
 
     def to_look_at(self, pending: int) -> int:
-        """How many, where they are so many that somebody has to let the campaign go; else 0."""
+        """Return the number of people if it is large enough to require approval, or 0."""
         return self.people if self.people >= HELD_FROM and self.people * HELD_SHARE >= pending else 0
 
     def warning(self, zone: ZoneInfo) -> list[str]:
-        """One sentence for people, or none."""
+        """Return one sentence for people, or none."""
         if self.last is None:
             return []
         at = self.last.at

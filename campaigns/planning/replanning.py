@@ -1,4 +1,4 @@
-"""A plan beside what was planned before: what is new, what is void, what changed. What was sent is never touched."""
+"""Compares a plan with the one before: what is new, what is void, what changed. Sent texts are never touched."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -16,9 +16,9 @@ _VOID: Final = frozenset({RecipientState.CANCELLED, RecipientState.SKIPPED, Reci
 
 
 class EarlierRow(NamedTuple):
-    """A row of an earlier plan. `text`, and its batch's `moment`, `latest` and `zones`, while it is pending.
+    """A row of an earlier plan. It has `text`, and its batch's `moment`, `latest` and `zones`, while it is pending.
 
-    `is_unsent`: it is pending, or held for being late: no request that carried it can have arrived.
+    `is_unsent`: it is pending, or held because it was late: no request with it can have arrived.
     """
 
     id: int
@@ -38,21 +38,21 @@ class EarlierRow(NamedTuple):
 
     @property
     def is_void(self) -> bool:
-        """Whether it was given up before anything was sent: if it may go now after all, it is planned once more."""
+        """Whether it was given up before anything was sent. If it may be sent after all, it is planned once more."""
         return self.state in _VOID and not self.is_at_gateway
 
 
 @dataclass(slots=True)
 class Changes:
-    """What a plan changes. `withdrawn`: why, and the rows; `replaced`: pending rows and what takes their place."""
+    """What a plan changes. `withdrawn`: rows by reason. `replaced`: pending rows and their replacements."""
 
     new: list[PlannedRecipient] = field(default_factory=list)
     withdrawn: dict[str, list[EarlierRow]] = field(default_factory=lambda: defaultdict(list))
     replaced: list[tuple[EarlierRow, PlannedRecipient]] = field(default_factory=list)
-    in_doubt: int = 0  # rows to be withdrawn whose outcome is not known yet
+    in_doubt: int = 0  # rows to withdraw whose outcome is not known yet
 
     def add(self, more: "Changes") -> None:
-        """These and those of another part of the plan."""
+        """Add the changes of another part of the plan."""
         self.new += more.new
         self.replaced += more.replaced
         self.in_doubt += more.in_doubt
@@ -61,7 +61,7 @@ class Changes:
 
     @property
     def numbers(self) -> set[str]:
-        """Whom it concerns."""
+        """The numbers that it concerns."""
         withdrawn = {known.number for rows in self.withdrawn.values() for known in rows}
         return withdrawn | {row.number for row in self.new} | {known.number for known, _ in self.replaced}
 
@@ -69,9 +69,9 @@ class Changes:
 def compare_reminders(
     planned: Sequence[PlannedRecipient], known: Iterable[EarlierRow], *, zone: ZoneInfo, now: datetime
 ) -> Changes:
-    """What the rows of a plan of reminders change in what is known of their numbers; dates are told by `zone`.
+    """Return what a plan of reminders changes in the known rows of its numbers. Dates are shown in `zone`.
 
-    Appointments that the plan does not name stay as they are: a later export may leave out whoever it likes.
+    Appointments that are not in the plan stay as they are: a later export may omit rows.
     """
     comparison = _Comparison(known, zone, now)
     for row in planned:
@@ -131,25 +131,25 @@ class _Comparison:
 
 
 def _has_changed(known: EarlierRow, row: PlannedRecipient, now: datetime) -> bool:
-    """Whether a row that nobody has tried to send is to leave at another time, or with another text."""
+    """Return whether a row without attempts is to leave at another time or with another text."""
     if known.state is not RecipientState.PENDING or row.departure is None or known.attempts or known.moment is None:
         return False
     if row.state is not RecipientState.PENDING:
         return False
     planned = Departure(known.zones or "", known.moment, known.latest)
-    # What is due is only waiting for its turn: planned now it would have another moment each time.
+    # A due row is only waiting for its turn: planned again, it would get a new moment each time.
     return known.text != row.text or (known.moment > now and planned != row.departure)
 
 
 class Numbered(NamedTuple):
-    """A row of a plan; `place` counts the rows of its number that count for nobody, from 1; 0 for the one that does."""
+    """A row of a plan. `place` is 0 for the row that counts for its number; the others are numbered from 1."""
 
     row: PlannedRecipient
     place: int
 
 
 def new_people(planned: Sequence[Numbered], known: Iterable[EarlierRow]) -> list[PlannedRecipient]:
-    """The rows of a plan that are not in the run yet, by their numbers: rows may have moved within the table."""
+    """Return the rows of a plan that are not in the run yet, by number: rows may have moved within the table."""
     occurrences: dict[str, list[int]] = defaultdict(list)
     for other in known:
         occurrences[other.number].append(other.occurrence)
@@ -164,7 +164,7 @@ def new_people(planned: Sequence[Numbered], known: Iterable[EarlierRow]) -> list
 
 
 def slot_words(text: str, zone: ZoneInfo) -> str:
-    """Which reminder a slot is, for people: `the reminder 1d before 2026-12-06 10:30, appointment A-17`."""
+    """Describe a slot for people: `the reminder 1d before 2026-12-06 10:30, appointment A-17`."""
     slot = slot_of(text)
     which = f", appointment {slot.key}" if slot.key else ""
     if not slot.date or ("before" not in slot.label and "after" not in slot.label):
@@ -173,5 +173,5 @@ def slot_words(text: str, zone: ZoneInfo) -> str:
 
 
 def shown_date(date: str, zone: ZoneInfo) -> str:
-    """The date of a slot by the clocks of a zone: `2026-12-06 10:30`; a day without a time as it is."""
+    """Return the date of a slot in a zone: `2026-12-06 10:30`. A day without a time stays as it is."""
     return f"{datetime.fromisoformat(date).astimezone(zone):%Y-%m-%d %H:%M}" if "T" in date else date

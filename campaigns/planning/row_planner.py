@@ -1,4 +1,4 @@
-"""What becomes of each row of an audience: its text, or why it gets none."""
+"""Decides what becomes of each row of an audience: its text, or why it gets none."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
@@ -21,16 +21,16 @@ from campaigns.timing.placing import Departure, Placement, Placer
 from campaigns.timing.zones import InvalidZone
 
 MAX_RAW_NUMBER_CHARACTERS: Final = 32
-"""As much of an unusable number is kept as a person needs to find it."""
+"""How much of an unusable number is kept: enough for a person to find it."""
 
 
 class PlannedRecipient(NamedTuple):
     """One row of the audience. (number, occurrence) is unique in a plan.
 
-    `occurrence` is 0 for the row that counts for its number, and the row's place in the whole audience (from 1) for a
-    duplicate or invalid one, whose `number` may be raw text. `text` and `segments` are empty unless the row is pending,
-    or held because its moment was missed: only such rows have a `variant`, if the campaign has any, and a `departure`,
-    but none where nobody was placed in time. `slot` names one reminder of several.
+    `occurrence` is 0 for the row that counts for its number. For a duplicate or invalid row, whose `number` may be raw
+    text, it is the row's place in the whole audience (from 1). `text` and `segments` are empty unless the row is
+    pending, or held because its moment was missed. Only such rows have a `variant`, if the campaign has any, and a
+    `departure`, if people were placed in time. `slot` names one of several reminders.
     """
 
     number: str
@@ -51,9 +51,9 @@ Judged = tuple[PlannedRecipient, Segmentation | None]
 
 
 def read_through(definition: Definition) -> int:
-    """Read every table of the campaign to its end; how many rows under `exclude` hold no number.
+    """Read every table of the campaign to its end. Return how many rows under `exclude` hold no number.
 
-    Raises `AudienceProblem` for one that cannot be used.
+    Raises `AudienceProblem` for an unusable table.
     """
     unread = Counter[str]()
     normalise = Normaliser(definition.default_region).normalise
@@ -73,9 +73,9 @@ def open_table(
     warnings: list[str] | None = None,
     expected: Set[str] = frozenset(),
 ) -> Iterator[AudienceRow]:
-    """The rows of a table in the campaign's `folder`; it is warned of `expected` fields that are no columns of it.
+    """Yield the rows of a table in the campaign's `folder`, and warn about `expected` fields without a column.
 
-    Raises `AudienceProblem` that names it.
+    Raises `AudienceProblem` with the table's name.
     """
     try:
         path = named_in(folder, source.file)
@@ -84,7 +84,7 @@ def open_table(
             _warn_of_columns(warnings, source.file, expected, reader.columns)
         yield from reader
         if warnings is not None:
-            warnings.extend(reader.warnings)  # some are known only once all rows were read
+            warnings.extend(reader.warnings)  # some are only known after all rows were read
     except AudienceProblem as problem:
         raise AudienceProblem(f"{source.file}: {problem.problem}", problem.hint) from problem
 
@@ -99,11 +99,11 @@ def _warn_of_columns(warnings: list[str], where: str, fields: Set[str], columns:
 def excluded_numbers(
     file: str, rows: Iterable[AudienceRow], normalise: Callable[[str], str], unread: Counter[str], warnings: list[str]
 ) -> Iterator[int]:
-    """The phones (`phone_key`) in a table of people who get nothing; rows without one are counted in `unread`.
+    """Yield the phones (`phone_key`) in a table of people who get nothing. `unread` counts the rows without one.
 
     A row that can be read as two numbers excludes both.
 
-    Raises `AudienceProblem` for one with rows but no number at all: all of them would be sent to.
+    Raises `AudienceProblem` for a table with rows but no number at all: everybody in it would get texts.
     """
     readable = unreadable = first = 0
     for row in rows:
@@ -127,12 +127,12 @@ def excluded_numbers(
 
 
 def nothing_for(row: PlannedRecipient, state: RecipientState, reason: str) -> Judged:
-    """The row, decided otherwise than it was: no text, no cost, no turn."""
+    """Return the row with a new decision: no text, no cost, no turn."""
     return row._replace(state=state, reason=reason, text="", segments=0, departure=None, variant=""), None
 
 
 class RowPlanner:
-    """Decides each row by itself and by the rows before it. Another way to do so overrides `judged`."""
+    """Decides each row by itself and by the rows before it. Subclasses override `judged`."""
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class RowPlanner:
         self._warnings = warnings
         self.unread = Counter[str]()  # rows under `exclude` that hold no number, by their table
         self._numbers = Normaliser(definition.default_region, mobile_only=definition.mobile_only)
-        # The row that a number stands in, packed as line * sources + source.
+        # The row of a number, packed as line * sources + source.
         self._seen = FirstRows()
         self._names: list[str] = []
         self._ordinal = 0
@@ -184,7 +184,7 @@ class RowPlanner:
     def judged(
         self, rows: Iterable[AudienceRow], index: int, excluded: Sequence[tuple[str, Set[int]]]
     ) -> Iterator[Judged]:
-        """The rows of the source with this index; `excluded` are the files under `exclude` and their numbers."""
+        """Yield the rows of the source with this index. `excluded` are the files under `exclude` and their numbers."""
         source, sources = self._names[index], len(self._definition.audience)
         textable, text_of, place, seen = self._numbers.textable, self._texts.of, self._place, self._seen
         part, names = self._part, self._texts.names
@@ -250,4 +250,4 @@ def _invalid(number: str, ordinal: int, source: str, line: int, why: str) -> Pla
 
 
 MakeJudge = Callable[[Definition, Texts, Callable[[str], int] | None, Placer | None, list[str]], "RowPlanner"]
-"""Makes what decides the rows of one pass: see `RowPlanner`."""
+"""Makes the object that decides the rows of one pass: see `RowPlanner`."""

@@ -1,4 +1,4 @@
-"""The tables that a campaign file names, as far as they can be known before it is planned."""
+"""What can be known about the tables of a campaign file before it is planned."""
 
 from collections import Counter
 from collections.abc import Callable, Set
@@ -21,7 +21,7 @@ from campaigns.values.scalars import MOST_COMPARED, nearest, shown
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What is in a table: its columns by the names that templates use, whether it has rows, and what to tell of it."""
+    """A table: its columns by their names in templates, whether it has rows, and its warnings."""
 
     columns: tuple[str, ...]
     has_rows: bool
@@ -34,10 +34,10 @@ NO_TABLE: Final = Table((), has_rows=False)
 def read_table(
     folder: Path, source: FileSource, fields: Set[str], *, excluding: Callable[[str], str] | None = None
 ) -> Table:
-    """Read a table to its end, as its last row may make it one that cannot be used. Raises `AudienceProblem`.
+    """Read a table to its end, because its last row may make it unusable. Raises `AudienceProblem`.
 
-    `fields` are the columns that are used besides the number's. `excluding` makes numbers comparable, in a table of
-    people who get nothing.
+    `fields` are the columns used besides the number. `excluding` makes numbers comparable, for a table of people who
+    get nothing.
     """
     reader = open_source(_inside(folder, source.file), number_column=source.number, fields=fields, folder=folder)
     warnings: list[str] = []
@@ -49,7 +49,7 @@ def read_table(
 
 
 def columns_of_schedule(document: Document) -> frozenset[str]:
-    """The columns that the schedule in a campaign file asks for."""
+    """Return the columns that the schedule in a campaign file uses."""
     remind = document.value(("schedule", "remind"))
     if isinstance(remind, dict):
         named = (remind.get("column"), remind.get("key"), remind.get("cancelled") or CANCELLED_COLUMN)
@@ -59,7 +59,7 @@ def columns_of_schedule(document: Document) -> frozenset[str]:
 
 
 def _inside(folder: Path, name: str) -> Path:
-    """The file called `name` in the campaign's folder; raises AudienceProblem where it is elsewhere or nowhere."""
+    """Return the file `name` in the campaign's folder. Raises AudienceProblem if it is elsewhere or missing."""
     try:
         file = named_in(folder, name).resolve()
         if not file.is_relative_to(folder):
@@ -68,9 +68,9 @@ def _inside(folder: Path, name: str) -> Path:
         if file.exists():
             return file
         entries = sorted(islice(folder.iterdir(), MOST_COMPARED), key=lambda entry: entry.suffix == file.suffix)
-        names = {entry.stem: entry.name for entry in entries if entry.is_file()}  # of equal stems the likest stays
+        names = {entry.stem: entry.name for entry in entries if entry.is_file()}  # of equal stems the closest stays
         near = names.get(nearest(file.stem, list(names)))
-    except (OSError, ValueError, RuntimeError) as error:  # too long a name, a loop of links
+    except (OSError, ValueError, RuntimeError) as error:  # the name is too long, or links form a loop
         raise AudienceProblem(f"{shown(name)} cannot be opened", "check the name and the links in it") from error
     hint = f"did you mean {near}?" if near else "put it beside the campaign file, or mend the name"
     raise AudienceProblem(f"{shown(name)} does not exist", hint)

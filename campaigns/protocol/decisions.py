@@ -1,7 +1,7 @@
-"""What becomes of everybody in a request in doubt, once a verdict is reached: pure, the one place that decides.
+"""Decides what becomes of everybody in a request in doubt once a verdict is reached. Pure, and the only such place.
 
-A verdict (`campaigns.protocol.verdicts`) says what is proven. This says what follows from it, given how the request had
-ended and what the campaign's file wants. The scheduler carries it out in one transaction.
+A verdict (`campaigns.protocol.verdicts`) says what is proven. A decision says what follows from it, given how the
+request ended and what the campaign file wants. The scheduler carries it out in one transaction.
 """
 
 from collections.abc import Mapping
@@ -14,33 +14,34 @@ from campaigns.protocol.verdicts import MOST_ROUNDS, Verdict
 
 
 class Ending(StrEnum):
-    """How a request in doubt had ended; the values are those of the gateway client's outcomes."""
+    """How a request in doubt ended. The values are those of the gateway client's outcomes."""
 
     UNKNOWN = "unknown"  # no reply that proves anything
     ACCOUNT = "account"  # key, credits, subscription, address
-    REFUSED = "refused"  # this request will never pass as it is
+    REFUSED = "refused"  # this request will never be accepted as it is
     THROTTLED = "throttled"  # later
     TOO_BIG = "too_big"  # in smaller batches
 
     @property
     def is_refusal(self) -> bool:
-        """An answer from the allow-list: looked up once all the same, for a wrong row there would double texts."""
+        """An answer from the allow-list. It is still looked up once, because a wrong row there would double texts."""
         return self is not Ending.UNKNOWN
 
 
 class SendAgain(StrEnum):
-    """When people who are pending again may be sent."""
+    """When people who are pending again may get their text."""
 
-    AT_ONCE = "at_once"  # the pause of account or run is what they wait for, if for anything
+    AT_ONCE = "at_once"  # unless the account or the run is paused
     BACKED_OFF = "backed_off"  # after the pause that grows with the attempts
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Everybody of the request, by what becomes of them. The ids are recipients'; each is in exactly one place.
+    """Everybody in the request, by what becomes of them. The ids are recipient ids; each is in exactly one place.
 
-    `place` have these messages; `release` were not stored and are pending again; `fail` were refused for good; `hold` a
-    person decides on. `split`: cut the batch in halves. `pause_run`, `pause_account`: the reason to pause it, or "".
+    `place`: they have these messages. `release`: they were not stored and are pending again. `fail`: they were refused
+    for good. `hold`: a person decides. `split`: cut the batch in half. `pause_run`, `pause_account`: the reason to
+    pause it, or "".
     """
 
     place: Mapping[int, Candidate]
@@ -72,10 +73,10 @@ def decide(
     may_resend: bool,
     is_device_problem: bool,
 ) -> Decision:
-    """What becomes of the people of one request. `verdict` is not WAIT.
+    """Decide what becomes of the people in one request. `verdict` is not WAIT.
 
-    `problem` is the gateway's refusal in one sentence, `rounds` how often the batch was sent again after a proven miss,
-    `may_resend` what the file's `on_unknown` allows, `is_device_problem` that devices.use is wrong and not the people.
+    `problem` is the gateway's refusal in one sentence. `rounds` is how often the batch was sent again after a proven
+    miss. `may_resend` is what the file's `on_unknown` allows. `is_device_problem`: devices.use is wrong, not the people.
     """
     found = Decision(match.found, pause_account=TWICE if match.doubled else "")
     missed = tuple(id_ for id_, _ in sought.recipients.values() if id_ not in match.found)
@@ -83,7 +84,7 @@ def decide(
         return found
     if verdict is Verdict.HOLD:
         return replace(found, hold=missed, reason=UNPROVEN)
-    # Nobody with a message that may be theirs is ever sent again by itself, whatever the gateway said.
+    # A person with a message that may be theirs is never sent to again automatically, whatever the gateway said.
     unclear = tuple(id_ for id_ in missed if id_ in match.unclear)
     missed = tuple(id_ for id_ in missed if id_ not in match.unclear)
     if unclear:
@@ -92,7 +93,7 @@ def decide(
     if ending is Ending.REFUSED and is_device_problem:
         return replace(sent_again, pause_run=problem)
     if ending in {Ending.REFUSED, Ending.TOO_BIG}:
-        # Whoever the gateway cannot take is found by halving: 14 requests for one among 100, and the others get theirs.
+        # Halving finds the people whom the gateway rejects: 14 requests for one among 100, and the others get theirs.
         if len(sought.recipients) == 1:
             return replace(found, fail=missed, reason=problem)
         return replace(sent_again, split=True)
@@ -108,9 +109,10 @@ def decide(
 
 
 def decide_list(verdict: Verdict, ending: Ending, match: Match, *, problem: str) -> Decision:
-    """The same for a request to a contact list, whose people are known from the gateway alone.
+    """Decide the same for a request to a contact list, whose people only the gateway knows.
 
-    Unfound means held, whatever `on_unknown` says: nobody could tell a second text to a whole list from the first.
+    A list that is not found is held, whatever `on_unknown` says: nobody could tell a second text to a whole list from
+    the first.
     """
     if match.found:
         return Decision(match.found)

@@ -1,4 +1,4 @@
-"""What a person may declare about texts of which no read of the gateway proves whether they were sent."""
+"""What a person may declare about texts if no read of the gateway proves whether they were sent."""
 
 from enum import StrEnum
 
@@ -11,5 +11,5 @@ class Declared(StrEnum):
 
     @property
     def reason(self) -> str:
-        """What stands beside a recipient or batch from then on."""
+        """The reason that a recipient or batch has from then on."""
         return f"declared {self.value.replace('-', ' ')} by a person"

@@ -1,9 +1,10 @@
-"""Which of the messages that a gateway shows belong to a request whose reply was lost: pure, to be tested hard.
+"""Finds the gateway's messages that belong to a request whose reply was lost. Pure, so that it can be tested hard.
 
-The gateway has no idempotency key. What tells its messages apart from others: their ID lies above every ID seen before
-the request (the floor), they carry a number and a text of the request, nobody else claims them, and the messages of one
-request share a group. A group counts only as a whole: when all its numbers were in the request. One that fits in part
-proves neither that the request arrived nor that it did not, so nobody in it may be sent again without a person.
+The gateway has no idempotency key. A request's messages are recognised by these signs: their ID is above every ID seen
+before the request (the floor), they have a number and a text of the request, nobody else claims them, and the messages
+of one request share a group. A group counts only as a whole, if all its numbers were in the request. A group that fits
+in part proves neither that the request arrived nor that it did not, so nobody in it may be sent to again unless a
+person decides.
 """
 
 import re
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """What a request in doubt carried: number -> (recipient id, text), and the floor that its IDs lie above."""
+    """The content of a request in doubt: number -> (recipient id, text), and the floor that its IDs are above."""
 
     id_floor: int
     recipients: Mapping[str, tuple[int, str]]
@@ -22,7 +23,7 @@ class Sought:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A message that the gateway showed."""
+    """A message that the gateway returned."""
 
     gateway_id: int
     number: str
@@ -32,10 +33,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What was found: recipient id -> message; messages that match a recipient a second time; and who is unclear.
+    """What was found: recipient id -> message, messages that match a recipient a second time, and unclear recipients.
 
     `unclear` are recipients with a message that may be theirs: their text in a group with strangers, or their number
-    with another text in a group of the request's numbers alone (a server may rewrite texts).
+    with another text in a group of only the request's numbers (a server may rewrite texts).
     """
 
     found: Mapping[int, Candidate]
@@ -44,14 +45,14 @@ class Match:
 
 
 FEWEST_TO_KNOW_BY_NUMBERS = 3
-"""A group of exactly the request's numbers is the request whatever its texts say, if there are at least so many."""
+"""A group of exactly the request's numbers, at least this many, is the request, whatever its texts say."""
 
 
 _NOT_A_DIGIT = re.compile(r"[^0-9]+")
 
 
 def same_number(number: str) -> str:
-    """What two spellings of one E.164 number have in common: gateways drop the plus, or write 00 for it."""
+    """Return a form that is the same for all spellings of an E.164 number: gateways drop the plus, or write 00."""
     bare = number[1:] if number[:1] == "+" else number
     if not (bare.isascii() and bare.isdigit()):
         bare = _NOT_A_DIGIT.sub("", number)
@@ -59,13 +60,13 @@ def same_number(number: str) -> str:
 
 
 _UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff"
-"""Thai, kana, Han: spaces do not part words there, so each character is one."""
+"""Thai, kana, Han: spaces do not separate words there, so each character counts as a word."""
 
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]")
 
 
 def is_similar(stored: str, sent: str) -> bool:
-    """Whether a stored text can be what was sent: a server may add a footer, trim or fold white space.
+    """Return whether a stored text can be the one that was sent: a server may add a footer, trim or fold white space.
 
     Whole words are compared: "Yes" is not in "Yesterday", but it is in "Yes--sent with Acme".
     """
@@ -79,10 +80,10 @@ def _words(text: str) -> str:
 def match(
     sought: Sought, candidates: Iterable[Candidate], *, attributed: Collection[int], is_whole: bool = True
 ) -> Match:
-    """Find the request's messages among `candidates`; `attributed` are gateway IDs that belong to somebody already.
+    """Find the request's messages among `candidates`. `attributed` are gateway IDs that belong to somebody already.
 
-    `is_whole`: every read behind the candidates succeeded. Of a look cut short a stranger's group may show the part
-    that equals the request's numbers: then numbers alone prove nothing.
+    `is_whole`: every read of candidates succeeded. If a look was cut short, just the part of a stranger's group that
+    equals the request's numbers may be visible, so numbers alone prove nothing.
     """
     wanted = {same_number(number): entry for number, entry in sought.recipients.items()}
     groups: dict[str, dict[int, Candidate]] = defaultdict(dict)
@@ -99,11 +100,11 @@ def match(
         alike = [c for c in ours if is_similar(c.text, wanted[same_number(c.number)][1])]
         is_ours_alone = len(ours) == len(members)
         has_everybody = len(wanted) >= FEWEST_TO_KNOW_BY_NUMBERS and _has_everybody(ours, wanted.keys())
-        is_found = alike if is_ours_alone else _has_everybody(alike, wanted.keys())  # strangers: rows that were added
+        is_found = alike if is_ours_alone else _has_everybody(alike, wanted.keys())  # strangers: added rows
         if not (is_found or (is_whole and is_ours_alone and has_everybody)):
-            # All ours without a text of ours: rewritten, or another text to the same people. Strangers with a text of
-            # ours: rows that were added to our request, or the same text from elsewhere. Everybody with other texts
-            # and strangers: both at once, or what another tool sent to more people. Else it is somebody else's.
+            # Only our numbers but none of our texts: rewritten, or another text to the same people. Strangers with one
+            # of our texts: rows added to our request, or the same text from elsewhere. Everybody with other texts, and
+            # strangers: both at once, or another tool's texts to more people. Otherwise it is somebody else's.
             unclear.update(
                 wanted[same_number(c.number)][0] for c in (ours if is_ours_alone or has_everybody else alike)
             )
