@@ -54,7 +54,7 @@ def refuse_shape(date: nodes.Filter) -> None:
 
 
 def is_word(node: nodes.Node) -> TypeGuard[nodes.Const]:
-    """Return whether Jinja read a word as true, false or none: everybody would get that instead of the column's cell."""
+    """Return whether Jinja read a word as true, false or none: everybody would get that instead of their cell."""
     return isinstance(node, nodes.Const) and (node.value is None or isinstance(node.value, bool))
 
 

@@ -14,7 +14,7 @@ NEVER: Final = r"(?!)"
 
 @lru_cache(maxsize=1024)
 def international(start: str) -> tuple[re.Pattern[str], int]:
-    """Return the pattern of what may follow the calling code that `start` begins with, and the length of plus and code."""
+    """Return what may follow the calling code that `start` begins with, and the length of plus and code."""
     for width in (1, 2, 3):
         if pattern := _behind(start[:width]):
             return pattern, 1 + width
@@ -52,7 +52,8 @@ def region_patterns(region: str, code: str) -> tuple[re.Pattern[str], re.Pattern
 
 
 def _subscriber(regions: Sequence[PhoneMetadata]) -> str:
-    """Return a pattern of mobiles, or landlines (a group of that name), of no other kind: the library tries those first."""
+    """Return a pattern of mobiles or landlines (a group of that name), but no other kind: the library tries those first.
+    """
     others = {_pattern(desc) for metadata in regions for desc in _other_kinds(metadata)} - {NEVER}
     mobile = "|".join(_leading(metadata) + _pattern(metadata.mobile) for metadata in regions)
     landline = "|".join(_leading(metadata) + _pattern(metadata.fixed_line) for metadata in regions)

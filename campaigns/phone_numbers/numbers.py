@@ -36,7 +36,7 @@ __all__ = ["InvalidNumber", "Normaliser", "NumberKind", "lost_digits", "mask", "
 _SHORTEST_ANYWHERE: Final = 7  # digits; a shorter number is a short code, or valid in too many countries
 _LONGEST_PREFIX: Final = 12  # digits with which a region dials out, and one more
 
-# Old formats that survive in lists: the old national number and the new one. Only where nobody else can have the old one.
+# Old formats that survive in lists: the old national number and the new one. Only if nobody else can have the old one.
 _ENDED: Final = {
     52: (re.compile(r"(?:01|04[45]|1)(\d{10})"), r"\1"),  # Mexico, until 2019
     55: (re.compile(r"([1-9]\d)([689]\d{7})"), r"\g<1>9\2"),  # Brazil's mobiles, until 2016
@@ -205,7 +205,7 @@ def phone_key(number: str) -> str:
 
 
 def same_phone(sender: str, region_hint: str | None) -> tuple[str, ...]:
-    """Return every E.164 number that a sender, as spelled by a gateway, may be: with or without plus, with 00, national.
+    """Return every E.164 number that a sender may be, as a gateway spells it: with or without plus, with 00, national.
 
     `region_hint` (ISO 3166) is the country of the person who was texted. None tries all countries, which takes some
     milliseconds and finds a number in many of them: choose the one that was texted last. The result has both spellings

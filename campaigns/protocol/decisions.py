@@ -76,7 +76,7 @@ def decide(
     """Decide what becomes of the people in one request. `verdict` is not WAIT.
 
     `problem` is the gateway's refusal in one sentence. `rounds` is how often the batch was sent again after a proven
-    miss. `may_resend` is what the file's `on_unknown` allows. `is_device_problem`: devices.use is wrong, not the people.
+    miss. `may_resend` is what the file's `on_unknown` allows. `is_device_problem`: devices.use is wrong, not a person.
     """
     found = Decision(match.found, pause_account=TWICE if match.doubled else "")
     missed = tuple(id_ for id_, _ in sought.recipients.values() if id_ not in match.found)

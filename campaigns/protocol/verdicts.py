@@ -72,12 +72,12 @@ def verdict(look_ups: Sequence[LookUp], *, sought: int, settled_at: datetime, su
         return Verdict.MISSED
     if last.at < settled_at:
         return Verdict.WAIT
-    # The control may not come from the same read as the empty look that it vouches for: one wrong read in between must
+    # The control may have been read separately from the empty look that it vouches for: one wrong read in between must
     # not be enough.
     vouched = sum(look.at >= settled_at and bool(look.control) for look in complete)
     if last.complete and last.control and vouched >= LOOKS_TO_MISS:
         return Verdict.MISSED
-    # A failed look does not count: a gateway that is away overnight, or refuses the key, must not leave work for people.
+    # A failed look does not count: a gateway that is away overnight, or refuses the key, must not make work for people.
     after_settle = sum(look.at >= settled_at for look in complete)
     # This includes an account without any message: nothing shows yet that its reads can be trusted, but its other
     # requests may.

@@ -1,1 +1,1 @@
-"""What goes next while runs send, and when they slow down, wait or pause."""
+"""What is sent next while runs send, and when they slow down, wait or pause."""

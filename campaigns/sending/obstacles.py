@@ -1,4 +1,4 @@
-"""What stands in the way of a text that was not sent yet."""
+"""What stops a text that has not been sent yet."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ class Obstacle(StrEnum):
     PAUSE = "pause"  # its run is paused
     END = "end"  # its run sends nothing more
     ACCOUNT = "account"  # the gateway account is paused
-    DOUBTS = "doubts"  # many batches of the account are looked up first
+    DOUBTS = "doubts"  # many batches in doubt of the account are looked up first
     WINDOW = "window"  # sending is not allowed now
-    BATCH = "batch"  # others of its batch are being sent or looked up
-    QUEUE = "queue"  # a worker has to take its batch
+    BATCH = "batch"  # others in its batch are being sent or looked up
+    QUEUE = "queue"  # a worker has to pick up its batch
     MOMENT = "moment"  # its batch is put off, or its moment is still to come
     NOTHING = "nothing"  # its batch is due
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingText:
-    """A text that was not sent yet, as far as it matters for that."""
+    """What matters here about a text that has not been sent yet."""
 
     is_planned: bool
     run_state: RunState
@@ -55,5 +55,5 @@ IN_ORDER: Final[tuple[tuple[Obstacle, Callable[[WaitingText], bool]], ...]] = (
 
 
 def first_obstacle(text: WaitingText) -> Obstacle:
-    """What has to be out of the way first."""
+    """Return the first obstacle."""
     return next((obstacle for obstacle, is_there in IN_ORDER if is_there(text)), Obstacle.NOTHING)

@@ -1,8 +1,8 @@
-"""Whose texts go next where several campaigns want the same phones.
+"""Whose texts go next when several campaigns want the same phones.
 
-Higher kinds first, but a lower kind that waits keeps a tenth of what goes, so that none of them starves. Campaigns of
-one kind share by weight, counted in segments: whoever got least for its weight is next, which keeps any two of them
-within one request of their due.
+Higher kinds go first, but a waiting lower kind keeps a tenth of the capacity, so that none starves. Campaigns of one
+kind share by weight, counted in segments: the one that got least for its weight is next, which keeps any two of them
+within one request of their fair share.
 """
 
 import math
@@ -16,18 +16,18 @@ from campaigns.definition import Kind
 HIGHEST_FIRST: Final = (Kind.TRANSACTIONAL, Kind.REMINDER, Kind.MARKETING)
 
 LOWER_SHARE: Final = 0.1
-"""What a kind keeps of everything that goes while a higher kind has work, too."""
+"""The share that a kind keeps of everything sent while a higher kind also has work."""
 
 
 MOST_PROMISED: Final = 256
-"""How many requests of lower kinds are remembered that got past higher ones: more than can be on their way at once."""
+"""How many requests of lower kinds that overtook higher ones are remembered: more than can be on their way at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """One request that could go: its segments. `is_paid`: it had its turn before, and came back without being sent.
+    """The segments of one request that could go. `is_paid`: it had its turn before and came back without being sent.
 
-    `is_cut`: it has more segments, and only the first so many of them may go at once.
+    `is_cut`: it has more segments, and only these first ones may go at once.
     """
 
     id: int
@@ -38,7 +38,7 @@ class Portion:
 
 @dataclass(slots=True)
 class Room:
-    """How many segments may be on their way under one limit, and how many are. An empty one takes any request."""
+    """How many segments may be on their way under one limit, and how many are. An empty room accepts any request."""
 
     size: float = math.inf
     used: float = 0.0
@@ -53,10 +53,9 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A campaign that waits to send: its requests that are due, in their order, and the limits that they fall under.
+    """A campaign that waits to send: its due requests in order, and the limits that apply to them.
 
-    `own`: its own limit. `lanes`: the phones that they can go by, of which each request takes one; none: no phone has
-    a limit.
+    `own`: its own limit. `lanes`: the phones that its requests may use, one per request; empty: no phone has a limit.
     """
 
     id: int
@@ -69,17 +68,17 @@ class Contender:
 
 @dataclass(slots=True)
 class Turns:
-    """Who got how much until now; what makes sharing fair over many small rounds. Not for several threads."""
+    """Who got how much so far, which makes sharing fair over many small rounds. Not thread-safe."""
 
     _got: dict[int, float] = field(default_factory=dict)  # campaign -> segments for each unit of its weight
     _owed: dict[Kind, float] = field(default_factory=dict)  # segments that a kind stepped back for
-    _promised: deque[int] = field(default_factory=lambda: deque(maxlen=MOST_PROMISED))  # requests that got past others
+    _promised: deque[int] = field(default_factory=lambda: deque(maxlen=MOST_PROMISED))  # requests that overtook others
 
     def share(self, room: Room, contenders: Sequence[Contender], *, requests: int) -> list[tuple[Contender, Portion]]:
-        """Fill `room`, which all of them fall under, with at most so many requests; those that go, in their order.
+        """Fill `room`, which applies to all of them, with at most `requests`. Return those that go, in order.
 
-        The rooms are filled as it goes. Name everybody who waits, also who has no room now: a campaign that is not
-        named is forgotten, so that nobody saves up turns by having nothing to send.
+        The rooms are filled along the way. Pass everybody who waits, also those without room now: a campaign that is
+        not passed is forgotten, so that nobody saves up turns by having nothing to send.
         """
         self._meet(contenders)
         waiting = {contender.id: list(reversed(contender.due)) for contender in contenders}
@@ -91,7 +90,7 @@ class Turns:
                 break
             contender = self._next(ready, waiting)
             portion = waiting[contender.id][-1]
-            # Who is next and too big waits until there is room, and nobody smaller slips past, or it waited for ever.
+            # A request that is next but too big waits for room, and no smaller one overtakes it: it might wait forever.
             if not room.takes(portion):
                 break
             lanes = [lane for lane in contender.lanes if id(lane) not in closed and lane.takes(portion)]
@@ -112,7 +111,7 @@ class Turns:
         self._owed = {kind: self._owed.get(kind, 0.0) for kind in {c.kind for c in contenders}}
 
     def _next(self, ready: Sequence[Contender], waiting: Mapping[int, Sequence[Portion]]) -> Contender:
-        # A lower kind that stepped forward and got no slot keeps its place, or the higher one were quicker each time.
+        # A lower kind that had its turn and got no slot keeps its place, or the higher one would be faster each time.
         heads = {c.id: waiting[c.id][-1] for c in ready}
         if promised := [c for c in ready if heads[c.id].is_paid and heads[c.id].id in self._promised]:
             return promised[0]
@@ -139,7 +138,7 @@ class Turns:
             self._owed[kind] += portion.segments * LOWER_SHARE
 
     def _level(self, contenders: Sequence[Contender]) -> None:
-        """Who is kept back by nobody but itself saves up nothing: its own limit may be lifted one day."""
+        """Keep campaigns that only their own limit holds back from saving up turns: that limit may be lifted one day."""
         current = {
             kind: min(got)
             for kind in HIGHEST_FIRST

@@ -1,7 +1,7 @@
-"""Slowing a phone down that says it has sent too much: halved at once, given back step by step.
+"""Slows down a phone that reports it has sent too much: its rate is halved at once and restored step by step.
 
-Android lets an app send some 30 texts in a while and then answers every further one with "limit exceeded". Where
-exactly the limit lies differs from phone to phone, so it is found by halving, and tried again by doubling.
+Android lets an app send about 30 texts in some time and then answers every further one with "limit exceeded". The exact
+limit differs from phone to phone, so it is found by halving, and tested again by doubling.
 """
 
 from dataclasses import dataclass
@@ -11,28 +11,28 @@ from typing import Final
 from campaigns.definition import Rate
 
 SLOW_FOR: Final = timedelta(minutes=15)
-"""How long a lowered rate holds, and how long each doubling after it."""
+"""How long a lowered rate lasts, and each doubling after it."""
 
 AGAIN_AFTER: Final = timedelta(minutes=1)
-"""Reports within so long count as one: those of one request come together."""
+"""Reports within this time count as one: those of one request come together."""
 
 SLOWEST: Final = Rate(1, timedelta(minutes=5))
 """A phone is not slowed down further than this: its receipts would come too rarely to learn from."""
 
 USUAL: Final = Rate(30, timedelta(minutes=1))
-"""Where a device without a rate begins that sent nothing lately: Android's own limit."""
+"""The first rate of a device that has no rate and sent nothing lately: Android's own limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slowdown:
-    """A device's lowered rate: `rate` from `since` on, doubled after each `SLOW_FOR`, none of it left at `until`."""
+    """A device's lowered rate: `rate` from `since` on, doubled after each `SLOW_FOR`, over at `until`."""
 
     rate: Rate
     since: datetime
     until: datetime
 
     def rate_at(self, now: datetime) -> Rate | None:
-        """What it allows at a moment; None once it is over."""
+        """Return the rate that it allows at a moment; None once it is over."""
         if now >= self.until:
             return None
         doublings = max(0, (now - self.since) // SLOW_FOR)
@@ -43,9 +43,9 @@ class Slowdown:
 
 
 def slower(rate: Rate, now: datetime, before: Slowdown | None = None) -> Slowdown | None:
-    """What follows from a report of a phone that its limit is exceeded; None: nothing new.
+    """Return the slowdown after a phone reports that its limit is exceeded; None: nothing new.
 
-    `rate` is what the device has at this moment; `before` what earlier reports made of it.
+    `rate` is the device's rate at this moment; `before` is the result of earlier reports.
     """
     lowered = before.rate_at(now) if before else None
     if before is None or lowered is None:
@@ -58,7 +58,7 @@ def slower(rate: Rate, now: datetime, before: Slowdown | None = None) -> Slowdow
 
 
 def _halved(rate: Rate) -> Rate:
-    # Over a longer time only when the count cannot be halved: 450 an hour would let 450 go in the first minute.
+    # The time is lengthened only if the count cannot be halved: 450 an hour would let 450 go in the first minute.
     half = Rate(rate.count // 2, rate.per) if rate.count > 1 else Rate(1, rate.per * 2)
     return max(half, SLOWEST, key=lambda r: r.per_second) if rate.per_second > SLOWEST.per_second else rate
 

@@ -1,1 +1,1 @@
-"""The right moment for every person: runs that repeat, zones, reminders, spreading, and what contradicts itself."""
+"""The right moment for every person: runs that repeat, zones, reminders, spreading, and contradictions."""

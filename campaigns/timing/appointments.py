@@ -1,4 +1,4 @@
-"""The reminders of one row: which appointment it is about, whether it still stands, and when each text may leave."""
+"""The reminders of one row: its appointment, whether that still stands, and when each text may leave."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -17,13 +17,13 @@ from campaigns.timing.placing import Placement, placement_of
 from campaigns.timing.zones import ZONE_COLUMN, ZoneOrigin, Zones, clocks_of
 
 CANCELLED_COLUMN: Final = "cancelled"
-"""The column that says whether an appointment is cancelled, where the campaign file names no other."""
+"""The column that says whether an appointment is cancelled, unless the campaign file names another."""
 
 LONGEST_KEY: Final = 60
-"""Characters; a longer key is stood for by its hash."""
+"""Characters. A longer key is replaced by its hash."""
 
 REMEMBERED: Final = 50_000
-"""So many dates are worked out once: appointments begin at few different minutes."""
+"""How many dates are cached: appointments begin at few different minutes."""
 
 _YES: Final = frozenset(
     {"1", "true", "t", "yes", "y", "x", "on", "si", "sì", "sí", "s", "oui", "o", "ja", "j"}
@@ -36,17 +36,17 @@ _NO: Final = frozenset(
 
 
 NO_DATE: Final = "no date"
-"""The label of the slot of a row without a date."""
+"""The slot label of a row without a date."""
 
 
 class UnclearRow(Exception):
-    """A row that does not say clearly whether its appointment stands, or when; the message says why."""
+    """A row that does not say clearly whether or when its appointment takes place. The message says why."""
 
 
 class Slot(NamedTuple):
-    """The place of one reminder: which appointment (`key`, then its `date`), and which of its texts (`label`).
+    """Identifies one reminder: the appointment (`key`, then its `date`), and which of its texts (`label`).
 
-    A row that gets no text has the reason's name as its `label`.
+    The `label` of a row that gets no text is the name of the reason.
     """
 
     key: str
@@ -59,7 +59,7 @@ class Slot(NamedTuple):
 
 @lru_cache(maxsize=REMEMBERED)
 def slot_of(text: str) -> Slot:
-    """The slot that was written as `text`."""
+    """Return the slot that was written as `text`."""
     return Slot(*text.rsplit("|", 2))
 
 
@@ -83,12 +83,12 @@ class Appointments:
         return frozenset({self._date_column, self._cancelled_column, self._key_column, ZONE_COLUMN} - {""})
 
     def key(self, fields: Mapping[str, str]) -> str:
-        """What tells this appointment from others of the same person; empty where everybody has one."""
+        """Return what distinguishes this appointment from others of the same person; empty if everybody has one."""
         key = fields.get(self._key_column, "") if self._key_column else ""
         return key if len(key) <= LONGEST_KEY else sha256(key.encode()).hexdigest()
 
     def is_cancelled(self, fields: Mapping[str, str]) -> bool:
-        """Whether the row says that its appointment is cancelled. Raises `UnclearRow` for neither yes nor no."""
+        """Return whether the row's appointment is cancelled. Raises `UnclearRow` if it says neither yes nor no."""
         word = fields.get(self._cancelled_column, "").strip().casefold()
         if word in _NO:
             return False
@@ -97,15 +97,14 @@ class Appointments:
         raise UnclearRow(f"its {self._cancelled_column} is neither yes nor no")
 
     def date(self, number: str, fields: Mapping[str, str]) -> str:
-        """The date as slots have it; empty where it is missing or unreadable. Raises `InvalidZone`."""
+        """Return the date as written in slots; empty if it is missing or unreadable. Raises `InvalidZone`."""
         day, _ = date_in(self._remind, fields)
         return _written(day, self._dated(self._zones(number, fields)).infos[0]) if day is not None else ""
 
     def reminders(self, number: str, fields: Mapping[str, str]) -> tuple[tuple[Slot, Placement], ...]:
-        """Each text about this row's date: its slot without a key, and when it may leave or why not.
+        """Return each text about this row's date: its slot without a key, and when it may leave or why not.
 
-        One for all of them where there is no date. Raises `InvalidZone`, and `UnclearRow` for a date that cannot be
-        read.
+        Without a date there is just one. Raises `InvalidZone`, and `UnclearRow` for an unreadable date.
         """
         zones = self._zones(number, fields)
         known = fields.get(self._date_column, ""), zones
@@ -133,12 +132,12 @@ class Appointments:
         return clocks_of(self._schedule, number, fields)
 
     def _dated(self, zones: Zones) -> Zones:
-        """Whose clocks a date without an offset is meant by, as `Timetable.moments` has it."""
+        """Return the zones of a date without an offset, as in `Timetable.moments`."""
         return zones if self._is_local or zones.origin is ZoneOrigin.COLUMN else self._timetable.campaign
 
 
 def _written(day: "date | datetime", zone: ZoneInfo) -> str:
-    """A date in one form, however the row writes it: a time is written in UTC, a day stays a day."""
+    """Return a date in one form, however the row writes it: a time becomes UTC, a day stays a day."""
     if not isinstance(day, datetime):
         return day.isoformat()
     at = day.astimezone(UTC) if day.tzinfo else to_utc(day, zone)

@@ -1,4 +1,4 @@
-"""What the keys of a schedule cannot mean together: a table of conditions, each with a sentence and a way out."""
+"""Keys of a schedule that contradict each other: a table of conditions, each with a sentence and a way out."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from campaigns.timing.schedule_rules import ScheduleRules
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A combination that makes no sense: when it is given, what to say after the key at `path`, and what to do."""
+    """A combination that makes no sense: its condition, what to say after the key at `path`, and what to do."""
 
     path: KeyPath
     applies: Callable[[ScheduleRules], bool]
@@ -218,10 +218,10 @@ RULES: Final = (
 
 
 def contradictions(definition: Definition, document: Document, now: datetime) -> Iterator[Problem]:
-    """Every rule that a campaign breaks at `now` (aware), each as a problem at the place of its key.
+    """Yield every rule that a campaign breaks at `now` (aware), as a problem at the place of its key.
 
-    `document` is what `definition` was read from. A `repeat` whose start has passed is none: what is past is not made
-    up for. Values that are wrong by themselves (a limit of 0, a length of 0 s, 31 February) are refused when read.
+    `definition` was read from `document`. A `repeat` whose start has passed breaks no rule: the past is not made up
+    for. Values that are wrong by themselves (a limit of 0, a length of 0 s, 31 February) are refused when read.
     """
     case = ScheduleRules(definition, now)
     for rule in RULES:

@@ -1,4 +1,4 @@
-"""The date of a row, as spreadsheets and databases write it."""
+"""Reads the date of a row as spreadsheets and databases write it."""
 
 import re
 from datetime import date, datetime, timedelta
@@ -7,10 +7,10 @@ from functools import lru_cache
 from typing import Final
 
 LONGEST: Final = 64
-"""Characters of a text that may be a date."""
+"""The most characters of a date."""
 
 YEARS: Final = range(1800, 2200)
-"""Beyond them is a mark for no date at all (9999-12-31, 0001-01-01), and zones and offsets could leave the calendar."""
+"""Other years stand for no date at all (9999-12-31, 0001-01-01), and zones and offsets could leave the calendar."""
 
 DATE: Final = re.compile(
     r"'?(?:(?P<year>\d{4})(?P<first_sign>[-/.])(?P<month>\d\d?)(?P=first_sign)(?P<day>\d\d?)"
@@ -33,7 +33,7 @@ class DayOrder(StrEnum):
 
 
 class UnreadableDate(Exception):
-    """A text that is not a date; `reason` says why and does not repeat it: a wrong column may hold anything."""
+    """A text that is not a date. `reason` says why without repeating it: a wrong column may hold anything."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -41,16 +41,16 @@ class UnreadableDate(Exception):
 
 
 class AmbiguousDate(UnreadableDate):
-    """A date that an order of day and month would settle."""
+    """A date that is ambiguous without the order of day and month."""
 
 
 @lru_cache(maxsize=4_096)  # the rows of a table share few dates
 def read_date(text: str, order: DayOrder | None = None) -> date | datetime:
-    """The date, or the date and time, that `text` is: naive without an offset.
+    """Parse a date, or a date and time; without an offset it is naive.
 
-    With the year first (`2026-12-01 09:30`, `2026/12/01`, `2026-12-01T09:30:00+01`), or with the day first and points
-    between (`1.12.2026 9.30`). Of 01/02/2026 the `order` decides, for half the world reads it as another day; without
-    one it is read where only one day is possible (25/12/2026). Raises UnreadableDate.
+    Accepts the year first (`2026-12-01 09:30`, `2026/12/01`, `2026-12-01T09:30:00+01`), or the day first with points in
+    between (`1.12.2026 9.30`). For 01/02/2026 the `order` decides, because half the world reads it as another day.
+    Without an order it is read only if just one day is possible (25/12/2026). Raises UnreadableDate.
     """
     match = DATE.fullmatch(text.strip().translate(SPACES)[: LONGEST + 1])
     if not match:
@@ -72,7 +72,7 @@ def read_date(text: str, order: DayOrder | None = None) -> date | datetime:
 
 def _month_and_day(part: dict[str, str], order: DayOrder | None) -> tuple[int, int]:
     one, two = int(part["one"]), int(part["two"])
-    if part["sign"] == ".":  # is written with the day first wherever it is in use
+    if part["sign"] == ".":  # countries that use points write the day first
         return two, one
     if order is None:
         if one <= 12 and two <= 12 and one != two:
@@ -85,7 +85,7 @@ def _month_and_day(part: dict[str, str], order: DayOrder | None) -> tuple[int, i
 
 
 def _clock(part: dict[str, str]) -> tuple[str, int]:
-    """The time of day by 24 hours, and the days to add: 24:00 is the midnight at which a day ends."""
+    """Return the 24-hour time of day, and the days to add: 24:00 is the midnight at which a day ends."""
     hour, minute, second = int(part["hour"]), int(part["minute"]), int(part["second"] or 0)
     if part["half"]:
         if not 1 <= hour <= 12:
@@ -96,7 +96,7 @@ def _clock(part: dict[str, str]) -> tuple[str, int]:
 
 
 def _offset(written: str) -> str:
-    """As ISO 8601 has it: PostgreSQL leaves minutes out that are zero."""
+    """Return the offset in ISO 8601: PostgreSQL omits minutes that are zero."""
     if written.upper() in {"Z", "UTC", "GMT"}:
         return "+00:00"
     return f"{written}:00" if len(written) == 3 else written

@@ -1,4 +1,4 @@
-"""The moments of a campaign that repeats at which nothing was running."""
+"""The moments of a campaign that repeats that passed while nothing was running."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from campaigns.timing.recurrence import recurrence_of
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """So many moments that no run is made of, and the last of them."""
+    """How many moments get no run, and the last of them."""
 
     count: int
     last: datetime
 
 
 def missed_moments(schedule: Schedule, first: datetime, now: datetime, *, apart: timedelta) -> Missed | None:
-    """Which moments from `first` up to now are past sending; None: none is.
+    """Return the moments from `first` up to now that are too late to send; None if there are none.
 
-    With `if_late` those that are later than it allows; the last of them is planned all the same where people are to be
-    held. Without it only the newest moment is made up for: nobody wants ten texts after ten days. `apart`: how much
-    later a moment comes up by the clocks of some people.
+    With `if_late`, they are those later than it allows; the last of them is still planned if people are to be held.
+    Without it, only the newest moment is made up for: nobody wants ten texts after ten days. `apart`: how much later a
+    moment comes in some people's zones.
     """
     recurrence, late = recurrence_of(schedule), schedule.if_late
     if recurrence is None or first > now:

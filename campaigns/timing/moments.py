@@ -24,10 +24,10 @@ SKIP: Final = Otherwise.SKIP
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One text of a person: when it may leave first, when it is too late (both in UTC), and which one it is.
+    """One text of a person: when it may leave at the earliest, when it is too late (both in UTC), and which one it is.
 
-    `at` is None exactly when the text is not to be sent; `missed` and `reason` then say what becomes of it and why.
-    `latest` is None when it is never too late.
+    `at` is None exactly if the text is not to be sent; `missed` and `reason` then say what becomes of it and why.
+    `latest` is None if it is never too late.
     """
 
     label: str
@@ -37,7 +37,7 @@ class Moment:
     reason: str = ""
 
     def delayed(self, offset: timedelta, hours: Hours) -> "Moment":
-        """The same text by so much allowed time later, for `spread`: waiting for its turn is not being late."""
+        """Return the same text after `offset` more allowed time, for `spread`: waiting for a turn is not being late."""
         if self.at is None:
             return self
         at = hours.after(self.at, offset)
@@ -49,8 +49,8 @@ class Moment:
 class Timetable:
     """The moments of one run of a campaign.
 
-    `firing` (aware) is the moment of a run that repeats; without it the start of the file counts. What people have in
-    common is worked out once for each set of zones: an instance serves a million of them.
+    `firing` (aware) is the moment of a repeated run; without it, the start in the file counts. Results are shared by all
+    people with the same zones, so one instance serves a million people.
     """
 
     def __init__(self, schedule: Schedule, firing: datetime | None = None) -> None:
@@ -61,26 +61,26 @@ class Timetable:
         self._starts: dict[Zones, datetime | None] = {}
 
     def moments(self, zones: Zones, row: Mapping[str, str], now: datetime) -> list[Moment]:
-        """The moments of a person, in the order of the file: one, or one for each offset of `remind`.
+        """Return the moments of a person, in file order: one, or one for each offset of `remind`.
 
         `zones` are the person's own, `row` their fields, `now` (aware) the time of planning. Limits apply in a fixed
-        order: the moment itself, the window (the first allowed time from it on), the spread (`Moment.delayed`), whether
-        that is too late, then caps and rates, which only whoever sends can know.
+        order: the moment itself, the window (the first allowed time from then on), the spread (`Moment.delayed`),
+        whether that is too late, and then caps and rates, which only the sender can know.
         """
         clocks = zones if self._schedule.local_time is LocalTime.RECIPIENT else self.campaign
         start = self._start(clocks)
-        if self._schedule.at_gateway is not None:  # which waits for the start: here nothing waits for it
+        if self._schedule.at_gateway is not None:  # the gateway waits for the start, so nothing waits here
             late = self._schedule.if_late
             return [Moment(START, now, self._schedule.at_gateway + late.within if late else None)]
         if self._schedule.remind is None:
             return [self._settled(START, start or now, clocks, now)]
-        # A reminder has the zone of its date; nothing leaves before the campaign has started.
+        # A reminder has the zone of its date. Nothing leaves before the campaign has started.
         dated = zones if zones.origin is ZoneOrigin.COLUMN else clocks
         begins = max(now, start) if start else now
         return list(self._reminders(self._schedule.remind, dated, clocks, row, begins))
 
     def hours(self, zones: Zones) -> Hours:
-        """When the window is open for a person with these zones."""
+        """Return when the window is open for a person with these zones."""
         clocks = zones if self._schedule.local_time is LocalTime.RECIPIENT else self.campaign
         return self._open(clocks)
 
@@ -93,7 +93,7 @@ class Timetable:
         return found
 
     def _start(self, clocks: Zones) -> datetime | None:
-        """When the run starts by all of these clocks; None for at once."""
+        """Return when the run starts by all of these clocks; None for at once."""
         if clocks not in self._starts:
             starts = [start for zone in clocks.infos if (start := self._start_in(zone))]
             self._starts[clocks] = max(starts, default=None)
@@ -103,13 +103,13 @@ class Timetable:
         if self._firing is None:
             return self._schedule.start_at(zone)
         if zone == self._schedule.zone:
-            return self._firing.astimezone(UTC)  # in an hour that comes twice the clock alone would not tell which
+            return self._firing.astimezone(UTC)  # in an hour that comes twice, local time alone is ambiguous
         return to_utc(self._firing.astimezone(self._schedule.zone).replace(tzinfo=None), zone)
 
     def _settled(
         self, label: str, moment: datetime, clocks: Zones, now: datetime, ends: datetime | None = None
     ) -> Moment:
-        """The first allowed time from `moment` on, unless that is too late; at `ends` every text is."""
+        """Return the first allowed time at or after `moment`, unless it is too late. At `ends` every text is too late."""
         at = self._open(clocks).next_open(max(moment, now))
         if at is None:
             return Moment(label, None, missed=SKIP, reason=NEVER_OPENS)
@@ -134,7 +134,7 @@ class Timetable:
                 yield Moment(label, None, missed=SKIP, reason=problem)
                 continue
             moments = [_shifted(day, -offset if is_before else offset, remind, zone) for zone in dated.infos]
-            # In several zones at once: a reminder before is never later than in any, one after never earlier.
+            # With several zones, a reminder before the date takes the earliest moment, one after it the latest.
             moment = min(moments) if is_before else max(moments)
             ends = min(_end(day, zone) for zone in dated.infos) if is_before else None
             if moment < now and self._schedule.if_late is None:
@@ -144,7 +144,7 @@ class Timetable:
 
 
 def date_in(remind: Remind, row: Mapping[str, str]) -> tuple[date | datetime | None, str]:
-    """The date of a row, or None and what is wrong with it."""
+    """Return the date of a row, or None and its problem."""
     text = row.get(field_name(remind.column), "")
     if is_blank(text):
         return None, f"has no '{remind.column}'"
@@ -157,7 +157,7 @@ def date_in(remind: Remind, row: Mapping[str, str]) -> tuple[date | datetime | N
 
 
 def _shifted(day: date | datetime, offset: timedelta, remind: Remind, zone: ZoneInfo) -> datetime:
-    """`day` moved by `offset`, in UTC: whole days to the same time of day, the rest as elapsed time."""
+    """Return `day` moved by `offset`, in UTC: whole days keep the time of day, the rest is elapsed time."""
     wall = day if isinstance(day, datetime) else datetime.combine(day, remind.at)
     local = wall.astimezone(zone).replace(tzinfo=None) if wall.tzinfo else wall
     days = timedelta(days=int(offset / timedelta(days=1)))
@@ -167,7 +167,7 @@ def _shifted(day: date | datetime, offset: timedelta, remind: Remind, zone: Zone
 
 
 def _end(day: date | datetime, zone: ZoneInfo) -> datetime:
-    """When it is too late to remind of `day`, in UTC: at its time, or when the day is over."""
+    """Return when it is too late for a reminder of `day`, in UTC: at its time, or when the day is over."""
     if isinstance(day, datetime):
         return day.astimezone(UTC) if day.tzinfo else to_utc(day, zone)
     return to_utc(datetime.combine(day + timedelta(days=1), time()), zone)

@@ -1,4 +1,4 @@
-"""When each person's text may leave: their moment, and their turn where a run is spread."""
+"""When each person's text may leave: their moment, and their turn if a run is spread."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from campaigns.timing.spreading import offsets
 from campaigns.timing.zones import ZONE_COLUMN, Zones, zones_of
 
 TURNS: Final = 1_000
-"""A spread has so many turns at most: 3 h go by in steps of 11 s. People who share a turn may share a request."""
+"""The most turns of a spread: 3 h pass in steps of 11 s. People who share a turn may share a request."""
 
 SHORTEST_TURN: Final = timedelta(seconds=1)
 
 
 class Departure(NamedTuple):
-    """When a text may leave: by the clocks of these zones, from `at` on, and not after `latest` (None: never too late).
+    """When a text may leave: in these zones, from `at` on, and not after `latest` (None: never too late).
 
     `zones` are names joined by commas; empty for the campaign's own zone. `avoid_device`: it failed on this device, and
-    goes by another one where there is one.
+    is sent by another one if there is one.
     """
 
     zones: str
@@ -36,7 +36,7 @@ class Departure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What the schedule makes of a person who could be sent to: pending, or skipped or held with a reason."""
+    """What the schedule decides for a person who could get a text: pending, or skipped or held with a reason."""
 
     state: RecipientState
     departure: Departure | None
@@ -44,10 +44,10 @@ class Placement:
 
 
 class Placer:
-    """Places the people of one run in time. For one pass over the audience: it counts who had which turn.
+    """Places the people of one run in time. Use it for one pass over the audience, because it counts the turns.
 
-    `now` (aware) is the time of planning, `firing` the moment of a run that repeats. `people` says how many are to be
-    placed by the clocks of which zones; it is needed for `spread` alone, and `counting` gives it.
+    `now` (aware) is the time of planning, `firing` the moment of a repeated run. `people` is how many people are to be
+    placed for each set of zones. Only `spread` needs it, and a pass with `counting` finds it.
     """
 
     def __init__(
@@ -77,15 +77,15 @@ class Placer:
         return self._schedule.spread is not None and self._people is None
 
     def counting(self) -> "Placer":
-        """One that gives nobody a turn: to find out whom there is to place."""
+        """Return a placer without turns, to find out how many people there are to place."""
         return Placer(self._schedule.model_copy(update={"spread": None}), self._now, firing=self._firing)
 
     def afresh(self, people: Mapping[str, int] | None = None) -> "Placer":
-        """One for another pass: that after counting where `people` are given."""
+        """Return a placer for another pass; with `people`, for the pass after counting."""
         return Placer(self._schedule, self._now, firing=self._firing, people=people or self._people)
 
     def place(self, number: str, fields: Mapping[str, str]) -> Placement:
-        """Where the person with this number (E.164) belongs. Raises `InvalidZone` for a column that names no zone."""
+        """Return the placement of the person with this number (E.164). Raises `InvalidZone` for an unknown zone."""
         zones = None
         if self._is_local:
             zones = zones_of(number, fields.get(ZONE_COLUMN, ""), self._schedule.timezone)
@@ -95,7 +95,7 @@ class Placer:
         return group.next()
 
     def everybody(self) -> Placement:
-        """Where a contact list belongs: all of it has one moment."""
+        """Return the placement of a contact list, which has a single moment."""
         return self._group(None).next()
 
     def _group(self, zones: Zones | None) -> "_Group":
@@ -108,20 +108,20 @@ class Placer:
         over = self._schedule.spread.over
         people = max(1, self._people.get(names, 0))
         longest = max(SHORTEST_TURN, over / TURNS)
-        turn = longest if over / people < longest else timedelta.resolution  # so few have each a moment of their own
+        turn = longest if over / people < longest else timedelta.resolution  # few people each get a moment of their own
         offset, last = offsets(people, over, self._schedule.spread.ramp), people - 1
         hours = self._timetable.hours(clocks)
         return _Group(
-            # A table that grew since it was counted: whoever came in last goes with the last.
+            # If the table grew since it was counted, the new people go with the last turn.
             lambda position: offset(min(position, last)) // turn,
             lambda number: placement_of(moment.delayed(number * turn, hours), names, self._now),
         )
 
 
 class _Group:
-    """The people with the same clocks, in the order of the audience.
+    """The people with the same zones, in audience order.
 
-    `turn_of` makes a turn of a position, `placed` a placement of a turn.
+    `turn_of` turns a position into a turn, `placed` a turn into a placement.
     """
 
     def __init__(self, turn_of: Callable[[int], int], placed: Callable[[int], Placement]) -> None:
@@ -143,15 +143,15 @@ def placement_of(moment: Moment, zones: str, now: datetime) -> Placement:
     if moment.at is not None:
         return Placement(RecipientState.PENDING, Departure(zones, moment.at, moment.latest))
     if moment.missed is Otherwise.HOLD:
-        # A person may let it go: from then on, by the same clocks, and never too late.
+        # A person may release it: from then on, in the same zones, and never too late.
         return Placement(RecipientState.HELD, Departure(zones, now), moment.reason)
     return Placement(RecipientState.SKIPPED, None, moment.reason)
 
 
 def hours_of(schedule: Schedule, zones: str = "", *, within: Window | None = None) -> Hours | None:
-    """When sending is allowed by the clocks of `zones`, as in a `Departure`; None: always.
+    """Return when sending is allowed in `zones`, as in a `Departure`; None: always.
 
-    `within`: the operator's hours, outside of which no window opens.
+    `within`: the operator's hours, outside which no window opens.
     """
     return _hours(schedule, zones, within) if schedule.window or within else None
 

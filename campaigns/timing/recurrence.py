@@ -11,16 +11,16 @@ from campaigns.calendar.localtime import stretches, to_utc
 from campaigns.definition.schedule import Schedule
 
 SEARCH: Final = timedelta(days=366 * 9)
-"""29 February is at most eight years away: 2096 is followed by 2104."""
+"""29 February is at most eight years away: after 2096 comes 2104."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """What `cron` names by the clocks of `zone`, from `starts` to `until` (both aware and included; None: for ever).
+    """The times of `cron` in `zone`, from `starts` to `until` (both aware and inclusive; None: forever).
 
-    A time of day that the clocks skip is the first moment after the gap; one that they repeat is the first of the two;
-    two times that fall together are one. A line for every hour or every so many minutes (`Cron.by_the_clock`) goes by
-    what the clocks show: nothing in a gap, both times in a repeated hour.
+    A time of day that the clocks skip becomes the first moment after the gap; one that they repeat is the first of the
+    two; two times that coincide are one. A line for every hour or every few minutes (`Cron.by_the_clock`) follows what
+    the clocks show: nothing in a gap, both times in a repeated hour.
     """
 
     cron: Cron
@@ -29,11 +29,11 @@ class Recurrence:
     until: datetime | None = None
 
     def next_after(self, moment: datetime) -> datetime | None:
-        """The first moment after `moment` (aware), in UTC; None when there is none left."""
+        """Return the first moment after `moment` (aware), in UTC; None if there is none left."""
         return next(self._after(moment), None)
 
     def between(self, begins: datetime, ends: datetime) -> Iterator[datetime]:
-        """The moments after `begins` up to and with `ends` (aware), in order, in UTC, one at a time."""
+        """Yield the moments after `begins` up to and including `ends` (aware), in order, in UTC."""
         for moment in self._after(begins):
             if moment > ends:
                 return
@@ -57,7 +57,7 @@ class Recurrence:
             begins = ends
 
     def _from(self, begins: datetime, ends: datetime) -> Iterator[datetime]:
-        """The moments from `begins` up to, and without, `ends` (UTC)."""
+        """Yield the moments from `begins` up to but excluding `ends` (UTC)."""
         # The second before shows whether the clocks jump at `begins` itself.
         early = begins - timedelta(seconds=1)
         shown = early.astimezone(self.zone).replace(tzinfo=None) + timedelta(seconds=1)
@@ -76,7 +76,7 @@ class Recurrence:
 
 
 def recurrence_of(schedule: Schedule) -> Recurrence | None:
-    """The runs of a schedule with `repeat`, from its start to its last day or moment, by the clocks of its zone."""
+    """Return the runs of a schedule with `repeat`, from its start to its last day or moment, in its zone."""
     if schedule.repeat is None:
         return None
     until, zone = schedule.repeat.until, schedule.zone

@@ -1,4 +1,4 @@
-"""What the rules about a schedule ask: one campaign at one moment."""
+"""The questions that the rules about a schedule ask of one campaign at one moment."""
 
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -11,11 +11,11 @@ from campaigns.definition.schedule import Keeper, LocalTime, Remind, Schedule
 from campaigns.timing.recurrence import Recurrence, recurrence_of
 
 SAMPLE: Final = 60
-"""So many runs or openings to come are looked at: two months of a daily campaign, with every weekday in it."""
+"""How many future runs or openings are checked: two months of a daily campaign, with every weekday in it."""
 
 
 class ScheduleRules:
-    """One campaign at one moment, and what its rules ask about it."""
+    """One campaign at one moment, with the answers to the rules' questions."""
 
     def __init__(self, definition: Definition, now: datetime) -> None:
         self.schedule: Schedule = definition.schedule
@@ -47,7 +47,7 @@ class ScheduleRules:
 
     @cached_property
     def runs(self) -> tuple[datetime, ...]:
-        """The moments of the next runs: of all of them that are looked at."""
+        """The moments of the next runs, all that are checked."""
         if self.recurrence is None:
             return (self.start or self.now,)
         before = self.now if self.start is None or self.start <= self.now else self.start - timedelta(seconds=1)
@@ -58,7 +58,7 @@ class ScheduleRules:
         return self.hours is not None and self.hours.next_open(self.begins) is None
 
     def always_late(self) -> bool:
-        """Whether every run meets a closed window for longer than `if_late` allows."""
+        """Return whether every run meets a closed window for longer than `if_late` allows."""
         late, hours = self.schedule.if_late, self.hours
         if late is None or hours is None or self.remind is not None or not self.runs:
             return False
@@ -86,7 +86,7 @@ class ScheduleRules:
         return any(after - before < spread.over for before, after in pairwise(self.runs))
 
     def piles_up(self) -> bool:
-        """Whether several runs wait for the same opening of the window, and none of them for too long."""
+        """Return whether several runs wait for the same opening of the window, and none of them for too long."""
         hours, late = self.hours, self.schedule.if_late
         if self.recurrence is None or hours is None:
             return False
@@ -95,7 +95,7 @@ class ScheduleRules:
         return len(set(sent)) < len(sent)
 
     def has_one_start_for_all(self) -> bool:
-        """Whether the start is one moment everywhere, and nothing else goes by anybody's own clocks."""
+        """Return whether the start is one moment everywhere, and nothing else depends on a person's own zone."""
         start = self.schedule.start
         goes_by_clocks = self.hours or self.remind or self.recurrence
         return self.is_local and start is not None and start.tzinfo is not None and not goes_by_clocks

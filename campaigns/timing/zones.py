@@ -1,4 +1,4 @@
-"""The zone of a person: named in the row, or told by the number, or the campaign's."""
+"""The zone of a person: named in the row, derived from the number, or the campaign's."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -20,19 +20,19 @@ from campaigns.values.scalars import nearest
 NEVER: Final = re.compile(r"(?!)")
 
 ZONE_COLUMN: Final = "timezone"
-"""The column that says in which zone a person is."""
+"""The column with a person's zone."""
 
 
 class ZoneOrigin(StrEnum):
-    """Who says in which zone a person is."""
+    """Where a person's zone comes from."""
 
     COLUMN = "column"  # the row itself, in its column timezone
     NUMBER = "number"  # the beginning of the number
-    CAMPAIGN = "campaign"  # nobody: the zone of the campaign stands in
+    CAMPAIGN = "campaign"  # neither: the campaign's zone is used instead
 
 
 class InvalidZone(Exception):
-    """A row whose zone cannot be read; `reason` says why."""
+    """A row with an unreadable zone. `reason` says why."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -41,7 +41,7 @@ class InvalidZone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Zones:
-    """Every zone in which a person may be, by IANA names in alphabetical order: all of them must allow a text."""
+    """Every zone in which a person may be, as IANA names in alphabetical order. All of them must allow a text."""
 
     names: tuple[str, ...]
     origin: ZoneOrigin
@@ -52,10 +52,10 @@ class Zones:
 
 
 def zones_of(number: str, column_value: str, campaign_zone: str) -> Zones:
-    """The zones of the person with this number (E.164): of the column if it says something, else of the number.
+    """Return the zones of the person with this number (E.164): from the column if it is filled, or else from the number.
 
-    A number of a country with several zones stands for all in which it can be; one that tells nothing, for the
-    campaign's zone. Equal zones are the same object. Raises InvalidZone for a column that names no zone.
+    A number of a country with several zones stands for all zones in which it can be. A number that reveals nothing
+    stands for the campaign's zone. Equal zones are the same object. Raises InvalidZone if the column names no zone.
     """
     name = column_value.strip()
     if name:
@@ -64,7 +64,7 @@ def zones_of(number: str, column_value: str, campaign_zone: str) -> Zones:
 
 
 def clocks_of(schedule: Schedule, number: str, row: Mapping[str, str]) -> Zones:
-    """By whose clocks a date in the row of this number is meant, and a time with an offset is shown. As `zones_of`."""
+    """Return the zones in which dates of this row are read, and times with an offset are shown. Like `zones_of`."""
     named = row.get(ZONE_COLUMN, "")
     if schedule.local_time is LocalTime.RECIPIENT or named.strip():
         return zones_of(number, named, schedule.timezone)
@@ -81,11 +81,11 @@ def _named(name: str) -> Zones:
     if name not in known_zones():
         near = _nearest_zone(name)
         hint = f"did you mean {near}?" if near else "write a name of the IANA list, such as Europe/Rome"
-        raise InvalidZone(f"its timezone is not known ({hint})")  # a wrong column may hold anything: it is not shown
+        raise InvalidZone(f"its timezone is not known ({hint})")  # a wrong column may hold anything, so it is not shown
     return Zones((name,), ZoneOrigin.COLUMN)
 
 
-@lru_cache(maxsize=256)  # 600 names take milliseconds, and a mistake in a table is seldom in one row alone
+@lru_cache(maxsize=256)  # 600 names take milliseconds, and a mistake in a table is seldom in just one row
 def _nearest_zone(name: str) -> str:
     return nearest(name.replace(" ", "_"), sorted(known_zones()))
 
@@ -96,14 +96,14 @@ def _of_number(digits: str) -> Zones | None:
             near = _by_prefix(digits[:length])
             code = _calling_code(digits[:3])
             wide = _by_prefix(code)
-            # The area of a number tells where a landline is, and a mobile only where mobiles have areas.
+            # The area code shows where a landline is, but a mobile only if mobiles have area codes.
             return near if near is wide or _geographic(code).fullmatch(digits, len(code)) else wide
     return None
 
 
 @cache
 def _by_prefix(prefix: str) -> Zones | None:
-    """The zones of the longest beginning of `prefix` that the table knows."""
+    """Return the zones of the longest known beginning of `prefix`."""
     while prefix and prefix not in TIMEZONE_DATA:
         prefix = prefix[:-1]
     names = tuple(sorted(set(TIMEZONE_DATA.get(prefix, ())) - {UNKNOWN_TIMEZONE}))
@@ -117,13 +117,13 @@ def _shared(names: tuple[str, ...]) -> Zones:
 
 @cache
 def _calling_code(digits: str) -> str:
-    """The calling code with which these digits begin: no code is the beginning of another."""
+    """Return the calling code that these digits begin with. No code is the beginning of another."""
     return next((digits[:width] for width in (1, 2, 3) if int(digits[:width]) in COUNTRY_CODE_TO_REGION_CODE), "")
 
 
 @cache
 def _geographic(code: str) -> re.Pattern[str]:
-    """What may follow a calling code in numbers whose beginning names an area."""
+    """Return a pattern of what may follow a calling code in numbers that begin with an area code."""
     regions = COUNTRY_CODE_TO_REGION_CODE.get(int(code or 0), ())
     patterns = dict.fromkeys(_geographic_patterns(int(code or 0), regions))
     return re.compile("|".join(patterns)) if patterns else NEVER

@@ -12,7 +12,7 @@ HINT: Final = "write it in days, hours, minutes and seconds, such as 72h, 30m or
 
 
 def parse_duration(text: str) -> timedelta:
-    """The length of time that `text` names; from one second to 366 days, else ValueError."""
+    """Parse a length of time from one second to 366 days. Raises ValueError."""
     match = re.fullmatch(PATTERN, text.casefold(), re.ASCII)
     if not match or not any(match.groups()):
         refuse(f"must be a length of time, not {shown(text)}", HINT)
@@ -24,7 +24,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_duration(duration: timedelta) -> str:
-    """`duration` as `parse_duration` reads it, in the largest units that fit: 36 hours are `1d12h`."""
+    """Return `duration` in the form that `parse_duration` reads, in the largest units that fit: 36 hours are `1d12h`."""
     minutes, seconds = divmod(duration.days * 86_400 + duration.seconds, 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

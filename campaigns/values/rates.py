@@ -1,4 +1,4 @@
-"""How many SMS segments may leave in how much time: `30/minute`."""
+"""How many SMS segments may leave in a unit of time: `30/minute`."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ HINT: Final = "write it as 2/second, 30/minute or 500/hour, or none for no limit
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """`count` segments in every stretch of time of the length `per`."""
+    """`count` segments in every period of the length `per`."""
 
     count: int
     per: timedelta
@@ -24,12 +24,12 @@ class Rate:
 
     def __str__(self) -> str:
         units = {length: unit for unit, length in UNITS.items()}
-        # Only a slowed-down phone has a rate over a time that no file can name.
+        # Only a slowed-down phone has a rate over a period that no file can name.
         return f"{self.count}/{units.get(self.per) or f'{self.per.total_seconds():.0f} seconds'}"
 
 
 def parse_rate(text: str) -> Rate:
-    """The rate that `text` names, at least 1 and at most 100,000 segments per unit; else ValueError."""
+    """Parse a rate of 1 to 100,000 segments per unit. Raises ValueError."""
     match = re.fullmatch(r"(\d{1,12}) ?/ ?(second|minute|hour)", text.casefold(), re.ASCII)
     if not match:
         refuse(f"must be a number of segments per time, not {shown(text)}", HINT)
@@ -52,4 +52,4 @@ RateLimit = Annotated[
         {"type": "string", "pattern": "^([0-9]+ ?/ ?([sS]econd|[mM]inute|[hH]our)|none)$"},
     ),
 ]
-"""A rate, or None for `none`: no limit of its own."""
+"""A rate, or None for `none`: the campaign has no limit of its own."""

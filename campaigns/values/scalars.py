@@ -1,4 +1,4 @@
-"""How single values of the campaign file become typed values, and refuse in plain words."""
+"""How single values of the campaign file become typed values, with refusals in plain words."""
 
 import re
 from collections.abc import Callable
@@ -16,25 +16,25 @@ REFUSED: Final = "refused"
 """The error type whose context carries our own `problem` and `hint`."""
 
 TEXTS: Final[list[Json]] = ["string", "number", "boolean"]
-"""What an editor may see where a text is meant: it reads 42 and true as YAML does, this package as they are written."""
+"""The types that an editor may see for a text: it parses 42 and true as YAML, while this package keeps them as written."""
 
 
 def refuse(problem: str, hint: str = "") -> NoReturn:
-    """Refuse a value, in a sentence that goes on after the key: "must be ..." or "is ..."."""
+    """Refuse a value, with a sentence that follows the key: "must be ..." or "is ..."."""
     raise PydanticCustomError(REFUSED, "{problem}", {"problem": problem, "hint": hint})
 
 
 def shown(text: str) -> str:
-    """A value as it may stand in a sentence: quoted, at most 40 characters."""
+    """Return a value for use in a sentence: quoted, at most 40 characters."""
     return f"'{text}'" if len(text) <= 40 else f"'{text[:39]}…'"
 
 
 MOST_COMPARED: Final = 1_000
-"""Words that one is compared with, which takes some ten microseconds each."""
+"""How many words one is compared with, at about ten microseconds each."""
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """The known word that `word` most looks like, or an empty string."""
+    """Return the known word closest to `word`, or an empty string."""
     folded = {entry.casefold(): entry for entry in known[:MOST_COMPARED]}
     found = get_close_matches(word[:80].casefold(), folded, n=1, cutoff=0.6)
     return folded[found[0]] if found else ""
@@ -44,7 +44,7 @@ def nearest(word: str, known: list[str]) -> str:
 class Scalar:
     """The reader and writer of one kind of value, for use in `Annotated`: text -> value -> the same text.
 
-    `kind` is the Python type of a value that is ready already; `schema` is what editors are told.
+    `kind` is the Python type of a parsed value; `schema` is for editors.
     """
 
     kind: type
@@ -55,7 +55,7 @@ class Scalar:
     def parse(self, value: object) -> Any:
         if isinstance(value, str):
             return self.read(value.strip())
-        if isinstance(value, int) and not isinstance(value, bool):  # from JSON, which keeps numbers as such
+        if isinstance(value, int) and not isinstance(value, bool):  # from JSON, which keeps numbers
             return self.read(str(value))
         if isinstance(value, self.kind):
             return value
@@ -76,7 +76,7 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlainText(Scalar):
-    """A text that is kept as it is written, spaces and all, but not empty."""
+    """A text that is kept as written, including spaces, but must not be empty."""
 
     def parse(self, value: object) -> Any:
         if isinstance(value, str) and value.strip():
@@ -98,10 +98,10 @@ def _read_flag(text: str) -> bool:
 
 
 def whole_number(low: int, high: int) -> Scalar:
-    """A whole number from `low` to `high`, both included."""
+    """Return a whole number type from `low` to `high`, inclusive."""
 
     def read(text: str) -> int:
-        # 12 digits are more than any limit here: a longer text is no number that anybody meant
+        # 12 digits are more than any limit here: nobody means a longer number
         if re.fullmatch("[+-]?[0-9]{1,12}", text) and low <= int(text) <= high:
             return int(text)
         return refuse(f"must be a whole number from {low} to {high}, not {shown(text)}")
@@ -112,7 +112,7 @@ def whole_number(low: int, high: int) -> Scalar:
 
 
 def choice(words: type[StrEnum]) -> Scalar:
-    """One of the words of an enum."""
+    """Return a type for one of the words of an enum."""
     known = [word.value for word in words]
 
     def read(text: str) -> StrEnum:
@@ -128,7 +128,7 @@ def choice(words: type[StrEnum]) -> Scalar:
 
 Text = Annotated[str, PlainText(str, _read_text, str, {"type": TEXTS, "minLength": 1})]
 Cell = Annotated[str, PlainText(str, str, str, {"type": TEXTS})]
-"""As `Text`, but it may be empty."""
+"""Like `Text`, but may be empty."""
 Flag = Annotated[
     bool,
     Scalar(

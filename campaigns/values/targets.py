@@ -1,4 +1,4 @@
-"""Which phone, and which of its SIMs, a text leaves from: `1`, `2|0`."""
+"""Which phone, and which of its SIMs, sends a text: `1`, `2|0`."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from campaigns.values.scalars import Scalar, refuse, shown
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A device by its id at the gateway, and a SIM slot (they count from 0) or None for its default SIM."""
+    """A device, by its id at the gateway, and a SIM slot (from 0), or None for its default SIM."""
 
     device: int
     slot: int | None = None
@@ -19,7 +19,7 @@ class Target:
 
 
 def parse_target(text: str) -> Target:
-    """The target that `text` names, else ValueError."""
+    """Parse a target. Raises ValueError."""
     match = re.fullmatch(r"([1-9]\d{0,9})(?:\|(\d))?", text, re.ASCII)
     if not match:
         hint = 'write 1 for a device, "2|0" for its first SIM; leave `use` out for the primary device'
