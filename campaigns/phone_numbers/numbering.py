@@ -52,8 +52,7 @@ def region_patterns(region: str, code: str) -> tuple[re.Pattern[str], re.Pattern
 
 
 def _subscriber(regions: Sequence[PhoneMetadata]) -> str:
-    """Return a pattern of mobiles or landlines (a group of that name), but no other kind: the library tries those first.
-    """
+    """Return a pattern of mobiles or landlines (a group of that name) only: the library tries other kinds first."""
     others = {_pattern(desc) for metadata in regions for desc in _other_kinds(metadata)} - {NEVER}
     mobile = "|".join(_leading(metadata) + _pattern(metadata.mobile) for metadata in regions)
     landline = "|".join(_leading(metadata) + _pattern(metadata.fixed_line) for metadata in regions)

@@ -7,7 +7,7 @@ from campaigns.codes import FailureCode
 
 REFUSED_SHARE: Final = 0.02
 REFUSALS_AT_LEAST: Final = 10
-"""A run pauses itself each time the gateway has refused another such share of its audience, and at least this number."""
+"""A run pauses itself each time the gateway has refused another such share of its audience, but at least this many."""
 
 FAILURES_IN_A_ROW: Final = 5
 """A run also pauses after each further series of this many failed requests in a row of which nothing was stored.
@@ -20,7 +20,7 @@ UNEXPLAINED: Final = frozenset({FailureCode.FAILURE_UNKNOWN, FailureCode.SERVER_
 
 
 def is_refused_too_often(*, refused: int, just_now: int, audience: int) -> bool:
-    """Return whether `just_now` new refusals, of `refused` in all, complete another 2 % of the audience (10 or more)."""
+    """Return whether `just_now` new refusals, of `refused` in all, complete another 2 % of the audience (at least 10)."""
     step = max(REFUSALS_AT_LEAST, math.ceil(audience * REFUSED_SHARE))
     return refused // step != (refused - just_now) // step
 

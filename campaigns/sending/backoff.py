@@ -1,4 +1,4 @@
-"""How long to wait before retrying something that failed, returned nothing or took long. Each case has its own pause."""
+"""How long to wait before retrying what failed, returned nothing or took long. Each case has its own pause."""
 
 import random
 from datetime import timedelta
@@ -66,12 +66,12 @@ def probe_after(probes: int) -> timedelta:
 
 
 def notice_after(tries: int, rng: random.Random) -> timedelta:
-    """Return the pause after a notification was not accepted. `tries` were made before, from 0. Jitter up to a tenth."""
+    """Return the pause after a notification was refused. `tries` were made before, from 0. Jitter of up to a tenth."""
     return _jittered(NOTICE[min(tries, len(NOTICE) - 1)], rng)
 
 
 def poll_after(polls: int, *, first_seconds: float, longest_seconds: float) -> timedelta:
-    """Return the pause before the next poll for receipts. `polls` were made before, from 0. Half as long again each time."""
+    """Return the pause before the next poll for receipts: half as long again each time. `polls` counts them from 0."""
     return timedelta(seconds=_growing(first_seconds, 1.5, polls, longest=longest_seconds))
 
 

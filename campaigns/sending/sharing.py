@@ -70,7 +70,7 @@ class Contender:
 class Turns:
     """Who got how much so far, which makes sharing fair over many small rounds. Not thread-safe."""
 
-    _got: dict[int, float] = field(default_factory=dict)  # campaign -> segments for each unit of its weight
+    _got: dict[int, float] = field(default_factory=dict)  # campaign -> segments per unit of its weight
     _owed: dict[Kind, float] = field(default_factory=dict)  # segments that a kind stepped back for
     _promised: deque[int] = field(default_factory=lambda: deque(maxlen=MOST_PROMISED))  # requests that overtook others
 
@@ -138,7 +138,7 @@ class Turns:
             self._owed[kind] += portion.segments * LOWER_SHARE
 
     def _level(self, contenders: Sequence[Contender]) -> None:
-        """Keep campaigns that only their own limit holds back from saving up turns: that limit may be lifted one day."""
+        """Keep campaigns that only their own limit holds back from saving up turns: it may be lifted one day."""
         current = {
             kind: min(got)
             for kind in HIGHEST_FIRST

@@ -49,8 +49,8 @@ class Moment:
 class Timetable:
     """The moments of one run of a campaign.
 
-    `firing` (aware) is the moment of a repeated run; without it, the start in the file counts. Results are shared by all
-    people with the same zones, so one instance serves a million people.
+    `firing` (aware) is the moment of a repeated run; without it, the start in the file counts. People with the same
+    zones share results, so one instance serves a million people.
     """
 
     def __init__(self, schedule: Schedule, firing: datetime | None = None) -> None:
@@ -109,7 +109,7 @@ class Timetable:
     def _settled(
         self, label: str, moment: datetime, clocks: Zones, now: datetime, ends: datetime | None = None
     ) -> Moment:
-        """Return the first allowed time at or after `moment`, unless it is too late. At `ends` every text is too late."""
+        """Return the first allowed time at or after `moment`, unless it is too late, as every text is at `ends`."""
         at = self._open(clocks).next_open(max(moment, now))
         if at is None:
             return Moment(label, None, missed=SKIP, reason=NEVER_OPENS)

@@ -12,9 +12,9 @@ def offsets(total: int, over: timedelta, ramp: Sequence[RampStep] = ()) -> Calla
     """Return a function from a position, 0 to `total` - 1, to the time after the beginning at which its text is due.
 
     The steps of `ramp` come first, then the rest of the audience evenly in the rest of `over`. Shares are exact: after
-    steps of 10 % and 20 %, 30 % have had their turn, rounded down to a whole person. Within a step, the n-th of m is due
-    at n/m of it, so that never more than one text is ahead of an even flow. The campaign file ensures that the shares
-    are 100 or less and the times within `over`.
+    steps of 10 % and 20 %, 30 % have had their turn, rounded down to a whole person. Within a step, the n-th of m is
+    due at n/m of it, so that never more than one text is ahead of an even flow. The campaign file ensures that the
+    shares are 100 or less and the times within `over`.
     """
     rest = 100 - sum(step.share for step in ramp), over - sum((step.over for step in ramp), timedelta())
     steps = [*((step.share, step.over) for step in ramp), rest]

@@ -52,7 +52,7 @@ class Zones:
 
 
 def zones_of(number: str, column_value: str, campaign_zone: str) -> Zones:
-    """Return the zones of the person with this number (E.164): from the column if it is filled, or else from the number.
+    """Return the zones of the person with this number (E.164): from the column if it is filled, else from the number.
 
     A number of a country with several zones stands for all zones in which it can be. A number that reveals nothing
     stands for the campaign's zone. Equal zones are the same object. Raises InvalidZone if the column names no zone.

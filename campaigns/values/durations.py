@@ -24,7 +24,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_duration(duration: timedelta) -> str:
-    """Return `duration` in the form that `parse_duration` reads, in the largest units that fit: 36 hours are `1d12h`."""
+    """Return `duration` as `parse_duration` reads it, in the largest units that fit: 36 hours are `1d12h`."""
     minutes, seconds = divmod(duration.days * 86_400 + duration.seconds, 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
