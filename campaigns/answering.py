@@ -23,7 +23,7 @@ FOLLOWED_FOR: Final = timedelta(hours=24)
 
 
 def checked_answer(text: str) -> str:
-    """Return the text as it is sent, stripped. Raises ValueError that says what is wrong with it."""
+    """Return the text as it is sent, stripped. Raises ValueError with the problem."""
     text = text.strip()
     if any(not character.isprintable() and character != "\n" for character in text):
         raise ValueError("has an invisible control character; write plain text")

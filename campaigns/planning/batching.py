@@ -29,7 +29,7 @@ class BatchLimits:
 
 
 BUDGET_PARTS: Final = 50
-"""The last request of a budget does not fit. If it is a fiftieth, at most 2 % stay unused."""
+"""At the end of a budget, one request no longer fits. If requests are a fiftieth of it, at most 2 % stay unused."""
 
 RATE_PARTS: Final = 10
 """Requests a second at a rate. A gateway may see one request more than the rate in its busiest second: with a tenth it

@@ -27,7 +27,7 @@ class SampleText:
 
 @dataclass(frozen=True, slots=True)
 class VariantSummary:
-    """The figures of a variant, over people who get it or are held with it. `longest_text`: by segments, then length."""
+    """The figures of a variant: people who get it or are held with it. `longest_text`: by segments, then length."""
 
     name: str
     share: int

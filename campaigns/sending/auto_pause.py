@@ -7,10 +7,10 @@ from campaigns.codes import FailureCode
 
 REFUSED_SHARE: Final = 0.02
 REFUSALS_AT_LEAST: Final = 10
-"""A run pauses itself each time the gateway has refused another such share of its audience, but at least this many."""
+"""A run pauses itself each time the gateway has refused another such share of its audience, and at least this many."""
 
 FAILURES_IN_A_ROW: Final = 5
-"""A run also pauses after each further series of this many failed requests in a row of which nothing was stored.
+"""A run also pauses each time this many requests in a row were answered with an error and nothing of them was stored.
 
 Otherwise, if no text can be sent at all, each request would be made four times and then held, one after another.
 """
@@ -20,7 +20,7 @@ UNEXPLAINED: Final = frozenset({FailureCode.FAILURE_UNKNOWN, FailureCode.SERVER_
 
 
 def is_refused_too_often(*, refused: int, just_now: int, audience: int) -> bool:
-    """Return whether `just_now` new refusals, of `refused` in all, complete another 2 % of the audience (at least 10)."""
+    """Return whether `just_now` refusals, of `refused` in all, complete another 2 % of the audience (at least 10)."""
     step = max(REFUSALS_AT_LEAST, math.ceil(audience * REFUSED_SHARE))
     return refused // step != (refused - just_now) // step
 

@@ -20,7 +20,7 @@ SLOWEST: Final = Rate(1, timedelta(minutes=5))
 """A phone is not slowed down further than this: its receipts would come too rarely to learn from."""
 
 USUAL: Final = Rate(30, timedelta(minutes=1))
-"""The first rate of a device that has no rate and sent nothing lately: Android's own limit."""
+"""The rate at which slowing starts for a device that has no rate and sent nothing lately: Android's own limit."""
 
 
 @dataclass(frozen=True, slots=True)

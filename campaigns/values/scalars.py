@@ -16,7 +16,7 @@ REFUSED: Final = "refused"
 """The error type whose context carries our own `problem` and `hint`."""
 
 TEXTS: Final[list[Json]] = ["string", "number", "boolean"]
-"""The types that an editor may see for a text: it parses 42 and true as YAML, but this package keeps them as written."""
+"""The types that an editor may see for a text: it parses 42 and true as YAML; this package keeps them as written."""
 
 
 def refuse(problem: str, hint: str = "") -> NoReturn:
