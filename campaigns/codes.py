@@ -34,7 +34,7 @@ class WaitsFor(StrEnum):
     THROTTLE = "throttle"  # it had its turn and got no slot: it takes the next one and is not counted again
     BUDGET = "budget"  # the end of a budget's period; any job it still has does nothing
     WINDOW = "window"  # its sending hours
-    DOUBT = "doubt"  # requests in doubt of the account, which are looked up first
+    DOUBT = "doubt"  # the account's requests in doubt, which are looked up first
     NUMBER = "number"  # its people's numbers, which are in doubt in other requests
     CAP = "cap"  # the end of the frequency cap of everybody in it
     CAP_PASSED = "cap_passed"  # people who just reached the cap have to be left out
@@ -62,7 +62,7 @@ class PausedBy(StrEnum):
     NOBODY = ""
     PERSON = "person"
     GATEWAY = "gateway"  # it cannot be reached or read, or refuses
-    ALARM = "alarm"  # something that must never happen, or too many ordinary failures: a person has to look
+    ALARM = "alarm"  # something that must never happen, or too much of something that may: a person has to look
     QUARANTINE = "quarantine"  # the database forgot what was sent: ends with `campaigns recover`
     NEW_GATEWAY = "new_gateway"  # not the gateway that the account's IDs come from
     RELOCATION = "relocation"  # a move to another database: only the end of the move ends it

@@ -83,9 +83,9 @@ BATCH_MOVES: Final[Mapping[BatchState, frozenset[BatchState]]] = {
 }
 
 _RECEIPTS: Final = frozenset({P.ACCEPTED, P.SENT, P.DELIVERED, P.FAILED, P.CANCELLED})
-"""What a receipt can report. The rank of two receipts alone decides which one counts
-(`campaigns.following.receipts`). If a move were forbidden here, their order of arrival would decide instead. The same
-state again adds `retries`."""
+"""What a receipt can report. Which of two receipts counts depends only on their worth (`campaigns.following.receipts`).
+If a move were forbidden here, their order of arrival would decide instead. The same state again brings more `retries`.
+"""
 
 RECIPIENT_MOVES: Final[Mapping[RecipientState, frozenset[RecipientState]]] = {
     P.PENDING: frozenset({P.IN_DOUBT, P.CANCELLED, P.SKIPPED, P.SUPPRESSED, P.CAPPED, P.HELD}),

@@ -14,7 +14,7 @@ from campaigns.timing.dates import DayOrder, UnreadableDate, read_date
 MAX_CHARACTERS: Final = 10_000
 """The limit of a template and of a rendered text: six times what ten segments can hold."""
 
-# Whole digits, or groups of three with one separator, then a fraction after a point or a comma.
+# Whole digits, or groups of three with one kind of separator, then a fraction after a point or a comma.
 _NUMBER: Final = re.compile(
     r"(?P<sign>[+-]?)(?:(?P<groups>\d{1,3}(?P<between>[ '.,])\d{3}(?:(?P=between)\d{3}){0,6})|(?P<digits>\d{0,24}))"
     r"(?:(?P<mark>[.,])(?P<fraction>\d{1,12}))?"

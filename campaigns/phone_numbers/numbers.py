@@ -89,7 +89,7 @@ class Normaliser:
         metadata = PhoneMetadata.metadata_for_region(region) if region else None
         self._dials_out = re.compile(metadata.international_prefix or "00") if metadata else re.compile("00")
         longer = (self._dials_out.match(f"00{digits:03}") for digits in range(1000))
-        self._dials_00 = all(match and match.end() == 2 for match in longer)  # 00, and nothing longer that begins with it
+        self._dials_00 = all(match and match.end() == 2 for match in longer)  # nothing longer begins with 00
 
     def normalise(self, raw: str) -> str:
         """Return E.164 with its plus for any kind of number that is possible and valid by Google's metadata.

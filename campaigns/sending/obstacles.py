@@ -17,7 +17,7 @@ class Obstacle(StrEnum):
     PAUSE = "pause"  # its run is paused
     END = "end"  # its run sends nothing more
     ACCOUNT = "account"  # the gateway account is paused
-    DOUBTS = "doubts"  # many batches in doubt of the account are looked up first
+    DOUBTS = "doubts"  # many of the account's batches are looked up first
     WINDOW = "window"  # sending is not allowed now
     BATCH = "batch"  # others in its batch are being sent or looked up
     QUEUE = "queue"  # a worker has to pick up its batch
