@@ -26,7 +26,7 @@ _MOST_PLACES: Final = 9
 
 _CODE: Final = re.compile(r"%[-_0^#:]?(?P<width>\d*)(?P<code>[A-Za-z%]?)", re.ASCII)
 _CODES: Final = frozenset("aAbBcCdDeFgGhHIjklmMpPrRsSTuUVwWxXyYzZ%")
-"""The strftime codes allowed in a date's format. A code with a width (%5000d) gives a text of that length, or none."""
+"""The strftime codes allowed in a date's format. A width (%5000d) gives a text that long, or an empty one."""
 _CLOCK: Final = frozenset("cHIklMpPrRsSTXzZ")
 """The codes that show a time of day."""
 
@@ -177,7 +177,7 @@ _add_numbers: Final = _computed(operator.add, _EXACT.add)
 
 
 def _add(left: object, right: object) -> object:
-    """Join texts. Two numbers that are still texts are refused: they have to be converted, or joined by ~."""
+    """Add numbers or join texts. Two numbers that are still texts are refused: convert them, or join them by ~."""
     if not isinstance(left, str) or not isinstance(right, str):
         return _add_numbers(left, right)
     if _is_number(left) and _is_number(right):
