@@ -1,13 +1,13 @@
 """What the send protocol assumes about the gateway, as far as reads alone can show it; no text is sent."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.protocol.matching import same_number
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from scheduler.ticks.lookups.reads import LIFE_ORDER
-from scheduler.ticks.lookups.windows import WindowReads
+from scheduler.ticks.lookups.windows import LONG_AGO, WindowReads
 from worker.gateway import FailureUnknown, GatewayClient, GatewayError, Message, MessageStatus, ReplyTooLong
 from worker.store.following.clock_offsets import MARGIN
 from worker.store.health import KnownMessage
@@ -27,9 +27,6 @@ TELLING: Final = timedelta(minutes=2)
 """How far apart acceptance and sending of a message must be to show which of them a window compares."""
 
 NARROW: Final = timedelta(seconds=45)
-
-LONG_AGO: Final = datetime(2001, 1, 1, tzinfo=UTC)
-"""This day has no messages: what an empty read looks like."""
 
 
 def check_protocol(gateway: GatewayClient, known: Sequence[KnownMessage], now: datetime) -> Iterator[Finding]:

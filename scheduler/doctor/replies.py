@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
+from scheduler.replies.passed_over import seconds_passed_over
 from scheduler.ticks.lookups.windows import WindowReads
 from scheduler.ticks.replies import OVERLAP, WRITE_AGAIN
 from worker.gateway import GatewayClient, GatewayError, MessageStatus
@@ -24,7 +25,9 @@ def check_reads(gateway: GatewayClient, now: datetime) -> Finding:
     try:
         counted = Counter(
             message.status is MessageStatus.RECEIVED
-            for messages in WindowReads(gateway).read(MessageStatus.RECEIVED, now - LOOK_BACK, now + OVERLAP)
+            for messages in WindowReads(gateway, passes_over=True).read(
+                MessageStatus.RECEIVED, now - LOOK_BACK, now + OVERLAP
+            )
             for message in messages
         )
     except GatewayError as error:
@@ -48,9 +51,17 @@ def check_heard(store: Store, account_id: int, now: datetime) -> Iterator[Findin
         has_sent = stored_replies.has_sent(session, account_id)
         until = stored_replies.read_until(session, account_id)
         waiting = len(reviews.waiting_reviews(session))
+        unread = seconds_passed_over(session, account_id, now)
     if has_sent and (until is None or now - until > TOO_OLD):
         when = f"since {until:%Y-%m-%d %H:%M} UTC" if until else "yet"
         yield unknown(Area.PROTOCOL, f"no replies were read {when}", "a service reads them all the time: campaigns up")
+    if unread:
+        yield unknown(
+            Area.PROTOCOL,
+            f"replies of {len(unread):,} seconds in the last days are too long to be read, the last at "
+            f"{unread[-1]:%Y-%m-%d %H:%M:%S} UTC",
+            "one of them may be STOP: look at the gateway, and enter it with campaigns suppress add",
+        )
     if waiting:
         yield unknown(
             Area.PROTOCOL, f"{waiting:,} replies may mean stop and wait for somebody", "campaigns suppress review"

@@ -16,6 +16,7 @@ from campaigns.planning.approval import command
 from campaigns.timing.placing import hours_of
 from scheduler.report.meanings import MEANINGS
 from scheduler.report.variants import outcome_lines
+from worker.servers.conditions import SENDS_ON, Trouble
 from worker.store.reports.variants import GroupOutcome
 from worker.store.runs.runs import RunView
 
@@ -31,6 +32,8 @@ LAST_UPDATED: Final = "Last updated:"
 """In the last lines of every status, whoever wrote it."""
 
 IN_TROUBLE: Final = "Nothing is sent at the moment:"
+
+NOTED: Final = "Please note:"
 
 FORECAST: Final = ("first_send_at", "last_send_at")
 
@@ -56,7 +59,7 @@ class RunStatus:
     awaits: str = ""
     again: tuple[tuple[RunView, Mapping[RecipientState, int]], ...] = ()
     phones: tuple[str, ...] = ()
-    troubles: tuple[str, ...] = ()
+    troubles: tuple[tuple[Trouble, str], ...] = ()
     within: Window | None = None
 
 
@@ -64,7 +67,7 @@ def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
     """Return the status without the time of writing: equal texts need not be written again."""
     parts = [notice]
     if status is not None:
-        warnings = [f"Please note: {warning}" for warning in status.run.plan_summary.get("warnings", ())]
+        warnings = [f"{NOTED} {warning}" for warning in status.run.plan_summary.get("warnings", ())]
         parts += [_headline(status, now), "\n".join(status.phones), _people(status)]
         parts += ["\n".join(outcome_lines(status.groups))]
         parts += ["\n".join(_again(status)), "\n".join(warnings), _others(status)]
@@ -94,7 +97,7 @@ def _headline(status: RunStatus, now: datetime) -> str:
     elif run.state is R.SCHEDULED and run.reason:
         lines.append(f"{IN_TROUBLE} {run.reason}")
     if run.finished_at is None:
-        lines += [f"{IN_TROUBLE} {trouble}" for trouble in status.troubles]
+        lines += [f"{NOTED if trouble in SENDS_ON else IN_TROUBLE} {says}" for trouble, says in status.troubles]
     if status.awaits:
         lines.append(f"Nothing is sent before somebody approves it: {command(run.campaign, status.awaits)}")
     zone = status.schedule.zone

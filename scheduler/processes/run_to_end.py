@@ -228,7 +228,8 @@ def _work(hands: _Sender, shown: Callable[[Sequence[Progress]], None]) -> Outcom
                 break
             if not is_working and (lying := hands.left_lying(progress)):
                 return Outcome(Exit.STOPPED, progress, lying)
-            reason, now = _stopped_by(progress) or hands.ticks.first_look.given_up, runtime.clock.now()
+            now = runtime.clock.now()
+            reason = _stopped_by(progress, hands.ticks.first_look.given_up, now)
             if blind := _blind(progress, since=began_at, before=now - BLIND_FOR * settle):
                 return Outcome(Exit.STOPPED, progress, blind)
             stopped_since = (stopped_since or now) if reason else None
@@ -244,15 +245,16 @@ def _work(hands: _Sender, shown: Callable[[Sequence[Progress]], None]) -> Outcom
     return Outcome(Exit.INTERRUPTED, look(runtime, ids))
 
 
-def _stopped_by(progress: Sequence[Progress]) -> str:
-    """Return why nothing more can be sent, if the gateway is the cause; empty while sending is possible."""
+def _stopped_by(progress: Sequence[Progress], unheard: str, now: datetime) -> str:
+    """Why nothing more can be sent, by the gateway's doing; empty while it can. `unheard`: why no run starts."""
     for p in progress:
         unsent = any(p.books.by_state.get(state) for state in NOT_AT_THE_GATEWAY)
         if p.account_reason and p.run.finished_at is None and unsent:
             return p.account_reason
         if p.run.paused_by not in {PausedBy.NOBODY, PausedBy.PERSON}:
             return f"{p.run.campaign} was paused: {p.run.reason}"
-    return ""
+    due = {p.run.state for p in progress if p.run.starts_at <= now}
+    return unheard if RunState.SCHEDULED in due and RunState.RUNNING not in due else ""
 
 
 def _blind(progress: Sequence[Progress], *, since: datetime, before: datetime) -> str:

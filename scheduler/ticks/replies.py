@@ -13,6 +13,7 @@ from typing import Final
 
 from campaigns.sending.backoff import reconnect_after
 from scheduler.replies.inbound import take_in
+from scheduler.replies.passed_over import tell_passed_over
 from scheduler.ticks.every import RESTS, Every
 from scheduler.ticks.lookups.unread import reads_failed, reads_worked
 from scheduler.ticks.lookups.windows import WindowReads
@@ -38,7 +39,14 @@ WRITE_AGAIN: Final = timedelta(minutes=5)
 """How often a look that found nothing is recorded: an idle service hardly writes. Less than `OVERLAP`."""
 
 FRESH: Final = timedelta(minutes=1)
-"""A run that starts this soon after a look for replies needs no look of its own."""
+"""Before anything was sent nobody looks for replies: a run that starts so soon after a look needs none of its own."""
+
+HEARD: Final = timedelta(minutes=10)
+"""Later a run needs none so long after replies were read: who reads them writes that down every `WRITE_AGAIN`."""
+
+AHEAD: Final = FRESH
+"""How far the clocks of our machines may be apart: replies read up to a later moment were read before a clock was put
+back, and nobody knows how long ago."""
 
 NOT_HEARD: Final = "nothing is sent before what people wrote in the last 24 hours is read, for it may be STOP"
 
@@ -75,7 +83,7 @@ class RepliesTick:
 
 @dataclass(slots=True)
 class FirstLook:
-    """The look for replies before the first text: how many times in a row it failed, and why nothing is sent."""
+    """The look for replies without which no run starts: how often in a row it failed, and why nothing is sent."""
 
     failures: int = 0
     reason: str = ""
@@ -87,20 +95,26 @@ class FirstLook:
         return self.reason if self.failures >= 3 else ""
 
     def has_heard(self, runtime: Runtime, now: datetime) -> bool:
-        """Return whether what people wrote in the last day is stored, unless texts were sent before; read it if not.
+        """Whether what people wrote is stored, up to a moment ago (`HEARD`); it is read if not.
 
-        Somebody may have written STOP to these phones before this installation or its database existed. A look that
-        fails is repeated at growing intervals, and until one succeeds no run of the account starts: their `reason` says
-        why.
+        Somebody may have written STOP while no process ran or no reply could be read, or to these phones before this
+        database was there. A look that fails is made again, later each time, and until one succeeds no run of the
+        account starts: why is in their `reason`. Runs that have started go on.
         """
         with runtime.store.read() as session:
             until = stored_replies.read_until(session, runtime.account_id)
-            if (until is not None and until > now - FRESH) or stored_replies.has_sent(session, runtime.account_id):
-                return True
-        if not self.look.is_due(runtime.clock.elapsed_seconds()):
-            return False
-        _, _, problem = _read(runtime, now - LOOK_BACK, now, goes_back=True, is_first=True)
-        if not problem:
+            age = None if until is None else now - until
+            has_heard = age is not None and (
+                -AHEAD <= age <= FRESH
+                or (FRESH < age <= HEARD and stored_replies.has_sent(session, runtime.account_id))
+            )
+        if not has_heard:
+            if not self.look.is_due(runtime.clock.elapsed_seconds()):
+                return False
+            start = min(now - LOOK_BACK, now if until is None else until - OVERLAP)
+            _, _, problem = _read(runtime, start, now, goes_back=True, is_first=True)
+            has_heard = not problem
+        if has_heard:
             self.failures, self.reason, self.look = 0, "", Every()
             return True
         self.failures += 1
@@ -119,7 +133,7 @@ def _read(
     A first look is recorded only when it has ended: one that broke off is repeated as a whole.
     """
     stored = 0
-    windows = WindowReads(runtime.gateway)
+    windows = WindowReads(runtime.gateway, passes_over=True)
     with runtime.store.read() as session:
         shifts = clock_offsets.shifts(session, runtime.account_id)
     last = now + OVERLAP + max(FARTHEST if goes_back else shifts[-1], shifts[-1])  # replies are dated by its clock
@@ -138,8 +152,10 @@ def _read(
         except GatewayError as error:
             reads_failed(runtime, _SOURCE, error)  # and read at the usual pace: one of them may be STOP
             return windows.reads, stored, str(error)
+        tell_passed_over(runtime, windows.passed_over, now)
         if not is_first or end == last:
-            _remember(runtime, min(end, now), has_news=goes_back or stored > 0)
+            # By whichever of its clocks: what is dated later than `end` may have been written so long before now.
+            _remember(runtime, now - (last - end), now, has_news=goes_back or stored > 0)
     reads_worked(runtime, _SOURCE)
     return windows.reads, stored, ""
 
@@ -150,9 +166,10 @@ def _slices(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime
         start += SLICE
 
 
-def _remember(runtime: Runtime, until: datetime, *, has_news: bool) -> None:
+def _remember(runtime: Runtime, until: datetime, now: datetime, *, has_news: bool) -> None:
     with runtime.store.read() as session:
         known = stored_replies.read_until(session, runtime.account_id)
-    if known is None or until - known >= WRITE_AGAIN or (has_news and until > known):
+    is_known = known is not None and known <= now + AHEAD and until - known < WRITE_AGAIN
+    if not is_known or (has_news and known is not None and until > known):
         with runtime.store.write("replies_read") as session:
-            stored_replies.record_read(session, runtime.account_id, until)
+            stored_replies.record_read(session, runtime.account_id, until, possible=now + AHEAD)

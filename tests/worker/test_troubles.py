@@ -86,7 +86,7 @@ def test_a_condition_is_told_once_when_it_begins_and_once_when_it_ends() -> None
         troubles.worked("job")
 
     # then
-    assert during == still == (sentence(Trouble.REDIS_FULL, str(FULL)),)
+    assert during == still == ((Trouble.REDIS_FULL, sentence(Trouble.REDIS_FULL, str(FULL))),)
     assert troubles.current() == ()
     assert pauses[:3] == [0.25, 0.5, 1]
     assert set(pauses[5:]) == {LONGEST_REST_SECONDS}

@@ -104,7 +104,7 @@ WORDS: Final[Mapping[Trouble, ConditionWords]] = {
     ),
     Trouble.GATEWAY_UNREAD: ConditionWords(
         "the gateway's messages cannot be read",
-        "receipts, replies and requests in doubt wait",
+        "receipts, replies (one of which may be STOP) and requests in doubt wait",
         "see that it runs, and run: campaigns doctor",
     ),
     Trouble.REDIS_AWAY: ConditionWords(
@@ -135,6 +135,9 @@ WORDS: Final[Mapping[Trouble, ConditionWords]] = {
 
 ITSELF: Final = frozenset(Trouble) - {Trouble.DATABASE_DAMAGED, Trouble.DATABASE_LOST, Trouble.REDIS_REFUSES}
 """Conditions after which our processes need no restart."""
+
+SENDS_ON: Final = frozenset({Trouble.GATEWAY_UNREAD, Trouble.DATABASE_SLOW, Trouble.DATABASE_POOLED})
+"""While these last, what has started is sent all the same."""
 
 _T = Trouble
 

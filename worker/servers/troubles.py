@@ -107,10 +107,10 @@ class Troubles:
                     failures=condition.failures,
                 )
 
-    def current(self) -> tuple[str, ...]:
-        """Return the sentences of the current conditions, the oldest first."""
+    def current(self) -> tuple[tuple[Trouble, str], ...]:
+        """What is under way, each with its sentence, the oldest first."""
         with self._lock:
-            return tuple(condition.says for condition in self._conditions.values())
+            return tuple((trouble, condition.says) for trouble, condition in self._conditions.items())
 
     def _meet(self, trouble: Trouble, source: str, error: BaseException, now: float) -> None:
         condition = self._conditions.get(trouble)

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from worker.store.models import Event
 
@@ -29,6 +29,7 @@ class EventName(StrEnum):
     OPT_OUT_REACHED = "opt_out.reached"  # the reply to a contact list named people who had opted out: people, numbers
     PLAN_APPROVED = "plan.approved"  # plan, by
     PLAN_WAITS = "plan.waits_for_approval"  # what there is to approve
+    REPLIES_PASSED_OVER = "replies.passed_over"  # a second of them that cannot be read: account, second
     REPLY_CAME_LATE = "reply.came_late"  # after reconciling had decided: messages, left_out
     RUN_ACCEPTED_BEFORE = (
         "run.accepted_before"  # some people count as sent by a message from before its plan: recipients
@@ -51,3 +52,9 @@ def record_event(
     """Keep what happened, for later questions."""
     kept = Event(at=now, name=name.value, run_id=run_id, batch_id=batch_id, attempt_id=attempt_id, detail=detail or {})
     session.add(kept)
+
+
+def details_of(session: Session, name: EventName, *, since: datetime) -> list[dict[str, Any]]:
+    """What is kept of every such event from then on, in the order in which they happened."""
+    kept = select(Event).where(Event.name == name, Event.at >= since).order_by(col(Event.id))
+    return [event.detail for event in session.exec(kept)]

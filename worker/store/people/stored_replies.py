@@ -269,9 +269,13 @@ def read_until(session: Session, account_id: int) -> datetime | None:
     return until
 
 
-def record_read(session: Session, account_id: int, until: datetime) -> None:
-    """Record that replies were read up to `until`. Never goes back: of two readers the one that saw more counts."""
-    later = sa.or_(accounts.c.received_until.is_(None), accounts.c.received_until < until)
+def record_read(session: Session, account_id: int, until: datetime, *, possible: datetime | None = None) -> None:
+    """Replies were read up to then. Of two readers the one that saw more counts.
+
+    What is later than `possible` counts for nothing: it was written down before a clock was put back.
+    """
+    known = accounts.c.received_until
+    later = sa.or_(known.is_(None), known < until, *([] if possible is None else [known > possible]))
     session.execute(sa.update(accounts).where(accounts.c.id == account_id, later).values(received_until=until))
 
 
