@@ -1,13 +1,20 @@
 """Replies: read once, obeyed at once, never lost to a read that lags or fails."""
 
-from datetime import timedelta
+from collections.abc import MutableMapping
+from datetime import datetime, timedelta
+from typing import Final
 
 import pytest
+from structlog.testing import capture_logs
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.optout import Meaning
-from tests.protocol.world.harness import Installation
-from tests.protocol.world.scripted_gateway import Reads
+from scheduler.doctor.findings import Standing
+from scheduler.doctor.replies import check_heard, check_reads
+from scheduler.ticks.replies import HEARD, NOT_HEARD, WRITE_AGAIN
+from tests.protocol.world.harness import SETTLED, Installation
+from tests.protocol.world.scripted_gateway import LOST, Reads
+from worker.store.events import EventName
 from worker.store.people import reviews, stored_replies, suppressions
 from worker.store.people.stored_replies import Reply
 
@@ -66,6 +73,138 @@ def test_the_first_text_waits_for_replies_to_be_read(bench: Installation) -> Non
     bench.finish(run_id)
     assert bench.states(run_id) == {P.SUPPRESSED: 1, P.DELIVERED: 2}
     assert bench.run(run_id).reason == ""
+
+
+def go_deaf(bench: Installation, *, for_: timedelta) -> None:
+    """For so long no reply can be read, and Anna writes STOP at the beginning."""
+    bench.gateway.reads = Reads.FAILING
+    bench.gateway.receive(ANNA, "STOP")
+    bench.pass_time(for_, step=60)
+
+
+def test_no_run_starts_while_replies_cannot_be_read_though_the_account_has_sent_before(sent: Installation) -> None:
+    # given replies that could not be read for some time, as by a gateway that answers reads of them with 500
+    go_deaf(sent, for_=HEARD + timedelta(minutes=1))
+    run_id = sent.campaign(3, name="second")
+    sent.pass_time(timedelta(minutes=5))
+    # then none starts, and it is said why
+    assert sent.run(run_id).state is RunState.SCHEDULED
+    assert sent.gateway.copies() == {ANNA: 1, BEN: 1, CLEO: 1}
+    assert NOT_HEARD in sent.run(run_id).reason
+    assert NOT_HEARD in sent.ticks.first_look.given_up
+    # when they can be
+    sent.gateway.reads = Reads.TRUE
+    sent.finish(run_id)
+    assert sent.states(run_id) == {P.SUPPRESSED: 1, P.DELIVERED: 2}
+    assert (sent.run(run_id).reason, sent.ticks.first_look.given_up) == ("", "")
+
+
+def test_a_process_that_starts_hears_before_a_run_does(sent: Installation) -> None:
+    """Nobody ran for two days, and a look of the last 24 hours would not show what was written before them."""
+    sent.gateway.receive(ANNA, "STOP")
+    sent.clock.advance(timedelta(days=2).total_seconds())
+    again = sent.after_restart()
+    run_id = again.campaign(3, name="second")
+    again.finish(run_id)
+    assert again.states(run_id) == {P.SUPPRESSED: 1, P.DELIVERED: 2}
+
+
+def test_a_run_that_has_started_goes_on_while_replies_cannot_be_read(sent: Installation) -> None:
+    run_id = sent.campaign(3, name="second", per_request=1, more="  rate: 1/minute\n")
+    sent.tick()
+    go_deaf(sent, for_=HEARD * 2)
+    assert sent.states(run_id) == {P.ACCEPTED: 3}
+
+
+def test_a_run_that_starts_soon_after_a_look_makes_none_of_its_own(sent: Installation) -> None:
+    """Also while a look that brought nothing has not been written down for some minutes."""
+    sent.pass_time(WRITE_AGAIN - timedelta(seconds=30))
+    sent.gateway.asked_for_replies.clear()
+    run_id = sent.campaign(3, name="second")
+    sent.send()
+    assert sent.run(run_id).state is RunState.RUNNING
+    assert sent.gateway.asked_for_replies == []
+
+
+@pytest.mark.parametrize("by", [timedelta(hours=-5), timedelta(hours=5)], ids=["back", "forward"])
+def test_a_clock_that_was_set_makes_a_run_wait_for_a_look(sent: Installation, by: timedelta) -> None:
+    """What was read up to a moment in the future was read nobody knows how long ago."""
+    sent.gateway.receive(ANNA, "STOP")
+    sent.clock.jump(by)
+    sent.gateway.jump(by)
+    run_id = sent.campaign(3, name="second")
+    # given nothing but the start itself, which looks
+    sent.send()
+    assert (sent.run(run_id).state, suppressed(sent)) == (RunState.RUNNING, {ANNA})
+    # then it is written down by the clock of now, and counts for the next one
+    with sent.store.read() as session:
+        assert stored_replies.read_until(session, sent.runtime.account_id) == sent.clock.now()
+    # and while replies cannot be read none starts
+    sent.clock.jump(by)
+    sent.gateway.jump(by)
+    sent.gateway.reads = Reads.FAILING
+    later = sent.campaign(3, name="third", first=10)
+    sent.pass_time(60)
+    assert sent.run(later).state is RunState.SCHEDULED
+
+
+GIANT: Final = "\ufdfa" * 300_000
+"""A message of 1.8 MB in JSON: more than is read of one."""
+
+
+def test_a_message_that_is_too_long_to_be_read_keeps_no_others_from_it(sent: Installation) -> None:
+    # given such a message, and a STOP a second before and after it
+    sent.gateway.receive(ANNA, "STOP")
+    sent.clock.advance(1)
+    giant_at = sent.clock.now()
+    sent.gateway.receive("+393339999999", GIANT)
+    sent.clock.advance(1)
+    sent.gateway.receive(BEN, "STOP")
+    # when replies are read by one process, and another one
+    told: list[MutableMapping[str, object]]
+    with capture_logs() as told:
+        sent.pass_time(POLL * 2)
+        sent.after_restart().pass_time(POLL * 2)
+    # then all others count, it is told once, and runs start
+    assert suppressed(sent) == {ANNA, BEN}
+    (warning,) = [line for line in told if line["event"] == "replies.passed_over"]
+    assert "a part of more than 1,048,576 characters" in str(warning["problem"])
+    assert timedelta(0) <= giant_at - datetime.fromisoformat(str(warning["second"])) <= timedelta(seconds=1)
+    assert sent.events().count(EventName.REPLIES_PASSED_OVER) == 1
+    assert not sent.runtime.troubles.current()
+    run_id = sent.campaign(3, name="second")
+    sent.finish(run_id)
+    assert sent.states(run_id) == {P.SUPPRESSED: 2, P.DELIVERED: 1}
+    # and the doctor tells it
+    (finding,) = check_heard(sent.store, sent.runtime.account_id, sent.clock.now())
+    assert "replies of 1 seconds in the last days are too long to be read" in str(finding)
+    client = sent.runtime.gateway
+    assert check_reads(client, sent.clock.now()).standing is Standing.OK
+
+
+def test_a_gateway_that_ignores_the_time_and_shows_too_much_is_not_passed_over_second_by_second(
+    sent: Installation,
+) -> None:
+    sent.gateway.heeds_time = False
+    sent.gateway.receive("+393339999999", GIANT)
+    sent.gateway.asked_for_replies.clear()
+    sent.pass_time(HEARD + timedelta(minutes=1), step=60)
+    assert len(sent.gateway.asked_for_replies) < 12 * 20
+    run_id = sent.campaign(3, name="second")
+    sent.pass_time(POLL)
+    assert sent.run(run_id).state is RunState.SCHEDULED
+    assert EventName.REPLIES_PASSED_OVER not in sent.events()
+
+
+def test_a_look_up_passes_nothing_over(sent: Installation) -> None:
+    """A window with a message that cannot be read proves nothing absent: what is in doubt stays so."""
+    sent.gateway.script.append(LOST)
+    run_id = sent.campaign(3, name="second", first=10)
+    sent.send()
+    sent.gateway.receive("+393339999999", GIANT).status = "Sent"
+    sent.pass_time(SETTLED * 3)
+    assert sent.states(run_id) == {P.IN_DOUBT: 3}
+    assert len(sent.gateway.sends) == 2
 
 
 def test_a_stop_is_obeyed_within_one_look(sent: Installation) -> None:

@@ -17,7 +17,7 @@ from scheduler.doctor.inbox import check_inbox
 from scheduler.inbox.foreign import OfAnotherInstallation, require_own
 from tests.scheduler.inbox.inbox_world import TOMORROW, InboxWorld
 from tests.support.clocks import FakeClock
-from worker.servers.conditions import ServerTrouble
+from worker.servers.conditions import ServerTrouble, Trouble, sentence
 from worker.store.events import EventName, record_event
 from worker.store.following.devices import Waiting, record_stuck
 from worker.store.runs import runs
@@ -47,6 +47,11 @@ def pause_account(world: InboxWorld) -> None:
             now=world.clock.now(),
             probe_at=None,
         )
+
+
+def go_unread(world: InboxWorld) -> None:
+    world.start()
+    world.runtime.troubles.failed("replies:reads", ServerTrouble(Trouble.GATEWAY_UNREAD, "HTTP 500"))
 
 
 def settle(world: InboxWorld) -> None:
@@ -87,6 +92,11 @@ SETTLING = "spring-sale: everything is sent, delivery reports are waited for unt
             ],
         ),
         ("", pause_account, ["spring-sale: sending", "Nothing is sent at the moment: no credits left"]),
+        (
+            "",
+            go_unread,
+            ["spring-sale: sending", f"Please note: {sentence(Trouble.GATEWAY_UNREAD, 'HTTP 500')}"],
+        ),
         ("follow: {until: 48h}\n", settle, [f"{SETTLING} Thu 2026-12-03 10:00 {ROME} at most"]),
         (
             "",

@@ -156,3 +156,24 @@ def test_nothing_is_sent_before_replies_can_be_read(tmp_path: Path, office: Offi
     proposed = f"{error_fingerprint(*EMPTY)}=nothing"
     assert product(tmp_path, office, error_texts=proposed).run("run", path.name).code == 0
     assert office.sends
+
+
+def test_nothing_starts_where_texts_were_sent_before_and_replies_can_no_longer_be_read(
+    tmp_path: Path, office: Office
+) -> None:
+    # given an installation that has sent, and replies that could not be read for some time
+    texts = {"error_texts": f"{error_fingerprint(*EMPTY)}=nothing"}
+    first = write_campaign(tmp_path, "spring-sale", recipients=10).path
+    assert product(tmp_path, office, **texts).run("run", first.name).code == 0
+    sends, office.hears = office.sends, False
+    with closing(sqlite3.connect(tmp_path / "campaigns.db", isolation_level=None)) as database:
+        database.execute("UPDATE account SET received_until = datetime(received_until, '-11 minutes')")
+    # when another campaign is run
+    second = write_campaign(tmp_path, "summer-sale", recipients=10).path
+    ended = product(tmp_path, office).run("run", second.name, "--json")
+    # then nobody gets anything, and it is said why
+    assert (ended.code, office.sends) == (4, sends), ended.stderr
+    assert "nothing is sent before what people wrote in the last 24 hours is read" in ended.stderr
+    # when they can be read
+    assert product(tmp_path, office, **texts).run("run", second.name).code == 0
+    assert office.sends > sends
