@@ -4,9 +4,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlmodel import Session, col, select
+import sqlalchemy as sa
+from sqlmodel import Session
 
 from worker.store.models import Event
+from worker.store.tables import events
 
 
 class EventName(StrEnum):
@@ -56,5 +58,5 @@ def record_event(
 
 def details_of(session: Session, name: EventName, *, since: datetime) -> list[dict[str, Any]]:
     """What is kept of every such event from then on, in the order in which they happened."""
-    kept = select(Event).where(Event.name == name, Event.at >= since).order_by(col(Event.id))
-    return [event.detail for event in session.exec(kept)]
+    kept = sa.select(events.c.detail).where(events.c.name == name, events.c.at >= since).order_by(events.c.id)
+    return list(session.scalars(kept))
