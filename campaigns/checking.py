@@ -23,7 +23,7 @@ from campaigns.message.segments import is_blank, segmentation
 from campaigns.message.templates import MessageTemplate, compile_message, field_name
 from campaigns.message.text_places import line_that_fails, place_in_text, place_of, place_of_field
 from campaigns.message.texts import MAX_SEGMENTS
-from campaigns.phone_numbers.numbers import Normaliser
+from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
 from campaigns.planning.tables import NO_TABLE, Table, columns_of_schedule, read_table
 from campaigns.policy import NO_POLICY, Policy
 from campaigns.problems import MOST_PROBLEMS, CampaignFileError, Problem
@@ -31,6 +31,8 @@ from campaigns.timing.contradictions import contradictions
 from campaigns.values.scalars import nearest, shown
 
 MESSAGE: Final = "message"
+NUMBER: Final = "number"
+"""What a recipient in the file itself calls the phone number."""
 
 MOST_COUNTED: Final = 10_000
 """How many problems are counted after those shown. Finding one takes about 30 microseconds; there may be a million."""
@@ -79,7 +81,7 @@ class _Check:
         self.document = document
         self.folder = folder
         self.warnings: list[Problem] = []
-        self.normalise = Normaliser(region).normalise
+        self.numbers = Normaliser(region)
         self.sources = tuple(_valid_sources(document, "audience", TypeAdapter(TaggedSource)))
         self.excluded = tuple(_valid_sources(document, "exclude", TypeAdapter(FileSource)))
 
@@ -104,22 +106,23 @@ class _Check:
             if isinstance(source, FileSource):
                 table, problem = self._open(path, source, fields)
                 has_recipients |= table.has_rows or problem is not None
-                columns = table.columns
+                columns, number = table.columns, field_name(source.number)
                 if problem:
                     yield problem
                 else:
                     for text in texts:
-                        yield from self._unknown_fields(text, f"{shown(source.file)} does not have", columns)
-                        self._warn_of_fields(text, f"in {shown(source.file)}", columns)
-                        yield from self._foreign_placeholders(text, columns)
-                    yield from self._unknown_columns(f"{shown(source.file)} does not have", columns)
+                        yield from self._unknown_fields(text, f"{shown(source.file)} does not have", columns, number)
+                        self._warn_of_fields(text, f"in {shown(source.file)}", columns, number)
+                        yield from self._foreign_placeholders(text, columns, number)
+                    yield from self._unknown_columns(f"{shown(source.file)} does not have", columns, number)
             else:
                 has_recipients = True
                 if isinstance(source, InlineSource):
+                    self._warn_of_numbers(path, source)
                     given = {field_name(key) for row in source.recipients for key in row}
-                    yield from self._unknown_columns("no recipient has", tuple(sorted(given)))
+                    yield from self._unknown_columns("no recipient has", tuple(sorted(given)), NUMBER)
                     for text in texts:
-                        yield from self._foreign_placeholders(text, tuple(given))
+                        yield from self._foreign_placeholders(text, tuple(given), NUMBER)
                 for text in texts:
                     yield from self._missing_fields(text, path, source)
         if not has_recipients:
@@ -154,7 +157,7 @@ class _Check:
         if Path(source.file) == Path(f"{Path(self.document.file).stem}.report.csv"):
             problem, hint = "is the file that the report of this campaign is written to", "give the table another name"
             return NO_TABLE, place.problem(where, problem, hint)
-        excluding = self.normalise if path[0] == "exclude" else None
+        excluding = self.numbers.normalise if path[0] == "exclude" else None
         try:
             table = read_table(self.folder, source, fields, excluding=excluding)
         except AudienceProblem as error:
@@ -162,22 +165,35 @@ class _Check:
         self.warnings += [place.problem(where, warning) for warning in table.warnings]
         return table, None
 
-    def _unknown_fields(self, text: "_Text", who: str, known: tuple[str, ...]) -> Iterator[Problem]:
-        for name, hint in unknown_fields(text.template.required, known):
+    def _unknown_fields(self, text: "_Text", who: str, known: tuple[str, ...], number: str) -> Iterator[Problem]:
+        for name, hint in unknown_fields(text.template.required, known, number):
             place = place_in_text(self.document, text.path, place_of_field(name))
             yield place.problem(text.path, f"uses {{{{ {name} }}}}, which {who}", hint)
 
-    def _warn_of_fields(self, text: "_Text", where: str, known: tuple[str, ...]) -> None:
-        """Warn about a misspelt field with a default: everybody would silently get the default."""
+    def _warn_of_fields(self, text: "_Text", where: str, known: tuple[str, ...], number: str) -> None:
+        """Behind a default a slip of the pen costs everybody's name, and nobody would be told."""
         if len(self.warnings) >= MOST_PROBLEMS:
             return
-        for name, hint in unknown_fields(text.template.fields - text.template.required, known):
+        for name, hint in unknown_fields(text.template.fields - text.template.required, known, number):
             place = place_in_text(self.document, text.path, place_of_field(name))
             problem = f"no column {name} {where}: everybody there gets the default"
             self.warnings.append(place.problem(text.path, problem, hint))
 
-    def _foreign_placeholders(self, text: "_Text", columns: tuple[str, ...]) -> Iterator[Problem]:
-        for written, name in foreign_placeholders(text.template.literal, columns):
+    def _warn_of_numbers(self, path: KeyPath, source: InlineSource) -> None:
+        """Of tables the plan says it; who writes a number here looks at it once more, and mostly at nothing else."""
+        for index, row in enumerate(source.recipients):
+            if len(self.warnings) >= MOST_PROBLEMS:
+                return
+            try:
+                self.numbers.textable(next((value for key, value in row.items() if field_name(key) == NUMBER), ""))
+            except InvalidNumber as error:
+                where = (*path, "recipients", index, NUMBER)
+                problem = f"this recipient gets nothing: {error}"
+                hint = "write the number with + and the country code"
+                self.warnings.append(self.document.value_place(where).problem(where, problem, hint))
+
+    def _foreign_placeholders(self, text: "_Text", columns: tuple[str, ...], number: str) -> Iterator[Problem]:
+        for written, name in foreign_placeholders(text.template.literal, columns, number):
             place = place_in_text(self.document, text.path, place_of(written))
             problem = f"holds {written}, which everybody would get as it stands"
             yield place.problem(text.path, problem, f"write {{{{ {name} }}}}, with two curly brackets on each side")
@@ -194,14 +210,14 @@ class _Check:
         if problem:
             yield self.document.value_place(text.path).problem(text.path, problem, "shorten it")
 
-    def _unknown_columns(self, who: str, known: tuple[str, ...]) -> Iterator[Problem]:
-        """Yield problems for unknown columns that the reminders name."""
+    def _unknown_columns(self, who: str, known: tuple[str, ...], number: str) -> Iterator[Problem]:
+        """The columns that reminders ask for by name."""
         for key in ("column", "key", "cancelled"):
             path = ("schedule", "remind", key)
             name = self.document.value(path)
             if not isinstance(name, str) or not name.strip():
                 continue
-            for _, hint in unknown_fields({field_name(name)}, known):
+            for _, hint in unknown_fields({field_name(name)}, known, number):
                 yield self.document.value_place(path).problem(path, f"is {shown(name)}, which {who}", hint)
 
     def _missing_fields(
@@ -219,12 +235,12 @@ class _Check:
         ]
         anywhere = frozenset[str]().union(*given)
         # A field that nobody has is one mistake in the message, not one in each recipient.
-        yield from self._unknown_fields(text, "no recipient has", tuple(sorted(anywhere)))
-        self._warn_of_fields(text, "in recipients", tuple(sorted(anywhere)))
+        yield from self._unknown_fields(text, "no recipient has", tuple(sorted(anywhere)), NUMBER)
+        self._warn_of_fields(text, "in recipients", tuple(sorted(anywhere)), NUMBER)
         for index, fields in enumerate(given):
             for name in sorted((template.required & anywhere) - fields):
                 where = (*path, "recipients", index)
-                near = nearest(name, sorted(fields))
+                near = nearest(name, sorted(fields - {NUMBER}))
                 hint = f"did you mean {name} instead of {near}?" if near else "add it, or give the field a default"
                 problem = f"has no {name}, which the message uses"
                 yield self.document.value_place(where).problem(where, problem, hint)

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby, islice
 from typing import Final
 
 from campaigns.printable import one_line
 
 MOST_PROBLEMS: Final = 100
-"""The most that are reported: nobody reads more at once, and a file can have 100,000."""
+"""Told of one file: nobody reads more at once, and a file can have 100,000."""
 
 MOST_CHARACTERS: Final = 1_000
 """The limit of a path, a problem or a hint, which may quote names from a file."""
@@ -41,14 +42,15 @@ class Problem:
 
 
 class CampaignFileError(Exception):
-    """A campaign file that cannot be used, with the first problems found in it, in file order.
+    """Campaign files that cannot be used: the first problems found in each, in the order of the file.
 
     `more` is the number of further problems.
     """
 
     def __init__(self, problems: Iterable[Problem], more: int = 0) -> None:
         found = sorted(problems)
-        self.problems = tuple(found[:MOST_PROBLEMS])
+        by_file = groupby(found, key=lambda problem: problem.file)
+        self.problems = tuple(problem for _, of_one in by_file for problem in islice(of_one, MOST_PROBLEMS))
         self.more = more + len(found) - len(self.problems)
         super().__init__("\n".join(map(str, self.problems)) + (f"\n{self.more_words}" if self.more else ""))
 

@@ -109,8 +109,8 @@ def _converted(value: object, default: object, name: str, *, is_whole: bool) -> 
 
 
 def to_date(text: str, shape: str, name: str, *, zone: Callable[[], tzinfo] | None, order: DayOrder | None) -> str:
-    """Return the date in `text`, formatted with strftime codes. A time with an offset is shown in `zone`."""
-    if unknown_code(shape):
+    """The date in `text`, shaped by strftime codes; a time with an offset by the clocks that `zone` names."""
+    if unknown_code(shape) or not has_code(shape):
         raise RenderError(f"{name} is to be shown by a format that `date` does not know")
     try:
         read = read_date(text, order)
@@ -132,6 +132,12 @@ def to_date(text: str, shape: str, name: str, *, zone: Callable[[], tzinfo] | No
 def unknown_code(shape: str) -> str:
     """Return the first % in a date's format that is not an allowed strftime code, with what follows it, or empty."""
     return next((code[0] for code in _CODE.finditer(shape) if code["width"] or code["code"] not in _CODES), "")
+
+
+@lru_cache(maxsize=64)
+def has_code(shape: str) -> bool:
+    """Whether a date's shape shows anything of the date; `YYYY-MM-DD` would be sent as it stands."""
+    return any(code[0] != "%%" for code in _CODE.finditer(shape))
 
 
 @lru_cache(maxsize=64)
@@ -200,6 +206,36 @@ BINARY: Final[Mapping[str, Callable[[Any, Any], Any]]] = MappingProxyType(
     }
 )
 """The binary operators. Without products and powers, no result outgrows its operands."""
+
+
+def _compared(test: Callable[[Any, Any], bool], *, is_order: bool) -> Callable[[object, object, str, str], bool]:
+    """A comparison; the names are how a reason calls the two sides."""
+
+    def compare(left: object, right: object, left_name: str, right_name: str) -> bool:
+        if isinstance(left, str) and isinstance(right, int | Decimal):
+            left = read_number(left, left_name)
+        elif isinstance(right, str) and isinstance(left, int | Decimal):
+            right = read_number(right, right_name)
+        elif is_order and isinstance(left, str) and isinstance(right, str) and _is_number(left) and _is_number(right):
+            raise RenderError(
+                "the message cannot be computed: it compares two texts, of which 9 is more than 10; "
+                "write (a | float) > (b | float)"
+            )
+        return test(left, right)
+
+    return compare
+
+
+COMPARISONS: Final[Mapping[str, Callable[[Any, Any, str, str], bool]]] = MappingProxyType(
+    {name: _compared(getattr(operator, name), is_order=name not in ("eq", "ne")) for name in ("eq", "ne", "lt", "gt")}
+    | {
+        "lteq": _compared(operator.le, is_order=True),
+        "gteq": _compared(operator.ge, is_order=True),
+        "in": lambda part, whole, *_names: operator.contains(str(whole), str(part)),
+        "notin": lambda part, whole, *_names: not operator.contains(str(whole), str(part)),
+    }
+)
+"""By Jinja's names. A cell is a text: beside a number it is compared as the number that it holds."""
 
 UNARY: Final[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
     {

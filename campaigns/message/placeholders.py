@@ -9,6 +9,11 @@ from typing import Final
 from campaigns.message.templates import field_name
 from campaigns.values.scalars import nearest
 
+_ALIKE: Final = str.maketrans(
+    "‹›《》〈〉⟨⟩【】〔〕｛｝［］＜＞（）％＊｜＠＃＄～＾＝＿", "«»«»<><>[][]{}[]<>()%*|@#$~^=_"
+)
+"""Marks of other keyboards, one for one."""
+
 _MARKS: Final = re.compile(r"[{}\[\]<>()%*|«»@#$~^=\\]+")
 _ONE_SIDED: Final = re.compile(r"(?<![\w@#$%])[@#$%_:](\w{1,80})")
 _FALLBACK: Final = re.compile(r"[:,;?!\"]|\b(?:default|fallback|or)\b", re.IGNORECASE)
@@ -31,22 +36,26 @@ _COMPARED: Final = 100  # at most this many words with this many columns: each p
 _LONG_NUMBER: Final = re.compile(r"[0-9]{5}")
 
 
-def unknown_fields(fields: Iterable[str], columns: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the fields without a column, in alphabetical order, each with a hint at the column that may be meant."""
+def unknown_fields(fields: Iterable[str], columns: Sequence[str], number: str = "") -> Iterator[tuple[str, str]]:
+    """The fields that none of the columns is, in alphabetical order, each with the column that may be meant.
+
+    `number` is the column of numbers, which hardly anybody means to show: `name` is like it and means another.
+    """
     for name in sorted(set(fields).difference(columns)):
-        near = nearest(name, list(columns))
-        # A heading with a number in it may be a row that lost its line break: it is never shown.
+        near = nearest(name, [column for column in columns if column != number])
+        # A heading with a number in it may be a row that lost its line break: it stays out of a sentence.
         there = [column for column in columns if not _LONG_NUMBER.search(column)]
         yield name, f"did you mean {near}?" if near else f"there is {', '.join(there[:12])}"
 
 
-def foreign_placeholders(literal: str, columns: Collection[str]) -> tuple[tuple[str, str], ...]:
-    """Return the fields of other programs in a text, such as `{first_name}`, each with the column that it means.
+def foreign_placeholders(literal: str, columns: Collection[str], number: str = "") -> tuple[tuple[str, str], ...]:
+    """What stands in a text as a field of another program, such as `{first_name}`, and the column that it means.
 
-    `literal` is the text that is sent as written. `columns` are names as templates use them.
+    `literal` is what is sent as it is written, `columns` are names as templates use them. `number` as in
+    `unknown_fields`.
     """
     known = {_letters(column): column for column in columns}
-    compared = list(known)[:_COMPARED]
+    compared = [letters for letters, column in known.items() if column != number][:_COMPARED]
     found: dict[str, str] = {}
     for count, (written, text, likeness) in enumerate(_marked(literal)):
         column = _meant(text, known, compared if count < _COMPARED else (), likeness)
@@ -62,7 +71,8 @@ def foreign_placeholders(literal: str, columns: Collection[str]) -> tuple[tuple[
 
 
 def _marked(literal: str) -> Iterator[tuple[str, str, float]]:
-    """Yield each text between two matching marks: with its marks, alone, and how similar to a column it has to be."""
+    """Each text between two marks that belong together: with the marks, alone, and how like a column it has to be."""
+    written, literal = literal, literal.translate(_ALIKE)
     for before, after in pairwise(_MARKS.finditer(literal)):
         text = literal[before.end() : after.start()]
         if not 0 < len(text) <= _LONGEST or "\n" in text:
@@ -76,7 +86,7 @@ def _marked(literal: str) -> Iterator[tuple[str, str, float]]:
             ends = literal.find(closing, after.end(), after.end() + _LONGEST) + 1  # there is a fallback in between
         if ends:
             likeness = _SAME_AND_SEVERAL_WORDS if opening in _FAINT else _LIKENESS.get(opening, _SAME)
-            yield literal[before.start() : ends], text, _LOUD_LIKENESS if _LOUD.match(before[0]) else likeness
+            yield written[before.start() : ends], text, _LOUD_LIKENESS if _LOUD.match(before[0]) else likeness
 
 
 def _meant(text: str, known: Mapping[str, str], compared: Sequence[str], likeness: float) -> str:

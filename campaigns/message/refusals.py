@@ -4,7 +4,7 @@ from typing import TypeGuard
 
 from jinja2 import nodes
 
-from campaigns.message.filters import unknown_code
+from campaigns.message.filters import has_code, unknown_code
 
 
 class TemplateProblem(Exception):
@@ -48,6 +48,9 @@ def refusal(node: nodes.Node) -> TemplateProblem:
 def refuse_shape(date: nodes.Filter) -> None:
     """Raise `TemplateProblem` if the filter `date` is given a format that it cannot show."""
     shape = next(iter((*date.args, *(pair.value for pair in date.kwargs))), None)
+    if shape is None or (isinstance(shape, nodes.Const) and not has_code(str(shape.value))):
+        problem = "date has no format with a code such as %d: everybody would get the same instead of the date"
+        raise TemplateProblem(problem, date.lineno, 'write date("%Y-%m-%d"), or %d/%m/%Y, or %H:%M')
     if isinstance(shape, nodes.Const) and (code := unknown_code(str(shape.value))):
         hint = "write codes such as %d/%m/%Y or %H:%M, without a width; for a percent sign write %%"
         raise TemplateProblem(f"{code[:20]} is not a date code that can be used", date.lineno, hint)

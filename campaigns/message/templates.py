@@ -5,17 +5,17 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from datetime import tzinfo
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, cast
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes, pass_context
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing
-from jinja2.visitor import NodeTransformer
 
+from campaigns.message.expressions import Exact, fallbacks
 from campaigns.message.filters import (
     BINARY,
+    COMPARISONS,
     MAX_CHARACTERS,
     UNARY,
     RenderError,
@@ -34,9 +34,6 @@ _MAX_FIELD_USES: Final = 100  # with cells of at most 10,000 characters this bou
 _FILTERS: Final = (
     "default", "upper", "lower", "title", "capitalize", "trim", "replace", "truncate", "round", "int", "float", "date",
 )  # fmt: skip
-
-_NAMING: Final = frozenset({"round", "int", "float", "date"})
-"""Filters that may refuse a value and then name its field."""
 
 _ALLOWED_NODES: Final = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Const, nodes.Name, nodes.Filter, nodes.Keyword,
@@ -67,7 +64,7 @@ def field_name(header: str) -> str:
 class MessageTemplate:
     """A compiled message. `fields` are the names that it uses, `required` those used somewhere without a default.
 
-    `literal` is the text that is sent as written. `shows_dates`: it needs to know a zone.
+    `literal` is what stands in it as it is sent, and the fallbacks; `shows_dates`: it needs to know by whose clocks.
     """
 
     __slots__ = ("_constant", "_order", "_pieces", "fields", "literal", "required", "shows_dates")
@@ -134,8 +131,8 @@ def _joined(pieces: _Pieces, person: _Person) -> str:
         raise
     except ArithmeticError:
         raise RenderError(f"{_CANNOT}it divides by zero") from None
-    except Exception:  # a filter that fails on a person's cells concerns this person only
-        raise RenderError(f"{_CANNOT}a filter does not take such a value") from None
+    except Exception:  # whatever a filter makes of somebody's cells concerns this person alone
+        raise RenderError(f"{_CANNOT}a filter or a [...] does not take such a value") from None
     if len(text) > MAX_CHARACTERS:
         raise RenderError(f"the text is over {MAX_CHARACTERS:,} characters")
     return text
@@ -170,10 +167,10 @@ def compile_message(source: str, order: DayOrder | None = None) -> MessageTempla
         tree = environment.parse(source)
         fields, required = _check(tree)
         is_constant = all(isinstance(node, nodes.TemplateData) for node in tree.find_all(nodes.Expr))
-        literal = "\n" if not is_constant else ""  # no field of another program spans two lines
-        literal = literal.join(node.data for node in tree.find_all(nodes.TemplateData))
+        literal = "\n" if not is_constant else ""  # no field of another program goes over two lines
+        literal = literal.join((*(node.data for node in tree.find_all(nodes.TemplateData)), *fallbacks(tree)))
         shows_dates = any(node.name == "date" for node in tree.find_all(nodes.Filter))
-        tree = _Exact().visit(tree)
+        tree = Exact().visit(tree)
         _check_constants(tree, environment)
         pieces = _no_pieces if is_constant else environment.from_string(tree).root_render_func
     except TemplateSyntaxError as error:
@@ -195,24 +192,6 @@ def compile_message(source: str, order: DayOrder | None = None) -> MessageTempla
     )
 
 
-class _Exact(NodeTransformer):
-    """Turns numbers with a decimal point into decimals, like cells, and tells filters the name of their field."""
-
-    def visit_Const(self, node: nodes.Const) -> nodes.Node:  # noqa: N802 - Jinja calls it by the node's name
-        if not isinstance(node.value, float):
-            return node
-        plain = nodes.Const(f"{Decimal(str(node.value)):f}")
-        return nodes.Filter(plain, "float", [], [], None, None, lineno=node.lineno)
-
-    def visit_Filter(self, node: nodes.Filter) -> nodes.Node:  # noqa: N802 - as above
-        inner: nodes.Node | None = node
-        while isinstance(inner, nodes.Filter):
-            inner = inner.node
-        if node.name in _NAMING and isinstance(inner, nodes.Name):
-            node.kwargs.append(cast("nodes.Pair", nodes.Keyword("name", nodes.Const(f"'{inner.name}'"))))
-        return self.generic_visit(node)
-
-
 def _no_pieces(_person: _Person) -> Iterator[str]:
     return iter(())
 
@@ -221,6 +200,7 @@ def _environment() -> SandboxedEnvironment:
     environment = SandboxedEnvironment(undefined=_Missing)
     ours = {"replace": replace, "date": _date, "round": to_round, "int": to_int, "float": to_float}
     environment.filters = {name: (environment.filters | ours)[name] for name in _FILTERS}
+    environment.filters |= COMPARISONS
     environment.globals.clear()
     environment.intercepted_binops, environment.intercepted_unops = frozenset(BINARY), frozenset(UNARY)
     environment.binop_table |= BINARY

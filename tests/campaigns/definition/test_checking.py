@@ -223,7 +223,8 @@ FOREIGN = (
     "(first_name)", "#first_name#", "__first_name__", "[Contact.FirstName]", "{first_name|there}", "%first_name|there%",
     "[[FirstName|there]]", "*|FIRST_NAME:there|*", "${first_name:-there}", "{first_name, fallback=there}",
     '{first_name default="there"}', '${firstName!"there"}', "{FIRST_NAME or there}", "5% off, %FIRST_NAME%",
-    "%(first_name)s", ":first_name:", ":firstname:", ":first_name",
+    "%(first_name)s", ":first_name:", ":firstname:", ":first_name", "‹first_name›", "｛｛first_name｝｝",
+    "＜First Name＞", "{{ city | default('{first_name}') }}",
 )  # fmt: skip
 ORDINARY = (
     "100% off and 50% on", "[SALE]", "<3", "(city)", "#city", "@city", "Sale* today *conditions", "*** SALE ***",
@@ -254,7 +255,7 @@ def test_an_ordinary_text_stays_one(folder: Path, written: str) -> None:
 
 def test_txt_typo_a_field_that_no_column_has_is_warned_of_behind_a_default(folder: Path) -> None:
     path, warnings = folder / "sale.yaml", list[Problem]()
-    rows = "audience: [{file: people.csv}, {recipients: [{number: 1, frist_name: Ada}]}]\n"
+    rows = "audience: [{file: people.csv}, {recipients: [{number: 3331234567, frist_name: Ada}]}]\n"
     path.write_text(HEAD + "message: Hi {{ frist_name | default('there') }}.\n" + rows, encoding="utf-8")
 
     definition = check_file(path, timezone="UTC", region="IT", warnings=warnings)
@@ -265,6 +266,28 @@ def test_txt_typo_a_field_that_no_column_has_is_warned_of_behind_a_default(folde
     list(plan)
     told = "no column frist_name in people.csv (did you mean first_name?): everybody there gets the default"
     assert plan.summary.warnings == (f"{told}, if there is one",)
+
+
+@pytest.mark.parametrize(("region", "warned"), [(None, 2), ("IT", 1)])
+def test_a_number_in_the_file_that_cannot_be_used_is_warned_of(folder: Path, region: str | None, warned: int) -> None:
+    path, warnings = folder / "sale.yaml", list[Problem]()
+    rows = "audience: {recipients: [{number: 3331231000}, {number: '+393331231000'}, {number: hello}]}\n"
+    path.write_text(HEAD + "message: Hi.\n" + rows, encoding="utf-8")
+
+    check_file(path, timezone="UTC", region=region, warnings=warnings)
+
+    told = [str(warning).removeprefix(f"{path}:3:") for warning in warnings]
+    says = "this recipient gets nothing: contains letters (write the number with + and the country code)"
+    assert len(told) == warned
+    assert told[-1] == f"83: audience.recipients[2].number: {says}"
+
+
+@pytest.mark.parametrize("message", ["Hi {nome}", "Hi {{ nome }}", "Hi {{ numbr }}"])
+def test_the_column_of_numbers_is_never_suggested_as_a_field(folder: Path, message: str) -> None:
+    told = "".join(problems_of(folder, f"{HEAD}message: '{message}'\naudience: {{file: header.csv}}\n"))
+
+    assert "write {{ number }}" not in told
+    assert "did you mean number" not in told
 
 
 def test_a_comment_of_any_length_costs_nothing_to_look_for_a_field_in(folder: Path) -> None:

@@ -17,7 +17,7 @@ def check(
     """Validate campaign files and the tables that they name.
 
     Nothing is planned or sent. Exit code 2 if any is invalid: its problems are listed, the first 100 of
-    them, as file:line:column: path: problem.
+    each file, as file:line:column: path: problem.
     """
     from dataclasses import asdict
 

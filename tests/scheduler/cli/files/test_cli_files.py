@@ -1,6 +1,7 @@
 """`init`, `check`, `plan`, `schema`."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,6 +104,19 @@ def test_check_lists_every_problem_of_every_file_on_standard_error(run: Run, cam
     assert f"{first}:2:1: mesage: " in result.stderr
     assert "did you mean first_name?" in result.stderr
     assert all(line.startswith((f"{first}:", f"{second}:")) for line in result.stderr.splitlines())
+
+
+def test_check_names_every_one_of_121_files_and_at_most_100_problems_of_each(run: Run, folder: Path) -> None:
+    files = [folder / f"c{number}.yaml" for number in range(100, 221)]
+    for file in files:
+        file.write_text("campaign: Bad N\nmessage: Hi\naudience: {recipients: [{number: '+393331231000'}]}\n")
+    files[7].write_text("".join(f"k{n}: 1\n" for n in range(300)))
+
+    told = run("check", *map(str, files)).stderr.splitlines()
+
+    counts = Counter(line.partition(":")[0] for line in told[:-1])
+    assert [counts[str(file)] for file in files] == [1] * 7 + [100] + [1] * 113
+    assert told[-1].startswith("and ")
 
 
 def test_l2_what_a_file_says_moves_nothing_on_the_terminal(run: Run, folder: Path) -> None:
