@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import time
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from campaigns.definition.schedule import Keeper
 from campaigns.definition.sources import ContactListSource
 from campaigns.definition.windows import MIDNIGHT, Window, parse_range
 from campaigns.problems import Problem
+from campaigns.values.addresses import address_problem
 from campaigns.values.durations import format_duration, parse_duration
 from campaigns.values.scalars import shown
 
@@ -31,15 +32,18 @@ _RULES: Final = {
 class Policy:
     """The rules of an installation. A rule can only restrict what a file may do.
 
-    `approval`: campaigns of these kinds send nothing until somebody approves them. `hours`: the only times at which
-    texts are sent, except transactional ones, by the same clocks as the campaign's own window. `cap`: the most
-    marketing texts that one person may get. `kinds`: the kinds that a file may have.
+    `approval`: campaigns of these kinds send nothing before somebody approves them. `hours`: the only times at which
+    anything but a transactional text is sent, by the clocks that the campaign's own window goes by. `cap`: at most so
+    many marketing texts for one person. `kinds`: what a file may be. `private_webhooks`: a file may name one that is
+    private; `own_webhook`, which has a secret, it may always name.
     """
 
     approval: frozenset[Kind] = frozenset()
     hours: Window | None = None
     cap: FrequencyCap | None = None
     kinds: frozenset[Kind] = ALL_KINDS
+    private_webhooks: bool = True
+    own_webhook: str = field(default="", repr=False)
 
     def problems(self, definition: Definition, document: Document) -> Iterator[Problem]:
         """Yield the places where the file asks for more than the rules allow."""
@@ -47,6 +51,12 @@ class Policy:
         for path, problem, hint in self.broken_by(definition):
             place = path if is_list else tuple(part for part in path if isinstance(part, str))
             yield document.value_place(place).problem(place, problem, hint)
+        address, path = definition.report.webhook, ("report", "webhook")
+        if address and address != self.own_webhook:
+            wrong = address_problem(address, allow_private=self.private_webhooks)
+            if wrong:  # said of files alone: a run that was taken is not stopped by whom it tells
+                hint = "write one such as https://example.com/hook, or ask for the setting to be changed"
+                yield document.value_place(path).problem(path, f"would never be called: {wrong}", hint)
 
     def broken_by(self, definition: Definition) -> Iterator[tuple[KeyPath, str, str]]:
         """Yield what a definition asks for beyond the rules: the key, the problem and what to do."""

@@ -12,8 +12,44 @@ from campaigns.values.scalars import Scalar, refuse
 LONGEST: Final = 2_048
 """The most characters of an address: what servers and proxies are known to accept."""
 
+PRIVATE: Final = "its address is private, and CAMPAIGNS_ALLOW_PRIVATE_WEBHOOKS is not set"
+"""Why an address that works must not be called."""
+
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _NUMERIC: Final = re.compile("[0-9]+|0x[0-9a-f]*")
 _LABEL: Final = re.compile("[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+
+
+def address_problem(address: str, *, allow_private: bool) -> str:
+    """What is wrong with a webhook's address as it is written; empty if nothing is. Nothing is looked up."""
+    parts = web_address(address)
+    if parts is None:
+        return "it is not an address"
+    if parts.scheme.lower() != "https" and not (parts.scheme.lower() == "http" and allow_private):
+        return "it must begin with https://"
+    return "" if allow_private or not _is_private(parts.hostname or "") else PRIVATE
+
+
+def _is_private(host: str) -> bool:
+    """Whether a host is so by its name (RFC 6761: `localhost` is this machine) or as an IP address."""
+    if host.removesuffix(".").rpartition(".")[2] == "localhost":
+        return True
+    try:
+        return not is_public(host)
+    except ValueError:
+        return False  # a name: what it stands for is judged when it is called
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the open internet, also where it carries another one inside."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip in _NAT64:
+            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)))
+        inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
+        if ip.is_site_local or any(carried is not None and not carried.is_global for carried in inner):
+            return False
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
 def web_address(text: str) -> SplitResult | None:

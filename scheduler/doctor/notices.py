@@ -4,10 +4,10 @@ import shutil
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from campaigns.values.addresses import address_problem
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown, warning
 from scheduler.doctor.surroundings import is_local
 from scheduler.notifications.mail import server_problem
-from scheduler.notifications.webhook import address_problem
 from worker.settings.settings import Settings
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import hmac
-import ipaddress
 import json
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,7 +13,7 @@ import httpx
 from pydantic import SecretStr
 
 from campaigns.clock import Clock, SystemClock
-from campaigns.values.addresses import web_address
+from campaigns.values.addresses import PRIVATE, address_problem, is_public
 from scheduler.notifications.outcome import TAKEN, DeliveryResult
 from worker.certificates import certificate_problem, trusting
 from worker.gateway.connection import DirectTransport, Exchange, Timeouts, addresses_of
@@ -24,8 +23,6 @@ TIMEOUT: Final = timedelta(seconds=10)
 
 ALIVE: Final = frozenset(range(400, 500)) - {401, 403, 404, 408, 410, 425, 429}
 """Statuses of a target that works but rejects this one call: its other notices need not wait."""
-
-_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 
 class ForbiddenAddressError(OSError):
@@ -89,7 +86,7 @@ class Webhooks:
         found = addresses_of(host, port)
         allowed = [address for address in found if self.allow_private or is_public(address)]
         if not allowed:
-            raise ForbiddenAddressError("its address is private, and CAMPAIGNS_ALLOW_PRIVATE_WEBHOOKS is not set")
+            raise ForbiddenAddressError(PRIVATE)
         return allowed
 
 
@@ -97,28 +94,6 @@ def signature(content: bytes, timestamp: int, secret: SecretStr) -> str:
     """Return the value of `X-Campaigns-Signature`: `sha256=` and the hex HMAC-SHA256 of timestamp, dot and body."""
     signed = hmac.digest(secret.get_secret_value().encode(), f"{timestamp}.".encode() + content, "sha256")
     return f"sha256={signed.hex()}"
-
-
-def address_problem(address: str, *, allow_private: bool) -> str:
-    """Return what is wrong with the form of a webhook's address; empty if nothing is. Resolves no name."""
-    parts = web_address(address)
-    if parts is None:
-        return "it is not an address"
-    if parts.scheme.lower() == "https" or (parts.scheme.lower() == "http" and allow_private):
-        return ""
-    return "it must begin with https://"
-
-
-def is_public(address: str) -> bool:
-    """Return whether an IP address, and any address embedded in it, is public."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip in _NAT64:
-            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)))
-        inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
-        if ip.is_site_local or any(carried is not None and not carried.is_global for carried in inner):
-            return False
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
 def place(address: str) -> str:

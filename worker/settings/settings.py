@@ -199,8 +199,10 @@ class Settings(BaseSettings):
 
     @property
     def policy(self) -> Policy:
-        """Return what the operator insists on, whatever a campaign file says."""
-        return Policy(self.require_approval, self.hours, self.frequency_cap, self.kinds or ALL_KINDS)
+        """What the operator insists on, whatever a campaign file says."""
+        kinds, own = self.kinds or ALL_KINDS, self.report_webhook.get_secret_value()
+        private = self.allow_private_webhooks
+        return Policy(self.require_approval, self.hours, self.frequency_cap, kinds, private, own)
 
     @property
     def texts_for_nothing(self) -> frozenset[str]:

@@ -115,7 +115,6 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
             *people.warnings,
             *plan.summary.warnings,
             *_missed_start(definition, now),
-            *_unsafe_webhook(definition, settings),
         ),
     )
     shared, phones = gates(Ceilings.from_settings(settings), settings.zone, definition)
@@ -143,13 +142,6 @@ def _missed_start(definition: Definition, now: datetime) -> list[str]:
         return []
     passed = f"the start, {shown_time(start, schedule.zone)}, has passed: texts go at once, or when the window opens"
     return [f"{passed}; move it, or say with schedule.if_late how late they may leave"]
-
-
-def _unsafe_webhook(definition: Definition, settings: Settings) -> list[str]:
-    """Warn about a webhook that the settings do not allow: otherwise only the log would say that nobody is notified."""
-    if settings.allow_private_webhooks or not (definition.report.webhook or "").lower().startswith("http:"):
-        return []
-    return ["report.webhook does not begin with https:// and is not called; CAMPAIGNS_ALLOW_PRIVATE_WEBHOOKS allows it"]
 
 
 def _rates(definition: Definition, settings: Settings) -> tuple[Rate, ...]:

@@ -16,9 +16,9 @@ from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
 from campaigns.clock import SystemClock
-from campaigns.values.addresses import parse_address
+from campaigns.values.addresses import PRIVATE, address_problem, is_public, parse_address
 from scheduler.notifications.outcome import TAKEN, DeliveryResult
-from scheduler.notifications.webhook import Webhooks, address_problem, is_public, place
+from scheduler.notifications.webhook import Webhooks, place
 from tests.support.receiver import Receiver
 from tests.support.tcp_server import unused_port
 from tests.support.tls import Authority, TlsFront
@@ -243,7 +243,9 @@ def test_a_file_cannot_name_an_unusual_address(address: str) -> None:
         ("https://a:99999/", True, "it is not an address"),
         ("https://a/\r\nX: y", True, "it is not an address"),
         ("https://b\u00fccher.example/", False, ""),
-        ("https://[::1]:8080/a", False, ""),
+        ("https://[::1]:8080/a", True, ""),
+        ("https://[::1]:8080/a", False, PRIVATE),
+        ("https://localhost./a", False, PRIVATE),
         *((address, True, "it is not an address") for address in UNUSUAL),
     ],
 )

@@ -202,20 +202,39 @@ def test_a_plan_warns_of_a_start_that_has_passed_where_nothing_else_decides(
     assert all("say with schedule.if_late how late they may leave" in warning for warning in plan["warnings"])
 
 
-@pytest.mark.parametrize(
-    ("address", "allowed", "warnings"),
-    [("http://10.0.0.1/hook", "false", 1), ("http://10.0.0.1/hook", "true", 0), ("https://example.com", "false", 0)],
+HTTPS, PRIVATE = (
+    "it must begin with https://",
+    "its address is private, and CAMPAIGNS_ALLOW_PRIVATE_WEBHOOKS is not set",
 )
-def test_a_plan_warns_of_a_webhook_that_is_never_called(
-    run: Run, campaign_file: Path, monkeypatch: pytest.MonkeyPatch, address: str, allowed: str, warnings: int
+
+
+@pytest.mark.parametrize(
+    ("address", "settings", "why"),
+    [
+        ("http://127.0.0.1/x", {}, HTTPS),
+        ("http://example.com/x", {}, HTTPS),
+        ("https://localhost/", {}, PRIVATE),
+        ("https://shop.LOCALHOST.:8443/", {}, PRIVATE),
+        ("https://10.0.0.1/x", {}, PRIVATE),
+        ("https://[::ffff:10.0.0.1]/x", {}, PRIVATE),
+        ("http://10.0.0.1/x", {"CAMPAIGNS_ALLOW_PRIVATE_WEBHOOKS": "true"}, ""),
+        ("http://10.0.0.1/x", {"CAMPAIGNS_REPORT_WEBHOOK": "http://10.0.0.1/x"}, ""),
+        ("https://10.0.0.2/x", {"CAMPAIGNS_REPORT_WEBHOOK": "http://10.0.0.1/x"}, PRIVATE),
+        ("https://example.com", {}, ""),
+        ("https://93.184.215.14/x", {}, ""),
+    ],
+)
+def test_a_webhook_that_would_never_be_called_is_refused_by_the_rule_of_the_call(
+    run: Run, campaign_file: Path, monkeypatch: pytest.MonkeyPatch, address: str, settings: dict[str, str], why: str
 ) -> None:
-    monkeypatch.setenv("CAMPAIGNS_ALLOW_PRIVATE_WEBHOOKS", allowed)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
     campaign_file.write_text(campaign_file.read_text() + f"report: {{webhook: '{address}'}}\n")
 
-    plan = json.loads(run("plan", str(campaign_file), "--json").stdout)
+    checked, planned = run("check", str(campaign_file)), run("plan", str(campaign_file))
 
-    assert len(plan["warnings"]) == warnings
-    assert all("is not called; CAMPAIGNS_ALLOW_PRIVATE_WEBHOOKS allows it" in each for each in plan["warnings"])
+    assert (checked.exit_code, planned.exit_code) == ((2, 2) if why else (0, 0))
+    assert (f": report.webhook: would never be called: {why} (write one" in checked.stderr) == bool(why)
 
 
 def test_a_plan_names_the_characters_that_cost_more(run: Run, campaign_file: Path) -> None:
