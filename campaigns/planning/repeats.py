@@ -1,10 +1,14 @@
 """Detects a campaign whose text many of its people got a moment ago: perhaps the same file under another name."""
 
+import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
+
+import regex
 
 WITHIN: Final = timedelta(days=1)
 """After this time, the same text to the same person is no longer a mistake."""
@@ -13,6 +17,27 @@ HELD_FROM: Final = 5
 HELD_SHARE: Final = 10
 """If this many people, and at least one in ten, got the text before, a person has to approve. Fewer are only a warning.
 Two campaigns with the same text may share a few people, but a renamed one shares nearly all."""
+
+
+_UNSEEN: Final = regex.compile(r"(?!\s)[\p{Default_Ignorable_Code_Point}\p{Cc}'’‘]")
+_BETWEEN: Final = regex.compile(r"(?<![0-9])(?!%)[\p{P}\u2800]|(?!%)[\p{P}\u2800](?![0-9])")
+"""Punctuation, but in 12.50, and 20% is not 20."""
+
+_FIELD: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+
+
+def as_seen(text: str) -> str:
+    """What people would say they got twice: without case, width, punctuation, and what nobody sees.
+
+    Somebody who changes the name of a campaign may mend a comma with it.
+    """
+    plain = _UNSEEN.sub("", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join(_BETWEEN.sub(" ", plain).split())
+
+
+def literal_as_seen(message: str) -> str:
+    """As `as_seen`, of a message without its fields: of those another fallback shows nearly everybody the same."""
+    return as_seen(_FIELD.sub(" ", message))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from campaigns.planning.approval import Approvable, is_needed, to_approve
 from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.figures import summary_json
 from campaigns.planning.planner import Plan, Suppressed, plan_recipients
-from campaigns.planning.repeats import WITHIN, AlreadyTold, ToldBefore
+from campaigns.planning.repeats import WITHIN, AlreadyTold, ToldBefore, literal_as_seen
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.timing.placing import Placer
 from worker.limits.batch_limits import gates, limits_of
@@ -118,13 +118,13 @@ def already_told_in(store: Store, definition: Definition, account_id: int, now: 
 
     Transactional texts are never checked: one person may well get the same one twice a day.
     """
-    since, messages = now - WITHIN, set(definition.messages.values())
+    since, messages = now - WITHIN, set(map(literal_as_seen, definition.messages.values()))
     if definition.kind is Kind.TRANSACTIONAL:
         return None
     with store.read() as session:
         recent = same_texts.recent_runs(session, account_id, definition.campaign, since=since)
         bodies = versions.definition_bodies(session, set(recent.values())) if recent else {}
-    alike = {id_ for id_, body in bodies.items() if messages & texts_of(body)}
+    alike = {id_ for id_, body in bodies.items() if not messages.isdisjoint(map(literal_as_seen, texts_of(body)))}
     run_ids = [run_id for run_id, id_ in recent.items() if id_ in alike]
     if not run_ids:
         return None

@@ -47,6 +47,16 @@ def test_a_campaign_under_another_name_waits_until_somebody_lets_it_go(people: I
     assert people.states(second) == {RecipientState.DELIVERED: 30}
 
 
+def test_a_text_that_only_looks_another_is_the_same(people: Installation) -> None:
+    people.finish(drop(people, "ren"))
+    text = HEAD.format(name="louder", kind="marketing", table="people.csv")
+    message = "\"CIA\u200bO,\u00a0{{ first_name | default('you') }}!\""
+
+    run = people.run(people.drop(text.replace("Ciao {{ first_name }}", message), "louder").run_id)
+
+    assert (run.state, run.to_look_at) == (RunState.AWAITING_APPROVAL, 30)
+
+
 @pytest.mark.parametrize(
     ("more", "warned"),
     [

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from campaigns.codes import RunType
 from campaigns.lifecycle import RecipientState, RunState
-from campaigns.planning.repeats import ToldBefore
+from campaigns.planning.repeats import ToldBefore, as_seen
 from worker.store.bulk import in_parts
 from worker.store.tables import campaigns, recipients, runs
 
@@ -63,6 +63,6 @@ def told_in(
             .order_by(recipients.c.id)
         )
         for number, text, at, campaign in session.execute(query):
-            if texts[number] == text:
+            if texts[number] == text or as_seen(texts[number]) == as_seen(text):
                 found[number] = ToldBefore(campaign, at)
     return list(found.values())
