@@ -44,6 +44,9 @@ _MARKS: Final = ((0x0300, 0x036F), (0x0591, 0x05C7), (0x064B, 0x065F), (0x0670, 
 _CLAUSE: Final = re.compile(r"[,;:!?\n…،؛؟。、！？]+|\.(?=\s|$)")
 """No pattern reaches across one of these: "No, send it"."""
 
+_BACKWARDS: Final = re.compile("\u202e([^\u202c\u202e\n]*)")
+"""What a phone shows from right to left whatever its letters are: after U+202E, POTS is seen as STOP."""
+
 _UNSPACED: Final = ((0x0E00, 0x0E7F), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xAC00, 0xD7AF))
 """Thai, kana, Han, Hangul: written without spaces, or with endings, so words are searched anywhere in the text."""
 
@@ -128,6 +131,9 @@ class Meanings:
             return True
         clauses = filter(None, map(fold, _CLAUSE.split(own)))
         if any(self._near.search(self._excused.sub(" ", clause)) for clause in clauses):
+            return True
+        shown = _BACKWARDS.sub(lambda turned: turned[1][::-1], own)
+        if shown != own and self.of(shown) in (Meaning.STOP, Meaning.REVIEW):
             return True
         if not self._disguised.isdisjoint(possible(own, _BESIDE)):
             return True

@@ -56,8 +56,19 @@ LANGUAGES: Final[Mapping[str, Words]] = {
         ("help", "info"),
     ),
     "it": Words(
-        ("stop", "disiscrivi", "disiscrivimi", "disdici", "disdetta", "cancellami", "cancellatemi", "rimuovimi"),
-        ("basta", "annulla", "annullare", "cancella", "cancellare", "rimuovi"),
+        (
+            "stop",
+            "disiscrivi",
+            "disiscrivimi",
+            "disdici",
+            "disdetta",
+            "cancellami",
+            "cancellatemi",
+            "rimuovimi",
+            "disiscrizione",
+            "disiscrivetemi",
+        ),
+        ("basta", "basta cosi", "annulla", "annullare", "cancella", "cancellare", "rimuovi"),
         ("riattiva", "riprendi"),
         ("aiuto",),
     ),
@@ -73,18 +84,18 @@ LANGUAGES: Final[Mapping[str, Words]] = {
             "desinscription",
             "desinscrire",
         ),
-        ("supprimer", "annuler", "retirer"),
+        ("supprimer", "annuler", "retirer", "ca suffit"),
         ("reprendre", "reabonner"),
         ("aide",),
     ),
     "es": Words(
-        ("stop", "baja", "cancelar suscripcion", "darme de baja", "desuscribir", "desuscribirme"),
-        ("alto", "cancelar", "detener", "parar", "salir"),
+        ("stop", "baja", "cancelar suscripcion", "darme de baja", "desuscribir", "desuscribirme", "desuscripcion"),
+        ("alto", "cancelar", "detener", "parar", "salir", "basta ya", "ya basta"),
         ("alta", "reanudar"),
         ("ayuda",),
     ),
     "pt": Words(
-        ("stop", "sair", "descadastrar", "cancelar inscricao", "desinscrever"),
+        ("stop", "sair", "descadastrar", "cancelar inscricao", "desinscrever", "desinscricao"),
         ("pare", "parar", "cancelar", "remover"),
         ("voltar", "reativar"),
         ("ajuda",),
@@ -225,6 +236,8 @@ LANGUAGES: Final[Mapping[str, Words]] = {
 _COMPANIONS: Final = (
     # what is sent
     "sms mms text texts txt txts msg msgs message messages messaging texting all now pub promo ads spam messaggi "
+    "marketing advertising adverts promotions promos pubblicita promozioni publicite publicidad publicidade werbung "
+    "reclame reklam reklama "
     "nachrichten mensajes mensagens berichten meddelanden viestit wiadomosci zpravy "
     # please and thanks
     "please pls plz plse thanks thx thank you ty cheers kindly me grazie gentilmente favore per merci svp plait te "
@@ -232,7 +245,8 @@ _COMPANIONS: Final = (
     "aub graag tack snalla takk vaer vennlig venligst tak kiitos prosze dziekuje dzieki dekuji prosim dakujem "
     "koszonom kerem multumesc rog va hvala molim ευχαριστω παρακαλω tesekkurler lutfen спасибо пожалуйста дякую "
     "прошу благодаря моля شكرا رجاء תודה בבקשה "
-    # greetings
+    # what people begin with, and greetings
+    "ok okay okey just "
     "hi hello hey dear sir madam regards best hallo hei hej moin guten tag morgen abend ciao salve buongiorno "
     "buonasera bonjour bonsoir salut cordialement madame monsieur hola buenos dias buenas tardes saludos ola oi bom "
     "dia boa tarde goedendag groeten gruss grusse mfg dzien dobry ahoj dobry den szia buna merhaba привет "

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
+from campaigns.printable import one_line
 from scheduler.actions.acting import Actor, acting
 from scheduler.actions.reading.replies import waiting_answers
 from scheduler.actions.refusals import Refusal, Refused
@@ -20,8 +21,8 @@ def review(store: Store | None, actor: Actor, ids: Collection[int], *, is_stop: 
     if nobody is not None:
         raise Refused(
             Refusal.INVALID,
-            f"reply {nobody.id} came from {nobody.number}, which is not a complete phone number: put the person on "
-            f"the list (campaigns suppress add NUMBER), then: campaigns suppress review {nobody.id} --keep",
+            f"reply {nobody.id} came from {one_line(nobody.number)}, which is not a complete phone number: put the "
+            f"person on the list (campaigns suppress add NUMBER), then: campaigns suppress review {nobody.id} --keep",
         )
     with acting(store, actor, "review") as session:
         reviews.mark_reviewed(session, [answer.id for answer in chosen], now)

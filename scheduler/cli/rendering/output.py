@@ -91,7 +91,7 @@ def local_time(moment: datetime | None, zone: ZoneInfo) -> str:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, numeric: Sequence[str] = ()) -> None:
-    """Print a table; a cell that is a state has its colour. `numeric` are the headings of columns of figures."""
+    """A table, each row in one line; a cell that is a state has its colour. `numeric`: headings of figures."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -101,7 +101,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, numer
     for heading in headings:
         table.add_column(heading, justify="right" if heading in numeric else "left")
     for row in rows:
-        table.add_row(*(Text(shown(cell), STYLES.get(cell.replace(" ", "_"), "")) for cell in row))
+        table.add_row(*(Text(shown(cell).replace("\n", " "), STYLES.get(cell.replace(" ", "_"), "")) for cell in row))
     console.print(table)
 
 

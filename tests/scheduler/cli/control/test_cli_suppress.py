@@ -195,3 +195,18 @@ def test_a_stop_of_nobody_known_waits_with_its_number_in_full(run: Cli, planned:
     assert run("suppress", "review", str(second.id), "--opt-out").stdout == "opted out: 1\n"
     assert [entry["number"] for entry in exported(run)] == ["+41555551234"]
     assert run("suppress", "review").stdout == "no reply is waiting to be read\n"
+
+
+def test_a_sender_with_a_line_break_makes_no_second_line(run: Cli, planned: Planned) -> None:
+    store, run_id = planned("spring-sale")
+    with store.write() as session:
+        replies = [Incoming(5, "SHOP\n999  +39…99  fake", "STOP", 1, 0, START, Meaning.STOP)]
+        account_id = run_view(session, run_id).account_id
+        (stored,) = stored_replies.store_replies(session, account_id, replies, came_by="poll", now=START)
+
+    told = run("suppress", "review").stdout
+    refused = run("suppress", "review", str(stored.id), "--opt-out").stderr
+
+    assert "SHOP 999  +39…99  fake" in told
+    assert len(told.splitlines()) == 3
+    assert len(refused.splitlines()) == 1
