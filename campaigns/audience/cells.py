@@ -95,6 +95,7 @@ class Sheet:
 
     def __init__(self, package: Package, part: str, texts: SharedTexts, codes: list[str], *, is_1904: bool) -> None:
         self._package, self._part, self._texts, self._codes, self._is_1904 = package, part, texts, codes, is_1904
+        self.hidden_columns: set[int] = set()  # known once the first row is read
 
     def rows(self, named: Collection[int] | None, used: Collection[int] | None, number: int | None) -> Iterator[Row]:
         """Yield the rows that hold anything in the `named` columns, with their `used` cells. None means all columns.
@@ -130,6 +131,10 @@ class Sheet:
                 column, has_content, cells = -1, False, {}
             elif name == "rPh":
                 is_reading_aid = True
+            elif name == "col" and attributes.get("hidden") in TRUE:
+                first, last = int(attributes["min"][:8]) - 1, int(attributes["max"][:8])
+                if first >= 0 and first not in self.hidden_columns:  # they stand in their order
+                    self.hidden_columns.update(range(first, min(last, MAX_COLUMNS)))
 
         def end(name: str) -> None:
             nonlocal has_content, is_reading_aid

@@ -19,8 +19,8 @@ _LONGEST_NUMBER: Final = 64
 _TINY: Final = Decimal("1E-9")  # below it a spreadsheet shows an exponent
 
 _TOKEN: Final = re.compile(
-    r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|[_*].|\[(?P<bracket>[^\]]*)\]|(?P<general>general)|(?P<exponent>E[+-]0+)|'
-    r"(?P<digits>[0#?][0#?,]*)|(?P<decimals>\.[0#?]*)|(?P<other>.)",
+    r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|[_*].|\[(?P<bracket>[^\]]*)\]|(?P<general>general)|(?P<exponent>E[+-][0#?]+)|'
+    r"(?P<digits>[0#?][0#?,]*)|(?P<decimals>\.[0#?]*,*)|(?P<other>.)",
     re.IGNORECASE | re.DOTALL,
 )
 _PHONE: Final = re.compile(r"[+\d ()/-]+")
@@ -51,7 +51,12 @@ def shown_number(raw: str, code: str, *, is_phone: bool, is_1904: bool) -> str:
     if sections is None:
         return _general(value)
     text = _in_format(value, sections)
-    return _general(value) if is_phone and not _PHONE.fullmatch(text) else text
+    return _general(value) if is_phone and not _is_whole_number(text, value) else text
+
+
+def _is_whole_number(text: str, value: Decimal) -> bool:
+    """Whether a text is a phone number with all digits of the value: a format may show thousands of it alone."""
+    return bool(_PHONE.fullmatch(text)) and "".join(filter(str.isdigit, text)).endswith(_general(abs(value)))
 
 
 def shown_moment(value: datetime | date | time | timedelta, *, has_seconds: bool) -> str:
@@ -100,6 +105,8 @@ class _Section:
     decimals: str = ""
     has_point: bool = False
     percents: int = 0
+    thousands: int = 0  # the commas behind the last digit: each divides by a thousand
+    exponent: str = ""
     is_general: bool = False
 
 
@@ -109,12 +116,19 @@ def _sections(code: str) -> tuple[_Section, ...] | None:
     sections = [_Section()]
     for token in _TOKEN.finditer(code):
         section, kind, text = sections[-1], token.lastgroup, token[0]
-        if kind == "general" or kind == "exponent":
+        if kind == "general":
             section.is_general = True
+            section.pieces.append((text, True))
+        elif kind == "exponent":
+            section.exponent = text
+            section.pieces.append((text, False))
+        elif kind in ("digits", "decimals") and section.has_point:
+            return None  # two points, or digits behind a text behind the point
         elif kind == "digits":
             section.pieces.append((text, True))
-        elif kind == "decimals" and not section.has_point:
-            section.has_point, section.decimals = True, text[1:]
+        elif kind == "decimals":
+            section.has_point, section.decimals = True, text[1:].rstrip(",")
+            section.thousands += text.count(",")
             section.pieces.append((".", False))
         elif kind == "bracket":
             if text[1] in "<>=":
@@ -122,7 +136,7 @@ def _sections(code: str) -> tuple[_Section, ...] | None:
             section.pieces.append((text[2:-1].partition("-")[0] if text[1] == "$" else "", False))
         elif kind in ("quoted", "escaped"):
             section.pieces.append((token[kind], False))
-        elif kind in ("other", "decimals"):
+        elif kind == "other":
             if text == ";":
                 sections.append(_Section())
                 continue
@@ -143,14 +157,24 @@ def _in_format(value: Decimal, sections: tuple[_Section, ...]) -> str:
     elif value == 0 and len(sections) > 2:
         index = 2
     section = sections[index]
+    places = [place for place, (_, is_digits) in enumerate(section.pieces) if is_digits]
+    is_negative, exponent = value < 0 and index == 0, ""
     if section.is_general:
-        return _general(value if index == 0 else abs(value))
+        text = _general(abs(value).scaleb(2 * section.percents, _EXACT))
+        shown = [text if is_digits else piece for piece, is_digits in section.pieces]
+        return (("-" if is_negative else "") + "".join(shown)).strip() if len(places) == 1 else _general(value)
+    if section.exponent:
+        if len(places) != 1 or len(section.pieces[places[0]][0]) > 1 or section.percents or section.thousands:
+            return _general(value)  # engineers' exponents of three
+        value, exponent = _mantissa(value, section)
     whole, fraction = _digits(value, section)
     is_nothing = not (whole + fraction).strip("0")
-    sign = "-" if value < 0 and index == 0 and not is_nothing else ""
-    places = [index for index, (_, is_digits) in enumerate(section.pieces) if is_digits]
-    shown: list[str] = []
+    sign = "-" if is_negative and not is_nothing else ""
+    shown = []
     for index, (text, is_digits) in reversed(list(enumerate(section.pieces))):
+        if section.exponent and text == section.exponent:
+            shown.append(exponent)
+            continue
         if not is_digits:
             shown.append((("." if fraction else "") + fraction) if text == "." and section.has_point else text)
             continue
@@ -161,12 +185,23 @@ def _in_format(value: Decimal, sections: tuple[_Section, ...]) -> str:
     return (sign + "".join(reversed(shown))).strip()
 
 
+def _mantissa(value: Decimal, section: _Section) -> tuple[Decimal, str]:
+    """The number with one digit before its point, and the exponent as the format has it."""
+    last = Decimal(1).scaleb(-len(section.decimals))
+    power = value.adjusted() if value else 0
+    if abs(_EXACT.quantize(value.scaleb(-power, _EXACT), last)) >= 10:  # 9.999 is 1.00E+01
+        power += 1
+    letter, sign, digits = section.exponent[0], section.exponent[1], section.exponent[2:]
+    shown_sign = "-" if power < 0 else sign.replace("-", "")
+    return value.scaleb(-power, _EXACT), f"{letter}{shown_sign}{str(abs(power)).zfill(digits.count('0'))}"
+
+
 def _digits(value: Decimal, section: _Section) -> tuple[str, str]:
     """Return the digits before and after the point, as many as the format shows."""
     places = [text for text, is_digits in section.pieces if is_digits]
     pattern = "".join(places)
     whole_pattern = pattern.rstrip(",")
-    thousands = len(pattern) - len(whole_pattern)
+    thousands = len(pattern) - len(whole_pattern) + section.thousands
     scaled = _EXACT.create_decimal(abs(value)).scaleb(2 * section.percents - 3 * thousands, _EXACT)
     rounded = _EXACT.quantize(scaled, Decimal(1).scaleb(-len(section.decimals)))
     whole, _, fraction = f"{rounded:f}".partition(".")

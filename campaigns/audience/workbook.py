@@ -16,6 +16,7 @@ from campaigns.audience.rows import (
     read_columns,
     too_long,
 )
+from campaigns.counting import amount
 from campaigns.message.segments import is_sendable
 
 
@@ -28,6 +29,7 @@ class WorkbookReader:
         self.path, self.header = path, header
         self._notes = notes
         self._hidden = self._first_hidden = 0
+        self._hidden_columns: list[str] = []
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -35,11 +37,16 @@ class WorkbookReader:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        if not self._hidden:
-            return self._notes
-        rows = f"{self._hidden:,} rows" if self._hidden > 1 else "1 row"
-        note = f"{self.path.name} has {rows} hidden or filtered (first: row {self._first_hidden})"
-        return (*self._notes, f"{note}; they are read like any other")
+        notes = list(self._notes)
+        if self._hidden:
+            rows = amount(self._hidden, "row")
+            note = f"{self.path.name} has {rows} hidden or filtered (first: row {self._first_hidden})"
+            notes.append(f"{note}; they are read like any other")
+        if self._hidden_columns:
+            columns = amount(len(self._hidden_columns), "hidden column")
+            note = f"{self.path.name} has {columns} that the campaign uses (first: {self._hidden_columns[0][:40]})"
+            notes.append(f"{note}; they are read like any other")
+        return tuple(notes)
 
     def __iter__(self) -> Iterator[AudienceRow]:
         header = self.header
@@ -48,6 +55,7 @@ class WorkbookReader:
         with _first_sheet(self.path) as (book, _notes):
             rows = book.rows(named, header.used, header.number)
             next(rows, None)
+            self._hidden_columns = [header.names[index] for index in sorted(header.used & book.hidden_columns)]
             for line, cells, is_hidden in rows:
                 if is_hidden:
                     self._hidden += 1

@@ -154,7 +154,21 @@ def test_xls_formats(tmp_path: Path) -> None:
         ("General", "393331234567", "393331234567"),
         ("General", "3.93331234567E11", "393331234567"),
         ("General", "3.93331E+11", "3.93331E+11"),
-        ("0.00E+00", "393331000000", "3.93331E+11"),
+        ("0.00E+00", "393331000000", "3.93E+11"),
+        ("0.00E+00", "1E+15", "1.00E+15"),
+        ("0.00E+00", "-0.00012", "-1.20E-04"),
+        ("0.0E-0", "99960", "1.0E5"),
+        ('0.0E+00" m"', "0", "0.0E+00 m"),
+        ("##0.0E+0", "12345", "12345"),
+        ('General" kg"', "7", "7 kg"),
+        ('"about "General;-General', "-7", "-7"),
+        ('General" kg"', "-7.5", "-7.5 kg"),
+        ("General%", "0.07", "7%"),
+        ('0.0,"k"', "12345", "12.3k"),
+        ('#,##0.00,,"M"', "1234567890", "1,234.57M"),
+        ("0.0,", "1950", "2.0"),
+        ("0.0.0", "12.5", "12.5"),
+        ('0.0" "0', "12.5", "12.5"),
         ("0", "393331000000", "393331000000"),
         ("General", "1E+300", "1E+300"),
         ("General", "1E+999", ""),
@@ -208,6 +222,10 @@ def test_a_number_is_what_the_sheet_shows(tmp_path: Path, code: str, value: str,
         ('"+39"0', "+393331234501"),
         ("00000000000", "03331234501"),
         ("General", "3331000000"),
+        ("0,", "3331234501"),
+        ("0,,", "3331234501"),
+        ("0.00E+00", "3331234501"),
+        ('General" kg"', "3331234501"),
     ],
 )
 def test_a_phone_number_is_digits_under_any_format(tmp_path: Path, code: str, number: str) -> None:
@@ -275,6 +293,25 @@ def test_hidden_and_filtered_rows_are_told(tmp_path: Path) -> None:
     for _ in range(2):
         assert len(list(plan)) == 6
         assert plan.summary.warnings == (told,)
+
+
+def test_hidden_columns_that_are_used_are_told(tmp_path: Path) -> None:
+    cols = '<cols><col min="1" max="1" width="9"/><col min="2" max="16384" hidden="1"/></cols>'
+    titles = row(1, *map(cell, ("A1", "B1", "C1"), ("phone", "x", "y")))
+    path = book(tmp_path, titles + row(2, cell("A2", 3331234501, "n"), cell("B2", "Anna"), cell("C2", "z")))
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content.replace(b"<sheetData>", cols.encode() + b"<sheetData>"))
+    told = "people.xlsx has 1 hidden column that the campaign uses (first: x); they are read like any other"
+
+    reader = open_source(path, number_column="phone", fields={"x"})
+
+    assert [found.fields for found in reader] == [{"x": "Anna"}]
+    assert reader.warnings == (told,)
+    other = open_source(path, number_column="phone", fields=set())
+    assert (len(list(other)), other.warnings) == (1, ())
 
 
 def test_texts_that_cells_share(tmp_path: Path) -> None:
