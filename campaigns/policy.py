@@ -20,7 +20,7 @@ from campaigns.values.durations import format_duration, parse_duration
 from campaigns.values.scalars import shown
 
 _TAKES: Final = "write days and times of day from 00:00 to 24:00, such as mon-sat 09:00-20:00; sun 10:00-13:00"
-HOURS: Final = re.compile(r"(?:([A-Za-z, -]*[A-Za-z]) +)?([0-9]{1,2}:[0-9]{2} ?[-\u2013] ?[0-9]{1,2}:[0-9]{2})")
+HOURS: Final = re.compile(r"(?:([A-Za-z, \u2013-]*[A-Za-z]) +)?([0-9]{1,2}:[0-9]{2} ?[-\u2013] ?[0-9]{1,2}:[0-9]{2})")
 ALL_KINDS: Final = frozenset(Kind)
 _RULES: Final = {
     "schedule.window": "hours (CAMPAIGNS_HOURS)",

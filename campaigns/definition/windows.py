@@ -33,7 +33,7 @@ MIDNIGHT: Final = time()
 def parse_days(text: str) -> frozenset[int]:
     """Parse weekdays, Monday being 0: `mon-sat`, `mon,wed,fri`, `daily`. Raises ValueError."""
     days: set[int] = set()
-    for part in text.casefold().replace(" ", "").split(","):
+    for part in text.casefold().replace(" ", "").replace("\u2013", "-").split(","):
         match = re.fullmatch("([a-z]+)(?:-([a-z]+))?", part)
         ends = [end for end in match.groups() if end] if match else []
         if part == "daily":

@@ -119,6 +119,8 @@ def excluded_numbers(
     if unreadable and not readable:
         hint = "mend its numbers, or say which column holds them with number:"
         raise AudienceProblem(f"{file}: none of its rows holds a phone number, so it would exclude nobody", hint)
+    if not readable and not unreadable:
+        warnings.append(f"{file} has no rows and so excludes nobody")
     if unreadable:
         unread[file] += unreadable
         one, many = f"1 row of {file} holds no phone number and so excludes", f"{unreadable:,} rows of {file} hold"

@@ -14,7 +14,7 @@ from worker.settings.settings import Settings, SettingsError, load_settings
 HEAD = 'campaign: sale\nmessage: Hi\naudience: {recipients: [{number: "+393331234567"}]}\n'
 NOW = datetime(2026, 12, 1, 10, tzinfo=UTC)
 STRICT = Policy(
-    approval=frozenset({Kind.MARKETING}), hours=parse_hours("mon-sat 09:00-20:00; sun 10:00-13:00"),
+    approval=frozenset({Kind.MARKETING}), hours=parse_hours("mon\u2013sat 09:00-20:00; sun 10:00-13:00"),
     cap=parse_cap("2/7d"), kinds=frozenset({Kind.MARKETING, Kind.REMINDER}),
 )  # fmt: skip
 

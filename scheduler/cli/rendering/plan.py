@@ -190,7 +190,8 @@ def _offset_words(offset: ReminderOffset, zone: ZoneInfo) -> str:
 
 def _requests(seen: Preview) -> str:
     limits = seen.limits
-    segments = f"; segments at most {limits.segments:,}" if limits.segments < NO_LIMIT else ""
+    segments = f" and {amount(limits.segments, 'segment')}, or one text that takes more"  # as `BatchLimits` says
+    segments = segments if limits.segments < NO_LIMIT else ""
     return f"{seen.requests:,} (each at most {amount(limits.messages, 'text')}{segments})"
 
 

@@ -290,6 +290,19 @@ def test_the_column_of_numbers_is_never_suggested_as_a_field(folder: Path, messa
     assert "did you mean number" not in told
 
 
+def test_a_table_of_people_to_exclude_without_rows_is_warned_of(folder: Path) -> None:
+    path, warnings = folder / "sale.yaml", list[Problem]()
+    path.write_text(HEAD + "message: Hi.\naudience: {file: people.csv}\nexclude: {file: header.csv}\n")
+
+    definition = check_file(path, timezone="UTC", region=None, warnings=warnings)
+    plan = plan_recipients(definition)
+
+    told = "header.csv has no rows and so excludes nobody"
+    assert [str(warning) for warning in warnings] == [f"{path}:4:17: exclude.file: {told}"]
+    assert len(list(plan)) == 1
+    assert plan.summary.warnings == (told,)
+
+
 def test_a_comment_of_any_length_costs_nothing_to_look_for_a_field_in(folder: Path) -> None:
     text = 'message: "a\n  \\x7b\\x7b nofield \\x7d\\x7d {{ }} {{ other }}"  # ' + "{{" * 100_000 + "\n"
     started = time.monotonic()

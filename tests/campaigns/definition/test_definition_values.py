@@ -98,6 +98,8 @@ def test_what_is_no_target(text: str) -> None:
     [
         ("daily", {0, 1, 2, 3, 4, 5, 6}),
         ("mon-sat", {0, 1, 2, 3, 4, 5}),
+        ("mon\u2013sat", {0, 1, 2, 3, 4, 5}),
+        ("Mon – Wed, sat", {0, 1, 2, 5}),
         ("mon,wed,fri", {0, 2, 4}),
         ("Sat, Sun", {5, 6}),
         ("sat-mon", {5, 6, 0}),

@@ -249,6 +249,14 @@ def test_a_plan_names_the_characters_that_cost_more(run: Run, campaign_file: Pat
     assert "U+2019 RIGHT SINGLE QUOTATION MARK in 2 texts" in result.stdout
 
 
+def test_a_plan_says_that_a_text_dearer_than_a_request_goes_alone(run: Run, campaign_file: Path) -> None:
+    campaign_file.write_text(campaign_file.read_text().replace("message: Hi", f"message: {'long ' * 70} Hi"))
+
+    told = run("plan", str(campaign_file)).stdout
+
+    assert "(each at most 100 texts and 1 segment, or one text that takes more)" in told
+
+
 def test_a_plan_for_people_shows_no_full_number(run: Run, campaign_file: Path) -> None:
     result = run("plan", str(campaign_file))
 
