@@ -173,7 +173,7 @@ class Installation:
         """Process a campaign file."""
         path = self.folder / f"{name}.yaml"
         path.write_text(text)
-        return take_up(self.runtime, read_file(path, self.settings), source=path.name)
+        return take_up(self.runtime, read_file(path, self.runtime.settings), source=path.name)
 
     # Time.
 
