@@ -193,10 +193,14 @@ class _Check:
                 self.warnings.append(self.document.value_place(where).problem(where, problem, hint))
 
     def _foreign_placeholders(self, text: "_Text", columns: tuple[str, ...], number: str) -> Iterator[Problem]:
-        for written, name in foreign_placeholders(text.template.literal, columns, number):
+        for written, name in foreign_placeholders(text.template.literal, columns):
             place = place_in_text(self.document, text.path, place_of(written))
             problem = f"holds {written}, which everybody would get as it stands"
-            yield place.problem(text.path, problem, f"write {{{{ {name} }}}}, with two curly brackets on each side")
+            # {nome} is like `number` and means another column: it is told which there are.
+            is_meant = name != number or number in field_name(written)
+            field = name if is_meant else next((column for column in columns if column != number), "field")
+            how = f"write {{{{ {field} }}}}" if is_meant else f"write a column such as {{{{ {field} }}}}"
+            yield place.problem(text.path, problem, f"{how}, with two curly brackets on each side")
 
     def _too_long(self, text: "_Text") -> Iterator[Problem]:
         """Yield a problem for a text without fields that is too long: it is the same for everybody."""

@@ -48,14 +48,13 @@ def unknown_fields(fields: Iterable[str], columns: Sequence[str], number: str = 
         yield name, f"did you mean {near}?" if near else f"there is {', '.join(there[:12])}"
 
 
-def foreign_placeholders(literal: str, columns: Collection[str], number: str = "") -> tuple[tuple[str, str], ...]:
+def foreign_placeholders(literal: str, columns: Collection[str]) -> tuple[tuple[str, str], ...]:
     """What stands in a text as a field of another program, such as `{first_name}`, and the column that it means.
 
-    `literal` is what is sent as it is written, `columns` are names as templates use them. `number` as in
-    `unknown_fields`.
+    `literal` is what is sent as it is written, `columns` are names as templates use them.
     """
     known = {_letters(column): column for column in columns}
-    compared = [letters for letters, column in known.items() if column != number][:_COMPARED]
+    compared = list(known)[:_COMPARED]
     found: dict[str, str] = {}
     for count, (written, text, likeness) in enumerate(_marked(literal)):
         column = _meant(text, known, compared if count < _COMPARED else (), likeness)

@@ -288,6 +288,7 @@ def test_the_column_of_numbers_is_never_suggested_as_a_field(folder: Path, messa
 
     assert "write {{ number }}" not in told
     assert "did you mean number" not in told
+    assert told.startswith("2:10: message: holds {nome}" if message == "Hi {nome}" else "2:10: message: uses {{ n")
 
 
 def test_a_table_of_people_to_exclude_without_rows_is_warned_of(folder: Path) -> None:
