@@ -1,13 +1,14 @@
 """The inbox: whether it is there, and whose status is beside its campaign files."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from scheduler.doctor.findings import Area, Finding, ok, problem, warning
 from scheduler.inbox.files import campaign_in, list_campaign_files
-from scheduler.inbox.foreign import foreign_line, foreign_status
+from scheduler.inbox.foreign import Named, foreign_line, foreign_status, named_in
 from worker.store.engine import Store
 
 MOST_NAMED: Final = 10
@@ -20,7 +21,8 @@ def check_inbox(folder: Path, store: Store | None, account_id: int | None) -> It
         return
     try:
         files = list_campaign_files(folder.resolve()).files
-        found = list(islice(_foreign(files, store, account_id), MOST_NAMED + 1))
+        named = cache(partial(named_in, folder.resolve()))
+        found = list(islice(_foreign(files, store, account_id, named), MOST_NAMED + 1))
     except OSError as error:
         says = f"the inbox {folder} cannot be read ({error.strerror or error})"
         yield problem(Area.SERVICE, says, "let this user read the folder and what is in it")
@@ -34,15 +36,17 @@ def check_inbox(folder: Path, store: Store | None, account_id: int | None) -> It
         yield ok(Area.SERVICE, "no campaign file of the inbox stands beside the status of another installation")
 
 
-def _foreign(files: tuple[Path, ...], store: Store | None, account_id: int | None) -> Iterator[str]:
+def _foreign(
+    files: tuple[Path, ...], store: Store | None, account_id: int | None, named: Callable[[], Named]
+) -> Iterator[str]:
     for path in files:
         slug = campaign_in(path)
         if not slug:
             continue  # it cannot be used, which its status says
         if store is None:
-            of = foreign_status(None, path, slug, 0)
+            left = foreign_status(None, path, slug, 0, named)
         else:
             with store.read() as session:
-                of = foreign_status(session, path, slug, account_id or 0)
-        if of is not None:
-            yield foreign_line(path, slug, of[0])
+                left = foreign_status(session, path, slug, account_id or 0, named)
+        if left is not None:
+            yield foreign_line(path, slug, left)

@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -102,6 +103,20 @@ def list_campaign_files(inbox: Path) -> Listing:
     known = frozenset(named)
     unnameable = tuple(path for path in found if path not in known)
     return Listing(tuple(named), unnameable=unnameable, unlisted=tuple(unlisted), elsewhere=tuple(elsewhere))
+
+
+def named_below(inbox: Path, ending: str) -> Iterator[Path]:
+    """What is called so in the folders where campaigns may lie, as far as they can be looked into."""
+    folders = [(inbox, 0)]
+    while folders:
+        folder, depth = folders.pop()
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    if entry.name.endswith(ending):
+                        yield path_in(folder, entry.name)
+                elif depth < MAX_DEPTH and is_folder_name(entry.name):
+                    folders.append((folder / entry.name, depth + 1))
 
 
 def _entries(folder: Path) -> tuple[list[str], list[tuple[str, bool]]]:

@@ -1,13 +1,15 @@
 """The folder that campaign files are dropped into: its name in the store, and whether it is there at all."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from scheduler.inbox.files import MAX_DEPTH, Listing, list_campaign_files, path_in
+from scheduler.inbox.foreign import Named, named_in
 from scheduler.inbox.sidecars import status_path
 from worker.logs import get_logger
 from worker.runtime import Runtime
@@ -19,10 +21,11 @@ Entries: TypeAlias = Mapping[str, tuple[Path, InboxEntry]]
 
 @dataclass(frozen=True, slots=True)
 class InboxFolder:
-    """The folder; `prefix` begins the keys of its files in the store."""
+    """The folder; `prefix` begins the keys of its files in the store. `named` by its statuses, read once a look."""
 
     folder: Path
     prefix: str
+    named: Callable[[], Named] = field(compare=False)
 
     def key(self, path: Path) -> str:
         """Return the key of a file in the store."""
@@ -57,7 +60,8 @@ def inbox_folder(runtime: Runtime, named: Path) -> InboxFolder:
     of a rehearsal are kept apart, so that they do not count as real.
     """
     folder = named.resolve()
-    return InboxFolder(folder, f"{'rehearsal:' if runtime.rehearsal else ''}{folder.as_posix()}/")
+    prefix = f"{'rehearsal:' if runtime.rehearsal else ''}{folder.as_posix()}/"
+    return InboxFolder(folder, prefix, cache(partial(named_in, folder)))
 
 
 MOST_TOLD: Final = 20

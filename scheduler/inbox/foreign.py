@@ -1,42 +1,78 @@
-"""Whether another installation may have sent a campaign file already: every way in checks this before it plans one."""
+"""Whether another installation may have sent a campaign already: what every way in asks before it plans one."""
 
-from datetime import datetime
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 from sqlmodel import Session
 
+from scheduler.inbox.files import named_below
 from scheduler.inbox.notices import foreign_words
-from scheduler.inbox.sidecars import installation_of, status_path
+from scheduler.inbox.sidecars import STATUS, Left, left_at, status_path
 from worker.runtime import Runtime
 from worker.store.relocation import recovery
 from worker.store.relocation.installation import installation_name
 from worker.store.runs import runs
+
+Named: TypeAlias = Mapping[str, list[Left]]
+"""Campaign -> the statuses that name it."""
 
 
 class OfAnotherInstallation(Exception):
     """Another installation may have sent the campaign; the message says what to do."""
 
 
-def foreign_status(session: Session | None, path: Path, slug: str, account_id: int) -> tuple[str, datetime] | None:
-    """Return which installation wrote the status beside a campaign unknown to this database, and when.
+def named_in(inbox: Path, *files: Path) -> Named:
+    """What the statuses of the inbox name, and those in the folders of files that lie outside.
 
-    Its name is `UNKNOWN` if the status cannot be read: it then counts as written by another installation. None: no
-    other installation wrote it, or `recover` has asked the gateway since. Without a `session` there is no database yet,
-    and every installation is another one. Rehearsals are not checked: they leave nothing that counts, and have no
-    gateway to ask.
+    One that names nothing, being empty or no status at all, stands for the campaign of its own name.
     """
-    of = installation_of(path)
-    if of is None or session is None:
-        return of
-    if of[0] == installation_name(session) or runs.find_campaign_run(session, slug, rehearsal=False) is not None:
-        return None
-    recovered_at = recovery.recovered_at(session, account_id)
-    return of if recovered_at is None or recovered_at < of[1] else None
+    found: dict[str, list[Left]] = {}
+    beside = (path for file in files for path in file.absolute().parent.glob(f"*{STATUS}"))
+    for path in dict.fromkeys([*named_below(inbox.absolute(), STATUS), *beside]):
+        left = left_at(path)
+        if left is not None:
+            for name in left.campaigns or (path.name.removesuffix(STATUS),):
+                found.setdefault(name, []).append(left)
+    return found
 
 
-def foreign_line(path: Path, slug: str, installation: str) -> str:
-    """Return one line for people who send the file or look at it by hand."""
-    return foreign_words(path.name, slug, status_path(path).name, installation).replace("\n", " ") + "."
+def foreign_status(
+    session: Session | None, path: Path, slug: str, account_id: int, named: Callable[[], Named]
+) -> Left | None:
+    """The status of another installation that holds a campaign which this database does not know.
+
+    It stands beside the file, whatever it names, or elsewhere (`named`) and names the campaign: the file may have been
+    renamed, moved or copied since. Its installation is `UNKNOWN` where the status cannot be read or is not whole: it is
+    then taken for one of another installation. None: there is none, or `recover` has asked the gateway since. Without a
+    `session` there is no database yet, and every installation is another one. Not for rehearsals: they leave nothing
+    that counts, and have no gateway to ask.
+    """
+    own, recovered_at = "", None
+    if session is not None:
+        if runs.find_campaign_run(session, slug, rehearsal=False) is not None:
+            return None
+        own, recovered_at = installation_name(session), recovery.recovered_at(session, account_id)
+
+    def holds(left: Left) -> bool:
+        return left.installation != own and (recovered_at is None or recovered_at < left.written_at)
+
+    beside = left_at(status_path(path))
+    if beside is not None and holds(beside):
+        return beside
+    return next(filter(holds, named().get(slug, ())), None)
+
+
+def status_name(path: Path, left: Left) -> str:
+    """What somebody who looks at the campaign file calls a status that may lie in another folder."""
+    return os.path.relpath(left.path, path.parent)
+
+
+def foreign_line(path: Path, slug: str, left: Left) -> str:
+    """What people who send or look at the file by hand are told, in one line."""
+    words = foreign_words(path.name, slug, status_name(path, left), left.installation)
+    return words.replace("\n", " ") + "."
 
 
 def require_own(runtime: Runtime, path: Path, slug: str) -> None:
@@ -44,6 +80,6 @@ def require_own(runtime: Runtime, path: Path, slug: str) -> None:
     if runtime.rehearsal:
         return
     with runtime.store.read() as session:
-        of = foreign_status(session, path, slug, runtime.account_id)
-    if of is not None:
-        raise OfAnotherInstallation(foreign_line(path, slug, of[0]))
+        left = foreign_status(session, path, slug, runtime.account_id, lambda: named_in(runtime.settings.inbox, path))
+    if left is not None:
+        raise OfAnotherInstallation(foreign_line(path, slug, left))

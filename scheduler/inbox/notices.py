@@ -1,12 +1,11 @@
 """What NAME.status.txt says about the campaign file itself, in words for people who never see a log."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from campaigns.problems import MOST_CHARACTERS, CampaignFileError, Problem
-from scheduler.inbox.wording import INSTALLATION, UNKNOWN
+from scheduler.inbox.wording import SENT_BEFORE, UNKNOWN
 
 MOST_MISSING: Final = 10
 """How many missing files are named."""
@@ -48,11 +47,11 @@ def foreign_words(name: str, campaign: str, status: str, installation: str) -> s
     )
 
 
-def foreign_notice(name: str, campaign: str, status: str, installation: str, written_at: datetime) -> str:
-    """Like `foreign_words`, with the time of that writing: from now on the file has the time of our own."""
+def foreign_notice(name: str, campaign: str, status: str, installation: str) -> str:
+    """As `foreign_words`, with a line that names the campaign as a status does."""
     return (
         f"{foreign_words(name, campaign, status, installation)}: it is taken up within a minute.\n\n"
-        f"{INSTALLATION} {installation}, {written_at.isoformat()}"
+        f"{campaign}: {SENT_BEFORE}"
     )
 
 

@@ -5,15 +5,17 @@ import os
 import re
 import stat
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from typing import Final
 
 from campaigns.opening import open_inside
 from campaigns.printable import printable
-from scheduler.inbox.wording import INSTALLATION, LAST_UPDATED, UNKNOWN
+from scheduler.inbox.wording import INSTALLATION, REHEARSAL, SENT_BEFORE, UNKNOWN
 from scheduler.report.rows import HEADERS, write_csv
 from scheduler.report.whole import PRIVATE, whole_file
 from worker.store.engine import Store
@@ -22,15 +24,23 @@ STATUS: Final = ".status.txt"
 REPORT: Final = ".report.csv"
 
 _INSTALLATION: Final = re.compile(
-    rb"^%s ([0-9a-f]{16}|%s)(?:, (\d{4}-\d\d-\d\dT[\d:.]{8,15}\+00:00))?$" % (INSTALLATION.encode(), UNKNOWN.encode()),
+    rb"^%s ([0-9a-f]{16}|%s|%s)(?:, (\d{4}-\d\d-\d\dT[\d:.]{8,15}\+00:00))?\r?$"
+    % tuple(word.encode() for word in (INSTALLATION, UNKNOWN, REHEARSAL)),
     re.MULTILINE,
 )
 """The first match counts: for a campaign of another installation, the status names that installation and its time of
 writing before our own."""
 
-_WHOLE: Final = re.compile(rb"^%s " % LAST_UPDATED.encode(), re.MULTILINE)
+_HEADLINE: Final = re.compile(rb"^(?:\xef\xbb\xbf)?([a-z0-9][a-z0-9-]{0,63}): ", re.MULTILINE)
 
-MOST_STATUS_BYTES: Final = 1_000_000
+MOST_CAMPAIGNS: Final = 100
+"""Names that are taken from one status; ours have one, or two after a file became another campaign."""
+
+END_BYTES: Final = 65_536
+"""What is read from either end of a status. With 100 mistakes of a file in it, one has some 20 KB."""
+
+MOST_READ: Final = 32_768
+"""Statuses whose content is remembered, some 300 bytes each."""
 
 MOST_NAME_BYTES: Final = 255
 """The length limit of a file name on every Linux file system."""
@@ -56,31 +66,74 @@ def report_path(campaign_file: Path) -> Path:
     raise FileExistsError(errno.EEXIST, f"{path.name} is no report; rename it")
 
 
-def installation_of(campaign_file: Path) -> tuple[str, datetime] | None:
-    """Return which installation wrote the status beside the file, and when; None if there is none, or it names none.
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a status says of its writer: an installation by its name, or `UNKNOWN`, and which campaigns it names."""
 
-    `UNKNOWN` if the status cannot be read or is not whole: any installation may have written it. Raises `OSError` if it
-    cannot be known whether there is one.
+    path: Path
+    installation: str
+    written_at: datetime
+    campaigns: tuple[str, ...]
+
+
+def left_at(status: Path) -> Left | None:
+    """What stands at the path of a status; None: nothing, a rehearsal's status, or what no installation makes.
+
+    `UNKNOWN` where something is there that cannot be read, or is not whole: any installation may have written it.
+    Raises `OSError` where nobody can tell whether there is one.
     """
-    path = status_path(campaign_file)
     try:
-        seen = os.lstat(path)
+        seen = os.lstat(status)
     except FileNotFoundError:
         return None
-    if not (stat.S_ISREG(seen.st_mode) or stat.S_ISLNK(seen.st_mode)):
-        return None  # a folder or a pipe: no installation makes one
-    written_at = datetime.fromtimestamp(seen.st_mtime, UTC)
+    if stat.S_ISLNK(seen.st_mode):
+        return _read.__wrapped__(status, seen.st_mtime_ns)  # what it leads to may change
+    if not stat.S_ISREG(seen.st_mode):
+        return None  # a folder, or a pipe: no installation makes one
+    return _read(status, seen.st_mtime_ns, seen.st_size, seen.st_ctime_ns, seen.st_ino)
+
+
+@lru_cache(maxsize=MOST_READ)
+def _read(status: Path, written_ns: int, *_form: int) -> Left | None:
+    """As `left_at`; read once in each form."""
+    written_at = datetime.fromtimestamp(written_ns / 1e9, UTC)
     try:
-        with open_inside(path, path.parent.resolve()) as stream:
-            text = stream.read(MOST_STATUS_BYTES)
+        with open_inside(status, status.parent.resolve()) as stream:
+            text = stream.read(END_BYTES)
+            rest = os.fstat(stream.fileno()).st_size - END_BYTES
+            if rest > 0:
+                stream.seek(max(END_BYTES, rest))
+                text += stream.read(END_BYTES)
     except OSError:
-        return UNKNOWN, written_at
+        return Left(status, UNKNOWN, written_at, ())
     found = _INSTALLATION.search(text)
-    if not found:
-        return None if _WHOLE.search(text) else (UNKNOWN, written_at)  # a rehearsal's status names none
-    with suppress(ValueError):  # edited by hand
-        written_at = datetime.fromisoformat(found[2].decode()) if found[2] else written_at
-    return found[1].decode(), written_at
+    installation = found[1].decode() if found else UNKNOWN
+    if installation == REHEARSAL:
+        return None
+    with suppress(ValueError):  # a person's hand
+        written_at = datetime.fromisoformat(found[2].decode()) if found and found[2] else written_at
+    return Left(status, installation, written_at, campaigns_in(text))
+
+
+def campaigns_in(text: bytes) -> tuple[str, ...]:
+    """The campaigns that a status names at the beginning of a line, with what becomes of them."""
+    names = (found[1].decode() for found in islice(_HEADLINE.finditer(text), MOST_CAMPAIGNS))
+    return tuple(sorted(set(names)))
+
+
+def kept(campaign_file: Path, text: str, installation: str) -> str:
+    """The text for a status, with what must outlive its writing of the one that stands there.
+
+    Another installation may have sent what that one names, and nothing else knows of it: it is lost where words on a
+    file that cannot be used, or a rehearsal's, take its place. `installation` is our own. Raises `OSError`.
+    """
+    left = left_at(status_path(campaign_file))
+    if left is None or left.installation == installation:
+        return text
+    named = set(campaigns_in(text.encode()))
+    lines = [f"{name}: {SENT_BEFORE}" for name in left.campaigns if name not in named]
+    lines.append(f"{INSTALLATION} {left.installation}, {left.written_at.isoformat()}")
+    return "\n".join([text, *lines, ""])
 
 
 def write_status(campaign_file: Path, text: str) -> None:

@@ -11,7 +11,7 @@ from campaigns.codes import RunType
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.opening import OutsideError, open_inside
 from campaigns.sending.backoff import pause_after
-from scheduler.inbox.sidecars import status_path, write_report, write_status
+from scheduler.inbox.sidecars import kept, status_path, write_report, write_status
 from scheduler.inbox.wording import IN_TROUBLE, RunStatus, before, stamped, status_text
 from scheduler.intake.approving import awaited
 from scheduler.report.devices import stuck_lines
@@ -125,7 +125,8 @@ class StatusBoard:
 
     def _write_alone(self, path: Path, text: str, runtime: Runtime, now: datetime) -> None:
         try:
-            write_status(path, stamped(text, runtime.settings.zone, now, runtime.installation))
+            whole = kept(path, text, runtime.installation)
+            write_status(path, stamped(whole, runtime.settings.zone, now, runtime.installation))
         except OSError as error:
             self._warn(path.parent, error)
 
@@ -160,7 +161,9 @@ class StatusBoard:
             return 0
         if is_final and run is not None and run.state in OVER:
             write_report(path, runtime.store, run.id)
-        write_status(path, stamped(text, zone, now, runtime.installation))
+        # What another installation left counts until this one has the campaign itself; a rehearsal never has.
+        whole = text if run is not None and not runtime.rehearsal else kept(path, text, runtime.installation)
+        write_status(path, stamped(whole, zone, now, runtime.installation))
         with runtime.store.write("inbox_status") as session:
             inbox_files.note_status(session, entry.path, status_text=text, reported=is_final)
         self._unwritable.discard(path.parent)

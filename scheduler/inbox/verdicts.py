@@ -10,7 +10,7 @@ from campaigns.problems import CampaignFileError
 from campaigns.take_up import Taken, may_extend
 from scheduler.inbox.files import Look, has_other_files
 from scheduler.inbox.folder import InboxFolder
-from scheduler.inbox.foreign import foreign_status
+from scheduler.inbox.foreign import foreign_status, status_name
 from scheduler.inbox.names import is_conflict_copy, original_of
 from scheduler.inbox.notices import (
     broken_notice,
@@ -21,7 +21,7 @@ from scheduler.inbox.notices import (
     tables_notice,
     taken_notice,
 )
-from scheduler.inbox.sidecars import status_path
+from scheduler.inbox.sidecars import Left
 from scheduler.intake.outcome import EditRefused
 from scheduler.intake.taking import read_file, take_up
 from worker.logs import get_logger
@@ -70,10 +70,12 @@ def judge(
             if rivals := [other for other in others if original_of(other) != path]:
                 return FileVerdict(run_id, taken_notice(path.name, slug, inbox.name(rivals[0])))
             copies = tuple(others)
-        if (of := _foreign(runtime, path, slug)) is not None:
-            notice = foreign_notice(path.name, slug, status_path(path).name, *of)
+        if (left := _foreign(runtime, inbox, path, slug)) is not None:
+            notice = foreign_notice(path.name, slug, status_name(path, left), left.installation)
             if entry is None or entry.problem != notice:
-                get_logger().warning("inbox.of_another_installation", file=inbox.name(path), installation=of[0])
+                get_logger().warning(
+                    "inbox.of_another_installation", file=inbox.name(path), installation=left.installation
+                )
             return FileVerdict(None, notice, is_open=True)
         written_at = datetime.fromtimestamp(look.own[1] / 1e9, UTC) if look.own else None
         intake = take_up(runtime, definition, source=inbox.name(path), dropped_at=written_at)
@@ -97,12 +99,12 @@ def judge(
     return FileVerdict(intake.run_id, notice, is_planned, intake.in_doubt > 0, copies)
 
 
-def _foreign(runtime: Runtime, path: Path, slug: str) -> tuple[str, datetime] | None:
-    """Return which other installation may have sent the campaign, and when it wrote its status."""
+def _foreign(runtime: Runtime, inbox: InboxFolder, path: Path, slug: str) -> Left | None:
+    """The status by which another installation may have sent the campaign."""
     if runtime.rehearsal:
         return None
     with runtime.store.read() as session:
-        return foreign_status(session, path, slug, runtime.account_id)
+        return foreign_status(session, path, slug, runtime.account_id, inbox.named)
 
 
 def reminds(runtime: Runtime, definition_id: int) -> bool:

@@ -26,7 +26,13 @@ INSTALLATION: Final = "Installation:"
 """Precedes the name of the database that wrote a status: another one does not know what was sent of the campaign."""
 
 UNKNOWN: Final = "unknown"
-"""Used instead of that name if what was beside the file could not be read."""
+"""In place of that name where what stood beside the file could not be read, or is not whole."""
+
+REHEARSAL: Final = "rehearsal"
+"""In place of that name in the last line of a rehearsal's status: one that is torn does not say so."""
+
+SENT_BEFORE: Final = "may have been sent before"
+"""After the name of a campaign that a status named before our words were written over it."""
 
 LAST_UPDATED: Final = "Last updated:"
 """In the last lines of every status, whoever wrote it."""
@@ -75,9 +81,12 @@ def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
 
 
 def stamped(text: str, zone: ZoneInfo, now: datetime, installation: str = "") -> str:
-    """Return the status with the time of writing, by the clocks of `zone`, and the database it comes from."""
-    by = f"{INSTALLATION} {installation}\n" if installation else ""
-    return f"{text}\n{LAST_UPDATED} {shown_time(now, zone, seconds=True)}\n{by}"
+    """The status with the time of its writing, by the clocks of `zone`, and whose database it is from.
+
+    Without one it is a rehearsal's.
+    """
+    by = f"{INSTALLATION} {installation or REHEARSAL}"
+    return f"{text}\n{LAST_UPDATED} {shown_time(now, zone, seconds=True)}\n{by}\n"
 
 
 def before(text: str, zone: ZoneInfo, at: datetime) -> str:

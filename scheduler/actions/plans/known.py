@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from campaigns.definition import Definition
@@ -11,7 +12,7 @@ from campaigns.planning.frequency_cap import cap_of
 from campaigns.planning.planner import Suppressed
 from campaigns.planning.repeats import AlreadyTold
 from scheduler.actions.opening import existing_store
-from scheduler.inbox.foreign import foreign_line, foreign_status
+from scheduler.inbox.foreign import foreign_line, foreign_status, named_in
 from scheduler.intake.planning import already_told_in, suppressed_in
 from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint
 from worker.settings.settings import Settings
@@ -48,10 +49,13 @@ def known_people(
         account_id = accounts_by_key(session).get(account_key, 0) if session else 0
         suppressed = suppressed_in(store, definition.kind) if store else None
         told = already_told_in(store, definition, account_id, now) if store else None
-        of = None if rehearsal else foreign_status(session, file, definition.campaign, account_id)
+        left = None
+        if not rehearsal:
+            named = partial(named_in, settings.inbox, file)
+            left = foreign_status(session, file, definition.campaign, account_id, named)
 
         def over_cap(numbers: Sequence[str]) -> int:
             return count_over(session, numbers, account_id, cap, now=now) if session and cap else 0
 
-        warnings = (foreign_line(file, definition.campaign, of[0]),) if of else ()
+        warnings = (foreign_line(file, definition.campaign, left),) if left else ()
         yield KnownPeople(suppressed, over_cap if cap else None, told, warnings)

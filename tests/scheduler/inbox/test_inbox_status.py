@@ -21,6 +21,7 @@ from worker.servers.conditions import ServerTrouble, Trouble, sentence
 from worker.store.events import EventName, record_event
 from worker.store.following.devices import Waiting, record_stuck
 from worker.store.runs import runs
+from worker.store.runs.runs import RunView
 from worker.store.sending import accounts
 
 
@@ -430,9 +431,148 @@ def test_a_pipe_in_the_place_of_a_status_stops_nothing(world: InboxWorld) -> Non
     assert world.status().startswith("spring-sale: planned")
 
 
-def test_the_status_of_a_rehearsal_keeps_no_campaign_from_being_sent(world: InboxWorld) -> None:
+def test_the_status_of_a_rehearsal_keeps_no_campaign_from_being_sent(world: InboxWorld, tmp_path: Path) -> None:
+    rehearsal = InboxWorld(tmp_path, rehearsal=True, clock=world.clock)
+    rehearsal.drop()
+    rehearsal.pass_time()
+    rehearsal.close()
+    assert rehearsal.status().endswith("\nInstallation: rehearsal\n")
+
+    world.restart()
+    world.pass_time()
+
+    assert real_run(world) is not None
+
+
+def lost_a_renamed(world: InboxWorld) -> str:
+    world.write("ren.status.txt", WHOLE)
+    return "ren.status.txt"
+
+
+def lost_b_moved_to_a_subfolder(world: InboxWorld) -> str:
+    world.write("spring.status.txt", WHOLE)
+    world.drop("sub/spring.yaml")
+    (world.inbox / "ren.yaml").unlink()
+    return "../spring.status.txt"
+
+
+def lost_b_a_copy_beside_it(world: InboxWorld) -> str:
     world.drop()
-    world.write("spring.status.txt", WHOLE.rpartition("Installation")[0])
+    world.write("spring.status.txt", WHOLE)
+    world.pass_time()  # our own words are written over it
+    return "spring.status.txt"
+
+
+def lost_b_from_a_subfolder(world: InboxWorld) -> str:
+    world.write("sub/spring.status.txt", f"Nothing is sent at the moment: away\n\nBefore that:\n\n{WHOLE}")
+    return "sub/spring.status.txt"
+
+
+def lost_c_without_its_last_line(world: InboxWorld) -> str:
+    world.write("ren.status.txt", WHOLE.rpartition("Installation")[0])
+    return "ren.status.txt"
+
+
+def lost_c_torn_in_its_last_line(world: InboxWorld) -> str:
+    world.write("ren.status.txt", WHOLE[:-8])
+    return "ren.status.txt"
+
+
+def lost_c_the_mark_of_a_rehearsal_torn(world: InboxWorld) -> str:
+    world.write("ren.status.txt", WHOLE.replace("740d6c1ec0c029e5\n", "rehears"))
+    return "ren.status.txt"
+
+
+def lost_with_the_line_ends_of_windows(world: InboxWorld) -> str:
+    world.write("ren.status.txt", WHOLE.replace("\n", "\r\n"))
+    return "ren.status.txt"
+
+
+def lost_empty_under_the_name_of_the_campaign(world: InboxWorld) -> str:
+    world.write("spring-sale.status.txt", "")
+    return "spring-sale.status.txt"
+
+
+def lost_written_over_while_the_file_could_not_be_used(world: InboxWorld) -> str:
+    world.write("ren.status.txt", WHOLE)
+    table = (world.inbox / "people.csv").rename(world.inbox / "away.csv")
+    world.pass_time()
+    assert world.status("ren").startswith("ren.yaml is waiting for people.csv.")
+    table.rename(world.inbox / "people.csv")
+    return "ren.status.txt"
+
+
+def lost_renamed_while_it_was_held(world: InboxWorld) -> str:
+    lost_b_a_copy_beside_it(world)
+    (world.inbox / "spring.yaml").unlink()
+    world.pass_time()
+    assert world.status().startswith("Cancelled: spring.yaml was removed")
+    return "spring.status.txt"
+
+
+def lost_written_over_by_a_rehearsal(world: InboxWorld) -> str:
+    world.write("ren.status.txt", WHOLE)
+    rehearsal = InboxWorld(world.inbox.parent, rehearsal=True, clock=world.clock)
+    rehearsal.pass_time()
+    rehearsal.close()
+    assert "This is a rehearsal" in world.status("ren")
+    return "ren.status.txt"
+
+
+def real_run(world: InboxWorld) -> RunView | None:
+    """The latest run of the campaign that is no rehearsal."""
+    with world.runtime.store.read() as session:
+        return runs.find_campaign_run(session, "spring-sale", rehearsal=False)
+
+
+@pytest.mark.parametrize(
+    "loses",
+    [
+        lost_a_renamed,
+        lost_b_moved_to_a_subfolder,
+        lost_b_a_copy_beside_it,
+        lost_b_from_a_subfolder,
+        lost_c_without_its_last_line,
+        lost_c_torn_in_its_last_line,
+        lost_c_the_mark_of_a_rehearsal_torn,
+        lost_with_the_line_ends_of_windows,
+        lost_empty_under_the_name_of_the_campaign,
+        lost_written_over_while_the_file_could_not_be_used,
+        lost_renamed_while_it_was_held,
+        lost_written_over_by_a_rehearsal,
+    ],
+    ids=lambda each: each.__name__,
+)
+def test_a_status_anywhere_in_the_inbox_holds_the_campaign_that_it_names(
+    world: InboxWorld, loses: Callable[[InboxWorld], str]
+) -> None:
+    # given a campaign that another installation sent, and the status of that one somewhere in the inbox
+    world.drop("ren.yaml")
+    named = loses(world)
+    path = next(path for path in world.inbox.rglob("*.yaml") if path.name != "spring.yaml" or path.parent.name == "sub")
+    # when this one finds it there
+    world.pass_time()
+    # then nothing of it is planned, whichever way it comes in
+    assert real_run(world) is None
+    status = world.status(str(path.relative_to(world.inbox).with_suffix("")))
+    assert status.startswith(f"{path.name} waits, and nothing of it is sent: ")
+    assert named in status
+    with pytest.raises(OfAnotherInstallation, match=re.escape(f"remove {named}.")):
+        require_own(world.runtime, path, "spring-sale")
+    found = check_inbox(world.inbox, world.runtime.store, world.runtime.account_id)
+    assert path.name in {finding.says.partition(" ")[0] for finding in found}
+    world.restart()
+    world.pass_time(65)
+    assert real_run(world) is None
+    # and it is released where that status is removed
+    (path.parent / named).unlink()
+    world.pass_time(65)
+    assert real_run(world) is not None
+
+
+def test_a_status_that_names_another_campaign_holds_nothing_but_its_own_file(world: InboxWorld) -> None:
+    world.write("autumn.status.txt", WHOLE.replace("spring", "autumn"))
+    world.drop()
 
     world.pass_time()
 
