@@ -113,10 +113,12 @@ def check_backlog(
         waiting = health.backlog(session, account_id, open_runs, now=now)
     in_redis = "" if jobs is None else f", {jobs:,} jobs in Redis"
     shown = f"{waiting.due:,} batches are due, {waiting.queued:,} are in the queue{in_redis}"
-    if waiting.due_since is not None and now - waiting.due_since > WAITS_TOO_LONG:
+    # Of a slow campaign most is due all the time: while requests are made, it has its turn.
+    unserved_since = waiting.due_since and max(waiting.due_since, waiting.served_at or waiting.due_since)
+    if unserved_since is not None and now - unserved_since > WAITS_TOO_LONG:
         yield problem(
             Area.SERVICE,
-            f"{shown}; the first has been due for {_minutes(now - waiting.due_since)} and nobody takes it",
+            f"{shown}; the first has been due for {_minutes(now - unserved_since)} and nobody takes it",
             "start `campaigns up`, or a `campaigns scheduler`, or look into its log",
         )
     elif waiting.queued_since is not None and now - waiting.queued_since > WAITS_TOO_LONG:

@@ -114,10 +114,11 @@ class Troubles:
 
     def _meet(self, trouble: Trouble, source: str, error: BaseException, now: float) -> None:
         condition = self._conditions.get(trouble)
+        says = sentence(trouble, detail_of(error))
         if condition is None:
-            says = sentence(trouble, detail_of(error))
             condition = self._conditions[trouble] = _Condition(says, now, now)
             get_logger().warning("trouble.began", trouble=trouble.value, met_by=source, says=says)
+        condition.says = says  # a gateway that asked to send slower may refuse the key by now
         condition.sources.add(source)
         condition.failed_seconds = now
         condition.failures += 1

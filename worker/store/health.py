@@ -9,6 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlmodel import Session
 
+from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState, RunState
 from worker.store.engine import Store
 from worker.store.tables import accounts, attempts, batches, recipients, runs
@@ -25,12 +26,17 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Batches whose job is in the queue, and due batches that are not in it, with the longest wait of each."""
+    """Batches whose job is in the queue, and those that are due and not in it, with the longest waiting of each.
+
+    `due_since` leaves out campaigns whose next slot is yet to come: the rest of one waits for that, and for nobody.
+    `served_at` is when the last request through the account began.
+    """
 
     queued: int
     queued_since: datetime | None
     due: int
     due_since: datetime | None
+    served_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +90,22 @@ def backlog(session: Session, account_id: int, run_ids: list[int], *, now: datet
         .join(runs, runs.c.id == batches.c.run_id)
         .where(runs.c.account_id == account_id, batches.c.state == BatchState.QUEUED)
     ).one()
+    planned = batches.c.run_id.in_(run_ids), batches.c.state == BatchState.PLANNED
+    asleep = sa.select(batches.c.run_id).where(
+        *planned, batches.c.waits_for == WaitsFor.THROTTLE, batches.c.not_before > now
+    )
+    due_at = sa.case((batches.c.run_id.not_in(asleep), batches.c.not_before))
     due = session.execute(
-        sa.select(sa.func.count(), sa.func.min(batches.c.not_before)).where(
-            batches.c.run_id.in_(run_ids), batches.c.state == BatchState.PLANNED, batches.c.not_before <= now
-        )
+        sa.select(sa.func.count(), sa.func.min(due_at)).where(*planned, batches.c.not_before <= now)
     ).one()
-    return Backlog(queued[0], queued[1], due[0], due[1])
+    served_at = session.scalars(
+        sa.select(attempts.c.started_at)
+        .join(runs, runs.c.id == attempts.c.run_id)
+        .where(runs.c.account_id == account_id)
+        .order_by(attempts.c.id.desc())
+        .limit(1)
+    ).first()
+    return Backlog(queued[0], queued[1], due[0], due[1], served_at)
 
 
 def unsent_texts(session: Session, account_id: int) -> int:

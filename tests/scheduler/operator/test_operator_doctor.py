@@ -11,13 +11,14 @@ import redis
 import sqlalchemy as sa
 from typer.testing import Result
 
-from campaigns.codes import PausedBy
+from campaigns.codes import PausedBy, WaitsFor
+from campaigns.lifecycle import RunState
 from scheduler.doctor import database, redis_server, surroundings
 from scheduler.doctor.clocks import compared, measured
 from scheduler.doctor.findings import Area, Finding, Standing, exit_code, ok, problem, unknown
 from scheduler.exits import Exit
 from scheduler.processes.leader import leader_lock
-from tests.scheduler.operator.held_world import HeldWorld
+from tests.scheduler.operator.held_world import CAMPAIGN, HeldWorld
 from tests.support.clocks import FakeClock
 from tests.support.nursery import Sandbox
 from worker.marker import FileMarker
@@ -27,6 +28,7 @@ from worker.servers.conditions import REHEARSE_ANEW
 from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.migrate import migrate
+from worker.store.models import Batch
 from worker.store.sending import accounts
 
 Cli = Callable[..., Result]
@@ -275,6 +277,33 @@ def test_work_that_nobody_does(world: HeldWorld, age: timedelta, queued: bool, s
 
     assert finding.standing is standing
     assert finding.advice.startswith(advice)
+
+
+@pytest.mark.parametrize(
+    ("served_ago", "next_slot_in", "standing"),
+    [
+        (10, None, Standing.OK),  # 30 a minute: a request of five every 10 s, and the rest has been due all the time
+        (300, 300, Standing.OK),  # 5 in ten minutes: one request has the next slot, the others come after it
+        (300, None, Standing.PROBLEM),  # the worker is gone
+        (300, -130, Standing.PROBLEM),  # likewise, and what had the next slot did not take it
+    ],
+)
+def test_a_slow_campaign_is_not_work_that_nobody_does(
+    world: HeldWorld, served_ago: int, next_slot_in: int | None, standing: Standing
+) -> None:
+    slow = world.begin(CAMPAIGN.replace("spring-sale", "slow").replace("batch_size: 3", "batch_size: 1"), "slow.yaml")
+    now = world.batches(slow)[0].not_before + timedelta(minutes=20)
+    world.clock.advance((now - world.clock.now()).total_seconds() - served_ago)
+    world.set_run(state=RunState.CANCELLED)
+    world.ask(slow)
+    if next_slot_in is not None:
+        slot = {"waits_for": WaitsFor.THROTTLE, "not_before": now + timedelta(seconds=next_slot_in)}
+        with world.store.write() as session:
+            session.execute(sa.update(Batch).where(sa.column("id") == world.batches(slow)[1].id).values(**slot))
+
+    finding = only(database.check_backlog(world.store, world.runtime.account_id, now, None))
+
+    assert finding.standing is standing, finding
 
 
 def test_a_healthy_redis_keeps_its_state(redis_url: str) -> None:
