@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from campaigns.clock import Clock
 from scheduler.doctor import clocks, database, gateway, inbox, notices, protocol, redis_server, replies, surroundings
-from scheduler.doctor.findings import Area, Finding, in_trouble, ok, problem, unknown
+from scheduler.doctor.findings import Area, Finding, Standing, in_trouble, ok, problem, unknown
 from scheduler.processes.rehearsal import ledger_path, private_sandbox, rehearsal_settings
 from worker.gateway import GatewayClient
 from worker.marker import FileMarker, beside
@@ -65,22 +65,25 @@ def _all_but_surroundings(settings: Settings, sandbox: tuple[str, SecretStr] | N
     with closing(store):
         usable, findings = _database(store, rehearsal=sandbox is not None)
         yield from findings
+        is_gone = store.sqlite_path is not None and not store.sqlite_path.exists()
+        is_lost = is_gone and _was_there(store)
         if usable:
             on_redis = bool(settings.redis_url) and sandbox is None
             marker = marker_of(settings, store, on_redis=on_redis)
-            yield from database.check_mark(store, marker, rehearsal=sandbox is not None)
+            marked = list(database.check_mark(store, marker, rehearsal=sandbox is not None))
+            yield from marked
+            is_lost = any(finding.standing is Standing.PROBLEM for finding in marked)
         known = store if usable else None
         yield from _services(settings, known, key, clock, on_redis=sandbox is None)
-        is_new = store.sqlite_path is not None and not store.sqlite_path.exists()
-        # A rehearsal accepts what anybody may have sent; and a database that cannot be read may have written every
-        # status.
-        if sandbox is None and (usable or is_new):
-            yield from _inbox(settings, known, key)
+        # A rehearsal takes up what anybody may have sent; and a database that cannot be read may have written them all.
+        if sandbox is None and (usable or is_gone):
+            yield from _inbox(settings, known, key, is_lost=is_lost)
         if client is None:
             yield unknown(Area.GATEWAY, "the gateway was not looked at, for the settings above", "correct them first")
             return
         with client:
-            yield from _gateway(client, url, settings.ca_file, known, key, clock)
+            knows = not is_lost and (usable or is_gone)
+            yield from _gateway(client, url, settings.ca_file, known, key, clock, knows=knows)
 
 
 def _unusable_address(error: StoreError) -> Finding:
@@ -110,8 +113,7 @@ def _database(store: Store, *, rehearsal: bool) -> tuple[bool, list[Finding]]:
     """Return whether this version can read it, and what was found. A missing SQLite file is not created."""
     path = store.sqlite_path
     if path is not None and not path.exists():
-        is_lost = FileMarker(beside(path)).read() > 0
-        return False, [database.gone(rehearsal=rehearsal) if is_lost else database.nothing_yet()]
+        return False, [database.gone(rehearsal=rehearsal) if _was_there(store) else database.nothing_yet()]
     found: list[Finding] = []
     try:
         found += database.check_durability(store)
@@ -126,6 +128,11 @@ def _database(store: Store, *, rehearsal: bool) -> tuple[bool, list[Finding]]:
         return False, found
     schema = health.schema(store)
     return schema.current == schema.head, found
+
+
+def _was_there(store: Store) -> bool:
+    """Whether texts were sent from the SQLite file, as the mark beside it knows."""
+    return store.sqlite_path is not None and FileMarker(beside(store.sqlite_path)).read() > 0
 
 
 def _services(settings: Settings, store: Store | None, key: str, clock: Clock, *, on_redis: bool) -> Iterator[Finding]:
@@ -147,18 +154,25 @@ def _services(settings: Settings, store: Store | None, key: str, clock: Clock, *
         yield from database.check_backlog(store, account_id, clock.now(), jobs, settings.policy)
 
 
-def _inbox(settings: Settings, store: Store | None, key: str) -> Iterator[Finding]:
+def _inbox(settings: Settings, store: Store | None, key: str, *, is_lost: bool) -> Iterator[Finding]:
     account_id = None
     if store is not None:
         with store.read() as session:
             account_id = health.find_account(session, key)
-    yield from inbox.check_inbox(settings.inbox, store, account_id)
+    yield from inbox.check_inbox(settings.inbox, store, account_id, is_lost=is_lost)
 
 
 def _gateway(
-    client: GatewayClient, url: str, ca_file: Path | None, store: Store | None, key: str, clock: Clock
+    client: GatewayClient,
+    url: str,
+    ca_file: Path | None,
+    store: Store | None,
+    key: str,
+    clock: Clock,
+    *,
+    knows: bool,
 ) -> Iterator[Finding]:
-    """Check the gateway, its account, and what the send protocol assumes about it."""
+    """The gateway, its account, and what the send protocol assumes of it. `knows`: the database has all that was sent."""
     reachable, findings = gateway.check_address(url, ca_file, clock)
     yield from findings
     account_id = None
@@ -179,7 +193,7 @@ def _gateway(
     usable, finding = gateway.check_account(client, unsent=unsent)
     yield finding
     if usable:
-        yield from protocol.check_protocol(client, known, clock.now())
+        yield from protocol.check_protocol(client, known if known or knows else None, clock.now())
         yield replies.check_reads(client, clock.now())
         if store is not None and account_id is not None:
             yield from replies.check_heard(store, account_id, clock.now())

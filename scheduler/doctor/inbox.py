@@ -9,36 +9,54 @@ from typing import Final
 from scheduler.doctor.findings import Area, Finding, ok, problem, warning
 from scheduler.inbox.files import campaign_in, list_campaign_files
 from scheduler.inbox.foreign import Named, foreign_line, foreign_status, named_in
+from worker.servers.checks import write_in
 from worker.store.engine import Store
 
 MOST_NAMED: Final = 10
 """How many campaign files are named: after a lost database it may be all of them."""
 
 
-def check_inbox(folder: Path, store: Store | None, account_id: int | None) -> Iterator[Finding]:
-    """Report campaigns that wait because another installation may have sent them. No `store`: no database yet."""
-    if not folder.exists():  # `up` makes it if nothing is known about it
+LOST: Final = (
+    "put the right database in its place, or run: campaigns recover. Do not remove its status: everybody would get the "
+    "text again"
+)
+"""A status of our own, from before the database was lost: no other installation's, which a person may let pass."""
+
+
+def check_inbox(
+    folder: Path, store: Store | None, account_id: int | None, *, is_lost: bool = False
+) -> Iterator[Finding]:
+    """Campaigns that wait because another installation may have sent them, and whether their status can be written.
+
+    No `store`: there is no database yet. `is_lost`: there was one, or another one than this.
+    """
+    if not folder.exists():  # `up` makes it, where nothing of it is known
         return
     try:
         files = list_campaign_files(folder.resolve()).files
         named = cache(partial(named_in, folder.resolve()))
-        found = list(islice(_foreign(files, store, account_id, named), MOST_NAMED + 1))
+        found = list(islice(_foreign(files, store, account_id, named, is_lost), MOST_NAMED + 1))
     except OSError as error:
         says = f"the inbox {folder} cannot be read ({error.strerror or error})"
         yield problem(Area.SERVICE, says, "let this user read the folder and what is in it")
         return
-    for line in found[:MOST_NAMED]:
-        waits, _, advice = line.partition(". ")
-        yield warning(Area.SERVICE, waits, advice.removesuffix("."))
+    for waits, advice in found[:MOST_NAMED]:
+        yield warning(Area.SERVICE, waits, advice)
     if found[MOST_NAMED:]:
         yield warning(Area.SERVICE, f"more than {MOST_NAMED} campaign files of the inbox wait so", "as above")
     if not found:
         yield ok(Area.SERVICE, "no campaign file of the inbox stands beside the status of another installation")
+    try:
+        write_in(folder)
+    except OSError as error:
+        says = f"no status or report can be written to the inbox {folder} ({error.strerror or error}); campaigns go on"
+        yield warning(Area.SERVICE, says, "let the service's user write there, and make room on its disk")
 
 
 def _foreign(
-    files: tuple[Path, ...], store: Store | None, account_id: int | None, named: Callable[[], Named]
-) -> Iterator[str]:
+    files: tuple[Path, ...], store: Store | None, account_id: int | None, named: Callable[[], Named], is_lost: bool
+) -> Iterator[tuple[str, str]]:
+    """Why each of them waits, and what to do."""
     for path in files:
         slug = campaign_in(path)
         if not slug:
@@ -48,5 +66,8 @@ def _foreign(
         else:
             with store.read() as session:
                 left = foreign_status(session, path, slug, account_id or 0, named)
-        if left is not None:
-            yield foreign_line(path, slug, left)
+        if left is not None and is_lost:
+            yield f"{path.name} waits, and nothing of it is sent: the database that knew who got it is lost", LOST
+        elif left is not None:
+            waits, _, advice = foreign_line(path, slug, left).partition(". ")
+            yield waits, advice.removesuffix(".")

@@ -29,8 +29,11 @@ TELLING: Final = timedelta(minutes=2)
 NARROW: Final = timedelta(seconds=45)
 
 
-def check_protocol(gateway: GatewayClient, known: Sequence[KnownMessage], now: datetime) -> Iterator[Finding]:
-    """Look at our own `known` messages (newest first) through every kind of read. A failed read is a problem."""
+def check_protocol(gateway: GatewayClient, known: Sequence[KnownMessage] | None, now: datetime) -> Iterator[Finding]:
+    """Look at our own `known` messages (newest first) through every kind of read. A read that fails is a problem.
+
+    None: there is no database that would know them.
+    """
     checks: list[Callable[[], Finding]] = [lambda: _empty_window(gateway)]
     if known:
         checks += [
@@ -46,6 +49,12 @@ def check_protocol(gateway: GatewayClient, known: Sequence[KnownMessage], now: d
             yield problem(PROTOCOL, f"a read failed: {error}", "requests in doubt cannot be looked up while reads fail")
     if known:
         yield _ids_grow(known)
+    elif known is None:
+        yield unknown(
+            PROTOCOL,
+            "without its database nobody knows what was sent in the last 24 hours, and what reads would have to show",
+            "look again when the database can be used",
+        )
     else:
         yield unknown(
             PROTOCOL,

@@ -105,6 +105,16 @@ def test_a_condition_that_comes_and_goes_is_one() -> None:
     assert [line["event"] for line in told] == ["trouble.began"]
 
 
+def test_a_condition_is_shown_in_the_words_of_what_is_the_matter_now() -> None:
+    troubles = Troubles(FakeClock())
+    with capture_logs() as told:
+        for detail in ("The server asks to send slower", "HTTP 502"):
+            troubles.failed("replies:reads", ServerTrouble(Trouble.GATEWAY_UNREAD, detail))
+
+    assert troubles.current() == (sentence(Trouble.GATEWAY_UNREAD, "HTTP 502"),)
+    assert [line["event"] for line in told] == ["trouble.began"]
+
+
 def test_a_condition_that_nobody_meets_any_more_ends() -> None:
     clock = FakeClock()
     troubles = Troubles(clock)

@@ -1,6 +1,7 @@
 """`doctor`: every check says what holds and what does not, and shows no secret."""
 
 import json
+import resource
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,7 +25,8 @@ from tests.support.nursery import Sandbox
 from worker.marker import FileMarker
 from worker.runtime import account_fingerprint
 from worker.sandbox.running.options import SandboxOptions
-from worker.servers.conditions import REHEARSE_ANEW
+from worker.servers.checks import PROBE_BYTES
+from worker.servers.conditions import REHEARSE_ANEW, WORDS, Trouble
 from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.migrate import migrate
@@ -99,6 +101,47 @@ def test_before_the_first_campaign_nothing_is_made(cli: Cli, sandbox: Sandbox, f
     assert (result.exit_code, shown["problems"]) == (0, 0)
     assert {"area": "database", "standing": "unknown"}.items() <= shown["findings"][1].items()
     assert list(folder.iterdir()) == []
+
+
+def test_a_full_disk_is_named(cli: Cli, sandbox: Sandbox, folder: Path) -> None:
+    assert cli("migrate").exit_code == 0
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # SQLite maps 32 KiB beside its file, which is there already.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (PROBE_BYTES // 2, limits[1]))
+    try:
+        examined, status = cli("doctor"), cli("status")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    full = WORDS[Trouble.DATABASE_FULL].matter
+    assert examined.exit_code == 3
+    assert [said.startswith(full) for standing, _, said in told(examined) if standing == "problem"] == [True]
+    assert full in " ".join(status.output.split())
+    assert {path.name for path in folder.iterdir()} <= {"campaigns.db", "campaigns.db-wal", "campaigns.db-shm"}
+    assert cli("doctor").exit_code == 0
+
+
+def test_a_lost_database_is_no_reason_to_send_to_everybody_again(cli: Cli, sandbox: Sandbox, folder: Path) -> None:
+    # given a campaign with the status of a database that texts were sent from, and that is gone, or made anew
+    inbox = folder / "campaigns" / "inbox"
+    inbox.mkdir(parents=True)
+    (inbox / "c.yaml").write_text('campaign: c\nmessage: Hi\naudience: [recipients: [{number: "+39 333 100 0001"}]]\n')
+    (inbox / "c.status.txt").write_text(
+        "c: sending\n\nLast updated: Mon 2025-12-01 09:00 (Etc/UTC)\nInstallation: 0123456789abcdef\n"
+    )
+    FileMarker(folder / "campaigns.db.marker").reset(7)
+
+    gone = cli("doctor")
+    assert cli("migrate").exit_code == 0
+    anew = cli("doctor")
+
+    # then the campaign waits, and nobody is told to remove what keeps it
+    for examined in (gone, anew):
+        said = " ".join(examined.stdout.split())
+        assert "c.yaml waits, and nothing of it is sent: the database that knew who got it is lost" in said
+        assert "another installation" not in said
+        assert "campaigns recover. Do not remove its status" in said
+        assert "without its database nobody knows what was sent in the last 24 hours" in said
 
 
 def test_without_settings_it_says_which(cli: Cli, folder: Path) -> None:
