@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import structlog
 
 from campaigns.definition import Kind
 from campaigns.lifecycle import RecipientState, RunState
@@ -85,9 +86,11 @@ def test_a_plan_waits_for_approval_that_was_required_later(bench: Installation) 
     drop(bench)
     later = ruled(bench, require_approval=ALL_KINDS)
 
-    later.live_until(at("01T12:00"))
+    with structlog.testing.capture_logs() as log:
+        later.live_until(at("01T12:00"))
     waiting = run_of(bench)
     assert (waiting.state, bench.gateway.stored) == (RunState.AWAITING_APPROVAL, [])
+    assert [line["run"] for line in log if line["event"] == "run.awaits_approval"] == [waiting.id]
 
     approve(bench.store, Actor(ActorKind.CLI, "anna"), "sale", waiting.plan_hash, now=bench.clock.now())
     later.live_until(at("01T12:30"))
@@ -98,9 +101,11 @@ def test_a_plan_waits_for_approval_that_was_required_later(bench: Installation) 
 def test_a_plan_of_a_kind_that_is_not_allowed_any_more_is_paused_before_it_begins(bench: Installation) -> None:
     drop(bench)
 
-    ruled(bench, kinds=frozenset({Kind.REMINDER})).live_until(at("01T12:00"))
+    with structlog.testing.capture_logs() as log:
+        ruled(bench, kinds=frozenset({Kind.REMINDER})).live_until(at("01T12:00"))
 
     paused = run_of(bench)
+    assert [line["reason"] for line in log if line["event"] == "run.paused"] == [paused.reason]
     assert paused.state is RunState.PAUSED
     assert paused.reason.startswith("kind: is marketing, which the operator does not allow here (")
     assert bench.gateway.stored == []

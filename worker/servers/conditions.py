@@ -21,6 +21,7 @@ class Trouble(StrEnum):
     DATABASE_CROWDED = "database_crowded"
     DATABASE_READ_ONLY = "database_read_only"
     DATABASE_SLOW = "database_slow"
+    DATABASE_IDLE = "database_idle"
     DATABASE_FULL = "database_full"
     DATABASE_FILE = "database_file"
     DATABASE_LOCKED = "database_locked"
@@ -51,8 +52,8 @@ _UNSENT: Final = "nothing is sent"
 _BY_ITSELF: Final = "it goes on by itself"
 
 REHEARSE_ANEW: Final = (
-    "if only rehearsals were sent from it, stop, remove its file and those beside it that begin with its name "
-    "(campaigns.db*), and start again"
+    "if only rehearsals were sent from it, stop, remove it (of SQLite all files that begin with its name, such as "
+    "campaigns.db*), and start again"
 )
 """Replaces `campaigns recover`, which asks a gateway: someone who only rehearses has none."""
 
@@ -74,7 +75,12 @@ WORDS: Final[Mapping[Trouble, ConditionWords]] = {
     Trouble.DATABASE_SLOW: ConditionWords(
         "the database cancelled a statement that took too long",
         "what was undone is tried again",
-        "see what keeps it busy, or raise its statement_timeout",
+        "see what keeps it busy, or raise its statement_timeout or lock_timeout",
+    ),
+    Trouble.DATABASE_IDLE: ConditionWords(
+        "the database ended a transaction that stayed open too long",
+        "what was undone is tried again",
+        "see what keeps this machine busy, or raise its idle_in_transaction_session_timeout or transaction_timeout",
     ),
     Trouble.DATABASE_FULL: ConditionWords(
         "the database has no room on its disk or in its memory", _NOTHING, "make room"
@@ -144,8 +150,8 @@ _T = Trouble
 SQLSTATES: Final[Mapping[str, Trouble]] = {
     "08": _T.DATABASE_AWAY,  # every connection_exception, such as those that a pooler reports
     "25006": _T.DATABASE_READ_ONLY,  # read_only_sql_transaction
-    "25P03": _T.DATABASE_SLOW,  # idle_in_transaction_session_timeout
-    "25P04": _T.DATABASE_SLOW,  # transaction_timeout
+    "25P03": _T.DATABASE_IDLE,  # idle_in_transaction_session_timeout
+    "25P04": _T.DATABASE_IDLE,  # transaction_timeout
     "26000": _T.DATABASE_POOLED,  # invalid_sql_statement_name: prepared on another server connection
     "42P05": _T.DATABASE_POOLED,  # duplicate_prepared_statement: the same
     "53100": _T.DATABASE_FULL,  # disk_full

@@ -150,7 +150,8 @@ class FollowTick:
             messages = list(runtime.gateway.read_group(group.group_id)) if group.group_id else []
         except ReplyTooLong:  # more than any request has: it ignores the group, so its messages are read by id
             messages = []
-        self._note_dates(runtime, {group.accepted_at: [m.sent_at for m in messages if m.sent_at is not None]})
+        dates = [message.sent_at for message in messages if message.sent_at is not None]
+        self._note_dates(runtime, {(group.accepted_at, group.was_answered): dates})
         shown = {message.id for message in messages}
         with runtime.store.read() as session:
             waiting = receipts.open_ids(session, group.id)
@@ -194,12 +195,15 @@ class FollowTick:
             known = receipts.accepted_at(session, runtime.account_id, dates)
         self._note_dates(runtime, {at: [dates[id_]] for id_, at in known.items()})
 
-    def _note_dates(self, runtime: Runtime, dates: Mapping[datetime, Sequence[datetime]]) -> None:
-        """Store the dates that the gateway gave to messages accepted at these times."""
+    def _note_dates(self, runtime: Runtime, dates: Mapping[tuple[datetime, bool], Sequence[datetime]]) -> None:
+        """Remember what the gateway dated messages at that were accepted then.
+
+        What a look-up found tells nothing of the gateway's clock: it was sent before we knew of it.
+        """
         now = runtime.clock.now()
-        shown = [Dated(at, sent_at, now) for at, sent in dates.items() for sent_at in sent]
-        self.windows.dates_after.extend(each.sent_at - each.accepted_at for each in shown)
-        learn(runtime, shown)
+        self.windows.dates_after.extend(sent_at - at for (at, _), sent in dates.items() for sent_at in sent)
+        answered = [(at, sent) for (at, was_answered), sent in dates.items() if was_answered]
+        learn(runtime, [Dated(at, sent_at, now) for at, sent in answered for sent_at in sent])
 
     def _edges_worth_reading(self, runtime: Runtime, due: Sequence[Group], now: datetime) -> list[datetime]:
         """Return the edges of the windows in which the due messages were sent; empty if reading by group is cheaper.

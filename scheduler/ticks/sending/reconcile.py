@@ -270,8 +270,8 @@ def _carry_out(
     by, reason = PausedBy.GATEWAY, decision.pause_run
     if not reason:
         by, reason = PausedBy.ALARM, reason_to_pause(session, doubt, decision)
-    if reason and runs.pause_run(session, doubt.run_id, by, reason, now=now):
-        get_logger().warning("run.paused", run=doubt.run_id, reason=reason)
+    if reason:
+        runs.pause_run(session, doubt.run_id, by, reason, now=now)
     if decision.pause_account:
         alarm(session, doubt, EventName.DUPLICATE_ACCEPTANCE, decision.pause_account, now)
 

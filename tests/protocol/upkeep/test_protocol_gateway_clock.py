@@ -86,3 +86,21 @@ def test_receipts_replies_doctor_and_log_know_the_offset(bench: Installation) ->
         replies = session.scalars(sa.select(Inbound).order_by(sa.column("id"))).all()
         assert [reply.run_id for reply in replies] == [run_id, run_id + 1]
         assert suppressions.suppressed_among(session, ["+393330000005"], "marketing") == {"+393330000005"}
+
+
+def test_a_text_that_is_found_late_does_not_set_the_clock_of_the_gateway(bench: Installation) -> None:
+    # given a request without a reply, and a service that is away for ten minutes
+    bench.gateway.script.append(STORED)
+    run_id = bench.campaign(1, more="follow:\n  until: 2h\n")
+    bench.call("start")
+    bench.send()
+    bench.gateway.set_all("Sent")
+    bench.clock.advance(600)
+
+    # when it is found, and followed
+    with structlog.testing.capture_logs() as log:
+        bench.pass_time(120)
+
+    # then its date says when it was sent, and not that the gateway's clock is behind
+    assert bench.states(run_id) == {RecipientState.SENT: 1}
+    assert [line["event"] for line in log if line["event"].startswith("gateway.clock")] == []

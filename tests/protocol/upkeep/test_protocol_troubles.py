@@ -80,6 +80,23 @@ def test_an_hour_of_trouble_is_told_once_and_tried_ever_less_often(
     assert told(bench)["account.paused"] == 1
 
 
+def test_an_account_is_paused_for_the_reason_of_the_last_try(bench: Installation) -> None:
+    # given a gateway that puts every text off until the account is paused
+    bench.campaign(8, per_request=1, more="  rate: 60/minute\n")
+    refusing(Answers.SLOWER)(bench.gateway)
+    bench.until(lambda: bool(bench.paused_because()))
+    before = bench.paused_because()
+
+    # when it refuses the key instead
+    bench.gateway.key_works = False
+    bench.pass_time(120, step=60)
+
+    # then that is the reason, told no second time
+    assert "slower" in before
+    assert "API key" in bench.paused_because()
+    assert told(bench)["account.paused"] == 1
+
+
 def test_a_gateway_that_cannot_be_read_is_over_once_a_read_worked_and_not_once_nothing_was_read(
     bench: Installation,
 ) -> None:

@@ -13,8 +13,11 @@ from sqlmodel import Session
 
 from campaigns.following.receipts import DELIVERED_WORTH, RANKS, RETRY_WEIGHT, counted_retries, worth
 from campaigns.lifecycle import RecipientState
-from worker.store.tables import groups, recipients, runs
+from worker.store.tables import attempts, groups, recipients, runs
 from worker.store.transitions import move_recipients
+
+ANSWERED: Final = "accepted"
+"""The outcome of a request whose reply was read."""
 
 OPEN = (RecipientState.ACCEPTED, RecipientState.SENT)
 
@@ -37,7 +40,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group of messages that is due for a poll."""
+    """A group of messages that is due to be looked at.
+
+    `was_answered`: the gateway named it in its reply, and `accepted_at` is when; one that a look-up found is older.
+    """
 
     id: int
     run_id: int
@@ -45,6 +51,16 @@ class Group:
     accepted_at: datetime
     messages: int
     polls: int
+    was_answered: bool
+
+
+def _was_answered(batch_id: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """Whether all requests of the batch had a reply that named its messages."""
+    of_batch = attempts.c.batch_id == batch_id
+    return sa.and_(
+        sa.exists().where(of_batch, attempts.c.outcome == ANSWERED),
+        ~sa.exists().where(of_batch, attempts.c.outcome != ANSWERED),
+    )
 
 
 def due_groups(
@@ -59,6 +75,7 @@ def due_groups(
             groups.c.accepted_at,
             groups.c.messages,
             groups.c.polls,
+            _was_answered(groups.c.batch_id),
         )
         .join(runs, runs.c.id == groups.c.run_id)
         .where(runs.c.account_id == account_id, groups.c.next_poll_at <= now)
@@ -229,14 +246,14 @@ def open_groups(session: Session, group_rows: Collection[int]) -> set[int]:
     return set(session.scalars(sa.select(groups.c.id).where(groups.c.id.in_(group_rows), waits)))
 
 
-def accepted_at(session: Session, account_id: int, gateway_ids: Collection[int]) -> dict[int, datetime]:
-    """Return when we learned of these messages, by gateway ID; only of the account's own."""
+def accepted_at(session: Session, account_id: int, gateway_ids: Collection[int]) -> dict[int, tuple[datetime, bool]]:
+    """When we knew of these messages, by gateway ID, and whether by a reply; of those that are the account's own."""
     query = (
-        sa.select(recipients.c.gateway_id, recipients.c.accepted_at)
+        sa.select(recipients.c.gateway_id, recipients.c.accepted_at, _was_answered(recipients.c.batch_id))
         .join(runs, runs.c.id == recipients.c.run_id)
         .where(runs.c.account_id == account_id, recipients.c.gateway_id.in_(gateway_ids))
     )
-    return {id_: at for id_, at in session.execute(query) if at is not None}
+    return {id_: (at, was_answered) for id_, at, was_answered in session.execute(query) if at is not None}
 
 
 def schedule_poll(session: Session, schedule: Sequence[tuple[int, datetime | None]]) -> None:

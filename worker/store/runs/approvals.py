@@ -9,6 +9,7 @@ from sqlmodel import Session
 from campaigns.codes import RunType
 from campaigns.lifecycle import RunState
 from campaigns.planning.approval import Approvable
+from worker.logs import get_logger
 from worker.store.events import EventName, record_event
 from worker.store.notifications.outbox import announce
 from worker.store.runs.runs import cancel_run
@@ -78,6 +79,7 @@ def hold_unapproved(
     waiting = {run_id: approval or plan_hash for run_id, plan_hash in session.execute(held).all()}
     for run_id, plan in waiting.items():  # once per plan: it may have been reported when it was made
         announce(session, "run.awaiting_approval", run_id=run_id, now=now, key=f"approval:{run_id}:{plan}")
+        get_logger().info("run.awaits_approval", run=run_id)
     return list(waiting)
 
 

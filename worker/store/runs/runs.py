@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from campaigns.codes import DAYS, MADE_BY_FILES, PAUSED, PausedBy, RunType, moment_of
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from worker.logs import get_logger
 from worker.store import words
 from worker.store.events import EventName
 from worker.store.following.failed_texts import drop_cancelled
@@ -225,6 +226,8 @@ def pause_run(session: Session, run_id: int, by: PausedBy, reason: str = "", *, 
     if not changed(session, move_run(RunState.PAUSED, runs.c.id == run_id, **values)):
         return False
     announce(session, "run.paused", run_id=run_id, now=now, reason=reason or PAUSED.get(by, ""))
+    if by is not PausedBy.PERSON:  # a person knows
+        get_logger().warning("run.paused", run=run_id, reason=reason or PAUSED.get(by, ""))
     return True
 
 

@@ -125,10 +125,15 @@ def resume_account(session: Session, account_id: int) -> bool:
     return bool(changed(session, statement.values(**values, failures=FAILURES_TO_PAUSE - 1)))
 
 
-def note_probe(session: Session, account_id: int, until: datetime) -> None:
-    """Record a probe of the account. Look again at `until`: at the pause, or whether the trouble is over."""
+def note_probe(session: Session, account_id: int, until: datetime, *, reason: str = "") -> None:
+    """It was tried whether the account works. Look again then: at the pause, or whether the trouble is over.
+
+    `reason`: why it is paused still, where that is another one by now.
+    """
     statement = sa.update(accounts).where(accounts.c.id == account_id)
     session.execute(statement.values(next_probe_at=until, probes=accounts.c.probes + 1))
+    if reason:
+        session.execute(statement.where(accounts.c.paused_by == PausedBy.GATEWAY).values(paused_reason=reason))
 
 
 def end_trouble(session: Session, account_id: int) -> None:

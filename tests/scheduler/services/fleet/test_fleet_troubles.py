@@ -107,7 +107,7 @@ def end_others(admin: psycopg.Connection) -> None:
 
 OF_POSTGRESQL: Final[Mapping[Trouble, Disturbance]] = {
     Trouble.DATABASE_READ_ONLY: lambda admin: with_setting(admin, "default_transaction_read_only = on"),
-    Trouble.DATABASE_SLOW: lambda admin: with_setting(admin, "idle_in_transaction_session_timeout = 1"),
+    Trouble.DATABASE_IDLE: lambda admin: with_setting(admin, "idle_in_transaction_session_timeout = 1"),
     Trouble.DATABASE_AWAY: crowded,
 }
 
@@ -130,7 +130,7 @@ def disturb(world: Fleet, audience: Audience, disturbances: Mapping[Trouble, Dis
 
         with disturbance(admin):
             world.await_(lambda: is_told("trouble.began"))
-            if trouble is not Trouble.DATABASE_SLOW:  # most of what is done then gets through
+            if trouble is not Trouble.DATABASE_IDLE:  # most of what is done then gets through
                 world.await_(is_shown)
             time.sleep(1)  # it is met many more times
         world.await_(lambda: is_told("trouble.ended"), seconds=100)  # what met it may have nothing to do any more
