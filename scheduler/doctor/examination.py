@@ -172,7 +172,7 @@ def _gateway(
     *,
     knows: bool,
 ) -> Iterator[Finding]:
-    """The gateway, its account, and what the send protocol assumes of it. `knows`: the database has all that was sent."""
+    """The gateway, its account, and what the send protocol assumes of it. `knows`: all that was sent is known."""
     reachable, findings = gateway.check_address(url, ca_file, clock)
     yield from findings
     account_id = None

@@ -32,8 +32,7 @@ def probe(runtime: Runtime, now: datetime) -> dict[str, int]:
     problem = account_problem(runtime)
     with runtime.store.write("probe") as session:
         if problem:
-            news = "" if problem in account.paused_reason else problem
-            accounts.note_probe(session, account.id, now + probe_after(account.probes), reason=news)
+            accounts.note_probe(session, account.id, now + probe_after(account.probes), reason=problem)
             return {"resumed": 0}
         resumed = accounts.resume_account(session, account.id)
         accounts.note_probe(session, account.id, now + TRIAL)

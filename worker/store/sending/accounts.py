@@ -128,7 +128,7 @@ def resume_account(session: Session, account_id: int) -> bool:
 def note_probe(session: Session, account_id: int, until: datetime, *, reason: str = "") -> None:
     """It was tried whether the account works. Look again then: at the pause, or whether the trouble is over.
 
-    `reason`: why it is paused still, where that is another one by now.
+    `reason`: why it is paused still, which may be another one by now.
     """
     statement = sa.update(accounts).where(accounts.c.id == account_id)
     session.execute(statement.values(next_probe_at=until, probes=accounts.c.probes + 1))
