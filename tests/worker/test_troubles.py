@@ -111,7 +111,7 @@ def test_a_condition_is_shown_in_the_words_of_what_is_the_matter_now() -> None:
         for detail in ("The server asks to send slower", "HTTP 502"):
             troubles.failed("replies:reads", ServerTrouble(Trouble.GATEWAY_UNREAD, detail))
 
-    assert troubles.current() == (sentence(Trouble.GATEWAY_UNREAD, "HTTP 502"),)
+    assert troubles.current() == ((Trouble.GATEWAY_UNREAD, sentence(Trouble.GATEWAY_UNREAD, "HTTP 502")),)
     assert [line["event"] for line in told] == ["trouble.began"]
 
 
