@@ -8,7 +8,8 @@ from pydantic import SecretStr
 from scheduler.actions import resending
 from scheduler.actions.acting import Actor
 from scheduler.exits import Exit
-from scheduler.processes.run_to_end import Outcome, Progress, account_stop, bring_to_end, own_runs
+from scheduler.processes.progress import Progress
+from scheduler.processes.run_to_end import Outcome, account_stop, bring_to_end, own_runs
 from worker.settings.settings import Settings
 from worker.store.runs import resends
 from worker.store.runs.runs import RunView

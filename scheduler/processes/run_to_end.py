@@ -1,21 +1,21 @@
 """Runs that a command brings to their end: it sends and follows them itself, or watches while a service does."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import SecretStr
-from sqlmodel import Session
 
 from campaigns.codes import PausedBy, RunType
 from campaigns.lifecycle import NOT_AT_THE_GATEWAY, RecipientState, RunState
 from campaigns.sending.backoff import pause_after
 from scheduler.exits import Exit
-from scheduler.intake.approving import awaited, told_to_approve
+from scheduler.intake.approving import told_to_approve
 from scheduler.loop import Clockwork
 from scheduler.processes.leader import LeaderLock, leader_lock
+from scheduler.processes.progress import Progress, look
 from scheduler.processes.sender_lock import STANDBY_SECONDS, claim_database, is_shared, require_redis, taken
 from scheduler.processes.stopping import Stop, stop_signals
 from scheduler.ticks.account_probe import TRIAL, account_problem
@@ -25,15 +25,11 @@ from worker.runtime import Runtime, build_runtime
 from worker.settings.settings import Settings
 from worker.store.errors import STORE_FAILS
 from worker.store.notifications.outbox import GATHERING
-from worker.store.reports import counts
-from worker.store.reports.counts import Books
-from worker.store.reports.variants import GroupOutcome, group_outcomes
-from worker.store.runs import held, runs
+from worker.store.reports.variants import group_outcomes
+from worker.store.runs import held
 from worker.store.runs.reminders import unfinished_days
 from worker.store.runs.runs import RunView
-from worker.store.sending import accounts, doubts, queue
-from worker.store.sending.accounts import AccountView
-from worker.store.sending.doubts import Unread
+from worker.store.sending import accounts, queue
 
 LOOK_SECONDS: Final = 0.2
 """How often progress is read and shown."""
@@ -62,23 +58,6 @@ UNUSABLE: Final = frozenset({RecipientState.INVALID, RecipientState.SKIPPED})
 _S = RecipientState
 MEANT: Final = frozenset({_S.DUPLICATE, _S.EXCLUDED, _S.SUPPRESSED, _S.CAPPED, _S.HOLDOUT})
 """Rows that get no text on purpose."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One run at one moment. `account_reason` is why its account is paused; empty if it is not.
-
-    `groups` are its variants and its control group, counted only at the end. `awaits`: the hash to approve first.
-    `unread`: a request in doubt about which the gateway could not be asked.
-    """
-
-    run: RunView
-    books: Books
-    in_flight: int
-    account_reason: str
-    groups: tuple[GroupOutcome, ...] = ()
-    awaits: str = ""
-    unread: Unread | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,26 +250,6 @@ def _blind(progress: Sequence[Progress], *, since: datetime, before: datetime) -
                 "Look with `campaigns doctor`, and run the same command again."
             )
     return ""
-
-
-def look(runtime: Runtime, ids: Collection[int]) -> tuple[Progress, ...]:
-    """Return how far these runs are, without the answers to HELP, which nobody waits for."""
-    with runtime.store.read() as session:
-        account = accounts.account_view(session, runtime.account_id)
-        views = [runs.run_view(session, run_id) for run_id in sorted(ids)]
-        return tuple(_progress(runtime, session, run, account) for run in views if run.type is not RunType.HELP)
-
-
-def _progress(runtime: Runtime, session: Session, run: RunView, account: AccountView) -> Progress:
-    in_flight = doubts.batches_in_doubt(session, [run.id])
-    return Progress(
-        run,
-        counts.books(session, run.id),
-        in_flight,
-        account.paused_reason,
-        awaits=awaited(run, runtime.definitions.get(run.definition_id)),
-        unread=doubts.unread(session, run.id) if in_flight else None,
-    )
 
 
 def _verdict(runtime: Runtime, progress: Sequence[Progress]) -> Exit:

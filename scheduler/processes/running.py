@@ -15,7 +15,8 @@ from scheduler.actions.submitting import read_files, submit
 from scheduler.exits import Exit
 from scheduler.inbox.foreign import require_own
 from scheduler.intake.outcome import EditRefused
-from scheduler.processes.run_to_end import Outcome, OwnRuns, Progress, account_stop, bring_to_end, own_runs
+from scheduler.processes.progress import Progress
+from scheduler.processes.run_to_end import Outcome, OwnRuns, account_stop, bring_to_end, own_runs
 from worker.settings.settings import Settings
 
 

@@ -10,7 +10,8 @@ from campaigns.lifecycle import RecipientState
 from scheduler.actions.acting import Actor
 from scheduler.actions.test_message import Sample, give_up_test, plan_test, refuse_opted_out
 from scheduler.exits import Exit
-from scheduler.processes.run_to_end import UNHAPPY, Outcome, Progress, account_stop, bring_to_end, own_runs
+from scheduler.processes.progress import Progress
+from scheduler.processes.run_to_end import UNHAPPY, Outcome, account_stop, bring_to_end, own_runs
 from worker.runtime import Runtime
 from worker.settings.settings import Settings
 from worker.store.reports import counts

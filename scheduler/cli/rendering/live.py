@@ -15,7 +15,7 @@ from rich.text import Text
 
 from campaigns.lifecycle import NEVER_SENT, NOT_AT_THE_GATEWAY, RecipientState, RunState
 from scheduler.cli.rendering.output import shown
-from scheduler.processes.run_to_end import Progress
+from scheduler.processes.progress import Progress
 
 RATE_OVER_SECONDS: Final = 10.0
 """The rate shown is the mean over this long: a shorter mean jumps, a longer one lags."""

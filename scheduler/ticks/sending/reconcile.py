@@ -288,8 +288,7 @@ def _carry_out_list(
         hold_batch(session, doubt.batch_id, decision.reason)
         outbox.announce_held(session, doubt.run_id, now=now)
     else:
-        settle = timedelta(seconds=runtime.settings.settle_seconds)
-        until = now + backoff_after(doubt.number, _rng, settle=settle)
+        until = now + backoff_after(doubt.number, _rng, settle=timedelta(seconds=runtime.settings.settle_seconds))
         postpone_batch(session, doubt.batch_id, until=until, waits_for=WaitsFor.BACK_OFF, reason=decision.reason)
         if decision.pause_run:
             runs.pause_run(session, doubt.run_id, PausedBy.GATEWAY, decision.pause_run, now=now)

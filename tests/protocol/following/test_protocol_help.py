@@ -9,7 +9,7 @@ import pytest
 from campaigns.answering import HELP_ANSWERS
 from campaigns.codes import PausedBy, RunType
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler.processes.run_to_end import look
+from scheduler.processes.progress import look
 from scheduler.report.people import tell
 from scheduler.report.story import chapter_lines
 from tests.protocol.world.harness import SETTLED, Installation

@@ -11,7 +11,7 @@ from typer.testing import Result
 
 from scheduler.cli.user import this_user
 from scheduler.intake.taking import read_file, take_up
-from scheduler.processes.run_to_end import Progress
+from scheduler.processes.progress import Progress
 from scheduler.processes.running import run_files
 from tests.support.clocks import START, FakeClock
 from worker.runtime import Runtime, build_runtime
