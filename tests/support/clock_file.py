@@ -55,7 +55,7 @@ def follow_everywhere() -> None:
 
     class Wrong(datetime):
         @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]  # a plain one
             return datetime.now(tz) + timedelta(seconds=float(file.read_text()))
 
     for module in (base, loop):

@@ -99,7 +99,7 @@ def test_what_was_stored_as_sentences_becomes_codes_and_is_shown_as_before(old: 
             WaitsFor.NOTHING,
             "outside the window",
         )
-        evidence = {id_: found for id_, found in session.exec(select(Attempt.id, Attempt.evidence))}  # noqa: C416
+        evidence = {id_: found for id_, found in session.exec(select(Attempt.id, Attempt.evidence))}  # noqa: C416 - typed rows
         assert evidence[attempt] == {"failure": "device_refused"} | {
             k: v for k, v in DEVICE_REFUSED.items() if k != "class"
         }
@@ -190,10 +190,10 @@ def test_campaigns_in_flight_go_on_after_the_upgrade(old: Old, tmp_path: Path) -
     ids=["no credits", "alarm", "quarantine"],
 )
 def test_an_account_that_is_paused_stays_so_until_its_pause_ends(
-    old: Old, tmp_path: Path, reason: str, probe_at: object, goes_on_by_itself: bool
+    old: Old, tmp_path: Path, reason: str, probe_at: datetime | None, goes_on_by_itself: bool
 ) -> None:
     clock = FakeClock(START)
-    account = old.account("bench", reason, probe_at, told=(reason,))  # type: ignore[arg-type]
+    account = old.account("bench", reason, probe_at, told=(reason,))
     run_id = old.run(account, "sale")
     old.batch(run_id, "planned", "waiting for the throttle")
     migrate(old.store)

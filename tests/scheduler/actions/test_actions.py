@@ -47,7 +47,7 @@ def test_what_is_paused_goes_on_and_is_cancelled_with_results_that_cannot_change
     assert (while_paused, resumed.state, cancelled.unsent) == (RunState.PAUSED, RunState.SCHEDULED, 2)
     assert (paused.in_flight, cancelled.handed_over) == ((), ())
     with pytest.raises(dataclasses.FrozenInstanceError):
-        paused.run_id = 7  # type: ignore[misc]
+        paused.run_id = 7  # type: ignore[misc]  # refused, as the test shows
     (seen,) = read_runs(store, "spring-sale", now=now)
     assert (seen.run.state, seen.in_flight) == (RunState.CANCELLED, 0)
 

@@ -49,11 +49,11 @@ def busy(client: redis.Redis) -> Iterator[None]:
     def loop() -> None:
         # Once, and without the default timeout of 5 s: a script that is asked for again starts anew when it is killed.
         at = client.get_connection_kwargs()
-        other = redis.Connection(at["host"], at["port"], socket_timeout=None)  # type: ignore[no-untyped-call]
-        other.send_command("EVAL", "while true do end", 0)  # type: ignore[no-untyped-call]
+        other = redis.Connection(at["host"], at["port"], socket_timeout=None)  # type: ignore[no-untyped-call]  # redis-py
+        other.send_command("EVAL", "while true do end", 0)  # type: ignore[no-untyped-call]  # redis-py
         with suppress(redis.RedisError):
             other.read_response()
-        other.disconnect()  # type: ignore[no-untyped-call]
+        other.disconnect()  # type: ignore[no-untyped-call]  # redis-py
 
     script = threading.Thread(target=loop)
     script.start()
