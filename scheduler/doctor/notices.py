@@ -8,7 +8,8 @@ from campaigns.values.addresses import address_problem
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown, warning
 from scheduler.doctor.surroundings import is_local
 from scheduler.notifications.mail import server_problem
-from worker.settings.settings import Settings
+from scheduler.notifications.signing import signing_keys
+from worker.settings.settings import Settings, SettingsError
 
 
 def check_targets(settings: Settings) -> Iterator[Finding]:
@@ -34,7 +35,17 @@ def _webhooks(settings: Settings) -> Iterator[Finding]:
             yield warning(Area.SETTINGS, says, "use https, or a network that only these machines are on")
         elif address:
             yield ok(Area.SETTINGS, f"{name} is an address that can be called")
-    if any(addresses.values()) and not settings.signing_secret().get_secret_value():
+    yield from _secret(settings, is_needed=any(addresses.values()))
+
+
+def _secret(settings: Settings, *, is_needed: bool) -> Iterator[Finding]:
+    secret = settings.signing_secret()
+    try:
+        keys = signing_keys(secret)
+    except SettingsError as error:
+        yield problem(Area.SETTINGS, str(error), "until then no webhook is called")
+        return
+    if is_needed and keys is None:
         yield unknown(
             Area.SETTINGS, "calls of webhooks are not signed", "set CAMPAIGNS_WEBHOOK_SECRET, and have them checked"
         )

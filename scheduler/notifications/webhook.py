@@ -1,7 +1,6 @@
 """Calls a webhook: one signed POST to an allowed address; no redirect is followed and no response body is read."""
 
 import base64
-import hmac
 import json
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,6 +14,7 @@ from pydantic import SecretStr
 from campaigns.clock import Clock, SystemClock
 from campaigns.values.addresses import PRIVATE, address_problem, is_public
 from scheduler.notifications.outcome import TAKEN, DeliveryResult
+from scheduler.notifications.signing import signed_headers
 from worker.certificates import certificate_problem, trusting
 from worker.gateway.connection import DirectTransport, Exchange, Timeouts, addresses_of
 
@@ -40,18 +40,16 @@ class Webhooks:
     timeout: timedelta = TIMEOUT
 
     def call(self, address: str, event: str, body: dict[str, Any], *, timestamp: int) -> DeliveryResult:
-        """POST the body as JSON. `timestamp`: seconds since 1970, part of the signature. Success is any 2xx status.
+        """POST the body, which has an `id`, as JSON. `timestamp`: seconds since 1970, part of the signature.
 
-        Raises `SettingsError` for a `ca_file` that cannot be used.
+        Success is any 2xx status. Raises `SettingsError` for a `ca_file` or secret that cannot be used.
         """
         problem = address_problem(address, allow_private=self.allow_private)
         if problem:
             return DeliveryResult(problem, is_away=True)
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         headers = {"Content-Type": "application/json", "User-Agent": "campaigns", "X-Campaigns-Event": event}
-        headers["X-Campaigns-Timestamp"] = str(timestamp)
-        if self.secret.get_secret_value():
-            headers["X-Campaigns-Signature"] = signature(content, timestamp, self.secret)
+        headers |= signed_headers(str(body["id"]), content, timestamp, self.secret)
         exchange = Exchange(
             self.clock,
             Timeouts(self.timeout, self.timeout, self.timeout, self.timeout),
@@ -88,12 +86,6 @@ class Webhooks:
         if not allowed:
             raise ForbiddenAddressError(PRIVATE)
         return allowed
-
-
-def signature(content: bytes, timestamp: int, secret: SecretStr) -> str:
-    """Return the value of `X-Campaigns-Signature`: `sha256=` and the hex HMAC-SHA256 of timestamp, dot and body."""
-    signed = hmac.digest(secret.get_secret_value().encode(), f"{timestamp}.".encode() + content, "sha256")
-    return f"sha256={signed.hex()}"
 
 
 def place(address: str) -> str:

@@ -45,3 +45,4 @@ def test_it_is_told_again_and_is_the_same(tmp_path: Path) -> None:
         assert receiver.events() == ["run.started", "run.started"]
         first, second = receiver.calls
         assert first.body == second.body
+        assert first.headers["webhook-id"] == second.headers["webhook-id"] == first.json["id"]

@@ -8,7 +8,7 @@ import time
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -17,12 +17,17 @@ from pydantic_core import PydanticCustomError
 
 from campaigns.clock import SystemClock
 from campaigns.values.addresses import PRIVATE, address_problem, is_public, parse_address
+from scheduler.doctor.findings import Standing
+from scheduler.doctor.notices import check_targets
+from scheduler.notifications.delivery import send
 from scheduler.notifications.outcome import TAKEN, DeliveryResult
+from scheduler.notifications.targets import Channel
 from scheduler.notifications.webhook import Webhooks, place
-from tests.support.receiver import Receiver
+from tests.support.receiver import Call, Receiver
 from tests.support.tcp_server import unused_port
 from tests.support.tls import Authority, TlsFront
 from worker.gateway.connection import DirectTransport, Exchange, Timeouts
+from worker.settings.settings import Settings
 
 SECRET = SecretStr("s3cret")
 SETTINGS_DOCUMENT = (Path(__file__).parents[3] / "deploy/SETTINGS.md").read_text(encoding="utf-8")
@@ -46,7 +51,56 @@ def test_a_call_is_json_and_signed() -> None:
     assert told.headers["X-Campaigns-Signature"] == "sha256=" + hmac.new(b"s3cret", signed, hashlib.sha256).hexdigest()
 
 
-def test_the_code_in_the_documents_accepts_a_genuine_call_and_no_other() -> None:
+KEY: Final = bytes(range(32))
+OLD_KEY: Final = b"another key of some length"
+
+
+def whsec(key: bytes) -> str:
+    """A secret as the specification has it."""
+    return "whsec_" + base64.b64encode(key).decode()
+
+
+def verifies(told: Call, key: bytes) -> bool:
+    """What the specification tells a receiver to do, written from its text."""
+    headers = {name.lower(): value for name, value in told.headers.items()}
+    signed = b".".join([headers["webhook-id"].encode(), headers["webhook-timestamp"].encode(), told.body])
+    expected = hmac.new(key, signed, hashlib.sha256).digest()
+    versions = [each.split(",", 1) for each in headers["webhook-signature"].split(" ")]
+    return any(version == "v1" and base64.b64decode(value) == expected for version, value in versions)
+
+
+@pytest.mark.parametrize(
+    ("secret", "keys", "own"),
+    [
+        ("s3cret", [b"s3cret"], "s3cret"),
+        (whsec(KEY), [KEY], whsec(KEY)),
+        (whsec(KEY).rstrip("="), [KEY], whsec(KEY).rstrip("=")),  # some tools leave the padding out
+        (f"{whsec(KEY)},{whsec(OLD_KEY)}", [KEY, OLD_KEY], whsec(KEY)),  # while one replaces the other
+        (f"{whsec(KEY)}\n{whsec(OLD_KEY)}", [KEY, OLD_KEY], whsec(KEY)),  # in a file
+    ],
+)
+def test_a_call_verifies_as_the_standard_has_it(secret: str, keys: list[bytes], own: str) -> None:
+    with Receiver() as receiver:
+        assert call(receiver.url, secret=SecretStr(secret)) == TAKEN
+    [told] = receiver.calls
+    assert (told.headers["webhook-id"], told.headers["webhook-timestamp"]) == ("1", "1700000000")
+    assert [verifies(told, key) for key in (*keys, b"none of them")] == [True] * len(keys) + [False]
+    signed = b"1700000000." + told.body
+    assert told.headers["X-Campaigns-Signature"] == "sha256=" + hmac.new(own.encode(), signed, "sha256").hexdigest()
+
+
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_not base64", "whsec_\u00e9\u00e9", f"{whsec(KEY)},s3cret"])
+def test_a_secret_that_is_no_base64_is_told_and_calls_nobody(secret: str) -> None:
+    settings = Settings(webhook_secret=SecretStr(secret), allow_private_webhooks=True, _env_file=None)
+    with Receiver() as receiver:
+        outcome = send(settings, (Channel.WEBHOOK, receiver.url), "e", {"id": "1"}, SystemClock().now())
+    assert (outcome.is_away, receiver.calls) == (True, [])
+    assert outcome.problem.startswith("CAMPAIGNS_WEBHOOK_SECRET must be base64 after whsec_; make one with: ")
+    assert [each.says for each in check_targets(settings) if each.standing is Standing.PROBLEM] == [outcome.problem]
+
+
+@pytest.mark.parametrize("secret", ["s3cret", whsec(KEY)])
+def test_the_code_in_the_documents_accepts_a_genuine_call_and_no_other(secret: str) -> None:
     [code] = re.findall(r"^```python\n(.*?)^```$", SETTINGS_DOCUMENT, re.MULTILINE | re.DOTALL)
     names: dict[str, Any] = {}
     exec(code, names)  # noqa: S102 - our own document
@@ -54,19 +108,23 @@ def test_the_code_in_the_documents_accepts_a_genuine_call_and_no_other() -> None
     with Receiver() as receiver:
         now = int(time.time())
         for at in (now, now - 600):
-            Webhooks(SECRET, allow_private=True).call(receiver.url, "e", {}, timestamp=at)
+            webhooks = Webhooks(SecretStr(secret), allow_private=True)
+            webhooks.call(receiver.url, "e", {"id": "1"}, timestamp=at)
     fresh, old = receiver.calls
-    assert is_genuine(fresh.headers, fresh.body, "s3cret")
-    assert not is_genuine(fresh.headers, fresh.body + b" ", "s3cret")
+    assert is_genuine(fresh.headers, fresh.body, secret)
+    assert not is_genuine(fresh.headers, fresh.body + b" ", secret)
     assert not is_genuine(fresh.headers, fresh.body, "other")
-    assert not is_genuine(old.headers, old.body, "s3cret")
-    assert not is_genuine({**fresh.headers, "X-Campaigns-Timestamp": str(now - 1)}, fresh.body, "s3cret")
+    assert not is_genuine(old.headers, old.body, secret)
+    assert not is_genuine({**fresh.headers, "webhook-timestamp": str(now - 1)}, fresh.body, secret)
+    assert not is_genuine({**fresh.headers, "webhook-id": "2"}, fresh.body, secret)
 
 
 def test_without_a_secret_nothing_is_signed() -> None:
     with Receiver() as receiver:
         assert call(receiver.url, secret=SecretStr("")) == TAKEN
-    assert "X-Campaigns-Signature" not in receiver.calls[0].headers
+    [told] = receiver.calls
+    assert told.headers.keys().isdisjoint({"X-Campaigns-Signature", "webhook-signature"})
+    assert told.headers["webhook-id"] == "1"
 
 
 def test_a_login_in_the_address_is_sent_as_a_header_and_not_in_the_path() -> None:
