@@ -21,6 +21,7 @@ from scheduler.cli.app import app
 from scheduler.exits import Exit
 from scheduler.processes.service import INBOX_SECONDS
 from scheduler.ticks.table import Ticks
+from worker.metrics import METRICS
 from worker.settings.settings import PREFIX, Settings
 from worker.store.reports.exports import COLUMNS
 
@@ -234,6 +235,16 @@ def test_every_setting_is_documented_once_with_its_default(name: str) -> None:
 def test_every_setting_that_is_named_exists(document: str) -> None:
     named = set(re.findall(rf"{PREFIX}[A-Z_]+[A-Z]", DOCUMENTS[document]))
     assert named <= {PREFIX + name.upper() for name in Settings.model_fields}
+
+
+# Metrics
+
+
+def test_the_table_of_metrics_is_that_of_the_code() -> None:
+    described = [
+        (codes(row[0])[0], row[1], tuple(codes(row[2])), row[3]) for row in rows("deploy/METRICS.md", "metric")
+    ]
+    assert described == [(each.full_name, each.type, each.labels, each.meaning) for each in METRICS]
 
 
 # The campaign file

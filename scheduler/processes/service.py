@@ -17,10 +17,12 @@ from scheduler.processes.stopping import Stop
 from scheduler.ticks.inbox import InboxTick
 from scheduler.ticks.table import Tick, Ticks
 from scheduler.web.app import make_app
-from scheduler.web.serving import FrontDoor
+from scheduler.web.metrics import make_metrics_app
+from scheduler.web.serving import FrontDoor, listen
+from worker import metrics
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.settings.settings import Settings, SettingsError
+from worker.settings.settings import PREFIX, Settings, SettingsError
 from worker.store.errors import STORE_FAILS
 from worker.store.runs.runs import list_runs
 from worker.store.sending import queue
@@ -55,7 +57,7 @@ def serve_all(
         warm(runtime.store, settings.threads)
         runtime.queue.work(settings.threads)
         get_logger().info("service.started", role="up", inbox=str(settings.inbox), threads=settings.threads)
-        with _heartbeat(runtime) as heartbeat, _front_door(runtime, sandbox, listener):
+        with _metrics_door(settings), _heartbeat(runtime) as heartbeat, _front_door(runtime, sandbox, listener):
             if is_shared(runtime):
                 _lead_or_stand_by(runtime, lock, stop, heartbeat)
             elif not stop.is_set():
@@ -78,7 +80,7 @@ def serve_scheduler(settings: Settings, stop: Stop) -> int:
     lock = leader_lock(runtime.store, runtime.troubles)
     get_logger().info("service.started", role="scheduler", inbox=str(settings.inbox))
     try:
-        with _heartbeat(runtime) as heartbeat:
+        with _metrics_door(settings), _heartbeat(runtime) as heartbeat:
             _lead_or_stand_by(runtime, lock, stop, heartbeat)
     finally:
         lock.release()
@@ -96,7 +98,7 @@ def serve_worker(settings: Settings, stop: Stop) -> int:
     runtime.queue.work(settings.threads)
     get_logger().info("service.started", role="worker", threads=settings.threads)
     try:
-        with _heartbeat(runtime) as heartbeat:
+        with _metrics_door(settings), _heartbeat(runtime) as heartbeat:
             heartbeat.beat()
             while not stop.wait(BEAT_SECONDS):
                 heartbeat.beat()
@@ -136,6 +138,13 @@ def _front_door(
     return FrontDoor(make_app(runtime, sandbox[1] if sandbox else None), listener)
 
 
+def _metrics_door(settings: Settings) -> AbstractContextManager[object]:
+    """Serve `/metrics` apart from the front door, which serves it, too."""
+    if not settings.metrics_http:
+        return nullcontext()
+    return FrontDoor(make_metrics_app(), listen(settings.metrics_http, f"{PREFIX}METRICS_HTTP"))
+
+
 def _heartbeat(runtime: Runtime) -> Heartbeat:
     return Heartbeat(runtime, file=runtime.settings.heartbeat_file, notify_socket=os.environ.get("NOTIFY_SOCKET", ""))
 
@@ -165,3 +174,4 @@ def _tick_until(runtime: Runtime, lock: LeaderLock, stop: Stop, heartbeat: Heart
                 return
     finally:
         clockwork.stop()
+        metrics.forget_facts()

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from scheduler.replies.inbound import take_in
 from scheduler.web.inbound import BODY_SECONDS, WebhookReceiver
+from scheduler.web.metrics import metrics_route
 from scheduler.web.taking import ReplyBatcher
 from worker.gateway import Message
 from worker.runtime import Runtime
@@ -49,6 +50,7 @@ def make_app(runtime: Runtime, key: SecretStr | None = None, *, body_seconds: fl
     return Starlette(
         routes=[
             Route("/healthz", Health(runtime.store).answer),
+            metrics_route(),  # who may read it where the address is not loopback: the scope `read`
             Route(
                 WEBHOOK, WebhookReceiver(keys, ReplyBatcher(take), runtime.clock, body_seconds).answer, methods=["POST"]
             ),

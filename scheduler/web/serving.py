@@ -74,8 +74,8 @@ class HeadTimeout(H11Protocol):
         self._patience = self.loop.call_later(self.head_seconds, self._look, self.cycle)
 
 
-def listen(address: str) -> socket.socket:
-    """Return a socket for `host:port`; port 0: any free one. Raises `SettingsError`."""
+def listen(address: str, setting: str = "CAMPAIGNS_HTTP") -> socket.socket:
+    """Return a socket for the `host:port` of a setting; port 0: any free one. Raises `SettingsError`."""
     host, _, port = address.rpartition(":")
     try:
         family, *_, place = socket.getaddrinfo(
@@ -92,7 +92,7 @@ def listen(address: str) -> socket.socket:
             raise
     except OSError as error:
         raise SettingsError(
-            f"nothing can listen at {address} ({error.strerror}); set CAMPAIGNS_HTTP to another host:port"
+            f"nothing can listen at {address} ({error.strerror}); set {setting} to another host:port"
         ) from None
     return listener
 

@@ -149,6 +149,9 @@ class Settings(BaseSettings):
     http: HostPort = Field(
         default="", description="`host:port` for the webhook of replies and `/healthz`; empty: nothing listens"
     )
+    metrics_http: HostPort = Field(
+        default="", description="`host:port` where this process serves `/metrics` to Prometheus; empty: nowhere"
+    )
     webhook_keys: SecretStr = Field(
         default=SecretStr(""),
         description="further API keys that sign calls of the gateway's webhook, separated by commas",

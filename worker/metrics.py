@@ -1,0 +1,274 @@
+"""What is measured: one table of all metrics, and the few functions by which a process counts.
+
+A process that serves no metrics counts nothing, and does not load the library. What is counted is counted after its
+transaction has committed. No label holds a person, a text or an id that grows without end.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import version
+from platform import python_version
+from threading import Lock
+from time import monotonic
+from typing import Any, Final
+
+from campaigns.lifecycle import RecipientState
+
+PREFIX: Final = "campaigns_"
+
+MOST_CAMPAIGNS: Final = 100
+"""Campaigns with metrics of their own, the last to begin first."""
+
+MOST_VALUES: Final[Mapping[str, int]] = {"device": 10_000, "target": 100}
+"""How many values such a label has in one process; each further one is `OTHER`. A gateway could name any device."""
+
+OTHER: Final = "other"
+
+NO_DEVICE: Final = "unknown"
+"""The device of a text that the gateway names none for."""
+
+
+class MetricType(StrEnum):
+    """As Prometheus calls them."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: its name without `PREFIX`, in base units. `buckets`: the upper bounds of a histogram, in seconds."""
+
+    name: str
+    type: MetricType
+    labels: tuple[str, ...]
+    meaning: str
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """The name that is served."""
+        return PREFIX + self.name
+
+
+def _counter(name: str, meaning: str, *labels: str) -> Metric:
+    return Metric(name, MetricType.COUNTER, labels, meaning)
+
+
+def _gauge(name: str, meaning: str, *labels: str) -> Metric:
+    return Metric(name, MetricType.GAUGE, labels, meaning)
+
+
+def _histogram(name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Metric:
+    return Metric(name, MetricType.HISTOGRAM, labels, meaning, buckets)
+
+
+_QUICK: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_FEW: Final = (5.0, 30.0, 120.0, 600.0, 3600.0, 14400.0)
+_LONG: Final = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
+
+# What a process does.
+TEXTS = _counter(
+    "texts_total",
+    "Texts that came to a state: each is first accepted, then perhaps delivered.",
+    "kind",
+    "device",
+    "result",
+)
+SEGMENTS = _counter("segments_total", "SMS segments of texts that the gateway accepted.", "kind", "device")
+SPEND = _counter("spend_total", "Money spent. Has no samples until there are prices.", "currency", "device")
+LATENESS = _histogram(
+    "lateness_seconds", "From the moment at which a text was due until the gateway had it.", _LONG, "kind"
+)
+RECEIPT_DELAY = _histogram(
+    "receipt_delay_seconds", "From when the gateway had a text until it was delivered.", _FEW, "device"
+)
+STOP_TO_SILENCE = _histogram(
+    "stop_to_silence_seconds", "From when STOP reached the gateway until no text can go to that person.", _LONG
+)
+GATEWAY_REQUESTS = _histogram(
+    "gateway_request_duration_seconds",
+    "Requests to the gateway, without what a request waits for its slot.",
+    _QUICK,
+    "call",
+    "outcome",
+)
+IN_DOUBT = _counter("in_doubt_total", "Requests whose outcome had to be looked up.")
+SETTLED = _counter("settled_total", "Requests in doubt that were decided, by the verdict.", "as")
+LATE_ARRIVALS = _counter("late_arrivals_total", "Requests concluded as lost that arrived after all.")
+REPLIES = _counter("replies_total", "Replies that were stored, by meaning.", "meaning")
+OPT_OUTS = _counter("opt_outs_total", "Numbers that were put on the list of opt-outs.")
+TICK_DELAY = _histogram(
+    "scheduler_tick_delay_seconds", "How much later than its interval a tick of the clock began.", _QUICK
+)
+MOMENTS_MISSED = _counter("moments_missed_total", "Moments of repeating campaigns, and texts, that were missed.")
+CALLS_OUT = _counter("calls_out_total", "Notifications, by host and by what came of them.", "target", "outcome")
+BUILD_INFO = _gauge("build_info", "The version that runs; always 1.", "version", "python")
+
+# Facts of the database, from the process that runs the clock.
+RECIPIENTS = _gauge("recipients", "Recipients of campaigns that have begun and are not over.", "campaign", "state")
+OLDEST = _gauge("oldest_seconds", "How long the text that waits longest in this state has waited.", "state")
+RATE_USED = _gauge("rate_used_ratio", "Which part of a rate was used in its last window.", "limit")
+BUDGET_LEFT = _gauge("budget_left_ratio", "Which part of a budget is left in its period.", "limit", "period")
+DEVICE_WAITING = _gauge("device_waiting", "Texts that a phone has not sent yet.", "device")
+DEVICE_OLDEST = _gauge("device_oldest_seconds", "How long the oldest of them has waited.", "device")
+DEVICE_STUCK = _gauge("device_stuck", "1 while a phone holds texts and sends none.", "device")
+ACCOUNT_PAUSED = _gauge("account_paused", "1 while nothing is sent through the gateway's account.")
+CREDITS = _gauge("credits", "Credits of the gateway's account, where it has a limit.")
+LEASE_AGE = _gauge("lease_age_seconds", "Since the right to run the clock was last renewed.")
+QUEUE_MESSAGES = _gauge("queue_messages", "Requests in the queue, or taken from it and not finished.")
+VIOLATIONS = _counter("ledger_invariant_violations_total", "Books that did not add up when they were checked.")
+
+METRICS: Final = tuple(value for value in tuple(globals().values()) if isinstance(value, Metric))
+"""Every metric that is served. deploy/METRICS.md describes them, and a test compares the two."""
+
+
+Labels = tuple[str, ...]
+
+
+class _Registry:
+    """The metrics of one process."""
+
+    def __init__(self) -> None:
+        from prometheus_client import CollectorRegistry, Histogram, disable_created_metrics
+        from prometheus_client import Counter as CounterMetric
+
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # twice as many series, which nobody asks for
+        self.registry = CollectorRegistry(auto_describe=False)
+        self.counted: dict[str, Any] = {}
+        self.gauges: dict[str, Mapping[Labels, float]] = {}
+        self.seen: dict[str, set[str]] = {label: set() for label in MOST_VALUES}
+        for each in METRICS:
+            if each.type is MetricType.COUNTER:
+                made: Any = CounterMetric(each.full_name, each.meaning, each.labels, registry=self.registry)
+            elif each.type is MetricType.HISTOGRAM:
+                made = Histogram(
+                    each.full_name, each.meaning, each.labels, registry=self.registry, buckets=each.buckets
+                )
+            else:
+                continue
+            self.counted[each.name] = made
+        self.registry.register(self)  # for the gauges, which are replaced as a whole
+
+    def collect(self) -> Iterator[Any]:
+        """Yield the gauges, as Prometheus's library asks for them."""
+        from prometheus_client.core import GaugeMetricFamily
+
+        for each in METRICS:
+            if each.type is MetricType.GAUGE:
+                family = GaugeMetricFamily(each.full_name, each.meaning, labels=each.labels)
+                for labels, value in self.gauges.get(each.name, {}).items():
+                    family.add_metric(labels, value)
+                yield family
+
+    def child(self, metric: Metric, labels: Sequence[str]) -> Any:
+        counted = self.counted[metric.name]
+        if not metric.labels:
+            return counted
+        return counted.labels(*(self._bounded(*each) for each in zip(metric.labels, labels, strict=True)))
+
+    def _bounded(self, label: str, value: str) -> str:
+        seen = self.seen.get(label)
+        if seen is None or value in seen:
+            return value
+        if len(seen) >= MOST_VALUES[label]:
+            return OTHER
+        seen.add(value)
+        return value
+
+
+_on: _Registry | None = None
+_lock: Final = Lock()
+
+
+def begin() -> None:
+    """Count from now on: this process serves its metrics. Harmless if it does so already."""
+    global _on
+    with _lock:
+        if _on is None:
+            _on = _Registry()
+            set_gauge(BUILD_INFO, {(version("sms-campaign-worker"), python_version()): 1})
+
+
+def end() -> None:
+    """Forget what was counted, and count no more."""
+    global _on
+    _on = None
+
+
+def is_on() -> bool:
+    """Return whether anything is counted."""
+    return _on is not None
+
+
+def page() -> tuple[bytes, str]:
+    """Return everything in Prometheus's text format, and its media type."""
+    from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+    if _on is None:
+        return b"", CONTENT_TYPE_PLAIN_0_0_4
+    return generate_latest(_on.registry), CONTENT_TYPE_PLAIN_0_0_4
+
+
+def count(metric: Metric, *labels: str, amount: float = 1) -> None:
+    """Add to a counter."""
+    if _on is not None and amount > 0:
+        _on.child(metric, labels).inc(amount)
+
+
+def observe(metric: Metric, seconds: float, *labels: str) -> None:
+    """Add a duration to a histogram; a negative one, of a clock that was set, counts as none."""
+    if _on is not None:
+        _on.child(metric, labels).observe(max(0.0, seconds))
+
+
+def set_gauge(metric: Metric, values: Mapping[Labels, float]) -> None:
+    """Replace all values of a gauge, by their labels."""
+    if _on is not None:
+        _on.gauges[metric.name] = dict(values)
+
+
+def forget_facts() -> None:
+    """Serve no facts of the database any more: another process runs the clock, and serves them."""
+    if _on is not None:
+        _on.gauges = {name: values for name, values in _on.gauges.items() if name == BUILD_INFO.name}
+
+
+@contextmanager
+def timed(metric: Metric, *labels: str) -> Iterator[None]:
+    """Observe how long the block takes."""
+    began = monotonic()
+    try:
+        yield
+    finally:
+        observe(metric, monotonic() - began, *labels)
+
+
+def device_label(device: int | None) -> str:
+    """Return a device as a label."""
+    return NO_DEVICE if device is None else str(device)
+
+
+def count_texts(kind: str, state: RecipientState, devices: Iterable[int | None]) -> None:
+    """Count texts that came to a state, each by its device."""
+    if _on is not None:
+        for device, texts in Counter(devices).items():
+            count(TEXTS, kind, device_label(device), state.value, amount=texts)
+
+
+def count_accepted(kind: str, texts: Iterable[tuple[int | None, int]]) -> None:
+    """Count texts that the gateway has, each as (device, segments)."""
+    if _on is None:
+        return
+    segments: Counter[int | None] = Counter()
+    devices: Counter[int | None] = Counter()
+    for device, length in texts:
+        devices[device] += 1
+        segments[device] += length
+    for device, number in devices.items():
+        count(TEXTS, kind, device_label(device), RecipientState.ACCEPTED.value, amount=number)
+        count(SEGMENTS, kind, device_label(device), amount=segments[device])
