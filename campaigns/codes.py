@@ -18,12 +18,13 @@ class RunType(StrEnum):
     RESEND = "resend"  # resends the failed texts of another run
     TEST = "test"  # `campaigns test`
     HELP = "help"  # one day of answers to HELP
+    MESSAGE = "message"  # one day of single texts that programs asked for
 
 
 MADE_BY_FILES: Final = frozenset({RunType.ONCE, RunType.FIRING, RunType.REMINDER_DAY})
 """Runs that come from a campaign file. Each file makes one type."""
 
-DAYS: Final = frozenset({RunType.REMINDER_DAY, RunType.HELP})
+DAYS: Final = frozenset({RunType.REMINDER_DAY, RunType.HELP, RunType.MESSAGE})
 """Runs whose moment is a day (`2026-12-05`). People are added to them during that day."""
 
 

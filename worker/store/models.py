@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from campaigns.access import Role
 from campaigns.codes import PausedBy, RunType, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 
@@ -530,3 +531,145 @@ class Installation(SQLModel, table=True):
     id: int = Field(primary_key=True, sa_type=sa.Integer)
     name: str = Field(max_length=16)
     since: datetime
+
+
+class AppUser(SQLModel, table=True):
+    """A person who signs in. Users are disabled rather than deleted: the audit names them."""
+
+    __tablename__ = "app_user"
+    __table_args__ = (sa.UniqueConstraint("name"),)
+
+    id: int = Field(default=None, primary_key=True, sa_type=sa.Integer)
+    name: str = Field(max_length=64)
+    role: Role = Field(sa_type=_by_value(Role))
+    password_hash: str = Field(max_length=255)  # argon2id, with its parameters and salt
+    created_at: datetime
+    created_by: str = Field(max_length=100)
+    password_at: datetime  # sessions from before it have ended
+    disabled_at: datetime | None = None
+
+
+class ApiToken(SQLModel, table=True):
+    """A key for programs. The token itself is shown once and stored nowhere."""
+
+    __tablename__ = "api_token"
+    __table_args__ = (sa.UniqueConstraint("name"), sa.UniqueConstraint("digest"))
+
+    id: int = Field(default=None, primary_key=True, sa_type=sa.Integer)
+    name: str = Field(max_length=64)
+    prefix: str = Field(max_length=12)  # how it begins: people recognise it by that
+    digest: str = Field(max_length=64)  # SHA-256, hexadecimal
+    scopes: list[str] = Field(default_factory=list, sa_type=Json)
+    recipients_daily: int | None = None  # None: no quota
+    created_at: datetime
+    created_by: str = Field(max_length=100)
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    ended_at: datetime | None = None  # it was removed
+
+
+class WebSession(SQLModel, table=True):
+    """A browser that has signed in, known by the digest of its cookie."""
+
+    __tablename__ = "web_session"
+    __table_args__ = (sa.Index("ix_web_session_user_id", "user_id"),)
+
+    digest: str = Field(primary_key=True, max_length=64)  # SHA-256, hexadecimal
+    user_id: int | None = Field(default=None, foreign_key="app_user.id")  # None: the first-run link or a proxy's header
+    name: str = Field(max_length=100)
+    role: Role = Field(sa_type=_by_value(Role))
+    created_at: datetime
+    seen_at: datetime
+    ended_at: datetime | None = None
+
+
+class AuditEntry(SQLModel, table=True):
+    """Something that a person, a token or the service itself did. Only ever appended; each entry seals the one before.
+
+    No full number, text or secret.
+    """
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (sa.Index("ix_audit_entry_campaign", "campaign"),)
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
+    at: datetime
+    actor_kind: str = Field(max_length=20)  # `cli`, `user`, `token`, `process`
+    actor: str = Field(max_length=100)
+    origin: str = Field(default="", max_length=64)  # the address that it was asked from; empty: this machine
+    action: str = Field(max_length=40)
+    campaign: str = Field(default="", max_length=70)
+    run_id: int | None = None  # without a reference: the entry outlives the run
+    plan_hash: str = Field(default="", max_length=64)  # for `submit`: the hash of the definition
+    subject: str = Field(default="", max_length=200)  # what it was done to: a masked number, a token's or user's name
+    detail: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
+    previous: str = Field(max_length=64)  # the digest of the entry before; empty for the first
+    digest: str = Field(max_length=64)  # SHA-256 over all other columns, hexadecimal
+
+
+class AuditHead(SQLModel, table=True):
+    """The one row that knows the end of the audit: without it, nobody would notice that the last entries are gone."""
+
+    __tablename__ = "audit_head"
+
+    id: int = Field(primary_key=True, sa_type=sa.Integer)
+    entries: int = Field(default=0, sa_type=sa.BigInteger)
+    last_id: int = Field(default=0, sa_type=sa.BigInteger)
+    digest: str = Field(default="", max_length=64)  # of the last entry
+
+
+class IdempotentCall(SQLModel, table=True):
+    """A call with an `Idempotency-Key`, and its answer: the same call again gets it again and changes nothing."""
+
+    __tablename__ = "idempotent_call"
+    __table_args__ = (
+        sa.UniqueConstraint("caller", "key"),
+        sa.Index("ix_idempotent_call_created_at", "created_at"),
+    )
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
+    caller: str = Field(max_length=120)
+    key: str = Field(max_length=255)
+    request_digest: str = Field(max_length=64)  # of method, path and body
+    status: int | None = None  # of the answer, as HTTP says it; None: the call is under way
+    body: str = Field(default="", sa_type=sa.Text)
+    media_type: str = Field(default="", max_length=100)
+    headers: dict[str, str] = Field(default_factory=dict, sa_type=Json)
+    created_at: datetime
+
+
+_IS_RAISED = sa.text("cleared_at IS NULL")
+
+
+class Alert(SQLModel, table=True):
+    """A condition that somebody has to know of: raised once, and cleared when it no longer holds."""
+
+    __table_args__ = (
+        sa.Index(
+            "uq_alert_raised", "name", "subject", unique=True, sqlite_where=_IS_RAISED, postgresql_where=_IS_RAISED
+        ),
+    )
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
+    name: str = Field(max_length=60)
+    subject: str = Field(default="", max_length=100)  # a campaign, a phone; empty: the installation
+    raised_at: datetime
+    cleared_at: datetime | None = None
+    detail: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
+
+
+class CallOut(SQLModel, table=True):
+    """One try to deliver a notice, and how it ended."""
+
+    __tablename__ = "call_out"
+    __table_args__ = (sa.Index("ix_call_out_notice_id", "notice_id"), sa.Index("ix_call_out_at", "at"))
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
+    notice_id: int = Field(sa_type=sa.BigInteger)
+    at: datetime
+    target: str = Field(default="", max_length=200)  # the host only
+    channel: str = Field(max_length=20)
+    event: str = Field(max_length=40)
+    status: int | None = None  # as HTTP says it; None: there was no answer, or it is not HTTP
+    problem: str = Field(default="", sa_type=sa.Text)
+    seconds: float

@@ -8,12 +8,19 @@ from sqlmodel import SQLModel
 from worker.store.models import (
     AcceptedBefore,
     Account,
+    Alert,
+    ApiToken,
+    AppUser,
     Attempt,
+    AuditEntry,
+    AuditHead,
     Batch,
+    CallOut,
     Campaign,
     Ceiling,
     DefinitionRow,
     Event,
+    IdempotentCall,
     Inbound,
     InboxFile,
     Installation,
@@ -27,6 +34,7 @@ from worker.store.models import (
     StuckDevice,
     Suppression,
     Unsubscription,
+    WebSession,
 )
 
 
@@ -36,13 +44,18 @@ def _table(model: type[SQLModel]) -> sa.Table:
 
 accepted_before: Final = _table(AcceptedBefore)
 accounts: Final = _table(Account)
+alerts: Final = _table(Alert)
 attempts: Final = _table(Attempt)
+audit_entries: Final = _table(AuditEntry)
+audit_heads: Final = _table(AuditHead)
 batches: Final = _table(Batch)
+calls_out: Final = _table(CallOut)
 campaigns: Final = _table(Campaign)
 ceilings: Final = _table(Ceiling)
 definitions: Final = _table(DefinitionRow)
 events: Final = _table(Event)
 groups: Final = _table(MessageGroup)
+idempotent_calls: Final = _table(IdempotentCall)
 inbox_files: Final = _table(InboxFile)
 installations: Final = _table(Installation)
 leases: Final = _table(Lease)
@@ -54,7 +67,10 @@ retries: Final = _table(Retry)
 runs: Final = _table(Run)
 stuck: Final = _table(StuckDevice)
 suppressions: Final = _table(Suppression)
+tokens: Final = _table(ApiToken)
 unsubscriptions: Final = _table(Unsubscription)
+users: Final = _table(AppUser)
+web_sessions: Final = _table(WebSession)
 
 NOT_WAITING: Final[sa.ColumnElement[bool]] = sa.literal_column("batch.state IN ('queued','sending','unknown')")
 """The condition of the index on few states, word for word, or SQLite does not use it: it then read all of 100,000

@@ -1,0 +1,48 @@
+"""Who may do what: scopes, which the matched route or command asks for, and roles, which are sets of them."""
+
+from collections.abc import Mapping, Set
+from enum import StrEnum
+from typing import Final
+
+
+class Scope(StrEnum):
+    """One kind of thing that somebody may do. Tokens list them; a user has those of the role."""
+
+    READ = "read"  # everything that is shown, with numbers masked and without texts
+    READ_NUMBERS = "read:numbers"  # full numbers and texts
+    PLAN = "plan"
+    SUBMIT = "submit"
+    APPROVE = "approve"
+    CONTROL = "control"  # pause, resume, cancel, throttle, resend, resolve
+    SUPPRESS = "suppress"
+    REPLY = "reply"
+    ADMIN = "admin"  # users, tokens and the installation; includes all others
+
+
+class Role(StrEnum):
+    """What a user is. Each role may do everything that the ones before it may."""
+
+    VIEWER = "viewer"
+    AUTHOR = "author"
+    APPROVER = "approver"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+_ADDED: Final = {
+    Role.VIEWER: {Scope.READ},
+    Role.AUTHOR: {Scope.PLAN, Scope.SUBMIT},
+    Role.APPROVER: {Scope.APPROVE},
+    Role.OPERATOR: {Scope.READ_NUMBERS, Scope.CONTROL, Scope.SUPPRESS, Scope.REPLY},
+    Role.ADMIN: {Scope.ADMIN},
+}
+
+SCOPES_OF: Final[Mapping[Role, frozenset[Scope]]] = {
+    role: frozenset[Scope]().union(*(_ADDED[lower] for lower in list(Role)[: place + 1]))
+    for place, role in enumerate(Role)
+}
+
+
+def is_allowed(scopes: Set[Scope], needed: Scope) -> bool:
+    """Return whether somebody with these scopes may do what asks for `needed`."""
+    return needed in scopes or Scope.ADMIN in scopes
