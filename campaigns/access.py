@@ -1,6 +1,7 @@
-"""Who may do what: scopes, which the matched route or command asks for, and roles, which are sets of them."""
+"""Who acts, and what they may do: scopes, which a route or a command asks for, and roles, which are sets of them."""
 
 from collections.abc import Mapping, Set
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -46,3 +47,32 @@ SCOPES_OF: Final[Mapping[Role, frozenset[Scope]]] = {
 def is_allowed(scopes: Set[Scope], needed: Scope) -> bool:
     """Return whether somebody with these scopes may do what asks for `needed`."""
     return needed in scopes or Scope.ADMIN in scopes
+
+
+class ActorKind(StrEnum):
+    """The door through which somebody came."""
+
+    CLI = "cli"
+    USER = "user"
+    TOKEN = "token"  # noqa: S105 - its name
+    PROCESS = "process"  # nobody asked: the service does what a person could do
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The person or program that does something. On the command line, `name` is the operating system's user.
+
+    `origin`: the address that it was asked from; empty for this machine.
+    """
+
+    kind: ActorKind
+    name: str
+    scopes: frozenset[Scope] = frozenset(Scope)
+    origin: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}:{self.name}"
+
+
+INBOX: Final = Actor(ActorKind.PROCESS, "inbox")
+SCHEDULER: Final = Actor(ActorKind.PROCESS, "scheduler")

@@ -2,30 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
 
 from sqlmodel import Session
 from structlog.contextvars import bound_contextvars
 
+from campaigns.access import Actor as Actor
+from campaigns.access import ActorKind as ActorKind
 from worker.store.engine import Store
-
-
-class ActorKind(StrEnum):
-    """The door through which somebody came."""
-
-    CLI = "cli"
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """The person or program that does something. On the command line, `name` is the operating system's user."""
-
-    kind: ActorKind
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.kind.value}:{self.name}"
 
 
 @contextmanager

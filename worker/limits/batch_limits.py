@@ -24,7 +24,7 @@ ANY_DEVICE: Final = "any"
 """The level of requests whose device the gateway chooses."""
 
 
-class Scope(StrEnum):
+class LimitScope(StrEnum):
     """What a limit applies to: the beginning of its key."""
 
     ACCOUNT = "account"  # account:FINGERPRINT
@@ -48,7 +48,7 @@ class PlannedLimits:
     """
 
     rates: tuple[Rate, ...]
-    budgets: tuple[tuple[Scope, PeriodBudget], ...]
+    budgets: tuple[tuple[LimitScope, PeriodBudget], ...]
     request: BatchLimits
 
     def too_dear(self, text: str) -> str:
@@ -79,13 +79,13 @@ def gates(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> tuple[G
     """
     ways, budgets = routes(definition, first=0), list(allowances(ceilings, zone, definition))
 
-    def gate(route: Route, *scopes: Scope) -> Gate:
+    def gate(route: Route, *scopes: LimitScope) -> Gate:
         return Gate(
             tuple(rate for scope, rate in rates(ceilings, definition, route) if scope in scopes),
             tuple(allowance for scope, allowance in budgets if scope in scopes),
         )
 
-    return gate(ways[0], Scope.ACCOUNT, Scope.RUN), [gate(route, Scope.DEVICE) for route in ways]
+    return gate(ways[0], LimitScope.ACCOUNT, LimitScope.RUN), [gate(route, LimitScope.DEVICE) for route in ways]
 
 
 def routes(
@@ -112,28 +112,28 @@ def routes(
     return [Route((target,), target) for target in targets[turn:] + targets[:turn]]
 
 
-def allowances(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> Iterator[tuple[Scope, PeriodBudget]]:
+def allowances(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> Iterator[tuple[LimitScope, PeriodBudget]]:
     """Yield the budgets that apply to a campaign. Those over all campaigns are for days and months of `zone`."""
     own = definition.schedule.zone
     daily = ceilings.campaign_daily.get(definition.campaign, definition.throughput.daily)
     for scope, segments, period_of, of_zone in (
-        (Scope.ACCOUNT, ceilings.account_daily, day_of, zone),
-        (Scope.ACCOUNT, ceilings.account_monthly, month_of, zone),
-        (Scope.RUN, daily, day_of, own),
-        (Scope.RUN, definition.throughput.monthly, month_of, own),
-        (Scope.DEVICE, ceilings.device_daily, day_of, zone),
-        (Scope.DEVICE, ceilings.device_monthly, month_of, zone),
+        (LimitScope.ACCOUNT, ceilings.account_daily, day_of, zone),
+        (LimitScope.ACCOUNT, ceilings.account_monthly, month_of, zone),
+        (LimitScope.RUN, daily, day_of, own),
+        (LimitScope.RUN, definition.throughput.monthly, month_of, own),
+        (LimitScope.DEVICE, ceilings.device_daily, day_of, zone),
+        (LimitScope.DEVICE, ceilings.device_monthly, month_of, zone),
     ):
         if segments is not None:
             yield scope, PeriodBudget(segments, period_of, of_zone)
 
 
-def rates(ceilings: Ceilings, definition: Definition, route: Route) -> Iterator[tuple[Scope, Rate]]:
+def rates(ceilings: Ceilings, definition: Definition, route: Route) -> Iterator[tuple[LimitScope, Rate]]:
     """Yield the rates that apply to a campaign on this route."""
     for scope, rate in (
-        (Scope.ACCOUNT, ceilings.account_rate),
-        (Scope.RUN, ceilings.campaign_rates.get(definition.campaign, definition.throughput.rate)),
-        (Scope.DEVICE, ceilings.device_rates.get(route.level_key, ceilings.device_rate)),
+        (LimitScope.ACCOUNT, ceilings.account_rate),
+        (LimitScope.RUN, ceilings.campaign_rates.get(definition.campaign, definition.throughput.rate)),
+        (LimitScope.DEVICE, ceilings.device_rates.get(route.level_key, ceilings.device_rate)),
     ):
         if rate is not None:
             yield scope, rate
@@ -151,9 +151,9 @@ class Limits:
     ) -> list[Limit]:
         """Return the limits that a batch of the run takes its segments from on this route."""
         keys = {
-            Scope.ACCOUNT: f"{Scope.ACCOUNT}:{self.account_key}",
-            Scope.RUN: f"{Scope.RUN}:{run_id}",
-            Scope.DEVICE: f"{Scope.DEVICE}:{self.account_key}:{route.level_key}",
+            LimitScope.ACCOUNT: f"{LimitScope.ACCOUNT}:{self.account_key}",
+            LimitScope.RUN: f"{LimitScope.RUN}:{run_id}",
+            LimitScope.DEVICE: f"{LimitScope.DEVICE}:{self.account_key}:{route.level_key}",
         }
         levels = [RateLimit(keys[scope], rate.count, rate.per) for scope, rate in rates(ceilings, definition, route)]
         budgets = [

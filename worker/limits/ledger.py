@@ -5,7 +5,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from worker.limits.batch_limits import ANY_DEVICE, PRIMARY_DEVICE, Scope
+from worker.limits.batch_limits import ANY_DEVICE, PRIMARY_DEVICE, LimitScope
 from worker.store.engine import Store
 from worker.store.sending import grants
 from worker.throttle import Granted, Limit, RateLimit
@@ -33,12 +33,12 @@ class StoreLedger:
 
     def _whose(self, key: str) -> sa.ColumnElement[bool]:
         scope, _, name = key.partition(":")
-        match Scope(scope):
-            case Scope.ACCOUNT:
+        match LimitScope(scope):
+            case LimitScope.ACCOUNT:
                 return grants.of_account(self._account_id)
-            case Scope.RUN:
+            case LimitScope.RUN:
                 return grants.of_run(int(name))
-            case Scope.DEVICE:
+            case LimitScope.DEVICE:
                 device = name.partition(":")[2]
                 if device == ANY_DEVICE:
                     return grants.of_any_target(self._account_id)

@@ -25,7 +25,7 @@ from scheduler.actions.plans.known import KnownPeople, known_people
 from scheduler.actions.plans.offsets import Offsets, ReminderOffset
 from scheduler.intake.planning import too_late_to_hand_over
 from scheduler.intake.taking import read_file
-from worker.limits.batch_limits import Scope, gates, limits_of, routes
+from worker.limits.batch_limits import LimitScope, gates, limits_of, routes
 from worker.limits.limits_in_force import Ceilings
 from worker.settings.settings import Settings
 
@@ -156,6 +156,6 @@ def _budgets(definition: Definition, settings: Settings) -> tuple[PeriodBudget, 
     """Return every budget that applies; devices that take turns each have their own."""
     devices = len(routes(definition, first=0))
     return tuple(
-        replace(allowance, segments=allowance.segments * devices) if scope is Scope.DEVICE else allowance
+        replace(allowance, segments=allowance.segments * devices) if scope is LimitScope.DEVICE else allowance
         for scope, allowance in limits_of(definition, settings).budgets
     )
