@@ -14,6 +14,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from scheduler.rush import Rush
 from scheduler.ticks.table import Tick
+from worker import metrics, tracing
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.leases import LostLease
@@ -37,6 +38,7 @@ class Clockwork:
         self._rush = rush
         self._idle_until_seconds = 0.0
         self._failed_until_seconds: dict[str, float] = {}
+        self._due_seconds: dict[str, float] = {}
         self._first = [tick for tick in ticks if tick.is_first]
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._watch_wall_clock, name="wall-clock", daemon=True)
@@ -55,7 +57,10 @@ class Clockwork:
 
     def _call(self, tick: Tick) -> None:
         name, troubles, clock = tick.name, self._runtime.troubles, self._runtime.clock
-        if clock.elapsed_seconds() < self._failed_until_seconds.get(name, -math.inf):
+        began = clock.elapsed_seconds()
+        metrics.observe(metrics.TICK_DELAY, began - self._due_seconds.get(name, began))
+        self._due_seconds[name] = began + tick.every
+        if began < self._failed_until_seconds.get(name, -math.inf):
             return
         try:
             is_done = self._carry_out(tick)
@@ -76,7 +81,9 @@ class Clockwork:
             return False
         if tick.can_wait and self._rush.is_on(now_seconds):
             return False
-        done = tick(self._runtime, clock.now())
+        with tracing.span("tick", tick=tick.name) as note:
+            done = tick(self._runtime, clock.now())
+            note(**done)
         if done.get("idle"):
             self._idle_until_seconds = clock.elapsed_seconds() + IDLE_SECONDS
         elif done.get("started"):

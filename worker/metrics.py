@@ -4,15 +4,11 @@ A process that serves no metrics counts nothing, and does not load the library. 
 transaction has committed. No label holds a person, a text or an id that grows without end.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.metadata import version
-from platform import python_version
 from threading import Lock
-from time import monotonic
 from typing import Any, Final
 
 from campaigns.lifecycle import RecipientState
@@ -188,6 +184,9 @@ _lock: Final = Lock()
 def begin() -> None:
     """Count from now on: this process serves its metrics. Harmless if it does so already."""
     global _on
+    from importlib.metadata import version
+    from platform import python_version
+
     with _lock:
         if _on is None:
             _on = _Registry()
@@ -232,20 +231,15 @@ def set_gauge(metric: Metric, values: Mapping[Labels, float]) -> None:
         _on.gauges[metric.name] = dict(values)
 
 
+def values(metric: Metric) -> Mapping[Labels, float]:
+    """Return the values of a gauge, by their labels."""
+    return _on.gauges.get(metric.name, {}) if _on is not None else {}
+
+
 def forget_facts() -> None:
     """Serve no facts of the database any more: another process runs the clock, and serves them."""
     if _on is not None:
         _on.gauges = {name: values for name, values in _on.gauges.items() if name == BUILD_INFO.name}
-
-
-@contextmanager
-def timed(metric: Metric, *labels: str) -> Iterator[None]:
-    """Observe how long the block takes."""
-    began = monotonic()
-    try:
-        yield
-    finally:
-        observe(metric, monotonic() - began, *labels)
 
 
 def device_label(device: int | None) -> str:
@@ -253,22 +247,18 @@ def device_label(device: int | None) -> str:
     return NO_DEVICE if device is None else str(device)
 
 
-def count_texts(kind: str, state: RecipientState, devices: Iterable[int | None]) -> None:
-    """Count texts that came to a state, each by its device."""
-    if _on is not None:
-        for device, texts in Counter(devices).items():
-            count(TEXTS, kind, device_label(device), state.value, amount=texts)
+def count_texts(kind: str, state: RecipientState, device: int | None, texts: int) -> None:
+    """Count texts of one device that came to a state; None: nobody knows the device."""
+    count(TEXTS, kind, device_label(device), state.value, amount=texts)
 
 
 def count_accepted(kind: str, texts: Iterable[tuple[int | None, int]]) -> None:
     """Count texts that the gateway has, each as (device, segments)."""
     if _on is None:
         return
-    segments: Counter[int | None] = Counter()
-    devices: Counter[int | None] = Counter()
-    for device, length in texts:
-        devices[device] += 1
-        segments[device] += length
-    for device, number in devices.items():
-        count(TEXTS, kind, device_label(device), RecipientState.ACCEPTED.value, amount=number)
-        count(SEGMENTS, kind, device_label(device), amount=segments[device])
+    by_device: dict[int | None, list[int]] = defaultdict(list)
+    for device, segments in texts:
+        by_device[device].append(segments)
+    for device, lengths in by_device.items():
+        count_texts(kind, RecipientState.ACCEPTED, device, len(lengths))
+        count(SEGMENTS, kind, device_label(device), amount=sum(lengths))

@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from campaigns.clock import Clock, SystemClock
+from worker import tracing
 from worker.definitions import Definitions
 from worker.gateway import GatewayClient, SendOutcome
 from worker.jobs import JobQueue, in_process_queue, redis_queue
@@ -112,6 +113,7 @@ def build_runtime(
     alone. Raises `SettingsError` or `StoreError`.
     """
     share_heaps()
+    tracing.begin()
     clock = clock or SystemClock()
     url, key = sandbox or (settings.gateway_url, gateway_key(settings, url=settings.gateway_url))
     account_key = SANDBOX_ACCOUNT if sandbox else account_fingerprint(url)

@@ -19,6 +19,7 @@ from campaigns.planning.planner import Plan, Suppressed, plan_recipients
 from campaigns.planning.repeats import WITHIN, AlreadyTold, ToldBefore, literal_as_seen
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.timing.placing import Placer
+from worker import tracing
 from worker.limits.batch_limits import gates, limits_of
 from worker.logs import get_logger
 from worker.memory import give_back
@@ -39,6 +40,12 @@ def plan_run(
 
     `firing` is the moment of a run that repeats.
     """
+    with tracing.span("plan", campaign=definition.campaign, run=run_id) as note:
+        note(recipients=_plan_run(runtime, run_id, definition, source, firing))
+
+
+def _plan_run(runtime: Runtime, run_id: int, definition: Definition, source: str, firing: datetime | None) -> int:
+    """Return the size of the audience."""
     now = runtime.clock.now()
     if problem := too_late_to_hand_over(definition.schedule, now):
         with runtime.store.write("plan_too_late") as session:
@@ -82,6 +89,7 @@ def plan_run(
     if summary.audience >= LARGE:
         del plan, agenda
         give_back()
+    return summary.audience
 
 
 def _failed(runtime: Runtime, run_id: int, found: Problem) -> CampaignFileError:

@@ -20,6 +20,7 @@ from campaigns.timing.missing import Missed, missed_moments
 from campaigns.timing.recurrence import recurrence_of
 from scheduler.intake.outcome import Intake, accepted, run_of
 from scheduler.intake.planning import plan_run
+from worker import metrics
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.servers.conditions import trouble_of
@@ -182,6 +183,7 @@ def _miss(
             return
         record_event(session, EventName.RUNS_MISSED, now, run_id=firing.run_id, detail=detail)
         _make_next(session, runtime.account_id, repeating, definition, now)
+    metrics.count(metrics.MOMENTS_MISSED, amount=missed.count)
     get_logger().warning("runs.missed", campaign=repeating.campaign, **detail)
 
 

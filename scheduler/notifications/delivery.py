@@ -16,6 +16,7 @@ from scheduler.notifications.outcome import DeliveryResult
 from scheduler.notifications.reports import letter, subject
 from scheduler.notifications.targets import Channel, Target, of_settings
 from scheduler.notifications.webhook import Webhooks, place
+from worker import metrics
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings.settings import Settings, SettingsError
@@ -156,6 +157,7 @@ def _record(
         resting.pop(target, None)
         with runtime.store.write("notice_told") as session:
             outbox.taken(session, notice.id, now=now)
+        metrics.count(metrics.CALLS_OUT, where(target), "delivered")
         return DeliveryCounts(taken=1)
     pause = notice_after(notice.tries, _rng)
     retry_at = now + pause
@@ -170,6 +172,7 @@ def _record(
             outbox.put_off(session, *target, until=retry_at)
     if outcome.is_away:
         resting[target] = runtime.clock.elapsed_seconds() + pause.total_seconds()
+    metrics.count(metrics.CALLS_OUT, where(target), "given_up" if is_over else "failed")
     if is_over:
         get_logger().error("notice.given_up", **said)
     else:

@@ -14,13 +14,7 @@ from worker.store import leases
 from worker.store.engine import Store
 from worker.store.errors import STORE_FAILS
 
-CLOCK: Final = "clock"
-"""The lease of the process that runs the clock of a PostgreSQL database."""
-
 _LEASE: Final = "lease"
-
-REHEARSAL: Final = "rehearsal"
-"""The lease of a rehearsal, which has an account of its own and need not wait for the service."""
 
 
 class LeaderLock(Protocol):
@@ -52,7 +46,7 @@ def leader_lock(store: Store, troubles: Troubles | None = None, *, rehearsal: bo
     path = store.sqlite_path
     if path is not None:
         return FileLock(_beside(path))
-    return LeaseLock(store, REHEARSAL if rehearsal else CLOCK, troubles=troubles)
+    return LeaseLock(store, leases.REHEARSAL if rehearsal else leases.CLOCK, troubles=troubles)
 
 
 def _beside(path: Path) -> Path:
@@ -196,7 +190,7 @@ def lock_holder(store: Store) -> str | None:
     path = store.sqlite_path
     if path is None:
         with store.read() as session:
-            return leases.holder(session, CLOCK)
+            return leases.holder(session, leases.CLOCK)
     lock_path = _beside(path)
     try:
         handle = os.open(lock_path, os.O_RDONLY)

@@ -1,6 +1,7 @@
 """What the gateway shows about messages, stored: recipients advance; phones and failed texts are looked after."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -8,12 +9,14 @@ from campaigns.following.results import result_words
 from campaigns.lifecycle import RecipientState
 from scheduler.receipts.retrying import look_after_failed
 from scheduler.receipts.slowing import slow_down
+from worker import metrics
 from worker.gateway import MessageStatus
 from worker.gateway.results import Message
 from worker.runtime import Runtime
 from worker.store.bulk import in_parts
 from worker.store.following import clock_offsets, receipts
-from worker.store.following.receipts import Receipt
+from worker.store.following.receipts import Moved, Receipt
+from worker.store.runs import runs
 from worker.store.sending import accounts
 
 RECEIPT_STATES: Final = {
@@ -48,10 +51,24 @@ def _store(runtime: Runtime, messages: Sequence[Message]) -> int:
 
         found = [r for m in messages if (r := _receipt_of(m, ours))]
         moved = receipts.apply_receipts(session, runtime.account_id, found)
+        kinds = runs.kinds(session, {each.run_id for each in moved}) if metrics.is_on() else {}
         look_after_failed(runtime, session, messages, now=runtime.clock.now())
         # Last, because every reply of the account waits for it.
         accounts.raise_floor(session, runtime.account_id, max(message.id for message in messages))
-        return moved
+    _count(moved, kinds, runtime.clock.now())
+    return len(moved)
+
+
+def _count(moved: Sequence[Moved], kinds: Mapping[int, str], now: datetime) -> None:
+    """Count what receipts brought. That a text waits on its phone was counted when the gateway accepted it."""
+    brought = Counter((kinds[m.run_id], m.state, m.device) for m in moved if m.run_id in kinds)
+    for (kind, state, device), texts in brought.items():
+        if state is not RecipientState.ACCEPTED:
+            metrics.count_texts(kind, state, device, texts)
+    for each in moved:
+        if each.state is RecipientState.DELIVERED and each.accepted_at is not None:
+            delay = (each.delivered_at or now) - each.accepted_at
+            metrics.observe(metrics.RECEIPT_DELAY, delay.total_seconds(), metrics.device_label(each.device))
 
 
 def _receipt_of(message: Message, ours: Callable[[datetime | None], datetime | None]) -> Receipt | None:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import lru_cache
+from time import monotonic
 
 from sqlmodel import Session
 
@@ -12,6 +13,7 @@ from campaigns.optout import MOST_JUDGED, Meaning, Meanings
 from campaigns.phone_numbers.numbers import mask
 from scheduler.replies.answering import answer_help
 from scheduler.replies.senders import Sender, find_senders, spellings
+from worker import metrics
 from worker.gateway import Message, MessageStatus
 from worker.logs import get_logger
 from worker.settings.settings import Settings
@@ -38,6 +40,7 @@ def take_in(
     `came_by` is `poll` or `webhook`; `rehearsal`: the account is a sandbox's. Only messages of status Received count. A
     reply that is already stored changes nothing, so a call may be repeated, replayed, or overtaken by another one.
     """
+    began = monotonic()
     received = {_shown(message): message for message in messages if message.status is MessageStatus.RECEIVED}
     with store.read() as session:
         new = stored_replies.unknown_replies(session, account_id, received)
@@ -59,11 +62,19 @@ def take_in(
     ]
     with store.write("replies") as session:
         stored = stored_replies.store_replies(session, account_id, replies, came_by=came_by, now=now)
-        _act(session, stored, now)
+        silenced = _act(session, stored, now)
         answer_help(session, settings, account_id, stored, rehearsal=rehearsal, now=now)
         _tell(session, stored, settings.reply_webhook.get_secret_value(), now)
         if any(answer.is_of_nobody for answer in stored):
             announce_stop_of_nobody(session, account_id, now=now)
+    meant = Counter(answer.meaning for answer in stored)
+    for meaning, number in meant.items():
+        metrics.count(metrics.REPLIES, meaning.value, amount=number)
+    metrics.count(metrics.OPT_OUTS, amount=silenced)
+    took = monotonic() - began
+    for answer in stored:
+        if answer.meaning is Meaning.STOP:
+            metrics.observe(metrics.STOP_TO_SILENCE, (now - answer.received_at).total_seconds() + took)
     for answer in stored:
         if answer.meaning in {Meaning.STOP, Meaning.START}:
             log = get_logger().warning if answer.is_of_nobody else get_logger().info
@@ -74,7 +85,7 @@ def take_in(
                 campaign=answer.campaign,
                 came_by=came_by,
             )
-    return Counter(answer.meaning for answer in stored)
+    return meant
 
 
 @lru_cache(maxsize=4)
@@ -104,16 +115,17 @@ def _incoming(
     )
 
 
-def _act(session: Session, stored: Iterable[Reply], now: datetime) -> None:
-    """Apply the last wish of each person, whatever the order in which replies arrive."""
+def _act(session: Session, stored: Iterable[Reply], now: datetime) -> int:
+    """Apply the last wish of each person, whatever the order in which replies arrive; return who has just opted out."""
     wishes = [answer for answer in stored if answer.meaning in {Meaning.STOP, Meaning.START}]
     standing = stored_replies.standing_wishes(session, {answer.id for answer in wishes})
     stops = [answer for answer in wishes if answer.id in standing and answer.meaning is Meaning.STOP]
     starts = [answer for answer in wishes if answer.id in standing and answer.meaning is Meaning.START]
-    suppressions.suppress(session, opt_outs_of(stops), now=now)
+    added = suppressions.suppress(session, opt_outs_of(stops), now=now)
     back = {number for answer in starts for number in spellings(answer.number, answer.sender)}
     if back:
         suppressions.release(session, back, now=now, source=REPLY)
+    return added
 
 
 def _tell(session: Session, stored: Iterable[Reply], target: str, now: datetime) -> None:

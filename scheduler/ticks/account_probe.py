@@ -5,7 +5,9 @@ from typing import Final
 
 from campaigns.lifecycle import RunState
 from campaigns.sending.backoff import probe_after
+from worker import metrics
 from worker.gateway import GatewayError
+from worker.gateway.results import Balance
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.runs import runs
@@ -41,12 +43,18 @@ def probe(runtime: Runtime, now: datetime) -> dict[str, int]:
     return {"resumed": int(resumed)}
 
 
+def set_credits(balance: Balance) -> None:
+    """Show what the account has left; nothing where it has no limit."""
+    metrics.set_gauge(metrics.CREDITS, {} if balance.credits is None else {(): balance.credits})
+
+
 def account_problem(runtime: Runtime) -> str:
     """Return why the account cannot send, in one sentence; empty if it can."""
     try:
         balance = runtime.gateway.balance()
     except GatewayError as error:
         return str(error)
+    set_credits(balance)
     if balance.credits is not None and balance.credits <= 0:
         return "the gateway account has no credits left; buy credits, then sending goes on by itself"
     return ""

@@ -13,6 +13,7 @@ from scheduler.ticks.following.retry import retry
 from scheduler.ticks.following.stuck import StuckTick
 from scheduler.ticks.lookups.unread import ReceiptReads
 from scheduler.ticks.lookups.windows import WindowMemory
+from scheduler.ticks.metrics import LOOK_SECONDS, MetricsTick
 from scheduler.ticks.notices import NoticesTick
 from scheduler.ticks.replies import FirstLook, RepliesTick
 from scheduler.ticks.retention import ForgetTick
@@ -75,6 +76,7 @@ class Ticks:
             Tick("replies", 1.0, self._replies, is_first=True),
             Tick("unsubscribe", 1.0, UnsubscribeTick()),
             Tick("notices", 1.0, self.notices, can_wait=True),
+            Tick("metrics", LOOK_SECONDS, MetricsTick(), can_wait=True),
             Tick("forget", 60.0, ForgetTick()),
         )
 

@@ -27,15 +27,12 @@ from worker.gateway.forms import (
     target_list,
     unix_seconds,
 )
-from worker.gateway.posting import Poster, Question, checked_url
+from worker.gateway.posting import CONTACTS, READ, SEND, Poster, Question, checked_url
 from worker.gateway.reading import MAX_MESSAGES
 from worker.gateway.results import Balance, Contact, Message, SendReply
 from worker.gateway.statuses import WORD_TO_ASK_FOR, MessageStatus
 from worker.gateway.wire import clean_text, whole_number
 
-_SEND: Final = "services/send.php"
-_READ: Final = "services/read-messages.php"
-_CONTACTS: Final = "services/manage-contacts.php"
 _NOTHING_FOUND: Final = 404
 _MORE_THAN_SENT: Final = 10
 _MOST_LISTED: Final = 25_000  # people on a contact list: about as many as fit into the longest reply allowed
@@ -177,7 +174,7 @@ class GatewayClient:
 
     def balance(self) -> Balance:
         """Return the account's credits."""
-        envelope = self._poster.ask(Question(_SEND, {})).envelope
+        envelope = self._poster.ask(Question(SEND, {})).envelope
         found = envelope.data.get("credits", ...) if envelope else ...
         if found is None:
             return Balance(None)
@@ -229,7 +226,7 @@ class GatewayClient:
 
     def _contact(self, asked: Contact, fields: Mapping[str, FieldValue], already: re.Pattern[str]) -> Contact:
         question = Question(
-            _CONTACTS,
+            CONTACTS,
             {"listID": asked.list_id, "number": asked.number, **fields},
             private=(asked.number, asked.name or ""),
             fine=already.search,
@@ -255,7 +252,7 @@ class GatewayClient:
     ) -> SendReply:
         # A reply that shows every text twice is still read: it is reported as implausible.
         at_most = _MOST_LISTED if sent is None else 2 * len(sent) + _MORE_THAN_SENT
-        question = Question(_SEND, fields, True, sent, private, before_first_byte, max_messages=at_most)
+        question = Question(SEND, fields, True, sent, private, before_first_byte, max_messages=at_most)
         messages = self._poster.send(question).messages or ()
         return SendReply(messages, missing_numbers(messages, sent or ()))
 
@@ -263,7 +260,7 @@ class GatewayClient:
         self, fields: Mapping[str, FieldValue], keep: Callable[[Message], bool] | None = None
     ) -> tuple[Message, ...]:
         try:
-            messages = self._poster.ask(Question(_READ, fields, max_messages=self.max_messages, keep=keep)).messages
+            messages = self._poster.ask(Question(READ, fields, max_messages=self.max_messages, keep=keep)).messages
         except GatewayError as error:
             if error.code == _NOTHING_FOUND or error.evidence.get("error_fingerprint") in self._nothing:
                 return ()

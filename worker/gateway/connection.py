@@ -67,6 +67,7 @@ class Exchange:
         self.take = take
         self.phase = Phase.CONNECT
         self.bytes_written = 0
+        self.check_seconds = 0.0  # how long `before_first_byte` took, which may wait for its slot
         self._clock = clock
         self._deadline = deadline
         self._before_first_byte = before_first_byte
@@ -74,12 +75,15 @@ class Exchange:
     def begin_writing(self) -> None:
         """Run the last check. Raises Aborted."""
         if self._before_first_byte is not None:
+            began = self._clock.elapsed_seconds()
             try:
                 self._before_first_byte()
             except Aborted:
                 raise
             except Exception as error:
                 raise Aborted(f"The last check before sending failed ({type(error).__name__}).") from error
+            finally:
+                self.check_seconds = self._clock.elapsed_seconds() - began
         self.phase = Phase.WRITE
 
     def allowed_seconds(self, own: timedelta) -> float:

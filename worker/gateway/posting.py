@@ -9,9 +9,10 @@ import httpx
 from pydantic import SecretStr
 
 from campaigns.clock import Clock
+from worker import metrics, tracing
 from worker.gateway.classify import classify
 from worker.gateway.connection import Exchange, Timeouts
-from worker.gateway.errors import Aborted, SendOutcome
+from worker.gateway.errors import Aborted, GatewayError, SendOutcome
 from worker.gateway.evidence import evidence_of, progress_of, retry_after
 from worker.gateway.forms import FieldValue, Form
 from worker.gateway.reading import MAX_MESSAGES, ReplyReader
@@ -28,6 +29,17 @@ _HEADERS: Final[Mapping[str, str]] = MappingProxyType(
         "User-Agent": "sms-campaign-worker",
     }
 )
+
+
+SEND: Final = "services/send.php"
+READ: Final = "services/read-messages.php"
+CONTACTS: Final = "services/manage-contacts.php"
+
+_CALLS: Final[Mapping[str, str]] = MappingProxyType({SEND: "balance", READ: "read", CONTACTS: "contacts"})
+"""What is asked at each address; a send without messages asks for the balance."""
+
+ANSWERED: Final = "ok"
+"""The outcome of a request that was answered as hoped, in the metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,11 @@ class Question:
     fine: Callable[[str], object] | None = None
     max_messages: int = MAX_MESSAGES
     keep: Callable[[Message], bool] | None = None
+
+    @property
+    def call(self) -> str:
+        """What is asked, for the metrics."""
+        return "send" if self.is_send else _CALLS[self.path]
 
 
 class Poster:
@@ -81,7 +98,10 @@ class Poster:
     def ask(self, question: Question) -> Seen:
         """Post something that does no harm if it arrives twice: it is tried again after every transient error."""
         form = Form(question.fields, self._api_key)
-        return read_tries(self._clock)(lambda: self._post(question, form, self._deadline()))
+        with tracing.span("read", call=question.call) as note:
+            seen = read_tries(self._clock)(lambda: self._post(question, form, self._deadline()))
+            note(messages=len(seen.messages or ()))
+            return seen
 
     def _deadline(self) -> float:
         return self._clock.elapsed_seconds() + self._timeouts.total.total_seconds()
@@ -89,6 +109,17 @@ class Poster:
     def _post(self, question: Question, form: Form, deadline: float) -> Seen:
         reader = ReplyReader(max_messages=question.max_messages, keep=question.keep)
         exchange = Exchange(self._clock, self._timeouts, deadline, question.before_first_byte, reader.feed)
+        began, outcome = self._clock.elapsed_seconds(), ANSWERED
+        try:
+            return self._exchanged(question, form, reader, exchange)
+        except GatewayError as error:
+            outcome = error.outcome.value
+            raise
+        finally:
+            took = self._clock.elapsed_seconds() - began - exchange.check_seconds
+            metrics.observe(metrics.GATEWAY_REQUESTS, took, question.call, outcome)
+
+    def _exchanged(self, question: Question, form: Form, reader: ReplyReader, exchange: Exchange) -> Seen:
         seen = Seen(is_send=question.is_send, sent=question.sent, learned=self._learned)
         header: str | None = None
         # Errors are raised outside the handlers: inside, they would carry the frames of the HTTP libraries, whose local

@@ -11,6 +11,7 @@ from campaigns.codes import WaitsFor
 from campaigns.definition import Definition
 from campaigns.planning.frequency_cap import Cap, cap_of
 from campaigns.timing.placing import hours_of
+from worker import tracing
 from worker.crashpoints import reached
 from worker.definitions import Definitions
 from worker.gateway import Aborted, GatewayClient, GatewayError, OutgoingMessage, SendOption
@@ -134,7 +135,10 @@ class Dispatcher:
             self._slots.give_back(slot)
             waits_for = COME_BACK.get(intent)
             return self._snooze(batch_id, COLLISION_PAUSE, waits_for) if waits_for else Dispatched.NOTHING
-        dispatched = self._post(intent, slot, definition, work, deadline)
+        ids = {"run": intent.run_id, "batch": intent.batch_id, "recipients": len(intent.addressees)}
+        with tracing.span("request", campaign=definition.campaign, **ids) as note:
+            dispatched = self._post(intent, slot, definition, work, deadline)
+            note(outcome=dispatched.value)
         self._slots.end(slot)
         if dispatched is Dispatched.NOT_SENT:
             self._slots.give_back(slot)
@@ -272,7 +276,8 @@ class Dispatcher:
             log.warning("batch.failed", outcome=error.outcome.value, problem=str(error))
             return Dispatched.NOT_SENT if sent is False else Dispatched.IN_DOUBT
         reached("post:replied")
-        self._outcomes.record_reply(intent, reply, text=definition.message, sent_from=scheduled)
+        text, kind, moment = definition.message, definition.kind, max(work.moment, scheduled or work.moment)
+        self._outcomes.record_reply(intent, reply, text=text, sent_from=scheduled, kind=kind, moment=moment)
         log.info("batch.accepted", messages=len(reply.messages), left_out=len(reply.missing))
         return Dispatched.ACCEPTED
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -10,8 +11,11 @@ from sqlmodel import Session
 
 from campaigns.clock import Clock
 from campaigns.codes import FailureCode, PausedBy, WaitsFor
+from campaigns.lifecycle import RecipientState
+from campaigns.message.segments import segmentation
 from campaigns.protocol.matching import same_number
 from campaigns.sending.backoff import reconnect_after
+from worker import metrics
 from worker.gateway import GatewayError, SendOutcome, SendReply
 from worker.gateway.results import Message
 from worker.logs import get_logger
@@ -60,6 +64,14 @@ LEFT_OUT: Final = "left out by the gateway"
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """The texts of a request that the gateway has, as (device, segments), and how many it left out."""
+
+    texts: list[tuple[int | None, int]]
+    left_out: int = 0
+
+
 class Outcomes:
     """Stores the outcome of a request, exactly once, whatever it is."""
 
@@ -70,12 +82,28 @@ class Outcomes:
         self._troubles = troubles
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
 
-    def record_reply(self, intent: Intent, reply: SendReply, *, text: str, sent_from: datetime | None = None) -> None:
+    def record_reply(
+        self,
+        intent: Intent,
+        reply: SendReply,
+        *,
+        text: str,
+        sent_from: datetime | None = None,
+        kind: str = "",
+        moment: datetime | None = None,
+    ) -> None:
         """Record a reply: the gateway has its messages. `text` is the text sent to a contact list.
 
-        `sent_from`: when the gateway sends them, if not at once; before that there is nothing to follow.
+        `sent_from`: when the gateway sends them, if not at once; before that there is nothing to follow. `kind` and
+        `moment`: of the campaign, and when its people's texts were due, for the metrics.
         """
-        self._persistently(lambda: self._record_reply(intent, reply, text, sent_from))
+        accepted = self._persistently(lambda: self._record_reply(intent, reply, text, sent_from))
+        if accepted is None:
+            return
+        metrics.count_accepted(kind, accepted.texts)
+        metrics.count_texts(kind, RecipientState.FAILED, None, accepted.left_out)
+        if moment is not None:
+            metrics.observe(metrics.LATENESS, (self._clock.now() - moment).total_seconds(), kind)
 
     def record_failure(self, intent: Intent, error: GatewayError) -> bool:
         """Record a request that did not end well. Returns False if it was proven not sent, and True if it is in doubt.
@@ -83,7 +111,9 @@ class Outcomes:
         If not sent, its people are pending again. A refusal is also in doubt until it has been looked up once: a wrong
         row in the classifier's table then costs a read instead of a double text.
         """
-        return self._persistently(lambda: self._record_failure(intent, error))
+        is_in_doubt = self._persistently(lambda: self._record_failure(intent, error))
+        metrics.count(metrics.IN_DOUBT, amount=is_in_doubt)
+        return is_in_doubt
 
     def _persistently(self, record: Callable[[], T]) -> T:
         """Retry the record while the database comes back. Only the first of two counts: an attempt is closed once."""
@@ -104,7 +134,9 @@ class Outcomes:
                 return recorded
             self._clock.sleep(RECORD_AGAIN.total_seconds())
 
-    def _record_reply(self, intent: Intent, reply: SendReply, text: str, sent_from: datetime | None) -> None:
+    def _record_reply(
+        self, intent: Intent, reply: SendReply, text: str, sent_from: datetime | None
+    ) -> "_Accepted | None":
         now = self._clock.now()
         first_poll_at = max(now, sent_from or now) + timedelta(seconds=self._settings.first_poll_seconds)
         evidence = {"messages": len(reply.messages), "left_out": len(reply.missing)}
@@ -120,7 +152,7 @@ class Outcomes:
                     attempt_id=intent.attempt_id,
                     detail=evidence,
                 )
-                return
+                return None
             if any(message.id <= intent.id_floor for message in reply.messages):
                 accounts.stop_for_new_gateway(session, intent.account_id, now=now)
             if intent.list_id is not None:
@@ -128,7 +160,8 @@ class Outcomes:
                 record_list_accepted(
                     session, intent, [listed(m, text) for m in reply.messages], now=now, first_poll_at=first_poll_at
                 )
-                return
+                length = segmentation(text).segments
+                return _Accepted([(message.device, length) for message in reply.messages])
             placed, left_out = place(intent.addressees, reply.messages)
             fail_in_doubt(session, left_out, LEFT_OUT)
             record_accepted(
@@ -140,6 +173,8 @@ class Outcomes:
                 retry_at=now + COLLISION_PAUSE,
                 has_answered=True,
             )
+        lengths = {a.id: a.segments for a in intent.addressees}
+        return _Accepted([(p.device, lengths[p.recipient_id]) for p in placed], len(left_out))
 
     def _record_failure(self, intent: Intent, error: GatewayError) -> bool:
         now = self._clock.now()

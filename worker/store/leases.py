@@ -21,6 +21,12 @@ LEASE: Final = timedelta(seconds=10)
 RENEW_EVERY: Final = timedelta(seconds=3)
 """Two renewals may fail; a third failure is too late."""
 
+CLOCK: Final = "clock"
+"""The lease of the process that runs the clock of a PostgreSQL database."""
+
+REHEARSAL: Final = "rehearsal"
+"""The lease of a rehearsal, which has an account of its own and need not wait for the service."""
+
 _now = sa.func.clock_timestamp()
 _end = _now + sa.cast(LEASE, sa.Interval)
 
@@ -86,6 +92,15 @@ def fence(name: str, token: int) -> Callable[[Session], None]:
             raise LostLease(f"another process took the lease `{name}` while this one did not answer; it stands by")
 
     return check
+
+
+def age(session: Session, *, rehearsal: bool) -> float:
+    """Return the seconds since the lease of the clock was last renewed."""
+    name = REHEARSAL if rehearsal else CLOCK
+    left = session.scalar(
+        sa.select(sa.func.extract("epoch", _leases.c.expires_at - _now)).where(_leases.c.name == name)
+    )
+    return LEASE.total_seconds() - float(left or 0.0)
 
 
 def holder(session: Session, name: str) -> str | None:

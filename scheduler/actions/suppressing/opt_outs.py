@@ -11,6 +11,7 @@ from campaigns.definition import Kind
 from scheduler.actions.acting import Actor, acting
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.suppressing.tables import BadRow, OptOutFile
+from worker import metrics
 from worker.store.engine import Store
 from worker.store.people import suppressions
 from worker.store.people.suppressions import Entry
@@ -103,4 +104,5 @@ def _put(store: Store, actor: Actor, chunks: Iterable[Sequence[Entry]], now: dat
     for chunk in chunks:
         with acting(store, actor, "suppress") as session:
             added += suppressions.suppress(session, chunk, now=now)
+    metrics.count(metrics.OPT_OUTS, amount=added)
     return added

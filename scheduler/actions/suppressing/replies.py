@@ -8,6 +8,7 @@ from scheduler.actions.acting import Actor, acting
 from scheduler.actions.reading.replies import waiting_answers
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.replies.inbound import opt_outs_of
+from worker import metrics
 from worker.store.engine import Store
 from worker.store.people import reviews, suppressions
 
@@ -26,6 +27,6 @@ def review(store: Store | None, actor: Actor, ids: Collection[int], *, is_stop: 
         )
     with acting(store, actor, "review") as session:
         reviews.mark_reviewed(session, [answer.id for answer in chosen], now)
-        if is_stop:
-            suppressions.suppress(session, opt_outs_of(chosen), now=now)
+        added = suppressions.suppress(session, opt_outs_of(chosen), now=now) if is_stop else 0
+    metrics.count(metrics.OPT_OUTS, amount=added)
     return len(chosen)

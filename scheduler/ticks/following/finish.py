@@ -7,10 +7,11 @@ from typing import Final
 
 from sqlmodel import Session
 
-from campaigns.lifecycle import RunState
+from campaigns.lifecycle import RecipientState, RunState
 from campaigns.sending.backoff import pause_after
 from scheduler.ticks.every import Every
 from scheduler.ticks.lookups.unread import ReceiptReads
+from worker import metrics
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.following.failed_texts import waiting_retries
@@ -63,13 +64,15 @@ class FinishTick:
             self.last_looks.pop(run.id, None)  # it may have sent again since
         if in_doubt or retries or (waiting and not (over and self._has_looked_once_more(runtime, run, now))):
             return False
+        expired = 0
         with runtime.store.write("finish") as session:
             finished = run_ends.finish_run(session, run.id, now, sent_at=run.sent_at)
             if finished:  # otherwise it was made to send again after the look above
                 runs.cancel_leftovers(session, run.id)
                 if over:
-                    run_ends.expire_open(session, run.id)
+                    expired = run_ends.expire_open(session, run.id)
         if finished:
+            metrics.count_texts(run.kind, RecipientState.EXPIRED, None, expired)
             with runtime.store.read() as session:
                 by_state = counts.books(session, run.id).by_state
             get_logger().info(

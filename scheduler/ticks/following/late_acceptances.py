@@ -9,6 +9,7 @@ from campaigns.protocol.matching import Candidate, match
 from scheduler.ticks.lookups.reads import by_number, read_request
 from scheduler.ticks.lookups.windows import WindowMemory
 from scheduler.ticks.sending.auto_pause import alarm
+from worker import metrics
 from worker.runtime import Runtime
 from worker.servers.conditions import trouble_of
 from worker.store.events import EventName
@@ -79,4 +80,5 @@ def _look_again(runtime: Runtime, windows: WindowMemory, missed: Doubt, now: dat
         if is_late:
             doubts.end_watch(session, missed)
             alarm(session, missed, EventName.LATE_ACCEPTANCE, LATE, now)
+    metrics.count(metrics.LATE_ARRIVALS, amount=is_late)
     return is_late

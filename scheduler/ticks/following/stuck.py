@@ -1,6 +1,6 @@
 """Phones that hold texts and send none: noticed, skipped in later requests, and used again once they send."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -8,6 +8,7 @@ from typing import Final
 from campaigns.following.stuck import suspects
 from scheduler.receipts.storing import store_receipts
 from scheduler.ticks.every import Every
+from worker import metrics
 from worker.gateway import GatewayError, MessageStatus
 from worker.logs import get_logger
 from worker.runtime import Runtime
@@ -34,12 +35,16 @@ class StuckTick:
         limit = timedelta(seconds=runtime.settings.stuck_after_seconds)
         with runtime.store.read() as session:
             known = {device.device for device in devices.stuck_devices(session, runtime.account_id)}
-            if (not known and not devices.any_followed(session)) or not self._is_time(runtime, limit):
+            if not known and not devices.any_followed(session):
+                _show([], known, now)
+                return {"stuck": 0}
+            if not self._is_time(runtime, limit):
                 return {"stuck": len(known)}
             waiting = {entry.device: entry for entry in devices.stalled_devices(session, runtime.account_id)}
         ages = {device: now - entry.oldest_at if entry.oldest_at else timedelta(0) for device, entry in waiting.items()}
         found = suspects(ages, limit=limit) | (known & waiting.keys())
         still = {device for device in found if _sends_nothing(runtime, waiting[device], is_known=device in known)}
+        _show(waiting.values(), still, now)
         return {"stuck": _record(runtime, [waiting[device] for device in sorted(still)], known - still, now)}
 
     def _is_time(self, runtime: Runtime, limit: timedelta) -> bool:
@@ -49,6 +54,15 @@ class StuckTick:
             return False
         self.look.rest(at, min(LOOK_AGAIN, limit / 10).total_seconds())
         return True
+
+
+def _show(phones: Iterable[Waiting], stuck: set[int], now: datetime) -> None:
+    """Show what phones hold; a phone whose texts are all followed to their end is left out."""
+    held = {(metrics.device_label(phone.device),): phone for phone in phones}
+    ages = {label: (now - phone.unsent_since).total_seconds() for label, phone in held.items() if phone.unsent_since}
+    metrics.set_gauge(metrics.DEVICE_WAITING, {label: phone.unsent for label, phone in held.items()})
+    metrics.set_gauge(metrics.DEVICE_OLDEST, {label: ages.get(label, 0.0) for label in held})
+    metrics.set_gauge(metrics.DEVICE_STUCK, {label: phone.device in stuck for label, phone in held.items()})
 
 
 def _sends_nothing(runtime: Runtime, device: Waiting, *, is_known: bool) -> bool:

@@ -5,6 +5,7 @@ from datetime import datetime
 from campaigns.definition.schedule import Otherwise
 from campaigns.lifecycle import RecipientState
 from campaigns.values.durations import format_duration
+from worker import metrics
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.notifications.outbox import announce_held
@@ -19,7 +20,8 @@ def late(runtime: Runtime, now: datetime) -> dict[str, int]:
     for run_id, definition_id in found:
         if not runtime.includes(run_id):
             continue
-        if_late = runtime.definitions.get(definition_id).schedule.if_late
+        definition = runtime.definitions.get(definition_id)
+        if_late = definition.schedule.if_late
         to = RecipientState.HELD if if_late and if_late.otherwise is Otherwise.HOLD else RecipientState.SKIPPED
         reason = "its moment was missed: the date itself came before it could be sent"  # a reminder, without `if_late`
         if if_late is not None:
@@ -29,5 +31,8 @@ def late(runtime: Runtime, now: datetime) -> dict[str, int]:
             if people and to is RecipientState.HELD:
                 announce_held(session, run_id, now=now)
         get_logger().warning("run.late", run=run_id, people=people, state=to.value)
+        metrics.count(metrics.MOMENTS_MISSED, amount=people)
+        if to is RecipientState.HELD:
+            metrics.count_texts(definition.kind, to, None, people)
         missed += people
     return {"missed": missed}

@@ -12,12 +12,13 @@ from sqlmodel import Session
 from campaigns.codes import FAILURE, FailureCode, PausedBy, WaitsFor
 from campaigns.definition import OnUnknown
 from campaigns.protocol.decisions import Decision, Ending, SendAgain, decide, decide_list
-from campaigns.protocol.matching import Candidate, Match, Sought, is_similar, match
+from campaigns.protocol.matching import Match, Sought
 from campaigns.protocol.verdicts import SWEEPS, LookUp, Verdict, next_look, verdict
 from campaigns.sending.backoff import backoff_after, blind_look_after
-from scheduler.ticks.lookups.reads import LookResult, by_number, read_known, read_request, shows_neighbours, watching
+from scheduler.ticks.lookups.reads import LookResult, read_known, read_request, shows_neighbours, watching
 from scheduler.ticks.lookups.windows import WindowMemory
 from scheduler.ticks.sending.auto_pause import alarm, reason_to_pause
+from scheduler.ticks.sending.settled import count_settled, is_sought_by, match_to
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.runtime import Runtime
@@ -100,13 +101,13 @@ def _look_up(runtime: Runtime, windows: WindowMemory, doubt: Doubt, now: datetim
         sought = doubts.sought(session, doubt)
         known = control_messages.known_message(session, runtime.account_id)
         near = control_messages.neighbours(session, doubt, until=now - settle)
-    is_sought = _is_sought(runtime, doubt, sought)
+    is_sought = is_sought_by(runtime, doubt, sought)
     seen = _look_at_gateway(runtime, windows, doubt, [*near, known] if known else near, is_sought, now)
     with runtime.store.read() as session:
         # Asked again, after the look: not for strangers, which keep a group from being the request's alone.
         mine = {id_ for id_, message in seen.messages.items() if is_sought(message)}
         attributed = doubts.attributed_ids(session, runtime.account_id, mine)
-    found = _match(runtime, doubt, sought, seen, attributed)
+    found = match_to(runtime, doubt, sought, seen, attributed)
     control: bool | None = None
     reads = seen.reads
     if known is not None:
@@ -137,7 +138,7 @@ def _look_up(runtime: Runtime, windows: WindowMemory, doubt: Doubt, now: datetim
     }
     conclusion = _Conclusion(doubt, sought, found, seen, concluded, policy, evidence)
     with runtime.store.write("verdict") as session:
-        is_decided = _record(runtime, session, conclusion, now)
+        decision = _record(runtime, session, conclusion, now)
         # Last: every intent of the run waits for the transaction that writes its row, and every reply for the
         # account's.
         receipts.count_reads(session, {doubt.run_id: reads})
@@ -148,11 +149,12 @@ def _look_up(runtime: Runtime, windows: WindowMemory, doubt: Doubt, now: datetim
             reason = f"requests in doubt cannot be looked up, for the gateway cannot be read: {seen.problem}"
             until = now + PROBE_LATER
             accounts.pause_account(session, doubt.account_id, PausedBy.GATEWAY, reason, now=now, probe_at=until)
-    if is_decided:
+    if decision is not None:
+        count_settled(runtime, doubt, sought, decision, seen)
         get_logger().info(
             "doubt.decided", batch=doubt.batch_id, attempt=doubt.number, verdict=concluded.value, found=len(found.found)
         )
-    return is_decided
+    return decision is not None
 
 
 def _look_at_gateway(
@@ -193,8 +195,8 @@ class _Conclusion:
     evidence: dict[str, Any]
 
 
-def _record(runtime: Runtime, session: Session, conclusion: _Conclusion, now: datetime) -> bool:
-    """Record the look, and carry out what follows from it; False if nothing was decided."""
+def _record(runtime: Runtime, session: Session, conclusion: _Conclusion, now: datetime) -> Decision | None:
+    """Record the look, and carry out what follows from it; None if nothing was decided."""
     doubt, concluded, evidence = conclusion.doubt, conclusion.verdict, conclusion.evidence
     settle = timedelta(seconds=runtime.settings.settle_seconds)
     if concluded is Verdict.WAIT:
@@ -202,17 +204,17 @@ def _record(runtime: Runtime, session: Session, conclusion: _Conclusion, now: da
         if not conclusion.seen.complete and now >= doubt.send_by + settle:  # it may be away for hours
             until = now + blind_look_after(until - now, doubt.checks - len(SWEEPS), settle=settle)
         doubts.postpone_check(session, doubt.attempt_id, until=until, evidence=evidence)
-        return False
+        return None
     ending = Ending(doubt.outcome)
     outcome = doubt.outcome if concluded is Verdict.MISSED and ending.is_refusal else concluded.value
     if not close_attempt(session, doubt.attempt_id, outcome=outcome, evidence=evidence, now=now):
-        return False  # the reply came after all, and decided
+        return None  # the reply came after all, and decided
     if concluded is Verdict.MISSED and not ending.is_refusal:
         doubts.schedule_watch(session, doubt, now=now, settle=settle)
     problem = str(doubt.evidence.get("problem", "the gateway refused the request"))
     if doubt.list_id is not None:
-        listing = decide_list(concluded, ending, conclusion.found, problem=problem)
-        _carry_out_list(runtime, session, doubt, listing, conclusion.seen, now)
+        decision = decide_list(concluded, ending, conclusion.found, problem=problem)
+        _carry_out_list(runtime, session, doubt, decision, conclusion.seen, now)
     else:
         decision = decide(
             concluded,
@@ -225,30 +227,13 @@ def _record(runtime: Runtime, session: Session, conclusion: _Conclusion, now: da
             is_device_problem=doubt.evidence.get(FAILURE) == FailureCode.DEVICE_REFUSED,
         )
         _carry_out(runtime, session, doubt, decision, conclusion.seen, now)
-    return True
+    return decision
 
 
 def _first_poll_at(runtime: Runtime, doubt: Doubt, now: datetime) -> datetime:
     """Return when to look for the receipts of a request that was found: not before the gateway sends it."""
     sent_from = runtime.definitions.get(doubt.definition_id).schedule.at_gateway
     return max(now, sent_from or now) + timedelta(seconds=runtime.settings.first_poll_seconds)
-
-
-def _is_sought(runtime: Runtime, doubt: Doubt, sought: Sought) -> Callable[[Message], bool]:
-    """Return which messages can be the request's: by their number, or for a contact list by their text."""
-    if doubt.list_id is not None:
-        text = runtime.definitions.get(doubt.definition_id).message
-        return lambda message: is_similar(message.text, text)
-    return by_number(sought.recipients)
-
-
-def _match(runtime: Runtime, doubt: Doubt, sought: Sought, seen: LookResult, attributed: set[int]) -> Match:
-    candidates = [Candidate(m.id, m.number, m.text, m.group_id) for m in seen.messages.values()]
-    if doubt.list_id is None:
-        return match(sought, candidates, attributed=attributed, is_whole=seen.complete)
-    text = runtime.definitions.get(doubt.definition_id).message
-    free = (c for c in candidates if c.gateway_id > doubt.id_floor and c.gateway_id not in attributed)
-    return Match({c.gateway_id: c for c in free if is_similar(c.text, text)})
 
 
 def _carry_out(

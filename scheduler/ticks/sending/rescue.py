@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from scheduler.ticks.clocks import WallClock
+from worker import metrics
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.sending import doubts, queue
@@ -39,6 +40,7 @@ class RescueTick:
         with runtime.store.write("rescue") as session:
             requeued = queue.requeue_lost(session, now, age=age)
             abandoned = doubts.abandon_stale(session, now=now, grace=REPLY_GRACE)
+        metrics.count(metrics.IN_DOUBT, amount=abandoned)
         if requeued or abandoned:
             get_logger().warning("batches.rescued", requeued=requeued, in_doubt=abandoned)
         return {"requeued": requeued, "abandoned": abandoned}

@@ -148,14 +148,14 @@ def test_receipts_of_another_account_move_nothing(followed: World) -> None:
     with followed.store.write() as session:
         moved = receipts.apply_receipts(session, followed.account_id + 1, [receipt(RecipientState.DELIVERED)])
 
-    assert moved == 0
+    assert moved == []
     assert stands(followed) == (RecipientState.ACCEPTED, 0)
 
 
 def test_receipts_of_unknown_messages_are_no_error(followed: World) -> None:
     with followed.store.write() as session:
         unknown = receipt(RecipientState.SENT, gateway_id=99)
-        assert receipts.apply_receipts(session, followed.account_id, [unknown]) == 0
+        assert receipts.apply_receipts(session, followed.account_id, [unknown]) == []
 
 
 def test_a_group_is_due_until_every_message_of_it_has_its_end(world: World) -> None:

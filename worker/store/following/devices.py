@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import sqlalchemy as sa
 from sqlmodel import Session
@@ -21,13 +21,15 @@ class Waiting:
     """What a device holds unsent, though it sent nothing newer: how many texts, since when, and above which ID.
 
     `oldest_at` is when the oldest one began to wait, None if there are none; what waits there is older than what it
-    sent.
+    sent. `unsent` and `unsent_since` are the same of all texts that it has not sent yet.
     """
 
     device: int
     waiting: int
     oldest_at: datetime | None
     above_id: int
+    unsent: int = 0
+    unsent_since: datetime | None = None
 
 
 _of_groups = groups.join(recipients, recipients.c.batch_id == groups.c.batch_id).join(
@@ -41,9 +43,15 @@ _followed = (
     runs.c.account_id == sa.bindparam("b_account"),
 )
 _waits = recipients.c.state == RecipientState.ACCEPTED
+_of_this_group = sa.func.coalesce(recipients.c.group_id, "") == groups.c.group_id  # a request may have several
 _GROUPS: Final = sa.select(groups.c.id).where(groups.c.next_poll_at.is_not(None))
 _FOLLOWED: Final = (
-    sa.select(recipients.c.device, sa.func.min(sa.case((_waits, recipients.c.gateway_id))))
+    sa.select(
+        recipients.c.device,
+        sa.func.min(sa.case((_waits, recipients.c.gateway_id))),
+        sa.func.count(sa.case((sa.and_(_waits, _of_this_group), 1))),
+        sa.func.min(sa.case((_waits, recipients.c.accepted_at))),
+    )
     .select_from(_of_groups)
     .where(groups.c.id.in_(sa.bindparam("b_groups", expanding=True)), *_followed)
     .group_by(recipients.c.device)
@@ -71,23 +79,31 @@ def any_followed(session: Session) -> bool:
     return session.scalars(query.limit(1)).first() is not None
 
 
+T = TypeVar("T", int, datetime)
+
+
+def _least(one: T | None, other: T | None) -> T | None:
+    return other if one is None else one if other is None else min(one, other)
+
+
 def stalled_devices(session: Session, account_id: int) -> list[Waiting]:
     """Return every device with messages that are still followed, and what waits there behind everything it sent."""
     connection = session.connection()
-    oldest: dict[int, int | None] = {}
+    held: dict[int, tuple[int | None, int, datetime | None]] = {}
     followed = connection.execute(_GROUPS, execution_options={"yield_per": _GROUPS_AT_ONCE})
     for part in followed.scalars().partitions():
-        for device, id_ in connection.execute(_FOLLOWED, {"b_account": account_id, "b_groups": part}):
-            oldest[device] = min((each for each in (oldest.get(device), id_) if each is not None), default=None)
+        for device, id_, unsent, since in connection.execute(_FOLLOWED, {"b_account": account_id, "b_groups": part}):
+            first, before, earliest = held.get(device, (None, 0, None))
+            held[device] = _least(first, id_), before + unsent, _least(earliest, since)
     found = []
-    for device, oldest_id in oldest.items():
+    for device, (oldest_id, unsent, since) in held.items():
         if oldest_id is None:
             found.append(Waiting(device, 0, None, 0))
             continue
         of_device = {"b_account": account_id, "b_device": device}
         above = connection.execute(_NEWEST_MOVED, of_device | {"b_above": oldest_id - 1}).scalar() or oldest_id - 1
         count, oldest_at = connection.execute(_STALLED, of_device | {"b_above": above}).one()
-        found.append(Waiting(device, count, oldest_at, above))
+        found.append(Waiting(device, count, oldest_at, above, unsent, since))
     return found
 
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
@@ -36,6 +36,16 @@ class Receipt:
     reason: str
     result_code: int | None = None  # Android's
     number: str = ""  # the recipient's, in the gateway's spelling
+
+
+class Moved(NamedTuple):
+    """A message that a receipt moved up."""
+
+    state: RecipientState
+    run_id: int
+    device: int | None
+    accepted_at: datetime | None
+    delivered_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +164,7 @@ def _move_up(to: RecipientState, row: Mapping[str, sa.ColumnElement[Any]]) -> sa
         sim=sa.func.coalesce(row["sim"], recipients.c.sim),
         reason=row["reason"],
         result_code=row["result_code"],
-    )
+    ).returning(recipients.c.run_id, recipients.c.device, recipients.c.accepted_at, recipients.c.delivered_at)
 
 
 def _from_json_each() -> dict[str, sa.ColumnElement[Any]]:
@@ -188,8 +198,8 @@ _MOVE_UP: Final = {
 """All receipts of one state in one statement: one statement per message held its locks for seconds, on PostgreSQL."""
 
 
-def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt]) -> int:
-    """Move messages up; return how many changed. Order and repetition do not count (`campaigns.following.receipts`)."""
+def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt]) -> list[Moved]:
+    """Move messages up; return what changed. Order and repetition do not count (`campaigns.following.receipts`)."""
     connection = session.connection()
     as_stored = recipients.c.sent_at.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
 
@@ -202,7 +212,7 @@ def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt
         # One statement moves a row once: of several receipts for a message, keep the one with the highest worth.
         if weight > by_state[receipt.state].get(receipt.gateway_id, (-1, receipt))[0]:
             by_state[receipt.state][receipt.gateway_id] = weight, receipt
-    moved = 0
+    moved: list[Moved] = []
     for state, shown in by_state.items():
         rows = [
             (
@@ -220,7 +230,8 @@ def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt
             for weight, r in shown.values()
         ]
         values = {"b_rows": json.dumps(rows), "b_account": account_id}
-        moved += connection.execute(_MOVE_UP[connection.dialect.name][state], values).rowcount
+        changed = connection.execute(_MOVE_UP[connection.dialect.name][state], values)
+        moved += [Moved(state, *row) for row in changed]
     return moved
 
 

@@ -37,6 +37,7 @@ class RunView:
     campaign: str
     type: RunType
     moment: str
+    kind: str
     rehearsal: bool
     account_id: int
     definition_id: int
@@ -80,6 +81,7 @@ _VIEW = (
         campaigns.c.slug,
         runs.c.type,
         runs.c.moment,
+        runs.c.kind,
         campaigns.c.rehearsal,
         runs.c.account_id,
         runs.c.definition_id,
@@ -103,6 +105,12 @@ _VIEW = (
     .join(campaigns, campaigns.c.id == runs.c.campaign_id)
     .join(definitions, definitions.c.id == runs.c.definition_id)
 )
+
+
+def kinds(session: Session, run_ids: Collection[int]) -> dict[int, str]:
+    """Return the kinds of these runs by their ids."""
+    query = sa.select(runs.c.id, runs.c.kind).where(runs.c.id.in_(sorted(run_ids)))
+    return {id_: kind for id_, kind in session.execute(query)}  # noqa: C416 - dict() takes no rows, by mypy
 
 
 def _views(session: Session, statement: Any) -> list[RunView]:
