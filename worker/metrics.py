@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from threading import Lock
 from typing import Any, Final
 
@@ -20,6 +21,9 @@ MOST_CAMPAIGNS: Final = 100
 
 MOST_VALUES: Final[Mapping[str, int]] = {"device": 10_000, "target": 100}
 """How many values such a label has in one process; each further one is `OTHER`. A gateway could name any device."""
+
+MOST_SERIES: Final = 10_000
+"""How many values a gauge has at most."""
 
 OTHER: Final = "other"
 
@@ -228,7 +232,7 @@ def observe(metric: Metric, seconds: float, *labels: str) -> None:
 def set_gauge(metric: Metric, values: Mapping[Labels, float]) -> None:
     """Replace all values of a gauge, by their labels."""
     if _on is not None:
-        _on.gauges[metric.name] = dict(values)
+        _on.gauges[metric.name] = dict(islice(values.items(), MOST_SERIES))
 
 
 def values(metric: Metric) -> Mapping[Labels, float]:

@@ -9,7 +9,7 @@ import pytest
 from campaigns.lifecycle import RecipientState
 from tests.support.scraping import counted
 from worker import metrics
-from worker.metrics import METRICS, MOST_VALUES, OTHER, MetricType
+from worker.metrics import METRICS, MOST_SERIES, MOST_VALUES, OTHER, MetricType
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +41,8 @@ def test_a_gateway_cannot_make_labels_without_end() -> None:
     devices = counted().labels("texts_total", "device")
     assert len(devices) == MOST_VALUES["device"] + 1
     assert counted().total("texts_total", device=OTHER) == 50
+    metrics.set_gauge(metrics.DEVICE_STUCK, {(str(device),): 0 for device in range(MOST_SERIES + 50)})
+    assert len(counted().labels("device_stuck", "device")) == MOST_SERIES
 
 
 def test_facts_go_with_the_lead_and_counts_stay() -> None:
