@@ -11,7 +11,7 @@ from scheduler.ticks.account_probe import set_credits
 from scheduler.ticks.every import RESTS, Every
 from worker import metrics
 from worker.gateway import GatewayError
-from worker.limits.batch_limits import Limits, Scope, routes
+from worker.limits.batch_limits import Limits, LimitScope, routes
 from worker.limits.ledger import StoreLedger
 from worker.logs import get_logger
 from worker.metrics import Labels
@@ -144,9 +144,9 @@ def _limits(runtime: Runtime, at_work: Sequence[Begun], now: datetime) -> Iterab
         if definition is None:
             continue
         for route in routes(definition, first=0, stuck=ceilings.stuck):
-            names = {Scope.RUN: f"campaign:{run.campaign}", Scope.DEVICE: f"device:{route.level_key}"}
+            names = {LimitScope.RUN: f"campaign:{run.campaign}", LimitScope.DEVICE: f"device:{route.level_key}"}
             for limit in limits.of(ceilings, definition, run.id, route, now=now):
-                scope = Scope(limit.key.partition(":")[0])
+                scope = LimitScope(limit.key.partition(":")[0])
                 found[limit.name] = names.get(scope, scope.value), limit
     return found.values()
 
