@@ -15,7 +15,7 @@ from worker.gateway.results import Message
 from worker.runtime import Runtime
 from worker.store.bulk import in_parts
 from worker.store.following import clock_offsets, receipts
-from worker.store.following.receipts import Moved, Receipt
+from worker.store.following.receipts import MovedUp, Receipt
 from worker.store.runs import runs
 from worker.store.sending import accounts
 
@@ -59,7 +59,7 @@ def _store(runtime: Runtime, messages: Sequence[Message]) -> int:
     return len(moved)
 
 
-def _count(moved: Sequence[Moved], kinds: Mapping[int, str], now: datetime) -> None:
+def _count(moved: Sequence[MovedUp], kinds: Mapping[int, str], now: datetime) -> None:
     """Count what receipts brought. That a text waits on its phone was counted when the gateway accepted it."""
     brought = Counter((kinds[m.run_id], m.state, m.device) for m in moved if m.run_id in kinds)
     for (kind, state, device), texts in brought.items():

@@ -38,7 +38,7 @@ class Receipt:
     number: str = ""  # the recipient's, in the gateway's spelling
 
 
-class Moved(NamedTuple):
+class MovedUp(NamedTuple):
     """A message that a receipt moved up."""
 
     state: RecipientState
@@ -198,7 +198,7 @@ _MOVE_UP: Final = {
 """All receipts of one state in one statement: one statement per message held its locks for seconds, on PostgreSQL."""
 
 
-def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt]) -> list[Moved]:
+def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt]) -> list[MovedUp]:
     """Move messages up; return what changed. Order and repetition do not count (`campaigns.following.receipts`)."""
     connection = session.connection()
     as_stored = recipients.c.sent_at.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
@@ -212,7 +212,7 @@ def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt
         # One statement moves a row once: of several receipts for a message, keep the one with the highest worth.
         if weight > by_state[receipt.state].get(receipt.gateway_id, (-1, receipt))[0]:
             by_state[receipt.state][receipt.gateway_id] = weight, receipt
-    moved: list[Moved] = []
+    moved: list[MovedUp] = []
     for state, shown in by_state.items():
         rows = [
             (
@@ -231,7 +231,7 @@ def apply_receipts(session: Session, account_id: int, receipts: Sequence[Receipt
         ]
         values = {"b_rows": json.dumps(rows), "b_account": account_id}
         changed = connection.execute(_MOVE_UP[connection.dialect.name][state], values)
-        moved += [Moved(state, *row) for row in changed]
+        moved += [MovedUp(state, *row) for row in changed]
     return moved
 
 
