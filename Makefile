@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Where an image forbids bytecode, six processes would each rewrite every assert anew, and every start would compile.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test test-fast check bench prove lock clean
+.PHONY: help setup demo test test-fast check bench prove openapi lock clean
 
 help:           ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -61,6 +61,9 @@ prove: .setup-dev  ## the proof in its long form: hours; every line names its se
 	$(BIN)/python -m tests.prove.timing --count 5000 --seed 1
 	$(BIN)/python -m tests.prove.year
 	$(BIN)/python -m tests.prove.week --count 12 --seed 1
+
+openapi: .setup-run  ## write the document of the API anew, from its routes
+	$(BIN)/python -m scheduler.web.api
 
 lock: $(BIN)/python  ## resolve the pins again (names no host; pip checks the hashes)
 	$(BIN)/python -m pip install --quiet uv

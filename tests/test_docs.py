@@ -21,6 +21,10 @@ from scheduler.cli.app import app
 from scheduler.exits import Exit
 from scheduler.processes.service import INBOX_SECONDS
 from scheduler.ticks.table import Ticks
+from scheduler.web.api.app import PREFIX as PREFIX_OF_API
+from scheduler.web.api.app import routes
+from scheduler.web.api.guard import scope_of
+from scheduler.web.api.problems import STATUSES
 from worker.metrics import METRICS
 from worker.settings.settings import PREFIX, Settings
 from worker.store.reports.exports import COLUMNS
@@ -37,6 +41,7 @@ DOCUMENTS: Final[Mapping[str, str]] = {
 
 FILE: Final = "campaigns/FILE.md"
 CLI: Final = "scheduler/cli/README.md"
+API: Final = "scheduler/web/README.md"
 SETTINGS: Final = "deploy/SETTINGS.md"
 
 README_BYTES: Final = 14_000
@@ -411,6 +416,27 @@ def anchors(document: str) -> set[str]:
         found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
         seen[slug] += 1
     return found
+
+
+def test_every_call_of_the_api_is_documented_with_its_scope() -> None:
+    said = {tuple(codes(call)): codes(scope) for call, scope, _ in rows(API, "call")}
+    made = {
+        (f"{method} {PREFIX_OF_API}{route.path}",): [scope_of(route)]
+        for route in routes()
+        for method in route.methods or ()
+    }
+    assert said == made
+
+
+def test_every_code_of_a_problem_is_documented_with_its_status() -> None:
+    said = [
+        (code, status)
+        for statuses, listed in rows(API, "status")
+        for code in codes(listed)
+        for status in statuses.split(", ")
+    ]
+    assert {(code, str(status)) for code, status in STATUSES.items()} <= {(c, s) for c, s in said if c != "Retry-After"}
+    assert {code for code, _ in said} - {"Retry-After"} == set(STATUSES)
 
 
 @each_document

@@ -4,13 +4,14 @@ import asyncio
 import math
 import time
 from collections.abc import Sequence
+from threading import Event
 from typing import Final
 
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from scheduler.replies.inbound import take_in
 from scheduler.web.inbound import BODY_SECONDS, WebhookReceiver
@@ -47,8 +48,13 @@ def make_app(runtime: Runtime, key: SecretStr | None = None, *, body_seconds: fl
     def keys() -> list[SecretStr]:
         return [key or runtime.settings.key(), *runtime.settings.further_webhook_keys()]
 
-    return Starlette(
+    # Here, because only a process that listens needs it: FastAPI takes a quarter of a second.
+    from scheduler.web.api.app import PREFIX, make_api
+
+    leaving = Event()
+    app = Starlette(
         routes=[
+            Mount(PREFIX, make_api(runtime, leaving)),
             Route("/healthz", Health(runtime.store).answer),
             metrics_route(),  # who may read it where the address is not loopback: the scope `read`
             Route(
@@ -56,6 +62,9 @@ def make_app(runtime: Runtime, key: SecretStr | None = None, *, body_seconds: fl
             ),
         ]
     )
+    app.state.runtime = runtime
+    app.state.leaving = leaving  # set when the door closes: answers without an end are ended then
+    return app
 
 
 class Health:

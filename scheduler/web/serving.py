@@ -26,6 +26,9 @@ HEAD_SECONDS: Final = 10.0
 MOST_SECONDS: Final = 120.0
 """How long a connection is kept for further requests."""
 
+MOVED_AT: Final = "campaigns.moved_at"
+"""The key of a request's scope under which an app says when its caller last took a part of a long answer."""
+
 QUIET_SECONDS: Final = 60.0
 """Between two log lines about the same trouble with requests."""
 
@@ -37,7 +40,8 @@ class HeadTimeout(H11Protocol):
     """Ends slow connections: uvicorn waits for a request head for ever. h11, unlike httptools, also bounds its length.
 
     Whatever a client does or leaves undone, its connection ends: after `head_seconds`, and twice as long after
-    `most_seconds` at the latest. A thousand connections that stay would block the door.
+    `most_seconds` at the latest, unless it reads a long answer and takes part after part. A thousand connections that
+    stay would block the door.
     """
 
     head_seconds = HEAD_SECONDS
@@ -64,7 +68,8 @@ class HeadTimeout(H11Protocol):
 
     def _look(self, cycle: object) -> None:
         is_over = self.loop.time() >= self._ends_at
-        if self.transport.is_closing() or self.loop.time() >= self._ends_at + self.head_seconds:
+        is_late = self.loop.time() >= self._ends_at + self.head_seconds and not self._is_moving()
+        if self.transport.is_closing() or is_late:
             self.transport.abort()  # a client that does not read its answer would be waited for
             return
         if is_over and self.cycle is not None and not self.cycle.response_complete:
@@ -72,6 +77,12 @@ class HeadTimeout(H11Protocol):
         elif is_over or (self.conn.their_state is h11.IDLE and self.cycle is cycle):
             self.transport.close()
         self._patience = self.loop.call_later(self.head_seconds, self._look, self.cycle)
+
+    def _is_moving(self) -> bool:
+        if self.cycle is None or self.cycle.response_complete:
+            return False
+        moved_at = self.cycle.scope.get(MOVED_AT, -math.inf)
+        return isinstance(moved_at, float) and self.loop.time() - moved_at < 3 * self.head_seconds
 
 
 def listen(address: str, setting: str = "CAMPAIGNS_HTTP") -> socket.socket:
@@ -153,6 +164,7 @@ class FrontDoor:
 
     def __init__(self, app: ASGIApp, listener: socket.socket, protocol: type[HeadTimeout] = HeadTimeout) -> None:
         self._listener = listener
+        self._leaving: threading.Event | None = getattr(getattr(app, "state", None), "leaving", None)
         config: dict[str, Any] = {
             "http": protocol,
             "ws": "none",
@@ -183,5 +195,7 @@ class FrontDoor:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._server.should_exit = True
+        if self._leaving is not None:
+            self._leaving.set()
         self._thread.join(STOP_SECONDS + 5)
         self._listener.close()

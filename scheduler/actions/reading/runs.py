@@ -5,9 +5,12 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Final
 
+from sqlmodel import Session
+
 from campaigns.codes import RunType
 from campaigns.lifecycle import RunState
 from scheduler.actions.naming import latest_run
+from scheduler.actions.reading.pages import Page
 from scheduler.intake.approving import awaited
 from scheduler.report.limits import slowed_devices
 from scheduler.report.summary import RunProgress
@@ -17,11 +20,12 @@ from worker.store.following.devices import stuck_devices
 from worker.store.people.stored_replies import count_replies
 from worker.store.people.unsubscriptions import reached_all_the_same
 from worker.store.reports.counts import books, failures
+from worker.store.reports.lists import campaigns_after
 from worker.store.reports.variants import group_outcomes
 from worker.store.reports.waiting import outlook
 from worker.store.runs.reminders import every_day
 from worker.store.runs.resends import resends_of
-from worker.store.runs.runs import RunView, campaign_runs, list_runs, run_view
+from worker.store.runs.runs import RunView, campaign_runs, list_runs, run_view, runs_of_campaigns
 
 OTHERS: Final = 10
 """How many runs of a campaign that repeats are listed beside the one that is shown."""
@@ -39,35 +43,57 @@ def read_runs(store: Store, campaign: str | None, number: int | None = None, *, 
     A campaign that repeats has its unfinished runs and the last finished one. One that reminds is one entry, with the
     books of all its days. Raises `Refused` for an unknown campaign.
     """
-    definitions, in_detail = Definitions(store), campaign is not None
+    definitions = Definitions(store)
     with store.read() as session:
         runs = _current(list_runs(session)) if campaign is None else [latest_run(session, campaign, number)]
-        days = {run.id: every_day(session, run.campaign_id) for run in runs if number is None and run.day}
-        others: tuple[RunView, ...] = ()
-        if campaign is not None and runs[0].type is not RunType.ONCE:
-            made = campaign_runs(session, campaign)
-            others = tuple(run for run in made if run.id != runs[0].id and run.parent_id is None)[-OTHERS:]
-        again = {run.id: resends_of(session, run.id) for run in runs if in_detail}
-        at_work = {run.account_id for run in runs if run.finished_at is None}
-        slowed = {account: tuple(slowed_devices(session, account, now)) for account in at_work}
-        stuck = {account: tuple(stuck_devices(session, account)) for account in at_work}
-        return [
-            RunProgress(
-                run,
-                books(session, *days.get(run.id, [run.id])),
-                outlook(session, run.id),
-                slowed.get(run.account_id, ()),
-                others,
-                group_outcomes(session, run, again[run.id], now=now) if in_detail else (),
-                awaited(run, definitions.get(run.definition_id)) if run.started_at is None else "",
-                tuple(failures(session, run.id)) if in_detail else (),
-                stuck.get(run.account_id, ()),
-                count_replies(session, *days.get(run.id, [run.id])) if in_detail else {},
-                reached_all_the_same(session, run.id),
-                tuple((run_view(session, id_), books(session, id_)) for id_ in again.get(run.id, ())),
-            )
-            for run in runs
-        ]
+        return _progress(session, definitions, runs, campaign, number, now=now)
+
+
+def read_campaigns(store: Store, *, after: int, limit: int, now: datetime) -> Page[RunProgress]:
+    """Return how far campaigns are, the oldest first, as `read_runs` does: at most `limit` campaigns."""
+    definitions = Definitions(store)
+    with store.read() as session:
+        ids, place = campaigns_after(session, after=after, limit=limit)
+        runs = _current(runs_of_campaigns(session, ids))
+        return Page(_progress(session, definitions, runs, None, None, now=now), place)
+
+
+def _progress(
+    session: Session,
+    definitions: Definitions,
+    runs: Sequence[RunView],
+    campaign: str | None,
+    number: int | None,
+    *,
+    now: datetime,
+) -> list[RunProgress]:
+    in_detail = campaign is not None
+    days = {run.id: every_day(session, run.campaign_id) for run in runs if number is None and run.day}
+    others: tuple[RunView, ...] = ()
+    if campaign is not None and runs[0].type is not RunType.ONCE:
+        made = campaign_runs(session, campaign)
+        others = tuple(run for run in made if run.id != runs[0].id and run.parent_id is None)[-OTHERS:]
+    again = {run.id: resends_of(session, run.id) for run in runs if in_detail}
+    at_work = {run.account_id for run in runs if run.finished_at is None}
+    slowed = {account: tuple(slowed_devices(session, account, now)) for account in at_work}
+    stuck = {account: tuple(stuck_devices(session, account)) for account in at_work}
+    return [
+        RunProgress(
+            run,
+            books(session, *days.get(run.id, [run.id])),
+            outlook(session, run.id),
+            slowed.get(run.account_id, ()),
+            others,
+            group_outcomes(session, run, again[run.id], now=now) if in_detail else (),
+            awaited(run, definitions.get(run.definition_id)) if run.started_at is None else "",
+            tuple(failures(session, run.id)) if in_detail else (),
+            stuck.get(run.account_id, ()),
+            count_replies(session, *days.get(run.id, [run.id])) if in_detail else {},
+            reached_all_the_same(session, run.id),
+            tuple((run_view(session, id_), books(session, id_)) for id_ in again.get(run.id, ())),
+        )
+        for run in runs
+    ]
 
 
 def _current(runs: Sequence[RunView]) -> list[RunView]:

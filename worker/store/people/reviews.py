@@ -12,7 +12,7 @@ from worker.store.people.stored_replies import Reply, answers
 from worker.store.tables import replies
 from worker.store.transitions import changed
 
-_WAITS: Final = (
+WAITS: Final = (
     replies.c.meaning.in_([Meaning.REVIEW.value, Meaning.STOP.value]),
     replies.c.reviewed_at.is_(None),
 )
@@ -21,14 +21,14 @@ _WAITS: Final = (
 
 def waiting_reviews(session: Session) -> list[Reply]:
     """Return the replies that a person must read, the oldest first."""
-    return answers(session, *_WAITS)
+    return answers(session, *WAITS)
 
 
 def count_waiting(session: Session) -> int:
     """Return how many replies a person must read."""
-    return session.scalar(sa.select(sa.func.count()).select_from(replies).where(*_WAITS)) or 0
+    return session.scalar(sa.select(sa.func.count()).select_from(replies).where(*WAITS)) or 0
 
 
 def mark_reviewed(session: Session, ids: Collection[int], now: datetime) -> int:
     """Record that a person has read these replies; return how many of them were waiting for that."""
-    return changed(session, sa.update(replies).where(replies.c.id.in_(ids), *_WAITS).values(reviewed_at=now))
+    return changed(session, sa.update(replies).where(replies.c.id.in_(ids), *WAITS).values(reviewed_at=now))

@@ -83,7 +83,7 @@ def export_pages(session: Session, run_id: int, *, with_resends: bool = False) -
 
 def _of_run(session: Session, run_id: int, later: Sequence[int]) -> Iterator[list[Exported]]:
     connection = session.connection()
-    _set_for_pages(connection)
+    set_for_pages(connection)
     first, last = connection.execute(_BOUNDS, {"b_run": run_id}).one()
     if first is not None:
         yield from _pages(session, run_id, first - 1, last, later)
@@ -91,10 +91,9 @@ def _of_run(session: Session, run_id: int, later: Sequence[int]) -> Iterator[lis
 
 def _pages(session: Session, run_id: int, after: int, last: int, later: Sequence[int]) -> Iterator[list[Exported]]:
     connection = session.connection()
-    of_run = sa.select(runs.c.kind, _text_of(connection, runs.c.planned_at)).where(runs.c.id == run_id)
-    kind, stored = connection.execute(of_run).one()
-    planned_at = moment(stored) if stored else None
-    page, opted_out = _page(connection).where(_stands(later)), _opted_out(connection)
+    kind, planned_at = kind_and_plan(connection, run_id)
+    page = selected(connection).where(_here, _stands(later)).limit(PAGE_ROWS)
+    opted_out = opted_out_in(connection, _here)
     has_replies = (
         session.scalars(sa.select(replies.c.id).where(replies.c.run_id == run_id).limit(1)).first() is not None
     )
@@ -108,24 +107,36 @@ def _pages(session: Session, run_id: int, after: int, last: int, later: Sequence
         after = place["b_last"]
         if not rows:
             continue
-        replied = _replies(connection, place) if has_replies else {}
+        replied = first_replies(connection, _in_range, place) if has_replies else {}
         ended = {id_: moment(since) for id_, since in connection.execute(opted_out, place | {"b_kind": kind})}
-        yield [
-            Exported._make(
-                (
-                    *values,
-                    planned_at,
-                    accepted_at and moment(accepted_at),
-                    sent_at and moment(sent_at),
-                    delivered_at and moment(delivered_at),
-                    result_code,
-                    result_words(result_code),
-                    *replied.get(id_, NO_REPLY),
-                    ended.get(id_),
-                )
-            )
-            for id_, *values, accepted_at, sent_at, delivered_at, result_code in rows
-        ]
+        yield [exported(row, planned_at, replied.get(row[0], NO_REPLY), ended.get(row[0])) for row in rows]
+
+
+def exported(
+    row: Sequence[Any], planned_at: str | None, replied: tuple[str | None, str | None], ended_at: str | None
+) -> Exported:
+    """Return a row of `selected` with when its run was planned, its first reply, and since when it is suppressed."""
+    _, *values, accepted_at, sent_at, delivered_at, result_code = row
+    return Exported._make(
+        (
+            *values,
+            planned_at,
+            accepted_at and moment(accepted_at),
+            sent_at and moment(sent_at),
+            delivered_at and moment(delivered_at),
+            result_code,
+            result_words(result_code),
+            *replied,
+            ended_at,
+        )
+    )
+
+
+def kind_and_plan(connection: sa.Connection, run_id: int) -> tuple[str, str | None]:
+    """Return the kind of a run, which opt-outs go by, and when it was planned."""
+    of_run = sa.select(runs.c.kind, text_of(connection, runs.c.planned_at)).where(runs.c.id == run_id)
+    kind, stored = connection.execute(of_run).one()
+    return kind, moment(stored) if stored else None
 
 
 def _next_span(span: int, rows: int) -> int:
@@ -151,7 +162,7 @@ def _stands(later: Sequence[int]) -> sa.ColumnElement[bool]:
     return sa.and_(stands, ~failed_first)
 
 
-def _set_for_pages(connection: sa.Connection) -> None:
+def set_for_pages(connection: sa.Connection) -> None:
     """PostgreSQL would start workers for each page, which took 30 of its 34 ms; and moments must arrive in ISO format,
     whatever the server's settings.
     """
@@ -180,50 +191,50 @@ _here: Final = sa.and_(
 )
 
 
-def _text_of(connection: sa.Connection, column: Any) -> sa.ColumnElement[str]:
+def text_of(connection: sa.Connection, column: Any) -> sa.ColumnElement[str]:
     """Select a moment as text: making a datetime of it and then text again took a third of an export's time."""
     if connection.dialect.name == "sqlite":
         return sa.type_coerce(column, sa.String)
     return sa.cast(sa.func.timezone("UTC", column), sa.String)  # `to_char` takes three times as long
 
 
-def _page(connection: sa.Connection) -> sa.Select[Any]:
+def selected(connection: sa.Connection) -> sa.Select[Any]:
+    """Select rows with their ids, as `exported` takes them; moments come as text."""
     values = [
         sa.type_coerce(recipients.c[name], sa.String) if name == "state" else recipients.c[name]
         for name in COLUMNS[:11]
     ]
-    times = [
-        _text_of(connection, recipients.c[name]).label(name) for name in ("accepted_at", "sent_at", "delivered_at")
-    ]
-    return (
-        sa.select(recipients.c.id, *values, *times, recipients.c.result_code)
-        .where(_here)
-        .order_by(recipients.c.id)
-        .limit(PAGE_ROWS)
-    )
+    times = [text_of(connection, recipients.c[name]).label(name) for name in ("accepted_at", "sent_at", "delivered_at")]
+    return sa.select(recipients.c.id, *values, *times, recipients.c.result_code).order_by(recipients.c.id)
 
 
-def _replies(connection: sa.Connection, place: Mapping[str, int]) -> dict[int | None, tuple[str, str]]:
-    """Return the first reply of each recipient: when and what."""
+_in_range: Final = sa.and_(
+    replies.c.run_id == sa.bindparam("b_run"),
+    replies.c.recipient_id > sa.bindparam("b_after"),
+    replies.c.recipient_id <= sa.bindparam("b_last"),
+)
+
+
+def first_replies(
+    connection: sa.Connection, where: sa.ColumnElement[bool], values: Mapping[str, Any]
+) -> dict[int | None, tuple[str, str]]:
+    """Return the first of these replies of each recipient: when and what."""
     query = (
-        sa.select(replies.c.recipient_id, _text_of(connection, replies.c.received_at), replies.c.text)
-        .where(
-            replies.c.run_id == sa.bindparam("b_run"),
-            replies.c.recipient_id > sa.bindparam("b_after"),
-            replies.c.recipient_id <= sa.bindparam("b_last"),
-        )
+        sa.select(replies.c.recipient_id, text_of(connection, replies.c.received_at), replies.c.text)
+        .where(where)
         .order_by(replies.c.received_at.desc(), replies.c.id.desc())
     )
     # The last ones come first, so that the dictionary ends up with the first.
-    return {id_: (moment(at), text) for id_, at, text in connection.execute(query, place)}
+    return {id_: (moment(at), text) for id_, at, text in connection.execute(query, values)}
 
 
-def _opted_out(connection: sa.Connection) -> sa.Select[Any]:
+def opted_out_in(connection: sa.Connection, where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Select since when these recipients are suppressed for the kind `b_kind`, by id."""
     return (
-        sa.select(recipients.c.id, _text_of(connection, sa.func.min(suppressions.c.since)))
+        sa.select(recipients.c.id, text_of(connection, sa.func.min(suppressions.c.since)))
         .join(suppressions, suppressions.c.number == recipients.c.number)
         .where(
-            _here,
+            where,
             suppressions.c.ended_at.is_(None),
             suppressions.c.kind.in_(["", sa.bindparam("b_kind")]),
         )

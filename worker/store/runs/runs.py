@@ -166,6 +166,11 @@ def runs_of_another_kind(session: Session, campaign_id: int, type: RunType) -> l
     return _views(session, _VIEW.where(runs.c.campaign_id == campaign_id, others).order_by(runs.c.id))
 
 
+def runs_of_campaigns(session: Session, campaign_ids: Collection[int]) -> list[RunView]:
+    """Return every run of these campaigns, the oldest first."""
+    return _views(session, _VIEW.where(runs.c.campaign_id.in_(campaign_ids)).order_by(runs.c.id))
+
+
 def list_runs(session: Session, states: Collection[RunState] = tuple(RunState)) -> list[RunView]:
     """Return every run in one of the states, the oldest first."""
     return _views(session, _VIEW.where(runs.c.state.in_(list(states))).order_by(runs.c.id))

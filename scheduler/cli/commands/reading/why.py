@@ -23,10 +23,11 @@ def why(
     shown in full; so are the texts, with --json.
     """
     from campaigns.clock import SystemClock
+    from scheduler.actions.answers import person_json
     from scheduler.actions.opening import existing_store
     from scheduler.actions.reading.people import read_person
-    from scheduler.report.opt_outs import entry_json, opt_out_lines, reply_json
-    from scheduler.report.story import chapter_json, chapter_lines
+    from scheduler.report.opt_outs import opt_out_lines
+    from scheduler.report.story import chapter_lines
     from worker.settings.settings import load_settings
 
     settings = load_settings()
@@ -34,14 +35,7 @@ def why(
         person = read_person(store, number, settings.region, now=SystemClock().now())
     entries, replies, chapters = person.story.opt_outs, person.story.replies, person.story.chapters
     if json:
-        print_json(
-            {
-                "number": person.number,
-                "suppressions": [entry_json(entry) for entry in entries],
-                "replies": [reply_json(reply) for reply in replies],
-                "story": [chapter_json(chapter, settings.zone) for chapter in chapters],
-            }
-        )
+        print_json(person_json(person, settings.zone, full=True))
         return
     told = list(opt_out_lines(entries, replies, settings.zone, is_in_doubt=person.is_in_doubt))
     if not chapters and not told:

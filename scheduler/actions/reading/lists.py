@@ -1,0 +1,56 @@
+"""Long lists, a page at a time: who opted out, what people wrote, what is held, what is told outside."""
+
+from dataclasses import dataclass
+
+from campaigns.optout import Meaning
+from scheduler.actions.reading.pages import Page
+from scheduler.actions.suppressing.opt_outs import known_kind
+from worker.store.engine import Store
+from worker.store.people.stored_replies import Reply
+from worker.store.people.suppressions import Entry
+from worker.store.reports import lists
+from worker.store.reports.lists import HeldBatch, News
+from worker.store.reports.person import Request, requests_of
+
+
+def read_suppressions(store: Store, kind: str | None, *, after: int, limit: int) -> Page[tuple[int, Entry]]:
+    """Return the list of those who opted out, each with the id of its entry. Raises `Refused` for an unknown kind."""
+    only = known_kind(kind) if kind is not None else None
+    with store.read() as session:
+        return Page(*lists.suppressions_after(session, only, after=after, limit=limit))
+
+
+def read_replies(
+    store: Store, meaning: Meaning | None = None, *, waiting: bool = False, after: int, limit: int
+) -> Page[Reply]:
+    """Return what people wrote; `waiting`: only what a person has to read."""
+    with store.read() as session:
+        return Page(*lists.replies_after(session, meaning, waiting=waiting, after=after, limit=limit))
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRequest:
+    """A held request, with every call that was made for it."""
+
+    batch: HeldBatch
+    calls: tuple[Request, ...]
+
+
+def read_all_held(store: Store, *, after: int, limit: int) -> Page[HeldRequest]:
+    """Return the held requests of all campaigns."""
+    with store.read() as session:
+        found, place = lists.held_after(session, after=after, limit=limit)
+        calls = requests_of(session, {batch.id for batch in found})
+    return Page([HeldRequest(batch, tuple(calls.get(batch.id, ()))) for batch in found], place)
+
+
+def read_news(store: Store, *, after: int, limit: int) -> list[News]:
+    """Return what is told outside after this."""
+    with store.look() as session:
+        return lists.news_after(session, after=after, limit=limit)
+
+
+def last_news(store: Store) -> int:
+    """Return the id of the newest of it."""
+    with store.look() as session:
+        return lists.last_news(session)

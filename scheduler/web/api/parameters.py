@@ -1,0 +1,37 @@
+"""What routes are called with: who calls, the runtime behind them, and names and numbers in addresses."""
+
+from typing import Annotated, Final
+
+from fastapi import Depends, Path, Query, Request
+
+from campaigns.access import Scope, is_allowed
+from scheduler.actions.acting import Actor
+from scheduler.web.api.guard import needs
+from worker.runtime import Runtime
+
+MOST_ID: Final = 2**31 - 1
+MOST_ROW: Final = 2**63 - 1
+
+
+async def _runtime(request: Request) -> Runtime:
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+Reader = Annotated[Actor, needs(Scope.READ)]
+Behind = Annotated[Runtime, Depends(_runtime)]
+"""What the call works on."""
+
+PLAIN: Final = r"^[^\x00-\x1f\x7f]+$"
+"""No control characters: PostgreSQL stores no NUL, and no name or number has any of them."""
+
+CampaignName = Annotated[str, Path(min_length=1, max_length=70, pattern=PLAIN, description="The campaign's name.")]
+RunId = Annotated[int, Path(ge=1, le=MOST_ID, description="The number of a run.")]
+OfRun = Annotated[
+    int | None, Query(alias="run", ge=1, le=MOST_ID, description="The number of a run; default: the latest that began.")
+]
+
+
+def sees_numbers(actor: Actor) -> bool:
+    """Return whether the caller may see numbers and texts in full."""
+    return is_allowed(actor.scopes, Scope.READ_NUMBERS)

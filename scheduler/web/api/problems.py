@@ -1,0 +1,197 @@
+"""Errors as RFC 9457 problems: the sentence that the command line prints, and a code for programs."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from campaigns.problems import CampaignFileError, Problem
+from scheduler.actions.refusals import Refusal, Refused
+from scheduler.intake.outcome import EditRefused
+from worker.logs import get_logger
+from worker.settings.settings import SettingsError
+from worker.store.errors import STORE_FAILS, StoreError
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+RETRY_SECONDS: Final = 5
+"""When to ask again a server that could not reach its database."""
+
+
+class Fault(StrEnum):
+    """What is wrong with a call itself. What an action refuses has the codes of `Refusal`."""
+
+    NOT_SIGNED_IN = "not_signed_in"
+    NOT_ALLOWED = "not_allowed"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    NOT_ACCEPTABLE = "not_acceptable"
+    TOO_LARGE = "too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    UNAVAILABLE = "unavailable"
+    INTERNAL_ERROR = "internal_error"
+
+
+STATUSES: Final[Mapping[str, int]] = {
+    Refusal.NOTHING_YET: 404,
+    Refusal.UNKNOWN_CAMPAIGN: 404,
+    Refusal.UNKNOWN_RUN: 404,
+    Refusal.UNKNOWN_REPLY: 404,
+    Refusal.UNKNOWN_ACCOUNT: 404,
+    Refusal.WRONG_STATE: 409,
+    Refusal.OTHER_PLAN: 412,
+    Refusal.ACCOUNT_STOPPED: 409,
+    Refusal.OPTED_OUT: 409,
+    Refusal.INVALID: 422,
+    Fault.NOT_SIGNED_IN: 401,
+    Fault.NOT_ALLOWED: 403,
+    Fault.NOT_FOUND: 404,
+    Fault.METHOD_NOT_ALLOWED: 405,
+    Fault.NOT_ACCEPTABLE: 406,
+    Fault.TOO_LARGE: 413,
+    Fault.UNSUPPORTED_MEDIA_TYPE: 415,
+    Fault.UNAVAILABLE: 503,
+    Fault.INTERNAL_ERROR: 500,
+}
+"""The status of each code."""
+
+_OF_STATUS: Final = {status: code for code, status in STATUSES.items() if isinstance(code, Fault)}
+
+_SENTENCES: Final[Mapping[str, str]] = {
+    Fault.NOT_FOUND: "there is nothing at this address; the addresses are in /v1/openapi.json",
+    Fault.METHOD_NOT_ALLOWED: "this address does not take this method; the header Allow has those that it takes",
+    Fault.TOO_LARGE: "the body is too large",
+    Fault.UNSUPPORTED_MEDIA_TYPE: "this address does not take a body of this type",
+}
+
+SCHEMA: Final = {
+    "type": "object",
+    "description": "RFC 9457. `detail` is the sentence that the command line prints; programs go by `code`.",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "enum": sorted(code.value for code in (*Refusal, *Fault))},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["detail"],
+                "properties": {
+                    "pointer": {"type": "string"},
+                    "file": {"type": "string"},
+                    "line": {"type": "integer"},
+                    "column": {"type": "integer"},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the problems that a route may answer with, for its `responses`."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+ALWAYS: Final = (401, 403, 422, 500, 503)
+"""The problems that any call may be answered with."""
+
+MOST_ERRORS: Final = 100
+"""How many of the mistakes in one call are told."""
+
+
+class CallProblem(Exception):
+    """A call that is answered with a problem. `errors`: one object for each mistake, with its place."""
+
+    def __init__(
+        self,
+        code: Refusal | Fault,
+        sentence: str,
+        *,
+        errors: Sequence[Mapping[str, Any]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.errors = errors
+        self.headers = headers
+
+
+def answer(problem: CallProblem) -> JSONResponse:
+    """Return the problem as an answer."""
+    status = STATUSES[problem.code]
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": str(problem),
+        "code": problem.code.value,
+    }
+    if problem.errors:
+        body["errors"] = list(problem.errors[:MOST_ERRORS])
+    return JSONResponse(body, status, headers=dict(problem.headers or {}), media_type=MEDIA_TYPE)
+
+
+def as_problem(error: Exception) -> CallProblem:
+    """Return what to answer for anything that a route raised. What nobody expected is logged, by its kind alone."""
+    match error:
+        case CallProblem():
+            return error
+        case Refused():
+            places = [{"pointer": error.field, "detail": str(error)}] if error.field else []
+            return CallProblem(error.code, str(error), errors=places)
+        case CampaignFileError():
+            return CallProblem(Refusal.INVALID, str(error), errors=[_in_file(each) for each in error.problems])
+        case EditRefused():
+            return CallProblem(Refusal.WRONG_STATE, str(error))
+        case RequestValidationError():
+            return _invalid(error)
+        case HTTPException():
+            return _of_http(error)
+        case StoreError() | SettingsError():
+            return CallProblem(Fault.UNAVAILABLE, str(error), headers={"Retry-After": str(RETRY_SECONDS)})
+        case _ if isinstance(error, STORE_FAILS):
+            get_logger().warning("api.database_failed", problem=type(error).__name__)
+            sentence = "the database did not answer; call again"
+            return CallProblem(Fault.UNAVAILABLE, sentence, headers={"Retry-After": str(RETRY_SECONDS)})
+    # Its message, or a traceback with it, may contain a number or a text.
+    get_logger().error("api.failed", problem=type(error).__name__)
+    return CallProblem(
+        Fault.INTERNAL_ERROR, f"internal error ({type(error).__name__}); the log of the service has more"
+    )
+
+
+async def answer_error(_request: Request, error: Exception) -> JSONResponse:
+    """Answer what was raised outside a route: an unknown address, a wrong method."""
+    return answer(as_problem(error))
+
+
+def _in_file(problem: Problem) -> dict[str, Any]:
+    what = f"{problem.path}: {problem.problem}" if problem.path else problem.problem
+    detail = f"{what} ({problem.hint})" if problem.hint else what
+    return {"file": problem.file, "line": problem.line, "column": problem.column, "detail": detail}
+
+
+def _invalid(error: RequestValidationError) -> CallProblem:
+    """Return the mistakes by place, without the values: they may be numbers."""
+    places = [
+        {"pointer": "/".join(str(part) for part in each["loc"]), "detail": str(each["msg"])} for each in error.errors()
+    ]
+    first = places[0] if places else {"pointer": "", "detail": "the call cannot be read"}
+    more = f"; and {len(places) - 1} more" if len(places) > 1 else ""
+    return CallProblem(Refusal.INVALID, f"{first['pointer']}: {first['detail']}{more}", errors=places)
+
+
+def _of_http(error: HTTPException) -> CallProblem:
+    code = _OF_STATUS.get(error.status_code, Refusal.INVALID if error.status_code < 500 else Fault.INTERNAL_ERROR)
+    return CallProblem(code, _SENTENCES.get(code, "the call cannot be read"), headers=error.headers)

@@ -1,0 +1,53 @@
+"""News as they happen, as server-sent events."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+
+from fastapi import Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from scheduler.actions.answers import news_json
+from scheduler.web.api.feed import NewsFeed
+from scheduler.web.api.guard import guarded_router
+from scheduler.web.api.listing import moving
+from scheduler.web.api.parameters import MOST_ROW, PLAIN, Reader
+from worker.store.reports.lists import News
+
+router = guarded_router()
+
+MEDIA_TYPE: Final = "text/event-stream"
+
+RETRY_MS: Final = 1_000
+"""How long a browser waits before it comes back."""
+
+LastEventId = Annotated[int | None, Header(ge=0, le=MOST_ROW, description="The id of the last event that came.")]
+SHOWN: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}}
+
+
+@router.get("/events", responses=SHOWN, response_class=Response)
+async def events(
+    request: Request,
+    _actor: Reader,
+    last_event_id: LastEventId = None,
+    campaign: Annotated[str | None, Query(max_length=70, pattern=PLAIN, description="Only of this campaign.")] = None,
+) -> Response:
+    """What webhooks are told, as it happens: `run.started`, `run.completed`, `run.paused` and so on.
+
+    From now on, or after `Last-Event-ID`. The answer ends after ten minutes; come back with the id of the last event.
+    """
+    feed: NewsFeed = request.app.state.feed
+    feed.refuse_if_full()
+    return StreamingResponse(moving(request, _written(feed, last_event_id, campaign)), media_type=MEDIA_TYPE)
+
+
+async def _written(feed: NewsFeed, after: int | None, campaign: str | None) -> AsyncIterator[bytes]:
+    yield f"retry: {RETRY_MS}\n\n".encode()
+    async for news in feed.follow(after):
+        told = [each for each in news if campaign in {None, each.campaign}]
+        # A comment, even if others had news: whoever reads this knows that the line is open.
+        yield "".join(map(_event, told)).encode() if told else b":\n\n"
+
+
+def _event(news: News) -> str:
+    return f"id: {news.id}\nevent: {news.event}\ndata: {json.dumps(news_json(news))}\n\n"

@@ -1,0 +1,77 @@
+"""Who may call what: the routes' own declarations, asked of a real server."""
+
+import re
+
+import pytest
+
+from campaigns.access import Scope, is_allowed
+from scheduler.web.api.app import routes
+from scheduler.web.api.guard import guarded_router, scope_of
+from tests.scheduler.web.api.api_caller import Callers
+from worker.runtime import Runtime
+from worker.store.access import tokens
+
+TABLE = {
+    ("GET", "/campaigns"): Scope.READ,
+    ("GET", "/campaigns/{name}"): Scope.READ,
+    ("GET", "/campaigns/{name}/runs/{run}"): Scope.READ,
+    ("GET", "/campaigns/{name}/recipients"): Scope.READ,
+    ("GET", "/campaigns/{name}/plan"): Scope.READ,
+    ("GET", "/people/{number}"): Scope.READ,
+    ("GET", "/suppressions"): Scope.READ,
+    ("GET", "/replies"): Scope.READ,
+    ("GET", "/held"): Scope.READ,
+    ("GET", "/devices"): Scope.READ,
+    ("GET", "/limits"): Scope.READ,
+    ("GET", "/events"): Scope.READ,
+    ("GET", "/openapi.json"): Scope.READ,
+}
+"""Every route, and the scope that it asks for."""
+
+
+def test_every_route_declares_the_scope_of_the_table() -> None:
+    assert {(method, route.path): scope_of(route) for route in routes() for method in route.methods or ()} == TABLE
+
+
+def test_a_route_without_a_scope_cannot_be_made() -> None:
+    with pytest.raises(ValueError, match=r"/open must declare one scope with `needs`, and declares 0"):
+        guarded_router().get("/open")(lambda: None)
+
+
+@pytest.mark.parametrize(("method", "path"), TABLE)
+def test_a_route_is_open_to_those_with_its_scope_and_to_nobody_else(callers: Callers, method: str, path: str) -> None:
+    address = re.sub(r"\{.*?\}", "1", path)
+    nobody = callers.nobody().call(method, address)
+    assert "smc_" in nobody.problem(401, "not_signed_in")
+    assert nobody.headers["www-authenticate"] == 'Bearer realm="campaigns"'
+    for scope in Scope:
+        answer = callers.with_scopes(scope).call(method, address)
+        if is_allowed({scope}, TABLE[method, path]):
+            assert answer.status not in {401, 403}, answer.body
+        else:
+            needed = TABLE[method, path].value
+            assert answer.problem(403, "not_allowed") == f"{scope.value} may not do this: it needs the scope {needed}"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer smc_",
+        "Basic c21jXzph",
+        "Bearer smc_" + "a" * 43,
+        "Bearer smc_" + "a" * 5_000,
+        "Bearer \xff",
+    ],
+)
+def test_what_is_not_a_token_is_nobody(callers: Callers, given: str) -> None:
+    callers.nobody().get("/devices", Authorization=given).problem(401, "not_signed_in")
+
+
+def test_a_token_counts_until_it_expires(callers: Callers, api_runtime: Runtime) -> None:
+    now = api_runtime.clock.now()
+    with api_runtime.store.write() as session:
+        over = tokens.create(session, "over", [Scope.READ], expires_at=now, by="tests", now=now)
+    callers.nobody().get("/devices", Authorization=f"Bearer {over}").problem(401, "not_signed_in")

@@ -1,0 +1,37 @@
+"""Pages of tables that grow without end: each goes on after the id of the last row, and looks at a bounded part."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+SCANNED: Final = 20_000
+"""The most rows that are looked at for one page (some 40 ms). Where few match, a page has few rows, or none, and says
+where to go on: no page costs more because a table is large, and no filter needs an index that sending keeps."""
+
+
+def rows_after(
+    session: Session,
+    query: sa.Select[Any],
+    id_: sa.ColumnElement[int],
+    *,
+    among: Sequence[sa.ColumnElement[bool]] = (),
+    only: Sequence[sa.ColumnElement[bool]] = (),
+    after: int,
+    limit: int,
+    scanned: int = SCANNED,
+) -> tuple[Sequence[sa.Row[Any]], int | None]:
+    """Return the next rows, whose first column is `id_`, and the id to go on after; None: there are no more.
+
+    `among`: conditions that an index on them and the id answers; `only`: those that each row is looked at for.
+    """
+    where = [*among, id_ > after]
+    until: int | None = None
+    if only:
+        ids = sa.select(id_).where(*where).order_by(id_)
+        until = session.scalar(ids.offset(scanned - 1).limit(1))
+    if until is not None:
+        where.append(id_ <= until)
+    found = session.execute(query.where(*where, *only).order_by(id_).limit(limit + 1)).all()
+    return found[:limit], found[limit - 1][0] if len(found) > limit else until
