@@ -11,7 +11,8 @@ from worker.store.tables import recipients
 def test_a_filter_looks_at_a_bounded_part_and_says_where_to_go_on(world: World) -> None:
     run_id = world.run([*people(20), *people(5, first=20, state=RecipientState.INVALID)])
     world.run(people(3, first=50), campaign="other")
-    found, place = [], 0
+    found = list[int]()
+    place: int | None = 0
     with world.store.read() as session:
         while place is not None:
             rows, place = rows_after(
