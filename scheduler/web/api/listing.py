@@ -27,7 +27,7 @@ ROWS: Final = 100
 T = TypeVar("T")
 
 
-class Reading(Protocol[T]):
+class ReadsPages(Protocol[T]):
     """Reads a page of a list."""
 
     def __call__(self, *, after: int, limit: int) -> Page[T]: ...
@@ -64,7 +64,7 @@ LISTED: Final[dict[int | str, dict[str, Any]]] = {
 async def listed(
     request: Request,
     wanted: Wanted,
-    read: Reading[T],
+    read: ReadsPages[T],
     shown: Callable[[T], dict[str, Any]],
     columns: Sequence[str],
 ) -> Response:
@@ -137,7 +137,7 @@ Writer = Callable[[list[dict[str, Any]]], str]
 
 
 async def _streamed(
-    page: Page[T], read: Reading[T], shown: Callable[[T], dict[str, Any]], write: Writer
+    page: Page[T], read: ReadsPages[T], shown: Callable[[T], dict[str, Any]], write: Writer
 ) -> AsyncIterator[bytes]:
     """Yield page after page, each read in a transaction of its own: a slow caller keeps no snapshot open."""
     while True:
